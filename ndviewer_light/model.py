@@ -1,0 +1,171 @@
+"""The nouns: frozen data that every part of the program shares, numpy only.
+
+Axes are always ``t p c z y x`` (time, position, channel, z, row, column); an axis a dataset
+does not have has size 1.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+AXES = ("t", "p", "c", "z", "y", "x")
+
+
+class PlaneKey(NamedTuple):
+    """Where one 2-D plane sits: indices into time, positions, channels and z."""
+
+    t: int = 0
+    p: int = 0
+    c: int = 0
+    z: int = 0
+
+
+@dataclass(frozen=True)
+class Position:
+    """One field of view.
+
+    `region` is a well ("A1") or a free name ("manual0"), `fov` the index within it; the stage
+    coordinates are in µm where the dataset knows them.
+    """
+
+    region: str
+    fov: int
+    x_um: float | None = None
+    y_um: float | None = None
+    z_um: float | None = None
+
+    @property
+    def label(self) -> str:
+        """``"A1:0"``: what the user reads and the host navigates by."""
+        return f"{self.region}:{self.fov}"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel: its name, display colour ``"#RRGGBB"``, wavelengths (nm) and display window.
+
+    `window` is (low, high) in pixel values, None where the dataset names none worth using.
+    """
+
+    name: str
+    color: str = "#FFFFFF"
+    excitation_nm: float | None = None
+    emission_nm: float | None = None
+    window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a dataset before any pixel is read.
+
+    `height` and `width` are those of the first image; other positions may differ (their planes
+    say). `n_t` and `n_z` are the largest seen so far and may grow. Lengths in µm, times in s,
+    None where the dataset does not say. `complete` is what the writer says of its own run
+    (None: it says nothing); a hint, not a promise.
+    """
+
+    format: str
+    positions: tuple[Position, ...]
+    channels: tuple[Channel, ...]
+    n_t: int
+    n_z: int
+    height: int
+    width: int
+    dtype: np.dtype | None
+    pixel_size_y_um: float | None = None
+    pixel_size_x_um: float | None = None
+    z_step_um: float | None = None
+    time_step_s: float | None = None
+    n_levels: int = 1
+    complete: bool | None = None
+    name: str = ""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, always in that order."""
+        values = (self.n_t, len(self.positions), len(self.channels), self.n_z, self.height, self.width)
+        return dict(zip(AXES, values, strict=True))
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """µm per pixel along x (along y where only that is known)."""
+        return self.pixel_size_x_um if self.pixel_size_x_um is not None else self.pixel_size_y_um
+
+    def contains(self, key: PlaneKey) -> bool:
+        """Whether the four indices lie inside the sizes known now."""
+        return (
+            0 <= key.t < self.n_t
+            and 0 <= key.p < len(self.positions)
+            and 0 <= key.c < len(self.channels)
+            and 0 <= key.z < self.n_z
+        )
+
+
+class PlaneState(Enum):
+    """What we know of one plane; only PRESENT has pixels."""
+
+    PENDING = "not written yet"
+    LOADING = "being read"
+    PRESENT = "present"
+    ABSENT = "nothing stored"
+    UNREADABLE = "could not be read"
+
+
+class Plane(NamedTuple):
+    """One plane as `Dataset.planes` hands it out: its state, pixels (Y, X) if PRESENT, else why not."""
+
+    state: PlaneState
+    pixels: np.ndarray | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class AnnouncedRun:
+    """What a host says of a run it is about to write; nothing of it need exist yet.
+
+    One entry per position in `positions`, `paths` and `indices`: the OME-Zarr group (or array)
+    the position will be written to, and its index along that store's position axis, or None
+    where the store holds one position only.
+    """
+
+    positions: tuple[Position, ...]
+    paths: tuple[str, ...]
+    indices: tuple[int | None, ...]
+    channels: tuple[str, ...]
+    n_z: int
+    height: int
+    width: int
+
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key for names people number: 0, 1, 2, 10; A1, A2, A10; Z before AA.
+
+    Runs of letters compare by length first when they stand alone before a number or the end
+    (well rows: "Z" < "AA"), runs of digits by value.
+    """
+    parts = [part for part in _DIGITS.split(name) if part]
+    is_well_row = bool(parts) and parts[0].isascii() and parts[0].isalpha() and len(parts[0]) <= 2 and len(parts) <= 2
+    keys: list[tuple[int, int, str]] = []
+    for part in parts:
+        if part.isdecimal() and part.isascii():
+            keys.append((0, int(part), part))
+        else:
+            keys.append((1, len(part) if is_well_row else 0, part))
+    return tuple(keys)
+
+
+def natural_sorted(names: Iterable[str]) -> list[str]:
+    """`names` in the order a person expects (see `natural_key`)."""
+    return sorted(names, key=natural_key)

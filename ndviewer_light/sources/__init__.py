@@ -1,0 +1,101 @@
+"""Where planes come from: the `Source` interface, the list of formats, and the way to open one.
+
+A new format is a new file in this folder and a line in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from ..errors import DatasetNotFoundError, DatasetPermissionError
+from ..model import AnnouncedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from ..model import DatasetInfo, PlaneKey
+
+FORMATS = ("zarr:ZarrSource",)
+"""Modules of this folder and their class, asked in this order; imported only when asked."""
+
+
+class Source(ABC):
+    """Reads the planes of one dataset, blocking and dumb: no cache, no threads, no retries.
+
+    Every method may be called from any thread.
+    """
+
+    format: str
+    """The format's name as users read it, "ome-zarr"."""
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, path: str) -> bool:
+        """Whether `path` looks like this format; looks at names and small files, opens no array."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, path: str) -> Source:
+        """Open the dataset at `path`, reading its metadata only; raises a `DatasetError`."""
+
+    @property
+    @abstractmethod
+    def info(self) -> DatasetInfo:
+        """What is known now. A new object whenever more is known: compare by identity."""
+
+    @abstractmethod
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane, in the memory order in which they are stored.
+
+        Raises `PlaneNotStoredError` if nothing of it is stored, `IndexError` outside the
+        dataset, another `DatasetError` if it cannot be read; never makes up pixels.
+        """
+
+    @abstractmethod
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X) of one plane, or None while its store does not exist yet."""
+
+    @abstractmethod
+    def refresh(self) -> DatasetInfo:
+        """Look at the metadata again: sizes may have grown, stores may have appeared."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of every handle; reads under way end with an error. May be called twice."""
+
+
+def format_classes() -> Iterator[type[Source]]:
+    """The classes named in `FORMATS`, each imported when its turn comes."""
+    for entry in FORMATS:
+        module, _, name = entry.partition(":")
+        yield getattr(importlib.import_module(f".{module}", __name__), name)
+
+
+def open_source(what: str | AnnouncedRun) -> Source:
+    """Open a path, or the stores of a run that is just about to be written.
+
+    Blocks on disk. Raises a `DatasetError` that names the path and what was expected there.
+    """
+    if isinstance(what, AnnouncedRun):
+        from .zarr import ZarrSource
+
+        return ZarrSource.announced(what)
+    path = os.path.abspath(os.path.expanduser(what))
+    try:
+        os.stat(path)
+    except PermissionError as error:
+        raise DatasetPermissionError(f"no permission to read {path}") from error
+    except (OSError, ValueError) as error:
+        raise DatasetNotFoundError(f"there is nothing at {path} ({error})") from error
+    for cls in format_classes():
+        if cls.recognises(path):
+            return cls.open(path)
+    raise DatasetNotFoundError(
+        f"{path} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
+        "(zarr.json, .zgroup or .zarray), or a folder that holds plate.ome.zarr or zarr/<region>/…"
+    )
