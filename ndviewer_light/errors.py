@@ -57,9 +57,13 @@ class LimitExceededError(DatasetError, ValueError):
 
 
 class PlaneNotStoredError(DatasetError, LookupError):
-    """Nothing of this plane is stored: not written yet, never acquired, or all fill value."""
+    """Nothing of this plane is stored: not written yet, never acquired, or all fill value.
+
+    `plane_shape` is (Y, X) where the store exists and says so, else None.
+    """
 
     transient = True
+    plane_shape: tuple[int, int] | None = None
 
 
 class CorruptDataError(DatasetError, OSError):

@@ -156,7 +156,9 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     (well rows: "Z" < "AA"), runs of digits by value.
     """
     parts = [part for part in _DIGITS.split(name) if part]
-    is_well_row = bool(parts) and parts[0].isascii() and parts[0].isalpha() and len(parts[0]) <= 2 and len(parts) <= 2
+    is_well_row = (
+        bool(parts) and parts[0].isascii() and parts[0].isalpha() and len(parts[0]) <= 2 and len(parts) <= 2
+    )
     keys: list[tuple[int, int, str]] = []
     for part in parts:
         if part.isdecimal() and part.isascii():

@@ -1,0 +1,329 @@
+"""A source seen through a cache, that can grow: the one thread-safe door to planes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import wait as futures_wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .bits import PlaneBits
+from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, Overtaken, PlaneCache
+from .errors import DatasetError, PlaneNotStoredError
+from .model import Plane, PlaneKey, PlaneState
+from .transpose import c_ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
+    import xarray as xr
+
+    from .model import DatasetInfo
+    from .sources import Source
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 0.15
+"""How long a view waits for planes that are being read before it is drawn without them."""
+
+_RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_REFRESH_SECONDS = 0.5
+
+
+class Changes(NamedTuple):
+    """What happened to a dataset since the last look: planes in view to draw again, new facts."""
+
+    in_view: bool
+    info: bool
+
+
+@dataclass
+class _Failure:
+    """Why a plane in view could not be shown, and when to try it again (`time.monotonic`).
+
+    `error` is None once it is due: the next request reads again.
+    """
+
+    error: Exception | None
+    attempts: int
+    due: float
+
+
+class Dataset:
+    """The planes of one source, cached, invalidated when somebody writes them.
+
+    Any thread may call any method; `plane`, `refresh` and `planes` block and so are not for a GUI
+    thread. Use as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        cache_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
+        *,
+        live: bool = False,
+        workers: int = 4,
+    ) -> None:
+        self._source = source
+        self._cache = PlaneCache(self._read, cache_bytes, workers)
+        self._lock = threading.Lock()  # guards everything below
+        self._live = live
+        self._info = source.info
+        self._view: tuple[PlaneKey, ...] = ()
+        self._level = 0
+        self._late: set[PlaneKey] = set()
+        self._failures: dict[PlaneKey, _Failure] = {}
+        sizes = self._info.sizes
+        self._notified = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
+        self._unseen: set[tuple[int, int, int, int]] = set()  # notified, not yet returned by take_changes
+        self._beyond: tuple[int, int, int, int] | None = None  # notified, outside what is known
+        self._refreshing = False
+        self._refresh_due = 0.0
+        self._closed = False
+
+    # ---- what is known ---------------------------------------------------------------------
+
+    @property
+    def info(self) -> DatasetInfo:
+        """Everything known before any pixel is read; a new object whenever more is known."""
+        return self._source.info
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody is writing this dataset and tells us."""
+        return self._live
+
+    def state(self, key: PlaneKey) -> PlaneState:
+        """What is known of one plane, at the level in view, without reading it."""
+        entry = self._cache.peek(key, self._level)
+        if isinstance(entry, np.ndarray):
+            return PlaneState.PRESENT
+        if entry is not None:
+            return PlaneState.LOADING
+        with self._lock:
+            failure = self._failures.get(key)
+        if failure is not None and failure.error is not None:
+            return self._failed_plane(key, failure.error).state
+        return PlaneState.PENDING if self._live else PlaneState.ABSENT
+
+    def was_notified(self, key: PlaneKey) -> bool:
+        """Whether a writer said that this plane is on disk."""
+        self._fold_notified()
+        with self._lock:
+            return key in self._notified
+
+    # ---- planes ----------------------------------------------------------------------------
+
+    def plane(self, t: int = 0, p: int = 0, c: int = 0, z: int = 0, level: int = 0) -> np.ndarray:
+        """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
+
+        Blocks until read. Raises `IndexError` outside the dataset, `PlaneNotStoredError` where
+        nothing is stored, another `DatasetError` if it cannot be read: never made-up pixels.
+        """
+        return self._cache.read(PlaneKey(t, p, c, z), level)
+
+    def planes(
+        self, keys: Sequence[PlaneKey], level: int = 0, wait: float | None = WAIT_SECONDS
+    ) -> list[Plane]:
+        """Return the planes of one view, waiting at most `wait` s in all (None: until all are read).
+
+        What is not read by then is LOADING, and counts as a change when it arrives. The keys are
+        what is in view from now on: queued reads of other planes are dropped, and planes that
+        cannot be shown are tried again, with back-off, for as long as they stay in view.
+        """
+        keys = [PlaneKey(*key) for key in keys]
+        known = self._now_in_view(keys, level)
+        to_read = [key for key in keys if key not in known]
+        entries = dict(zip(to_read, self._cache.request(to_read, level, drop_others=True), strict=True))
+        if wait is not None and self._exceeds_cache(len(keys), level):
+            wait = None  # what is read late would be evicted before it is drawn: only waiting ends
+        deadline = None if wait is None else time.monotonic() + wait
+        return [
+            self._failed_plane(key, known[key])
+            if key in known
+            else self._outcome(key, entries[key], deadline)
+            for key in keys
+        ]
+
+    def _now_in_view(self, keys: list[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
+        """Take `keys` as the view; return the failures among them whose time has not come yet."""
+        self._fold_notified()
+        with self._lock:
+            self._view, self._level = tuple(keys), level
+            self._late.clear()
+            self._failures = {key: self._failures[key] for key in keys if key in self._failures}
+            return {key: failure.error for key, failure in self._failures.items() if failure.error}
+
+    def _exceeds_cache(self, n_planes: int, level: int) -> bool:
+        info = self.info
+        itemsize = info.dtype.itemsize if info.dtype is not None else 2
+        return n_planes * info.height * info.width * itemsize // 4**level > self._cache.max_bytes
+
+    def _outcome(
+        self, key: PlaneKey, entry: np.ndarray | Future[np.ndarray], deadline: float | None
+    ) -> Plane:
+        if isinstance(entry, np.ndarray):
+            return self._present(key, entry)
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        done, _ = futures_wait([entry], timeout)
+        if not done:
+            entry.add_done_callback(lambda future: self._arrived(key, future))
+            return Plane(PlaneState.LOADING)
+        if entry.cancelled():
+            return Plane(PlaneState.LOADING)
+        error = entry.exception()
+        if error is None:
+            return self._present(key, entry.result())
+        if isinstance(error, Overtaken):
+            return Plane(PlaneState.LOADING)  # the notify that overtook it is a change: we are asked again
+        return self._failed(key, error)
+
+    def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
+        with self._lock:
+            self._failures.pop(key, None)
+        return Plane(PlaneState.PRESENT, pixels)
+
+    def _arrived(self, key: PlaneKey, future: Future[np.ndarray]) -> None:
+        """A read came too late for the view that asked; called in the thread that read."""
+        if not future.cancelled() and (error := future.exception()) is not None:
+            if isinstance(error, Overtaken):
+                return
+            self._failed(key, error)
+        with self._lock:
+            if key in self._view:
+                self._late.add(key)
+
+    def _failed(self, key: PlaneKey, error: BaseException) -> Plane:
+        if not isinstance(error, Exception):
+            raise error
+        with self._lock:
+            before = self._failures.get(key)
+            attempts = before.attempts + 1 if before is not None else 0
+            delay = _RETRY_SECONDS[min(attempts, len(_RETRY_SECONDS) - 1)]
+            again = self._live or getattr(error, "transient", False)
+            due = time.monotonic() + delay if again else float("inf")
+            if key in self._view:
+                error.__traceback__ = None  # its frames hold arrays
+                self._failures[key] = _Failure(error, attempts, due)
+        if attempts == 0:
+            level = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
+            logger.log(level, "plane %s: %s", tuple(key), error)
+        return self._failed_plane(key, error)
+
+    def _failed_plane(self, key: PlaneKey, error: Exception) -> Plane:
+        reason = str(error) or type(error).__name__
+        if not isinstance(error, PlaneNotStoredError):
+            return Plane(PlaneState.UNREADABLE, reason=reason)
+        if error.plane_shape is not None and self.was_notified(key):
+            # written, and stores leave out what is all fill value: this plane is truly black
+            return Plane(PlaneState.PRESENT, np.zeros(error.plane_shape, self.info.dtype or np.uint16))
+        return Plane(PlaneState.PENDING if self._live else PlaneState.ABSENT, reason=reason)
+
+    def _read(self, key: PlaneKey, level: int) -> np.ndarray:
+        try:
+            return c_ordered(self._source.read_plane(key, level))
+        except PlaneNotStoredError as error:
+            if error.plane_shape is None:
+                error.plane_shape = self._source.plane_shape(key, level)
+            raise
+
+    # ---- writing, as seen from here --------------------------------------------------------
+
+    def notify(self, t: int, p: int, c: int, z: int) -> None:
+        """Say that a plane was just written. Any thread, after the write; microseconds, no I/O."""
+        self._cache.stale((t, p, c, z))
+
+    def end(self) -> None:
+        """The run is over: what is in view is read once more, what is still missing is absent."""
+        with self._lock:
+            self._live = False
+            view = self._view
+            self._failures.clear()
+        for key in view:
+            self._cache.invalidate(key)
+        with self._lock:
+            self._late.update(view)
+
+    def take_changes(self) -> Changes:
+        """Return what changed since the last call. Any thread; no I/O, a few microseconds."""
+        self._fold_notified()
+        now = time.monotonic()
+        info = self._source.info
+        with self._lock:
+            notified, self._unseen = self._unseen, set()
+            in_view = bool(self._late) or not notified.isdisjoint(self._view)
+            self._late.clear()
+            for failure in self._failures.values():
+                if failure.due <= now:
+                    failure.error, failure.due = None, float("inf")
+                    in_view = True
+            grown, self._info = info is not self._info, info
+        self._look_again(notified, info, now)
+        return Changes(in_view or grown, grown)
+
+    def _fold_notified(self) -> None:
+        """Fold what writers said since the last time into what is known; cheap if nothing was said."""
+        notified = self._cache.take_notified()
+        if not notified:
+            return
+        with self._lock:
+            self._notified.update(notified)
+            self._unseen |= notified
+            for key in notified.intersection(self._failures):
+                del self._failures[PlaneKey(*key)]
+
+    def _look_again(self, notified: set[tuple[int, int, int, int]], info: DatasetInfo, now: float) -> None:
+        """If writers named planes beyond what is known, let a thread ask the store what it says now."""
+        with self._lock:
+            beyond = (key for key in notified if info.dtype is None or not info.contains(PlaneKey(*key)))
+            key = self._beyond = next(beyond, self._beyond)
+            if key is None or self._refreshing or self._closed or now < self._refresh_due:
+                return
+            self._beyond = None
+            self._refreshing, self._refresh_due = True, now + _REFRESH_SECONDS
+        threading.Thread(target=self._look, args=(PlaneKey(*key),), name="ndviewer-refresh").start()
+
+    def _look(self, key: PlaneKey) -> None:
+        try:
+            if self._source.plane_shape(key) is not None:
+                self._source.refresh()
+        except (DatasetError, IndexError) as error:
+            logger.debug("looking at the store of plane %s: %s", tuple(key), error)
+        finally:
+            with self._lock:
+                self._refreshing = False
+
+    def refresh(self) -> DatasetInfo:
+        """Look at the metadata again and forget every plane; blocks on disk."""
+        info = self._source.refresh()
+        self._cache.clear()
+        with self._lock:
+            self._late.update(self._view)
+        return info
+
+    # ---- doors out, and the end ------------------------------------------------------------
+
+    def to_xarray(self, level: int = 0, missing: str = "raise") -> xr.DataArray:
+        """Return a lazy array (time, fov, z, channel, y, x) with coords and attrs; see `lazy`."""
+        from .lazy import to_xarray
+
+        return to_xarray(self, level, missing)
+
+    def close(self) -> None:
+        """Let go of the source and the planes; reads under way end with an error. Idempotent."""
+        with self._lock:
+            self._closed = True
+            self._view = ()
+        self._source.close()
+        self._cache.close()
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()

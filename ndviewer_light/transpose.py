@@ -1,0 +1,55 @@
+"""Planes stored transposed, brought into C order faster than ``numpy.copyto`` can.
+
+A plain copy of a transposed 2048² uint16 plane takes 22 ms: every element of a row lies in another
+cache line. Here strips of rows are interleaved so that eight bytes of a destination row are
+written at a time: 3 ms (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_STRIP_ROWS = 64  # measured: 8 → 5.9 ms, 32 → 3.5 ms, 64 → 2.9 ms, 128 → 4.0 ms for 2048² uint16
+_BLOCK = 64
+_WORD = 8  # bytes moved at a time
+
+
+def c_ordered(pixels: np.ndarray) -> np.ndarray:
+    """Return `pixels` (Y, X) C-contiguous: itself if it is already, else a copy."""
+    if pixels.flags.c_contiguous:
+        return pixels
+    out = np.empty(pixels.shape, pixels.dtype)
+    copy_into(out, pixels)
+    return out
+
+
+def copy_into(out: np.ndarray, pixels: np.ndarray) -> None:
+    """Copy `pixels` (Y, X), in any memory order, into the C-contiguous `out` of the same shape and dtype."""
+    per_word = _WORD // pixels.itemsize if pixels.itemsize in (1, 2, 4) else 0
+    if pixels.ndim != 2 or not pixels.T.flags.c_contiguous or pixels.flags.c_contiguous:
+        np.copyto(out, pixels)
+    elif per_word and pixels.shape[1] % per_word == 0:
+        _copy_words(out, pixels.T, per_word)
+    else:
+        _copy_blocks(out, pixels)
+
+
+def _copy_words(out: np.ndarray, stored: np.ndarray, per_word: int) -> None:
+    """Transpose `stored` (X, Y) into `out` (Y, X), `per_word` pixels of a row at a time."""
+    n_x, n_y = stored.shape
+    bits = np.dtype(f"u{stored.itemsize}")
+    stored, words = stored.view(bits), out.view(np.uint64)  # NaN payloads and signs pass untouched
+    strip = np.empty((_STRIP_ROWS // per_word, n_y, per_word), bits)
+    for x in range(0, n_x, _STRIP_ROWS):
+        rows = stored[x : x + _STRIP_ROWS]
+        n = len(rows) // per_word
+        grouped = rows.reshape(n, per_word, n_y)
+        for i in range(per_word):
+            strip[:n, :, i] = grouped[:, i]
+        words[:, x // per_word : x // per_word + n] = strip[:n].view(np.uint64)[..., 0].T
+
+
+def _copy_blocks(out: np.ndarray, pixels: np.ndarray) -> None:
+    for y in range(0, pixels.shape[0], _BLOCK):
+        for x in range(0, pixels.shape[1], _BLOCK):
+            out[y : y + _BLOCK, x : x + _BLOCK] = pixels[y : y + _BLOCK, x : x + _BLOCK]
