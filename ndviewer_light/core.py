@@ -1,0 +1,143 @@
+"""Names that hosts and scripts import from `ndviewer_light.core`; the work is done elsewhere.
+
+Importing this module imports no Qt, ndv, tensorstore, dask or xarray: the widgets load when first
+asked for, tensorstore when an array is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .colours import extract_wavelength, hex_to_colormap, wavelength_to_colormap
+from .model import natural_sorted
+from .ome_xml import physical_sizes_um as extract_ome_physical_sizes
+from .squid import read_acquisition_parameters
+from .tiff_tags import read_tiff_pixel_size
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+    from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, MemoryBoundedLRUCache
+    from .gui.viewer import LightweightViewer
+    from .gui.window import LauncherWindow, LightweightMainWindow, main
+
+TIFF_EXTENSIONS = {".tif", ".tiff"}
+LIVE_REFRESH_INTERVAL_MS = 750
+SLIDER_PLAY_INTERVAL_MS = 100
+ZARR_LOAD_DEBOUNCE_MS = 200
+MAX_3D_TEXTURE_SIZE = 2048
+CHANNEL_LABEL_UPDATE_MAX_RETRIES = 20
+CHANNEL_LABEL_UPDATE_RETRY_DELAY_MS = 100
+
+FPATTERN = re.compile(r"(?P<r>[^_]+)_(?P<f>\d+)_(?P<z>\d+)_(?P<c>.+)\.tiff?", re.IGNORECASE)
+"""Squid's single TIFFs, ``<region>_<fov>_<z>_<channel>.tiff``; meant for `search`."""
+FPATTERN_OME = re.compile(r"(?P<r>[^_]+)_(?P<f>\d+)\.ome\.tiff?", re.IGNORECASE)
+"""Squid's OME-TIFFs, ``<region>_<fov>.ome.tiff``; meant for `search`."""
+
+_HOME = {
+    "LauncherWindow": "gui.window",
+    "LightweightMainWindow": "gui.window",
+    "LightweightViewer": "gui.viewer",
+    "MemoryBoundedLRUCache": "cache",
+    "PLANE_CACHE_MAX_MEMORY_BYTES": "cache",
+    "main": "gui.window",
+}
+
+__all__ = [
+    "CHANNEL_LABEL_UPDATE_MAX_RETRIES",
+    "CHANNEL_LABEL_UPDATE_RETRY_DELAY_MS",
+    "FPATTERN",
+    "FPATTERN_OME",
+    "LIVE_REFRESH_INTERVAL_MS",
+    "MAX_3D_TEXTURE_SIZE",
+    "PLANE_CACHE_MAX_MEMORY_BYTES",
+    "SLIDER_PLAY_INTERVAL_MS",
+    "TIFF_EXTENSIONS",
+    "ZARR_LOAD_DEBOUNCE_MS",
+    "LauncherWindow",
+    "LightweightMainWindow",
+    "LightweightViewer",
+    "MemoryBoundedLRUCache",
+    "data_structure_changed",
+    "detect_format",
+    "detect_zarr_version",
+    "extract_ome_physical_sizes",
+    "extract_wavelength",
+    "hex_to_colormap",
+    "main",
+    "read_acquisition_parameters",
+    "read_tiff_pixel_size",
+    "wavelength_to_colormap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __package__), name)
+    globals()[name] = value
+    return value
+
+
+def data_structure_changed(old: DataArray | None, new: DataArray) -> bool:
+    """Whether a viewer made for `old` must be made anew for `new`.
+
+    It must if dimensions, dtype, the number of channels, their names or their colours differ;
+    mere growth along time, z, fov, y or x is not a change of structure.
+    """
+    return old is None or _structure(old) != _structure(new)
+
+
+def _structure(data: DataArray) -> tuple[object, ...]:
+    attrs = data.attrs
+    names = list(attrs.get("channel_names", []))
+    return tuple(data.dims), data.dtype, data.sizes.get("channel", 0), names, attrs.get("luts", {})
+
+
+def detect_zarr_version(path: str | os.PathLike[str]) -> int | None:
+    """3 or 2 for a Zarr group or array at `path` or in its folder ``0``, else None. Never raises."""
+    for folder in (path, os.path.join(path, "0")):
+        # os.path.exists: unlike Path.exists it raises for no path at all
+        if os.path.exists(os.path.join(folder, "zarr.json")):
+            return 3
+        if any(os.path.exists(os.path.join(folder, name)) for name in (".zgroup", ".zarray")):
+            return 2
+    return None
+
+
+def detect_format(base_path: str | os.PathLike[str]) -> str:
+    """``"zarr_v3"`` (any Zarr), ``"ome_tiff"`` or ``"single_tiff"`` (also where nothing is known).
+
+    Looks at names only. Raises `FileNotFoundError` if there is no such folder.
+    """
+    base = Path(base_path)
+    if _holds_zarr(base):
+        return "zarr_v3"
+    numbered = natural_sorted(entry.name for entry in base.iterdir() if entry.name.isdecimal())
+    if any(_holds_ome_tiff(base / name) for name in ("ome_tiff", *numbered[:1])):
+        return "ome_tiff"
+    return "single_tiff"
+
+
+def _holds_zarr(base: Path) -> bool:
+    if any((base / name).exists() for name in ("plate.ome.zarr", "plate.zarr")):
+        return True
+    if detect_zarr_version(base) is not None:
+        return True
+    regions = base / "zarr"
+    return regions.is_dir() and any(
+        store.name.endswith(".zarr") and store.is_dir()
+        for region in regions.iterdir()
+        if region.is_dir() and not region.name.startswith(".")
+        for store in region.iterdir()
+    )
+
+
+def _holds_ome_tiff(folder: Path) -> bool:
+    return folder.is_dir() and any(
+        ".ome" in entry.name.lower() and entry.suffix.lower() in TIFF_EXTENSIONS for entry in folder.iterdir()
+    )

@@ -1,0 +1,61 @@
+"""Pixel size out of the tags of a TIFF file's first page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .squid import is_plausible_pixel_size_um
+
+if TYPE_CHECKING:
+    from tifffile import TiffTags
+
+log = logging.getLogger(__name__)
+
+_DESCRIPTION_KEYS = ("pixel_size_um", "pixel_size", "PixelSize", "pixelSize")
+_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre; 1 means a mere ratio
+
+
+def read_tiff_pixel_size(tiff_path: str) -> float | None:
+    """µm per pixel of a TIFF's first page, or None where its tags do not tell it.
+
+    From a JSON `ImageDescription`, else from `XResolution` if its unit is inch or centimetre.
+    None too for what is no TIFF and where tifffile is not installed; never raises. Any thread.
+    """
+    try:
+        from tifffile import TiffFile
+    except ImportError:
+        return None
+    try:
+        if not Path(tiff_path).is_file():
+            return None
+        with TiffFile(tiff_path) as tif:
+            tags = tif.pages.first.tags
+            return _from_description(tags) or _from_resolution(tags)
+    except Exception as error:  # noqa: BLE001 - damaged files raise ten different types inside tifffile
+        log.debug("no pixel size in %s: %s", tiff_path, error)
+        return None
+
+
+def _from_description(tags: TiffTags) -> float | None:
+    try:
+        described = json.loads(tags.valueof("ImageDescription", default=""))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if not isinstance(described, dict):
+        return None
+    values = [described.get(key) for key in _DESCRIPTION_KEYS]
+    sizes = [float(value) for value in values if isinstance(value, int | float)]
+    return next((size for size in sizes if is_plausible_pixel_size_um(size)), None)
+
+
+def _from_resolution(tags: TiffTags) -> float | None:
+    um_per_unit = _UM_PER_RESOLUTION_UNIT.get(tags.valueof("ResolutionUnit", default=1))
+    pixels, units = tags.valueof("XResolution", default=(0, 0))
+    # 1 per inch is what writers put that know nothing
+    if um_per_unit is None or units <= 0 or pixels / units <= 1:
+        return None
+    size = um_per_unit * units / pixels
+    return size if is_plausible_pixel_size_um(size) else None
