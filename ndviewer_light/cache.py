@@ -97,7 +97,7 @@ class MemoryBoundedLRUCache:
             return len(self._arrays)
 
 
-class Overtaken(Exception):  # noqa: N818  not an error: somebody wrote the plane meanwhile
+class Overtaken(Exception):
     """A read failed while the plane was being written; the failure says nothing about it now."""
 
 

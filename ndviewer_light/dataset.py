@@ -66,9 +66,11 @@ class Dataset:
         source: Source,
         cache_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
         *,
+        path: str = "",
         live: bool = False,
         workers: int = 4,
     ) -> None:
+        self.path = path
         self._source = source
         self._cache = PlaneCache(self._read, cache_bytes, workers)
         self._lock = threading.Lock()  # guards everything below
@@ -127,17 +129,34 @@ class Dataset:
         """
         return self._cache.read(PlaneKey(t, p, c, z), level)
 
+    def plane_shape(self, level: int = 0) -> tuple[int, int]:
+        """Return (Y, X) of the planes of one level, of the first position; may block on disk.
+
+        Raises a `DatasetError` where there is no such level.
+        """
+        if level == 0:
+            return self.info.height, self.info.width
+        shape = self._source.plane_shape(PlaneKey(), level)
+        if shape is None:
+            raise PlaneNotStoredError(f"{self.path}: level {level} is not written yet")
+        return shape
+
     def planes(
-        self, keys: Sequence[PlaneKey], level: int = 0, wait: float | None = WAIT_SECONDS
+        self,
+        keys: Sequence[PlaneKey],
+        level: int = 0,
+        wait: float | None = WAIT_SECONDS,
+        view: Sequence[PlaneKey] | None = None,
     ) -> list[Plane]:
         """Return the planes of one view, waiting at most `wait` s in all (None: until all are read).
 
         What is not read by then is LOADING, and counts as a change when it arrives. The keys are
         what is in view from now on: queued reads of other planes are dropped, and planes that
-        cannot be shown are tried again, with back-off, for as long as they stay in view.
+        cannot be shown are tried again, with back-off, for as long as they stay in view. `view` names
+        all that is in view where that is more than `keys` (a volume read in parts).
         """
         keys = [PlaneKey(*key) for key in keys]
-        known = self._now_in_view(keys, level)
+        known = self._now_in_view(keys if view is None else view, level)
         to_read = [key for key in keys if key not in known]
         entries = dict(zip(to_read, self._cache.request(to_read, level, drop_others=True), strict=True))
         if wait is not None and self._exceeds_cache(len(keys), level):
@@ -150,7 +169,7 @@ class Dataset:
             for key in keys
         ]
 
-    def _now_in_view(self, keys: list[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
+    def _now_in_view(self, keys: Sequence[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
         """Take `keys` as the view; return the failures among them whose time has not come yet."""
         self._fold_notified()
         with self._lock:
@@ -234,8 +253,16 @@ class Dataset:
 
     # ---- writing, as seen from here --------------------------------------------------------
 
+    def mark_written(self, key: tuple[int, int, int, int]) -> None:
+        """Say that the plane at (t, p, c, z) was just written.
+
+        Any thread, after the write; a fraction of a microsecond, no lock, no I/O. Indices are not
+        checked: what is no plane of this dataset makes it look again whether it has grown.
+        """
+        self._cache.stale(key)
+
     def notify(self, t: int, p: int, c: int, z: int) -> None:
-        """Say that a plane was just written. Any thread, after the write; microseconds, no I/O."""
+        """As `mark_written`, with the indices named."""
         self._cache.stale((t, p, c, z))
 
     def end(self) -> None:

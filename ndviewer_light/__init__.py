@@ -1,0 +1,98 @@
+"""ndviewer_light: see n-dimensional microscopy data while it is being written, and afterwards.
+
+Importing this package imports nothing heavy: no Qt, no ndv, no numpy. Names load when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cache import MemoryBoundedLRUCache
+    from .colours import hex_to_colormap, wavelength_to_colormap
+    from .core import (
+        FPATTERN,
+        FPATTERN_OME,
+        MAX_3D_TEXTURE_SIZE,
+        data_structure_changed,
+        detect_format,
+        discover_zarr_v3_fovs,
+        extract_ome_physical_sizes,
+        open_zarr_tensorstore,
+        parse_zarr_v3_metadata,
+        read_acquisition_parameters,
+        read_tiff_pixel_size,
+    )
+    from .gui.viewer import LightweightViewer
+    from .gui.window import LauncherWindow, LightweightMainWindow
+    from .opening import open_dataset
+
+    __version__: str
+
+_HOME = {
+    "FPATTERN": "core",
+    "FPATTERN_OME": "core",
+    "LauncherWindow": "gui.window",
+    "LightweightMainWindow": "gui.window",
+    "LightweightViewer": "gui.viewer",
+    "MAX_3D_TEXTURE_SIZE": "core",
+    "MemoryBoundedLRUCache": "cache",
+    "data_structure_changed": "core",
+    "detect_format": "core",
+    "discover_zarr_v3_fovs": "core",
+    "extract_ome_physical_sizes": "core",
+    "hex_to_colormap": "colours",
+    "open_dataset": "opening",
+    "open_zarr_tensorstore": "core",
+    "parse_zarr_v3_metadata": "core",
+    "read_acquisition_parameters": "core",
+    "read_tiff_pixel_size": "core",
+    "wavelength_to_colormap": "colours",
+}
+
+__all__ = [
+    "FPATTERN",
+    "FPATTERN_OME",
+    "MAX_3D_TEXTURE_SIZE",
+    "LauncherWindow",
+    "LightweightMainWindow",
+    "LightweightViewer",
+    "MemoryBoundedLRUCache",
+    "__version__",
+    "data_structure_changed",
+    "detect_format",
+    "discover_zarr_v3_fovs",
+    "extract_ome_physical_sizes",
+    "hex_to_colormap",
+    "open_dataset",
+    "open_zarr_tensorstore",
+    "parse_zarr_v3_metadata",
+    "read_acquisition_parameters",
+    "read_tiff_pixel_size",
+    "wavelength_to_colormap",
+]
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("ndviewer_light")
+    except metadata.PackageNotFoundError:  # a checkout inside a host has no metadata
+        return "unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

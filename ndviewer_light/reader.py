@@ -1,0 +1,369 @@
+"""A source behind a wall: the same interface, run in a process of its own.
+
+Inside somebody else's process we read nothing native ourselves: a host that has used tensorstore
+cannot fork a tensorstore writer any more, and a damaged file can abort or freeze the process that
+reads it. Here that costs a message and a new reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import wire
+from .errors import DatasetError, ReaderCrashedError
+from .shared_planes import OwnedSlot
+from .sources import Source
+
+if TYPE_CHECKING:
+    from .model import AnnouncedRun, DatasetInfo, PlaneKey
+
+logger = logging.getLogger(__name__)
+
+READS_IN_FLIGHT = 4
+"""Planes one reader process reads at a time, and slots it has for them."""
+
+_DEATHS, _DEATHS_SECONDS = 3, 60.0  # so many deaths in so many seconds: the dataset is left alone for a while
+
+# The child has to find this package however the host imported it (Squid: as
+# control.ndviewer_light.ndviewer_light, from a checkout), so it is loaded from its folder by path.
+_BOOTSTRAP = """
+import importlib.util, json, sys
+start = json.loads(sys.argv[1])
+sys.path[:] = start["path"]
+spec = importlib.util.spec_from_file_location(
+    "ndviewer_light", start["package"] + "/__init__.py", submodule_search_locations=[start["package"]])
+module = importlib.util.module_from_spec(spec)
+sys.modules["ndviewer_light"] = module
+spec.loader.exec_module(module)
+from ndviewer_light.reader_child import main
+main(start["slots"], start["parent"])
+"""
+
+
+class _Process:
+    """One reader process: its pipes, its slots and the calls under way."""
+
+    def __init__(self) -> None:
+        self._slots = [OwnedSlot() for _ in range(READS_IN_FLIGHT)]
+        self._ids = itertools.count()
+        self._lock = threading.Lock()
+        self._send_lock = threading.Lock()
+        self._pending: dict[int, Future[wire.Message]] = {}
+        self._gone: str | None = None
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  read when it dies, closed then
+        self._popen = self._spawn()
+        threading.Thread(target=self._receive, name="ndviewer-reader-replies", daemon=True).start()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        addresses = [slot.address for slot in self._slots]
+        start = {
+            "path": sys.path,
+            "package": str(Path(__file__).resolve().parent),
+            "slots": addresses,
+            "parent": os.getpid(),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-c", _BOOTSTRAP, json.dumps(start)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            pass_fds=[address for address in addresses if isinstance(address, int)],
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._gone is None
+
+    def call(self, op: str, **arguments: Any) -> wire.Message:
+        """Send a request and wait for its answer; raises what the source raised, or that it died."""
+        future: Future[wire.Message] = Future()
+        with self._lock:
+            if self._gone is not None:
+                raise ReaderCrashedError(self._gone)
+            number = next(self._ids)
+            self._pending[number] = future
+        with contextlib.suppress(OSError, ValueError):  # it has died: who receives fails our future
+            self._send({"id": number, "op": op, **arguments})
+        reply = future.result()
+        if "error" in reply:
+            raise wire.error_from_json(reply["error"])
+        return reply
+
+    def read(self, key: PlaneKey, level: int) -> tuple[np.ndarray, wire.Message]:
+        """Return one plane, copied out of its slot in the caller's thread."""
+        reply = self.call("read", key=list(key), level=level)
+        slot = reply["slot"]
+        try:
+            pixels = self._slots[slot].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
+        except (OSError, ValueError) as error:
+            raise ReaderCrashedError(f"the reader process handed over half a plane: {error}") from error
+        finally:
+            self._release(slot)
+        return pixels, reply
+
+    def _release(self, slot: int) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._send({"op": "release", "slot": slot})
+
+    def _send(self, message: wire.Message) -> None:
+        assert self._popen.stdin is not None
+        with self._send_lock:
+            wire.send(self._popen.stdin, message)  # type: ignore[arg-type]
+
+    def _receive(self) -> None:
+        assert self._popen.stdout is not None
+        while (reply := wire.receive(self._popen.stdout)) is not None:  # type: ignore[arg-type]
+            with self._lock:
+                future = self._pending.pop(reply["id"], None)
+            if future is not None:
+                future.set_result(reply)
+        self._fail(self._obituary())
+        self._popen.stdout.close()
+
+    def _obituary(self) -> str:
+        """Wait for the end of the process and say how it ended."""
+        code = self._popen.wait()
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - 4096))
+        said = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.close()
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        last_words = f": {said[-1]}" if said else ""
+        return f"the process that reads for this viewer ended unexpectedly ({how}){last_words}"
+
+    def _fail(self, why: str) -> None:
+        with self._lock:
+            if self._gone is None:
+                self._gone = why
+            pending, self._pending = self._pending, {}
+        for future in pending.values():
+            future.set_exception(ReaderCrashedError(self._gone))
+
+    def kill(self, why: str = "the dataset was closed") -> None:
+        """End it now, failing what is under way; never waits for a process stuck in a dead disk."""
+        self._fail(why)
+        self._popen.kill()
+        for stream in (self._popen.stdin, *self._slots):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+_spare: _Process | None = None
+_spare_lock = threading.Lock()
+
+
+def prestart() -> None:
+    """Start a reader process for whoever opens a dataset next. Any thread; returns at once."""
+    threading.Thread(target=_make_spare, name="ndviewer-reader-start").start()
+
+
+def _make_spare() -> None:
+    global _spare
+    with _spare_lock:
+        if _spare is not None and _spare.alive:
+            return
+        _spare = _Process()
+
+
+def _take_process() -> _Process:
+    global _spare
+    with _spare_lock:
+        process, _spare = _spare, None
+    return process if process is not None and process.alive else _Process()
+
+
+def discard_spare() -> None:
+    """End the spare process, if there is one."""
+    global _spare
+    with _spare_lock:
+        process, _spare = _spare, None
+    if process is not None:
+        process.kill()
+
+
+class Reader(Source):
+    """The source of `what` (a path or an announced run), read in a process of its own.
+
+    Making one is cheap and touches no disk; the process starts at the first call that needs it, and
+    a new one is started when it dies. `info` is what `announced` says until the process has opened it.
+    """
+
+    format = "reader"
+
+    def __init__(self, what: str | AnnouncedRun, announced: DatasetInfo | None = None) -> None:
+        self._what = what
+        self._known = announced
+        self._lock = threading.Lock()
+        self._opening: Future[_Process] | None = None
+        self._process: _Process | None = None
+        self._deaths: deque[float] = deque(maxlen=_DEATHS)
+        self._notice: str | None = None
+        self._closed = False
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Never: a reader is not a format."""
+        return False
+
+    @classmethod
+    def open(cls, path: str) -> Reader:
+        """Open `path` in a reader process; blocks until its metadata is read, raises a `DatasetError`."""
+        reader = cls(path)
+        try:
+            reader._session()
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known now; raises `DatasetError` before a path has been opened."""
+        if self._known is None:
+            raise DatasetError(f"{self._what} is not open yet")
+        return self._known
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the reader process, None while there is none."""
+        process = self._process
+        return process.pid if process is not None and process.alive else None
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """As `Source.read_plane`, C-contiguous; a reader that dies meanwhile is replaced once."""
+        for last_try in (False, True):
+            process = self._session()
+            try:
+                pixels, reply = process.read(key, level)
+            except ReaderCrashedError as error:
+                if self._closed or last_try:
+                    raise
+                self._mourn(process, error)
+                continue
+            self._adopt(reply)
+            return pixels
+        raise AssertionError("unreachable")
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """As `Source.plane_shape`."""
+        shape = self._call("shape", key=list(key), level=level)["shape"]
+        return (int(shape[0]), int(shape[1])) if shape is not None else None
+
+    def refresh(self) -> DatasetInfo:
+        """As `Source.refresh`."""
+        self._call("refresh")
+        return self.info
+
+    def close(self) -> None:
+        """End the process; calls under way fail at once. Never blocks."""
+        with self._lock:
+            self._closed = True
+            process = self._process
+        if process is not None:
+            process.kill()
+
+    def start(self) -> None:
+        """Start the process and open the dataset; blocks. For a thread that has nothing else to do."""
+        self._session()
+
+    def _call(self, op: str, **arguments: Any) -> wire.Message:
+        process = self._session()
+        try:
+            reply = process.call(op, **arguments)
+        except ReaderCrashedError as error:
+            self._mourn(process, error)
+            raise
+        self._adopt(reply)
+        return reply
+
+    def _session(self) -> _Process:
+        """The process with the dataset open in it; started and opened by the first who asks."""
+        with self._lock:
+            if self._closed:
+                raise DatasetError("the dataset is closed")
+            opening = self._opening
+            mine = opening is None or _is_over(opening)
+            if mine:
+                self._check_deaths()
+                opening = self._opening = Future()
+        assert opening is not None
+        if mine:
+            try:
+                opening.set_result(self._open_in_process())
+            except BaseException as error:  # noqa: BLE001  it belongs to all who wait for the session
+                opening.set_exception(error)
+        return opening.result()
+
+    def _open_in_process(self) -> _Process:
+        process = _take_process()
+        with self._lock:
+            self._process = process
+            closed = self._closed
+        if closed:
+            process.kill()
+        try:
+            self._adopt(process.call("open", what=wire.what_to_json(self._what)))
+        except ReaderCrashedError as error:
+            self._mourn(process, error)
+            raise
+        except DatasetError:
+            process.kill()
+            raise
+        return process
+
+    def _adopt(self, reply: wire.Message) -> None:
+        if "info" in reply:
+            info = wire.info_from_json(reply["info"])
+            if self._notice is not None:
+                info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
+            self._known = info
+
+    def _check_deaths(self) -> None:
+        now = time.monotonic()
+        if len(self._deaths) == _DEATHS and now - self._deaths[0] < _DEATHS_SECONDS:
+            raise ReaderCrashedError(
+                f"reading {self._name} ended its reader process {_DEATHS} times within a minute; "
+                "it is left alone for a minute. Check the dataset, or refresh later"
+            )
+
+    def _mourn(self, process: _Process, error: ReaderCrashedError) -> None:
+        process.kill(str(error))
+        with self._lock:
+            if self._closed or self._process is not process:
+                return
+            self._process = None
+            self._deaths.append(time.monotonic())
+            self._notice = f"{error}; a new one was started"
+        logger.warning("%s (reading %s)", error, self._name)
+
+    @property
+    def _name(self) -> str:
+        return self._what if isinstance(self._what, str) else "the stores of the running acquisition"
+
+
+def _is_over(opening: Future[_Process]) -> bool:
+    """Whether that attempt to open has failed, or its process has died since."""
+    return opening.done() and (opening.exception() is not None or not opening.result().alive)
