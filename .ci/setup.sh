@@ -1,0 +1,140 @@
+# What the commands in this folder need: system packages, a Python, virtual environments.
+# Sourced, never run. Every step looks first and does only what is missing, so repeating is fast.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+checkout=$PWD
+
+# a virtual display with software OpenGL, and what the Qt wheels expect of the system
+SYSTEM_PACKAGES="xvfb xauth libgl1 libegl1 libglib2.0-0 libfontconfig1 libdbus-1-3 libxkbcommon0
+    libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
+
+say() { echo "== $*"; }
+fail() {
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+stage() { # stage NAME COMMAND…: run it, say what and how long
+    local name=$1 begin=$SECONDS
+    shift
+    say "$name"
+    "$@"
+    say "$name: done in $((SECONDS - begin)) s"
+}
+
+is_installed() { # newer releases call libglib2.0-0 libglib2.0-0t64, and so on
+    dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null | grep -q '^install ok installed'
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+may_be_root() { # sudo may ask for the password where somebody is there to type it
+    [ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; }
+}
+
+install_missing() { # install_missing PACKAGE…
+    local package missing=()
+    for package in "$@"; do is_installed "$package" || missing+=("$package"); done
+    [ ${#missing[@]} = 0 ] && return
+    may_be_root || fail "These system packages are missing, and neither root nor sudo is at hand. Ask an administrator for" \
+        "    apt-get install --no-install-recommends ${missing[*]}" "and run this again."
+    say "installing ${missing[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+is_debian() { command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; }
+
+system_packages() {
+    if is_debian; then
+        # shellcheck disable=SC2086 # a list
+        install_missing $SYSTEM_PACKAGES
+    else
+        say "this is neither Debian nor Ubuntu: install what these stand for, if it is missing:" $SYSTEM_PACKAGES
+    fi
+}
+
+is_python() { # a version we run on
+    command -v "$1" >/dev/null && "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null
+}
+
+find_python() { # sets `python`; $PYTHON overrides
+    if [ -n "${PYTHON:-}" ]; then
+        is_python "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.10 to 3.13."
+        python=$PYTHON
+        return
+    fi
+    for python in python3 python3.13 python3.12 python3.11 python3.10; do
+        is_python "$python" && return
+    done
+    python=
+}
+
+the_python() { # find_python, installed if need be, and able to make virtual environments
+    find_python
+    if [ -z "$python" ] && is_debian && ! command -v python3 >/dev/null; then
+        install_missing python3 python3-venv
+        find_python
+    fi
+    [ -n "$python" ] || fail "No Python 3.10 to 3.13 was found ($(python3 --version 2>&1 || true))." \
+        "Debian 12, Ubuntu 22.04 and later have one; otherwise set PYTHON to the path of yours and run this again."
+    "$python" -c 'import ensurepip, venv' 2>/dev/null && return
+    is_debian || fail "$python cannot make virtual environments: install its venv and ensurepip modules."
+    install_missing "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+}
+
+fingerprint() { # changes when anything changes that an installation depends on
+    { cat pyproject.toml .ci/setup.sh; echo "$checkout $*"; "$1/bin/python" -VV; } | cksum
+}
+
+is_current() { # is_current VENV WHAT…: WHAT is installed in VENV, as far as we know
+    [ -f "$1/.installed-$2" ] && [ "$(fingerprint "$@" 2>/dev/null)" = "$(cat "$1/.installed-$2")" ]
+}
+
+remember() { fingerprint "$@" >"$1/.installed-$2"; }
+
+make_venv() {
+    "$1/bin/python" -m pip --version >/dev/null 2>&1 && return
+    the_python
+    say "$1 with $("$python" --version)"
+    "$python" -m venv --clear "$1"
+}
+
+pip_install() { # pip_install VENV REQUIREMENT…
+    local venv=$1
+    shift
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
+app_environment() { # the viewer alone, in .venv
+    is_current .venv dev || is_current .venv app && return
+    make_venv .venv
+    pip_install .venv --editable .
+    remember .venv app
+}
+
+dev_environment() { # the viewer under PyQt6, its tests and the tools that check it, in .venv
+    is_current .venv dev && return
+    make_venv .venv
+    pip_install .venv --editable '.[dev]'
+    remember .venv dev
+}
+
+pyqt5_environment() { # the viewer and its tests under PyQt5, with the oldest vispy we support, in .venv-pyqt5
+    is_current .venv-pyqt5 test && return
+    make_venv .venv-pyqt5
+    pip_install .venv-pyqt5 --no-deps --editable .
+    local requirements
+    requirements=$(.venv-pyqt5/bin/python .ci/requirements_without_pyqt6.py)
+    # shellcheck disable=SC2086 # one requirement per word
+    pip_install .venv-pyqt5 $requirements 'PyQt5>=5.15,<6' \
+        'vispy==0.14.3;python_version<"3.13"' # later Pythons have no wheel of it
+    remember .venv-pyqt5 test
+}
+
+on_a_display() { # on_a_display COMMAND…: on a virtual one, of a size that the tests can count on
+    XDG_RUNTIME_DIR=$(mktemp -d) xvfb-run -a -s '-screen 0 1920x1200x24' "$@"
+}
