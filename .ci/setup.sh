@@ -48,15 +48,6 @@ install_missing() { # install_missing PACKAGE…
 
 is_debian() { command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; }
 
-system_packages() {
-    if is_debian; then
-        # shellcheck disable=SC2086 # a list
-        install_missing $SYSTEM_PACKAGES
-    else
-        say "this is neither Debian nor Ubuntu: install what these stand for, if it is missing:" $SYSTEM_PACKAGES
-    fi
-}
-
 is_python() { # a version we run on
     command -v "$1" >/dev/null && "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null
 }
@@ -73,17 +64,26 @@ find_python() { # sets `python`; $PYTHON overrides
     python=
 }
 
-the_python() { # find_python, installed if need be, and able to make virtual environments
+python_packages() { # what the system still needs for a Python that can make virtual environments
+    if [ -n "$python" ]; then
+        "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+            "$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'
+    elif ! command -v python3 >/dev/null; then
+        echo python3 python3-venv
+    fi
+}
+
+system_packages() {
     find_python
-    if [ -z "$python" ] && is_debian && ! command -v python3 >/dev/null; then
-        install_missing python3 python3-venv
+    if is_debian; then
+        # shellcheck disable=SC2046,SC2086 # lists
+        install_missing $SYSTEM_PACKAGES $(python_packages)
         find_python
+    else
+        say "neither Debian nor Ubuntu: install what these stand for, if it is missing:" $SYSTEM_PACKAGES
     fi
     [ -n "$python" ] || fail "No Python 3.10 to 3.13 was found ($(python3 --version 2>&1 || true))." \
         "Debian 12, Ubuntu 22.04 and later have one; otherwise set PYTHON to the path of yours and run this again."
-    "$python" -c 'import ensurepip, venv' 2>/dev/null && return
-    is_debian || fail "$python cannot make virtual environments: install its venv and ensurepip modules."
-    install_missing "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 }
 
 fingerprint() { # changes when anything changes that an installation depends on
@@ -98,7 +98,6 @@ remember() { fingerprint "$@" >"$1/.installed-$2"; }
 
 make_venv() {
     "$1/bin/python" -m pip --version >/dev/null 2>&1 && return
-    the_python
     say "$1 with $("$python" --version)"
     "$python" -m venv --clear "$1"
 }
