@@ -1,0 +1,123 @@
+"""Icons from the package's own folder: no button of ours, or of ndv's, ever asks the network.
+
+ndv draws its buttons with superqt's ``QIconifyIcon``, whose look-ups go to api.iconify.design with
+a 2 s time-out each, some eighty per viewer and none remembered when they fail: minutes on a
+firewalled microscope. `use_bundled_icons` is the one shim that ends this.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QBuffer, QByteArray, QIODevice, QSize
+from qtpy.QtGui import QColor, QIcon, QImageReader, QPixmap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ICONS = Path(__file__).parent / "icons"
+_SIZES_PX = (16, 24, 32, 48, 64)
+_SHIM_MARK = "_ndviewer_light_bundled"
+
+
+def icon(name: str, color: QColor | str, checked: str | None = None) -> QIcon:
+    """The bundled drawing `name` in `color`, and `checked` (another drawing) while a button is down.
+
+    An empty icon where this Qt has no SVG plug-in, so give the button a text as well.
+    """
+    result = QIcon()
+    states = [(name, QIcon.State.Off)] + ([(checked, QIcon.State.On)] if checked else [])
+    for drawing, state in states:
+        svg = _colored(drawing, QColor(color).name())
+        for size in _SIZES_PX:
+            pixmap = _render(svg, size)
+            if not pixmap.isNull():
+                result.addPixmap(pixmap, QIcon.Mode.Normal, state)
+    return result
+
+
+def _colored(name: str, color: str) -> bytes:
+    return (ICONS / f"{name}.svg").read_bytes().replace(b"currentColor", color.encode())
+
+
+def _render(svg: bytes, size: int) -> QPixmap:
+    data = QByteArray(svg)
+    buffer = QBuffer(data)
+    buffer.open(QIODevice.OpenModeFlag.ReadOnly)
+    reader = QImageReader(buffer, b"svg")
+    reader.setScaledSize(QSize(size, size))
+    return QPixmap.fromImage(reader.read()) if reader.canRead() else QPixmap()
+
+
+def use_bundled_icons() -> None:
+    """Make superqt find the icons ndv asks for in our folder. Call it before the first ndv viewer.
+
+    Replaces ``superqt.iconify.svg_path``, once however often it is called. Who gets what:
+
+    * a key we have, plain or coloured: our drawing, whoever asks;
+    * any other key asked for by ndv (a newer version, say): an empty drawing. pyconify's cache is
+      not tried, because even a hit asks the network for the icon set's date first;
+    * any other key, or a turned or flipped icon, asked for by the host: the function that was there.
+    """
+    import superqt.iconify as iconify
+
+    if not hasattr(iconify.svg_path, _SHIM_MARK):
+        iconify.svg_path = _local_first(iconify.svg_path)
+
+
+def _local_first(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def svg_path(*key: str, color: str | None = None, **options: Any) -> Any:
+        name = "--".join(":".join(key).split(":"))
+        plain = not any(options.values())
+        if plain and name in _bundled_names():
+            return _file_for(name, color)
+        if _asked_by_ndv():
+            return _file_for("blank", None)
+        return original(*key, color=color, **options)
+
+    setattr(svg_path, _SHIM_MARK, True)
+    return svg_path
+
+
+@functools.lru_cache(maxsize=1)
+def _bundled_names() -> frozenset[str]:
+    return frozenset(path.stem for path in ICONS.glob("*--*.svg"))
+
+
+def _asked_by_ndv() -> bool:
+    """Whether the code that makes the icon, right behind superqt's own frames, is ndv's."""
+    frame = sys._getframe(2)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("superqt."):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "")).split(".")[0] == "ndv"
+
+
+@functools.lru_cache(maxsize=256)
+def _file_for(name: str, color: str | None) -> Path:
+    """A file QIcon can read again whenever it paints: the bundled one, or a coloured copy."""
+    if color is None:
+        return ICONS / f"{name}.svg"
+    red, green, blue = QColor(color).getRgb()[:3]
+    path = _folder_for_copies() / f"{name}-{red:02x}{green:02x}{blue:02x}.svg"
+    path.write_bytes(_colored(name, QColor(color).name()))
+    return path
+
+
+@functools.lru_cache(maxsize=1)
+def _folder_for_copies() -> Path:
+    folder, owner = tempfile.mkdtemp(prefix="ndviewer_light_icons_"), os.getpid()
+
+    @atexit.register
+    def remove() -> None:
+        if os.getpid() == owner:  # a forked child of the host still needs its parent's icons to stay
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return Path(folder)

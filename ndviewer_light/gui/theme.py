@@ -1,0 +1,187 @@
+"""Colours and the stylesheet of our panels, all derived from the palette the widgets live under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent
+from qtpy.QtGui import QColor, QFont, QFontDatabase, QPalette
+from qtpy.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QApplication
+
+_DARK = {
+    "Window": (16, 17, 20),
+    "WindowText": (222, 225, 230),
+    "Base": (24, 26, 30),
+    "AlternateBase": (30, 32, 37),
+    "Text": (222, 225, 230),
+    "Button": (33, 36, 42),
+    "ButtonText": (222, 225, 230),
+    "BrightText": (255, 120, 110),
+    "ToolTipBase": (40, 43, 50),
+    "ToolTipText": (235, 237, 240),
+    "Highlight": (61, 165, 255),
+    "HighlightedText": (8, 12, 18),
+    "Link": (61, 165, 255),
+    "PlaceholderText": (130, 135, 144),
+    "Light": (64, 68, 76),
+    "Midlight": (52, 56, 63),
+    "Mid": (44, 47, 54),
+    "Dark": (12, 13, 15),
+    "Shadow": (0, 0, 0),
+}
+_DARK_DISABLED = {"WindowText": (110, 114, 122), "Text": (110, 114, 122), "ButtonText": (110, 114, 122)}
+
+PLOT_BACKGROUND = QColor(13, 14, 17)
+"""Behind histograms and the canvas under any palette: channel colours are made for black."""
+
+
+def apply_dark_theme(app: QApplication) -> None:
+    """Give our own application Fusion and a dark palette. Never called inside a host's application."""
+    app.setStyle("Fusion")
+    palette = QPalette()
+    for role, rgb in _DARK.items():
+        palette.setColor(getattr(QPalette.ColorRole, role), QColor(*rgb))
+    for role, rgb in _DARK_DISABLED.items():
+        palette.setColor(QPalette.ColorGroup.Disabled, getattr(QPalette.ColorRole, role), QColor(*rgb))
+    app.setPalette(palette)
+
+
+def mix(a: QColor, b: QColor, share: float) -> QColor:
+    """`a` with `share` (0 to 1) of `b` in it."""
+    values = (round(x + (y - x) * share) for x, y in zip(a.getRgb()[:3], b.getRgb()[:3], strict=True))
+    return QColor(*values)
+
+
+@dataclass(frozen=True)
+class PanelColors:
+    """The few colours our panels paint with."""
+
+    window: QColor
+    card: QColor
+    text: QColor
+    dim: QColor
+    border: QColor
+    groove: QColor
+    button: QColor
+    accent: QColor
+    accent_fill: QColor
+    handle: QColor
+    warning: QColor
+
+    @classmethod
+    def of(cls, palette: QPalette) -> PanelColors:
+        """The colours that go with `palette`, light or dark."""
+        role = QPalette.ColorRole
+        active = QPalette.ColorGroup.Active  # an unfocused window keeps its colours
+        window, text = palette.color(active, role.Window), palette.color(active, role.WindowText)
+        accent = palette.color(active, role.Highlight)
+        dark = window.lightness() < text.lightness()
+        return cls(
+            window=window,
+            card=palette.color(active, role.Base),
+            text=text,
+            dim=mix(text, window, 0.36),
+            border=mix(window, text, 0.14 if dark else 0.22),
+            groove=mix(window, text, 0.16 if dark else 0.24),
+            button=mix(window, text, 0.10) if dark else mix(window, QColor("white"), 0.45),
+            accent=accent,
+            accent_fill=mix(window, accent, 0.28),
+            handle=QColor(222, 225, 230) if dark else QColor(255, 255, 255),
+            warning=QColor(255, 190, 92) if dark else QColor(148, 82, 0),
+        )
+
+
+_STYLE = """
+QLabel[role="dim"] {{ color: {dim}; }}
+QLabel[role="warning"] {{ color: {warning}; }}
+QFrame[role="card"] {{ background: {card}; border: 1px solid {border}; border-radius: 5px; }}
+QAbstractButton[role="chip"] {{
+    background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 3px 8px;
+}}
+QToolButton[role="chip"] {{ padding: 0; }}
+QAbstractButton[role="chip"]:hover {{ border-color: {dim}; }}
+QAbstractButton[role="chip"]:checked {{ background: {accent_fill}; border-color: {accent}; }}
+QAbstractButton[role="chip"]:focus {{ border-color: {text}; }}
+QAbstractButton[role="chip"]:disabled {{ color: {groove}; background: transparent; }}
+QAbstractButton[role="dot"] {{
+    background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 0;
+}}
+QAbstractButton[role="dot"]:hover {{ border-color: {dim}; }}
+QAbstractButton[role="dot"]:focus {{ border-color: {text}; }}
+QLineEdit[role="number"] {{
+    background: transparent; color: {text}; border: 1px solid transparent; border-radius: 3px;
+    padding: 1px 3px; selection-background-color: {accent};
+}}
+QLineEdit[role="number"]:hover {{ border-color: {border}; }}
+QLineEdit[role="number"]:focus {{ border-color: {accent}; background: {window}; }}
+QSlider:horizontal {{ min-height: 20px; }}
+QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {groove}; }}
+QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {accent}; }}
+QSlider::handle:horizontal {{
+    width: 12px; height: 12px; margin: -5px 0; border-radius: 7px; border: 1px solid {dim};
+    background: {handle};
+}}
+QSlider::handle:horizontal:focus {{ border: 2px solid {accent}; width: 10px; height: 10px; }}
+QSlider::handle:horizontal:hover {{ border-color: {accent}; }}
+QPlainTextEdit[role="detail"] {{ background: transparent; border: none; color: {dim}; }}
+QScrollArea {{ background: transparent; border: none; }}
+"""
+
+
+def panel_style(palette: QPalette) -> str:
+    """The stylesheet of our panels under `palette`."""
+    colors = PanelColors.of(palette)
+    return _STYLE.format_map({name: color.name() for name, color in vars(colors).items()})
+
+
+class Panel(QWidget):
+    """A widget that wears `panel_style` and follows when the host changes its palette."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._worn = ""
+        self._wear_style()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        changes = (QEvent.Type.PaletteChange, QEvent.Type.ParentChange)
+        if event is not None and event.type() in changes and hasattr(self, "_worn"):
+            self._wear_style()
+
+    def _wear_style(self) -> None:
+        style = panel_style(self.palette())
+        if style != self._worn:  # setting it sends another PaletteChange
+            self._worn = style
+            self.setStyleSheet(style)
+
+    @property
+    def colors(self) -> PanelColors:
+        """What to paint with now."""
+        return PanelColors.of(self.palette())
+
+
+def digits_font(widget: QWidget) -> QFont:
+    """A font whose digits are all of one width, the size of `widget`'s own."""
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    if widget.font().pointSizeF() > 0:
+        font.setPointSizeF(widget.font().pointSizeF())
+    return font
+
+
+def heading_font(widget: QWidget) -> QFont:
+    """The small, spaced capitals above a panel."""
+    font = QFont(widget.font())
+    font.setBold(True)
+    if font.pointSizeF() > 0:
+        font.setPointSizeF(font.pointSizeF() * 0.85)
+    font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 1.0)
+    return font
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Choose the rules of `panel_style` that `widget` follows."""
+    widget.setProperty("role", role)
