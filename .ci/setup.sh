@@ -122,15 +122,15 @@ dev_environment() { # the viewer under PyQt6, its tests and the tools that check
     remember .venv dev
 }
 
-pyqt5_environment() { # the viewer and its tests under PyQt5, with the oldest vispy we support, in .venv-pyqt5
+pyqt5_environment() { # the viewer and its tests under PyQt5, with the oldest vispy we support,
+    # in .venv-pyqt5; comes after dev_environment, which knows the requirements
     is_current .venv-pyqt5 test && return
     make_venv .venv-pyqt5
-    pip_install .venv-pyqt5 --no-deps --editable .
     local requirements
-    requirements=$(.venv-pyqt5/bin/python .ci/requirements_without_pyqt6.py)
-    # shellcheck disable=SC2086 # one requirement per word
-    pip_install .venv-pyqt5 $requirements 'PyQt5>=5.15,<6' \
-        'vispy==0.14.3;python_version<"3.13"' # later Pythons have no wheel of it
+    mapfile -t requirements < <(.venv/bin/python .ci/requirements_without_pyqt6.py)
+    # later Pythons have no wheel of vispy 0.14
+    pip_install .venv-pyqt5 "${requirements[@]}" 'PyQt5>=5.15,<6' 'vispy==0.14.3;python_version<"3.13"'
+    pip_install .venv-pyqt5 --no-deps --editable .
     remember .venv-pyqt5 test
 }
 
