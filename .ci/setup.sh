@@ -24,7 +24,7 @@ stage() { # stage NAME COMMAND…: run it, say what and how long
 }
 
 is_installed() { # newer releases call libglib2.0-0 libglib2.0-0t64, and so on
-    dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null | grep -q '^install ok installed'
+    [[ "$(dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null)" == *"install ok installed"* ]]
 }
 
 as_root() {
