@@ -25,7 +25,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -104,30 +104,23 @@ class Run:
             raise ValueError(f"fovs {self.fovs} for regions {self.regions}: one count each, names distinct")
         if min((*self.fovs, self.n_t, self.n_z, self.height, self.width, len(self.channels)), default=0) < 1:
             raise ValueError("every count and size must be at least 1")
-        if self.layout == "hcs":
-            for region in self.regions:
-                _well(region)
+        if self.layout == "hcs" and len({_well(region) for region in self.regions}) != len(self.regions):
+            raise ValueError(f"regions {self.regions} name one well twice")
         if self.sharded and (self.height % self.chunk_shape[0] or self.width % self.chunk_shape[1]):
-            size = f"{self.height}×{self.width} px"
-            raise ValueError(
-                f"compression {self.compression!r}: {size} is no multiple of {self.chunks} px tiles"
-            )
+            raise ValueError(f"{self.compression!r} needs height and width in multiples of {self.chunks} px")
 
-    @property
+    @cached_property
     def fov_labels(self) -> list[str]:
         """``"<region>:<index in the region>"`` of every FOV, in flat order."""
         return [f"{region}:{i}" for region, n in zip(self.regions, self.fovs, strict=True) for i in range(n)]
 
-    @property
+    @cached_property
     def fov_paths(self) -> list[str]:
         """The OME-Zarr group of every FOV, in flat order (layouts "hcs" and "per_fov")."""
-        return [
-            str(self._fov_path(region, i))
-            for region, n in zip(self.regions, self.fovs, strict=True)
-            for i in range(n)
-        ]
+        pairs = zip(self.regions, self.fovs, strict=True)
+        return [str(self._fov_path(region, i)) for region, n in pairs for i in range(n)]
 
-    @property
+    @cached_property
     def region_paths(self) -> list[str]:
         """The 6-D array of every region (layout "6d")."""
         return [str(self.folder / "zarr" / region / "acquisition.zarr") for region in self.regions]
@@ -213,7 +206,8 @@ def plane_pixels(run: Run, t: int, fov: int, z: int, channel: str | int) -> NDAr
 def _background(run: Run, look: _Look, rng: np.random.Generator) -> NDArray[np.int16]:
     dy, dx = rng.integers(0, _ROAM, 2)
     noise = _noise(run.seed, run.height, run.width, look.noise)[dy : dy + run.height, dx : dx + run.width]
-    return noise + np.int16(look.background)
+    pixels: NDArray[np.int16] = noise + np.int16(look.background)
+    return pixels
 
 
 @lru_cache(maxsize=4)
@@ -828,21 +822,23 @@ def _write(run: Run, options: argparse.Namespace) -> int:
 
 
 def _print_report(plane: WrittenPlane) -> None:
-    sys.stdout.write(json.dumps(plane._asdict()) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(plane._asdict()) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody listens any more: end as a killed writer does
+        os._exit(1)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     add = parser.add_argument
     add(
         "folder",
         nargs="?",
         type=Path,
-        help="the experiment folder, new; put it first (default: a temporary one)",
+        help="the experiment folder, new; put it first (default: temporary)",
     )
-    add("--layout", choices=LAYOUTS, default="hcs", help="how Squid lays out its stores")
+    add("--layout", choices=LAYOUTS, default="hcs", help="of the stores (default %(default)s)")
     add("--regions", nargs="+", metavar="N|NAME", help="how many regions, or their names")
     add(
         "--wells",
@@ -851,20 +847,34 @@ def _parser() -> argparse.ArgumentParser:
         metavar="WELL",
         help="names of the regions, as wells: A1 B2 AA12",
     )
-    add("--fovs", nargs="+", type=int, default=[4, 6, 3], help="FOVs per region, repeated if there are more")
-    add("--channels", nargs="+", default=list(CHANNELS), metavar="NAME", help="channel names")
-    add("--n-t", type=int, default=3, help="timepoints")
-    add("--n-z", type=int, default=3, help="planes per z-stack")
-    add("--size", nargs="+", type=int, default=[1024], metavar="PX", help="height and width, or one for both")
-    add("--dtype", choices=DTYPES, default="uint16")
-    add("--compression", choices=tuple(COMPRESSIONS), default="fast", help="Squid's presets")
+    add(
+        "--fovs",
+        nargs="+",
+        type=int,
+        default=[4, 6, 3],
+        metavar="N",
+        help="FOVs per region, used in turn (default 4 6 3)",
+    )
+    add("--channels", nargs="+", default=list(CHANNELS), metavar="NAME", help="channel names (default: four)")
+    add("--n-t", type=int, default=3, help="timepoints (%(default)s)")
+    add("--n-z", type=int, default=3, help="planes per z-stack (%(default)s)")
+    add(
+        "--size",
+        nargs="+",
+        type=int,
+        default=(1024,),
+        metavar="PX",
+        help="height and width, or one for both (1024)",
+    )
+    add("--dtype", choices=DTYPES, default="uint16", metavar="DTYPE", help="of the pixels (%(default)s)")
+    add("--compression", choices=tuple(COMPRESSIONS), default="fast", help="Squid's presets (%(default)s)")
     add("--chunks", choices=tuple(CHUNKS), default="full", help="whole frames, or square tiles")
     add("--seed", type=int, default=0, help="other seeds, other cells")
-    add("--dt", type=float, default=10.0, help="s between timepoints, as the metadata say")
-    add("--dz", type=float, default=1.5, help="µm between planes of a stack")
-    add("--pixel-size", type=float, default=0.325, help="µm")
+    add("--dt", type=float, default=10.0, help="s between timepoints, as the metadata say (%(default)s)")
+    add("--dz", type=float, default=1.5, help="µm between planes of a stack (%(default)s)")
+    add("--pixel-size", type=float, default=0.325, help="µm (%(default)s)")
     add("--blank", nargs="+", type=int, default=[], metavar="N", help="planes that are all zero, by number")
-    add("--rate", type=float, default=20.0, help="planes per second, 0 for as fast as possible")
+    add("--rate", type=float, default=20.0, help="planes per second, 0 for as fast as possible (%(default)s)")
     add("--start-delay", type=float, default=0.0, help="s before the first store is made")
     add("--stop-after", type=int, metavar="N", help="stop after N planes, as if killed")
     add("--report", action="store_true", help="without viewer: print a JSON line after each plane")
