@@ -1,0 +1,559 @@
+"""OME-NGFF, omero and Squid metadata, as dicts, understood; pure functions, no I/O.
+
+Sources: OME-NGFF 0.4 and 0.5 (axes, multiscales, coordinateTransformations, omero, plate, well,
+bioformats2raw.layout), the older places of the same keys at the root of the attributes, and what
+Squid adds under ``_squid``. What a viewer can do without is ignored with a warning; what would
+show wrong pixels is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..colours import color_for_name
+from ..errors import LimitExceededError, MetadataError, UnsupportedError
+from ..model import Channel, natural_key
+from ..storage.limits import MAX_POSITIONS, safe_relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..storage.limits import JsonObject
+
+# ---- axes ----------------------------------------------------------------------------------
+
+_ROLE_OF_NAME = {
+    **dict.fromkeys(("t", "time", "timepoint", "times", "frame"), "t"),
+    **dict.fromkeys(("p", "pos", "position", "fov", "field", "s", "scene", "series", "site"), "p"),
+    **dict.fromkeys(("c", "ch", "channel", "channels"), "c"),
+    **dict.fromkeys(("z", "z_level", "depth"), "z"),
+    "y": "y",
+    "x": "x",
+}
+_ROLE_OF_TYPE = {"time": "t", "channel": "c", "fov": "p"}
+_ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx", 6: "ptczyx"}
+"""The rank convention; six axes are those of Squid's 6-D store, (FOV, T, C, Z, Y, X)."""
+
+
+class Axis(NamedTuple):
+    """One axis of an array: its role (one of ``t p c z y x``, else ""), its own name, its unit."""
+
+    role: str
+    name: str
+    unit: str | None = None
+
+
+_TO_UM = {
+    "yoctometer": 1e-18,
+    "zeptometer": 1e-15,
+    "attometer": 1e-12,
+    "femtometer": 1e-9,
+    "picometer": 1e-6,
+    "angstrom": 1e-4,
+    "nanometer": 1e-3,
+    "micrometer": 1.0,
+    "millimeter": 1e3,
+    "centimeter": 1e4,
+    "decimeter": 1e5,
+    "meter": 1e6,
+    "decameter": 1e7,
+    "hectometer": 1e8,
+    "kilometer": 1e9,
+    "megameter": 1e12,
+    "inch": 25_400.0,
+    "foot": 304_800.0,
+    "yard": 914_400.0,
+    "mile": 1_609_344_000.0,
+    **{"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6},
+}
+_TO_SECONDS = {
+    "yoctosecond": 1e-24,
+    "zeptosecond": 1e-21,
+    "attosecond": 1e-18,
+    "femtosecond": 1e-15,
+    "picosecond": 1e-12,
+    "nanosecond": 1e-9,
+    "microsecond": 1e-6,
+    "millisecond": 1e-3,
+    "centisecond": 1e-2,
+    "decisecond": 1e-1,
+    "second": 1.0,
+    "hectosecond": 1e2,
+    "kilosecond": 1e3,
+    "megasecond": 1e6,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86_400.0,
+    **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0},
+}
+_SANE_STEP = (1e-7, 1e9)
+"""µm or s; a step outside is a mistake and would only blank the view."""
+
+# ---- what an image says --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageMeta:
+    """What the metadata of one image says, before its arrays are looked at.
+
+    `axes` is None where none are named. `paths` are those of all levels, largest first, ``""``
+    for the group itself. `scales` and `translations` hold one tuple per level, one value per axis,
+    in µm (space) and s (time), None where unknown; they are empty without axes. `channels` are
+    those named, which may be fewer or more than there are.
+    """
+
+    axes: tuple[Axis, ...] | None = None
+    paths: tuple[str, ...] = ()
+    scales: tuple[tuple[float | None, ...], ...] = ()
+    translations: tuple[tuple[float | None, ...], ...] = ()
+    channels: tuple[NamedChannel, ...] = ()
+    complete: bool | None = None
+    name: str = ""
+    squid: Steps | None = None
+    warnings: tuple[str, ...] = ()
+
+    def step(self, role: str, level: int = 0) -> float | None:
+        """µm (z, y, x) or s (t) from one sample to the next along an axis, None if unknown."""
+        return _along(self.axes, self.scales, role, level)
+
+    def origin(self, role: str, level: int = 0) -> float | None:
+        """µm or s of the first sample of an axis, None if unknown."""
+        return _along(self.axes, self.translations, role, level)
+
+
+def _along(
+    axes: tuple[Axis, ...] | None, values: tuple[tuple[float | None, ...], ...], role: str, level: int
+) -> float | None:
+    if axes is None or level >= len(values):
+        return None
+    return next((value for axis, value in zip(axes, values[level], strict=True) if axis.role == role), None)
+
+
+class NamedChannel(NamedTuple):
+    """One omero channel as written: name "" and colour "" where it names none."""
+
+    name: str
+    color: str
+    window: tuple[float, float] | None
+    excitation_nm: float | None
+    emission_nm: float | None
+
+
+class Steps(NamedTuple):
+    """Squid's own calibration; None where it says nothing."""
+
+    pixel_size_um: float | None
+    z_step_um: float | None
+    time_step_s: float | None
+
+
+def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
+    """Understand the attributes of an image group, or of an array that carries them itself.
+
+    Raises `MetadataError` for axes named twice, `UntrustedReferenceError` for a level that lies
+    outside. Everything else that makes no sense is ignored, with a warning.
+    """
+    warnings: list[str] = []
+    multiscale = _first_multiscale(attributes, where, warnings)
+    axes = _axes(multiscale.get("axes"), where, warnings)
+    datasets = [entry for entry in _list(multiscale.get("datasets")) if isinstance(entry, dict)]
+    transforms = _list(multiscale.get("coordinateTransformations"))
+    steps = [_level_steps(axes or (), entry, transforms, where, warnings) for entry in datasets]
+    squid = lookup(attributes, "_squid", "_squid_metadata")
+    return ImageMeta(
+        axes=axes,
+        paths=tuple(safe_relative(entry.get("path"), where) for entry in datasets),
+        scales=tuple(scale for scale, _ in steps) if axes else (),
+        translations=tuple(origin for _, origin in steps) if axes else (),
+        channels=_named_channels(lookup(attributes, "omero")),
+        complete=_complete(squid),
+        name=clean(multiscale.get("name")),
+        squid=_squid_steps(squid),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def lookup(attributes: JsonObject, *keys: str) -> JsonObject:
+    """Return the first object of these names under ``ome`` or, as older writers have it, at the root."""
+    found = _find(attributes, keys)
+    return found if isinstance(found, dict) else {}
+
+
+def _find(attributes: JsonObject, keys: Iterable[str]) -> Any:
+    ome = attributes.get("ome")
+    places = (ome, attributes) if isinstance(ome, dict) else (attributes,)
+    return next((place[key] for key in keys for place in places if place.get(key) is not None), None)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def clean(value: object) -> str:
+    """Text fit for display: no lone surrogates, "" for what is no text."""
+    return value.encode("utf-8", "replace").decode().strip() if isinstance(value, str) else ""
+
+
+def is_image(attributes: JsonObject) -> bool:
+    """Whether these attributes describe an image."""
+    return bool(_list(_find(attributes, ("multiscales",))))
+
+
+def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -> JsonObject:
+    entries = [entry for entry in _list(_find(attributes, ("multiscales",))) if isinstance(entry, dict)]
+    if len(entries) > 1:
+        warnings.append(f"{where}: {len(entries)} multiscales; the first is shown")
+    return entries[0] if entries else {}
+
+
+def _axes(value: object, where: str, warnings: list[str]) -> tuple[Axis, ...] | None:
+    entries = _list(value)
+    if not entries:
+        return None
+    axes = tuple(_axis(entry) for entry in entries)
+    for kind, names in (("role", [axis.role for axis in axes]), ("name", [axis.name for axis in axes])):
+        twice = [name for name in names if name and names.count(name) > 1]
+        if twice:
+            raise MetadataError(f"{where}: two axes have the {kind} {twice[0]!r}; axes must differ")
+    return axes
+
+
+def _axis(entry: object) -> Axis:
+    if isinstance(entry, str):  # NGFF 0.3
+        entry = {"name": entry}
+    if not isinstance(entry, dict):
+        return Axis("", "")
+    name = clean(entry.get("name"))
+    kind, unit = entry.get("type"), entry.get("unit")
+    role = _ROLE_OF_NAME.get(name.lower()) or _ROLE_OF_TYPE.get(kind if isinstance(kind, str) else "", "")
+    return Axis(role, name, unit.lower() if isinstance(unit, str) else None)
+
+
+def resolve_axes(
+    meta: ImageMeta, shape: Sequence[int], dimension_names: Sequence[str | None] | None, where: str
+) -> tuple[tuple[Axis, ...], str | None]:
+    """Return the axes of an array of this shape, and a warning where they had to be guessed.
+
+    They are those of the metadata, else those the array itself names, else those of the rank.
+    Raises `MetadataError` if axes and rank differ, `UnsupportedError` naming the axes that have no
+    role here and more than one sample, or if there is no y or no x.
+    """
+    warning = None
+    axes = meta.axes
+    if axes is None and dimension_names is not None:
+        named = tuple(_axis(name or "") for name in dimension_names)
+        roles = [axis.role for axis in named]
+        axes = named if all(roles) and len(set(roles)) == len(roles) else None
+    if axes is None:
+        axes = _axes_of_rank(len(shape), where)
+        warning = f"{where}: no axes are named; {' '.join(axis.role for axis in axes)} assumed"
+    if len(axes) != len(shape):
+        raise MetadataError(f"{where}: {len(axes)} axes are named for an array of {len(shape)} dimensions")
+    _refuse_unknown(axes, shape, where)
+    return axes, warning
+
+
+def _axes_of_rank(rank: int, where: str) -> tuple[Axis, ...]:
+    if rank not in _ROLES_OF_RANK:
+        raise UnsupportedError(f"{where}: an array of {rank} dimensions without named axes cannot be shown")
+    return tuple(Axis(role, role) for role in _ROLES_OF_RANK[rank])
+
+
+def _refuse_unknown(axes: Sequence[Axis], shape: Sequence[int], where: str) -> None:
+    unknown = [axis.name or "?" for axis, size in zip(axes, shape, strict=True) if not axis.role and size > 1]
+    if unknown:
+        raise UnsupportedError(
+            f"{where}: cannot show axis {', '.join(map(repr, unknown))}; known are t, position, c, z, y, x"
+        )
+    if not {"y", "x"} <= {axis.role for axis in axes}:
+        names = ", ".join(axis.name or "?" for axis in axes)
+        raise UnsupportedError(f"{where}: the axes {names} hold no y and x, so there is no plane to show")
+
+
+# ---- coordinate transformations ------------------------------------------------------------
+
+
+def _level_steps(
+    axes: tuple[Axis, ...], dataset: JsonObject, outer: list[Any], where: str, warnings: list[str]
+) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+    """Scale and translation of one level: its own transformations, then those of all levels."""
+    scale: list[float | None] = [None] * len(axes)
+    origin: list[float | None] = [None] * len(axes)
+    for transform in [*_list(dataset.get("coordinateTransformations")), *outer]:
+        if isinstance(transform, dict):
+            _apply(transform, scale, origin, where, warnings)
+    steps = [_in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, scale, strict=True)]
+    factors = [_unit_factor(axis) for axis in axes]
+    return tuple(steps), tuple(
+        value * factor if value is not None and factor is not None else None
+        for value, factor in zip(origin, factors, strict=True)
+    )
+
+
+def _apply(
+    transform: JsonObject,
+    scale: list[float | None],
+    origin: list[float | None],
+    where: str,
+    warnings: list[str],
+) -> None:
+    kind = transform.get("type")
+    if kind not in ("scale", "translation"):
+        if kind != "identity":
+            warnings.append(f"{where}: a coordinate transformation of type {kind!r} is ignored")
+        return
+    vector = _list(transform.get(kind))
+    if len(vector) != len(scale):
+        if scale:
+            warnings.append(f"{where}: a {kind} of {len(vector)} values for {len(scale)} axes is ignored")
+        return
+    for axis, value in enumerate(map(_finite, vector)):
+        if kind == "translation":
+            origin[axis] = _sum(origin[axis], value)
+        else:
+            scale[axis] = _product(scale[axis], _scale_value(vector[axis], where, warnings))
+            origin[axis] = None if origin[axis] is None else _product(origin[axis], value)
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _scale_value(value: object, where: str, warnings: list[str]) -> float | None:
+    number = _finite(value)
+    if value is not None and (number is None or number <= 0):
+        warnings.append(f"{where}: a scale of {ascii(value)[:40]} is ignored")
+        return None
+    return number
+
+
+def _product(before: float | None, value: float | None) -> float | None:
+    if value is None:  # null says nothing, so it changes nothing
+        return before
+    return value if before is None else before * value
+
+
+def _sum(before: float | None, value: float | None) -> float | None:
+    if value is None:
+        return before
+    return value if before is None else before + value
+
+
+def _unit_factor(axis: Axis) -> float | None:
+    """What turns a value of this axis into µm or s; no unit counts as that, an unknown one as None."""
+    table = _TO_SECONDS if axis.role == "t" else _TO_UM
+    if axis.unit is None or axis.role not in ("t", "z", "y", "x"):
+        return 1.0
+    unit = axis.unit
+    return table.get(unit, table.get(unit.removesuffix("s"), table.get(unit.replace("metre", "meter"))))
+
+
+def _in_our_unit(axis: Axis, value: float | None, where: str, warnings: list[str]) -> float | None:
+    factor = _unit_factor(axis)
+    if factor is None:
+        warnings.append(
+            f"{where}: axis {axis.name!a} has an unknown unit {ascii(axis.unit)[:40]}; its scale is ignored"
+        )
+        return None
+    if value is None or axis.role not in ("t", "z", "y", "x"):
+        return value
+    return _sane(value * factor, f"{where}: scale of axis {axis.name!r}", warnings)
+
+
+def _sane(value: float, what: str, warnings: list[str]) -> float | None:
+    if _SANE_STEP[0] <= value <= _SANE_STEP[1]:
+        return value
+    warnings.append(f"{what}: {value:g} makes no sense and is ignored")
+    return None
+
+
+# ---- Squid ---------------------------------------------------------------------------------
+
+
+def _complete(squid: JsonObject) -> bool | None:
+    value = squid.get("acquisition_complete")
+    return value if isinstance(value, bool) else None
+
+
+def _squid_steps(squid: JsonObject) -> Steps | None:
+    if not squid:
+        return None
+    return Steps(*(_squid_step(squid.get(key)) for key in ("pixel_size_um", "z_step_um", "time_increment_s")))
+
+
+def _squid_step(value: object) -> float | None:
+    number = _finite(value)
+    return number if number is not None and _SANE_STEP[0] <= number <= _SANE_STEP[1] else None
+
+
+def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | None, float | None]:
+    """Return (pixel size y, pixel size x, z step) in µm and the time step in s at level 0, None if unknown.
+
+    Squid's own figures come first; its nulls say nothing. Where Squid knows no z or time step it
+    writes a scale of 1, which then is no figure either.
+    """
+    y, x, z, t = (meta.step(role) for role in "yxzt")
+    if meta.squid is None:
+        return y, x, z, t
+    pixel, z_step, time_step = meta.squid
+    return pixel or y, pixel or x, _unless_placeholder(z_step, z), _unless_placeholder(time_step, t)
+
+
+def _unless_placeholder(said: float | None, scale: float | None) -> float | None:
+    return said if said is not None else (None if scale == 1.0 else scale)
+
+
+# ---- channels ------------------------------------------------------------------------------
+
+_HEX = re.compile(r"#*([0-9A-Fa-f]{6})(?:[0-9A-Fa-f]{2})?")
+
+
+def _named_channels(omero: JsonObject) -> tuple[NamedChannel, ...]:
+    return tuple(
+        _named_channel(entry if isinstance(entry, dict) else {}) for entry in _list(omero.get("channels"))
+    )
+
+
+def _named_channel(entry: JsonObject) -> NamedChannel:
+    return NamedChannel(
+        name=clean(entry.get("label")) or clean(entry.get("name")),
+        color=_color(entry.get("color")),
+        window=_window(entry.get("window")),
+        excitation_nm=_nanometres(entry.get("excitation_wavelength")),
+        emission_nm=_nanometres(entry.get("emission_wavelength")),
+    )
+
+
+def _color(value: object) -> str:
+    """``"#RRGGBB"`` exactly as written, upper case; "" where it is no colour."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 <= value <= 0xFFFFFF:
+            return f"#{value:06X}"
+        return f"#{value % 2**32 >> 8:06X}" if -(2**31) <= value < 2**32 else ""  # OMERO's signed RGBA
+    match = _HEX.fullmatch(value.strip()) if isinstance(value, str) else None
+    return f"#{match[1].upper()}" if match else ""
+
+
+def _window(value: object) -> tuple[float, float] | None:
+    if not isinstance(value, dict):
+        return None
+    low, high = (_finite(value.get(key)) for key in ("start", "end"))
+    return (low, high) if low is not None and high is not None and low < high else None
+
+
+def _nanometres(value: object) -> float | None:
+    unit: object = "nanometer"
+    if isinstance(value, dict):
+        unit = value.get("unit") or "nanometer"
+        value = value.get("value")
+    number = _finite(value)
+    factor = _TO_UM.get(str(unit).lower())
+    if number is None or factor is None:
+        return None
+    nanometres = number * factor * 1e3
+    return nanometres if 1 <= nanometres <= 1e6 else None
+
+
+def channels(named: Sequence[NamedChannel], count: int, dtype: np.dtype[Any] | None) -> tuple[Channel, ...]:
+    """Return exactly `count` channels: those named, then ``Ch{i}``; colour by name if none is given."""
+    padding = NamedChannel("", "", None, None, None)
+    return tuple(_channel(named[i] if i < len(named) else padding, i, dtype) for i in range(count))
+
+
+def _channel(named: NamedChannel, index: int, dtype: np.dtype[Any] | None) -> Channel:
+    name = named.name or f"Ch{index}"
+    return Channel(
+        name=name,
+        color=named.color or color_for_name(name),
+        excitation_nm=named.excitation_nm,
+        emission_nm=named.emission_nm,
+        window=_worth_using(named.window, dtype),
+    )
+
+
+def _worth_using(
+    window: tuple[float, float] | None, dtype: np.dtype[Any] | None
+) -> tuple[float, float] | None:
+    """Only a window narrower than the dtype's range, which writers that know none write (floats: 0..1)."""
+    if window is None or dtype is None:
+        return window
+    low, high = (0.0, 1.0)
+    if dtype.kind in "iu":
+        low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    return None if window[0] <= low and window[1] >= high else window
+
+
+# ---- plates, wells, collections ------------------------------------------------------------
+
+
+class Well(NamedTuple):
+    """One well of a plate: its path in the plate and the region name users read ("A1")."""
+
+    path: str
+    region: str
+
+
+def region_name(row: str, column: str) -> str:
+    """``"A1"`` from row and column; ``"1/01"`` where a numbered row would run into the column."""
+    return f"{row}/{column}" if row[-1:].isdigit() else row + column
+
+
+def is_plate(attributes: JsonObject) -> bool:
+    """Whether these attributes describe a plate."""
+    return isinstance(_find(attributes, ("plate",)), dict)
+
+
+def plate_wells(attributes: JsonObject, where: str) -> tuple[Well, ...]:
+    """Return the wells of a plate in natural order, by row, then column (A1, A2, A10, B1; Z before AA)."""
+    wells = _list(lookup(attributes, "plate").get("wells"))
+    if len(wells) > MAX_POSITIONS:
+        raise LimitExceededError(
+            f"{where}: {len(wells)} wells; at most {MAX_POSITIONS} positions can be shown"
+        )
+    paths = [safe_relative(well.get("path"), where) for well in wells if isinstance(well, dict)]
+    found = {path: _row_and_column(path) for path in paths if path}
+    order = sorted(found, key=lambda path: (natural_key(found[path][0]), natural_key(found[path][1])))
+    return tuple(Well(path, region_name(*found[path])) for path in order)
+
+
+def _row_and_column(path: str) -> tuple[str, str]:
+    row, _, column = path.rpartition("/")
+    return clean(row), clean(column)
+
+
+def is_well(attributes: JsonObject) -> bool:
+    """Whether these attributes describe a well."""
+    return isinstance(_find(attributes, ("well",)), dict)
+
+
+def well_images(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
+    """Return paths of the images of a well in natural order; None if the metadata does not list them."""
+    images = lookup(attributes, "well").get("images")
+    if not isinstance(images, list):
+        return None
+    paths = {safe_relative(image.get("path"), where): None for image in images if isinstance(image, dict)}
+    return tuple(sorted((path for path in paths if path), key=natural_key))
+
+
+def series_paths(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
+    """Return the images a bioformats2raw ``OME`` group lists, in its order; None if it lists none."""
+    series = _find(attributes, ("series",))
+    if not isinstance(series, list):
+        return None
+    return tuple(safe_relative(path, where) for path in series)
+
+
+def is_collection(attributes: JsonObject) -> bool:
+    """Whether these attributes mark a bioformats2raw collection."""
+    return _find(attributes, ("bioformats2raw.layout",)) is not None

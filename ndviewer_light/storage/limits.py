@@ -1,0 +1,149 @@
+"""Small files read safely: every size, depth and path is checked before anything is parsed or opened.
+
+The figures are those of no sane dataset; what exceeds them is refused with a sentence instead of
+taking the memory, or the process, with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from itertools import accumulate
+from typing import Any
+
+from ..errors import (
+    DatasetError,
+    DatasetNotFoundError,
+    DatasetPermissionError,
+    LimitExceededError,
+    MetadataError,
+    UntrustedReferenceError,
+)
+
+MAX_METADATA_BYTES = 16 * 1024**2
+MAX_JSON_DEPTH = 64
+MAX_RANK = 8
+MAX_CHUNK_BYTES = 1024**3
+MAX_PLANE_BYTES = 1024**3
+MAX_SHARD_INDEX_BYTES = 256 * 1024**2
+MAX_POSITIONS = 100_000
+MAX_DIRECTORY_ENTRIES = 200_000
+
+JsonObject = dict[str, Any]
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_DRIVE = re.compile(r"[A-Za-z]:")
+_OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"):  # not every system has them all
+    _OPEN_FLAGS |= getattr(os, _flag, 0)
+
+
+def read_json(path: str) -> JsonObject | None:
+    """Read the JSON object in the file at `path`; None if there is no such file.
+
+    Raises `LimitExceededError` above 16 MiB or 64 levels, `MetadataError` with the byte offset for
+    what is no JSON object, `DatasetPermissionError`, or `DatasetError` if the disk fails. Any thread.
+    """
+    raw = read_small_file(path)
+    return None if raw is None else parse_json(raw, path)
+
+
+def read_small_file(path: str) -> bytes | None:
+    """Read a metadata file whole; None if there is none. Never blocks on a pipe or device."""
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise error_of_os(error, path) from error
+    try:
+        return _read_descriptor(descriptor, path)
+    except OSError as error:
+        raise error_of_os(error, path) from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_descriptor(descriptor: int, path: str) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise MetadataError(f"{path} is no regular file; expected a JSON file there")
+    if status.st_size > MAX_METADATA_BYTES:
+        raise LimitExceededError(f"{path} has {status.st_size} bytes; metadata may have {MAX_METADATA_BYTES}")
+    # the file may grow or shrink while it is read: what comes is what is parsed
+    raw = os.read(descriptor, status.st_size + 1)
+    while len(raw) <= MAX_METADATA_BYTES and (more := os.read(descriptor, 65536)):
+        raw += more
+    return raw
+
+
+def error_of_os(error: Exception, path: str) -> DatasetError:
+    """Return the `DatasetError` that fits what the operating system said about `path`."""
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, PermissionError):
+        return DatasetPermissionError(f"no permission to read {path}")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return DatasetNotFoundError(f"{path} does not exist")
+    return DatasetError(f"{path!a} could not be read: {reason}")
+
+
+def parse_json(raw: bytes, where: str) -> JsonObject:
+    """Parse a JSON object (UTF-8, with or without BOM), refusing NaN, duplicate keys and deep nesting."""
+    if len(raw) > MAX_METADATA_BYTES:
+        raise LimitExceededError(f"{where} has {len(raw)} bytes; metadata may have {MAX_METADATA_BYTES}")
+    _check_depth(raw, where)
+    try:
+        text = raw.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        offset = len(error.doc[: error.pos].encode())
+        raise MetadataError(f"{where} is not valid JSON: {error.msg} at byte {offset}") from error
+    except UnicodeDecodeError as error:
+        raise MetadataError(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except (ValueError, RecursionError) as error:  # NaN, duplicate keys, integers of 5,000 digits
+        raise MetadataError(f"{where} is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise MetadataError(
+            f"{where} holds a JSON {type(value).__name__} where an object is expected, at byte 0"
+        )
+    return value
+
+
+def _check_depth(raw: bytes, where: str) -> None:
+    if raw.count(b"[") + raw.count(b"{") <= MAX_JSON_DEPTH:
+        return
+    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
+    deepest = max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+    if deepest > MAX_JSON_DEPTH:
+        raise LimitExceededError(f"{where} nests {deepest} levels deep; metadata may nest {MAX_JSON_DEPTH}")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} appears twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def safe_relative(path: object, where: str) -> str:
+    """Return a path a dataset names inside itself, normalised with ``/``; ``""`` means the dataset itself.
+
+    Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is no text.
+    """
+    if not isinstance(path, str):
+        raise MetadataError(f"{where} names a path that is no text: {path!r}")
+    parts = path.replace("\\", "/").split("/")
+    if path.startswith(("/", "\\")) or _DRIVE.match(path) or ".." in parts or "\0" in path:
+        raise UntrustedReferenceError(
+            f"{where} names {path!r}, which leads out of the dataset; it is not followed"
+        )
+    return "/".join(part for part in parts if part not in ("", "."))
