@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .colours import extract_wavelength, hex_to_colormap, wavelength_to_colormap
 from .model import natural_sorted
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, MemoryBoundedLRUCache
     from .gui.viewer import LightweightViewer
-    from .gui.window import LauncherWindow, LightweightMainWindow, main
+    from .gui.window import LauncherWindow, LightweightMainWindow
 
 TIFF_EXTENSIONS = {".tif", ".tiff"}
 LIVE_REFRESH_INTERVAL_MS = 750
@@ -44,7 +45,6 @@ _HOME = {
     "LightweightViewer": "gui.viewer",
     "MemoryBoundedLRUCache": "cache",
     "PLANE_CACHE_MAX_MEMORY_BYTES": "cache",
-    "main": "gui.window",
 }
 
 __all__ = [
@@ -81,6 +81,13 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f".{_HOME[name]}", __package__), name)
     globals()[name] = value
     return value
+
+
+def main(dataset_path: str | None = None) -> NoReturn:
+    """Show the dataset at `dataset_path`, or the launcher; ends the process with the last window."""
+    from .__main__ import run
+
+    sys.exit(run([dataset_path] if dataset_path else []))
 
 
 def data_structure_changed(old: DataArray | None, new: DataArray) -> bool:
