@@ -1,0 +1,17 @@
+"""What is on screen, as plain data: known before ndv is imported."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MAX_CHANNELS_SHOWN = 64
+"""Channels beyond these are in the data but have no strip and are not drawn."""
+
+
+class View(NamedTuple):
+    """What is on screen: indices, and whether all z are shown as a volume."""
+
+    t: int = 0
+    p: int = 0
+    z: int = 0
+    is_volume: bool = False

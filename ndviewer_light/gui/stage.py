@@ -1,0 +1,398 @@
+"""A dataset on screen: canvas, overlay, sliders and channel strips, wired to each other.
+
+GUI thread only. It decides nothing about runs and files (`viewer` does) and reads nothing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+
+from ..model import PlaneState
+from .canvas_view import MAX_CHANNELS_SHOWN, View
+from .channels import ChannelStrips
+from .overlay import CanvasOverlay
+from .sliders import AxisSliders
+from .slots import safe_slot
+
+if TYPE_CHECKING:
+    from ..dataset import Changes, Dataset
+    from ..model import DatasetInfo
+    from .display import Canvas, Frame
+
+logger = logging.getLogger(__name__)
+
+_VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded whole: not thirty times a second
+_STATE_WORDS = {
+    PlaneState.PENDING: "not written yet",
+    PlaneState.ABSENT: "nothing stored",
+    PlaneState.LOADING: "loading…",
+    PlaneState.UNREADABLE: "could not be read",
+}
+
+
+class Stage(QWidget):
+    """Shows one dataset at a time. `hover_text` says what is under the mouse."""
+
+    hover_text = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._dataset: Dataset | None = None
+        self._info: DatasetInfo | None = None
+        self._canvas: Canvas | None = None
+        self._volume_due = 0.0
+        self._spans: dict[int, tuple[float, float]] = {}
+        self.sliders = AxisSliders()
+        self.sliders.moved.connect(self._on_moved)
+        self.sliders.set_busy_check(self._is_busy)
+        self.strips = ChannelStrips()
+        self.strips.visible_changed.connect(self._on_visible_changed)
+        self.strips.auto_changed.connect(self._on_auto_changed)
+        self.strips.window_changed.connect(self._on_window_changed)
+        self.strips.color_changed.connect(self._on_color_changed)
+        self.strips.mode_changed.connect(self._on_mode_changed)
+        self._frame_place = QWidget()
+        place = QVBoxLayout(self._frame_place)
+        place.setContentsMargins(0, 0, 0, 0)
+        self._frame_place.setMinimumSize(160, 120)
+        self.overlay = CanvasOverlay(self._frame_place)
+        self._scale_timer = QTimer(self)
+        self._scale_timer.setInterval(150)
+        self._scale_timer.timeout.connect(self._update_scale_bar)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._frame_place, 1)
+        column.addWidget(self.sliders)
+        splitter = QSplitter()
+        splitter.addWidget(left)
+        splitter.addWidget(self.strips)
+        splitter.setStretchFactor(0, 1)
+        splitter.setStretchFactor(1, 0)
+        splitter.setCollapsible(0, False)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(splitter)
+
+    # ---- what is shown ---------------------------------------------------------------------
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """The picture, None until ndv has been imported."""
+        return self._canvas
+
+    def set_canvas(self, canvas: Canvas) -> None:
+        """Put the picture in its place; until then everything else already works."""
+        self._canvas = canvas
+        layout = self._frame_place.layout()
+        assert layout is not None
+        layout.addWidget(canvas)
+        self.overlay.raise_()
+        canvas.frame_shown.connect(self._on_frame_shown)
+        canvas.hovered.connect(self._on_hovered)
+        if self._dataset is not None:
+            self._build()
+
+    def show_dataset(self, dataset: Dataset) -> None:
+        """Show `dataset` from its first plane on, in auto contrast; the one before is let go."""
+        self._dataset, self._info = dataset, dataset.info
+        self._spans.clear()
+        self.sliders.stop_playing()
+        for axis in ("t", "z", "p"):
+            self.sliders.set_index(axis, 0)
+        self._take_sizes()
+        self.strips.set_channels(self._info.channels[:MAX_CHANNELS_SHOWN])
+        self.strips.set_3d(False)
+        self.overlay.set_state("waiting" if dataset.live else "loading", "")
+        self._say_position()
+        if self._canvas is not None:
+            self._build()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.sliders.stop_playing()
+        self._scale_timer.stop()
+        self._dataset = self._info = None
+        if self._canvas is not None:
+            self._canvas.clear()
+
+    def take(self, changes: Changes) -> None:
+        """Draw again what has changed; called by the one timer that polls the dataset."""
+        if self._dataset is None:
+            return
+        if changes.info:
+            self._take_info(self._dataset.info)
+        if changes.in_view and self._canvas is not None:
+            if self.strips.is_3d():
+                self._refresh_volume()
+            else:
+                self._canvas.refresh()
+
+    def _refresh_volume(self) -> None:
+        assert self._canvas is not None
+        wait = self._volume_due - time.monotonic()
+        if wait > 0:
+            QTimer.singleShot(int(wait * 1000) + 1, self._canvas.refresh)
+            return
+        self._volume_due = time.monotonic() + _VOLUME_REPAINT_SECONDS
+        self._canvas.refresh()
+
+    def _take_info(self, info: DatasetInfo) -> None:
+        """More is known than before: sizes go to the sliders; what the canvas is built on builds it again."""
+        before, self._info = self._info, info
+        self._take_sizes()
+        if before is None or _built_on(before) == _built_on(info):
+            return
+        self._keep_choices(before, info)
+        if self._canvas is not None:
+            self._build()
+
+    def _keep_choices(self, before: DatasetInfo, info: DatasetInfo) -> None:
+        """New channel strips, with what the user chose for channels of the same name."""
+        strips = self.strips
+        choices = {
+            channel.name: (
+                strips.is_channel_visible(c),
+                strips.is_auto(c),
+                strips.window_of(c),
+                strips.color_of(c),
+            )
+            for c, channel in enumerate(before.channels[:MAX_CHANNELS_SHOWN])
+        }
+        colors = {channel.name: channel.color for channel in before.channels}
+        is_volume = strips.is_3d()
+        strips.set_channels(info.channels[:MAX_CHANNELS_SHOWN])
+        strips.set_3d(is_volume)
+        for c, channel in enumerate(info.channels[:MAX_CHANNELS_SHOWN]):
+            if channel.name not in choices:
+                continue
+            visible, auto, window, color = choices[channel.name]
+            strips.set_visible_channel(c, visible)
+            if color != colors[channel.name]:
+                strips.set_color(c, color)
+            if not auto:
+                strips.set_auto(c, False)
+                strips.set_window(c, *window)
+
+    def _build(self) -> None:
+        assert self._canvas is not None and self._dataset is not None and self._info is not None
+        strips, channels = self.strips, self._info.channels[:MAX_CHANNELS_SHOWN]
+        windows = {c: strips.window_of(c) for c in range(len(channels)) if not strips.is_auto(c)}
+        self._canvas.show_dataset(self._dataset, self.view, windows)
+        for c, channel in enumerate(channels):
+            if strips.color_of(c) != channel.color:
+                self._canvas.set_color(c, strips.color_of(c))
+            if not strips.is_channel_visible(c):
+                self._canvas.set_visible(c, False)
+        self.strips.set_3d_enabled(self._info.n_z > 1, "" if self._info.n_z > 1 else "one z plane: no volume")
+        self._scale_timer.start()
+
+    def _take_sizes(self) -> None:
+        assert self._info is not None
+        info, sizes = self._info, self._info.sizes
+        self.sliders.set_sizes({axis: sizes[axis] for axis in ("t", "z", "p")})
+        self.sliders.set_value_text("t", lambda i: _counted(i, info.n_t, _clock(i, info.time_step_s)))
+        self.sliders.set_value_text("z", lambda i: _counted(i, info.n_z, _height(i, info.z_step_um)))
+        self.sliders.set_value_text(
+            "p", lambda i: f"{info.positions[i].label}   {i + 1} / {len(info.positions)}"
+        )
+
+    # ---- where we are ----------------------------------------------------------------------
+
+    @property
+    def view(self) -> View:
+        """The indices on screen, as the sliders and the 2D/3D switch say."""
+        index = self.sliders.index
+        return View(index("t"), index("p"), index("z"), self.strips.is_3d())
+
+    def go_to(self, t: int | None = None, p: int | None = None, z: int | None = None) -> None:
+        """Move to these indices, as if the sliders had been moved; None stays."""
+        for axis, index in (("t", t), ("p", p), ("z", z)):
+            if index is not None:
+                self.sliders.set_index(axis, index)
+        self._show_view()
+
+    def show_channel(self, c: int) -> None:
+        """Make a channel visible."""
+        if not self.strips.is_channel_visible(c):
+            self.strips.set_visible_channel(c, True)
+            self._on_visible_changed(c, True)
+
+    def _show_view(self) -> None:
+        self._say_position()
+        if self._canvas is not None:
+            self._canvas.show_view(self.view)
+
+    def _say_position(self) -> None:
+        info = self._info
+        p = self.sliders.index("p")
+        if info is None or p >= len(info.positions):
+            self.overlay.set_position("")
+            return
+        parts = [info.positions[p].label]
+        if info.n_t > 1:
+            parts.append(f"t {self.sliders.index('t') + 1}")
+        if info.n_z > 1 and not self.strips.is_3d():
+            parts.append(f"z {self.sliders.index('z') + 1}")
+        self.overlay.set_position("  ·  ".join(parts))
+
+    def _is_busy(self) -> bool:
+        return self._canvas is not None and self._canvas.busy
+
+    # ---- slots -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _on_moved(self, axis: str, index: int) -> None:
+        self._show_view()
+
+    @safe_slot
+    def _on_mode_changed(self, is_3d: bool) -> None:
+        self._show_view()
+
+    @safe_slot
+    def _on_visible_changed(self, c: int, visible: bool) -> None:
+        if self._canvas is not None:
+            self._canvas.set_visible(c, visible)
+
+    @safe_slot
+    def _on_auto_changed(self, c: int, auto: bool) -> None:
+        if self._canvas is not None:
+            self._canvas.set_auto(c, auto)
+            self._say_contrast(c)
+
+    @safe_slot
+    def _on_window_changed(self, c: int, low: float, high: float) -> None:
+        if self._canvas is not None:
+            self._canvas.set_window(c, low, high)
+
+    @safe_slot
+    def _on_color_changed(self, c: int, color: str) -> None:
+        if self._canvas is not None:
+            self._canvas.set_color(c, color)
+
+    @safe_slot
+    def _on_frame_shown(self) -> None:
+        frame = self._canvas.frame if self._canvas is not None else None
+        if frame is None or self._info is None:
+            return
+        self._say_states(frame)
+        for c, contrast in frame.contrasts.items():
+            low, high = contrast.range
+            edges = contrast.window if self.strips.is_auto(c) else self.strips.window_of(c)
+            self._span(c, min(0.0, low, *edges), max(high, *edges))
+            self.strips.set_histogram(c, contrast.counts, low, high)
+            self._say_contrast(c)
+        self._update_scale_bar()
+
+    def _span(self, c: int, low: float, high: float) -> None:
+        """The slider of a channel spans what has been seen of it so far."""
+        seen_low, seen_high = self._spans.get(c, (low, high))
+        low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
+        whole = self._info is not None and self._info.dtype is not None and self._info.dtype.kind in "iub"
+        self.strips.set_range(c, *((int(low), int(high)) if whole else (low, high)))
+
+    def _say_contrast(self, c: int) -> None:
+        limits = self._canvas.limits(c) if self._canvas is not None else None
+        if limits is not None and self.strips.is_auto(c):
+            self.strips.set_window(c, *limits)
+
+    def _say_states(self, frame: Frame) -> None:
+        assert self._info is not None
+        names = [channel.name for channel in self._info.channels]
+        missing = {c: plane for c, plane in frame.planes.items() if plane.state is not PlaneState.PRESENT}
+        for c in range(len(self.strips)):
+            plane = missing.get(c)
+            self.strips.set_state(c, "" if plane is None else plane.reason or _STATE_WORDS[plane.state])
+        if not missing:
+            self.overlay.set_state("none", "")
+        elif len(missing) < len(frame.planes):
+            said = (f"{names[c]}: {_STATE_WORDS[plane.state]}" for c, plane in missing.items())
+            self.overlay.set_state("partial", "\n".join(said))
+        else:
+            self._say_nothing_there(frame)
+
+    def _say_nothing_there(self, frame: Frame) -> None:
+        planes = list(frame.planes.values())
+        for state, kind in (
+            (PlaneState.UNREADABLE, "error"),
+            (PlaneState.LOADING, "loading"),
+            (PlaneState.PENDING, "waiting"),
+            (PlaneState.ABSENT, "absent"),
+        ):
+            found = next((plane for plane in planes if plane.state is state), None)
+            if found is not None:
+                self.overlay.set_state(kind, found.reason if kind == "error" else "")
+                return
+
+    @safe_slot
+    def _on_hovered(self, place: object) -> None:
+        frame = self._canvas.frame if self._canvas is not None else None
+        if not isinstance(place, tuple) or frame is None or self._info is None:
+            self.hover_text.emit("")
+            return
+        row, column = place
+        values = []
+        for plane in frame.planes.values():
+            pixels = plane.pixels
+            if pixels is not None and 0 <= row < pixels.shape[0] and 0 <= column < pixels.shape[1]:
+                values.append(f"{pixels[row, column]:g}")
+        where = f"x {column}  y {row}"
+        if self._info.pixel_size_um is not None:
+            um_x = column * (self._info.pixel_size_x_um or self._info.pixel_size_um)
+            um_y = row * (self._info.pixel_size_y_um or self._info.pixel_size_um)
+            where += f"   ({um_x:.1f}, {um_y:.1f} µm)"
+        self.hover_text.emit(f"{where}   {' | '.join(values)}" if values else "")
+
+    @safe_slot
+    def _update_scale_bar(self) -> None:
+        self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
+
+
+def _built_on(info: DatasetInfo) -> tuple[object, ...]:
+    """What the canvas cannot change once it is built."""
+    return (
+        info.channels,
+        info.height,
+        info.width,
+        info.dtype,
+        info.pixel_size_um,
+        info.pixel_size_y_um,
+        info.z_step_um,
+        info.n_z,
+    )
+
+
+def _counted(i: int, n: int, extra: str) -> str:
+    return f"{i + 1} / {n}{extra}"
+
+
+def _clock(i: int, step_s: float | None) -> str:
+    if step_s is None:
+        return ""
+    seconds = i * step_s
+    if step_s < 1:
+        return f"   {seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"   {hours:02d}:{minutes:02d}:{rest:02d}"
+
+
+def _height(i: int, step_um: float | None) -> str:
+    return "" if step_um is None else f"   +{i * step_um:.1f} µm"
+
+
+def plain_label(text: str = "") -> QLabel:
+    """A label that shows names from data as they are, never as rich text."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    return label
