@@ -10,7 +10,6 @@ import importlib
 import os
 import re
 import sys
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -74,13 +73,6 @@ __all__ = [
     "read_tiff_pixel_size",
     "wavelength_to_colormap",
 ]
-
-
-def main(dataset_path: str | None = None) -> None:
-    """Show `dataset_path` in a window, without one the launcher, until closed; ends the process."""
-    from .__main__ import run
-
-    sys.exit(run([dataset_path] if dataset_path else []))
 
 
 def __getattr__(name: str) -> Any:
