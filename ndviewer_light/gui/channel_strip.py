@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from .slots import safe_slot
-from .theme import digits_font, set_role
+from .theme import colors_of, digits_font, set_role
 from .window_slider import Histogram, ValueRange, WindowSlider
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ElidedLabel(QWidget):
         painter = QPainter(self)
         option = QTextOption(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         option.setWrapMode(QTextOption.WrapMode.NoWrap)
-        painter.setPen(self.palette().windowText().color())
+        painter.setPen(colors_of(self).text)
         painter.drawText(QRectF(self.rect()), self.shown_text(), option)
         painter.end()
 
@@ -93,7 +93,7 @@ class _Dot(QToolButton):
         super().paintEvent(event)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        edge = QColor(self.palette().windowText().color())
+        edge = QColor(colors_of(self).text)
         edge.setAlpha(110)  # a black or a white channel still has an outline
         painter.setPen(QPen(edge, 1))
         painter.setBrush(self.color)
@@ -106,6 +106,7 @@ class _OnButton(QPushButton):
 
     solo_clicked = Signal()
 
+    @safe_slot
     def mousePressEvent(self, event: Any) -> None:
         if event.button() == Qt.MouseButton.LeftButton and event.modifiers() & _SOLO_KEYS:
             self.solo_clicked.emit()

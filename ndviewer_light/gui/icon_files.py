@@ -69,7 +69,7 @@ def use_bundled_icons() -> None:
     import superqt.iconify as iconify
 
     if not hasattr(iconify.svg_path, _SHIM_MARK):
-        iconify.svg_path = _local_first(iconify.svg_path)
+        iconify.svg_path = _local_first(iconify.svg_path)  # type: ignore[assignment]
 
 
 def _local_first(original: Callable[..., Any]) -> Callable[..., Any]:

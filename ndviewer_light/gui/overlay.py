@@ -1,4 +1,4 @@
-"""What is written over the canvas (position, scale bar, state of the plane), and the page shown in its place."""
+"""What is written over the canvas (position, scale bar, state), and the page shown in its place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSi
 
 from .icon_files import icon
 from .slots import safe_slot
-from .theme import Panel, PanelColors, set_role
+from .theme import Panel, colors_of, set_role
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
@@ -236,7 +236,7 @@ class CanvasOverlay(QWidget):
     def _draw_tile(self, painter: QPainter) -> None:
         ground = _TILE[self._kind]
         painter.fillRect(self.rect(), ground)
-        pen = QPen(ground.lighter(128), 2)
+        pen = QPen(ground.lighter(140), 2)
         painter.setPen(pen)
         for x in range(-self.height(), self.width(), 14):
             painter.drawLine(x, self.height(), x + self.height(), 0)
@@ -319,7 +319,7 @@ class _Emblem(QWidget):
         painter.end()
 
     def _draw_ring(self, painter: QPainter) -> None:
-        colors = PanelColors.of(self.palette())
+        colors = colors_of(self)
         ring = QRectF(6, 6, 28, 28)
         painter.setPen(QPen(QBrush(colors.groove), 3))
         painter.drawEllipse(ring)
@@ -354,6 +354,9 @@ class _Detail(QPlainTextEdit):
         """Take the height of the text, up to a dozen lines; beyond, it scrolls."""
         lines = max(1, round(self.document().size().height()))
         margins = 2 * self.document().documentMargin() + 2
+        policy = Qt.ScrollBarPolicy  # a rounded line height must not bring a bar for one pixel
+        fits = lines <= self._MOST_LINES
+        self.setVerticalScrollBarPolicy(policy.ScrollBarAlwaysOff if fits else policy.ScrollBarAsNeeded)
         height = int(min(lines, self._MOST_LINES) * self.fontMetrics().lineSpacing() + margins)
         if height != self.height():
             self.setFixedHeight(height)
@@ -453,9 +456,8 @@ class MessagePage(Panel):
         """What kind of message is shown."""
         return self._kind
 
-    def changeEvent(self, event: QEvent | None) -> None:
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.PaletteChange and hasattr(self, "emblem"):
+    def palette_changed(self) -> None:
+        if hasattr(self, "emblem"):
             self._draw_emblem()
 
     def _draw_emblem(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QGridLayout,
     QLabel,
@@ -41,12 +41,14 @@ class JumpSlider(QSlider):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(60)
 
+    @safe_slot
     def mousePressEvent(self, event: Any) -> None:
         x = round(event.position().x() if hasattr(event, "position") else event.pos().x())
         if event.button() == Qt.MouseButton.LeftButton and not self._handle_contains(x):
             self.setValue(self._value_at(x))
         super().mousePressEvent(event)  # the handle lies under the mouse now: a drag may follow
 
+    @safe_slot
     def wheelEvent(self, event: Any) -> None:
         delta = event.angleDelta()
         self._wheel_angle += delta.y() or delta.x()
@@ -254,9 +256,8 @@ class AxisSliders(Panel):
         for row in self._rows.values():
             row.play.setChecked(False)
 
-    def changeEvent(self, event: QEvent | None) -> None:
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.PaletteChange and hasattr(self, "_rows"):
+    def palette_changed(self) -> None:
+        if hasattr(self, "_rows"):
             self._draw_icons()
 
     def _draw_icons(self) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QColor, QFont, QFontDatabase, QPalette
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QWidget
+
+from .slots import safe_slot
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QApplication
+    from qtpy.QtCore import QObject
 
 _DARK = {
     "Window": (16, 17, 20),
@@ -64,6 +66,7 @@ class PanelColors:
     card: QColor
     text: QColor
     dim: QColor
+    faint: QColor
     border: QColor
     groove: QColor
     button: QColor
@@ -85,6 +88,7 @@ class PanelColors:
             card=palette.color(active, role.Base),
             text=text,
             dim=mix(text, window, 0.36),
+            faint=mix(text, window, 0.62),
             border=mix(window, text, 0.14 if dark else 0.22),
             groove=mix(window, text, 0.16 if dark else 0.24),
             button=mix(window, text, 0.10) if dark else mix(window, QColor("white"), 0.45),
@@ -96,6 +100,7 @@ class PanelColors:
 
 
 _STYLE = """
+QLabel {{ color: {text}; }}
 QLabel[role="dim"] {{ color: {dim}; }}
 QLabel[role="warning"] {{ color: {warning}; }}
 QFrame[role="card"] {{ background: {card}; border: 1px solid {border}; border-radius: 5px; }}
@@ -106,7 +111,7 @@ QToolButton[role="chip"] {{ padding: 0; }}
 QAbstractButton[role="chip"]:hover {{ border-color: {dim}; }}
 QAbstractButton[role="chip"]:checked {{ background: {accent_fill}; border-color: {accent}; }}
 QAbstractButton[role="chip"]:focus {{ border-color: {text}; }}
-QAbstractButton[role="chip"]:disabled {{ color: {groove}; background: transparent; }}
+QAbstractButton[role="chip"]:disabled {{ color: {faint}; background: transparent; }}
 QAbstractButton[role="dot"] {{
     background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 0;
 }}
@@ -139,29 +144,77 @@ def panel_style(palette: QPalette) -> str:
 
 
 class Panel(QWidget):
-    """A widget that wears `panel_style` and follows when the host changes its palette."""
+    """A widget that wears `panel_style` and follows when the host changes its palette.
+
+    A widget with a stylesheet no longer inherits the palette around it, nor hears of a change
+    (Qt without ``AA_UseStyleSheetPropagationInWidgetStyles``), so it watches its parent.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._worn = ""
-        self._wear_style()
+        self._watched: QWidget | None = None
+        self._wearing = False
+        self._watch_parent()
+        self.wear_style()
 
-    def changeEvent(self, event: QEvent | None) -> None:
-        super().changeEvent(event)
-        changes = (QEvent.Type.PaletteChange, QEvent.Type.ParentChange)
-        if event is not None and event.type() in changes and hasattr(self, "_worn"):
-            self._wear_style()
+    def event(self, event: QEvent | None) -> bool:
+        handled = bool(super().event(event))
+        if event is not None and hasattr(self, "_watched"):
+            self._follow(event.type())
+        return handled
 
-    def _wear_style(self) -> None:
-        style = panel_style(self.palette())
-        if style != self._worn:  # setting it sends another PaletteChange
-            self._worn = style
-            self.setStyleSheet(style)
+    @safe_slot
+    def _follow(self, kind: QEvent.Type) -> None:
+        if kind == QEvent.Type.ParentChange:
+            self._watch_parent()
+            self.wear_style()
+        elif kind == QEvent.Type.ApplicationPaletteChange:
+            self.wear_style()
+
+    @safe_slot(default=False)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.PaletteChange and watched is self._watched:
+            self.wear_style()
+        return False
+
+    def _watch_parent(self) -> None:
+        parent = self.parentWidget()
+        if parent is not self._watched:
+            if self._watched is not None:
+                self._watched.removeEventFilter(self)
+            self._watched = parent
+            if parent is not None:
+                parent.installEventFilter(self)
+
+    def wear_style(self) -> None:
+        """Take the palette around us, and the style and icons that go with it."""
+        if self._wearing:
+            return
+        self._wearing = True  # taking a stylesheet off and on sends events that lead here
+        around = self._watched.palette() if self._watched is not None else QApplication.palette()
+        self.setStyleSheet("")
+        self.setPalette(around)
+        self.setStyleSheet(panel_style(around))
+        self._wearing = False
+        self.palette_changed()
+
+    def palette_changed(self) -> None:
+        """For what a stylesheet cannot colour: icons. Called whenever `colors` may be others."""
 
     @property
     def colors(self) -> PanelColors:
         """What to paint with now."""
         return PanelColors.of(self.palette())
+
+
+def colors_of(widget: QWidget) -> PanelColors:
+    """What to paint `widget` with: the colours of the panel it lies in, for its own palette may be stale."""
+    at: QWidget | None = widget
+    while at is not None:
+        if isinstance(at, Panel):
+            return at.colors
+        at = at.parentWidget()
+    return PanelColors.of(widget.palette())
 
 
 def digits_font(widget: QWidget) -> QFont:

@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from .slots import safe_slot
-from .theme import PLOT_BACKGROUND, PanelColors
+from .theme import PLOT_BACKGROUND, colors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +145,7 @@ class WindowSlider(QWidget):
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
-        colors = PanelColors.of(self.palette())
+        colors = colors_of(self)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         middle, low, high = self.height() / 2, self.handle_x(_LOW), self.handle_x(_HIGH)
