@@ -768,7 +768,7 @@ class _Ending:
         viewer = self._window.viewer
         viewer.end_zarr_acquisition()
         if self._screenshot is not None:
-            viewer.load_fov(len(self._run.fov_labels) - 1, self._run.n_t - 1)
+            viewer.load_fov(len(self._run.fov_labels) - 1, self._run.n_t - 1, self._run.n_z // 2)
 
     def _take_picture(self, path: Path) -> None:
         picture = self._window.grab().toImage()
