@@ -555,14 +555,32 @@ def test_loading_shows_only_if_it_lasts(qtbot, canvas):
     assert overlay.shows_badge()  # more of the same: the wait does not begin again
 
 
+def lit_rows(widget, left):
+    """How many rows of pixels right of `left` hold something as bright as text."""
+    picture = widget.grab().toImage()
+    columns = range(left, picture.width() - 14)
+    bright = [any(picture.pixelColor(x, y).green() > 200 for x in columns) for y in range(picture.height())]
+    return sum(bright)
+
+
+def test_a_badge_has_room_for_each_line(canvas):
+    overlay = CanvasOverlay(canvas)
+    overlay.set_state("partial", "GFP: not written yet")
+    one = lit_rows(canvas, 400)
+    overlay.set_state("partial", "GFP: not written yet\nCy5: damaged\nDAPI: damaged")
+    assert lit_rows(canvas, 400) > 2 * one > 0
+
+
 @pytest.mark.parametrize("kind", ["none", "loading", "partial", "waiting", "absent", "error"])
 @pytest.mark.parametrize("size", [(640, 400), (60, 40), (1, 1)])
-def test_any_state_draws_at_any_size(canvas, caplog, kind, size):
+@pytest.mark.parametrize("text", ["/a/path/without/spaces" * 200, "a line\n" * 100, "", "\n"])
+def test_any_state_draws_at_any_size(qtbot, canvas, caplog, kind, size, text):
     overlay = CanvasOverlay(canvas)
     overlay.set_position("manual0:12 · t 1 · z 3" * 5)
     overlay.set_um_per_px(0.325)
-    overlay.set_state(kind, "/a/path/without/spaces" * 200)
+    overlay.set_state(kind, text)
     overlay.resize(*size)
+    overlay._patience.stop()  # a loading badge at once
     assert not overlay.grab().isNull()
     assert caplog.records == []
 

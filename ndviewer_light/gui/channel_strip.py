@@ -284,7 +284,7 @@ class ChannelStrip(QFrame):
     @safe_slot
     def _on_dot_clicked(self) -> None:
         if self._dialog is None:
-            self._dialog = QColorDialog(self.window())
+            self._dialog = QColorDialog(self)  # goes when the strip goes
             self._dialog.setWindowTitle("Channel colour")
             self._dialog.colorSelected.connect(self._on_color_chosen)
         self._dialog.setCurrentColor(self.dot.color)

@@ -31,6 +31,7 @@ _TILES = {
 _BADGE_TEXTS = {"loading": "Loading…", "partial": "Some channels are missing"}
 _MARGIN = 12.0
 _LONGEST_TEXT = 600
+_MOST_BADGE_LINES = 6
 _PLATE = QColor(0, 0, 0, 165)
 _INK = QColor(245, 246, 248)
 _AMBER = QColor(255, 190, 92)
@@ -131,8 +132,8 @@ class CanvasOverlay(QWidget):
         ----------
         kind
             ``"none"``; ``"loading"``, a badge that waits 0.3 s before it shows; ``"partial"``, a
-            badge ("Missing: GFP"); ``"waiting"``, ``"absent"`` and ``"error"``, a hatched tile over
-            the whole canvas, so that no picture is never taken for a black one.
+            badge of up to six lines ("Missing: GFP"); ``"waiting"``, ``"absent"`` and ``"error"``, a
+            hatched tile over the whole canvas, so that a missing picture is never taken for a black one.
         text
             The sentence to show; where empty, one that fits the kind.
         """
@@ -181,41 +182,52 @@ class CanvasOverlay(QWidget):
         painter.end()
 
     def _draw_position(self, painter: QPainter) -> None:
-        room = self.width() - 2 * _MARGIN - 16
+        room = self.width() - 2 * _MARGIN
         if self.shows_badge():
-            room -= self._text_size(painter, self.shown_text(), self.width() * 0.45).width() + 28
-        text = painter.fontMetrics().elidedText(
-            self._position, Qt.TextElideMode.ElideRight, int(max(40, room))
-        )
-        self._plate(painter, text, QPointF(_MARGIN, _MARGIN), Qt.AlignmentFlag.AlignLeft)
+            room -= self._badge_room() + _MARGIN
+        self._plate(painter, [" ".join(self._position.split())], room, left_side=True)
 
     def _draw_badge(self, painter: QPainter) -> None:
         dot = _AMBER if self._kind == "partial" else None
-        text = painter.fontMetrics().elidedText(
-            self.shown_text(), Qt.TextElideMode.ElideRight, max(40, int(self.width() * 0.45))
-        )
-        at = QPointF(self.width() - _MARGIN, _MARGIN)
-        self._plate(painter, text, at, Qt.AlignmentFlag.AlignRight, dot)
+        self._plate(painter, self._badge_lines(), self._badge_room(), left_side=False, dot=dot)
+
+    def _badge_lines(self) -> list[str]:
+        lines = self.shown_text().splitlines()
+        return lines if len(lines) <= _MOST_BADGE_LINES else [*lines[: _MOST_BADGE_LINES - 1], "…"]
+
+    def _badge_room(self) -> float:
+        widest = max(self.fontMetrics().horizontalAdvance(line) for line in self._badge_lines())
+        return min(self.width() * 0.5, widest + 34.0)
 
     def _plate(
-        self, painter: QPainter, text: str, at: QPointF, side: Qt.AlignmentFlag, dot: QColor | None = None
+        self,
+        painter: QPainter,
+        lines: list[str],
+        room: float,
+        *,
+        left_side: bool,
+        dot: QColor | None = None,
     ) -> None:
-        """One line on a dark rounded plate; `at` is its top corner on `side`."""
+        """`lines`, each shortened to `room` px, on a dark rounded plate in a top corner."""
         metrics = painter.fontMetrics()
         indent = 14.0 if dot is not None else 0.0
-        width, height = metrics.horizontalAdvance(text) + 16.0 + indent, metrics.height() + 6.0
-        left = at.x() if side == Qt.AlignmentFlag.AlignLeft else at.x() - width
-        rect = QRectF(left, at.y(), width, height)
+        elide, most = Qt.TextElideMode.ElideRight, int(max(24.0, room - 16 - indent))
+        lines = [metrics.elidedText(line, elide, most) for line in lines]
+        width = max(metrics.horizontalAdvance(line) for line in lines) + 17.0 + indent
+        left = _MARGIN if left_side else self.width() - _MARGIN - width
+        rect = QRectF(left, _MARGIN, width, len(lines) * metrics.height() + 6.0)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(_PLATE)
         painter.drawRoundedRect(rect, 4, 4)
         if dot is not None:
             painter.setBrush(dot)
-            painter.drawEllipse(QPointF(left + 12, rect.center().y()), 3.5, 3.5)
+            painter.drawEllipse(QPointF(left + 12, rect.top() + 3 + metrics.height() / 2), 3.5, 3.5)
         painter.setPen(_INK)
         option = QTextOption(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         option.setWrapMode(QTextOption.WrapMode.NoWrap)
-        painter.drawText(rect.adjusted(8 + indent, 0, 8, 0), text, option)
+        for row, line in enumerate(lines):
+            at = QRectF(left + 8 + indent, _MARGIN + 3 + row * metrics.height(), width, metrics.height())
+            painter.drawText(at, line, option)
 
     def _draw_scale_bar(self, painter: QPainter, length: float, label: str) -> None:
         metrics = painter.fontMetrics()
