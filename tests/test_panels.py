@@ -391,6 +391,16 @@ def test_a_name_is_shown_to_the_letter(qtbot, strips, name):
     assert strips.width() == 280
 
 
+@pytest.mark.parametrize("state", ["x" * 180, "/a/long/path" * 300, "not acquired"])
+def test_a_long_state_keeps_the_strip_in_the_pane(qtbot, strips, state):
+    strips.set_state(0, state)
+    QApplication.processEvents()
+    strip = strips.strip(0)
+    assert strip.on.mapTo(strips, strip.on.rect().topRight()).x() < strips.width()
+    assert strip.height() < 400
+    assert state in strip.state.toolTip()
+
+
 def test_tool_tips_do_not_read_markup():
     assert plain_tooltip("<img src=x>") == "<qt>&lt;img src=x&gt;</qt>"
 

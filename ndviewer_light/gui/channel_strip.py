@@ -28,6 +28,7 @@ from .window_slider import Histogram, ValueRange, WindowSlider
 if TYPE_CHECKING:
     from ..model import Channel
 
+_LONGEST_STATE = 200
 _SOLO_KEYS = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifier
 
 
@@ -162,6 +163,8 @@ class ChannelStrip(QFrame):
         self.state = QLabel(self)
         self.state.setTextFormat(Qt.TextFormat.PlainText)
         self.state.setWordWrap(True)
+        # a long file name must not widen the pane: it is cut, and whole in the tool tip
+        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.state.hide()
         set_role(self.state, "warning")
 
@@ -229,7 +232,8 @@ class ChannelStrip(QFrame):
 
     def set_state(self, text: str) -> None:
         """One line under the name on what is wrong with the channel; empty: nothing is."""
-        self.state.setText(text)
+        self.state.setText(text if len(text) <= _LONGEST_STATE else text[: _LONGEST_STATE - 1] + "…")
+        self.state.setToolTip(plain_tooltip(text))
         self.state.setVisible(bool(text))
 
     def _show_values(self) -> None:
