@@ -18,6 +18,7 @@ from .model import natural_sorted
 from .ome_xml import physical_sizes_um as extract_ome_physical_sizes
 from .squid import read_acquisition_parameters
 from .tiff_tags import read_tiff_pixel_size
+from .zarr_functions import discover_zarr_v3_fovs, open_zarr_tensorstore, parse_zarr_v3_metadata
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -65,10 +66,13 @@ __all__ = [
     "data_structure_changed",
     "detect_format",
     "detect_zarr_version",
+    "discover_zarr_v3_fovs",
     "extract_ome_physical_sizes",
     "extract_wavelength",
     "hex_to_colormap",
     "main",
+    "open_zarr_tensorstore",
+    "parse_zarr_v3_metadata",
     "read_acquisition_parameters",
     "read_tiff_pixel_size",
     "wavelength_to_colormap",
