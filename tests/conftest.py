@@ -1,0 +1,179 @@
+"""What every test is held to: it leaves no thread, process, file, hook or widget behind.
+
+Tests below ``gui/`` need neither Qt nor a display (they pass with ``-p no:pytest-qt``). Tests with the
+marker ``gl`` need a working OpenGL context: without one they are skipped, or, with
+NDVIEWER_REQUIRE_GL=1 in the environment, the whole session fails.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+GRACE_SECONDS = 3.0
+
+# before anything imports qtpy: our own programs take PyQt6 where it is installed
+os.environ.setdefault("QT_API", "pyqt6" if importlib.util.find_spec("PyQt6") else "pyqt5")
+os.environ.setdefault("PYTEST_QT_API", os.environ["QT_API"])
+
+_APPLICATION = "from qtpy.QtWidgets import QApplication; app = QApplication(['probe'])\n"
+_GL_CONTEXT = """
+from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
+surface, context = QOffscreenSurface(), QOpenGLContext()
+surface.create()
+raise SystemExit(not (context.create() and context.makeCurrent(surface)))
+"""
+
+
+@functools.cache
+def display_works() -> bool:
+    """Whether a QApplication can be made; asked in a process of its own, since Qt aborts if not."""
+    return _exits_well(_APPLICATION)
+
+
+@functools.cache
+def gl_works() -> bool:
+    """Whether an OpenGL context can be made and used."""
+    return display_works() and _exits_well(_APPLICATION + _GL_CONTEXT)
+
+
+def _exits_well(code: str) -> bool:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    if not pluginmanager.has_plugin("pytest-qt"):  # else its options in pyproject.toml are unknown
+        parser.addini("qt_log_level_fail", "see pytest-qt")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "gl: needs a working OpenGL context")
+    if os.environ.get("NDVIEWER_REQUIRE_GL") == "1" and not gl_works():
+        raise pytest.UsageError("NDVIEWER_REQUIRE_GL=1, but there is no working OpenGL context here")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gl") and not gl_works():
+        pytest.skip("no working OpenGL context")
+
+
+@pytest.fixture(scope="session")
+def qapp_cls() -> type:
+    """The application class pytest-qt makes, with the attribute our own program sets."""
+    if not display_works():
+        pytest.skip("no display")
+    from qtpy.QtCore import QCoreApplication, Qt
+    from qtpy.QtWidgets import QApplication
+
+    QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
+    return QApplication
+
+
+def left_after_grace(remaining: Callable[[], list[str]]) -> list[str]:
+    """What `remaining` still names after up to GRACE_SECONDS."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while (left := remaining()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that leaves a thread or process of ours, an open file in tmp_path or a changed hook."""
+    hook, threads, readers = sys.excepthook, set(_our_threads()), set(_reader_children())
+    yield
+    changed_hook, sys.excepthook = sys.excepthook, hook
+    _flush_deferred_deletes()
+    left = left_after_grace(lambda: [thread.name for thread in set(_our_threads()) - threads])
+    _end_spare_reader()
+    left += left_after_grace(lambda: [f"reader {pid}" for pid in set(_reader_children()) - readers])
+    if "tmp_path" in request.fixturenames and request.node.funcargs.get("tmp_path"):
+        left += left_after_grace(lambda: _open_files_in(request.node.funcargs["tmp_path"]))
+    assert not left, f"left behind by this test: {left}"
+    assert changed_hook is hook, f"sys.excepthook was replaced by {changed_hook!r}"
+
+
+def _our_threads() -> list[threading.Thread]:
+    # replies of a spare reader, which waits for the next dataset by design, end with that reader
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("ndviewer-") and thread.name != "ndviewer-reader-replies"
+    ]
+
+
+def _reader_children() -> list[int]:
+    import psutil
+
+    found = []
+    for child in psutil.Process().children():
+        try:
+            if "reader_child" in " ".join(child.cmdline()):
+                found.append(child.pid)
+        except psutil.Error:  # it ended while we looked
+            continue
+    return found
+
+
+def _end_spare_reader() -> None:
+    reader = sys.modules.get("ndviewer_light.reader")
+    if reader is not None:
+        reader.discard_spare()
+
+
+def _open_files_in(folder: Path) -> list[str]:
+    if not Path("/proc/self/fd").is_dir():
+        return []
+    opened = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            opened.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except OSError:  # closed meanwhile: the listing itself, for one
+            continue
+    return [target for target in opened if target.startswith(str(folder))]
+
+
+@pytest.fixture(autouse=True)
+def no_widget_is_left_behind(nothing_is_left_behind: None, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that leaves a top-level widget; only looks where the test uses Qt."""
+    if "qapp" not in request.fixturenames:
+        yield
+        return
+    app = request.getfixturevalue("qapp")
+    before = set(app.topLevelWidgets())
+    yield
+    left = left_after_grace(lambda: _widgets_besides(before))
+    assert not left, f"top-level widgets left behind by this test: {left}"
+
+
+def _widgets_besides(before: set[object]) -> list[str]:
+    from qtpy.QtWidgets import QApplication
+
+    _flush_deferred_deletes()
+    left = [widget for widget in QApplication.topLevelWidgets() if widget not in before]
+    # Qt keeps the one label it shows tooltips in
+    return [repr(widget) for widget in left if not widget.inherits("QTipLabel")]
+
+
+def _flush_deferred_deletes() -> None:
+    widgets = sys.modules.get("qtpy.QtWidgets")
+    if widgets is None or widgets.QApplication.instance() is None:
+        return
+    from qtpy.QtCore import QCoreApplication, QEvent
+
+    gc.collect()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    widgets.QApplication.processEvents()
