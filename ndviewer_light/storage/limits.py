@@ -100,9 +100,9 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
         value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         offset = len(error.doc[: error.pos].encode())
-        raise MetadataError(f"{where} is not valid JSON: {error.msg} at byte {offset}") from error
+        raise _broken(f"{where} is not valid JSON: {error.msg} at byte {offset}") from error
     except UnicodeDecodeError as error:
-        raise MetadataError(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise _broken(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
     except (ValueError, RecursionError) as error:  # NaN, duplicate keys, integers of 5,000 digits
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
@@ -110,6 +110,13 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
             f"{where} holds a JSON {type(value).__name__} where an object is expected, at byte 0"
         )
     return value
+
+
+def _broken(message: str) -> MetadataError:
+    """An error that passes by itself if somebody is just writing the file."""
+    error = MetadataError(message)
+    error.transient = True
+    return error
 
 
 def _check_depth(raw: bytes, where: str) -> None:
