@@ -23,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import groupby, islice
@@ -181,7 +180,7 @@ class _Look(NamedTuple):
     shift: int
 
 
-_BRIGHTFIELD = _Look(8000, 60.0, 3000, 12000, 6)
+_BRIGHTFIELD = _Look(4500, 40.0, 1800, 14000, 6)  # dim, so that the others show in an overlay
 _FLUORESCENCE = _Look(400, 15.0, 100, 3000, 4)
 _CELLS = 32  # per FOV
 _ROAM = 64  # px by which the background noise is shifted about, so that no two planes share it
@@ -282,8 +281,8 @@ _Grid = np.ndarray  # float64 (size, size)
 
 
 def _brightfield(r: _Grid, a: _Grid, b: _Grid, rng: np.random.Generator) -> _Grid:
-    rings = 2600 * np.exp(-(((r - 0.8) / 0.05) ** 2)) - 3000 * np.exp(-(((r - 0.7) / 0.06) ** 2))
-    return np.asarray(rings - 900 * _nucleus(r, a, b, rng) / 2400)
+    rings = 2400 * np.exp(-(((r - 0.8) / 0.05) ** 2)) - 2000 * np.exp(-(((r - 0.7) / 0.06) ** 2))
+    return np.asarray(rings - 0.25 * _nucleus(r, a, b, rng))
 
 
 def _nucleus(r: _Grid, a: _Grid, b: _Grid, rng: np.random.Generator) -> _Grid:
@@ -802,14 +801,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if not options.view:
         return _write(run, options)
+    script = [sys.executable, str(Path(__file__).resolve()), *arguments]
+    if not _has_display():
+        picture = [] if options.screenshot else ["--screenshot", str(run.folder.with_suffix(".png"))]
+        return _run_on_virtual_display([*script, *picture])
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Qt runs no Python code while nothing happens
     sys.stdout.write(f"writing to {run.folder}\n")
     sys.stdout.flush()
-    writer = [sys.executable, str(Path(__file__).resolve()), *arguments, "--no-view", "--report"]
-    with _display() as virtual:
-        if virtual and options.screenshot is None:
-            options.screenshot = run.folder.with_suffix(".png")
-        return view_run(run, writer, screenshot=options.screenshot, close_after=options.close_after)
+    writer = [*script, "--no-view", "--report"]
+    return view_run(run, writer, screenshot=options.screenshot, close_after=options.close_after)
 
 
 def _write(run: Run, options: argparse.Namespace) -> int:
@@ -913,23 +913,26 @@ def _run_from(options: argparse.Namespace) -> Run:
     )
 
 
-@contextmanager
-def _display() -> Iterator[bool]:
-    """See to it that there is a display; True if it is a virtual one, which ends with the block."""
-    present = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
-    if present or sys.platform != "linux":
-        yield False
-        return
+def _has_display() -> bool:
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return sys.platform != "linux" or any(os.environ.get(name) for name in names)
+
+
+def _run_on_virtual_display(command: list[str]) -> int:
+    """Run `command` with an X server of its own, which outlives it, and return its exit status."""
     if shutil.which("Xvfb") is None:
-        sys.exit("there is no display: set DISPLAY, or install a virtual one (apt-get install xvfb)")
+        sys.stderr.write(
+            "there is no display: set DISPLAY, or install a virtual one (apt-get install xvfb)\n"
+        )
+        return 1
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1920x1200x24", "-nolisten", "tcp"]
-    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    options = ["-displayfd", str(writing), "-screen", "0", "1920x1200x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(["Xvfb", *options], pass_fds=[writing], stderr=subprocess.DEVNULL)
     os.close(writing)
     try:
         with open(reading) as answer:
-            os.environ["DISPLAY"] = ":" + answer.readline().strip()
-        yield True
+            display = ":" + answer.readline().strip()  # the server answers when it is ready
+        return subprocess.run(command, env={**os.environ, "DISPLAY": display}, check=False).returncode
     finally:
         server.terminate()
         server.wait()

@@ -642,57 +642,70 @@ def test_importing_the_simulator_imports_neither_qt_nor_tensorstore_nor_the_view
 
 # ---- with the viewer ------------------------------------------------------------------------
 
-VIEW = """
-import sys, simulate_acquisition
-status = simulate_acquisition.main(sys.argv[1:])
-print("tensorstore" in sys.modules)
-sys.exit(status)
-"""
+needs_xvfb = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("Xvfb") is None, reason="needs Linux and Xvfb"
+)
 
 
-def view(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the simulator with its viewer and no display, then say whether it has imported tensorstore."""
+def view_without_display(
+    runtime: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with its viewer on a machine that has no display."""
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    variables = {name: value for name, value in os.environ.items() if name not in hidden} | environment
-    command = [sys.executable, "-c", VIEW, *arguments]
-    return subprocess.run(
-        command, cwd=SCRIPT.parent, env=variables, capture_output=True, text=True, timeout=180
-    )
+    variables = {name: value for name, value in os.environ.items() if name not in hidden}
+    variables |= {"XDG_RUNTIME_DIR": str(runtime)} | environment
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=180)
 
 
 def distinct_colours(png: Path) -> int:
     from qtpy.QtGui import QImage
 
     image = QImage(str(png)).convertToFormat(QImage.Format.Format_RGB32)
-    pixels = np.frombuffer(image.constBits().asarray(image.sizeInBytes()), np.uint32)  # type: ignore[union-attr]
+    bits = image.constBits()
+    assert bits is not None, f"{png} is no picture"
+    pixels = np.frombuffer(bytes(bits.asarray(image.sizeInBytes())), np.uint32)
     return len(np.unique(pixels))
 
 
-@pytest.mark.skipif(sys.platform != "linux" or shutil.which("Xvfb") is None, reason="needs Xvfb")
+@needs_xvfb
 @pytest.mark.parametrize("layout", simulate_acquisition.LAYOUTS)
 def test_without_a_display_the_run_is_shown_on_a_virtual_one_and_photographed(
-    tmp_path: Path, layout: str
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, layout: str
 ) -> None:
-    folder = tmp_path / "run"
-    result = view(str(folder), "--layout", layout, "--fovs", "1", "2", "--n-t", "1", "--rate", "0")
+    arguments = ["--layout", layout, "--fovs", "1", "2", "--n-t", "1", "--rate", "0"]
+    result = view_without_display(tmp_path_factory.mktemp("runtime"), str(tmp_path / "run"), *arguments)
     picture = tmp_path / "run.png"
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == [f"writing to {folder}", str(picture), "False"]
+    assert result.stdout.splitlines() == [f"writing to {tmp_path / 'run'}", str(picture)]
     assert distinct_colours(picture) > 5000  # noise and cells; a message on an empty canvas has hundreds
-    assert (folder / ".done").exists()
+    assert (tmp_path / "run" / ".done").exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux" or shutil.which("Xvfb") is None, reason="needs Xvfb")
+@needs_xvfb
 def test_a_picture_that_cannot_be_saved_ends_the_command_with_an_error(tmp_path: Path) -> None:
     picture = tmp_path / "nowhere" / "picture.png"
     small = ["--fovs", "1", "--n-t", "1", "--size", "96", "--rate", "0"]
-    result = view(str(tmp_path / "run"), *small, "--screenshot", str(picture))
+    result = view_without_display(tmp_path, str(tmp_path / "run"), *small, "--screenshot", str(picture))
     assert result.returncode == 1
     assert f"cannot write {picture}" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux goes without a display")
 def test_without_any_display_the_command_says_what_to_install(tmp_path: Path) -> None:
-    result = view(str(tmp_path / "run"), PATH=str(tmp_path))
+    result = view_without_display(tmp_path, str(tmp_path / "run"), PATH=str(tmp_path))
     assert result.returncode == 1
     assert "apt-get install xvfb" in result.stderr
+
+
+@pytest.mark.skipif(not simulate_acquisition._has_display(), reason="needs a display")
+def test_the_process_that_shows_the_run_never_imports_tensorstore(tmp_path: Path) -> None:
+    code = (
+        "import sys, simulate_acquisition as s; status = s.main(sys.argv[1:]);"
+        "print(status, 'tensorstore' in sys.modules, 'ndviewer_light' in sys.modules)"
+    )
+    small = ["--fovs", "1", "--n-t", "1", "--size", "96", "--rate", "0", "--close-after", "0"]
+    command = [sys.executable, "-c", code, str(tmp_path / "run"), *small]
+    result = subprocess.run(command, cwd=SCRIPT.parent, capture_output=True, text=True, timeout=180)
+    assert result.stdout.splitlines()[-1] == "0 False True"
+    assert (tmp_path / "run" / ".done").exists()
