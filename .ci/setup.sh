@@ -42,8 +42,13 @@ install_missing() { # install_missing PACKAGE…
     may_be_root || fail "These system packages are missing, and neither root nor sudo is at hand. Ask an administrator for" \
         "    apt-get install --no-install-recommends ${missing[*]}" "and run this again."
     say "installing ${missing[*]}"
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    quietly as_root apt-get update
+    quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+quietly() { # what COMMAND prints is only worth seeing if it fails
+    local output
+    output=$("$@" 2>&1) || fail "$output" "failed: $*"
 }
 
 is_debian() { command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; }
