@@ -712,9 +712,9 @@ def view_run(
     announce_run(window.viewer, run)
     window.show()
     with subprocess.Popen(writer, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
-        reports = threading.Thread(target=_push_reports, args=(process, window.viewer, run), daemon=True)
+        reports = _Reports(process, window.viewer, run)
         reports.start()
-        ending = _Ending(window, run, reports, screenshot, close_after)
+        ending = _Ending(window, reports, screenshot, close_after)
         timer = QTimer(window)
         timer.timeout.connect(ending.step)
         timer.start(100)
@@ -725,10 +725,19 @@ def view_run(
     return 1 if ending.failed or (ending.finished and process.returncode) else 0
 
 
-def _push_reports(process: subprocess.Popen[str], viewer: Any, run: Run) -> None:
-    for line in process.stdout or ():
-        notify_plane(viewer, run, WrittenPlane(**json.loads(line)))
-    process.wait()
+class _Reports(threading.Thread):
+    """Passes on what the writer reports, from a thread that knows nothing of Qt, as hosts do."""
+
+    def __init__(self, process: subprocess.Popen[str], viewer: Any, run: Run) -> None:
+        super().__init__(daemon=True)
+        self.last: WrittenPlane | None = None
+        self._process, self._viewer, self._run = process, viewer, run
+
+    def run(self) -> None:
+        for line in self._process.stdout or ():
+            self.last = WrittenPlane(**json.loads(line))
+            notify_plane(self._viewer, self._run, self.last)
+        self._process.wait()
 
 
 class _Ending:
@@ -738,15 +747,10 @@ class _Ending:
     _PATIENCE_S = 30.0
 
     def __init__(
-        self,
-        window: Any,
-        run: Run,
-        reports: threading.Thread,
-        screenshot: Path | None,
-        close_after: float | None,
+        self, window: Any, reports: _Reports, screenshot: Path | None, close_after: float | None
     ) -> None:
         self.finished = self.failed = False
-        self._window, self._run, self._reports = window, run, reports
+        self._window, self._reports = window, reports
         self._screenshot, self._close_after = screenshot, close_after
         self._ended_at = 0.0
         self._last_picture: Any = None
@@ -766,8 +770,9 @@ class _Ending:
         self.finished, self._ended_at = True, time.monotonic()
         viewer = self._window.viewer
         viewer.end_zarr_acquisition()
-        if self._screenshot is not None:
-            viewer.load_fov(len(self._run.fov_labels) - 1, self._run.n_t - 1, self._run.n_z // 2)
+        last = self._reports.last
+        if self._screenshot is not None and last is not None:
+            viewer.load_fov(last.fov, last.t, last.z // 2)  # the middle of a stack is in focus
 
     def _take_picture(self, path: Path) -> None:
         picture = self._window.grab().toImage()
