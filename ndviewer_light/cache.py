@@ -8,6 +8,7 @@ ends or rewrites a plane during a read cannot leave old pixels behind.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, NamedTuple
@@ -213,7 +214,7 @@ class PlaneCache:
                         lease = self._begin(stored)
                     lease.started = True
             assert lease is not None
-            if mine and lease.future.set_running_or_notify_cancel():
+            if mine:
                 self._run(lease)
             try:
                 return lease.future.result()
@@ -271,8 +272,7 @@ class PlaneCache:
 
     def _work(self) -> None:
         while (lease := self._next()) is not None:
-            if lease.future.set_running_or_notify_cancel():
-                self._run(lease)
+            self._run(lease)
 
     def _next(self) -> _Lease | None:
         with self._wake:
@@ -292,6 +292,9 @@ class PlaneCache:
                 self._idle -= 1
 
     def _run(self, lease: _Lease) -> None:
+        if not lease.future.set_running_or_notify_cancel():
+            self._forget(lease)  # whoever held the future gave it up; the plane can be asked for again
+            return
         try:
             pixels = _owned(self._read_plane(lease.key.plane, lease.key.level))
         except BaseException as error:  # noqa: BLE001  whatever it was belongs to those who wait
@@ -391,18 +394,18 @@ class PlaneCache:
             self._wake.notify_all()
         for lease in dropped:
             lease.future.cancel()
+        deadline = time.monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread() and thread.ident is not None:
-                thread.join(timeout)
+                thread.join(max(0.0, deadline - time.monotonic()))
         self._planes.clear()
 
 
 def _owned(pixels: np.ndarray) -> np.ndarray:
     """Return `pixels` read-only and owning its memory, so that its bytes are what is accounted."""
-    base = pixels.base
-    if base is not None and not (isinstance(base, np.ndarray) and base.nbytes <= pixels.nbytes):
-        pixels = pixels.copy(order="K")
-    if isinstance(base, np.ndarray):
-        base.flags.writeable = False
+    owner = pixels if pixels.base is None else pixels.base
+    if not isinstance(owner, np.ndarray) or not owner.flags.owndata or owner.nbytes > pixels.nbytes:
+        owner = pixels = pixels.copy(order="K")
+    owner.flags.writeable = False
     pixels.flags.writeable = False
     return pixels

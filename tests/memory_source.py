@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SHAPE = (8, 10)
+TIMEOUT = 20.0
+"""Longer than anything here takes; a test that waits so long has failed."""
 
 
 def memory_info(n_t: int = 2, n_p: int = 3, n_c: int = 2, n_z: int = 2, **more: object) -> DatasetInfo:
@@ -85,3 +88,51 @@ class MemorySource(Source):
 
     def close(self) -> None:
         self.closed.set()
+
+
+class Gate:
+    """Holds every thread that calls it until it is opened; open from the start if `held` is False."""
+
+    def __init__(self, held: bool = True) -> None:
+        self._came = threading.Semaphore(0)
+        self._open = threading.Event()
+        if not held:
+            self._open.set()
+
+    def __call__(self, *_: object) -> None:
+        self._came.release()
+        assert self._open.wait(TIMEOUT), "nobody opened the gate"
+
+    def wait_for_one(self) -> None:
+        """Block until one more thread has come to the gate."""
+        assert self._came.acquire(timeout=TIMEOUT), "nobody came to the gate"
+
+    def open(self) -> None:
+        """Let everybody through, from now on."""
+        self._open.set()
+
+
+def in_thread(function: Callable[..., object], *args: object) -> Future[object]:
+    """Run `function` in a thread of its own; its result or error is in the future."""
+    future: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:  # noqa: BLE001  it belongs to who waits for the future
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="test-thread").start()
+    return future
+
+
+def can_be_taken(lock: object) -> bool:
+    """Whether a thread other than this one can take `lock` at once: nobody holds it, not even we."""
+
+    def take_and_release() -> bool:
+        if not lock.acquire(timeout=1):  # type: ignore[attr-defined]
+            return False
+        lock.release()  # type: ignore[attr-defined]
+        return True
+
+    return bool(in_thread(take_and_release).result(TIMEOUT))
