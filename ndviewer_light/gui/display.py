@@ -46,6 +46,7 @@ MAX_TEXTURE_3D = 2048
 MAX_VOLUME_BYTES = 256 * 1024**2
 """What one volume view (all its channels) may hold; larger ones are shown at lower resolution."""
 
+_NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
 _VOLUME_BATCH = 8  # planes read between two looks at whether the volume is still wanted
 
 
@@ -56,6 +57,13 @@ class Frame(NamedTuple):
     planes: dict[int, Plane]
     contrasts: dict[int, Contrast]
     downsampled: tuple[float, float, float] = (1.0, 1.0, 1.0)  # z, y, x
+
+
+class _Place(NamedTuple):
+    """A part of the picture: from, to along x and y, µm."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
 
 
 class DatasetWrapper(ndv.DataWrapper["Dataset"]):
@@ -242,6 +250,7 @@ class Canvas(QWidget):
         self._wanted = View()
         self._dirty = False
         self._auto: dict[int, bool] = {}
+        self._place: _Place | None = None  # where the user had zoomed to, to go back to
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_idle)
@@ -290,6 +299,7 @@ class Canvas(QWidget):
         self._drop_viewer()
         self._wrapper = None
         self._dirty = False
+        self._place = None
 
     def show_view(self, view: View) -> None:
         """Show other indices: now if nothing is under way, else as soon as it has arrived."""
@@ -354,6 +364,8 @@ class Canvas(QWidget):
             return
         volume_changed = self._wanted.is_volume != self._wrapper.view.is_volume
         self._dirty = False
+        if volume_changed and self._wanted.is_volume:
+            self._place = self._visible_place()
         self._wrapper.view = self._wanted
         if volume_changed:
             self._display.visible_axes = ("z", "y", "x") if self._wanted.is_volume else ("y", "x")
@@ -365,6 +377,7 @@ class Canvas(QWidget):
         # Called by ndv just before it uploads what has arrived: contrast set here is drawn with it.
         if not spinning:
             self._apply_contrast()
+            self._apply_scales()
             self._later.start(0)
 
     def _apply_contrast(self) -> None:
@@ -375,10 +388,42 @@ class Canvas(QWidget):
             if self._auto.get(c, True):
                 self._set_clims(c, *contrast.window)
 
+    def _apply_scales(self) -> None:
+        """Voxels stay to scale when a volume is shown at lower resolution."""
+        frame = self.frame
+        if frame is None or self._wrapper is None:
+            return
+        scales = {}
+        if frame.view.is_volume:
+            size = voxel_size(self._wrapper.dataset.info)
+            scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
+        if dict(self._display.scales) != scales:
+            self._display.scales.clear()
+            self._display.scales.update(scales)
+
+    # ---- zoom ------------------------------------------------------------------------------
+
+    def _visible_place(self) -> _Place | None:
+        """The part of the picture on screen in 2-D (µm), None in a volume."""
+        if self._viewer is None or self._gl is None or self._wrapper is None or self._wrapper.view.is_volume:
+            return None
+        to_world = self._viewer._canvas.canvas_to_world
+        left, top, _ = to_world((0, 0))
+        right, bottom, _ = to_world((self._gl.width(), self._gl.height()))
+        return _Place((float(left), float(right)), (float(top), float(bottom)))
+
+    def _go_back_to_place(self) -> None:
+        place, self._place = self._place, None
+        if place is not None and self._viewer is not None:
+            self._viewer._canvas.set_range(x=place.x, y=place.y, margin=_NO_MARGIN)
+
     @safe_slot
     def _on_idle(self) -> None:
         if self._viewer is None or self.busy:
             return
+        frame = self.frame
+        if self._place is not None and frame is not None and not frame.view.is_volume:
+            self._go_back_to_place()
         self.frame_shown.emit()
         self._flush()
 
@@ -436,6 +481,7 @@ class Canvas(QWidget):
         if self._viewer is None or self._wrapper is None:
             return
         logger.info("the OpenGL context was lost; building the canvas again")
+        self._place = self._visible_place()
         self._drop_viewer()
         self._viewer_model = _viewer_model()
         self._build_viewer()
