@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
 
-# a virtual display with software OpenGL, and what the Qt wheels expect of the system
+# a virtual display with software OpenGL, what the Qt wheels expect of the system, and xdpyinfo for vispy
 SYSTEM_PACKAGES="xvfb xauth libgl1 libegl1 libglib2.0-0 libfontconfig1 libdbus-1-3 libxkbcommon0
-    libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
+    libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 x11-utils"
 
 say() { echo "== $*"; }
 fail() {
