@@ -140,5 +140,10 @@ pyqt5_environment() { # the viewer and its tests under PyQt5, with the oldest vi
 }
 
 on_a_display() { # on_a_display COMMAND…: on a virtual one, of a size that the tests can count on
-    XDG_RUNTIME_DIR=$(mktemp -d) xvfb-run -a -s '-screen 0 1920x1200x24' "$@"
+    local runtime status=0
+    runtime=$(mktemp -d)
+    env -u WAYLAND_DISPLAY QT_QPA_PLATFORM=xcb XDG_RUNTIME_DIR="$runtime" \
+        xvfb-run -a -s '-screen 0 1920x1200x24' "$@" || status=$?
+    rm -rf "$runtime"
+    return $status
 }
