@@ -32,6 +32,8 @@ from .shared_planes import OwnedSlot
 from .sources import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .model import AnnouncedRun, DatasetInfo, PlaneKey
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ class _Process:
         self._send_lock = threading.Lock()
         self._pending: dict[int, Future[wire.Message]] = {}
         self._gone: str | None = None
+        self.on_info: Callable[[wire.Message], None] | None = None
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  read when it dies, closed then
         self._popen = self._spawn()
         threading.Thread(target=self._receive, name="ndviewer-reader-replies", daemon=True).start()
@@ -111,7 +114,7 @@ class _Process:
             raise wire.error_from_json(reply["error"])
         return reply
 
-    def read(self, key: PlaneKey, level: int) -> tuple[np.ndarray, wire.Message]:
+    def read(self, key: PlaneKey, level: int) -> np.ndarray:
         """Return one plane, copied out of its slot in the caller's thread."""
         reply = self.call("read", key=list(key), level=level)
         slot = reply["slot"]
@@ -121,7 +124,7 @@ class _Process:
             raise ReaderCrashedError(f"the reader process handed over half a plane: {error}") from error
         finally:
             self._release(slot)
-        return pixels, reply
+        return pixels
 
     def _release(self, slot: int) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -135,12 +138,26 @@ class _Process:
     def _receive(self) -> None:
         assert self._popen.stdout is not None
         while (reply := wire.receive(self._popen.stdout)) is not None:  # type: ignore[arg-type]
+            # here, not where the answer is awaited: news stay in order, and come with errors as well
+            if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
+                break
             with self._lock:
                 future = self._pending.pop(reply["id"], None)
             if future is not None:
                 future.set_result(reply)
         self._fail(self._obituary())
         self._popen.stdout.close()
+
+    def _tell(self, info: wire.Message) -> bool:
+        """Hand on what the process says of its dataset; False, and its end, if that makes no sense."""
+        assert self.on_info is not None
+        try:
+            self.on_info(info)
+        except (KeyError, TypeError, ValueError):
+            logger.exception("what the reader process says of its dataset cannot be understood")
+            self._popen.kill()
+            return False
+        return True
 
     def _obituary(self) -> str:
         """Wait for the end of the process and say how it ended."""
@@ -257,14 +274,11 @@ class Reader(Source):
         for last_try in (False, True):
             process = self._session()
             try:
-                pixels, reply = process.read(key, level)
+                return process.read(key, level)
             except ReaderCrashedError as error:
                 if self._closed or last_try:
                     raise
                 self._mourn(process, error)
-                continue
-            self._adopt(reply)
-            return pixels
         raise AssertionError("unreachable")
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
@@ -292,12 +306,10 @@ class Reader(Source):
     def _call(self, op: str, **arguments: Any) -> wire.Message:
         process = self._session()
         try:
-            reply = process.call(op, **arguments)
+            return process.call(op, **arguments)
         except ReaderCrashedError as error:
             self._mourn(process, error)
             raise
-        self._adopt(reply)
-        return reply
 
     def _session(self) -> _Process:
         """The process with the dataset open in it; started and opened by the first who asks."""
@@ -324,8 +336,9 @@ class Reader(Source):
             closed = self._closed
         if closed:
             process.kill()
+        process.on_info = self._adopt
         try:
-            self._adopt(process.call("open", what=wire.what_to_json(self._what)))
+            process.call("open", what=wire.what_to_json(self._what))
         except ReaderCrashedError as error:
             self._mourn(process, error)
             raise
@@ -334,12 +347,11 @@ class Reader(Source):
             raise
         return process
 
-    def _adopt(self, reply: wire.Message) -> None:
-        if "info" in reply:
-            info = wire.info_from_json(reply["info"])
-            if self._notice is not None:
-                info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
-            self._known = info
+    def _adopt(self, message: wire.Message) -> None:
+        info = wire.info_from_json(message)
+        if self._notice is not None:
+            info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
+        self._known = info
 
     def _check_deaths(self) -> None:
         now = time.monotonic()
