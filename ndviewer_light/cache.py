@@ -18,7 +18,7 @@ import numpy as np
 from .model import PlaneKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
 PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 """Bound of the plane cache of one dataset, bytes."""
@@ -171,19 +171,21 @@ class PlaneCache:
     # ---- reading ---------------------------------------------------------------------------
 
     def request(
-        self, keys: Sequence[PlaneKey], level: int = 0, *, drop_others: bool = False
+        self, keys: Sequence[PlaneKey], level: int = 0, *, drop_except: Iterable[PlaneKey] | None = None
     ) -> list[np.ndarray | Future[np.ndarray]]:
         """Return for each key its pixels if in memory, else the future of a read (queued or running).
 
-        The newest request is read first, in the order of its keys. With `drop_others`, queued reads
-        of earlier requests are dropped: their futures are cancelled. Any thread; never blocks.
+        The newest request is read first, in the order of its keys. Queued reads of earlier requests
+        are dropped (their futures are cancelled) unless their plane is among `keys` or `drop_except`;
+        with None nothing is dropped. Any thread; never blocks.
         """
         with self._wake:
             self._take_in()
             self._levels.add(level)
             wanted = [StoredKey(PlaneKey(*key), level) for key in keys]
             answers, queued = self._answers(wanted)
-            dropped = self._drop_queued(set(wanted)) if drop_others else []
+            kept = {StoredKey(PlaneKey(*key), level) for key in drop_except or ()}.union(wanted)
+            dropped = self._drop_queued(kept) if drop_except is not None else []
             self._queue.extendleft(reversed(queued))
             threads = self._new_threads()
         for lease in dropped:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from concurrent.futures import wait as futures_wait
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as WaitedLongEnough
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +33,7 @@ WAIT_SECONDS = 0.15
 """How long a view waits for planes that are being read before it is drawn without them."""
 
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-_REFRESH_SECONDS = 0.5
+_LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Changes(NamedTuple):
@@ -84,8 +85,9 @@ class Dataset:
         self._notified = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
         self._unseen: set[tuple[int, int, int, int]] = set()  # notified, not yet returned by take_changes
         self._beyond: tuple[int, int, int, int] | None = None  # notified, outside what is known
-        self._refreshing = False
-        self._refresh_due = 0.0
+        self._looking = False
+        self._looked = float("-inf")
+        self._looks = 0  # in vain, since the last notification
         self._closed = False
 
     # ---- what is known ---------------------------------------------------------------------
@@ -156,9 +158,10 @@ class Dataset:
         all that is in view where that is more than `keys` (a volume read in parts).
         """
         keys = [PlaneKey(*key) for key in keys]
-        known = self._now_in_view(keys if view is None else view, level)
+        view = keys if view is None else view
+        known = self._now_in_view(view, level)
         to_read = [key for key in keys if key not in known]
-        entries = dict(zip(to_read, self._cache.request(to_read, level, drop_others=True), strict=True))
+        entries = dict(zip(to_read, self._cache.request(to_read, level, drop_except=view), strict=True))
         if wait is not None and self._exceeds_cache(len(keys), level):
             wait = None  # what is read late would be evicted before it is drawn: only waiting ends
         deadline = None if wait is None else time.monotonic() + wait
@@ -189,13 +192,14 @@ class Dataset:
         if isinstance(entry, np.ndarray):
             return self._present(key, entry)
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        done, _ = futures_wait([entry], timeout)
-        if not done:
+        try:
+            error = entry.exception(timeout)
+        except WaitedLongEnough:
             entry.add_done_callback(lambda future: self._arrived(key, future))
             return Plane(PlaneState.LOADING)
-        if entry.cancelled():
+        except CancelledError:  # another view was asked for meanwhile
+            self._arrived(key, entry)
             return Plane(PlaneState.LOADING)
-        error = entry.exception()
         if error is None:
             return self._present(key, entry.result())
         if isinstance(error, Overtaken):
@@ -305,25 +309,36 @@ class Dataset:
                 del self._failures[PlaneKey(*key)]
 
     def _look_again(self, notified: set[tuple[int, int, int, int]], info: DatasetInfo, now: float) -> None:
-        """If writers named planes beyond what is known, let a thread ask the store what it says now."""
+        """If writers named planes beyond what is known, let a thread ask the store what it says now.
+
+        Asked again, with back-off, while the dataset is live: a writer may tell us before the store is
+        there, and never again.
+        """
         with self._lock:
-            beyond = (key for key in notified if info.dtype is None or not info.contains(PlaneKey(*key)))
-            key = self._beyond = next(beyond, self._beyond)
-            if key is None or self._refreshing or self._closed or now < self._refresh_due:
+            beyond = next((key for key in notified if _is_beyond(info, key)), None)
+            if beyond is not None:
+                self._beyond, self._looks = beyond, 0
+            key = self._beyond
+            due = self._looked + _LOOK_SECONDS[min(self._looks, len(_LOOK_SECONDS) - 1)]
+            if key is None or self._looking or self._closed or now < due:
                 return
             self._beyond = None
-            self._refreshing, self._refresh_due = True, now + _REFRESH_SECONDS
-        threading.Thread(target=self._look, args=(PlaneKey(*key),), name="ndviewer-refresh").start()
+            self._looking, self._looked = True, now
+        threading.Thread(target=self._look, args=(key,), name="ndviewer-refresh").start()
 
-    def _look(self, key: PlaneKey) -> None:
+    def _look(self, key: tuple[int, int, int, int]) -> None:
         try:
-            if self._source.plane_shape(key) is not None:
+            if self._source.plane_shape(PlaneKey(*key)) is not None:
                 self._source.refresh()
         except (DatasetError, IndexError) as error:
-            logger.debug("looking at the store of plane %s: %s", tuple(key), error)
+            logger.debug("looking at the store of plane %s: %s", key, error)
         finally:
+            in_vain = _is_beyond(self._source.info, key)
             with self._lock:
-                self._refreshing = False
+                self._looking = False
+                if in_vain and self._live:
+                    self._beyond = self._beyond or key
+                    self._looks += 1
 
     def refresh(self) -> DatasetInfo:
         """Look at the metadata again and forget every plane; blocks on disk."""
@@ -354,3 +369,8 @@ class Dataset:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _is_beyond(info: DatasetInfo, key: tuple[int, int, int, int]) -> bool:
+    """Whether `key` may be a plane of a dataset that has grown since it said `info`."""
+    return min(key) >= 0 and (info.dtype is None or not info.contains(PlaneKey(*key)))

@@ -37,7 +37,12 @@ def memory_info(n_t: int = 2, n_p: int = 3, n_c: int = 2, n_z: int = 2, **more: 
 
 
 class MemorySource(Source):
-    """Planes in a dict; a key without one is not stored. `before_read` is called in the reading thread."""
+    """Planes in a dict; a key without one is not stored, one in `errors` cannot be read.
+
+    `before_read` and `after_sample` are called in the reading thread, before and after it has looked
+    at what is stored. `shapes` says which planes have another size or none yet, `grows_to` what the
+    next `refresh` finds.
+    """
 
     format = "memory"
 
@@ -46,7 +51,11 @@ class MemorySource(Source):
         self.stored: dict[PlaneKey, np.ndarray] = {}
         self.before_read: Callable[[PlaneKey], None] = lambda key: None
         self.after_sample: Callable[[PlaneKey], None] = lambda key: None
+        self.errors: dict[PlaneKey, Exception] = {}
+        self.shapes: dict[PlaneKey, tuple[int, int] | None] = {}
+        self.grows_to: DatasetInfo | None = None
         self.reads: list[PlaneKey] = []
+        self.looks: list[PlaneKey] = []
         self.closed = threading.Event()
 
     @classmethod
@@ -74,16 +83,20 @@ class MemorySource(Source):
         self.before_read(key)
         if self.closed.is_set():
             raise DatasetError("closed")
-        pixels = self.stored.get(key)
+        pixels, error = self.stored.get(key), self.errors.get(key)
         self.after_sample(key)
+        if error is not None:
+            raise error
         if pixels is None:
             raise PlaneNotStoredError(f"nothing stored at {tuple(key)}")
         return pixels.copy()
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        return self._info.height, self._info.width
+        self.looks.append(key)
+        return self.shapes.get(key, (self._info.height, self._info.width))
 
     def refresh(self) -> DatasetInfo:
+        self._info, self.grows_to = self.grows_to or self._info, None
         return self._info
 
     def close(self) -> None:

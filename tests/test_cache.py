@@ -257,9 +257,11 @@ def test_queued_reads_nobody_wants_any_more_are_dropped(store):
     store.before_sample.wait_for_one()
     unwanted, shared, wanted = (PlaneKey(1, p, 0, 0) for p in range(3))
     dropped, kept = cache.request([unwanted, shared])
-    cache.request([shared, wanted], drop_others=True)
+    also_in_view = cache.request([PlaneKey(1, 3, 0, 0)])[0]
+    cache.request([shared, wanted], drop_except=[PlaneKey(1, 3, 0, 0)])
     assert dropped.cancelled()
     assert not kept.cancelled()
+    assert not also_in_view.cancelled()
     store.before_sample.open()
     assert value_of(kept) == value_of(running) == 0
     assert unwanted not in store.reads
@@ -272,7 +274,7 @@ def test_a_dropped_read_is_begun_anew_when_somebody_asks_again(store):
     cache.request([K])
     store.before_sample.wait_for_one()
     cache.request([OTHER])
-    cache.request([], drop_others=True)
+    cache.request([], drop_except=())
     [again] = cache.request([OTHER])
     store.before_sample.open()
     assert value_of(again) == 0
@@ -287,7 +289,7 @@ def test_who_waits_in_read_for_a_queued_read_takes_it_over(store):
     [queued] = cache.request([OTHER])
     mine = in_thread(cache.read, OTHER)
     store.before_sample.wait_for_one()  # a second read runs although the only worker is held
-    cache.request([], drop_others=True)
+    cache.request([], drop_except=())
     store.before_sample.open()
     assert value_of(mine) == value_of(queued) == 0
     cache.close()
@@ -599,7 +601,7 @@ def test_nothing_is_called_out_to_while_the_lock_is_held(store):
     answers = cache.request([K])
     store.before_sample.wait_for_one()
     answers += cache.request([OTHER])
-    answers += cache.request([PlaneKey(1, 1, 1, 1)], drop_others=True)  # cancels OTHER
+    answers += cache.request([PlaneKey(1, 1, 1, 1)], drop_except=())  # cancels OTHER
     for answer in answers:
         answer.add_done_callback(told)
     store.before_sample.open()
