@@ -7,6 +7,7 @@ nothing at all: a new frame is asked for only once the last one has arrived.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -460,9 +461,15 @@ class Canvas(QWidget):
         self._later.stop()
         self._rebuild.stop()
         viewer, self._viewer = self._viewer, None
-        self._gl = self._context = None
+        context, self._gl, self._context = self._context, None, None
+        if context is not None:
+            with contextlib.suppress(RuntimeError, TypeError):  # it may be gone already
+                context.aboutToBeDestroyed.disconnect(self._on_context_lost)  # else its end rebuilds what follows
         if viewer is None:
             return
+        if self._wrapper is not None:  # ndv does not let go of it, and would draw into a view that is gone
+            self._wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
+            self._wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
         self._viewer_model.events.show_progress_spinner.disconnect(self._on_spinner)
         viewer._cancel_futures()
         viewer.close()
