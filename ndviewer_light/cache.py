@@ -300,11 +300,9 @@ class PlaneCache:
         try:
             pixels = _owned(self._read_plane(lease.key.plane, lease.key.level))
         except BaseException as error:  # noqa: BLE001  whatever it was belongs to those who wait
-            self._forget(lease)
-            lease.future.set_exception(Overtaken() if lease.stale else error)
+            self._fail(lease, error)
         else:
             self._commit(lease, pixels)
-            lease.future.set_result(pixels)
 
     def _commit(self, lease: _Lease, pixels: np.ndarray) -> None:
         with self._wake:
@@ -313,6 +311,11 @@ class PlaneCache:
                 del self._reading[lease.key]
             if not lease.stale and not self._closed:
                 self._planes.put(lease.key, pixels)
+        lease.future.set_result(pixels)
+
+    def _fail(self, lease: _Lease, error: BaseException) -> None:
+        self._forget(lease)
+        lease.future.set_exception(Overtaken() if lease.stale else error)
 
     def _forget(self, lease: _Lease) -> None:
         with self._wake:

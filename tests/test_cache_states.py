@@ -1,0 +1,425 @@
+"""The lease protocol of the plane cache, step by step, against a model; and mutants it must tell apart.
+
+One thread takes the steps of many: what a worker does is cut at the moments where another thread can
+come between (begin, sample, commit). Pixels say which read they come from, so that what the cache
+returns can be judged by itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from ndviewer_light.cache import MemoryBoundedLRUCache, Overtaken, PlaneCache, StoredKey
+from ndviewer_light.errors import PlaneNotStoredError
+from ndviewer_light.model import PlaneKey
+
+BOUND = 2000
+SIZES = {
+    PlaneKey(0, 0, 0, 0): 400,
+    PlaneKey(0, 1, 0, 0): 800,
+    PlaneKey(1, 0, 0, 0): 1200,
+    PlaneKey(1, 1, 0, 0): 3000,  # larger than the bound
+}
+KEYS = list(SIZES)
+SOME_KEY = st.sampled_from(KEYS)
+WHICH = st.integers(0, 5)
+
+
+class Stamp(NamedTuple):
+    """What the pixels of a plane say: the run and version that were on disk, the moment the read began."""
+
+    session: int
+    version: int
+    began: int
+
+
+def pixels_of(key: PlaneKey, stamp: Stamp) -> np.ndarray:
+    pixels = np.zeros(SIZES[key] // 4, np.uint32)
+    pixels[:3] = stamp
+    return pixels
+
+
+def stamp_of(pixels: np.ndarray) -> Stamp:
+    return Stamp(*map(int, pixels[:3]))
+
+
+class SteppedCache(PlaneCache):
+    """The real cache, except that no thread takes up its queue: the test does."""
+
+    def __init__(self) -> None:
+        super().__init__(self._unreachable, BOUND)
+
+    @staticmethod
+    def _unreachable(key, level):
+        raise AssertionError("the test takes the steps of a read itself")
+
+    def _new_threads(self):
+        return []
+
+    def end(self, in_view):
+        """What the dataset does to the planes in view when a run ends."""
+        for key in in_view:
+            self.invalidate(key)
+
+
+class NeverOver(OrderedDict):
+    """The arrays of a cache, which must not hold too much even for an instant."""
+
+    def __setitem__(self, key, array):
+        super().__setitem__(key, array)
+        assert sum(kept.nbytes for kept in self.values()) <= BOUND, "over the bound"
+
+
+class Read:
+    """A read under way: its lease, when it began, and what it found on disk once it has looked."""
+
+    def __init__(self, lease, began: int) -> None:
+        self.lease = lease
+        self.key: PlaneKey = lease.key.plane
+        self.began = began
+        self.found: Stamp | None = None
+        self.overtaken = False
+
+
+class CacheStates(RuleBasedStateMachine):
+    """Writers, readers and runs in any order; the model knows what must not be returned any more."""
+
+    make_cache = SteppedCache
+    leases = True  # False for a protocol without: only what it returns is judged, not how it gets there
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cache = self.make_cache()
+        self.cache._planes._arrays = NeverOver()
+        self.clock = 0
+        self.session = 0
+        self.on_disk = dict.fromkeys(KEYS, 0)
+        self.cut = dict.fromkeys(KEYS, 0)  # nothing begun before it may be returned for this plane
+        self.reads: list[Read] = []
+
+    # ---- writers ---------------------------------------------------------------------------
+
+    @rule(key=SOME_KEY)
+    def write(self, key):
+        self.on_disk[key] += 1
+
+    @rule(key=SOME_KEY)
+    def notify(self, key):
+        self.cache.stale(key)
+        self._cut(key)
+
+    @rule(key=SOME_KEY)
+    def write_and_notify(self, key):
+        self.write(key)
+        self.notify(key)
+
+    @precondition(lambda self: self._sampled())
+    @rule(which=WHICH, twice=st.booleans())
+    def write_and_notify_between_sample_and_commit(self, which, twice):
+        key = self._pick(self._sampled(), which).key
+        self.write_and_notify(key)
+        if twice:
+            self.write_and_notify(key)
+
+    @precondition(lambda self: self._sampled())
+    @rule(which=WHICH)
+    def write_end_and_commit(self, which):
+        read = self._pick(self._sampled(), which)
+        self.write(read.key)
+        self.end([read.key])
+        self._commit(read)
+
+    @precondition(lambda self: self._sampled())
+    @rule(which=WHICH)
+    def write_and_read_again_before_an_older_read_commits(self, which):
+        older = self._pick(self._sampled(), which)
+        self.write_and_notify(older.key)
+        self.request([older.key], dropping=True)
+        while self.cache._queue:
+            self.begin()
+        self._commit(older)
+
+    @rule(in_view=st.lists(SOME_KEY, unique=True))
+    def end(self, in_view):
+        self.cache.end(in_view)
+        for key in in_view:
+            self._cut(key)
+
+    @rule()
+    def start_another_run(self):
+        self.cache.clear()
+        self.session += 1
+        self.on_disk = dict.fromkeys(KEYS, 0)
+        for key in KEYS:
+            self._cut(key)
+
+    def _cut(self, key):
+        self.clock += 1
+        self.cut[key] = self.clock
+        for read in self.reads:
+            read.overtaken |= read.key == key
+
+    # ---- readers ---------------------------------------------------------------------------
+
+    @rule(keys=st.lists(SOME_KEY, max_size=3), dropping=st.booleans())
+    def request(self, keys, dropping):
+        answers = self.cache.request(keys, drop_except=() if dropping else None)
+        for key, answer in zip(keys, answers, strict=True):
+            if isinstance(answer, np.ndarray):
+                self._judge(key, answer)
+            else:
+                assert not answer.done()
+
+    @precondition(lambda self: self.cache._queue)
+    @rule()
+    def begin(self):
+        lease = self.cache._next()
+        assert lease is not None
+        assert lease.future.set_running_or_notify_cancel()
+        self.clock += 1
+        self.reads.append(Read(lease, self.clock))
+
+    @precondition(lambda self: self._unsampled())
+    @rule(which=WHICH)
+    def sample(self, which):
+        self._sample(self._pick(self._unsampled(), which))
+
+    @precondition(lambda self: self._sampled())
+    @rule(which=WHICH)
+    def commit(self, which):
+        self._commit(self._pick(self._sampled(), which))
+
+    @precondition(lambda self: self.reads)
+    @rule(which=WHICH)
+    def fail(self, which):
+        read = self._pick(self.reads, which)
+        self.reads.remove(read)
+        self.cache._fail(read.lease, PlaneNotStoredError("not yet"))
+        kind = Overtaken if read.overtaken else PlaneNotStoredError
+        assert isinstance(read.lease.future.exception(), kind) or not self.leases
+
+    @rule(key=SOME_KEY)
+    def read_at_once(self, key):
+        self.request([key], dropping=False)
+        while self.cache._queue:
+            self.begin()
+            self._sample(self.reads[-1])
+            self._commit(self.reads[-1])
+
+    @rule()
+    def when_writing_stops_everybody_gets_what_is_on_disk(self):
+        for key in KEYS:
+            self.notify(key)
+        for read in list(self.reads):
+            self._sample(read)
+            self._commit(read)
+        self.request([], dropping=True)
+        for key in KEYS:
+            self.read_at_once(key)
+            pixels = self.cache.peek(key)
+            assert SIZES[key] > BOUND or stamp_of(pixels).version == self.on_disk[key]
+
+    def _sample(self, read):
+        read.found = Stamp(self.session, self.on_disk[read.key], read.began)
+
+    def _commit(self, read):
+        self.reads.remove(read)
+        self.cache._commit(read.lease, pixels_of(read.key, read.found))
+        assert stamp_of(read.lease.future.result()) == read.found
+        kept = isinstance(self.cache.peek(read.key), np.ndarray)
+        if self.leases and not read.overtaken and SIZES[read.key] <= BOUND:
+            assert kept, "a read nothing came between is kept"
+
+    def _unsampled(self):
+        return [read for read in self.reads if read.found is None]
+
+    def _sampled(self):
+        return [read for read in self.reads if read.found is not None]
+
+    @staticmethod
+    def _pick(reads, which):
+        return reads[which % len(reads)]
+
+    # ---- what must hold after every step -----------------------------------------------------
+
+    @initialize()
+    def nothing_is_known(self):
+        assert all(self.cache.peek(key) is None for key in KEYS)
+
+    def _judge(self, key, pixels):
+        stamp = stamp_of(pixels)
+        assert stamp.began > self.cut[key], f"{key}: a read of before the last notification was returned"
+        assert stamp.session == self.session, f"{key}: a plane of another run was returned"
+
+    @invariant()
+    def nothing_in_memory_is_older_than_its_last_notification(self):
+        for key in KEYS:
+            pixels = self.cache.peek(key)
+            if isinstance(pixels, np.ndarray):
+                self._judge(key, pixels)
+
+    @invariant()
+    def what_is_accounted_is_what_is_kept(self):
+        arrays = self.cache._planes._arrays
+        assert self.cache.nbytes == sum(array.nbytes for array in arrays.values()) <= BOUND
+
+    @invariant()
+    def each_plane_is_read_once_at_a_time_and_nothing_else_is_remembered(self):
+        self.cache.take_notified()  # and with it everything notified so far is taken in
+        under_way = [read.lease for read in self.reads if not read.overtaken] + list(self.cache._queue)
+        assert set(under_way) == set(self.cache._reading.values()) or not self.leases
+        assert len(under_way) == len(self.cache._reading) or not self.leases
+
+
+# ---- mutants: each leaves out one thing the protocol needs -----------------------------------------
+
+
+class NoStaleCheck(SteppedCache):
+    def _commit(self, lease, pixels):
+        lease.stale = False
+        super()._commit(lease, pixels)
+
+
+class NoInvalidate(SteppedCache):
+    def _mark_stale(self, key):
+        lease = self._reading.get(key)
+        if lease is not None and lease.started:
+            lease.stale = True
+            del self._reading[key]
+
+
+class ClearKeepsLeases(SteppedCache):
+    def clear(self):
+        with self._wake:
+            self._planes.clear()
+
+
+class LateEviction(SteppedCache):
+    def __init__(self) -> None:
+        super().__init__()
+        self._planes = _EvictsAfterwards(BOUND)
+
+
+class _EvictsAfterwards(MemoryBoundedLRUCache):
+    def put(self, key, array):
+        self._drop(key)
+        if array.nbytes > self._max_memory:
+            return
+        self._arrays[key] = array
+        self._current_memory += array.nbytes
+        while self._current_memory > self._max_memory:
+            self._drop(next(iter(self._arrays)))
+
+
+class LeaseLeaksOnError(SteppedCache):
+    def _forget(self, lease):
+        with self._wake:
+            self._take_in()
+
+
+class ForgetsTheWrongLease(SteppedCache):
+    def _commit(self, lease, pixels):
+        with self._wake:
+            self._take_in()
+            self._reading.pop(lease.key, None)
+        super()._commit(lease, pixels)
+
+
+class StaleLeaseIsStillJoined(SteppedCache):
+    def _mark_stale(self, key):
+        self._planes.invalidate(key)
+        lease = self._reading.get(key)
+        if lease is not None and lease.started:
+            lease.stale = True
+
+
+class WasWrittenBeforeRead(SteppedCache):
+    """The protocol of the viewer this one replaces: "was it ever written?" instead of a lease."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: set[PlaneKey] = set()
+        self._active = True
+        self._cacheable: dict[int, bool] = {}
+
+    def stale(self, key):
+        self._written.add(key)
+        self._planes.invalidate(StoredKey(key, 0))
+
+    def clear(self):
+        self._written.clear()
+        self._active = True
+        self._planes.clear()
+
+    def end(self, in_view):
+        self._active = False
+
+    def _next(self):
+        lease = super()._next()
+        self._cacheable[id(lease)] = lease.key.plane in self._written
+        return lease
+
+    def _commit(self, lease, pixels):
+        lease.stale = not (self._cacheable.pop(id(lease)) or not self._active)
+        super()._commit(lease, pixels)
+
+
+class StatesWithoutLeases(CacheStates):
+    leases = False
+
+
+def run(cache_class, states=CacheStates, max_examples: int = 400, steps: int = 50) -> None:
+    machine = type(f"{cache_class.__name__}States", (states,), {"make_cache": cache_class})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=max_examples,
+            stateful_step_count=steps,
+            derandomize=True,  # the same runs everywhere, always
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_no_order_of_writers_readers_and_runs_breaks_the_invariants():
+    run(SteppedCache)
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        NoStaleCheck,
+        NoInvalidate,
+        ClearKeepsLeases,
+        LateEviction,
+        LeaseLeaksOnError,
+        ForgetsTheWrongLease,
+        StaleLeaseIsStillJoined,
+    ],
+    ids=lambda cls: cls.__name__,
+)
+def test_a_protocol_that_leaves_something_out_is_caught(mutant):
+    with pytest.raises(AssertionError):
+        run(mutant)
+
+
+def test_the_flag_that_says_was_written_before_read_is_caught():
+    with pytest.raises(AssertionError, match="before the last notification"):
+        run(WasWrittenBeforeRead, StatesWithoutLeases)
