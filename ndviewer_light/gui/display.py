@@ -464,7 +464,9 @@ class Canvas(QWidget):
         context, self._gl, self._context = self._context, None, None
         if context is not None:
             with contextlib.suppress(RuntimeError, TypeError):  # it may be gone already
-                context.aboutToBeDestroyed.disconnect(self._on_context_lost)  # else its end rebuilds what follows
+                context.aboutToBeDestroyed.disconnect(
+                    self._on_context_lost
+                )  # else its end rebuilds what follows
         if viewer is None:
             return
         if self._wrapper is not None:  # ndv does not let go of it, and would draw into a view that is gone
