@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import operator
+import reprlib
+import threading
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -83,9 +85,9 @@ def announce_6d(
     """
     if not region_paths:
         raise AcquisitionConfigError("region_paths must not be empty")
-    counts = [int(count) for count in fovs_per_region]
+    counts = [int(count) for count in fovs_per_region or ()]
     if not counts or min(counts) <= 0:
-        raise AcquisitionConfigError(f"fovs_per_region must be positive numbers, not {list(fovs_per_region)}")
+        raise AcquisitionConfigError(f"fovs_per_region must be positive numbers, not {fovs_per_region}")
     labels = [str(label) for label in region_labels or ()] or [
         f"region_{i}" for i in range(len(region_paths))
     ]
@@ -138,6 +140,7 @@ class Acquisition:
         self.run = run
         self.active = True
         self.ignored = 0  # notifications that named no plane of this run
+        self._ignoring = threading.Lock()  # for counting them only
         self._channels = {name: i for i, name in enumerate(run.channels)}
         self._n_z = run.n_z
         self._n_positions = len(run.positions)
@@ -146,7 +149,7 @@ class Acquisition:
         self._stale = dataset.mark_written
 
     def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> bool:
-        """A plane is on disk. Any thread; about a microsecond, no lock, no I/O, never raises.
+        """A plane is on disk. Any thread; about a microsecond, no I/O, never raises.
 
         False if the indices name no plane of this run: counted in `ignored`, said once in the log.
         """
@@ -158,7 +161,7 @@ class Acquisition:
                 if not (0 <= region < len(self._counts) and 0 <= p < self._counts[region]):
                     return self._ignore(t, fov_idx, z, channel, region_idx)
                 p += self._offsets[region]
-        except (TypeError, KeyError):
+        except Exception:  # noqa: BLE001  an odd object's own error must not reach the writer's thread
             return self._ignore(t, fov_idx, z, channel, region_idx)
         if not (0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
             return self._ignore(t, fov_idx, z, channel, region_idx)
@@ -166,10 +169,13 @@ class Acquisition:
         return True
 
     def _ignore(self, *said: object) -> bool:
-        self.ignored += 1
-        if self.ignored == 1:
+        with self._ignoring:
+            self.ignored += 1
+            is_first = self.ignored == 1
+        if is_first:
             logger.warning(
-                "notified of a plane this run does not have: (t, fov, z, channel, region) = %r", said
+                "notified of a plane this run does not have: (t, fov, z, channel, region) = %s",
+                reprlib.repr(said),  # short, and never raises
             )
         return False
 
