@@ -60,9 +60,14 @@ main(start["slots"], start["parent"])
 
 
 class _Process:
-    """One reader process: its pipes, its slots and the calls under way."""
+    """One reader process: its pipes, its slots and the calls under way.
+
+    `on_info` is called with what the source has learnt, by the one thread that receives, before the
+    reply it came with is handed on: also with replies that are errors, and never out of order.
+    """
 
     def __init__(self) -> None:
+        self.on_info: Callable[[wire.Message], None] = lambda info: None
         self._slots = [OwnedSlot() for _ in range(READS_IN_FLIGHT)]
         self._ids = itertools.count()
         self._lock = threading.Lock()
@@ -141,6 +146,8 @@ class _Process:
             # here, not where the answer is awaited: news stay in order, and come with errors as well
             if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
                 break
+            if "info" in reply:
+                self.on_info(reply["info"])
             with self._lock:
                 future = self._pending.pop(reply["id"], None)
             if future is not None:
