@@ -67,7 +67,6 @@ class _Process:
     """
 
     def __init__(self) -> None:
-        self.on_info: Callable[[wire.Message], None] = lambda info: None
         self._slots = [OwnedSlot() for _ in range(READS_IN_FLIGHT)]
         self._ids = itertools.count()
         self._lock = threading.Lock()
