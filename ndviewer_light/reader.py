@@ -145,8 +145,6 @@ class _Process:
             # here, not where the answer is awaited: news stay in order, and come with errors as well
             if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
                 break
-            if "info" in reply:
-                self.on_info(reply["info"])
             with self._lock:
                 future = self._pending.pop(reply["id"], None)
             if future is not None:
