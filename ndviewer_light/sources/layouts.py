@@ -24,7 +24,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import (
@@ -36,7 +36,14 @@ from ..errors import (
     UnsupportedError,
 )
 from ..model import Position, natural_sorted
-from ..storage.limits import MAX_DIRECTORY_ENTRIES, MAX_POSITIONS, error_of_os, read_json
+from ..storage.limits import (
+    MAX_DIRECTORY_ENTRIES,
+    MAX_POSITIONS,
+    error_of_os,
+    parse_json,
+    read_json,
+    read_small_file,
+)
 from ..storage.zarr_guard import ArrayFacts, array_facts, check_plane
 from . import ngff
 
@@ -114,6 +121,7 @@ class _Finder:
 
     def __init__(self) -> None:
         self._warnings: list[str] = []
+        self._images_of_well: dict[bytes, tuple[str, ...] | None] = {}
 
     def find(self, path: str) -> Layout | None:
         node = read_node(path)
@@ -158,18 +166,25 @@ class _Finder:
         if images is None:
             return _field_places(path, region)
         base = path + os.sep
-        return [
-            Place(Position(region, fov), base + image)
-            for fov, image in zip(_field_numbers(images), images, strict=True)
-        ]
+        positions = map(Position, repeat(region), _field_numbers(images))
+        return list(map(Place._make, zip(positions, [base + image for image in images], repeat(None))))
 
     def _listed_images(self, path: str, version: int) -> tuple[str, ...] | None:
         try:
-            file, attributes = _attributes(path, version)
-            return None if attributes is None else ngff.well_images(attributes, file)
+            if version == 3 and (raw := read_small_file(file := os.path.join(path, "zarr.json"))) is not None:
+                return self._images_listed_in(raw, file)
+            node = read_node(path)
+            return None if node is None else ngff.well_images(node.attributes, node.file)
         except DatasetError as error:  # one broken well must not cost the plate
             self._warnings.append(str(error))
             return None
+
+    def _images_listed_in(self, raw: bytes, file: str) -> tuple[str, ...] | None:
+        # the wells of a plate mostly say the same, byte for byte: understand it once
+        if raw not in self._images_of_well:
+            attributes = _object(parse_json(raw, file), "attributes")
+            self._images_of_well[raw] = ngff.well_images(attributes, file)
+        return self._images_of_well[raw]
 
     def _series_places(self, path: str) -> list[Place]:
         ome = read_node(os.path.join(path, "OME"))
@@ -386,17 +401,6 @@ def _v3_node(path: str, file: str, document: JsonObject) -> Node:
 def _object(document: JsonObject, key: str) -> JsonObject:
     value = document.get(key)
     return value if isinstance(value, dict) else {}
-
-
-def _attributes(path: str, version: int) -> tuple[str, JsonObject | None]:
-    """Return the file and the attributes of a group of known version, with one look if it exists."""
-    if version == 3:
-        file = os.path.join(path, "zarr.json")
-        document = read_json(file)
-        if document is not None:
-            return file, _object(document, "attributes")
-    node = read_node(path)
-    return (node.file, node.attributes) if node is not None else (path, None)
 
 
 @dataclass(frozen=True)

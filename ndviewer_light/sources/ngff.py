@@ -542,8 +542,12 @@ def well_images(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
     images = lookup(attributes, "well").get("images")
     if not isinstance(images, list):
         return None
-    paths = {safe_relative(image.get("path"), where): None for image in images if isinstance(image, dict)}
-    return tuple(sorted((path for path in paths if path), key=natural_key))
+    return _in_order(tuple(image.get("path") for image in images if isinstance(image, dict)), where)
+
+
+def _in_order(paths: tuple[object, ...], where: str) -> tuple[str, ...]:
+    checked = {safe_relative(path, where): None for path in paths}
+    return tuple(sorted((path for path in checked if path), key=natural_key))
 
 
 def series_paths(attributes: JsonObject, where: str) -> tuple[str, ...] | None:

@@ -310,9 +310,9 @@ def _read_image_live(store: str, level: int) -> layouts.Image:
 def _first_image(layout: layouts.Layout, path: str) -> layouts.Image:
     """The first image that exists and can be shown."""
     errors: list[DatasetError] = []
-    for store in dict.fromkeys(place.store for place in layout.places):
+    for place in layout.places:
         try:
-            return layouts.read_image(store)
+            return layouts.read_image(place.store)
         except PlaneNotStoredError:
             continue  # planned, not written yet
         except DatasetError as error:
