@@ -72,7 +72,7 @@ def create_array(
     version: int = 3,
     metadata: Mapping[str, Any] | None = None,
 ) -> ts.TensorStore:
-    """Create an array; one chunk per plane unless told, Squid's codecs with `preset`, sharded with `shard`."""
+    """Create an array: one chunk per plane, Squid's codecs with `preset`, sharded with `shard`."""
     chunk = list(chunk or [1] * (len(shape) - 2) + list(shape[-2:]))
     if version == 2:
         fields: dict[str, Any] = {"shape": list(shape), "chunks": chunk, "dtype": np.dtype(dtype).str}
@@ -192,7 +192,7 @@ def image_attributes(
 def fill(
     store: ts.TensorStore, axes: str = "tczyx", p: int | None = 0, *, skip: Iterable[tuple[int, ...]] = ()
 ) -> None:
-    """Write `plane` everywhere in an array; `skip` are (t, p, c, z) left unwritten; `p` if it has no such axis."""
+    """Write `plane` everywhere, but at the (t, p, c, z) in `skip`; `p` counts if the array has no such axis."""
     skipped = set(skip)
     leading = [axis for axis in axes if axis not in "yx"]
     sizes = dict(zip(axes, store.shape, strict=True))
@@ -304,7 +304,7 @@ def write_6d(
     preset: str = "fast",
     sizes: Mapping[str, int] | None = None,
 ) -> None:
-    """Write ``zarr/<region>/acquisition.zarr``: (FOV, T, C, Z, Y, X) at the root, attributes in the same file.
+    """Write ``zarr/<region>/acquisition.zarr``: (FOV, T, C, Z, Y, X) at the root, its attributes beside.
 
     Pixels carry p = FOV in the region.
     """
