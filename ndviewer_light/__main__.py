@@ -55,11 +55,13 @@ def run(paths: Sequence[str]) -> int:
     from .gui.window import LauncherWindow, LightweightMainWindow
 
     app = application()
-    windows = [LightweightMainWindow(path) for path in paths] or [LauncherWindow()]
+    windows: list[LightweightMainWindow | LauncherWindow] = [LightweightMainWindow(path) for path in paths]
+    if not windows:
+        windows.append(LauncherWindow())
     for window in windows:
         window.show()
     try:
-        return int(app.exec() if hasattr(app, "exec") else app.exec_())
+        return int(app.exec())
     finally:
         discard_spare()
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -374,7 +374,7 @@ class PlaneCache:
                 for level in self._levels:
                     self._mark_stale(StoredKey(PlaneKey(*key), level))
         else:
-            for stored in [*self._planes.keys(), *self._reading]:
+            for stored in [*cast("list[StoredKey]", self._planes.keys()), *self._reading]:
                 if stored.plane in batch:
                     self._mark_stale(stored)
 

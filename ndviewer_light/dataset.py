@@ -184,7 +184,8 @@ class Dataset:
     def _exceeds_cache(self, n_planes: int, level: int) -> bool:
         info = self.info
         itemsize = info.dtype.itemsize if info.dtype is not None else 2
-        return n_planes * info.height * info.width * itemsize // 4**level > self._cache.max_bytes
+        nbytes = n_planes * info.height * info.width * itemsize // int(4**level)
+        return nbytes > self._cache.max_bytes
 
     def _outcome(
         self, key: PlaneKey, entry: np.ndarray | Future[np.ndarray], deadline: float | None

@@ -55,7 +55,8 @@ class LazyPlanes:
             t, p, z, c = (int(np.atleast_1d(w)[i]) for w, i in zip(wanted, place, strict=True))
             out[place] = self._plane(PlaneKey(t, p, c, z))
         outer = tuple(0 if np.ndim(w) == 0 else slice(None) for w in wanted)
-        return cast("np.ndarray", out[outer][(..., *index[4:])])
+        rows_and_columns = (..., *index[4:])
+        return cast("np.ndarray", out[outer][rows_and_columns])
 
     def _plane(self, key: PlaneKey) -> np.ndarray:
         if self._dataset is None:

@@ -12,12 +12,9 @@ import mmap
 import os
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
 
 MAX_PLANE_BYTES = 1024**3
 """No plane is larger; what claims to be is not read."""
@@ -29,12 +26,12 @@ class OwnedSlot:
     def __init__(self) -> None:
         self._path: str | None = None
         if hasattr(os, "memfd_create"):
-            self._file: BinaryIO = os.fdopen(os.memfd_create("ndviewer-plane"), "r+b", buffering=0)  # type: ignore[assignment]
+            self._file: Any = os.fdopen(os.memfd_create("ndviewer-plane"), "r+b", buffering=0)
         elif sys.platform == "win32":
             handle, self._path = tempfile.mkstemp(prefix="ndviewer-plane-")
-            self._file = os.fdopen(handle, "r+b", buffering=0)  # type: ignore[assignment]
+            self._file = os.fdopen(handle, "r+b", buffering=0)
         else:
-            self._file = tempfile.TemporaryFile(buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
 
     @property
     def address(self) -> int | str:
@@ -47,10 +44,10 @@ class OwnedSlot:
         if nbytes > MAX_PLANE_BYTES:
             raise OSError(f"the reader announced a plane of {nbytes} bytes, more than {MAX_PLANE_BYTES}")
         pixels = np.empty(shape, dtype)
-        buffer = memoryview(pixels.reshape(-1).view(np.uint8))
+        buffer = memoryview(pixels.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         self._file.seek(0)
         while len(buffer):
-            n = self._file.readinto(buffer)  # type: ignore[attr-defined]
+            n = self._file.readinto(buffer)
             if not n:
                 raise OSError(f"the reader announced {nbytes} bytes but left {len(buffer)} of them out")
             buffer = buffer[n:]

@@ -103,6 +103,16 @@ class MemorySource(Source):
         self.closed.set()
 
 
+class Clock:
+    """A clock the test moves; put in the place of a module's `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class Gate:
     """Holds every thread that calls it until it is opened; open from the start if `held` is False."""
 

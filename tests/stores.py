@@ -192,7 +192,7 @@ def image_attributes(
 def fill(
     store: ts.TensorStore, axes: str = "tczyx", p: int | None = 0, *, skip: Iterable[tuple[int, ...]] = ()
 ) -> None:
-    """Write `plane` everywhere, but at the (t, p, c, z) in `skip`; `p` counts if the array has no such axis."""
+    """Write `plane` everywhere but at the (t, p, c, z) in `skip`; `p` counts where there is no such axis."""
     skipped = set(skip)
     leading = [axis for axis in axes if axis not in "yx"]
     sizes = dict(zip(axes, store.shape, strict=True))
@@ -304,7 +304,7 @@ def write_6d(
     preset: str = "fast",
     sizes: Mapping[str, int] | None = None,
 ) -> None:
-    """Write ``zarr/<region>/acquisition.zarr``: (FOV, T, C, Z, Y, X) at the root, its attributes beside.
+    """Write ``zarr/<region>/acquisition.zarr``: (FOV, T, C, Z, Y, X) at the root, attributes in its zarr.json.
 
     Pixels carry p = FOV in the region.
     """

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from memory_source import SHAPE, TIMEOUT, Gate, MemorySource, can_be_taken, in_thread, memory_info
+from memory_source import SHAPE, TIMEOUT, Clock, Gate, MemorySource, can_be_taken, in_thread, memory_info
 
 from ndviewer_light.dataset import Changes, Dataset
 from ndviewer_light.errors import (
@@ -24,16 +24,6 @@ K = PlaneKey(0, 0, 0, 0)
 OTHER = PlaneKey(0, 1, 0, 0)
 NOTHING = Changes(in_view=False, info=False)
 PLANE_BYTES = SHAPE[0] * SHAPE[1] * 2
-
-
-class Clock:
-    """A clock the test moves; what the dataset sees instead of the machine's."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

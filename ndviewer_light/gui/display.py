@@ -19,7 +19,7 @@ os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")
 
 import cmap
 import ndv
-from ndv.models import ArrayDisplayModel, LUTModel
+from ndv.models import ArrayDisplayModel, ChannelMode, ClimsManual, LUTModel
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -35,6 +35,7 @@ except ImportError:  # Qt 5 has it among the widgets
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
+    from typing import TypeGuard
 
     from qtpy.QtCore import QObject
 
@@ -83,7 +84,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self.wanted = True  # False once closed: a volume being read is given up
 
     @classmethod
-    def supports(cls, obj: Any) -> bool:
+    def supports(cls, obj: Any) -> TypeGuard[Any]:
         """Never by itself: we always hand ndv a wrapper."""
         return False
 
@@ -247,7 +248,7 @@ class Canvas(QWidget):
         self._viewer: ndv.ArrayViewer | None = None
         self._wrapper: DatasetWrapper | None = None
         self._gl: QOpenGLWidget | None = None
-        self._context: QObject | None = None
+        self._context: Any = None
         self._wanted = View()
         self._dirty = False
         self._auto: dict[int, bool] = {}
@@ -288,8 +289,8 @@ class Canvas(QWidget):
         self._display = ArrayDisplayModel(
             visible_axes=("z", "y", "x") if view.is_volume else ("y", "x"),
             channel_axis="c",
-            channel_mode="composite",
-            luts=luts,
+            channel_mode=ChannelMode.COMPOSITE,
+            luts=luts,  # type: ignore[arg-type]
         )
         self._build_viewer()
 
@@ -353,7 +354,7 @@ class Canvas(QWidget):
 
     def _set_clims(self, c: int, low: float, high: float) -> None:
         if self._wrapper is not None and self.limits(c) != (low, high):
-            self._display.luts[c].clims = (low, high)
+            self._display.luts[c].clims = ClimsManual(min=low, max=high)
 
     # ---- the gate --------------------------------------------------------------------------
 
@@ -400,7 +401,7 @@ class Canvas(QWidget):
             scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
         if dict(self._display.scales) != scales:
             self._display.scales.clear()
-            self._display.scales.update(scales)
+            self._display.scales.update(scales)  # type: ignore[arg-type]
 
     # ---- zoom ------------------------------------------------------------------------------
 
@@ -557,7 +558,8 @@ def _viewer_model() -> Any:
 
 def _lut(channel: Channel, window: tuple[float, float] | None) -> LUTModel:
     lut = LUTModel(cmap=colormap(channel.color), name=channel.name)
-    lut.clims = window if window is not None else (0.0, 1.0)
+    low, high = window if window is not None else (0.0, 1.0)
+    lut.clims = ClimsManual(min=low, max=high)
     return lut
 
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from ..model import PlaneState
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .channels import ChannelStrips
-from .overlay import CanvasOverlay
+from .overlay import CanvasOverlay, StateKind
 from .sliders import AxisSliders
 from .slots import safe_slot
 
@@ -33,6 +33,13 @@ _STATE_WORDS = {
     PlaneState.LOADING: "loading…",
     PlaneState.UNREADABLE: "could not be read",
 }
+_TILES: tuple[tuple[PlaneState, StateKind], ...] = (
+    (PlaneState.UNREADABLE, "error"),
+    (PlaneState.LOADING, "loading"),
+    (PlaneState.PENDING, "waiting"),
+    (PlaneState.ABSENT, "absent"),
+)
+"""What to say where no channel has pixels, the most important first."""
 
 
 class Stage(QWidget):
@@ -322,12 +329,7 @@ class Stage(QWidget):
 
     def _say_nothing_there(self, frame: Frame) -> None:
         planes = list(frame.planes.values())
-        for state, kind in (
-            (PlaneState.UNREADABLE, "error"),
-            (PlaneState.LOADING, "loading"),
-            (PlaneState.PENDING, "waiting"),
-            (PlaneState.ABSENT, "absent"),
-        ):
+        for state, kind in _TILES:
             found = next((plane for plane in planes if plane.state is state), None)
             if found is not None:
                 self.overlay.set_state(kind, found.reason if kind == "error" else "")

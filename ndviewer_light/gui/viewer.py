@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QThread, QTimer, Signal
-from qtpy.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from ..dataset import Dataset
 from ..errors import NDViewerError
@@ -95,6 +95,9 @@ class LightweightViewer(QWidget):
         column.setSpacing(0)
         column.addWidget(self._pages, 1)
         self.status_label.setContentsMargins(8, 1, 8, 2)
+        # text that comes and goes must not move the canvas, nor a long one widen the window
+        self.status_label.setFixedHeight(self.status_label.fontMetrics().height() + 6)
+        self.status_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         column.addWidget(self.status_label)
         self._message.show_message("info", "No dataset open", "Open a dataset, or start an acquisition.")
         self._stage = Stage()

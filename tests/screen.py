@@ -1,0 +1,83 @@
+"""What is on the canvas, read back from its framebuffer and brought to the pixels of the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtGui import QImage
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from ndviewer_light.gui.display import Frame
+    from ndviewer_light.gui.viewer import LightweightViewer
+
+
+def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Frame:
+    """Wait until the frame on the canvas is the one wanted and nothing of it is still being read."""
+
+    def settled() -> bool:
+        stage = viewer.stage
+        canvas = stage.canvas if stage is not None else None
+        frame = canvas.frame if canvas is not None else None
+        return (
+            canvas is not None
+            and frame is not None
+            and not canvas.busy
+            and frame.view == stage.view
+            and all(plane.state.name != "LOADING" for plane in frame.planes.values())
+        )
+
+    qtbot.waitUntil(settled, timeout=timeout)
+    qtbot.wait(80)  # the paint event itself
+    qtbot.waitUntil(settled, timeout=timeout)
+    return viewer.stage.canvas.frame
+
+
+def framebuffer(viewer: LightweightViewer) -> np.ndarray:
+    """The canvas as (rows, columns, RGB) uint8, in device pixels."""
+    image = viewer.stage.canvas._gl.grabFramebuffer().convertToFormat(QImage.Format.Format_RGB888)
+    bits = image.constBits()
+    bits.setsize(image.bytesPerLine() * image.height())
+    rows = np.frombuffer(bytes(bits), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3)
+
+
+def screen_pixels(viewer: LightweightViewer) -> np.ndarray:
+    """The colour on screen at the centre of every data pixel: (Y, X, RGB) uint8."""
+    canvas = viewer.stage.canvas
+    picture = framebuffer(viewer)
+    ratio = canvas._gl.devicePixelRatioF()
+    x0, y0, _ = canvas.viewer._canvas.canvas_to_world((0, 0))
+    x1, y1, _ = canvas.viewer._canvas.canvas_to_world((100, 100))
+    info = viewer.dataset.info
+    size_y, size_x = info.pixel_size_y_um or 1.0, info.pixel_size_x_um or 1.0
+    shape = next(p.pixels.shape for p in canvas.frame.planes.values() if p.pixels is not None)
+    rows = (((np.arange(shape[0]) + 0.5) * size_y - y0) / (y1 - y0) * 100 * ratio).astype(int)
+    columns = (((np.arange(shape[1]) + 0.5) * size_x - x0) / (x1 - x0) * 100 * ratio).astype(int)
+    return picture[np.ix_(rows, columns)]
+
+
+def expected_colors(planes: dict[str, tuple[np.ndarray, str, float, float]]) -> np.ndarray:
+    """What channels (pixels, colour, low, high) add up to: (Y, X, RGB) uint8."""
+    total = 0.0
+    for pixels, color, low, high in planes.values():
+        rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], float)
+        share = np.clip((pixels.astype(float) - low) / (high - low), 0, 1)
+        total = total + share[..., None] * rgb
+    return np.clip(np.round(total), 0, 255).astype(np.uint8)
+
+
+def assert_shows(viewer: LightweightViewer, channels: dict[str, np.ndarray]) -> None:
+    """The canvas shows these planes, each in its channel's colour and contrast (± 3 of 255 levels)."""
+    strips, info = viewer.stage.strips, viewer.dataset.info
+    index = {channel.name: c for c, channel in enumerate(info.channels)}
+    planes = {
+        name: (pixels, strips.color_of(index[name]), *strips.window_of(index[name]))
+        for name, pixels in channels.items()
+    }
+    shown, wanted = screen_pixels(viewer).astype(int), expected_colors(planes).astype(int)
+    assert shown.shape == wanted.shape
+    wrong = np.abs(shown - wanted).max(axis=-1) > 3
+    assert wrong.mean() < 0.005, f"{wrong.mean():.1%} of the pixels on screen are others than in the data"
