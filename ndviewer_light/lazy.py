@@ -112,15 +112,16 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     shape = (info.n_t, len(info.positions), info.n_z, len(info.channels), height, width)
     planes = LazyPlanes(dataset, dataset.path, level, missing, shape)
     chunks = (*((1,) * n for n in shape[:4]), (height,), (width,))
-    array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=_meta(info))
+    meta = np.empty((0,) * 6, info.dtype)
+    array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
     scale = height / info.height if info.height else 1.0
     return xr.DataArray(
-        array, dims=DIMS, coords=_coords(info, shape, scale), attrs=_attrs(info, dataset.path, level), name=info.name
+        array,
+        dims=DIMS,
+        coords=_coords(info, shape, scale),
+        attrs=_attrs(info, dataset.path, level),
+        name=info.name,
     )
-
-
-def _meta(info: DatasetInfo) -> np.ndarray:
-    return np.empty((0,) * 6, info.dtype)
 
 
 def _coords(info: DatasetInfo, shape: tuple[int, ...], scale: float) -> dict[str, Any]:

@@ -13,9 +13,8 @@ import threading
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from .colours import color_for_name
 from .errors import AcquisitionConfigError
-from .model import AnnouncedRun, Channel, DatasetInfo, Position
+from .model import AnnouncedRun, Position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,20 +108,6 @@ def announce_6d(
         n_z=int(num_z),
         height=int(height),
         width=int(width),
-    )
-
-
-def announced_info(run: AnnouncedRun) -> DatasetInfo:
-    """What is known of a run before any of it is written: what the host said, colours by channel name."""
-    return DatasetInfo(
-        format="ome-zarr",
-        positions=run.positions,
-        channels=tuple(Channel(name, color_for_name(name)) for name in run.channels),
-        n_t=1,
-        n_z=run.n_z,
-        height=run.height,
-        width=run.width,
-        dtype=None,
     )
 
 

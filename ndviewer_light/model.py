@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+from .colours import color_for_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import numpy as np
 
 AXES = ("t", "p", "c", "z", "y", "x")
 
@@ -144,6 +146,20 @@ class AnnouncedRun:
     n_z: int
     height: int
     width: int
+
+
+def announced_info(run: AnnouncedRun) -> DatasetInfo:
+    """What is known of a run before any of it is written: what the host said, colours by channel name."""
+    return DatasetInfo(
+        format="ome-zarr",
+        positions=run.positions,
+        channels=tuple(Channel(name, color_for_name(name)) for name in run.channels),
+        n_t=1,
+        n_z=run.n_z,
+        height=run.height,
+        width=run.width,
+        dtype=None,
+    )
 
 
 _DIGITS = re.compile(r"(\d+)")

@@ -14,10 +14,9 @@ from ndviewer_light.live import (
     Acquisition,
     announce_6d,
     announce_per_fov,
-    announced_info,
     position_of,
 )
-from ndviewer_light.model import PlaneKey, Position
+from ndviewer_light.model import PlaneKey, Position, announced_info
 
 CHANNELS = ["BF LED matrix full", "Fluorescence 488 nm Ex"]
 LABELS_6D = [*(f"r0:{i}" for i in range(4)), *(f"r1:{i}" for i in range(6)), *(f"r2:{i}" for i in range(3))]

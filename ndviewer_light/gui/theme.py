@@ -44,12 +44,17 @@ PLOT_BACKGROUND = QColor(13, 14, 17)
 def apply_dark_theme(app: QApplication) -> None:
     """Give our own application Fusion and a dark palette. Never called inside a host's application."""
     app.setStyle("Fusion")
+    app.setPalette(dark_palette())
+
+
+def dark_palette() -> QPalette:
+    """The palette of our own windows, also where somebody else made the application."""
     palette = QPalette()
     for role, rgb in _DARK.items():
         palette.setColor(getattr(QPalette.ColorRole, role), QColor(*rgb))
     for role, rgb in _DARK_DISABLED.items():
         palette.setColor(QPalette.ColorGroup.Disabled, getattr(QPalette.ColorRole, role), QColor(*rgb))
-    app.setPalette(palette)
+    return palette
 
 
 def mix(a: QColor, b: QColor, share: float) -> QColor:

@@ -19,7 +19,8 @@ from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from ..dataset import Dataset
 from ..errors import NDViewerError
-from ..live import Acquisition, announce_6d, announce_per_fov, announced_info
+from ..live import Acquisition, announce_6d, announce_per_fov
+from ..model import announced_info
 from ..reader import Reader
 from .overlay import MessagePage
 from .slots import safe_slot

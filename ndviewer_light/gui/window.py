@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QLabel, QMainWindow, QVBoxLayout
 
 from .slots import safe_slot
-from .theme import Panel
+from .theme import Panel, dark_palette
 from .viewer import LightweightViewer
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
 
     def __init__(self, dataset_path: str = "") -> None:
         super().__init__()
+        self.setPalette(dark_palette())
         self.viewer = LightweightViewer()
         self.setCentralWidget(self.viewer)
         self.setAcceptDrops(True)
@@ -111,6 +112,7 @@ class LauncherWindow(_DropTarget, QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setPalette(dark_palette())
         self.setWindowTitle(f"{TITLE} - Open Dataset")
         self.setGeometry(100, 100, 400, 300)
         self.setAcceptDrops(True)

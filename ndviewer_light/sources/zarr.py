@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..colours import color_for_name
 from ..errors import (
     CorruptDataError,
     DatasetError,
@@ -26,7 +25,7 @@ from ..errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ..model import Channel, DatasetInfo, PlaneKey
+from ..model import DatasetInfo, PlaneKey, announced_info
 from . import Source, layouts, ngff
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class ZarrSource(Source):
         paths = [os.path.abspath(os.path.expanduser(path)) for path in run.paths]
         places = zip(run.positions, paths, run.indices, strict=True)
         layout = layouts.Layout(cls.format, tuple(layouts.Place(*place) for place in places))
-        return cls(layout, _announced_info(run), None, learned=False)
+        return cls(layout, announced_info(run), None, learned=False)
 
     # ---- Source ----------------------------------------------------------------------------
 
@@ -330,19 +329,6 @@ def _opened_info(layout: layouts.Layout, image: layouts.Image, path: str) -> Dat
     positions = tuple(place.position for place in layout.places)
     info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=os.path.basename(path) or path)
     return dataclasses.replace(_learned_info(info, image), warnings=layout.warnings + image.warnings)
-
-
-def _announced_info(run: AnnouncedRun) -> DatasetInfo:
-    return DatasetInfo(
-        format=ZarrSource.format,
-        positions=run.positions,
-        channels=tuple(Channel(name, color_for_name(name)) for name in run.channels),
-        n_t=1,
-        n_z=run.n_z,
-        height=run.height,
-        width=run.width,
-        dtype=None,
-    )
 
 
 def _learned_info(info: DatasetInfo, image: layouts.Image) -> DatasetInfo:
