@@ -83,7 +83,7 @@ def create_array(
         fields = {
             "shape": list(shape),
             "data_type": dtype,
-            "fill_value": 0,
+            "fill_value": _zero(dtype),
             "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(shard or chunk)}},
             "chunk_key_encoding": {"name": "default"},
             "codecs": [_sharded(chunk, codecs)] if shard else codecs,
@@ -94,8 +94,14 @@ def create_array(
             "kvstore": {"driver": "file", "path": f"{path}/"},
             "metadata": {**fields, **(metadata or {})},
             "create": True,
+            "context": {"file_io_sync": False},  # a test need not survive a power cut
         }
     ).result()
+
+
+def _zero(dtype: str) -> Any:
+    kind = np.dtype(dtype).kind
+    return {"b": False, "c": [0.0, 0.0]}.get(kind, 0)
 
 
 def _sharded(chunk: Sequence[int], codecs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -304,7 +310,7 @@ def write_6d(
     preset: str = "fast",
     sizes: Mapping[str, int] | None = None,
 ) -> None:
-    """Write ``zarr/<region>/acquisition.zarr``: (FOV, T, C, Z, Y, X) at the root, attributes in its zarr.json.
+    """Write ``zarr/<region>/acquisition.zarr``: (FOV, T, C, Z, Y, X), attributes in the array's zarr.json.
 
     Pixels carry p = FOV in the region.
     """
