@@ -23,6 +23,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytestqt.qtbot import QtBot
+
+    from ndviewer_light.gui.viewer import LightweightViewer
+
 GRACE_SECONDS = 3.0
 
 # before anything imports qtpy: our own programs take PyQt6 where it is installed
@@ -177,3 +181,17 @@ def _flush_deferred_deletes() -> None:
     gc.collect()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     widgets.QApplication.processEvents()
+
+
+@pytest.fixture
+def viewer(qtbot: QtBot) -> Iterator[LightweightViewer]:
+    """A LightweightViewer on screen."""
+    from ndviewer_light.gui.viewer import LightweightViewer
+
+    widget = LightweightViewer()
+    qtbot.addWidget(widget)
+    widget.resize(900, 600)
+    widget.show()
+    qtbot.waitExposed(widget)
+    yield widget
+    widget.close()

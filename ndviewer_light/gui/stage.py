@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 from ..model import PlaneState
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .channels import ChannelStrips
-from .overlay import CanvasOverlay, StateKind
+from .overlay import CanvasOverlay
 from .sliders import AxisSliders
 from .slots import safe_slot
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..dataset import Changes, Dataset
     from ..model import DatasetInfo
     from .display import Canvas, Frame
+    from .overlay import StateKind
 
 logger = logging.getLogger(__name__)
 

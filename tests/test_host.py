@@ -1,0 +1,290 @@
+"""The widget in a host's life: any order of calls, many threads, windows, faults that must not end it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from runs import CHANNELS, REPO, planes_of, small_run, write
+from screen import assert_shows, settle
+
+from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.gui.window import LauncherWindow, LightweightMainWindow
+from simulate_acquisition import announce_run
+
+pytestmark = pytest.mark.gl
+
+
+def test_every_method_may_be_called_on_an_empty_and_on_a_closed_viewer(qtbot, tmp_path):
+    widget = LightweightViewer()
+    qtbot.addWidget(widget)
+    for _ in range(2):
+        widget.notify_zarr_frame(0, 0, 0, "c")
+        widget.end_zarr_acquisition()
+        widget.end_acquisition()
+        widget.load_fov(0)
+        widget.refresh()
+        assert widget.get_fov_list() == []
+        assert not widget.has_fov_dimension()
+        assert not widget.is_push_mode_active()
+        assert not widget.go_to_well_fov("A1", 0)
+        widget.close()
+    widget.start_zarr_acquisition([str(tmp_path / "a")], ["c"], 1, ["A1:0"], 8, 8)
+    widget.load_dataset(str(tmp_path))
+    assert widget.dataset is None
+
+
+def test_notifying_from_many_threads_while_the_viewer_is_closed_and_started(qtbot, tmp_path):
+    run = small_run(tmp_path / "run")
+    stop = threading.Event()
+    viewers: list[LightweightViewer] = []
+    errors: list[BaseException] = []
+
+    def storm() -> None:
+        try:
+            while not stop.is_set():
+                for viewer in viewers[-1:]:
+                    viewer.notify_zarr_frame(0, 1, 1, CHANNELS[1])
+                time.sleep(0)
+        except BaseException as error:  # noqa: BLE001  reported below
+            errors.append(error)
+
+    threads = [threading.Thread(target=storm) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        widget = LightweightViewer()
+        qtbot.addWidget(widget)
+        viewers.append(widget)
+        announce_run(widget, run)
+        qtbot.wait(60)
+        widget.close()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_several_windows_show_several_datasets_at_once(qtbot, tmp_path):
+    runs = [small_run(tmp_path / name, seed=i) for i, name in enumerate("ab")]
+    launcher = LauncherWindow()
+    qtbot.addWidget(launcher)
+    launcher.show()
+    for run in runs:
+        write(run)
+        launcher.open_path(str(run.folder))
+    windows = list(launcher.viewer_windows)
+    assert [window.windowTitle() for window in windows] == [
+        "NDViewer Lightweight - a",
+        "NDViewer Lightweight - b",
+    ]
+    for window, run in zip(windows, runs, strict=True):
+        qtbot.waitUntil(lambda window=window: window.viewer.dataset is not None, timeout=20_000)
+        settle(qtbot, window.viewer)
+        assert_shows(window.viewer, planes_of(run, 0, 0, 0))
+    for window in windows:
+        window.close()
+    qtbot.waitUntil(lambda: not launcher.viewer_windows, timeout=5_000)
+
+
+def test_a_folder_dropped_on_the_window_is_opened(qtbot, tmp_path):
+    from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
+    from qtpy.QtGui import QDropEvent
+
+    run = small_run(tmp_path / "run")
+    write(run)
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(run.folder))])
+    place = QPoint(5, 5)
+    if os.environ.get("QT_API") == "pyqt6":
+        from qtpy.QtCore import QPointF
+
+        place = QPointF(place)
+    event = QDropEvent(
+        place, Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
+        window.dropEvent(event)
+    window.close()
+
+
+HOST_SCRIPT = """
+import faulthandler, os, sys, time
+faulthandler.enable()
+sys.path.insert(0, {repo!r})
+from qtpy.QtWidgets import QApplication, QMainWindow
+{body}
+"""
+
+
+def host(body: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `body` as a host program of its own, with Python's default excepthook."""
+    env = {**os.environ, "PYTHONWARNINGS": "", **environment}
+    script = HOST_SCRIPT.format(repo=str(REPO), body=body)
+    return subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=120
+    )
+
+
+_SHOW = """
+app = QApplication([])
+hook = sys.excepthook
+import ndviewer_light
+viewer = ndviewer_light.LightweightViewer({path!r})
+viewer.resize(500, 400)
+window = QMainWindow(); window.setCentralWidget(viewer); window.show()
+def pump(until, seconds=30):
+    end = time.time() + seconds
+    while not until() and time.time() < end:
+        app.processEvents(); time.sleep(0.01)
+    assert until()
+def shown():
+    canvas = viewer.stage.canvas
+    frame = canvas.frame if canvas is not None else None
+    return frame is not None and not canvas.busy and all(p.pixels is not None for p in frame.planes.values())
+pump(shown)
+"""
+
+
+def test_a_host_can_fork_a_tensorstore_writer_after_viewing(tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    body = (
+        _SHOW.format(path=str(run.folder))
+        + f"""
+assert "tensorstore" not in sys.modules
+assert sys.excepthook is hook
+import multiprocessing
+def writer(path):
+    import tensorstore as ts
+    ts.open({{"driver": "zarr3", "kvstore": {{"driver": "file", "path": path}}}}, create=True,
+            dtype=ts.uint16, shape=[8, 8]).result()[...] = 7
+process = multiprocessing.get_context("fork").Process(target=writer, args=({str(tmp_path / "w.zarr")!r},))
+process.start(); process.join(30)
+print("writer", process.exitcode)
+viewer.close()
+"""
+    )
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert "writer 0" in result.stdout
+
+
+def test_moving_the_viewer_to_another_window_does_not_leave_a_black_canvas(tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    body = (
+        _SHOW.format(path=str(run.folder))
+        + """
+def brightest():
+    image = viewer.stage.canvas._gl.grabFramebuffer()
+    places = ((x, y) for x in range(0, image.width(), 7) for y in range(0, image.height(), 7))
+    return max(image.pixelColor(x, y).lightness() for x, y in places)
+pump(lambda: brightest() > 60)
+other = QMainWindow(); other.resize(600, 500)
+other.setCentralWidget(viewer); other.show()
+pump(shown)
+pump(lambda: brightest() > 60)
+viewer.setParent(None); viewer.show()
+pump(lambda: brightest() > 60)
+viewer.close()
+print("seen")
+"""
+    )
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert "seen" in result.stdout
+
+
+def test_an_exception_in_a_slot_of_ours_does_not_end_the_host(tmp_path):
+    body = """
+app = QApplication([])
+import ndviewer_light
+viewer = ndviewer_light.LightweightViewer()
+viewer.show()
+def broken(*args): raise RuntimeError("fault injected")
+viewer._mailbox.put(broken)
+viewer.stage.overlay.set_position = broken
+viewer.stage._show_view = broken
+end = time.time() + 2
+while time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+viewer.stage.sliders.moved.emit("t", 0)
+app.processEvents()
+viewer.close()
+print("alive")
+"""
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert "alive" in result.stdout
+    assert "fault injected" in result.stderr
+
+
+def test_the_constructor_never_raises_and_says_what_is_missing(tmp_path):
+    body = """
+class NoNdv:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ndv":
+            raise ImportError("No module named 'ndv'")
+sys.meta_path.insert(0, NoNdv())
+app = QApplication([])
+import ndviewer_light
+viewer = ndviewer_light.LightweightViewer()
+viewer.show()
+end = time.time() + 10
+while "pip install" not in viewer._message.detail.toPlainText() and time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+print(viewer._message.detail.toPlainText())
+viewer.start_zarr_acquisition(["/nowhere/a"], ["c"], 1, ["A1:0"], 8, 8)
+viewer.end_zarr_acquisition()
+viewer.close()
+"""
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert "pip install" in result.stdout
+
+
+def test_the_command_line_opens_the_path_it_is_given(tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    script = f"""
+import sys
+sys.path.insert(0, {str(REPO)!r})
+from ndviewer_light.__main__ import choose_binding, main
+choose_binding()
+from qtpy.QtCore import QTimer
+import ndviewer_light.gui.application as a
+make = a.application
+def application():
+    app = make()
+    def look():
+        windows = [w for w in app.topLevelWidgets() if hasattr(w, "viewer") and w.viewer.dataset]
+        if windows:
+            print(windows[0].windowTitle(), windows[0].viewer.dataset.info.sizes)
+            for w in app.topLevelWidgets(): w.close()
+    timer = QTimer(app); timer.timeout.connect(look); timer.start(100)
+    return app
+a.application = application
+main([{str(run.folder)!r}])
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "NDViewer Lightweight - run {'t': 2, 'p': 3, 'c': 2, 'z': 2, 'y': 96, 'x': 128}" in result.stdout
+
+
+def test_help_says_what_there_is():
+    result = subprocess.run(
+        [sys.executable, "-m", "ndviewer_light", "--help"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0
+    assert "launcher" in result.stdout
