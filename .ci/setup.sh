@@ -7,7 +7,8 @@ checkout=$PWD
 
 # a virtual display with software OpenGL, what the Qt wheels expect of the system, and xdpyinfo for vispy
 SYSTEM_PACKAGES="xvfb xauth libgl1 libegl1 libglib2.0-0 libfontconfig1 libdbus-1-3 libxkbcommon0
-    libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 x11-utils"
+    libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxcb-xinerama0
+    x11-utils"
 
 say() { echo "== $*"; }
 fail() {
