@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAYOUTS = ("per_fov", "hcs", "6d")
-CHANNELS = ("BF LED matrix full", *(f"Fluorescence {nm} nm Ex" for nm in (405, 488, 561)))
+CHANNELS = tuple(f"Fluorescence {nm} nm Ex" for nm in (405, 488, 561, 638))
 COMPRESSIONS: dict[str, dict[str, Any] | None] = {
     "none": None,
     "fast": {"cname": "lz4", "clevel": 1, "shuffle": "shuffle"},

@@ -288,3 +288,13 @@ def test_help_says_what_there_is():
     )
     assert result.returncode == 0
     assert "launcher" in result.stdout
+
+
+def test_our_window_is_dark_with_readable_text_in_an_application_that_is_light(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    for panel in (window.viewer.stage.strips, window.viewer.stage.sliders):
+        assert panel.colors.window.lightness() < 40
+        assert panel.colors.text.lightness() > 180
+    window.close()

@@ -197,6 +197,7 @@ class Panel(QWidget):
             return
         self._wearing = True  # taking a stylesheet off and on sends events that lead here
         around = self._watched.palette() if self._watched is not None else QApplication.palette()
+        self._colors = PanelColors.of(around)  # our own palette() may be another once styled
         self.setStyleSheet("")
         self.setPalette(around)
         self.setStyleSheet(panel_style(around))
@@ -209,7 +210,7 @@ class Panel(QWidget):
     @property
     def colors(self) -> PanelColors:
         """What to paint with now."""
-        return PanelColors.of(self.palette())
+        return self._colors
 
 
 def colors_of(widget: QWidget) -> PanelColors:
