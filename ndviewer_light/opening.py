@@ -24,7 +24,7 @@ def open_dataset(
     `DatasetError` that is also the built-in that fits (`FileNotFoundError`, `PermissionError`,
     `ValueError`, `NotImplementedError`) and names the file. Blocks on disk. Any thread.
     """
-    path = os.fspath(path)
+    path = os.path.abspath(os.path.expanduser(os.fspath(path)))  # a pickled array is opened elsewhere
     return Dataset(_open(path, isolate), cache_bytes, path=path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -148,6 +149,24 @@ def test_a_start_that_makes_no_sense_is_refused_and_changes_nothing(
     assert viewer.dataset is dataset
     assert not viewer.is_push_mode_active()
     settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 0, 0, 0))
+
+
+def test_a_run_may_be_started_and_ended_from_any_thread(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+
+    def acquire() -> None:
+        announce_run(viewer, run)
+        viewer.notify_zarr_frame(0, 0, 0, CHANNELS[0])
+        viewer.end_zarr_acquisition()
+
+    thread = threading.Thread(target=acquire)
+    thread.start()
+    thread.join()
+    qtbot.waitUntil(lambda: viewer.dataset is not None, timeout=5_000)
+    settle(qtbot, viewer)
+    qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "none", timeout=20_000)
     assert_shows(viewer, planes_of(run, 0, 0, 0))
 
 
