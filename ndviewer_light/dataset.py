@@ -234,7 +234,7 @@ class Dataset:
             if key in self._view:
                 error.__traceback__ = None  # its frames hold arrays
                 self._failures[key] = _Failure(error, attempts, due)
-        if attempts == 0:
+        if attempts == 0 and not self._closed:
             level = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
             logger.log(level, "plane %s: %s", tuple(key), error)
         return self._failed_plane(key, error)

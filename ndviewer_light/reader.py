@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import wire
-from .errors import DatasetError, ReaderCrashedError
+from .errors import DatasetError, LimitExceededError, ReaderCrashedError
 from .shared_planes import OwnedSlot
 from .sources import Source
 
@@ -42,6 +42,8 @@ READS_IN_FLIGHT = 4
 """Planes one reader process reads at a time, and slots it has for them."""
 
 _DEATHS, _DEATHS_SECONDS = 3, 60.0  # so many deaths in so many seconds: the dataset is left alone for a while
+
+_LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to end by itself
 
 # The child has to find this package however the host imported it (Squid: as
 # control.ndviewer_light.ndviewer_light, from a checkout), so it is loaded from its folder by path.
@@ -81,7 +83,7 @@ class _Process:
     def _spawn(self) -> subprocess.Popen[bytes]:
         addresses = [slot.address for slot in self._slots]
         start = {
-            "path": sys.path,
+            "path": [os.fsdecode(entry) for entry in sys.path],  # hosts put Path objects there
             "package": str(Path(__file__).resolve().parent),
             "slots": addresses,
             "parent": os.getpid(),
@@ -102,6 +104,11 @@ class _Process:
     @property
     def alive(self) -> bool:
         return self._gone is None
+
+    @property
+    def gone(self) -> str | None:
+        """How it ended, None while it is alive."""
+        return self._gone
 
     def call(self, op: str, **arguments: Any) -> wire.Message:
         """Send a request and wait for its answer; raises what the source raised, or that it died."""
@@ -124,6 +131,8 @@ class _Process:
         slot = reply["slot"]
         try:
             pixels = self._slots[slot].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
+        except LimitExceededError:
+            raise
         except (OSError, ValueError) as error:
             raise ReaderCrashedError(f"the reader process handed over half a plane: {error}") from error
         finally:
@@ -146,7 +155,7 @@ class _Process:
             if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
                 break
             with self._lock:
-                future = self._pending.pop(reply["id"], None)
+                future = self._pending.pop(reply.get("id"), None)
             if future is not None:
                 future.set_result(reply)
         self._fail(self._obituary())
@@ -165,12 +174,16 @@ class _Process:
 
     def _obituary(self) -> str:
         """Wait for the end of the process and say how it ended."""
-        code = self._popen.wait()
+        try:
+            code = self._popen.wait(_LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:  # it lives, but what it says is no message
+            self._popen.kill()
+            code = self._popen.wait()
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - 4096))
         said = self._stderr.read().decode(errors="replace").strip().splitlines()
         self._stderr.close()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        how = _signal_name(-code) if code < 0 else f"exit code {code}"
         last_words = f": {said[-1]}" if said else ""
         return f"the process that reads for this viewer ended unexpectedly ({how}){last_words}"
 
@@ -190,6 +203,12 @@ class _Process:
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
+
+
+def _signal_name(number: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 _spare: _Process | None = None
@@ -237,6 +256,7 @@ class Reader(Source):
     def __init__(self, what: str | AnnouncedRun, announced: DatasetInfo | None = None) -> None:
         self._what = what
         self._known = announced
+        self._said: DatasetInfo | None = None  # by the process, without our own notices
         self._lock = threading.Lock()
         self._opening: Future[_Process] | None = None
         self._process: _Process | None = None
@@ -317,6 +337,9 @@ class Reader(Source):
 
     def _session(self) -> _Process:
         """The process with the dataset open in it; started and opened by the first who asks."""
+        process = self._process
+        if process is not None and process.gone is not None:  # it died while nobody asked it anything
+            self._mourn(process, ReaderCrashedError(process.gone))
         with self._lock:
             if self._closed:
                 raise DatasetError("the dataset is closed")
@@ -346,13 +369,18 @@ class Reader(Source):
         except ReaderCrashedError as error:
             self._mourn(process, error)
             raise
-        except DatasetError:
+        except BaseException:
+            with self._lock:
+                self._process = None
             process.kill()
             raise
         return process
 
     def _adopt(self, message: wire.Message) -> None:
         info = wire.info_from_json(message)
+        if info.dtype is None and self._said is not None and self._said.dtype is not None:
+            info = self._said  # a new process has yet to look at the stores: what was seen stays true
+        self._said = info
         if self._notice is not None:
             info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
         self._known = info

@@ -57,7 +57,11 @@ class _Server:
                 reply.update(self._answer(request, number))
             except Exception as error:  # noqa: BLE001  whatever a source raises is the answer
                 reply["error"] = wire.error_to_json(error)
-            self._reply(reply)
+            try:
+                self._reply(reply)
+            except (TypeError, ValueError) as error:  # what does not travel must not leave anybody waiting
+                self._reply({"id": request["id"], "error": wire.error_to_json(error)})
+                continue
             if "slot" in reply:
                 self._released[number].wait()
                 self._released[number].clear()

@@ -16,8 +16,19 @@ from typing import Any
 
 import numpy as np
 
+from .errors import LimitExceededError
+
 MAX_PLANE_BYTES = 1024**3
 """No plane is larger; what claims to be is not read."""
+
+
+def _checked_nbytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes > MAX_PLANE_BYTES:
+        raise LimitExceededError(
+            f"a plane of {shape} {dtype} has {nbytes} bytes, more than {MAX_PLANE_BYTES}"
+        )
+    return nbytes
 
 
 class OwnedSlot:
@@ -39,10 +50,11 @@ class OwnedSlot:
         return self._path if self._path is not None else self._file.fileno()
 
     def copy_out(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return a new C-contiguous array with what the reader put there; `OSError` if it is short."""
-        nbytes = math.prod(shape) * dtype.itemsize
-        if nbytes > MAX_PLANE_BYTES:
-            raise OSError(f"the reader announced a plane of {nbytes} bytes, more than {MAX_PLANE_BYTES}")
+        """Return a new C-contiguous array with what the reader put there.
+
+        Raises `OSError` if it is short, `LimitExceededError` if it is larger than any plane.
+        """
+        nbytes = _checked_nbytes(shape, dtype)
         pixels = np.empty(shape, dtype)
         buffer = memoryview(pixels.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         self._file.seek(0)
@@ -70,8 +82,11 @@ class MappedSlot:
         self._map: mmap.mmap | None = None
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return a C-contiguous array over the slot, valid until the next call."""
-        nbytes = math.prod(shape) * dtype.itemsize
+        """Return a C-contiguous array over the slot, valid until the next call.
+
+        Raises `LimitExceededError` if it is larger than any plane.
+        """
+        nbytes = _checked_nbytes(shape, dtype)
         if self._map is None or len(self._map) < nbytes:
             os.ftruncate(self._fd, max(nbytes, 1))
             self._map = mmap.mmap(self._fd, max(nbytes, 1))

@@ -28,9 +28,15 @@ _LENGTH = struct.Struct(">I")
 
 def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
     """Write one message and flush. Raises `OSError` if nobody listens any more."""
-    body = json.dumps(message, separators=(",", ":")).encode()
+    body = json.dumps(message, separators=(",", ":"), default=_plain).encode()
     stream.write(_LENGTH.pack(len(body)) + body)
     stream.flush()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):  # a size or scale that came out of an array
+        return value.item()
+    raise TypeError(f"{type(value).__name__} does not travel between processes")
 
 
 def receive(stream: BinaryIO) -> Message | None:
@@ -44,7 +50,10 @@ def receive(stream: BinaryIO) -> Message | None:
     body = stream.read(length)
     if len(body) < length:
         return None
-    message = json.loads(body)
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
     return message if isinstance(message, dict) else None
 
 
