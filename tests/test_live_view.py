@@ -152,6 +152,19 @@ def test_a_start_that_makes_no_sense_is_refused_and_changes_nothing(
     assert_shows(viewer, planes_of(run, 0, 0, 0))
 
 
+def test_a_place_asked_for_before_anything_is_written_is_gone_to_once_it_is_known(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run")
+    announce_run(viewer, run)
+    viewer.load_fov(2, t=1, z=1)
+    assert viewer.stage.view.p == 2
+    write(run)
+    qtbot.waitUntil(lambda: viewer.stage.view[:3] == (1, 2, 1), timeout=20_000)
+    viewer.end_zarr_acquisition()
+    qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "none", timeout=20_000)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 1, 2, 1))
+
+
 def test_a_run_may_be_started_and_ended_from_any_thread(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run")
     write(run)

@@ -74,6 +74,7 @@ class LightweightViewer(QWidget):
         self._acquisition: Acquisition | None = None
         self._mailbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._opening: object | None = None
+        self._go_when_known: tuple[int, int | None, int | None] | None = None
         self._closed = False
         self._stage: Stage | None = None
         self._poll = QTimer(self)
@@ -295,17 +296,23 @@ class LightweightViewer(QWidget):
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
         """Show field of view `fov` (index into the run's labels), at time `t` and `z` where given.
 
-        Indices outside the dataset leave the view where it is.
+        Indices outside the dataset leave the view where it is. While a run has not written anything
+        its number of time points is not known: then `t` and `z` are gone to as soon as it is.
         """
         session = self._session
         if session is None or self._stage is None:
             return
-        sizes = session.dataset.info.sizes
+        self._go_when_known = None
+        info = session.dataset.info
         wanted = {"p": fov, "t": t, "z": z}
-        if any(index is not None and not 0 <= index < sizes[axis] for axis, index in wanted.items()):
+        outside = [axis for axis, i in wanted.items() if i is not None and not 0 <= i < info.sizes[axis]]
+        if not outside:
+            self._stage.go_to(t=t, p=fov, z=z)
+        elif "p" not in outside and info.dtype is None:
+            self._stage.go_to(p=fov)
+            self._go_when_known = (fov, t, z)
+        else:
             logger.warning("there is no plane at fov %s, t %s, z %s: the view stays where it is", fov, t, z)
-            return
-        self._stage.go_to(t=t, p=fov, z=z)
 
     def go_to_well_fov(self, well_id: str, fov_index: int) -> bool:
         """Show the field of view labelled ``"<well_id>:<fov_index>"``; False if there is none."""
@@ -350,6 +357,7 @@ class LightweightViewer(QWidget):
     def _show(self, session: _Session) -> None:
         """Swap what is shown; the one before is closed in the background."""
         before, self._session = self._session, session
+        self._go_when_known = None
         if session.acquisition is None:
             self._acquisition = None
         assert self._stage is not None
@@ -398,6 +406,8 @@ class LightweightViewer(QWidget):
             self._say_warnings(session)
         if changes.in_view or changes.info:
             self._stage.take(changes)
+        if changes.info and self._go_when_known is not None:
+            self.load_fov(*self._go_when_known)
 
     def _say_warnings(self, session: _Session) -> None:
         warnings = session.dataset.info.warnings
