@@ -46,9 +46,8 @@ class LazyPlanes:
         return {**self.__dict__, "_dataset": None}
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Return the planes at six slices or integers (T, P, Z, C, Y, X)."""
-        index = index if isinstance(index, tuple) else (index,)
-        index = (*index, *(slice(None),) * (self.ndim - len(index)))
+        """Return the planes at up to six slices or integers (T, P, Z, C, Y, X), with ``...`` as in numpy."""
+        index = _for_every_axis(index, self.ndim)
         wanted = [np.arange(n)[i] for n, i in zip(self.shape[:4], index[:4], strict=True)]
         out = np.empty((*(np.size(w) for w in wanted), *self.shape[4:]), self.dtype)
         for place in np.ndindex(out.shape[:4]):
@@ -74,6 +73,13 @@ class LazyPlanes:
                 "read positions of another size with Dataset.plane"
             )
         return pixels
+
+
+def _for_every_axis(index: Any, ndim: int) -> tuple[Any, ...]:
+    index = index if isinstance(index, tuple) else (index,)
+    at = next((i for i, part in enumerate(index) if part is Ellipsis), len(index))
+    before, after = index[:at], index[at + 1 :]
+    return (*before, *(slice(None),) * (ndim - len(before) - len(after)), *after)
 
 
 _opening_lock = threading.Lock()
@@ -114,17 +120,16 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     chunks = (*((1,) * n for n in shape[:4]), (height,), (width,))
     meta = np.empty((0,) * 6, info.dtype)
     array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
-    scale = height / info.height if info.height else 1.0
     return xr.DataArray(
         array,
         dims=DIMS,
-        coords=_coords(info, shape, scale),
+        coords=_coords(info, shape),
         attrs=_attrs(info, dataset.path, level),
         name=info.name,
     )
 
 
-def _coords(info: DatasetInfo, shape: tuple[int, ...], scale: float) -> dict[str, Any]:
+def _coords(info: DatasetInfo, shape: tuple[int, ...]) -> dict[str, Any]:
     def along(n: int, step: float | None) -> np.ndarray:
         return np.arange(n) if step is None else np.arange(n) * step
 
@@ -134,8 +139,8 @@ def _coords(info: DatasetInfo, shape: tuple[int, ...], scale: float) -> dict[str
         "position": ("fov", [position.label for position in info.positions]),
         "z": along(shape[2], info.z_step_um),
         "channel": [channel.name for channel in info.channels],
-        "y": along(shape[4], info.pixel_size_y_um and info.pixel_size_y_um / scale),
-        "x": along(shape[5], info.pixel_size_x_um and info.pixel_size_x_um / scale),
+        "y": along(shape[4], info.pixel_size_y_um and info.pixel_size_y_um * info.height / shape[4]),
+        "x": along(shape[5], info.pixel_size_x_um and info.pixel_size_x_um * info.width / shape[5]),
     }
 
 

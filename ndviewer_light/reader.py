@@ -155,7 +155,7 @@ class _Process:
             if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
                 break
             with self._lock:
-                future = self._pending.pop(reply.get("id"), None)
+                future = self._pending.pop(reply.get("id", -1), None)
             if future is not None:
                 future.set_result(reply)
         self._fail(self._obituary())
