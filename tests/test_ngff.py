@@ -385,13 +385,9 @@ def grid(*chunk: Any) -> dict[str, Any]:
     return {"name": "regular", "configuration": {"chunk_shape": list(chunk)}}
 
 
-def sharded(*inner: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": "sharding_indexed",
-            "configuration": {"chunk_shape": list(inner), "codecs": GOOD_V3["codecs"]},
-        }
-    ]
+def sharded(*inner: int, **more: Any) -> list[dict[str, Any]]:
+    configuration = {"chunk_shape": list(inner), "codecs": GOOD_V3["codecs"], **more}
+    return [{"name": "sharding_indexed", "configuration": configuration}]
 
 
 @pytest.mark.parametrize(("good", "version"), [(GOOD_V2, 2), (GOOD_V3, 3)])
@@ -418,6 +414,8 @@ def test_sane_arrays_pass_and_big_endian_comes_native(good: dict[str, Any], vers
         (3, {"chunk_grid": grid(10**6, 64, 64), "codecs": sharded(1, 1, 1)}, LimitExceededError, "too many"),
         (3, {"codecs": [{"name": "numcodecs.lz4"}]}, UnsupportedError, "numcodecs.lz4"),
         (3, {"codecs": []}, MetadataError, "codecs"),
+        (3, {"codecs": sharded(1, 8, 9, index_codecs=-1)}, MetadataError, "index_codecs"),
+        (3, {"codecs": sharded(1, 8, 9, index_codecs=["gzip"])}, UnsupportedError, "gzip"),
         (3, {"codecs": [3]}, MetadataError, "codecs"),
         (3, {"data_type": "string"}, UnsupportedError, "string"),
         (3, {"data_type": "r24"}, UnsupportedError, "r24"),

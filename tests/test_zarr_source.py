@@ -362,6 +362,7 @@ def edit(file: Path, **change: Any) -> None:
     ("change", "error"),
     [
         pytest.param({"shape": [10**15] * 5}, LimitExceededError, id="plane of 10^30"),
+        pytest.param({"shape": [1, 2**31, 1, 8, 8]}, LimitExceededError, id="2^31 channels"),
         pytest.param({"shape": [1, 2, 3]}, MetadataError, id="rank"),
         pytest.param({"codecs": [{"name": "numcodecs.lz4"}]}, UnsupportedError, id="codec"),
         pytest.param({"data_type": "string"}, UnsupportedError, id="dtype"),
@@ -393,7 +394,7 @@ def test_what_tensorstore_refuses_is_our_error(tmp_path: Path, opened: Open) -> 
     codecs[0]["configuration"]["order"] = [7, 7, 7, 7, 7]
     edit(file, codecs=codecs)
     source = opened(tmp_path / "i.zarr")
-    with pytest.raises(DatasetError) as raised:
+    with pytest.raises(MetadataError) as raised:
         source.read_plane(PlaneKey())
     assert str(tmp_path / "i.zarr/0") in str(raised.value)
     assert "tensorstore_spec" not in str(raised.value)

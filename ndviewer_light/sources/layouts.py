@@ -37,6 +37,7 @@ from ..errors import (
 )
 from ..model import Position, natural_sorted
 from ..storage.limits import (
+    MAX_CHANNELS,
     MAX_DIRECTORY_ENTRIES,
     MAX_POSITIONS,
     error_of_os,
@@ -486,6 +487,11 @@ def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provi
         warnings=meta.warnings + ((warning,) if warning else ()),
     )
     check_plane(image.plane_shape, facts.dtype, node.file)
+    for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object
+        if image.size(role) > most:
+            raise LimitExceededError(
+                f"{node.file}: an axis {role!r} of {image.size(role)}; at most {most} are shown"
+            )
     if 0 in facts.shape:
         raise PlaneNotStoredError(f"{node.file}: the array is empty, its shape is {facts.shape}")
     return image

@@ -579,7 +579,9 @@ def _dataset_error(error: Exception, array: str) -> DatasetError:
     if code == "NOT_FOUND":
         return PlaneNotStoredError(f"{file} does not exist (yet)")
     if os.path.basename(file) in layouts.METADATA_FILES:
-        return CorruptDataError(f"{file} cannot be understood ({reason}); if it is being written, try again")
+        if code == "DATA_LOSS":  # no JSON at all: most likely half-written
+            return CorruptDataError(f"{file} cannot be read ({reason}); if it is being written, try again")
+        return MetadataError(f"{file} cannot be understood: {reason}")
     if code in ("DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT") and not _UNREADABLE.search(text):
         return CorruptDataError(f"{file} is damaged: {reason}")
     if _UNREADABLE.search(text):

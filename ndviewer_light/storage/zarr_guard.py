@@ -178,7 +178,9 @@ def _check_shard(
         )
     _check_v3_codecs(configuration.get("codecs"), inner, shape, dtype, where)
     index_codecs = configuration.get("index_codecs", [])
-    names = [_named(codec, "index_codecs", where)[0] for codec in index_codecs] if index_codecs else []
+    if not isinstance(index_codecs, list):
+        raise MetadataError(f"{where}: index_codecs is {_short(index_codecs)}, expected a list of codecs")
+    names = [_named(codec, "index_codecs", where)[0] for codec in index_codecs]
     if any(name not in ("bytes", "crc32c") for name in names):
         raise UnsupportedError(f"{where}: index codecs {names} are not supported, only bytes and crc32c")
 
