@@ -30,9 +30,8 @@ class PlaneKey(NamedTuple):
     z: int = 0
 
 
-@dataclass(frozen=True)
-class Position:
-    """One field of view.
+class Position(NamedTuple):
+    """One field of view; a tuple, because a plate has ten thousand of them.
 
     `region` is a well ("A1") or a free name ("manual0"), `fov` the index within it; the stage
     coordinates are in µm where the dataset knows them.

@@ -68,7 +68,7 @@ def what_from_json(message: Message) -> str | AnnouncedRun:
         return str(message["path"])
     run = message["run"]
     return AnnouncedRun(
-        positions=tuple(Position(**position) for position in run["positions"]),
+        positions=tuple(Position(*position) for position in run["positions"]),
         paths=tuple(run["paths"]),
         indices=tuple(run["indices"]),
         channels=tuple(run["channels"]),
@@ -81,14 +81,10 @@ def what_from_json(message: Message) -> str | AnnouncedRun:
 def info_to_json(info: DatasetInfo) -> Message:
     """Everything in a `DatasetInfo`; positions by column, since there may be 10,000 of them."""
     message = {name: getattr(info, name) for name in info.__dataclass_fields__}
-    message["positions"] = [list(column) for column in zip(*map(_position_row, info.positions), strict=True)]
+    message["positions"] = [list(column) for column in zip(*info.positions, strict=True)]
     message["channels"] = [asdict(channel) for channel in info.channels]
     message["dtype"] = info.dtype.str if info.dtype is not None else None
     return message
-
-
-def _position_row(position: Position) -> tuple[str, int, float | None, float | None, float | None]:
-    return position.region, position.fov, position.x_um, position.y_um, position.z_um
 
 
 def info_from_json(message: Message) -> DatasetInfo:

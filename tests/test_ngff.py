@@ -152,8 +152,23 @@ def test_squid_calibration_comes_first_and_its_nulls_say_nothing() -> None:
 
 
 def test_time_step_of_one_second_stands_where_squid_is_silent() -> None:
-    axes = [{"name": "t", "type": "time"}, *SPACE]
+    axes = [{"name": "t", "type": "time", "unit": "second"}, *SPACE]
     assert ngff.calibration(image([scale(1, 1, 0.3, 0.3)], axes=axes)) == (0.3, 0.3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "steps", "expected"),
+    [
+        pytest.param({}, (1, 1, 1, 1), (None, None, None, None), id="all 1, no unit: nobody measured"),
+        pytest.param({}, (1, 2, 1, 1), (1, 1, 2, None), id="one of them was measured"),
+        pytest.param({"unit": "micrometer"}, (1, 1, 1, 1), (1, 1, 1, None), id="a unit makes it a figure"),
+    ],
+)
+def test_a_scale_of_one_without_a_unit_is_no_calibration(
+    unit: dict[str, str], steps: tuple[float, ...], expected: tuple[float | None, ...]
+) -> None:
+    axes = [{"name": "t", "type": "time"}, *({"name": n, "type": "space", **unit} for n in "zyx")]
+    assert ngff.calibration(image([scale(*steps)], axes=axes)) == expected
 
 
 # ---- axes ----------------------------------------------------------------------------------

@@ -405,9 +405,19 @@ def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | No
     """
     y, x, z, t = (meta.step(role) for role in "yxzt")
     if meta.squid is None:
-        return y, x, z, t
+        return _unless_nobody_measured(meta, y, x, z, t)
     pixel, z_step, time_step = meta.squid
     return pixel or y, pixel or x, _unless_placeholder(z_step, z), _unless_placeholder(time_step, t)
+
+
+def _unless_nobody_measured(
+    meta: ImageMeta, y: float | None, x: float | None, z: float | None, t: float | None
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Scales of exactly 1 without a unit are what writers put who know nothing: no scale bar from those."""
+    unitless = {axis.role for axis in meta.axes or () if axis.unit is None}
+    if {"y", "x"} <= unitless and y == x == 1.0 and z in (None, 1.0):
+        y = x = z = None
+    return y, x, z, None if t == 1.0 and "t" in unitless else t
 
 
 def _unless_placeholder(said: float | None, scale: float | None) -> float | None:
