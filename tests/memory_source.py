@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,14 @@ def in_thread(function: Callable[..., object], *args: object) -> Future[object]:
 
     threading.Thread(target=run, name="test-thread").start()
     return future
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Block until `condition` is true; for what has no event to wait for."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.001)
 
 
 def can_be_taken(lock: object) -> bool:

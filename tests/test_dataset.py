@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import logging
+import threading
 from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from memory_source import SHAPE, TIMEOUT, Clock, Gate, MemorySource, can_be_taken, in_thread, memory_info
+from memory_source import (
+    SHAPE,
+    TIMEOUT,
+    Clock,
+    Gate,
+    MemorySource,
+    can_be_taken,
+    in_thread,
+    memory_info,
+    wait_until,
+)
 
 from ndviewer_light.dataset import Changes, Dataset
 from ndviewer_light.errors import (
@@ -62,15 +73,9 @@ def shown(dataset, *keys, wait=None):
 
 def wait_for_change(dataset) -> Changes:
     """The next change that is one; whoever reads late is given the time."""
-    import time
-
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        changes = dataset.take_changes()
-        if changes != NOTHING:
-            return changes
-        time.sleep(0.002)
-    raise AssertionError("nothing changed")
+    changes = []
+    wait_until(lambda: changes.append(dataset.take_changes()) or changes[-1] != NOTHING)
+    return changes[-1]
 
 
 # ---- one plane -------------------------------------------------------------------------------------
@@ -167,10 +172,7 @@ def test_who_waits_without_bound_for_a_read_that_is_dropped_is_told_so(make, sou
     shown(dataset, PlaneKey(1, 1, 1, 1), wait=0)
     source.before_read.wait_for_one()
     waiting = in_thread(shown, dataset, K)
-    while K not in dataset._view:
-        pass
-    while dataset._cache.peek(K) is None:
-        pass
+    wait_until(lambda: K in dataset._view and dataset._cache.peek(K) is not None)
     other = in_thread(shown, dataset, OTHER)  # the user has moved on: nobody needs K any more
     assert waiting.result(TIMEOUT) == [PlaneState.LOADING]
     source.before_read.open()
@@ -588,8 +590,6 @@ def test_after_the_end_no_store_is_looked_for_without_a_notification(make, sourc
 
 
 def wait_until_nobody_looks(dataset) -> None:
-    import threading
-
     for thread in threading.enumerate():
         if thread.name == "ndviewer-refresh":
             thread.join(TIMEOUT)

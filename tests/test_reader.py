@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 import stores
-from memory_source import TIMEOUT, Clock, in_thread, memory_info
+from memory_source import TIMEOUT, Clock, in_thread, memory_info, wait_until
 
 from ndviewer_light import errors, reader, wire
 from ndviewer_light.dataset import Dataset
@@ -241,8 +240,7 @@ def hang(image: Path, key: PlaneKey) -> Callable[[], None]:
 
 def wait_until_asked(opened: Reader, n: int = 1) -> None:
     """Block until `n` reads are under way."""
-    while len(opened._process._pending) < n:
-        pass
+    wait_until(lambda: len(opened._process._pending) >= n)
 
 
 def is_alive(pid: int) -> bool:
@@ -252,10 +250,8 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while is_alive(pid):  # not waited for by its id: its end is for the reader to collect
-        assert time.monotonic() < deadline, f"process {pid} did not end"
-        time.sleep(0.005)
+    # looked at, not waited for by its id: its end is for the reader to collect
+    wait_until(lambda: not is_alive(pid))
 
 
 def test_every_plane_equals_what_was_written(opened):
@@ -329,8 +325,7 @@ def test_a_reader_starts_no_process_before_it_has_to(image):
 
 def test_a_prestarted_process_is_the_one_that_is_used(image):
     reader.prestart()
-    while reader._spare is None:
-        pass
+    wait_until(lambda: reader._spare is not None)
     pid = reader._spare.pid
     opened = Reader.open(str(image))
     assert opened.pid == pid
@@ -348,8 +343,7 @@ def test_a_reader_killed_between_reads_is_replaced_and_that_is_said(opened, noti
     os.kill(pid, signal.SIGKILL)
     if noticed:
         wait_for_end(pid)
-        while process.alive:
-            pass
+        wait_until(lambda: not process.alive)
     np.testing.assert_array_equal(opened.read_plane(SECOND), stores.plane(*SECOND))
     assert opened.pid not in (None, pid)
     [notice] = opened.info.warnings
@@ -418,9 +412,7 @@ def test_a_dead_reader_leaves_no_open_files_behind(opened):
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
         opened.read_plane(K)
-    while n_open() > before:  # its pipe is closed by the thread that listened to it
-        pass
-    assert n_open() == before
+    wait_until(lambda: n_open() <= before)  # its pipe is closed by the thread that listened to it
 
 
 def test_what_was_learned_of_a_run_survives_the_reader(tmp_path):
@@ -491,8 +483,7 @@ def test_closing_while_it_is_being_opened_leaves_no_process(image):
     for _ in range(5):
         opened = Reader(str(image), memory_info())
         starting = in_thread(opened.start)
-        while opened._opening is None:
-            pass
+        wait_until(lambda opened=opened: opened._opening is not None)
         opened.close()
         with contextlib.suppress(errors.DatasetError):
             starting.result(TIMEOUT)
