@@ -105,7 +105,8 @@ class Stage(QWidget):
         assert layout is not None
         layout.addWidget(canvas)
         self.overlay.raise_()
-        canvas.frame_shown.connect(self._on_frame_shown)
+        canvas.frame_arrived.connect(self._on_frame_arrived)
+        canvas.frame_shown.connect(self._update_scale_bar)
         canvas.hovered.connect(self._on_hovered)
         if self._dataset is not None:
             self._build()
@@ -288,7 +289,7 @@ class Stage(QWidget):
             self._canvas.set_color(c, color)
 
     @safe_slot
-    def _on_frame_shown(self) -> None:
+    def _on_frame_arrived(self) -> None:
         frame = self._canvas.frame if self._canvas is not None else None
         if frame is None or self._info is None:
             return
@@ -299,7 +300,6 @@ class Stage(QWidget):
             self._span(c, min(0.0, low, *edges), max(high, *edges))
             self.strips.set_histogram(c, contrast.counts, low, high)
             self._say_contrast(c)
-        self._update_scale_bar()
 
     def _span(self, c: int, low: float, high: float) -> None:
         """The slider of a channel spans what has been seen of it so far."""
