@@ -282,19 +282,26 @@ class Dataset:
             self._late.update(view)
 
     def take_changes(self) -> Changes:
-        """Return what changed since the last call. Any thread; no I/O, a few microseconds."""
+        """Return what changed since the last call. Any thread; no I/O here, a few microseconds.
+
+        Planes in view that were written again begin to be read at once: while the frame before is
+        still being drawn, the caller cannot ask for them yet.
+        """
         self._fold_notified()
         now = time.monotonic()
         info = self._source.info
         with self._lock:
             notified, self._unseen = self._unseen, set()
-            in_view = bool(self._late) or not notified.isdisjoint(self._view)
+            again, level = [key for key in self._view if key in notified], self._level
+            in_view = bool(self._late or again)
             self._late.clear()
             for failure in self._failures.values():
                 if failure.due <= now:
                     failure.error, failure.due = None, float("inf")
                     in_view = True
             grown, self._info = info is not self._info, info
+        if again:
+            self._cache.request(again, level)
         self._look_again(notified, info, now)
         return Changes(in_view or grown, grown)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POLL_INTERVAL_MS = 33
+POLL_INTERVAL_MS = 16
 
 _AXIS_OF = {
     "t": "t", "time": "t",
