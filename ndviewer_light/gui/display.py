@@ -466,10 +466,7 @@ class Canvas(QWidget):
             )
         finally:
             sys.excepthook = hook  # ndv puts its own in place; the host's crash log needs the host's
-        scene = self._viewer._canvas._canvas
-        # Qt shows the widget's frame buffer itself: swapping buffers no screen has waits for the drawing
-        # to end, 40 ms in software, and keeps every other Python thread waiting, the host's writer too
-        scene.events.draw.disconnect((scene, "swap_buffers"))
+        _leave_buffers_to_qt(self._viewer._canvas)
         self._viewer_model = self._viewer._viewer_model
         self._viewer_model.show_controls = False  # ndv's Qt view ignores it when it is given at the start
         self._viewer_model.show_data_info = False
@@ -579,6 +576,17 @@ class Canvas(QWidget):
         canvas = self._viewer._canvas
         left, right = canvas.canvas_to_world((0, 0))[0], canvas.canvas_to_world((100, 0))[0]
         return abs(right - left) / 100 or None
+
+
+def _leave_buffers_to_qt(canvas: Any) -> None:
+    """Keep vispy from swapping buffers after each draw; Qt shows the widget's frame buffer by itself.
+
+    The swap reaches no screen, but waits until all is drawn (40 ms in software) and keeps every other
+    Python thread waiting, the host's writer too.
+    """
+    scene = getattr(canvas, "_canvas", None)
+    if hasattr(scene, "swap_buffers"):
+        scene.events.draw.disconnect((scene, "swap_buffers"))
 
 
 def _viewer_model() -> Any:
