@@ -34,6 +34,8 @@ WAIT_SECONDS = 0.15
 
 _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+_AGAIN_SECONDS = 0.016  # planes in view that are written without pause are read no more often than looked at
+_IDLE_SECONDS = 1.0
 
 
 class Changes(NamedTuple):
@@ -78,6 +80,12 @@ class Dataset:
         self._live = live
         self._info = source.info
         self._view: tuple[PlaneKey, ...] = ()
+        self._watched: frozenset[tuple[int, int, int, int]] = (
+            frozenset()
+        )  # the same; looked at without the lock
+        self._written = threading.Event()  # one of them was written
+        self._reading_again: threading.Thread | None = None
+        self._over = threading.Event()
         self._level = 0
         self._late: set[PlaneKey] = set()
         self._failures: dict[PlaneKey, _Failure] = {}
@@ -177,6 +185,7 @@ class Dataset:
         self._fold_notified()
         with self._lock:
             self._view, self._level = tuple(keys), level
+            self._watched = frozenset(self._view)
             self._late.clear()
             self._failures = {key: self._failures[key] for key in keys if key in self._failures}
             return {key: failure.error for key, failure in self._failures.items() if failure.error}
@@ -265,10 +274,12 @@ class Dataset:
         checked: what is no plane of this dataset makes it look again whether it has grown.
         """
         self._cache.stale(key)
+        if key in self._watched and not self._written.is_set():
+            self._written.set()
 
     def notify(self, t: int, p: int, c: int, z: int) -> None:
         """As `mark_written`, with the indices named."""
-        self._cache.stale((t, p, c, z))
+        self.mark_written((t, p, c, z))
 
     def end(self) -> None:
         """The run is over: what is in view is read once more, what is still missing is absent."""
@@ -284,26 +295,46 @@ class Dataset:
     def take_changes(self) -> Changes:
         """Return what changed since the last call. Any thread; no I/O here, a few microseconds.
 
-        Planes in view that were written again begin to be read at once: while the frame before is
-        still being drawn, the caller cannot ask for them yet.
+        From here on planes in view that are written again are read at once: a caller that is still
+        drawing the frame before cannot ask for them yet.
         """
         self._fold_notified()
         now = time.monotonic()
         info = self._source.info
         with self._lock:
             notified, self._unseen = self._unseen, set()
-            again, level = [key for key in self._view if key in notified], self._level
-            in_view = bool(self._late or again)
+            in_view = bool(self._late) or not notified.isdisjoint(self._view)
             self._late.clear()
             for failure in self._failures.values():
                 if failure.due <= now:
                     failure.error, failure.due = None, float("inf")
                     in_view = True
             grown, self._info = info is not self._info, info
-        if again:
-            self._cache.request(again, level)
+        if not notified.isdisjoint(self._watched):
+            self._start_reading_again()
         self._look_again(notified, info, now)
         return Changes(in_view or grown, grown)
+
+    def _start_reading_again(self) -> None:
+        """See to it that a thread reads what is in view whenever it is written; it ends when nothing is."""
+        with self._lock:
+            running = self._reading_again
+            if self._closed or (running is not None and running.is_alive()):
+                return
+            thread = threading.Thread(target=self._read_again, name="ndviewer-read-again")
+            self._reading_again = thread
+        self._written.set()
+        thread.start()
+
+    def _read_again(self) -> None:
+        while self._written.wait(_IDLE_SECONDS):
+            self._written.clear()
+            self._fold_notified()
+            with self._lock:
+                again, level = [key for key in self._view if key in self._unseen], self._level
+            self._cache.request(again, level)
+            if self._over.wait(_AGAIN_SECONDS):
+                return
 
     def _fold_notified(self) -> None:
         """Fold what writers said since the last time into what is known; cheap if nothing was said."""
@@ -368,7 +399,9 @@ class Dataset:
         """Let go of the source and the planes; reads under way end with an error. Idempotent."""
         with self._lock:
             self._closed = True
-            self._view = ()
+            self._view, self._watched = (), frozenset()
+        self._over.set()
+        self._written.set()
         self._source.close()
         self._cache.close()
 
