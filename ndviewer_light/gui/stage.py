@@ -22,6 +22,7 @@ from .slots import safe_slot
 if TYPE_CHECKING:
     from ..dataset import Changes, Dataset
     from ..model import DatasetInfo
+    from .contrast import Contrast
     from .display import Canvas, Frame
     from .overlay import StateKind
 
@@ -55,6 +56,7 @@ class Stage(QWidget):
         self._canvas: Canvas | None = None
         self._volume_due = 0.0
         self._spans: dict[int, tuple[float, float]] = {}
+        self._on_strip: dict[int, Contrast] = {}
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
         self.sliders.set_busy_check(self._is_busy)
@@ -115,6 +117,7 @@ class Stage(QWidget):
         """Show `dataset` from its first plane on, in auto contrast; the one before is let go."""
         self._dataset, self._info = dataset, dataset.info
         self._spans.clear()
+        self._on_strip.clear()
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
@@ -180,6 +183,7 @@ class Stage(QWidget):
         colors = {channel.name: channel.color for channel in before.channels}
         is_volume = strips.is_3d()
         strips.set_channels(info.channels[:MAX_CHANNELS_SHOWN])
+        self._on_strip.clear()
         strips.set_3d(is_volume)
         for c, channel in enumerate(info.channels[:MAX_CHANNELS_SHOWN]):
             if channel.name not in choices:
@@ -274,12 +278,14 @@ class Stage(QWidget):
 
     @safe_slot
     def _on_auto_changed(self, c: int, auto: bool) -> None:
+        self._on_strip.pop(c, None)
         if self._canvas is not None:
             self._canvas.set_auto(c, auto)
             self._say_contrast(c)
 
     @safe_slot
     def _on_window_changed(self, c: int, low: float, high: float) -> None:
+        self._on_strip.pop(c, None)
         if self._canvas is not None:
             self._canvas.set_window(c, low, high)
 
@@ -295,6 +301,9 @@ class Stage(QWidget):
             return
         self._say_states(frame)
         for c, contrast in frame.contrasts.items():
+            if self._on_strip.get(c) is contrast:
+                continue  # this plane was there before: painting its histogram again costs 2 ms
+            self._on_strip[c] = contrast
             low, high = contrast.range
             edges = contrast.window if self.strips.is_auto(c) else self.strips.window_of(c)
             self._span(c, min(0.0, low, *edges), max(high, *edges))

@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ class LightweightViewer(QWidget):
         self._go_when_known: tuple[int, int | None, int | None] | None = None
         self._closed = False
         self._stage: Stage | None = None
+        self._polled = 0.0
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_INTERVAL_MS)
         self._poll.timeout.connect(self._on_poll)
@@ -124,7 +126,9 @@ class LightweightViewer(QWidget):
 
     def _on_display(self, canvas_class: type[QWidget]) -> None:
         if self._stage is not None and not self._closed:
-            self._stage.set_canvas(canvas_class())  # type: ignore[arg-type]
+            canvas = canvas_class()
+            canvas.frame_shown.connect(self._on_frame_shown)  # type: ignore[attr-defined]
+            self._stage.set_canvas(canvas)  # type: ignore[arg-type]
 
     def _on_no_display(self, reason: str) -> None:
         logger.error("the canvas cannot be shown: %s", reason)
@@ -391,7 +395,14 @@ class LightweightViewer(QWidget):
             self._mailbox.put(do)
 
     @safe_slot
+    def _on_frame_shown(self) -> None:
+        # after a frame that took long to draw, the next one need not wait for the timer as well
+        if time.monotonic() - self._polled >= POLL_INTERVAL_MS / 1000:
+            self._on_poll()
+
+    @safe_slot
     def _on_poll(self) -> None:
+        self._polled = time.monotonic()
         while True:
             try:
                 do = self._mailbox.get_nowait()
