@@ -42,6 +42,9 @@ def test_a_transposed_plane_keeps_every_bit(shape, dtype):
     assert ordered.flags.c_contiguous
     assert (ordered.dtype, ordered.shape) == (plane.dtype, plane.shape)
     assert ordered.tobytes() == out.tobytes()
+    in_two = np.zeros(shape, dtype)
+    copy_into(in_two, plane, n_threads=2)
+    assert in_two.tobytes() == out.tobytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
