@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,12 +46,16 @@ def _no_display() -> bool:
     )
 
 
+def _prestart_reader() -> None:
+    from .reader import prestart
+
+    prestart()
+
+
 def run(paths: Sequence[str]) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed."""
     choose_binding()
-    from .reader import discard_spare, prestart
-
-    prestart()  # while Qt is still being imported
+    threading.Thread(target=_prestart_reader).start()  # numpy and the reader load while Qt does
     from .gui.application import application
     from .gui.window import LauncherWindow, LightweightMainWindow
 
@@ -63,6 +68,8 @@ def run(paths: Sequence[str]) -> int:
     try:
         return int(app.exec())
     finally:
+        from .reader import discard_spare
+
         discard_spare()
 
 
