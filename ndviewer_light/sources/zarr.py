@@ -512,9 +512,16 @@ class _Native:
         return store
 
     def read(self, view: ts.TensorStore, image: layouts.Image) -> np.ndarray:
-        """Read a two-dimensional view in stored order, as the dtype the image is delivered in."""
+        """Read a two-dimensional view in stored order, as the dtype the image is delivered in.
+
+        Into numpy's memory, which comes in huge pages: into its own, tensorstore takes up to 4 ms more
+        for 2048² uint16, spent on page faults.
+        """
+        import tensorstore as ts
+
         transposed = view.chunk_layout.inner_order == (1, 0)
-        pixels: np.ndarray = self._result(view.read(order="F" if transposed else "C"), image.array)
+        pixels = np.empty(view.shape, view.dtype.numpy_dtype, order="F" if transposed else "C")
+        self._result(ts.array(pixels, copy=False, write=True).write(view), image.array)
         return pixels if pixels.dtype == image.facts.dtype else pixels.astype(image.facts.dtype, order="K")
 
     def _own_context(self) -> ts.Context:
