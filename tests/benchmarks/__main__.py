@@ -1,0 +1,107 @@
+"""``python -m tests.benchmarks [ROW …] [--json FILE]``: the rows, each in its own processes, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .children import run_child
+from .measure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# row → module, function, whether it needs a screen
+ROWS = {
+    "P1": ("planes", "p1", False),
+    "P2": ("planes", "p2", False),
+    "P3": ("plates", "p3", True),
+    "P4": ("plates", "p4", False),
+    "P6": ("live", "p6", True),
+    "P8": ("live", "p8", True),
+    "P11": ("start", "p11", True),
+    "P12": ("memory", "p12", True),
+    "P12b": ("start", "p12b", True),
+}
+_ROW_SECONDS = 180  # a row takes less than a minute; on a machine that others use, more
+
+
+def measure_row(row: str, folder: str) -> list[dict[str, object]]:
+    """The figures of one row, its files in `folder`."""
+    module, function, _ = ROWS[row]
+    figures = getattr(import_module(f"tests.benchmarks.{module}"), function)(Path(folder))
+    return [asdict(figure) for figure in figures]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and say by the exit status whether everything could be measured."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all without any")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    options = parser.parse_args(arguments)
+    unknown = [row for row in options.rows if row not in ROWS]
+    if unknown:
+        parser.error(f"there is no row {', '.join(unknown)}: choose from {', '.join(ROWS)}")
+    _say(_HEAD)
+    results, failed = [], False
+    for row in options.rows or ROWS:
+        figures, seconds = _measured(row)
+        failed |= not figures
+        results.append({"row": row, "seconds": round(seconds, 1), "figures": [asdict(f) for f in figures]})
+        for figure in figures:
+            _say(_line(figure))
+        _say(f"{row:5} took {seconds:.0f} s")
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=1))
+    return int(failed)
+
+
+def _measured(row: str) -> tuple[list[Figure], float]:
+    if ROWS[row][2] and not has_screen():
+        _say(f"{row:5} needs a screen: set DISPLAY, or run it under xvfb-run")
+        return [], 0.0
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ndviewer-benchmark-") as folder:
+        try:
+            said = run_child("tests.benchmarks.__main__", "measure_row", row, folder, timeout_s=_ROW_SECONDS)
+        except RuntimeError as error:
+            _say(f"{row:5} could not be measured: {error}")
+            said = []
+    return [Figure(**figure) for figure in said], time.monotonic() - start
+
+
+def has_screen() -> bool:
+    """Whether there is a screen to draw on; Qt's own offscreen platform has no OpenGL."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+_HEAD = f"{'row':5} {'figure':56} {'ours':>10} {'judged':>8} {'target':>8} met  beside it"
+
+
+def _line(figure: Figure) -> str:
+    beside = ", ".join(f"{name} {_number(value)}" for name, value in figure.peers.items())
+    ours = f"{_number(figure.ours)} {figure.unit}"
+    met = "yes" if figure.met else "NO "
+    judged = _number(figure.judged)
+    return f"{figure.row:5} {figure.what:56} {ours:>10} {judged:>8} {figure.target:>8} {met}  {beside}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What stays in memory when the same is done again and again (P12): slopes, in a process of their own."""
+
+from __future__ import annotations
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from . import stores
+from .children import run_child
+from .measure import Figure, at_most, rss_bytes, slope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_SHAPE = (50, 2, 5, 64, 64)
+
+
+def p12(folder: Path) -> Iterator[Figure]:
+    """Index changes, loads and starts of one widget, planes of a run: bytes that each leaves behind."""
+    image = str(folder / "image")
+    stores.write_image(folder / "image", _SHAPE, "none")
+    children = ("index_changes", "live_planes", "loads", "starts")
+    with ThreadPoolExecutor(len(children)) as pool:  # all at once: bytes do not depend on the time they take
+        grown = dict(
+            zip(children, pool.map(lambda name: run_child(__name__, name, image), children), strict=True)
+        )
+    yield at_most("P12", "an index change (of 2,000)", grown["index_changes"] / 1e3, "KB", 5)
+    yield at_most("P12", "a live plane (of 10,000)", grown["live_planes"], "bytes", 100)
+    yield at_most("P12", "a load_dataset (of 60)", grown["loads"] / 1e6, "MB", 0.2)
+    yield at_most("P12", "a start_zarr_acquisition (of 60)", grown["starts"] / 1e6, "MB", 0.2)
+
+
+def _growth(do: Callable[[int], None], times: int, looks: int = 40) -> float:
+    """Bytes by which the process grows each time, after a tenth to settle in; least squares."""
+    for i in range(times // 10):
+        do(i)
+    per_look = max(1, times // looks)
+    seen: list[float] = []
+    for i in range(times):
+        do(i)
+        if i % per_look == per_look - 1:
+            gc.collect()
+            seen.append(rss_bytes())
+    return slope(seen) / per_look
+
+
+def index_changes(path: str) -> float:
+    """Move through t and z; each change waits for its frame."""
+    from .widget import Window
+
+    window = Window(320, 240)  # small: painting is not what is measured
+    window.open(path)
+    stage = window.viewer.stage
+    assert stage is not None
+
+    def change(i: int) -> None:
+        t, z = i % _SHAPE[0], i // _SHAPE[0] % _SHAPE[2]
+        stage.go_to(t=t, z=z)
+        window.wait(lambda: window.canvas.frame.view[:3] == (t, 0, z) and not window.canvas.busy)  # type: ignore[union-attr]
+
+    return _growth(change, 2000)
+
+
+def live_planes(path: str) -> float:
+    """Planes of a run that is told of 10,000; one in ten is in view and drawn."""
+    from .widget import Window
+
+    window = Window(320, 240)  # small: painting is not what is measured
+    _start(window, path)
+    notify = window.viewer.notify_zarr_frame
+
+    def tell(i: int) -> None:
+        notify(i % _SHAPE[0], 0, i // _SHAPE[0] % _SHAPE[2], stores.CHANNELS[i % 2])
+        if i % 10 == 0:
+            notify(0, 0, 0, stores.CHANNELS[0])
+            window.run(0.0)
+
+    return _growth(tell, 10_000)
+
+
+def loads(path: str) -> float:
+    """Open the dataset anew, each time until it is drawn."""
+    from .widget import Window
+
+    window = Window(320, 240)  # small: painting is not what is measured
+
+    def load(i: int) -> None:
+        window.open(path)
+
+    return _growth(load, 60)
+
+
+def starts(path: str) -> float:
+    """Announce a run anew, each time until its planes are drawn."""
+    from .widget import Window
+
+    window = Window(320, 240)  # small: painting is not what is measured
+
+    def start(i: int) -> None:
+        _start(window, path)
+
+    return _growth(start, 60)
+
+
+def _start(window: Any, path: str) -> None:
+    window.viewer.start_zarr_acquisition(
+        [path], list(stores.CHANNELS[: _SHAPE[1]]), _SHAPE[2], ["A1:0"], 64, 64
+    )
+    dataset = window.viewer.dataset
+    assert dataset is not None
+    window.wait(lambda: dataset.info.dtype is not None and window.shows_pixels())
