@@ -28,7 +28,6 @@ from ..model import Plane, PlaneKey, PlaneState
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .contrast import Contrast, contrast_of
 from .slots import safe_slot
-from .uploads import upload_only_what_is_new
 
 try:
     from qtpy.QtOpenGLWidgets import QOpenGLWidget
@@ -83,7 +82,6 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self.view = View()
         self.visible: frozenset[int] = frozenset(range(self._n_channels))
         self.frame: Frame | None = None
-        self._blank = np.zeros((1, 1), np.uint16)
         self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
         self.wanted = True  # False once closed: a volume being read is given up
 
@@ -136,17 +134,11 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
         info = self.dataset.info
         shape = next((pixels.shape for pixels in shown.values()), (max(info.height, 1), max(info.width, 1)))
-        blank = self._blank_plane(shape, _common_dtype(shown, self.dtype))
+        blank = np.zeros(shape, _common_dtype(shown, self.dtype))
         stack = [shown.get(c, blank) for c in range(max(self._n_channels, 1))]
         self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
         self.frame = Frame(view, planes, {c: contrast for c, (_, contrast) in self._suggested.items()})
         return _Stack([p.astype(blank.dtype, copy=False) if p.shape == shape else blank for p in stack])  # type: ignore[return-value]
-
-    def _blank_plane(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Zeros, the same ones for as long as they fit; nobody writes to them."""
-        if self._blank.shape != shape or self._blank.dtype != dtype:
-            self._blank = np.zeros(shape, dtype)
-        return self._blank
 
     def _suggestion(self, c: int, pixels: np.ndarray) -> tuple[np.ndarray, Contrast]:
         """The pixels and the contrast they suggest; worked out once for as long as they stay on screen."""
@@ -458,7 +450,6 @@ class Canvas(QWidget):
     def _on_idle(self) -> None:
         if self._viewer is None or self.busy:
             return
-        upload_only_what_is_new(self._viewer)
         frame = self.frame
         if self._place is not None and frame is not None and not frame.view.is_volume:
             self._go_back_to_place()
