@@ -149,7 +149,7 @@ def source() -> MemorySource:
 def test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all(source: MemorySource) -> None:
     pytest.importorskip("ndv")
     from ndviewer_light.gui.canvas_view import View
-    from ndviewer_light.gui.display import DatasetWrapper
+    from ndviewer_light.gui.frames import DatasetWrapper
 
     with Dataset(source) as dataset:
         wrapper = DatasetWrapper(dataset)

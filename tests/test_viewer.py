@@ -102,11 +102,11 @@ def test_a_volume_is_shown_with_voxels_to_scale_and_2d_comes_back_where_it_was(q
 
 
 def test_a_volume_at_lower_resolution_keeps_its_proportions(qtbot, viewer, tmp_path, monkeypatch):
-    from ndviewer_light.gui import display
+    from ndviewer_light.gui import frames
 
     run = small_run(tmp_path / "run", n_z=4)
     write(run)
-    monkeypatch.setattr(display, "MAX_VOLUME_BYTES", 4 * 50 * 70 * 2 * 2)
+    monkeypatch.setattr(frames, "MAX_VOLUME_BYTES", 4 * 50 * 70 * 2 * 2)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     viewer.stage.strips._volume.click()

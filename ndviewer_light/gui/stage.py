@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..dataset import Changes, Dataset
     from ..model import DatasetInfo
     from .contrast import Contrast
-    from .display import Canvas, Frame
+    from .display import Canvas
+    from .frames import Frame
     from .overlay import StateKind
 
 logger = logging.getLogger(__name__)
