@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -48,5 +49,5 @@ def _main() -> None:
 
 if __name__ == "__main__":
     _main()
-    sys.stderr.flush()
+    atexit._run_exitfuncs()
     os._exit(0)  # what is being measured may have threads that end in their own time
