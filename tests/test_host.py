@@ -69,6 +69,25 @@ def test_notifying_from_many_threads_while_the_viewer_is_closed_and_started(qtbo
     assert not errors
 
 
+def test_a_disk_that_hangs_while_opening_holds_up_neither_the_next_dataset_nor_the_end(
+    qtbot, viewer, tmp_path
+):
+    (tmp_path / "hung.ome.zarr").mkdir()
+    os.mkfifo(tmp_path / "hung.ome.zarr" / "zarr.json")  # whoever opens it waits for ever
+    run = small_run(tmp_path / "run")
+    write(run)
+    viewer.load_dataset(str(tmp_path / "hung.ome.zarr"))
+    qtbot.wait(1000)
+    assert viewer.dataset is None
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
+        viewer.load_dataset(str(run.folder))
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 0, 0, 0))
+    viewer.load_dataset(str(tmp_path / "hung.ome.zarr"))
+    qtbot.wait(1000)
+    viewer.close()  # no thread and no process may be left: the fixtures look
+
+
 def test_several_windows_show_several_datasets_at_once(qtbot, tmp_path):
     runs = [small_run(tmp_path / name, seed=i) for i, name in enumerate("ab")]
     launcher = LauncherWindow()

@@ -74,7 +74,7 @@ class LightweightViewer(QWidget):
         self._session: _Session | None = None
         self._acquisition: Acquisition | None = None
         self._mailbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._opening: object | None = None
+        self._opening: Reader | None = None
         self._go_when_known: tuple[int, int | None, int | None] | None = None
         self._closed = False
         self._stage: Stage | None = None
@@ -165,24 +165,30 @@ class LightweightViewer(QWidget):
         self._leave()
         self.dataset_path = path
         self._show_message("Opening", path)
-        token = self._opening = object()
-        threading.Thread(target=self._open, args=(path, token), name="ndviewer-open").start()
+        reader = self._opening = Reader(path)
+        threading.Thread(target=self._open, args=(path, reader), name="ndviewer-open").start()
 
-    def _open(self, path: str, token: object) -> None:
-        reader: Reader | None = None
+    def _open(self, path: str, reader: Reader) -> None:
         try:
-            reader = Reader.open(path)
+            reader.start()
             session = _Session(Dataset(reader, path=path), path)
         except Exception as error:
             if not isinstance(error, NDViewerError):
                 logger.exception("opening %s", path)
+            reader.close()
             reason = str(error) or type(error).__name__
-            self._mailbox.put(lambda: self._on_failed(path, token, reason))
+            self._mailbox.put(lambda: self._on_failed(path, reader, reason))
         else:
-            self._mailbox.put(lambda: self._on_opened(session, token))
+            self._mailbox.put(lambda: self._on_opened(session, reader))
 
-    def _on_opened(self, session: _Session, token: object) -> None:
-        if token is not self._opening or self._closed:
+    def _give_up_opening(self) -> None:
+        """Whatever is being opened is not wanted any more; ends its reader, however deep it hangs."""
+        reader, self._opening = self._opening, None
+        if reader is not None:
+            reader.close()
+
+    def _on_opened(self, session: _Session, reader: Reader) -> None:
+        if reader is not self._opening or self._closed:
             _close_later(session)
             return
         self._opening = None
@@ -190,8 +196,8 @@ class LightweightViewer(QWidget):
         self._say(f"Loaded: {os.path.basename(session.path.rstrip(os.sep))}")
         self.dataset_loaded.emit(session.path)
 
-    def _on_failed(self, path: str, token: object, reason: str) -> None:
-        if token is not self._opening or self._closed:
+    def _on_failed(self, path: str, reader: Reader, reason: str) -> None:
+        if reader is not self._opening or self._closed:
             return
         self._opening = None
         logger.warning("%s could not be opened: %s", path, reason)
@@ -255,7 +261,7 @@ class LightweightViewer(QWidget):
         dataset = Dataset(reader, live=True)
         acquisition = Acquisition(dataset, run, fovs_per_region)
         self._acquisition = acquisition
-        self._opening = None
+        self._give_up_opening()
         session = _Session(dataset, "", acquisition)
         threading.Thread(target=_start_reader, args=(reader,), name="ndviewer-reader-start").start()
         self._on_gui(lambda: self._show_run(session))
@@ -375,6 +381,7 @@ class LightweightViewer(QWidget):
         """Show nothing, forget the run."""
         before, self._session = self._session, None
         self._acquisition = None
+        self._give_up_opening()
         if self._stage is not None:
             self._stage.clear()
         if before is not None:
