@@ -225,7 +225,10 @@ def _make_spare() -> None:
     with _spare_lock:
         if _spare is not None and _spare.alive:
             return
-        _spare = _Process()
+        try:
+            _spare = _Process()
+        except RuntimeError as error:  # Python 3.12 and later start no thread while they shut down
+            logger.debug("no reader process is started ahead: %s", error)
 
 
 def _take_process() -> _Process:
