@@ -384,6 +384,7 @@ class Dataset:
         info = self._source.refresh()
         self._cache.clear()
         with self._lock:
+            self._failures.clear()  # what failed before says nothing now
             self._late.update(self._view)
         return info
 

@@ -3,6 +3,7 @@
 NDViewerError
 ├─ DatasetError
 │  ├─ DatasetNotFoundError     (FileNotFoundError)    no such path, or nothing there we know
+│  │  └─ DatasetGoneError                            it was there and is not any more
 │  ├─ DatasetPermissionError   (PermissionError)
 │  ├─ MetadataError            (ValueError)           metadata missing, broken or contradictory
 │  ├─ UnsupportedError         (NotImplementedError)  a codec, dtype, axis or version we cannot read
@@ -38,6 +39,12 @@ class DatasetError(NDViewerError):
 
 class DatasetNotFoundError(DatasetError, FileNotFoundError):
     """The path does not exist, or nothing we can read lies there."""
+
+
+class DatasetGoneError(DatasetNotFoundError):
+    """The dataset was there and is not any more: a disk unplugged, a folder moved."""
+
+    transient = True
 
 
 class DatasetPermissionError(DatasetError, PermissionError):

@@ -198,3 +198,20 @@ def test_killing_the_reader_costs_a_message_and_the_next_plane_shows(qtbot, view
     settle(qtbot, viewer)
     qtbot.waitUntil(lambda: "SIGKILL" in viewer.status_label.text(), timeout=10_000)
     assert_shows(viewer, planes_of(run, 1, 2, 0))
+
+
+def test_an_unplugged_dataset_is_said_to_be_gone_and_shown_again_when_it_is_back(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    run.folder.rename(tmp_path / "elsewhere")
+    viewer.load_fov(1, t=1)
+    settle(qtbot, viewer)
+    kind, text = viewer.stage.overlay.state()
+    assert kind == "error"
+    assert "cannot be reached any more" in text
+    (tmp_path / "elsewhere").rename(run.folder)
+    qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "none", timeout=20_000)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 1, 1, 0))

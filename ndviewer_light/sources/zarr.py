@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import (
     CorruptDataError,
     DatasetError,
+    DatasetGoneError,
     DatasetNotFoundError,
     DatasetPermissionError,
     MetadataError,
@@ -216,6 +217,7 @@ class ZarrSource(Source):
         try:
             image = _read_image_live(store, level)
         except PlaneNotStoredError:
+            self._raise_if_gone()
             with self._lock:
                 self._missing[store] = None
                 self._missing.move_to_end(store)
@@ -228,6 +230,18 @@ class ZarrSource(Source):
         if level == 0:
             self._learn(image)
         return array
+
+    def _raise_if_gone(self) -> None:
+        """Tell a plane that is not stored from a disk that is not there."""
+        if self._path is None:  # an announced run: nothing of it need exist
+            return
+        try:
+            os.stat(self._path)
+        except OSError as error:
+            raise DatasetGoneError(
+                f"{self._path} cannot be reached any more ({error.strerror}): "
+                "plug it in or move it back, it is looked for again"
+            ) from error
 
     def _opened(self, name: tuple[str, int], array: _Array | None) -> None:
         with self._lock:
