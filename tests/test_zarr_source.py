@@ -17,6 +17,7 @@ import stores
 from ndviewer_light.errors import (
     CorruptDataError,
     DatasetError,
+    DatasetGoneError,
     DatasetNotFoundError,
     LimitExceededError,
     MetadataError,
@@ -329,7 +330,7 @@ def test_store_that_disappears_is_missed_and_found_again(tmp_path: Path, opened:
     source = opened(tmp_path / "i.zarr")
     source.read_plane(PlaneKey())
     (tmp_path / "i.zarr").rename(tmp_path / "gone")
-    with pytest.raises(PlaneNotStoredError, match=r"i\.zarr"):
+    with pytest.raises(DatasetGoneError, match=r"i\.zarr"):
         source.read_plane(PlaneKey())
     (tmp_path / "gone").rename(tmp_path / "i.zarr")
     np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())

@@ -21,7 +21,7 @@ from .slots import safe_slot
 
 if TYPE_CHECKING:
     from ..dataset import Changes, Dataset
-    from ..model import DatasetInfo
+    from ..model import DatasetInfo, Plane
     from .contrast import Contrast
     from .display import Canvas
     from .frames import Frame
@@ -329,7 +329,7 @@ class Stage(QWidget):
         missing = {c: plane for c, plane in frame.planes.items() if plane.state is not PlaneState.PRESENT}
         for c in range(len(self.strips)):
             plane = missing.get(c)
-            self.strips.set_state(c, "" if plane is None else plane.reason or _STATE_WORDS[plane.state])
+            self.strips.set_state(c, "" if plane is None else _words(plane))
         if not missing:
             self.overlay.set_state("none", "")
         elif len(missing) < len(frame.planes):
@@ -368,6 +368,13 @@ class Stage(QWidget):
     @safe_slot
     def _update_scale_bar(self) -> None:
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
+
+
+def _words(plane: Plane) -> str:
+    """What a strip says of a plane without pixels: the reason only where something is wrong."""
+    if plane.state is PlaneState.UNREADABLE and plane.reason:
+        return plane.reason
+    return _STATE_WORDS[plane.state]
 
 
 def _built_on(info: DatasetInfo) -> tuple[object, ...]:
