@@ -9,6 +9,7 @@ NDViewerError
 │  ├─ UnsupportedError         (NotImplementedError)  a codec, dtype, axis or version we cannot read
 │  ├─ LimitExceededError       (ValueError)           larger than any sane dataset; refused before reading
 │  ├─ PlaneNotStoredError      (LookupError)          nothing of this plane is stored
+│  │  └─ PlaneNotWrittenError                         not even black: it is still to be written
 │  ├─ CorruptDataError         (OSError)              stored, but damaged
 │  ├─ ReadTimeoutError         (TimeoutError)
 │  ├─ UntrustedReferenceError  (PermissionError)      a path that leaves the dataset
@@ -71,6 +72,13 @@ class PlaneNotStoredError(DatasetError, LookupError):
 
     transient = True
     plane_shape: tuple[int, int] | None = None
+
+
+class PlaneNotWrittenError(PlaneNotStoredError):
+    """The plane has a place, but nothing has been written to it, or not yet all of it.
+
+    Unlike where a store leaves out fill value, that somebody announced this plane does not make it black.
+    """
 
 
 class CorruptDataError(DatasetError, OSError):

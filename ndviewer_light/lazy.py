@@ -100,8 +100,9 @@ def _open_once(path: str) -> Dataset:
 def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     """Return `dataset` as a lazy DataArray, dims (time, fov, z, channel, y, x), one dask chunk per plane.
 
-    Coords: time (s where the step is known), fov (0…n-1, with `position` labels), z (µm), channel
-    (names), y and x (µm) where known, else indices. Attrs: pixel sizes, colours, format, path.
+    Coords: time (s where the step is known, else the numbers of the time points), fov (0…n-1, with
+    `position` labels), z (µm), channel (names), y and x (µm) where known, else indices.
+    Attrs: pixel sizes, colours, format, path.
     Costs milliseconds at any size. Raises `ValueError` for a level or `missing` that do not exist.
     """
     if missing not in ("raise", "fill"):
@@ -130,11 +131,12 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
 
 
 def _coords(info: DatasetInfo, shape: tuple[int, ...]) -> dict[str, Any]:
-    def along(n: int, step: float | None) -> np.ndarray:
-        return np.arange(n) if step is None else np.arange(n) * step
+    def along(n: int, step: float | None, numbers: tuple[int, ...] = ()) -> np.ndarray:
+        numbered = np.array(numbers) if numbers else np.arange(n)
+        return numbered if step is None else numbered * step
 
     return {
-        "time": along(shape[0], info.time_step_s),
+        "time": along(shape[0], info.time_step_s, info.times),
         "fov": np.arange(shape[1]),
         "position": ("fov", [position.label for position in info.positions]),
         "z": along(shape[2], info.z_step_um),

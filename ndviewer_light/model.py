@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .colours import color_for_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     import numpy as np
 
@@ -70,7 +70,8 @@ class DatasetInfo:
     `height` and `width` are those of the first image; other positions may differ (their planes
     say). `n_t` and `n_z` are the largest seen so far and may grow. Lengths in µm, times in s,
     None where the dataset does not say. `complete` is what the writer says of its own run
-    (None: it says nothing); a hint, not a promise.
+    (None: it says nothing); a hint, not a promise. `times` are the numbers the acquisition gave its
+    time points, one per index, where they are not 0…n_t-1 (a run may skip some); else empty.
     """
 
     format: str
@@ -89,6 +90,7 @@ class DatasetInfo:
     complete: bool | None = None
     name: str = ""
     warnings: tuple[str, ...] = field(default=())
+    times: tuple[int, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -135,7 +137,8 @@ class AnnouncedRun:
 
     One entry per position in `positions`, `paths` and `indices`: the OME-Zarr group (or array)
     the position will be written to, and its index along that store's position axis, or None
-    where the store holds one position only.
+    where the store holds one position only. `paths` and `indices` are empty where the host names
+    an image file per plane instead, later. `channels` as the host calls them; see `channel_parts`.
     """
 
     positions: tuple[Position, ...]
@@ -146,13 +149,58 @@ class AnnouncedRun:
     height: int
     width: int
 
+    @property
+    def names_files(self) -> bool:
+        """Whether the host names an image file per plane, and no stores."""
+        return not self.paths
+
+    @property
+    def parts(self) -> tuple[ChannelPart, ...]:
+        """The channels as they are shown: colour images count as three."""
+        if self.names_files:
+            return channel_parts(self.channels)
+        return tuple(ChannelPart(name, i) for i, name in enumerate(self.channels))
+
+
+class ChannelPart(NamedTuple):
+    """One channel as it is shown: its name, which channel of the acquisition it is or belongs to.
+
+    `sample` is 0, 1 or 2 where it is the red, green or blue of a channel whose images are in colour.
+    """
+
+    name: str
+    of: int
+    sample: int | None = None
+
+    @property
+    def color(self) -> str:
+        """``"#RRGGBB"``: the primary colour of its sample, else by its name."""
+        return color_for_name(self.name) if self.sample is None else RGB_COLORS[self.sample]
+
+
+RGB_COLORS = ("#FF0000", "#00FF00", "#0000FF")
+
+
+def channel_parts(names: Sequence[str], in_color: Collection[int] = ()) -> tuple[ChannelPart, ...]:
+    """Split the channels that hold colour images into red, green and blue, which add up to the picture.
+
+    They are those with the indices `in_color`, and those that Squid takes for such: "RGB" in the name.
+    """
+    parts: list[ChannelPart] = []
+    for i, name in enumerate(names):
+        if "RGB" in name or i in in_color:
+            parts += [ChannelPart(f"{name} ({letter})", i, sample) for sample, letter in enumerate("RGB")]
+        else:
+            parts.append(ChannelPart(name, i))
+    return tuple(parts)
+
 
 def announced_info(run: AnnouncedRun) -> DatasetInfo:
     """What is known of a run before any of it is written: what the host said, colours by channel name."""
     return DatasetInfo(
-        format="ome-zarr",
+        format="tiff" if run.names_files else "ome-zarr",
         positions=run.positions,
-        channels=tuple(Channel(name, color_for_name(name)) for name in run.channels),
+        channels=tuple(Channel(part.name, part.color) for part in run.parts),
         n_t=1,
         n_z=run.n_z,
         height=run.height,

@@ -214,7 +214,7 @@ class Stage(QWidget):
         assert self._info is not None
         info, sizes = self._info, self._info.sizes
         self.sliders.set_sizes({axis: sizes[axis] for axis in ("t", "z", "p")})
-        self.sliders.set_value_text("t", lambda i: _counted(i, info.n_t, _clock(i, info.time_step_s)))
+        self.sliders.set_value_text("t", lambda i: _counted(i, info.n_t, _time_of(i, info)))
         self.sliders.set_value_text("z", lambda i: _counted(i, info.n_z, _height(i, info.z_step_um)))
         self.sliders.set_value_text(
             "p", lambda i: f"{info.positions[i].label}   {i + 1} / {len(info.positions)}"
@@ -393,6 +393,13 @@ def _built_on(info: DatasetInfo) -> tuple[object, ...]:
 
 def _counted(i: int, n: int, extra: str) -> str:
     return f"{i + 1} / {n}{extra}"
+
+
+def _time_of(i: int, info: DatasetInfo) -> str:
+    """When a time point was; where the run has skipped some, also the number it gave this one."""
+    if not info.times:
+        return _clock(i, info.time_step_s)
+    return f"   #{info.times[i]}{_clock(info.times[i], info.time_step_s)}"
 
 
 def _clock(i: int, step_s: float | None) -> str:
