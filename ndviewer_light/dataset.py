@@ -14,7 +14,7 @@ import numpy as np
 
 from .bits import PlaneBits
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, Overtaken, PlaneCache
-from .errors import DatasetError, PlaneNotStoredError
+from .errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from .model import Plane, PlaneKey, PlaneState
 from .transpose import c_ordered
 
@@ -36,6 +36,9 @@ _RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 _AGAIN_SECONDS = 0.016  # planes in view that are written without pause are read no more often than looked at
 _IDLE_SECONDS = 1.0
+_COMPARED_PLANES = 16  # all channels of a view; of a volume only its first planes
+_GRACE_SECONDS = 15.0
+"""How long after the end of a run the disk is still followed: writers in other processes lag behind."""
 
 
 class Changes(NamedTuple):
@@ -93,9 +96,10 @@ class Dataset:
         self._notified = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
         self._unseen: set[tuple[int, int, int, int]] = set()  # notified, not yet returned by take_changes
         self._beyond: tuple[int, int, int, int] | None = None  # notified, outside what is known
+        self._followed_until = float("inf") if live else float("-inf")
         self._looking = False
         self._looked = float("-inf")
-        self._looks = 0  # in vain, since the last notification
+        self._looks = 0  # in vain, since there was a reason to expect something
         self._closed = False
 
     # ---- what is known ---------------------------------------------------------------------
@@ -184,6 +188,8 @@ class Dataset:
         """Take `keys` as the view; return the failures among them whose time has not come yet."""
         self._fold_notified()
         with self._lock:
+            if self._view != tuple(keys):
+                self._looks = 0  # another place: soon look what the disk holds there
             self._view, self._level = tuple(keys), level
             self._watched = frozenset(self._view)
             self._late.clear()
@@ -252,7 +258,8 @@ class Dataset:
         reason = str(error) or type(error).__name__
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
-        if error.plane_shape is not None and self.was_notified(key):
+        is_known_unwritten = isinstance(error, PlaneNotWrittenError)
+        if error.plane_shape is not None and not is_known_unwritten and self.was_notified(key):
             # written, and stores leave out what is all fill value: this plane is truly black
             return Plane(PlaneState.PRESENT, np.zeros(error.plane_shape, self.info.dtype or np.uint16))
         return Plane(PlaneState.PENDING if self._live else PlaneState.ABSENT, reason=reason)
@@ -260,6 +267,8 @@ class Dataset:
     def _read(self, key: PlaneKey, level: int) -> np.ndarray:
         try:
             return c_ordered(self._source.read_plane(key, level))
+        except PlaneNotWrittenError:
+            raise
         except PlaneNotStoredError as error:
             if error.plane_shape is None:
                 error.plane_shape = self._source.plane_shape(key, level)
@@ -282,15 +291,18 @@ class Dataset:
         self.mark_written((t, p, c, z))
 
     def end(self) -> None:
-        """The run is over: what is in view is read once more, what is still missing is absent."""
+        """The run is over: every plane is read once more when it is next in view, what is missing is absent.
+
+        Writers may lag behind: what is in view is compared with the disk for some seconds more.
+        """
         with self._lock:
             self._live = False
-            view = self._view
+            self._followed_until = time.monotonic() + _GRACE_SECONDS
+            self._looks = 0
             self._failures.clear()
-        for key in view:
-            self._cache.invalidate(key)
+        self._cache.clear()
         with self._lock:
-            self._late.update(view)
+            self._late.update(self._view)
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call. Any thread; no I/O here, a few microseconds.
@@ -348,36 +360,58 @@ class Dataset:
                 del self._failures[PlaneKey(*key)]
 
     def _look_again(self, notified: set[tuple[int, int, int, int]], info: DatasetInfo, now: float) -> None:
-        """If writers named planes beyond what is known, let a thread ask the store what it says now.
+        """Let a thread look at the disk: while a run is on, with back-off, whatever writers say or do not.
 
-        Asked again, with back-off, while the dataset is live: a writer may tell us before the store is
-        there, and never again.
+        Soon again if they named planes beyond what is known, if the user went elsewhere, or if the last
+        look found something new.
         """
+        beyond = next((key for key in notified if _is_beyond(info, key)), None)
         with self._lock:
-            beyond = next((key for key in notified if _is_beyond(info, key)), None)
             if beyond is not None:
                 self._beyond, self._looks = beyond, 0
-            key = self._beyond
             due = self._looked + _LOOK_SECONDS[min(self._looks, len(_LOOK_SECONDS) - 1)]
-            if key is None or self._looking or self._closed or now < due:
+            wanted = self._beyond is not None or now < self._followed_until
+            if not wanted or self._looking or self._closed or now < due:
                 return
-            self._beyond = None
+            beyond, self._beyond = self._beyond, None
             self._looking, self._looked = True, now
-        threading.Thread(target=self._look, args=(key,), name="ndviewer-refresh").start()
+            self._looks += 1
+            view, level = self._view, self._level
+        threading.Thread(target=self._look, args=(beyond, view, level), name="ndviewer-look").start()
 
-    def _look(self, key: tuple[int, int, int, int]) -> None:
+    def _look(self, beyond: tuple[int, int, int, int] | None, view: tuple[PlaneKey, ...], level: int) -> None:
+        """Look once: what is known of the dataset, and whether planes in view are what the disk holds."""
+        before = self._source.info
         try:
-            if self._source.plane_shape(PlaneKey(*key)) is not None:
+            if beyond is None or self._source.plane_shape(PlaneKey(*beyond)) is not None:
                 self._source.refresh()
-        except (DatasetError, IndexError) as error:
-            logger.debug("looking at the store of plane %s: %s", key, error)
+            # of those that a writer has told us of we know; those that could not be read are tried anyway
+            untold = [key for key in view if not self._live or not self.was_notified(key)]
+            self._compare(untold[:_COMPARED_PLANES], level)
+        except (DatasetError, IndexError, CancelledError) as error:
+            logger.debug("looking at the disk: %s", error)
         finally:
-            in_vain = _is_beyond(self._source.info, key)
+            info = self._source.info
+            in_vain = beyond is not None and _is_beyond(info, beyond)
             with self._lock:
                 self._looking = False
                 if in_vain and self._live:
-                    self._beyond = self._beyond or key
-                    self._looks += 1
+                    self._beyond = self._beyond or beyond
+                elif info is not before:
+                    self._looks = 0
+
+    def _compare(self, keys: Sequence[PlaneKey], level: int) -> None:
+        """Read planes that are in memory again; what differs is forgotten, and counts as a change."""
+        for key in keys:
+            shown = self._cache.peek(key, level)
+            if not isinstance(shown, np.ndarray) or self._over.is_set():
+                continue
+            if np.array_equal(shown, self._read(key, level)):
+                continue
+            self._cache.invalidate(key)
+            with self._lock:
+                if key in self._view:
+                    self._late.add(key)
 
     def refresh(self) -> DatasetInfo:
         """Look at the metadata again and forget every plane; blocks on disk."""

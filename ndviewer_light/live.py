@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import os
 import reprlib
 import threading
 from itertools import accumulate
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .dataset import Dataset
+    from .registered import RegisteredFiles
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,21 @@ def announce_per_fov(
         positions=tuple(position_of(label) for _, label in pairs),
         paths=tuple(path for path, _ in pairs),
         indices=(None,) * len(pairs),
+        channels=tuple(map(str, channels)),
+        n_z=int(num_z),
+        height=int(height),
+        width=int(width),
+    )
+
+
+def announce_files(
+    channels: Sequence[str], num_z: int, height: int, width: int, fov_labels: Sequence[str]
+) -> AnnouncedRun:
+    """A run whose image files are named one by one while it is written."""
+    return AnnouncedRun(
+        positions=tuple(position_of(str(label)) for label in fov_labels),
+        paths=(),
+        indices=(),
         channels=tuple(map(str, channels)),
         n_z=int(num_z),
         height=int(height),
@@ -114,19 +131,28 @@ def announce_6d(
 class Acquisition:
     """One run: translates what the host says into planes of `dataset`, and counts what makes no sense.
 
-    `fovs_per_region` is None where the host counts positions through the whole run, else the counts
-    by which (region, fov) becomes a position.
+    `files` takes the files that the host names. `fovs_per_region` is None where the host counts
+    positions through the whole run, else the counts by which (region, fov) becomes a position.
     """
 
     def __init__(
-        self, dataset: Dataset, run: AnnouncedRun, fovs_per_region: Sequence[int] | None = None
+        self,
+        dataset: Dataset,
+        run: AnnouncedRun,
+        files: RegisteredFiles,
+        fovs_per_region: Sequence[int] | None = None,
     ) -> None:
         self.dataset = dataset
         self.run = run
         self.active = True
         self.ignored = 0  # notifications that named no plane of this run
         self._ignoring = threading.Lock()  # for counting them only
+        self._files = files
         self._channels = {name: i for i, name in enumerate(run.channels)}
+        # the planes of a channel: one, or three where its images are in colour
+        self._parts = [
+            tuple(c for c, part in enumerate(run.parts) if part.of == i) for i in range(len(run.channels))
+        ]
         self._n_z = run.n_z
         self._n_positions = len(run.positions)
         self._counts = tuple(int(count) for count in fovs_per_region) if fovs_per_region is not None else None
@@ -140,7 +166,7 @@ class Acquisition:
         """
         try:
             t, p, z = operator.index(t), operator.index(fov_idx), operator.index(z)
-            c = self._channels[channel]
+            of = self._channels[channel]
             if self._counts is not None:
                 region = operator.index(region_idx)
                 if not (0 <= region < len(self._counts) and 0 <= p < self._counts[region]):
@@ -150,7 +176,23 @@ class Acquisition:
             return self._ignore(t, fov_idx, z, channel, region_idx)
         if not (0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
             return self._ignore(t, fov_idx, z, channel, region_idx)
-        self._stale((t, p, c, z))
+        for c in self._parts[of]:
+            self._stale((t, p, c, z))
+        return True
+
+    def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> bool:
+        """A plane is, or will soon be, in this file. As `notify`; `fov_idx` counts through the run."""
+        try:
+            t, p, z, page = map(operator.index, (t, fov_idx, z, page))
+            of, path = self._channels[channel], os.fspath(filepath)
+            known = 0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z
+            if not known or not isinstance(path, str):
+                return self._ignore(t, fov_idx, z, channel, filepath)
+        except Exception:  # noqa: BLE001  as above
+            return self._ignore(t, fov_idx, z, channel, filepath)
+        self._files.register(t, p, of, z, path, page)
+        for c in self._parts[of]:
+            self._stale((t, p, c, z))
         return True
 
     def _ignore(self, *said: object) -> bool:
@@ -159,7 +201,7 @@ class Acquisition:
             is_first = self.ignored == 1
         if is_first:
             logger.warning(
-                "notified of a plane this run does not have: (t, fov, z, channel, region) = %s",
+                "notified of a plane this run does not have: (t, fov, z, channel, region or file) = %s",
                 reprlib.repr(said),  # short, and never raises
             )
         return False

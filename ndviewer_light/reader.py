@@ -28,13 +28,15 @@ import numpy as np
 
 from . import wire
 from .errors import DatasetError, LimitExceededError, ReaderCrashedError
+from .model import AnnouncedRun, PlaneKey
 from .shared_planes import OwnedSlot
 from .sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .model import AnnouncedRun, DatasetInfo, PlaneKey
+    from .model import DatasetInfo
+    from .registered import RegisteredFiles
 
 logger = logging.getLogger(__name__)
 
@@ -125,9 +127,9 @@ class _Process:
             raise wire.error_from_json(reply["error"])
         return reply
 
-    def read(self, key: PlaneKey, level: int) -> np.ndarray:
+    def read(self, **which: Any) -> np.ndarray:
         """Return one plane, copied out of its slot in the caller's thread."""
-        reply = self.call("read", key=list(key), level=level)
+        reply = self.call("read", **which)
         slot = reply["slot"]
         try:
             pixels = self._slots[slot].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
@@ -252,13 +254,21 @@ class Reader(Source):
 
     Making one is cheap and touches no disk; the process starts at the first call that needs it, and
     a new one is started when it dies. `info` is what `announced` says until the process has opened it.
+    `files` are those the host of an announced run has named; they are told with each request, so that a
+    new process knows them too.
     """
 
     format = "reader"
 
-    def __init__(self, what: str | AnnouncedRun, announced: DatasetInfo | None = None) -> None:
+    def __init__(
+        self,
+        what: str | AnnouncedRun,
+        announced: DatasetInfo | None = None,
+        files: RegisteredFiles | None = None,
+    ) -> None:
         self._what = what
         self._known = announced
+        self._files = files
         self._said: DatasetInfo | None = None  # by the process, without our own notices
         self._lock = threading.Lock()
         self._opening: Future[_Process] | None = None
@@ -286,9 +296,13 @@ class Reader(Source):
     @property
     def info(self) -> DatasetInfo:
         """What is known now; raises `DatasetError` before a path has been opened."""
-        if self._known is None:
+        known = self._known
+        if known is None:
             raise DatasetError(f"{self._what} is not open yet")
-        return self._known
+        if self._registered_n_t() > known.n_t:
+            with self._lock:
+                known = self._known = dataclasses.replace(self._known or known, n_t=self._registered_n_t())
+        return known
 
     @property
     def pid(self) -> int | None:
@@ -301,7 +315,7 @@ class Reader(Source):
         for last_try in (False, True):
             process = self._session()
             try:
-                return process.read(key, level)
+                return process.read(**self._which(key, level))
             except ReaderCrashedError as error:
                 if self._closed or last_try:
                     raise
@@ -310,13 +324,25 @@ class Reader(Source):
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """As `Source.plane_shape`."""
-        shape = self._call("shape", key=list(key), level=level)["shape"]
+        shape = self._call("shape", **self._which(key, level))["shape"]
         return (int(shape[0]), int(shape[1])) if shape is not None else None
 
     def refresh(self) -> DatasetInfo:
         """As `Source.refresh`."""
-        self._call("refresh")
+        self._call("refresh", **self._which(PlaneKey(), 0))
         return self.info
+
+    def _registered_n_t(self) -> int:
+        """Time points of a run of which the host names files: no store says how many there will be."""
+        what, files = self._what, self._files
+        return files.n_t if files is not None and isinstance(what, AnnouncedRun) and what.names_files else 0
+
+    def _which(self, key: PlaneKey, level: int) -> dict[str, Any]:
+        which: dict[str, Any] = {"key": list(key), "level": level}
+        files = self._files
+        if files is not None and files.folder is not None:
+            which |= {"folder": files.folder, "file": files.file_of(key) or (None,)}
+        return which
 
     def close(self) -> None:
         """End the process; calls under way fail at once. Never blocks."""
@@ -386,7 +412,8 @@ class Reader(Source):
         self._said = info
         if self._notice is not None:
             info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
-        self._known = info
+        with self._lock:
+            self._known = info
 
     def _check_deaths(self) -> None:
         now = time.monotonic()

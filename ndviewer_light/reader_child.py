@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import wire
+from .announced import AnnouncedSource
 from .shared_planes import MappedSlot
 from .sources import open_source
 from .transpose import copy_into
@@ -68,9 +69,12 @@ class _Server:
 
     def _answer(self, request: wire.Message, number: int) -> dict[str, Any]:
         if request["op"] == "open":
-            self._source = open_source(wire.what_from_json(request["what"]))
+            what = wire.what_from_json(request["what"])
+            self._source = open_source(what) if isinstance(what, str) else AnnouncedSource(what)
             return {}
         assert self._source is not None, "the first request is always 'open'"
+        if request.get("folder") is not None and isinstance(self._source, AnnouncedSource):
+            self._source.tell(_key(request), request["folder"], *request["file"])
         if request["op"] == "read":
             return self._read(self._source, request, number)
         if request["op"] == "shape":

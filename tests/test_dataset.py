@@ -591,7 +591,7 @@ def test_after_the_end_no_store_is_looked_for_without_a_notification(make, sourc
 
 def wait_until_nobody_looks(dataset) -> None:
     for thread in threading.enumerate():
-        if thread.name == "ndviewer-refresh":
+        if thread.name == "ndviewer-look":
             thread.join(TIMEOUT)
 
 

@@ -13,10 +13,12 @@ from ndviewer_light.errors import AcquisitionConfigError
 from ndviewer_light.live import (
     Acquisition,
     announce_6d,
+    announce_files,
     announce_per_fov,
     position_of,
 )
 from ndviewer_light.model import PlaneKey, Position, announced_info
+from ndviewer_light.registered import RegisteredFiles
 
 CHANNELS = ["BF LED matrix full", "Fluorescence 488 nm Ex"]
 LABELS_6D = [*(f"r0:{i}" for i in range(4)), *(f"r1:{i}" for i in range(6)), *(f"r2:{i}" for i in range(3))]
@@ -36,7 +38,7 @@ def regions(counts=(4, 6, 3), labels=("r0", "r1", "r2")):
 def acquisition_of(run, fovs_per_region=None):
     sizes = announced_info(run).sizes
     source = MemorySource(memory_info(n_t=1, n_p=sizes["p"], n_c=sizes["c"], n_z=sizes["z"]))
-    return Acquisition(Dataset(source, live=True), run, fovs_per_region)
+    return Acquisition(Dataset(source, live=True), run, RegisteredFiles(run), fovs_per_region)
 
 
 @pytest.fixture
@@ -307,3 +309,52 @@ def test_a_run_is_not_seen_through_the_one_that_follows():
     assert notified(second) == set()
     for acquisition in (first, second):
         acquisition.dataset.close()
+
+
+# ---- files that hosts name -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files_run():
+    run = announce_files([*CHANNELS, "BF LED matrix full_RGB"], 5, 20, 30, ["A1:0", "A1:1", "B2:0"])
+    acquisition = acquisition_of(run)
+    yield acquisition
+    acquisition.dataset.close()
+
+
+def test_a_registered_image_is_a_plane_out_of_date(files_run):
+    assert files_run.register(2, 1, 3, CHANNELS[1], "/exp/2/A1_1_3_Fluorescence_488_nm_Ex.tiff")
+    assert notified(files_run) == {(2, 1, 1, 3)}
+
+
+def test_an_image_in_colour_is_three_planes(files_run):
+    assert [part.name for part in files_run.run.parts[2:]] == [f"BF LED matrix full_RGB ({c})" for c in "RGB"]
+    for _ in range(3):  # Squid registers it once per colour
+        assert files_run.register(0, 0, 0, "BF LED matrix full_RGB", "/exp/0/A1_0_0_BF_RGB.tiff")
+    assert notified(files_run) == {(0, 0, c, 0) for c in (2, 3, 4)}
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        (-1, 0, 0, CHANNELS[0], "a.tiff"),
+        (0, 3, 0, CHANNELS[0], "a.tiff"),
+        (0, 0, 5, CHANNELS[0], "a.tiff"),
+        (0, 0, 0, "no such channel", "a.tiff"),
+        (0, 0, 0, None, "a.tiff"),
+        (0, 0, 0, CHANNELS[0], None),
+        (0, 0, 0, CHANNELS[0], b"a.tiff"),
+        (0, 0, 0, CHANNELS[0], "a.tiff", "1"),
+        (10**9, 0, 0, CHANNELS[0], "a.tiff"),
+    ],
+    ids=repr,
+)
+def test_an_image_that_is_no_plane_of_the_run_is_counted_and_ignored(files_run, what):
+    assert not files_run.register(*what)
+    assert files_run.ignored == 1
+    assert notified(files_run) == set()
+
+
+def test_a_run_of_files_may_be_notified_of_as_well(files_run):
+    assert files_run.notify(0, 2, 1, CHANNELS[0])
+    assert notified(files_run) == {(0, 2, 0, 1)}

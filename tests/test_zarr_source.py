@@ -44,7 +44,7 @@ def opened() -> Iterator[Callable[[Any], ZarrSource]]:
     sources: list[ZarrSource] = []
 
     def open_one(what: Any) -> ZarrSource:
-        source = open_source(what if isinstance(what, AnnouncedRun) else str(what))
+        source = ZarrSource.announced(what) if isinstance(what, AnnouncedRun) else open_source(str(what))
         assert isinstance(source, ZarrSource)
         sources.append(source)
         return source

@@ -20,9 +20,10 @@ from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from ..dataset import Dataset
 from ..errors import NDViewerError
-from ..live import Acquisition, announce_6d, announce_per_fov
+from ..live import Acquisition, announce_6d, announce_files, announce_per_fov
 from ..model import announced_info
 from ..reader import Reader
+from ..registered import RegisteredFiles
 from .overlay import MessagePage
 from .slots import safe_slot
 from .stage import Stage, plain_label
@@ -58,8 +59,8 @@ class _Session:
 class LightweightViewer(QWidget):
     """Shows n-dimensional microscopy data, live or from disk.
 
-    Methods are for the GUI thread, except `notify_zarr_frame`, `start_*` and `end_*`, which any
-    thread may call. None of them waits for a disk. The constructor never raises.
+    Methods are for the GUI thread, except `notify_zarr_frame`, `register_image`, `start_*` and `end_*`,
+    which any thread may call. None of them waits for a disk. The constructor never raises.
 
     Signals: `dataset_loaded(path)` and `dataset_failed(path, reason)` tell how `load_dataset` ended.
     """
@@ -219,6 +220,32 @@ class LightweightViewer(QWidget):
 
     # ---- runs a host announces -------------------------------------------------------------
 
+    def start_acquisition(
+        self, channels: Sequence[str], num_z: int, height: int, width: int, fov_labels: Sequence[str]
+    ) -> None:
+        """A run begins that writes TIFF (or PNG, BMP) files; `register_image` names them.
+
+        `fov_labels` are "<region>:<fov>", in the order by which positions are counted; height and width
+        in pixels. Touches no disk. Any thread.
+        """
+        self._start(announce_files(channels, num_z, height, width, fov_labels))
+
+    def register_image(
+        self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page_idx: int = 0
+    ) -> None:
+        """A plane of the running acquisition is, or soon will be, page `page_idx` of this file.
+
+        Any thread, in any order, as often as you like, about a microsecond. The file need not exist: it
+        is looked for while the plane is in view; where the run is saved in another way than by one file
+        per plane, it is found there. Raises `ValueError` for a negative page; indices that name no
+        plane of the run are ignored and counted.
+        """
+        if page_idx < 0:
+            raise ValueError(f"page_idx is {page_idx}: pages are counted from 0")
+        acquisition = self._acquisition
+        if acquisition is not None:
+            acquisition.register(t, fov_idx, z, channel, filepath, page_idx)
+
     def start_zarr_acquisition(
         self,
         fov_paths: Sequence[str],
@@ -257,14 +284,28 @@ class LightweightViewer(QWidget):
     def _start(self, run: AnnouncedRun, fovs_per_region: Sequence[int] | None = None) -> None:
         if self._closed:
             return
-        reader = Reader(run, announced_info(run))
+        if not (run.positions and run.channels and run.n_z > 0):
+            self._acquisition = None
+            self._on_gui(self._show_empty_run)
+            return
+        files = RegisteredFiles(run)
+        reader = Reader(run, announced_info(run), files)
         dataset = Dataset(reader, live=True)
-        acquisition = Acquisition(dataset, run, fovs_per_region)
+        acquisition = Acquisition(dataset, run, files, fovs_per_region)
         self._acquisition = acquisition
         self._give_up_opening()
         session = _Session(dataset, "", acquisition)
         threading.Thread(target=_start_reader, args=(reader,), name="ndviewer-reader-start").start()
         self._on_gui(lambda: self._show_run(session))
+
+    def _show_empty_run(self) -> None:
+        if self._closed or self._acquisition is not None:
+            return
+        self._leave()
+        self._message.show_message(
+            "info", "Nothing to show", "The acquisition was announced without positions, channels or planes."
+        )
+        self._pages.setCurrentWidget(self._message)
 
     def _show_run(self, session: _Session) -> None:
         if session.acquisition is not self._acquisition or self._closed:
@@ -298,8 +339,9 @@ class LightweightViewer(QWidget):
         return self._acquisition is not None
 
     def is_zarr_push_mode_active(self) -> bool:
-        """As `is_push_mode_active`, for a run that writes zarr."""
-        return self._acquisition is not None
+        """As `is_push_mode_active`, for a run of which stores were announced."""
+        acquisition = self._acquisition
+        return acquisition is not None and not acquisition.run.names_files
 
     # ---- where to look ---------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetNotFoundError, DatasetPermissionError
-from ..model import AnnouncedRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +59,10 @@ class Source(ABC):
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane, or None while its store does not exist yet."""
 
+    def exists(self, key: PlaneKey) -> bool:
+        """Whether there is a file or store that may hold this plane; cheaper than opening it."""
+        return self.plane_shape(key) is not None
+
     @abstractmethod
     def refresh(self) -> DatasetInfo:
         """Look at the metadata again: sizes may have grown, stores may have appeared."""
@@ -76,16 +79,12 @@ def format_classes() -> Iterator[type[Source]]:
         yield getattr(importlib.import_module(f".{module}", __name__), name)
 
 
-def open_source(what: str | AnnouncedRun) -> Source:
-    """Open a path, or the stores of a run that is just about to be written.
+def open_source(path: str) -> Source:
+    """Open the dataset at `path`; blocks on disk.
 
-    Blocks on disk. Raises a `DatasetError` that names the path and what was expected there.
+    Raises a `DatasetError` that names the path and what was expected there.
     """
-    if isinstance(what, AnnouncedRun):
-        from .zarr import ZarrSource
-
-        return ZarrSource.announced(what)
-    path = os.path.abspath(os.path.expanduser(what))
+    path = os.path.abspath(os.path.expanduser(path))
     try:
         os.stat(path)
     except PermissionError as error:

@@ -43,6 +43,8 @@ _MAX_UNREADABLE = 16
 """How many images that cannot be shown are passed over, at open, in search of one that can."""
 _REFRESHED_MISSING = 64
 """How many stores that did not exist yet one `refresh` looks for."""
+_REFRESHED_OPEN = 8
+"""How many stores of an announced run, those used last, one `refresh` looks at; it is called often."""
 
 
 class ZarrSource(Source):
@@ -128,10 +130,23 @@ class ZarrSource(Source):
             return None
         return array.image.plane_shape
 
+    def exists(self, key: PlaneKey) -> bool:
+        """Whether there is a store for the position of `key`; looks at names only."""
+        if not 0 <= key.p < len(self._places):
+            return False
+        store = self._places[key.p].store
+        folders = (store, os.path.join(store, "0"))  # a writer may make the array before its group
+        return any(
+            os.path.exists(os.path.join(folder, name))
+            for folder in folders
+            for name in layouts.METADATA_FILES
+        )
+
     def refresh(self) -> DatasetInfo:
         """Look again at the stores that are open or were missing, and at the folders of an opened path.
 
-        Blocks on disk, bounded by the number of wells and of open stores.
+        Blocks on disk, bounded by the number of wells and of open stores; of an announced run only the stores
+        used last are looked at.
         """
         if self._path is not None:
             self._find_new_places(self._path)
@@ -283,7 +298,7 @@ class ZarrSource(Source):
 
     def _worth_looking_at(self) -> list[tuple[str, int]]:
         with self._lock:
-            known = list(self._arrays)
+            known = list(self._arrays)[-_REFRESHED_OPEN if self._path is None else 0 :]
             missing = list(reversed(self._missing))[:_REFRESHED_MISSING]
             # before any store exists the first ones are the likeliest; later the first speaks for the run
             first = [place.store for place in self._places[: 1 if self._learned else _REFRESHED_MISSING]]
