@@ -183,12 +183,12 @@ class Acquisition:
     def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> bool:
         """A plane is, or will soon be, in this file. As `notify`; `fov_idx` counts through the run."""
         try:
-            t, p, z, page = map(operator.index, (t, fov_idx, z, page))
+            t, p, z, page = operator.index(t), operator.index(fov_idx), operator.index(z), operator.index(page)
             of, path = self._channels[channel], os.fspath(filepath)
-            known = 0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z
-            if not known or not isinstance(path, str):
-                return self._ignore(t, fov_idx, z, channel, filepath)
         except Exception:  # noqa: BLE001  as above
+            return self._ignore(t, fov_idx, z, channel, filepath)
+        is_plane = 0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z
+        if not (is_plane and isinstance(path, str)):
             return self._ignore(t, fov_idx, z, channel, filepath)
         self._files.register(t, p, of, z, path, page)
         for c in self._parts[of]:
