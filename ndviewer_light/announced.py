@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .model import AnnouncedRun, DatasetInfo, Position
+    from .sources import StorageOptions
     from .sources.tiff import TiffSource
 
 _PLATES = ("plate.ome.zarr", "plate.zarr")
@@ -64,7 +65,7 @@ class AnnouncedSource(Source):
         return False
 
     @classmethod
-    def open(cls, path: str) -> AnnouncedSource:
+    def open(cls, path: str, options: StorageOptions = None) -> AnnouncedSource:
         """Not possible: a run is announced."""
         raise DatasetError(f"{path} is no announced run")
 

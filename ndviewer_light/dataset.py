@@ -19,7 +19,7 @@ from .model import Plane, PlaneKey, PlaneState
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
     import xarray as xr
@@ -73,10 +73,12 @@ class Dataset:
         cache_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
         *,
         path: str = "",
+        storage_options: Mapping[str, str] | None = None,
         live: bool = False,
         workers: int = 4,
     ) -> None:
         self.path = path
+        self.storage_options = dict(storage_options or {})
         self._source = source
         self._cache = PlaneCache(self._read, cache_bytes, workers)
         self._lock = threading.Lock()  # guards everything below
@@ -100,6 +102,7 @@ class Dataset:
         self._looking = False
         self._looked = float("-inf")
         self._looks = 0  # in vain, since there was a reason to expect something
+        self._viewed = time.monotonic()  # since when this view is looked at
         self._closed = False
 
     # ---- what is known ---------------------------------------------------------------------
@@ -189,7 +192,7 @@ class Dataset:
         self._fold_notified()
         with self._lock:
             if self._view != tuple(keys):
-                self._looks = 0  # another place: soon look what the disk holds there
+                self._looks, self._viewed = 0, time.monotonic()  # another place: soon look at the disk there
             self._view, self._level = tuple(keys), level
             self._watched = frozenset(self._view)
             self._late.clear()
@@ -369,9 +372,11 @@ class Dataset:
         with self._lock:
             if beyond is not None:
                 self._beyond, self._looks = beyond, 0
-            due = self._looked + _LOOK_SECONDS[min(self._looks, len(_LOOK_SECONDS) - 1)]
-            wanted = self._beyond is not None or now < self._followed_until
-            if not wanted or self._looking or self._closed or now < due:
+            wait = _LOOK_SECONDS[min(self._looks, len(_LOOK_SECONDS) - 1)]
+            follows = self._viewed + wait <= now < self._followed_until
+            if not (follows or self._beyond is not None) or now < self._looked + wait:
+                return
+            if self._looking or self._closed:
                 return
             beyond, self._beyond = self._beyond, None
             self._looking, self._looked = True, now

@@ -33,9 +33,10 @@ class LazyPlanes:
     (zeros). Other errors are raised always.
     """
 
-    def __init__(self, dataset: Dataset, path: str, level: int, missing: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, dataset: Dataset, level: int, missing: str, shape: tuple[int, ...]) -> None:
         self._dataset: Dataset | None = dataset
-        self._path = path
+        self._path = dataset.path
+        self._options = tuple(sorted(dataset.storage_options.items()))
         self._level = level
         self._missing = missing
         self.shape = shape
@@ -59,7 +60,7 @@ class LazyPlanes:
 
     def _plane(self, key: PlaneKey) -> np.ndarray:
         if self._dataset is None:
-            self._dataset = _opened(self._path)
+            self._dataset = _opened(self._path, self._options)
         try:
             pixels = self._dataset.plane(*key, level=self._level)
         except PlaneNotStoredError:
@@ -85,16 +86,16 @@ def _for_every_axis(index: Any, ndim: int) -> tuple[Any, ...]:
 _opening_lock = threading.Lock()
 
 
-def _opened(path: str) -> Dataset:
+def _opened(path: str, options: tuple[tuple[str, str], ...]) -> Dataset:
     with _opening_lock:  # else every thread of a worker would open it
-        return _open_once(path)
+        return _open_once(path, options)
 
 
 @functools.lru_cache(maxsize=8)
-def _open_once(path: str) -> Dataset:
+def _open_once(path: str, options: tuple[tuple[str, str], ...]) -> Dataset:
     from .opening import open_dataset
 
-    return open_dataset(path)
+    return open_dataset(path, storage_options=dict(options))
 
 
 def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
@@ -117,7 +118,7 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
 
     height, width = dataset.plane_shape(level)
     shape = (info.n_t, len(info.positions), info.n_z, len(info.channels), height, width)
-    planes = LazyPlanes(dataset, dataset.path, level, missing, shape)
+    planes = LazyPlanes(dataset, level, missing, shape)
     chunks = (*((1,) * n for n in shape[:4]), (height,), (width,))
     meta = np.empty((0,) * 6, info.dtype)
     array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)

@@ -183,7 +183,8 @@ class Acquisition:
     def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> bool:
         """A plane is, or will soon be, in this file. As `notify`; `fov_idx` counts through the run."""
         try:
-            t, p, z, page = operator.index(t), operator.index(fov_idx), operator.index(z), operator.index(page)
+            t, p, z = operator.index(t), operator.index(fov_idx), operator.index(z)
+            page = operator.index(page)
             of, path = self._channels[channel], os.fspath(filepath)
         except Exception:  # noqa: BLE001  as above
             return self._ignore(t, fov_idx, z, channel, filepath)

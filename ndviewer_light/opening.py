@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES
 from .dataset import Dataset
+from .storage.files import absolute
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .sources import Source
 
 
@@ -17,22 +20,25 @@ def open_dataset(
     *,
     cache_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
     isolate: bool = False,
+    storage_options: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """Open the dataset at `path`; its metadata is read now, pixels when asked for.
+    """Open the dataset at a path or URL; its metadata is read now, pixels when asked for.
 
-    `isolate` reads in a process of its own, so that a damaged file cannot end this one. Raises a
-    `DatasetError` that is also the built-in that fits (`FileNotFoundError`, `PermissionError`,
-    `ValueError`, `NotImplementedError`) and names the file. Blocks on disk. Any thread.
+    ``file.h5::/path/inside`` opens one of several in a file. `isolate` reads in a process of its own, so that
+    a damaged file cannot end this one. `storage_options` are for URLs ("endpoint", "anonymous", …).
+    Raises a `DatasetError` that is also the built-in that fits (`FileNotFoundError`, `PermissionError`,
+    `ValueError`, `NotImplementedError`) and names the file. Blocks on disk or network. Any thread.
     """
-    path = os.path.abspath(os.path.expanduser(os.fspath(path)))  # a pickled array is opened elsewhere
-    return Dataset(_open(path, isolate), cache_bytes, path=path)
+    path = absolute(os.fspath(path))  # a pickled array is opened elsewhere
+    options = dict(storage_options or {})
+    return Dataset(_open(path, isolate, options), cache_bytes, path=path, storage_options=options)
 
 
-def _open(path: str, isolate: bool) -> Source:
+def _open(path: str, isolate: bool, options: Mapping[str, str]) -> Source:
     if isolate:
         from .reader import Reader
 
-        return Reader.open(path)
+        return Reader.open(path, options)
     from .sources import open_source
 
-    return open_source(path)
+    return open_source(path, options)

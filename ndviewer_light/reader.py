@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from .model import DatasetInfo
     from .registered import RegisteredFiles
+    from .sources import StorageOptions
 
 logger = logging.getLogger(__name__)
 
@@ -265,8 +266,10 @@ class Reader(Source):
         what: str | AnnouncedRun,
         announced: DatasetInfo | None = None,
         files: RegisteredFiles | None = None,
+        options: StorageOptions = None,
     ) -> None:
         self._what = what
+        self.options = dict(options or {})
         self._known = announced
         self._files = files
         self._said: DatasetInfo | None = None  # by the process, without our own notices
@@ -283,9 +286,9 @@ class Reader(Source):
         return False
 
     @classmethod
-    def open(cls, path: str) -> Reader:
+    def open(cls, path: str, options: StorageOptions = None) -> Reader:
         """Open `path` in a reader process; blocks until its metadata is read, raises a `DatasetError`."""
-        reader = cls(path)
+        reader = cls(path, options=options)
         try:
             reader._session()
         except BaseException:
@@ -394,7 +397,7 @@ class Reader(Source):
             process.kill()
         process.on_info = self._adopt
         try:
-            process.call("open", what=wire.what_to_json(self._what))
+            process.call("open", what=wire.what_to_json(self._what), options=self.options)
         except ReaderCrashedError as error:
             self._mourn(process, error)
             raise

@@ -70,7 +70,10 @@ class _Server:
     def _answer(self, request: wire.Message, number: int) -> dict[str, Any]:
         if request["op"] == "open":
             what = wire.what_from_json(request["what"])
-            self._source = open_source(what) if isinstance(what, str) else AnnouncedSource(what)
+            if isinstance(what, str):
+                self._source = open_source(what, request["options"])
+            else:
+                self._source = AnnouncedSource(what)
             return {}
         assert self._source is not None, "the first request is always 'open'"
         if request.get("folder") is not None and isinstance(self._source, AnnouncedSource):

@@ -64,7 +64,7 @@ class MemorySource(Source):
         return False
 
     @classmethod
-    def open(cls, path: str) -> MemorySource:
+    def open(cls, path: str, options: dict[str, str] | None = None) -> MemorySource:
         return cls()
 
     @property

@@ -42,8 +42,8 @@ def dataset(experiment):
 def datasets_opened_by_unpickled_arrays_are_closed(monkeypatch):
     opened = []
 
-    def open_and_note(path):
-        opened.append(open_dataset(path))
+    def open_and_note(path, **options):
+        opened.append(open_dataset(path, **options))
         return opened[-1]
 
     _open_once.cache_clear()
@@ -156,7 +156,7 @@ def test_any_part_of_it_can_be_taken(dataset, index):
     ids=str,
 )
 def test_the_array_under_it_is_indexed_as_numpy_is(dataset, index):
-    planes = LazyPlanes(dataset, dataset.path, 0, "raise", everything().shape)
+    planes = LazyPlanes(dataset, 0, "raise", everything().shape)
     np.testing.assert_array_equal(planes[index], everything()[index])
 
 

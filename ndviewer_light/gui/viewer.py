@@ -29,7 +29,7 @@ from .slots import safe_slot
 from .stage import Stage, plain_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qtpy.QtGui import QCloseEvent
 
@@ -71,6 +71,7 @@ class LightweightViewer(QWidget):
     def __init__(self, dataset_path: str = "") -> None:
         super().__init__()
         self.dataset_path = ""
+        self._storage_options: dict[str, str] = {}
         self.status_label = plain_label()
         self._session: _Session | None = None
         self._acquisition: Acquisition | None = None
@@ -154,8 +155,8 @@ class LightweightViewer(QWidget):
 
     # ---- opening ---------------------------------------------------------------------------
 
-    def load_dataset(self, path: str) -> None:
-        """Open the dataset at `path` in the background; the widget shows progress, or why it failed.
+    def load_dataset(self, path: str, storage_options: Mapping[str, str] | None = None) -> None:
+        """Open the dataset at a path or URL in the background; the widget shows progress, or why it failed.
 
         Returns at once and never raises; `dataset_loaded` or `dataset_failed` is emitted later. A run
         that was being shown is left.
@@ -165,14 +166,16 @@ class LightweightViewer(QWidget):
             return
         self._leave()
         self.dataset_path = path
+        self._storage_options = dict(storage_options or {})
         self._show_message("Opening", path)
-        reader = self._opening = Reader(path)
+        reader = self._opening = Reader(path, options=self._storage_options)
         threading.Thread(target=self._open, args=(path, reader), name="ndviewer-open").start()
 
     def _open(self, path: str, reader: Reader) -> None:
         try:
             reader.start()
-            session = _Session(Dataset(reader, path=path), path)
+            dataset = Dataset(reader, path=path, storage_options=reader.options)
+            session = _Session(dataset, path)
         except Exception as error:
             if not isinstance(error, NDViewerError):
                 logger.exception("opening %s", path)
@@ -208,7 +211,7 @@ class LightweightViewer(QWidget):
 
     @safe_slot
     def _on_retry(self) -> None:
-        self.load_dataset(self.dataset_path)
+        self.load_dataset(self.dataset_path, self._storage_options)
 
     def refresh(self) -> None:
         """Look at the dataset on disk again, in the background. Does nothing without one."""
@@ -216,7 +219,7 @@ class LightweightViewer(QWidget):
         if session is not None:
             threading.Thread(target=_refresh, args=(session.dataset,), name="ndviewer-refresh").start()
         elif self.dataset_path and self._opening is None:
-            self.load_dataset(self.dataset_path)
+            self.load_dataset(self.dataset_path, self._storage_options)
 
     # ---- runs a host announces -------------------------------------------------------------
 

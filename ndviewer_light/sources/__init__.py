@@ -11,13 +11,16 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetNotFoundError, DatasetPermissionError
+from ..storage.files import absolute, is_url, split_inner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
 
     from ..model import DatasetInfo, PlaneKey
+
+    StorageOptions = Mapping[str, str] | None
 
 FORMATS = ("zarr:ZarrSource",)
 """Modules of this folder and their class, asked in this order; imported only when asked."""
@@ -35,12 +38,18 @@ class Source(ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, path: str) -> bool:
-        """Whether `path` looks like this format; looks at names and small files, opens no array."""
+        """Whether `path` looks like this format; looks at names and small files, opens no array.
+
+        Of a URL only its name is looked at.
+        """
 
     @classmethod
     @abstractmethod
-    def open(cls, path: str) -> Source:
-        """Open the dataset at `path`, reading its metadata only; raises a `DatasetError`."""
+    def open(cls, path: str, options: StorageOptions = None) -> Source:
+        """Open the dataset at `path` (or URL), reading its metadata only; raises a `DatasetError`.
+
+        `options` are those of the storage it lies on ("endpoint", "anonymous", …).
+        """
 
     @property
     @abstractmethod
@@ -79,22 +88,27 @@ def format_classes() -> Iterator[type[Source]]:
         yield getattr(importlib.import_module(f".{module}", __name__), name)
 
 
-def open_source(path: str) -> Source:
-    """Open the dataset at `path`; blocks on disk.
+def open_source(path: str, options: StorageOptions = None) -> Source:
+    """Open the dataset at a path or URL, ``file.h5::/path/inside`` for one inside a file.
 
-    Raises a `DatasetError` that names the path and what was expected there.
+    Blocks on disk or network. Raises a `DatasetError` that names the path and what was expected there.
     """
-    path = os.path.abspath(os.path.expanduser(path))
+    path = absolute(path)
+    if not is_url(path):
+        _check_there(split_inner(path)[0])
+    for cls in format_classes():
+        if cls.recognises(path):
+            return cls.open(path, options)
+    raise DatasetNotFoundError(
+        f"{path} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
+        "(zarr.json, .zgroup or .zarray), or a folder that holds plate.ome.zarr or zarr/<region>/…"
+    )
+
+
+def _check_there(path: str) -> None:
     try:
         os.stat(path)
     except PermissionError as error:
         raise DatasetPermissionError(f"no permission to read {path}") from error
     except (OSError, ValueError) as error:
         raise DatasetNotFoundError(f"there is nothing at {path} ({error})") from error
-    for cls in format_classes():
-        if cls.recognises(path):
-            return cls.open(path)
-    raise DatasetNotFoundError(
-        f"{path} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
-        "(zarr.json, .zgroup or .zarray), or a folder that holds plate.ome.zarr or zarr/<region>/…"
-    )

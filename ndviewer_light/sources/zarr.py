@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import tensorstore as ts
 
     from ..model import AnnouncedRun
+    from . import StorageOptions
 
 MAX_OPEN_STORES = 256
 _POLL_SECONDS = 0.25
@@ -76,7 +77,7 @@ class ZarrSource(Source):
         return layouts.recognises(path)
 
     @classmethod
-    def open(cls, path: str) -> ZarrSource:
+    def open(cls, path: str, options: StorageOptions = None) -> ZarrSource:
         """Open the dataset at `path`: plate and well metadata and that of one image are read.
 
         Raises `DatasetNotFoundError` if no image has been written yet, else the error of the first

@@ -29,6 +29,26 @@ def is_url(path: str) -> bool:
     return _SCHEME.match(path) is not None
 
 
+def split_inner(path: str) -> tuple[str, str]:
+    """``"file.h5::/path/inside"`` → the file and the path inside, "" where none is given.
+
+    Raises nothing: a file whose own name holds "::" is taken as it is if it exists.
+    """
+    file, colons, inner = path.partition("::")
+    if not colons or (not is_url(path) and os.path.exists(path)):
+        return path, ""
+    return file, inner
+
+
+def absolute(path: str) -> str:
+    """`path` as it is understood from any working directory; URLs stay as they are."""
+    if is_url(path):
+        return path
+    file, inner = split_inner(path)
+    file = os.path.abspath(os.path.expanduser(file))
+    return f"{file}::{inner}" if inner else file
+
+
 class Bytes(ABC):
     """The bytes of one file. Any thread may call any method; all of them block on disk or network.
 
