@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
+import re
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAX_PARAMETERS_BYTES = 1024**2
 """A parameters file is a few hundred bytes; whatever is larger is not one."""
@@ -20,23 +23,58 @@ _PIXEL_SIZE_KEYS = ("pixel_size_um", "pixel_size", "pixelSize", "pixel_size_xy")
 _Z_STEP_KEYS = ("dz_um", "dz", "z_step", "zStep", "z_spacing", "pixel_size_z", "dz(um)")
 
 
+_NOT_IN_FILE_NAMES = re.compile(r'[\s/\\:*?"<>|]+')
+
+
+def sanitised(name: str) -> str:
+    """A channel's name as Squid spells it in file names: "Fluorescence_488_nm_Ex"."""
+    return _NOT_IN_FILE_NAMES.sub("_", name)
+
+
+def ome_progress_files(experiment: str, base_name: str) -> Iterator[str]:
+    """Where Squid may note which planes of an OME-TIFF it has written: outside the dataset, while it writes.
+
+    `base_name` is that of the OME-TIFF, "A1_0". Squid makes the name of the path it has for the experiment,
+    which need not be spelt as ours.
+    """
+    for path in dict.fromkeys((experiment, os.path.realpath(experiment))):
+        digest = hashlib.sha1(f"{path}:{base_name}".encode(), usedforsecurity=False).hexdigest()
+        yield os.path.join(tempfile.gettempdir(), f"squid_ome_{digest}_metadata.json")
+
+
 def is_plausible_pixel_size_um(value: float | None) -> bool:
     """Whether a light microscope can have such pixels; outside it is a default or another unit."""
     return value is not None and 0.01 < value <= 100
 
 
-def read_acquisition_parameters(base_path: str | os.PathLike[str]) -> tuple[float | None, float | None]:
-    """(pixel size, z step) in µm from the acquisition parameters in the folder `base_path`.
+class Parameters(NamedTuple):
+    """What the acquisition's parameters say; lengths in µm, times in s, None where they do not tell."""
+
+    pixel_size_um: float | None = None
+    z_step_um: float | None = None
+    time_step_s: float | None = None
+
+
+def acquisition_parameters(base_path: str | os.PathLike[str]) -> Parameters:
+    """The acquisition parameters in the folder `base_path`; all None if the file is missing or broken.
 
     The pixel size is the one named, else the camera's divided by the magnification (of the
-    objective as used with this tube lens). Each is None where the file does not tell it or is
-    missing or broken; never raises. Reads one small file; any thread.
+    objective as used with this tube lens). Never raises. Reads one small file; any thread.
     """
     for name in _PARAMETERS_FILES:
         parameters = _read_object(Path(base_path) / name)
         if parameters is not None:
-            return _pixel_size_um(parameters), _z_step_um(parameters)
-    return None, None
+            time_step_s = _first_positive([_number(parameters.get("dt(s)"))])
+            return Parameters(_pixel_size_um(parameters), _z_step_um(parameters), time_step_s)
+    return Parameters()
+
+
+def read_acquisition_parameters(base_path: str | os.PathLike[str]) -> tuple[float | None, float | None]:
+    """(pixel size, z step) in µm from the acquisition parameters in the folder `base_path`.
+
+    Each is None where the file does not tell it or is missing or broken; see `acquisition_parameters`.
+    """
+    return acquisition_parameters(base_path)[:2]
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:

@@ -1,0 +1,370 @@
+"""Pixels and tags out of one image file; a bounded pool of those that stay open.
+
+tifffile and Pillow are used here and nowhere else in the package (but for `tiff_tags`). What they raise at
+a damaged file becomes a `DatasetError` that names it; sizes are judged before anything is decoded; nothing is
+ever mapped into memory, because a file that shrinks would then end the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetPermissionError,
+    LimitExceededError,
+    PlaneNotStoredError,
+    PlaneNotWrittenError,
+    UnsupportedError,
+)
+from ..storage.limits import MAX_PLANE_BYTES, error_of_os
+from .tiff_extent import stored_bytes
+from .tiff_names import TIFF_ENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+
+    from tifffile import TiffFile, TiffPage
+
+MAX_OPEN_FILES = 32
+"""TIFFs that are kept open; half of what a process with 64 handles may have."""
+
+MAX_PAGES = 10_000_000
+
+BEING_WRITTEN_SECONDS = 30.0
+"""A file modified so recently may still be written: what is missing in it is no damage."""
+
+
+class FileMissingError(Exception):
+    """There is no such file (yet)."""
+
+
+class PageMissingError(Exception):
+    """The file has no such page (yet)."""
+
+
+class Picture(NamedTuple):
+    """What one page says of its pixels before they are read: (Y, X), and samples per pixel."""
+
+    height: int
+    width: int
+    dtype: np.dtype[Any]
+    samples: int = 1
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self.height * self.width * self.samples * self.dtype.itemsize
+
+
+def open_file(path: str) -> BufferedReader:
+    """Open a regular file for reading; raises `FileMissingError` or a `DatasetError`."""
+    try:
+        return open(path, "rb", opener=_open_without_waiting)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileMissingError(path) from error
+    except (OSError, ValueError) as error:
+        raise error_of_os(error, path) from error
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # a pipe of that name would keep us waiting for its writer
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def is_being_written(path: str) -> bool:
+    """Whether a file was modified so recently that its writer may not be done."""
+    try:
+        return time.time() - os.stat(path).st_mtime < BEING_WRITTEN_SECONDS
+    except OSError:
+        return False
+
+
+def short(path: str, why: str) -> DatasetError:
+    """The error for a file that is shorter than it says: it may still be written."""
+    if is_being_written(path):
+        return PlaneNotWrittenError(f"{path} is still being written: {why}")
+    return CorruptDataError(f"{path} is truncated: {why}")
+
+
+@contextlib.contextmanager
+def damage_is_named(path: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into a `DatasetError` that names the file."""
+    try:
+        yield
+    except (DatasetError, FileMissingError, PageMissingError):
+        raise
+    except PermissionError as error:
+        raise DatasetPermissionError(f"no permission to read {path}") from error
+    except MemoryError as error:
+        raise LimitExceededError(f"{path} asks for more memory than there is") from error
+    except Exception as error:  # damaged files raise a dozen types inside decoders
+        raise _explained(error, path) from error
+
+
+def _explained(error: Exception, path: str) -> DatasetError:
+    reason = f"{error}" or type(error).__name__
+    if "imagecodecs" in reason:
+        return UnsupportedError(
+            f"{path} is compressed in a way that needs one more package: pip install 'ndviewer_light[tiff]'"
+        )
+    if isinstance(error, NotImplementedError) or "not supported" in reason:
+        return UnsupportedError(f"{path} cannot be decoded: {reason}")
+    missing = stored_bytes(path)
+    if missing is not None and missing.there < missing.expected:
+        return short(path, f"{missing.there} of {missing.expected} bytes")
+    return CorruptDataError(f"{path} is damaged: {reason[:200]}")
+
+
+# ---- one TIFF --------------------------------------------------------------------------------
+
+
+class OpenTiff:
+    """One open TIFF file, for one thread at a time: tifffile has one file position."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file and read its first page's tags; raises `FileMissingError` or a `DatasetError`."""
+        self.path = path
+        self.known: dict[str, Any] = {}
+        """What its readers have understood of it, as long as it is open."""
+        self._file = open_file(path)
+        try:
+            with damage_is_named(path):
+                from tifffile import TiffFile
+
+                self.status = os.fstat(self._file.fileno())
+                self.tif: TiffFile = TiffFile(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def n_pages(self) -> int:
+        """How many pages there are; walks through all of them once."""
+        with damage_is_named(self.path):
+            return len(self.tif.pages)
+
+    def page(self, index: int) -> TiffPage:
+        """One page, its tags read; raises `PageMissingError` if there is none."""
+        if not 0 <= index < MAX_PAGES:
+            raise PageMissingError(f"{self.path} has no page {index}")
+        with damage_is_named(self.path):
+            try:
+                page = self.tif.pages[index] if index else self.tif.pages.first
+            except IndexError as error:
+                raise PageMissingError(f"{self.path} has no page {index}") from error
+            return page.aspage()  # of what was read in short, all tags
+
+    def picture(self, index: int = 0) -> Picture:
+        """What a page says of its pixels, judged; none are read."""
+        with damage_is_named(self.path):
+            return picture_of(self.page(index), self.path)
+
+    def read(self, index: int = 0) -> np.ndarray:
+        """The pixels of a page, (Y, X) or (Y, X, S), in memory of their own."""
+        page = self.page(index)
+        with damage_is_named(self.path):
+            picture = picture_of(page, self.path)
+            self._check_stored(page)
+            if is_plain(page):
+                return self._read_plain(int(page.dataoffsets[0]), picture, planar=_is_planar(page))
+            _refuse_bombs(page, picture, self.path)
+            pixels: np.ndarray = page.asarray()
+            return _upright(pixels, page, picture)
+
+    def _check_stored(self, page: TiffPage) -> None:
+        ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        size = os.fstat(self._file.fileno()).st_size
+        if (end := max(ends, default=0)) > size:
+            raise short(self.path, f"{size} of {end} bytes")
+
+    def _read_plain(self, offset: int, picture: Picture, *, planar: bool) -> np.ndarray:
+        shape: tuple[int, ...] = (picture.height, picture.width)
+        if picture.samples > 1:
+            shape = (picture.samples, *shape) if planar else (*shape, picture.samples)
+        pixels = self.read_at(offset, shape, picture.dtype)
+        return np.moveaxis(pixels, 0, -1) if planar else pixels
+
+    def read_at(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Read uncompressed pixels of the file's byte order from `offset` on; in native byte order."""
+        pixels = np.empty(shape, dtype)
+        into = pixels.reshape(-1).view(np.uint8).data
+        self._file.seek(offset)
+        there = 0
+        while there < len(into) and (n := self._file.readinto(into[there:])):
+            there += n
+        if there < len(into):
+            raise short(self.path, f"{offset + there} of {offset + len(into)} bytes")
+        if dtype.itemsize > 1 and self.tif.byteorder != _NATIVE:
+            pixels.byteswap(inplace=True)
+        return pixels
+
+    def was_replaced(self) -> bool:
+        """Whether another file is there now, or it has another size."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return True
+        mine = self.status
+        return (status.st_dev, status.st_ino, status.st_size) != (mine.st_dev, mine.st_ino, mine.st_size)
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self.tif.close()
+        self._file.close()
+
+
+_NATIVE = "<" if np.little_endian else ">"
+
+
+def picture_of(page: TiffPage, path: str) -> Picture:
+    """Judge what a page says of its pixels; raises `UnsupportedError` or `LimitExceededError`."""
+    if page.dtype is None or page.imagedepth != 1:
+        raise UnsupportedError(
+            f"{path}: pixels of {page.bitspersample} bits, {page.imagedepth} deep, cannot be shown"
+        )
+    picture = Picture(
+        int(page.imagelength),
+        int(page.imagewidth),
+        np.dtype(page.dtype).newbyteorder("="),
+        int(page.samplesperpixel),
+    )
+    if picture.height < 1 or picture.width < 1 or picture.samples < 1:
+        raise CorruptDataError(f"{path} is damaged: it says its image is {picture.width}×{picture.height}")
+    if picture.nbytes > MAX_PLANE_BYTES:
+        raise LimitExceededError(
+            f"{path}: an image of {picture.width}×{picture.height} takes {picture.nbytes} bytes; "
+            f"at most {MAX_PLANE_BYTES} are read"
+        )
+    if picture.dtype.kind not in "buif":
+        raise UnsupportedError(f"{path}: pixels of type {picture.dtype} cannot be shown")
+    return picture
+
+
+def is_plain(page: TiffPage) -> bool:
+    """Whether the pixels lie in the file one after the other as they are."""
+    return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1)
+
+
+def _is_planar(page: TiffPage) -> bool:
+    return page.planarconfig == 2 and page.samplesperpixel > 1
+
+
+def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray:
+    shape = (picture.height, picture.width)
+    if picture.samples == 1:
+        return pixels.reshape(shape)
+    if _is_planar(page):
+        return np.moveaxis(pixels.reshape(picture.samples, *shape), 0, -1)
+    return pixels.reshape(*shape, picture.samples)
+
+
+_INFLATING = {8: "zlib", 32946: "zlib", 34925: "lzma"}
+
+
+def _refuse_bombs(page: TiffPage, picture: Picture, path: str) -> None:
+    """Refuse pages whose parts are larger than the page, or could inflate to more than is sane."""
+    parts = len(page.dataoffsets)
+    if parts > MAX_PAGES or max(page.databytecounts, default=0) > MAX_PLANE_BYTES:
+        raise LimitExceededError(f"{path}: {parts} parts of up to {max(page.databytecounts)} bytes")
+
+
+# ---- the pool ----------------------------------------------------------------------------------
+
+
+class TiffPool:
+    """TIFFs of many pages, kept open while they are read again and again; at most `limit` of them.
+
+    Any thread. A file that was replaced, or has grown, is opened anew.
+    """
+
+    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()  # guards what follows; never held while a disk is touched
+        self._idle: list[OpenTiff] = []  # the one used last comes last
+        self._closed = False
+
+    @contextlib.contextmanager
+    def opened(self, path: str) -> Iterator[OpenTiff]:
+        """The file at `path`, open, and for this thread alone until the block ends.
+
+        Two threads that want the same file at once get a handle each. Raises `FileMissingError` or a
+        `DatasetError`.
+        """
+        tiff = self._take(path)
+        if tiff is not None and tiff.was_replaced():
+            tiff.close()
+            tiff = None
+        if tiff is None:
+            tiff = OpenTiff(path)
+        try:
+            yield tiff
+        except (PageMissingError, PlaneNotStoredError):
+            self._give_back(tiff)
+            raise
+        except BaseException:
+            tiff.close()  # who knows what tifffile has made of it
+            raise
+        self._give_back(tiff)
+
+    def _take(self, path: str) -> OpenTiff | None:
+        with self._lock:
+            if self._closed:
+                raise DatasetError(f"the dataset was closed while {path} was to be opened")
+            at = next((i for i, tiff in enumerate(self._idle) if tiff.path == path), None)
+            return None if at is None else self._idle.pop(at)
+
+    def _give_back(self, tiff: OpenTiff) -> None:
+        with self._lock:
+            self._idle.append(tiff)
+            n_surplus = len(self._idle) if self._closed else max(0, len(self._idle) - self._limit)
+            surplus, self._idle = self._idle[:n_surplus], self._idle[n_surplus:]
+        for other in surplus:
+            other.close()
+
+    def close(self) -> None:
+        """Close every file that nobody reads now, and the others as soon as they are read. Idempotent."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for tiff in idle:
+            tiff.close()
+
+
+# ---- files of one image --------------------------------------------------------------------------
+
+
+def read_image(path: str, page: int = 0) -> np.ndarray:
+    """The pixels of an image file, (Y, X) or (Y, X, S); opened, read, closed.
+
+    Raises `FileMissingError`, `PageMissingError` or a `DatasetError`. Any thread.
+    """
+    if not path.lower().endswith(TIFF_ENDS):
+        from .tiff_pillow import read
+
+        return read(path)
+    with contextlib.closing(OpenTiff(path)) as tiff:
+        return tiff.read(page)
+
+
+def image_picture(path: str, page: int = 0) -> Picture:
+    """What an image file says of its pixels; as `read_image`, but none are read."""
+    if not path.lower().endswith(TIFF_ENDS):
+        from .tiff_pillow import picture
+
+        return picture(path)
+    with contextlib.closing(OpenTiff(path)) as tiff:
+        return tiff.picture(page)
+
+
+def not_stored(path: str) -> PlaneNotStoredError:
+    """The error for a plane whose file is not there."""
+    return PlaneNotStoredError(f"{path} does not exist (yet)")
