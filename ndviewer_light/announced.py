@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from .errors import DatasetError, PlaneNotStoredError
 from .model import PlaneKey, announced_info
 from .sources import Source
+from .sources.tiff import TiffSource
 from .sources.zarr import ZarrSource
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from .model import AnnouncedRun, DatasetInfo, Position
     from .sources import StorageOptions
-    from .sources.tiff import TiffSource
 
 _PLATES = ("plate.ome.zarr", "plate.zarr")
 _WELL = re.compile(r"([A-Za-z]+)(\d+)")
@@ -145,10 +145,6 @@ class AnnouncedSource(Source):
     def _search(self, folder: str) -> None:
         """From now on every form in the experiment at `folder` counts, after what the host said itself."""
         run = self._run
-        try:
-            from .sources.tiff import TiffSource
-        except ImportError:
-            return
         images, *others = (TiffSource.announced(run, folder, form) for form in _TIFF_FORMS)
         zarr = list(_zarr_forms(run, folder))
         searched = [images, *others, *zarr] if run.names_files else [*zarr, *others, images]
