@@ -19,7 +19,8 @@ from ..errors import (
 from ..model import Channel, PlaneKey, announced_info
 from ..squid import acquisition_parameters, sanitised
 from . import Source
-from .tiff_files import FileMissingError, TiffPool, not_stored
+from .tiff_faults import FileMissingError
+from .tiff_files import TiffPool, not_stored
 from .tiff_forms import MAX_T, Facts, Form, Images, Places, Stacks
 from .tiff_names import is_number
 from .tiff_ome import OmeFiles
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..model import AnnouncedRun, ChannelPart, DatasetInfo
     from . import StorageOptions
-    from .tiff_files import Picture
+    from .tiff_faults import Picture
 
     _T = TypeVar("_T")
 

@@ -10,27 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import (
-    CorruptDataError,
-    DatasetError,
-    DatasetPermissionError,
-    LimitExceededError,
-    PlaneNotStoredError,
-    PlaneNotWrittenError,
-    UnsupportedError,
-)
-from ..storage.limits import MAX_PLANE_BYTES, error_of_os
-from .tiff_extent import stored_bytes
+from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, UnsupportedError
+from ..storage.limits import MAX_PLANE_BYTES
+from .tiff_faults import PageMissingError, Picture, check_picture, damage_is_named, open_file, short
 from .tiff_names import TIFF_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import BufferedReader
 
     from tifffile import TiffFile, TiffPage
 
@@ -38,91 +28,6 @@ MAX_OPEN_FILES = 32
 """TIFFs that are kept open; half of what a process with 64 handles may have."""
 
 MAX_PAGES = 10_000_000
-
-BEING_WRITTEN_SECONDS = 30.0
-"""A file modified so recently may still be written: what is missing in it is no damage."""
-
-
-class FileMissingError(Exception):
-    """There is no such file (yet)."""
-
-
-class PageMissingError(Exception):
-    """The file has no such page (yet)."""
-
-
-class Picture(NamedTuple):
-    """What one page says of its pixels before they are read: (Y, X), and samples per pixel."""
-
-    height: int
-    width: int
-    dtype: np.dtype[Any]
-    samples: int = 1
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes in memory."""
-        return self.height * self.width * self.samples * self.dtype.itemsize
-
-
-def open_file(path: str) -> BufferedReader:
-    """Open a regular file for reading; raises `FileMissingError` or a `DatasetError`."""
-    try:
-        return open(path, "rb", opener=_open_without_waiting)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileMissingError(path) from error
-    except (OSError, ValueError) as error:
-        raise error_of_os(error, path) from error
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    # a pipe of that name would keep us waiting for its writer
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def is_being_written(path: str) -> bool:
-    """Whether a file was modified so recently that its writer may not be done."""
-    try:
-        return time.time() - os.stat(path).st_mtime < BEING_WRITTEN_SECONDS
-    except OSError:
-        return False
-
-
-def short(path: str, why: str) -> DatasetError:
-    """The error for a file that is shorter than it says: it may still be written."""
-    if is_being_written(path):
-        return PlaneNotWrittenError(f"{path} is still being written: {why}")
-    return CorruptDataError(f"{path} is truncated: {why}")
-
-
-@contextlib.contextmanager
-def damage_is_named(path: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `DatasetError` that names the file."""
-    try:
-        yield
-    except (DatasetError, FileMissingError, PageMissingError):
-        raise
-    except PermissionError as error:
-        raise DatasetPermissionError(f"no permission to read {path}") from error
-    except MemoryError as error:
-        raise LimitExceededError(f"{path} asks for more memory than there is") from error
-    except Exception as error:  # damaged files raise a dozen types inside decoders
-        raise _explained(error, path) from error
-
-
-def _explained(error: Exception, path: str) -> DatasetError:
-    reason = f"{error}" or type(error).__name__
-    if "imagecodecs" in reason:
-        return UnsupportedError(
-            f"{path} is compressed in a way that needs one more package: pip install 'ndviewer_light[tiff]'"
-        )
-    if isinstance(error, NotImplementedError) or "not supported" in reason:
-        return UnsupportedError(f"{path} cannot be decoded: {reason}")
-    missing = stored_bytes(path)
-    if missing is not None and missing.there < missing.expected:
-        return short(path, f"{missing.there} of {missing.expected} bytes")
-    return CorruptDataError(f"{path} is damaged: {reason[:200]}")
-
 
 # ---- one TIFF --------------------------------------------------------------------------------
 
@@ -237,13 +142,7 @@ def picture_of(page: TiffPage, path: str) -> Picture:
         np.dtype(page.dtype).newbyteorder("="),
         int(page.samplesperpixel),
     )
-    if picture.height < 1 or picture.width < 1 or picture.samples < 1:
-        raise CorruptDataError(f"{path} is damaged: it says its image is {picture.width}×{picture.height}")
-    if picture.nbytes > MAX_PLANE_BYTES:
-        raise LimitExceededError(
-            f"{path}: an image of {picture.width}×{picture.height} takes {picture.nbytes} bytes; "
-            f"at most {MAX_PLANE_BYTES} are read"
-        )
+    check_picture(picture, path)
     if picture.dtype.kind not in "buif":
         raise UnsupportedError(f"{path}: pixels of type {picture.dtype} cannot be shown")
     return picture

@@ -14,9 +14,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
+from ..errors import DatasetError, PlaneNotWrittenError
 from ..squid import sanitised
-from .tiff_files import PageMissingError, Picture, image_picture, is_being_written, read_image
+from .tiff_faults import PageMissingError, Picture, missing_pages_are_not_stored
+from .tiff_files import image_picture, read_image
 from .tiff_names import Spelling, is_file_name, is_number
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Images(Form):
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
-        with _missing_pages_explained(path):
+        with missing_pages_are_not_stored(path):
             return read_image(path, self._page(path, key))
 
     def facts(self, path: str, key: PlaneKey) -> Facts:
@@ -160,17 +161,8 @@ class Images(Form):
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
         """As `Form.picture`."""
-        with _missing_pages_explained(path):
+        with missing_pages_are_not_stored(path):
             return image_picture(path, self._page(path, key))
-
-
-@contextlib.contextmanager
-def _missing_pages_explained(path: str) -> Iterator[None]:
-    try:
-        yield
-    except PageMissingError as error:
-        kind = PlaneNotWrittenError if is_being_written(path) else PlaneNotStoredError
-        raise kind(str(error)) from error
 
 
 def _numbers_in(path: str) -> list[str]:

@@ -15,14 +15,8 @@ from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..ome_xml import MAX_CHARACTERS, OmeImage, Pages, ome_image
 from ..squid import ome_progress_files, sanitised
 from ..storage.limits import read_json
-from .tiff_files import (
-    MAX_PAGES,
-    FileMissingError,
-    OpenTiff,
-    PageMissingError,
-    Picture,
-    is_being_written,
-)
+from .tiff_faults import FileMissingError, Picture, is_being_written, missing_pages_are_not_stored
+from .tiff_files import MAX_PAGES, OpenTiff
 from .tiff_forms import Facts, Form
 from .tiff_names import is_file_name
 
@@ -86,14 +80,14 @@ class OmeFiles(Form):
             file, page = _page(tiff, image, t, c, z)
             if file:
                 return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page)
-            with _missing_pages_explained(tiff):
+            with missing_pages_are_not_stored(tiff.path):
                 if image.complete:
                     return tiff.read(page)
                 return self._read_unless_unwritten(tiff, (t, c, z), page)
 
     def _read_elsewhere(self, path: str, page: int) -> np.ndarray:
         try:
-            with self._pool.opened(path) as tiff, _missing_pages_explained(tiff):
+            with self._pool.opened(path) as tiff, missing_pages_are_not_stored(tiff.path):
                 return tiff.read(page)
         except FileMissingError as error:
             raise PlaneNotStoredError(
@@ -198,15 +192,6 @@ def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str,
             f"{tiff.path} has no plane t={t} c={c} z={z}: it holds {image.n_t}×{image.n_c}×{image.n_z} planes"
         )
     return found
-
-
-@contextlib.contextmanager
-def _missing_pages_explained(tiff: OpenTiff) -> Iterator[None]:
-    try:
-        yield
-    except PageMissingError as error:
-        kind = PlaneNotWrittenError if is_being_written(tiff.path) else PlaneNotStoredError
-        raise kind(str(error)) from error
 
 
 def _not_written(tiff: OpenTiff, page: int, why: str) -> PlaneNotWrittenError:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import LimitExceededError, UnsupportedError
-from ..storage.limits import MAX_PLANE_BYTES
-from .tiff_files import Picture, damage_is_named, open_file
+from .tiff_faults import Picture, check_picture, damage_is_named, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +59,7 @@ def _opened(path: str) -> Iterator[Image]:
 def _picture(image: Image, path: str) -> Picture:
     dtype, samples = _DTYPES.get(image.mode, ("|u1", 3))
     found = Picture(image.height, image.width, np.dtype(dtype).newbyteorder("="), samples)
-    if found.nbytes > MAX_PLANE_BYTES:
-        raise LimitExceededError(f"{path}: {found.width}×{found.height} pixels take {found.nbytes} bytes")
+    check_picture(found, path)
     if image.mode not in (*_DTYPES, "P", "PA", "CMYK"):
         raise UnsupportedError(f"{path}: images of mode {image.mode} cannot be shown")
     return found
