@@ -359,10 +359,13 @@ def wait_for_states(qtbot: QtBot, viewer: Any, *wanted: str) -> None:
     qtbot.waitUntil(lambda: states(viewer) == list(wanted), timeout=PATIENCE_MS)
 
 
-def wait_until_shown(qtbot: QtBot, viewer: Any, run: Run) -> None:
-    """Wait until the pixels of `run` at the view's indices are on the canvas, of every channel."""
-    t, p, z = viewer.stage.view[:3]
-    wanted = planes_of(run, t, p, z)
+def wait_until_shown(qtbot: QtBot, viewer: Any, run: Run, p: int | None = None) -> None:
+    """Wait until the pixels of `run` at the view's indices are on the canvas, of every channel.
+
+    `p` is the field of view as the run counts them, where the dataset on screen counts otherwise.
+    """
+    t, at, z = viewer.stage.view[:3]
+    wanted = planes_of(run, t, at if p is None else p, z)
     wait_for_states(qtbot, viewer, *["PRESENT"] * len(wanted))
     qtbot.waitUntil(lambda: assert_shows(viewer, wanted), timeout=PATIENCE_MS)
     settle(qtbot, viewer)
