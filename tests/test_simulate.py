@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 import simulate_acquisition
+from ndviewer_light.simulator.burnt_text import LETTERS
+from ndviewer_light.simulator.command import _parser, has_display, run_from
 from simulate_acquisition import Run, WrittenPlane, plane_pixels, read_burnt_text, write_run
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def test_a_plane_says_which_one_it_is(tmp_path: Path, dtype: str, size: tuple[in
     assert len(set(texts)) == len(texts) == 2 * 3 * 2 * 2
 
 
-@pytest.mark.parametrize("letter", simulate_acquisition._LETTERS.strip())
+@pytest.mark.parametrize("letter", LETTERS.strip())
 def test_every_letter_of_a_name_is_readable(tmp_path: Path, letter: str) -> None:
     run = small_run(tmp_path, channels=(f"x{letter}y {letter}",))
     assert read_burnt_text(plane_pixels(run, 0, 0, 0, 0)) == f"0/A1:0/0/x{letter}y {letter}"
@@ -606,8 +608,8 @@ def test_the_command_reports_each_plane_from_any_directory(tmp_path: Path, layou
     ids=["counted", "named", "wells", "counted wells"],
 )
 def test_regions_are_counted_or_named(tmp_path: Path, arguments: list[str], labels: list[str]) -> None:
-    options = simulate_acquisition._parser().parse_args([str(tmp_path / "run"), *arguments])
-    assert simulate_acquisition._run_from(options).fov_labels == labels
+    options = _parser().parse_args([str(tmp_path / "run"), *arguments])
+    assert run_from(options).fov_labels == labels
 
 
 def test_the_command_can_stop_early_and_says_where_it_wrote(tmp_path: Path) -> None:
@@ -631,13 +633,16 @@ def test_the_command_explains_what_does_not_fit(tmp_path: Path, arguments: list[
     assert not (tmp_path / "run").exists()
 
 
-def test_importing_the_simulator_imports_neither_qt_nor_tensorstore_nor_the_viewer() -> None:
-    code = "import simulate_acquisition, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+def test_importing_the_simulator_imports_neither_qt_nor_what_it_writes_with_nor_the_viewer() -> None:
+    code = "import simulate_acquisition, sys; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=SCRIPT.parent, capture_output=True, text=True, check=True
     )
-    heavy = {"qtpy", "PyQt5", "PyQt6", "tensorstore", "zarr", "ndv", "dask", "xarray", "ndviewer_light"}
-    assert not heavy & set(result.stdout.split())
+    modules = result.stdout.split()
+    heavy = {"qtpy", "PyQt5", "PyQt6", "tensorstore", "tifffile", "PIL", "zarr", "ndv", "dask", "xarray"}
+    assert not heavy & set(modules)
+    ours = {name for name in modules if name.startswith("ndviewer_light.")}
+    assert {name.split(".")[1] for name in ours} == {"simulator"}
 
 
 # ---- with the viewer ------------------------------------------------------------------------
@@ -698,7 +703,7 @@ def test_without_any_display_the_command_says_what_to_install(tmp_path: Path) ->
     assert "apt-get install xvfb" in result.stderr
 
 
-@pytest.mark.skipif(not simulate_acquisition._has_display(), reason="needs a display")
+@pytest.mark.skipif(not has_display(), reason="needs a display")
 def test_the_process_that_shows_the_run_never_imports_tensorstore(tmp_path: Path) -> None:
     code = (
         "import sys, simulate_acquisition as s; status = s.main(sys.argv[1:]);"

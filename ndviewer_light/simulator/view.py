@@ -1,0 +1,118 @@
+"""A run in a window, while another process writes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from .host import announce_run, notify_plane
+from .run import WrittenPlane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from .run import Run
+
+
+def view_run(
+    run: Run, writer: Sequence[str], *, screenshot: Path | None = None, close_after: float | None = None
+) -> int:
+    """Show `run` in a viewer while the command `writer` writes it; returns the exit status.
+
+    `writer` must report each plane as a JSON line on its standard output. With `screenshot`, the last
+    planes are shown at the end, the window is saved there as PNG and closed; with `close_after`, it
+    closes that many s after the end; else when the user closes it. GUI thread.
+    """
+    os.environ.setdefault(
+        "QT_API", "pyqt6"
+    )  # qtpy takes a binding that is already loaded, whatever this says
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+
+    from .. import LightweightMainWindow
+
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    window = LightweightMainWindow("")
+    announce_run(window.viewer, run)
+    window.show()
+    with subprocess.Popen(writer, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        reports = _Reports(process, window.viewer, run)
+        reports.start()
+        ending = _Ending(window, reports, screenshot, close_after)
+        timer = QTimer(window)
+        timer.timeout.connect(ending.step)
+        timer.start(100)
+        app.exec()
+        timer.stop()
+        process.terminate()  # the user may have closed the window early; else it has ended already
+        reports.join()
+    return 1 if ending.failed or (ending.finished and process.returncode) else 0
+
+
+class _Reports(threading.Thread):
+    """Passes on what the writer reports, from a thread that knows nothing of Qt, as hosts do."""
+
+    def __init__(self, process: subprocess.Popen[str], viewer: Any, run: Run) -> None:
+        super().__init__(daemon=True)
+        self.last: WrittenPlane | None = None
+        self._process, self._viewer, self._run = process, viewer, run
+
+    def run(self) -> None:
+        for line in self._process.stdout or ():
+            self.last = WrittenPlane(**json.loads(line))
+            notify_plane(self._viewer, self._run, self.last)
+        self._process.wait()
+
+
+class _Ending:
+    """What happens when the writer has ended: tell the viewer, let it draw, take the picture, close."""
+
+    _STILL = 12  # steps without a change on screen that count as drawn
+    _PATIENCE_S = 30.0
+
+    def __init__(
+        self, window: Any, reports: _Reports, screenshot: Path | None, close_after: float | None
+    ) -> None:
+        self.finished = self.failed = False
+        self._window, self._reports = window, reports
+        self._screenshot, self._close_after = screenshot, close_after
+        self._ended_at = 0.0
+        self._last_picture: Any = None
+        self._still = 0
+
+    def step(self) -> None:
+        if self._reports.is_alive():
+            return
+        if not self.finished:
+            self._end()
+        elif self._screenshot is not None:
+            self._take_picture(self._screenshot)
+        elif self._close_after is not None and time.monotonic() - self._ended_at >= self._close_after:
+            self._window.close()
+
+    def _end(self) -> None:
+        self.finished, self._ended_at = True, time.monotonic()
+        viewer = self._window.viewer
+        viewer.end_zarr_acquisition()
+        last = self._reports.last
+        if self._screenshot is not None and last is not None:
+            viewer.load_fov(last.fov, last.t, last.z // 2)  # the middle of a stack is in focus
+
+    def _take_picture(self, path: Path) -> None:
+        picture = self._window.grab().toImage()
+        self._still = self._still + 1 if picture == self._last_picture else 0
+        self._last_picture = picture
+        if self._still < self._STILL and time.monotonic() - self._ended_at < self._PATIENCE_S:
+            return
+        self._screenshot, self._close_after = None, self._close_after or 0.0
+        self.failed = not picture.save(str(path), "PNG")
+        if self.failed:
+            sys.stderr.write(f"cannot write {path}: name a PNG in a folder that exists and can be written\n")
+        else:
+            sys.stdout.write(f"{path}\n")
