@@ -308,6 +308,11 @@ class Reader(Source):
         return known
 
     @property
+    def closed(self) -> bool:
+        """Whether it was closed: every call fails from then on."""
+        return self._closed
+
+    @property
     def pid(self) -> int | None:
         """The process id of the reader process, None while there is none."""
         process = self._process

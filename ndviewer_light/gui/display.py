@@ -116,14 +116,24 @@ class Canvas(QWidget):
         )
         self._build_viewer()
 
-    def clear(self) -> None:
-        """Show nothing, let go of the dataset."""
-        if self._wrapper is not None:
-            self._wrapper.wanted = False
-        self._drop_viewer()
-        self._wrapper = None
+    def let_go(self) -> None:
+        """Show nothing more of the dataset; quick, `clear` or the next dataset does what takes long."""
+        viewer, wrapper, self._wrapper = self._viewer, self._wrapper, None
         self._dirty = False
         self._place = None
+        if wrapper is None or viewer is None:
+            return
+        wrapper.wanted = False
+        # ndv does not let go of it, and would draw into a view that is gone
+        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
+        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
+        viewer._cancel_futures()
+        viewer.widget().hide()
+
+    def clear(self) -> None:
+        """Show nothing, let go of the dataset."""
+        self.let_go()
+        self._drop_viewer()
 
     def show_view(self, view: View) -> None:
         """Show other indices: now if nothing is under way, else as soon as it has arrived."""
@@ -294,11 +304,7 @@ class Canvas(QWidget):
                 )  # else its end rebuilds what follows
         if viewer is None:
             return
-        if self._wrapper is not None:  # ndv does not let go of it, and would draw into a view that is gone
-            self._wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
-            self._wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
         self._viewer_model.events.show_progress_spinner.disconnect(self._on_spinner)
-        viewer._cancel_futures()
         viewer.close()
         widget = viewer.widget()
         widget.removeEventFilter(self)
@@ -315,8 +321,10 @@ class Canvas(QWidget):
         if self._viewer is None or self._wrapper is None:
             return
         logger.info("the OpenGL context was lost; building the canvas again")
-        self._place = self._visible_place()
-        self._drop_viewer()
+        place, wrapper = self._visible_place(), self._wrapper
+        self.clear()
+        self._place, self._wrapper = place, wrapper
+        wrapper.wanted = True
         self._viewer_model = _viewer_model()
         self._build_viewer()
         self.frame_shown.emit()

@@ -75,6 +75,9 @@ class Stage(QWidget):
         self._scale_timer = QTimer(self)
         self._scale_timer.setInterval(150)
         self._scale_timer.timeout.connect(self._update_scale_bar)
+        self._build_timer = QTimer(self)
+        self._build_timer.setSingleShot(True)
+        self._build_timer.timeout.connect(self._on_build_due)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -112,7 +115,7 @@ class Stage(QWidget):
         canvas.frame_shown.connect(self._update_scale_bar)
         canvas.hovered.connect(self._on_hovered)
         if self._dataset is not None:
-            self._build()
+            self._build_soon()
 
     def show_dataset(self, dataset: Dataset) -> None:
         """Show `dataset` from its first plane on, in auto contrast; the one before is let go."""
@@ -127,13 +130,13 @@ class Stage(QWidget):
         self.strips.set_3d(False)
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
         self._say_position()
-        if self._canvas is not None:
-            self._build()
+        self._build_soon()
 
     def clear(self) -> None:
         """Show nothing."""
         self.sliders.stop_playing()
         self._scale_timer.stop()
+        self._build_timer.stop()
         self._dataset = self._info = None
         if self._canvas is not None:
             self._canvas.clear()
@@ -166,7 +169,18 @@ class Stage(QWidget):
         if before is None or _built_on(before) == _built_on(info):
             return
         self._keep_choices(before, info)
+        if self._canvas is not None and not self._build_timer.isActive():
+            self._build()
+
+    def _build_soon(self) -> None:
+        """Build the canvas when the event loop gets to it: it takes 100 ms, and a host waits for a start."""
         if self._canvas is not None:
+            self._canvas.let_go()
+            self._build_timer.start(0)
+
+    @safe_slot
+    def _on_build_due(self) -> None:
+        if self._canvas is not None and self._dataset is not None:
             self._build()
 
     def _keep_choices(self, before: DatasetInfo, info: DatasetInfo) -> None:

@@ -500,7 +500,8 @@ def _start_reader(reader: Reader) -> None:
     try:
         reader.start()
     except (NDViewerError, OSError) as error:
-        logger.warning("the reader process did not start, the first read tries again: %s", error)
+        if not reader.closed:  # else the next run began meanwhile
+            logger.warning("the reader process did not start, the first read tries again: %s", error)
 
 
 def _close_later(session: _Session) -> None:
