@@ -30,6 +30,9 @@ ROWS = {
     "P11": ("start", "p11", True),
     "P12": ("memory", "p12", True),
     "P12b": ("start", "p12b", True),
+    "H1": ("host", "h1", True),
+    "H2": ("host", "h2", True),
+    "H3": ("host", "h3", True),
 }
 _ROW_SECONDS = 180  # a row takes less than a minute; on a machine that others use, more
 

@@ -173,29 +173,6 @@ class _Eye:
         return numbers
 
 
-class _Heartbeat:
-    """How long the event loop was away, beat by beat of 5 ms."""
-
-    def __init__(self) -> None:
-        from qtpy.QtCore import Qt, QTimer
-
-        self.gaps: list[float] = []  # ms
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start(5)
-
-    def _beat(self) -> None:
-        now = time.perf_counter()
-        self.gaps.append((now - self._last) * 1e3)
-        self._last = now
-
-    def stop(self) -> list[float]:
-        self._timer.stop()
-        return self.gaps
-
-
 # ---- ours -------------------------------------------------------------------------------------------
 
 
@@ -206,7 +183,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
     from ndviewer_light.cache import StoredKey
     from ndviewer_light.model import PlaneKey
 
-    from .widget import Window
+    from .widget import Heartbeat, Window
 
     window = Window()
     viewer = window.viewer
@@ -221,7 +198,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
         window.canvas.set_window(c, 0, _WHITE)
     eye = _Eye(window.canvas.viewer._canvas, stores.UM_PER_PIXEL)
     first = max(writer.written) + 1
-    heart = _Heartbeat()
+    heart = Heartbeat()
     window.wait(lambda: writer.done)
     live_gaps = heart.stop()
     viewer.end_zarr_acquisition()
@@ -244,7 +221,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
     again = QTimer()
     again.timeout.connect(draw_again)
     paints = eye.paints
-    heart = _Heartbeat()
+    heart = Heartbeat()
     again.start(int(1000 / _RATE))
     window.run(4.0)
     again.stop()

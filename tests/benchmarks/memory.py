@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import stores
@@ -12,7 +13,6 @@ from .measure import Figure, at_most, rss_bytes, slope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _SHAPE = (50, 2, 5, 64, 64)
 
@@ -21,7 +21,7 @@ def p12(folder: Path) -> Iterator[Figure]:
     """Index changes, loads and starts of one widget, planes of a run: bytes that each leaves behind."""
     image = str(folder / "image")
     stores.write_image(folder / "image", _SHAPE, "none")
-    children = ("index_changes", "live_planes", "loads", "starts")
+    children = ("index_changes", "live_planes", "loads", "starts", "file_runs")
     with ThreadPoolExecutor(len(children)) as pool:  # all at once: bytes do not depend on the time they take
         grown = dict(
             zip(children, pool.map(lambda name: run_child(__name__, name, image), children), strict=True)
@@ -29,7 +29,8 @@ def p12(folder: Path) -> Iterator[Figure]:
     yield at_most("P12", "an index change (of 2,000)", grown["index_changes"] / 1e3, "KB", 5)
     yield at_most("P12", "a live plane (of 10,000)", grown["live_planes"], "bytes", 100)
     yield at_most("P12", "a load_dataset (of 60)", grown["loads"] / 1e6, "MB", 0.2)
-    yield at_most("P12", "a start_zarr_acquisition (of 60)", grown["starts"] / 1e6, "MB", 0.2)
+    yield at_most("P12", "a start_zarr_acquisition and its end (of 60)", grown["starts"] / 1e6, "MB", 0.2)
+    yield at_most("P12", "a start_acquisition and its end (of 60)", grown["file_runs"] / 1e6, "MB", 0.2)
 
 
 def _growth(do: Callable[[int], None], times: int, looks: int = 40) -> float:
@@ -93,13 +94,46 @@ def loads(path: str) -> float:
 
 
 def starts(path: str) -> float:
-    """Announce a run anew, each time until its planes are drawn."""
+    """Announce a run anew, each time until its planes are drawn and it is over."""
     from .widget import Window
 
     window = Window(320, 240)  # small: painting is not what is measured
 
     def start(i: int) -> None:
         _start(window, path)
+        window.viewer.end_zarr_acquisition()
+        window.viewer.end_acquisition()
+        window.run(0.05)
+
+    return _growth(start, 60)
+
+
+def file_runs(path: str) -> float:
+    """The same with a run of image files, 10,000 of them registered."""
+    import numpy as np
+    import tifffile
+
+    from .widget import Window
+
+    window = Window(320, 240)
+    viewer, channels = window.viewer, list(stores.CHANNELS[: _SHAPE[1]])
+    file = f"{path}_run/0/A1_0_0_{{}}.tiff"
+    Path(file).parent.mkdir(parents=True)
+    for channel in channels:
+        tifffile.imwrite(file.format(channel.replace(" ", "_")), np.ones((64, 64), np.uint16))
+
+    def start(i: int) -> None:
+        viewer.start_acquisition(channels, _SHAPE[2], 64, 64, ["A1:0"])
+        for n in range(10_000):
+            channel = channels[n % 2]
+            t, z = n // 10, n // 2 % _SHAPE[2]
+            folder = f"{path}_run/{t}/"
+            viewer.register_image(t, 0, z, channel, f"{folder}A1_0_{z}_{channel.replace(' ', '_')}.tiff")
+        dataset = viewer.dataset
+        assert dataset is not None
+        window.wait(lambda: dataset.info.dtype is not None and window.shows_pixels())
+        viewer.end_acquisition()
+        window.run(0.05)
 
     return _growth(start, 60)
 
