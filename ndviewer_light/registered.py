@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     File = tuple[str, int]
 
+_ATTEMPTS = 10_000
+"""So many files that follow no rule, and none is looked for any more."""
+
 _NUMBERS = re.compile(r"(\d+)_(\d+)(_.*)", re.DOTALL)
 
 
@@ -41,16 +44,18 @@ class RegisteredFiles:
         self._t_folders: dict[int, str] = {}
         self._ends: dict[int, str] = {}
         self._exceptions: dict[tuple[int, int, int, int], File] = {}
+        self._attempts = _ATTEMPTS
 
     def register(self, t: int, p: int, channel: int, z: int, path: str, page: int = 0) -> None:
         """Take note of the file of a plane; `channel` is the index of what the host calls one."""
         if t >= self.n_t:
             with self._lock:
                 self.n_t = max(self.n_t, t + 1)
-        follows_rule = page == 0 and (
-            path == self._by_rule(t, p, channel, z) or self._learn(t, p, channel, z, path)
-        )
-        if not follows_rule:
+        try:
+            expected = self._t_folders[t] + self._heads[p] + self._z_names[z] + self._ends[channel]
+        except (KeyError, IndexError):
+            expected = self._by_rule(t, p, channel, z)
+        if page != 0 or (path != expected and not self._learn(t, p, channel, z, path)):
             self._exceptions[t, p, channel, z] = path, page
             if self.folder is None:
                 self.folder = _experiment_folder(path)
@@ -82,6 +87,9 @@ class RegisteredFiles:
 
     def _learn(self, t: int, p: int, channel: int, z: int, path: str) -> bool:
         """Take the rule, or the end of a channel's names, from a path; False if it follows none we know."""
+        if channel in self._ends or self._attempts <= 0:
+            return False
+        self._attempts -= 1
         time_folder, name = os.path.split(path)
         region = self._positions[p].region
         numbers = _NUMBERS.fullmatch(name, len(region) + 1) if name.startswith(f"{region}_") else None
@@ -93,13 +101,8 @@ class RegisteredFiles:
         with self._lock:
             if not self._heads:
                 self._take_rule(folder, len(time_name), len(numbers[1]), len(numbers[2]))
-            if channel in self._ends:
-                return False  # an exception
-            self._ends[channel] = numbers[3]
-        if self._by_rule(t, p, channel, z) == path:
-            return True
-        self._ends.pop(channel, None)
-        return False
+            self._ends.setdefault(channel, numbers[3])
+        return self._by_rule(t, p, channel, z) == path
 
     def _take_rule(self, folder: str, t_width: int, fov_width: int, z_width: int) -> None:
         self.folder, self._t_width = folder, t_width
