@@ -7,13 +7,25 @@ import os
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QLabel, QMainWindow, QVBoxLayout
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QPushButton,
+    QVBoxLayout,
+)
 
+from ..storage.files import is_url
 from .slots import safe_slot
 from .theme import Panel, dark_palette
 from .viewer import LightweightViewer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QMouseEvent
 
 logger = logging.getLogger(__name__)
@@ -22,14 +34,21 @@ TITLE = "NDViewer Lightweight"
 
 
 def _dropped_path(event: QDropEvent | QDragEnterEvent | None) -> str:
-    """The first local file or folder of a drop, "" if there is none."""
+    """The first file, folder or address of a drop, "" if there is none."""
     data = event.mimeData() if event is not None else None
     urls = data.urls() if data is not None and data.hasUrls() else []
-    return next((url.toLocalFile() for url in urls if url.isLocalFile()), "")
+    return next((url.toLocalFile() if url.isLocalFile() else url.toString() for url in urls), "")
+
+
+def short_name(path: str) -> str:
+    """What to call a dataset in a title: the last part of its path or URL, without query."""
+    if is_url(path):
+        return path.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return os.path.basename(os.path.abspath(path)) if path else ""
 
 
 class _DropTarget:
-    """Mixed into a widget: a dropped folder is opened by its `open_path`."""
+    """Mixed into a widget: what is dropped on it is opened by its `open_path`."""
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is not None and _dropped_path(event):
@@ -48,10 +67,11 @@ class _DropTarget:
 
 
 class LightweightMainWindow(_DropTarget, QMainWindow):
-    """One dataset in a window of its own; drop another folder on it to look at that instead."""
+    """One dataset in a window of its own; drop another on it to look at that instead."""
 
-    def __init__(self, dataset_path: str = "") -> None:
+    def __init__(self, dataset_path: str = "", storage_options: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        self._storage_options = dict(storage_options or {})
         self.setPalette(dark_palette())
         self.viewer = LightweightViewer()
         self.setCentralWidget(self.viewer)
@@ -65,11 +85,11 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
     def open_path(self, path: str) -> None:
         """Show the dataset at `path`."""
         self._name(path)
-        self.viewer.load_dataset(path)
+        self.viewer.load_dataset(path, self._storage_options)
 
     @safe_slot
     def _name(self, path: str) -> None:
-        name = os.path.basename(os.path.abspath(path)) if path else ""
+        name = short_name(path)
         self.setWindowTitle(f"{TITLE} - {name}" if name else TITLE)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
@@ -108,7 +128,7 @@ QLabel:focus, QLabel:hover {{ border-color: {accent}; }}
 
 
 class LauncherWindow(_DropTarget, QMainWindow):
-    """Drop a folder, or click to choose one; each opens in a window of its own, the launcher stays."""
+    """Drop a dataset, or choose one; each opens in a window of its own, the launcher stays."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,9 +149,22 @@ class LauncherWindow(_DropTarget, QMainWindow):
         column = QVBoxLayout(page)
         column.setContentsMargins(20, 20, 20, 12)
         column.addWidget(self.drop_label, 1)
+        column.addLayout(self._make_buttons())
         column.addWidget(self.status_label)
         self.setCentralWidget(page)
-        self._dialog: QFileDialog | None = None
+        self._dialog: QFileDialog | QInputDialog | None = None
+
+    def _make_buttons(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        for text, tip, choose in (
+            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or references", self._choose_file),
+            ("Open URL…", "https://, s3:// or gs://", self._choose_url),
+        ):
+            button = QPushButton(text)
+            button.setToolTip(tip)
+            button.clicked.connect(choose)
+            row.addWidget(button)
+        return row
 
     @property
     def viewer_window(self) -> LightweightMainWindow | None:
@@ -147,7 +180,7 @@ class LauncherWindow(_DropTarget, QMainWindow):
         window.move(140 + offset, 120 + offset)
         self.viewer_windows.append(window)
         window.show()
-        self.status_label.setText(os.path.basename(path.rstrip("/\\")))
+        self.status_label.setText(short_name(path.rstrip("/\\")))
 
     def _forget(self, window: LightweightMainWindow) -> None:
         self.viewer_windows = [other for other in self.viewer_windows if other is not window]
@@ -159,3 +192,25 @@ class LauncherWindow(_DropTarget, QMainWindow):
         dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
         dialog.fileSelected.connect(self.open_path)
         dialog.open()
+
+    @safe_slot
+    def _choose_file(self) -> None:
+        dialog = self._dialog = QFileDialog(self, "Open a file")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self.open_path)
+        dialog.open()
+
+    @safe_slot
+    def _choose_url(self) -> None:
+        dialog = self._dialog = QInputDialog(self)
+        dialog.setWindowTitle("Open a URL")
+        dialog.setLabelText("Address of a dataset (https://…, s3://…, gs://…):")
+        dialog.setTextEchoMode(QLineEdit.EchoMode.Normal)
+        dialog.resize(560, dialog.sizeHint().height())
+        dialog.textValueSelected.connect(self._open_url)
+        dialog.open()
+
+    @safe_slot
+    def _open_url(self, text: str) -> None:
+        if text.strip():
+            self.open_path(text.strip())
