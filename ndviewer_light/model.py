@@ -71,7 +71,8 @@ class DatasetInfo:
     say). `n_t` and `n_z` are the largest seen so far and may grow. Lengths in µm, times in s,
     None where the dataset does not say. `complete` is what the writer says of its own run
     (None: it says nothing); a hint, not a promise. `times` are the numbers the acquisition gave its
-    time points, one per index, where they are not 0…n_t-1 (a run may skip some); else empty.
+    time points, one per index, where they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
+    the paths of all datasets in the same file, the one shown first; empty where it is the only one.
     """
 
     format: str
@@ -91,6 +92,7 @@ class DatasetInfo:
     name: str = ""
     warnings: tuple[str, ...] = field(default=())
     times: tuple[int, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -98,6 +98,7 @@ def info_from_json(message: Message) -> DatasetInfo:
     fields["dtype"] = np.dtype(message["dtype"]) if message["dtype"] is not None else None
     fields["warnings"] = tuple(message["warnings"])
     fields["times"] = tuple(message["times"])
+    fields["choices"] = tuple(message["choices"])
     return DatasetInfo(**fields)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QThread, QTimer, Signal
-from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from ..dataset import Dataset
 from ..errors import NDViewerError
@@ -24,6 +24,7 @@ from ..live import Acquisition, announce_6d, announce_files, announce_per_fov
 from ..model import announced_info
 from ..reader import Reader
 from ..registered import RegisteredFiles
+from ..storage.files import split_inner
 from .overlay import MessagePage
 from .slots import safe_slot
 from .stage import Stage, plain_label
@@ -96,6 +97,11 @@ class LightweightViewer(QWidget):
         self._message.retry.connect(self._on_retry)
         self._pages = QStackedWidget()
         self._pages.addWidget(self._message)
+        self._chooser = QComboBox()
+        self._chooser.setAccessibleName("Datasets in this file")
+        self._chooser.setToolTip("This file holds several datasets")
+        self._chooser.hide()
+        self._chooser.activated.connect(self._on_chosen)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -104,6 +110,7 @@ class LightweightViewer(QWidget):
         # text that comes and goes must not move the canvas, nor a long one widen the window
         self.status_label.setFixedHeight(self.status_label.fontMetrics().height() + 6)
         self.status_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        column.addWidget(self._chooser)
         column.addWidget(self.status_label)
         self._message.show_message("info", "No dataset open", "Open a dataset, or start an acquisition.")
         self._stage = Stage()
@@ -417,6 +424,7 @@ class LightweightViewer(QWidget):
             self._acquisition = None
         assert self._stage is not None
         self._stage.show_dataset(session.dataset)
+        self._offer_choices(session.dataset.info.choices)
         self._pages.setCurrentWidget(self._stage)
         self._say("")
         if before is not None:
@@ -429,6 +437,7 @@ class LightweightViewer(QWidget):
         self._give_up_opening()
         if self._stage is not None:
             self._stage.clear()
+        self._offer_choices(())
         if before is not None:
             _close_later(before)
 
@@ -471,6 +480,18 @@ class LightweightViewer(QWidget):
             self._stage.take(changes)
         if changes.info and self._go_when_known is not None:
             self.load_fov(*self._go_when_known)
+
+    def _offer_choices(self, choices: Sequence[str]) -> None:
+        self._chooser.clear()
+        for path in choices:
+            self._chooser.addItem(split_inner(path)[1] or path, path)
+        self._chooser.setVisible(len(choices) > 1)
+
+    @safe_slot
+    def _on_chosen(self, index: int) -> None:
+        path = self._chooser.itemData(index)
+        if path and index != 0:
+            self.load_dataset(path, self._storage_options)
 
     def _say_warnings(self, session: _Session) -> None:
         warnings = session.dataset.info.warnings
