@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 MAX_PARAMETERS_BYTES = 1024**2
 """A parameters file is a few hundred bytes; whatever is larger is not one."""
 
+MAX_CHANNELS_BYTES = 1024**2
+MAX_COORDINATES_BYTES = 16 * 1024**2
+_MAX_NODES = 100_000
+"""How many entries of a channels file are looked at."""
+
+CHANNELS_FILE = "acquisition_channels.yaml"
+COORDINATES_FILE = "coordinates.csv"
+DONE_FILE = ".done"
+
 # Squid writes the name with a space
 _PARAMETERS_FILES = ("acquisition_parameters.json", "acquisition parameters.json")
 _PIXEL_SIZE_KEYS = ("pixel_size_um", "pixel_size", "pixelSize", "pixel_size_xy")
@@ -29,6 +39,112 @@ _NOT_IN_FILE_NAMES = re.compile(r'[\s/\\:*?"<>|]+')
 def sanitised(name: str) -> str:
     """A channel's name as Squid spells it in file names: "Fluorescence_488_nm_Ex"."""
     return _NOT_IN_FILE_NAMES.sub("_", name)
+
+
+def is_done(experiment: str | os.PathLike[str]) -> bool:
+    """Whether Squid has marked the experiment as complete."""
+    return (Path(experiment) / DONE_FILE).exists()
+
+
+def channel_names(experiment: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The channels of the acquisition in their order, as the user named them; () if no file tells.
+
+    Never raises. Reads one small file; any thread.
+    """
+    text = _read_text(Path(experiment) / CHANNELS_FILE, MAX_CHANNELS_BYTES)
+    if text is None:
+        return ()
+    import yaml
+
+    try:
+        return _names_in(yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return ()
+
+
+def _names_in(document: object) -> tuple[str, ...]:
+    """The names in the first list of mappings that have one, wherever it is; nearer the top comes first."""
+    level: list[object] = [document]
+    seen: set[int] = set()  # aliases make a small file endless
+    while level and len(seen) < _MAX_NODES:
+        deeper: list[object] = []
+        for node in level:
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, list):
+                names = [entry.get("name") if isinstance(entry, dict) else None for entry in node]
+                texts = [name for name in names if isinstance(name, str)]
+                if texts and len(texts) == len(node):
+                    return tuple(dict.fromkeys(texts))
+                deeper += node
+            elif isinstance(node, dict):
+                deeper += node.values()
+        level = deeper
+    return ()
+
+
+class Coordinates(NamedTuple):
+    """Where fields of view are: (x, y, z) in µm by (region, fov), and what is wrong with their file."""
+
+    by_fov: Mapping[tuple[str, int], tuple[float | None, float | None, float | None]]
+    warning: str = ""
+
+
+def coordinates(folder: str | os.PathLike[str]) -> Coordinates:
+    """The coordinates that Squid noted in `folder`, of an experiment (planned) or of a time point (reached).
+
+    Without a column "fov", the rows of a region count its fields of view. Empty if there is no file.
+    Never raises. Any thread.
+    """
+    path = Path(folder) / COORDINATES_FILE
+    if not path.exists():
+        return Coordinates({})
+    text = _read_text(path, MAX_COORDINATES_BYTES)
+    try:
+        if text is None:
+            raise ValueError("it cannot be read, or is too large")
+        return Coordinates(_by_fov(text))
+    except (ValueError, csv.Error) as error:
+        return Coordinates({}, f"{path} is not used: {error}")
+
+
+def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None, float | None]]:
+    rows = csv.reader(text.splitlines())
+    header = [name.strip().lower() for name in next(rows, [])]
+    if "region" not in header:
+        raise ValueError("its first line names no column 'region'")
+    columns = [_column(header, axis) for axis in "xyz"]
+    found: dict[tuple[str, int], tuple[float | None, float | None, float | None]] = {}
+    counted: dict[str, int] = {}
+    for row in rows:
+        if len(row) < len(header):
+            if row:
+                raise ValueError(
+                    f"line {rows.line_num} has {len(row)} values where {len(header)} are expected"
+                )
+            continue
+        region = row[header.index("region")].strip()
+        if "fov" in header:
+            fov = int(row[header.index("fov")])
+        else:
+            fov = counted[region] = counted.get(region, -1) + 1
+        x, y, z = (None if at < 0 else _scaled(row[at], factor) for at, factor in columns)
+        found.setdefault((region, fov), (x, y, z))  # the first z of a stack speaks for it
+    return found
+
+
+def _column(header: list[str], axis: str) -> tuple[int, float]:
+    """Index of an axis's column (-1: there is none), and the µm in its unit."""
+    for unit, factor in (("(mm)", 1000.0), ("(um)", 1.0), ("(µm)", 1.0)):
+        if (name := f"{axis} {unit}") in header:
+            return header.index(name), factor
+    return -1, 1.0
+
+
+def _scaled(text: str, factor: float) -> float | None:
+    value = _number(text)
+    return None if value is None else value * factor
 
 
 def ome_progress_files(experiment: str, base_name: str) -> Iterator[str]:
@@ -78,14 +194,25 @@ def read_acquisition_parameters(base_path: str | os.PathLike[str]) -> tuple[floa
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
+    text = _read_text(path, MAX_PARAMETERS_BYTES)
     try:
-        # a pipe or a device of that name would be read for ever
-        if not path.is_file() or path.stat().st_size > MAX_PARAMETERS_BYTES:
-            return None
-        loaded = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        loaded = None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return loaded if isinstance(loaded, dict) else None
+
+
+def _read_text(path: Path, most: int) -> str | None:
+    """The text of a small file, None if there is none, it is too large, or it is no UTF-8."""
+    try:
+        # a pipe or a device of that name would be read for ever
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            raw = file.read(most + 1)
+        return raw.decode("utf-8-sig") if len(raw) <= most else None
+    except (OSError, ValueError):
+        return None
 
 
 def _pixel_size_um(parameters: Mapping[str, Any]) -> float | None:

@@ -32,10 +32,17 @@ def read_tiff_pixel_size(tiff_path: str) -> float | None:
         if not Path(tiff_path).is_file():
             return None
         with TiffFile(tiff_path) as tif:
-            tags = tif.pages.first.tags
-            return _from_description(tags) or _from_resolution(tags)
+            return pixel_size_of(tif.pages.first.tags)
     except Exception as error:  # noqa: BLE001 - damaged files raise ten different types inside tifffile
         log.debug("no pixel size in %s: %s", tiff_path, error)
+        return None
+
+
+def pixel_size_of(tags: TiffTags) -> float | None:
+    """µm per pixel by the tags of a page, None where they do not tell it, or make no sense."""
+    try:
+        return _from_description(tags) or _from_resolution(tags)
+    except (ArithmeticError, TypeError, ValueError):
         return None
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     StorageOptions = Mapping[str, str] | None
 
-FORMATS = ("zarr:ZarrSource",)
+FORMATS = ("zarr:ZarrSource", "tiff:TiffSource")
 """Modules of this folder and their class, asked in this order; imported only when asked."""
 
 
@@ -101,7 +101,8 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
             return cls.open(path, options)
     raise DatasetNotFoundError(
         f"{path} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
-        "(zarr.json, .zgroup or .zarray), or a folder that holds plate.ome.zarr or zarr/<region>/…"
+        "(zarr.json, .zgroup or .zarray), a folder that holds plate.ome.zarr or zarr/<region>/…, one with "
+        "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), or an image file"
     )
 
 

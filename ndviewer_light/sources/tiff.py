@@ -16,14 +16,17 @@ from ..errors import (
     DatasetNotFoundError,
     PlaneNotStoredError,
 )
-from ..model import Channel, PlaneKey, announced_info
+from ..model import PlaneKey, announced_info
 from ..squid import acquisition_parameters, sanitised
+from ..storage.files import is_url
 from . import Source
 from .tiff_faults import FileMissingError
 from .tiff_files import TiffPool, not_stored
-from .tiff_forms import MAX_T, Facts, Form, Images, Places, Stacks
-from .tiff_names import is_number
+from .tiff_folders import kind_of
+from .tiff_forms import MAX_T, Form, Images, Places, Stacks
+from .tiff_names import IMAGE_ENDS, is_number
 from .tiff_ome import OmeFiles
+from .tiff_opened import OpenedFolder, learned, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,12 +58,15 @@ class TiffSource(Source):
         pool: TiffPool,
         *,
         path: str | None,
+        folder: OpenedFolder | None = None,
     ) -> None:
         self._form = form
         self._parts = parts
         self._info = info
         self._pool = pool
         self._path = path  # None where it was announced
+        self._folder = folder  # None where it was announced, or is one file
+        self._looking = threading.Lock()  # held while `folder` is listed
         self._learned = path is not None
         self._lock = threading.Lock()  # guards what is known; never held while a disk is touched
         self._closed = False
@@ -90,12 +96,30 @@ class TiffSource(Source):
     @classmethod
     def recognises(cls, path: str) -> bool:
         """Whether `path` is an image file, or a folder in which there are images as Squid names them."""
-        return False
+        if is_url(path):
+            return False
+        if os.path.isdir(path):
+            return kind_of(path) is not None
+        return path.lower().endswith(IMAGE_ENDS)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> TiffSource:
-        """Open the dataset at `path`; folders are listed, and one file is opened."""
-        raise DatasetNotFoundError(f"{path} holds no image files that we know")
+        """Open the dataset at `path`: folders are listed, and one file is opened (more if it is damaged)."""
+        path = os.path.abspath(os.path.expanduser(path))
+        pool = TiffPool()
+        try:
+            if not os.path.isdir(path):
+                form, known = open_file(path, pool)
+                return cls(form, known.parts, known.info, pool, path=path)
+            kind = kind_of(path)
+            if kind is None:
+                raise DatasetNotFoundError(f"{path} holds no image files with names as Squid gives them")
+            folder = OpenedFolder(path, kind, pool)
+            known = folder.look()
+            return cls(folder.form, known.parts, known.info, pool, path=path, folder=folder)
+        except BaseException:
+            pool.close()
+            raise
 
     def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
         """A host says that this plane is, or will be, in that file. Any thread; no I/O.
@@ -147,7 +171,27 @@ class TiffSource(Source):
         """Look at the folders again: what has appeared comes after what was there."""
         if self._path is None:
             self._find_time_folders()
+        elif self._folder is not None:
+            self._look_again(self._folder)
         return self.info
+
+    def _look_again(self, folder: OpenedFolder) -> None:
+        with self._looking:
+            try:
+                known = folder.look(self.info)
+            except DatasetNotFoundError:
+                self._raise_if_gone()
+                raise
+            with self._lock:
+                # reads may have learnt of more meanwhile
+                info = replace(
+                    known.info,
+                    n_t=max(known.info.n_t, self._info.n_t),
+                    n_z=max(known.info.n_z, self._info.n_z),
+                )
+                self._parts = known.parts
+                if info != self._info:
+                    self._info = info
 
     def close(self) -> None:
         """Close every file; reads under way may still succeed. Idempotent."""
@@ -224,14 +268,7 @@ class TiffSource(Source):
             return
         parameters = acquisition_parameters(form.places.experiment)
         with self._lock:
-            info = _learned_info(self._info, self._parts, facts, n_t)
-            self._info = replace(
-                info,
-                pixel_size_y_um=parameters.pixel_size_um or facts.pixel_y,
-                pixel_size_x_um=parameters.pixel_size_um or facts.pixel_x,
-                z_step_um=parameters.z_step_um or facts.z_step,
-                time_step_s=parameters.time_step_s or facts.time_step,
-            )
+            self._info = learned(self._info, self._parts, facts._replace(n_t=n_t), parameters)
             self._learned = True
 
     def _grow(self, n_t: int = 0, n_z: int = 0) -> None:
@@ -261,25 +298,6 @@ class TiffSource(Source):
                 self._form.places = replace(self._form.places, folders=folders, spelling=spelling)
         if self._form.one_time_per_file:
             self._grow(n_t=max(folders, default=0) + 1)
-
-
-def _learned_info(info: DatasetInfo, parts: tuple[ChannelPart, ...], facts: Facts, n_t: int) -> DatasetInfo:
-    """What the first file that was read adds to what the host said."""
-    picture = facts.picture
-    window = (0.0, 255.0) if picture.dtype == np.uint8 else None
-    return replace(
-        info,
-        channels=tuple(
-            Channel(part.name, part.color, window=window if part.sample is not None else None)
-            for part in parts
-        ),
-        n_t=max(info.n_t, n_t),
-        n_z=max(info.n_z, facts.n_z),
-        height=picture.height,
-        width=picture.width,
-        dtype=picture.dtype,
-        complete=facts.complete,
-    )
 
 
 def _one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ..storage.limits import MAX_PLANE_BYTES
+from ..tiff_tags import pixel_size_of
 from .tiff_faults import PageMissingError, Picture, check_picture, damage_is_named, open_file, short
 from .tiff_names import TIFF_ENDS
 
@@ -75,7 +76,10 @@ class OpenTiff:
 
     def read(self, index: int = 0) -> np.ndarray:
         """The pixels of a page, (Y, X) or (Y, X, S), in memory of their own."""
-        page = self.page(index)
+        return self.read_page(self.page(index))
+
+    def read_page(self, page: TiffPage) -> np.ndarray:
+        """As `read`, of a page of this file."""
         with damage_is_named(self.path):
             picture = picture_of(page, self.path)
             self._check_stored(page)
@@ -256,12 +260,17 @@ def read_image(path: str, page: int = 0) -> np.ndarray:
 
 def image_picture(path: str, page: int = 0) -> Picture:
     """What an image file says of its pixels; as `read_image`, but none are read."""
+    return image_facts(path, page)[0]
+
+
+def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:
+    """What an image file says of its pixels, and of their size in µm; as `read_image`, but none are read."""
     if not path.lower().endswith(TIFF_ENDS):
         from .tiff_pillow import picture
 
-        return picture(path)
-    with contextlib.closing(OpenTiff(path)) as tiff:
-        return tiff.picture(page)
+        return picture(path), None
+    with contextlib.closing(OpenTiff(path)) as tiff, damage_is_named(path):
+        return tiff.picture(page), pixel_size_of(tiff.page(page).tags)
 
 
 def not_stored(path: str) -> PlaneNotStoredError:

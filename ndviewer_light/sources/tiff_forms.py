@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import DatasetError, PlaneNotWrittenError
 from ..squid import sanitised
 from .tiff_faults import PageMissingError, Picture, missing_pages_are_not_stored
-from .tiff_files import image_picture, read_image
-from .tiff_names import Spelling, is_file_name, is_number
+from .tiff_files import image_facts, image_picture, read_image
+from .tiff_names import TIFF_ENDS, Spelling, is_file_name, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,21 +39,27 @@ _MAX_DESCRIPTION = 1024**2
 class Places:
     """Where the files of a dataset are, as far as names tell.
 
-    `folders` by time index; where `computed`, those of other times are named by their number.
-    `channels` as file names spell them; `names` of files that follow no rule, by region and field of view.
+    `folders` by time index; where `computed`, those of other times are named by their number. `shared` is the
+    one folder of files that hold all times.
+    `channels` as file names spell them; `z` by index, where the numbers in file names are others; `names` of
+    files that follow no rule, by region and field of view.
     """
 
     experiment: str
     positions: tuple[Position, ...]
     channels: tuple[str, ...]
     folders: Mapping[int, str] = field(default_factory=dict)
+    shared: str = ""
     computed: bool = False
+    z: tuple[int, ...] = ()
     spelling: Spelling = field(default_factory=Spelling)
     names: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def time_folders(self, t: int) -> Iterator[str]:
         """The folders that can be that of a time point, likeliest first."""
-        if t in self.folders:
+        if self.shared:
+            yield self.shared
+        elif t in self.folders:
             yield self.folders[t]
         elif self.computed:
             for (name,) in self.spelling.numbers(t):
@@ -65,6 +71,7 @@ class Facts(NamedTuple):
 
     picture: Picture
     n_t: int = 0
+    n_p: int = 0
     n_z: int = 0
     channels: tuple[str, ...] = ()
     pixel_y: float | None = None
@@ -135,8 +142,9 @@ class Images(Form):
             return
         region, number, *_ = places.positions[key.p]
         channel = places.channels[key.c]
+        z_number = places.z[key.z] if key.z < len(places.z) else key.z
         for folder in places.time_folders(key.t):
-            for fov, z in places.spelling.numbers(number, key.z):
+            for fov, z in places.spelling.numbers(number, z_number):
                 for end in places.spelling.ends:
                     name = f"{region}_{fov}_{z}_{channel}{end}"
                     if is_file_name(name):
@@ -153,10 +161,8 @@ class Images(Form):
 
     def facts(self, path: str, key: PlaneKey) -> Facts:
         """As `Form.facts`."""
-        from ..tiff_tags import read_tiff_pixel_size
-
-        picture = self.picture(path, key)
-        size = read_tiff_pixel_size(path)
+        with missing_pages_are_not_stored(path):
+            picture, size = image_facts(path, self._page(path, key))
         return Facts(picture, pixel_y=size, pixel_x=size)
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
@@ -194,12 +200,13 @@ class Stacks(Form):
         """As `Form.files`."""
         places = self.places
         region, number, *_ = places.positions[key.p]
+        known = places.names.get((region, number))
+        spelt = [fov for (fov,) in places.spelling.numbers(number)]
+        names = (
+            [f"{region}_{fov}_stack{end}" for fov in spelt for end in TIFF_ENDS] if known is None else [known]
+        )
         for folder in places.time_folders(key.t):
-            for (fov,) in places.spelling.numbers(number):
-                for end in (".tiff", ".tif"):
-                    name = f"{region}_{fov}_stack{end}"
-                    if is_file_name(name):
-                        yield os.path.join(folder, name)
+            yield from (os.path.join(folder, name) for name in names if is_file_name(name))
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
@@ -228,11 +235,10 @@ class Stacks(Form):
         of_z = [page for page in stack_pages(tiff) if page.z == key.z]
         wanted = channels[key.c] if 0 <= key.c < len(channels) else None
         for page in of_z:
-            if page.channel == wanted:
+            if sanitised(page.channel) == wanted:
                 return page.page
-        known = set(channels)
         for page in of_z:
-            if page.c == key.c and page.channel not in known:
+            if page.c == key.c and sanitised(page.channel) not in channels:
                 return page.page
         error = PlaneNotWrittenError(f"{tiff.path} has no page for z={key.z} of {wanted} (yet)")
         with contextlib.suppress(DatasetError, PageMissingError):
@@ -256,7 +262,7 @@ def _stack_page(tiff: OpenTiff, index: int) -> StackPage:
         said = {**_json_object(tag.value), **said}
     name = said.get("channel") or tags.valueof(285, default="")
     return StackPage(
-        index, _index(said.get("z_level"), index), sanitised(str(name)), _index(said.get("channel_index"), -1)
+        index, _index(said.get("z_level"), index), str(name), _index(said.get("channel_index"), -1)
     )
 
 

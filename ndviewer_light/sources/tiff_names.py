@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 TIFF_ENDS = (".tiff", ".tif")
+OME_FOLDER = "ome_tiff"
 IMAGE_ENDS = (*TIFF_ENDS, ".png", ".bmp")
 
 _NOT_ACQUIRED = ("laser af camera", "focus_camera")
@@ -126,7 +127,7 @@ class Spelling(NamedTuple):
         """With what a name has shown; itself if that is nothing new."""
         # "12" says nothing about padding, "07" does
         widths = [len(number) for number in numbers if len(number) > 1 and number[0] == "0"]
-        if all(width in self.widths for width in widths) and (not end or end == self.ends[0]):
+        if all(width in self.widths for width in widths) and (not end or self.ends[:1] == (end,)):
             return self
         ends = (end, *self.ends) if end else self.ends
         return Spelling(_first_of_each((*widths, *self.widths)), _first_of_each(ends))

@@ -18,7 +18,7 @@ from ..storage.limits import read_json
 from .tiff_faults import FileMissingError, Picture, is_being_written, missing_pages_are_not_stored
 from .tiff_files import MAX_PAGES, OpenTiff
 from .tiff_forms import Facts, Form
-from .tiff_names import is_file_name
+from .tiff_names import OME_FOLDER, is_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .tiff_files import TiffPool
     from .tiff_forms import Places
 
-FOLDER = "ome_tiff"
 _ENDS = (".ome.tiff", ".ome.tif")
 
 
@@ -66,11 +65,11 @@ class OmeFiles(Form):
     def _folders(self, t: int) -> Iterator[str]:
         places = self.places
         if places.computed:
-            yield os.path.join(places.experiment, FOLDER)
+            yield os.path.join(places.experiment, OME_FOLDER)
         for folder in places.time_folders(t):
             yield folder
             if places.computed:
-                yield os.path.join(folder, FOLDER)
+                yield os.path.join(folder, OME_FOLDER)
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
@@ -111,7 +110,7 @@ class OmeFiles(Form):
     def _written(self, tiff: OpenTiff) -> frozenset[tuple[int, int, int]] | None:
         """The (t, c, z) that the writer has listed as written; None where it keeps no list."""
         name = os.path.basename(tiff.path)
-        base = name[: name.lower().rindex(".ome.")]
+        base = os.path.splitext(os.path.splitext(name)[0])[0]
         for path in ome_progress_files(self.places.experiment, base):
             try:
                 status = os.stat(path)
@@ -140,25 +139,27 @@ class OmeFiles(Form):
             image = ome_of(tiff)
             return Facts(
                 tiff.picture(0),
-                n_t=image.n_t,
+                n_t=key.t + 1 if self._is_of_one_time(tiff, image) else image.n_t,
                 n_z=image.n_z,
                 channels=image.channels or ("",) * image.n_c,
                 pixel_y=image.pixel_y_um,
                 pixel_x=image.pixel_x_um,
                 z_step=image.z_step_um,
                 time_step=image.time_step_s,
-                complete=image.complete or None,
+                complete=None if image.complete else False,
             )
 
     def _index(self, tiff: OpenTiff, image: OmeImage, key: PlaneKey) -> tuple[int, int, int]:
         """The plane's (t, c, z) in the file."""
-        folder = os.path.dirname(tiff.path)
-        is_of_one_time = image.n_t == 1 and folder != os.path.join(self.places.experiment, FOLDER)
         channels = self.places.channels
         wanted = channels[key.c] if 0 <= key.c < len(channels) else ""
         spelt = [sanitised(name) for name in image.channels]
         c = spelt.index(wanted) if wanted in spelt else key.c
-        return 0 if is_of_one_time else key.t, c, key.z
+        return 0 if self._is_of_one_time(tiff, image) else key.t, c, key.z
+
+    def _is_of_one_time(self, tiff: OpenTiff, image: OmeImage) -> bool:
+        folder = os.path.dirname(tiff.path)
+        return image.n_t == 1 and folder != os.path.join(self.places.experiment, OME_FOLDER)
 
 
 def ome_of(tiff: OpenTiff) -> OmeImage:
