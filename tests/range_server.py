@@ -84,7 +84,7 @@ class RangeServer:
         return f"{self._scheme}://127.0.0.1:{self.port}/{quote(path)}"
 
     def set(self, **behaviour: Any) -> None:
-        """Answer like this from now on (fields of `Behaviour`, others at their defaults); counts begin anew."""
+        """Answer like this from now on (fields of `Behaviour`, others at their defaults) and count anew."""
         Behaviour(**behaviour)
         self._control(behaviour)
 

@@ -12,7 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CorruptDataError, DatasetError, DatasetNotFoundError
+from ..errors import CorruptDataError, DatasetError
 from .limits import error_of_os
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ class Bytes(ABC):
     @abstractmethod
     def size(self) -> int:
         """Length in bytes, as it was when first asked for."""
+
+    @property
+    def identity(self) -> str | None:
+        """A name for these very bytes, for caches that outlive us; None if there is none to trust."""
+        return None
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
@@ -191,4 +196,6 @@ def open_bytes(path: str, options: Mapping[str, str] | None = None) -> Bytes:
     """
     if not is_url(path):
         return LocalBytes(path)
-    raise DatasetNotFoundError(f"{path}: only files of this machine can be opened so far")
+    from .fetch import open_remote
+
+    return open_remote(path, options)
