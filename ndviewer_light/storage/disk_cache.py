@@ -1,0 +1,207 @@
+"""Planes from servers kept on disk: a folder of bounded size that any number of processes share.
+
+One file per plane, written aside and renamed, with a checksum: what is damaged, or half gone, is not there.
+What was not used for longest goes first. Whatever the disk does, the worst that happens is that a plane is
+fetched again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import struct
+import sys
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 4 * 1024**3
+_MAGIC = b"ndvplan1"
+_HEAD = struct.Struct("<8sI")  # magic, length of the description
+_SUM = struct.Struct("<I")  # CRC-32 of all that is before it
+_ALIGNMENT = 64
+# a folder may hold other things as well, which are not ours to delete
+_OUR_FOLDER = re.compile(r"[0-9a-f]{2}")
+_OUR_FILE = re.compile(r"[0-9a-f]{62}\.plane(\.\d+-\d+\.part)?")
+_PART_SECONDS = 3600.0  # whoever wrote that long has died
+_KINDS = "biufc"  # of dtypes: numbers only
+
+
+def default_folder() -> str:
+    """Where programs keep what they can fetch again, on this system."""
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
+        return os.path.join(root, "ndviewer-light", "Cache")
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Caches/ndviewer-light")
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(root, "ndviewer-light")
+
+
+class _Entry(NamedTuple):
+    used: int  # ns
+    path: str
+    size: int
+
+
+class DiskCache:
+    """Arrays by key, in files below `folder`, least recently used dropped first. Any thread.
+
+    The files take at most `max_bytes`; for each other process that writes at the same time, a sixteenth
+    more for a moment. Nothing is raised: what cannot be kept is not.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> None:
+        self.folder = os.fspath(folder)
+        self.max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._taken: int | None = None  # bytes in the folder when we looked, and what we wrote since
+        self._unseen = 0  # what we wrote since
+        self._counter = 0
+        self._has_complained = False
+
+    def get(self, key: str) -> np.ndarray | None:
+        """The array kept under `key`, in the memory order it was put in, writable; None if there is none."""
+        path = self._path(key)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                data = bytearray(os.fstat(file.fileno()).st_size)
+                if file.readinto(data) != len(data):
+                    data.clear()
+        except OSError:
+            return None
+        array = _array_of(data)
+        with contextlib.suppress(OSError):  # another process dropped it meanwhile
+            if array is None:
+                os.unlink(path)
+            else:
+                os.utime(path)
+        return array
+
+    def put(self, key: str, array: np.ndarray) -> None:
+        """Keep a copy of `array` on disk. One larger than a quarter of the bound is not kept."""
+        if array.dtype.kind not in _KINDS or array.nbytes > self.max_bytes // 4:
+            return
+        parts = _file_of(array)
+        size = sum(len(part) for part in parts)
+        path = self._path(key)
+        with self._lock:
+            self._counter += 1
+            part = f"{path}.{os.getpid()}-{self._counter}.part"
+        try:
+            self._make_room(size)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            with open(part, "wb", buffering=0) as file:
+                for piece in parts:
+                    _write(file.fileno(), piece)
+            os.replace(part, path)
+        except OSError as error:  # a full disk, no permission; or, on Windows, somebody reads it just now
+            self._complain(error)
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+
+    def _complain(self, error: OSError) -> None:
+        with self._lock:
+            first, self._has_complained = not self._has_complained, True
+        if first:
+            log.warning("planes cannot be kept in %s: %s", self.folder, error.strerror)
+
+    def _path(self, key: str) -> str:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return os.path.join(self.folder, name[:2], f"{name[2:]}.plane")
+
+    # ---- room ---------------------------------------------------------------------------------
+
+    def _make_room(self, size: int) -> None:
+        with self._lock:
+            if self._taken is None or self._unseen + size > self.max_bytes // 16:
+                self._taken, self._unseen = sum(entry.size for entry in self._entries()), 0
+            if self._taken + size > self.max_bytes:
+                self._taken = self._evict(self.max_bytes * 9 // 10 - size)
+            self._taken += size
+            self._unseen += size
+
+    def _evict(self, allowed: int) -> int:
+        entries = sorted(self._entries())
+        taken = sum(entry.size for entry in entries)
+        for entry in entries:
+            if taken <= allowed:
+                break
+            with contextlib.suppress(OSError):  # gone already, or read just now: the next one then
+                os.unlink(entry.path)
+                taken -= entry.size
+        return taken
+
+    def _entries(self) -> Iterator[_Entry]:
+        now = time.time()
+        for folder in _listed(self.folder, _OUR_FOLDER):
+            for file in _listed(folder.path, _OUR_FILE):
+                try:
+                    status = file.stat(follow_symlinks=False)
+                    if file.name.endswith(".part") and now - status.st_mtime > _PART_SECONDS:
+                        os.unlink(file.path)
+                        continue
+                except OSError:  # another process was quicker
+                    continue
+                yield _Entry(status.st_mtime_ns, file.path, status.st_size)
+
+
+def _listed(folder: str, ours: re.Pattern[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if ours.fullmatch(entry.name)]
+    except OSError:  # not there yet, or no folder
+        return []
+
+
+# ---- one file ---------------------------------------------------------------------------------
+
+
+def _file_of(array: np.ndarray) -> list[bytes | memoryview]:
+    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    said = {"dtype": array.dtype.str, "shape": array.shape, "order": order}
+    description = json.dumps(said).encode()
+    padding = -(_HEAD.size + len(description)) % _ALIGNMENT
+    description += b" " * padding
+    head = _HEAD.pack(_MAGIC, len(description)) + description
+    flat = np.ascontiguousarray(array.T if order == "F" else array)
+    pixels = flat.reshape(-1).view(np.uint8).data
+    return [head, pixels, _SUM.pack(zlib.crc32(pixels, zlib.crc32(head)))]
+
+
+def _write(descriptor: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while len(view):
+        view = view[os.write(descriptor, view) :]
+
+
+def _array_of(data: bytearray) -> np.ndarray | None:
+    """The array in the bytes of a file; None if they are not what was written."""
+    end = len(data) - _SUM.size
+    if end < _HEAD.size or zlib.crc32(memoryview(data)[:end]) != _SUM.unpack_from(data, end)[0]:
+        return None
+    magic, length = _HEAD.unpack_from(data)
+    if magic != _MAGIC:
+        return None
+    try:
+        said = json.loads(data[_HEAD.size : _HEAD.size + length])
+        dtype, shape, order = np.dtype(said["dtype"]), tuple(map(int, said["shape"])), said["order"]
+        if dtype.kind not in _KINDS or order not in ("C", "F"):
+            return None
+        pixels = np.frombuffer(data, dtype, count=math.prod(shape), offset=_HEAD.size + length)
+        return pixels.reshape(shape, order=order)
+    except (ValueError, KeyError, TypeError):  # written by another version of us
+        return None
