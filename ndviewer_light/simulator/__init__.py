@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .burnt_text import read_burnt_text
 from .command import main
-from .host import announce_run, notify_plane
+from .faults import Faults
+from .host import Host, announce_run, end_run, notify_plane
 from .pixels import plane_pixels
-from .run import COMPRESSIONS, DTYPES, LAYOUTS, Run, WrittenPlane
+from .run import COMPRESSIONS, DTYPES, LAYOUTS, TIFF_LAYOUTS, ZARR_LAYOUTS, Run, WrittenPlane
 from .view import view_run
 from .writing import write_run
 
@@ -18,9 +19,14 @@ __all__ = [
     "COMPRESSIONS",
     "DTYPES",
     "LAYOUTS",
+    "TIFF_LAYOUTS",
+    "ZARR_LAYOUTS",
+    "Faults",
+    "Host",
     "Run",
     "WrittenPlane",
     "announce_run",
+    "end_run",
     "main",
     "notify_plane",
     "plane_pixels",

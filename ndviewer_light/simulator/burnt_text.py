@@ -60,12 +60,13 @@ def burn(pixels: NDArray[np.int16], text: str, slot: int, levels: tuple[int, int
 
 
 def read_burnt_text(plane: NDArray[Any]) -> str:
-    """The ``t/region:fov/z/channel`` burnt into a whole plane (Y, X); "" where there is none.
+    """The ``t/region:fov/z/channel`` burnt into a whole plane (Y, X) or (Y, X, 3); "" where there is none.
 
     Planes of at least 96×96 px hold any usual name; of smaller ones the end may be missing.
     """
-    dot, columns = _dot_and_columns(*plane.shape)
-    lit = np.asarray(plane)[dot // 2 :: dot, dot // 2 :: dot] != np.min(plane)
+    sample = np.asarray(plane) if plane.ndim == 2 else np.asarray(plane)[..., 0]
+    dot, columns = _dot_and_columns(*sample.shape)
+    lit = sample[dot // 2 :: dot, dot // 2 :: dot] != np.min(sample)
     letters = {code: letter for letter, code in _CODES.items()}
     text = ""
     for y in range(1, lit.shape[0] - _CELL_H + 2, _CELL_H):

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .run import CHANNELS, CHUNKS, COMPRESSIONS, DTYPES, LAYOUTS, Run
+from .faults import Faults, mistaken_layout
+from .run import CHANNELS, CHUNKS, COMPRESSIONS, DTYPES, IMAGE_FORMATS, LAYOUTS, Run
 from .view import view_run
 from .writing import refuse_used, write_run
 
@@ -42,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = [str(options.folder), *arguments]
     try:
         run = run_from(options)
+        faults = faults_from(options, run)
         refuse_used(run.folder)
     except (ValueError, FileExistsError) as error:
         parser.error(str(error))
     if not options.view:
-        return _write(run, options)
+        return _write(run, faults, options)
     script = [sys.executable, "-c", _AGAIN, *arguments]
     if not has_display():
         picture = [] if options.screenshot else ["--screenshot", str(run.folder.with_suffix(".png"))]
@@ -55,13 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.write(f"writing to {run.folder}\n")
     sys.stdout.flush()
     writer = [*script, "--no-view", "--report"]
-    return view_run(run, writer, screenshot=options.screenshot, close_after=options.close_after)
+    return view_run(
+        run, writer, faults=faults, screenshot=options.screenshot, close_after=options.close_after
+    )
 
 
-def _write(run: Run, options: argparse.Namespace) -> int:
-    report = _print_report if options.report else None
+def _write(run: Run, faults: Faults, options: argparse.Namespace) -> int:
+    report, ended = (_print_report, _close_output) if options.report else (None, None)
     behaviour = {"rate": options.rate, "stop_after": options.stop_after, "start_delay": options.start_delay}
-    count = write_run(run, report=report, **behaviour)
+    count = write_run(run, report=report, ended=ended, faults=faults, **behaviour)
     if report is None:
         sys.stdout.write(f"{count} planes in {run.folder}\n")
     return 0
@@ -75,6 +79,14 @@ def _print_report(plane: WrittenPlane) -> None:
         os._exit(1)
 
 
+def _close_output() -> None:
+    """Whoever reads the reports learns that there will be no more, though this process has still to do."""
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="simulate_acquisition.py", description="Write a simulated acquisition, and show it live."
@@ -86,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="the experiment folder, new; put it first (default: temporary)",
     )
-    add("--layout", choices=LAYOUTS, default="hcs", help="of the stores (default %(default)s)")
+    add("--layout", choices=LAYOUTS, default="hcs", help="of the stores or files (default %(default)s)")
     add("--regions", nargs="+", metavar="N|NAME", help="how many regions, or their names")
     add(
         "--wells",
@@ -101,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=[4, 6, 3],
         metavar="N",
-        help="FOVs per region, used in turn (default 4 6 3)",
+        help="FOVs per region, used in turn, 0 for a region not visited (default 4 6 3)",
     )
     add("--channels", nargs="+", default=list(CHANNELS), metavar="NAME", help="channel names (default: four)")
     add("--n-t", type=int, default=3, help="timepoints (%(default)s)")
@@ -122,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--dz", type=float, default=1.5, help="µm between planes of a stack (%(default)s)")
     add("--pixel-size", type=float, default=0.325, help="µm (%(default)s)")
     add("--blank", nargs="+", type=int, default=[], metavar="N", help="planes that are all zero, by number")
+    add("--skip-t", nargs="+", type=int, default=[], metavar="T", help="timepoints that are left out")
+    add("--padding", type=int, default=0, metavar="N", help="digits of numbers in names (as they are)")
+    add("--format", choices=IMAGE_FORMATS, default="tiff", help="of 8-bit images (%(default)s)")
     add("--rate", type=float, default=20.0, help="planes per second, 0 for as fast as possible (%(default)s)")
     add("--start-delay", type=float, default=0.0, help="s before the first store is made")
     add("--stop-after", type=int, metavar="N", help="stop after N planes, as if killed")
@@ -129,7 +144,45 @@ def _parser() -> argparse.ArgumentParser:
     add("--view", action=argparse.BooleanOptionalAction, default=True, help="show it in the viewer")
     add("--screenshot", type=Path, metavar="PNG", help="at the end save a picture of the window, and close")
     add("--close-after", type=float, metavar="S", help="close the window S seconds after the end")
+    _add_faults(parser.add_argument_group("faults of Squid, each off unless named"))
     return parser
+
+
+def _add_faults(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--late-files",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="files are whole S s after they are announced",
+    )
+    add("--lagging-notifications", action="store_true", help="one a field of view, the others at the end")
+    add("--no-notifications", action="store_true", help="of stores, nothing is said of what is written")
+    add("--wrong-paths", action="store_true", help="another layout is announced, as Squid does by mistake")
+    add("--announce", choices=LAYOUTS, metavar="LAYOUT", help="announce this layout instead")
+    add("--wrong-size", nargs=2, type=int, metavar=("H", "W"), help="announce this size instead")
+    add("--skip-saving", action="store_true", help="announce everything, save nothing")
+    add("--complete-after", type=float, default=0.0, metavar="S", help="marked complete S s after the end")
+    add("--never-complete", action="store_true", help="never marked complete")
+    add("--aborted", action="store_true", help="marked aborted at the end, and not complete")
+
+
+def faults_from(options: argparse.Namespace, run: Run) -> Faults:
+    """What shall go wrong; ValueError where it cannot."""
+    faults = Faults(
+        late_files=options.late_files,
+        skip_saving=options.skip_saving,
+        complete_after=options.complete_after,
+        never_complete=options.never_complete,
+        aborted=options.aborted,
+        lagging_notifications=options.lagging_notifications,
+        no_notifications=options.no_notifications,
+        announced_layout=options.announce or (mistaken_layout(run) if options.wrong_paths else None),
+        announced_size=tuple(options.wrong_size) if options.wrong_size else None,
+    )
+    faults.check(run)
+    return faults
 
 
 def run_from(options: argparse.Namespace) -> Run:
@@ -137,7 +190,7 @@ def run_from(options: argparse.Namespace) -> Run:
     if len(regions) == 1 and regions[0].isdecimal():
         names = [f"{row}{column}" for row in "ABCDEFGH" for column in range(1, 13)]
         count = int(regions[0])
-        regions = names[:count] if options.layout == "hcs" else [f"R{i}" for i in range(count)]
+        regions = [f"R{i}" for i in range(count)] if options.layout in ("per_fov", "6d") else names[:count]
     if len(options.size) > 2:
         raise ValueError(f"size is {options.size}: expected height and width, or one number for both")
     return Run(
@@ -158,6 +211,9 @@ def run_from(options: argparse.Namespace) -> Run:
         dz_um=options.dz,
         pixel_size_um=options.pixel_size,
         blank=tuple(options.blank),
+        skip_t=tuple(options.skip_t),
+        padding=options.padding,
+        image_format=options.format,
     )
 
 

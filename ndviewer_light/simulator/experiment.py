@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .run import well_of
@@ -21,7 +22,7 @@ def stage_mm(run: Run, plane: WrittenPlane) -> tuple[float, float, float]:
     across = math.ceil(math.sqrt(run.fovs[plane.region_idx]))
     row, column = divmod(plane.local_fov, across)
     well_x, well_y = 9.0 * (plane.region_idx + 1), 9.0
-    if run.layout == "hcs":
+    if run.is_plate:
         letters, digits = well_of(run.regions[plane.region_idx])
         row_number = sum((ord(letter) - 64) * 26**i for i, letter in enumerate(letters[::-1]))
         well_x, well_y = 9.0 * int(digits), 9.0 * row_number
@@ -51,9 +52,10 @@ def write_experiment_files(run: Run) -> None:
     (run.folder / "acquisition parameters.json").write_text(json.dumps(parameters))
     lines = [f"  - name: {json.dumps(channel)}" for channel in run.channels]
     (run.folder / "acquisition_channels.yaml").write_text("\n".join(["version: 1", "channels:", *lines, ""]))
-    is_wells = "Select Wells" if run.layout == "hcs" else "Current Position"
+    is_wells = "Select Wells" if run.is_plate else "Current Position"
     (run.folder / "acquisition.yaml").write_text(f"acquisition:\n  xy_mode: {is_wells}\n")
-    first = [plane for plane in run.planes() if (plane.t, plane.z, plane.channel) == (0, 0, run.channels[0])]
+    planes = islice(run.planes(), run.planes_per_t)  # of one time point
+    first = [plane for plane in planes if (plane.z, plane.channel) == (0, run.channels[0])]
     rows = [(run.regions[plane.region_idx], *stage_mm(run, plane)) for plane in first]
     _write_table(run.folder / "coordinates.csv", "region,x (mm),y (mm),z (mm)", rows)
 

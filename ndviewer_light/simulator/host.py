@@ -1,17 +1,23 @@
-"""What a host tells a viewer of a run."""
+"""A host that is not there: what it tells a viewer of a run, and when."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from .faults import NO_FAULTS
+
 if TYPE_CHECKING:
+    from .faults import Faults
     from .run import Run, WrittenPlane
 
 
 def announce_run(viewer: Any, run: Run) -> None:
     """What the host says to a `LightweightViewer` before the first plane; GUI thread."""
     channels, size = list(run.channels), (run.height, run.width)
-    if run.layout == "6d":
+    if not run.is_zarr:
+        viewer.start_acquisition(channels, run.n_z, *size, run.fov_labels)
+    elif run.layout == "6d":
         viewer.start_zarr_acquisition_6d(
             run.region_paths, channels, run.n_z, list(run.fovs), *size, list(run.regions)
         )
@@ -20,8 +26,61 @@ def announce_run(viewer: Any, run: Run) -> None:
 
 
 def notify_plane(viewer: Any, run: Run, plane: WrittenPlane) -> None:
-    """What the host says to a `LightweightViewer` after each plane; any thread."""
-    if run.layout == "6d":
+    """What the host says to a `LightweightViewer` of each plane; any thread.
+
+    In every TIFF layout it names the file of an image of its own, though only "images" has such files.
+    """
+    if not run.is_zarr:
+        viewer.register_image(plane.t, plane.fov, plane.z, plane.channel, str(run.image_path(plane)))
+    elif run.layout == "6d":
         viewer.notify_zarr_frame(plane.t, plane.local_fov, plane.z, plane.channel, plane.region_idx)
     else:
         viewer.notify_zarr_frame(plane.t, plane.fov, plane.z, plane.channel)
+
+
+def end_run(viewer: Any, run: Run) -> None:
+    """What the host says to a `LightweightViewer` after the last plane."""
+    if run.is_zarr:
+        viewer.end_zarr_acquisition()
+    viewer.end_acquisition()
+
+
+class Host:
+    """Tells `viewer` of `run`, as wrong as `faults` say; decides what to call when, and calls it at once.
+
+    `announce` is for the GUI thread. `pass_on` and `end` are for one other thread: `pass_on` as soon as a
+    plane has been reported, `end` after the last.
+    """
+
+    def __init__(self, viewer: Any, run: Run, faults: Faults = NO_FAULTS) -> None:
+        faults.check(run)
+        self._viewer, self._announced, self._faults = viewer, faults.announced(run), faults
+        # Squid registers what it takes in its own way, and knows of stores what their writer reports
+        self._speaks = not (self._announced.is_zarr and (faults.no_notifications or not run.is_zarr))
+        self._results: deque[WrittenPlane] = deque()
+        self._place: tuple[int, int] | None = None
+
+    def announce(self) -> None:
+        """Start the run."""
+        announce_run(self._viewer, self._announced)
+
+    def pass_on(self, plane: WrittenPlane) -> None:
+        """A plane has been taken, or is on disk."""
+        if not self._faults.lagging_notifications:
+            self._notify(plane)
+            return
+        place = (plane.t, plane.fov)
+        if place != self._place and self._results:
+            self._notify(self._results.popleft())
+        self._place = place
+        self._results.append(plane)
+
+    def end(self) -> None:
+        """Pass on what nobody has looked at, and end the run."""
+        while self._results:
+            self._notify(self._results.popleft())
+        end_run(self._viewer, self._announced)
+
+    def _notify(self, plane: WrittenPlane) -> None:
+        if self._speaks:
+            notify_plane(self._viewer, self._announced, plane)

@@ -32,22 +32,27 @@ class _Look(NamedTuple):
 _BRIGHTFIELD = _Look(4500, 40.0, 1800, 14000, 6)  # dim, so that the others show in an overlay
 _FLUORESCENCE = _Look(400, 15.0, 100, 3000, 4)
 _CELLS = 32  # per FOV
+_TINT = (32, 27, 22)  # 32nds of red, green and blue
 _ROAM = 64  # px by which the background noise is shifted about, so that no two planes share it
 
 
 def plane_pixels(run: Run, t: int, fov: int, z: int, channel: str | int) -> NDArray[Any]:
-    """The pixels `write_run` stores for one plane: (Y, X), the same for the same arguments, always.
+    """The pixels `write_run` stores for one plane, the same for the same arguments, always.
 
-    `fov` is the flat index, `channel` a name or an index. Any thread.
+    (Y, X), or (Y, X, 3) uint8 for a channel in colour. `fov` is the flat index, `channel` a name or an
+    index. Any thread.
     """
     c = channel if isinstance(channel, int) else run.channels.index(channel)
     if (((t * sum(run.fovs)) + fov) * run.n_z + z) * len(run.channels) + c in run.blank:
-        return np.zeros((run.height, run.width), run.dtype)
+        is_color, shape = run.is_color(run.channels[c]), (run.height, run.width)
+        return np.zeros((*shape, 3), np.uint8) if is_color else np.zeros(shape, run.dtype)
     look = _FLUORESCENCE if excitation_nm(run.channels[c]) else _BRIGHTFIELD
     pixels = _background(run, look, np.random.default_rng([run.seed, t, fov, z, c]))
     _draw_cells(pixels, run, (t, fov, z, c))
     np.maximum(pixels, look.dark + 2 ** (look.shift + 1), out=pixels)  # the box of the text alone is darker
     burn(pixels, f"{t}/{run.fov_labels[fov]}/{z}/{run.channels[c]}", c, (look.dark, look.bright))
+    if run.is_color(run.channels[c]):
+        return _tinted(_as_dtype(pixels, np.dtype(np.uint8), look))
     return _as_dtype(pixels, np.dtype(run.dtype), look)
 
 
@@ -72,6 +77,11 @@ def _as_dtype(pixels: NDArray[np.int16], dtype: np.dtype[Any], look: _Look) -> N
     if dtype.itemsize == 1:
         pixels = np.minimum(pixels >> (look.shift + (dtype.kind == "i")), np.iinfo(dtype).max)
     return pixels.astype(dtype)
+
+
+def _tinted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A grey picture as RGB, of another brightness in each sample, so that none is taken for another."""
+    return np.stack([(pixels.astype(np.uint16) * part >> 5).astype(np.uint8) for part in _TINT], axis=-1)
 
 
 class _Cell(NamedTuple):

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LAYOUTS = ("per_fov", "hcs", "6d")
+ZARR_LAYOUTS = ("per_fov", "hcs", "6d")
+TIFF_LAYOUTS = ("images", "stacks", "ome_tiff")
+LAYOUTS = (*ZARR_LAYOUTS, *TIFF_LAYOUTS)
 CHANNELS = tuple(f"Fluorescence {nm} nm Ex" for nm in (405, 488, 561, 638))
 COMPRESSIONS: dict[str, dict[str, Any] | None] = {
     "none": None,
@@ -21,6 +23,8 @@ COMPRESSIONS: dict[str, dict[str, Any] | None] = {
 }
 CHUNKS = {"full": "full_frame", "512": "tiled_512", "256": "tiled_256"}
 DTYPES = (*(f"{kind}{bits}" for kind in ("uint", "int") for bits in (8, 16, 32, 64)), "float32", "float64")
+TIFF_DTYPES = ("uint8", "uint16")
+IMAGE_FORMATS = ("tiff", "tif", "bmp", "png")
 COLOURS = {405: "20ADF8", 488: "1FFF00", 561: "FFCF00", 638: "FF0000", 730: "770000"}  # Squid's own
 
 
@@ -39,9 +43,12 @@ class WrittenPlane(NamedTuple):
 class Run:
     """An acquisition to be written into `folder`, the experiment folder.
 
-    `fovs` counts the fields of view of each region; in layout "hcs" the regions are wells ("A1").
-    `height` and `width` in px, `dt_s` in s, `dz_um` and `pixel_size_um` in µm. `blank` names planes,
-    by their place in the order of acquisition, that are all zero; zarr stores nothing for those.
+    `fovs` counts the fields of view of each region, 0 for one that is announced and not visited; in
+    layout "hcs" the regions are wells ("A1"). `height` and `width` in px, `dt_s` in s, `dz_um` and
+    `pixel_size_um` in µm. `blank` names planes, by their place in the order of acquisition, that are all
+    zero; zarr stores nothing for those. `skip_t` are time points that are left out; they count there.
+    `padding` is to how many digits numbers in names of files and folders are filled with zeros;
+    `image_format` is that of 8-bit images, those of 16 bits always end in "tiff".
 
     Raises
     ------
@@ -66,6 +73,9 @@ class Run:
     dz_um: float = 1.5
     pixel_size_um: float = 0.325
     blank: tuple[int, ...] = ()
+    skip_t: tuple[int, ...] = ()
+    padding: int = 0
+    image_format: str = "tiff"
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -73,12 +83,40 @@ class Run:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
         if len(self.regions) != len(self.fovs) or len(set(self.regions)) != len(self.regions):
             raise ValueError(f"fovs {self.fovs} for regions {self.regions}: one count each, names distinct")
-        if min((*self.fovs, self.n_t, self.n_z, self.height, self.width, len(self.channels)), default=0) < 1:
+        if min(self.n_t, self.n_z, self.height, self.width, len(self.channels), sum(self.fovs)) < 1:
             raise ValueError("every count and size must be at least 1")
+        if min(self.fovs) < (self.layout == "6d"):
+            raise ValueError(f"fovs {self.fovs}: at least 0 a region, and at least 1 in layout 6d")
         if self.layout == "hcs" and len({well_of(region) for region in self.regions}) != len(self.regions):
             raise ValueError(f"regions {self.regions} name one well twice")
         if self.sharded and (self.height % self.chunk_shape[0] or self.width % self.chunk_shape[1]):
             raise ValueError(f"{self.compression!r} needs height and width in multiples of {self.chunks} px")
+        if not self.is_zarr:
+            self._check_tiff()
+
+    def _check_tiff(self) -> None:
+        if self.dtype not in TIFF_DTYPES:
+            raise ValueError(f"dtype is {self.dtype!r}: {self.layout} takes {' or '.join(TIFF_DTYPES)}")
+        if self.layout != "images" and any("RGB" in channel for channel in self.channels):
+            raise ValueError(f"layout {self.layout} has no RGB channels: they are saved as images")
+        if len({sanitised(channel) for channel in self.channels}) != len(self.channels):
+            raise ValueError(f"channels {self.channels} would share file names")
+
+    @property
+    def is_zarr(self) -> bool:
+        """Whether planes go to OME-Zarr stores, and not to TIFF or other image files."""
+        return self.layout in ZARR_LAYOUTS
+
+    @property
+    def is_plate(self) -> bool:
+        """Whether the regions are wells that were selected on a plate."""
+        if self.is_zarr:
+            return self.layout == "hcs"
+        return all(re.fullmatch(r"[A-Z]+\d+", region) for region in self.regions)
+
+    def is_color(self, channel: str) -> bool:
+        """Whether the planes of a channel are RGB images: (Y, X, 3) uint8."""
+        return self.layout == "images" and "RGB" in channel
 
     @cached_property
     def fov_labels(self) -> list[str]:
@@ -107,14 +145,44 @@ class Run:
         one_chunk = len(self.channels) == 1 and self.chunk_shape == (self.height, self.width)
         return self.compression in ("balanced", "best") and not one_chunk
 
+    @property
+    def planes_per_t(self) -> int:
+        """Planes of one time point."""
+        return sum(self.fovs) * self.n_z * len(self.channels)
+
     def planes(self) -> Iterator[WrittenPlane]:
         """Every plane in the order of acquisition: time, region, FOV, z, channel."""
         fields = [(r, i) for r, n in enumerate(self.fovs) for i in range(n)]
-        for t in range(self.n_t):
+        for t in sorted({*range(self.n_t)} - {*self.skip_t}):
             for fov, (region_idx, local) in enumerate(fields):
                 for z in range(self.n_z):
                     for channel in self.channels:
                         yield WrittenPlane(t, fov, local, region_idx, z, channel)
+
+    def time_folder(self, t: int) -> Path:
+        """The folder of a time point; there is one in every layout."""
+        return self.folder / self._padded(t)
+
+    def image_path(self, plane: WrittenPlane) -> Path:
+        """The file of one plane, as images are saved and as the host announces it in every TIFF layout."""
+        is_16_bit = self.dtype != "uint8" and not self.is_color(plane.channel)
+        numbers = f"{self._padded(plane.local_fov)}_{self._padded(plane.z)}"
+        name = f"{self.regions[plane.region_idx]}_{numbers}_{sanitised(plane.channel)}"
+        return self.time_folder(plane.t) / f"{name}.{'tiff' if is_16_bit else self.image_format}"
+
+    def stack_path(self, plane: WrittenPlane) -> Path:
+        """The file of all planes of an FOV at one time (layout "stacks")."""
+        return self.time_folder(plane.t) / f"{self._base_name(plane)}_stack.tiff"
+
+    def ome_tiff_path(self, plane: WrittenPlane) -> Path:
+        """The file of all planes of an FOV (layout "ome_tiff")."""
+        return self.folder / "ome_tiff" / f"{self._base_name(plane)}.ome.tiff"
+
+    def _base_name(self, plane: WrittenPlane) -> str:
+        return f"{self.regions[plane.region_idx]}_{self._padded(plane.local_fov)}"
+
+    def _padded(self, number: int) -> str:
+        return str(number).zfill(self.padding)
 
     def _fov_path(self, region: str, fov: int) -> Path:
         if self.layout == "hcs":
@@ -124,6 +192,7 @@ class Run:
 
 
 _CHOICES = {"layout": LAYOUTS, "compression": tuple(COMPRESSIONS), "chunks": tuple(CHUNKS), "dtype": DTYPES}
+_CHOICES["image_format"] = IMAGE_FORMATS
 
 
 def well_of(region: str) -> tuple[str, str]:
@@ -132,6 +201,11 @@ def well_of(region: str) -> tuple[str, str]:
     if match is None:
         raise ValueError(f"region {region!r} is no well: layout hcs needs names like A1 or AB12")
     return match[1].upper(), match[2]
+
+
+def sanitised(name: str) -> str:
+    """A channel's name as Squid spells it in file names."""
+    return re.sub(r'[\s/\\:*?"<>|]+', "_", name)
 
 
 def excitation_nm(channel: str) -> int | None:

@@ -10,28 +10,35 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from .host import announce_run, notify_plane
+from .faults import NO_FAULTS
+from .host import Host
 from .run import WrittenPlane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from .faults import Faults
     from .run import Run
 
 
 def view_run(
-    run: Run, writer: Sequence[str], *, screenshot: Path | None = None, close_after: float | None = None
+    run: Run,
+    writer: Sequence[str],
+    *,
+    faults: Faults = NO_FAULTS,
+    screenshot: Path | None = None,
+    close_after: float | None = None,
 ) -> int:
     """Show `run` in a viewer while the command `writer` writes it; returns the exit status.
 
-    `writer` must report each plane as a JSON line on its standard output. With `screenshot`, the last
-    planes are shown at the end, the window is saved there as PNG and closed; with `close_after`, it
-    closes that many s after the end; else when the user closes it. GUI thread.
+    `writer` must report each plane as a JSON line on its standard output, and close that when the run has
+    ended. With `screenshot`, the last planes are shown at the end, the window is saved there as PNG
+    and closed; with `close_after`, it closes that many s after the end; else when the user closes it.
+    GUI thread.
     """
-    os.environ.setdefault(
-        "QT_API", "pyqt6"
-    )  # qtpy takes a binding that is already loaded, whatever this says
+    # qtpy takes a binding that is already loaded, whatever this says
+    os.environ.setdefault("QT_API", "pyqt6")
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
@@ -39,10 +46,11 @@ def view_run(
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     window = LightweightMainWindow("")
-    announce_run(window.viewer, run)
+    host = Host(window.viewer, run, faults)
+    host.announce()
     window.show()
     with subprocess.Popen(writer, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
-        reports = _Reports(process, window.viewer, run)
+        reports = _Reports(process, host)
         reports.start()
         ending = _Ending(window, reports, screenshot, close_after)
         timer = QTimer(window)
@@ -50,6 +58,7 @@ def view_run(
         timer.start(100)
         app.exec()
         timer.stop()
+        reports.abandoned = True
         process.terminate()  # the user may have closed the window early; else it has ended already
         reports.join()
     return 1 if ending.failed or (ending.finished and process.returncode) else 0
@@ -58,20 +67,23 @@ def view_run(
 class _Reports(threading.Thread):
     """Passes on what the writer reports, from a thread that knows nothing of Qt, as hosts do."""
 
-    def __init__(self, process: subprocess.Popen[str], viewer: Any, run: Run) -> None:
+    def __init__(self, process: subprocess.Popen[str], host: Host) -> None:
         super().__init__(daemon=True)
         self.last: WrittenPlane | None = None
-        self._process, self._viewer, self._run = process, viewer, run
+        self.abandoned = False  # nobody looks any more
+        self._process, self._host = process, host
 
     def run(self) -> None:
         for line in self._process.stdout or ():
             self.last = WrittenPlane(**json.loads(line))
-            notify_plane(self._viewer, self._run, self.last)
+            self._host.pass_on(self.last)
+        if not self.abandoned:
+            self._host.end()
         self._process.wait()
 
 
 class _Ending:
-    """What happens when the writer has ended: tell the viewer, let it draw, take the picture, close."""
+    """What happens when the writer has ended: let the viewer draw, take the picture, close."""
 
     _STILL = 12  # steps without a change on screen that count as drawn
     _PATIENCE_S = 30.0
@@ -98,11 +110,9 @@ class _Ending:
 
     def _end(self) -> None:
         self.finished, self._ended_at = True, time.monotonic()
-        viewer = self._window.viewer
-        viewer.end_zarr_acquisition()
         last = self._reports.last
         if self._screenshot is not None and last is not None:
-            viewer.load_fov(last.fov, last.t, last.z // 2)  # the middle of a stack is in focus
+            self._window.viewer.load_fov(last.fov, last.t, last.z // 2)  # the middle of a stack is in focus
 
     def _take_picture(self, path: Path) -> None:
         picture = self._window.grab().toImage()

@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import time
 from itertools import groupby, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .experiment import write_experiment_files, write_timepoint
+from .faults import NO_FAULTS
+from .late import LateFiles
+from .ome_tiff_writer import OmeTiffs
 from .pixels import plane_pixels
+from .tiff_writer import Images, Stacks
 from .zarr_writer import ZarrStores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from .faults import Faults
     from .run import Run, WrittenPlane
+
+
+class Writer(Protocol):
+    """Writes the planes of a run in one layout."""
+
+    def begin(self, plane: WrittenPlane, pixels: NDArray[Any]) -> Callable[[], None]:
+        """Write the first part of a plane; what is returned writes the rest, and then it is on disk."""
+
+    def complete(self, aborted: bool) -> None:
+        """Say in the files that the acquisition is over."""
+
+
+_WRITERS: dict[str, Callable[[Run], Writer]]
+_WRITERS = {"images": Images, "stacks": Stacks, "ome_tiff": OmeTiffs}
 
 
 def write_run(
@@ -24,40 +45,88 @@ def write_run(
     report: Callable[[WrittenPlane], object] | None = None,
     stop_after: int | None = None,
     start_delay: float = 0.0,
+    faults: Faults = NO_FAULTS,
+    ended: Callable[[], object] | None = None,
 ) -> int:
-    """Write `run` in this process and return how many planes were written.
+    """Write `run` in this process and return how many planes were taken.
 
     `rate` in planes/s, 0 as fast as possible. `report` is called, in this thread, after each plane
-    is on disk. `stop_after` planes the writer stops as if it had been killed: nothing is marked
-    complete. `start_delay` in s, between the experiment's own files and the first store.
+    is on disk; where files are late or not saved, when it has been taken. `stop_after` planes the writer
+    stops as if it had been killed: nothing is marked complete. `start_delay` in s, between the
+    experiment's own files and the first image. `ended` is called when all is written but not marked
+    complete.
 
     Raises
     ------
     FileExistsError
         if the folder holds something already.
+    ValueError
+        for faults that cannot happen to such a run.
     """
+    faults.check(run)
     refuse_used(run.folder)
     write_experiment_files(run)
     time.sleep(start_delay)
-    stores, pace, written = ZarrStores(run), _pace(rate), 0
+    writer: Writer = _WRITERS.get(run.layout, ZarrStores)(run)
+    saver, pace, taken = _saver(writer, faults), _pace(rate), 0
     for t, planes in groupby(islice(run.planes(), stop_after), key=lambda plane: plane.t):
-        timepoint = run.folder / str(t)
-        timepoint.mkdir()
+        run.time_folder(t).mkdir()
         done = []
         for plane in planes:
             pixels = plane_pixels(run, t, plane.fov, plane.z, plane.channel)
             next(pace)
-            stores.write(plane, pixels)
+            saver.save(plane, pixels)
             done.append(plane)
             if report is not None:
                 report(plane)
-        written += len(done)
-        if written == (t + 1) * sum(run.fovs) * run.n_z * len(run.channels):
-            write_timepoint(run, timepoint, done)
+        taken += len(done)
+        if len(done) == run.planes_per_t:
+            write_timepoint(run, run.time_folder(t), done)
+    saver.end(killed=stop_after is not None)
+    if ended is not None:
+        ended()
     if stop_after is None:
-        stores.complete()
-        (run.folder / ".done").touch()
-    return written
+        _complete(run, writer, faults)
+    return taken
+
+
+def _complete(run: Run, writer: Writer, faults: Faults) -> None:
+    time.sleep(faults.complete_after)
+    if not faults.never_complete:
+        writer.complete(faults.aborted)
+        if not faults.aborted:
+            (run.folder / ".done").touch()
+
+
+class _Saver(Protocol):
+    def save(self, plane: WrittenPlane, pixels: NDArray[Any]) -> None: ...
+
+    def end(self, killed: bool) -> None: ...
+
+
+def _saver(writer: Writer, faults: Faults) -> _Saver:
+    if faults.skip_saving:
+        return _NotSaved()
+    return LateFiles(writer, faults.late_files) if faults.late_files > 0 else _SavedAtOnce(writer)
+
+
+class _SavedAtOnce:
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def save(self, plane: WrittenPlane, pixels: NDArray[Any]) -> None:
+        self._writer.begin(plane, pixels)()
+
+    def end(self, killed: bool) -> None:
+        pass
+
+
+class _NotSaved:
+    def save(self, plane: WrittenPlane, pixels: NDArray[Any]) -> None:
+        pass
+
+    def end(self, killed: bool) -> None:
+        pass
 
 
 def refuse_used(folder: Path) -> None:

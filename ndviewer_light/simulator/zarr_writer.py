@@ -11,6 +11,8 @@ import numpy as np
 from .run import CHUNKS, COLOURS, COMPRESSIONS, excitation_nm, well_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from .run import Run, WrittenPlane
@@ -63,10 +65,10 @@ class _Store:
         index = (*fov, plane.t, self._run.channels.index(plane.channel), plane.z)
         self._array[index].write(pixels).result()
 
-    def complete(self) -> None:
-        """Say in the metadata that the acquisition is over."""
+    def complete(self, aborted: bool) -> None:
+        """Say in the metadata that the acquisition is over, or was aborted."""
         metadata = json.loads(self.json.read_text())
-        metadata["attributes"]["_squid"]["acquisition_complete"] = True
+        metadata["attributes"]["_squid"] |= {"aborted": True} if aborted else {"acquisition_complete": True}
         _write_json(self.json, metadata)
 
 
@@ -161,7 +163,11 @@ class ZarrStores:
         self._run = run
         self._stores: dict[int, _Store] = {}
 
-    def write(self, plane: WrittenPlane, pixels: NDArray[Any]) -> None:
+    def begin(self, plane: WrittenPlane, pixels: NDArray[Any]) -> Callable[[], None]:
+        """Write nothing yet: a chunk appears when all of it is there."""
+        return lambda: self._write(plane, pixels)
+
+    def _write(self, plane: WrittenPlane, pixels: NDArray[Any]) -> None:
         number = plane.region_idx if self._run.layout == "6d" else plane.fov
         if number not in self._stores:
             self._stores[number] = self._create(plane)
@@ -178,6 +184,7 @@ class ZarrStores:
             _write_well(store.json.parent.parent, n_fovs)
         return store
 
-    def complete(self) -> None:
+    def complete(self, aborted: bool) -> None:
+        """Say in every store that the acquisition is over."""
         for store in self._stores.values():
-            store.complete()
+            store.complete(aborted)
