@@ -21,7 +21,7 @@ from ndviewer_light.errors import (
     UntrustedReferenceError,
 )
 from ndviewer_light.sources import layouts
-from ndviewer_light.storage import limits
+from ndviewer_light.storage import limits, trees
 
 
 def labels(path: Path | str) -> list[str]:
@@ -289,7 +289,7 @@ def test_forbidden_metadata_says_so() -> None:
 
 
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layouts, "MAX_DIRECTORY_ENTRIES", 3)
+    monkeypatch.setattr(trees, "MAX_DIRECTORY_ENTRIES", 3)
     for name in "abcd":
         (tmp_path / "zarr" / name).mkdir(parents=True)
     with pytest.raises(DatasetError, match="more than 3"):
