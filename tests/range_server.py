@@ -23,6 +23,7 @@ import sys
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -52,9 +53,11 @@ class Behaviour:
     ranges: bool = True  # False: every answer is the whole file
     heads: bool = True  # False: HEAD is answered 405, as signed URLs do with 403
     etags: bool = True
+    dates: bool = True  # Last-Modified
     missing_status: int = 404  # 403 where a bucket may not be listed
     query: str = ""  # what the query must be, else 403
     user: str = ""  # "name:password" of basic authentication, else 401
+    headers: dict[str, str] = field(default_factory=dict)  # said with refusals and redirects
     redirect: str = ""  # where /redirect/… leads; "": to the file itself, with `query`
 
 
@@ -62,6 +65,7 @@ class RangeServer:
     """The server, running between ``with`` and its end; `tls` is a PEM file with certificate and key."""
 
     def __init__(self, folder: str | Path, tls: str | Path | None = None) -> None:
+        self.folder = Path(folder)
         self._command = [sys.executable, "-S", os.path.abspath(__file__), str(folder)]
         self._command += ["--tls", str(tls)] if tls else []
         self._scheme = "https" if tls else "http"
@@ -171,7 +175,8 @@ class _Server:
         refused = self._refusal(request)
         if refused is not None:
             entry["what"] = refused[0]
-            writer.write(_head(refused[0], {"Content-Length": 0, **refused[1]}))
+            said = {"Content-Length": 0, **behaviour.headers, **refused[1]}
+            writer.write(_head(refused[0], said))
             return
         fault = self._fault(request)
         entry["what"] = fault
@@ -245,6 +250,8 @@ class _Server:
                 headers["Accept-Ranges"] = "bytes"
             if self.behaviour.etags:
                 headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+            if self.behaviour.dates:
+                headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
             if asked is not None and start >= end:
                 head = _head(416, {"Content-Range": f"bytes */{status.st_size}", "Content-Length": 0})
                 writer.write(head)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..errors import CorruptDataError, DatasetError, UnsupportedError
 from .fetch_blocks import MAX_BYTES, BlockFile, Blocks
-from .fetch_client import Answer, Place, Settings, settings_from
+from .fetch_client import Answer, Place, settings_from
 from .fetch_errors import Failure, error_for, shown
 from .fetch_loop import File, ReadDroppedError, Wish, the_fetcher
 from .files import Bytes
@@ -29,6 +29,7 @@ __all__ = ["ReadDroppedError", "RemoteBytes", "Wish", "open_remote", "set_in_fli
 FIRST_BYTES = 128 * 1024  # read while finding out whether the file is there, and how large
 _WEB = ("http", "https", "s3", "gs")
 _SHARES = ("smb", "sftp")
+_WAYS = 4  # as it is, with the region, with credentials, and the one that fails
 
 
 def set_in_flight(requests: int) -> None:
@@ -56,34 +57,42 @@ def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
 
 
 def _opened(place: Place) -> Bytes:
-    explicit = place.with_credentials() if _names_credentials(place.settings) else None
-    first = explicit or place
-    try:
-        return _asked(first)
-    except Failure as failure:
-        signed = first.with_credentials() if failure.kind in ("forbidden", "login") else None
-        if signed is None:
-            raise error_for(failure, place.name, place.host) from None
-    try:
-        return _asked(signed)
-    except Failure as failure:
-        raise error_for(failure, place.name, place.host) from None
-
-
-def _names_credentials(settings: Settings) -> bool:
-    return bool(settings.key or settings.credentials or settings.token)
+    """Asked for as it is; if that is refused, in another way, if there is one: region, credentials."""
+    if place.settings.key or place.settings.credentials or place.settings.token:
+        place = place.with_credentials() or place
+    for _ in range(_WAYS):
+        try:
+            return _asked(place)
+        except Failure as failure:
+            other = place.with_region() if failure.kind == "region" else None
+            if failure.kind in ("forbidden", "login"):
+                other = place.with_credentials()
+            if other is None:
+                raise error_for(failure, place.name, place.host) from None
+            place = other
+    raise AssertionError("each way is tried once")
 
 
 def _asked(place: Place) -> Bytes:
     run = the_fetcher().run
-    try:
-        return RemoteBytes(place, run(lambda: place.get(0, FIRST_BYTES)))
-    except Failure as failure:
-        # an empty file has no first byte, and says so with 416
-        is_empty = failure.kind == "refused request" and failure.detail == "416"
-        if failure.kind != "ranges ignored" and not is_empty:
-            raise
+    for _ in range(2):  # a server may fail to send a part just once
+        try:
+            return RemoteBytes(place, run(lambda: _first(place)))
+        except Failure as failure:
+            if failure.kind not in ("no parts", "empty"):
+                raise
     return RemoteBytes(place, run(place.get_whole))
+
+
+async def _first(place: Place) -> Answer:
+    try:
+        return await place.get(0, FIRST_BYTES)
+    except Failure as failure:
+        if failure.kind == "ranges ignored":
+            raise Failure("no parts") from None
+        if failure.kind == "refused request" and failure.detail == "416":  # there is no first byte
+            raise Failure("empty") from None
+        raise
 
 
 class RemoteBytes(Bytes):
@@ -153,6 +162,7 @@ class RemoteBytes(Bytes):
     def close(self) -> None:
         """See `Bytes.close`."""
         self._closed.set()
+        self._blocks.clear()
         the_fetcher().forget(self._file, DatasetError(f"{self.name} was closed"))
 
 

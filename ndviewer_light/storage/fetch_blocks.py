@@ -59,6 +59,11 @@ class Blocks:
                 parts.append(block[max(0, offset - start) : offset + length - start])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def clear(self) -> None:
+        """Let go of all of them."""
+        with self._lock:
+            self._blocks.clear()
+
     def missing(self, offset: int, length: int) -> list[Range]:
         """What to read so that `get` finds it: ranges of whole blocks."""
         runs: list[list[int]] = []

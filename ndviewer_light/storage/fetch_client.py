@@ -10,11 +10,13 @@ import configparser
 import os
 import re
 import threading
+import urllib.error
+import urllib.request
 from collections import OrderedDict
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..errors import DatasetError, UnsupportedError
 from .fetch_errors import Failure, failure_of, shown
@@ -26,6 +28,7 @@ STALL_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
 MAX_WHOLE_BYTES = 64 * 1024**2  # of a file that is loaded whole because its server cannot send parts
 _MAX_STORES = 32
+_AMAZON = "https://s3.amazonaws.com"
 
 
 @dataclass(frozen=True, repr=False)  # it holds secrets
@@ -53,12 +56,12 @@ class Settings:
     @property
     def stall_s(self) -> float:
         """How many seconds a server may be silent."""
-        return _number("timeout", self.timeout) if self.timeout else STALL_SECONDS
+        return float(self.timeout or STALL_SECONDS)
 
     @property
     def requests_at_once(self) -> int | None:
         """How many requests may be under way at once in this process; None: as it is."""
-        return max(1, int(_number("in_flight", self.in_flight))) if self.in_flight else None
+        return max(1, int(float(self.in_flight))) if self.in_flight else None
 
 
 def settings_from(options: Mapping[str, str] | None) -> Settings:
@@ -67,17 +70,18 @@ def settings_from(options: Mapping[str, str] | None) -> Settings:
     for name in options or {}:
         if name not in known:
             raise DatasetError(f"there is no storage option {name!r}; there are {', '.join(known)}")
-    return Settings(**{name: str(value) for name, value in (options or {}).items()})
+    settings = Settings(**{name: str(value) for name, value in (options or {}).items()})
+    for name, text in (("timeout", settings.timeout), ("in_flight", settings.in_flight)):
+        if text and not _is_number(text):
+            raise DatasetError(f"the storage option {name!r} has to be a number above 0, not {text!r}")
+    return settings
 
 
-def _number(name: str, text: str) -> float:
+def _is_number(text: str) -> bool:
     try:
-        number = float(text)
+        return 0 < float(text) < 1e6
     except ValueError:
-        number = 0.0
-    if not 0 < number < 1e6:
-        raise DatasetError(f"the storage option {name!r} has to be a number above 0, not {text!r}")
-    return number
+        return False
 
 
 class Version(NamedTuple):
@@ -106,7 +110,9 @@ class Place:
         self.name = shown(url)
         parts = urlsplit(url)
         self.host = parts.netloc.rpartition("@")[2]
-        if not self.host or (parts.scheme in ("s3", "gs") and not parts.path.strip("/")):
+        if parts.scheme in ("s3", "gs"):
+            self.host = f"the bucket {self.host}"
+        if not parts.netloc or (parts.scheme in ("s3", "gs") and not parts.path.strip("/")):
             raise DatasetError(f"{self.name} names no file: expected {parts.scheme}://…/…")
         self._store_key, self._path = _divided(url)
 
@@ -122,6 +128,14 @@ class Place:
         else:
             return None
         return Place(self.url, replace(self.settings, **found), signed=True) if found else None
+
+    def with_region(self) -> Place | None:
+        """The same file, asked for where its bucket lies; None if it does not say, or that was known."""
+        known = self.settings.region or self.settings.endpoint
+        if known or urlsplit(self.url).scheme != "s3":
+            return None
+        region = region_of(urlsplit(self.url).netloc)
+        return Place(self.url, replace(self.settings, region=region), signed=self.signed) if region else None
 
     async def get(self, start: int, end: int) -> Answer:
         """The bytes [start, end), or up to the end of the file if that comes first; raises `Failure`."""
@@ -275,6 +289,19 @@ def _gs_config(settings: Settings, signed: bool) -> Any:
     if settings.token:
         return {**config, "bearer_token": settings.token}
     return {**config, "application_credentials": settings.credentials}
+
+
+def region_of(bucket: str) -> str:
+    """Where a bucket of Amazon lies, which it tells everybody; "" if it does not. One request; blocks."""
+    request = urllib.request.Request(f"{_AMAZON}/{quote(bucket)}", method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=CONNECT_SECONDS) as answer:
+            headers = answer.headers
+    except urllib.error.HTTPError as error:  # redirected or forbidden: it is said all the same
+        headers = error.headers
+    except OSError:
+        return ""
+    return str(headers.get("x-amz-bucket-region", ""))
 
 
 def _aws_credentials(settings: Settings) -> dict[str, str]:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 def shown(url: str) -> str:
     """The URL as people may see it: without user, password, query and fragment."""
+    scheme, _, rest = url.partition("://")
+    if scheme in ("s3", "gs"):  # where # and ? are letters of a name
+        bucket, slash, key = rest.partition("/")
+        return f"{scheme}://{bucket.rpartition('@')[2]}{slash}{key}"
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
@@ -36,15 +40,17 @@ def shown(url: str) -> str:
 @dataclass(frozen=True)
 class _Kind:
     error: type[DatasetError]
-    sentence: str  # of {name}, {host}, {tries} and {detail}
+    sentence: str  # of {name}, {host}, {login} and {detail}
     again: bool = False  # whether another try, at once, may help
     passes: bool = False  # whether it may pass by itself later
 
 
-_LOGIN = (
-    "give your login as storage options: 'user' and 'password' or 'token' for a web server, "
-    "'key' and 'secret' for s3"
-)
+_LOGINS = {
+    "s3": "give the storage options 'key' and 'secret', or set up the usual environment variables",
+    "gs": "give the storage option 'credentials' (the file of a service account), or set up the usual "
+    "environment variables",
+    "": "give the storage options 'user' and 'password', or 'token'",
+}
 _KINDS: Mapping[str, _Kind] = {
     "missing": _Kind(
         DatasetNotFoundError, "there is nothing at {name} (404): check the spelling of the address"
@@ -53,14 +59,9 @@ _KINDS: Mapping[str, _Kind] = {
     "forbidden": _Kind(
         DatasetPermissionError,
         "{host} does not let us read {name} (403): a link of limited duration may have run out, a file may "
-        f"be missing from a bucket, or a login is needed: {_LOGIN}",
+        "be missing from a bucket, or a login is needed: {login}",
     ),
-    "login": _Kind(DatasetPermissionError, f"{{host}} asks who wants to read {{name}} (401): {_LOGIN}"),
-    "credentials": _Kind(
-        DatasetPermissionError,
-        "{name} is not public, and no credentials were found to read it with: give the storage options "
-        "'key' and 'secret', or set up the usual environment variables",
-    ),
+    "login": _Kind(DatasetPermissionError, "{host} asks who wants to read {name} (401): {login}"),
     "busy": _Kind(
         DatasetError, "{host} is overloaded or out of order ({detail}) and sent nothing of {name}", True
     ),
@@ -76,6 +77,8 @@ _KINDS: Mapping[str, _Kind] = {
     "ranges ignored": _Kind(
         DatasetError, "{host} sent the whole of {name}, or a web page, where a part was asked for", True
     ),
+    "no parts": _Kind(UnsupportedError, "{host} cannot send parts of {name}"),
+    "empty": _Kind(CorruptDataError, "{name} is empty"),
     "web page": _Kind(
         DatasetPermissionError,
         "{host} answered with a web page instead of {name}: it may want a login, or the address may be that "
@@ -133,7 +136,9 @@ class Failure(Exception):
 def error_for(failure: Failure, name: str, host: str) -> DatasetError:
     """What callers are told: `name` and `host` as people may see them."""
     kind = _KINDS[failure.kind]
-    sentence = kind.sentence.format(name=name, host=host, detail=failure.detail)
+    scheme = name.partition("://")[0]
+    login = _LOGINS.get(scheme, _LOGINS[""])
+    sentence = kind.sentence.format(name=name, host=host, detail=failure.detail, login=login)
     if failure.tries > 1:
         sentence += f"; tried {failure.tries} times"
     error = kind.error(sentence)
@@ -160,7 +165,7 @@ _BY_WORDS = (  # in what the library says; the first that fits
     ("IncompleteMessage", "dropped"),
     ("error sending request", "dropped"),
     ("body error", "truncated"),
-    ("redential", "credentials"),
+    ("redential", "login"),
 )
 
 

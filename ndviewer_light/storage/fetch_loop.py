@@ -1,7 +1,7 @@
 """All requests of this process: what is wanted is gathered for 2 ms, merged, sent newest first, tried again.
 
-One thread runs the loop that all requests share; it starts with the first and ends after a second without
-any. What readers wait for is a `Job`; what is sent is a block, which may serve several jobs.
+One thread runs the loop that all requests share; it starts with the first and ends soon after the last.
+What readers wait for is a `Job`; what is sent is a block, which may serve several jobs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RETRY_SECONDS = (0.1, 0.3, 0.8, 2.0)  # before each further try
 TRYING_SECONDS = 60.0  # no further try after these
 _SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
 _SLOW_START_SECONDS = 30.0
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 0.25
 _BACKGROUND_RESERVE = 4  # requests that what somebody waits for can always have
 
 
@@ -200,14 +200,14 @@ class Fetcher:
         return job.result()
 
     def run(self, get: Callable[[], Awaitable[Answer]]) -> Answer:
-        """One request outside any file, tried again as all are; blocks. Raises `Failure`."""
+        """One request outside any file, tried again as all are; blocks. Raises `Failure`, `DatasetError`."""
         done = threading.Event()
-        said: list[Answer | Failure] = []
+        said: list[Answer | Failure | DatasetError] = []
 
         async def work() -> None:
             try:
                 said.append(await _tried(get, 0))
-            except Failure as failure:
+            except (Failure, DatasetError) as failure:
                 said.append(failure)
             except BaseException as error:  # the waiting thread must wake whatever happens
                 said.append(Failure("other", type(error).__name__))
@@ -219,7 +219,7 @@ class Fetcher:
         kept: list[asyncio.Task[None]] = []  # a loop only holds its tasks weakly
         self._call(lambda: kept.append(asyncio.get_running_loop().create_task(work())))
         done.wait()
-        if isinstance(said[0], Failure):
+        if isinstance(said[0], (Failure, DatasetError)):
             raise said[0]
         return said[0]
 

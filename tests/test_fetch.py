@@ -1,0 +1,535 @@
+"""Bytes from a server: right bytes or a clear error, few requests, and nothing read that nobody wants."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ndviewer_light.errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetGoneError,
+    DatasetNotFoundError,
+    DatasetPermissionError,
+    ReadTimeoutError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
+from ndviewer_light.storage import fetch_client, fetch_loop
+from ndviewer_light.storage.fetch import RemoteBytes, set_in_flight
+from ndviewer_light.storage.fetch_loop import IN_FLIGHT, ReadDroppedError, Wish, the_fetcher
+from ndviewer_light.storage.files import open_bytes
+from tests.conftest import left_after_grace
+from tests.range_server import RangeServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ndviewer_light.storage.files import Bytes
+
+KIB, MIB = 1024, 1024**2
+CONTENT = os.urandom(8 * MIB)
+PASSING = ["drop", "503", "truncate", "short", "no_range", "wrong_range", "html"]
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory) -> Iterator[RangeServer]:
+    with RangeServer(tmp_path_factory.mktemp("served")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(module_server) -> RangeServer:
+    """The server as it is without faults, with one file."""
+    module_server.set()
+    (module_server.folder / "a.bin").write_bytes(CONTENT)
+    return module_server
+
+
+@pytest.fixture(autouse=True)
+def quick_tries(monkeypatch) -> Iterator[None]:
+    monkeypatch.setattr(fetch_loop, "RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
+    yield
+    set_in_flight(IN_FLIGHT)
+    the_fetcher().stop()  # it would by itself, a little later
+
+
+@pytest.fixture
+def opened(server) -> Iterator[Callable[..., Bytes]]:
+    """Open a file of the server; closed at the end."""
+    files = []
+
+    def open_(path: str = "a.bin", **options: str) -> Bytes:
+        files.append(open_bytes(server.url(path), options))
+        return files[-1]
+
+    yield open_
+    for file in files:
+        file.close()
+
+
+def in_thread(call: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    """Start `call` in a thread; what it returned or raised will be in the list."""
+    said: list[object] = []
+
+    def work() -> None:
+        try:
+            said.append(call())
+        except DatasetError as error:
+            said.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, said
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    assert not left_after_grace(lambda: [] if condition() else ["still waiting"])
+
+
+# ---- right bytes, few requests ----------------------------------------------------------------
+
+
+def test_reads_are_exact_in_any_order(opened):
+    file = opened()
+    assert file.size == len(CONTENT)
+    assert file.read(5 * MIB - 3, 10) == CONTENT[5 * MIB - 3 : 5 * MIB + 7]
+    wanted = [(3 * MIB, MIB), (0, 3), (len(CONTENT) - 1, 1), (10, 0), (3 * MIB + 5, 7)]
+    assert file.read_many(wanted) == [CONTENT[offset : offset + length] for offset, length in wanted]
+
+
+def test_opening_is_one_request_and_brings_the_beginning(server, opened):
+    file = opened()
+    assert file.read(0, 100 * KIB) == CONTENT[: 100 * KIB]
+    assert file.opened().read(16) == CONTENT[:16]
+    assert server.counts()["requests"] == 1
+    assert server.counts()["heads"] == 0, "signed links allow GET only"
+
+
+def test_a_large_read_is_divided_and_small_neighbours_are_merged(server, opened):
+    file = opened()
+    server.set()
+    assert file.read(MIB, 6 * MIB) == CONTENT[MIB : 7 * MIB]
+    assert server.counts()["requests"] == 6
+    server.set()
+    rows = [(MIB + number * 5000, 4000) for number in range(100)]
+    assert file.read_many(rows) == [CONTENT[offset : offset + 4000] for offset, _ in rows]
+    assert server.counts()["requests"] == 1
+    assert server.counts()["bytes"] <= 100 * 5000
+
+
+def test_what_is_transferred_is_little_more_than_what_is_wanted(server, opened):
+    file = opened()
+    server.set()
+    frames = [(4096 + number * (300 * KIB + 4096), 300 * KIB) for number in range(20)]
+    file.read_many(frames)
+    assert server.counts()["bytes"] <= 1.1 * 20 * 300 * KIB
+
+
+def test_never_more_requests_under_way_than_allowed(server, opened):
+    file = opened(in_flight="3")
+    server.set(latency_s=0.02)
+    file.read(0, 8 * MIB)
+    assert 1 < server.counts()["max_in_flight"] <= 3
+
+
+def test_a_parser_reads_through_a_few_blocks_that_stay(server, opened):
+    file = opened()
+    with file.opened(block=64 * KIB) as stream:
+        for offset in (7 * MIB, 7 * MIB + 8, 10, 7 * MIB + 40_000, 12):
+            stream.seek(offset)
+            assert stream.read(8) == CONTENT[offset : offset + 8]
+        assert server.counts()["requests"] == 2
+        stream.seek(-5, os.SEEK_END)
+        assert stream.read() == CONTENT[-5:]
+        assert stream.read(1) == b""
+        buffer = bytearray(10)
+        stream.seek(-3, os.SEEK_END)
+        assert stream.readinto(buffer) == 3
+    assert file.read(0, 1) == CONTENT[:1], "the stream does not own the file"
+    assert server.counts()["requests"] == 3
+
+
+def test_who_reads_on_and_on_gets_more_at_once(server, opened):
+    with opened().opened(block=64 * KIB) as stream:
+        read = b""
+        while part := stream.read(10_000):
+            read += part
+    assert read == CONTENT
+    assert server.counts()["requests"] <= 16
+    assert server.counts()["bytes"] == len(CONTENT)
+
+
+def test_many_threads_read_at_once(opened):
+    file, wrong = opened(), []
+
+    def read(seed: int) -> None:
+        with file.opened() as stream:
+            for number in range(20):
+                offset = (seed * 977 + number * 131_071) % (7 * MIB)
+                stream.seek(offset)
+                if file.read(offset, 50_000) != CONTENT[offset : offset + 50_000]:
+                    wrong.append(offset)
+                if stream.read(1000) != CONTENT[offset : offset + 1000]:
+                    wrong.append(offset)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    "name", ["with space.nd2", "ü+ä.nd2", "a%2Fb#?.nd2", "a//b.nd2", "sub/deeper/ä b.nd2"]
+)
+def test_any_name_is_sent_as_it_was_given(server, opened, name):
+    place = server.folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"content of " + name.encode())
+    assert opened(name).read(0, 10) == b"content of"
+
+
+def test_a_file_without_bytes_is_a_file(server, opened):
+    (server.folder / "empty.bin").write_bytes(b"")
+    file = opened("empty.bin")
+    assert file.size == 0
+    assert file.opened().read() == b""
+
+
+def test_a_read_beyond_the_end_is_an_error_and_never_padded(opened):
+    with pytest.raises(
+        CorruptDataError, match=r"a\.bin is truncated: 10 bytes expected at 8388605, 3 are there"
+    ):
+        opened().read(len(CONTENT) - 3, 10)
+
+
+# ---- a server that fails now and then ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("fault", [*PASSING, "429"])
+def test_a_server_that_often_fails_gives_the_right_bytes(server, opened, fault, seed):
+    file = opened()
+    server.set(faults={fault: 0.3}, fault_limit=3, seed=seed)
+    wanted = [(number * 100 * KIB, 64 * KIB) for number in range(80)]
+    assert file.read_many(wanted) == [CONTENT[offset : offset + length] for offset, length in wanted]
+    assert server.counts()["faults"] > 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "says"),
+    [
+        ("drop", DatasetError, "ended the connection .* tried 5 times"),
+        ("503", DatasetError, r"overloaded or out of order \(503\)"),
+        ("truncate", CorruptDataError, "sent less of"),
+        ("short", CorruptDataError, "50000 of 100000 bytes"),
+        ("no_range", DatasetError, "sent the whole of"),
+        ("wrong_range", CorruptDataError, "another part of"),
+        ("html", DatasetError, "a web page"),
+        ("400", DatasetError, "refused to send .* 400"),
+        ("401", DatasetPermissionError, "asks who wants to read .*'user' and 'password'"),
+        ("403", DatasetPermissionError, "does not let us read .* may have run out"),
+        ("404", DatasetGoneError, "was there and is not any more"),
+    ],
+)
+def test_a_server_that_always_fails_is_an_error_that_says_what_to_do(server, opened, fault, error, says):
+    file = opened()
+    server.set(faults={fault: 1.0})
+    with pytest.raises(error, match=says) as caught:
+        file.read(MIB, 100_000)
+    assert server.url("a.bin") in str(caught.value)
+
+
+def test_a_failure_that_would_be_the_same_again_is_not_tried_again(server, opened):
+    file = opened()
+    server.set(faults={"403": 1.0})
+    with pytest.raises(DatasetPermissionError):
+        file.read(MIB, 10)
+    assert server.counts()["requests"] == 1
+
+
+@pytest.mark.parametrize("slow", [{"faults": {"stall": 1.0}}, {"latency_s": 60.0}], ids=["body", "headers"])
+def test_a_server_that_falls_silent_is_a_timeout(server, opened, slow):
+    file = opened(timeout="0.2")
+    server.set(**slow)
+    with pytest.raises(ReadTimeoutError, match="stopped sending"):
+        file.read(MIB, 10 * KIB)
+
+
+def test_a_server_that_falls_silent_once_costs_only_time(server, opened):
+    file = opened(timeout="0.2")
+    server.set(faults={"stall": 1.0}, fault_limit=1)
+    assert file.read(MIB, 10 * KIB) == CONTENT[MIB : MIB + 10 * KIB]
+
+
+# ---- a file that is not what it was -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", [{}, {"etags": False}], ids=["etag", "date"])
+def test_a_file_that_is_written_again_while_open_is_an_error(server, opened, said):
+    server.set(**said)
+    file = opened()
+    (server.folder / "a.bin").write_bytes(CONTENT[::-1])
+    os.utime(server.folder / "a.bin", (2_000_000_000, 2_000_000_000))
+    with pytest.raises(CorruptDataError, match=r"has changed .* since it was opened: open it again"):
+        file.read(MIB, 10)
+
+
+def test_a_file_that_grows_while_open_is_an_error_even_if_the_server_says_nothing(server, opened):
+    server.set(etags=False, dates=False)
+    file = opened()
+    with open(server.folder / "a.bin", "ab") as growing:
+        growing.write(b"more")
+    with pytest.raises(CorruptDataError, match="has changed"):
+        file.read(MIB, 10)
+
+
+def test_bytes_have_a_name_that_changes_with_them(server, opened):
+    first = opened().identity
+    assert first is not None and first == opened().identity
+    (server.folder / "a.bin").write_bytes(CONTENT[1:])
+    assert opened().identity not in (first, None)
+    server.set(etags=False, dates=False)
+    assert opened().identity is None, "nothing would tell that they have changed"
+
+
+# ---- opening ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "says"),
+    [
+        ("404", DatasetNotFoundError, "there is nothing at .*check the spelling"),
+        ("403", DatasetPermissionError, "may have run out"),
+        ("401", DatasetPermissionError, "'user' and 'password'"),
+        ("500", DatasetError, r"out of order \(500\)"),
+        ("html", DatasetPermissionError, "a web page instead of"),
+        ("drop", DatasetError, "ended the connection"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(server, opened, fault, error, says):
+    server.set(faults={fault: 1.0})
+    with pytest.raises(error, match=says):
+        opened()
+
+
+def test_a_small_file_on_a_server_without_ranges_is_loaded_once(server, opened):
+    server.set(ranges=False)
+    file = opened()
+    assert file.read(MIB, 100) == CONTENT[MIB : MIB + 100]
+    assert file.opened().read(5) == CONTENT[:5]
+    assert server.counts()["requests"] == 3
+
+
+def test_a_large_file_on_a_server_without_ranges_is_not_loaded(server, opened, monkeypatch):
+    monkeypatch.setattr(fetch_client, "MAX_WHOLE_BYTES", 4 * MIB)
+    server.set(ranges=False)
+    with pytest.raises(
+        UnsupportedError, match=r"cannot send parts .* too large to load whole \(8 MB\): download"
+    ):
+        opened()
+
+
+def test_redirects_are_followed(server, opened):
+    file = opened("redirect/a.bin")
+    assert file.read(MIB, 10) == CONTENT[MIB : MIB + 10]
+
+
+@pytest.mark.parametrize("where", ["file:///etc/passwd", "", "ftp://127.0.0.1/x"])
+def test_redirects_that_lead_astray_are_not(server, where):
+    server.set(redirect=where or server.url("redirect/a.bin"))
+    with pytest.raises(UntrustedReferenceError, match="sends us elsewhere"):
+        open_bytes(server.url("redirect/a.bin"))
+
+
+def test_a_server_that_is_off_and_one_that_never_was(server):
+    with pytest.raises(DatasetError, match=r"127\.0\.0\.1:9 does not answer"):
+        open_bytes("http://127.0.0.1:9/a.bin")
+    with pytest.raises(DatasetError, match=r"no computer named no-such-host\.invalid"):
+        open_bytes("http://no-such-host.invalid/a.bin")
+
+
+@pytest.mark.parametrize("given", ["url", "options"])
+def test_a_login_is_sent_and_never_shown(server, given):
+    server.set(user="me:canary-secret")
+    url, options = server.url("a.bin"), {}
+    if given == "url":
+        url = url.replace("//", "//me:canary-secret@")
+    else:
+        options = {"user": "me", "password": "canary-secret"}
+    file = open_bytes(url, options)
+    assert file.read(MIB, 3) == CONTENT[MIB : MIB + 3]
+    assert "canary" not in file.name
+    file.close()
+    with pytest.raises(DatasetPermissionError, match="asks who wants to read"):
+        open_bytes(server.url("a.bin"), {"user": "me", "password": "wrong"})
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "error", "says"),
+    [
+        ("ftp://host/a.tif", {}, UnsupportedError, "only files of this machine and http://, https://, s3://"),
+        ("file:///etc/passwd", {}, UnsupportedError, "cannot be opened"),
+        ("https://", {}, DatasetError, "names no file"),
+        ("s3://bucket", {}, DatasetError, "names no file"),
+        (
+            "https://host/a",
+            {"endpont": "x"},
+            DatasetError,
+            "no storage option 'endpont'; there are endpoint,",
+        ),
+        ("https://host/a", {"timeout": "soon"}, DatasetError, "'timeout' has to be a number"),
+        ("https://host/a", {"in_flight": "-1"}, DatasetError, "'in_flight' has to be a number"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_without_a_request(url, options, error, says):
+    with pytest.raises(error, match=says):
+        open_bytes(url, options)
+
+
+def test_without_the_client_library_it_is_said_how_to_get_it(server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(UnsupportedError, match=r"pip install 'ndviewer_light\[remote\]'"):
+        open_bytes(server.url("a.bin"))
+
+
+# ---- secrets ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [*PASSING, "401", "403", "404", "400"])
+def test_a_signature_is_never_in_a_message_a_log_or_a_traceback(server, fault, caplog, monkeypatch):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(fetch_client, "MAX_WHOLE_BYTES", MIB)
+    signed = server.url("a.bin") + "?X-Amz-Signature=canary%2Fsecret&expires=1"
+    server.set(query="X-Amz-Signature=canary%2Fsecret&expires=1")
+    file = open_bytes(signed)
+    assert file.read(MIB, 5) == CONTENT[MIB : MIB + 5]
+    assert file.name == server.url("a.bin")
+    server.set(faults={fault: 1.0})
+    said = [file.name, repr(file), str(file.identity)]
+    for attempt in (lambda: file.read(3 * MIB, 10), lambda: open_bytes(signed)):
+        with pytest.raises(DatasetError) as caught:
+            attempt()
+        said += traceback.format_exception(caught.type, caught.value, caught.tb)
+    file.close()
+    assert "canary" not in "".join(said) + caplog.text
+
+
+# ---- closing, and what nobody wants any more --------------------------------------------------
+
+
+def test_closing_ends_reads_that_are_under_way(server, opened):
+    file = opened()
+    server.set(faults={"stall": 1.0})
+    thread, said = in_thread(lambda: file.read(MIB, 10))
+    wait_until(lambda: server.counts()["in_flight"] == 1)
+    file.close()
+    thread.join(10)
+    assert "was closed" in str(said[0])
+    with pytest.raises(DatasetError, match="was closed"):
+        file.read(0, 1)
+    with pytest.raises(DatasetError, match="was closed"):
+        file.opened().read(1)
+    file.close()
+
+
+def test_closing_one_file_leaves_others_alone(server, opened):
+    one, other = opened(), opened()
+    server.set(latency_s=0.3)
+    thread, said = in_thread(lambda: other.read(MIB, 10))
+    wait_until(lambda: server.counts()["in_flight"] == 1)
+    one.close()
+    thread.join(10)
+    assert said == [CONTENT[MIB : MIB + 10]]
+
+
+def test_a_dropped_wish_ends_its_reads_and_gives_its_connections_to_others(server, opened):
+    file = opened(in_flight="4")
+    server.set(faults={"stall": 1.0}, only="a.bin")
+    (server.folder / "wanted.bin").write_bytes(CONTENT)
+    stale = [Wish() for _ in range(12)]
+    reads = []
+    for number, wish in enumerate(stale):
+
+        def read(number: int = number, wish: Wish = wish) -> bytes:
+            with wish:
+                return file.read((number % 7 + 1) * MIB, 10)
+
+        reads.append(in_thread(read))
+    wait_until(lambda: server.counts()["in_flight"] == 4)
+    for wish in stale:
+        wish.drop()
+    wanted = opened("wanted.bin")
+    assert wanted.read(MIB, 10) == CONTENT[MIB : MIB + 10]
+    for thread, said in reads:
+        thread.join(10)
+        assert isinstance(said[0], ReadDroppedError)
+    with pytest.raises(ReadDroppedError), stale[0]:
+        file.read(5 * MIB, 10)
+
+
+def test_a_block_that_two_wait_for_is_read_on_when_one_gives_up(server, opened):
+    file = opened()
+    server.set(latency_s=0.3)
+    wish = Wish()
+
+    def read() -> bytes:
+        with wish:
+            return file.read(MIB, 10)
+
+    given_up, said_up = in_thread(read)
+    kept, said = in_thread(lambda: file.read(MIB + 5, 10))
+    wait_until(lambda: server.counts()["in_flight"] >= 1)
+    wish.drop()
+    given_up.join(10)
+    kept.join(10)
+    assert isinstance(said_up[0], ReadDroppedError)
+    assert said == [CONTENT[MIB + 5 : MIB + 15]]
+
+
+def _queue(file: Bytes, offset: int, wish: Wish | None, waiting: int) -> threading.Thread:
+    """Start a read, and return when so many requests wait for their turn."""
+
+    def read() -> bytes:
+        if wish is None:
+            return file.read(offset, 10)
+        with wish:
+            return file.read(offset, 10)
+
+    thread, _ = in_thread(read)
+    wait_until(lambda: len(the_fetcher()._queue) == waiting)
+    return thread
+
+
+def test_what_is_asked_for_last_is_sent_first_and_the_background_last(server, opened):
+    file = opened(in_flight="1")
+    server.set(latency_s=0.3)
+    first, _ = in_thread(lambda: file.read(MIB, 10))
+    wait_until(lambda: server.counts()["in_flight"] == 1)
+    threads = [
+        first,
+        _queue(file, 2 * MIB, None, 1),
+        _queue(file, 3 * MIB, Wish(), 2),
+        _queue(file, 4 * MIB, Wish(background=True), 3),
+        _queue(file, 5 * MIB, None, 4),
+    ]
+    for thread in threads:
+        thread.join(10)
+    order = [int(entry["range"].partition("=")[2].partition("-")[0]) // MIB for entry in server.log()]
+    assert order == [1, 5, 3, 2, 4]
+
+
+def test_the_thread_ends_by_itself_and_starts_again(opened):
+    file = opened()
+    file.read(MIB, 10)
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name == "ndviewer-fetch"])
+    assert file.read(2 * MIB, 10) == CONTENT[2 * MIB : 2 * MIB + 10]
+    assert isinstance(file, RemoteBytes)
