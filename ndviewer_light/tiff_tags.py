@@ -58,11 +58,20 @@ def _from_description(tags: TiffTags) -> float | None:
     return next((size for size in sizes if is_plausible_pixel_size_um(size)), None)
 
 
+def resolution_of(tags: TiffTags) -> float | None:
+    """Pixels per unit along x, None where the tags do not tell it, or make no sense."""
+    try:
+        pixels, units = tags.valueof("XResolution", default=(0, 0))
+        return pixels / units if pixels > 0 and units > 0 else None
+    except (ArithmeticError, TypeError, ValueError):
+        return None
+
+
 def _from_resolution(tags: TiffTags) -> float | None:
     um_per_unit = _UM_PER_RESOLUTION_UNIT.get(tags.valueof("ResolutionUnit", default=1))
-    pixels, units = tags.valueof("XResolution", default=(0, 0))
+    per_unit = resolution_of(tags)
     # 1 per inch is what writers put that know nothing
-    if um_per_unit is None or units <= 0 or pixels / units <= 1:
+    if um_per_unit is None or per_unit is None or per_unit <= 1:
         return None
-    size = um_per_unit * units / pixels
+    size = um_per_unit / per_unit
     return size if is_plausible_pixel_size_um(size) else None

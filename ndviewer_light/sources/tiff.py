@@ -104,7 +104,11 @@ class TiffSource(Source):
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> TiffSource:
-        """Open the dataset at `path`: folders are listed, and one file is opened (more if it is damaged)."""
+        """Open the dataset at `path`: folders are listed, and one file is opened (more if it is damaged).
+
+        Raises `DatasetNotFoundError` if there is none, or it is still being written, else what is wrong
+        with the first.
+        """
         path = os.path.abspath(os.path.expanduser(path))
         pool = TiffPool()
         try:
@@ -117,6 +121,9 @@ class TiffSource(Source):
             folder = OpenedFolder(path, kind, pool)
             known = folder.look()
             return cls(folder.form, known.parts, known.info, pool, path=path, folder=folder)
+        except PlaneNotStoredError as error:
+            pool.close()
+            raise DatasetNotFoundError(str(error)) from error
         except BaseException:
             pool.close()
             raise

@@ -1,6 +1,6 @@
 """Pixels and tags out of one image file; a bounded pool of those that stay open.
 
-tifffile and Pillow are used here and nowhere else in the package (but for `tiff_tags`). What they raise at
+What tifffile raises at
 a damaged file becomes a `DatasetError` that names it; sizes are judged before anything is decoded; nothing is
 ever mapped into memory, because a file that shrinks would then end the process.
 """
@@ -8,15 +8,17 @@ ever mapped into memory, because a file that shrinks would then end the process.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, UnsupportedError
-from ..storage.limits import MAX_PLANE_BYTES
+from ..errors import CorruptDataError, DatasetError, PlaneNotStoredError, UnsupportedError
 from ..tiff_tags import pixel_size_of
+from .tiff_bombs import refuse_bombs
 from .tiff_faults import PageMissingError, Picture, check_picture, damage_is_named, open_file, short
 from .tiff_names import TIFF_ENDS
 
@@ -66,6 +68,8 @@ class OpenTiff:
             try:
                 page = self.tif.pages[index] if index else self.tif.pages.first
             except IndexError as error:
+                if index == 0:
+                    raise  # a file without any is damaged
                 raise PageMissingError(f"{self.path} has no page {index}") from error
             return page.aspage()  # of what was read in short, all tags
 
@@ -82,18 +86,25 @@ class OpenTiff:
         """As `read`, of a page of this file."""
         with damage_is_named(self.path):
             picture = picture_of(page, self.path)
-            self._check_stored(page)
+            self._check_stored(page, picture)
             if is_plain(page):
                 return self._read_plain(int(page.dataoffsets[0]), picture, planar=_is_planar(page))
-            _refuse_bombs(page, picture, self.path)
+            refuse_bombs(page, self._file, self.path)
             pixels: np.ndarray = page.asarray()
             return _upright(pixels, page, picture)
 
-    def _check_stored(self, page: TiffPage) -> None:
-        ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    def _check_stored(self, page: TiffPage, picture: Picture) -> None:
+        """Refuse pages of which a part is missing, in their tags or beyond the file's end."""
+        offsets, counts = page.dataoffsets, page.databytecounts
         size = os.fstat(self._file.fileno()).st_size
-        if (end := max(ends, default=0)) > size:
+        if (end := max(map(add, offsets, counts), default=0)) > size:
             raise short(self.path, f"{size} of {end} bytes")
+        n_parts = math.prod(page.chunked)
+        if len(offsets) < n_parts or (is_plain(page) and 0 < sum(counts) < picture.nbytes):
+            raise CorruptDataError(
+                f"{self.path} is damaged: {len(offsets)} parts of {sum(counts)} bytes in all for an image of "
+                f"{n_parts} parts, {picture.nbytes} bytes"
+            )
 
     def _read_plain(self, offset: int, picture: Picture, *, planar: bool) -> np.ndarray:
         shape: tuple[int, ...] = (picture.height, picture.width)
@@ -170,16 +181,6 @@ def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray
     return pixels.reshape(*shape, picture.samples)
 
 
-_INFLATING = {8: "zlib", 32946: "zlib", 34925: "lzma"}
-
-
-def _refuse_bombs(page: TiffPage, picture: Picture, path: str) -> None:
-    """Refuse pages whose parts are larger than the page, or could inflate to more than is sane."""
-    parts = len(page.dataoffsets)
-    if parts > MAX_PAGES or max(page.databytecounts, default=0) > MAX_PLANE_BYTES:
-        raise LimitExceededError(f"{path}: {parts} parts of up to {max(page.databytecounts)} bytes")
-
-
 # ---- the pool ----------------------------------------------------------------------------------
 
 
@@ -210,11 +211,11 @@ class TiffPool:
             tiff = OpenTiff(path)
         try:
             yield tiff
-        except (PageMissingError, PlaneNotStoredError):
+        except PlaneNotStoredError:
             self._give_back(tiff)
             raise
         except BaseException:
-            tiff.close()  # who knows what tifffile has made of it
+            tiff.close()  # who knows what tifffile has made of it; a page may be there next time
             raise
         self._give_back(tiff)
 

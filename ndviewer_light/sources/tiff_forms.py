@@ -210,12 +210,12 @@ class Stacks(Form):
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
-        with self._pool.opened(path) as tiff:
+        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
             return tiff.read(self._page(tiff, key))
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
         """As `Form.picture`."""
-        with self._pool.opened(path) as tiff:
+        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
             return tiff.picture(self._page(tiff, key))
 
     def facts(self, path: str, key: PlaneKey) -> Facts:

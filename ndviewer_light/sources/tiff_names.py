@@ -30,7 +30,7 @@ IMAGE_ENDS = (*TIFF_ENDS, ".png", ".bmp")
 _NOT_ACQUIRED = ("laser af camera", "focus_camera")
 """What the autofocus cameras leave beside the images."""
 
-_PLAIN = re.compile(r"([^_]+)_([0-9]+)_([0-9]+)_(.+)", re.DOTALL)
+_PLAIN = re.compile(r"([^_.][^_]*)_([0-9]+)_([0-9]+)_(.+)", re.DOTALL)
 _NUMBERS = re.compile(r"(?=_([0-9]+)_([0-9]+)_.)", re.DOTALL)
 _MAY_HOLD_NUMBERS = re.compile(r"[0-9]+_|.*_[0-9]+_[0-9]+_", re.DOTALL)
 _STACK = re.compile(r"(.+)_([0-9]+)_stack(\.tiff?)", re.DOTALL | re.IGNORECASE)

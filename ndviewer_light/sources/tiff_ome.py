@@ -73,20 +73,19 @@ class OmeFiles(Form):
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
-        with self._pool.opened(path) as tiff:
+        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
             image = ome_of(tiff)
             t, c, z = self._index(tiff, image, key)
             file, page = _page(tiff, image, t, c, z)
-            if file:
-                return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page)
-            with missing_pages_are_not_stored(tiff.path):
+            if not file:
                 if image.complete:
                     return tiff.read(page)
                 return self._read_unless_unwritten(tiff, (t, c, z), page)
+        return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page)
 
     def _read_elsewhere(self, path: str, page: int) -> np.ndarray:
         try:
-            with self._pool.opened(path) as tiff, missing_pages_are_not_stored(tiff.path):
+            with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
                 return tiff.read(page)
         except FileMissingError as error:
             raise PlaneNotStoredError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ..errors import DatasetError, DatasetNotFoundError
 from ..model import Channel, DatasetInfo, PlaneKey, Position, channel_parts
 from ..squid import Coordinates, acquisition_parameters, channel_names, coordinates, is_done, sanitised
 from .tiff_faults import FileMissingError
@@ -197,8 +197,6 @@ def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
         facts = form.facts(path, PlaneKey())
     except FileMissingError as error:
         raise DatasetNotFoundError(f"{path} does not exist any more") from error
-    except PlaneNotStoredError as error:
-        raise DatasetNotFoundError(str(error)) from error
     names = list(facts.channels) or [""]
     if len(names) == 1 and not names[0] and parts_of_name:
         names = [raw.get(parts_of_name.channel, parts_of_name.channel)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ..storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from ..tiff_tags import pixel_size_of
+from ..tiff_tags import pixel_size_of, resolution_of
 from .tiff_faults import damage_is_named, missing_pages_are_not_stored
 from .tiff_files import MAX_PAGES, image_picture, is_plain, picture_of, read_image
 from .tiff_forms import Facts, Form
@@ -96,14 +96,14 @@ class SingleFile(Form):
         """As `Form.read`."""
         if not self._is_tiff:
             return read_image(path)
-        with self._pool.opened(path) as tiff, missing_pages_are_not_stored(path):
+        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
             return _read_plane(tiff, _plane_of(tiff, key))
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
         """As `Form.picture`."""
         if not self._is_tiff:
             return image_picture(path)
-        with self._pool.opened(path) as tiff, missing_pages_are_not_stored(path):
+        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
             _plane_of(tiff, key)  # whether there is such a plane
             return _picture(tiff)
 
@@ -111,7 +111,7 @@ class SingleFile(Form):
         """As `Form.facts`."""
         if not self._is_tiff:
             return Facts(image_picture(path), n_t=1, n_z=1, channels=("",))
-        with self._pool.opened(path) as tiff, missing_pages_are_not_stored(path):
+        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
             axes = _axes(tiff)
             with damage_is_named(path):
                 size = pixel_size_of(tiff.page(0).tags)
@@ -198,8 +198,8 @@ def _labels(said: Mapping[str, Any], n_c: int) -> tuple[str, ...]:
 
 def _imagej_pixel_size(tiff: OpenTiff, said: Mapping[str, Any]) -> float | None:
     um = _UM_PER_UNIT.get(str(said.get("unit", "")).strip().lower())
-    pixels, units = tiff.page(0).tags.valueof("XResolution", default=(0, 1))
-    return um * units / pixels if um is not None and pixels > 0 and units > 0 else None
+    per_unit = resolution_of(tiff.page(0).tags)
+    return um / per_unit if um is not None and per_unit is not None else None
 
 
 def _positive(value: object) -> float | None:
