@@ -5,6 +5,8 @@ Mounted shares are plain files and never come here.
 
 from __future__ import annotations
 
+import errno
+import importlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -31,9 +33,13 @@ if TYPE_CHECKING:
     Range = tuple[int, int]
 
 HANDLES = 8
-_LIBRARIES = {"smb": "smbprotocol", "sftp": "paramiko"}
+# what is imported, and what brings it
+_LIBRARIES = {
+    "smb": ("smbclient", "'ndviewer_light[smb]'"),
+    "sftp": ("paramiko", "'ndviewer_light[smb]' paramiko"),
+}
 _DENIED = ("denied", "logon", "authentication", "password")  # in what the libraries say
-_MISSING = ("not found", "no such file", "bad_network_name")
+_MISSING = ("not found", "no such file", "no_such_file", "bad_network_name")
 
 
 class ShareBytes(Bytes):
@@ -133,10 +139,10 @@ class ShareBytes(Bytes):
         """What the libraries say holds no secrets, but is long and in their own words."""
         if isinstance(error, DatasetError):
             return error
-        said = str(error).lower()
-        if isinstance(error, FileNotFoundError) or any(words in said for words in _MISSING):
+        said, number = str(error).lower(), getattr(error, "errno", None)
+        if number in (errno.ENOENT, errno.ENOTDIR) or any(words in said for words in _MISSING):
             return DatasetNotFoundError(f"there is nothing at {self.name}: check the spelling of the address")
-        if isinstance(error, PermissionError) or any(words in said for words in _DENIED):
+        if number in (errno.EACCES, errno.EPERM) or any(words in said for words in _DENIED):
             return DatasetPermissionError(
                 f"{self.name} may not be read: give your login as storage options 'user' and 'password'"
             )
@@ -161,7 +167,7 @@ class ShareBytes(Bytes):
 
 def _share(url: str, settings: Settings) -> Any:
     parts = urlsplit(url)
-    library = _LIBRARIES[parts.scheme]
+    module, library = _LIBRARIES[parts.scheme]
     options: dict[str, Any] = {
         "host": parts.hostname,
         "username": settings.user or unquote(parts.username or "") or None,
@@ -169,18 +175,22 @@ def _share(url: str, settings: Settings) -> Any:
     }
     if parts.port:
         options["port"] = parts.port
+    if parts.scheme == "smb":
+        # as everybody expects of somebody who only looks: others may go on writing
+        options |= {"share_access": "rwd", "timeout": settings.stall_s, "register_session_retries": 1}
     try:
         import fsspec
 
+        importlib.import_module(module)
         return fsspec.filesystem(parts.scheme, skip_instance_cache=True, **options)
     except ImportError:
         raise UnsupportedError(
-            f"{parts.scheme}:// needs fsspec and {library}: pip install 'ndviewer_light[smb]' {library}"
+            f"{parts.scheme}:// needs libraries that are not installed: pip install {library}"
         ) from None
     except Exception as error:  # noqa: BLE001  as above
         broken = DatasetError(
-            f"the server {parts.hostname} does not let us in ({type(error).__name__}): check its name, that "
-            "it is on, and the storage options 'user' and 'password'"
+            f"{parts.hostname} does not answer or does not let us in ({type(error).__name__}): check its "
+            "name, that it is on, and the storage options 'user' and 'password'"
         )
         broken.transient = True
         raise broken from None

@@ -1,0 +1,58 @@
+"""A network share (SMB) on this machine: impacket's server, in a process of its own.
+
+with ShareServer(folder) as server:
+    open_bytes(server.url("a.nd2"), {"user": server.user, "password": server.password})
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+_SERVE = """
+import os, sys, threading
+from impacket.ntlm import compute_lmhash, compute_nthash
+from impacket.smbserver import SimpleSMBServer
+folder, user, password = sys.argv[1:]
+server = SimpleSMBServer("127.0.0.1", 0)
+server.addShare("pictures", folder, readOnly="yes")
+server.setSMB2Support(True)
+server.setLogFile(os.devnull)
+server.addCredential(user, 0, compute_lmhash(password), compute_nthash(password))
+print(server.getServer().server_address[1], flush=True)
+threading.Thread(target=server.start, daemon=True).start()
+sys.stdin.read()
+os._exit(0)
+"""
+
+
+class ShareServer:
+    """The server, running between ``with`` and its end."""
+
+    user, password = "scientist", "canary-secret"
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def __enter__(self) -> ShareServer:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE, str(self.folder), self.user, self.password],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
+
+    def url(self, path: str) -> str:
+        """The URL of a file, given below the folder."""
+        return f"smb://127.0.0.1:{self.port}/pictures/{quote(path)}"
