@@ -10,7 +10,7 @@ import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..errors import CorruptDataError, DatasetError, MetadataError, UnsupportedError
 from ..model import PlaneKey
@@ -168,13 +168,21 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
         )
     try:
         parsed = library.ND2File(ParserFile(kept))
-        return (
-            legacy_contents(parsed, source.name) if begin == LEGACY else modern_contents(parsed, source, kept)
-        )
+        if begin == LEGACY:
+            contents = legacy_contents(parsed, source.name)
+        else:
+            contents = modern_contents(parsed, source, kept)
     except DatasetError:
         raise
     except Exception as error:  # whatever a parser makes of damaged bytes
-        raise MetadataError(
+        kind = UnsupportedError if isinstance(error, NotImplementedError) else MetadataError
+        raise kind(
             f"the metadata of {source.name} cannot be understood, it may be damaged "
             f"({type(error).__name__}: {str(error)[:200]})"
         ) from error
+    return replace(contents, info=replace(contents.info, name=_file_name(source.name)))
+
+
+def _file_name(where: str) -> str:
+    """The name of a file without its folders, as people read it."""
+    return unquote(os.path.basename(urlsplit(where).path)) if is_url(where) else os.path.basename(where)

@@ -59,9 +59,9 @@ def read_chunk(source: Bytes | KeptBytes, name: bytes, offset: int, expected: in
 
 
 def find_data(source: Bytes | KeptBytes, name: bytes, offset: int) -> tuple[int, int]:
-    """Where in the file the data of a chunk begin, and how many bytes they are; reads its header only."""
+    """Where in a chunk its data begin, and how many bytes they are; reads its header only."""
     _, start, length = _begin(source, name, offset, 0)
-    return offset + start, length
+    return start, length
 
 
 def chunk_range(source: Bytes | KeptBytes, offset: int, expected: int, limit: int) -> Range:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .nd2_metadata import Loops
 
 _TIME_BYTES = 8  # in front of the pixels of each frame
+_RAW_START = 4088  # where in its chunk a frame begins, if it is not compressed
 _FRAME_NAME = re.compile(rb"ImageDataSeq\|(0|[1-9]\d{0,9})!")
 _FAR = 2**62  # beyond the end of any file
 _KEPT_BYTES = 128 * 1024**2
@@ -158,14 +159,18 @@ class StoredFrames:
             return self._layout.pixels(
                 self._inflated(frame, memoryview(chunk.raw)[chunk.start + _TIME_BYTES :]), 0
             )
-        self._check_length(frame, chunk.size)
+        self._check(frame, chunk.start, chunk.size)
         return self._layout.pixels(chunk.raw, chunk.start + _TIME_BYTES)
 
-    def _check_length(self, frame: int, length: int) -> None:
-        if length < self._layout.nbytes + _TIME_BYTES:
+    def _check(self, frame: int, start: int, length: int) -> None:
+        """Raw pixels have no checksum: at least they lie where they must, and are as many."""
+        where, pixels = self._source.name, max(0, length - _TIME_BYTES)
+        if start != _RAW_START:
+            raise CorruptDataError(f"{where} is damaged: the header of frame {frame} makes no sense")
+        if pixels < self._layout.nbytes:
             raise CorruptDataError(
-                f"{self._source.name} is damaged: frame {frame} has {max(0, length - _TIME_BYTES)} bytes of "
-                f"pixels where {self._layout.nbytes} are expected"
+                f"{where} is damaged: frame {frame} has {pixels} bytes of pixels where "
+                f"{self._layout.nbytes} are expected"
             )
 
     def _inflated(self, frame: int, data: memoryview) -> bytes:
@@ -186,13 +191,16 @@ class StoredFrames:
     def _in_bands(self, frame: int, component: int) -> np.ndarray:
         """Read a plane of a frame that is too large to be held whole."""
         layout = self._layout
-        begin, length = find_data(self._source, *self._place(frame)[:2])
-        self._check_length(frame, length)
+        name, offset, _ = self._place(frame)
+        start, length = find_data(self._source, name, offset)
+        self._check(frame, start, length)
         out = np.empty((layout.height, layout.width), layout.dtype)
         step = max(1, _BAND_BYTES // layout.row_bytes)
         for row in range(0, layout.height, step):
             n = min(step, layout.height - row)
-            data = self._source.read(begin + _TIME_BYTES + row * layout.row_bytes, n * layout.row_bytes)
+            data = self._source.read(
+                offset + start + _TIME_BYTES + row * layout.row_bytes, n * layout.row_bytes
+            )
             out[row : row + n] = layout.pixels(data, 0, n)[..., component]
         return out
 

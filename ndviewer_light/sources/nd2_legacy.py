@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,6 @@ def legacy_contents(parsed: ND2File, where: str) -> Contents:
         pixel_size_x_um=pixel_um,
         z_step_um=nd2_metadata.z_step_um(experiment),
         time_step_s=(steps.pop() or None) if len(steps) == 1 else None,
-        name=os.path.basename(where),
         warnings=nd2_metadata.notes(loops, stored),
     )
     return Contents(info, loops, LegacyFrames(parsed, layout, len(stored), where))

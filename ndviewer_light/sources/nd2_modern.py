@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -76,7 +75,6 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents
         pixel_size_x_um=x_um,
         z_step_um=nd2_metadata.z_step_um(experiment),
         time_step_s=_time_step_s(experiment, loops, kept, chunks),
-        name=os.path.basename(where),
         warnings=nd2_metadata.notes(loops, frames.numbers),
     )
     return Contents(info, loops, StoredFrames(source, layout, frames))
