@@ -282,3 +282,95 @@ def _element(name: str, value: Any) -> str:
     kinds = {bool: "bool", int: "lx_uint32", float: "double", str: "CLxStringW"}
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f"<{name} runtype={quoteattr(kinds[type(value)])} value={quoteattr(text)}/>"
+
+
+# ---- before 2010 ----------------------------------------------------------------------------------
+
+
+def write_legacy_nd2(
+    path: Path | str,
+    frame: Callable[[int], np.ndarray],
+    loops: Sequence[Loop] = (),
+    planes: Sequence[Plane] = (Plane(),),
+    *,
+    bits: int = 12,
+    pixel_um: float = 0.65,
+) -> None:
+    """Write a file as NIS-Elements did before 2010: boxes of JPEG 2000, one per channel, metadata in XML."""
+    from imagecodecs import jpeg2k_encode
+
+    height, width, components = np.atleast_3d(frame(0)).shape
+    count = math.prod(loop.count for loop in loops)
+    with open(path, "wb") as file:
+        boxes = _Boxes(file)
+        boxes.add(b"jP  ", b"\r\n\x87\n")
+        boxes.add(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+        boxes.add(
+            b"jp2h", struct.pack(">I4siiHBBBB", 22, b"ihdr", height, width, components, bits - 1, 7, 0, 0)
+        )
+        for i in range(count):
+            pixels, c = np.atleast_3d(frame(i)), 0
+            for plane in planes:
+                part = np.ascontiguousarray(pixels[..., c : c + plane.components].squeeze())
+                coded = jpeg2k_encode(part, codecformat="j2k", bitspersample=bits, reversible=True)
+                boxes.add(b"jp2c", bytes(coded), b"LUNK")
+                c += plane.components
+            boxes.add(b"uuid", _xml("", {"dTimeMSec": 1000.0 * i}), b"VCAL")
+        boxes.add(b"uuid", _xml("", _legacy_picture(planes, pixel_um)), b"VIMD")
+        if loops:
+            boxes.add(b"uuid", _xml("", _legacy_nested(loops)), b"AIM1")
+        boxes.end()
+
+
+class _Boxes:
+    """Appends boxes to a file and keeps the map of them."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._map: list[bytes] = []
+
+    def add(self, kind: bytes, data: bytes, name: bytes = b"    ") -> None:
+        self._map.append(struct.pack("<4s4sQ", kind, name, self._file.tell()))
+        self._file.write(struct.pack(">I4s", len(data) + 8, kind) + data)
+
+    def end(self) -> None:
+        places = struct.pack(">I", len(self._map)) + b"".join(self._map)
+        end = b"LABORATORY IMAGING ND BOX MAP 00"
+        self._file.write(places + end + struct.pack("<Q", len(places) + len(end) + 8))
+
+
+def _legacy_picture(planes: Sequence[Plane], pixel_um: float) -> dict[str, Any]:
+    said = {}
+    for i, plane in enumerate(planes):
+        red, green, blue = bytes.fromhex(plane.color[1:])
+        said[f"_{i}"] = {
+            "uiCompCount": plane.components,
+            "wsOpticalConfigName": plane.name,
+            "uiColor": red | green << 8 | blue << 16,
+        }
+    n_components = sum(plane.components for plane in planes)
+    pictures = {"uiCount": len(planes), "uiCompCount": n_components, "sPlane": said}
+    return {"dCalibration": pixel_um, "bCalibrated": True, "sPicturePlanes": pictures}
+
+
+def _legacy_nested(loops: Sequence[Loop]) -> dict[str, Any]:
+    loop, inner = loops[0], loops[1:]
+    level: dict[str, Any] = {
+        "eType": {"t": 8, "p": 2, "z": 4}[loop.axis],
+        "sLoopPars": _legacy_parameters(loop),
+    }
+    return {**level, "sNextLevelEx": _legacy_nested(inner)} if inner else level
+
+
+def _legacy_parameters(loop: Loop) -> dict[str, Any]:
+    said = loop.parameters
+    if loop.axis == "t":
+        return {"uiPeriodCount": 1, "sPeriod": {"_0": said, "_1": said}}
+    if loop.axis == "z":
+        return {**said, "dZHome": 0.0}
+    points = said["Points"]
+    columns = {
+        name: {f"_{loop.count - 1 - i:05}": point[name] for i, point in enumerate(points)}
+        for name in ("dPosX", "dPosY", "dPosZ", "dPFSOffset")
+    }
+    return {"uiCount": loop.count, "bUseZ": said["bUseZ"], **columns}
