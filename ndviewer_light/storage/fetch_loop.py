@@ -301,8 +301,9 @@ class Fetcher:
         if job.file.closed is not None:
             self._end(job, job.file.closed)
             return
-        if not self._gathered:
-            asyncio.get_running_loop().call_later(GATHER_SECONDS, self._send)
+        if not self._gathered:  # who comes first, or reads one after the other, does not wait for others
+            seconds = GATHER_SECONDS if self._under_way else 0.0
+            asyncio.get_running_loop().call_later(seconds, self._send)
         self._gathered.setdefault((job.file, job.background), []).append(job)
 
     def _send(self) -> None:
