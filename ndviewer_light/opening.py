@@ -39,6 +39,6 @@ def _open(path: str, isolate: bool, options: Mapping[str, str]) -> Source:
         from .reader import Reader
 
         return Reader.open(path, options)
-    from .sources import open_source
+    from .kept import open_kept
 
-    return open_source(path, options)
+    return open_kept(path, options)

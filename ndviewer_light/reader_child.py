@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import wire
 from .announced import AnnouncedSource
+from .kept import open_kept
 from .shared_planes import MappedSlot
-from .sources import open_source
 from .transpose import copy_into
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class _Server:
         if request["op"] == "open":
             what = wire.what_from_json(request["what"])
             if isinstance(what, str):
-                self._source = open_source(what, request["options"])
+                self._source = open_kept(what, request["options"])
             else:
                 self._source = AnnouncedSource(what)
             return {}

@@ -56,6 +56,14 @@ class Source(ABC):
     def info(self) -> DatasetInfo:
         """What is known now. A new object whenever more is known: compare by identity."""
 
+    @property
+    def identity(self) -> str | None:
+        """A name for what is stored, another one as soon as it changes; None where nothing tells.
+
+        Planes are kept under it for the next time (see `kept`), so it has to hold across programs.
+        """
+        return None
+
     @abstractmethod
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, in the memory order in which they are stored.
