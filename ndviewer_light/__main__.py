@@ -21,13 +21,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light",
         description="See n-dimensional microscopy data, while it is being written and afterwards.",
-        epilog="Opens OME-Zarr: plates, wells, fields of view, 6-D stores, single images, plain zarr arrays.",
+        epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays), "
+        "folders of TIFF (an image per plane, stacks, OME-TIFF), single TIFF, PNG and BMP files, Nikon ND2.",
     )
     parser.add_argument(
-        "path", nargs="*", help="a dataset; each opens in a window. Without one: the launcher"
+        "path",
+        nargs="*",
+        help="a dataset, a folder or a file; each opens in a window. Without one: the launcher",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="say on the terminal what is going on")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    shortcut = parser.add_mutually_exclusive_group()
+    shortcut.add_argument(
+        "--install-shortcut",
+        action="store_true",
+        help="put the viewer among the applications and on the desktop, and end",
+    )
+    shortcut.add_argument("--uninstall-shortcut", action="store_true", help="take it away again, and end")
     return parser
 
 
@@ -50,6 +60,21 @@ def _prestart_reader() -> None:
     from .reader import prestart
 
     prestart()
+
+
+def change_shortcut(install: bool) -> str | None:
+    """Make or remove the shortcut and say which files that were; what went wrong, if something did."""
+    from . import shortcut
+
+    try:
+        paths = shortcut.install() if install else shortcut.uninstall()
+    except OSError as error:
+        return f"ndviewer-light: {error}"
+    for path in paths:
+        sys.stdout.write(f"{'wrote' if install else 'removed'} {path}\n")
+    if not paths:
+        sys.stdout.write("there is no shortcut\n")
+    return None
 
 
 def run(paths: Sequence[str]) -> int:
@@ -77,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``ndviewer-light`` and ``python -m ndviewer_light``; ends the process."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
+    if options.install_shortcut or options.uninstall_shortcut:
+        sys.exit(change_shortcut(options.install_shortcut))
     if _no_display():
         sys.exit("ndviewer-light: there is no display. Set DISPLAY, or run it under xvfb-run")
     sys.exit(run(options.path))
