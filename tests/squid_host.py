@@ -17,7 +17,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import QLabel, QMainWindow, QTabWidget, QVBoxLayout, QWidget
 from runs import planes_of
 from screen import assert_shows, settle
-from squid_runs import REPO, ZARR_LAYOUTS, Acquisition
+from squid_runs import REPO, Acquisition
 
 from simulate_acquisition import announce_run
 
@@ -232,6 +232,7 @@ class QtMultiPointController(QObject):
         results_per_move: int = 1,
         planes: int | None = None,
         saves: int | None = None,
+        temporary: Path | None = None,
         directly: Any = None,
     ) -> Acquisition:
         """Announce `run`, then acquire it; returns while it is being acquired. GUI thread.
@@ -239,8 +240,9 @@ class QtMultiPointController(QObject):
         What is saved is `written` where that is another run, and nothing if not `saving`. Of the planes on
         disk `results_per_move` are notified at each move to the next field of view and all others at the
         end; none ever if 0, as when Squid saves in its own process. The camera takes `planes` planes and
-        the disk `saves` until more are allowed. `directly` is a viewer whose methods the threads of
-        the run call themselves, without signals.
+        the disk `saves` until more are allowed. The saving process keeps its notes of OME-TIFFs in the
+        folder `temporary`, where the viewer does not look, or in the usual one. `directly` is a viewer whose
+        methods the threads of the run call themselves, without signals.
         """
         tell = directly if directly is not None else _AsSignals(self)
         announce_run(tell, run)
@@ -252,6 +254,7 @@ class QtMultiPointController(QObject):
             results_per_move=results_per_move,
             planes=planes,
             saves=saves,
+            temporary=temporary,
         )
 
     def refuse_acquisition(self) -> None:
@@ -259,7 +262,7 @@ class QtMultiPointController(QObject):
         self.acquisition_finished.emit()
 
     def _finished(self, run: Run, tell: Any, directly: Any) -> None:
-        if run.layout in ZARR_LAYOUTS:
+        if run.is_zarr:
             tell.end_zarr_acquisition()
         if directly is not None:
             directly.end_acquisition()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pickle
 import queue
 import subprocess
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
 REPO = Path(__file__).parents[1]
-ZARR_LAYOUTS = ("per_fov", "hcs", "6d")
 PATIENCE_S = 60.0
 
 
@@ -53,7 +53,7 @@ print(json.dumps(None), flush=True)
 class JobRunner:
     """Saves the planes of a run in their order, one per job; `results` says which are on disk."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, temporary: Path | None) -> None:
         self.results: queue.SimpleQueue[WrittenPlane | None] = queue.SimpleQueue()
         """In the order in which they were saved; None when no more can come."""
         self.n_saved = 0
@@ -62,7 +62,10 @@ class JobRunner:
         self.error: Exception | None = None
         self._killed = False
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _SAVE_JOBS], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", _SAVE_JOBS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ if temporary is None else {**os.environ, "TMPDIR": str(temporary)},
         )
         self._to().write(pickle.dumps(run))
         self._answers = threading.Thread(target=self._listen, name="save-answers")
@@ -142,15 +145,18 @@ class Acquisition:
         results_per_move: int,
         planes: int | None,
         saves: int | None,
+        temporary: Path | None,
     ) -> None:
         self.errors: list[Exception] = []
         self._announced, self._written = announced, written
         self._tell, self._finished = tell, finished
         self._results_per_move = results_per_move
+        # stores are spoken of when their writer has answered, other files when they are taken
+        self._notifies = announced.is_zarr and written is not None and written.is_zarr
         self._planes, self._saves = _Allowance(planes), _Allowance(saves)
         self._jobs: queue.SimpleQueue[bool] = queue.SimpleQueue()  # False ends the thread that hands them on
         self._n_waiting = 0  # jobs whose result has not been looked at
-        self._runner = JobRunner(written) if written is not None else None
+        self._runner = JobRunner(written, temporary) if written is not None else None
         self._results = self._runner.results if self._runner is not None else None  # None: none will come
         self._stopped = False
         self._worker = threading.Thread(target=self._acquire, name="multi-point-worker")
@@ -220,7 +226,7 @@ class Acquisition:
             if self._results is not None:
                 self._n_waiting += 1
                 self._jobs.put(True)
-            if self._announced.layout not in ZARR_LAYOUTS:
+            if not self._announced.is_zarr:
                 notify_plane(self._tell, self._announced, plane)  # before the file is there
 
     def _pass_on_results(self) -> None:
@@ -240,7 +246,7 @@ class Acquisition:
             self._results = None
             return
         self._n_waiting -= 1
-        if self._announced.layout in ZARR_LAYOUTS and self._results_per_move > 0:
+        if self._notifies and self._results_per_move > 0:
             notify_plane(self._tell, self._announced, plane)
 
     def _save(self) -> None:

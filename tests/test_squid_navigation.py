@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from runs import LAYOUTS, load, small_run
+from runs import load, small_run
 from squid_host import squid_on_screen, wait_for_states, wait_until_shown
 from squid_runs import over, saved
 
 pytestmark = pytest.mark.gl
+
+LAYOUTS = ("per_fov", "hcs", "6d", "images", "stacks", "ome_tiff")
 
 # as they are scanned; people count A2, A10, B1, AA1, and strings sort otherwise still
 REGIONS, FOVS = ("AA1", "B1", "A2", "A10"), (1, 11, 3, 1)
