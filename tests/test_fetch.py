@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,76 +20,19 @@ from ndviewer_light.errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ndviewer_light.storage import fetch_client, fetch_loop
-from ndviewer_light.storage.fetch import RemoteBytes, set_in_flight
-from ndviewer_light.storage.fetch_loop import IN_FLIGHT, ReadDroppedError, Wish, the_fetcher
+from ndviewer_light.storage import fetch_client
 from ndviewer_light.storage.files import open_bytes
-from tests.conftest import left_after_grace
-from tests.range_server import RangeServer
+from tests.served import (  # noqa: F401  fixtures
+    CONTENT,
+    KIB,
+    MIB,
+    a_server,
+    a_server_without_faults,
+    files_that_are_closed,
+    tries_without_pauses,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ndviewer_light.storage.files import Bytes
-
-KIB, MIB = 1024, 1024**2
-CONTENT = os.urandom(8 * MIB)
 PASSING = ["drop", "503", "truncate", "short", "no_range", "wrong_range", "html"]
-
-
-@pytest.fixture(scope="module")
-def module_server(tmp_path_factory) -> Iterator[RangeServer]:
-    with RangeServer(tmp_path_factory.mktemp("served")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(module_server) -> RangeServer:
-    """The server as it is without faults, with one file."""
-    module_server.set()
-    (module_server.folder / "a.bin").write_bytes(CONTENT)
-    return module_server
-
-
-@pytest.fixture(autouse=True)
-def quick_tries(monkeypatch) -> Iterator[None]:
-    monkeypatch.setattr(fetch_loop, "RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
-    yield
-    set_in_flight(IN_FLIGHT)
-    the_fetcher().stop()  # it would by itself, a little later
-
-
-@pytest.fixture
-def opened(server) -> Iterator[Callable[..., Bytes]]:
-    """Open a file of the server; closed at the end."""
-    files = []
-
-    def open_(path: str = "a.bin", **options: str) -> Bytes:
-        files.append(open_bytes(server.url(path), options))
-        return files[-1]
-
-    yield open_
-    for file in files:
-        file.close()
-
-
-def in_thread(call: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    """Start `call` in a thread; what it returned or raised will be in the list."""
-    said: list[object] = []
-
-    def work() -> None:
-        try:
-            said.append(call())
-        except DatasetError as error:
-            said.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread, said
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    assert not left_after_grace(lambda: [] if condition() else ["still waiting"])
 
 
 # ---- right bytes, few requests ----------------------------------------------------------------
@@ -421,115 +363,3 @@ def test_a_signature_is_never_in_a_message_a_log_or_a_traceback(server, fault, c
         said += traceback.format_exception(caught.type, caught.value, caught.tb)
     file.close()
     assert "canary" not in "".join(said) + caplog.text
-
-
-# ---- closing, and what nobody wants any more --------------------------------------------------
-
-
-def test_closing_ends_reads_that_are_under_way(server, opened):
-    file = opened()
-    server.set(faults={"stall": 1.0})
-    thread, said = in_thread(lambda: file.read(MIB, 10))
-    wait_until(lambda: server.counts()["in_flight"] == 1)
-    file.close()
-    thread.join(10)
-    assert "was closed" in str(said[0])
-    with pytest.raises(DatasetError, match="was closed"):
-        file.read(0, 1)
-    with pytest.raises(DatasetError, match="was closed"):
-        file.opened().read(1)
-    file.close()
-
-
-def test_closing_one_file_leaves_others_alone(server, opened):
-    one, other = opened(), opened()
-    server.set(latency_s=0.3)
-    thread, said = in_thread(lambda: other.read(MIB, 10))
-    wait_until(lambda: server.counts()["in_flight"] == 1)
-    one.close()
-    thread.join(10)
-    assert said == [CONTENT[MIB : MIB + 10]]
-
-
-def test_a_dropped_wish_ends_its_reads_and_gives_its_connections_to_others(server, opened):
-    file = opened(in_flight="4")
-    server.set(faults={"stall": 1.0}, only="a.bin")
-    (server.folder / "wanted.bin").write_bytes(CONTENT)
-    stale = [Wish() for _ in range(12)]
-    reads = []
-    for number, wish in enumerate(stale):
-
-        def read(number: int = number, wish: Wish = wish) -> bytes:
-            with wish:
-                return file.read((number % 7 + 1) * MIB, 10)
-
-        reads.append(in_thread(read))
-    wait_until(lambda: server.counts()["in_flight"] == 4)
-    for wish in stale:
-        wish.drop()
-    wanted = opened("wanted.bin")
-    assert wanted.read(MIB, 10) == CONTENT[MIB : MIB + 10]
-    for thread, said in reads:
-        thread.join(10)
-        assert isinstance(said[0], ReadDroppedError)
-    with pytest.raises(ReadDroppedError), stale[0]:
-        file.read(5 * MIB, 10)
-
-
-def test_a_block_that_two_wait_for_is_read_on_when_one_gives_up(server, opened):
-    file = opened()
-    server.set(latency_s=0.3)
-    wish = Wish()
-
-    def read() -> bytes:
-        with wish:
-            return file.read(MIB, 10)
-
-    given_up, said_up = in_thread(read)
-    kept, said = in_thread(lambda: file.read(MIB + 5, 10))
-    wait_until(lambda: server.counts()["in_flight"] >= 1)
-    wish.drop()
-    given_up.join(10)
-    kept.join(10)
-    assert isinstance(said_up[0], ReadDroppedError)
-    assert said == [CONTENT[MIB + 5 : MIB + 15]]
-
-
-def _queue(file: Bytes, offset: int, wish: Wish | None, waiting: int) -> threading.Thread:
-    """Start a read, and return when so many requests wait for their turn."""
-
-    def read() -> bytes:
-        if wish is None:
-            return file.read(offset, 10)
-        with wish:
-            return file.read(offset, 10)
-
-    thread, _ = in_thread(read)
-    wait_until(lambda: len(the_fetcher()._queue) == waiting)
-    return thread
-
-
-def test_what_is_asked_for_last_is_sent_first_and_the_background_last(server, opened):
-    file = opened(in_flight="1")
-    server.set(latency_s=0.3)
-    first, _ = in_thread(lambda: file.read(MIB, 10))
-    wait_until(lambda: server.counts()["in_flight"] == 1)
-    threads = [
-        first,
-        _queue(file, 2 * MIB, None, 1),
-        _queue(file, 3 * MIB, Wish(), 2),
-        _queue(file, 4 * MIB, Wish(background=True), 3),
-        _queue(file, 5 * MIB, None, 4),
-    ]
-    for thread in threads:
-        thread.join(10)
-    order = [int(entry["range"].partition("=")[2].partition("-")[0]) // MIB for entry in server.log()]
-    assert order == [1, 5, 3, 2, 4]
-
-
-def test_the_thread_ends_by_itself_and_starts_again(opened):
-    file = opened()
-    file.read(MIB, 10)
-    wait_until(lambda: not [t for t in threading.enumerate() if t.name == "ndviewer-fetch"])
-    assert file.read(2 * MIB, 10) == CONTENT[2 * MIB : 2 * MIB + 10]
-    assert isinstance(file, RemoteBytes)
