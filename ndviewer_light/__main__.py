@@ -1,8 +1,13 @@
-"""The command line: `ndviewer-light PATH…` opens datasets, without a path the launcher."""
+"""The command line: `ndviewer-light PATH…` opens datasets, without a path the launcher.
+
+``ndviewer-light info PATH`` says what a dataset is, ``ndviewer-light references PATH -o FILE`` writes its
+image files as one virtual zarr.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -10,7 +15,10 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+_COMMANDS = {"info": ".info", "references": ".write_references"}
+"""Words that, standing first, are no path but a command, and the modules whose `main` does it."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
 
@@ -21,14 +29,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light",
         description="See n-dimensional microscopy data, while it is being written and afterwards.",
-        epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays), "
-        "folders of TIFF (an image per plane, stacks, OME-TIFF), single TIFF, PNG and BMP files, Nikon ND2.",
+        epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays, "
+        "zipped too), folders of TIFF (an image per plane, stacks, OME-TIFF), folders of images, Nikon ND2, HDF5, "
+        "NWB, references (kerchunk, LINDI); on disk or at https://, s3://, gs://, smb://. "
+        "`ndviewer-light info PATH` says what a dataset is; `ndviewer-light references PATH -o FILE` writes "
+        "image files as one virtual zarr.",
     )
     parser.add_argument(
         "path",
         nargs="*",
-        help="a dataset, a folder or a file; each opens in a window. Without one: the launcher",
+        help="a dataset: a folder, a file, FILE::/DATASET, or a URL; each opens in a window. "
+        "Without one: the launcher",
     )
+    add_storage_options(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="say on the terminal what is going on")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     shortcut = parser.add_mutually_exclusive_group()
@@ -39,6 +52,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     shortcut.add_argument("--uninstall-shortcut", action="store_true", help="take it away again, and end")
     return parser
+
+
+def add_storage_options(parser: argparse.ArgumentParser) -> None:
+    """Options that say how to get at a dataset; `storage_options` reads them."""
+    group = parser.add_argument_group("how to get at it")
+    group.add_argument(
+        "--storage-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of a server or bucket: endpoint, region, anonymous, key, secret, user, password, timeout, …",
+    )
+    group.add_argument(
+        "--pattern", metavar="PATTERN", help="names of a folder's images: img_t{t:d}_c{c}_z{z:d}.png"
+    )
+    group.add_argument("--cache-dir", metavar="DIR", help="where planes from servers are kept")
+    group.add_argument("--no-disk-cache", action="store_true", help="keep nothing from servers on disk")
+
+
+def storage_options(options: argparse.Namespace) -> dict[str, str]:
+    """What the options of `add_storage_options` say. Raises `ValueError` for what is no NAME=VALUE."""
+    told: dict[str, str] = {}
+    for option in options.storage_option:
+        name, equals, value = option.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--storage-option {option}: expected NAME=VALUE")
+        told[name] = value
+    if options.pattern:
+        told["pattern"] = options.pattern
+    if options.cache_dir:
+        told["cache_dir"] = os.path.abspath(os.path.expanduser(options.cache_dir))
+    if options.no_disk_cache:
+        told["disk_cache"] = "no"
+    return told
 
 
 def choose_binding() -> None:
@@ -77,17 +124,22 @@ def change_shortcut(install: bool) -> str | None:
     return None
 
 
-def run(paths: Sequence[str]) -> int:
-    """Show a window per path, or the launcher, and run until the last one is closed."""
+def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
+    """Show a window per path, or the launcher, and run until the last one is closed.
+
+    `options` are those of the storage the datasets lie on.
+    """
     choose_binding()
     threading.Thread(target=_prestart_reader).start()  # numpy and the reader load while Qt does
     from .gui.application import application
     from .gui.window import LauncherWindow, LightweightMainWindow
 
     app = application()
-    windows: list[LightweightMainWindow | LauncherWindow] = [LightweightMainWindow(path) for path in paths]
+    windows: list[LightweightMainWindow | LauncherWindow] = [
+        LightweightMainWindow(path, options) for path in paths
+    ]
     if not windows:
-        windows.append(LauncherWindow())
+        windows.append(LauncherWindow(options))
     for window in windows:
         window.show()
     try:
@@ -100,13 +152,22 @@ def run(paths: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``ndviewer-light`` and ``python -m ndviewer_light``; ends the process."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments and arguments[0] in _COMMANDS:
+        command = importlib.import_module(_COMMANDS[arguments[0]], __package__)
+        sys.exit(command.main(arguments[1:]))
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        storage = storage_options(options)
+    except ValueError as error:
+        parser.error(str(error))
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
     if options.install_shortcut or options.uninstall_shortcut:
         sys.exit(change_shortcut(options.install_shortcut))
     if _no_display():
         sys.exit("ndviewer-light: there is no display. Set DISPLAY, or run it under xvfb-run")
-    sys.exit(run(options.path))
+    sys.exit(run(options.path, storage))
 
 
 if __name__ == "__main__":

@@ -130,8 +130,9 @@ QLabel:focus, QLabel:hover {{ border-color: {accent}; }}
 class LauncherWindow(_DropTarget, QMainWindow):
     """Drop a dataset, or choose one; each opens in a window of its own, the launcher stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage_options: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        self._storage_options = dict(storage_options or {})
         self.setPalette(dark_palette())
         self.setWindowTitle(f"{TITLE} - Open Dataset")
         self.setGeometry(100, 100, 400, 300)
@@ -173,7 +174,7 @@ class LauncherWindow(_DropTarget, QMainWindow):
 
     def open_path(self, path: str) -> None:
         """Open the dataset at `path` in a new window."""
-        window = LightweightMainWindow(path)
+        window = LightweightMainWindow(path, self._storage_options)
         window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         window.destroyed.connect(lambda: self._forget(window))
         offset = 30 * (len(self.viewer_windows) % 8)
