@@ -30,8 +30,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="ndviewer-light",
         description="See n-dimensional microscopy data, while it is being written and afterwards.",
         epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays, "
-        "zipped too), folders of TIFF (an image per plane, stacks, OME-TIFF), folders of images, Nikon ND2, HDF5, "
-        "NWB, references (kerchunk, LINDI); on disk or at https://, s3://, gs://, smb://. "
+        "zipped too), folders of TIFF (an image per plane, stacks, OME-TIFF), folders of images, Nikon ND2, "
+        "HDF5, NWB, references (kerchunk, LINDI); on disk or at https://, s3://, gs://, smb://. "
         "`ndviewer-light info PATH` says what a dataset is; `ndviewer-light references PATH -o FILE` writes "
         "image files as one virtual zarr.",
     )
