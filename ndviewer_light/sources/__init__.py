@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     StorageOptions = Mapping[str, str] | None
 
-FORMATS = ("zarr:ZarrSource", "tiff:TiffSource", "nd2:Nd2Source", "hdf5:HDF5Source")
+FORMATS = (
+    *("zarr:ZarrSource", "tiff:TiffSource", "nd2:Nd2Source", "hdf5:HDF5Source"),
+    "references:ReferencesSource",
+)
 """Modules of this folder and their class, asked in this order; imported only when asked."""
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import CorruptDataError, DatasetError, LimitExceededError, MetadataError, UnsupportedError
-from .codecs_undo import Codec, DamagedError, codec_from, most_stored, view
+from .codecs_undo import Codec, DamagedError, Pixels, codec_from, most_stored, view
+from .limits import MAX_CHUNK_BYTES
 from .zarr_guard import array_facts
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ class Chunks:
     @property
     def most_stored(self) -> int:
         """No chunk takes more bytes where it is stored; more are not read."""
-        return most_stored(self.nbytes)
+        # a picture may be one of many in its file
+        return (
+            MAX_CHUNK_BYTES if any(isinstance(c, Pixels) for c in self.codecs) else most_stored(self.nbytes)
+        )
 
     def decode(self, data: bytes, where: str) -> np.ndarray:
         """The chunk as an array of shape `chunk`, read-only and in stored order.
@@ -128,7 +132,7 @@ def chunks_of(document: JsonObject, where: str) -> Chunks:
 
 
 def _of_v2(document: JsonObject, where: str) -> Chunks:
-    facts = array_facts({**document, "compressor": None, "filters": None}, 2, where)
+    facts = array_facts(_judged_as(document), 2, where)
     dtype = _stored_dtype(document["dtype"], where)
     order = document.get("order", "C")
     if order not in ("C", "F"):
@@ -146,6 +150,19 @@ def _of_v2(document: JsonObject, where: str) -> Chunks:
         _codecs([*filters, *([compressor] if compressor else [])], dtype, where),
         _fill(document.get("fill_value"), dtype, where),
     )
+
+
+def _judged_as(document: JsonObject) -> JsonObject:
+    """The metadata as `array_facts` is to judge them: codecs have a list of their own here.
+
+    Chunks that are stored as they are may be of any size, since they are never read whole.
+    """
+    judged = {**document, "compressor": None, "filters": None}
+    chunks = document.get("chunks")
+    is_plain = not document.get("compressor") and not document.get("filters")
+    if is_plain and isinstance(chunks, list) and all(type(n) is int and 0 < n < 2**40 for n in chunks):
+        judged["chunks"] = [1] * len(chunks)
+    return judged
 
 
 def _stored_dtype(name: object, where: str) -> np.dtype[Any]:
