@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import OrderedDict, defaultdict
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import CorruptDataError, DatasetNotFoundError
 from ..storage.fetch_loop import current_wish
 from ..storage.files import is_url
+from ..storage.kept import KeptArrays
 from .references_chunks import part_of_plain, plane_parts
 from .references_json import INLINE, inline_bytes
 
@@ -131,10 +132,7 @@ class Reader:
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
-        self._lock = threading.Lock()  # guards what follows; never held while anything is read
-        self._kept: OrderedDict[ChunkKey, np.ndarray] = OrderedDict()
-        self._under_way: dict[ChunkKey, Future[np.ndarray]] = {}
-        self._n_bytes = 0
+        self._kept: KeptArrays[ChunkKey] = KeptArrays(_KEPT_BYTES)
 
     def read(
         self, array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]
@@ -170,53 +168,18 @@ class Reader:
 
     def _shared(self, array: ReferencedArray, rows: Sequence[int]) -> dict[int, np.ndarray]:
         """Whole chunks, each read once however many threads want planes of it."""
-        found: dict[int, np.ndarray] = {}
-        others: dict[int, Future[np.ndarray]] = {}
-        mine: dict[int, Future[np.ndarray]] = {}
-        with self._lock:
-            for row in rows:
-                key = (array.path, row)
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-                    found[row] = self._kept[key]
-                elif key in self._under_way:
-                    others[row] = self._under_way[key]
-                else:
-                    mine[row] = self._under_way[key] = Future()
-        if mine:
-            self._lead(array, mine)
-        for row, future in (*mine.items(), *others.items()):
-            found[row] = future.result()
-        return found
 
-    def _lead(self, array: ReferencedArray, mine: Mapping[int, Future[np.ndarray]]) -> None:
-        """Read and decode chunks that others may wait for; what goes wrong is theirs as well."""
-        try:
-            for row, chunk in self._decoded(array, list(mine)).items():
-                self._keep((array.path, row), chunk)
-                mine[row].set_result(chunk)
-        except BaseException as error:  # noqa: BLE001  whoever waits gets it, the leader too
-            for future in mine.values():
-                if not future.done():
-                    future.set_exception(error)
-        finally:
-            with self._lock:
-                for row in mine:
-                    self._under_way.pop((array.path, row), None)
+        def make(keys: Sequence[ChunkKey]) -> dict[ChunkKey, np.ndarray]:
+            made = self._decoded(array, [row for _, row in keys])
+            return {(array.path, row): chunk for row, chunk in made.items()}
 
-    def _keep(self, key: ChunkKey, chunk: np.ndarray) -> None:
-        with self._lock:
-            self._kept[key] = chunk
-            self._n_bytes += chunk.nbytes
-            while self._n_bytes > _KEPT_BYTES and len(self._kept) > 1:
-                self._n_bytes -= self._kept.popitem(last=False)[1].nbytes
+        found = self._kept.get([(array.path, row) for row in rows], make)
+        return {row: found[array.path, row] for row in rows}
 
     def close(self) -> None:
         """Let go of everything; reads under way end with an error. May be called twice."""
         self._fetcher.close()
-        with self._lock:
-            self._kept.clear()
-            self._n_bytes = 0
+        self._kept.clear()
 
 
 def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None = None) -> Wanted:
