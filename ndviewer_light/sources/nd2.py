@@ -75,6 +75,11 @@ class Nd2Source(Source):
         """What is known now; a new object after a `refresh` that found something else."""
         return self._opened.contents.info
 
+    @property
+    def identity(self) -> str | None:
+        """The name of the bytes of the file."""
+        return self._opened.source.identity
+
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, perhaps read-only.
 

@@ -79,7 +79,7 @@ def _begin(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int) -
     raw = source.read(*chunk_range(source, offset, expected, expected))
     magic, name_length, length = _HEADER.unpack_from(raw)
     start = _HEADER.size + name_length
-    if magic != MODERN or name_length > _MAX_NAME_BYTES or not raw[_HEADER.size :].startswith(name):
+    if magic != MODERN or name_length > _MAX_NAME_BYTES or not raw.startswith(name, _HEADER.size):
         raise CorruptDataError(
             f"{source.name} is damaged, or was changed while it was open: "
             f"{_shown(name)} is not where the file says it is (byte {offset})"

@@ -92,7 +92,10 @@ def judged_layout(layout: FrameLayout, where: str) -> FrameLayout:
         raise MetadataError(f"{where} says {layout.width} pixels lie in rows of {layout.row_bytes} bytes")
     plane = layout.height * layout.width * layout.dtype.itemsize
     if plane > MAX_PLANE_BYTES or layout.components > MAX_CHANNELS:
-        raise LimitExceededError(f"{where} says its frames have {sizes} rows, columns and components")
+        raise LimitExceededError(
+            f"{where} has frames of {layout.width} × {layout.height} pixels with {layout.components} "
+            f"components: a plane may have {MAX_PLANE_BYTES} bytes, a frame {MAX_CHANNELS} components"
+        )
     if layout.deflated and layout.nbytes > MAX_CHUNK_BYTES:
         raise UnsupportedError(
             f"{where} holds compressed frames of {layout.nbytes} bytes, more than {MAX_CHUNK_BYTES}: "
