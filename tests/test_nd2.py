@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -497,3 +498,28 @@ def test_a_lazy_array_survives_pickling(tmp_path):
     lazy._open_once.cache_clear()
     assert list(again.coords["position"].values) == ["A1:0", "A1:1", "P:0"]
     np.testing.assert_allclose(again.coords["time"], [0, 2.5])
+
+
+def test_it_computes_on_the_processes_of_a_cluster(tmp_path):
+    pytest.importorskip("distributed")
+    write_nd2(tmp_path / "a.nd2", frame, [T, Z], TWO)
+    code = """
+import sys
+from distributed import Client, LocalCluster
+from ndviewer_light import open_dataset
+
+if __name__ == "__main__":
+    cluster = LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None)
+    with cluster, Client(cluster), open_dataset(sys.argv[1]) as dataset:
+        print(int(dataset.to_xarray().sum().compute()))
+"""
+    (tmp_path / "script.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "a.nd2")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        check=False,
+    )
+    assert done.stdout.split() == [str(sum(int(frame(i).sum()) for i in range(8)))], done.stderr

@@ -188,6 +188,17 @@ def test_through_a_process_of_its_own(tmp_path, server):
     reader.close()
 
 
+def test_planes_are_kept_on_disk_under_the_name_of_this_version_of_the_file(tmp_path, server):
+    options = {"cache_dir": str(tmp_path / "kept")}
+    for version in range(2):
+        write_nd2(tmp_path / "a.nd2", lambda i, v=version: large(i + v), [time_loop(3)], FOUR)
+        for is_kept in (False, True):
+            with open_dataset(server.url("a.nd2"), storage_options=options) as dataset:
+                server.set()
+                np.testing.assert_array_equal(dataset.plane(t=1, c=1), large(1 + version)[..., 1])
+                assert (n_requests(server) == 0) is is_kept
+
+
 def test_as_a_lazy_array(tmp_path, server):
     pytest.importorskip("xarray")
     write_nd2(tmp_path / "a.nd2", frame, [T, Z], TWO)
