@@ -34,6 +34,8 @@ ROWS = {
     "R2": ("remote", "r2", False),
     "R3": ("remote", "r3", False),
     "R4": ("remote", "r4", False),
+    "N1": ("nd2", "n1", False),
+    "N2": ("nd2", "n2", False),
     "H1": ("host", "h1", True),
     "H2": ("host", "h2", True),
     "H3": ("host", "h3", True),
