@@ -9,28 +9,33 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import numpy as np
 import stores
 import tifffile
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+from ndviewer_light.model import PlaneKey
 
-    import numpy as np
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from ndviewer_light.model import DatasetInfo
+    from ndviewer_light.sources.tiff import TiffSource
 
 CHANNELS = ("BF LED matrix full", "Fluorescence 488 nm Ex")
 REGIONS = {"A1": 2, "B2": 1}
 OME_NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
-_UNTRUE = dict.fromkeys('/\\:*?"<>|', " ")
+_NOT_IN_NAMES = re.compile(r'[\s/\\:*?"<>|]+')
 
 
 def spelt(channel: str) -> str:
     """A channel's name in file names."""
-    return "_".join(channel.translate(str.maketrans(_UNTRUE)).split(" "))
+    return _NOT_IN_NAMES.sub("_", channel)
 
 
 def sites(regions: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -151,7 +156,7 @@ def write_stacks(
     return folder
 
 
-# ---- OME-TIFF, full of zeros from the start, written in place -------------------------------------
+# ---- OME-TIFF, full of zeros from the start, written in place ------------------------
 
 
 def ome_path(folder: Path, region: str, fov: int) -> Path:
@@ -254,3 +259,23 @@ def make_old(path: Path, seconds: float = 60.0) -> None:
     """As if nothing had been written to the file for a while."""
     then = path.stat().st_mtime - seconds
     os.utime(path, (then, then))
+
+
+# ---- what a test reads back ------------------------------------------------
+
+
+def keys(info: DatasetInfo) -> Iterator[PlaneKey]:
+    sizes = info.sizes
+    yield from itertools.starmap(PlaneKey, itertools.product(*(range(sizes[axis]) for axis in "tpcz")))
+
+
+def assert_shows_what_was_written(source: TiffSource) -> None:
+    """Every plane has the pixels of its own indices."""
+    for key in keys(source.info):
+        expected = stores.plane(**key._asdict(), dtype=source.info.dtype)
+        np.testing.assert_array_equal(source.read_plane(key), expected, err_msg=str(key))
+        assert source.plane_shape(key) == expected.shape
+
+
+def names_of(source: TiffSource) -> list[str]:
+    return [channel.name for channel in source.info.channels]

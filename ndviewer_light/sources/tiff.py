@@ -183,12 +183,9 @@ class TiffSource(Source):
         return self.info
 
     def _look_again(self, folder: OpenedFolder) -> None:
+        self._raise_if_gone()
         with self._looking:
-            try:
-                known = folder.look(self.info)
-            except DatasetNotFoundError:
-                self._raise_if_gone()
-                raise
+            known = folder.look(self.info)
             with self._lock:
                 # reads may have learnt of more meanwhile
                 info = replace(

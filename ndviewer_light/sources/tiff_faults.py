@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import (
     CorruptDataError,
     DatasetError,
-    DatasetPermissionError,
     LimitExceededError,
     PlaneNotStoredError,
     PlaneNotWrittenError,
     UnsupportedError,
+    UntrustedReferenceError,
 )
 from ..storage.limits import MAX_PLANE_BYTES, error_of_os
 
@@ -97,42 +97,62 @@ def short(path: str, why: str) -> DatasetError:
 
 
 @contextlib.contextmanager
-def damage_is_named(path: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `DatasetError` that names the file."""
+def faults_are_named(path: str) -> Iterator[None]:
+    """Turn whatever goes wrong with the file at `path` into a `DatasetError` that names it.
+
+    What is wrong with a file that changes meanwhile, or is shorter than it says, is no damage: it is being
+    written. A missing page may be appended next.
+    """
+    before = _status(path)
     try:
         yield
-    except (DatasetError, FileMissingError, PageMissingError):
+    except (PlaneNotStoredError, UntrustedReferenceError, FileMissingError):
         raise
-    except PermissionError as error:
-        raise DatasetPermissionError(f"no permission to read {path}") from error
-    except MemoryError as error:
-        raise LimitExceededError(f"{path} asks for more memory than there is") from error
     except Exception as error:  # damaged files raise a dozen types inside decoders
-        raise _explained(error, path) from error
+        raise _judged(_named(error, path), path, before) from error
 
 
-@contextlib.contextmanager
-def missing_pages_are_not_stored(path: str) -> Iterator[None]:
-    """Turn a missing page into a `PlaneNotStoredError`: its writer may be about to append it."""
+def _status(path: str) -> tuple[int, int] | None:
     try:
-        yield
-    except PageMissingError as error:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _named(error: Exception, path: str) -> DatasetError:
+    reason = str(error) or type(error).__name__
+    if isinstance(error, PageMissingError):
         kind = PlaneNotWrittenError if is_being_written(path) else PlaneNotStoredError
-        raise kind(str(error)) from error
-
-
-def _explained(error: Exception, path: str) -> DatasetError:
-    reason = f"{error}" or type(error).__name__
+        return kind(reason)
+    if isinstance(error, DatasetError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return error_of_os(error, path)
+    if isinstance(error, MemoryError):
+        return LimitExceededError(f"{path} asks for more memory than there is")
     if "imagecodecs" in reason:
         return UnsupportedError(
             f"{path} is compressed in a way that needs one more package: pip install 'ndviewer_light[tiff]'"
         )
     if isinstance(error, NotImplementedError) or "not supported" in reason:
         return UnsupportedError(f"{path} cannot be decoded: {reason}")
-    missing = stored_bytes(path)
-    if missing is not None and missing.there < missing.expected:
-        return short(path, f"{missing.there} of {missing.expected} bytes")
     return CorruptDataError(f"{path} is damaged: {reason[:200]}")
+
+
+def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> DatasetError:
+    if not isinstance(error, (CorruptDataError, UnsupportedError, LimitExceededError)):
+        return error
+    stored = stored_bytes(path)  # before the status: what this has seen must not have changed either
+    if _status(path) != before and is_being_written(path):
+        return PlaneNotWrittenError(f"{path} is still being written")
+    if stored is None or isinstance(error, LimitExceededError):
+        return error
+    if stored.expected is None:
+        return short(path, f"of {stored.there} bytes, none describe an image")
+    return (
+        short(path, f"{stored.there} of {stored.expected} bytes") if stored.there < stored.expected else error
+    )
 
 
 # ---- how many bytes a file should have, by its own header ----------------------------------------
@@ -163,10 +183,10 @@ _MAX_CHUNKS = 100_000
 
 
 class Stored(NamedTuple):
-    """Bytes a file has, and at least should have."""
+    """Bytes a file has, and at least should have: None where not even its first page is described yet."""
 
     there: int
-    expected: int
+    expected: int | None
 
 
 def stored_bytes(path: str) -> Stored | None:
@@ -183,7 +203,7 @@ def stored_bytes(path: str) -> Stored | None:
         return None
 
 
-def _expected(file: BinaryIO, there: int) -> int:
+def _expected(file: BinaryIO, there: int) -> int | None:
     magic = file.read(8)
     if len(magic) < 8:
         return 8
@@ -198,7 +218,7 @@ def _expected(file: BinaryIO, there: int) -> int:
         order = "<" if magic[:1] == b"I" else ">"
         (first,) = struct.unpack(f"{order}Q", file.read(8).ljust(8, b"\0"))
         return _Directory(file, there, order, big=True).end(first)
-    return 0
+    return 0 if any(magic) else None
 
 
 class _Directory:
@@ -210,14 +230,19 @@ class _Directory:
         self._order = order
         self._count, self._entry, self._value = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
 
-    def end(self, offset: int) -> int:
-        """Where the page ends: the last byte of its tags, their values and its pixels."""
+    def end(self, offset: int) -> int | None:
+        """Where the page ends: the last byte of its tags, their values and its pixels.
+
+        None while the place for its tags is empty: some writers fill it after the pixels.
+        """
         if offset == 0:
-            return self._there + 1  # the header is there, the page is not
+            return None
         count_size = struct.calcsize(self._count)
         if offset + count_size > self._there:
             return offset + count_size
         (n,) = self._unpack(self._count, offset)
+        if n == 0:
+            return None
         size = struct.calcsize(f"<{self._entry}{self._value}")
         end = offset + count_size + min(n, _MAX_ENTRIES) * size + struct.calcsize(f"<{self._value}")
         if end > self._there:

@@ -1,8 +1,7 @@
 """Pixels and tags out of one image file; a bounded pool of those that stay open.
 
-What tifffile raises at
-a damaged file becomes a `DatasetError` that names it; sizes are judged before anything is decoded; nothing is
-ever mapped into memory, because a file that shrinks would then end the process.
+What tifffile raises at a damaged file becomes a `DatasetError` that names it. Sizes are judged before
+anything is decoded. Nothing is ever mapped into memory: a file that shrinks would then end the process.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from ..errors import CorruptDataError, DatasetError, PlaneNotStoredError, UnsupportedError
 from ..tiff_tags import pixel_size_of
 from .tiff_bombs import refuse_bombs
-from .tiff_faults import PageMissingError, Picture, check_picture, damage_is_named, open_file, short
+from .tiff_faults import PageMissingError, Picture, check_picture, faults_are_named, open_file, short
 from .tiff_names import TIFF_ENDS
 
 if TYPE_CHECKING:
@@ -36,7 +35,10 @@ MAX_PAGES = 10_000_000
 
 
 class OpenTiff:
-    """One open TIFF file, for one thread at a time: tifffile has one file position."""
+    """One open TIFF file, for one thread at a time: tifffile has one file position.
+
+    Of damaged files its methods raise anything; whoever opens one does so within `faults_are_named`.
+    """
 
     def __init__(self, path: str) -> None:
         """Open the file and read its first page's tags; raises `FileMissingError` or a `DatasetError`."""
@@ -45,11 +47,10 @@ class OpenTiff:
         """What its readers have understood of it, as long as it is open."""
         self._file = open_file(path)
         try:
-            with damage_is_named(path):
-                from tifffile import TiffFile
+            from tifffile import TiffFile
 
-                self.status = os.fstat(self._file.fileno())
-                self.tif: TiffFile = TiffFile(self._file)
+            self.status = os.fstat(self._file.fileno())
+            self.tif: TiffFile = TiffFile(self._file)
         except BaseException:
             self._file.close()
             raise
@@ -57,26 +58,23 @@ class OpenTiff:
     @property
     def n_pages(self) -> int:
         """How many pages there are; walks through all of them once."""
-        with damage_is_named(self.path):
-            return len(self.tif.pages)
+        return len(self.tif.pages)
 
     def page(self, index: int) -> TiffPage:
         """One page, its tags read; raises `PageMissingError` if there is none."""
         if not 0 <= index < MAX_PAGES:
             raise PageMissingError(f"{self.path} has no page {index}")
-        with damage_is_named(self.path):
-            try:
-                page = self.tif.pages[index] if index else self.tif.pages.first
-            except IndexError as error:
-                if index == 0:
-                    raise  # a file without any is damaged
-                raise PageMissingError(f"{self.path} has no page {index}") from error
-            return page.aspage()  # of what was read in short, all tags
+        try:
+            page = self.tif.pages[index] if index else self.tif.pages.first
+        except IndexError as error:
+            if index == 0:
+                raise  # a file without any is damaged
+            raise PageMissingError(f"{self.path} has no page {index}") from error
+        return page.aspage()  # of what was read in short, all tags
 
     def picture(self, index: int = 0) -> Picture:
         """What a page says of its pixels, judged; none are read."""
-        with damage_is_named(self.path):
-            return picture_of(self.page(index), self.path)
+        return picture_of(self.page(index), self.path)
 
     def read(self, index: int = 0) -> np.ndarray:
         """The pixels of a page, (Y, X) or (Y, X, S), in memory of their own."""
@@ -84,14 +82,13 @@ class OpenTiff:
 
     def read_page(self, page: TiffPage) -> np.ndarray:
         """As `read`, of a page of this file."""
-        with damage_is_named(self.path):
-            picture = picture_of(page, self.path)
-            self._check_stored(page, picture)
-            if is_plain(page):
-                return self._read_plain(int(page.dataoffsets[0]), picture, planar=_is_planar(page))
-            refuse_bombs(page, self._file, self.path)
-            pixels: np.ndarray = page.asarray()
-            return _upright(pixels, page, picture)
+        picture = picture_of(page, self.path)
+        self._check_stored(page, picture)
+        if is_plain(page):
+            return self._read_plain(int(page.dataoffsets[0]), picture, planar=_is_planar(page))
+        refuse_bombs(page, self._file, self.path)
+        pixels: np.ndarray = page.asarray()
+        return _upright(pixels, page, picture)
 
     def _check_stored(self, page: TiffPage, picture: Picture) -> None:
         """Refuse pages of which a part is missing, in their tags or beyond the file's end."""
@@ -203,21 +200,22 @@ class TiffPool:
         Two threads that want the same file at once get a handle each. Raises `FileMissingError` or a
         `DatasetError`.
         """
-        tiff = self._take(path)
-        if tiff is not None and tiff.was_replaced():
-            tiff.close()
-            tiff = None
-        if tiff is None:
-            tiff = OpenTiff(path)
-        try:
-            yield tiff
-        except PlaneNotStoredError:
+        with faults_are_named(path):
+            tiff = self._take(path)
+            if tiff is not None and tiff.was_replaced():
+                tiff.close()
+                tiff = None
+            if tiff is None:
+                tiff = OpenTiff(path)
+            try:
+                yield tiff
+            except PlaneNotStoredError:
+                self._give_back(tiff)
+                raise
+            except BaseException:
+                tiff.close()  # who knows what tifffile has made of it; a page may be there next time
+                raise
             self._give_back(tiff)
-            raise
-        except BaseException:
-            tiff.close()  # who knows what tifffile has made of it; a page may be there next time
-            raise
-        self._give_back(tiff)
 
     def _take(self, path: str) -> OpenTiff | None:
         with self._lock:
@@ -255,7 +253,7 @@ def read_image(path: str, page: int = 0) -> np.ndarray:
         from .tiff_pillow import read
 
         return read(path)
-    with contextlib.closing(OpenTiff(path)) as tiff:
+    with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
         return tiff.read(page)
 
 
@@ -270,7 +268,7 @@ def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:
         from .tiff_pillow import picture
 
         return picture(path), None
-    with contextlib.closing(OpenTiff(path)) as tiff, damage_is_named(path):
+    with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
         return tiff.picture(page), pixel_size_of(tiff.page(page).tags)
 
 

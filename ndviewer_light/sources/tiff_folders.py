@@ -214,4 +214,4 @@ def _append(known: list[_T], names: Iterable[_T], key: Callable[[_T], Any]) -> N
 def _channel_key(name: str, order: dict[str, int]) -> tuple[int, object]:
     """In the order of the acquisition; the colours of a channel with it, what is unknown at the end."""
     at = order.get(name, order.get(base_channel(name), len(order)))
-    return at, natural_key(name)
+    return at, natural_key(f"_{name}")  # "BF" is no row of a plate

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError, PlaneNotWrittenError
 from ..squid import sanitised
-from .tiff_faults import PageMissingError, Picture, missing_pages_are_not_stored
+from .tiff_faults import PageMissingError, Picture
 from .tiff_files import image_facts, image_picture, read_image
 from .tiff_names import TIFF_ENDS, Spelling, is_file_name, is_number
 
@@ -156,19 +156,16 @@ class Images(Form):
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
-        with missing_pages_are_not_stored(path):
-            return read_image(path, self._page(path, key))
+        return read_image(path, self._page(path, key))
 
     def facts(self, path: str, key: PlaneKey) -> Facts:
         """As `Form.facts`."""
-        with missing_pages_are_not_stored(path):
-            picture, size = image_facts(path, self._page(path, key))
+        picture, size = image_facts(path, self._page(path, key))
         return Facts(picture, pixel_y=size, pixel_x=size)
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
         """As `Form.picture`."""
-        with missing_pages_are_not_stored(path):
-            return image_picture(path, self._page(path, key))
+        return image_picture(path, self._page(path, key))
 
 
 def _numbers_in(path: str) -> list[str]:
@@ -210,12 +207,12 @@ class Stacks(Form):
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
-        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
+        with self._pool.opened(path) as tiff:
             return tiff.read(self._page(tiff, key))
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
         """As `Form.picture`."""
-        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
+        with self._pool.opened(path) as tiff:
             return tiff.picture(self._page(tiff, key))
 
     def facts(self, path: str, key: PlaneKey) -> Facts:

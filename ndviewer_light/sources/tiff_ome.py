@@ -11,19 +11,19 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..ome_xml import MAX_CHARACTERS, OmeImage, Pages, ome_image
 from ..squid import ome_progress_files, sanitised
 from ..storage.limits import read_json
-from .tiff_faults import FileMissingError, Picture, is_being_written, missing_pages_are_not_stored
+from .tiff_faults import FileMissingError, Picture, is_being_written
 from .tiff_files import MAX_PAGES, OpenTiff
 from .tiff_forms import Facts, Form
 from .tiff_names import OME_FOLDER, is_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import numpy as np
 
     from ..model import PlaneKey
     from .tiff_files import TiffPool
@@ -73,7 +73,7 @@ class OmeFiles(Form):
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
         """As `Form.read`."""
-        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
+        with self._pool.opened(path) as tiff:
             image = ome_of(tiff)
             t, c, z = self._index(tiff, image, key)
             file, page = _page(tiff, image, t, c, z)
@@ -85,7 +85,7 @@ class OmeFiles(Form):
 
     def _read_elsewhere(self, path: str, page: int) -> np.ndarray:
         try:
-            with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
+            with self._pool.opened(path) as tiff:
                 return tiff.read(page)
         except FileMissingError as error:
             raise PlaneNotStoredError(
@@ -104,6 +104,9 @@ class OmeFiles(Form):
                 raise _not_written(tiff, page, "the plane holds nothing but zeros")
             if is_being_written(tiff.path):
                 raise _not_written(tiff, page, "the last row of the plane is not there yet")
+        # the writer may have passed us on our way, and left us the zeros before it
+        if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page)):
+            raise _not_written(tiff, page, "the plane changed while it was read")
         return pixels
 
     def _written(self, tiff: OpenTiff) -> frozenset[tuple[int, int, int]] | None:

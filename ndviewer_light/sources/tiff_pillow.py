@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import LimitExceededError, UnsupportedError
-from .tiff_faults import Picture, check_picture, damage_is_named, open_file
+from .tiff_faults import Picture, check_picture, faults_are_named, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def read(path: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Image]:
-    with open_file(path) as file, damage_is_named(path):
+    with faults_are_named(path), open_file(path) as file:
         import PIL.Image
 
         try:
@@ -58,6 +58,10 @@ def _opened(path: str) -> Iterator[Image]:
 
 def _picture(image: Image, path: str) -> Picture:
     dtype, samples = _DTYPES.get(image.mode, ("|u1", 3))
+    if (
+        image.format == "PNG" and image.mode == "I"
+    ):  # as older Pillows have it; PNG knows no more than 16 bits
+        dtype = "<u2"
     found = Picture(image.height, image.width, np.dtype(dtype).newbyteorder("="), samples)
     check_picture(found, path)
     if image.mode not in (*_DTYPES, "P", "PA", "CMYK"):

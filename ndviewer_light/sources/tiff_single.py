@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ..storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from ..tiff_tags import pixel_size_of, resolution_of
-from .tiff_faults import damage_is_named, missing_pages_are_not_stored
 from .tiff_files import MAX_PAGES, image_picture, is_plain, picture_of, read_image
 from .tiff_forms import Facts, Form
 from .tiff_names import TIFF_ENDS
@@ -96,14 +95,14 @@ class SingleFile(Form):
         """As `Form.read`."""
         if not self._is_tiff:
             return read_image(path)
-        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
+        with self._pool.opened(path) as tiff:
             return _read_plane(tiff, _plane_of(tiff, key))
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
         """As `Form.picture`."""
         if not self._is_tiff:
             return image_picture(path)
-        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
+        with self._pool.opened(path) as tiff:
             _plane_of(tiff, key)  # whether there is such a plane
             return _picture(tiff)
 
@@ -111,11 +110,10 @@ class SingleFile(Form):
         """As `Form.facts`."""
         if not self._is_tiff:
             return Facts(image_picture(path), n_t=1, n_z=1, channels=("",))
-        with missing_pages_are_not_stored(path), self._pool.opened(path) as tiff:
+        with self._pool.opened(path) as tiff:
             axes = _axes(tiff)
-            with damage_is_named(path):
-                size = pixel_size_of(tiff.page(0).tags)
-                said: Mapping[str, Any] = tiff.tif.imagej_metadata or {}
+            size = pixel_size_of(tiff.page(0).tags)
+            said: Mapping[str, Any] = tiff.tif.imagej_metadata or {}
             return Facts(
                 _picture(tiff),
                 n_t=axes.size("t"),
@@ -131,24 +129,22 @@ class SingleFile(Form):
 
 def _series(tiff: OpenTiff) -> TiffPageSeries:
     """The first series of pages of the same size."""
-    with damage_is_named(tiff.path):
-        picture_of(tiff.page(0), tiff.path)  # judged before tifffile multiplies it by anything
-        series: TiffPageSeries = tiff.tif.series[0]
-        return series
+    picture_of(tiff.page(0), tiff.path)  # judged before tifffile multiplies it by anything
+    series: TiffPageSeries = tiff.tif.series[0]
+    return series
 
 
 def _axes(tiff: OpenTiff) -> Axes:
     axes: Axes | None = tiff.known.get("axes")
     if axes is None:
-        with damage_is_named(tiff.path):
-            series = _series(tiff)
-            letters = str(series.axes)
-            leading = [i for i, letter in enumerate(letters) if letter not in "YXS"]
-            axes = axes_of(
-                "".join(letters[i] for i in leading), tuple(int(series.shape[i]) for i in leading), tiff.path
-            )
-            if "".join(letter for letter in letters if letter in "YX") != "YX":
-                raise UnsupportedError(f"{tiff.path}: its axes {letters} hold no image (Y, X)")
+        series = _series(tiff)
+        letters = str(series.axes)
+        leading = [i for i, letter in enumerate(letters) if letter not in "YXS"]
+        axes = axes_of(
+            "".join(letters[i] for i in leading), tuple(int(series.shape[i]) for i in leading), tiff.path
+        )
+        if "".join(letter for letter in letters if letter in "YX") != "YX":
+            raise UnsupportedError(f"{tiff.path}: its axes {letters} hold no image (Y, X)")
         limits = {"t": MAX_PAGES, "z": MAX_PAGES, "p": MAX_POSITIONS, "c": MAX_CHANNELS}
         if math.prod(axes.sizes) > MAX_PAGES or any(axes.size(role) > most for role, most in limits.items()):
             raise LimitExceededError(f"{tiff.path}: {axes.sizes} planes are more than can be shown")
@@ -164,29 +160,25 @@ def _plane_of(tiff: OpenTiff, key: PlaneKey) -> int:
 
 
 def _picture(tiff: OpenTiff) -> Picture:
-    with damage_is_named(tiff.path):
-        return picture_of(_series(tiff).keyframe.aspage(), tiff.path)
+    return picture_of(_series(tiff).keyframe.aspage(), tiff.path)
 
 
 def _read_plane(tiff: OpenTiff, index: int) -> np.ndarray:
     """A plane of the series: a page of its own or, where one page stands for all, one that follows it."""
-    with damage_is_named(tiff.path):
-        series = _series(tiff)
-        pages = series.pages
-        n_planes = math.prod(_axes(tiff).sizes)
-        if len(pages) == n_planes:
-            page = pages[index]
-            if page is None:
-                raise PlaneNotStoredError(f"{tiff.path} leaves out page {index}")
-            return tiff.read_page(page.aspage())
-        keyframe, offset = series.keyframe.aspage(), series.dataoffset
-        if offset is None or not is_plain(keyframe) or (keyframe.planarconfig == 2 and "S" in series.axes):
-            raise UnsupportedError(
-                f"{tiff.path}: {n_planes} planes in {len(pages)} pages cannot be told apart"
-            )
-        picture = picture_of(keyframe, tiff.path)
-        shape = (picture.height, picture.width, *((picture.samples,) if picture.samples > 1 else ()))
-        return tiff.read_at(int(offset) + index * picture.nbytes, shape, picture.dtype)
+    series = _series(tiff)
+    pages = series.pages
+    n_planes = math.prod(_axes(tiff).sizes)
+    if len(pages) == n_planes:
+        page = pages[index]
+        if page is None:
+            raise PlaneNotStoredError(f"{tiff.path} leaves out page {index}")
+        return tiff.read_page(page.aspage())
+    keyframe, offset = series.keyframe.aspage(), series.dataoffset
+    if offset is None or not is_plain(keyframe) or (keyframe.planarconfig == 2 and "S" in series.axes):
+        raise UnsupportedError(f"{tiff.path}: {n_planes} planes in {len(pages)} pages cannot be told apart")
+    picture = picture_of(keyframe, tiff.path)
+    shape = (picture.height, picture.width, *((picture.samples,) if picture.samples > 1 else ()))
+    return tiff.read_at(int(offset) + index * picture.nbytes, shape, picture.dtype)
 
 
 def _labels(said: Mapping[str, Any], n_c: int) -> tuple[str, ...]:

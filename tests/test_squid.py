@@ -1,0 +1,136 @@
+"""The files Squid puts beside its images, whole, broken and absurd."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ndviewer_light import squid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("name", "spelt"),
+    [
+        ("Fluorescence 488 nm Ex", "Fluorescence_488_nm_Ex"),
+        ("a  \t b", "a_b"),
+        ('a/b\\c:d*e?f"g<h>i|j', "a_b_c_d_e_f_g_h_i_j"),
+        ("a / b", "a_b"),
+        (" a ", "_a_"),
+        ("A_1-2.3", "A_1-2.3"),
+    ],
+)
+def test_names_in_file_names(name: str, spelt: str) -> None:
+    assert squid.sanitised(name) == spelt
+
+
+# ---- parameters -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("said", "seconds"), [(2.5, 2.5), (0, None), (-1, None), ("x", None), (None, None)])
+def test_time_step(tmp_path: Path, said: object, seconds: float | None) -> None:
+    (tmp_path / "acquisition parameters.json").write_text(json.dumps({"dt(s)": said, "dz(um)": 1}))
+    assert squid.acquisition_parameters(tmp_path) == squid.Parameters(None, 1.0, seconds)
+
+
+def test_without_parameters_nothing_is_known(tmp_path: Path) -> None:
+    assert squid.acquisition_parameters(tmp_path) == squid.Parameters()
+
+
+# ---- channels --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("version: 1\nchannels:\n- {name: BF, x: 1}\n- {name: GFP}\n", ("BF", "GFP")),
+        ("- name: BF\n- name: GFP\n- name: BF\n", ("BF", "GFP")),
+        ("a: {b: {c: [{name: deep}]}}\nd: [{name: near}]\n", ("near",)),
+        ("channels: [{name: BF}, {other: 1}]\n", ()),
+        ("channels: [{name: 1}]\n", ()),
+        ("channels: []\n", ()),
+        ("", ()),
+        ("just text", ()),
+        ("channels: [{name: BF}", ()),
+        ("!!python/object/apply:os.getcwd []", ()),
+        ("\x00\x01", ()),
+        ("[" * 5000, ()),
+    ],
+)
+def test_channel_names(tmp_path: Path, text: str, names: tuple[str, ...]) -> None:
+    (tmp_path / "acquisition_channels.yaml").write_text(text)
+    assert squid.channel_names(tmp_path) == names
+
+
+def test_aliases_that_multiply_are_followed_once(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [1, 2]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 60)]
+    (tmp_path / "acquisition_channels.yaml").write_text("\n".join(lines))
+    assert squid.channel_names(tmp_path) == ()
+
+
+def test_files_that_are_too_large_or_no_files_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "acquisition_channels.yaml"
+    path.write_text("channels: [{name: BF}]\n#" + "x" * squid.MAX_CHANNELS_BYTES)
+    assert squid.channel_names(tmp_path) == ()
+    path.unlink()
+    assert squid.channel_names(tmp_path) == ()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        assert squid.channel_names(tmp_path) == ()
+
+
+# ---- coordinates -----------------------------------------------------------------------------
+
+
+def test_planned_coordinates_count_the_fields_of_each_region(tmp_path: Path) -> None:
+    (tmp_path / "coordinates.csv").write_text(
+        "region,x (mm),y (mm),z (mm)\nB2,1,2,3\nA1,4,5,\nB2,6,7,0.5\n\nmy_region,-1.5,nan,x\n"
+    )
+    found = squid.coordinates(tmp_path)
+    assert found.warning == ""
+    assert found.by_fov == {
+        ("B2", 0): (1000, 2000, 3000),
+        ("A1", 0): (4000, 5000, None),
+        ("B2", 1): (6000, 7000, 500),
+        ("my_region", 0): (-1500, None, None),
+    }
+
+
+def test_reached_coordinates_name_their_fields(tmp_path: Path) -> None:
+    (tmp_path / "coordinates.csv").write_text(
+        "region,fov,z_level,x (mm),y (mm),z (um),time\nA1,3,0,1,2,30,t\nA1,3,1,1,2,31,t\nA1,1,0,5,6,7,t\n"
+    )
+    assert squid.coordinates(tmp_path).by_fov == {("A1", 3): (1000, 2000, 30), ("A1", 1): (5000, 6000, 7)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x (mm),y (mm)\n1,2\n",
+        "region,x (mm)\nA1\n",
+        "region,fov,x (mm)\nA1,first,2\n",
+        "region\n" + '"' + "x" * 200_000,
+        "\x00",
+    ],
+)
+def test_broken_coordinates_are_a_warning(tmp_path: Path, text: str) -> None:
+    (tmp_path / "coordinates.csv").write_text(text)
+    found = squid.coordinates(tmp_path)
+    assert found.by_fov == {}
+    assert "coordinates.csv is not used" in found.warning
+
+
+def test_without_coordinates_there_is_no_warning(tmp_path: Path) -> None:
+    assert squid.coordinates(tmp_path) == squid.Coordinates({})
+
+
+def test_done(tmp_path: Path) -> None:
+    assert not squid.is_done(tmp_path)
+    (tmp_path / ".done").touch()
+    assert squid.is_done(tmp_path)

@@ -1,0 +1,220 @@
+"""OME-TIFFs: full of zeros from the start, written in place; and those of other writers."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import stores
+import tifffile
+import tiffs
+
+from ndviewer_light.errors import (
+    DatasetError,
+    LimitExceededError,
+    PlaneNotStoredError,
+    PlaneNotWrittenError,
+    UntrustedReferenceError,
+)
+from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.tiff import TiffSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Open = Callable[[Path], TiffSource]
+
+RED_GREEN_BLUE = np.stack([stores.plane(c=c, dtype="uint8") for c in range(3)], axis=-1)
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[Path], TiffSource]]:
+    """Open datasets that are closed when the test is over."""
+    sources: list[TiffSource] = []
+
+    def open_one(path: Path) -> TiffSource:
+        source = open_source(str(path))
+        assert isinstance(source, TiffSource)
+        sources.append(source)
+        return source
+
+    yield open_one
+    for source in sources:
+        source.close()
+
+
+# ---- OME-TIFF ------------------------------------------------
+
+
+@pytest.mark.parametrize(("n_t", "n_z", "n_c"), [(1, 1, 1), (1, 3, 2), (3, 1, 2), (2, 3, 1), (1, 1, 2)])
+def test_singleton_axes(tmp_path: Path, opened: Open, n_t: int, n_z: int, n_c: int) -> None:
+    source = opened(tiffs.write_ome_files(tmp_path, {"A1": 1}, tiffs.CHANNELS[:n_c], n_t=n_t, n_z=n_z))
+    assert source.info.sizes == {
+        "t": n_t,
+        "p": 1,
+        "c": n_c,
+        "z": n_z,
+        "y": stores.HEIGHT,
+        "x": stores.WIDTH,
+    }
+    tiffs.assert_shows_what_was_written(source)
+
+
+@pytest.mark.parametrize("axes", ["TZCYX", "TCZYX", "ZTCYX", "ZCTYX", "CTZYX", "CZTYX"])
+def test_every_order_of_dimensions(tmp_path: Path, opened: Open, axes: str) -> None:
+    sizes = {"T": 2, "Z": 3, "C": 2, "Y": stores.HEIGHT, "X": stores.WIDTH}
+    pixels = np.empty([sizes[axis] for axis in axes], np.uint16)
+    for t, z, c in itertools.product(range(2), range(3), range(2)):
+        at = {"T": t, "Z": z, "C": c}
+        pixels[tuple(at[axis] for axis in axes[:3])] = stores.plane(t, 0, c, z)
+    path = tiffs.ome_path(tmp_path, "A1", 0)
+    path.parent.mkdir()
+    tifffile.imwrite(path, pixels, ome=True, metadata={"axes": axes})
+    tiffs.assert_shows_what_was_written(opened(tmp_path))
+
+
+@pytest.mark.parametrize("schema", ["2016-06", "2015-01", "2013-06", "2011-06"])
+def test_any_namespace(tmp_path: Path, opened: Open, schema: str) -> None:
+    tiffs.write_ome_files(tmp_path, {"A1": 1})
+    path = tiffs.ome_path(tmp_path, "A1", 0)
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path).replace("2016-06", schema).encode())
+    (tmp_path / "acquisition_channels.yaml").unlink()
+    source = opened(tmp_path)
+    assert tiffs.names_of(source) == list(tiffs.CHANNELS)
+    tiffs.assert_shows_what_was_written(source)
+
+
+def test_calibration_of_the_file_where_the_acquisition_tells_none(tmp_path: Path, opened: Open) -> None:
+    tiffs.write_ome_files(tmp_path, {"A1": 1})
+    (tmp_path / "acquisition parameters.json").unlink()
+    info = opened(tmp_path).info
+    assert (info.pixel_size_um, info.z_step_um, info.time_step_s) == (0.5, 2.0, 5.0)
+
+
+@pytest.mark.parametrize("inside", ["", "ome_tiff"])
+def test_ome_files_inside_the_folders_of_time_points(tmp_path: Path, opened: Open, inside: str) -> None:
+    for t in (0, 4):
+        for p, fov in enumerate((0, 1)):
+            path = tiffs.create_ome(tmp_path / str(t) / inside / f"A1_{fov}.ome.tif", n_t=1)
+            for z, c in itertools.product(range(2), range(2)):
+                tiffs.write_ome_plane(path, 0, z, c, stores.plane(t // 4, p, c, z))
+    source = opened(tmp_path)
+    assert source.info.times == (0, 4)
+    assert source.info.sizes["p"] == 2
+    tiffs.assert_shows_what_was_written(source)
+
+
+def test_the_whole_run_inside_one_numbered_folder(tmp_path: Path, opened: Open) -> None:
+    tiffs.write_ome_files(tmp_path, n_t=3)
+    shutil.rmtree(tmp_path / "0")
+    (tmp_path / "ome_tiff").rename(tmp_path / "0")
+    source = opened(tmp_path)
+    assert (source.info.n_t, source.info.times) == (3, ())
+    tiffs.assert_shows_what_was_written(source)
+
+
+def test_zeros_are_pixels_in_a_complete_file_and_unwritten_in_one_that_is_not(
+    tmp_path: Path, opened: Open
+) -> None:
+    path = tiffs.create_ome(tiffs.ome_path(tmp_path, "A1", 0))
+    tiffs.write_ome_plane(path, 0, 0, 0, stores.plane())
+    source = opened(tmp_path)
+    assert source.info.complete is False
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())
+    with pytest.raises(PlaneNotWrittenError) as said:
+        source.read_plane(PlaneKey(t=1))
+    assert said.value.plane_shape == (stores.HEIGHT, stores.WIDTH)
+    tiffs.complete_ome(path, [(0, 0, 0)])
+    assert not source.read_plane(PlaneKey(t=1)).any()
+
+
+def test_a_plane_whose_last_row_is_missing_is_still_being_written(tmp_path: Path, opened: Open) -> None:
+    path = tiffs.create_ome(tiffs.ome_path(tmp_path, "A1", 0))
+    half = stores.plane()
+    half[-3:] = 0
+    tiffs.write_ome_plane(path, 0, 0, 0, half)
+    source = opened(tmp_path)
+    with pytest.raises(PlaneNotWrittenError):
+        source.read_plane(PlaneKey())
+    tiffs.make_old(path)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), half)
+
+
+def test_what_the_writer_lists_is_written_and_nothing_else(tmp_path: Path, opened: Open) -> None:
+    path = tiffs.create_ome(tiffs.ome_path(tmp_path, "A1", 0))
+    tiffs.write_ome_plane(path, 0, 0, 0, stores.plane())
+    progress = tiffs.write_progress(tmp_path, "A1_0", [(1, 0, 1)])
+    try:
+        source = opened(tmp_path)
+        assert not source.read_plane(PlaneKey(1, 0, 0, 1)).any()  # truly black
+        with pytest.raises(PlaneNotWrittenError, match="not listed"):
+            source.read_plane(PlaneKey())
+        tiffs.write_progress(tmp_path, "A1_0", [(1, 0, 1), (0, 0, 0)])
+        np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())
+        progress.write_text('{"written_indices": ["1-0-1", "0-0')  # just being rewritten
+        np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())
+    finally:
+        progress.unlink()
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())
+
+
+@pytest.mark.parametrize("file", ["../secret.tif", "/etc/secret.tif", "..", "C:\\secret.tif"])
+def test_pages_in_a_file_outside_the_folder_are_not_followed(tmp_path: Path, opened: Open, file: str) -> None:
+    tiffs.write_ome_files(tmp_path / "run", {"A1": 1})
+    tifffile.imwrite(tmp_path / "run" / "secret.tif", stores.plane())
+    path = tiffs.ome_path(tmp_path / "run", "A1", 0)
+    text = tifffile.tiffcomment(path)
+    foreign = f'<TiffData IFD="0"><UUID FileName="{file}">urn:uuid:1</UUID></TiffData>'
+    before, _, after = text.partition("<TiffData ")
+    tifffile.tiffcomment(path, (before + foreign + after.partition("/>")[2]).encode())
+    assert file in tifffile.tiffcomment(path)
+    with pytest.raises(UntrustedReferenceError, match="not followed"):
+        opened(tmp_path / "run")
+
+
+def test_pages_in_a_file_beside_it(tmp_path: Path, opened: Open) -> None:
+    folder = tmp_path / "ome_tiff"
+    folder.mkdir()
+    for i in range(2):
+        path = folder / f"A1_{i}.ome.tiff"
+        data = "".join(
+            f'<TiffData FirstZ="{z}" IFD="0"><UUID FileName="A1_{z}.ome.tiff">urn:uuid:{z}</UUID></TiffData>'
+            for z in range(2)
+        )
+        text = (
+            f'<OME xmlns="{tiffs.OME_NAMESPACE}"><Image ID="Image:0"><Pixels DimensionOrder="XYZCT" '
+            f'SizeT="1" SizeC="1" SizeZ="2" SizeX="{stores.WIDTH}" SizeY="{stores.HEIGHT}" Type="uint16">'
+            f"{data}</Pixels></Image></OME>"
+        )
+        tifffile.imwrite(path, stores.plane(z=i), description=text, metadata=None)
+    source = opened(folder / "A1_0.ome.tiff")
+    for z in range(2):
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), stores.plane(z=z))
+    (folder / "A1_1.ome.tiff").unlink()
+    with pytest.raises(PlaneNotStoredError):
+        source.read_plane(PlaneKey(z=1))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error"),
+    [
+        ('SizeZ="10000000" SizeT="100"', LimitExceededError),
+        ('SizeZ="1000000000000000000000000" SizeT="1"', LimitExceededError),
+        ('SizeZ="-1" SizeT="1"', DatasetError),
+    ],
+)
+def test_absurd_sizes_are_refused(
+    tmp_path: Path, opened: Open, sizes: str, error: type[DatasetError]
+) -> None:
+    tiffs.write_ome_files(tmp_path, {"A1": 1})
+    path = tiffs.ome_path(tmp_path, "A1", 0)
+    text = tifffile.tiffcomment(path)
+    tifffile.tiffcomment(path, text.replace('SizeZ="2" SizeT="2"', sizes).encode())
+    assert sizes in tifffile.tiffcomment(path)
+    with pytest.raises(error):
+        opened(tmp_path)
