@@ -28,14 +28,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-FAULTS = ("drop", "503", "truncate", "short", "no_range", "wrong_range", "stall", "html")
+FAULTS = ("drop", "503", "truncate", "short", "long", "no_range", "wrong_range", "stall", "html")
 """What may go wrong with one answer.
 
 drop: the connection ends before any byte. 503: "Service Unavailable". truncate: half of what
-Content-Length promised, then the end. short: half, and Content-Length says half. no_range: 200 and the
-whole file. wrong_range: as many bytes, from elsewhere, and Content-Range says so. stall: half, then
-nothing. html: a page to log in, with status 200. A number as the name is any other status: "403".
+Content-Length promised, then the end. short: half, and Content-Length says half. long: 1 GB more than
+Content-Range says. no_range: 200 and the whole file. wrong_range: as many bytes, from elsewhere, and
+Content-Range says so. stall: half, then nothing. html: a page to log in, with status 200. A number as the
+name is any other status: "403".
 """
+_LONGER_BYTES, _ZEROS = 1024**3, bytes(1024**2)
 
 
 @dataclass
@@ -263,12 +265,16 @@ class _Server:
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{status.st_size}"
             half = start + max(1, (end - start) // 2)
             end = half if fault == "short" else end
-            headers["Content-Length"] = end - start
+            headers["Content-Length"] = end - start + (_LONGER_BYTES if fault == "long" else 0)
             entry["what"] = fault or (200 if asked is None else 206)
             writer.write(_head(200 if asked is None else 206, headers))
             if request.method == "HEAD":
                 return
             await self._body(file, start, half if fault in ("truncate", "stall") else end, writer)
+            for _ in range(_LONGER_BYTES // len(_ZEROS) if fault == "long" else 0):
+                writer.write(_ZEROS)
+                await writer.drain()
+                self.counts["bytes"] += len(_ZEROS)
         if fault == "stall":
             await asyncio.sleep(self.behaviour.stall_s)
         if fault in ("truncate", "stall"):

@@ -190,6 +190,14 @@ def test_a_server_that_always_fails_is_an_error_that_says_what_to_do(server, ope
     assert server.url("a.bin") in str(caught.value)
 
 
+def test_a_body_that_does_not_end_is_left_after_what_was_asked_for(server, opened):
+    file = opened()
+    server.set(faults={"long": 1.0}, fault_limit=2)
+    assert file.read(MIB, MIB) == CONTENT[MIB : 2 * MIB]
+    assert server.counts()["faults"] == 2
+    assert server.counts()["bytes"] < 256 * MIB, "of two times 1 GB; what is on the way is on the way"
+
+
 def test_a_failure_that_would_be_the_same_again_is_not_tried_again(server, opened):
     file = opened()
     server.set(faults={"403": 1.0})

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ndviewer_light.errors import DatasetError
 from ndviewer_light.storage.fetch import RemoteBytes
-from ndviewer_light.storage.fetch_loop import ReadDroppedError, Wish, the_fetcher
+from ndviewer_light.storage.fetch_jobs import Job, ReadDroppedError, Wish
+from ndviewer_light.storage.fetch_loop import the_fetcher
 from tests.served import (  # noqa: F401  fixtures
     CONTENT,
     MIB,
@@ -108,7 +109,7 @@ def _queue(file: Bytes, offset: int, wish: Wish | None, waiting: int) -> threadi
             return file.read(offset, 10)
 
     thread, _ = in_thread(read)
-    wait_until(lambda: len(the_fetcher()._queue) == waiting)
+    wait_until(lambda: the_fetcher().load == (1, waiting))
     return thread
 
 
@@ -164,12 +165,11 @@ def test_reads_that_are_given_up_closed_and_failed_at_random_leave_nothing_waiti
         thread.start()
     files[0].close()
     for thread in threads:
-        thread.join(60)
+        thread.join(20)
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
     assert {type(error) for error in ended} >= {ReadDroppedError, DatasetError}
-    fetcher = the_fetcher()
-    wait_until(lambda: not fetcher._under_way and fetcher._calls == 0)
+    wait_until(lambda: the_fetcher().load == (0, 0))
 
 
 _FORGETFUL = """
@@ -199,3 +199,17 @@ def test_a_program_that_ends_while_it_reads_ends_at_once_and_in_silence(server):
     _, said = program.communicate("\n", timeout=20)
     assert program.returncode == 0
     assert "Fatal" not in said
+
+
+def test_a_request_that_is_given_up_before_it_begins_leaves_its_place_to_others(opened):
+    file = opened(in_flight="1")
+    job = Job(file._file, [(MIB, 10)], None)
+
+    def send_and_give_up(sender: Any) -> None:
+        sender.gather(job)
+        sender._send()
+        sender.end(job, DatasetError("not wanted"))
+
+    the_fetcher()._started(send_and_give_up)
+    assert file.read(2 * MIB, 10) == CONTENT[2 * MIB : 2 * MIB + 10]
+    assert the_fetcher().load == (0, 0)

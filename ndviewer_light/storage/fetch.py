@@ -1,7 +1,8 @@
 """Files on servers: right bytes or a clear error, few requests, many at once.
 
-`fetch_loop` sends, merges and tries again; `fetch_client` speaks to http(s), s3 and gs; `fetch_files` reads
-network shares; `fetch_blocks` serves parsers; `fetch_errors` says what went wrong.
+`fetch_jobs` has the nouns; `fetch_plan` merges; `fetch_loop` sends and tries again; `fetch_client` speaks to
+http(s), s3 and gs; `fetch_files` reads network shares; `fetch_blocks` serves parsers; `fetch_errors` says
+what went wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from ..errors import CorruptDataError, DatasetError, UnsupportedError
 from .fetch_blocks import MAX_BYTES, BlockFile, Blocks
 from .fetch_client import Answer, Place, settings_from
 from .fetch_errors import Failure, error_for, shown
-from .fetch_loop import File, ReadDroppedError, Wish, the_fetcher
+from .fetch_jobs import File, ReadDroppedError, Wish, current_wish
+from .fetch_loop import the_fetcher
 from .files import Bytes
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]
 
-__all__ = ["ReadDroppedError", "RemoteBytes", "Wish", "open_remote", "set_in_flight", "shown"]
+__all__ = ["ReadDroppedError", "RemoteBytes", "Wish", "current_wish", "open_remote", "set_in_flight", "shown"]
 
 FIRST_BYTES = 128 * 1024  # read while finding out whether the file is there, and how large
 _WEB = ("http", "https", "s3", "gs")
@@ -104,10 +106,9 @@ class RemoteBytes(Bytes):
         self._file = File(place, first.version)
         self._closed = threading.Event()
         self._blocks = Blocks(first.version.size)
-        data = bytes(first.data)
-        self._whole = data if len(data) == first.version.size else None
+        self._whole = first.data if len(first.data) == first.version.size else None
         if self._whole is None:
-            self._blocks.put(0, data)
+            self._blocks.put(0, first.data)
 
     @property
     def size(self) -> int:

@@ -100,7 +100,7 @@ class ShareBytes(Bytes):
         """See `Bytes.opened`."""
         return BlockFile(self._blocks, self.read_many, block)  # type: ignore[return-value]
 
-    def _read(self, block: Block) -> memoryview:
+    def _read(self, block: Block) -> bytes:
         with self._lock:
             self._check_open()
             handle = self._free.pop() if self._free else None
@@ -122,7 +122,7 @@ class ShareBytes(Bytes):
             raise CorruptDataError(
                 f"{self.name} is truncated: {block.length} bytes expected at {block.start}, {len(data)} came"
             )
-        return memoryview(data)
+        return data
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,7 +1,7 @@
 """All requests of this process: what is wanted is gathered for 2 ms, merged, sent newest first, tried again.
 
 One thread runs the loop that all requests share; it starts with the first and ends soon after the last.
-What readers wait for is a `Job`; what is sent is a block, which may serve several jobs.
+What readers wait for is a `Job`; what is sent is a `Request`, which may serve several jobs.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ import logging
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import DatasetError
-from .fetch_errors import Failure, error_for
-from .fetch_plan import Block, blocks_for, blocks_of, joined
+from .fetch_errors import Failure
+from .fetch_jobs import File, Job, ReadDroppedError, Request, Wish, current_wish
+from .fetch_plan import blocks_for, blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from .fetch_client import Answer, Place, Version
+    from .fetch_client import Answer
 
     Range = tuple[int, int]
+
+__all__ = ["IN_FLIGHT", "Fetcher", "Wish", "current_wish", "the_fetcher"]
 
 log = logging.getLogger(__name__)
 
@@ -39,271 +43,148 @@ _IDLE_SECONDS = 0.25
 _BACKGROUND_RESERVE = 4  # requests that what somebody waits for can always have
 
 
-class ReadDroppedError(DatasetError):
-    """Nobody waited any more for what was being read."""
-
-    transient = True
-
-
-class Wish:
-    """What somebody waits for, a plane for one: the reads done within ``with wish:`` belong to it.
-
-    When nobody waits any more, `drop` makes them end at once with `ReadDroppedError` and gives what they
-    occupied of the network to others. Reads in the background give way to all others. Any thread.
-    """
-
-    def __init__(self, *, background: bool = False) -> None:
-        self.background = background
-        self._lock = threading.Lock()
-        self.dropped = False
-        self._jobs: set[Job] = set()
-
-    def drop(self) -> None:
-        """End all reads that belong to this wish, now and later."""
-        with self._lock:
-            self.dropped = True
-            jobs = list(self._jobs)
-        for job in jobs:
-            job.fetcher.give_up(job, ReadDroppedError(f"{job.file.place.name}: not wanted any more"))
-
-    def _add(self, job: Job) -> None:
-        with self._lock:
-            if self.dropped:
-                raise ReadDroppedError(f"{job.file.place.name}: not wanted any more")
-            self._jobs.add(job)
-
-    def _remove(self, job: Job) -> None:
-        with self._lock:
-            self._jobs.discard(job)
-
-    def __enter__(self) -> Wish:
-        _here.wishes.append(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _here.wishes.remove(self)
-
-
-class _Here(threading.local):
-    def __init__(self) -> None:
-        self.wishes: list[Wish] = []
-
-
-_here = _Here()
-
-
-def current_wish() -> Wish | None:
-    """The wish that reads of this thread belong to now."""
-    return _here.wishes[-1] if _here.wishes else None
-
-
-class File:
-    """A file on a server, pinned to the version it was opened at."""
-
-    def __init__(self, place: Place, version: Version) -> None:
-        self.place = place
-        self.version = version
-        self.closed: DatasetError | None = None  # what reads end with once it is set
-
-    def error(self, failure: Failure) -> DatasetError:
-        """What callers are told of a failure after the file was opened."""
-        failure.kind = "gone" if failure.kind == "missing" else failure.kind
-        return error_for(failure, self.place.name, self.place.host)
-
-    async def get(self, block: Block) -> Answer:
-        """One request; raises `Failure`, also if the file is not what it was."""
-        answer = await self.place.get(block.start, block.end)
-        size, etag, modified = answer.version
-        mine = self.version
-        if size != mine.size or (etag != mine.etag if etag and mine.etag else modified != mine.modified):
-            raise Failure("changed")
-        if len(answer.data) != block.length:
-            raise Failure("truncated", f"{len(answer.data)} of {block.length} bytes")
-        return answer
-
-
-class Job:
-    """Some ranges of a file that a thread waits for."""
-
-    def __init__(self, fetcher: Fetcher, file: File, ranges: Sequence[Range], *, background: bool) -> None:
-        self.fetcher = fetcher
-        self.file = file
-        self.ranges = ranges
-        self.background = background
-        self.blocks: list[_Request] = []
-        self.missing = 0
-        self.error: DatasetError | None = None
-        self.done = threading.Event()
-
-    def result(self) -> list[bytes]:
-        """The bytes of each range, once `done`; copied out by the thread that wanted them."""
-        if self.error is not None:
-            raise self._own_error(self.error)
-        requests = sorted(set(self.blocks), key=lambda request: request.block)
-        blocks = [request.block for request in requests]
-        views = {request.block: memoryview(request.data) for request in requests}
-        return [joined(blocks_of(blocks, *wanted), views, *wanted) for wanted in self.ranges]
-
-    @staticmethod
-    def _own_error(shared: DatasetError) -> DatasetError:
-        error = type(shared)(*shared.args)  # one request may fail several jobs, each in its own thread
-        error.transient = shared.transient
-        return error
-
-
-class _Request:
-    """A block on its way; `jobs` are those that wait for it."""
-
-    def __init__(self, file: File, block: Block) -> None:
-        self.file = file
-        self.block = block
-        self.jobs: list[Job] = []
-        self.task: asyncio.Task[None] | None = None
-        self.data: Any = b""
-
-
 class Fetcher:
     """Sends requests, so many at once, and hands out what came. Any thread may call the public methods."""
 
     def __init__(self, in_flight: int = IN_FLIGHT) -> None:
         self.in_flight = in_flight
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._calls = 0  # made and not finished; this and the next guarded by the lock
-        self._called = 0.0
-        # what follows is the loop's alone
-        self._gathered: dict[tuple[File, bool], list[Job]] = {}
-        self._queue: list[tuple[bool, int, int, _Request]] = []
-        self._batches = itertools.count()
-        self._under_way: set[_Request] = set()
-
-    # ---- from any thread ----------------------------------------------------------------------
+        self._sender: _Sender | None = None
 
     def read(self, file: File, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of each range of `file`, none beyond its end; blocks. Raises a `DatasetError`."""
-        wish = current_wish()
-        job = Job(self, file, ranges, background=wish is not None and wish.background)
-        if wish is not None:
-            wish._add(job)
+        job = Job(file, ranges, current_wish())
+        sender = self._started(lambda sender: sender.gather(job))
+        job.give_up = lambda: self._tell(sender, lambda: sender.end(job, file.not_wanted()))
         try:
-            self._call(lambda: self._gather(job))
-            if wish is not None and wish.dropped:  # while we were on the way
-                self.give_up(job, ReadDroppedError(f"{file.place.name}: not wanted any more"))
+            if job.wish is not None:
+                job.wish.add(job)
             job.done.wait()
-        except BaseException:  # Ctrl-C while waiting
-            self.give_up(job, ReadDroppedError("interrupted"))
+        except BaseException:  # not wanted any more already, or Ctrl-C while waiting
+            job.give_up()
             raise
         finally:
-            if wish is not None:
-                wish._remove(job)
+            if job.wish is not None:
+                job.wish.remove(job)
         return job.result()
 
     def run(self, get: Callable[[], Awaitable[Answer]]) -> Answer:
         """One request outside any file, tried again as all are; blocks. Raises `Failure`, `DatasetError`."""
         done = threading.Event()
-        said: list[Answer | Failure | DatasetError] = []
+        tasks: list[asyncio.Task[Answer]] = []
 
-        async def work() -> None:
-            try:
-                said.append(await _tried(get, 0))
-            except (Failure, DatasetError) as failure:
-                said.append(failure)
-            except BaseException as error:  # the waiting thread must wake whatever happens
-                said.append(Failure("other", type(error).__name__))
-                raise
-            finally:
-                done.set()
-                self._finished()
+        def start(sender: _Sender) -> None:
+            tasks.append(sender.loop.create_task(_tried(get, 0)))
+            tasks[0].add_done_callback(lambda _: sender.finished(done))
 
-        kept: list[asyncio.Task[None]] = []  # a loop only holds its tasks weakly
-        self._call(lambda: kept.append(asyncio.get_running_loop().create_task(work())))
+        self._started(start)
         done.wait()
-        if isinstance(said[0], (Failure, DatasetError)):
-            raise said[0]
-        return said[0]
-
-    def give_up(self, job: Job, error: DatasetError) -> None:
-        """End `job` with `error` unless it is done; requests only it waits for are cancelled."""
-        self._tell(lambda: self._end(job, error))
+        if tasks[0].cancelled():
+            raise Failure("other", "the process ends")
+        return tasks[0].result()
 
     def forget(self, file: File, error: DatasetError) -> None:
         """End everything that is wanted of `file` with `error`, now and later."""
         file.closed = error
-
-        def end_all() -> None:
-            for job in self._waiting():
-                if job.file is file:
-                    self._end(job, error)
-
-        self._tell(end_all)
+        with self._lock:
+            sender = self._sender
+        if sender is not None:
+            self._tell(sender, lambda: sender.end_all(file, error))
 
     def stop(self) -> None:
         """End the thread and every read under way, as the process does at its end."""
         with self._lock:
-            loop, thread = self._loop, self._thread
-        if loop is not None and thread is not None:
-            self._tell(self._end_everything)
-            thread.join(2.0)
+            sender, self._sender = self._sender, None
+            if sender is not None:
+                sender.loop.call_soon_threadsafe(sender.loop.stop)
+        if sender is not None:
+            sender.thread.join(2.0)
 
-    # ---- the thread ---------------------------------------------------------------------------
-
-    def _call(self, call: Callable[[], None]) -> None:
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many requests are under way, and how many wait for their turn."""
         with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._work, args=(self._loop,), name="ndviewer-fetch", daemon=True
-                )
-                self._thread.start()
-            self._calls += 1
-            self._called = time.monotonic()
-            self._loop.call_soon_threadsafe(call)
+            return (0, 0) if self._sender is None else self._sender.load
 
-    def _tell(self, call: Callable[[], None]) -> None:
+    def _started(self, call: Callable[[_Sender], None]) -> _Sender:
+        """Have `call` called in the thread, which is started if there is none; it counts until `finished`."""
         with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(call)
+            if self._sender is None:
+                self._sender = _Sender(self)
+                self._sender.thread.start()
+            sender = self._sender
+            sender.calls += 1
+            sender.called = time.monotonic()
+            sender.loop.call_soon_threadsafe(call, sender)
+        return sender
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        loop.call_later(_IDLE_SECONDS, self._end_if_idle, loop)
-        loop.run_forever()
-        loop.close()
-
-    def _end_if_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _tell(self, sender: _Sender, call: Callable[[], None]) -> None:
         with self._lock:
-            if self._calls == 0 and time.monotonic() - self._called >= _IDLE_SECONDS:
-                self._loop = None
-                loop.stop()
-                return
-        loop.call_later(_IDLE_SECONDS, self._end_if_idle, loop)
+            if sender is self._sender:  # else it has ended, and all that it worked on with it
+                sender.loop.call_soon_threadsafe(call)
 
-    def _end_everything(self) -> None:
+    def _finished(self, sender: _Sender) -> None:
+        with self._lock:
+            sender.calls -= 1
+
+    def _ends_if_idle(self, sender: _Sender) -> bool:
+        with self._lock:
+            is_idle = sender.calls == 0 and time.monotonic() - sender.called >= _IDLE_SECONDS
+            if is_idle and sender is self._sender:
+                self._sender = None
+            return is_idle
+
+
+class _Sender:
+    """One life of the thread, and what it works on; but for `__init__`, all of it happens in the thread."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._work, name="ndviewer-fetch", daemon=True)
+        self.calls = 0  # made and not finished; this and the next guarded by the lock of the fetcher
+        self.called = 0.0
+        self._fetcher = fetcher
+        self._has_ended = False
+        self._gathered: dict[tuple[File, bool], list[Job]] = {}
+        self._queue: list[tuple[bool, int, int, Request]] = []
+        self._batches = itertools.count()
+        self._under_way: set[Request] = set()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        return len(self._under_way), len(self._queue)
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
+        try:
+            self.loop.run_forever()
+        finally:
+            self._has_ended = True
+            self.loop.run_until_complete(self._end())
+            self.loop.close()
+
+    def _end_if_idle(self) -> None:
+        if self._fetcher._ends_if_idle(self):
+            self.loop.stop()
+        else:
+            self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
+
+    async def _end(self) -> None:
         for job in self._waiting():
-            self._end(job, ReadDroppedError("reading from servers has ended"))
-        loop = asyncio.get_running_loop()
-        for task in asyncio.all_tasks(loop):
+            self.end(job, ReadDroppedError("reading from servers has ended"))
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        with self._lock:
-            self._loop = None
-        loop.call_later(0.05, loop.stop)  # so that cancelled requests let go of their connections
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _waiting(self) -> list[Job]:
-        jobs = [job for gathered in self._gathered.values() for job in gathered]
-        for request in [request for *_, request in self._queue] + list(self._under_way):
-            jobs += request.jobs
-        return jobs
-
-    # ---- in the thread ------------------------------------------------------------------------
-
-    def _gather(self, job: Job) -> None:
-        if job.file.closed is not None:
-            self._end(job, job.file.closed)
+    def gather(self, job: Job) -> None:
+        """Take in `job`, to be sent with what others want within 2 ms."""
+        if job.file.closed is not None or self._has_ended:
+            self.end(job, job.file.closed or job.file.not_wanted())
             return
         if not self._gathered:  # who comes first, or reads one after the other, does not wait for others
-            seconds = GATHER_SECONDS if self._under_way else 0.0
-            asyncio.get_running_loop().call_later(seconds, self._send)
+            self.loop.call_later(GATHER_SECONDS if self._under_way else 0.0, self._send)
         self._gathered.setdefault((job.file, job.background), []).append(job)
 
     def _send(self) -> None:
@@ -314,14 +195,14 @@ class Fetcher:
 
     def _enqueue(self, file: File, background: bool, jobs: Sequence[Job]) -> None:
         blocks = blocks_for([wanted for job in jobs for wanted in job.ranges if wanted[1]])
-        requests = {block: _Request(file, block) for block in blocks}
+        requests = {block: Request(file, block) for block in blocks}
         for job in jobs:
             for block in {b for offset, length in job.ranges for b in blocks_of(blocks, offset, length)}:
                 requests[block].jobs.append(job)
-                job.blocks.append(requests[block])
+                job.requests.append(requests[block])
                 job.missing += 1
             if not job.missing:
-                self._end(job, None)
+                self.end(job, None)
         batch = next(self._batches)
         for number, request in enumerate(requests.values()):
             heapq.heappush(self._queue, (background, -batch, number, request))  # the newest first
@@ -329,53 +210,68 @@ class Fetcher:
     def _start(self) -> None:
         while self._queue:
             reserve = _BACKGROUND_RESERVE if self._queue[0][0] else 0
-            if len(self._under_way) >= max(1, self.in_flight - reserve):
+            if len(self._under_way) >= max(1, self._fetcher.in_flight - reserve):
                 return
             request = heapq.heappop(self._queue)[-1]
             if request.jobs:  # else everybody gave up waiting
                 self._under_way.add(request)
-                request.task = asyncio.get_running_loop().create_task(self._request(request))
+                request.task = self.loop.create_task(self._request(request))
+                # not the task itself: one that is cancelled before it begins never runs at all
+                request.task.add_done_callback(partial(self._arrived, request))
 
-    async def _request(self, request: _Request) -> None:
-        error: DatasetError | None = None
-        try:
-            answer = await _tried(lambda: request.file.get(request.block), request.block.length)
-            request.data = answer.data
-        except Failure as failure:
-            error = request.file.error(failure)
-        except asyncio.CancelledError:
-            error = ReadDroppedError(f"{request.file.place.name}: not wanted any more")
-        except DatasetError as known:  # no client library
-            error = known
-        except Exception as unknown:  # whoever waits must be told, whatever it is
-            log.exception("a request failed in an unforeseen way")
-            error = request.file.error(Failure("other", type(unknown).__name__))
-        finally:
-            self._under_way.discard(request)
-            self._arrived(request, error)
-            self._start()
+    async def _request(self, request: Request) -> None:
+        answer = await _tried(lambda: request.file.get(request.block), request.block.length)
+        request.data = answer.data
 
-    def _arrived(self, request: _Request, error: DatasetError | None) -> None:
+    def _arrived(self, request: Request, task: asyncio.Task[None]) -> None:
+        error = _error_of(request.file, task)
+        self._under_way.discard(request)
         for job in list(request.jobs):
             job.missing -= 1
             if error is not None or not job.missing:
-                self._end(job, error)
+                self.end(job, error)
+        self._start()
 
-    def _end(self, job: Job, error: DatasetError | None) -> None:
+    def end(self, job: Job, error: DatasetError | None) -> None:
+        """`job` is done, unless it was; requests that only it waited for are cancelled."""
         if job.done.is_set():
             return
         job.error = error
-        job.done.set()
-        self._finished()
-        for request in job.blocks:
+        self.finished(job.done)
+        for request in job.requests:
             if job in request.jobs:
                 request.jobs.remove(job)
             if not request.jobs and request.task is not None:
                 request.task.cancel()  # a finished one is not changed by it
 
-    def _finished(self) -> None:
-        with self._lock:
-            self._calls -= 1
+    def end_all(self, file: File, error: DatasetError) -> None:
+        """End everything that is wanted of `file`."""
+        for job in self._waiting():
+            if job.file is file:
+                self.end(job, error)
+
+    def _waiting(self) -> list[Job]:
+        jobs = [job for gathered in self._gathered.values() for job in gathered]
+        for request in [request for *_, request in self._queue] + list(self._under_way):
+            jobs += request.jobs
+        return jobs
+
+    def finished(self, done: threading.Event) -> None:
+        """A call that was counted is done, which somebody waits for."""
+        self._fetcher._finished(self)
+        done.set()
+
+
+def _error_of(file: File, task: asyncio.Task[None]) -> DatasetError | None:
+    if task.cancelled():
+        return file.not_wanted()
+    error = task.exception()
+    if error is None or isinstance(error, DatasetError):  # the latter: no client library
+        return error
+    if isinstance(error, Failure):
+        return file.error(error)
+    log.error("a request failed in an unforeseen way: %s", type(error).__name__)
+    return file.error(Failure("other", type(error).__name__))
 
 
 async def _tried(get: Callable[[], Awaitable[Answer]], length: int) -> Answer:

@@ -79,11 +79,13 @@ def blocks_of(blocks: Sequence[Block], offset: int, length: int) -> Sequence[Blo
     return blocks[first:last]
 
 
-def joined(blocks: Sequence[Block], views: Mapping[Block, memoryview], offset: int, length: int) -> bytes:
-    """The bytes of a range, copied out of the `blocks` that hold it."""
+def joined(blocks: Sequence[Block], data: Mapping[Block, bytes], offset: int, length: int) -> bytes:
+    """The bytes of a range, out of the `blocks` that hold it; copied unless it is just what one holds."""
     end = offset + length
+    if len(blocks) == 1 and blocks[0] == (offset, end):
+        return data[blocks[0]]
     parts = [
-        views[block][max(offset, block.start) - block.start : min(end, block.end) - block.start]
+        memoryview(data[block])[max(offset, block.start) - block.start : min(end, block.end) - block.start]
         for block in blocks
     ]
     return b"".join(parts)

@@ -119,7 +119,7 @@ def _scrubbed(file: Bytes, dropped: bool) -> float:
     threads = [threading.Thread(target=read, args=(number,)) for number in range(60)]
     for thread in threads:
         thread.start()
-    while len(the_fetcher()._queue) < 20 and any(thread.is_alive() for thread in threads):
+    while the_fetcher().load[1] < 20 and any(thread.is_alive() for thread in threads):
         time.sleep(0.001)
     start = time.perf_counter()
     if dropped:
