@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from memory_source import TIMEOUT, Gate, in_thread
+from memory_source import TIMEOUT, in_thread
 from nd2_samples import HEIGHT, POINTS, TWO, WIDTH, P, T, Z, assert_planes_are, frame, keys, place_of
 from nd2_writer import (
     Plane,
@@ -37,7 +37,6 @@ from ndviewer_light.opening import open_dataset
 from ndviewer_light.reader import Reader
 from ndviewer_light.sources import nd2_frames, open_source
 from ndviewer_light.sources.nd2 import Nd2Source
-from ndviewer_light.sources.nd2_frames import SharedFrames
 from ndviewer_light.sources.nd2_modern import library_internals
 
 if TYPE_CHECKING:
@@ -366,6 +365,16 @@ def test_threads_that_read_while_it_is_closed_get_pixels_or_an_error(tmp_path, o
         assert "was closed" in str(reader.result(TIMEOUT))
 
 
+def test_nothing_is_read_of_a_closed_file_not_even_what_was_kept(tmp_path, opened):
+    write_nd2(tmp_path / "a.nd2", frame, [T], TWO)
+    source = opened(tmp_path / "a.nd2")
+    source.read_plane(PlaneKey())
+    source.close()
+    for c in range(2):
+        with pytest.raises(DatasetError, match=r"a\.nd2 was closed"):
+            source.read_plane(PlaneKey(c=c))
+
+
 def test_threads_that_read_while_it_is_replaced_never_see_an_error(tmp_path, opened):
     write_nd2(tmp_path / "a.nd2", frame, [T, Z], TWO)
     source, over = opened(tmp_path / "a.nd2"), threading.Event()
@@ -382,67 +391,6 @@ def test_threads_that_read_while_it_is_replaced_never_see_an_error(tmp_path, ope
         source.refresh()
     over.set()
     assert all(reader.result(TIMEOUT) for reader in readers)
-
-
-class Reads:
-    """Frames that are read slowly; counts."""
-
-    def __init__(self, nbytes: int = 100) -> None:
-        self.gate = Gate()
-        self.frames: list[int] = []
-        self._nbytes = nbytes
-
-    def __call__(self, number: int) -> np.ndarray:
-        self.frames.append(number)
-        self.gate()
-        if number < 0:
-            raise CorruptDataError("damaged")
-        return np.full(self._nbytes, number, np.uint8)
-
-
-def test_threads_that_want_one_frame_share_one_read():
-    reads = Reads()
-    shared = SharedFrames(reads, 0)
-    first = in_thread(shared.get, 3)
-    reads.gate.wait_for_one()
-    others = [in_thread(shared.get, 3) for _ in range(3)]
-    another = in_thread(shared.get, 4)
-    reads.gate.wait_for_one()
-    reads.gate.open()
-    assert [int(reading.result(TIMEOUT)[0]) for reading in (first, *others, another)] == [3, 3, 3, 3, 4]
-    assert reads.frames == [3, 4]
-
-
-def test_a_failed_read_fails_all_who_waited_and_is_tried_again():
-    reads = Reads()
-    shared = SharedFrames(reads, 1000)
-    first = in_thread(shared.get, -1)
-    reads.gate.wait_for_one()
-    second = in_thread(shared.get, -1)
-    reads.gate.open()
-    for reading in (first, second):
-        with pytest.raises(CorruptDataError):
-            reading.result(TIMEOUT)
-    before = len(reads.frames)
-    with pytest.raises(CorruptDataError):
-        shared.get(-1)
-    assert len(reads.frames) == before + 1
-
-
-def test_frames_are_kept_up_to_a_number_of_bytes_the_last_used_longest():
-    reads = Reads(100)
-    reads.gate.open()
-    shared = SharedFrames(reads, 250)
-    for number in (1, 2, 1, 3, 1, 2):
-        assert int(shared.get(number)[0]) == number
-    assert reads.frames == [1, 2, 3, 2]
-    assert shared._kept_bytes == 200
-    large = Reads(300)
-    large.gate.open()
-    unkept = SharedFrames(large, 250)
-    unkept.get(1)
-    unkept.get(1)
-    assert large.frames == [1, 1]
 
 
 @pytest.mark.parametrize("band_bytes", [1, 1000, 10**6])

@@ -88,6 +88,8 @@ class Nd2Source(Source):
         """
         opened, key = self._opened, PlaneKey(*key)
         opened.check(key, level)
+        if self._closed:  # channels of frames that were read would still be had
+            raise DatasetError(f"{opened.source.name} was closed")
         try:
             return opened.contents.frames.plane(opened.contents.loops.frame(key), key.c)
         except DatasetError:
@@ -115,14 +117,14 @@ class Nd2Source(Source):
                 found = _Opened(found.source, replace(found.contents, info=before.contents.info))
             if not closed:
                 self._opened = found
-        (found if closed else before).source.close()
+        (found if closed else before).close()
         return self.info
 
     def close(self) -> None:
         """Let go of the file; reads under way end with an error."""
         with self._lock:
             self._closed = True
-        self._opened.source.close()
+        self._opened.close()
 
 
 class _Opened(NamedTuple):
@@ -130,6 +132,11 @@ class _Opened(NamedTuple):
 
     source: Bytes
     contents: Contents
+
+    def close(self) -> None:
+        """Let go of the file and of what was read of it."""
+        self.source.close()
+        self.contents.frames.forget()
 
     def check(self, key: PlaneKey, level: int) -> None:
         """Raise `IndexError` for what is no plane of this file."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
 import zlib
-from collections import OrderedDict
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,11 +16,12 @@ from ..errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ..storage.kept import KeptArrays
 from ..storage.limits import MAX_CHANNELS, MAX_CHUNK_BYTES, MAX_PLANE_BYTES
 from .nd2_chunks import find_data, read_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ..model import DatasetInfo
     from ..storage.files import Bytes
@@ -33,7 +31,8 @@ _TIME_BYTES = 8  # in front of the pixels of each frame
 _RAW_START = 4088  # where in its chunk a frame begins, if it is not compressed
 _FRAME_NAME = re.compile(rb"ImageDataSeq\|(0|[1-9]\d{0,9})!")
 _FAR = 2**62  # beyond the end of any file
-_KEPT_BYTES = 128 * 1024**2
+KEPT_BYTES = 128 * 1024**2
+"""Of frames whose other channels will be wanted too."""
 _WHOLE_BYTES = 256 * 1024**2
 """Larger frames (stitched ones) are read in bands: all channels of them would not be kept anyway."""
 _BAND_BYTES = 16 * 1024**2
@@ -47,6 +46,9 @@ class Frames(Protocol):
 
     def plane(self, frame: int, component: int) -> np.ndarray:
         """The pixels (Y, X) of one component of a frame."""
+
+    def forget(self) -> None:
+        """Let go of what is kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class StoredFrames:
         self._source = source
         self._layout = layout
         self._frames = frames
-        self._shared = SharedFrames(self._read, _KEPT_BYTES if layout.components > 1 else 0)
+        self._kept: KeptArrays[int] = KeptArrays(KEPT_BYTES)
 
     def holds(self, frame: int) -> bool:
         """Whether the file has this frame."""
@@ -143,10 +145,16 @@ class StoredFrames:
         Raises `PlaneNotStoredError` if the file has no such frame, `CorruptDataError` if it is damaged.
         """
         layout = self._layout
-        if not layout.deflated and layout.components > 1 and layout.nbytes > _WHOLE_BYTES:
+        if layout.components == 1:
+            return np.ascontiguousarray(self._read(frame)[..., 0])
+        if not layout.deflated and layout.nbytes > _WHOLE_BYTES:
             return self._in_bands(frame, component)
-        plane: np.ndarray = np.ascontiguousarray(self._shared.get(frame)[..., component])
-        return plane
+        kept = self._kept.get([frame], lambda _: {frame: self._read(frame)})
+        return np.ascontiguousarray(kept[frame][..., component])
+
+    def forget(self) -> None:
+        """Let go of the frames that are kept."""
+        self._kept.clear()
 
     def _place(self, frame: int) -> tuple[bytes, int, int]:
         place = self._frames.place(frame)
@@ -206,50 +214,3 @@ class StoredFrames:
             )
             out[row : row + n] = layout.pixels(data, 0, n)[..., component]
         return out
-
-
-class SharedFrames:
-    """Frames read once, however many threads ask for their channels; the last few are kept.
-
-    A frame is kept while all kept ones have at most `max_bytes`. Any thread.
-    """
-
-    def __init__(self, read: Callable[[int], np.ndarray], max_bytes: int) -> None:
-        self._read = read
-        self._max_bytes = max_bytes
-        self._lock = threading.Lock()  # never held while reading
-        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._kept_bytes = 0
-        self._reading: dict[int, Future[np.ndarray]] = {}
-
-    def get(self, frame: int) -> np.ndarray:
-        """The pixels (Y, X, components) of a frame: kept, from a read under way, or read now."""
-        with self._lock:
-            kept = self._kept.get(frame)
-            if kept is not None:
-                self._kept.move_to_end(frame)
-                return kept
-            under_way = self._reading.get(frame)
-            if under_way is None:
-                future = self._reading[frame] = Future()
-        if under_way is not None:
-            return under_way.result()
-        try:
-            pixels = self._read(frame)
-        except BaseException as error:
-            self._finish(frame, None)
-            future.set_exception(error)
-            raise
-        self._finish(frame, pixels)
-        future.set_result(pixels)
-        return pixels
-
-    def _finish(self, frame: int, pixels: np.ndarray | None) -> None:
-        with self._lock:
-            del self._reading[frame]
-            if pixels is None or pixels.nbytes > self._max_bytes:
-                return
-            self._kept[frame] = pixels
-            self._kept_bytes += pixels.nbytes
-            while self._kept_bytes > self._max_bytes:
-                self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes

@@ -9,13 +9,12 @@ import numpy as np
 
 from ..errors import CorruptDataError, DatasetError, PlaneNotStoredError, UnsupportedError
 from ..model import DatasetInfo
+from ..storage.kept import KeptArrays
 from . import nd2_metadata
-from .nd2_frames import Contents, FrameLayout, SharedFrames, judged_layout
+from .nd2_frames import KEPT_BYTES, Contents, FrameLayout, judged_layout
 
 if TYPE_CHECKING:
     from nd2 import ND2File
-
-_KEPT_BYTES = 128 * 1024**2
 
 
 def legacy_contents(parsed: ND2File, where: str) -> Contents:
@@ -76,7 +75,7 @@ class LegacyFrames:
         self._n_stored = n_stored
         self._where = where
         self._lock = threading.Lock()  # held while reading: the library's handle is for one thread
-        self._shared = SharedFrames(self._read, _KEPT_BYTES)
+        self._kept: KeptArrays[int] = KeptArrays(KEPT_BYTES)
 
     def holds(self, frame: int) -> bool:
         """Whether the file has this frame."""
@@ -88,8 +87,12 @@ class LegacyFrames:
             error = PlaneNotStoredError(f"{self._where} holds no frame {frame}: it was not acquired")
             error.plane_shape = (self._layout.height, self._layout.width)
             raise error
-        plane: np.ndarray = np.ascontiguousarray(self._shared.get(frame)[component])
-        return plane
+        kept = self._kept.get([frame], lambda _: {frame: self._read(frame)})
+        return np.ascontiguousarray(kept[frame][component])
+
+    def forget(self) -> None:
+        """Let go of the frames that are kept."""
+        self._kept.clear()
 
     def _read(self, frame: int) -> np.ndarray:
         """The pixels (components, Y, X) of a frame."""
