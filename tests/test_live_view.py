@@ -242,3 +242,10 @@ def test_indices_set_by_a_host_are_clamped_and_unknown_dimensions_refused(qtbot,
     assert not viewer.set_current_index("nonsense", 0)
     assert viewer.set_current_index("channel", 1)
     settle(qtbot, viewer)
+
+
+def test_a_time_point_can_be_gone_to_as_soon_as_it_is_registered(viewer, tmp_path):
+    viewer.start_acquisition(list(CHANNELS), 2, 96, 128, ["A1:0", "A1:1"])
+    viewer.register_image(3, 1, 0, CHANNELS[0], str(tmp_path / "exp" / "3" / "A1_1_0_first.tiff"))
+    viewer.load_fov(1, 3, 1)  # before the event loop had a chance to take in what is new
+    assert viewer.stage.view[:3] == (3, 1, 1)

@@ -215,3 +215,24 @@ def test_an_unplugged_dataset_is_said_to_be_gone_and_shown_again_when_it_is_back
     qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "none", timeout=20_000)
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 1, 0))
+
+
+def test_who_goes_elsewhere_while_the_canvas_is_built_again_arrives_there(
+    qtbot, viewer, tmp_path, monkeypatch
+):
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    canvas = viewer.stage.canvas
+    drop = canvas._drop_viewer
+
+    def drop_and_go() -> None:  # closing the canvas before lets the event loop run
+        drop()
+        monkeypatch.undo()
+        viewer.load_fov(2, 1, 1)
+
+    monkeypatch.setattr(canvas, "_drop_viewer", drop_and_go)
+    viewer.stage._build()
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 1, 2, 1))

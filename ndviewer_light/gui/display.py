@@ -101,9 +101,10 @@ class Canvas(QWidget):
 
     def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> None:
         """Show `dataset`; channels with an entry in `windows` keep that contrast, the others are auto."""
-        self.clear()
+        self._wanted = view
+        self.clear()  # lets the event loop run: somebody may have gone elsewhere meanwhile
         self._wrapper = DatasetWrapper(dataset)
-        self._wrapper.view = self._wanted = view
+        self._wrapper.view = view = self._wanted
         channels = dataset.info.channels[:MAX_CHANNELS_SHOWN]
         self._auto = {c: c not in windows for c in range(len(channels))}
         self._viewer_model = _viewer_model()

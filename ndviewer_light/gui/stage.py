@@ -244,6 +244,8 @@ class Stage(QWidget):
 
     def go_to(self, t: int | None = None, p: int | None = None, z: int | None = None) -> None:
         """Move to these indices, as if the sliders had been moved; None stays."""
+        if self._dataset is not None and self._dataset.info is not self._info:
+            self._take_info(self._dataset.info)  # the sliders must span what the caller was told
         for axis, index in (("t", t), ("p", p), ("z", z)):
             if index is not None:
                 self.sliders.set_index(axis, index)
