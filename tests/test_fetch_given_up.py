@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 from ndviewer_light.errors import DatasetError
 from ndviewer_light.storage.fetch import RemoteBytes
-from ndviewer_light.storage.fetch_jobs import Job, ReadDroppedError, Wish
+from ndviewer_light.storage.fetch_client import Answer
+from ndviewer_light.storage.fetch_jobs import File, Job, ReadDroppedError, Wish
 from ndviewer_light.storage.fetch_loop import the_fetcher
 from tests.served import (  # noqa: F401  fixtures
     CONTENT,
@@ -27,6 +29,7 @@ from tests.served import (  # noqa: F401  fixtures
 )
 
 if TYPE_CHECKING:
+    from ndviewer_light.storage.fetch_plan import Block
     from ndviewer_light.storage.files import Bytes
 
 
@@ -34,7 +37,7 @@ def test_closing_ends_reads_that_are_under_way(server, opened):
     file = opened()
     server.set(faults={"stall": 1.0})
     thread, said = in_thread(lambda: file.read(MIB, 10))
-    wait_until(lambda: server.counts()["in_flight"] == 1)
+    wait_until(lambda: server.counts()["requests"] >= 1)
     file.close()
     thread.join(10)
     assert "was closed" in str(said[0])
@@ -49,7 +52,7 @@ def test_closing_one_file_leaves_others_alone(server, opened):
     one, other = opened(), opened()
     server.set(latency_s=0.3)
     thread, said = in_thread(lambda: other.read(MIB, 10))
-    wait_until(lambda: server.counts()["in_flight"] == 1)
+    wait_until(lambda: server.counts()["requests"] >= 1)
     one.close()
     thread.join(10)
     assert said == [CONTENT[MIB : MIB + 10]]
@@ -82,21 +85,22 @@ def test_a_dropped_wish_ends_its_reads_and_gives_its_connections_to_others(serve
 
 def test_a_block_that_two_wait_for_is_read_on_when_one_gives_up(server, opened):
     file = opened()
-    server.set(latency_s=0.3)
-    wish = Wish()
+    server.set()
+    given_up, kept = Job(file._file, [(MIB, 10)], None), Job(file._file, [(MIB + 5, 10)], None)
 
-    def read() -> bytes:
-        with wish:
-            return file.read(MIB, 10)
+    def send_both(sender: Any) -> None:
+        sender.gather(given_up)
+        sender.gather(kept)
+        sender._send()
+        sender.end(given_up, DatasetError("not wanted"))
 
-    given_up, said_up = in_thread(read)
-    kept, said = in_thread(lambda: file.read(MIB + 5, 10))
-    wait_until(lambda: server.counts()["in_flight"] >= 1)
-    wish.drop()
-    given_up.join(10)
-    kept.join(10)
-    assert isinstance(said_up[0], ReadDroppedError)
-    assert said == [CONTENT[MIB + 5 : MIB + 15]]
+    the_fetcher()._started(lambda sender: None)  # each job counts as one call
+    the_fetcher()._started(send_both)
+    assert kept.done.wait(10)
+    assert kept.result() == [CONTENT[MIB + 5 : MIB + 15]]
+    assert server.counts()["requests"] == 1
+    with pytest.raises(DatasetError, match="not wanted"):
+        given_up.result()
 
 
 def _queue(file: Bytes, offset: int, wish: Wish | None, waiting: int) -> threading.Thread:
@@ -113,11 +117,25 @@ def _queue(file: Bytes, offset: int, wish: Wish | None, waiting: int) -> threadi
     return thread
 
 
+class Held(File):
+    """A file whose bytes come when told."""
+
+    def __init__(self, file: File) -> None:
+        super().__init__(file.place, file.version)
+        self.release = threading.Event()
+
+    async def get(self, block: Block) -> Answer:
+        while not self.release.is_set():
+            await asyncio.sleep(0.005)
+        return Answer(bytes(block.length), self.version)
+
+
 def test_what_is_asked_for_last_is_sent_first_and_the_background_last(server, opened):
     file = opened(in_flight="1")
-    server.set(latency_s=0.3)
-    first, _ = in_thread(lambda: file.read(MIB, 10))
-    wait_until(lambda: server.counts()["in_flight"] == 1)
+    held = Held(file._file)
+    first, _ = in_thread(lambda: the_fetcher().read(held, [(0, 10)]))
+    wait_until(lambda: the_fetcher().load == (1, 0))
+    server.set()
     threads = [
         first,
         _queue(file, 2 * MIB, None, 1),
@@ -125,10 +143,11 @@ def test_what_is_asked_for_last_is_sent_first_and_the_background_last(server, op
         _queue(file, 4 * MIB, Wish(background=True), 3),
         _queue(file, 5 * MIB, None, 4),
     ]
+    held.release.set()
     for thread in threads:
         thread.join(10)
     order = [int(entry["range"].partition("=")[2].partition("-")[0]) // MIB for entry in server.log()]
-    assert order == [1, 5, 3, 2, 4]
+    assert order == [5, 3, 2, 4]
 
 
 def test_the_thread_ends_by_itself_and_starts_again(opened):
