@@ -356,6 +356,8 @@ class Canvas(QWidget):
         kind = event.type()
         if watched is self._gl:
             if kind == QEvent.Type.Paint:
+                if self._rebuild.isActive():
+                    return True  # its context is gone: what vispy would draw with does not exist
                 self._watch_context()
             elif kind == QEvent.Type.Leave:
                 self.hovered.emit(None)
