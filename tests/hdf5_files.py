@@ -161,7 +161,8 @@ def _append(path: str, mode: str) -> None:
         data.dims[0].label = "t"
         data.dims[1].label = "y"
         data.dims[2].label = "x"
-        file.swmr_mode = mode == "swmr"
+        if mode == "swmr":
+            file.swmr_mode = True
         for i in range(60_000):
             data.resize(i + 1, axis=0)
             data[i] = i

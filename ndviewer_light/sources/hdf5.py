@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..errors import (
     CorruptDataError,
@@ -119,13 +119,10 @@ class HDF5Source(Source):
         for _ in range(_READ_ATTEMPTS - 1):
             with self._using() as shot:
                 try:
-                    pixels = shot.read(key, level)
+                    return shot.read(key, level)
                 except (CorruptDataError, IndexError, PlaneNotStoredError):
                     if not self._is_outdated(shot):
                         raise
-                else:
-                    if not self._is_outdated(shot):
-                        return pixels
         with self._using() as shot:
             return shot.read(key, level)
 
@@ -134,7 +131,7 @@ class HDF5Source(Source):
         key = PlaneKey(*key)
         with self._using() as shot:
             if level or min(key) < 0:
-                raise IndexError(f"no plane {tuple(key)} at level {level} of {self._path}")
+                raise IndexError(f"no plane {tuple(key)} at level {level} of {shot.file.name}")
             return (shot.info.height, shot.info.width) if shot.info.contains(key) else None
 
     def refresh(self) -> DatasetInfo:
@@ -170,11 +167,12 @@ class HDF5Source(Source):
     @contextlib.contextmanager
     def _using(self) -> Iterator[_Snapshot]:
         """The file as it is now, which stays open for as long as it is used."""
-        if not self._shot.file.is_settled or self._is_outdated(self._shot):
+        now = file_version(self._path)
+        if now and not (now == self._shot.file.version and self._shot.file.is_settled):
             self._open_again()
         with self._lock:
             if self._closed:
-                raise DatasetError(f"{self._path} was closed")
+                raise DatasetError(f"{self._shot.file.name} was closed")
             shot = self._shot
             shot.users += 1
         try:
@@ -319,12 +317,21 @@ class _Snapshot:
 
     def _build_index(self, index: ChunkIndex) -> None:
         try:
-            table = index.scan(self._stop)
+            with self._giving_way():
+                table = index.scan(self._stop)
         except DatasetError as error:  # planes are looked up one by one, and say so themselves
             logger.debug("no index of %s: %s", self.file.name, error)
             return
         if table is not None and self._key is not None:
             hdf5_saved.save(self._key, table)
+
+    def _giving_way(self) -> contextlib.AbstractContextManager[object]:
+        """On a server planes that somebody waits for come before the index."""
+        if not self.file.is_remote:
+            return contextlib.nullcontext()
+        from ..storage.fetch import Wish
+
+        return Wish(background=True)
 
     def close(self) -> None:
         """Let go of the file. May be called twice."""
@@ -338,7 +345,7 @@ class _Snapshot:
 
 
 def _name(path: str, inner: str) -> str:
-    file = os.path.basename(urlsplit(path).path if is_url(path) else path) or path
+    file = os.path.basename(unquote(urlsplit(path).path) if is_url(path) else path) or path
     return f"{file}::{inner}" if inner else file
 
 

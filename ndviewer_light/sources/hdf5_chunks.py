@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import CorruptDataError
+from ..errors import CorruptDataError, DatasetError
 from . import hdf5_format
 
 if TYPE_CHECKING:
@@ -238,7 +238,16 @@ class ChunkIndex:
                 self._nodes.popitem(last=False)
         if ours:
             self._lead(ours, futures)
-        return {address: future.result() for address, future in futures.items()}
+        return {address: self._result(address, future) for address, future in futures.items()}
+
+    def _result(self, address: int, future: Future[_Node]) -> _Node:
+        """What another thread reads; again by ourselves if it gave up."""
+        try:
+            return future.result()
+        except DatasetError as error:
+            if not error.transient:
+                raise
+        return _Node.of(self._fetch([address])[0])
 
     def _lead(self, addresses: list[int], futures: dict[int, Future[_Node]]) -> None:
         try:

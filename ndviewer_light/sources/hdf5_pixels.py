@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import CorruptDataError, PlaneNotStoredError
+from ..errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ..storage.codecs_undo import most_stored
 from .hdf5_chunks import places_cut
 from .hdf5_filters import decoded
@@ -152,7 +152,17 @@ class Chunks:
                     futures[place].set_exception(error)
                 raise
             for place in batch:
-                yield place, futures[place].result()
+                yield place, self._result(place, futures[place], wanted[place])
+
+    def _result(self, place: Place, future: Future[np.ndarray], at: Stored) -> np.ndarray:
+        """What another thread decodes; again by ourselves if it gave up."""
+        try:
+            return future.result()
+        except DatasetError as error:
+            if not error.transient:
+                raise
+        ((_, block),) = self._decoded({place: at})
+        return block
 
 
 class _Kept:

@@ -1,0 +1,240 @@
+"""NWB files: image series are found by what they are, upright, with the steps and names their planes have."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+from hdf5_files import GZIP, add_series, volume, write_nwb
+
+from ndviewer_light.errors import UnsupportedError
+from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.hdf5 import HDF5Source, list_datasets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Open = Callable[..., HDF5Source]
+
+PLANE = {
+    "indicator": "GCaMP6f",
+    "excitation_lambda": 920.0,
+    "emission_lambda": 525.0,
+    "grid_spacing": [1e-6, 2e-6, 5e-6],
+    "unit": "meters",
+}
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Open files that are closed when the test is over."""
+    sources: list[HDF5Source] = []
+
+    def open_one(path: Path, inner: str = "") -> HDF5Source:
+        source = open_source(f"{path}::{inner}" if inner else str(path))
+        assert isinstance(source, HDF5Source)
+        sources.append(source)
+        return source
+
+    yield open_one
+    for source in sources:
+        source.close()
+
+
+def movie(n_t: int = 4, n_x: int = 24, n_y: int = 16, *more: int, seed: int = 0) -> np.ndarray:
+    """(frame, x, y, …): frames that are wider than they are high."""
+    return volume((n_t, n_x, n_y, *more), seed=seed)
+
+
+# ---- upright -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["TwoPhotonSeries", "OnePhotonSeries", "ImageSeries", "OpticalSeries"])
+@pytest.mark.parametrize("how", [{}, {"chunks": (1, 24, 16), **GZIP}, {"chunks": (3, 10, 16)}])
+def test_x_runs_across_and_y_down(tmp_path: Path, opened: Open, kind: str, how: dict[str, Any]) -> None:
+    data = movie()
+    source = opened(write_nwb(tmp_path / "a.nwb", S={"data": data, "type": kind, "rate": 30.0, **how}))
+    assert source.info.format == "nwb"
+    assert source.info.sizes == {"t": 4, "p": 1, "c": 1, "z": 1, "y": 16, "x": 24}
+    for t in range(4):
+        pixels = source.read_plane(PlaneKey(t=t))
+        assert pixels[3, 20] == data[t, 20, 3]
+        np.testing.assert_array_equal(pixels, data[t].T)
+
+
+@pytest.mark.parametrize("how", [{}, {"chunks": (1, 24, 16, 2), **GZIP}])
+def test_a_fourth_axis_is_depth(tmp_path: Path, opened: Open, how: dict[str, Any]) -> None:
+    data = movie(4, 24, 16, 3)
+    source = opened(write_nwb(tmp_path / "a.nwb", S={"data": data, "plane": PLANE, "rate": 10.0, **how}))
+    assert source.info.sizes == {"t": 4, "p": 1, "c": 1, "z": 3, "y": 16, "x": 24}
+    for t in range(4):
+        for z in range(3):
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(t=t, z=z)), data[t, :, :, z].T)
+    assert source.info.z_step_um == pytest.approx(5)
+
+
+def test_videos_of_a_camera_are_in_colour(tmp_path: Path, opened: Open) -> None:
+    data = movie(4, 24, 16, 3).astype("u1")
+    source = opened(write_nwb(tmp_path / "a.nwb", S={"data": data, "type": "ImageSeries", "rate": 10.0}))
+    assert [channel.name for channel in source.info.channels] == ["red", "green", "blue"]
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=2, c=1)), data[2, :, :, 1].T)
+    assert any("taken for colour" in warning for warning in source.info.warnings)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pynwb") is None, reason="pynwb is not installed")
+@pytest.mark.filterwarnings("ignore")
+def test_files_that_pynwb_writes(tmp_path: Path, opened: Open) -> None:
+    from datetime import datetime, timezone
+
+    from pynwb import NWBHDF5IO, NWBFile
+    from pynwb.ophys import OpticalChannel, TwoPhotonSeries
+
+    nwb = NWBFile("a session", "id", datetime.now(timezone.utc))
+    plane = nwb.create_imaging_plane(
+        name="ImagingPlane",
+        optical_channel=OpticalChannel(name="GFP", description="d", emission_lambda=525.0),
+        description="d",
+        device=nwb.create_device(name="microscope"),
+        excitation_lambda=920.0,
+        indicator="GCaMP6f",
+        location="V1",
+        grid_spacing=[1e-6, 2e-6],
+        grid_spacing_unit="meters",
+    )
+    data = movie()
+    nwb.add_acquisition(TwoPhotonSeries(name="S", data=data, imaging_plane=plane, rate=20.0, unit="n.a."))
+    with NWBHDF5IO(tmp_path / "a.nwb", "w") as file:
+        file.write(nwb)
+    source = opened(tmp_path / "a.nwb")
+    info = source.info
+    assert (info.time_step_s, info.pixel_size_x_um, info.pixel_size_y_um) == pytest.approx((0.05, 1, 2))
+    assert info.channels[0].name == "GCaMP6f"
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=3)), data[3].T)
+
+
+# ---- steps and names -----------------------------------------------------------------------
+
+
+def test_the_imaging_plane_says_how_large_pixels_are(tmp_path: Path, opened: Open) -> None:
+    source = opened(write_nwb(tmp_path / "a.nwb", S={"data": movie(), "rate": 30.0, "plane": PLANE}))
+    info = source.info
+    assert (info.pixel_size_x_um, info.pixel_size_y_um) == pytest.approx((1, 2))
+    assert info.time_step_s == pytest.approx(1 / 30)
+    (channel,) = info.channels
+    assert (channel.name, channel.excitation_nm, channel.emission_nm) == ("GCaMP6f", 920, 525)
+    assert info.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("micrometers", 1), ("um", 1), ("millimeters", 1e3), ("feet", None)]
+)
+def test_units_of_grids(tmp_path: Path, opened: Open, unit: str, factor: float | None) -> None:
+    plane = {**PLANE, "grid_spacing": [0.5, 0.25], "unit": unit}
+    info = opened(write_nwb(tmp_path / "a.nwb", S={"data": movie(), "rate": 30.0, "plane": plane})).info
+    assert info.pixel_size_x_um == (factor and pytest.approx(0.5 * factor))
+
+
+def test_the_field_of_view_does_where_there_is_no_grid(tmp_path: Path, opened: Open) -> None:
+    view = [240e-6, 80e-6]
+    info = opened(write_nwb(tmp_path / "a.nwb", S={"data": movie(), "rate": 1.0, "field_of_view": view})).info
+    assert (info.pixel_size_x_um, info.pixel_size_y_um) == pytest.approx((10, 5))
+    assert info.channels[0].name == "S"
+
+
+@pytest.mark.parametrize(
+    ("times", "step", "n_warnings"),
+    [([1.0, 1.5, 2.0, 2.5], 0.5, 0), ([1.0, 1.1, 5.0, 7.0], 2.0, 1), ([5.0, 4.0, 3.0, 2.0], None, 1)],
+)
+def test_time_stamps(
+    tmp_path: Path, opened: Open, times: list[float], step: float | None, n_warnings: int
+) -> None:
+    info = opened(write_nwb(tmp_path / "a.nwb", S={"data": movie(), "timestamps": times})).info
+    assert info.time_step_s == step
+    assert len(info.warnings) == n_warnings
+
+
+def test_time_stamps_may_be_those_of_another_series(tmp_path: Path, opened: Open) -> None:
+    path = write_nwb(tmp_path / "a.nwb", S={"data": movie(), "timestamps": [0, 0.2, 0.4, 0.6]})
+    with h5py.File(path, "a") as file:
+        series = add_series(file, "Larger", data=movie(4, 30, 30))
+        series["timestamps"] = h5py.SoftLink("/acquisition/S/timestamps")
+    assert opened(path).info.time_step_s == pytest.approx(0.2)
+
+
+# ---- which series --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    return write_nwb(
+        tmp_path / "several.nwb",
+        Small={"data": movie(2), "rate": 1.0},
+        Large={"data": movie(9, seed=1), "rate": 1.0, "place": "processing/ophys/Corrected"},
+        Video={"external": ["a.avi", "b.avi"], "type": "ImageSeries", "rate": 1.0},
+        Mask={"data": movie(50), "type": "ImageMaskSeries", "rate": 1.0},
+        Empty={"data": np.empty((0, 10, 10)), "rate": 1.0},
+    )
+
+
+def test_the_largest_series_is_shown_and_the_others_are_offered(several: Path, opened: Open) -> None:
+    source = opened(several)
+    assert source.info.n_t == 9
+    large, small = "/processing/ophys/Corrected/Large/data", "/acquisition/Small/data"
+    assert source.info.choices == (f"{several}::{large}", f"{several}::{small}")
+    assert [(entry.path, entry.what) for entry in list_datasets(str(several))] == [
+        (large, "NWB TwoPhotonSeries"),
+        (small, "NWB TwoPhotonSeries"),
+    ]
+    said = " ".join(source.info.warnings)
+    assert small in said
+    assert "/acquisition/Video (ImageSeries) keeps its images in other files: 'a.avi' and 1 more" in said
+    assert "/acquisition/Empty (TwoPhotonSeries) has no images" in said
+    for inner in ("/acquisition/Small", "acquisition/Small/data"):
+        np.testing.assert_array_equal(opened(several, inner).read_plane(PlaneKey(t=1)), movie(2)[1].T)
+
+
+@pytest.mark.parametrize("inner", ["/acquisition/Video", "/acquisition/Video/data"])
+def test_images_in_other_files_are_refused_with_their_names(several: Path, opened: Open, inner: str) -> None:
+    with pytest.raises(UnsupportedError, match=r"keeps its images in other files.*'a\.avi' and 1 more"):
+        opened(several, inner)
+
+
+def test_a_file_of_external_series_only_says_where_its_images_are(tmp_path: Path, opened: Open) -> None:
+    write_nwb(tmp_path / "a.nwb", V={"external": ["cam.avi"], "type": "ImageSeries", "rate": 1.0})
+    with pytest.raises(UnsupportedError, match=r"nothing that can be shown.*'cam\.avi'"):
+        opened(tmp_path / "a.nwb")
+
+
+def test_a_file_without_images_names_what_it_has(tmp_path: Path, opened: Open) -> None:
+    path = write_nwb(tmp_path / "a.nwb")
+    with pytest.raises(UnsupportedError, match=r"no image series.*/units/spike_times \(50 × 80 float64\)"):
+        opened(path)
+    assert opened(path, "/units/spike_times").info.width == 80
+
+
+def test_pixels_may_be_a_link_inside_the_file(tmp_path: Path, opened: Open) -> None:
+    path = write_nwb(tmp_path / "a.nwb", S={"data": movie(), "rate": 1.0})
+    with h5py.File(path, "a") as file:
+        file["kept"] = file["acquisition/S/data"]
+        del file["acquisition/S/data"]
+        file["acquisition/S/data"] = h5py.SoftLink("/kept")
+    np.testing.assert_array_equal(opened(path).read_plane(PlaneKey(t=1)), movie()[1].T)
+
+
+def test_links_to_other_files_are_not_followed(tmp_path: Path, opened: Open) -> None:
+    write_nwb(tmp_path / "other.nwb", S={"data": movie(), "plane": PLANE})
+    path = write_nwb(tmp_path / "a.nwb", Own={"data": movie(2)}, Linked={"data": movie()})
+    with h5py.File(path, "a") as file:
+        del file["acquisition/Linked/data"]
+        file["acquisition/Linked/data"] = h5py.ExternalLink("other.nwb", "/acquisition/S/data")
+        file["acquisition/Own/imaging_plane"] = h5py.ExternalLink("other.nwb", "/general/optophysiology")
+    source = opened(path)
+    assert source.info.n_t == 2
+    assert any("Linked" in warning and "another file" in warning for warning in source.info.warnings)
+    with pytest.raises(UnsupportedError, match="another file"):
+        opened(path, "/acquisition/Linked")
