@@ -183,7 +183,7 @@ def test_files_from_before_2010_too(tmp_path, server):
 
 def test_through_a_process_of_its_own(tmp_path, server):
     write_nd2(tmp_path / "a.nd2", frame, [T, P, Z], TWO)
-    reader = Reader.open(server.url("a.nd2"))
+    reader = Reader.open(server.url("a.nd2"), {"disk_cache": "no"})
     assert_planes_are(reader, frame, "tpz")
     reader.close()
 
@@ -202,7 +202,7 @@ def test_planes_are_kept_on_disk_under_the_name_of_this_version_of_the_file(tmp_
 def test_as_a_lazy_array(tmp_path, server):
     pytest.importorskip("xarray")
     write_nd2(tmp_path / "a.nd2", frame, [T, Z], TWO)
-    with open_dataset(server.url("a.nd2")) as dataset:
+    with open_dataset(server.url("a.nd2"), storage_options={"disk_cache": "no"}) as dataset:
         array = dataset.to_xarray()
         assert array.shape == (2, 1, 4, 2, HEIGHT, WIDTH)
         for t, z in itertools.product(range(2), range(4)):

@@ -48,7 +48,7 @@ def _volume_figures(server: RangeServer, file: _File, dataset: Dataset) -> Itera
         "opened": lambda: _opened_and_read(server, file),
         "ideal": lambda: _at_once(server, file),
     }
-    ms = medians(calls, rounds=7, warm_up=1)
+    ms = medians(calls, rounds=5, warm_up=1)
     peers = {"ideal": ms["ideal"], "with opening": ms["opened"]}
     what = f"{file.kind}: 96 planes of 1 MiB ÷ ideal"
     yield at_most("N1", what, ms["ours"], "ms", 2, ms["ours"] / ms["ideal"], peers=peers)
@@ -70,7 +70,7 @@ def n2(folder: Path) -> Iterator[Figure]:
                 "ours": lambda server=server, file=file: _opened_and_read(server, file),
                 "nd2": lambda server=server, file=file: _by_library(server, file),
             }
-            ms = medians(calls, rounds=3, warm_up=1)
+            ms = medians(calls, rounds=2, warm_up=0)
         what, gain = f"{kind}: nd2 ÷ opened and all 96 planes", ms["nd2"] / ms["ours"]
         peers = {"nd2.ND2File(url)": ms["nd2"]}
         yield at_least("N2", what, ms["ours"], "ms", 5, gain, peers=peers)
