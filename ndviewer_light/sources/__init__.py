@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = (
     *("zarr:ZarrSource", "tiff:TiffSource", "nd2:Nd2Source", "hdf5:HDF5Source"),
-    "references:ReferencesSource",
+    *("references:ReferencesSource", "images:ImagesSource"),
 )
 """Modules of this folder and their class, asked in this order; imported only when asked."""
 
