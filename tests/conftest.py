@@ -183,6 +183,14 @@ def _flush_deferred_deletes() -> None:
     widgets.QApplication.processEvents()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nothing_is_kept_in_the_users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Planes from servers and chunk indexes go to a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def viewer(qtbot: QtBot) -> Iterator[LightweightViewer]:
     """A LightweightViewer on screen."""

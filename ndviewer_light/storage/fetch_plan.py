@@ -60,7 +60,8 @@ def blocks_for(ranges: Sequence[Range]) -> list[Block]:
 def _pieces(ranges: Sequence[Range], largest: int) -> list[tuple[int, int]]:
     pieces = []
     for offset, length in sorted(ranges):
-        parts = max(1, -(-length // largest))
+        # rounded: a frame that is a header longer than a block is worth no second request
+        parts = max(1, (length + largest // 2) // largest, -(-length // MAX_BLOCK_BYTES))
         step = -(-length // parts) if length else 1
         pieces += [(at, min(at + step, offset + length)) for at in range(offset, offset + length, step)]
     return sorted(pieces)
