@@ -270,8 +270,3 @@ def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:
         return picture(path), None
     with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
         return tiff.picture(page), pixel_size_of(tiff.page(page).tags)
-
-
-def not_stored(path: str) -> PlaneNotStoredError:
-    """The error for a plane whose file is not there."""
-    return PlaneNotStoredError(f"{path} does not exist (yet)")

@@ -21,16 +21,14 @@ from .tiff_files import image_facts, image_picture, read_image
 from .tiff_names import TIFF_ENDS, Spelling, is_file_name, is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
 
     from ..model import PlaneKey, Position
     from .tiff_files import OpenTiff, TiffPool
 
-MAX_T = 1_000_000
-"""A folder with a larger number is no time point: a date, most likely."""
-
+_MAX_INDEX = 1_000_000
 MAX_REGISTERED = 200_000
 _MAX_DESCRIPTION = 1024**2
 
@@ -90,6 +88,15 @@ class Form(ABC):
     def __init__(self, places: Places) -> None:
         self.places = places
         """Replaced as a whole when more is known."""
+        self._lock = threading.Lock()  # guards replacing it
+
+    def learn(self, numbers: Iterable[str], end: str = "", **changes: Any) -> None:
+        """Take what names have shown: numbers that may be padded, an ending; and other facts of `places`."""
+        with self._lock:
+            spelling = self.places.spelling.seen(end=end)
+            for number in numbers:
+                spelling = spelling.seen(number)
+            self.places = replace(self.places, spelling=spelling, **changes)
 
     @abstractmethod
     def files(self, key: PlaneKey) -> Iterator[str]:
@@ -118,7 +125,6 @@ class Images(Form):
 
     def __init__(self, places: Places) -> None:
         super().__init__(places)
-        self._lock = threading.Lock()  # guards what follows
         self._registered: OrderedDict[PlaneKey, tuple[str, int]] = OrderedDict()
 
     def register(self, key: PlaneKey, path: str, page: int) -> None:
@@ -128,9 +134,7 @@ class Images(Form):
             self._registered.move_to_end(key)
             while len(self._registered) > MAX_REGISTERED:
                 self._registered.popitem(last=False)
-            spelling = self.places.spelling.seen(*_numbers_in(path), end=os.path.splitext(path)[1])
-            if spelling is not self.places.spelling:
-                self.places = replace(self.places, spelling=spelling)
+        self.learn(_numbers_in(path), os.path.splitext(path)[1])
 
     def files(self, key: PlaneKey) -> Iterator[str]:
         """The file that was registered, then those that would be named as the others are."""
@@ -274,4 +278,4 @@ def _json_object(text: object) -> dict[str, Any]:
 
 
 def _index(value: object, otherwise: int) -> int:
-    return value if isinstance(value, int) and 0 <= value < MAX_T else otherwise
+    return value if isinstance(value, int) and 0 <= value < _MAX_INDEX else otherwise

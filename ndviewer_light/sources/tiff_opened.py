@@ -136,8 +136,9 @@ class OpenedFolder:
                     break
                 continue
             self._sample = path, key
-            if isinstance(self.form, Images) and facts.picture.samples >= 3:
-                self._in_color = frozenset({key.c})
+            if facts.picture.samples >= 3:
+                one = isinstance(self.form, Images)
+                self._in_color = frozenset({key.c} if one else range(len(facts.channels)))
             return facts
         if errors:
             raise errors[0]
