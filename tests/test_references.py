@@ -532,6 +532,29 @@ def test_local_references_to_a_server(writer: ReferenceWriter, opened: Any, serv
     np.testing.assert_array_equal(volume(opened(writer.write()))[0, 0], array)
 
 
+def test_planes_from_a_server_are_kept_until_something_changes(
+    writer: ReferenceWriter, server: RangeServer, tmp_path: Path
+) -> None:
+    from ndviewer_light import open_dataset
+
+    array = pixels(VOLUME)
+    writer.add("data", array, (1, 24, 40), **ZLIB)
+    writer.write()
+    options = {"cache_dir": str(tmp_path / "kept")}
+    for is_second in (False, True):
+        server.set()
+        with open_dataset(server.url("refs.json"), storage_options=options) as dataset:
+            np.testing.assert_array_equal(dataset.plane(z=2), array[2])
+        asked = [entry["path"] for entry in server.log()]
+        assert asked.count("/pixels.bin") <= 1 + (not is_second)
+    other = ReferenceWriter(tmp_path)
+    other.add("data", array[::-1].copy(), (1, 24, 40), **ZLIB)
+    other.write()
+    with open_dataset(server.url("refs.json"), storage_options=options) as dataset:
+        np.testing.assert_array_equal(dataset.plane(z=2), array[2])
+        np.testing.assert_array_equal(dataset.plane(z=0), array[4])
+
+
 def test_files_of_one_plane_are_read_at_once(
     writer: ReferenceWriter, opened: Any, server: RangeServer
 ) -> None:

@@ -6,9 +6,12 @@ kerchunk's (version 0 and 1) and LINDI's. Nothing is copied: planes are read out
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
+
+import numpy as np
 
 from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ..model import PlaneKey
@@ -16,20 +19,18 @@ from ..storage.bytes_pool import BytesPool
 from ..storage.files import is_url, open_bytes, split_inner
 from . import Source, open_source
 from .references_images import dataset_info, find, others_said
-from .references_json import MAX_FILE_BYTES, References, parse
+from .references_json import INLINE, MAX_FILE_BYTES, References, parse
 from .references_places import Places
 from .references_read import Fetcher, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-
     from ..model import DatasetInfo
     from . import StorageOptions
     from .references_images import Image, Link
 
 _END = ".json"
+_MAX_ASKED = 8
+"""Files whose identity is asked for: one request each."""
 _OF_ZARR = ("zarr.json",)
 
 
@@ -38,11 +39,16 @@ class ReferencesSource(Source):
 
     format = "references"
 
-    def __init__(self, image: Image, info: DatasetInfo, reader: Reader, places: Places) -> None:
+    def __init__(
+        self, image: Image, info: DatasetInfo, fetcher: Fetcher, places: Places, identity: str | None
+    ) -> None:
+        """`identity` is that of the file of references."""
         self._image = image
         self._info = info
-        self._reader = reader
+        self._fetcher = fetcher
+        self._reader = Reader(fetcher)
         self._places = places
+        self._own_identity = identity
         self._closed = False
 
     @classmethod
@@ -60,9 +66,8 @@ class ReferencesSource(Source):
         that one is opened. Raises a `DatasetError`.
         """
         file, inner = split_inner(path)
-        options = dict(options or {})
-        places = Places(file, options)
-        references = _read(file, options, places)
+        places = Places(file, dict(options or {}))
+        references, identity = _read(file, places)
         places.learn(references.locations)
         found = find(references, inner)
         if found.link is not None:
@@ -74,12 +79,27 @@ class ReferencesSource(Source):
             text = others_said(found.paths, references.where)
             info = dataclasses.replace(info, warnings=(*info.warnings, text))
         pool = BytesPool(lambda place: open_bytes(place, places.options_for(place)))
-        return cls(found.image, info, Reader(Fetcher(references, places, pool)), places)
+        return cls(found.image, info, Fetcher(references, places, pool), places, identity)
 
     @property
     def info(self) -> DatasetInfo:
         """What the references say; it does not change."""
         return self._info
+
+    @functools.cached_property
+    def identity(self) -> str | None:
+        """A name for the references and the files they name; None if these are many: each would be asked."""
+        if self._own_identity is None:
+            return None
+        locations = {int(each) for level in self._image.levels for each in np.unique(level.location)}
+        if len(locations) > _MAX_ASKED:
+            return None
+        try:
+            names = [self._own_identity, *map(self._fetcher.identity, sorted(locations - {INLINE}))]
+        except DatasetError:  # planes say so themselves
+            return None
+        known = [name for name in names if name]
+        return "\n".join([*known, self._image.levels[0].path]) if len(known) == len(names) else None
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, in the order in which they are stored.
@@ -132,14 +152,15 @@ class ReferencesSource(Source):
         self._reader.close()
 
 
-def _read(file: str, options: Mapping[str, str], places: Places) -> References:
+def _read(file: str, places: Places) -> tuple[References, str | None]:
+    """What a file of references says, and the identity of its bytes."""
     source = open_bytes(file, places.options_for(file))
     try:
         if source.size > MAX_FILE_BYTES:
             raise LimitExceededError(
                 f"{source.name} has {source.size} bytes; references may have {MAX_FILE_BYTES}"
             )
-        return parse(source.read(0, source.size), source.name)
+        return parse(source.read(0, source.size), source.name), source.identity
     finally:
         source.close()
 

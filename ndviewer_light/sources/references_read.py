@@ -68,6 +68,11 @@ class Fetcher:
         """The path or URL of a location."""
         return self._places.place(self._locations[location])
 
+    def identity(self, location: int) -> str | None:
+        """The identity of the file at a location; opens it."""
+        with self._pool.opened(self._places.checked(self.place(location))) as file:
+            return file.identity
+
     def fetch(self, wanted: Sequence[Wanted]) -> list[bytes]:
         """What is wanted, that of each file together; files on servers at once."""
         of_location: dict[int, list[int]] = defaultdict(list)
