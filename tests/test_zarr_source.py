@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ndviewer_light.model import DatasetInfo
+    from ndviewer_light.storage.trees import Tree
 
     Open = Callable[[Any], ZarrSource]
 
@@ -615,10 +616,10 @@ def test_store_is_opened_once_by_many_threads(
     all_wait = threading.Event()
     read_image = layouts.read_image
 
-    def counted(store: str, level: int = 0) -> layouts.Image:
+    def counted(store: str, level: int, tree: Tree) -> layouts.Image:
         opens.append(level)
         all_wait.wait(10)
-        return read_image(store, level)
+        return read_image(store, level, tree)
 
     monkeypatch.setattr(layouts, "read_image", counted)
     results: list[np.ndarray] = []

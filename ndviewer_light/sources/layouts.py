@@ -139,9 +139,8 @@ class _Finder:
     def _plate_places(self, node: Node) -> list[Place]:
         wells = ngff.plate_wells(node.attributes, node.file)
         paths = [self._tree.inside(node.path, well.path) for well in wells]
-        if self._tree.remote:
-            file = "zarr.json" if node.version == 3 else ".zattrs"
-            self._tree.expect(self._tree.join(path, file) for path in paths)
+        file = "zarr.json" if node.version == 3 else ".zattrs"
+        self._tree.expect(self._tree.join(path, file) for path in paths)
         places: list[Place] = []
         for well, path in zip(wells, paths, strict=True):
             places += self._well_places(path, well.region, node.version)

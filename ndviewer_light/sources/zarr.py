@@ -1,51 +1,45 @@
-"""OME-Zarr through tensorstore: stores opened when first shown, planes read in the order they are stored.
+"""OME-Zarr on disk, on servers, in archives: positions found by metadata, stores opened when first shown.
 
-The only file that opens stores natively, and only after Python has judged their metadata.
+What is known of a dataset grows as its stores are read; a run that is being written is read like any other.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import re
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..errors import (
     CorruptDataError,
     DatasetError,
-    DatasetGoneError,
     DatasetNotFoundError,
-    DatasetPermissionError,
     MetadataError,
     PlaneNotStoredError,
-    UnsupportedError,
 )
 from ..model import DatasetInfo, PlaneKey, announced_info
+from ..storage.files import is_url, split_inner
+from ..storage.trees import LOCAL, LocalTree, is_archive, names_zarr, open_tree
 from . import Source, layouts, ngff
+from .zarr_errors import StoreChangedError
+from .zarr_native import Native, OpenArray, StoreArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import tensorstore as ts
+    import numpy as np
 
     from ..model import AnnouncedRun
+    from ..storage.trees import Tree
     from . import StorageOptions
 
 MAX_OPEN_STORES = 256
 _POLL_SECONDS = 0.25
-_IO_THREADS = 8
 _MAX_UNREADABLE = 16
 """How many images that cannot be shown are passed over, at open, in search of one that can."""
 _REFRESHED_MISSING = 64
 """How many stores that did not exist yet one `refresh` looks for."""
 _REFRESHED_OPEN = 8
-"""How many stores of an announced run, those used last, one `refresh` looks at; it is called often."""
+"""How many stores of an announced run, or on a server, those used last, one `refresh` looks at."""
 
 
 class ZarrSource(Source):
@@ -57,24 +51,32 @@ class ZarrSource(Source):
 
     format = "ome-zarr"
 
-    def __init__(self, layout: layouts.Layout, info: DatasetInfo, path: str | None, *, learned: bool) -> None:
+    def __init__(
+        self, layout: layouts.Layout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
+    ) -> None:
         self._places = layout.places
+        self._layout = layout
         self._path = path
+        self._tree = tree
         self._info = info
         self._learned = learned  # whether any store has told us what it holds
         self._lock = threading.Lock()  # guards what is above and below; never held while a disk is touched
-        self._arrays: OrderedDict[tuple[str, int], _Array] = OrderedDict()
-        self._opening: dict[tuple[str, int], Future[_Array]] = {}
+        self._arrays: OrderedDict[tuple[str, int], OpenArray] = OrderedDict()
+        self._opening: dict[tuple[str, int], Future[OpenArray]] = {}
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._closed = threading.Event()
-        self._native = _Native(self._closed)
+        self._native = Native(tree, self._closed, self._warn)
+        self._identity = tree.identity()
 
     # ---- the three ways in -----------------------------------------------------------------
 
     @classmethod
     def recognises(cls, path: str) -> bool:
-        """Whether `path` looks like OME-Zarr; see `layouts.recognises`."""
-        return layouts.recognises(path)
+        """Whether `path` looks like OME-Zarr; of a URL, whether it is called like it."""
+        if is_url(path):
+            return names_zarr(path)
+        file, _ = split_inner(path)
+        return _archive_holds_zarr(file) if is_archive(file) else layouts.recognises(path)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> ZarrSource:
@@ -83,13 +85,17 @@ class ZarrSource(Source):
         Raises `DatasetNotFoundError` if no image has been written yet, else the error of the first
         image if none of the first sixteen can be shown.
         """
-        path = os.path.abspath(os.path.expanduser(path))
+        tree = open_tree(path, options)
         try:
-            layout = layouts.discover(path)
-            image = _first_image(layout, path)
+            layout = layouts.discover(tree.root, tree)
+            image = _first_image(layout, tree)
         except PlaneNotStoredError as error:
+            tree.close()
             raise DatasetNotFoundError(str(error)) from error
-        return cls(layout, _opened_info(layout, image, path), path, learned=True)
+        except BaseException:
+            tree.close()
+            raise
+        return cls(layout, _opened_info(layout, image, tree), tree.root, tree, learned=True)
 
     @classmethod
     def announced(cls, run: AnnouncedRun) -> ZarrSource:
@@ -98,10 +104,10 @@ class ZarrSource(Source):
         `info` holds what the host says, with `n_t` 1 and no dtype, until a store exists and is
         read (`read_plane`, `plane_shape`, `refresh`): from then on what the stores say.
         """
-        paths = [os.path.abspath(os.path.expanduser(path)) for path in run.paths]
+        paths = [LocalTree(path).root for path in run.paths]
         places = zip(run.positions, paths, run.indices, strict=True)
         layout = layouts.Layout(cls.format, tuple(layouts.Place(*place) for place in places))
-        return cls(layout, announced_info(run), None, learned=False)
+        return cls(layout, announced_info(run), None, LOCAL, learned=False)
 
     # ---- Source ----------------------------------------------------------------------------
 
@@ -109,6 +115,11 @@ class ZarrSource(Source):
     def info(self) -> DatasetInfo:
         """What is known now; a new object whenever more is known."""
         return self._info
+
+    @property
+    def identity(self) -> str | None:
+        """Of an archive its own; of metadata on a server that nobody has touched for a day, theirs."""
+        return self._identity
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, Fortran-ordered where the store keeps planes transposed.
@@ -120,7 +131,7 @@ class ZarrSource(Source):
         array, index = self._locate(key, level)
         try:
             return array.read(index)
-        except _StoreChangedError:
+        except StoreChangedError:
             return self._reopened(key, level)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
@@ -136,9 +147,9 @@ class ZarrSource(Source):
         if not 0 <= key.p < len(self._places):
             return False
         store = self._places[key.p].store
-        folders = (store, os.path.join(store, "0"))  # a writer may make the array before its group
+        folders = (store, self._tree.join(store, "0"))  # a writer may make the array before its group
         return any(
-            os.path.exists(os.path.join(folder, name))
+            self._tree.is_file(self._tree.join(folder, name))
             for folder in folders
             for name in layouts.METADATA_FILES
         )
@@ -146,12 +157,19 @@ class ZarrSource(Source):
     def refresh(self) -> DatasetInfo:
         """Look again at the stores that are open or were missing, and at the folders of an opened path.
 
-        Blocks on disk, bounded by the number of wells and of open stores; of an announced run only the stores
-        used last are looked at.
+        Blocks on disk or network, bounded by the number of wells and of open stores; of an announced run, and
+        of a dataset on a server, only the stores used last are looked at.
         """
+        used_last = self._worth_looking_at()
+        if self._tree.remote:
+            self._tree.forget()
+            self._native.renew()
+            with self._lock:
+                self._arrays.clear()
         if self._path is not None:
             self._find_new_places(self._path)
-        for store, level in self._worth_looking_at():
+            self._identity = self._tree.identity()
+        for store, level in used_last if self._tree.remote else self._worth_looking_at():
             try:
                 self._array(store, level, again=True)
             except DatasetError:  # the plane that needs it will say so
@@ -166,10 +184,11 @@ class ZarrSource(Source):
         with self._lock:
             self._arrays.clear()
             self._missing.clear()
+        self._tree.close()
 
     # ---- which array, which index ----------------------------------------------------------
 
-    def _locate(self, key: PlaneKey, level: int) -> tuple[_Array, tuple[int, ...]]:
+    def _locate(self, key: PlaneKey, level: int) -> tuple[OpenArray, tuple[int, ...]]:
         """The open array of a plane and the plane's index in it, looking again if it lies beyond."""
         place = self._place(key)
         array = self._array(place.store, level)
@@ -196,12 +215,12 @@ class ZarrSource(Source):
         array, index = self._locate(key, level)
         try:
             return array.read(index)
-        except _StoreChangedError as error:
+        except StoreChangedError as error:
             raise CorruptDataError(f"{array.image.array} changes while it is read: {error}") from error
 
     # ---- stores: opened once, by one thread, without the lock ------------------------------
 
-    def _array(self, store: str, level: int, *, again: bool = False) -> _Array:
+    def _array(self, store: str, level: int, *, again: bool = False) -> OpenArray:
         """The open array of a store; `again` reads its metadata anew, keeps the handle if it is the same."""
         name = (store, level)
         with self._lock:
@@ -217,7 +236,7 @@ class ZarrSource(Source):
             self._lead_open(name, known, future)
         return self._wait(future, f"{store} was being opened")
 
-    def _lead_open(self, name: tuple[str, int], known: _Array | None, future: Future[_Array]) -> None:
+    def _lead_open(self, name: tuple[str, int], known: OpenArray | None, future: Future[OpenArray]) -> None:
         try:
             array = self._open_array(name, known)
         except BaseException as error:  # noqa: BLE001  whoever waits gets it, the leader too
@@ -227,13 +246,14 @@ class ZarrSource(Source):
             self._opened(name, array)
             future.set_result(array)
 
-    def _open_array(self, name: tuple[str, int], known: _Array | None) -> _Array:
+    def _open_array(self, name: tuple[str, int], known: OpenArray | None) -> OpenArray:
         store, level = name
         self._raise_if_closed(f"{store} was to be opened")
         try:
-            image = _read_image_live(store, level)
+            image = _read_image_live(store, level, self._tree)
         except PlaneNotStoredError:
-            self._raise_if_gone()
+            if self._path is not None:  # of an announced run nothing need exist
+                self._tree.check_there()  # a plane that is not stored is not a disk that is not there
             with self._lock:
                 self._missing[store] = None
                 self._missing.move_to_end(store)
@@ -242,24 +262,19 @@ class ZarrSource(Source):
             raise
         if known is not None and known.image == image:
             return known
-        array = _Array(image, self._native.open(image, fill_missing=False), self._native)
+        array = self._opened_array(image)
         if level == 0:
             self._learn(image)
         return array
 
-    def _raise_if_gone(self) -> None:
-        """Tell a plane that is not stored from a disk that is not there."""
-        if self._path is None:  # an announced run: nothing of it need exist
-            return
-        try:
-            os.stat(self._path)
-        except OSError as error:
-            raise DatasetGoneError(
-                f"{self._path} cannot be reached any more ({error.strerror}): "
-                "plug it in or move it back, it is looked for again"
-            ) from error
+    def _opened_array(self, image: layouts.Image) -> OpenArray:
+        if self._tree.packed:
+            from .zarr_packed import packed_array
 
-    def _opened(self, name: tuple[str, int], array: _Array | None) -> None:
+            return packed_array(image, self._tree, self._native)
+        return StoreArray(image, self._native)
+
+    def _opened(self, name: tuple[str, int], array: OpenArray | None) -> None:
         with self._lock:
             self._opening.pop(name, None)
             if array is None or self._closed.is_set():
@@ -275,7 +290,7 @@ class ZarrSource(Source):
         with self._lock:
             self._arrays.pop((store, level), None)
 
-    def _wait(self, future: Future[_Array], doing: str) -> _Array:
+    def _wait(self, future: Future[OpenArray], doing: str) -> OpenArray:
         while not wait([future], timeout=_POLL_SECONDS).done:
             self._raise_if_closed(doing)
         return future.result()
@@ -297,9 +312,15 @@ class ZarrSource(Source):
             if after != before:  # a new object only if it says something new
                 self._info = after
 
+    def _warn(self, warning: str) -> None:
+        with self._lock:
+            if warning not in self._info.warnings:
+                self._info = dataclasses.replace(self._info, warnings=(*self._info.warnings, warning))
+
     def _worth_looking_at(self) -> list[tuple[str, int]]:
         with self._lock:
-            known = list(self._arrays)[-_REFRESHED_OPEN if self._path is None else 0 :]
+            few = self._path is None or self._tree.remote
+            known = list(self._arrays)[-_REFRESHED_OPEN if few else 0 :]
             missing = list(reversed(self._missing))[:_REFRESHED_MISSING]
             # before any store exists the first ones are the likeliest; later the first speaks for the run
             first = [place.store for place in self._places[: 1 if self._learned else _REFRESHED_MISSING]]
@@ -307,7 +328,7 @@ class ZarrSource(Source):
 
     def _find_new_places(self, path: str) -> None:
         """Append positions that appeared since; an index, once given, stays."""
-        found = layouts.discover(path)
+        found = layouts.discover(path, self._tree)
         with self._lock:
             known = {(place.store, place.p_index) for place in self._places}
             labels = {place.position for place in self._places}
@@ -323,10 +344,23 @@ class ZarrSource(Source):
             self._info = dataclasses.replace(self._info, positions=positions)
 
 
-def _read_image_live(store: str, level: int) -> layouts.Image:
+def _archive_holds_zarr(path: str) -> bool:
+    if path.lower().endswith((".ozx", ".zarr.zip")):
+        return True
+    try:
+        tree = open_tree(path)
+    except DatasetError:
+        return False
+    try:
+        return layouts.recognises(tree.root, tree)
+    finally:
+        tree.close()
+
+
+def _read_image_live(store: str, level: int, tree: Tree) -> layouts.Image:
     """Read an image's metadata; broken JSON may be a write under way, so trying again may help."""
     try:
-        return layouts.read_image(store, level)
+        return layouts.read_image(store, level, tree)
     except MetadataError as error:
         if not error.transient:
             raise
@@ -336,12 +370,12 @@ def _read_image_live(store: str, level: int) -> layouts.Image:
 # ---- what is known -------------------------------------------------------------------------
 
 
-def _first_image(layout: layouts.Layout, path: str) -> layouts.Image:
+def _first_image(layout: layouts.Layout, tree: Tree) -> layouts.Image:
     """The first image that exists and can be shown."""
     errors: list[DatasetError] = []
     for place in layout.places:
         try:
-            return layouts.read_image(place.store)
+            return layouts.read_image(place.store, 0, tree)
         except PlaneNotStoredError:
             continue  # planned, not written yet
         except DatasetError as error:
@@ -351,13 +385,13 @@ def _first_image(layout: layouts.Layout, path: str) -> layouts.Image:
     if errors:
         raise errors[0]
     raise DatasetNotFoundError(
-        f"{path} announces {len(layout.places)} images ({layout.format}), none of which is written yet"
+        f"{tree.root} announces {len(layout.places)} images ({layout.format}), none of which is written yet"
     )
 
 
-def _opened_info(layout: layouts.Layout, image: layouts.Image, path: str) -> DatasetInfo:
+def _opened_info(layout: layouts.Layout, image: layouts.Image, tree: Tree) -> DatasetInfo:
     positions = tuple(place.position for place in layout.places)
-    info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=os.path.basename(path) or path)
+    info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
     return dataclasses.replace(_learned_info(info, image), warnings=layout.warnings + image.warnings)
 
 
@@ -395,245 +429,3 @@ def _grown_info(info: DatasetInfo, image: layouts.Image) -> DatasetInfo:
         n_z=max(info.n_z, image.size("z")),
         complete=info.complete if image.meta.complete is None else image.meta.complete,
     )
-
-
-# ---- native --------------------------------------------------------------------------------
-
-
-class _StoreChangedError(Exception):
-    """The store is no longer what its handle knows: open it anew."""
-
-
-class _Array:
-    """One open array; any thread."""
-
-    def __init__(self, image: layouts.Image, store: ts.TensorStore, native: _Native) -> None:
-        self.image = image
-        self._store = store
-        self._native = native
-
-    def holds(self, key: PlaneKey, p_index: int | None) -> bool:
-        """Whether the plane lies within the array as it was when opened."""
-        image = self.image
-        return (
-            key.t < image.size("t")
-            and key.c < image.size("c")
-            and key.z < image.size("z")
-            and (p_index or 0) < image.size("p")
-        )
-
-    def index(self, key: PlaneKey, p_index: int | None) -> tuple[int, ...]:
-        """The plane's index along the leading roles t, p, c, z; the caller has checked `holds`."""
-        if p_index is None and self.image.size("p") > 1:
-            raise UnsupportedError(
-                f"{self.image.array} holds {self.image.size('p')} positions where one image is expected"
-            )
-        return key.t, p_index or 0, key.c, key.z
-
-    def read(self, index: tuple[int, ...]) -> np.ndarray:
-        """The pixels (Y, X) at (t, p, c, z), in stored order; strict, then lenient if some chunks exist."""
-        selection = self._selection(index)
-        view = self._store[selection]
-        try:
-            return self._upright(self._native.read(view, self.image))
-        except _ChunkMissingError as missing:
-            if not _has_several_chunks(view):
-                raise self._not_stored(missing) from missing
-        return self._upright(self._read_partial(view, selection))
-
-    def _selection(self, index: tuple[int, ...]) -> tuple[int | slice, ...]:
-        at = dict(zip("tpcz", index, strict=True))
-        return tuple(
-            slice(None) if axis.role in ("y", "x") else at.get(axis.role, 0) for axis in self.image.axes
-        )
-
-    def _upright(self, pixels: np.ndarray) -> np.ndarray:
-        roles = [axis.role for axis in self.image.axes]
-        return pixels if roles.index("y") < roles.index("x") else pixels.T
-
-    def _read_partial(self, view: ts.TensorStore, selection: tuple[int | slice, ...]) -> np.ndarray:
-        """A plane with missing chunks: those are fill value, unless nothing at all is stored."""
-        lenient = self._native.open(self.image, fill_missing=True)[selection]
-        pixels = self._native.read(lenient, self.image)
-        if _is_all(pixels, view.fill_value) and not self._any_chunk_stored(view):
-            raise self._not_stored(None)
-        return pixels
-
-    def _any_chunk_stored(self, view: ts.TensorStore) -> bool:
-        for tile in _tiles(view):
-            try:
-                self._native.read(view[tile], self.image)
-            except _ChunkMissingError:
-                continue
-            return True
-        return False
-
-    def _not_stored(self, missing: _ChunkMissingError | None) -> PlaneNotStoredError:
-        what = missing.file if missing is not None and missing.file else self.image.array
-        error = PlaneNotStoredError(
-            f"nothing is stored of this plane ({what} is missing): not written, or all fill value"
-        )
-        error.plane_shape = self.image.plane_shape
-        return error
-
-
-def _is_all(pixels: np.ndarray, fill: Any) -> bool:
-    value = np.asarray(0 if fill is None else fill).astype(pixels.dtype)
-    return bool(((pixels == value) | ((pixels != pixels) & (value != value))).all())  # NaN is NaN here
-
-
-def _has_several_chunks(view: ts.TensorStore) -> bool:
-    return _chunk_shape(view) != tuple(view.shape)
-
-
-def _chunk_shape(view: ts.TensorStore) -> tuple[int, int]:
-    """Rows and columns of the chunks of a two-dimensional view, at most its own."""
-    parts = view.chunk_layout.read_chunk.shape or (None, None)
-    rows, columns = (min(part or whole, whole) for part, whole in zip(parts, view.shape, strict=True))
-    return rows, columns
-
-
-def _tiles(view: ts.TensorStore) -> Iterable[tuple[slice, slice]]:
-    rows, columns = view.shape
-    step_y, step_x = _chunk_shape(view)
-    for y in range(0, rows, step_y):
-        for x in range(0, columns, step_x):
-            # one pixel makes its chunk be read; the rest of it would only be copied
-            yield slice(y, y + 1), slice(x, x + 1)
-
-
-class _ChunkMissingError(Exception):
-    """A strict read met a chunk that is not stored."""
-
-    def __init__(self, file: str) -> None:
-        super().__init__(file)
-        self.file = file
-
-
-class _Native:
-    """tensorstore with threads of our own and no cache, waited for so that `close` ends every wait."""
-
-    def __init__(self, closed: threading.Event) -> None:
-        self._closed = closed
-        self._lock = threading.Lock()
-        self._context: ts.Context | None = None
-
-    def open(self, image: layouts.Image, *, fill_missing: bool) -> ts.TensorStore:
-        """Open an array whose metadata has been judged; raises a `DatasetError`."""
-        import tensorstore as ts
-
-        spec = {
-            "driver": "zarr3" if image.facts.version == 3 else "zarr",
-            "kvstore": {"driver": "file", "path": image.array.replace(os.sep, "/") + "/"},
-            # an unplugged disk shows as an error instead of fill value, a new shape at once
-            "recheck_cached_metadata": True,
-            "recheck_cached_data": True,
-            "fill_missing_data_reads": fill_missing,
-        }
-        try:
-            future = ts.open(spec, open=True, read=True, context=self._own_context())
-            store: ts.TensorStore = self._result(future, image.array)
-        except (_StoreChangedError, _ChunkMissingError) as error:
-            raise PlaneNotStoredError(f"{image.array} disappeared while it was opened") from error
-        except DatasetError:
-            raise
-        except (ValueError, RuntimeError) as error:
-            raise _dataset_error(error, image.array) from error
-        return store
-
-    def read(self, view: ts.TensorStore, image: layouts.Image) -> np.ndarray:
-        """Read a two-dimensional view in stored order, as the dtype the image is delivered in.
-
-        Into numpy's memory, which comes in huge pages: into its own, tensorstore takes up to 4 ms more
-        for 2048² uint16, spent on page faults.
-        """
-        import tensorstore as ts
-
-        transposed = view.chunk_layout.inner_order == (1, 0)
-        pixels = np.empty(view.shape, view.dtype.numpy_dtype, order="F" if transposed else "C")
-        self._result(ts.array(pixels, copy=False, write=True).write(view), image.array)
-        return pixels if pixels.dtype == image.facts.dtype else pixels.astype(image.facts.dtype, order="K")
-
-    def _own_context(self) -> ts.Context:
-        import tensorstore as ts
-
-        with self._lock:
-            if self._context is None:
-                self._context = ts.Context(
-                    {
-                        "cache_pool": {"total_bytes_limit": 0},
-                        # limits of its own: stuck reads of one dataset must not stop another
-                        "file_io_concurrency": {"limit": _IO_THREADS},
-                        "data_copy_concurrency": {"limit": max(2, os.cpu_count() or 2)},
-                    }
-                )
-            return self._context
-
-    def _result(self, future: Any, array: str) -> Any:
-        """Wait for tensorstore, looking up every quarter of a second whether the dataset was closed."""
-        try:
-            while not future.done():
-                if self._closed.is_set():
-                    future.cancel()
-                    break
-                with contextlib.suppress(TimeoutError):
-                    return future.result(timeout=_POLL_SECONDS)
-            else:
-                return future.result()
-        except (ValueError, RuntimeError, TimeoutError) as error:
-            raise _read_error(error, array) from error
-        raise DatasetError(f"the dataset was closed while {array} was read")
-
-
-# ---- tensorstore's errors, told by their text ----------------------------------------------
-
-_FILE = re.compile(r'local file "([^"]+)"')
-_UNREADABLE = re.compile(r"Error parsing|Unsupported|not registered|not supported", re.IGNORECASE)
-
-
-def _read_error(error: Exception, array: str) -> Exception:
-    """What a failed read means: a missing chunk, a store to open anew, or a `DatasetError`."""
-    text = str(error)
-    code = text.partition(":")[0]
-    file = _file_of(text, "")
-    if code == "NOT_FOUND" and text.startswith("NOT_FOUND: chunk {"):
-        return _ChunkMissingError(file)
-    if code == "OUT_OF_RANGE" or "Updated zarr metadata" in text:
-        return _StoreChangedError(_sentence(text))
-    if "Metadata at" in text and "does not exist" in text:
-        return _StoreChangedError(f"{file} does not exist any more")
-    return _dataset_error(error, array)
-
-
-def _dataset_error(error: Exception, array: str) -> DatasetError:
-    """Return our error for what tensorstore said: one sentence, the file, no dump of its own state."""
-    text = str(error)
-    code = text.partition(":")[0]
-    file = _file_of(text, array)
-    reason = _sentence(text)
-    if code == "PERMISSION_DENIED":
-        return DatasetPermissionError(f"no permission to read {file}")
-    if code == "NOT_FOUND":
-        return PlaneNotStoredError(f"{file} does not exist (yet)")
-    if os.path.basename(file) in layouts.METADATA_FILES:
-        if code == "DATA_LOSS":  # no JSON at all: most likely half-written
-            return CorruptDataError(f"{file} cannot be read ({reason}); if it is being written, try again")
-        return MetadataError(f"{file} cannot be understood: {reason}")
-    if code in ("DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT") and not _UNREADABLE.search(text):
-        return CorruptDataError(f"{file} is damaged: {reason}")
-    if _UNREADABLE.search(text):
-        return UnsupportedError(f"{array} cannot be opened: {reason}")
-    if code in ("ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN"):
-        return CorruptDataError(f"{file} could not be read: {reason}")
-    return DatasetError(f"{file} could not be read: {reason}")
-
-
-def _file_of(text: str, otherwise: str) -> str:
-    match = _FILE.search(text)
-    return match[1] if match else otherwise
-
-
-def _sentence(text: str) -> str:
-    """The library's reason without its code, its file name and its dumps in brackets."""
-    text = text.partition(" [")[0].partition(": ")[2] or text
-    return _FILE.sub("", text).replace("Error reading : ", "").strip()[:200]

@@ -39,15 +39,22 @@ def read_node(path: str, tree: Tree = LOCAL, version: int | None = None, kind: s
     asked for. Raises `MetadataError` for broken JSON and what else `Tree.read_json` raises.
     """
     if not tree.remote:
-        version, kind = None, ""
-    elif version is None:
+        return _v3_node_at(path, tree) or _v2_node(path, tree, "")
+    if version is None and tree.zarr_format is None:  # neither is likelier: ask for both at once
         tree.expect(tree.join(path, name) for name in ("zarr.json", ".zattrs"))
-    if version != 2:
-        file = tree.join(path, "zarr.json")
-        document = tree.read_json(file)
-        if document is not None:
-            return _v3_node(path, file, document)
-    return _v2_node(path, tree, kind) if version != 3 else None
+    likelier_2 = tree.zarr_format == 2
+    for each in (version,) if version is not None else (2, 3) if likelier_2 else (3, 2):
+        node = _v3_node_at(path, tree) if each == 3 else _v2_node(path, tree, kind)
+        if node is not None:
+            tree.zarr_format = each
+            return node
+    return None
+
+
+def _v3_node_at(path: str, tree: Tree) -> Node | None:
+    file = tree.join(path, "zarr.json")
+    document = tree.read_json(file)
+    return None if document is None else _v3_node(path, file, document)
 
 
 def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
@@ -56,7 +63,7 @@ def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
         document, attributes = tree.read_json(array), tree.read_json(group)
     else:  # one request less where it is clear which of the two it is
         attributes = None if kind == "array" else tree.read_json(group)
-        is_group = kind == "group" or _lists_arrays(attributes or {}, group)
+        is_group = kind == "group" or (attributes is not None and _of_a_group(attributes, group))
         document = None if is_group else tree.read_json(array)
     if document is not None:
         return Node(path, array, 2, "array", attributes or {}, document)
@@ -65,8 +72,10 @@ def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
     return Node(path, group, 2, "group", attributes or {}, {})
 
 
-def _lists_arrays(attributes: JsonObject, file: str) -> bool:
-    return ngff.is_image(attributes) and "" not in ngff.image_meta(attributes, file).paths
+def _of_a_group(attributes: JsonObject, file: str) -> bool:
+    if ngff.is_image(attributes):
+        return "" not in ngff.image_meta(attributes, file).paths
+    return ngff.is_plate(attributes) or ngff.is_well(attributes) or ngff.is_collection(attributes)
 
 
 def _v3_node(path: str, file: str, document: JsonObject) -> Node:

@@ -7,16 +7,18 @@ difference but one: on a server there is no listing, files can only be asked for
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import DatasetGoneError, DatasetNotFoundError, LimitExceededError
 from ..model import natural_sorted
+from .files import absolute, is_url, open_bytes, split_inner
 from .limits import MAX_DIRECTORY_ENTRIES, error_of_os, parse_json, read_small_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..errors import DatasetError
     from .limits import JsonObject
@@ -31,9 +33,19 @@ class Tree(ABC):
     """
 
     root: str
+    title: str
+    """What people call the dataset."""
     sep = "/"
     remote = False
     """Whether each file costs a round trip, and is as it was until `forget`."""
+    packed = False
+    """Whether it is an archive, whose files tensorstore cannot find by itself."""
+    zarr_format: int | None = None
+    """Of the nodes read so far: on a server, the others are asked for in this form first."""
+    stall_s = 20.0
+    """How many seconds a server may be silent."""
+    in_flight = 32
+    """How many requests may be under way at once."""
 
     def join(self, path: str, *names: str) -> str:
         """The path of what is called `names` below `path`."""
@@ -89,6 +101,26 @@ class Tree(ABC):
             "or a folder with plate.ome.zarr or zarr/<region>/… (a run just started holds nothing yet)"
         )
 
+    def identity(self) -> str | None:
+        """A name for what is stored, for caches that outlive us; None where nothing tells of a change."""
+        return None
+
+    def hosts(self) -> tuple[str, ...]:
+        """The computers that requests go to, as far as is known."""
+        return ()
+
+    @abstractmethod
+    def kvstore(self, path: str) -> JsonObject:
+        """Where tensorstore finds the files of the array at `path`, as its JSON has it."""
+
+    def may_read(self) -> bool:
+        """Whether the server lets us read this dataset now; asks it."""
+        return True
+
+    def follow(self, url: str) -> None:
+        """What is at `url` is elsewhere: arrays are looked for there from now on. Raises a `DatasetError`."""
+        raise DatasetNotFoundError(f"{self.root} is elsewhere")
+
     def check_there(self) -> None:  # noqa: B027
         """Raise `DatasetGoneError` if the tree cannot be reached any more."""
 
@@ -103,6 +135,7 @@ class LocalTree(Tree):
 
     def __init__(self, root: str = "") -> None:
         self.root = root
+        self.title = self.name(root) or root
 
     def join(self, path: str, *names: str) -> str:
         """See `Tree.join`."""
@@ -128,8 +161,8 @@ class LocalTree(Tree):
         """See `Tree.folders`."""
         return natural_sorted(entry.name for entry in _entries(path) if _is_dir(entry))
 
-    def kvstore(self, path: str) -> dict[str, Any]:
-        """Where tensorstore finds the files of the array at `path`."""
+    def kvstore(self, path: str) -> JsonObject:
+        """See `Tree.kvstore`."""
         return {"driver": "file", "path": path.replace(os.sep, "/") + "/"}
 
     def check_there(self) -> None:
@@ -172,3 +205,57 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a dangling or looping link
         return False
+
+
+def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
+    """The tree in a folder of this machine, below a URL, or in a zip archive, whose listing is read.
+
+    Raises a `DatasetError`.
+    """
+    file, inner = split_inner(path)
+    if is_archive(file):
+        from .zip_tree import ZipTree
+
+        return ZipTree(open_bytes(absolute(file), options), inner)
+    if is_url(path):
+        from .url_tree import UrlTree
+
+        return UrlTree(path, options)
+    return LocalTree(os.path.abspath(os.path.expanduser(path)))
+
+
+_ARCHIVES = (".ozx", ".zip")
+
+
+def is_archive(path: str) -> bool:
+    """Whether a path or URL is called like a zip archive."""
+    if is_url(path):
+        return _path_of(path).endswith(_ARCHIVES)
+    return path.lower().endswith(_ARCHIVES) and not os.path.isdir(path)
+
+
+def _path_of(url: str) -> str:
+    """The path of a URL in lower case, without query."""
+    from .fetch_errors import shown  # most datasets lie on this machine
+
+    return shown(url).partition("://")[2].partition("/")[2].lower()
+
+
+_SCHEMES = ("http", "https", "s3", "gs")
+_OTHER_FORMATS = re.compile(
+    r"\.(json|nd2|h5|hdf5?|he5|nwb|tiff?|png|jpe?g|bmp|gif|csv|txt|html?|xml|gz|tar)$"
+)
+
+
+def names_zarr(url: str) -> bool:
+    """Whether a URL is called like a zarr store, an archive of one, or like a folder, which may be one."""
+    scheme = url.partition("://")[0].lower()
+    if is_archive(split_inner(url)[0]):
+        return True
+    path = _path_of(url)
+    last = path.rstrip("/").rpartition("/")[2]
+    if scheme not in _SCHEMES or "{" in last:  # a pattern that stands for many files
+        return False
+    if last in METADATA_FILES:
+        return True
+    return not _OTHER_FORMATS.search(last) and ("." not in last or ".zarr" in path or path.endswith("/"))
