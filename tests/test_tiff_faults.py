@@ -392,3 +392,38 @@ def test_tags_say_the_pixel_size_where_nothing_else_does(tmp_path: Path, opened:
     path.parent.mkdir()
     tifffile.imwrite(path, stores.plane(), description=json.dumps({"pixel_size_um": 0.65}), metadata=None)
     assert opened(tmp_path).info.pixel_size_um == 0.65
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, opened: Open) -> None:
+    tiffs.write_images(tmp_path, times=[0])
+    path = tiffs.image_path(tmp_path, 0, "A1", 0, 1, tiffs.CHANNELS[0])
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DatasetError, match="no regular file"):
+        opened(tmp_path).read_plane(PlaneKey(z=1))
+
+
+def test_one_file_that_grows(tmp_path: Path, opened: Open) -> None:
+    path = tiffs.stack_path(tmp_path, 0, "A1", 0)
+    tiffs.append_to_stack(path, stores.plane(), 0, "BF", 0)
+    source = opened(path)
+    tiffs.append_to_stack(path, stores.plane(z=1), 1, "BF", 0)
+    assert source.refresh().n_z == 2
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(z=1)), stores.plane(z=1))
+
+
+def test_reading_a_larger_file_tells_of_more(tmp_path: Path, opened: Open) -> None:
+    tiffs.write_ome_files(tmp_path, {"A1": 1})
+    path = tiffs.create_ome(tiffs.ome_path(tmp_path, "A2", 0), 4, 5)
+    tiffs.write_ome_plane(path, 3, 4, 0, stores.plane(3))
+    source = opened(tmp_path)
+    assert source.info.n_t == 2
+    with pytest.raises(PlaneNotWrittenError):
+        source.read_plane(PlaneKey(p=1))
+    assert (source.info.n_t, source.info.n_z) == (4, 5)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(3, 1, 0, 4)), stores.plane(3))
+    with pytest.raises(PlaneNotStoredError) as said:
+        source.read_plane(PlaneKey(3))
+    assert said.value.plane_shape is None
+    assert source.plane_shape(PlaneKey(3)) is None

@@ -159,6 +159,8 @@ class TiffSource(Source):
         """Look at the folders again: what has appeared comes after what was there."""
         self._raise_if_gone()
         if self._folder is None:
+            self._heard.clear()
+            self._learn_from(self._path, PlaneKey())
             return self.info
         with self._looking:
             known = self._folder.look(self.info)

@@ -6,7 +6,9 @@ Decoders raise a dozen types at damaged files; from here on they are `DatasetErr
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import struct
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -69,16 +71,20 @@ def check_picture(picture: Picture, path: str) -> None:
 def open_file(path: str) -> BufferedReader:
     """Open a regular file for reading; raises `FileMissingError` or a `DatasetError`."""
     try:
-        return open(path, "rb", opener=_open_without_waiting)
+        return open(path, "rb", opener=_open_regular)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissingError(path) from error
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
+def _open_regular(path: str, flags: int) -> int:
     # a pipe of that name would keep us waiting for its writer
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
 
 
 def is_being_written(path: str) -> bool:

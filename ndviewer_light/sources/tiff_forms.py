@@ -1,6 +1,6 @@
 """The forms in which Squid writes TIFFs: which file holds a plane, and how it is read out of it.
 
-A form knows nothing of colours, display or what is announced; `tiff_ome` holds the third.
+A form knows nothing of colours, of display, or of what is announced. Two are here, `tiff_ome` has the third.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ _MAX_DESCRIPTION = 1024**2
 class Places:
     """Where the files of a dataset are, as far as names tell.
 
-    `folders` by time index; where `computed`, those of other times are named by their number. `shared` is the
-    one folder of files that hold all times.
-    `channels` as file names spell them; `z` by index, where the numbers in file names are others; `names` of
-    files that follow no rule, by region and field of view.
+    `channels` as file names spell them. `folders` by time index; where `computed`, those of other times are
+    named by their number. `shared` is the one folder of files that hold all times. `z` by index, where the
+    numbers in file names are others; `names` of files that follow no rule, by region and field of view.
     """
 
     experiment: str
@@ -203,8 +202,9 @@ class Stacks(Form):
         region, number, *_ = places.positions[key.p]
         known = places.names.get((region, number))
         spelt = [fov for (fov,) in places.spelling.numbers(number)]
+        ends = [end for end in places.spelling.ends if end.lower() in TIFF_ENDS]
         names = (
-            [f"{region}_{fov}_stack{end}" for fov in spelt for end in TIFF_ENDS] if known is None else [known]
+            [known] if known is not None else [f"{region}_{fov}_stack{end}" for fov in spelt for end in ends]
         )
         for folder in places.time_folders(key.t):
             yield from (os.path.join(folder, name) for name in names if is_file_name(name))
@@ -224,12 +224,10 @@ class Stacks(Form):
         with self._pool.opened(path) as tiff:
             pages = stack_pages(tiff)
             # those without an index come last, as they come
-            channels = dict.fromkeys(
-                page.channel for page in sorted(pages, key=lambda page: page.c if page.c >= 0 else len(pages))
-            )
-            return Facts(
-                tiff.picture(0), n_z=max((page.z for page in pages), default=0) + 1, channels=tuple(channels)
-            )
+            in_order = sorted(pages, key=lambda page: page.c if page.c >= 0 else _MAX_INDEX)
+            channels = tuple(dict.fromkeys(page.channel for page in in_order))
+            n_z = max((page.z for page in pages), default=0) + 1
+            return Facts(tiff.picture(0), n_z=n_z, channels=channels)
 
     def _page(self, tiff: OpenTiff, key: PlaneKey) -> int:
         channels = self.places.channels

@@ -101,12 +101,12 @@ class OmeFiles(Form):
         pixels = tiff.read(page)
         if not pixels[-1].any():
             if not pixels.any():
-                raise _not_written(tiff, page, "the plane holds nothing but zeros")
+                raise _not_written(tiff, page, "this plane holds nothing but zeros")
             if is_being_written(tiff.path):
-                raise _not_written(tiff, page, "the last row of the plane is not there yet")
+                raise _not_written(tiff, page, "the last row of this plane is not there yet")
         # the writer may have passed us on our way, and left us the zeros before it
         if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page)):
-            raise _not_written(tiff, page, "the plane changed while it was read")
+            raise _not_written(tiff, page, "this plane changed while it was read")
         return pixels
 
     def _written(self, tiff: OpenTiff) -> frozenset[tuple[int, int, int]] | None:
@@ -120,9 +120,8 @@ class OmeFiles(Form):
                 continue
             seen = (path, status.st_ino, status.st_size, status.st_mtime_ns)
             if tiff.known.get("progress", (None,))[0] != seen:
-                with contextlib.suppress(
-                    DatasetError
-                ):  # just being rewritten: the list before is true as well
+                # while it is rewritten it is no JSON: the list before is true as well
+                with contextlib.suppress(DatasetError):
                     tiff.known["progress"] = seen, _written_indices(path)
             if "progress" in tiff.known:
                 return tiff.known["progress"][1]  # type: ignore[no-any-return]
@@ -198,7 +197,7 @@ def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str,
 
 
 def _not_written(tiff: OpenTiff, page: int, why: str) -> PlaneNotWrittenError:
-    error = PlaneNotWrittenError(f"{tiff.path} is still being written: {why}")
+    error = PlaneNotWrittenError(f"{tiff.path} is not complete: {why}")
     picture = tiff.picture(page)
     error.plane_shape = picture.height, picture.width
     return error
