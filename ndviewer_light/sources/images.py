@@ -192,6 +192,21 @@ class ImagesSource(Source):
         page = self._inner.page(self._acquired(PlaneKey(*key)))
         return None if name is None else (self._listing.root + name, page)
 
+    @property
+    def root(self) -> str:
+        """What stands in front of the names of all files: a folder or URL, with the slash that ends it."""
+        return self._listing.root
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether the pictures are in colour, each the red, green and blue of three channels."""
+        return self._parts[0].sample is not None
+
+    @property
+    def files(self) -> ImageFiles:
+        """The files, for those that want more than planes of them."""
+        return self._files
+
     def _acquired(self, key: PlaneKey) -> PlaneKey:
         """The key with its channel counted as in files, not as shown."""
         return key._replace(c=self._parts[key.c].of)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..storage.files import Bytes
     from ..storage.pictures import Picture
-    from ..storage.tiff_pages import Extent, Layout
+    from ..storage.tiff_pages import Extent, Layout, Parts
 
 _MAX_TIFFS = 16
 _KEPT_BYTES = 128 * 1024**2
@@ -83,12 +83,13 @@ class ImageFiles:
             with file.opened() as opened:
                 return picture_in(opened, file.name)
 
-    def extent(self, path: str, page: int) -> Extent | None:
-        """Where the pixels of a page lie as they are; None if they are stored in any other way."""
+    def stored(self, path: str, page: int, level: int = 0) -> Extent | Parts | None:
+        """Where the pixels of a page of a TIFF are, as they are or in which parts; None for other files."""
         if not is_tiff(path):
             return None
         with self._opened(path) as file:
-            return self._tiff(path, file).extent(page)
+            pages = self._tiff(path, file)
+            return pages.extent(page, level) or pages.parts(page, level)
 
     def sample(self, path: str) -> Sample:
         """What a file tells of others like it; raises as `read`."""

@@ -55,6 +55,7 @@ class Image:
     steps: Mapping[str, float | None] = field(default_factory=dict)
     is_rgb: bool = False
     warnings: tuple[str, ...] = ()
+    positions: tuple[Position, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -84,7 +85,7 @@ def dataset_info(image: Image, name: str, choices: tuple[str, ...], where: str) 
     numbered = tuple(Channel(f"Ch{i}", color_for_name(f"Ch{i}")) for i in range(len(image.channels), n_c))
     return DatasetInfo(
         format=image.format,
-        positions=tuple(Position("default", i) for i in range(image.size("p"))),
+        positions=image.positions or tuple(Position("default", i) for i in range(image.size("p"))),
         channels=image.channels[:n_c] + numbered,
         n_t=image.size("t"),
         n_z=image.size("z"),
@@ -204,14 +205,30 @@ def _multiscale_image(references: References, group: str) -> Image:
         if len(level.chunks.shape) == len(axes) and level.chunks.dtype == first.dtype
     ]
     y, x, z, t = ngff.calibration(meta)
+    roles = _roles(axes)
     image = Image(
         format=_format(references, "ome-zarr references"),
         levels=tuple(same),
-        roles=_roles(axes),
+        roles=roles,
+        is_rgb=roles[-3:] == ("y", "x", "c") and first.shape[-1] in (3, 4) and first.dtype.kind == "u",
         steps={"y": y, "x": x, "z": z, "t": t},
         warnings=tuple(text for text in (*meta.warnings, guessed) if text),
     )
-    return replace(image, channels=ngff.channels(meta.channels, image.size("c"), image.dtype))
+    return replace(
+        image,
+        channels=ngff.channels(meta.channels, image.size("c"), image.dtype),
+        positions=_positions(references.attributes(group).get("positions"), image.size("p")),
+    )
+
+
+def _positions(named: object, n: int) -> tuple[Position, ...]:
+    """Positions by the names that references of ours give them; () if they do not."""
+    if not isinstance(named, list) or len(named) != n:
+        return ()
+    try:
+        return tuple(Position(ngff.clean(region), int(fov)) for region, fov in named)
+    except (TypeError, ValueError):
+        return ()
 
 
 def _roles(axes: tuple[ngff.Axis, ...]) -> tuple[str, ...]:

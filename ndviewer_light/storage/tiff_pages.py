@@ -55,6 +55,20 @@ class Extent(NamedTuple):
     dtype: np.dtype[Any]  # with the byte order of the file
 
 
+class Parts(NamedTuple):
+    """The strips or tiles of a plane: all of `shape`, row by row, each at (offset, length).
+
+    `compression` and `predictor` are the numbers TIFF gives them. The last strip may be shorter.
+    """
+
+    shape: tuple[int, ...]
+    places: tuple[tuple[int, int], ...]
+    compression: int
+    predictor: int
+    dtype: np.dtype[Any]
+    is_planar: bool
+
+
 class TiffPages:
     """The first series of a TIFF; `close` leaves the bytes it reads from open."""
 
@@ -114,6 +128,22 @@ class TiffPages:
         if (size := sum(found.databytecounts)) < (picture := _picture_of(found, self.name)).nbytes:
             raise CorruptDataError(f"{self.name}: page {page} has {size} bytes of {picture.nbytes}")
         return self._at(int(found.dataoffsets[0]), picture)
+
+    def parts(self, page: int = 0, level: int = 0) -> Parts:
+        """In which parts, and how, a plane is stored."""
+        with self._lock, damage_is_named(self.name):
+            found = self._page(page, level)
+            picture = _picture_of(found, self.name)
+            places = tuple(zip(map(int, found.dataoffsets), map(int, found.databytecounts), strict=False))
+            strip = (min(found.rowsperstrip, picture.height), *picture.shape[1:])
+            return Parts(
+                tuple(map(int, found.chunks if found.is_tiled else strip)),
+                places,
+                int(found.compression),
+                int(found.predictor),
+                self._at(0, picture).dtype,
+                found.planarconfig == 2 and picture.samples > 1,
+            )
 
     def _at(self, offset: int, picture: Picture) -> Extent:
         return Extent(offset, picture, picture.dtype.newbyteorder("<" if self._tif.byteorder == "<" else ">"))
