@@ -20,6 +20,7 @@ from ndviewer_light.errors import (
     UntrustedReferenceError,
 )
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.ome_xml import ome_image
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.tiff import TiffSource
 
@@ -218,3 +219,80 @@ def test_absurd_sizes_are_refused(
     assert sizes in tifffile.tiffcomment(path)
     with pytest.raises(error):
         opened(tmp_path)
+
+
+# ---- what OME-XML says ---------------------------------------------------------------------------
+
+
+def xml(pixels: str, inside: str = "", root: str = "", image: str = "") -> str:
+    """An OME-XML of one image."""
+    return (
+        f'<?xml version="1.0"?><OME xmlns="{tiffs.OME_NAMESPACE}" {root}><Image ID="Image:0" {image}>'
+        f'<Pixels SizeX="8" SizeY="8" Type="uint8" {pixels}>{inside}</Pixels></Image></OME>'
+    )
+
+
+SIZES = 'SizeT="2" SizeC="3" SizeZ="4"'
+
+
+@pytest.mark.parametrize(
+    ("order", "page"),
+    [("XYCZT", 1 + 3 * (2 + 4)), ("XYZCT", 2 + 4 * (1 + 3)), ("XYTZC", 1 + 2 * (2 + 4)), ("", 1 + 3 * 6)],
+)
+def test_the_page_of_a_plane_follows_the_order(order: str, page: int) -> None:
+    image = ome_image(xml(f'{SIZES} DimensionOrder="{order}"'), "a.ome.tif")
+    assert image is not None
+    assert image.page(1, 1, 2) == ("", page)
+
+
+def test_an_order_given_slowest_first_is_turned() -> None:
+    said, turned = (ome_image(xml(f'{SIZES} DimensionOrder="{o}"'), "a") for o in ("XYCZT", "TZCYX"))
+    assert said == turned
+
+
+def test_tiff_data_say_which_page_is_which_plane() -> None:
+    blocks = '<TiffData FirstZ="2" IFD="7" PlaneCount="2"/><TiffData IFD="1"/><TiffData FirstZ="1"/>'
+    image = ome_image(xml('SizeT="1" SizeC="1" SizeZ="4" DimensionOrder="XYZCT"', blocks), "a")
+    assert image is not None
+    assert [image.page(0, 0, z) for z in range(5)] == [("", 1), ("", 0), ("", 7), ("", 8), None]
+
+
+def test_a_channel_in_colour_is_one_page() -> None:
+    channel = '<Channel ID="Channel:0:0" SamplesPerPixel="3"/>'
+    image = ome_image(xml('SizeT="1" SizeC="3" SizeZ="1"', channel), "a")
+    assert image is not None
+    assert (image.n_c, image.channels) == (1, ("Channel:0:0",))
+
+
+@pytest.mark.parametrize(
+    ("root", "image", "inside", "complete"),
+    [
+        ('Creator="tifffile.py 2026"', "", "", False),
+        ('Creator="tifffile.py 2026"', 'AcquisitionDate="2026-01-01"', "", True),
+        ('Creator="tifffile.py 2026"', "", '<Plane TheT="0" TheC="0" TheZ="0"/>', True),
+        ('Creator="OME Bio-Formats 7"', "", "", True),
+        ("", "", "", True),
+    ],
+)
+def test_only_who_writes_zeros_first_must_say_that_it_is_done(
+    root: str, image: str, inside: str, complete: bool
+) -> None:
+    said = ome_image(xml(SIZES, inside, root, image), "a")
+    assert said is not None
+    assert said.complete is complete
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no XML", "<OME/>", '<!DOCTYPE a [<!ENTITY b "c">]>' + xml(SIZES), xml(SIZES)[:-5], "<a>" * 100_000],
+)
+def test_what_is_no_ome_xml_says_nothing(text: str) -> None:
+    assert ome_image(text, "a") is None
+
+
+@pytest.mark.parametrize("unit", [("ms", 0.0025), ("s", 2.5), ("min", 150.0), ("furlong", 2.5)])
+def test_time_steps_are_in_seconds(unit: tuple[str, float]) -> None:
+    name, seconds = unit
+    image = ome_image(xml(f'{SIZES} TimeIncrement="2.5" TimeIncrementUnit="{name}"'), "a")
+    assert image is not None
+    assert image.time_step_s == pytest.approx(seconds)

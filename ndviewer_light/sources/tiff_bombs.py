@@ -54,7 +54,7 @@ def refuse_bombs(page: TiffPage, file: BufferedReader, path: str) -> None:
                 raise LimitExceededError(f"{path} holds an image in itself that takes {n} bytes")
     elif compression not in _BOUNDED:
         raise UnsupportedError(f"{path} is compressed as {page.compression!r}, which is not shown")
-    elif not _has_imagecodecs():
+    elif compression in (*_DEFLATE, *_LZMA, *_ZSTD) and not _has_imagecodecs():
         _refuse_streams(page, file, compression, part, path)
 
 

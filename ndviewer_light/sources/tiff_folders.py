@@ -16,7 +16,16 @@ from ..errors import LimitExceededError
 from ..model import natural_key
 from ..squid import sanitised
 from ..storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
-from .tiff_names import OME_FOLDER, NameReader, Spelling, base_channel, is_number, ome_name, stack_name
+from .tiff_names import (
+    IMAGE_ENDS,
+    OME_FOLDER,
+    NameReader,
+    Spelling,
+    base_channel,
+    is_number,
+    ome_name,
+    stack_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,9 +106,9 @@ def _form_in(folder: str) -> str | None:
     readers = _readers(NameReader())
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
+            for name in (entry.name for entry in entries if entry.name.lower().endswith(IMAGE_ENDS)):
                 for form, reader in readers.items():
-                    if reader(entry.name) is not None:
+                    if reader(name) is not None:
                         return form
     except OSError:
         return None
