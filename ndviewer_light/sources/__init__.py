@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetNotFoundError, DatasetPermissionError
 from ..storage.files import absolute, is_url, split_inner
@@ -86,6 +86,14 @@ class Source(ABC):
     @abstractmethod
     def refresh(self) -> DatasetInfo:
         """Look at the metadata again: sizes may have grown, stores may have appeared."""
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to know beyond `info`, for people and as JSON; its names are free but for these.
+
+        ``why``: what made us take it for this format. ``hosts``: the computers that reading it asks.
+        ``requests``, ``bytes``: what was sent for so far by other means than the fetcher.
+        """
+        return {}
 
     @abstractmethod
     def close(self) -> None:

@@ -9,7 +9,7 @@ import dataclasses
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     CorruptDataError,
@@ -22,8 +22,9 @@ from ..model import DatasetInfo, PlaneKey, announced_info
 from ..storage.files import is_url, split_inner
 from ..storage.trees import LOCAL, LocalTree, is_archive, names_zarr, open_tree
 from . import Source, layouts, ngff
+from .zarr_chunks import chunks_of
 from .zarr_errors import StoreChangedError
-from .zarr_native import Native, OpenArray, StoreArray
+from .zarr_native import Native, OpenArray, StoreArray, traffic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +41,17 @@ _REFRESHED_MISSING = 64
 """How many stores that did not exist yet one `refresh` looks for."""
 _REFRESHED_OPEN = 8
 """How many stores of an announced run, or on a server, those used last, one `refresh` looks at."""
+
+
+_WHY = {
+    "ome-zarr plate": "the wells that its metadata list, or its folders <row>/<column>/<field>",
+    "ome-zarr well": "the images of a well that its metadata list",
+    "ome-zarr per-fov": "stores called fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
+    "ome-zarr 6d": "an axis of positions, or stores called acquisition.zarr in zarr/<region>",
+    "ome-zarr collection": "a bioformats2raw layout, or several images in one folder",
+    "ome-zarr image": "the multiscales in its metadata",
+    "zarr array": "its array metadata; there are none of OME",
+}
 
 
 class ZarrSource(Source):
@@ -177,6 +189,27 @@ class ZarrSource(Source):
             except IndexError:
                 continue
         return self.info
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to know beyond `info`: how the first image is stored, and on which server."""
+        said: dict[str, Any] = {"why": _WHY.get(self._info.format, ""), "hosts": list(self._tree.hosts())}
+        if self._tree.remote:
+            said |= dict(zip(("requests", "bytes"), traffic(), strict=True))
+        try:
+            image = layouts.read_image(self._places[0].store, 0, self._tree)
+        except (DatasetError, IndexError):
+            return said
+        chunks = chunks_of(image)
+        return {
+            **said,
+            "zarr": image.facts.version,
+            "array": image.array,
+            "axes": " ".join(axis.name or axis.role for axis in image.axes),
+            "shape": list(image.facts.shape),
+            "chunks": list(chunks.decoded),
+            "shards": list(chunks.stored) if chunks.sharded else None,
+            "codecs": list(chunks.codecs),
+        }
 
     def close(self) -> None:
         """Let go of all stores; reads under way end within a quarter of a second. Idempotent."""
