@@ -92,6 +92,9 @@ LAYOUTS: list[Any] = [
     pytest.param({"chunks": (1, 20, 20), "compression": "lzf", "shuffle": True}, id="lzf"),
     pytest.param({"chunks": (2, 16, 53), "maxshape": (None, 37, 53), **GZIP}, id="may-grow"),
     pytest.param({"chunks": (2, 16, 20), "maxshape": (None, None, 53)}, id="may-grow-twice"),
+    pytest.param({"chunks": (1, 7, 9), "maxshape": (5, None, 80), **GZIP}, id="may-become-higher"),
+    pytest.param({"chunks": (1, 7, 9), "maxshape": (9, 40, None)}, id="may-become-wider"),
+    pytest.param({"chunks": (1, 7, 9), "maxshape": (9, 90, 60), **GZIP}, id="may-grow-so-far"),
 ]
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from . import StorageOptions
     from .hdf5_catalogue import DatasetEntry
-    from .hdf5_chunks import ChunkIndex
+    from .hdf5_index import ChunkIndex
 
 logger = logging.getLogger(__name__)
 

@@ -21,14 +21,18 @@ from ..errors import (
 )
 from ..storage.limits import MAX_CHUNK_BYTES
 from . import hdf5_filters, hdf5_format
-from .hdf5_chunks import ChunkIndex, Grid, WholeBlocks
+from .hdf5_arrays import ExtensibleArray, FixedArray, OneAfterTheOther, Order
+from .hdf5_chunks import Grid, NothingStored, WholeBlocks
+from .hdf5_index import ChunkIndex
 from .hdf5_pixels import Chunks, Through
+from .hdf5_tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import h5py
 
+    from .hdf5_chunks import Lookup
     from .hdf5_file import HDF5File
 
 _BLOCK_BYTES = 64 * 1024**2
@@ -126,9 +130,10 @@ def _chunked(
     filters: tuple[hdf5_filters.Filter, ...],
 ) -> Opened:
     layout = _layout(file, dataset)
-    if layout is None:  # of a kind that h5py may understand
+    if layout is None or not _makes_sense(layout, dataset):  # h5py may understand it
         return Opened(Through(file, dataset, known.dtype, None), None)
-    index = ChunkIndex(file, dataset, Grid(known.shape, chunk), layout.tree)
+    grid = Grid(known.shape, chunk)
+    index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
     through = Through(file, dataset, known.dtype, index)
     sticks_out = any(whole % part for whole, part in zip(known.shape, chunk, strict=True))
     chain = hdf5_filters.codecs(filters)
@@ -138,6 +143,36 @@ def _chunked(
         file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, _fill(dataset), through
     )
     return Opened(pixels, index)
+
+
+def _lookup(
+    file: HDF5File, known: Facts, dataset: h5py.Dataset, grid: Grid, layout: hdf5_format.Layout
+) -> Lookup | None:
+    """Whoever finds chunks in this kind of index; None if only h5py can."""
+    where = f"{file.name}::{known.path}"
+    if layout.address == hdf5_format.UNDEFINED:
+        return NothingStored()
+    if layout.kind == "tree":
+        return Tree(file, grid, layout.address, where)
+    if layout.kind == "other":
+        return None
+    order = Order(dataset.maxshape, grid.chunk, *_growing(dataset))
+    chunk_bytes = math.prod(grid.chunk) * dataset.id.get_type().get_size()
+    if layout.kind in ("single", "implicit"):
+        return OneAfterTheOther(order, layout.address, layout.size or chunk_bytes, layout.mask)
+    # h5py must not be asked where these are: where it is not the first axis that grows, it mixes them up
+    kind = FixedArray if layout.kind == "fixed" else ExtensibleArray
+    return kind(file, order, layout.address, chunk_bytes, where)
+
+
+def _makes_sense(layout: hdf5_format.Layout, dataset: h5py.Dataset) -> bool:
+    """Whether the dataset may grow along as many axes as its kind of index is for."""
+    along = {"single": 0, "implicit": 0, "fixed": 0, "extensible": 1}
+    return along.get(layout.kind, len(_growing(dataset))) == len(_growing(dataset))
+
+
+def _growing(dataset: h5py.Dataset) -> list[int]:
+    return [i for i, size in enumerate(dataset.maxshape) if size is None]
 
 
 def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_format.Layout | None:
@@ -157,7 +192,7 @@ def _contiguous(
     address = dataset.id.get_offset()
     index: ChunkIndex | WholeBlocks
     if address is None:
-        index = ChunkIndex(file, dataset, Grid(known.shape, chunk), hdf5_format.UNDEFINED)
+        index = ChunkIndex(file, dataset, Grid(known.shape, chunk), NothingStored())
     else:
         index = WholeBlocks(known.shape, chunk, address, known.dtype.itemsize)
     return Chunks(file, index, known.shape, chunk, _stored_dtype(dataset, known), (), 0, through)

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import h5py
 
     from ..storage.codecs_undo import Codec
-    from .hdf5_chunks import ChunkIndex, Place, Stored, WholeBlocks
+    from .hdf5_chunks import Place, Stored, WholeBlocks
     from .hdf5_file import HDF5File
+    from .hdf5_index import ChunkIndex
 
     Selection = Sequence[tuple[int, int]]  # start and stop along each axis
 
