@@ -108,7 +108,7 @@ def main(folder: Path, count: int) -> None:
 
 
 def _peak_kib() -> int:
-    """The largest memory of this program; getrusage would tell that of whoever started it, if it was larger."""
+    """The largest memory of this program; getrusage would tell that of whoever started it, if larger."""
     said = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert said is not None
     return int(said[1])
