@@ -153,8 +153,10 @@ class Finder:
         parts: dict[str, ImageName | None] = {}
         times: dict[int, str] = {}
         for number, folder in folders_of(self.kind):
-            names = set(self._names(folder))
-            parts.update((name, self._read(name)) for name in names.difference(parts))
+            names = self._names(folder)
+            # time points mostly hold the same names: each is understood once
+            for name in set(names).difference(parts):
+                parts[name] = self._read(name)
             if any(parts[name] is not None for name in names):
                 times.setdefault(number, folder)
         self._add_times(times)
@@ -199,7 +201,8 @@ class Finder:
             found.names |= {(parts.region, int(parts.fov or 0)): name for name, parts in names.items()}
         positions = {(region, int(fov or 0)) for region, fov in spelt}
         channels = {parts.channel for parts in names.values()} - {""}
-        _append(found.positions, positions, lambda at: (natural_key(at[0]), at[1]))
+        order_of = {region: natural_key(region) for region in {region for region, _ in positions}}
+        _append(found.positions, positions, lambda at: (order_of[at[0]], at[1]))
         _append(found.channels, channels, lambda name: _channel_key(name, order))
         _append(found.z, {int(z) for z in z_names}, lambda z: z)
         for what, n, most in (

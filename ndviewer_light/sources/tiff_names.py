@@ -30,7 +30,6 @@ IMAGE_ENDS = (*TIFF_ENDS, ".png", ".bmp")
 _NOT_ACQUIRED = ("laser af camera", "focus_camera")
 """What the autofocus cameras leave beside the images."""
 
-_PLAIN = re.compile(r"([^_.][^_]*)_([0-9]+)_([0-9]+)_(.+)", re.DOTALL)
 _NUMBERS = re.compile(r"(?=_([0-9]+)_([0-9]+)_.)", re.DOTALL)
 _MAY_HOLD_NUMBERS = re.compile(r"[0-9]+_|.*_[0-9]+_[0-9]+_", re.DOTALL)
 _STACK = re.compile(r"(.+)_([0-9]+)_stack(\.tiff?)", re.DOTALL | re.IGNORECASE)
@@ -61,15 +60,15 @@ class NameReader:
 
     def read(self, name: str) -> ImageName | None:
         """The parts of a name, None if it is not that of an acquired image."""
-        plain = _PLAIN.fullmatch(name)
-        if plain is None:
+        parts = name.split("_", 3)  # a run has hundreds of thousands of names, nearly all like this
+        if len(parts) < 4 or not (parts[1].isdecimal() and parts[2].isdecimal() and name.isascii()):
             return self._choose(name)
-        region, fov, z, tail = plain.groups()
+        region, fov, z, tail = parts
         try:
             known = self._tails[tail]
         except KeyError:
             known = self._tails[tail] = self._channel_and_end(tail)
-        return self._choose(name) if known is None else ImageName(region, fov, z, *known)
+        return self._choose(name) if known is None or region[:1] in "." else ImageName(region, fov, z, *known)
 
     def _channel_and_end(self, tail: str) -> tuple[str, str] | None:
         """Channel and ending, None if it takes the whole name to tell."""
