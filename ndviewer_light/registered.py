@@ -52,7 +52,9 @@ class RegisteredFiles:
             with self._lock:
                 self.n_t = max(self.n_t, t + 1)
         try:
-            expected = self._t_folders[t] + self._heads[p] + self._z_names[z] + self._ends[channel]
+            expected: str | None = (
+                self._t_folders[t] + self._heads[p] + self._z_names[z] + self._ends[channel]
+            )
         except (KeyError, IndexError):
             expected = self._by_rule(t, p, channel, z)
         if page != 0 or (path != expected and not self._learn(t, p, channel, z, path)):
