@@ -10,10 +10,12 @@ import contextlib
 import functools
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel, QMainWindow, QTabWidget, QVBoxLayout, QWidget
 from runs import planes_of
 from screen import assert_shows, settle
@@ -337,10 +339,14 @@ def squid_on_screen(qtbot: QtBot) -> Iterator[Squid]:
 
 
 def go_to(viewer: Any, t: int = 0, p: int = 0, z: int = 0) -> None:
-    """Move the sliders as a user does."""
+    """Move the sliders as a user does, as soon as they have such a place."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not all(index < size for index, size in zip((t, p, z), sizes(viewer), strict=True)):
+        assert time.monotonic() < deadline, f"there is no {(t, p, z)} on the sliders, but {sizes(viewer)}"
+        QTest.qWait(10)
     for axis, index in (("t", t), ("p", p), ("z", z)):
         viewer.stage.sliders.slider(axis).setValue(index)
-    assert viewer.stage.view[:3] == (t, p, z), "there is no such place on the sliders"
+    assert viewer.stage.view[:3] == (t, p, z)
 
 
 def sizes(viewer: Any) -> tuple[int, int, int]:
