@@ -376,7 +376,7 @@ def test_a_chunk_that_comes_out_short_is_damage() -> None:
         ("fill_value", "x", MetadataError),
         ("chunks", [3, 0, 31], LimitExceededError),
         ("chunks", [3, 20], MetadataError),
-        ("chunks", [2**20, 2**20, 31], LimitExceededError),
+        ("chunks", [2**20, 2**20, 2**50], LimitExceededError),
         ("shape", [-3, 20, 31], LimitExceededError),
         ("zarr_format", 4, UnsupportedError),
     ],
@@ -395,3 +395,10 @@ def test_fill_values_are_of_the_type_of_the_array() -> None:
     ):
         found = chunks(dtype, fill_value=said).fill
         np.testing.assert_equal(found, np.dtype(dtype).type(value))
+
+
+def test_chunks_that_are_compressed_have_a_largest_size() -> None:
+    large = {"chunks": [2**20, 2**20, 31]}
+    assert chunks(**large).is_plain  # parts of it can be read
+    with pytest.raises(LimitExceededError, match=r"a\.json"):
+        chunks(**large, compressor={"id": "zlib"})

@@ -96,13 +96,14 @@ def _in_folder(folder: str, text: str) -> Listing:
         raise DatasetNotFoundError(f"{folder} holds no images: expected {', '.join(IMAGE_ENDS)}")
     if others:
         warnings.append(f"{folder} also holds {len(others)} images of other kinds; {_said(others)} not shown")
-    return _understood(root, natural_sorted(kept), warnings)
+    return _understood(root, sorted(kept), warnings)
 
 
 def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     stems = [stem_of(name) for name in names]
     guessed = guess(stems)
     if guessed.pattern is None:
+        names = natural_sorted(names)
         if len(names) > 1:
             warnings.append(
                 f"{root}: what the names of the {len(names)} files mean is not known; each is a time point. "
@@ -121,7 +122,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
 
 
 def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fields, str], ...]:
-    read = ((_fields(pattern, name), name) for name in natural_sorted(names))
+    read = ((_fields(pattern, name), name) for name in sorted(names))
     files = tuple((fields, name) for fields, name in read if fields is not None)
     if not files:
         few = ", ".join(map(repr, natural_sorted(names)[:_MAX_SAID])) or "no images"

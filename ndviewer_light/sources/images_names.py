@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .images_patterns import Pattern, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _MARKERS = {
     **dict.fromkeys(("t", "tp", "time", "timepoint", "frame", "fr", "sk"), "t"),
@@ -68,8 +68,7 @@ def guess(names: Sequence[str]) -> Guess:
     if len(names) < 2:
         return Guess(None)
     sample, few = (names[:: max(1, len(names) // n)] for n in (_MAX_SAMPLE, _FEW))
-    known = [(text, True) for text in _KNOWN]
-    for text, is_sure in (*known, *_from_columns(sample), *_from_columns(_alike(sample))):
+    for text, is_sure in _candidates(sample):
         pattern = Pattern(text)
         if sum(pattern.read(name) is None for name in few) > 2 * _MAX_STRANGERS * len(few):
             continue
@@ -122,14 +121,18 @@ def _alike(names: Sequence[str]) -> list[str]:
     return [name for name, form in zip(names, forms, strict=True) if counts[form] > least]
 
 
-def _from_columns(names: Sequence[str]) -> list[tuple[str, bool]]:
-    """Patterns by columns, the likeliest first, and whether the names say themselves what is what."""
-    found = []
+def _candidates(names: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Patterns, the likeliest first, and whether the names say themselves what is what."""
+    yield from ((text, True) for text in _KNOWN)
+    yield from _from_columns(names)
+    yield from _from_columns(_alike(names))
+
+
+def _from_columns(names: Sequence[str]) -> Iterator[tuple[str, bool]]:
     for cut in (_CUT, _CUT_LITTLE):
         columns = _columns(names, cut)
         if columns is not None and (known := _pattern_of(columns)) is not None:
-            found.append(known)
-    return found
+            yield known
 
 
 def _columns(names: Sequence[str], cut: re.Pattern[str]) -> list[_Column] | None:

@@ -201,19 +201,17 @@ class Shuffle(Codec):
         count = len(raw) // self.item
         if self.item < 2 or count < 2:
             return data
-        out = np.empty(len(raw), np.uint8)
         whole = count * self.item
+        parts = raw[:whole].reshape(self.item, count)
         if self.item in (2, 4, 8):  # by shifting whole items: a fifth of the time of single bytes
-            parts = raw[:whole].reshape(self.item, count)
             items = parts[-1].astype(f"<u{self.item}")
             for part in parts[-2::-1]:
                 items <<= 8
                 items |= part
-            out[:whole] = items.view(np.uint8)
+            together = items.view(np.uint8)
         else:
-            out[:whole] = raw[:whole].reshape(self.item, count).T.ravel()
-        out[whole:] = raw[whole:]
-        return out
+            together = parts.T.reshape(-1)
+        return together if whole == len(raw) else np.concatenate([together, raw[whole:]])
 
 
 @dataclass(frozen=True)
