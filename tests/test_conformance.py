@@ -1,4 +1,4 @@
-"""What every source promises, held by each format in the same way: on disk, and on a server where it can be."""
+"""What every source promises, held by each format in the same way: on disk, and on a server."""
 
 from __future__ import annotations
 

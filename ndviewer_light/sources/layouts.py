@@ -71,7 +71,8 @@ def recognises(path: str, tree: Tree = LOCAL) -> bool:
         return path.endswith(".zarr")
     if any(name in METADATA_FILES or name.endswith(".zarr") for name in names):
         return True
-    if "0" in names and any(name in METADATA_FILES for name in tree.names(tree.join(path, "0"))):
+    # by name: in other formats this folder may hold a hundred thousand images
+    if "0" in names and any(tree.is_file(tree.join(path, "0", name)) for name in METADATA_FILES):
         return True
     folders = [tree.join(path, "zarr")] * ("zarr" in names) + [path] * (tree.name(path) == "zarr")
     return any(_region_folders(folder, tree) for folder in folders)
