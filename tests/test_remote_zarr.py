@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import json
 import os
@@ -204,7 +205,7 @@ def test_all_levels_of_a_pyramid(server: RangeServer, opened: Open, version: int
 
 @pytest.mark.parametrize("name", ["my data é+%41.zarr", "a#b.zarr"])
 def test_names_with_signs_that_urls_spell_differently(server: RangeServer, opened: Open, name: str) -> None:
-    stores.write_plate(server.folder / name, {"A b/1": 1}, preset="none", sizes=ONE)
+    stores.write_plate(server.folder / name, {"A b?#%41é+/1": 1}, preset="none", sizes=ONE)
     assert_shows_what_was_written(opened(server.url(name)))
 
 
@@ -389,6 +390,23 @@ def test_only_what_nobody_has_touched_for_a_day_has_a_name_to_be_kept_under(
     assert names[0] == names[1] is not None
     assert names[2] not in (None, names[0])
     assert names[3] is None
+
+
+def test_planes_that_were_kept_on_disk_are_not_fetched_again(
+    server: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.write_image(server.folder / "i.zarr", preset="fast")
+    version_of = fetch_client._version_of
+    long_ago = "2020-01-01T00:00:00+00:00"
+    monkeypatch.setattr(
+        fetch_client, "_version_of", lambda meta: version_of(meta)._replace(modified=long_ago)
+    )
+    for chunks in (8, 0):
+        server.set()
+        with open_dataset(server.url("i.zarr"), storage_options={"cache_dir": str(tmp_path)}) as dataset:
+            values = dataset.to_xarray().values
+        np.testing.assert_array_equal(values[1, 0, 1, 0], stores.plane(t=1, z=1))
+        assert len([path for path in paths(server) if "/c/" in path]) == chunks
 
 
 # ---- what is missing -----------------------------------------------------------------------------
@@ -695,7 +713,7 @@ def upload(bucket: BucketServer, folder: Path, prefix: str, *, public: bool) -> 
 @pytest.mark.parametrize("version", [2, 3])
 def test_public_bucket(bucket: BucketServer, tmp_path: Path, opened: Open, version: int) -> None:
     stores.write_plate(tmp_path / "p.zarr", {"A/1": 2}, version=version, preset=None, sizes=ONE)
-    url = upload(bucket, tmp_path / "p.zarr", f"public {version}/p.zarr", public=True)
+    url = upload(bucket, tmp_path / "p.zarr", f"public{version}/p.zarr", public=True)
     source = opened(url, endpoint=bucket.endpoint)
     assert_shows_what_was_written(source)
     assert source._tree.hosts() == (bucket.endpoint.removeprefix("http://"),)
@@ -723,6 +741,19 @@ def test_private_bucket(
         opened(url, endpoint=bucket.endpoint, anonymous="yes")
 
 
+def test_what_is_missing_in_a_bucket(bucket: BucketServer, tmp_path: Path, opened: Open) -> None:
+    store = stores.create_array(tmp_path / "a", [2, 24, 40], chunk=[1, 8, 8])
+    stores.fill(store, "zyx")
+    (tmp_path / "a/c/0/0/1").unlink()
+    shutil.rmtree(tmp_path / "a/c/1")
+    source = opened(upload(bucket, tmp_path / "a", "sparse.zarr", public=True), endpoint=bucket.endpoint)
+    expected = stores.plane()
+    expected[0:8, 8:16] = 0
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), expected)
+    with pytest.raises(PlaneNotStoredError):
+        source.read_plane(PlaneKey(z=1))
+
+
 def test_nothing_in_a_bucket(bucket: BucketServer, opened: Open) -> None:
     with pytest.raises((DatasetNotFoundError, DatasetPermissionError), match="nowhere"):
         opened(f"s3://{BUCKET}/nowhere.zarr", endpoint=bucket.endpoint)
@@ -732,6 +763,67 @@ def test_public_bucket_of_google(server: RangeServer, opened: Open) -> None:
     stores.write_plate(server.folder / "bucket/deep/p.zarr", {"A/1": 1}, preset="none", sizes=ONE)
     endpoint = server.url().rstrip("/")
     assert_shows_what_was_written(opened("gs://bucket/deep/p.zarr", endpoint=endpoint))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 that nobody vouches for, and its key."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HERE)])
+    now = datetime.now(timezone.utc)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HERE))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    path.write_bytes(made.public_bytes(pem) + private)
+    return path
+
+
+READ_FIRST = """
+import sys
+from ndviewer_light.sources import open_source
+from ndviewer_light.model import PlaneKey
+sys.stdout.buffer.write(open_source(sys.argv[1]).read_plane(PlaneKey()).tobytes())
+"""
+
+
+def test_secure_server_is_read_if_somebody_vouches_for_it(certificate: Path, tmp_path: Path) -> None:
+    stores.write_image(tmp_path / "i.zarr", preset="none")
+    with RangeServer(tmp_path, tls=certificate) as secure:
+        with pytest.raises(DatasetError, match="SSL_CERT_FILE"):
+            open_source(secure.url("i.zarr"))
+        done = subprocess.run(
+            [sys.executable, "-c", READ_FIRST, secure.url("i.zarr")],
+            env={**os.environ, "SSL_CERT_FILE": str(certificate)},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.stdout == stores.plane().tobytes(), done.stderr
+
+
+def test_arrays_are_not_looked_for_on_a_line_in_clear(
+    certificate: Path, server: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with RangeServer(tmp_path, tls=certificate) as secure:
+        secure.set(redirect=server.url("i.zarr/0/c/0/0/0/0/0"))
+        tree = url_tree.UrlTree(secure.url("redirect/i.zarr"))
+        with pytest.raises(UntrustedReferenceError, match="not secure"):
+            tree.follow(secure.url("redirect/i.zarr/0/c/0/0/0/0/0"))
+    assert not paths(server)
 
 
 # ---- which addresses are ours --------------------------------------------------------------------
@@ -756,11 +848,18 @@ def test_public_bucket_of_google(server: RangeServer, opened: Open) -> None:
         ("https://a.b/x.h5", False),
         ("https://a.b/img_{z:0..95}", False),
         ("https://a.b/x.v2", False),
-        ("smb://host/share/x.zarr", False),
+        ("smb://host/share/x.ozx", True),
+        ("smb://host/share/x.nd2", False),
+        ("smb://host/share/folder", False),
     ],
 )
 def test_addresses_are_known_by_their_names(url: str, ours: bool) -> None:
     assert ZarrSource.recognises(url) is ours
+
+
+def test_store_on_a_share_has_to_be_mounted() -> None:
+    with pytest.raises(UnsupportedError, match="mounted"):
+        open_source("smb://user:cret@host/share/x.zarr")
 
 
 def test_wrong_options_are_told(server: RangeServer) -> None:

@@ -49,6 +49,7 @@ class ChunkMissingError(Exception):
 
 _FILE = re.compile(r'local file "([^"]+)"')
 _URL = re.compile(r"(?:https?|s3|gs)://[^\s\"'\[\]]+")
+_SPEC = re.compile(r" \[tensorstore_spec='(?:[^'\\]|\\.)*'\]", re.DOTALL)
 _UNREADABLE = re.compile(r"Error parsing|Unsupported|not registered|not supported", re.IGNORECASE)
 
 
@@ -96,7 +97,7 @@ def dataset_error(error: Exception, array: str) -> DatasetError:
 
 
 def _said(error: Exception) -> str:
-    return str(error).partition(" [tensorstore_spec=")[0]  # which names every file and server there is
+    return _SPEC.sub("", str(error))  # which names every file and server there is
 
 
 def _file_of(text: str, otherwise: str) -> str:
@@ -120,7 +121,7 @@ def _sentence(text: str) -> str:
 
 # ---- servers -------------------------------------------------------------------------------
 
-_STATUS = re.compile(r"\[HTTP code (\d{3})\]")
+_STATUS = re.compile(r"\[(?:HTTP code |http_response_code=')(\d{3})")  # newer and older versions
 _TRIES = re.compile(r"All (\d+) retry attempts failed")
 _BY_STATUS = {401: "login", 403: "forbidden", 404: "gone", 407: "login", 410: "gone"}
 _BY_WORDS = (  # the first that fits
@@ -134,6 +135,7 @@ _BY_WORDS = (  # the first that fits
     ("partial file", "truncated"),
     ("was ignored by server", "ranges ignored"),
     ("was not satisfied by response", "wrong range"),
+    ("bad/illegal format", "other"),
     ("CURL error", "dropped"),
 )
 

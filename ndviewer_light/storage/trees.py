@@ -134,7 +134,7 @@ class LocalTree(Tree):
     sep = os.sep
 
     def __init__(self, root: str = "") -> None:
-        self.root = root
+        self.root = os.path.abspath(os.path.expanduser(root)) if root else ""
         self.title = self.name(root) or root
 
     def join(self, path: str, *names: str) -> str:
@@ -221,7 +221,7 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
         from .url_tree import UrlTree
 
         return UrlTree(path, options)
-    return LocalTree(os.path.abspath(os.path.expanduser(path)))
+    return LocalTree(path)
 
 
 _ARCHIVES = (".ozx", ".zip")
@@ -248,13 +248,18 @@ _OTHER_FORMATS = re.compile(
 
 
 def names_zarr(url: str) -> bool:
-    """Whether a URL is called like a zarr store, an archive of one, or like a folder, which may be one."""
+    """Whether a URL is called like a zarr store, an archive of one, or like a folder, which may be one.
+
+    Of shares only archives can be read; a store there is ours all the same, to say so.
+    """
     scheme = url.partition("://")[0].lower()
     if is_archive(split_inner(url)[0]):
         return True
     path = _path_of(url)
     last = path.rstrip("/").rpartition("/")[2]
-    if scheme not in _SCHEMES or "{" in last:  # a pattern that stands for many files
+    if scheme not in _SCHEMES:
+        return ".zarr" in path and not _OTHER_FORMATS.search(last)
+    if "{" in last:  # a pattern that stands for many files
         return False
     if last in METADATA_FILES:
         return True
