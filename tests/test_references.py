@@ -251,6 +251,17 @@ def test_the_largest_array_is_shown_and_the_others_are_named(writer: ReferenceWr
         opened(f"{path}::/large")
 
 
+def test_a_person_is_not_offered_a_hundred_thousand_arrays(tmp_path: Path, opened: Any) -> None:
+    refs = {
+        f"{i}/.zarray": json.dumps({"zarr_format": 2, "shape": [8, 8], "chunks": [8, 8], "dtype": "|u1"})
+        for i in range(5000)
+    }
+    (tmp_path / "refs.json").write_text(json.dumps(refs))
+    info = opened(f"{tmp_path}/refs.json").info
+    assert len(info.choices) == 1001
+    assert max(map(len, info.warnings)) < 1000
+
+
 def test_axes_are_those_the_array_names(writer: ReferenceWriter, opened: Any) -> None:
     array = pixels((2, 3, 4, 24, 40))
     names = {"_ARRAY_DIMENSIONS": ["channel", "time", "depth", "y", "x"]}

@@ -30,6 +30,7 @@ _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
 _LEAST_IN_COLOUR = 16  # rows and columns; an array of (…, 5, 3) is hardly a picture
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
 _MAX_SAID = 20
+_MAX_OTHERS = 1000
 
 LINK = "_EXTERNAL_ARRAY_LINK"
 
@@ -126,7 +127,7 @@ def find(references: References, path: str) -> Found:
     if not path and not shown:
         raise DatasetNotFoundError(f"{references.where} holds no image: {_said(arrays)}")
     at = path.strip("/") if path else shown[0]
-    paths = (at, *(other for other in shown if other != at))
+    paths = (at, *[other for other in shown if other != at][:_MAX_OTHERS])
     if at in images:
         return Found(_multiscale_image(references, at), None, paths)
     group = at if at in series else at.rpartition("/")[0]
