@@ -143,7 +143,9 @@ def find(references: References, path: str) -> Found:
 
 def others_said(paths: tuple[str, ...], where: str) -> str:
     """What a person is told of the arrays that are not shown."""
-    more = f" and {len(paths) - 1 - _MAX_SAID} more" if len(paths) - 1 > _MAX_SAID else ""
+    n_more = len(paths) - 1 - _MAX_SAID
+    least = "at least " if len(paths) > _MAX_OTHERS else ""
+    more = f" and {least}{n_more} more" if n_more > 0 else ""
     names = ", ".join(f"::/{path}" for path in paths[1 : 1 + _MAX_SAID])
     return f"{where} also holds {names}{more}; its name with one of these after it opens that one"
 
