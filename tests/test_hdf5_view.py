@@ -1,0 +1,67 @@
+"""HDF5 and NWB files in the widget: upright, in colour, the datasets of a file to choose from."""
+
+from __future__ import annotations
+
+import os
+
+import h5py
+import pytest
+from hdf5_files import GZIP, volume, write, write_nwb
+from runs import load
+from screen import assert_shows, settle
+
+pytestmark = pytest.mark.gl
+
+
+def test_a_series_is_shown_upright_and_another_can_be_chosen(qtbot, viewer, tmp_path):
+    movie, other = volume((3, 40, 24)), volume((2, 30, 20), seed=1)
+    path = write_nwb(
+        tmp_path / "a.nwb", Movie={"data": movie, "rate": 0.1}, Other={"data": other, "rate": 1.0}
+    )
+    load(qtbot, viewer, path)
+    viewer.load_fov(0, t=2)
+    settle(qtbot, viewer)
+    assert viewer.stage.overlay.state() == ("none", "")
+    assert_shows(viewer, {"Movie": movie[2].T})
+    assert viewer.stage.sliders.value_text("t") == "3 / 3   00:00:20"
+    assert [viewer._chooser.itemText(i) for i in range(2)] == [
+        "/acquisition/Movie/data",
+        "/acquisition/Other/data",
+    ]
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
+        viewer._chooser.activated.emit(1)
+    settle(qtbot, viewer)
+    assert_shows(viewer, {"Other": other[0].T})
+
+
+def test_colour_pixels_are_three_channels(qtbot, viewer, tmp_path):
+    data = volume((24, 40, 3), "u1")
+    load(qtbot, viewer, write(tmp_path / "a.h5", data, chunks=(16, 16, 3), **GZIP))
+    settle(qtbot, viewer)
+    assert [viewer.stage.strips.color_of(c) for c in range(3)] == ["#FF0000", "#00FF00", "#0000FF"]
+    assert_shows(viewer, {name: data[..., i] for i, name in enumerate(("red", "green", "blue"))})
+
+
+def test_planes_that_are_not_written_are_hatched(qtbot, viewer, tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("a", (4, 40, 40), "u2", chunks=(1, 16, 16))
+        data[:2] = volume((2, 40, 40))
+    load(qtbot, viewer, tmp_path / "a.h5")
+    viewer.load_fov(0, z=3)
+    settle(qtbot, viewer)
+    assert viewer.stage.overlay.state()[0] == "absent"
+    viewer.load_fov(0, z=1)
+    settle(qtbot, viewer)
+    assert_shows(viewer, {"Ch0": volume((2, 40, 40))[1]})
+
+
+def test_what_cannot_be_shown_says_why(qtbot, viewer, tmp_path):
+    path = write(tmp_path / "a.h5")
+    os.truncate(path, path.stat().st_size // 2)
+    with qtbot.waitSignal(viewer.dataset_failed, timeout=20_000) as failed:
+        viewer.load_dataset(str(path))
+    assert "truncated" in failed.args[1]
+    write_nwb(tmp_path / "b.nwb", V={"external": ["cam.avi"], "type": "ImageSeries", "rate": 1.0})
+    with qtbot.waitSignal(viewer.dataset_failed, timeout=20_000) as failed:
+        viewer.load_dataset(str(tmp_path / "b.nwb"))
+    assert "cam.avi" in failed.args[1]
