@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import shutil
@@ -35,6 +36,7 @@ from tests.range_server import RangeServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from ndviewer_light.model import DatasetInfo
 
@@ -109,7 +111,9 @@ def assert_shows_what_was_written(source: ZarrSource, p_of: dict[str, int] | Non
 @pytest.mark.parametrize("top", ["", "p.zarr/", "folder/"])
 def test_plate(tmp_path: Path, opened: Open, method: int, version: int, top: str) -> None:
     wells = {"B/10": 1, "A/2": 2}
-    stores.write_plate(tmp_path / "p.zarr", wells, version=version, preset=None, planned=["C/1"])
+    stores.write_plate(
+        tmp_path / "p.zarr", wells, version=version, preset=None, planned=["C/1"], sizes={"t": 1, "z": 1}
+    )
     source = opened(pack(tmp_path / "p.zarr", tmp_path / "p.zip", method, top))
     assert (source.info.format, source.info.name) == ("ome-zarr plate", "p.zip")
     assert_shows_what_was_written(source, {"B10:0": 0, "A2:0": 1, "A2:1": 2})
@@ -246,6 +250,39 @@ def test_zarr_python_as_the_writer(tmp_path: Path, opened: Open, version: int, m
 def test_bzip2(tmp_path: Path, opened: Open) -> None:
     stores.write_image(tmp_path / "i.zarr", preset="none")
     assert_shows_what_was_written(opened(pack(tmp_path / "i.zarr", tmp_path / "i.zip", zipfile.ZIP_BZIP2)))
+
+
+class Pipe(io.RawIOBase):
+    """A file that can only be appended to, as of programs that pack while they send."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._file.write(data)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_archive_that_was_packed_while_it_was_sent(tmp_path: Path, opened: Open, method: int) -> None:
+    stores.write_image(tmp_path / "i.zarr", preset="balanced", shard_channels=True)
+    with open(tmp_path / "i.ozx", "wb") as file, zipfile.ZipFile(Pipe(file), "w", method) as packed:
+        for each in sorted((tmp_path / "i.zarr").rglob("*")):
+            if each.is_file():
+                packed.write(each, each.relative_to(tmp_path / "i.zarr").as_posix())
+    assert_shows_what_was_written(opened(tmp_path / "i.ozx"))
+
+
+def test_zip64(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores.write_image(tmp_path / "i.zarr", preset="balanced", shard_channels=True)
+    with monkeypatch.context() as patch:  # as if the archive were large
+        patch.setattr(zipfile, "ZIP64_LIMIT", 100)
+        patch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)
+        archive = pack(tmp_path / "i.zarr", tmp_path / "i.ozx")
+    assert b"PK\6\6" in archive.read_bytes()
+    assert_shows_what_was_written(opened(archive))
 
 
 def test_archive_with_something_before_it(tmp_path: Path, opened: Open) -> None:

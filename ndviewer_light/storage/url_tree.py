@@ -48,8 +48,9 @@ _GOOGLE = "https://storage.googleapis.com"
 class UrlTree(Tree):
     """Files below a URL; see `Tree`. What was asked for once is remembered until `forget`.
 
-    Paths are URLs without login and query. Nothing can be listed. A file that is refused (403) counts as
-    missing, which is what buckets mean by it that let nobody list them, as long as any other can be read.
+    Paths are URLs without login and query. Nothing can be listed. A file that is refused (403) or a web page
+    counts as missing as long as any other can be read: buckets that let nobody list them and servers of web
+    applications have no other answer.
     """
 
     remote = True
@@ -234,7 +235,7 @@ class UrlTree(Tree):
                 self._way = place.settings, True
             return
         error = error_for(failure, place.name, place.host)
-        if failure.kind != "forbidden":
+        if failure.kind not in ("forbidden", "web page"):
             raise error
         self._refused = self._refused or error
 

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from ..errors import CorruptDataError, LimitExceededError, UnsupportedError
+from ..errors import CorruptDataError, DatasetError, LimitExceededError, UnsupportedError
 from ..model import natural_sorted
 from .files import is_url
 from .limits import MAX_METADATA_BYTES, safe_relative
@@ -110,7 +110,7 @@ class ZipTree(Tree):
         wanted = [path for path in paths if self.size(path) in range(MAX_METADATA_BYTES)]
         try:
             found = self.read_whole(wanted, MAX_METADATA_BYTES)
-        except (CorruptDataError, UnsupportedError):  # told of the one it is, when that is read
+        except DatasetError:  # told of the one it is, when that is read
             return
         with self._lock:
             self._expected.update((path, data) for path, data in zip(wanted, found, strict=True) if data)
