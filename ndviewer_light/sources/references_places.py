@@ -42,6 +42,7 @@ class Places:
         self._allowed = options.get(ALLOW_OUTSIDE, "").lower() in ("yes", "true", "1")
         self._options = {name: value for name, value in options.items() if name != ALLOW_OUTSIDE}
         self._folder = "" if is_url(home) else os.path.realpath(os.path.dirname(os.path.abspath(home)))
+        self._checked: set[str] = set()  # looking costs as much as reading a plane
         self.hosts: tuple[str, ...] = ()
 
     def learn(self, locations: Iterable[str]) -> None:
@@ -92,7 +93,7 @@ class Places:
 
     def checked(self, place: str) -> str:
         """A place, about to be read: a file has to lie in the folder of the references, also behind links."""
-        if is_url(place) or self._allowed:
+        if is_url(place) or self._allowed or place in self._checked:
             return place
         real = os.path.realpath(place)
         if not _is_below(real, self._folder):
@@ -100,6 +101,7 @@ class Places:
                 f"{self._name} names {place}, outside its folder; it is not read "
                 f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
             )
+        self._checked.add(place)
         return place
 
     def options_for(self, place: str) -> dict[str, str]:
