@@ -58,15 +58,15 @@ def outcome(path: Path, checked: bool) -> str:
                 continue
             assert pixels.shape == (source.info.height, source.info.width)
             if pixels.shape != DATA.shape[1:] or not np.array_equal(pixels, DATA[z % 3]):
-                assert not checked or not same_as_h5py(path, z, pixels), "pixels that nothing stands for"
+                assert not checked or not differs_from_h5py(path, z, pixels), "pixels that nothing stands for"
                 said = "changed" if said == "right" else said
     finally:
         source.close()
     return said
 
 
-def same_as_h5py(path: Path, z: int, pixels: np.ndarray) -> bool:
-    """Whether h5py, asked for the same plane, says something else."""
+def differs_from_h5py(path: Path, z: int, pixels: np.ndarray) -> bool:
+    """Whether h5py, asked for the same plane, has other pixels."""
     try:
         with h5py.File(path) as file:
             return not np.array_equal(file["a"][z], pixels)

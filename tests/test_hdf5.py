@@ -31,7 +31,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.reader import Reader
-from ndviewer_light.sources import hdf5_pixels
+from ndviewer_light.sources import hdf5_dataset, hdf5_file, hdf5_pixels
 from ndviewer_light.sources.hdf5 import HDF5Source, list_datasets
 
 if TYPE_CHECKING:
@@ -170,8 +170,6 @@ def test_a_chunk_may_have_left_out_filters(tmp_path: Path, opened: Open) -> None
 
 
 def test_pieces_larger_than_a_block(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ndviewer_light.sources import hdf5_dataset
-
     monkeypatch.setattr(hdf5_dataset, "_BLOCK_BYTES", 1000)
     monkeypatch.setattr(hdf5_dataset, "_BAND_BYTES", 900)
     assert_shows(opened(write(tmp_path / "a.h5")), volume(), "zyx")
@@ -367,7 +365,7 @@ def test_what_is_no_hdf5_file_says_so(tmp_path: Path, opened: Open) -> None:
             opened(tmp_path / "a.h5")
     with pytest.raises(DatasetNotFoundError):
         opened(tmp_path / "missing.h5")
-    os.mkfifo(tmp_path / "pipe.h5")
+    os.mkfifo(tmp_path / "pipe.h5")  # nobody writes to it
     assert not HDF5Source.recognises(str(tmp_path / "pipe.h5"))
     with pytest.raises(DatasetNotFoundError, match="is no file"):
         opened(tmp_path / "pipe.h5")
@@ -415,9 +413,19 @@ def test_sizes_of_no_sane_dataset_are_refused(tmp_path: Path, opened: Open) -> N
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("plane", (40_000, 40_000), "u2", chunks=(64, 64))
         file.create_dataset("chunk", (2000, 1000, 1000), "u1", chunks=(2000, 1000, 1000))
-    for inner in ("plane", "chunk"):
-        with pytest.raises(LimitExceededError, match="exceed"):
+        file.create_dataset("dust", (10_000, 10_000), "u1", chunks=(1, 1))
+    for inner, said in (("plane", "exceeds"), ("chunk", "exceed"), ("dust", "larger chunks")):
+        with pytest.raises(LimitExceededError, match=said):
             opened(tmp_path / "a.h5", inner)
+
+
+def test_of_files_with_very_many_objects_only_some_are_looked_at(
+    several: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5_file, "MAX_OBJECTS", 3)
+    source = opened(several)
+    assert any("holds more than was looked at" in warning for warning in source.info.warnings)
+    assert opened(several, "/deep/er/large").info.n_z == 9
 
 
 def test_a_file_that_goes_away_says_so(tmp_path: Path, opened: Open) -> None:

@@ -254,7 +254,10 @@ class _Snapshot:
             raise
 
     def _open(self, path: str, inner: str, before: _Snapshot | None) -> None:
-        known = hdf5_catalogue.Catalogue((), ()) if before else hdf5_catalogue.catalogue(self.file)
+        known = hdf5_catalogue.Catalogue((), ())
+        if before is None:
+            seconds = hdf5_catalogue.WALK_FOR_OTHERS_SECONDS if inner else hdf5_catalogue.WALK_SECONDS
+            known = hdf5_catalogue.catalogue(self.file, "", seconds)
         candidate = hdf5_catalogue.chosen(self.file, inner, known)
         self.inner = candidate.facts.path
         self._image = hdf5_catalogue.described(self.file, candidate)

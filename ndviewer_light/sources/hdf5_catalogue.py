@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from .hdf5_file import HDF5File
     from .hdf5_images import Image
 
+WALK_SECONDS = 5.0
+"""How long a file is searched for what it holds."""
+
+WALK_FOR_OTHERS_SECONDS = 0.5
+"""The same where it is known what is wanted."""
+
 _SHOWN = 8
 """How many datasets a message names."""
 
@@ -56,18 +62,22 @@ class Catalogue(NamedTuple):
     notes: tuple[str, ...]
 
 
-def catalogue(file: HDF5File, top: str = "") -> Catalogue:
-    """Everything below a group that can be shown."""
-    found = _all_series(file) if hdf5_nwb.is_nwb(file) and not top else _all_plain(file, top)
+def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> Catalogue:
+    """Everything below a group that can be shown, as far as it is met in `seconds`."""
+    is_nwb = hdf5_nwb.is_nwb(file) and not top
+    found = _all_series(file, seconds) if is_nwb else _all_plain(file, top, seconds)
     pixels = sorted(found.candidates, key=lambda each: math.prod(each.facts.shape), reverse=True)
-    return Catalogue(tuple(pixels), found.notes)
+    notes = found.notes
+    if file.cut_short:
+        notes += (f"{file.name} holds more than was looked at: ask for a dataset as FILE::/PATH",)
+    return Catalogue(tuple(pixels), notes)
 
 
-def _all_series(file: HDF5File) -> Catalogue:
+def _all_series(file: HDF5File, seconds: float) -> Catalogue:
     import h5py
 
     candidates, notes = [], []
-    for series in hdf5_nwb.all_series(file):
+    for series in hdf5_nwb.all_series(file, seconds):
         if series.elsewhere:
             notes.append(f"{series.path} ({series.type}) keeps its images in other files: {series.elsewhere}")
             continue
@@ -85,11 +95,11 @@ def _all_series(file: HDF5File) -> Catalogue:
     return Catalogue(tuple(candidates), tuple(notes))
 
 
-def _all_plain(file: HDF5File, top: str) -> Catalogue:
+def _all_plain(file: HDF5File, top: str, seconds: float) -> Catalogue:
     import h5py
 
     candidates, notes = [], []
-    for path, node in file.walk(top):
+    for path, node in file.walk(top, seconds=seconds):
         if not isinstance(node, h5py.Dataset) or node.shape is None or not is_picture(node.shape):
             continue
         try:
@@ -151,7 +161,7 @@ def _nothing(file: HDF5File, known: Catalogue) -> str:
     if known.notes:
         return f"{file.name} holds nothing that can be shown. {_several(known.notes)}"
     if hdf5_nwb.is_nwb(file):
-        other = [candidate.facts for candidate in _all_plain(file, "").candidates]
+        other = [candidate.facts for candidate in _all_plain(file, "", WALK_SECONDS).candidates]
         which = f" It holds {_listed(other)}; ask for one as FILE::/PATH" if other else ""
         return f"{file.name} holds no image series (TwoPhotonSeries, OnePhotonSeries, ImageSeries).{which}"
     return f"{file.name} holds no dataset of numbers with 2 to 5 axes"

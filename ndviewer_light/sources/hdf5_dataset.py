@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 64 * 1024**2
 _BAND_BYTES = 16 * 1024**2
 _MAX_VIRTUAL_SOURCES = 10_000
+_MAX_PLANE_CHUNKS = 250_000
+_MAX_CHUNKS = 2**40
 _NO_NUMBERS = {
     **{"STRING": "text", "COMPOUND": "records of several fields", "OPAQUE": "opaque bytes"},
     **{"REFERENCE": "references", "VLEN": "lists of varying length", "ARRAY": "arrays", "TIME": "times"},
@@ -117,9 +119,21 @@ def opened(file: HDF5File, known: Facts, dataset: h5py.Dataset, roles: Sequence[
         raise CorruptDataError(f"{where} is damaged: its chunks are of shape {chunk}")
     if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
+    _check_count(known, chunk, roles, where)
     filters = _filters(plist)
     _check_filters(filters, where)
     return _chunked(file, known, dataset, chunk, filters)
+
+
+def _check_count(known: Facts, chunk: tuple[int, ...], roles: Sequence[str], where: str) -> None:
+    """Refuse what is cut up so that a plane would take minutes."""
+    counts = [-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True)]
+    of_plane = math.prod(count for count, role in zip(counts, roles, strict=True) if role in ("y", "x"))
+    if of_plane > _MAX_PLANE_CHUNKS or math.prod(counts) > _MAX_CHUNKS:
+        raise LimitExceededError(
+            f"{where}: a plane is cut into {of_plane} chunks, the whole into {math.prod(counts)}; "
+            f"at most {_MAX_PLANE_CHUNKS} and {_MAX_CHUNKS} are read: store it in larger chunks"
+        )
 
 
 def _chunked(
@@ -168,7 +182,10 @@ def _lookup(
 def _makes_sense(layout: hdf5_format.Layout, dataset: h5py.Dataset) -> bool:
     """Whether the dataset may grow along as many axes as its kind of index is for."""
     along = {"single": 0, "implicit": 0, "fixed": 0, "extensible": 1}
-    return along.get(layout.kind, len(_growing(dataset))) == len(_growing(dataset))
+    if along.get(layout.kind, len(_growing(dataset))) != len(_growing(dataset)):
+        return False
+    most = math.prod(size or 1 for size in dataset.maxshape)
+    return layout.kind in ("tree", "other") or most < 2**62
 
 
 def _growing(dataset: h5py.Dataset) -> list[int]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 MAX_OBJECTS = 20_000
 """How many groups and datasets one search looks at."""
 
+_LEAST_OBJECTS = 50  # looked at however long it takes
 _MAX_SOFT_LINKS = 32
 _TICK_SECONDS = 0.25
 _SKEW_SECONDS = 60.0  # between our clock and that of who keeps the file
@@ -68,6 +69,7 @@ class HDF5File:
         """
         self._lock = threading.RLock()
         self._closed = False
+        self.cut_short = False
         self.is_remote = is_url(path)
         self.version = file_version(path)
         self.is_settled = not _was_just_written(self.version)
@@ -186,12 +188,16 @@ class HDF5File:
             f"{self.name}: {path!a} lies in another file, which is not opened; open that file itself"
         )
 
-    def walk(self, *tops: str) -> Iterator[Found]:
-        """Each group and dataset below the groups at `tops` once, `MAX_OBJECTS` at most, nearest first.
+    def walk(self, *tops: str, seconds: float) -> Iterator[Found]:
+        """Each group and dataset below the groups at `tops` once, nearest first.
 
-        Links are not followed: what they lead to inside this file is met where it is.
+        Links are not followed: what they lead to inside this file is met where it is. It ends after
+        `seconds`, or after `MAX_OBJECTS`, and `cut_short` says so: on a server each object may be a request.
         """
         import h5py
+
+        self.cut_short = False
+        until = time.monotonic() + seconds
 
         starts = [Found(top, self.node(top)) for top in tops or ("",)]
         queue = deque(found for found in starts if isinstance(found.node, h5py.Group))
@@ -200,9 +206,10 @@ class HDF5File:
         while queue:
             path, group = queue.popleft()
             for raw in group.id:
-                if met >= MAX_OBJECTS:
-                    return
                 met += 1
+                if met > MAX_OBJECTS or (met > _LEAST_OBJECTS and time.monotonic() > until):
+                    self.cut_short = True
+                    return
                 if group.id.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
                     continue
                 address = h5py.h5g.get_objinfo(group.id, raw).objno

@@ -11,7 +11,7 @@ import numpy as np
 from .hdf5_chunks import MAX_TABLE_CHUNKS, Part, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import h5py
 
@@ -71,20 +71,20 @@ class ChunkIndex:
         def is_over() -> bool:  # also when Python is ending
             return stop.is_set() or not threading.main_thread().is_alive()
 
-        parts = self._ask_h5py(stop) if self._lookup is None else self._lookup.parts(is_over)
+        parts = self._ask_h5py(is_over) if self._lookup is None else self._lookup.parts(is_over)
         if parts is None or is_over():
             return None
         table = table_of(self.grid, parts)
         self.use(table)
         return table
 
-    def _ask_h5py(self, stop: threading.Event) -> list[Part]:
+    def _ask_h5py(self, is_over: Callable[[], bool]) -> list[Part]:
         found = array("Q")
 
         def note(chunk: Any) -> bool | None:
             if chunk.byte_offset is not None:
                 found.extend((*chunk.chunk_offset, chunk.byte_offset, chunk.size, chunk.filter_mask))
-            return True if stop.is_set() else None  # anything but None ends it
+            return True if is_over() else None  # anything but None ends it
 
         with self._file.reading("the index of its chunks"):
             self._dataset.id.chunk_iter(note)

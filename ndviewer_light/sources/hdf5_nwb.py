@@ -75,11 +75,11 @@ def series_of(file: HDF5File, path: str, node: h5py.Group) -> Series | None:
     return Series(path, kind) if isinstance(data, h5py.Dataset) else None
 
 
-def all_series(file: HDF5File) -> list[Series]:
-    """Every image series of the file, in the order they are met."""
+def all_series(file: HDF5File, seconds: float) -> list[Series]:
+    """Every image series of the file that is met in `seconds`, in that order."""
     import h5py
 
-    groups = (found for found in file.walk(*_PLACES) if isinstance(found.node, h5py.Group))
+    groups = (found for found in file.walk(*_PLACES, seconds=seconds) if isinstance(found.node, h5py.Group))
     found = (series_of(file, path, node) for path, node in groups if isinstance(node, h5py.Group))
     return [series for series in found if series is not None]
 

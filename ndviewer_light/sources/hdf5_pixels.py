@@ -34,6 +34,7 @@ KEPT_BYTES = 128 * 1024**2
 """Decoded chunks kept because other planes lie in them too."""
 
 _BATCH_BYTES = 64 * 1024**2
+_BATCH_CHUNKS = 4096
 
 
 class Through:
@@ -198,7 +199,7 @@ class _Kept:
 
 
 def _batches(places: list[Place], each: int) -> Iterator[list[Place]]:
-    n = max(1, _BATCH_BYTES // max(1, each))
+    n = max(1, min(_BATCH_CHUNKS, _BATCH_BYTES // max(1, each)))
     for start in range(0, len(places), n):
         yield places[start : start + n]
 
