@@ -270,7 +270,7 @@ def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
         with contextlib.suppress(ImportError):
             import hdf5plugin  # noqa: F401
         if not h5py.h5z.filter_avail(filter_.number):
-            name = f"{filter_.name!a} " if filter_.name else ""
+            name = f"{filter_.name.partition(';')[0]!a} " if filter_.name else ""
             raise UnsupportedError(
                 f"{where} is compressed with the filter {name}(number {filter_.number}), which is not "
                 "installed: pip install hdf5plugin"
