@@ -316,4 +316,4 @@ def _hint(path: str, output: str, root: str) -> str:
             return ""
     except ValueError:  # on another drive
         pass
-    return ". The images are not in its folder: this viewer needs --storage-option allow-outside=yes for it"
+    return ". The images are not in its folder: this viewer needs --storage-option allow_outside=yes for it"

@@ -792,3 +792,15 @@ def test_a_folder_that_is_gone_is_said_to_be(tmp_path: Path, opened: Any) -> Non
 def test_a_folder_without_images(tmp_path: Path, opened: Any) -> None:
     with pytest.raises(DatasetNotFoundError, match="no images"):
         opened(tmp_path)
+
+
+def test_a_pattern_makes_a_folder_that_looks_like_squids_one_of_images(tmp_path):
+    from PIL import Image
+
+    for z in range(2):
+        Image.fromarray(np.full((8, 9), z + 1, np.uint8)).save(tmp_path / f"x_1_{z}_GFP.png")
+    source = open_source(str(tmp_path), {"pattern": "x_{p:d}_{z:d}_{c}.png"})
+    assert source.info.sizes["z"] == 2
+    assert source.read_plane(PlaneKey(z=1)).max() == 2
+    assert source.format == "images"
+    source.close()

@@ -238,10 +238,10 @@ def test_references_outside_their_folder_say_how_they_open(
     (tmp_path / "other").mkdir()
     output = tmp_path / "other" / "refs.json"
     assert main([str(tmp_path / "run" / "img_0.tif"), "-o", str(output)]) == 0
-    assert "allow-outside=yes" in capsys.readouterr().out
+    assert "allow_outside=yes" in capsys.readouterr().out
     with pytest.raises(UntrustedReferenceError):
         by_us(output)
-    np.testing.assert_array_equal(by_us(output, **{"allow-outside": "yes"})[0, 0, 0, 0], picture(0))
+    np.testing.assert_array_equal(by_us(output, **{"allow_outside": "yes"})[0, 0, 0, 0], picture(0))
 
 
 @pytest.mark.parametrize(

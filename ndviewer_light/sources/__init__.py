@@ -115,13 +115,17 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     path = absolute(path)
     if not is_url(path):
         _check_there(split_inner(path)[0])
+    if options and options.get("pattern"):  # a person has said that these are images, and how they are named
+        from .images import ImagesSource
+
+        return ImagesSource.open(path, options)
     for cls in format_classes():
         if cls.recognises(path):
             return cls.open(path, options)
     raise DatasetNotFoundError(
         f"{path} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
         "(zarr.json, .zgroup or .zarray), a folder that holds plate.ome.zarr or zarr/<region>/…, one with "
-        "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), or an image file"
+        "ome_tiff/ or images (TIFF, PNG, JPEG, BMP), or an image, ND2, HDF5, NWB or reference file"
     )
 
 

@@ -21,7 +21,7 @@ from ..storage.limits import safe_relative
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ALLOW_OUTSIDE = "allow-outside"
+ALLOW_OUTSIDE = "allow_outside"
 """The storage option by which a person allows what is refused here otherwise."""
 
 _SERVERS = ("http", "https", "s3", "gs")
