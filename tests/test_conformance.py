@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 import zipfile
@@ -292,3 +293,27 @@ def test_looking_again_changes_nothing_that_has_not_changed(dataset):
     assert source.refresh() == before
     np.testing.assert_array_equal(source.read_plane(PlaneKey()), expected(case, PlaneKey()))
     source.close()
+
+
+REMOTE = [case for case in CASES if case.remote]
+
+
+@pytest.mark.parametrize("case", REMOTE, ids=lambda case: case.name)
+def test_what_came_from_a_server_once_is_asked_for_no_more(case, server, tmp_path):
+    folder = server.folder / tmp_path.name
+    folder.mkdir()
+    url = server.url(str(case.write(folder).relative_to(server.folder)))
+    for file in folder.rglob("*"):  # what was changed today may be changed again, and is not kept
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    options = {"cache_dir": str(tmp_path / "kept")}
+    with nl.open_dataset(url, storage_options=options) as first:
+        for key in keys(case):
+            first.plane(*key)
+    with nl.open_dataset(url, storage_options=options) as again:
+        server.set()
+        for key in keys(case):
+            np.testing.assert_array_equal(again.plane(*key), expected(case, key))
+        asked = [entry["path"] for entry in server.log()]
+    pixels_of = [path for path in asked if not path.endswith((".json", ".zarray", ".zattrs", ".zgroup"))]
+    # which version the file is that references name has to be asked, once
+    assert len(pixels_of) <= (1 if case.name == "references" else 0)
