@@ -41,7 +41,7 @@ class Loop:
             try:
                 if condition() is not False:
                     return
-            except (AssertionError, StopIteration):
+            except (AssertionError, IndexError, StopIteration):  # not yet, or in the middle of a change
                 if time.monotonic() > deadline:
                     raise
             assert time.monotonic() < deadline, "waited in vain"

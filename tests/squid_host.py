@@ -26,6 +26,7 @@ from simulate_acquisition import announce_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
     from pytestqt.qtbot import QtBot
 
     from simulate_acquisition import Run
@@ -376,6 +377,20 @@ def wait_until_shown(qtbot: QtBot, viewer: Any, run: Run, p: int | None = None) 
     t, at, z = viewer.stage.view[:3]
     wanted = planes_of(run, t, at if p is None else p, z)
     wait_for_states(qtbot, viewer, *["PRESENT"] * len(wanted))
-    qtbot.waitUntil(lambda: assert_shows(viewer, wanted), timeout=PATIENCE_MS)
+    wait_for_pixels(qtbot, viewer, wanted)
+
+
+def wait_for_pixels(qtbot: QtBot, viewer: Any, wanted: dict[str, np.ndarray]) -> None:
+    """Wait until these pixels are on the canvas, by channel, and make sure that they stay."""
+
+    def shown() -> bool:
+        try:
+            assert_shows(viewer, wanted)
+        except (AssertionError, IndexError, StopIteration):  # not yet, or in the middle of a change
+            return False
+        return True
+
+    with contextlib.suppress(Exception):  # what is wrong is said below
+        qtbot.waitUntil(shown, timeout=PATIENCE_MS)
     settle(qtbot, viewer)
     assert_shows(viewer, wanted)

@@ -40,7 +40,7 @@ import pytest
 import tifffile
 from runs import CHANNELS, load, planes_of, small_run, write
 from screen import assert_shows, settle
-from squid_host import go_to, sizes, squid_on_screen, wait_for_states, wait_until_shown
+from squid_host import go_to, sizes, squid_on_screen, wait_for_pixels, wait_for_states, wait_until_shown
 from squid_runs import over, saved
 
 from simulate_acquisition import Run, WrittenPlane, plane_pixels
@@ -326,7 +326,7 @@ def test_20_planes_written_again_are_shown_after_refresh(qtbot, viewer, tmp_path
     for path in again.folder.glob("0/*.tiff" if layout == "images" else "**/c/0/*/0/0/0"):
         shutil.copyfile(path, run.folder / path.relative_to(again.folder))
     viewer.refresh()
-    qtbot.waitUntil(lambda: assert_shows(viewer, planes_of(again, 0, 0, 0)), timeout=20_000)
+    wait_for_pixels(qtbot, viewer, planes_of(again, 0, 0, 0))
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(again, 0, 0, 0))
 
@@ -354,4 +354,4 @@ def test_16_an_ome_tiff_of_another_type_is_shown_as_it_is(qtbot, viewer, tmp_pat
     go_to(viewer, p=1)
     wait_for_states(qtbot, viewer, "PRESENT", "PRESENT")
     wanted = dict(zip(CHANNELS, eight, strict=True))
-    qtbot.waitUntil(lambda: assert_shows(viewer, wanted), timeout=20_000)
+    wait_for_pixels(qtbot, viewer, wanted)
