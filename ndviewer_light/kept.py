@@ -5,7 +5,7 @@ Local files are never kept: the disk they lie on is as near.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .sources import Source, open_source
 from .storage.disk_cache import DiskCache, default_folder
@@ -89,6 +89,10 @@ class KeptSource(Source):
     def refresh(self) -> DatasetInfo:
         """As the source has it; what has changed has another name from then on."""
         return self._source.refresh()
+
+    def describe(self) -> dict[str, Any]:
+        """As the source has it."""
+        return self._source.describe()
 
     def close(self) -> None:
         """Close the source; what is kept stays."""

@@ -106,7 +106,7 @@ class _Raw(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._source.size}[whence]
         if base + offset < 0:
-            raise ValueError(f"seek to {base + offset}")
+            raise OSError(f"seek to {base + offset}")  # as files do
         self._at = base + offset
         return self._at
 
