@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pickle
 import subprocess
 import sys
@@ -20,11 +19,8 @@ from hdf5_files import GZIP, SHAPE, volume, write
 
 from ndviewer_light import lazy, open_dataset
 from ndviewer_light.errors import (
-    CorruptDataError,
     DatasetError,
-    DatasetGoneError,
     DatasetNotFoundError,
-    LimitExceededError,
     MetadataError,
     PlaneNotStoredError,
     UnsupportedError,
@@ -336,6 +332,15 @@ def test_paths_that_lead_to_no_image(
         opened(several, inner)
 
 
+def test_of_files_with_very_many_objects_only_some_are_looked_at(
+    several: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5_file, "MAX_OBJECTS", 3)
+    source = opened(several)
+    assert any("holds more than was looked at" in warning for warning in source.info.warnings)
+    assert opened(several, "/deep/er/large").info.n_z == 9
+
+
 @pytest.mark.parametrize(
     ("dtype", "said"),
     [
@@ -353,86 +358,6 @@ def test_what_is_no_number_is_refused(tmp_path: Path, opened: Open, dtype: Any, 
         opened(tmp_path / "a.h5", "a")
     with pytest.raises(UnsupportedError, match="nothing that can be shown"):
         opened(tmp_path / "a.h5")
-
-
-# ---- files that are wrong ------------------------------------------------------------------
-
-
-def test_what_is_no_hdf5_file_says_so(tmp_path: Path, opened: Open) -> None:
-    for content in (b"", b"\x0e\x03\x13\x01 HDF4", b"version https://git-lfs", bytes(100_000)):
-        (tmp_path / "a.h5").write_bytes(content)
-        with pytest.raises(MetadataError, match="not an HDF5 file"):
-            opened(tmp_path / "a.h5")
-    with pytest.raises(DatasetNotFoundError):
-        opened(tmp_path / "missing.h5")
-    os.mkfifo(tmp_path / "pipe.h5")  # nobody writes to it
-    assert not HDF5Source.recognises(str(tmp_path / "pipe.h5"))
-    with pytest.raises(DatasetNotFoundError, match="is no file"):
-        opened(tmp_path / "pipe.h5")
-
-
-@pytest.mark.parametrize("libver", ["earliest", "latest"])
-def test_a_truncated_file_says_so(tmp_path: Path, opened: Open, libver: str) -> None:
-    path = write(tmp_path / "a.h5", libver=libver, chunks=(1, 37, 53), **GZIP)
-    size = path.stat().st_size
-    for length in (size - 1, size // 2, 100):
-        os.truncate(path, length)
-        with pytest.raises(CorruptDataError, match=rf"truncated: {size} bytes expected, {length} are there"):
-            opened(path)
-
-
-def test_a_filter_that_nobody_has_names_itself(tmp_path: Path, opened: Open) -> None:
-    path = tmp_path / "a.h5"
-    hdf5_files.write_raw_chunk(path, volume((20, 30)), b"?" * 50, [(40_000, ())])
-    with pytest.raises(UnsupportedError, match=r"number 40000.*pip install hdf5plugin"):
-        opened(path)
-
-
-@pytest.mark.parametrize(
-    ("stored", "filters"),
-    [
-        pytest.param(zlib.compress(bytes(1000)), [(1, (4,))], id="too short"),
-        pytest.param(zlib.compress(bytes(300_000_000), 9), [(1, (4,))], id="a bomb"),
-        pytest.param(zlib.compress(volume((20, 30)).tobytes())[:-5], [(1, (4,))], id="cut"),
-        pytest.param(b"no zlib", [(1, (4,))], id="not compressed"),
-        pytest.param(volume((20, 30)).tobytes() + b"1234", [(3, ())], id="wrong checksum"),
-        pytest.param(b"12", [(3, ())], id="no checksum"),
-    ],
-)
-def test_damaged_chunks_are_errors_not_pixels(
-    tmp_path: Path, opened: Open, stored: bytes, filters: list[tuple[int, tuple[int, ...]]]
-) -> None:
-    path = tmp_path / "a.h5"
-    hdf5_files.write_raw_chunk(path, volume((20, 30)), stored, filters)
-    source = opened(path)
-    with pytest.raises(CorruptDataError, match=r"a\.h5"):
-        source.read_plane(PlaneKey())
-
-
-def test_sizes_of_no_sane_dataset_are_refused(tmp_path: Path, opened: Open) -> None:
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("plane", (40_000, 40_000), "u2", chunks=(64, 64))
-        file.create_dataset("chunk", (2000, 1000, 1000), "u1", chunks=(2000, 1000, 1000))
-        file.create_dataset("dust", (10_000, 10_000), "u1", chunks=(1, 1))
-    for inner, said in (("plane", "exceeds"), ("chunk", "exceed"), ("dust", "larger chunks")):
-        with pytest.raises(LimitExceededError, match=said):
-            opened(tmp_path / "a.h5", inner)
-
-
-def test_of_files_with_very_many_objects_only_some_are_looked_at(
-    several: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hdf5_file, "MAX_OBJECTS", 3)
-    source = opened(several)
-    assert any("holds more than was looked at" in warning for warning in source.info.warnings)
-    assert opened(several, "/deep/er/large").info.n_z == 9
-
-
-def test_a_file_that_goes_away_says_so(tmp_path: Path, opened: Open) -> None:
-    source = opened(write(tmp_path / "a.h5"))
-    (tmp_path / "a.h5").unlink()
-    with pytest.raises(DatasetGoneError, match="cannot be reached any more"):
-        source.refresh()
 
 
 # ---- threads, processes, the end -----------------------------------------------------------
