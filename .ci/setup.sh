@@ -141,10 +141,11 @@ pyqt5_environment() { # the viewer and its tests under PyQt5, with the oldest vi
 }
 
 on_a_display() { # on_a_display COMMAND…: on a virtual one, of a size that the tests can count on
+    # FIRST_DISPLAY: two that look for a free number at the same time must not find the same
     local runtime status=0
     runtime=$(mktemp -d)
     env -u WAYLAND_DISPLAY QT_QPA_PLATFORM=xcb XDG_RUNTIME_DIR="$runtime" \
-        xvfb-run -a -s '-screen 0 1920x1200x24' "$@" || status=$?
+        xvfb-run -a -n "${FIRST_DISPLAY:-99}" -s '-screen 0 1920x1200x24' "$@" || status=$?
     rm -rf "$runtime"
     return $status
 }
