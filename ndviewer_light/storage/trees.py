@@ -255,7 +255,7 @@ def names_zarr(url: str) -> bool:
     scheme = url.partition("://")[0].lower()
     if is_archive(split_inner(url)[0]):
         return True
-    path = _path_of(url)
+    path = _path_of(split_inner(url)[0])
     last = path.rstrip("/").rpartition("/")[2]
     if scheme not in _SCHEMES:
         return ".zarr" in path and not _OTHER_FORMATS.search(last)
