@@ -125,8 +125,8 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     raise DatasetNotFoundError(
         f"{path} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
         "(zarr.json, .zgroup or .zarray), a folder that holds plate.ome.zarr or zarr/<region>/…, one with "
-        "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or an "
-        "image, ND2, HDF5, NWB or reference file"
+        "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
+        "an image, ND2, HDF5, NWB or reference file"
     )
 
 
