@@ -80,6 +80,7 @@ class LightweightViewer(QWidget):
         self._opening: Reader | None = None
         self._go_when_known: tuple[int, int | None, int | None] | None = None
         self._closed = False
+        self._no_display = ""  # why the canvas cannot be shown, "" if it can
         self._stage: Stage | None = None
         self._polled = 0.0
         self._poll = QTimer(self)
@@ -126,6 +127,7 @@ class LightweightViewer(QWidget):
             from .icon_files import use_bundled_icons
 
             use_bundled_icons()
+            _check_ndv()
             from . import display
         except ImportError as error:
             reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
@@ -140,7 +142,9 @@ class LightweightViewer(QWidget):
             self._stage.set_canvas(canvas)  # type: ignore[arg-type]
 
     def _on_no_display(self, reason: str) -> None:
-        logger.error("the canvas cannot be shown: %s", reason)
+        if not self._no_display:
+            logger.error("the canvas cannot be shown: %s", reason)
+        self._no_display = reason
         self._message.show_message("error", "The canvas cannot be shown", reason)
         self._pages.setCurrentWidget(self._message)
 
@@ -426,6 +430,8 @@ class LightweightViewer(QWidget):
         self._stage.show_dataset(session.dataset)
         self._offer_choices(session.dataset.info.choices)
         self._pages.setCurrentWidget(self._stage)
+        if self._no_display:
+            self._on_no_display(self._no_display)
         self._say("")
         if before is not None:
             _close_later(before)
@@ -508,6 +514,15 @@ class LightweightViewer(QWidget):
         except Exception:
             logger.exception("closing the viewer")
         super().closeEvent(event)
+
+
+def _check_ndv() -> None:
+    """Raise `ImportError` if ndv is older than we can use, as pip may leave it beside an old numpy."""
+    from importlib.metadata import version
+
+    found = version("ndv")
+    if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
+        raise ImportError(f"ndv {found} is too old")
 
 
 def _refresh(dataset: Dataset) -> None:
