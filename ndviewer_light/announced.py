@@ -77,12 +77,9 @@ class AnnouncedSource(Source):
 
     def tell(self, key: PlaneKey, folder: str, path: str | None, page: int = 0) -> None:
         """The host writes into the experiment at `folder`, and says that this plane will be in that file."""
-        with self._lock:
-            known = self._folder == folder
-        if not known:
-            self._search(folder)
-        if path is not None and self._images is not None:
-            self._images.register(key, path, page)
+        images = self._search(folder)
+        if path is not None:
+            images.register(key, path, page)
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """As `Source.read_plane`; what is not there yet is `PlaneNotStoredError`."""
@@ -142,15 +139,24 @@ class AnnouncedSource(Source):
             return forms[0]
         raise PlaneNotStoredError("nothing of the run is written yet, and no file of it has been named")
 
-    def _search(self, folder: str) -> None:
-        """From now on every form in the experiment at `folder` counts, after what the host said itself."""
+    def _search(self, folder: str) -> TiffSource:
+        """From now on every form in the experiment at `folder` counts, after what the host said itself.
+
+        Returns its individual images, which are told of files. Where several threads come with the same
+        folder the first wins: what the others' forms had been told would be lost.
+        """
+        with self._lock:
+            if self._images is not None and self._folder == folder:
+                return self._images
         run = self._run
         images, *others = (TiffSource.announced(run, folder, form) for form in _TIFF_FORMS)
         zarr = list(_zarr_forms(run, folder))
         searched = [images, *others, *zarr] if run.names_files else [*zarr, *others, images]
         with self._lock:
-            self._folder, self._images = folder, images
-            self._forms = [*self._forms[: 1 if run.paths else 0], *searched]
+            if self._images is None or self._folder != folder:
+                self._folder, self._images = folder, images
+                self._forms = [*self._forms[: 1 if run.paths else 0], *searched]
+            return self._images
 
 
 def experiment_folder(store: str) -> str | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +13,13 @@ import pytest
 import stores
 import tifffile
 
+from ndviewer_light import announced as announced_module
 from ndviewer_light.announced import AnnouncedSource, experiment_folder
 from ndviewer_light.errors import DatasetError, PlaneNotStoredError
 from ndviewer_light.live import announce_6d, announce_files, announce_per_fov
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.registered import RegisteredFiles
+from ndviewer_light.sources.zarr import ZarrSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,6 +177,34 @@ def test_a_store_at_a_later_position_is_found_while_nobody_looks_there(tmp_path)
     source = AnnouncedSource(run)
     stores.write_image(run.paths[2], p=2)
     assert source.refresh().n_t == 2
+    source.close()
+
+
+class SlowZarr(ZarrSource):
+    """Takes its time to be made, so that threads that make one get into each other's way."""
+
+    @classmethod
+    def announced(cls, run: AnnouncedRun) -> ZarrSource:
+        time.sleep(0.002 * (threading.get_native_id() % 5))
+        return super().announced(run)
+
+
+def test_what_several_threads_tell_at_once_is_all_kept(tmp_path, monkeypatch):
+    write_images(tmp_path)
+    monkeypatch.setattr(announced_module, "ZarrSource", SlowZarr)
+    keys = [PlaneKey(0, p, c, 0) for p in range(3) for c in range(2)]
+    source = AnnouncedSource(as_files(tmp_path))
+    together = threading.Barrier(len(keys))
+
+    def tell(key: PlaneKey) -> None:
+        together.wait()
+        source.tell(key, str(tmp_path), str(image_path(tmp_path, key)), 99)
+
+    with ThreadPoolExecutor(len(keys)) as threads:
+        list(threads.map(tell, keys))
+    for key in keys:
+        with pytest.raises(DatasetError, match="99"):
+            source.read_plane(key)
     source.close()
 
 
