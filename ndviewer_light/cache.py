@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from .bits import key_rows
 from .model import PlaneKey
 
 if TYPE_CHECKING:
@@ -26,7 +27,13 @@ PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 _IDLE_SECONDS = (
     1.0  # a worker with nothing to do ends, so that a forgotten close() never keeps a script alive
 )
+_BREATH = 256
+_BREATH_SECONDS = 1e-4
+"""So many notifications at once, and the notifier pauses: without, every time the GUI thread lets go of the
+interpreter in a burst it has it back only after 5 ms."""
 _INBOX_MAX = 4096  # notifications taken in before a notifier itself has to fold them into the cache
+
+_BATCHES_MAX = 256  # batches of notifications that are kept apart until somebody asks what was notified
 
 
 class MemoryBoundedLRUCache:
@@ -109,6 +116,16 @@ class StoredKey(NamedTuple):
     level: int
 
 
+class Notified(NamedTuple):
+    """Planes that writers told of: all, as int64 (n, 4) each, and which of them are being watched.
+
+    As numbers, not as keys: a burst of a hundred thousand is a megabyte or two, and done in a moment.
+    """
+
+    rows: list[np.ndarray]
+    watched: set[tuple[int, int, int, int]]
+
+
 class _Lease:
     """The right of one read to put its result into the cache; compared by identity."""
 
@@ -145,7 +162,9 @@ class PlaneCache:
         self._levels = {0}
         self._closed = False
         self._inbox: deque[tuple[int, int, int, int]] = deque()  # appended to without a lock
-        self._notified: set[tuple[int, int, int, int]] = set()
+        self._notified: list[np.ndarray] = []
+        self._watched: frozenset[tuple[int, int, int, int]] = frozenset()
+        self._watched_notified: set[tuple[int, int, int, int]] = set()
 
     @property
     def max_bytes(self) -> int:
@@ -329,20 +348,28 @@ class PlaneCache:
         """The plane at `key` (t, p, c, z) was written: what is known of it is out of date.
 
         Once this has returned, pixels read before the call can no longer be returned from the
-        cache. Any thread; about a tenth of a microsecond, no lock: the key is only put where
-        every other method looks first.
+        cache. Any thread; a few tenths of a microsecond, no lock: the key is only put where every
+        other method looks first. In a burst one call in 256 makes a pause of 0.1 ms.
         """
-        self._inbox.append(key)
-        if len(self._inbox) > _INBOX_MAX:
+        inbox = self._inbox
+        inbox.append(key)
+        if not len(inbox) % _BREATH:
+            time.sleep(_BREATH_SECONDS)
+        if len(inbox) > _INBOX_MAX:
             with self._wake:
                 self._take_in()
 
-    def take_notified(self) -> set[tuple[int, int, int, int]]:
+    def watch(self, keys: frozenset[tuple[int, int, int, int]]) -> None:
+        """Tell these planes from others in `take_notified` from now on. Any thread; no lock."""
+        self._watched = keys
+
+    def take_notified(self) -> Notified:
         """Return the keys called `stale` since the last call of this method."""
         with self._wake:
             self._take_in()
-            notified, self._notified = self._notified, set()
-        return notified
+            rows, self._notified = self._notified, []
+            watched, self._watched_notified = self._watched_notified, set()
+        return Notified(rows, watched)
 
     def clear(self) -> None:
         """Forget every plane; reads under way finish, but are not kept."""
@@ -367,7 +394,10 @@ class PlaneCache:
         if not n:
             return
         batch = {inbox.popleft() for _ in range(n)}
-        self._notified |= batch
+        self._notified.append(key_rows(batch))
+        if len(self._notified) > _BATCHES_MAX:  # nobody asks: a plane is not to count twice
+            self._notified = [np.unique(np.concatenate(self._notified), axis=0)]
+        self._watched_notified |= batch & self._watched
         known = len(self._planes) + len(self._reading)
         if len(batch) * len(self._levels) < known:
             for key in batch:

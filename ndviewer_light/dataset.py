@@ -96,8 +96,11 @@ class Dataset:
         self._failures: dict[PlaneKey, _Failure] = {}
         sizes = self._info.sizes
         self._notified = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
-        self._unseen: set[tuple[int, int, int, int]] = set()  # notified, not yet returned by take_changes
-        self._beyond: tuple[int, int, int, int] | None = None  # notified, outside what is known
+        self._unseen: set[tuple[int, int, int, int]] = (
+            set()
+        )  # in view, notified, not yet returned by take_changes
+        self._unseen_beyond: tuple[int, int, int, int] | None = None  # notified, outside what is known
+        self._beyond: tuple[int, int, int, int] | None = None  # the same, still to be looked for
         self._followed_until = float("inf") if live else float("-inf")
         self._looking = False
         self._looked = float("-inf")
@@ -195,6 +198,7 @@ class Dataset:
                 self._looks, self._viewed = 0, time.monotonic()  # another place: soon look at the disk there
             self._view, self._level = tuple(keys), level
             self._watched = frozenset(self._view)
+            self._cache.watch(self._watched)
             self._late.clear()
             self._failures = {key: self._failures[key] for key in keys if key in self._failures}
             return {key: failure.error for key, failure in self._failures.items() if failure.error}
@@ -318,6 +322,7 @@ class Dataset:
         info = self._source.info
         with self._lock:
             notified, self._unseen = self._unseen, set()
+            beyond, self._unseen_beyond = self._unseen_beyond, None
             in_view = bool(self._late) or not notified.isdisjoint(self._view)
             self._late.clear()
             for failure in self._failures.values():
@@ -327,7 +332,7 @@ class Dataset:
             grown, self._info = info is not self._info, info
         if not notified.isdisjoint(self._watched):
             self._start_reading_again()
-        self._look_again(notified, info, now)
+        self._look_again(beyond, now)
         return Changes(in_view or grown, grown)
 
     def _start_reading_again(self) -> None:
@@ -353,22 +358,24 @@ class Dataset:
 
     def _fold_notified(self) -> None:
         """Fold what writers said since the last time into what is known; cheap if nothing was said."""
-        notified = self._cache.take_notified()
-        if not notified:
+        rows, watched = self._cache.take_notified()
+        if not rows:
             return
+        every = np.concatenate(rows)
+        beyond = _first_beyond(self._source.info, every)
         with self._lock:
-            self._notified.update(notified)
-            self._unseen |= notified
-            for key in notified.intersection(self._failures):
+            self._notified.update(every)
+            self._unseen |= watched
+            self._unseen_beyond = beyond or self._unseen_beyond
+            for key in watched.intersection(self._failures):
                 del self._failures[PlaneKey(*key)]
 
-    def _look_again(self, notified: set[tuple[int, int, int, int]], info: DatasetInfo, now: float) -> None:
+    def _look_again(self, beyond: tuple[int, int, int, int] | None, now: float) -> None:
         """Let a thread look at the disk: while a run is on, with back-off, whatever writers say or do not.
 
         Soon again if they named planes beyond what is known, if the user went elsewhere, or if the last
         look found something new.
         """
-        beyond = next((key for key in notified if _is_beyond(info, key)), None)
         with self._lock:
             if beyond is not None:
                 self._beyond, self._looks = beyond, 0
@@ -455,3 +462,16 @@ class Dataset:
 def _is_beyond(info: DatasetInfo, key: tuple[int, int, int, int]) -> bool:
     """Whether `key` may be a plane of a dataset that has grown since it said `info`."""
     return min(key) >= 0 and (info.dtype is None or not info.contains(PlaneKey(*key)))
+
+
+def _first_beyond(info: DatasetInfo, rows: np.ndarray) -> tuple[int, int, int, int] | None:
+    """The first of keys (n, 4) for which `_is_beyond` holds, None without any."""
+    sizes = (info.n_t, len(info.positions), len(info.channels), info.n_z)
+    may_be = (rows >= 0).all(axis=1)
+    if info.dtype is not None:
+        may_be &= (rows >= sizes).any(axis=1)
+    found = np.flatnonzero(may_be)
+    if not found.size:
+        return None
+    t, p, c, z = rows[found[0]].tolist()
+    return t, p, c, z

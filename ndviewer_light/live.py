@@ -182,14 +182,17 @@ class Acquisition:
 
     def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> bool:
         """A plane is, or will soon be, in this file. As `notify`; `fov_idx` counts through the run."""
+        p, path = fov_idx, filepath
         try:
-            t, p, z = operator.index(t), operator.index(fov_idx), operator.index(z)
-            page = operator.index(page)
-            of, path = self._channels[channel], os.fspath(filepath)
+            of = self._channels[channel]
+            if not (type(t) is type(p) is type(z) is type(page) is int and type(path) is str):
+                t, p, z, page = map(operator.index, (t, p, z, page))
+                path = os.fspath(path)
         except Exception:  # noqa: BLE001  as above
             return self._ignore(t, fov_idx, z, channel, filepath)
-        is_plane = 0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z
-        if not (is_plane and isinstance(path, str)):
+        if not (
+            0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z and isinstance(path, str)
+        ):
             return self._ignore(t, fov_idx, z, channel, filepath)
         self._files.register(t, p, of, z, path, page)
         for c in self._parts[of]:

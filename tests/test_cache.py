@@ -499,11 +499,24 @@ def test_a_queued_read_is_not_made_stale_by_what_is_written_before_it_begins(sto
 @pytest.mark.parametrize("n", [1, 5000], ids=["one", "more than the inbox holds"])
 def test_what_was_notified_is_told_once(cache, n):
     keys = {(t, 0, 0, 0) for t in range(n)}
+    cache.watch(frozenset({(0, 0, 0, 0), (0, 1, 0, 0)}))
     for key in keys:
         cache.stale(key)
         cache.stale(key)
-    assert cache.take_notified() == keys
-    assert cache.take_notified() == set()
+    rows, watched = cache.take_notified()
+    assert {tuple(row) for row in np.concatenate(rows).tolist()} == keys
+    assert watched == {(0, 0, 0, 0)}
+    assert cache.take_notified() == ([], set())
+
+
+def test_notifications_that_nobody_asks_about_do_not_pile_up(cache):
+    for _ in range(300):
+        for t in range(10):
+            cache.stale((t, 0, 0, 0))
+        cache.peek(K)  # takes them in
+    rows, _ = cache.take_notified()
+    assert len(rows) < 100
+    assert {tuple(row) for row in np.concatenate(rows).tolist()} == {(t, 0, 0, 0) for t in range(10)}
 
 
 # ---- memory ----------------------------------------------------------------------------------------

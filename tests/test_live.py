@@ -56,7 +56,8 @@ def acquisition_6d():
 
 
 def notified(acquisition) -> set[tuple[int, int, int, int]]:
-    return acquisition.dataset._cache.take_notified()
+    rows, _ = acquisition.dataset._cache.take_notified()
+    return {tuple(row) for each in rows for row in each.tolist()}
 
 
 # ---- announcements ---------------------------------------------------------------------------------

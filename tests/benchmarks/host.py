@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SHAPE = (4, 4, 5, 64, 64)
 _THREADS = 8
+_PASSES = 5
 _BURST = 100_000
 _LABELS = [f"{row}{column}:{fov}" for row in "ABCDEFGH" for column in range(1, 13) for fov in range(9)]
 _CHANNELS = list(stores.CHANNELS)
@@ -139,10 +140,13 @@ def register(folder: str, names: str) -> dict[str, float]:
     window.viewer.start_acquisition(_CHANNELS, _SHAPE[2], 64, 64, _LABELS)
     planes = _files(folder, names)
     tell = window.viewer.register_image
+    window.run(1.0)  # the canvas is built, once a run
 
     def storm(first: int) -> None:
-        for plane in planes[first::_THREADS]:
-            tell(*plane)
+        mine = planes[first::_THREADS]
+        for _ in range(_PASSES):
+            for plane in mine:
+                tell(*plane)
 
     took = _in_threads(window, [lambda first=i: storm(first) for i in range(_THREADS)])
     costs: list[list[int]] = [[] for _ in range(_THREADS)]
@@ -157,7 +161,11 @@ def register(folder: str, names: str) -> dict[str, float]:
     _in_threads(window, [lambda first=i: timed(first) for i in range(_THREADS)])
     window.close()
     every = [ns / 1e3 for mine in costs for ns in mine]
-    return {"rate": len(planes) / took, "median": percentile(every, 50), "p99": percentile(every, 99)}
+    return {
+        "rate": _PASSES * len(planes) / took,
+        "median": percentile(every, 50),
+        "p99": percentile(every, 99),
+    }
 
 
 def _files(folder: str, names: str, n_t: int = 8) -> list[tuple[int, int, int, str, str]]:
@@ -192,12 +200,13 @@ def h3(folder: Path) -> Iterator[Figure]:
     yield at_most(
         "H3", "longest stall while 100,000 notifications arrive ÷ without", said["burst"], "ms", 1.3,
         said["burst"] / said["without"], peers={"without": said["without"]},
-        note="the same frames drawn in both; median of five",
+        note="the same frames drawn in both; median of nine",
     )  # fmt: skip
 
 
 def burst(folder: str) -> dict[str, float]:
     """The longest absence of the event loop, ms: drawing with nobody telling, and with a burst."""
+    os.environ["LP_NUM_THREADS"] = "1"  # OpenGL in software would take the core of whoever tells as well
     from .widget import Heartbeat, Window
 
     run_child("tests.benchmarks.live", "write_small", folder)
@@ -225,7 +234,7 @@ def burst(folder: str) -> dict[str, float]:
         return max(heart.stop())
 
     window.run(1.0)
-    stalls = [(longest(False), longest(True)) for _ in range(5)]
+    stalls = [(longest(False), longest(True)) for _ in range(9)]
     window.close()
     without, during = zip(*stalls, strict=True)
     return {"without": statistics.median(without), "burst": statistics.median(during)}

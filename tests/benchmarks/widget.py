@@ -37,7 +37,8 @@ class Loop:
         answers = [False]
 
         def ask() -> None:
-            answers[0] = ready()
+            # once is enough: the loop may ask again before it ends, when a canvas has just been built anew
+            answers[0] = answers[0] or ready()
             if answers[0] or time.monotonic() > end:
                 loop.quit()
 
