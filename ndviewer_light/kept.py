@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .sources import Source, open_source
-from .storage.disk_cache import DiskCache, default_folder
+from .storage.disk_cache import cache_of
 from .storage.files import is_url
 
 if TYPE_CHECKING:
@@ -18,20 +18,14 @@ if TYPE_CHECKING:
 
     from .model import DatasetInfo, PlaneKey
     from .sources import StorageOptions
-
-CACHE_DIR = "cache_dir"
-DISK_CACHE = "disk_cache"
-"""Options of ours among those of the storage: where planes are kept, and "no" for nowhere."""
+    from .storage.disk_cache import DiskCache
 
 
 def open_kept(path: str, options: StorageOptions = None) -> Source:
-    """As `open_source`; what comes from a server is kept on disk unless the options say no."""
-    told = dict(options or {})
-    folder, wanted = told.pop(CACHE_DIR, ""), told.pop(DISK_CACHE, "yes")
-    source = open_source(path, told)
-    if not is_url(path) or wanted == "no":
-        return source
-    return KeptSource(source, DiskCache(folder or default_folder()))
+    """As `open_source`; what comes from a server is kept on disk, where `cache_of` says."""
+    source = open_source(path, options)
+    cache = cache_of(options) if is_url(path) else None
+    return source if cache is None else KeptSource(source, cache)
 
 
 class KeptSource(Source):
@@ -77,6 +71,10 @@ class KeptSource(Source):
             pixels = self._source.read_plane(key, level)
             self._cache.put(name, pixels)
         return pixels
+
+    def abandon(self, key: PlaneKey, level: int = 0) -> None:
+        """As the source has it."""
+        self._source.abandon(key, level)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """As the source has it."""

@@ -17,6 +17,7 @@ from ndviewer_light.model import PlaneKey
 from ndviewer_light.reader import Reader
 from ndviewer_light.sources import hdf5, hdf5_saved
 from ndviewer_light.sources.hdf5 import HDF5Source, list_datasets
+from ndviewer_light.storage.disk_cache import DiskCache, default_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,8 +53,8 @@ def opened() -> Iterator[Open]:
     """Open files that are closed when the test is over."""
     sources: list[HDF5Source] = []
 
-    def open_one(url: str) -> HDF5Source:
-        sources.append(HDF5Source.open(url))
+    def open_one(url: str, options: dict[str, str] | None = None) -> HDF5Source:
+        sources.append(HDF5Source.open(url, options))
         return sources[-1]
 
     yield open_one
@@ -220,8 +221,23 @@ def test_what_was_kept_and_is_damaged_is_not_used(tmp_path: Path, server: RangeS
 def test_an_index_that_makes_no_sense_is_none(wrong: str) -> None:
     rows = np.tile(np.arange(2000, dtype=np.uint64), (4, 1))
     rows = {"order": rows[:, ::-1], "columns": rows[:3], "kind": rows.astype(np.int64)}[wrong]
-    hdf5_saved.DiskCache(hdf5_saved.default_folder()).put("key", rows)
-    assert hdf5_saved.load("key") is None
+    cache = DiskCache(default_folder())
+    cache.put("key", rows)
+    assert hdf5_saved.load(cache, "key") is None
+
+
+@pytest.mark.parametrize("option", ["cache_dir", "disk_cache"])
+def test_an_index_is_kept_where_the_person_said_or_nowhere(
+    tmp_path: Path, server: RangeServer, opened: Open, option: str
+) -> None:
+    write(tmp_path / "a.h5", volume(MANY), chunks=(1, 8, 8))
+    elsewhere = tmp_path / "elsewhere"
+    source = opened(server.url("a.h5"), {option: str(elsewhere) if option == "cache_dir" else "no"})
+    source.read_plane(PlaneKey())
+    wait_until(lambda: index_of(source).complete)
+    source._shot._thread.join(TIMEOUT)
+    assert not list((tmp_path / "kept").rglob("*.plane"))
+    assert len(list(elsewhere.rglob("*.plane"))) == (option == "cache_dir")
 
 
 def test_few_chunks_are_not_worth_keeping(tmp_path: Path, server: RangeServer, opened: Open) -> None:

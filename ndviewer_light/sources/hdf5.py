@@ -23,6 +23,7 @@ from ..errors import (
     PlaneNotStoredError,
 )
 from ..model import PlaneKey
+from ..storage.disk_cache import cache_of
 from ..storage.files import absolute, is_url, open_bytes, split_inner
 from . import Source, hdf5_catalogue, hdf5_saved
 from .hdf5_dataset import opened
@@ -243,6 +244,7 @@ class _Snapshot:
         """`before` is the same dataset as it was, which is not looked for again then."""
         self.users = 0  # guarded by the source
         self.file = HDF5File(path, options)
+        self._cache = cache_of(options)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -279,7 +281,7 @@ class _Snapshot:
         if index.grid.n_chunks < hdf5_saved.WORTH_SAVING or not self.file.is_settled:
             return
         self._key = hdf5_saved.key_of(self.file, self.inner, index.grid.shape, index.grid.chunk)
-        saved = hdf5_saved.load(self._key) if self._key else None
+        saved = hdf5_saved.load(self._cache, self._key) if self._cache and self._key else None
         if saved is not None:
             index.use(saved)
 
@@ -325,14 +327,14 @@ class _Snapshot:
         except DatasetError as error:  # planes are looked up one by one, and say so themselves
             logger.debug("no index of %s: %s", self.file.name, error)
             return
-        if table is not None and self._key is not None:
-            hdf5_saved.save(self._key, table)
+        if table is not None and self._cache is not None and self._key is not None:
+            hdf5_saved.save(self._cache, self._key, table)
 
     def _giving_way(self) -> contextlib.AbstractContextManager[object]:
         """On a server planes that somebody waits for come before the index."""
         if not self.file.is_remote:
             return contextlib.nullcontext()
-        from ..storage.fetch import Wish
+        from ..storage.wishes import Wish
 
         return Wish(background=True)
 

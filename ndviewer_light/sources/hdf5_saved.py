@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..storage.disk_cache import DiskCache, default_folder
 from .hdf5_chunks import MAX_TABLE_CHUNKS, Table
 
 if TYPE_CHECKING:
+    from ..storage.disk_cache import DiskCache
     from .hdf5_file import HDF5File
 
 WORTH_SAVING = 1000
@@ -30,9 +30,9 @@ def key_of(file: HDF5File, path: str, shape: tuple[int, ...], chunk: tuple[int, 
     return f"hdf5 chunks 1\n{identity}\n{file.bytes.size}\n{path!a}\n{shape}\n{chunk}"
 
 
-def load(key: str) -> Table | None:
+def load(cache: DiskCache, key: str) -> Table | None:
     """The index saved under `key`; None if there is none. Blocks on disk."""
-    rows = DiskCache(default_folder()).get(key)
+    rows = cache.get(key)
     if rows is None or rows.dtype != np.uint64 or rows.ndim != 2 or len(rows) != len(Table._fields):
         return None
     numbers, addresses, sizes, masks = rows
@@ -41,7 +41,7 @@ def load(key: str) -> Table | None:
     return Table(numbers.astype(np.int64), addresses, sizes.astype(np.uint32), masks.astype(np.uint32))
 
 
-def save(key: str, table: Table) -> None:
+def save(cache: DiskCache, key: str, table: Table) -> None:
     """Keep an index, if it is worth it and there is room."""
     if len(table.numbers) >= WORTH_SAVING:
-        DiskCache(default_folder()).put(key, np.stack([column.astype(np.uint64) for column in table]))
+        cache.put(key, np.stack([column.astype(np.uint64) for column in table]))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,17 @@ def default_folder() -> str:
         return os.path.expanduser("~/Library/Caches/ndviewer-light")
     root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(root, "ndviewer-light")
+
+
+def cache_of(options: Mapping[str, str] | None) -> DiskCache | None:
+    """Where what is opened with these storage options is kept: in ``cache_dir``, if one is given.
+
+    None with ``disk_cache`` "no".
+    """
+    told = options or {}
+    if told.get("disk_cache") == "no":
+        return None
+    return DiskCache(told.get("cache_dir") or default_folder())
 
 
 class _Entry(NamedTuple):

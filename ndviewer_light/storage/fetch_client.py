@@ -38,7 +38,7 @@ class Settings:
     endpoint, region: of a bucket. anonymous: "true" never to use credentials. key, secret, token: of s3;
     token: also of gs and, as a bearer token, of a web server. credentials: a service account's file, of gs.
     user, password: of a web server or a share. timeout: seconds a server may be silent. in_flight: how
-    many requests may be under way at once.
+    many requests may be under way at once. cache_dir, disk_cache: not of the server, see `cache_of`.
     """
 
     endpoint: str = ""
@@ -52,6 +52,8 @@ class Settings:
     credentials: str = ""
     timeout: str = ""
     in_flight: str = ""
+    cache_dir: str = ""
+    disk_cache: str = ""
 
     @property
     def stall_s(self) -> float:
