@@ -106,7 +106,7 @@ class MemoryBoundedLRUCache:
 
 
 class Overtaken(Exception):
-    """A read failed while the plane was being written; the failure says nothing about it now."""
+    """A read failed while the plane was being written, or was given up: that says nothing about it now."""
 
 
 class StoredKey(NamedTuple):
@@ -129,20 +129,23 @@ class Notified(NamedTuple):
 class _Lease:
     """The right of one read to put its result into the cache; compared by identity."""
 
-    __slots__ = ("future", "key", "stale", "started")
+    __slots__ = ("for_caller", "future", "given_up", "key", "stale", "started")
 
     def __init__(self, key: StoredKey) -> None:
         self.key = key
         self.future: Future[np.ndarray] = Future()
         self.started = False
         self.stale = False
+        self.for_caller = False  # somebody waits in `read`
+        self.given_up = False  # nobody waits: it may end early, so nobody may wait for it again
 
 
 class PlaneCache:
     """Planes by key: in memory, being read, or read on request by a few worker threads.
 
     `read(key, level)` is called without any lock held, from at most `workers` threads plus the
-    callers of `read`. Nothing else in here blocks on it.
+    callers of `read`. Nothing else in here blocks on it. `abandon(key, level)` is called when nobody
+    waits for a read under way any more; it may let it fail.
     """
 
     def __init__(
@@ -150,8 +153,10 @@ class PlaneCache:
         read: Callable[[PlaneKey, int], np.ndarray],
         max_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
         workers: int = 4,
+        abandon: Callable[[PlaneKey, int], None] = lambda key, level: None,
     ) -> None:
         self._read_plane = read
+        self._abandon = abandon
         self._planes = MemoryBoundedLRUCache(max_bytes)
         self._max_workers = workers
         self._wake = threading.Condition()  # guards everything below but the inbox
@@ -195,8 +200,8 @@ class PlaneCache:
         """Return for each key its pixels if in memory, else the future of a read (queued or running).
 
         The newest request is read first, in the order of its keys. Queued reads of earlier requests
-        are dropped (their futures are cancelled) unless their plane is among `keys` or `drop_except`;
-        with None nothing is dropped. Any thread; never blocks.
+        are dropped (their futures are cancelled) and those under way abandoned, unless their plane is
+        among `keys` or `drop_except`; with None nothing is dropped. Any thread; never blocks.
         """
         with self._wake:
             self._take_in()
@@ -205,12 +210,15 @@ class PlaneCache:
             answers, queued = self._answers(wanted)
             kept = {StoredKey(PlaneKey(*key), level) for key in drop_except or ()}.union(wanted)
             dropped = self._drop_queued(kept) if drop_except is not None else []
+            abandoned = self._give_up(kept) if drop_except is not None else []
             self._queue.extendleft(reversed(queued))
             threads = self._new_threads()
         for lease in dropped:
             lease.future.cancel()
         for thread in threads:
             thread.start()
+        for lease in abandoned:
+            self._abandon(*lease.key)
         return answers
 
     def read(self, key: PlaneKey, level: int = 0) -> np.ndarray:
@@ -226,15 +234,14 @@ class PlaneCache:
                 pixels = self._planes.get(stored)
                 if pixels is not None:
                     return pixels
-                lease = self._reading.get(stored)
-                mine = lease is None or not lease.started
-                if mine:
-                    if lease is not None:  # queued for a worker: take it over
-                        self._queue.remove(lease)
-                    else:
-                        lease = self._begin(stored)
-                    lease.started = True
-            assert lease is not None
+                lease = self._lease_of(stored)
+                if lease is None:
+                    lease = self._begin(stored)
+                elif not lease.started:  # queued for a worker: take it over
+                    self._queue.remove(lease)
+                mine = not lease.started
+                lease.started = True
+                lease.for_caller = True
             if mine:
                 self._run(lease)
             try:
@@ -252,7 +259,7 @@ class PlaneCache:
             if pixels is not None:
                 answers.append(pixels)
                 continue
-            lease = self._reading.get(key)
+            lease = self._lease_of(key)
             if lease is None:
                 lease = self._begin(key)
                 queued.append(lease)
@@ -265,6 +272,25 @@ class PlaneCache:
                 queued.append(lease)
             answers.append(lease.future)
         return answers, queued
+
+    def _lease_of(self, key: StoredKey) -> _Lease | None:
+        """The read of a plane that one may wait for."""
+        lease = self._reading.get(key)
+        if lease is None or not lease.given_up:
+            return lease
+        lease.stale = True  # from here on nobody would tell it that the plane was written
+        del self._reading[key]
+        return None
+
+    def _give_up(self, wanted: set[StoredKey]) -> list[_Lease]:
+        abandoned = [
+            lease
+            for key, lease in self._reading.items()
+            if lease.started and not (key in wanted or lease.for_caller or lease.given_up)
+        ]
+        for lease in abandoned:
+            lease.given_up = True
+        return abandoned
 
     def _begin(self, key: StoredKey) -> _Lease:
         lease = self._reading[key] = _Lease(key)
@@ -334,7 +360,7 @@ class PlaneCache:
 
     def _fail(self, lease: _Lease, error: BaseException) -> None:
         self._forget(lease)
-        lease.future.set_exception(Overtaken() if lease.stale else error)
+        lease.future.set_exception(Overtaken() if lease.stale or lease.given_up else error)
 
     def _forget(self, lease: _Lease) -> None:
         with self._wake:

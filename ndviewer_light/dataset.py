@@ -80,7 +80,7 @@ class Dataset:
         self.path = path
         self.storage_options = dict(storage_options or {})
         self._source = source
-        self._cache = PlaneCache(self._read, cache_bytes, workers)
+        self._cache = PlaneCache(self._read, cache_bytes, workers, source.abandon)
         self._lock = threading.Lock()  # guards everything below
         self._live = live
         self._info = source.info

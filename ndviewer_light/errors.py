@@ -93,6 +93,12 @@ class ReadTimeoutError(DatasetError, TimeoutError):
     transient = True
 
 
+class ReadDroppedError(DatasetError):
+    """Nobody waited any more for what was being read."""
+
+    transient = True
+
+
 class UntrustedReferenceError(DatasetError, PermissionError):
     """The dataset names a path outside itself."""
 

@@ -77,6 +77,7 @@ class _Process:
         self._lock = threading.Lock()
         self._send_lock = threading.Lock()
         self._pending: dict[int, Future[wire.Message]] = {}
+        self._reads: dict[int, tuple[list[int], int]] = {}  # key and level of those that read
         self._gone: str | None = None
         self.on_info: Callable[[wire.Message], None] | None = None
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  read when it dies, closed then
@@ -121,6 +122,8 @@ class _Process:
                 raise ReaderCrashedError(self._gone)
             number = next(self._ids)
             self._pending[number] = future
+            if op == "read":
+                self._reads[number] = arguments["key"], arguments["level"]
         with contextlib.suppress(OSError, ValueError):  # it has died: who receives fails our future
             self._send({"id": number, "op": op, **arguments})
         reply = future.result()
@@ -142,6 +145,14 @@ class _Process:
             self._release(slot)
         return pixels
 
+    def abandon(self, key: list[int], level: int) -> None:
+        """Tell it that nobody waits for a plane: its reads so far may end early."""
+        with self._lock:
+            numbers = [number for number, which in self._reads.items() if which == (key, level)]
+        for number in numbers:
+            with contextlib.suppress(OSError, ValueError):
+                self._send({"op": "abandon", "id": number})
+
     def _release(self, slot: int) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._send({"op": "release", "slot": slot})
@@ -159,6 +170,7 @@ class _Process:
                 break
             with self._lock:
                 future = self._pending.pop(reply.get("id", -1), None)
+                self._reads.pop(reply.get("id", -1), None)
             if future is not None:
                 future.set_result(reply)
         self._fail(self._obituary())
@@ -329,6 +341,12 @@ class Reader(Source):
                     raise
                 self._mourn(process, error)
         raise AssertionError("unreachable")
+
+    def abandon(self, key: PlaneKey, level: int = 0) -> None:
+        """As `Source.abandon`."""
+        process = self._process
+        if process is not None:
+            process.abandon(list(key), level)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """As `Source.plane_shape`."""

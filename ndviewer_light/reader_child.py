@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import wire
 from .announced import AnnouncedSource
+from .errors import ReadDroppedError
 from .kept import open_kept
 from .shared_planes import MappedSlot
+from .storage.wishes import Wish
 from .transpose import copy_into
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .model import DatasetInfo
     from .sources import Source
 
@@ -36,6 +40,7 @@ class _Server:
         self._slots = [MappedSlot(address) for address in addresses]
         self._released = [threading.Event() for _ in addresses]
         self._jobs: queue.SimpleQueue[wire.Message] = queue.SimpleQueue()
+        self._wishes: dict[int, Wish] = {}  # by the number of the request
         self._reply_lock = threading.Lock()
         self._source: Source | None = None
         self._info_sent: DatasetInfo | None = None
@@ -47,7 +52,11 @@ class _Server:
         while (request := wire.receive(self._requests)) is not None:
             if request["op"] == "release":
                 self._released[request["slot"]].set()
+            elif request["op"] == "abandon":
+                if (wish := self._wishes.get(request["id"])) is not None:
+                    wish.drop()
             else:
+                self._wishes[request["id"]] = Wish()
                 self._jobs.put(request)
 
     def _work(self, number: int) -> None:
@@ -55,9 +64,11 @@ class _Server:
             request = self._jobs.get()
             reply: dict[str, Any] = {"id": request["id"]}
             try:
-                reply.update(self._answer(request, number))
+                with self._wishes[request["id"]]:
+                    reply.update(self._answer(request, number))
             except Exception as error:  # noqa: BLE001  whatever a source raises is the answer
                 reply["error"] = wire.error_to_json(error)
+            del self._wishes[request["id"]]
             try:
                 self._reply(reply)
             except (TypeError, ValueError) as error:  # what does not travel must not leave anybody waiting
@@ -86,11 +97,20 @@ class _Server:
         return {}
 
     def _read(self, source: Source, request: wire.Message, number: int) -> dict[str, Any]:
-        pixels = source.read_plane(_key(request), request["level"])
+        pixels = self._wanted_pixels(source, request)
         slot = self._slots[number]
         copy_into(slot.array(pixels.shape, pixels.dtype), pixels)
         slot.flush()
         return {"slot": number, "shape": pixels.shape, "dtype": pixels.dtype.str}
+
+    def _wanted_pixels(self, source: Source, request: wire.Message) -> np.ndarray:
+        while True:
+            try:
+                return source.read_plane(_key(request), request["level"])
+            except ReadDroppedError:
+                if self._wishes[request["id"]].dropped:
+                    raise
+                # what another request had begun for us both was given up with it: now we begin it
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:

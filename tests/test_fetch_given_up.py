@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ndviewer_light.errors import DatasetError
+from ndviewer_light.errors import DatasetError, ReadDroppedError
 from ndviewer_light.storage.fetch import RemoteBytes
 from ndviewer_light.storage.fetch_client import Answer
-from ndviewer_light.storage.fetch_jobs import File, Job, ReadDroppedError, Wish
+from ndviewer_light.storage.fetch_jobs import File, Job
 from ndviewer_light.storage.fetch_loop import the_fetcher
+from ndviewer_light.storage.wishes import Wish
 from tests.served import (  # noqa: F401  fixtures
     CONTENT,
     MIB,

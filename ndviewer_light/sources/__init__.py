@@ -75,6 +75,12 @@ class Source(ABC):
         dataset, another `DatasetError` if it cannot be read; never makes up pixels.
         """
 
+    def abandon(self, key: PlaneKey, level: int = 0) -> None:  # noqa: B027  most need not
+        """Nobody waits for this plane any more: a read of it may end early with `ReadDroppedError`.
+
+        Any thread; never blocks.
+        """
+
     @abstractmethod
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane, or None while its store does not exist yet."""

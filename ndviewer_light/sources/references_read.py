@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import CorruptDataError, DatasetNotFoundError
-from ..storage.fetch_loop import current_wish
 from ..storage.files import is_url
 from ..storage.kept import KeptArrays
+from ..storage.wishes import current_wish
 from .references_chunks import part_of_plain, plane_parts
 from .references_json import INLINE, inline_bytes
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..storage.bytes_pool import BytesPool, Range
-    from ..storage.fetch_loop import Wish
+    from ..storage.wishes import Wish
     from .references_chunks import Part, PlaneParts, ReferencedArray
     from .references_json import References
     from .references_places import Places

@@ -11,11 +11,19 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
+from asyncio import CancelledError  # what a future of tensorstore's ends with
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DatasetError, PlaneNotStoredError, ReadTimeoutError, UnsupportedError
+from ..errors import (
+    DatasetError,
+    PlaneNotStoredError,
+    ReadDroppedError,
+    ReadTimeoutError,
+    UnsupportedError,
+)
+from ..storage.wishes import current_wish
 from .zarr_chunks import chunk_bytes, planes_per_chunk
 from .zarr_errors import ChunkMissingError, RedirectedError, StoreChangedError, dataset_error, read_error
 
@@ -343,6 +351,12 @@ class Native:
         until = (
             time.monotonic() + max(_SLOWEST_START_S, 3 * self._tree.stall_s) + pixels / _SLOWEST_BYTES_PER_S
         )
+        if not self.remote:  # done in a moment, and worth keeping
+            return self._waited(future, array, until)
+        with _of_wish(future, array):
+            return self._waited(future, array, until)
+
+    def _waited(self, future: Any, array: str, until: float) -> Any:
         try:
             while not future.done():
                 if self._closed.is_set():
@@ -367,6 +381,38 @@ class Native:
             self._tree.follow(meaning.url)
             meaning = StoreChangedError(f"{array} is elsewhere")
         raise meaning from error
+
+
+class _Read:
+    """A read of tensorstore's, as a wish knows it."""
+
+    def __init__(self, future: Any, array: str) -> None:
+        self.future = future
+        self.array = array
+
+    def give_up(self) -> None:
+        self.future.cancel()
+        if hasattr(self.future, "commit"):  # of a copy into our memory that has ended the copying only
+            self.future.commit.cancel()
+
+    def not_wanted(self) -> ReadDroppedError:
+        return ReadDroppedError(f"{self.array}: not wanted any more")
+
+
+@contextlib.contextmanager
+def _of_wish(future: Any, array: str) -> Iterator[None]:
+    """Let a read end with the wish of this thread, if it has one."""
+    wish, read = current_wish(), _Read(future, array)
+    if wish is None:
+        yield
+        return
+    wish.add(read)
+    try:
+        yield
+    except CancelledError:
+        raise read.not_wanted() from None
+    finally:
+        wish.remove(read)
 
 
 _V2_FIELDS = (

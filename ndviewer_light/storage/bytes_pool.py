@@ -8,14 +8,16 @@ from collections import OrderedDict
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, LimitExceededError
+from ..errors import DatasetError, LimitExceededError, ReadDroppedError
 from .files import is_url
 from .limits import MAX_CHUNK_BYTES
+from .wishes import current_wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .files import Bytes
+    from .wishes import Wish
 
     Range = tuple[int, int | None]  # offset, length in bytes; None: to the end of the file
 
@@ -53,16 +55,17 @@ class BytesPool:
             self._users[name] = self._users.get(name, 0) + 1
         try:
             if leads and is_url(name):  # a server may be silent for long, and nobody has to wait for it
-                threading.Thread(target=self._open, args=(name, future), daemon=True).start()
+                threading.Thread(target=self._open, args=(name, future, current_wish()), daemon=True).start()
             elif leads:
                 self._open(name, future)
             yield self._wait(future, name)
         finally:
             self._leave(name)
 
-    def _open(self, name: str, future: Future[Bytes]) -> None:
+    def _open(self, name: str, future: Future[Bytes], wish: Wish | None = None) -> None:
         try:
-            file = self._opener(name)
+            with wish or contextlib.nullcontext():
+                file = self._opener(name)
         except BaseException as error:  # noqa: BLE001  whoever waits gets it
             with self._lock:
                 self._files.pop(name, None)
@@ -76,6 +79,9 @@ class BytesPool:
         while not wait([future], timeout=_POLL_SECONDS).done:
             if self._closed:
                 raise DatasetError(f"the dataset was closed while {name} was being opened")
+            wish = current_wish()
+            if wish is not None and wish.dropped:
+                raise ReadDroppedError(f"{name}: not wanted any more")
         return future.result()
 
     def _leave(self, name: str) -> None:

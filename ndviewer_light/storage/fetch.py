@@ -15,7 +15,7 @@ from ..errors import CorruptDataError, DatasetError, UnsupportedError
 from .fetch_blocks import MAX_BYTES, BlockFile, Blocks
 from .fetch_client import Answer, Place, settings_from
 from .fetch_errors import Failure, error_for, shown
-from .fetch_jobs import File, ReadDroppedError, Wish, current_wish
+from .fetch_jobs import File
 from .fetch_loop import the_fetcher
 from .files import Bytes
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]
 
-__all__ = ["ReadDroppedError", "RemoteBytes", "Wish", "current_wish", "open_remote", "set_in_flight", "shown"]
+__all__ = ["RemoteBytes", "open_remote", "set_in_flight", "shown"]
 
 FIRST_BYTES = 128 * 1024  # read while finding out whether the file is there, and how large
 _WEB = ("http", "https", "s3", "gs")
@@ -79,11 +79,11 @@ def _asked(place: Place) -> Bytes:
     run = the_fetcher().run
     for _ in range(2):  # a server may fail to send a part just once
         try:
-            return RemoteBytes(place, run(lambda: _first(place)))
+            return RemoteBytes(place, run(lambda: _first(place), place.name))
         except Failure as failure:
             if failure.kind not in ("no parts", "empty"):
                 raise
-    return RemoteBytes(place, run(place.get_whole))
+    return RemoteBytes(place, run(place.get_whole, place.name))
 
 
 async def _first(place: Place) -> Answer:

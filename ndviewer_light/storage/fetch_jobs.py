@@ -1,11 +1,11 @@
-"""What is wanted and by whom: wishes of people, jobs of threads, requests to servers."""
+"""What is wanted: files on servers, jobs of threads, requests to servers."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError
+from ..errors import DatasetError, ReadDroppedError
 from .fetch_errors import Failure, error_for
 from .fetch_plan import Block, blocks_of, joined
 
@@ -14,68 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .fetch_client import Answer, Place, Version
+    from .wishes import Wish
 
     Range = tuple[int, int]
-
-
-class ReadDroppedError(DatasetError):
-    """Nobody waited any more for what was being read."""
-
-    transient = True
-
-
-class Wish:
-    """What somebody waits for, a plane for one: the reads done within ``with wish:`` belong to it.
-
-    When nobody waits any more, `drop` makes them end at once with `ReadDroppedError` and gives what they
-    occupied of the network to others. Reads in the background give way to all others. Any thread.
-    """
-
-    def __init__(self, *, background: bool = False) -> None:
-        self.background = background
-        self._lock = threading.Lock()
-        self.dropped = False
-        self._jobs: set[Job] = set()
-
-    def drop(self) -> None:
-        """End all reads that belong to this wish, now and later."""
-        with self._lock:
-            self.dropped = True
-            jobs = list(self._jobs)
-        for job in jobs:
-            job.give_up()
-
-    def add(self, job: Job) -> None:
-        """Let `job` end with this wish; raises `ReadDroppedError` if it has."""
-        with self._lock:
-            if self.dropped:
-                raise job.file.not_wanted()
-            self._jobs.add(job)
-
-    def remove(self, job: Job) -> None:
-        """`job` is done."""
-        with self._lock:
-            self._jobs.discard(job)
-
-    def __enter__(self) -> Wish:
-        _here.wishes.append(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _here.wishes.remove(self)
-
-
-class _Here(threading.local):
-    def __init__(self) -> None:
-        self.wishes: list[Wish] = []
-
-
-_here = _Here()
-
-
-def current_wish() -> Wish | None:
-    """The wish that reads of this thread belong to now."""
-    return _here.wishes[-1] if _here.wishes else None
 
 
 class File:
@@ -120,6 +61,10 @@ class Job:
         self.missing = 0
         self.error: DatasetError | None = None
         self.done = threading.Event()
+
+    def not_wanted(self) -> ReadDroppedError:
+        """What its thread is told when it was given up."""
+        return self.file.not_wanted()
 
     def result(self) -> list[bytes]:
         """The bytes of each range, once `done`; copied out by the thread that wanted them."""

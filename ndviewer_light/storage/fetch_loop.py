@@ -17,10 +17,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError
+from ..errors import DatasetError, ReadDroppedError
 from .fetch_errors import Failure
-from .fetch_jobs import File, Job, ReadDroppedError, Request, Wish, current_wish
+from .fetch_jobs import File, Job, Request
 from .fetch_plan import blocks_for, blocks_of
+from .wishes import current_wish
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]
 
-__all__ = ["IN_FLIGHT", "Fetcher", "Wish", "current_wish", "the_fetcher"]
 
 log = logging.getLogger(__name__)
 
@@ -68,20 +68,22 @@ class Fetcher:
                 job.wish.remove(job)
         return job.result()
 
-    def run(self, get: Callable[[], Awaitable[Answer]]) -> Answer:
+    def run(self, get: Callable[[], Awaitable[Answer]], name: str) -> Answer:
         """One request outside any file, tried again as all are; blocks. Raises `Failure`, `DatasetError`."""
-        done = threading.Event()
-        tasks: list[asyncio.Task[Answer]] = []
-
-        def start(sender: _Sender) -> None:
-            tasks.append(sender.loop.create_task(_tried(get, 0)))
-            tasks[0].add_done_callback(lambda _: sender.finished(done))
-
-        self._started(start)
-        done.wait()
-        if tasks[0].cancelled():
-            raise Failure("other", "the process ends")
-        return tasks[0].result()
+        single, wish = _Single(name), current_wish()
+        sender = self._started(lambda sender: single.start(sender, get))
+        single.give_up = lambda: self._tell(sender, single.cancel)
+        try:
+            if wish is not None:
+                wish.add(single)
+            single.done.wait()
+        except ReadDroppedError:
+            single.give_up()
+            raise
+        finally:
+            if wish is not None:
+                wish.remove(single)
+        return single.result()
 
     def forget(self, file: File, error: DatasetError) -> None:
         """End everything that is wanted of `file` with `error`, now and later."""
@@ -133,6 +135,37 @@ class Fetcher:
             if is_idle and sender is self._sender:
                 self._sender = None
             return is_idle
+
+
+class _Single:
+    """A request outside any file, as a wish knows it; a thread waits for it to be `done`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.done = threading.Event()
+        self.give_up: Callable[[], None] = lambda: None  # set by whoever works on it
+        self._task: asyncio.Task[Answer] | None = None
+        self._is_dropped = False
+
+    def not_wanted(self) -> ReadDroppedError:
+        return ReadDroppedError(f"{self.name}: not wanted any more")
+
+    def start(self, sender: _Sender, get: Callable[[], Awaitable[Answer]]) -> None:
+        """In the thread that sends, as is `cancel`."""
+        self._task = sender.loop.create_task(_tried(get, 0))
+        self._task.add_done_callback(lambda _: sender.finished(self.done))
+
+    def cancel(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._is_dropped = self._task.cancel()
+
+    def result(self) -> Answer:
+        assert self._task is not None
+        if not self._task.cancelled():
+            return self._task.result()
+        if self._is_dropped:
+            raise self.not_wanted()
+        raise Failure("other", "the process ends")
 
 
 class _Sender:

@@ -209,7 +209,7 @@ class UrlTree(Tree):
         place = self._place(path)
         for _ in range(_WAYS):
             try:
-                answer = the_fetcher().run(place.get_whole)
+                answer = the_fetcher().run(place.get_whole, place.name)
             except Failure as failure:
                 other = self._other_way(place, failure)
                 if other is None:

@@ -38,6 +38,7 @@ ROWS = {
     "Z2": ("remote_zarr", "z2", False),
     "Z3": ("remote_zarr", "z3", False),
     "Z4": ("remote_zarr", "z4", False),
+    "Z5": ("remote_zarr", "z5", False),
     "N1": ("nd2", "n1", False),
     "N2": ("nd2", "n2", False),
     "D1": ("hdf5", "d1", False),

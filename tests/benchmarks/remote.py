@@ -104,8 +104,8 @@ def r3(folder: Path) -> Iterator[Figure]:
 
 def _scrubbed(file: Bytes, dropped: bool) -> float:
     from ndviewer_light.errors import DatasetError
-    from ndviewer_light.storage.fetch import Wish
     from ndviewer_light.storage.fetch_loop import the_fetcher
+    from ndviewer_light.storage.wishes import Wish
 
     wishes = [Wish() for _ in range(60)]
 

@@ -1,16 +1,20 @@
 """OME-Zarr on a server 50 ms away: all of a volume (Z1), the same over slow connections (Z2), the first plane
-(Z3), and a plate (Z4). The server is on this machine, in a process of its own; zarr-python reads the same.
+(Z3), a plate (Z4), one plane after many that were passed (Z5). The server is on this machine, in a process of
+its own; zarr-python reads the same.
 """
 
 from __future__ import annotations
 
 import http.client
+import statistics
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ndviewer_light.model import PlaneKey
 from tests.range_server import RangeServer
 
 from . import stores
@@ -19,6 +23,8 @@ from .measure import Figure, at_least, at_most, medians
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from ndviewer_light.dataset import Dataset
 
 _PLANES, _SHAPE = 96, (512, 1024)
 _MIB = 1024**2
@@ -128,6 +134,34 @@ def z4(folder: Path) -> Iterator[Figure]:
         ms / _RTT_S / 1e3,
         peers={"requests": float(requests)},
     )
+
+
+def z5(folder: Path) -> Iterator[Figure]:
+    """Scrub past 60 planes, 60 a second, through the reader process as the widget does; wait for the last."""
+    from ndviewer_light.dataset import Dataset
+    from ndviewer_light.reader import Reader
+
+    with _served(folder) as server:
+        for name in ("raw.zarr", "raw.ozx"):
+            waits = []
+            for _ in range(7):
+                server.set(latency_s=_RTT_S)
+                with Dataset(Reader.open(server.url(name), _OPTIONS)) as dataset:
+                    waits.append(_scrubbed(dataset))
+            ms = statistics.median(waits)
+            yield at_most("Z5", f"{name}: the plane after 60 others, in RTT", ms, "ms", 3, ms / _RTT_S / 1e3)
+
+
+def _scrubbed(dataset: Dataset) -> float:
+    """How many ms the plane takes at which somebody stops who has not waited for any before."""
+    keys = [PlaneKey(z=z) for z in range(61)]
+    for key in keys[:-1]:
+        dataset.planes([key], wait=0)
+        time.sleep(1 / 60)
+    start = time.perf_counter()
+    [plane] = dataset.planes([keys[-1]], wait=None)
+    assert plane.pixels is not None, plane.reason
+    return (time.perf_counter() - start) * 1e3
 
 
 # ---- what is served --------------------------------------------------------------------------------
