@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from .errors import DatasetError, PlaneNotStoredError
 from .model import PlaneKey, announced_info
 from .sources import Source
-from .sources.tiff import TiffSource
-from .sources.zarr import ZarrSource
+from .sources.tiff.source import TiffSource
+from .sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import DatasetError, NDViewerError, PlaneNotStoredError, UnsupportedError
 from .model import PlaneKey
-from .sources.images import ImagesSource
+from .sources.images.source import ImagesSource
 from .storage.files import is_url
 from .storage.tiff_pages import Extent
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from .errors import DatasetError
 from .model import natural_sorted
-from .sources import layouts, ngff
+from .sources import ngff
+from .sources.zarr import layouts as layouts
 from .storage.zarr_guard import array_facts
 
 if TYPE_CHECKING:

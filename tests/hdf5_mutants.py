@@ -19,7 +19,7 @@ from hdf5_files import GZIP, volume, write
 
 from ndviewer_light.errors import DatasetError
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.hdf5 import HDF5Source
+from ndviewer_light.sources.hdf5.source import HDF5Source
 
 MEMORY_BYTES = 4 * 1024**3
 DATA = volume((3, 20, 30))

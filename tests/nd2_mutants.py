@@ -20,7 +20,7 @@ from nd2_writer import Plane, positions_loop, time_loop, write_nd2, z_loop
 
 from ndviewer_light.errors import DatasetError
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.nd2 import Nd2Source
+from ndviewer_light.sources.nd2.source import Nd2Source
 
 PLANES = (Plane("DAPI", "#0000FF", 405.0, 450.0), Plane("GFP", "#00FF00", 488.0, 525.0))
 LOOPS = (time_loop(2), positions_loop([("A1", 1.0, 2.0, 3.0), ("B2", 4.0, 5.0, 6.0)]), z_loop(2))

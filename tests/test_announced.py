@@ -19,7 +19,7 @@ from ndviewer_light.errors import DatasetError, PlaneNotStoredError
 from ndviewer_light.live import announce_6d, announce_files, announce_per_fov
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.registered import RegisteredFiles
-from ndviewer_light.sources.zarr import ZarrSource
+from ndviewer_light.sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -296,7 +296,7 @@ def test_34_a_volume_too_large_is_read_from_a_smaller_level(tmp_path, monkeypatc
     from ndviewer_light.dataset import Dataset
     from ndviewer_light.gui import frames
     from ndviewer_light.gui.canvas_view import View
-    from ndviewer_light.sources.zarr import ZarrSource
+    from ndviewer_light.sources.zarr.source import ZarrSource
 
     stores.write_pyramid(tmp_path / "pyramid.ome.zarr")
     source = ZarrSource.open(str(tmp_path / "pyramid.ome.zarr"))

@@ -27,8 +27,10 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.reader import Reader
-from ndviewer_light.sources import hdf5_dataset, hdf5_file, hdf5_pixels
-from ndviewer_light.sources.hdf5 import HDF5Source, list_datasets
+from ndviewer_light.sources.hdf5 import dataset as hdf5_dataset
+from ndviewer_light.sources.hdf5 import file as hdf5_file
+from ndviewer_light.sources.hdf5 import pixels as hdf5_pixels
+from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -424,7 +426,7 @@ def test_lazy_arrays_of_a_dataset_inside_a_file_travel(
 def test_a_file_that_nobody_closes_does_not_take_python_down(tmp_path: Path) -> None:
     write(tmp_path / "a.h5", libver="latest", chunks=(1, 7, 9))
     code = (
-        "import sys\nfrom ndviewer_light.sources.hdf5 import HDF5Source\n"
+        "import sys\nfrom ndviewer_light.sources.hdf5.source import HDF5Source\n"
         "from ndviewer_light.model import PlaneKey\n"
         "source = HDF5Source.open(sys.argv[1])\nprint(source.read_plane(PlaneKey()).sum())"
     )

@@ -21,7 +21,7 @@ from ndviewer_light.errors import (
     UnsupportedError,
 )
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.hdf5 import HDF5Source
+from ndviewer_light.sources.hdf5.source import HDF5Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

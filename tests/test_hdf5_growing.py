@@ -14,7 +14,7 @@ from hdf5_files import GZIP, start_appending, stop, volume, write
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.hdf5 import HDF5Source
+from ndviewer_light.sources.hdf5.source import HDF5Source
 
 if TYPE_CHECKING:
     from pathlib import Path

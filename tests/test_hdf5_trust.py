@@ -15,7 +15,7 @@ from hdf5_files import GZIP, volume, write
 
 from ndviewer_light.errors import DatasetError, MetadataError, UnsupportedError, UntrustedReferenceError
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.hdf5 import HDF5Source, list_datasets
+from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

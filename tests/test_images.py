@@ -24,9 +24,9 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.images import ImagesSource
-from ndviewer_light.sources.images_names import guess
-from ndviewer_light.sources.images_patterns import Pattern
+from ndviewer_light.sources.images.names import guess
+from ndviewer_light.sources.images.patterns import Pattern
+from ndviewer_light.sources.images.source import ImagesSource
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:

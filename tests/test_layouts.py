@@ -20,7 +20,7 @@ from ndviewer_light.errors import (
     PlaneNotStoredError,
     UntrustedReferenceError,
 )
-from ndviewer_light.sources import layouts
+from ndviewer_light.sources.zarr import layouts as layouts
 from ndviewer_light.storage import limits, trees
 
 
@@ -268,7 +268,7 @@ def test_pipe_in_place_of_metadata_does_not_hang(tmp_path: Path) -> None:
 
 AS_NOBODY = """
 import os, sys
-from ndviewer_light.sources import layouts
+from ndviewer_light.sources.zarr import layouts as layouts
 os.geteuid() == 0 and os.setuid(65534)  # root may read everything
 try:
     layouts.discover(sys.argv[1])
@@ -300,7 +300,7 @@ COUNT_OPENS = """
 import sys
 opened = []
 sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
-from ndviewer_light.sources.zarr import ZarrSource
+from ndviewer_light.sources.zarr.source import ZarrSource
 del opened[:]
 source = ZarrSource.open(sys.argv[1])
 inside = [path for path in opened if str(path).startswith(sys.argv[1])]

@@ -35,9 +35,10 @@ from ndviewer_light.errors import (
 from ndviewer_light.model import PlaneKey, Position
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.reader import Reader
-from ndviewer_light.sources import nd2_frames, open_source
-from ndviewer_light.sources.nd2 import Nd2Source
-from ndviewer_light.sources.nd2_modern import library_internals
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.nd2 import frames as nd2_frames
+from ndviewer_light.sources.nd2.modern import library_internals
+from ndviewer_light.sources.nd2.source import Nd2Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,8 +26,8 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.nd2 import Nd2Source
-from ndviewer_light.sources.nd2_guard import check_metadata
+from ndviewer_light.sources.nd2.guard import check_metadata
+from ndviewer_light.sources.nd2.source import Nd2Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

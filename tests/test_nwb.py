@@ -13,7 +13,7 @@ from hdf5_files import GZIP, add_series, volume, write_nwb
 from ndviewer_light.errors import UnsupportedError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.hdf5 import HDF5Source, list_datasets
+from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -26,10 +26,10 @@ from ndviewer_light.errors import (
     UntrustedReferenceError,
 )
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources import references_json
-from ndviewer_light.sources.references import ReferencesSource
-from ndviewer_light.sources.references_json import parse
-from ndviewer_light.sources.references_places import Places, is_inside
+from ndviewer_light.sources.references import json as references_json
+from ndviewer_light.sources.references.json import parse
+from ndviewer_light.sources.references.places import Places, is_inside
+from ndviewer_light.sources.references.source import ReferencesSource
 from tests.range_server import RangeServer
 from tests.reference_files import ZLIB, ReferenceWriter, deflated, pixels
 
@@ -796,7 +796,7 @@ def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, writer: ReferenceW
     with pytest.raises(LimitExceededError, match="references"):
         opened(path)
     monkeypatch.undo()
-    monkeypatch.setattr("ndviewer_light.sources.references.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("ndviewer_light.sources.references.source.MAX_FILE_BYTES", 100)
     with pytest.raises(LimitExceededError, match="bytes"):
         opened(path)
 

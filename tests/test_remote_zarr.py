@@ -32,8 +32,9 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.reader import Reader
-from ndviewer_light.sources import open_source, zarr_native
-from ndviewer_light.sources.zarr import ZarrSource
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.zarr import native as zarr_native
+from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.storage import fetch_client, fetch_loop, url_tree
 from ndviewer_light.storage.fetch import set_in_flight
 from ndviewer_light.storage.fetch_loop import IN_FLIGHT, the_fetcher
@@ -586,7 +587,8 @@ def test_failures_that_stay_are_told(
 
 SLOW = """
 import sys, time
-from ndviewer_light.sources import open_source, zarr_native
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.zarr import native as zarr_native
 from ndviewer_light.model import PlaneKey
 zarr_native._RETRIES["max_retries"] = 1
 source = open_source(sys.argv[1], {"timeout": "1"})

@@ -18,7 +18,7 @@ import tiffs
 
 from ndviewer_light.errors import AcquisitionConfigError, PlaneNotStoredError, PlaneNotWrittenError
 from ndviewer_light.model import AnnouncedRun, PlaneKey, Position
-from ndviewer_light.sources.tiff import TiffSource
+from ndviewer_light.sources.tiff.source import TiffSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,7 +194,7 @@ def test_a_registered_path_teaches_ending_and_padding(tmp_path: Path, announced:
 def test_registrations_are_bounded(
     tmp_path: Path, announced: Announce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ndviewer_light.sources.tiff_forms.MAX_REGISTERED", 100)
+    monkeypatch.setattr("ndviewer_light.sources.tiff.forms.MAX_REGISTERED", 100)
     source = announced("images")
     path = tiffs.write_image(tmp_path / "any.tif", stores.plane())
     for t in range(150):

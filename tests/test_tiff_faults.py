@@ -31,7 +31,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.tiff import TiffSource
+from ndviewer_light.sources.tiff.source import TiffSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

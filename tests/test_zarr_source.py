@@ -25,9 +25,10 @@ from ndviewer_light.errors import (
     UnsupportedError,
 )
 from ndviewer_light.model import AnnouncedRun, PlaneKey, Position
-from ndviewer_light.sources import layouts, open_source
-from ndviewer_light.sources import zarr as zarr_source
-from ndviewer_light.sources.zarr import ZarrSource
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.zarr import layouts as layouts
+from ndviewer_light.sources.zarr import source as zarr_source
+from ndviewer_light.sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ndviewer_light.model import DatasetInfo
-    from ndviewer_light.sources.tiff import TiffSource
+    from ndviewer_light.sources.tiff.source import TiffSource
 
 CHANNELS = ("BF LED matrix full", "Fluorescence 488 nm Ex")
 REGIONS = {"A1": 2, "B2": 1}

@@ -1,6 +1,6 @@
 """Where planes come from: the `Source` interface, the list of formats, and the way to open one.
 
-A new format is a new file in this folder and a line in `FORMATS`.
+A new format is a new file here, or a folder with a `source.py`, and a line in `FORMATS`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     StorageOptions = Mapping[str, str] | None
 
 FORMATS = (
-    *("zarr:ZarrSource", "tiff:TiffSource", "nd2:Nd2Source", "hdf5:HDF5Source"),
-    *("references:ReferencesSource", "images:ImagesSource"),
+    *("zarr.source:ZarrSource", "tiff.source:TiffSource", "nd2.source:Nd2Source", "hdf5.source:HDF5Source"),
+    *("references.source:ReferencesSource", "images.source:ImagesSource"),
 )
 """Modules of this folder and their class, asked in this order; imported only when asked."""
 
@@ -122,7 +122,7 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     if not is_url(path):
         _check_there(split_inner(path)[0])
     if options and options.get("pattern"):  # a person has said that these are images, and how they are named
-        from .images import ImagesSource
+        from .images.source import ImagesSource
 
         return ImagesSource.open(path, options)
     for cls in format_classes():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ndviewer_light.sources.hdf5 import HDF5Source
+    from ndviewer_light.sources.hdf5.source import HDF5Source
 
 _PLANES, _SHAPE = 96, (512, 1024)  # of 1 MiB
 _PLANE_BYTES = 1024**2
@@ -177,7 +177,7 @@ class _Closing:
         self._path = path
 
     def __enter__(self) -> HDF5Source:
-        from ndviewer_light.sources.hdf5 import HDF5Source
+        from ndviewer_light.sources.hdf5.source import HDF5Source
 
         self._source = HDF5Source.open(self._path)
         return self._source

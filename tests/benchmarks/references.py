@@ -193,7 +193,7 @@ def _shuffled_and_deflated(raw: bytes) -> bytes:
 
 
 def _opened(url: str) -> Any:
-    from ndviewer_light.sources.references import ReferencesSource
+    from ndviewer_light.sources.references.source import ReferencesSource
 
     return ReferencesSource.open(url)
 
@@ -248,7 +248,7 @@ def _by_zarr(url: str, which: Any) -> np.ndarray:
 
 
 def _opened_images(folder: Path) -> None:
-    from ndviewer_light.sources.images import ImagesSource
+    from ndviewer_light.sources.images.source import ImagesSource
 
     source = ImagesSource.open(str(folder))
     assert source.info.sizes["c"] == 4
@@ -266,7 +266,7 @@ def _child(who: str, path: Path) -> tuple[float, int]:
 
 
 def _open_in_child(who: str, path: str) -> None:
-    from ndviewer_light.sources.references import ReferencesSource
+    from ndviewer_light.sources.references.source import ReferencesSource
 
     start = time.perf_counter()
     if who == "ours":

@@ -1,0 +1,361 @@
+"""One open HDF5 file: objects inside it by path, never one of another file; h5py's errors in our words.
+
+h5py reads through `storage.files`, so a file may lie anywhere, is not locked, and may be open elsewhere for
+writing. Only metadata, and pixels that we cannot decode ourselves, come this way: h5py does one thing at a
+time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import threading
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetNotFoundError,
+    MetadataError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
+from ...storage.files import is_url, open_bytes
+from ...storage.limits import error_of_os
+from . import format as hdf5_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import h5py
+
+    from ...storage.files import Bytes
+
+MAX_OBJECTS = 20_000
+"""How many groups and datasets one search looks at."""
+
+_LEAST_OBJECTS = 50  # looked at however long it takes
+_MAX_SOFT_LINKS = 32
+_TICK_SECONDS = 0.25
+_SKEW_SECONDS = 60.0  # between our clock and that of who keeps the file
+_MAX_ATTRIBUTE_BYTES = 64 * 1024
+_CHUNK_CACHE_BYTES = 64 * 1024**2
+_H5PY_ERRORS = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError),
+    *(SystemError, TypeError, ValueError),
+)
+
+
+class Found(NamedTuple):
+    """A dataset or group that a search met."""
+
+    path: str
+    node: h5py.Dataset | h5py.Group
+
+
+class HDF5File:
+    """An open file; any thread. What h5py hands out is used within `reading` only: one thread at a time."""
+
+    def __init__(self, path: str, options: Mapping[str, str] | None) -> None:
+        """Open the file at a path or URL.
+
+        Raises `MetadataError` for what is no HDF5 file, `CorruptDataError` if it is truncated or damaged,
+        `UnsupportedError` without h5py.
+        """
+        self._lock = threading.RLock()
+        self._closed = False
+        self.cut_short = False
+        self.is_remote = is_url(path)
+        self.version = file_version(path)
+        self.is_settled = not _was_just_written(self.version)
+        self.bytes = _opened_bytes(path, options)
+        self.name = self.bytes.name
+        try:
+            self.superblock = self._judged_superblock()
+            self._stream = _Stream(self.bytes, self.superblock)
+            self._file = self._opened()
+        except BaseException:
+            self.bytes.close()
+            raise
+
+    def _judged_superblock(self) -> hdf5_format.Superblock:
+        found = hdf5_format.find_superblock(self.read_clipped, self.bytes.size)
+        if found is None:
+            raise MetadataError(f"{self.name} is not an HDF5 file: it does not begin like one")
+        if self.bytes.size < found.end:
+            raise CorruptDataError(
+                f"{self.name} is truncated: {found.end} bytes expected, {self.bytes.size} are there. "
+                "Copy it again; if it is being written, open it when that is done"
+            )
+        return found
+
+    def _opened(self) -> h5py.File:
+        try:
+            import h5py
+        except ImportError as error:
+            raise UnsupportedError(
+                f"{self.name} is an HDF5 file: to read these, pip install 'ndviewer_light[hdf5]'"
+            ) from error
+        with self.reading("it cannot be opened"):
+            file = h5py.File(self._stream, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES)
+        # a file that is open when Python ends takes the process with it
+        weakref.finalize(self, _close, file)
+        return file
+
+    def read_clipped(self, offset: int, length: int) -> bytes:
+        """As `Bytes.read`, but what lies beyond the end of the file is left out."""
+        length = max(0, min(length, self.bytes.size - offset))
+        return self.bytes.read(offset, length) if length and offset >= 0 else b""
+
+    @contextlib.contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """One thread at a time uses h5py in here; what it raises becomes a `DatasetError` about `what`."""
+        with self._lock:
+            if self._closed:
+                raise DatasetError(f"{self.name} was closed")
+            self._stream.failure = None
+            try:
+                yield
+            except DatasetError:
+                raise
+            except _H5PY_ERRORS as error:
+                raise self._error(error, what) from error
+
+    def _error(self, error: Exception, what: str) -> DatasetError:
+        if self._stream.failure is not None:  # what h5py says of it is not the reason
+            return self._stream.failure
+        reason = str(error).strip("'\"").partition("\n")[0][:200] or type(error).__name__
+        return CorruptDataError(f"{self.name} is damaged, or is just being written: {what}: {reason}")
+
+    def close(self) -> None:
+        """Close the file; what is being read ends with an error first. May be called twice."""
+        self.bytes.close()
+        with self._lock:  # h5py must not be closed under a thread that is inside it
+            if self._closed:
+                return
+            self._closed = True
+            _close(self._file)
+
+    # ---- objects by path: within `reading` -------------------------------------------------
+
+    @property
+    def root(self) -> h5py.Group:
+        """The group everything is in."""
+        return self._file["/"]
+
+    def node(self, path: str, start: h5py.Group | None = None) -> h5py.Dataset | h5py.Group | None:
+        """The group or dataset at `path`, absolute or from `start`; None if there is none.
+
+        Soft links are followed. Raises `UntrustedReferenceError` for a path that passes through another file.
+        """
+        here: Any = self.root if start is None or path.startswith("/") else start
+        parts, followed = deque(path.split("/")), 0
+        while parts:
+            part = parts.popleft()
+            if part in ("", "."):
+                continue
+            target = self._link(here, part, path)
+            if target is None:
+                return None
+            if isinstance(target, str):
+                followed += 1
+                if followed > _MAX_SOFT_LINKS:
+                    raise MetadataError(f"{self.name}: the links of {path!a} lead in a circle")
+                here = self.root if target.startswith("/") else here
+                parts.extendleft(reversed(target.split("/")))
+            else:
+                here = target
+        return here if _kind(here) else None
+
+    def _link(self, group: Any, name: str, path: str) -> Any:
+        """What `name` leads to: an object, the text of a soft link, None if there is nothing."""
+        import h5py
+
+        raw = name.encode("utf-8", "surrogateescape")
+        if not isinstance(group, h5py.Group) or raw not in group.id:
+            return None
+        kind = group.id.links.get_info(raw).type
+        if kind == h5py.h5l.TYPE_HARD:
+            return _wrapped(h5py.h5o.open(group.id, raw))
+        if kind == h5py.h5l.TYPE_SOFT:
+            return group.id.links.get_val(raw).decode("utf-8", "surrogateescape")
+        raise UntrustedReferenceError(
+            f"{self.name}: {path!a} lies in another file, which is not opened; open that file itself"
+        )
+
+    def walk(self, *tops: str, seconds: float) -> Iterator[Found]:
+        """Each group and dataset below the groups at `tops` once, nearest first.
+
+        Links are not followed: what they lead to inside this file is met where it is. It ends after
+        `seconds`, or after `MAX_OBJECTS`, and `cut_short` says so: on a server each object may be a request.
+        """
+        import h5py
+
+        self.cut_short = False
+        until = time.monotonic() + seconds
+
+        starts = [Found(top, self.node(top)) for top in tops or ("",)]
+        queue = deque(found for found in starts if isinstance(found.node, h5py.Group))
+        seen: set[Any] = set()
+        met = 0
+        while queue:
+            path, group = queue.popleft()
+            for raw in group.id:
+                met += 1
+                if met > MAX_OBJECTS or (met > _LEAST_OBJECTS and time.monotonic() > until):
+                    self.cut_short = True
+                    return
+                if group.id.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+                    continue
+                address = h5py.h5g.get_objinfo(group.id, raw).objno
+                if address in seen:
+                    continue
+                seen.add(address)
+                node = _wrapped(h5py.h5o.open(group.id, raw))
+                if _kind(node):
+                    found = Found(f"{path}/{raw.decode('utf-8', 'surrogateescape')}", node)
+                    yield found
+                    if isinstance(node, h5py.Group):
+                        queue.append(found)
+
+    def attribute(self, node: h5py.Dataset | h5py.Group, name: str) -> Any:
+        """An attribute: text, or an array of numbers; None if there is none, or none that makes sense."""
+        import h5py
+        import numpy as np
+
+        try:
+            raw = name.encode()
+            if not h5py.h5a.exists(node.id, raw):
+                return None
+            if h5py.h5a.open(node.id, raw).get_storage_size() > _MAX_ATTRIBUTE_BYTES:
+                return None
+            value = np.asarray(node.attrs[name])
+        except _H5PY_ERRORS:
+            if self._stream.failure is not None:
+                raise
+            return None
+        return _text_or_numbers(value)
+
+
+def _close(file: h5py.File) -> None:
+    with contextlib.suppress(*_H5PY_ERRORS):
+        file.close()
+
+
+def _text_or_numbers(value: Any) -> Any:
+    if value.dtype.kind in "biuf":
+        return value
+    if value.dtype.kind in "SUO" and value.size == 1:
+        item = value.reshape(-1)[0]
+        if isinstance(item, bytes):
+            return item.decode("utf-8", "replace")
+        return str(item) if isinstance(item, str) else None
+    return None
+
+
+def _wrapped(identifier: Any) -> Any:
+    """The h5py object of an identifier; None for what is neither group nor dataset."""
+    import h5py
+
+    if isinstance(identifier, h5py.h5g.GroupID):
+        return h5py.Group(identifier)
+    return h5py.Dataset(identifier) if isinstance(identifier, h5py.h5d.DatasetID) else None
+
+
+def _kind(node: object) -> str:
+    import h5py
+
+    return "dataset" if isinstance(node, h5py.Dataset) else "group" if isinstance(node, h5py.Group) else ""
+
+
+# ---- bytes ---------------------------------------------------------------------------------
+
+
+def _opened_bytes(path: str, options: Mapping[str, str] | None) -> Bytes:
+    if not is_url(path):
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError) as error:
+            raise error_of_os(error, path) from error
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+            raise DatasetNotFoundError(f"{path} is no file")
+    return open_bytes(path, options)
+
+
+def file_version(path: str) -> tuple[int, ...]:
+    """What changes when a file of this machine does; () for URLs, and if it is not there."""
+    if is_url(path):
+        return ()
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _was_just_written(version: tuple[int, ...]) -> bool:
+    """Whether more may be written without the time of writing, which is coarse, telling."""
+    return bool(version) and -_SKEW_SECONDS < time.time() - version[2] / 1e9 < _TICK_SECONDS
+
+
+class _Stream(io.RawIOBase):
+    """What h5py reads from: all that it asks for or an error, which it would otherwise keep to itself.
+
+    Of a file that a program appends to, the superblock tells where it ended once: here it ends where it does.
+    """
+
+    def __init__(self, source: Bytes, superblock: hdf5_format.Superblock) -> None:
+        self._inner = source.opened()
+        self._size = source.size
+        self._at = 0
+        self._name = source.name
+        self.failure: DatasetError | None = None
+        self._head = (0, b"")
+        if superblock.is_growing and superblock.version >= 2:
+            raw = source.read(superblock.offset, 48)
+            self._head = (superblock.offset, hdf5_format.superblock_until(raw, self._size))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence] + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            self._fill(view)
+        except DatasetError as error:
+            self.failure = error
+            raise
+        self._at += len(view)
+        return len(view)
+
+    def _fill(self, view: memoryview) -> None:
+        if self._at + len(view) > self._size:
+            raise CorruptDataError(
+                f"{self._name} is damaged: {len(view)} bytes expected at {self._at}, beyond its end"
+            )
+        self._inner.seek(self._at)
+        filled = 0
+        while filled < len(view):
+            part = self._inner.read(len(view) - filled)
+            if not part:
+                raise CorruptDataError(f"{self._name} became shorter while it was read")
+            view[filled : filled + len(part)] = part
+            filled += len(part)
+        offset, head = self._head
+        for at in range(max(self._at, offset), min(self._at + len(view), offset + len(head))):
+            view[at - self._at] = head[at - offset]

@@ -1,0 +1,265 @@
+"""Image series of an NWB file: found by their type, axes as NWB has them, steps from what surrounds them.
+
+NWB keeps images as (frame, x, y) or (frame, x, y, z), x across and y down: a plane is stored transposed.
+Source: NWB format specification 2.x: ``ImageSeries``, ``OnePhotonSeries``, ``TwoPhotonSeries``,
+``ImagingPlane``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...colours import color_for_name
+from ...errors import DatasetError, MetadataError, UnsupportedError, UntrustedReferenceError
+from ...model import Channel
+from .dataset import refuse_outside
+from .images import RGB_CHANNELS, Image, sane_steps, unit_factor
+
+if TYPE_CHECKING:
+    import h5py
+
+    from .dataset import Facts
+    from .file import HDF5File
+
+_PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")
+_TYPES = ("ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSeries")
+_NO_PICTURES = ("ImageMaskSeries",)
+_MAX_SHORT = 16  # numbers in what describes an image
+_MAX_NAME = 200
+
+
+class Series(NamedTuple):
+    """One image series: the path of its group, its type, and where its images are.
+
+    `elsewhere` says in which files they are if not in this one, else "".
+    """
+
+    path: str
+    type: str
+    elsewhere: str = ""
+
+    @property
+    def data(self) -> str:
+        """The path of its pixels."""
+        return f"{self.path}/data"
+
+
+# ---- finding them: within `HDF5File.reading` -----------------------------------------------
+
+
+def is_nwb(file: HDF5File) -> bool:
+    """Whether the file says that it is NWB 2."""
+    root = file.root
+    return (
+        file.attribute(root, "neurodata_type") == "NWBFile" or file.attribute(root, "nwb_version") is not None
+    )
+
+
+def series_of(file: HDF5File, path: str, node: h5py.Group) -> Series | None:
+    """The image series whose group is at `path`; None if it is none."""
+    import h5py
+
+    kind = file.attribute(node, "neurodata_type")
+    if not isinstance(kind, str) or kind in _NO_PICTURES or not kind.endswith(_TYPES):
+        return None
+    if file.attribute(node, "format") == "external" or _format(file, node) == "external":
+        return Series(path, kind, _external_names(file, node) or "no file")
+    try:
+        data = file.node("data", node)
+        if isinstance(data, h5py.Dataset):
+            refuse_outside(file, data, f"{file.name}::{path}/data")
+    except DatasetError as error:
+        return Series(path, kind, str(error))
+    return Series(path, kind) if isinstance(data, h5py.Dataset) else None
+
+
+def all_series(file: HDF5File, seconds: float) -> list[Series]:
+    """Every image series of the file that is met in `seconds`, in that order."""
+    import h5py
+
+    groups = (found for found in file.walk(*_PLACES, seconds=seconds) if isinstance(found.node, h5py.Group))
+    found = (series_of(file, path, node) for path, node in groups if isinstance(node, h5py.Group))
+    return [series for series in found if series is not None]
+
+
+def refuse_external(series: Series, where: str) -> None:
+    """Raise `UnsupportedError` if the images of a series are not in the file."""
+    if series.elsewhere:
+        raise UnsupportedError(
+            f"{where}::{series.path} ({series.type}) keeps its images in other files, which are not read: "
+            f"{series.elsewhere}. Open those files themselves"
+        )
+
+
+def _format(file: HDF5File, node: h5py.Group) -> str:
+    return _text(file, node, "format")
+
+
+def _external_names(file: HDF5File, node: h5py.Group) -> str:
+    import h5py
+
+    names = _inside(file, node, "external_file")
+    if not isinstance(names, h5py.Dataset) or names.ndim != 1 or not 0 < names.shape[0] <= 10_000:
+        return ""
+    first = names[0]
+    shown = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+    more = f" and {names.shape[0] - 1} more" if names.shape[0] > 1 else ""
+    return ascii(shown[:_MAX_NAME]) + more
+
+
+# ---- describing one: within `HDF5File.reading` ---------------------------------------------
+
+
+def series_image(file: HDF5File, series: Series, known: Facts) -> Image:
+    """Describe a series. Raises `UnsupportedError` if its images are not (frame, x, y[, z])."""
+    import h5py
+
+    node = file.node(series.path)
+    assert isinstance(node, h5py.Group), "it was found there"
+    where = f"{file.name}::{series.path}"
+    rank = len(known.shape)
+    if rank not in (2, 3, 4):
+        raise UnsupportedError(f"{where} has {rank} dimensions; NWB images have (frame, x, y) or (…, z)")
+    rgb = _looks_like_colour(series, known)
+    roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if rgb else "z")[:rank]
+    time_step, warning = _time_step(file, node, known.shape[0] if rank > 2 else 1, where)
+    plane = _inside(file, node, "imaging_plane")
+    plane = plane if isinstance(plane, h5py.Group) else None
+    steps = {**_grid_steps(file, node, plane, known, roles), "t": time_step}
+    colour = f"{where}: a last axis of {known.shape[-1]} is taken for colour, not for z" if rgb else None
+    return Image(
+        format="nwb",
+        roles=roles,
+        shape=known.shape,
+        dtype=known.dtype,
+        steps=sane_steps(steps),
+        channels=RGB_CHANNELS if rgb else (_channel(file, series, plane),),
+        rgb=rgb,
+        warnings=tuple(text for text in (colour, warning) if text),
+    )
+
+
+def _looks_like_colour(series: Series, known: Facts) -> bool:
+    """Videos of a camera are kept as (frame, x, y, 3), which NWB has no place for."""
+    is_camera = not series.type.endswith("PhotonSeries")
+    return is_camera and len(known.shape) == 4 and known.shape[-1] in (3, 4) and known.dtype == np.uint8
+
+
+def _time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[float | None, str | None]:
+    """Seconds between frames, and a warning if they are not the same everywhere."""
+    import h5py
+
+    start = _inside(file, node, "starting_time")
+    if isinstance(start, h5py.Dataset):
+        rate = file.attribute(start, "rate")
+        if isinstance(rate, np.ndarray) and rate.size == 1 and float(rate.reshape(-1)[0]) > 0:
+            return 1.0 / float(rate.reshape(-1)[0]), None
+    times = _inside(file, node, "timestamps")
+    if n < 2 or not isinstance(times, h5py.Dataset) or times.shape != (n,) or times.dtype.kind not in "iuf":
+        return None, None
+    first, second, last = (float(times[i]) for i in (0, 1, n - 1))
+    step = (last - first) / (n - 1)
+    if step > 0 and abs(second - first - step) <= 0.01 * step:
+        return step, None
+    return step, f"{where}: frames are not evenly spaced in time; the mean step is shown"
+
+
+def _grid_steps(
+    file: HDF5File, node: h5py.Group, plane: h5py.Group | None, known: Facts, roles: tuple[str, ...]
+) -> dict[str, float | None]:
+    """µm per pixel: what the imaging plane says, else the field of view divided by the pixels in it."""
+    spacing = _numbers(file, plane, "grid_spacing") if plane is not None else None
+    if plane is not None and spacing is not None:
+        factor = unit_factor(_unit(file, plane, "grid_spacing"), "x")
+        return {role: value * factor for role, value in zip("xyz", spacing, strict=False)} if factor else {}
+    view = _numbers(file, node, "field_of_view")
+    if view is None:
+        return {}
+    factor = unit_factor(_unit(file, node, "field_of_view"), "x")
+    counts = dict(zip(roles, known.shape, strict=True))
+    return {
+        role: value * factor / counts[role]
+        for role, value in zip("xyz", view, strict=False)
+        if factor and counts.get(role)
+    }
+
+
+def _inside(file: HDF5File, node: h5py.Group, name: str) -> h5py.Dataset | h5py.Group | None:
+    """What a group holds; None if that is nothing, or not in this file: it only describes the images."""
+    import h5py
+
+    try:
+        found = file.node(name, node)
+        if isinstance(found, h5py.Dataset):
+            refuse_outside(file, found, f"{file.name}::{name}", virtual=False)
+    except (MetadataError, UnsupportedError, UntrustedReferenceError):
+        return None
+    return found
+
+
+def _unit(file: HDF5File, node: h5py.Group, name: str) -> object:
+    """The unit of a dataset: its attribute, metres where NWB says nothing."""
+    dataset = _inside(file, node, name)
+    unit = file.attribute(dataset, "unit") if dataset is not None else None
+    return unit or "meters"
+
+
+def _numbers(file: HDF5File, node: h5py.Group, name: str) -> list[float] | None:
+    """A few numbers in a dataset of a group."""
+    import h5py
+
+    dataset = _inside(file, node, name)
+    if not isinstance(dataset, h5py.Dataset) or not 0 < (dataset.size or 0) <= _MAX_SHORT:
+        return None
+    if dataset.dtype.kind not in "iuf":
+        return None
+    numbers: list[float] = np.asarray(dataset[()]).astype(float).reshape(-1).tolist()
+    return numbers
+
+
+def _text(file: HDF5File, node: h5py.Group, name: str) -> str:
+    """The text in a dataset of a group, "" if there is none."""
+    import h5py
+
+    dataset = _inside(file, node, name)
+    if not isinstance(dataset, h5py.Dataset) or dataset.size != 1:
+        return ""
+    if dataset.id.get_type().get_class() != h5py.h5t.STRING or dataset.id.get_type().get_size() > 4096:
+        return ""
+    value: Any = np.asarray(dataset[()]).reshape(-1)[0]
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return text.strip()[:_MAX_NAME]
+
+
+def _channel(file: HDF5File, series: Series, plane: h5py.Group | None) -> Channel:
+    """Named by the indicator where the imaging plane says one, else by the series."""
+    name = series.path.rpartition("/")[2]
+    if plane is None:
+        return Channel(name, color_for_name(name))
+    indicator = _text(file, plane, "indicator")
+    name = indicator if indicator and indicator.lower() not in ("unknown", "n/a", "none") else name
+    return Channel(
+        name,
+        color_for_name(name),
+        excitation_nm=_nanometres(file, plane, "excitation_lambda"),
+        emission_nm=_emission(file, plane),
+    )
+
+
+def _emission(file: HDF5File, plane: h5py.Group) -> float | None:
+    import h5py
+
+    for i, name in enumerate(plane.id):
+        if i >= _MAX_SHORT:
+            break
+        child = _inside(file, plane, name.decode("utf-8", "surrogateescape"))
+        if isinstance(child, h5py.Group) and file.attribute(child, "neurodata_type") == "OpticalChannel":
+            return _nanometres(file, child, "emission_lambda")
+    return None
+
+
+def _nanometres(file: HDF5File, node: h5py.Group, name: str) -> float | None:
+    numbers = _numbers(file, node, name)
+    return numbers[0] if numbers and 1 <= numbers[0] <= 1e6 else None

@@ -1,0 +1,372 @@
+"""HDF5 and NWB, local or remote: which dataset of a file is shown, and its planes.
+
+A file that somebody is writing is opened again whenever it has changed: addresses in it may mean something
+else by then. Remote files are read as they were when they were opened, until `refresh`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetGoneError,
+    MetadataError,
+    PlaneNotStoredError,
+)
+from ...model import PlaneKey
+from ...storage.disk_cache import cache_of
+from ...storage.files import absolute, is_url, open_bytes, split_inner
+from .. import Source
+from . import catalogue as hdf5_catalogue
+from . import saved as hdf5_saved
+from .dataset import opened
+from .file import HDF5File, file_version
+from .format import SIGNATURE
+from .images import dataset_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from ...model import DatasetInfo
+    from .. import StorageOptions
+    from .catalogue import DatasetEntry
+    from .index import ChunkIndex
+
+logger = logging.getLogger(__name__)
+
+ENDINGS = (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".ims")
+
+_SIGNATURE_PLACES = (0, 512, 1024, 2048)
+_MAX_CHOICES = 200
+_OPEN_ATTEMPTS = 5
+_ATTEMPT_SECONDS = 0.005
+_READ_ATTEMPTS = 3
+_JOIN_SECONDS = 2.0
+
+
+def list_datasets(path: str, options: StorageOptions = None) -> list[DatasetEntry]:
+    """What can be shown of the file at a path or URL, most pixels first; see `DatasetEntry`.
+
+    Blocks on disk or network. Raises a `DatasetError` if the file cannot be read.
+    """
+    file = HDF5File(split_inner(absolute(path))[0], options)
+    try:
+        with file.reading("its datasets"):
+            return [candidate.entry for candidate in hdf5_catalogue.catalogue(file).candidates]
+    finally:
+        file.close()
+
+
+class HDF5Source(Source):
+    """One dataset of an HDF5 file, ``file.h5::/path/inside``; without a path that with the most pixels.
+
+    NWB image series are found by their type. `info.choices` are the paths of all that can be shown.
+    """
+
+    format = "hdf5"
+
+    def __init__(self, path: str, options: StorageOptions) -> None:
+        self._path, inner = split_inner(path)
+        self._options = options
+        self._lock = threading.Lock()  # guards what follows; never held while anything is read
+        self._opening = threading.Lock()  # one thread opens the file again
+        self._closed = False
+        self._shot = _open_steadily(self._path, options, inner)
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Whether `path` ends like HDF5 or, on this machine, begins like it."""
+        file, _ = split_inner(path)
+        if is_url(file):
+            return urlsplit(file).path.lower().endswith(ENDINGS)
+        if not os.path.isfile(file):
+            return False
+        return file.lower().endswith(ENDINGS) or _has_signature(file)
+
+    @classmethod
+    def open(cls, path: str, options: StorageOptions = None) -> HDF5Source:
+        """Open the file at a path or URL: its groups and the attributes of one dataset are read."""
+        return cls(absolute(path), options)
+
+    # ---- Source ----------------------------------------------------------------------------
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known now; a new object whenever more is known."""
+        return self._shot.info
+
+    @property
+    def identity(self) -> str | None:
+        """The name of the file's bytes, and which dataset of it."""
+        shot = self._shot
+        file = shot.file.bytes.identity
+        return None if file is None else f"{file}\n{shot.inner}"
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane, Fortran-ordered where x comes before y, as in NWB.
+
+        Raises `PlaneNotStoredError` if no chunk of it is stored; chunks that are missing are fill value.
+        """
+        key = PlaneKey(*key)
+        for _ in range(_READ_ATTEMPTS - 1):
+            with self._using() as shot:
+                try:
+                    return shot.read(key, level)
+                except (CorruptDataError, IndexError, PlaneNotStoredError):
+                    if not self._is_outdated(shot):
+                        raise
+        with self._using() as shot:
+            return shot.read(key, level)
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X) of one plane; None if there is none (yet)."""
+        key = PlaneKey(*key)
+        with self._using() as shot:
+            if level or min(key) < 0:
+                raise IndexError(f"no plane {tuple(key)} at level {level} of {shot.file.name}")
+            return (shot.info.height, shot.info.width) if shot.info.contains(key) else None
+
+    def refresh(self) -> DatasetInfo:
+        """Look at the file again: it may have been written to, or a server may have another one."""
+        if not is_url(self._path):
+            if not os.path.exists(self._path):
+                raise DatasetGoneError(
+                    f"{self._path} cannot be reached any more: plug it in or move it back, "
+                    "it is looked for again"
+                )
+        elif self._is_another_file():
+            self._open_again()
+        with self._using() as shot:
+            return shot.info
+
+    def _is_another_file(self) -> bool:
+        now = open_bytes(self._path, self._options)
+        try:
+            was = self._shot.file.bytes
+            return (now.size, now.identity) != (was.size, was.identity)
+        finally:
+            now.close()
+
+    def close(self) -> None:
+        """Let go of the file; reads under way end with an error. May be called twice."""
+        with self._lock:
+            self._closed = True
+            shot = self._shot
+        shot.close()
+
+    # ---- the file as it is now -------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[_Snapshot]:
+        """The file as it is now, which stays open for as long as it is used."""
+        now = file_version(self._path)
+        if now and not (now == self._shot.file.version and self._shot.file.is_settled):
+            self._open_again()
+        with self._lock:
+            if self._closed:
+                raise DatasetError(f"{self._shot.file.name} was closed")
+            shot = self._shot
+            shot.users += 1
+        try:
+            yield shot
+        finally:
+            with self._lock:
+                shot.users -= 1
+                is_last = shot is not self._shot and not shot.users
+            if is_last:
+                shot.close()
+
+    def _is_outdated(self, shot: _Snapshot) -> bool:
+        """Whether the file has been written to since; one that is gone is read on."""
+        return file_version(self._path) not in ((), shot.file.version)
+
+    def _open_again(self) -> None:
+        before = self._shot
+        with self._opening:
+            if self._shot is not before or self._closed:
+                return
+            shot = _open_steadily(self._path, self._options, before.inner, before)
+            with self._lock:
+                if not self._closed:
+                    self._shot, shot = shot, before
+                is_idle = not shot.users
+        if is_idle:  # else the last that uses it closes it
+            shot.close()
+
+
+def _has_signature(path: str) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            for place in _SIGNATURE_PLACES:
+                file.seek(place)
+                if file.read(len(SIGNATURE)) == SIGNATURE:
+                    return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def _open_steadily(
+    path: str, options: StorageOptions, inner: str, before: _Snapshot | None = None
+) -> _Snapshot:
+    """Open the file, again for a moment if it is damaged but changes: its writer is at work."""
+    for attempt in range(_OPEN_ATTEMPTS):
+        version = file_version(path)
+        try:
+            return _Snapshot(path, options, inner, before)
+        except (CorruptDataError, MetadataError):
+            time.sleep(_ATTEMPT_SECONDS * 2**attempt)
+            if attempt == _OPEN_ATTEMPTS - 1 or file_version(path) == version:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+# ---- the file as it was --------------------------------------------------------------------
+
+
+class _Snapshot:
+    """The file as it was when it was opened, and one dataset of it. Any thread."""
+
+    info: DatasetInfo
+    inner: str
+    _others: tuple[str, ...]
+
+    def __init__(self, path: str, options: StorageOptions, inner: str, before: _Snapshot | None) -> None:
+        """`before` is the same dataset as it was, which is not looked for again then."""
+        self.users = 0  # guarded by the source
+        self.file = HDF5File(path, options)
+        self._cache = cache_of(options)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        try:
+            with self.file.reading("its datasets"):
+                self._open(path, inner, before)
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _open(self, path: str, inner: str, before: _Snapshot | None) -> None:
+        known = hdf5_catalogue.Catalogue((), ())
+        if before is None:
+            seconds = hdf5_catalogue.WALK_FOR_OTHERS_SECONDS if inner else hdf5_catalogue.WALK_SECONDS
+            known = hdf5_catalogue.catalogue(self.file, "", seconds)
+        candidate = hdf5_catalogue.chosen(self.file, inner, known)
+        self.inner = candidate.facts.path
+        self._image = hdf5_catalogue.described(self.file, candidate)
+        info = dataset_info(self._image, _name(path, inner), f"{self.file.name}::{self.inner}")
+        if before is not None:
+            self._others, name, choices = before._others, before.info.name, before.info.choices
+        else:
+            self._others = () if inner else hdf5_catalogue.others_warning(self.file, known, self.inner)
+            name, choices = info.name, _choices(path, self.inner, known)
+        warnings = info.warnings + _unfinished(self.file) + self._others
+        info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
+        self.info = before.info if before is not None and before.info == info else info
+        self._pixels, self._index = opened(self.file, candidate.facts, candidate.node, self._image.roles)
+        self._key: str | None = None
+        if self._index is not None and self._is_worth_indexing(self._index):
+            self._use_saved(self._index)
+
+    def _use_saved(self, index: ChunkIndex) -> None:
+        if index.grid.n_chunks < hdf5_saved.WORTH_SAVING or not self.file.is_settled:
+            return
+        self._key = hdf5_saved.key_of(self.file, self.inner, index.grid.shape, index.grid.chunk)
+        saved = hdf5_saved.load(self._cache, self._key) if self._cache and self._key else None
+        if saved is not None:
+            index.use(saved)
+
+    def _is_worth_indexing(self, index: ChunkIndex) -> bool:
+        """Of a file of this machine whose tree we walk, a look costs next to nothing."""
+        return index.grid.n_chunks > 1 and (self.file.is_remote or not index.can_look_up)
+
+    # ---- planes ----------------------------------------------------------------------------
+
+    def read(self, key: PlaneKey, level: int) -> np.ndarray:
+        """See `HDF5Source.read_plane`."""
+        if level or not self.info.contains(key):
+            raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self.info.sizes}")
+        at = key._asdict()
+        roles = self._image.roles
+        is_plane = [role in ("y", "x") for role in roles]
+        selection = [
+            (0, size) if whole else (at.get(role, 0), at.get(role, 0) + 1)
+            for role, size, whole in zip(roles, self._image.shape, is_plane, strict=True)
+        ]
+        pixels = self._pixels.read(selection)
+        pixels = pixels[tuple(slice(None) if whole else 0 for whole in is_plane)]
+        self._start_indexing()
+        return pixels if roles.index("y") < roles.index("x") else pixels.T
+
+    # ---- the index, once the first plane is there ------------------------------------------
+
+    def _start_indexing(self) -> None:
+        index = self._index
+        if self._thread is not None or index is None or index.complete or not self._is_worth_indexing(index):
+            return
+        with self._lock:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(
+                    target=self._build_index, args=(index,), name="ndviewer-hdf5-index"
+                )
+                self._thread.start()
+
+    def _build_index(self, index: ChunkIndex) -> None:
+        try:
+            with self._giving_way():
+                table = index.scan(self._stop)
+        except DatasetError as error:  # planes are looked up one by one, and say so themselves
+            logger.debug("no index of %s: %s", self.file.name, error)
+            return
+        if table is not None and self._cache is not None and self._key is not None:
+            hdf5_saved.save(self._cache, self._key, table)
+
+    def _giving_way(self) -> contextlib.AbstractContextManager[object]:
+        """On a server planes that somebody waits for come before the index."""
+        if not self.file.is_remote:
+            return contextlib.nullcontext()
+        from ...storage.wishes import Wish
+
+        return Wish(background=True)
+
+    def close(self) -> None:
+        """Let go of the file. May be called twice."""
+        self._stop.set()
+        self.file.bytes.close()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(_JOIN_SECONDS)
+        self.file.close()
+
+
+def _name(path: str, inner: str) -> str:
+    file = os.path.basename(unquote(urlsplit(path).path) if is_url(path) else path) or path
+    return f"{file}::{inner}" if inner else file
+
+
+def _unfinished(file: HDF5File) -> tuple[str, ...]:
+    """A warning about a file that is open for writing, and not in the way that is meant for readers."""
+    if not file.superblock.is_open or file.superblock.is_growing:
+        return ()
+    return (
+        f"{file.name} is being written, or was not closed by the program that wrote it: "
+        "what is shown may be incomplete",
+    )
+
+
+def _choices(path: str, shown: str, catalogue: hdf5_catalogue.Catalogue) -> tuple[str, ...]:
+    """Paths of all that can be shown, the one that is first; () if there is no other."""
+    others = [each.facts.path for each in catalogue.candidates if each.facts.path != shown]
+    return tuple(f"{path}::{inner}" for inner in (shown, *others[:_MAX_CHOICES])) if others else ()

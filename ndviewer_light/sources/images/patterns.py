@@ -1,0 +1,149 @@
+r"""Patterns of file names: which part of a name is the time, the channel, …. Text in, facts out; no disk.
+
+``img_t{t:d}_c{c}_z{z:d}.png`` takes names apart; with ranges it also makes them, as is needed where nothing
+can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
+
+================  ==========================================================================
+``{z:d}``         a number, padded with zeros or not; ``{z:3d}`` one of at least three digits
+``{c}``           any text without a slash
+``{z:0..95}``     a number of this range; ``{z:00..95}`` always has two digits
+``{c:GFP|RFP}``   one of these words
+``*`` ``?``       anything; any one letter
+================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import DatasetError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Fields = dict[str, str]
+
+MAX_FILES = 1_000_000
+_MAX_FIELDS = 12
+
+ROLES = {
+    **dict.fromkeys(("t", "time", "timepoint", "frame"), "t"),
+    **dict.fromkeys(("c", "ch", "channel", "wavelength"), "c"),
+    **dict.fromkeys(("z", "slice", "plane", "depth"), "z"),
+    **dict.fromkeys(("region", "well"), "region"),
+    **dict.fromkeys(("fov", "f", "field", "s", "site", "series", "p", "pos", "position", "xy"), "fov"),
+    **dict.fromkeys(("row",), "row"),
+    **dict.fromkeys(("col", "column"), "column"),
+}
+"""What a field of a pattern may be called, and what it is then."""
+
+_FIELD = re.compile(r"\{([A-Za-z]\w*)(?::([^{}]*))?\}")
+_TOKEN = re.compile(r"(\{[^{}]*\}|\*|\?)")
+_NUMBER = re.compile(r"0?([0-9]?)d")
+_RANGE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
+
+
+class _Field(NamedTuple):
+    role: str
+    expression: str
+    words: tuple[str, ...] = ()  # all that it can be, where that is known
+
+
+class Pattern:
+    """A pattern, understood. Immutable; any thread."""
+
+    def __init__(self, text: str) -> None:
+        """Understand a pattern; raises `DatasetError` that says what is wrong with it."""
+        self.text = text
+        self._parts = [_part(token, text) for token in _TOKEN.split(text) if token]
+        fields = [part for part in self._parts if isinstance(part, _Field)]
+        if not fields:
+            raise DatasetError(f"the pattern {text!r} has no field: say which part is what, as in 't{{t:d}}'")
+        if len(fields) > _MAX_FIELDS:
+            raise DatasetError(f"the pattern {text!r} has {len(fields)} fields; {_MAX_FIELDS} are allowed")
+        self.roles = tuple(dict.fromkeys(field.role for field in fields))
+        self._fields = fields
+        self._regex = re.compile(self._expression(), re.DOTALL)
+
+    def _expression(self) -> str:
+        parts, seen = [], set()
+        for part in self._parts:
+            if not isinstance(part, _Field):
+                parts.append({"*": "[^/]*?", "?": "[^/]"}.get(part, re.escape(part)))
+            elif part.role in seen:  # the same again
+                parts.append(f"(?P={part.role})")
+            else:
+                seen.add(part.role)
+                parts.append(f"(?P<{part.role}>{part.expression})")
+        return "".join(parts)
+
+    def read(self, name: str) -> Fields | None:
+        """The fields of a name, by role; None if it is not of this pattern."""
+        match = self._regex.fullmatch(name)
+        return None if match is None else match.groupdict()
+
+    def names(self) -> Iterator[tuple[str, Fields]]:
+        """All names there can be, with their fields.
+
+        Raises `DatasetError` if a field is no range, `LimitExceededError` for too many.
+        """
+        distinct = {field.role: field for field in reversed(self._fields)}
+        open_ended = [field.role for field in distinct.values() if not field.words]
+        if open_ended or any(part in ("*", "?") for part in self._parts):
+            raise DatasetError(
+                f"the pattern {self.text!r} does not say which files there are, and nothing can be listed: "
+                "give each field a range, as in '{z:0..95}', or words, as in '{c:GFP|RFP}'"
+            )
+        total = 1
+        for field in distinct.values():
+            total *= len(field.words)
+        if total > MAX_FILES:
+            raise LimitExceededError(f"the pattern {self.text!r} names {total} files; at most {MAX_FILES}")
+        roles = list(self.roles)
+        for words in itertools.product(*(distinct[role].words for role in roles)):
+            fields = dict(zip(roles, words, strict=True))
+            yield "".join(fields[p.role] if isinstance(p, _Field) else p for p in self._parts), fields
+
+
+def _part(token: str, text: str) -> str | _Field:
+    if token[0] != "{":
+        return token
+    match = _FIELD.fullmatch(token)
+    role = ROLES.get(match[1].lower()) if match else None
+    if match is None or role is None:
+        known = "t, c, z, p, well, fov"
+        raise DatasetError(f"the pattern {text!r} has a field {token}; fields are {known}, as in '{{t:d}}'")
+    return _field(role, match[2] or "", token, text)
+
+
+def _field(role: str, spec: str, token: str, text: str) -> _Field:
+    if not spec or spec == "s":
+        return _Field(role, "[^/]+?")
+    if (number := _NUMBER.fullmatch(spec)) is not None:
+        return _Field(role, f"[0-9]{{{number[1] or 1},18}}")
+    if (ends := _RANGE.fullmatch(spec)) is not None:
+        first, last = int(ends[1]), int(ends[2])
+        if not first <= last < first + MAX_FILES:
+            raise DatasetError(f"the pattern {text!r} has a range {token} that is empty or too long")
+        width = len(ends[1]) if ends[1][0] == "0" or len(ends[1]) == len(ends[2]) else 1
+        words = tuple(str(n).zfill(width) for n in range(first, last + 1))
+        return _Field(role, "|".join(words) if len(words) <= 64 else "[0-9]{1,18}", words)
+    if "|" in spec or (re.fullmatch(r"[\w .+-]+", spec) and ".." not in spec):
+        words = tuple(dict.fromkeys(word for word in spec.split("|") if word))
+        if words and not any("/" in word for word in words):
+            return _Field(role, "|".join(map(re.escape, sorted(words, key=len, reverse=True))), words)
+    raise DatasetError(
+        f"the pattern {text!r} has a field {token}: after the colon comes 'd', '0..95' or 'A|B'"
+    )
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a path or URL is a pattern of many."""
+    return _FIELD.search(name) is not None
+
+
+def escaped(literal: str) -> str:
+    """Text of a name, as it is written in a pattern."""
+    return re.sub(r"[{}*]", "?", literal)

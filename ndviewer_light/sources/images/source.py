@@ -1,0 +1,363 @@
+"""Existing image files as one dataset: nothing is copied, names say which plane is where.
+
+A folder (or folders in one) of PNG, JPEG, BMP or TIFF, URLs that a pattern names, or one file. Folders that
+Squid has written are another format's, which knows more about them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from ...colours import color_for_name
+from ...errors import (
+    DatasetError,
+    DatasetGoneError,
+    DatasetNotFoundError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ...model import RGB_COLORS, Channel, ChannelPart, DatasetInfo, PlaneKey, channel_parts
+from ...storage.files import is_url
+from .. import Source
+from .catalogue import Catalogue
+from .files import ImageFiles, Sample
+from .listing import holds_images, is_image, listed
+from .patterns import is_pattern
+
+if TYPE_CHECKING:
+    from .. import StorageOptions
+    from .listing import Listing
+
+PATTERN = "pattern"
+"""The storage option that says how files are named."""
+
+_BT601 = (0.299, 0.587, 0.114)
+"""How much red, green and blue add to brightness."""
+_MAX_SAMPLES = 16
+"""How many files that are damaged or missing are passed over, at open, in search of one that is not."""
+_ROLE_OF_AXIS = {"T": "t", "Z": "z", "C": "c"}
+
+
+@dataclass(frozen=True)
+class _Inner:
+    """How planes within a file are counted: roles and sizes of its pages, the slowest first."""
+
+    roles: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+
+    def size(self, role: str) -> int:
+        return self.sizes[self.roles.index(role)] if role in self.roles else 1
+
+    def page(self, key: PlaneKey) -> int:
+        """The page that holds a plane."""
+        page = 0
+        for role, size in zip(self.roles, self.sizes, strict=True):
+            page = page * size + getattr(key, role)
+        return page
+
+    def of_file(self, key: PlaneKey) -> PlaneKey:
+        """The key without what is counted within the file."""
+        return key._replace(**dict.fromkeys(self.roles, 0))
+
+
+class ImagesSource(Source):
+    """Image files; see `images_names` for how names are understood, `images_patterns` for what one may say.
+
+    Positions, channels and time points keep their index while a source is open; new ones come after them.
+    """
+
+    format = "images"
+
+    def __init__(self, path: str, listing: Listing, files: ImageFiles) -> None:
+        self._path = path
+        self._listing = listing
+        self._files = files
+        self._lock = threading.Lock()  # guards what is known; never held while a file is read
+        self._catalogue = Catalogue()
+        self._catalogue.add(listing.files)
+        self._norms: dict[int, tuple[int, int]] = {}
+        self._closed = False
+        sample = self._first_sample()
+        self._inner = _inner_of(sample, self._catalogue)
+        self._parts = _parts(self._catalogue, sample, self._inner)
+        self._info = self._described(sample)
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Whether `path` is an image file, a pattern of such, or a folder with images in or below it."""
+        if is_url(path) or is_pattern(path):
+            return is_image(path)
+        return holds_images(path) if os.path.isdir(path) else is_image(path)
+
+    @classmethod
+    def open(cls, path: str, options: StorageOptions = None) -> ImagesSource:
+        """Open the images at `path`; folders are listed, one file is opened (more if it is damaged).
+
+        The option "pattern" says how files are named. Raises a `DatasetError`.
+        """
+        options = dict(options or {})
+        pattern = options.pop(PATTERN, "")
+        path = path if is_url(path) else os.path.abspath(os.path.expanduser(path))
+        files = ImageFiles(options)
+        try:
+            return cls(path, listed(path, pattern), files)
+        except BaseException:
+            files.close()
+            raise
+
+    # ---- Source ------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known now; a new object whenever more is known."""
+        return self._info
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane: of colour pictures one of the three colours.
+
+        Raises `PlaneNotStoredError` if there is no file for it, `UnsupportedError` if it is of another size
+        than the others, or has more bits.
+        """
+        key = PlaneKey(*key)
+        part = self._checked(key, level)
+        path, page = self._place(key)
+        pixels = self._files.read(path, page, level, keep=part.sample is not None)
+        self._check_size(key, pixels.shape[:2], path, level)
+        dtype = self._info.dtype
+        assert dtype is not None, "a file was opened"
+        if not np.can_cast(pixels.dtype, dtype, "safe"):
+            raise UnsupportedError(f"{path} has pixels of {pixels.dtype}, the others of {dtype}")
+        return _one_sample(pixels, part.sample).astype(dtype, copy=False)
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X) of one plane by its own file, None if there is none."""
+        key = PlaneKey(*key)
+        self._checked(key, level)
+        try:
+            picture = self._files.picture(*self._place(key), level)
+        except PlaneNotStoredError:
+            return None
+        return picture.height, picture.width
+
+    def exists(self, key: PlaneKey) -> bool:
+        """Whether there is a file for this plane; none is opened."""
+        key = PlaneKey(*key)
+        return self._info.contains(key) and self._name(key) is not None
+
+    def refresh(self) -> DatasetInfo:
+        """List the folder again: new files are added."""
+        if is_url(self._path) or not (os.path.isdir(self._path) or is_pattern(self._path)):
+            return self._info
+        again = listed(self._listing.root, self._listing.pattern)
+        with self._lock:
+            known = set(self._catalogue.files.values())
+            ending = os.path.splitext(self._listing.files[0][1])[1].lower()
+            new = [
+                (f, name) for f, name in again.files if name not in known and name.lower().endswith(ending)
+            ]
+            if not new:
+                return self._info
+            if not self._listing.pattern:  # each is a time point
+                new = [({"t": str(len(known) + i)}, name) for i, (_, name) in enumerate(new)]
+            self._catalogue.add(new)
+            self._info = self._grown()
+            return self._info
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to know beyond `info`: how the files are named, how many there are, where."""
+        host = urlsplit(self._listing.root).netloc.rpartition("@")[2] if is_url(self._listing.root) else ""
+        return {
+            "files": len(self._catalogue.files),
+            "pattern": self._listing.pattern,
+            "pages per file": int(np.prod(self._inner.sizes, dtype=int)),
+            "hosts": [host] if host else [],
+        }
+
+    def close(self) -> None:
+        """Close all files; reads under way end with an error. Idempotent."""
+        self._closed = True
+        self._files.close()
+
+    # ---- which file --------------------------------------------------------------------------
+
+    def place(self, key: PlaneKey) -> tuple[str, int] | None:
+        """The file of a plane and the page in it, which holds all colours; None if there is none."""
+        name = self._name(PlaneKey(*key))
+        page = self._inner.page(self._acquired(PlaneKey(*key)))
+        return None if name is None else (self._listing.root + name, page)
+
+    @property
+    def root(self) -> str:
+        """What stands in front of the names of all files: a folder or URL, with the slash that ends it."""
+        return self._listing.root
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether the pictures are in colour, each the red, green and blue of three channels."""
+        return self._parts[0].sample is not None
+
+    @property
+    def files(self) -> ImageFiles:
+        """The files, for those that want more than planes of them."""
+        return self._files
+
+    def _acquired(self, key: PlaneKey) -> PlaneKey:
+        """The key with its channel counted as in files, not as shown."""
+        return key._replace(c=self._parts[key.c].of)
+
+    def _name(self, key: PlaneKey) -> str | None:
+        return self._catalogue.files.get(self._inner.of_file(self._acquired(key)))
+
+    def _place(self, key: PlaneKey) -> tuple[str, int]:
+        found = self.place(key)
+        if found is None:
+            raise PlaneNotStoredError(
+                f"{self._listing.root} holds no image for t={key.t} p={key.p} c={key.c} z={key.z}"
+            )
+        if not is_url(self._listing.root) and not os.path.exists(self._listing.root):
+            raise DatasetGoneError(
+                f"{self._listing.root} cannot be reached any more: plug it in or move it back, it is looked "
+                "for again"
+            )
+        return found
+
+    def _checked(self, key: PlaneKey, level: int) -> ChannelPart:
+        if not self._info.contains(key) or not 0 <= level < self._info.n_levels:
+            raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self._info.sizes}")
+        if self._closed:
+            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+        return self._parts[key.c]
+
+    # ---- sizes -------------------------------------------------------------------------------
+
+    def _check_size(self, key: PlaneKey, shape: tuple[int, ...], path: str, level: int) -> None:
+        """Refuse a picture of another size than the others of its series; without a series, any will do."""
+        if level or not self._listing.pattern or shape == (self._info.height, self._info.width):
+            return
+        norm = self._norm(key.p)
+        if shape != norm:
+            raise UnsupportedError(
+                f"{path} has {shape[1]} × {shape[0]} pixels, others of its series {norm[1]} × {norm[0]}: "
+                "open it by itself, or take it out of the folder"
+            )
+
+    def _norm(self, p: int) -> tuple[int, int]:
+        """Rows and columns of the first file of a position."""
+        if p not in self._norms:
+            first = min(key for key in list(self._catalogue.files) if key.p == p)
+            try:
+                picture = self._files.picture(self._listing.root + self._catalogue.files[first])
+            except DatasetError:  # that plane says so itself
+                return self._info.height, self._info.width
+            self._norms[p] = (picture.height, picture.width)
+        return self._norms[p]
+
+    # ---- what is known -----------------------------------------------------------------------
+
+    def _first_sample(self) -> Sample:
+        """What the first file tells that can be read; raises the error of the very first if none can."""
+        errors: list[DatasetError] = []
+        for _, name in self._listing.files[:_MAX_SAMPLES]:
+            try:
+                return self._files.sample(self._listing.root + name)
+            except DatasetError as error:
+                errors.append(error)
+        if isinstance(errors[0], PlaneNotStoredError):
+            raise DatasetNotFoundError(str(errors[0])) from errors[0]
+        raise errors[0]
+
+    def _described(self, sample: Sample) -> DatasetInfo:
+        found, inner, picture = self._catalogue, self._inner, sample.picture
+        window = (0.0, 255.0) if picture.dtype == np.uint8 else None
+        warnings = list(self._listing.warnings)
+        if found.doubles:
+            warnings.append(
+                f"{found.doubles} files of {self._listing.root} mean the same as others; not shown"
+            )
+        return DatasetInfo(
+            format=self.format,
+            positions=found.positions,
+            channels=tuple(
+                Channel(part.name, _color(part), window=window if part.sample is not None else None)
+                for part in self._parts
+            ),
+            n_t=max(len(found.times), inner.size("t")),
+            n_z=max(len(found.z), inner.size("z")),
+            height=picture.height,
+            width=picture.width,
+            dtype=picture.dtype,
+            pixel_size_y_um=sample.steps.get("y"),
+            pixel_size_x_um=sample.steps.get("x"),
+            z_step_um=sample.steps.get("z"),
+            time_step_s=sample.steps.get("t"),
+            n_levels=sample.n_levels,
+            name=os.path.basename(self._path.rstrip("/" + os.sep)) or self._path,
+            warnings=tuple(warnings),
+            times=found.numbers,
+        )
+
+    def _grown(self) -> DatasetInfo:
+        """With what was added; not new channels, since what is shown has its colours already."""
+        found = self._catalogue
+        return replace(
+            self._info,
+            positions=found.positions,
+            n_t=max(len(found.times), self._info.n_t),
+            n_z=max(len(found.z), self._info.n_z),
+            times=found.numbers,
+        )
+
+
+def _inner_of(sample: Sample, catalogue: Catalogue) -> _Inner:
+    """What the pages of a file are along: as the file says, else what its name does not say, z first."""
+    free = [role for role in ("z", "t", "c") if role not in catalogue.roles]
+    known = {_ROLE_OF_AXIS[axis] for axis in sample.axes if axis in _ROLE_OF_AXIS}
+    roles = []
+    for axis in sample.axes:
+        role = _ROLE_OF_AXIS.get(axis, "")
+        if role not in free:
+            role = next((each for each in free if each not in known), "")
+        if not role:
+            raise UnsupportedError(
+                f"the names of the files and their {sample.axes} pages both say what is time, channel and z"
+            )
+        free.remove(role)
+        roles.append(role)
+    return _Inner(tuple(roles), sample.sizes)
+
+
+def _parts(catalogue: Catalogue, sample: Sample, inner: _Inner) -> tuple[ChannelPart, ...]:
+    """The channels as they are shown: those of colour pictures as three."""
+    names = catalogue.channel_names()
+    if "c" in inner.roles:
+        n = inner.size("c")
+        names = list(sample.channels) if len(sample.channels) == n else [f"Ch{i}" for i in range(n)]
+    if sample.picture.samples < 3:
+        return tuple(ChannelPart(name or "Ch0", i) for i, name in enumerate(names))
+    if names == [""]:
+        return tuple(ChannelPart(name, 0, i) for i, name in enumerate(("red", "green", "blue")))
+    return channel_parts(names, range(len(names)))
+
+
+def _color(part: ChannelPart) -> str:
+    return color_for_name(part.name) if part.sample is None else RGB_COLORS[part.sample]
+
+
+def _one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
+    """(Y, X) of one colour, or of the brightness of what is in colour among grey pictures."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[-1] < 3:  # grey, with transparency
+        return np.ascontiguousarray(pixels[..., 0])
+    if sample is not None:
+        return np.ascontiguousarray(pixels[..., sample])
+    brightness = sum(pixels[..., i] * np.float32(weight) for i, weight in enumerate(_BT601))
+    if pixels.dtype.kind in "ui":
+        brightness = np.rint(brightness)
+    return np.asarray(brightness).astype(pixels.dtype)

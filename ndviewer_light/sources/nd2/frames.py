@@ -1,0 +1,216 @@
+"""The frames of a modern ND2 file: all channels of one (t, p, z) interleaved, raw or deflated."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ...errors import (
+    CorruptDataError,
+    LimitExceededError,
+    MetadataError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ...storage.kept import KeptArrays
+from ...storage.limits import MAX_CHANNELS, MAX_CHUNK_BYTES, MAX_PLANE_BYTES
+from .chunks import find_data, read_chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...model import DatasetInfo
+    from ...storage.files import Bytes
+    from .metadata import Loops
+
+_TIME_BYTES = 8  # in front of the pixels of each frame
+_RAW_START = 4088  # where in its chunk a frame begins, if it is not compressed
+_FRAME_NAME = re.compile(rb"ImageDataSeq\|(0|[1-9]\d{0,9})!")
+_FAR = 2**62  # beyond the end of any file
+KEPT_BYTES = 128 * 1024**2
+"""Of frames whose other channels will be wanted too."""
+_WHOLE_BYTES = 256 * 1024**2
+"""Larger frames (stitched ones) are read in bands: all channels of them would not be kept anyway."""
+_BAND_BYTES = 16 * 1024**2
+
+
+class Frames(Protocol):
+    """Where the planes of a file come from; any thread."""
+
+    def holds(self, frame: int) -> bool:
+        """Whether anything of this frame is stored."""
+
+    def plane(self, frame: int, component: int) -> np.ndarray:
+        """The pixels (Y, X) of one component of a frame."""
+
+    def forget(self) -> None:
+        """Let go of what is kept in memory."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file as it was when it was opened."""
+
+    info: DatasetInfo
+    loops: Loops
+    frames: Frames
+
+
+@dataclass(frozen=True)
+class FrameLayout:
+    """How pixels lie in a frame: rows of `row_bytes`, in them pixels, in them components."""
+
+    height: int
+    width: int
+    components: int
+    row_bytes: int
+    dtype: np.dtype
+    deflated: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Length of the pixels of a frame, all components."""
+        return self.height * self.row_bytes
+
+    def pixels(self, data: bytes, offset: int, height: int | None = None) -> np.ndarray:
+        """`data` as pixels (Y, X, components), without a copy."""
+        shape = (self.height if height is None else height, self.width, self.components)
+        item = self.dtype.itemsize
+        strides = (self.row_bytes, self.components * item, item)
+        pixels: np.ndarray = np.ndarray(shape, self.dtype, data, offset, strides)
+        return pixels
+
+
+def judged_layout(layout: FrameLayout, where: str) -> FrameLayout:
+    """`layout` if frames can be that; else `MetadataError`, `UnsupportedError` or `LimitExceededError`."""
+    sizes = (layout.height, layout.width, layout.components)
+    if min(sizes) < 1:
+        raise MetadataError(f"{where} says its frames have {sizes} rows, columns and components")
+    if layout.row_bytes < layout.width * layout.components * layout.dtype.itemsize:
+        raise MetadataError(f"{where} says {layout.width} pixels lie in rows of {layout.row_bytes} bytes")
+    plane = layout.height * layout.width * layout.dtype.itemsize
+    if plane > MAX_PLANE_BYTES or layout.components > MAX_CHANNELS:
+        raise LimitExceededError(
+            f"{where} has frames of {layout.width} × {layout.height} pixels with {layout.components} "
+            f"components: a plane may have {MAX_PLANE_BYTES} bytes, a frame {MAX_CHANNELS} components"
+        )
+    if layout.deflated and layout.nbytes > MAX_CHUNK_BYTES:
+        raise UnsupportedError(
+            f"{where} holds compressed frames of {layout.nbytes} bytes, more than {MAX_CHUNK_BYTES}: "
+            "save it without compression to see it here"
+        )
+    return layout
+
+
+class FrameMap:
+    """Where the frames are that the file holds, by their number."""
+
+    def __init__(self, chunks: Mapping[bytes, tuple[int, int]]) -> None:
+        found = sorted(
+            (int(match[1]), min(offset, _FAR), min(size, _FAR))
+            for name, (offset, size) in chunks.items()
+            if (match := _FRAME_NAME.fullmatch(name))
+        )
+        # a file may have a million: three columns, not a million tuples
+        self.numbers, self._offsets, self._sizes = np.array(found, np.int64).reshape(-1, 3).T
+
+    def place(self, frame: int) -> tuple[int, int] | None:
+        """Offset of the frame's chunk and length of its data in bytes; None if it is not stored."""
+        at = int(np.searchsorted(self.numbers, frame))
+        if at == len(self.numbers) or int(self.numbers[at]) != frame:
+            return None
+        return int(self._offsets[at]), int(self._sizes[at])
+
+
+class StoredFrames:
+    """Frames read from the file's bytes: one read for all components of a frame."""
+
+    def __init__(self, source: Bytes, layout: FrameLayout, frames: FrameMap) -> None:
+        self._source = source
+        self._layout = layout
+        self._frames = frames
+        self._kept: KeptArrays[int] = KeptArrays(KEPT_BYTES)
+
+    def holds(self, frame: int) -> bool:
+        """Whether the file has this frame."""
+        return self._frames.place(frame) is not None
+
+    def plane(self, frame: int, component: int) -> np.ndarray:
+        """The pixels (Y, X) of one component.
+
+        Raises `PlaneNotStoredError` if the file has no such frame, `CorruptDataError` if it is damaged.
+        """
+        layout = self._layout
+        if layout.components == 1:
+            return np.ascontiguousarray(self._read(frame)[..., 0])
+        if not layout.deflated and layout.nbytes > _WHOLE_BYTES:
+            return self._in_bands(frame, component)
+        kept = self._kept.get([frame], lambda _: {frame: self._read(frame)})
+        return np.ascontiguousarray(kept[frame][..., component])
+
+    def forget(self) -> None:
+        """Let go of the frames that are kept."""
+        self._kept.clear()
+
+    def _place(self, frame: int) -> tuple[bytes, int, int]:
+        place = self._frames.place(frame)
+        if place is None:
+            error = PlaneNotStoredError(f"{self._source.name} holds no frame {frame}: it was not acquired")
+            error.plane_shape = (self._layout.height, self._layout.width)
+            raise error
+        return b"ImageDataSeq|%d!" % frame, *place
+
+    def _read(self, frame: int) -> np.ndarray:
+        chunk = read_chunk(self._source, *self._place(frame), MAX_CHUNK_BYTES + _TIME_BYTES)
+        if self._layout.deflated:
+            return self._layout.pixels(
+                self._inflated(frame, memoryview(chunk.raw)[chunk.start + _TIME_BYTES :]), 0
+            )
+        self._check(frame, chunk.start, chunk.size)
+        return self._layout.pixels(chunk.raw, chunk.start + _TIME_BYTES)
+
+    def _check(self, frame: int, start: int, length: int) -> None:
+        """Raw pixels have no checksum: at least they lie where they must, and are as many."""
+        where, pixels = self._source.name, max(0, length - _TIME_BYTES)
+        if start != _RAW_START:
+            raise CorruptDataError(f"{where} is damaged: the header of frame {frame} makes no sense")
+        if pixels < self._layout.nbytes:
+            raise CorruptDataError(
+                f"{where} is damaged: frame {frame} has {pixels} bytes of pixels where "
+                f"{self._layout.nbytes} are expected"
+            )
+
+    def _inflated(self, frame: int, data: memoryview) -> bytes:
+        try:
+            inflater = zlib.decompressobj()
+            pixels = inflater.decompress(data, self._layout.nbytes)
+            more = inflater.decompress(inflater.unconsumed_tail, 1)  # nothing, but it checks the sum
+        except zlib.error as error:
+            raise CorruptDataError(f"{self._source.name} is damaged: frame {frame}: {error}") from error
+        if len(pixels) != self._layout.nbytes or more or not inflater.eof:
+            size = f"{len(pixels)} bytes or more" if more else f"{len(pixels)} bytes"
+            raise CorruptDataError(
+                f"{self._source.name} is damaged: frame {frame} inflates to {size} where "
+                f"{self._layout.nbytes} are expected"
+            )
+        return pixels
+
+    def _in_bands(self, frame: int, component: int) -> np.ndarray:
+        """Read a plane of a frame that is too large to be held whole."""
+        layout = self._layout
+        name, offset, _ = self._place(frame)
+        start, length = find_data(self._source, name, offset)
+        self._check(frame, start, length)
+        out = np.empty((layout.height, layout.width), layout.dtype)
+        step = max(1, _BAND_BYTES // layout.row_bytes)
+        for row in range(0, layout.height, step):
+            n = min(step, layout.height - row)
+            data = self._source.read(
+                offset + start + _TIME_BYTES + row * layout.row_bytes, n * layout.row_bytes
+            )
+            out[row : row + n] = layout.pixels(data, 0, n)[..., component]
+        return out

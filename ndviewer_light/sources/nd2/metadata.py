@@ -1,0 +1,272 @@
+"""What an ND2 file says of itself, as facts: what the nd2 library parsed goes in, a `DatasetInfo` comes out.
+
+Nothing here reads a file. What it is given may be damaged: any exception means that it cannot be understood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...colours import color_for_name
+from ...errors import LimitExceededError, MetadataError, UnsupportedError
+from ...model import RGB_COLORS, Channel, PlaneKey, Position
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from .frames import FrameLayout, judged_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from nd2.structures import Attributes, ExpLoop, XYPosLoop, ZStackLoop
+    from nd2.structures import Channel as LibraryChannel
+
+MAX_FRAMES = 10_000_000
+_AXES = {"TimeLoop": "t", "NETimeLoop": "t", "XYPosLoop": "p", "ZStackLoop": "z"}
+_TIME_AXIS = 2  # what the axis of a picture is, where it is not a length
+_LASER_LINE = 4  # kind of a point of a spectrum
+_UNNAMED = "P"
+"""Region of positions that have no name."""
+
+
+# ---- the order of frames -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loops:
+    """The loops of an experiment, outermost first: frames count through them, the innermost fastest."""
+
+    axes: tuple[str, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames a complete file has."""
+        return math.prod(self.counts)
+
+    def size(self, axis: str) -> int:
+        """How many there are along "t", "p" or "z"; 1 where the file has no such loop."""
+        return dict(zip(self.axes, self.counts, strict=True)).get(axis, 1)
+
+    def frame(self, key: PlaneKey) -> int:
+        """Number of the frame that holds the plane `key`, which lies within the sizes."""
+        number = 0
+        for axis, count in zip(self.axes, self.counts, strict=True):
+            number = number * count + getattr(key, axis)
+        return number
+
+
+def loops(experiment: Sequence[ExpLoop], where: str) -> Loops:
+    """The loops of an experiment; raises `UnsupportedError` for axes that are not t, p or z."""
+    listed = [(_AXES.get(loop.type, loop.type), loop.count) for loop in experiment if loop.count != 1]
+    axes = tuple(axis for axis, _ in listed)
+    for axis, times in Counter(axes).items():
+        if axis not in _AXES.values():
+            raise UnsupportedError(
+                f"{where} has an axis that is no time, position or z ({axis}): not supported"
+            )
+        if times > 1:
+            raise UnsupportedError(f"{where} has {times} loops along the axis {axis}: not supported")
+    found = Loops(axes, tuple(count for _, count in listed))
+    if found.n_frames > MAX_FRAMES or found.size("p") > MAX_POSITIONS:
+        sizes = ", ".join(f"{axis} {count}" for axis, count in listed)
+        raise LimitExceededError(f"{where} says it has {sizes}: no microscope takes so many")
+    return found
+
+
+def positions(
+    experiment: Sequence[ExpLoop], stage_um: Sequence[float | None], where: str
+) -> tuple[Position, ...]:
+    """One position per stage point: its name is its region, "P" where it has none.
+
+    `stage_um` (x, y, z) is where the first frame was taken: the one position of a file without such a loop.
+    """
+    loop: XYPosLoop | None = next((loop for loop in experiment if loop.type == "XYPosLoop"), None)
+    if loop is None:
+        return (Position(_UNNAMED, 0, *(_number(value) for value in stage_um)),)
+    points = loop.parameters.points
+    if len(points) != loop.count:
+        raise MetadataError(f"{where} names {len(points)} positions where it has {loop.count}")
+    fovs: Counter[str] = Counter()
+    found = []
+    for point in points:
+        region = str(point.name or "").strip() or _UNNAMED
+        x, y, z = (_number(value) for value in point.stagePositionUm)
+        found.append(Position(region, fovs[region], x, y, z if loop.parameters.isSettingZ else None))
+        fovs[region] += 1
+    return tuple(found)
+
+
+def z_step_um(experiment: Sequence[ExpLoop]) -> float | None:
+    """µm between the planes of a stack, None where it has none."""
+    loop: ZStackLoop | None = next((loop for loop in experiment if loop.type == "ZStackLoop"), None)
+    step = _number(loop.parameters.stepUm) if loop is not None else None
+    return abs(step) if step else None
+
+
+def time_steps_s(experiment: Sequence[ExpLoop]) -> set[float]:
+    """Seconds between time points as the experiment was set up; several where its phases differ.
+
+    0 stands for "as fast as possible".
+    """
+    steps: set[float] = set()
+    for loop in experiment:
+        if _AXES.get(loop.type) == "t":
+            periods: list[Any] = getattr(loop.parameters, "periods", None) or [loop.parameters]
+            steps.update(_number(p.periodMs) or _number(p.periodDiff.avg) or 0.0 for p in periods)
+    return {max(0.0, step / 1000) for step in steps}
+
+
+def measured_time_step_s(times_ms: np.ndarray, found: Loops) -> float | None:
+    """Seconds between time points on average, from the time of every frame; None if they do not tell."""
+    if found.size("t") < 2 or len(times_ms) < found.n_frames:
+        return None
+    last = found.frame(PlaneKey(t=found.size("t") - 1))
+    step = float(times_ms[last] - times_ms[0]) / 1000 / (found.size("t") - 1)
+    return step if math.isfinite(step) and step > 0 else None
+
+
+def notes(found: Loops, stored: np.ndarray) -> tuple[str, ...]:
+    """What a user should know of a file that holds other frames than its experiment says."""
+    here = int((stored < found.n_frames).sum())
+    said = []
+    if here < found.n_frames:
+        said.append(
+            f"{found.n_frames - here} of {found.n_frames} frames are not in the file: "
+            "the acquisition was probably stopped early"
+        )
+    if here < len(stored):
+        said.append(
+            f"{len(stored) - here} frames in the file belong to no time, position or z, and are not shown"
+        )
+    return tuple(said)
+
+
+# ---- frames ------------------------------------------------------------------------------------
+
+
+def layout(attributes: Attributes, where: str) -> FrameLayout:
+    """How pixels lie in the frames; raises `UnsupportedError` for what we cannot decode."""
+    if attributes.compressionType == "lossy":
+        raise UnsupportedError(
+            f"{where} is compressed with loss, which we cannot decode: save it uncompressed in NIS-Elements"
+        )
+    bits = attributes.bitsPerComponentInMemory
+    if bits not in (8, 16, 32):
+        raise UnsupportedError(f"{where} has pixels of {bits} bits: 8, 16 and 32 are supported")
+    width = attributes.widthPx or 0
+    return judged_layout(
+        FrameLayout(
+            height=attributes.heightPx,
+            width=width,
+            components=attributes.componentCount,
+            row_bytes=attributes.widthBytes or width * attributes.componentCount * bits // 8,
+            dtype=np.dtype(f"<{'f' if attributes.pixelDataType == 'float' else 'u'}{bits // 8}"),
+            deflated=attributes.compressionType == "lossless",
+        ),
+        where,
+    )
+
+
+# ---- channels ----------------------------------------------------------------------------------
+
+
+def channels(named: Sequence[Channel], n_channels: int, n_components: int, where: str) -> tuple[Channel, ...]:
+    """One channel per component of a frame; those of a colour camera are red, green and blue.
+
+    `named` is what the file says of its `n_channels` channels, which share the components evenly.
+    """
+    per_channel, rest = divmod(n_components, max(1, n_channels))
+    if rest or not per_channel:
+        raise MetadataError(f"{where} says {n_channels} channels have {n_components} components")
+    if n_components > MAX_CHANNELS:
+        raise LimitExceededError(f"{where} says it has {n_components} channels")
+    found: list[Channel] = []
+    for i in range(n_channels or 1):
+        channel = named[i] if i < len(named) else Channel(f"Channel {i}")
+        found += _components(channel, per_channel)
+    return tuple(found)
+
+
+def _components(channel: Channel, count: int) -> Iterator[Channel]:
+    if count == 1:
+        yield channel
+    for i in range(count if count > 1 else 0):
+        if count == 3:
+            yield Channel(f"{channel.name} ({'RGB'[i]})", RGB_COLORS[i])
+        else:
+            yield Channel(f"{channel.name} ({i + 1})")
+
+
+def named_channels(picture: Mapping[str, Any]) -> list[Channel]:
+    """What the metadata of the first picture say of its channels: name, colour, wavelengths (nm).
+
+    Read here, not by the library, whose version 0.12 fails where a channel names no dye.
+    """
+    planes = picture.get("sPicturePlanes", {})
+    return [
+        channel(
+            str(plane.get("sDescription") or ""),
+            i,
+            int(plane.get("uiColor", 0)),
+            *(_wavelength(plane, name, i) for name in ("m_ExcitationSpectrum", "m_EmissionSpectrum")),
+        )
+        for i, plane in enumerate((planes.get("sPlaneNew") or planes.get("sPlane") or {}).values())
+    ]
+
+
+def library_channels(said: Sequence[LibraryChannel]) -> list[Channel]:
+    """The channels of a legacy file."""
+    metas = [channel.channel for channel in said]
+    return [
+        channel(meta.name or "", i, meta.color.as_abgr_u4(), meta.excitationLambdaNm, meta.emissionLambdaNm)
+        for i, meta in enumerate(metas)
+    ]
+
+
+def channel(
+    name: str, index: int, color: int, excitation_nm: float | None, emission_nm: float | None
+) -> Channel:
+    """A channel; `color` is 0x00BBGGRR, black where the file has none."""
+    name = name.strip() or f"Channel {index}"
+    red, green, blue = color & 255, color >> 8 & 255, color >> 16 & 255
+    shown = f"#{red:02X}{green:02X}{blue:02X}" if red or green or blue else color_for_name(name)
+    return Channel(name, shown, _number(excitation_nm) or None, _number(emission_nm) or None)
+
+
+def _wavelength(plane: Mapping[str, Any], spectrum: str, index: int) -> float | None:
+    """The peak of a spectrum of the dye, else of the first filter."""
+    filters = list(plane.get("pFilterPath", {}).get("m_pFilter", {}).values())
+    for element in (plane.get("pFluorescentProbe"), *filters[:1]):
+        points = list(((element or {}).get(spectrum) or {}).get("pPoint", {}).values())
+        if 1 < len(points) > index and all(point.get("eType") == _LASER_LINE for point in points):
+            points = [points[index]]  # one line per channel
+        peak: Mapping[str, Any] = max(points, key=lambda point: point.get("dTValue", 0.0), default={})
+        if nm := _number(peak.get("dWavelength")):
+            return nm
+    return None
+
+
+def pixel_size_um(picture: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """(y, x) in µm per pixel; None where the file was not calibrated, or the axis is time."""
+    size = _number(picture.get("dCalibration")) if picture.get("bCalibrated") else None
+    if not size or size <= 0:
+        return None, None
+    is_time = [picture.get(axis) == _TIME_AXIS for axis in ("ePictureYAxis", "ePictureXAxis")]
+    return None if is_time[0] else size, None if is_time[1] else size
+
+
+def stage_um(picture: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
+    """Where the stage was (x, y, z in µm) for the first picture."""
+    x, y, z = (_number(picture.get(name)) for name in ("dXPos", "dYPos", "dZPos"))
+    return x, y, z
+
+
+def _number(value: Any) -> float | None:
+    """`value` if it is a finite number, else None."""
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return None

@@ -1,0 +1,113 @@
+"""ND2 files since 2010: what the nd2 library says they are, and where their frames lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from ...errors import CorruptDataError, LimitExceededError, MetadataError, UnsupportedError
+from ...model import DatasetInfo
+from ...storage.limits import MAX_METADATA_BYTES
+from . import metadata
+from .chunks import chunk_range, read_chunk
+from .frames import Contents, FrameMap, StoredFrames
+from .guard import check_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nd2 import ND2File
+    from nd2.structures import ExpLoop
+
+    from ...storage.files import Bytes
+    from .chunks import KeptBytes
+
+    Chunks = Mapping[bytes, tuple[int, int]]
+
+_METADATA = (b"ImageAttributes%s!", b"ImageMetadata%s!", b"ImageMetadataSeq%s|0!")
+_OPTIONAL = _METADATA[1]  # one picture has no experiment
+_TIMES = b"CustomData|AcqTimesCache!"
+
+
+class Internals(Protocol):
+    """What we use of the nd2 library that it does not promise to keep."""
+
+    chunkmap: dict[bytes, tuple[int, int]]
+
+    def _cached_raw_metadata(self) -> dict[str, Any]: ...
+
+
+def library_internals(parsed: ND2File) -> Internals:
+    """The only way to anything private of the nd2 library.
+
+    Raises `UnsupportedError` for a version that has changed there.
+    """
+    reader = getattr(parsed, "_rdr", None)
+    # of the class: looking at a property of an object would read the file
+    if not hasattr(type(reader), "chunkmap") or not hasattr(type(reader), "_cached_raw_metadata"):
+        raise UnsupportedError("this version of the nd2 library is not known: pip install 'nd2>=0.12,<0.13'")
+    return cast("Internals", reader)
+
+
+def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents:
+    """What is in the file; its frames are read from `source`, its metadata through `kept`."""
+    internals, where = library_internals(parsed), source.name
+    chunks = internals.chunkmap
+    _fetch_metadata(kept, chunks, b"LV" if parsed.version >= (3, 0) else b"")
+    experiment, picture, attributes = parsed.experiment, internals._cached_raw_metadata(), parsed.attributes
+    loops = metadata.loops(experiment, where)
+    layout = metadata.layout(attributes, where)
+    frames = FrameMap(chunks)
+    y_um, x_um = metadata.pixel_size_um(picture)
+    info = DatasetInfo(
+        format="nd2",
+        positions=metadata.positions(experiment, metadata.stage_um(picture), where),
+        channels=metadata.channels(
+            metadata.named_channels(picture), attributes.channelCount or 1, layout.components, where
+        ),
+        n_t=loops.size("t"),
+        n_z=loops.size("z"),
+        height=layout.height,
+        width=layout.width,
+        dtype=layout.dtype,
+        pixel_size_y_um=y_um,
+        pixel_size_x_um=x_um,
+        z_step_um=metadata.z_step_um(experiment),
+        time_step_s=_time_step_s(experiment, loops, kept, chunks),
+        warnings=metadata.notes(loops, frames.numbers),
+    )
+    return Contents(info, loops, StoredFrames(source, layout, frames))
+
+
+def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
+    """Have the metadata judged, and ready when the library asks for them."""
+    places = {}
+    for template in _METADATA:
+        name = template % suffix
+        if name in chunks:
+            places[name] = chunks[name]
+        elif template != _OPTIONAL:
+            raise MetadataError(f"{kept.name} lacks {name.decode()[:-1]}: what its frames are is not known")
+    kept.fetch([chunk_range(kept, *place, MAX_METADATA_BYTES) for place in places.values()])
+    for name, place in places.items():
+        chunk = read_chunk(kept, name, *place, MAX_METADATA_BYTES)
+        kept.keep(place[0], chunk.raw)
+        check_metadata(chunk.raw[chunk.start :], f"{kept.name}: {name.decode()[:-1]}")
+
+
+def _time_step_s(
+    experiment: Sequence[ExpLoop], loops: metadata.Loops, kept: KeptBytes, chunks: Chunks
+) -> float | None:
+    """Seconds between time points: as set up, else on average as they were taken."""
+    steps = metadata.time_steps_s(experiment)
+    if len(steps) != 1:
+        return None
+    if any(steps) or loops.size("t") < 2 or _TIMES not in chunks:
+        return steps.pop() or None
+    try:
+        chunk = read_chunk(kept, _TIMES, *chunks[_TIMES], MAX_METADATA_BYTES)
+    except (CorruptDataError, LimitExceededError):
+        return None
+    times_ms = np.frombuffer(chunk.raw, "<f8", chunk.size // 8, chunk.start)
+    return metadata.measured_time_step_s(times_ms, loops)

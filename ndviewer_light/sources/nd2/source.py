@@ -1,0 +1,200 @@
+"""Nikon ND2: what the file is, from the nd2 library; its frames, by reads of our own wherever it lies.
+
+The library has one handle with a lock, and turns what it cannot read into black frames; here every
+thread reads for itself, and what cannot be read is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from ...errors import CorruptDataError, DatasetError, MetadataError, UnsupportedError
+from ...model import PlaneKey
+from ...storage.files import is_url, open_bytes
+from .. import Source
+from .chunks import LEGACY, MODERN, KeptBytes, ParserFile, has_map
+from .legacy import legacy_contents
+from .modern import modern_contents
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import numpy as np
+
+    from ...model import DatasetInfo
+    from ...storage.files import Bytes
+    from .. import StorageOptions
+    from .frames import Contents
+
+
+class Nd2Source(Source):
+    """ND2 files of NIS-Elements, local or at a URL; those older than 2010 (JPEG 2000) one plane at a time.
+
+    Axes are time, position, z and channel; a colour camera is three channels.
+    """
+
+    format = "nd2"
+
+    def __init__(self, path: str, options: StorageOptions, opened: _Opened) -> None:
+        self._path = path
+        self._options = options
+        self._lock = threading.Lock()  # guards what is below; never held while a disk is touched
+        self._opened = opened
+        self._closed = False
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Whether `path` ends in ``.nd2`` or begins as a modern ND2 file does."""
+        if is_url(path):
+            return urlsplit(path).path.lower().endswith(".nd2")
+        if not os.path.isfile(path):
+            return False
+        if path.lower().endswith(".nd2"):
+            return True
+        try:
+            with open(path, "rb") as file:
+                return file.read(len(MODERN)) == MODERN
+        except OSError:
+            return False
+
+    @classmethod
+    def open(cls, path: str, options: StorageOptions = None) -> Nd2Source:
+        """Open the file at a path or URL: its metadata and the list of its frames are read.
+
+        Raises `CorruptDataError` for a file that is still being written or was cut off, `UnsupportedError`
+        for axes and compressions that we do not know, or without the nd2 library.
+        """
+        return cls(path, options, _open(path, options))
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known now; a new object after a `refresh` that found something else."""
+        return self._opened.contents.info
+
+    @property
+    def identity(self) -> str | None:
+        """The name of the bytes of the file."""
+        return self._opened.source.identity
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane, perhaps read-only.
+
+        All channels of a frame are read at once and kept for a while. Raises `PlaneNotStoredError` if the
+        acquisition ended before this frame, `CorruptDataError` if less is there than should be.
+        """
+        opened, key = self._opened, PlaneKey(*key)
+        opened.check(key, level)
+        if self._closed:  # channels of frames that were read would still be had
+            raise DatasetError(f"{opened.source.name} was closed")
+        try:
+            return opened.contents.frames.plane(opened.contents.loops.frame(key), key.c)
+        except DatasetError:
+            if opened is self._opened:
+                raise
+        return self.read_plane(key, level)  # another file was found there meanwhile
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X): all planes of a file are of one size."""
+        opened = self._opened
+        opened.check(PlaneKey(*key), level)
+        return opened.contents.info.height, opened.contents.info.width
+
+    def exists(self, key: PlaneKey) -> bool:
+        """Whether the file holds the frame of this plane; nothing is read."""
+        contents, key = self._opened.contents, PlaneKey(*key)
+        return contents.info.contains(key) and contents.frames.holds(contents.loops.frame(key))
+
+    def refresh(self) -> DatasetInfo:
+        """Open the file again: it may have been replaced since."""
+        found = _open(self._path, self._options)
+        with self._lock:
+            before, closed = self._opened, self._closed
+            if found.contents.info == before.contents.info:  # a new object would say that more is known
+                found = _Opened(found.source, replace(found.contents, info=before.contents.info))
+            if not closed:
+                self._opened = found
+        (found if closed else before).close()
+        return self.info
+
+    def close(self) -> None:
+        """Let go of the file; reads under way end with an error."""
+        with self._lock:
+            self._closed = True
+        self._opened.close()
+
+
+class _Opened(NamedTuple):
+    """A file as it was when it was opened."""
+
+    source: Bytes
+    contents: Contents
+
+    def close(self) -> None:
+        """Let go of the file and of what was read of it."""
+        self.source.close()
+        self.contents.frames.forget()
+
+    def check(self, key: PlaneKey, level: int) -> None:
+        """Raise `IndexError` for what is no plane of this file."""
+        if level != 0:
+            raise IndexError(f"level {level} of {self.source.name}: it has 1")
+        if not self.contents.info.contains(key):
+            raise IndexError(f"{self.source.name} has no plane {tuple(key)}, only {self.contents.info.sizes}")
+
+
+def _open(path: str, options: StorageOptions) -> _Opened:
+    library = _library(path)
+    source = open_bytes(path, options)
+    try:
+        return _Opened(source, _contents(library, source))
+    except BaseException:
+        source.close()
+        raise
+
+
+def _library(path: str) -> ModuleType:
+    try:
+        import nd2
+    except ImportError as error:
+        raise UnsupportedError(
+            f"reading {path} needs the nd2 library: pip install 'ndviewer_light[nd2]'"
+        ) from error
+    return nd2
+
+
+def _contents(library: ModuleType, source: Bytes) -> Contents:
+    if not source.size:
+        raise CorruptDataError(f"{source.name} is empty")
+    kept = KeptBytes(source)
+    begin = kept.read(0, min(len(LEGACY), source.size))
+    if not begin.startswith(MODERN) and begin != LEGACY:
+        raise MetadataError(f"{source.name} is no ND2 file: it begins with {begin[:4]!r}")
+    if begin != LEGACY and not has_map(kept):
+        raise CorruptDataError(
+            f"{source.name} does not end as ND2 files do: it is still being acquired, or was cut off when it "
+            "was copied. Open it when the acquisition is over, or copy it again"
+        )
+    try:
+        parsed = library.ND2File(ParserFile(kept))
+        if begin == LEGACY:
+            contents = legacy_contents(parsed, source.name)
+        else:
+            contents = modern_contents(parsed, source, kept)
+    except DatasetError:
+        raise
+    except Exception as error:  # whatever a parser makes of damaged bytes
+        kind = UnsupportedError if isinstance(error, NotImplementedError) else MetadataError
+        raise kind(
+            f"the metadata of {source.name} cannot be understood, it may be damaged "
+            f"({type(error).__name__}: {str(error)[:200]})"
+        ) from error
+    return replace(contents, info=replace(contents.info, name=_file_name(source.name)))
+
+
+def _file_name(where: str) -> str:
+    """The name of a file without its folders, as people read it."""
+    return unquote(os.path.basename(urlsplit(where).path)) if is_url(where) else os.path.basename(where)

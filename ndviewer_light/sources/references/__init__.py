@@ -1,0 +1,1 @@
+"""References to chunks in other files: kerchunk and LINDI."""

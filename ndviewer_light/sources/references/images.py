@@ -1,0 +1,313 @@
+"""Which of the arrays that references hold is shown, and as what: its axes, its channels, its steps.
+
+Images that say what they are (OME multiscales, image series of NWB) come first, the largest array of numbers
+after them. Pure functions over `References`; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...colours import color_for_name
+from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, MetadataError, UnsupportedError
+from ...model import RGB_COLORS, Channel, DatasetInfo, Position
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
+from ...storage.zarr_guard import check_plane
+from .. import ngff
+from .chunks import ReferencedArray, referenced_array
+from .nwb import all_series, series_image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from .json import References
+
+_SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
+_LEAST_IN_COLOUR = 16  # rows and columns; an array of (…, 5, 3) is hardly a picture
+_RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
+_MAX_SAID = 20
+_MAX_OTHERS = 1000
+
+LINK = "_EXTERNAL_ARRAY_LINK"
+
+
+class Link(NamedTuple):
+    """An array that LINDI says is in another file: its URL, and the path inside."""
+
+    url: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """What is shown: one array per level, the role of each axis (``t p c z y x``), steps in µm and s.
+
+    `is_rgb` where the channels are the samples of colour pixels.
+    """
+
+    format: str
+    levels: tuple[ReferencedArray, ...]
+    roles: tuple[str, ...]
+    channels: tuple[Channel, ...] = ()
+    steps: Mapping[str, float | None] = field(default_factory=dict)
+    is_rgb: bool = False
+    warnings: tuple[str, ...] = ()
+    positions: tuple[Position, ...] = ()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of its pixels, in native byte order."""
+        dtype: np.dtype[Any] = self.levels[0].chunks.dtype.newbyteorder("=")
+        return dtype
+
+    def size(self, role: str, level: int = 0) -> int:
+        """Samples along an axis, 1 where there is none; of colour pixels without their alpha."""
+        if role not in self.roles:
+            return 1
+        n = self.levels[level].chunks.shape[self.roles.index(role)]
+        return min(n, 3) if self.is_rgb and role == "c" else n
+
+
+def dataset_info(image: Image, name: str, choices: tuple[str, ...], where: str) -> DatasetInfo:
+    """What the viewer is told. Raises `LimitExceededError` for sizes no sane dataset has."""
+    check_plane((image.size("y"), image.size("x")), image.dtype, where)
+    for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
+        if image.size(role) > most:
+            raise LimitExceededError(
+                f"{where}: an axis of {image.size(role)} {role}; at most {most} are shown"
+            )
+    if min(image.levels[0].chunks.shape) < 1:
+        raise DatasetNotFoundError(f"{where} is empty: its shape is {image.levels[0].chunks.shape}")
+    n_c = image.size("c")
+    numbered = tuple(Channel(f"Ch{i}", color_for_name(f"Ch{i}")) for i in range(len(image.channels), n_c))
+    return DatasetInfo(
+        format=image.format,
+        positions=image.positions or tuple(Position("default", i) for i in range(image.size("p"))),
+        channels=image.channels[:n_c] + numbered,
+        n_t=image.size("t"),
+        n_z=image.size("z"),
+        height=image.size("y"),
+        width=image.size("x"),
+        dtype=image.dtype,
+        pixel_size_y_um=image.steps.get("y"),
+        pixel_size_x_um=image.steps.get("x"),
+        z_step_um=image.steps.get("z"),
+        time_step_s=image.steps.get("t"),
+        n_levels=len(image.levels),
+        name=name,
+        warnings=image.warnings,
+        choices=choices,
+    )
+
+
+# ---- choosing ------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """The image to show, or the link to follow instead, and the paths of all there are, this one first."""
+
+    image: Image | None
+    link: Link | None
+    paths: tuple[str, ...]
+
+
+def find(references: References, path: str) -> Found:
+    """The image at `path`, the likeliest one for "".
+
+    Raises `DatasetNotFoundError` if there is none, naming what there is; else the error of its metadata.
+    """
+    arrays = references.arrays()
+    images = _multiscales(references)
+    series = [group for group in all_series(references) if f"{group}/data" in arrays]
+    shown = [*images, *series] or _by_size(references, arrays)
+    if not path and not shown:
+        raise DatasetNotFoundError(f"{references.where} holds no image: {_said(arrays)}")
+    at = path.strip("/") if path else shown[0]
+    paths = (at, *[other for other in shown if other != at][:_MAX_OTHERS])
+    if at in images:
+        return Found(_multiscale_image(references, at), None, paths)
+    group = at if at in series else at.rpartition("/")[0]
+    at = f"{at}/data" if at in series else at
+    if at not in arrays:
+        raise DatasetNotFoundError(f"there is no array {at!r} in {references.where}: {_said(arrays)}")
+    if (link := _link(references, at)) is not None:
+        return Found(None, link, paths)
+    if group in series and at == f"{group}/data":
+        return Found(_series_image(references, group), None, paths)
+    return Found(_plain_image(references, at), None, paths)
+
+
+def others_said(paths: tuple[str, ...], where: str) -> str:
+    """What a person is told of the arrays that are not shown."""
+    n_more = len(paths) - 1 - _MAX_SAID
+    least = "at least " if len(paths) > _MAX_OTHERS else ""
+    more = f" and {least}{n_more} more" if n_more > 0 else ""
+    names = ", ".join(f"::/{path}" for path in paths[1 : 1 + _MAX_SAID])
+    return f"{where} also holds {names}{more}; its name with one of these after it opens that one"
+
+
+def _said(arrays: list[str]) -> str:
+    if not arrays:
+        return "it holds no arrays at all"
+    more = f" and {len(arrays) - _MAX_SAID} more" if len(arrays) > _MAX_SAID else ""
+    return "its arrays are " + ", ".join(f"/{path}" for path in arrays[:_MAX_SAID]) + more
+
+
+def _by_size(references: References, arrays: list[str]) -> list[str]:
+    """Arrays that may be pictures, the one with the most pixels first."""
+    sizes = {}
+    for path in arrays:
+        try:
+            document = references.array(path)
+        except DatasetError:  # one broken array must not cost the others
+            continue
+        shape, dtype = document.get("shape"), document.get("dtype", document.get("data_type"))
+        if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+            continue
+        kind = dtype.lstrip("<>|=")[:1] if isinstance(dtype, str) else ""
+        if 2 <= len(shape) <= 5 and min(shape[-2:]) > 1 and kind in tuple("uifb"):
+            sizes[path] = math.prod(shape)
+    return sorted(sizes, key=lambda path: -sizes[path])
+
+
+def _link(references: References, path: str) -> Link | None:
+    """The link that stands for an array's chunks, if these are not there."""
+    link = references.attributes(path).get(LINK)
+    if not isinstance(link, dict) or any(key.startswith(f"{path}/") for key in references.keys):
+        return None
+    url, name = link.get("url"), link.get("name")
+    if not isinstance(url, str) or not isinstance(name, str):
+        raise MetadataError(f"{references.where}: /{path} links to no file that we understand")
+    return Link(url, name)
+
+
+# ---- OME multiscales -----------------------------------------------------------------------
+
+
+def _multiscales(references: References) -> list[str]:
+    found = [path for path in references.nodes() if ngff.is_image(references.attributes(path))]
+    return sorted(found, key=lambda path: (path.count("/") + bool(path), path))
+
+
+def _multiscale_image(references: References, group: str) -> Image:
+    where = f"{references.where}: {group or 'the root'}"
+    meta = ngff.image_meta(references.attributes(group), where)
+    paths = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in meta.paths]
+    if not paths:
+        raise MetadataError(f"{where}: its multiscales name no array")
+    levels = [_referenced(references, path) for path in paths]
+    first = levels[0].chunks
+    axes, guessed = ngff.resolve_axes(meta, first.shape, _dimension_names(references, paths[0]), where)
+    same = [
+        level
+        for level in levels
+        if len(level.chunks.shape) == len(axes) and level.chunks.dtype == first.dtype
+    ]
+    y, x, z, t = ngff.calibration(meta)
+    roles = _roles(axes)
+    image = Image(
+        format=_format(references, "ome-zarr references"),
+        levels=tuple(same),
+        roles=roles,
+        is_rgb=roles[-3:] == ("y", "x", "c") and first.shape[-1] in (3, 4) and first.dtype.kind == "u",
+        steps={"y": y, "x": x, "z": z, "t": t},
+        warnings=tuple(text for text in (*meta.warnings, guessed) if text),
+    )
+    return replace(
+        image,
+        channels=ngff.channels(meta.channels, image.size("c"), image.dtype),
+        positions=_positions(references.attributes(group).get("positions"), image.size("p")),
+    )
+
+
+def _positions(named: object, n: int) -> tuple[Position, ...]:
+    """Positions by the names that references of ours give them; () if they do not."""
+    if not isinstance(named, list) or len(named) != n:
+        return ()
+    try:
+        return tuple(Position(ngff.clean(region), int(fov)) for region, fov in named)
+    except (TypeError, ValueError):
+        return ()
+
+
+def _roles(axes: tuple[ngff.Axis, ...]) -> tuple[str, ...]:
+    # an axis of no role has one sample, and any name that is none of ours will do
+    return tuple(axis.role or f"?{i}" for i, axis in enumerate(axes))
+
+
+def _referenced(references: References, path: str) -> ReferencedArray:
+    document = references.array(path)
+    if not document:
+        raise MetadataError(f"{references.where}: there is no array {path!r}, which its metadata name")
+    return referenced_array(references, path, document)
+
+
+def _dimension_names(references: References, path: str) -> list[str | None] | None:
+    names = references.attributes(path).get("_ARRAY_DIMENSIONS")
+    if names is None:
+        names = references.array(path).get("dimension_names")
+    if not isinstance(names, list) or not all(name is None or isinstance(name, str) for name in names):
+        return None
+    return names
+
+
+def _format(references: References, kind: str) -> str:
+    return f"{kind} (LINDI)" if references.is_lindi else kind
+
+
+# ---- plain arrays --------------------------------------------------------------------------
+
+
+def _plain_image(references: References, path: str) -> Image:
+    """Axes as the array names them, else z, y, x and before them c, then t; colour in the last one."""
+    where = f"{references.where}: /{path}"
+    array = _referenced(references, path)
+    shape, dtype = array.chunks.shape, array.chunks.dtype
+    names = _dimension_names(references, path)
+    is_rgb = len(shape) > 2 and _looks_like_colour(shape, dtype, names)
+    inner = slice(None, -1 if is_rgb else None)
+    axes, guessed = ngff.resolve_axes(
+        ngff.ImageMeta(), shape[inner], None if names is None else names[inner], where
+    )
+    roles = _roles(axes)
+    if is_rgb and "c" in roles:
+        raise UnsupportedError(f"{where} holds channels of colour pictures, which cannot be shown")
+    if guessed and is_rgb:
+        guessed += f"; the last axis of {shape[-1]} is taken for colour"
+    return Image(
+        format=_format(references, "zarr references"),
+        levels=(array,),
+        roles=(*roles, "c") if is_rgb else roles,
+        channels=_RGB if is_rgb else (),
+        is_rgb=is_rgb,
+        warnings=(guessed,) if guessed else (),
+    )
+
+
+def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list[str | None] | None) -> bool:
+    if shape[-1] not in (3, 4) or dtype.kind != "u" or dtype.itemsize > 2:
+        return False
+    last = (names[-1] or "").lower() if names and len(names) == len(shape) else ""
+    is_named = last and not last.startswith("phony_dim")
+    return last in _SAMPLES if is_named else min(shape[-3:-1]) >= _LEAST_IN_COLOUR
+
+
+# ---- NWB -----------------------------------------------------------------------------------
+
+
+def _series_image(references: References, group: str) -> Image:
+    array = _referenced(references, f"{group}/data")
+    series = series_image(references, group, array.chunks)
+    name = group.rpartition("/")[2]
+    return Image(
+        format=_format(references, "nwb references"),
+        levels=(array,),
+        roles=series.roles,
+        channels=_RGB if series.is_rgb else (Channel(name, color_for_name(name)),),
+        steps=series.steps,
+        is_rgb=series.is_rgb,
+    )

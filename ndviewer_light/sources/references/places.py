@@ -1,0 +1,151 @@
+"""Where references may lead: an untrusted file of references must not reach past itself.
+
+One on a server names only what is on servers: no file of this machine, and no machine of the network this one
+is in unless it lies there itself. One on this machine names what is on servers, and files in its own folder.
+What a person has said about a server (a password, a token) is told to no other.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ...errors import MetadataError, UntrustedReferenceError
+from ...storage.fetch_errors import shown
+from ...storage.files import is_url
+from ...storage.limits import safe_relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ALLOW_OUTSIDE = "allow_outside"
+"""The storage option by which a person allows what is refused here otherwise."""
+
+_SERVERS = ("http", "https", "s3", "gs")
+_SAME_SCHEME = {"gcs": "gs", "s3a": "s3", "local": "file"}
+_FILE = "file"
+_SECRETS = ("key", "secret", "token", "user", "password", "credentials")
+_BRACKETS = re.compile(r"//\[[0-9A-Fa-f:.]*\]")  # an address in which :: separates nothing
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+class Places:
+    """What the references of one file mean, and whether they may be followed. Any thread."""
+
+    def __init__(self, home: str, options: Mapping[str, str]) -> None:
+        """`home` is the path or URL of the file itself."""
+        self._home = home
+        self._name = shown(home) if is_url(home) else home
+        self._allowed = options.get(ALLOW_OUTSIDE, "").lower() in ("yes", "true", "1")
+        self._options = {name: value for name, value in options.items() if name != ALLOW_OUTSIDE}
+        self._folder = "" if is_url(home) else os.path.realpath(os.path.dirname(os.path.abspath(home)))
+        self._checked: set[str] = set()  # looking costs as much as reading a plane
+        self.hosts: tuple[str, ...] = ()
+
+    def learn(self, locations: Iterable[str]) -> None:
+        """Take note of all that is named; raises `UntrustedReferenceError` if something of it is refused.
+
+        Looks at no disk: where a link leads to is looked at when it is followed.
+        """
+        found = (host_of(self.place(written)) for written in locations)
+        self.hosts = tuple(dict.fromkeys(host for host in found if host))
+
+    def place(self, written: str) -> str:
+        """The path or URL that is meant; raises `UntrustedReferenceError` or `MetadataError`."""
+        if not written or "\0" in written or "::" in _BRACKETS.sub("", written):
+            raise MetadataError(f"{self._name} names {_said(written)}, which is no file")
+        scheme = written.partition("://")[0].lower() if is_url(written) else ""
+        scheme = _SAME_SCHEME.get(scheme, scheme)
+        if scheme in _SERVERS:
+            return self._on_server(f"{scheme}://{written.partition('://')[2]}")
+        if scheme not in ("", _FILE):
+            raise UntrustedReferenceError(
+                f"{self._name} names {_said(written)}; only {', '.join(f'{s}://' for s in _SERVERS)} "
+                "and files are followed"
+            )
+        path = written.partition("://")[2] if scheme else written
+        if not self._folder:
+            return self._beside(path, written)
+        return os.path.normpath(os.path.join(self._folder, _local(path)))
+
+    def _on_server(self, url: str) -> str:
+        host = urlsplit(url).hostname or ""
+        own = urlsplit(self._home).hostname if is_url(self._home) else None
+        is_foreign = own is not None and host != own and not self._allowed
+        if url.startswith("http") and is_foreign and is_inside(host) and not is_inside(own or ""):
+            raise UntrustedReferenceError(
+                f"{self._name} names {host}, a machine of the network this one is in; it is not asked "
+                f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
+            )
+        return url
+
+    def _beside(self, path: str, written: str) -> str:
+        """What a file on a server names without saying where it is: it lies in its own folder."""
+        if written != path or path.startswith(("/", "\\")) or _DRIVE.match(path):
+            raise UntrustedReferenceError(
+                f"{self._name} names {_said(written)}, a file of this machine; it is not followed"
+            )
+        folder = urlsplit(self._home)._replace(query="", fragment="").geturl().rpartition("/")[0]
+        return f"{folder}/{safe_relative(path, self._name)}"
+
+    def checked(self, place: str) -> str:
+        """A place, about to be read: a file has to lie in the folder of the references, also behind links."""
+        if is_url(place) or self._allowed or place in self._checked:
+            return place
+        real = os.path.realpath(place)
+        if not _is_below(real, self._folder):
+            raise UntrustedReferenceError(
+                f"{self._name} names {place}, outside its folder; it is not read "
+                f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
+            )
+        self._checked.add(place)
+        return place
+
+    def options_for(self, place: str) -> dict[str, str]:
+        """The storage options for a place: secrets only for the server they were given for."""
+        if not place.startswith(("http:", "https:")):
+            return self._options
+        own = host_of(self._home) if is_url(self._home) else None
+        is_meant = host_of(place) == own if own else len(self.hosts) == 1
+        if is_meant:
+            return self._options
+        return {name: value for name, value in self._options.items() if name not in _SECRETS}
+
+
+def host_of(place: str) -> str:
+    """The server (or bucket) that a URL names as people read it, "" for a path."""
+    if not is_url(place):
+        return ""
+    parts = urlsplit(place)
+    host = parts.netloc.rpartition("@")[2]
+    return host if parts.scheme in ("http", "https") else f"{parts.scheme}://{host}"
+
+
+def is_inside(host: str) -> bool:
+    """Whether a host name is that of this machine or of a private network, as far as the name tells."""
+    if host in ("localhost", "") or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        return not ipaddress.ip_address(host.strip("[]")).is_global
+    except ValueError:
+        # forms that only resolvers take for addresses: 127.1, 0x7f000001, 2130706433
+        return re.fullmatch(r"[0-9.]+|0x[0-9a-f]+", host) is not None
+
+
+def _local(path: str) -> str:
+    """A path as this machine writes it; ``file:///C:/x`` has a slash too many."""
+    return path[1:] if re.match(r"/[A-Za-z]:[\\/]", path) else path
+
+
+def _is_below(path: str, folder: str) -> bool:
+    try:
+        return os.path.commonpath([path, folder]) == folder
+    except ValueError:  # on another drive
+        return False
+
+
+def _said(written: str) -> str:
+    return ascii(shown(written) if is_url(written) else written)[:200]

@@ -1,0 +1,181 @@
+"""References: a JSON file that says which bytes of which files are the chunks of a zarr array.
+
+kerchunk's (version 0 and 1) and LINDI's. Nothing is copied: planes are read out of the files that are named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError, UnsupportedError
+from ...model import PlaneKey
+from ...storage.bytes_pool import BytesPool
+from ...storage.files import is_url, open_bytes, split_inner
+from .. import Source, open_source
+from .images import dataset_info, find, others_said
+from .json import INLINE, MAX_FILE_BYTES, References, parse
+from .places import Places
+from .read import Fetcher, Reader
+
+if TYPE_CHECKING:
+    from ...model import DatasetInfo
+    from .. import StorageOptions
+    from .images import Image, Link
+
+_END = ".json"
+_MAX_ASKED = 8
+"""Files whose identity is asked for: one request each."""
+_OF_ZARR = ("zarr.json",)
+
+
+class ReferencesSource(Source):
+    """One image of a file of references; see `references_images` for which."""
+
+    format = "references"
+
+    def __init__(
+        self, image: Image, info: DatasetInfo, fetcher: Fetcher, places: Places, identity: str | None
+    ) -> None:
+        """`identity` is that of the file of references."""
+        self._image = image
+        self._info = info
+        self._fetcher = fetcher
+        self._reader = Reader(fetcher)
+        self._places = places
+        self._own_identity = identity
+        self._closed = False
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Whether `path` is a JSON file, by its name."""
+        file = split_inner(path)[0]
+        name = os.path.basename(urlsplit(file).path if is_url(file) else file).lower()
+        return name.endswith(_END) and name not in _OF_ZARR and not os.path.isdir(file)
+
+    @classmethod
+    def open(cls, path: str, options: StorageOptions = None) -> Source:
+        """Open the references at `path`; ``refs.json::/path/inside`` chooses one of several arrays.
+
+        The file itself is read, nothing that it names. Where LINDI says that an array is in another file,
+        that one is opened. Raises a `DatasetError`.
+        """
+        file, inner = split_inner(path)
+        places = Places(file, dict(options or {}))
+        references, identity = _read(file, places)
+        places.learn(references.locations)
+        found = find(references, inner)
+        if found.link is not None:
+            return _followed(found.link, references, places)
+        assert found.image is not None
+        choices = tuple(f"{file}::/{each}" for each in found.paths) if len(found.paths) > 1 else ()
+        info = dataset_info(found.image, _name(file, inner), choices, references.where)
+        if choices and not inner:
+            text = others_said(found.paths, references.where)
+            info = dataclasses.replace(info, warnings=(*info.warnings, text))
+        pool = BytesPool(lambda place: open_bytes(place, places.options_for(place)))
+        return cls(found.image, info, Fetcher(references, places, pool), places, identity)
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What the references say; it does not change."""
+        return self._info
+
+    @functools.cached_property
+    def identity(self) -> str | None:
+        """A name for the references and the files they name; None if these are many: each would be asked."""
+        if self._own_identity is None:
+            return None
+        locations = {int(each) for level in self._image.levels for each in np.unique(level.location)}
+        if len(locations) > _MAX_ASKED:
+            return None
+        try:
+            names = [self._own_identity, *map(self._fetcher.identity, sorted(locations - {INLINE}))]
+        except DatasetError:  # planes say so themselves
+            return None
+        known = [name for name in names if name]
+        return "\n".join([*known, self._image.levels[0].path]) if len(known) == len(names) else None
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane, in the order in which they are stored.
+
+        A chunk without a reference is fill value; a plane of which none has one raises `PlaneNotStoredError`.
+        """
+        key = PlaneKey(*key)
+        self._check(key, level)
+        if self._closed:
+            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+        roles = self._image.roles
+        at = {"t": key.t, "p": key.p, "c": key.c, "z": key.z}
+        index = {axis: at.get(role, 0) for axis, role in enumerate(roles) if role not in ("y", "x")}
+        y, x = roles.index("y"), roles.index("x")
+        pixels = self._reader.read(self._image.levels[level], index, (min(y, x), max(y, x)))
+        if pixels is None:
+            error = PlaneNotStoredError("nothing is stored of this plane: no chunk of it is referenced")
+            error.plane_shape = self.plane_shape(key, level)
+            raise error
+        return pixels if y < x else pixels.T
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X) of one plane."""
+        self._check(PlaneKey(*key), level)
+        return self._image.size("y", level), self._image.size("x", level)
+
+    def _check(self, key: PlaneKey, level: int) -> None:
+        if not self._info.contains(key) or not 0 <= level < self._info.n_levels:
+            raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self._info.sizes}")
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to know beyond `info`: the arrays, and the servers that reading them asks."""
+        array = self._image.levels[0]
+        return {
+            "array": f"/{array.path}",
+            "shape": list(array.chunks.shape),
+            "chunks": list(array.chunks.chunk),
+            "chunks stored": len(array.flat),
+            "bytes stored": int(array.length.clip(0).sum()),
+            "hosts": list(self._places.hosts),
+        }
+
+    def refresh(self) -> DatasetInfo:
+        """Nothing more can be known."""
+        return self._info
+
+    def close(self) -> None:
+        """Let go of all files; reads under way end with an error. Idempotent."""
+        self._closed = True
+        self._reader.close()
+
+
+def _read(file: str, places: Places) -> tuple[References, str | None]:
+    """What a file of references says, and the identity of its bytes."""
+    source = open_bytes(file, places.options_for(file))
+    try:
+        if source.size > MAX_FILE_BYTES:
+            raise LimitExceededError(
+                f"{source.name} has {source.size} bytes; references may have {MAX_FILE_BYTES}"
+            )
+        return parse(source.read(0, source.size), source.name), source.identity
+    finally:
+        source.close()
+
+
+def _followed(link: Link, references: References, places: Places) -> Source:
+    """The dataset that stands in another file."""
+    place = places.checked(places.place(link.url))
+    if place.lower().endswith(_END):
+        raise UnsupportedError(f"{references.where} leads to {link.url}, which are references again")
+    try:
+        return open_source(f"{place}::{link.path}", places.options_for(place))
+    except DatasetError as error:
+        raise type(error)(f"{references.where} leads to {link.path} in another file: {error}") from error
+
+
+def _name(file: str, inner: str) -> str:
+    name = os.path.basename(unquote(urlsplit(file).path) if is_url(file) else file) or file
+    return f"{name}::{inner}" if inner else name

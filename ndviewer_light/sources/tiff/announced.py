@@ -1,0 +1,101 @@
+"""TIFFs of a run that a host has announced: nothing of it need exist, and files come late or never."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...errors import AcquisitionConfigError, DatasetError
+from ...model import PlaneKey, announced_info
+from ...squid import acquisition_parameters, is_done, sanitised
+from .faults import FileMissingError
+from .files import TiffPool
+from .forms import Form, Images, Places, Stacks
+from .names import is_number
+from .ome import OmeFiles
+from .opened import learned
+from .source import TiffSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ...model import AnnouncedRun, DatasetInfo
+
+MAX_T = 1_000_000
+"""A folder with a larger number is no time point: a date, most likely."""
+
+
+class AnnouncedTiff(TiffSource):
+    """A run that is being written into one experiment's folder in one form; see `TiffSource.announced`."""
+
+    def __init__(self, run: AnnouncedRun, folder: str, form: str) -> None:
+        """Touches no disk."""
+        folder = os.path.abspath(os.path.expanduser(folder))
+        places = Places(folder, run.positions, tuple(map(sanitised, run.channels)), computed=True)
+        pool = TiffPool()
+        forms: dict[str, Callable[[], Form]] = {
+            "images": lambda: Images(places),
+            "stacks": lambda: Stacks(places, pool),
+            "ome": lambda: OmeFiles(places, pool),
+        }
+        if form not in forms:
+            raise AcquisitionConfigError(f"there is no form {form!r} of TIFF: expected {', '.join(forms)}")
+        super().__init__(forms[form](), run.parts, announced_info(run), pool, folder)
+        self._learned = False  # whether a file has told what the run holds
+
+    def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
+        """As `TiffSource.register`."""
+        key = PlaneKey(*key)
+        if isinstance(self._form, Images) and 0 <= key.c < len(self._parts):
+            self._form.register(self._acquired(key), os.path.abspath(path), page)
+
+    def refresh(self) -> DatasetInfo:
+        """Look which time points have folders; nothing else is listed."""
+        self._find_time_folders()
+        if is_done(self._path) and not self.info.complete:
+            with self._lock:
+                self._info = replace(self._info, complete=True)
+        return self.info
+
+    def _may_have(self, key: PlaneKey) -> bool:
+        # times are those of the acquisition, which says how many there are when it writes them
+        is_of_run = 0 <= key.p < len(self.info.positions) and 0 <= key.c < len(self._parts)
+        return is_of_run and 0 <= key.t < MAX_T and key.z >= 0
+
+    def _files(self, key: PlaneKey) -> Iterable[str]:
+        if not self._form.places.folders:  # until there is one, who knows how they are padded
+            self._find_time_folders()
+        return super()._files(key)
+
+    def _raise_if_gone(self) -> None:
+        """Nothing of the run need exist."""
+
+    def _learn_from(self, path: str, key: PlaneKey) -> None:
+        form = self._form
+        if self._learned and (form.one_time_per_file or self.info.contains(key._replace(c=0))):
+            self._grow(key.t + 1 if form.one_time_per_file else 0)
+            return
+        try:
+            facts = form.facts(path, key)
+        except (DatasetError, FileMissingError):  # the plane's own error has said so
+            return
+        n_t = max(facts.n_t, key.t + 1 if form.one_time_per_file else 1)
+        if self._learned:
+            self._grow(n_t, facts.n_z)
+            return
+        parameters = acquisition_parameters(self._path)
+        with self._lock:
+            self._info = learned(self._info, self._parts, facts._replace(n_t=n_t), parameters)
+            self._learned = True
+
+    def _find_time_folders(self) -> None:
+        try:
+            with os.scandir(self._path) as entries:
+                names = [entry.name for entry in entries if is_number(entry.name)]
+        except OSError:
+            return
+        folders = {t: os.path.join(self._path, name) for name in names if (t := int(name)) < MAX_T}
+        self._form.learn(names, folders=folders)
+        if self._form.one_time_per_file:
+            self._grow(max(folders, default=0) + 1)

@@ -1,0 +1,141 @@
+"""Small compressed parts that would become huge: refused before a decoder sees them.
+
+Decoders of streams stop where the page is full, if they are those of imagecodecs; the standard library's,
+which tifffile uses without it, do not. Decoders of images obey the size inside the part, whatever the page
+says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import struct
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ...errors import LimitExceededError, UnsupportedError
+from ...storage.limits import MAX_PLANE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+
+    from tifffile import TiffPage
+
+_MAX_PARTS = 10_000_000
+_DEFLATE, _LZMA, _ZSTD = (8, 32946), (34925,), (50000, 34926)
+_BOUNDED = (1, 5, 32773, 50001, 34927, *_DEFLATE, *_LZMA, *_ZSTD)
+"""Streams, and WebP, which is never larger than 16,383 pixels a side."""
+
+_JPEG = (7, 33007)
+_JPEG_2000 = (33003, 33004, 33005, 34712)
+_JPEG_2000_START = b"\xff\x4f\xff\x51"
+_HEAD = 4096
+
+
+def refuse_bombs(page: TiffPage, file: BufferedReader, path: str) -> None:
+    """Raise `LimitExceededError` for a page that would take more memory to decode than any image should.
+
+    `UnsupportedError` where that cannot be told.
+    """
+    counts = page.databytecounts
+    if len(counts) > _MAX_PARTS or max(counts, default=0) > MAX_PLANE_BYTES:
+        raise LimitExceededError(f"{path} has {len(counts)} parts of up to {max(counts)} bytes")
+    part = _nbytes(page)
+    if part > MAX_PLANE_BYTES:
+        raise LimitExceededError(
+            f"{path} is stored in parts that take {part} bytes; at most {MAX_PLANE_BYTES}"
+        )
+    compression = int(page.compression)
+    if compression in _JPEG or compression in _JPEG_2000:
+        size = _jpeg_size if compression in _JPEG else _jpeg_2000_size
+        for offset, count in _parts(page):
+            if (n := size(file, offset, count)) > MAX_PLANE_BYTES:
+                raise LimitExceededError(f"{path} holds an image in itself that takes {n} bytes")
+    elif compression not in _BOUNDED:
+        raise UnsupportedError(f"{path} is compressed as {page.compression!r}, which is not shown")
+    elif compression in (*_DEFLATE, *_LZMA, *_ZSTD) and not _has_imagecodecs():
+        _refuse_streams(page, file, compression, part, path)
+
+
+def _parts(page: TiffPage) -> Iterator[tuple[int, int]]:
+    return zip(page.dataoffsets, page.databytecounts, strict=False)
+
+
+def _nbytes(page: TiffPage) -> int:
+    """What one decoded part of the page takes."""
+    n = int(page.dtype.itemsize) if page.dtype is not None else 8
+    for size in page.chunks:
+        n *= int(size)
+    return n
+
+
+@cache
+def _has_imagecodecs() -> bool:
+    try:
+        import imagecodecs  # noqa: F401  tifffile loads it as well
+    except ImportError:
+        return False
+    return True
+
+
+def _refuse_streams(page: TiffPage, file: BufferedReader, compression: int, part: int, path: str) -> None:
+    for offset, count in _parts(page):
+        decoder = _decoder(compression)
+        if decoder is None:  # tifffile will say what it needs
+            return
+        file.seek(offset)
+        # what is read here is decoded again by tifffile: slower, but only where imagecodecs is missing
+        if len(decoder.decompress(file.read(count), max_length=part + 1)) > part:
+            raise LimitExceededError(f"{path} would become more than the {part} bytes that its pages say")
+
+
+def _decoder(compression: int) -> Any:
+    if compression in _DEFLATE:
+        import zlib
+
+        return _Deflate(zlib.decompressobj())
+    if compression in _LZMA:
+        import lzma
+
+        return lzma.LZMADecompressor()
+    if compression in _ZSTD and importlib.util.find_spec("compression.zstd") is not None:
+        return importlib.import_module("compression.zstd").ZstdDecompressor()
+    return None
+
+
+class _Deflate:
+    """zlib's, with the argument named as the others name it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return bytes(self._stream.decompress(data, max_length))
+
+
+def _jpeg_size(file: BufferedReader, offset: int, count: int) -> int:
+    """Bytes of the image in a JPEG stream by its frame header, 0 if it has none."""
+    at, end = offset + 2, offset + count
+    while at + 9 < end:
+        file.seek(at)
+        marker, kind, length, bits, height, width, samples = struct.unpack(">BBHBHHB", file.read(10))
+        if marker != 0xFF:
+            return 0
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
+            return int(height * width * samples * (2 if bits > 8 else 1))
+        # padding and markers without a body
+        at += 1 if kind == 0xFF else 2 if kind == 0x01 or 0xD0 <= kind <= 0xD8 else 2 + length
+    return 0
+
+
+def _jpeg_2000_size(file: BufferedReader, offset: int, count: int) -> int:
+    """Bytes of the image in a JPEG 2000 stream, bare or in a JP2; too many if its size is not at its head."""
+    file.seek(offset)
+    head = file.read(min(count, _HEAD))
+    start = head.find(_JPEG_2000_START)
+    if start < 0 or start + 42 > len(head):
+        return MAX_PLANE_BYTES + 1
+    width, height = struct.unpack_from(">II", head, start + 8)
+    (samples,) = struct.unpack_from(">H", head, start + 40)
+    return int(width * height * samples * 2)

@@ -1,0 +1,295 @@
+"""What can be wrong with an image file: not there, half-written, damaged, or in need of another package.
+
+Decoders raise a dozen types at damaged files; from here on they are `DatasetError`s that name the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import struct
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    LimitExceededError,
+    PlaneNotStoredError,
+    PlaneNotWrittenError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
+from ...storage.limits import MAX_PLANE_BYTES, error_of_os
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+    from typing import BinaryIO
+
+    import numpy as np
+
+BEING_WRITTEN_SECONDS = 30.0
+"""A file modified so recently may still be written: what is missing in it is no damage."""
+
+
+class FileMissingError(Exception):
+    """There is no such file (yet)."""
+
+
+class PageMissingError(Exception):
+    """The file has no such page (yet)."""
+
+
+class Picture(NamedTuple):
+    """What one page says of its pixels before they are read: (Y, X), and samples per pixel."""
+
+    height: int
+    width: int
+    dtype: np.dtype[Any]
+    samples: int = 1
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self.height * self.width * self.samples * self.dtype.itemsize
+
+
+def check_picture(picture: Picture, path: str) -> None:
+    """Judge sizes before anything is decoded; raises `CorruptDataError` or `LimitExceededError`."""
+    if picture.height < 1 or picture.width < 1 or picture.samples < 1:
+        raise CorruptDataError(f"{path} is damaged: it says its image is {picture.width}×{picture.height}")
+    if picture.nbytes > MAX_PLANE_BYTES:
+        raise LimitExceededError(
+            f"{path}: an image of {picture.width}×{picture.height} takes {picture.nbytes} bytes; "
+            f"at most {MAX_PLANE_BYTES} are read"
+        )
+
+
+def open_file(path: str) -> BufferedReader:
+    """Open a regular file for reading; raises `FileMissingError` or a `DatasetError`."""
+    try:
+        return open(path, "rb", opener=_open_regular)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileMissingError(path) from error
+    except (OSError, ValueError) as error:
+        raise error_of_os(error, path) from error
+
+
+def _open_regular(path: str, flags: int) -> int:
+    # a pipe of that name would keep us waiting for its writer
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
+
+
+def is_being_written(path: str) -> bool:
+    """Whether a file was modified so recently that its writer may not be done."""
+    try:
+        return time.time() - os.stat(path).st_mtime < BEING_WRITTEN_SECONDS
+    except OSError:
+        return False
+
+
+def short(path: str, why: str) -> DatasetError:
+    """The error for a file that is shorter than it says: it may still be written."""
+    if is_being_written(path):
+        return PlaneNotWrittenError(f"{path} is still being written: {why}")
+    return CorruptDataError(f"{path} is truncated: {why}")
+
+
+@contextlib.contextmanager
+def faults_are_named(path: str) -> Iterator[None]:
+    """Turn whatever goes wrong with the file at `path` into a `DatasetError` that names it.
+
+    What is wrong with a file that changes meanwhile, or is shorter than it says, is no damage: it is being
+    written. A missing page may be appended next.
+    """
+    before = _status(path)
+    try:
+        yield
+    except (PlaneNotStoredError, UntrustedReferenceError, FileMissingError):
+        raise
+    except Exception as error:  # damaged files raise a dozen types inside decoders
+        raise _judged(_named(error, path), path, before) from error
+
+
+def _status(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _named(error: Exception, path: str) -> DatasetError:
+    reason = str(error) or type(error).__name__
+    if isinstance(error, PageMissingError):
+        kind = PlaneNotWrittenError if is_being_written(path) else PlaneNotStoredError
+        return kind(reason)
+    if isinstance(error, DatasetError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return error_of_os(error, path)
+    if isinstance(error, MemoryError):
+        return LimitExceededError(f"{path} asks for more memory than there is")
+    if "imagecodecs" in reason:
+        return UnsupportedError(
+            f"{path} is compressed in a way that needs one more package: pip install 'ndviewer_light[tiff]'"
+        )
+    if isinstance(error, NotImplementedError) or "not supported" in reason:
+        return UnsupportedError(f"{path} cannot be decoded: {reason}")
+    return CorruptDataError(f"{path} is damaged: {reason[:200]}")
+
+
+def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> DatasetError:
+    if not isinstance(error, (CorruptDataError, UnsupportedError, LimitExceededError)):
+        return error
+    stored = stored_bytes(path)  # before the status: what this has seen must not have changed either
+    if _status(path) != before and is_being_written(path):
+        return PlaneNotWrittenError(f"{path} is still being written")
+    if stored is None or isinstance(error, LimitExceededError):
+        return error
+    if stored.expected is None:
+        return short(path, f"of {stored.there} bytes, none describe an image")
+    return (
+        short(path, f"{stored.there} of {stored.expected} bytes") if stored.there < stored.expected else error
+    )
+
+
+# ---- how many bytes a file should have, by its own header ----------------------------------------
+
+_TYPE_SIZES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+_OFFSETS, _BYTE_COUNTS = (273, 324), (279, 325)
+_MAX_ENTRIES = 4096
+_MAX_PARTS = 1_000_000
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MAX_CHUNKS = 100_000
+
+
+class Stored(NamedTuple):
+    """Bytes a file has, and at least should have: None where not even its first page is described yet."""
+
+    there: int
+    expected: int | None
+
+
+def stored_bytes(path: str) -> Stored | None:
+    """Bytes of the file at `path`, and of it as its header describes it; None where that tells nothing.
+
+    Reads the header and the first page's tags, or the heads of a PNG's chunks. Never raises.
+    """
+    try:
+        with open(path, "rb") as file:
+            there = file.seek(0, 2)
+            file.seek(0)
+            return Stored(there, _expected(file, there))
+    except (OSError, ValueError, struct.error, OverflowError):
+        return None
+
+
+def _expected(file: BinaryIO, there: int) -> int | None:
+    magic = file.read(8)
+    if len(magic) < 8:
+        return 8
+    if magic == _PNG:
+        return _expected_of_png(file, there)
+    if magic[:2] == b"BM":
+        return int(struct.unpack_from("<I", magic, 2)[0])
+    if magic[:4] in (b"II*\0", b"MM\0*"):
+        order = "<" if magic[:1] == b"I" else ">"
+        return _Directory(file, there, order, big=False).end(*struct.unpack_from(f"{order}I", magic, 4))
+    if magic[:4] in (b"II+\0", b"MM\0+"):
+        order = "<" if magic[:1] == b"I" else ">"
+        (first,) = struct.unpack(f"{order}Q", file.read(8).ljust(8, b"\0"))
+        return _Directory(file, there, order, big=True).end(first)
+    return 0 if any(magic) else None
+
+
+class _Directory:
+    """The tags of a TIFF's first page."""
+
+    def __init__(self, file: BinaryIO, there: int, order: str, *, big: bool) -> None:
+        self._file = file
+        self._there = there
+        self._order = order
+        self._count, self._entry, self._value = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
+
+    def end(self, offset: int) -> int | None:
+        """Where the page ends: the last byte of its tags, their values and its pixels.
+
+        None while the place for its tags is empty: some writers fill it after the pixels.
+        """
+        if offset == 0:
+            return None
+        count_size = struct.calcsize(self._count)
+        if offset + count_size > self._there:
+            return offset + count_size
+        (n,) = self._unpack(self._count, offset)
+        if n == 0:
+            return None
+        size = struct.calcsize(f"<{self._entry}{self._value}")
+        end = offset + count_size + min(n, _MAX_ENTRIES) * size + struct.calcsize(f"<{self._value}")
+        if end > self._there:
+            return end
+        parts: dict[int, tuple[int, ...]] = {}
+        for i in range(min(n, _MAX_ENTRIES)):
+            end = max(end, self._entry_end(offset + count_size + i * size, parts))
+        if end > self._there:
+            return end
+        offsets = next((parts[tag] for tag in _OFFSETS if tag in parts), ())
+        counts = next((parts[tag] for tag in _BYTE_COUNTS if tag in parts), ())
+        return max([end, *(at + count for at, count in zip(offsets, counts, strict=False))])
+
+    def _entry_end(self, at: int, parts: dict[int, tuple[int, ...]]) -> int:
+        """Where the value of a tag ends; those that say where the pixels are go into `parts`."""
+        tag, kind, n = self._unpack(self._entry, at)
+        size = _TYPE_SIZES.get(kind, 1) * n
+        inline = struct.calcsize(f"<{self._value}")
+        where = at + struct.calcsize(f"<{self._entry}")
+        if size > inline:
+            (where,) = self._unpack(self._value, where)
+        end = int(where + size)
+        if tag in (*_OFFSETS, *_BYTE_COUNTS) and end <= self._there and n <= _MAX_PARTS:
+            parts[tag] = self._unpack(f"{n}{ {3: 'H', 4: 'I', 16: 'Q'}.get(kind, 'I') }", where)
+        return end
+
+    def _unpack(self, format_: str, at: int) -> tuple[int, ...]:
+        structure = struct.Struct(self._order + format_)
+        self._file.seek(at)
+        return structure.unpack(self._file.read(structure.size))
+
+
+def _expected_of_png(file: BinaryIO, there: int) -> int:
+    at = len(_PNG)
+    for _ in range(_MAX_CHUNKS):
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return at + 12  # the smallest chunk
+        (length,) = struct.unpack_from(">I", head)
+        at += 12 + int(length)
+        if head[4:] == b"IEND" or at > there:
+            return at
+    return 0

@@ -1,0 +1,229 @@
+"""What the folders of a dataset hold, by the names of files alone: no image is opened here.
+
+What was found once keeps its index: what appears later comes after it. A folder is listed again only if
+something in it has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import LimitExceededError
+from ...model import natural_key
+from ...squid import sanitised
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
+from .names import (
+    IMAGE_ENDS,
+    OME_FOLDER,
+    NameReader,
+    Spelling,
+    base_channel,
+    is_number,
+    ome_name,
+    stack_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
+
+    from .names import ImageName
+
+    _T = TypeVar("_T")
+
+IMAGES, STACKS, OME = "images", "stacks", "ome"
+
+MAX_FILES = 5_000_000
+"""More names than any acquisition puts into one folder."""
+
+_MAX_DIGITS = 10
+
+_SETTLED_NS = 2_000_000_000
+"""A folder that changed more recently may change again and show the same time of change."""
+
+
+class Kind(NamedTuple):
+    """What kind of dataset a path is: its form, and in which folders its files are.
+
+    They are in `folder`, which is time point `number`; or, where that is "", in the folder `inside` of each
+    folder of `experiment` whose name is a number.
+    """
+
+    form: str
+    experiment: str
+    folder: str = ""
+    number: int = 0
+    inside: str = ""
+
+
+def kind_of(path: str) -> Kind | None:
+    """What kind of dataset the folder at `path` is, None if none; looks for one image, and no further."""
+    shared = os.path.join(path, OME_FOLDER)
+    if _form_in(shared) == OME:
+        return Kind(OME, path, shared)
+    numbers = _numbers_in(path)
+    for inside in ("", OME_FOLDER):
+        folders = (os.path.join(path, number, inside).rstrip(os.sep) for number in numbers)
+        holding = ((folder, form) for folder in folders if (form := _form_in(folder)) is not None)
+        folder, form = next(holding, ("", ""))
+        if form == OME and next(holding, None) is None:
+            return Kind(OME, path, folder)  # the only one: its files hold the whole run
+        if form:
+            return Kind(form, path, inside=inside)
+    form = _form_in(path) or ""
+    name = os.path.basename(path)
+    is_part = is_number(name) or name == OME_FOLDER
+    number = int(name) if is_number(name) and len(name) < _MAX_DIGITS else 0
+    return Kind(form, os.path.dirname(path) if is_part else path, path, number) if form else None
+
+
+def folders_of(kind: Kind) -> list[tuple[int, str]]:
+    """The folders in which the files of a dataset may be, and the numbers of their time points."""
+    if kind.folder:
+        return [(kind.number, kind.folder)]
+    return [
+        (int(name), os.path.join(kind.experiment, name, kind.inside).rstrip(os.sep))
+        for name in _numbers_in(kind.experiment)
+    ]
+
+
+def _numbers_in(path: str) -> list[str]:
+    """Names of what may be folders of time points, in their order."""
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in islice(entries, MAX_FILES) if is_number(entry.name)]
+    except OSError:
+        return []
+    return sorted((name for name in names if len(name) < _MAX_DIGITS), key=lambda name: (int(name), name))
+
+
+def _form_in(folder: str) -> str | None:
+    """The form of the first image in a folder."""
+    readers = _readers(NameReader())
+    try:
+        with os.scandir(folder) as entries:
+            for name in (entry.name for entry in entries if entry.name.lower().endswith(IMAGE_ENDS)):
+                for form, reader in readers.items():
+                    if reader(name) is not None:
+                        return form
+    except OSError:
+        return None
+    return None
+
+
+@dataclass
+class Found:
+    """What was found so far: everything by index, in an order that only grows at its end.
+
+    `folders` by time index, and their numbers in `times`; none where each file holds all times. `channels` as
+    file names spell them; `names` of OME-TIFFs by region and field of view.
+    """
+
+    folders: dict[int, str] = field(default_factory=dict)
+    times: list[int] = field(default_factory=list)
+    positions: list[tuple[str, int]] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
+    z: list[int] = field(default_factory=list)
+    spelling: Spelling = field(default_factory=lambda: Spelling(ends=()))
+    names: dict[tuple[str, int], str] = field(default_factory=dict)
+
+
+class Finder:
+    """Finds the files of a dataset, again and again. One thread at a time.
+
+    `regions`, and `channels` in the order of the acquisition, tell how names are to be taken apart.
+    """
+
+    def __init__(self, kind: Kind, regions: Iterable[str] = (), channels: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.found = Found()
+        self._order = {sanitised(name): i for i, name in enumerate(channels)}
+        self._read = _readers(NameReader(regions, self._order))[kind.form]
+        self._listed: dict[str, int] = {}  # folder → when it had last changed, as it was listed
+
+    def look(self) -> Found:
+        """List what has changed and add it to what was found. Blocks on disk.
+
+        Raises a `DatasetError` if a folder cannot be listed, or holds more than is sane.
+        """
+        parts: dict[str, ImageName | None] = {}
+        times: dict[int, str] = {}
+        for number, folder in folders_of(self.kind):
+            names = self._names(folder)
+            # time points mostly hold the same names: each is understood once
+            for name in set(names).difference(parts):
+                parts[name] = self._read(name)
+            if any(parts[name] is not None for name in names):
+                times.setdefault(number, folder)
+        self._add_times(times)
+        self._add_names({name: understood for name, understood in parts.items() if understood is not None})
+        return self.found
+
+    def _names(self, folder: str) -> list[str]:
+        """What a folder holds; nothing if it is none, or has not changed since it was listed."""
+        try:
+            changed = os.stat(folder).st_mtime_ns
+            if self._listed.get(folder) == changed:
+                return []
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in islice(entries, MAX_FILES + 1)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise error_of_os(error, folder) from error
+        if len(names) > MAX_FILES:
+            raise LimitExceededError(f"{folder} holds more than {MAX_FILES} files")
+        if time.time_ns() - changed > _SETTLED_NS:
+            self._listed[folder] = changed
+        return names
+
+    def _add_times(self, times: dict[int, str]) -> None:
+        found = self.found
+        if self.kind.form == OME and self.kind.folder:
+            return  # its files hold all times
+        for number in sorted(set(times).difference(found.times)):
+            found.folders[len(found.times)] = times[number]
+            found.times.append(number)
+
+    def _add_names(self, names: dict[str, ImageName]) -> None:
+        found, order = self.found, self._order
+        spelt = {(parts.region, parts.fov) for parts in names.values()}
+        z_names = {parts.z for parts in names.values()} - {""}
+        for end in sorted({parts.end for parts in names.values()}):
+            found.spelling = found.spelling.seen(end=end)
+        for number in sorted({fov for _, fov in spelt} | z_names):
+            found.spelling = found.spelling.seen(number)
+        if self.kind.form == OME:
+            found.names |= {(parts.region, int(parts.fov or 0)): name for name, parts in names.items()}
+        positions = {(region, int(fov or 0)) for region, fov in spelt}
+        channels = {parts.channel for parts in names.values()} - {""}
+        order_of = {region: natural_key(region) for region in {region for region, _ in positions}}
+        _append(found.positions, positions, lambda at: (order_of[at[0]], at[1]))
+        _append(found.channels, channels, lambda name: _channel_key(name, order))
+        _append(found.z, {int(z) for z in z_names}, lambda z: z)
+        for what, n, most in (
+            ("positions", len(found.positions), MAX_POSITIONS),
+            ("channels", len(found.channels), MAX_CHANNELS),
+        ):
+            if n > most:
+                raise LimitExceededError(
+                    f"{self.kind.experiment} has {n} {what}; at most {most} can be shown"
+                )
+
+
+def _readers(images: NameReader) -> dict[str, Callable[[str], ImageName | None]]:
+    return {OME: ome_name, STACKS: stack_name, IMAGES: images.read}
+
+
+def _append(known: list[_T], names: Iterable[_T], key: Callable[[_T], Any]) -> None:
+    known += sorted(set(names).difference(known), key=key)
+
+
+def _channel_key(name: str, order: dict[str, int]) -> tuple[int, object]:
+    """In the order of the acquisition; the colours of a channel with it, what is unknown at the end."""
+    at = order.get(name, order.get(base_channel(name), len(order)))
+    return at, natural_key(f"_{name}")  # "BF" is no row of a plate

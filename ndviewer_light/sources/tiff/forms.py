@@ -1,0 +1,279 @@
+"""The forms in which Squid writes TIFFs: which file holds a plane, and how it is read out of it.
+
+A form knows nothing of colours, of display, or of what is announced. Two are here, `tiff_ome` has the third.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import DatasetError, PlaneNotWrittenError
+from ...squid import sanitised
+from .faults import PageMissingError, Picture
+from .files import image_facts, image_picture, read_image
+from .names import TIFF_ENDS, Spelling, is_file_name, is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import numpy as np
+
+    from ...model import PlaneKey, Position
+    from .files import OpenTiff, TiffPool
+
+_MAX_INDEX = 1_000_000
+MAX_REGISTERED = 200_000
+_MAX_DESCRIPTION = 1024**2
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the files of a dataset are, as far as names tell.
+
+    `channels` as file names spell them. `folders` by time index; where `computed`, those of other times are
+    named by their number. `shared` is the one folder of files that hold all times. `z` by index, where the
+    numbers in file names are others; `names` of files that follow no rule, by region and field of view.
+    """
+
+    experiment: str
+    positions: tuple[Position, ...]
+    channels: tuple[str, ...]
+    folders: Mapping[int, str] = field(default_factory=dict)
+    shared: str = ""
+    computed: bool = False
+    z: tuple[int, ...] = ()
+    spelling: Spelling = field(default_factory=Spelling)
+    names: Mapping[tuple[str, int], str] = field(default_factory=dict)
+
+    def time_folders(self, t: int) -> Iterator[str]:
+        """The folders that can be that of a time point, likeliest first."""
+        if self.shared:
+            yield self.shared
+        elif t in self.folders:
+            yield self.folders[t]
+        elif self.computed:
+            for (name,) in self.spelling.numbers(t):
+                yield os.path.join(self.experiment, name)
+
+
+class Facts(NamedTuple):
+    """What one file says of its dataset; None, 0 and () where it says nothing. Lengths in µm, times in s."""
+
+    picture: Picture
+    n_t: int = 0
+    n_p: int = 0
+    n_z: int = 0
+    channels: tuple[str, ...] = ()
+    pixel_y: float | None = None
+    pixel_x: float | None = None
+    z_step: float | None = None
+    time_step: float | None = None
+    complete: bool | None = None
+
+
+class Form(ABC):
+    """Finds and reads planes. The `c` of its keys counts channels as they are acquired. Any thread."""
+
+    format: str
+    one_time_per_file = True
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        """Replaced as a whole when more is known."""
+        self._lock = threading.Lock()  # guards replacing it
+
+    def learn(self, numbers: Iterable[str], end: str = "", **changes: Any) -> None:
+        """Take what names have shown: numbers that may be padded, an ending; and other facts of `places`."""
+        with self._lock:
+            spelling = self.places.spelling.seen(end=end)
+            for number in numbers:
+                spelling = spelling.seen(number)
+            self.places = replace(self.places, spelling=spelling, **changes)
+
+    @abstractmethod
+    def files(self, key: PlaneKey) -> Iterator[str]:
+        """The files that can hold a plane, likeliest first. No I/O."""
+
+    @abstractmethod
+    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+        """The pixels (Y, X) or (Y, X, S) of the plane in that file.
+
+        Raises `FileMissingError`, `PlaneNotStoredError` if the file has no such plane, other `DatasetError`.
+        """
+
+    @abstractmethod
+    def facts(self, path: str, key: PlaneKey) -> Facts:
+        """What that file says; raises as `read`."""
+
+    @abstractmethod
+    def picture(self, path: str, key: PlaneKey) -> Picture:
+        """What that file says of the plane's pixels; raises as `read`."""
+
+
+class Images(Form):
+    """One file per plane."""
+
+    format = "tiff images"
+
+    def __init__(self, places: Places) -> None:
+        super().__init__(places)
+        self._registered: OrderedDict[PlaneKey, tuple[str, int]] = OrderedDict()
+
+    def register(self, key: PlaneKey, path: str, page: int) -> None:
+        """Remember where a plane will be, and how its file is named."""
+        with self._lock:
+            self._registered[key] = path, page
+            self._registered.move_to_end(key)
+            while len(self._registered) > MAX_REGISTERED:
+                self._registered.popitem(last=False)
+        self.learn(_numbers_in(path), os.path.splitext(path)[1])
+
+    def files(self, key: PlaneKey) -> Iterator[str]:
+        """The file that was registered, then those that would be named as the others are."""
+        registered = self._registered.get(key)
+        if registered is not None:
+            yield registered[0]
+        places = self.places
+        if not 0 <= key.c < len(places.channels):
+            return
+        region, number, *_ = places.positions[key.p]
+        channel = places.channels[key.c]
+        z_number = places.z[key.z] if key.z < len(places.z) else key.z
+        for folder in places.time_folders(key.t):
+            for fov, z in places.spelling.numbers(number, z_number):
+                for end in places.spelling.ends:
+                    name = f"{region}_{fov}_{z}_{channel}{end}"
+                    if is_file_name(name):
+                        yield os.path.join(folder, name)
+
+    def _page(self, path: str, key: PlaneKey) -> int:
+        registered = self._registered.get(key)
+        return registered[1] if registered is not None and registered[0] == path else 0
+
+    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+        """As `Form.read`."""
+        return read_image(path, self._page(path, key))
+
+    def facts(self, path: str, key: PlaneKey) -> Facts:
+        """As `Form.facts`."""
+        picture, size = image_facts(path, self._page(path, key))
+        return Facts(picture, pixel_y=size, pixel_x=size)
+
+    def picture(self, path: str, key: PlaneKey) -> Picture:
+        """As `Form.picture`."""
+        return image_picture(path, self._page(path, key))
+
+
+def _numbers_in(path: str) -> list[str]:
+    """Numbers that show padding: the time folder's, and those in the file's name."""
+    folder, name = os.path.split(path)
+    numbers = name.split("_")[1:3]
+    return [number for number in (os.path.basename(folder), *numbers) if is_number(number)]
+
+
+class StackPage(NamedTuple):
+    """What one page of a stack says of itself; `c` is the index Squid gave the channel, -1 if none."""
+
+    page: int
+    z: int
+    channel: str
+    c: int
+
+
+class Stacks(Form):
+    """One file per position and time, a page per plane, each of which says what it is."""
+
+    format = "tiff stacks"
+
+    def __init__(self, places: Places, pool: TiffPool) -> None:
+        super().__init__(places)
+        self._pool = pool
+
+    def files(self, key: PlaneKey) -> Iterator[str]:
+        """As `Form.files`."""
+        places = self.places
+        region, number, *_ = places.positions[key.p]
+        known = places.names.get((region, number))
+        spelt = [fov for (fov,) in places.spelling.numbers(number)]
+        ends = [end for end in places.spelling.ends if end.lower() in TIFF_ENDS]
+        names = (
+            [known] if known is not None else [f"{region}_{fov}_stack{end}" for fov in spelt for end in ends]
+        )
+        for folder in places.time_folders(key.t):
+            yield from (os.path.join(folder, name) for name in names if is_file_name(name))
+
+    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+        """As `Form.read`."""
+        with self._pool.opened(path) as tiff:
+            return tiff.read(self._page(tiff, key))
+
+    def picture(self, path: str, key: PlaneKey) -> Picture:
+        """As `Form.picture`."""
+        with self._pool.opened(path) as tiff:
+            return tiff.picture(self._page(tiff, key))
+
+    def facts(self, path: str, key: PlaneKey) -> Facts:
+        """As `Form.facts`."""
+        with self._pool.opened(path) as tiff:
+            pages = stack_pages(tiff)
+            # those without an index come last, as they come
+            in_order = sorted(pages, key=lambda page: page.c if page.c >= 0 else _MAX_INDEX)
+            channels = tuple(dict.fromkeys(page.channel for page in in_order))
+            n_z = max((page.z for page in pages), default=0) + 1
+            return Facts(tiff.picture(0), n_z=n_z, channels=channels)
+
+    def _page(self, tiff: OpenTiff, key: PlaneKey) -> int:
+        channels = self.places.channels
+        of_z = [page for page in stack_pages(tiff) if page.z == key.z]
+        wanted = channels[key.c] if 0 <= key.c < len(channels) else None
+        for page in of_z:
+            if sanitised(page.channel) == wanted:
+                return page.page
+        for page in of_z:
+            if page.c == key.c and sanitised(page.channel) not in channels:
+                return page.page
+        error = PlaneNotWrittenError(f"{tiff.path} has no page for z={key.z} of {wanted} (yet)")
+        with contextlib.suppress(DatasetError, PageMissingError):
+            picture = tiff.picture(0)
+            error.plane_shape = picture.height, picture.width
+        raise error
+
+
+def stack_pages(tiff: OpenTiff) -> list[StackPage]:
+    """What each page of a stack says of itself; one that says nothing is a z of its own."""
+    pages: list[StackPage] | None = tiff.known.get("stack")
+    if pages is None:
+        pages = tiff.known["stack"] = [_stack_page(tiff, i) for i in range(tiff.n_pages)]
+    return pages
+
+
+def _stack_page(tiff: OpenTiff, index: int) -> StackPage:
+    tags = tiff.page(index).tags
+    said: dict[str, Any] = {}
+    for tag in tags.getall(270) or ():  # Squid's own, then tifffile's
+        said = {**_json_object(tag.value), **said}
+    name = said.get("channel") or tags.valueof(285, default="")
+    return StackPage(
+        index, _index(said.get("z_level"), index), str(name), _index(said.get("channel_index"), -1)
+    )
+
+
+def _json_object(text: object) -> dict[str, Any]:
+    if not isinstance(text, str) or len(text) > _MAX_DESCRIPTION:
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _index(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) and 0 <= value < _MAX_INDEX else otherwise

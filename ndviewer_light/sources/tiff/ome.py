@@ -1,0 +1,215 @@
+"""OME-TIFF as Squid writes it: one file per position, of its full size from the start, written in place.
+
+Such a file holds zeros where nothing was written yet. Until it says that it is complete, what is written is
+told by the list that the writer keeps beside it or, without one, by the pixels: a plane of zeros is taken for
+unwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ...errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
+from ...ome_xml import MAX_CHARACTERS, OmeImage, Pages, ome_image
+from ...squid import ome_progress_files, sanitised
+from ...storage.limits import read_json
+from .faults import FileMissingError, Picture, is_being_written
+from .files import MAX_PAGES, OpenTiff
+from .forms import Facts, Form
+from .names import OME_FOLDER, is_file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...model import PlaneKey
+    from .files import TiffPool
+    from .forms import Places
+
+_ENDS = (".ome.tiff", ".ome.tif")
+
+
+class _Read(NamedTuple):
+    """What a file's OME-XML says, and when the file was modified as it said so."""
+
+    image: OmeImage
+    modified_ns: int
+
+
+class OmeFiles(Form):
+    """One OME-TIFF per position for the whole run, in ``ome_tiff/``; or one per time, inside ``<t>/``."""
+
+    format = "ome-tiff"
+    one_time_per_file = False
+
+    def __init__(self, places: Places, pool: TiffPool) -> None:
+        super().__init__(places)
+        self._pool = pool
+
+    def files(self, key: PlaneKey) -> Iterator[str]:
+        """As `Form.files`."""
+        places = self.places
+        region, number, *_ = places.positions[key.p]
+        for folder in self._folders(key.t):
+            if (name := places.names.get((region, number))) is not None:
+                yield os.path.join(folder, name)
+                continue
+            for (fov,) in places.spelling.numbers(number):
+                for end in _ENDS:
+                    if is_file_name(name := f"{region}_{fov}{end}"):
+                        yield os.path.join(folder, name)
+
+    def _folders(self, t: int) -> Iterator[str]:
+        places = self.places
+        if places.computed:
+            yield os.path.join(places.experiment, OME_FOLDER)
+        for folder in places.time_folders(t):
+            yield folder
+            if places.computed:
+                yield os.path.join(folder, OME_FOLDER)
+
+    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+        """As `Form.read`."""
+        with self._pool.opened(path) as tiff:
+            image = ome_of(tiff)
+            t, c, z = self._index(tiff, image, key)
+            file, page = _page(tiff, image, t, c, z)
+            if not file:
+                if image.complete:
+                    return tiff.read(page)
+                return self._read_unless_unwritten(tiff, (t, c, z), page)
+        return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page)
+
+    def _read_elsewhere(self, path: str, page: int) -> np.ndarray:
+        try:
+            with self._pool.opened(path) as tiff:
+                return tiff.read(page)
+        except FileMissingError as error:
+            raise PlaneNotStoredError(
+                f"{path} does not exist, but an OME-TIFF beside it says it does"
+            ) from error
+
+    def _read_unless_unwritten(self, tiff: OpenTiff, index: tuple[int, int, int], page: int) -> np.ndarray:
+        written = self._written(tiff)
+        if written is not None:
+            if index not in written:
+                raise _not_written(tiff, page, "its writer has not listed this plane yet")
+            return tiff.read(page)
+        pixels = tiff.read(page)
+        if not pixels[-1].any():
+            if not pixels.any():
+                raise _not_written(tiff, page, "this plane holds nothing but zeros")
+            if is_being_written(tiff.path):
+                raise _not_written(tiff, page, "the last row of this plane is not there yet")
+        # the writer may have passed us on our way, and left us the zeros before it
+        if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page)):
+            raise _not_written(tiff, page, "this plane changed while it was read")
+        return pixels
+
+    def _written(self, tiff: OpenTiff) -> frozenset[tuple[int, int, int]] | None:
+        """The (t, c, z) that the writer has listed as written; None where it keeps no list."""
+        name = os.path.basename(tiff.path)
+        base = os.path.splitext(os.path.splitext(name)[0])[0]
+        for path in ome_progress_files(self.places.experiment, base):
+            try:
+                status = os.stat(path)
+            except OSError:
+                continue
+            seen = (path, status.st_ino, status.st_size, status.st_mtime_ns)
+            if tiff.known.get("progress", (None,))[0] != seen:
+                # while it is rewritten it is no JSON: the list before is true as well
+                with contextlib.suppress(DatasetError):
+                    tiff.known["progress"] = seen, _written_indices(path)
+            if "progress" in tiff.known:
+                return tiff.known["progress"][1]  # type: ignore[no-any-return]
+        return None
+
+    def picture(self, path: str, key: PlaneKey) -> Picture:
+        """As `Form.picture`."""
+        with self._pool.opened(path) as tiff:
+            image = ome_of(tiff)
+            _page(tiff, image, *self._index(tiff, image, key))  # whether there is such a plane
+            return tiff.picture(0)
+
+    def facts(self, path: str, key: PlaneKey) -> Facts:
+        """As `Form.facts`."""
+        with self._pool.opened(path) as tiff:
+            image = ome_of(tiff)
+            return Facts(
+                tiff.picture(0),
+                n_t=key.t + 1 if self._is_of_one_time(tiff, image) else image.n_t,
+                n_z=image.n_z,
+                channels=image.channels or ("",) * image.n_c,
+                pixel_y=image.pixel_y_um,
+                pixel_x=image.pixel_x_um,
+                z_step=image.z_step_um,
+                time_step=image.time_step_s,
+                complete=None if image.complete else False,
+            )
+
+    def _index(self, tiff: OpenTiff, image: OmeImage, key: PlaneKey) -> tuple[int, int, int]:
+        """The plane's (t, c, z) in the file."""
+        channels = self.places.channels
+        wanted = channels[key.c] if 0 <= key.c < len(channels) else ""
+        spelt = [sanitised(name) for name in image.channels]
+        c = spelt.index(wanted) if wanted in spelt else key.c
+        return 0 if self._is_of_one_time(tiff, image) else key.t, c, key.z
+
+    def _is_of_one_time(self, tiff: OpenTiff, image: OmeImage) -> bool:
+        folder = os.path.dirname(tiff.path)
+        return image.n_t == 1 and folder != os.path.join(self.places.experiment, OME_FOLDER)
+
+
+def ome_of(tiff: OpenTiff) -> OmeImage:
+    """What the OME-XML of an open file says; read again while it may still be rewritten."""
+    known: _Read | None = tiff.known.get("ome")
+    modified_ns = os.stat(tiff.path).st_mtime_ns
+    if known is not None and (known.image.complete or known.modified_ns == modified_ns):
+        return known.image
+    if known is None:
+        image = _ome_of_first_page(tiff)
+    else:
+        with contextlib.closing(OpenTiff(tiff.path)) as again:  # the pages found so far stay known in `tiff`
+            image = _ome_of_first_page(again)
+    tiff.known["ome"] = _Read(image, modified_ns)
+    return image
+
+
+def _ome_of_first_page(tiff: OpenTiff) -> OmeImage:
+    text = tiff.page(0).description
+    image = ome_image(text[: MAX_CHARACTERS + 1], os.path.basename(tiff.path)) if text else None
+    if image is not None:
+        return image
+    n_pages = min(tiff.n_pages, MAX_PAGES)
+    return OmeImage(1, n_pages, 1, "CZT", (), (Pages(0, n_pages, 0),), complete=True)
+
+
+def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str, int]:
+    found = image.page(t, c, z)
+    if found is None:
+        raise PlaneNotStoredError(
+            f"{tiff.path} has no plane t={t} c={c} z={z}: it holds {image.n_t}×{image.n_c}×{image.n_z} planes"
+        )
+    return found
+
+
+def _not_written(tiff: OpenTiff, page: int, why: str) -> PlaneNotWrittenError:
+    error = PlaneNotWrittenError(f"{tiff.path} is not complete: {why}")
+    picture = tiff.picture(page)
+    error.plane_shape = picture.height, picture.width
+    return error
+
+
+def _written_indices(path: str) -> frozenset[tuple[int, int, int]]:
+    """The (t, c, z) listed in a progress file."""
+    said = (read_json(path) or {}).get("written_indices")
+    written = set()
+    for entry in said if isinstance(said, list) else ():
+        numbers = entry.split("-") if isinstance(entry, str) else ()
+        if len(numbers) == 3 and all(number.isdecimal() and len(number) < 10 for number in numbers):
+            t, c, z = map(int, numbers)
+            written.add((t, c, z))
+    return frozenset(written)

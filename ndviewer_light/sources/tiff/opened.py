@@ -1,0 +1,272 @@
+"""Opened datasets, a folder of images or one image file: what is known of them, and how that grows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import DatasetError, DatasetNotFoundError
+from ...model import Channel, DatasetInfo, PlaneKey, Position, channel_parts
+from ...squid import Coordinates, acquisition_parameters, channel_names, coordinates, is_done, sanitised
+from .faults import FileMissingError
+from .folders import OME, STACKS, Finder, Kind, folders_of
+from .forms import Facts, Form, Images, Places, Stacks
+from .names import OME_FOLDER, TIFF_ENDS, NameReader, base_channel, is_number, ome_name, stack_name
+from .ome import OmeFiles
+from .single import SingleFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ...model import ChannelPart
+    from ...squid import Parameters
+    from .files import OpenTiff, TiffPool
+    from .folders import Found
+
+_MAX_UNREADABLE = 8
+"""How many files that cannot be read are passed over, at open, in search of one that can."""
+
+_SPARSE = 16
+"""Numbers of z with more gaps than this are names, not indices."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an opened dataset: channels as they are shown, and everything else."""
+
+    parts: tuple[ChannelPart, ...]
+    info: DatasetInfo
+
+
+class OpenedFolder:
+    """A dataset of many files. One thread at a time, but for its `form`."""
+
+    def __init__(self, path: str, kind: Kind, pool: TiffPool) -> None:
+        self._path = path
+        self._kind = kind
+        names = channel_names(kind.experiment)
+        self._raw = {sanitised(name): name for name in names}
+        self._coordinates = _coordinates(kind)
+        self._finder = Finder(kind, {region for region, _ in self._coordinates.by_fov}, names)
+        places = Places(kind.experiment, (), ())
+        self.form: Form
+        if kind.form == OME:
+            self.form = OmeFiles(places, pool)
+            self.form.one_time_per_file = not kind.folder
+        else:
+            self.form = Stacks(places, pool) if kind.form == STACKS else Images(places)
+        self._channels: list[str] = []  # as the files, or their names, say
+        self._sample: tuple[str, PlaneKey] | None = None
+        self._in_color: frozenset[int] = frozenset()
+
+    def look(self, before: DatasetInfo | None = None) -> Known:
+        """List what has changed, and open one file: at first to learn from it, later if it may have grown.
+
+        Raises a `DatasetError` if there is nothing, or nothing that can be read.
+        """
+        found = self._finder.look()
+        if not found.positions:
+            raise DatasetNotFoundError(f"{self._path} holds no image files (any more)")
+        if not self._coordinates.by_fov:
+            self._coordinates = _coordinates(self._kind)
+        self._add_channels(found.channels)
+        self.form.places = self._places(found)
+        facts = self._first_facts() if self._sample is None else self._facts_again(*self._sample)
+        if facts is not None:
+            self._add_channels(facts.channels)
+            self.form.places = self._places(found)
+        parts = channel_parts([self._display_name(name) for name in self._channels], self._in_color)
+        info = self._info(found, before, facts)
+        if facts is not None:
+            info = learned(info, parts, facts, acquisition_parameters(self._kind.experiment))
+        if is_done(self._kind.experiment):
+            info = replace(info, complete=True)
+        return Known(parts, replace(info, channels=shown(parts, info.dtype)))
+
+    def _places(self, found: Found) -> Places:
+        return Places(
+            experiment=self._kind.experiment,
+            positions=tuple(
+                Position(region, fov, *self._coordinates.by_fov.get((region, fov), (None, None, None)))
+                for region, fov in found.positions
+            ),
+            channels=tuple(map(sanitised, self._channels)),
+            folders=dict(found.folders),
+            shared=self._kind.folder if self._kind.form == OME else "",
+            z=_z_numbers(found.z),
+            spelling=found.spelling,
+            names=dict(found.names),
+        )
+
+    def _add_channels(self, names: Iterable[str]) -> None:
+        """Take names that are new; files of several channels say in their order which is which."""
+        for i, name in enumerate(names):
+            if name == "" and i >= len(self._channels):
+                self._channels.append(self._unnamed(i))
+            elif name != "" and sanitised(name) not in map(sanitised, self._channels):
+                self._channels.append(name)
+
+    def _unnamed(self, index: int) -> str:
+        raw = list(self._raw.values())
+        return raw[index] if index < len(raw) else f"Ch{index}"
+
+    def _display_name(self, name: str) -> str:
+        """A channel's name as the user gave it, where the acquisition's files tell."""
+        spelt = sanitised(name)
+        if spelt in self._raw:
+            return self._raw[spelt]
+        base = base_channel(spelt)
+        return self._raw[base] + spelt[len(base) :] if base in self._raw else name
+
+    def _first_facts(self) -> Facts:
+        """What the first file that can be read says; only one is opened unless it is damaged."""
+        errors: list[DatasetError] = []
+        for path, key in self._candidates():
+            try:
+                facts = self.form.facts(path, key)
+            except FileMissingError:
+                continue
+            except DatasetError as error:
+                errors.append(error)
+                if len(errors) == _MAX_UNREADABLE:
+                    break
+                continue
+            self._sample = path, key
+            if facts.picture.samples >= 3:
+                one = isinstance(self.form, Images)
+                self._in_color = frozenset({key.c} if one else range(len(facts.channels)))
+            return facts
+        if errors:
+            raise errors[0]
+        raise DatasetNotFoundError(f"{self._path} holds image files, but none that can be told apart by name")
+
+    def _candidates(self) -> Iterator[tuple[str, PlaneKey]]:
+        """Files of the first planes: that of time, position, channel and z 0, then others."""
+        places = self.form.places
+        n_c, n_z = max(1, len(places.channels)), max(1, len(self._finder.found.z))
+        if not isinstance(self.form, Images):
+            n_c = n_z = 1
+        sizes = (max(1, len(places.folders)), len(places.positions), n_c, n_z)
+        for t, p, z, c in product(*(range(size) for size in (sizes[0], sizes[1], sizes[3], sizes[2]))):
+            key = PlaneKey(t, p, c, z)
+            for path in self.form.files(key):
+                yield path, key
+
+    def _facts_again(self, path: str, key: PlaneKey) -> Facts | None:
+        """What the sample says now, if it is of a kind that grows."""
+        if isinstance(self.form, Images):
+            return None
+        try:
+            return self.form.facts(path, key)
+        except (DatasetError, FileMissingError):  # the plane that needs it will say so
+            return None
+
+    def _info(self, found: Found, before: DatasetInfo | None, facts: Facts | None) -> DatasetInfo:
+        n_t = len(found.times) or (before.n_t if before else 1)
+        n_z = len(self.form.places.z) or max(found.z, default=0) + 1
+        times = tuple(found.times)
+        warnings = (self._coordinates.warning,) if self._coordinates.warning else ()
+        if before is None:
+            before = DatasetInfo(self.form.format, (), (), 1, 1, 1, 1, None)
+        return replace(
+            before,
+            positions=self.form.places.positions,
+            n_t=n_t,
+            n_z=max(n_z, before.n_z),
+            name=os.path.basename(self._path) or self._path,
+            warnings=warnings,
+            times=times if times != tuple(range(len(times))) else (),
+        )
+
+
+def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
+    """One image file: as one of a dataset if it says so, else by the axes it has; raises a `DatasetError`."""
+    folder, name = os.path.split(path)
+    is_part = is_number(os.path.basename(folder)) or os.path.basename(folder) == OME_FOLDER
+    experiment = os.path.dirname(folder) if is_part else folder
+    raw = {sanitised(channel): channel for channel in channel_names(experiment)}
+    regions = {region for region, _ in coordinates(experiment).by_fov}
+    parts_of_name = stack_name(name) or ome_name(name) or NameReader(regions, raw).read(name)
+    region, fov = (parts_of_name.region, int(parts_of_name.fov or 0)) if parts_of_name else ("default", 0)
+    places = Places(experiment, (Position(region, fov),), (), shared=folder, names={(region, fov): name})
+    try:
+        form = _form_of_file(path, places, pool)
+        facts = form.facts(path, PlaneKey())
+    except FileMissingError as error:
+        raise DatasetNotFoundError(f"{path} does not exist any more") from error
+    names = list(facts.channels) or [""]
+    if len(names) == 1 and not names[0] and parts_of_name:
+        names = [raw.get(parts_of_name.channel, parts_of_name.channel)]
+    names = [channel or f"Ch{i}" for i, channel in enumerate(names)]
+    if facts.n_p > 1:
+        places = replace(places, positions=tuple(Position(region, fov + i) for i in range(facts.n_p)))
+    form.places = replace(places, channels=tuple(map(sanitised, names)))
+    in_color = set(range(len(names))) if facts.picture.samples >= 3 else set()
+    parts = channel_parts(names, in_color)
+    info = DatasetInfo(form.format, form.places.positions, (), 1, 1, 1, 1, None, name=name)
+    info = learned(info, parts, facts, acquisition_parameters(experiment))
+    return form, Known(parts, replace(info, channels=shown(parts, info.dtype)))
+
+
+def _form_of_file(path: str, places: Places, pool: TiffPool) -> Form:
+    if path.lower().endswith(TIFF_ENDS):
+        if stack_name(os.path.basename(path)):
+            return Stacks(places, pool)
+        with pool.opened(path) as tiff:
+            if _has_ome_xml(tiff):
+                return OmeFiles(places, pool)
+    return SingleFile(places, pool, path)
+
+
+def _has_ome_xml(tiff: OpenTiff) -> bool:
+    return tiff.page(0).description[-10:].strip().endswith("OME>")
+
+
+def _coordinates(kind: Kind) -> Coordinates:
+    """Those of the experiment; else of the first time point."""
+    planned = coordinates(kind.experiment)
+    if planned.by_fov:
+        return planned
+    folders = [os.path.dirname(folder) if kind.inside else folder for _, folder in folders_of(kind)[:1]]
+    reached = coordinates(folders[0]) if folders else planned
+    return reached._replace(warning=planned.warning or reached.warning)
+
+
+def _z_numbers(found: Sequence[int]) -> tuple[int, ...]:
+    """The numbers of z by index, where they are not the indices: () if they count from 0, with few gaps."""
+    if not found or (min(found) == 0 and max(found) < 2 * len(found) + _SPARSE):
+        return ()
+    return tuple(found)
+
+
+def shown(parts: Sequence[ChannelPart], dtype: np.dtype | None) -> tuple[Channel, ...]:
+    """The channels as they are shown; those of colour images over their whole range."""
+    window = (0.0, 255.0) if dtype == np.uint8 else None
+    return tuple(
+        Channel(part.name, part.color, window=None if part.sample is None else window) for part in parts
+    )
+
+
+def learned(
+    info: DatasetInfo, parts: Sequence[ChannelPart], facts: Facts, parameters: Parameters
+) -> DatasetInfo:
+    """What a file, and the acquisition's parameters, add to what is known; sizes only grow."""
+    picture = facts.picture
+    return replace(
+        info,
+        channels=shown(parts, picture.dtype),
+        n_t=max(info.n_t, facts.n_t),
+        n_z=max(info.n_z, facts.n_z),
+        height=picture.height,
+        width=picture.width,
+        dtype=picture.dtype,
+        pixel_size_y_um=parameters.pixel_size_um or facts.pixel_y,
+        pixel_size_x_um=parameters.pixel_size_um or facts.pixel_x,
+        z_step_um=parameters.z_step_um or facts.z_step,
+        time_step_s=parameters.time_step_s or facts.time_step,
+        complete=facts.complete,
+    )

@@ -1,0 +1,198 @@
+"""One image file by itself: its planes along whatever axes its metadata names."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from ...tiff_tags import pixel_size_of, resolution_of
+from .files import MAX_PAGES, image_picture, is_plain, picture_of, read_image
+from .forms import Facts, Form
+from .names import TIFF_ENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    import numpy as np
+    from tifffile import TiffPageSeries
+
+    from ...model import PlaneKey
+    from .faults import Picture
+    from .files import OpenTiff, TiffPool
+    from .forms import Places
+
+_ROLES = {"T": "t", "Z": "z", "C": "c", "R": "p", "P": "p", "V": "p"}
+"""Of tifffile's axes; those it does not know ("I", "Q") count as z, then as time."""
+
+_UM_PER_UNIT = {"um": 1.0, "µm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4}
+
+
+class Axes(NamedTuple):
+    """The axes along which the planes of a file lie, the slowest first: their roles and lengths."""
+
+    roles: str
+    sizes: tuple[int, ...]
+
+    def size(self, role: str) -> int:
+        """Planes along an axis, 1 where there is none."""
+        return math.prod(n for r, n in zip(self.roles, self.sizes, strict=True) if r == role)
+
+    def plane(self, t: int, p: int, c: int, z: int) -> int | None:
+        """Which plane of the file that is, None if there is none."""
+        at, index = {"t": t, "p": p, "c": c, "z": z}, 0
+        if any(value and role not in self.roles for role, value in at.items()):
+            return None
+        for role, size in zip(self.roles, self.sizes, strict=True):
+            if not 0 <= at[role] < size:
+                return None
+            index = index * size + at[role]
+        return index
+
+
+def axes_of(letters: str, shape: tuple[int, ...], path: str) -> Axes:
+    """The roles of tifffile's axes but for rows, columns and samples.
+
+    Raises `UnsupportedError` where more axes are unknown than we have roles for.
+    """
+    roles: list[str] = []
+    for letter in letters:
+        role = _ROLES.get(letter)
+        free = (role for role in "ztp" if role not in roles and not _names_role(letters, role))
+        role = role if role is not None and role not in roles else next(free, None)
+        if role is None:
+            raise UnsupportedError(f"{path}: its axes {letters} are more than time, position, channel and z")
+        roles.append(role)
+    return Axes("".join(roles), shape)
+
+
+def _names_role(letters: str, role: str) -> bool:
+    return any(_ROLES.get(letter) == role for letter in letters)
+
+
+class SingleFile(Form):
+    """A TIFF with whatever axes, or a PNG or BMP of one plane. Positions count from 0."""
+
+    format = "tiff"
+    one_time_per_file = False
+
+    def __init__(self, places: Places, pool: TiffPool, path: str) -> None:
+        super().__init__(places)
+        self._pool = pool
+        self._path = path
+        self._is_tiff = path.lower().endswith(TIFF_ENDS)
+        if not self._is_tiff:
+            self.format = os.path.splitext(path)[1][1:].lower()
+
+    def files(self, key: PlaneKey) -> Iterator[str]:
+        """As `Form.files`."""
+        yield self._path
+
+    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+        """As `Form.read`."""
+        if not self._is_tiff:
+            return read_image(path)
+        with self._pool.opened(path) as tiff:
+            return _read_plane(tiff, _plane_of(tiff, key))
+
+    def picture(self, path: str, key: PlaneKey) -> Picture:
+        """As `Form.picture`."""
+        if not self._is_tiff:
+            return image_picture(path)
+        with self._pool.opened(path) as tiff:
+            _plane_of(tiff, key)  # whether there is such a plane
+            return _picture(tiff)
+
+    def facts(self, path: str, key: PlaneKey) -> Facts:
+        """As `Form.facts`."""
+        if not self._is_tiff:
+            return Facts(image_picture(path), n_t=1, n_z=1, channels=("",))
+        with self._pool.opened(path) as tiff:
+            axes = _axes(tiff)
+            size = pixel_size_of(tiff.page(0).tags)
+            said: Mapping[str, Any] = tiff.tif.imagej_metadata or {}
+            return Facts(
+                _picture(tiff),
+                n_t=axes.size("t"),
+                n_z=axes.size("z"),
+                n_p=axes.size("p"),
+                channels=_labels(said, axes.size("c")),
+                pixel_y=size or _imagej_pixel_size(tiff, said),
+                pixel_x=size or _imagej_pixel_size(tiff, said),
+                z_step=_positive(said.get("spacing")) if axes.size("z") > 1 else None,
+                time_step=_positive(said.get("finterval")),
+            )
+
+
+def _series(tiff: OpenTiff) -> TiffPageSeries:
+    """The first series of pages of the same size."""
+    picture_of(tiff.page(0), tiff.path)  # judged before tifffile multiplies it by anything
+    series: TiffPageSeries = tiff.tif.series[0]
+    return series
+
+
+def _axes(tiff: OpenTiff) -> Axes:
+    axes: Axes | None = tiff.known.get("axes")
+    if axes is None:
+        series = _series(tiff)
+        letters = str(series.axes)
+        leading = [i for i, letter in enumerate(letters) if letter not in "YXS"]
+        axes = axes_of(
+            "".join(letters[i] for i in leading), tuple(int(series.shape[i]) for i in leading), tiff.path
+        )
+        if "".join(letter for letter in letters if letter in "YX") != "YX":
+            raise UnsupportedError(f"{tiff.path}: its axes {letters} hold no image (Y, X)")
+        limits = {"t": MAX_PAGES, "z": MAX_PAGES, "p": MAX_POSITIONS, "c": MAX_CHANNELS}
+        if math.prod(axes.sizes) > MAX_PAGES or any(axes.size(role) > most for role, most in limits.items()):
+            raise LimitExceededError(f"{tiff.path}: {axes.sizes} planes are more than can be shown")
+        tiff.known["axes"] = axes
+    return axes
+
+
+def _plane_of(tiff: OpenTiff, key: PlaneKey) -> int:
+    index = _axes(tiff).plane(key.t, key.p, key.c, key.z)
+    if index is None:
+        raise PlaneNotStoredError(f"{tiff.path} has no plane {tuple(key)}")
+    return index
+
+
+def _picture(tiff: OpenTiff) -> Picture:
+    return picture_of(_series(tiff).keyframe.aspage(), tiff.path)
+
+
+def _read_plane(tiff: OpenTiff, index: int) -> np.ndarray:
+    """A plane of the series: a page of its own or, where one page stands for all, one that follows it."""
+    series = _series(tiff)
+    pages = series.pages
+    n_planes = math.prod(_axes(tiff).sizes)
+    if len(pages) == n_planes:
+        page = pages[index]
+        if page is None:
+            raise PlaneNotStoredError(f"{tiff.path} leaves out page {index}")
+        return tiff.read_page(page.aspage())
+    keyframe, offset = series.keyframe.aspage(), series.dataoffset
+    if offset is None or not is_plain(keyframe) or (keyframe.planarconfig == 2 and "S" in series.axes):
+        raise UnsupportedError(f"{tiff.path}: {n_planes} planes in {len(pages)} pages cannot be told apart")
+    picture = picture_of(keyframe, tiff.path)
+    shape = (picture.height, picture.width, *((picture.samples,) if picture.samples > 1 else ()))
+    return tiff.read_at(int(offset) + index * picture.nbytes, shape, picture.dtype)
+
+
+def _labels(said: Mapping[str, Any], n_c: int) -> tuple[str, ...]:
+    labels = said.get("Labels")
+    if isinstance(labels, list) and len(labels) == n_c and all(isinstance(label, str) for label in labels):
+        return tuple(labels)
+    return ("",) * n_c
+
+
+def _imagej_pixel_size(tiff: OpenTiff, said: Mapping[str, Any]) -> float | None:
+    um = _UM_PER_UNIT.get(str(said.get("unit", "")).strip().lower())
+    per_unit = resolution_of(tiff.page(0).tags)
+    return um / per_unit if um is not None and per_unit is not None else None
+
+
+def _positive(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None

@@ -1,0 +1,260 @@
+"""TIFF in every form Squid writes, and single image files: opened by listing folders, or announced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import DatasetError, DatasetGoneError, DatasetNotFoundError, PlaneNotStoredError
+from ...model import PlaneKey
+from ...storage.files import is_url
+from .. import Source
+from .faults import FileMissingError
+from .files import TiffPool
+from .folders import kind_of
+from .forms import Images
+from .names import IMAGE_ENDS
+from .opened import OpenedFolder, open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    from ...model import AnnouncedRun, ChannelPart, DatasetInfo
+    from .. import StorageOptions
+    from .faults import Picture
+    from .forms import Form
+
+    _T = TypeVar("_T")
+
+_BT601 = (0.299, 0.587, 0.114)
+"""How much red, green and blue add to brightness."""
+
+
+class TiffSource(Source):
+    """Images of any of Squid's TIFF forms; see `tiff_forms` for what the forms are.
+
+    Positions keep their index while a source is open; those that appear later come after all others.
+    """
+
+    format = "tiff"
+
+    def __init__(
+        self,
+        form: Form,
+        parts: tuple[ChannelPart, ...],
+        info: DatasetInfo,
+        pool: TiffPool,
+        path: str,
+        folder: OpenedFolder | None = None,
+    ) -> None:
+        self._form = form
+        self._parts = parts
+        self._info = info
+        self._pool = pool
+        self._path = path
+        self._folder = folder  # None where it is one file
+        self._looking = threading.Lock()  # held while `folder` is listed
+        self._lock = threading.Lock()  # guards what is known; never held while a disk is touched
+        self._heard: set[int] = set()  # positions of which a file has said how many times and z it holds
+        self._closed = False
+
+    # ---- the ways in -------------------------------------------------------------------------
+
+    @classmethod
+    def announced(cls, run: AnnouncedRun, folder: str, form: str) -> TiffSource:
+        """A run that is being written into the experiment `folder` in one form: "images", "stacks" or "ome".
+
+        Touches no disk. Its keys count time as the acquisition does, positions and channels as announced
+        (`run.parts`). `info` is what the host says until a first file is read.
+        """
+        from .announced import AnnouncedTiff
+
+        return AnnouncedTiff(run, folder, form)
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Whether `path` is an image file, or a folder in which there are images as Squid names them."""
+        if is_url(path):
+            return False
+        if os.path.isdir(path):
+            return kind_of(path) is not None
+        return path.lower().endswith(IMAGE_ENDS)
+
+    @classmethod
+    def open(cls, path: str, options: StorageOptions = None) -> TiffSource:
+        """Open the dataset at `path`: folders are listed, and one file is opened (more if it is damaged).
+
+        Raises `DatasetNotFoundError` if there is none, or it is still being written, else what is wrong
+        with the first.
+        """
+        path = os.path.abspath(os.path.expanduser(path))
+        pool = TiffPool()
+        try:
+            if not os.path.isdir(path):
+                form, known = open_file(path, pool)
+                return cls(form, known.parts, known.info, pool, path)
+            kind = kind_of(path)
+            if kind is None:
+                raise DatasetNotFoundError(f"{path} holds no image files with names as Squid gives them")
+            folder = OpenedFolder(path, kind, pool)
+            known = folder.look()
+            return cls(folder.form, known.parts, known.info, pool, path, folder)
+        except PlaneNotStoredError as error:
+            pool.close()
+            raise DatasetNotFoundError(str(error)) from error
+        except BaseException:
+            pool.close()
+            raise
+
+    def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
+        """A host says that this plane is, or will be, in that file. Any thread; no I/O.
+
+        Only runs that were announced as single images heed it: `path` comes before the name we would expect,
+        and shows how others are named.
+        """
+
+    # ---- Source ------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known now; a new object whenever more is known."""
+        return self._info
+
+    def exists(self, key: PlaneKey) -> bool:
+        """Whether a file that may hold this plane is there now; nothing is opened."""
+        key = PlaneKey(*key)
+        self._check(key)
+        return any(map(os.path.isfile, self._files(self._acquired(key))))
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane.
+
+        One of the three colours of a colour image, or its brightness where grey was expected. Raises
+        `PlaneNotStoredError` while its file, or its page, is not there, `PlaneNotWrittenError` while it is
+        being written.
+        """
+        key = PlaneKey(*key)
+        self._check(key, level)
+        part = self._parts[key.c]
+        pixels = self._from_file(key, self._form.read)
+        return _one_sample(pixels, part.sample)
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X) of one plane, None while its file does not exist or has no such plane."""
+        key = PlaneKey(*key)
+        self._check(key, level)
+        try:
+            picture: Picture = self._from_file(key, self._form.picture)
+        except PlaneNotStoredError:
+            return None
+        return picture.height, picture.width
+
+    def refresh(self) -> DatasetInfo:
+        """Look at the folders again: what has appeared comes after what was there."""
+        self._raise_if_gone()
+        if self._folder is None:
+            self._heard.clear()
+            self._learn_from(self._path, PlaneKey())
+            return self.info
+        with self._looking:
+            known = self._folder.look(self.info)
+            with self._lock:
+                # reads may have learnt of more meanwhile
+                n_t, n_z = max(known.info.n_t, self._info.n_t), max(known.info.n_z, self._info.n_z)
+                info = replace(known.info, n_t=n_t, n_z=n_z)
+                self._parts = known.parts
+                if info != self._info:
+                    self._info = info
+        return self.info
+
+    def close(self) -> None:
+        """Close every file; reads under way may still succeed. Idempotent."""
+        self._closed = True
+        self._pool.close()
+
+    # ---- which file --------------------------------------------------------------------------
+
+    def _acquired(self, key: PlaneKey) -> PlaneKey:
+        """The key with its channel counted as acquired, not as shown."""
+        return key._replace(c=self._parts[key.c].of)
+
+    def _files(self, key: PlaneKey) -> Iterable[str]:
+        """The files that can hold a plane, likeliest first."""
+        return self._form.files(key)
+
+    def _check(self, key: PlaneKey, level: int = 0) -> None:
+        if level != 0:
+            raise IndexError(f"level {level}: images have only level 0")
+        if not self._may_have(key):
+            raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
+
+    def _may_have(self, key: PlaneKey) -> bool:
+        """Whether this can be a plane of the dataset."""
+        return self.info.contains(key)
+
+    def _from_file(self, key: PlaneKey, ask: Callable[[str, PlaneKey], _T]) -> _T:
+        """Ask the first file that exists; teaches what the dataset is, if nothing has yet."""
+        if self._closed:
+            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+        acquired = self._acquired(key)
+        first = None
+        for path in self._files(acquired):
+            first = first or path
+            try:
+                answer = ask(path, acquired)
+            except FileMissingError:
+                continue
+            except PlaneNotStoredError:
+                self._learn_from(path, acquired)
+                raise
+            self._learn_from(path, acquired)
+            return answer
+        self._raise_if_gone()
+        raise PlaneNotStoredError(f"{first or 'a file that could hold it'} does not exist (yet)")
+
+    def _raise_if_gone(self) -> None:
+        """Tell a plane that is not there from a disk that is not there."""
+        try:
+            os.stat(self._path)
+        except OSError as error:
+            raise DatasetGoneError(
+                f"{self._path} cannot be reached any more ({error.strerror}): "
+                "plug it in or move it back, it is looked for again"
+            ) from error
+
+    # ---- what is known grows -----------------------------------------------------------------
+
+    def _learn_from(self, path: str, key: PlaneKey) -> None:
+        """Take from a file what is not known yet; it has just been read, or tried. Once for each position."""
+        if isinstance(self._form, Images) or key.p in self._heard:
+            return
+        self._heard.add(key.p)
+        with contextlib.suppress(DatasetError, FileMissingError):  # the plane's own error has said so
+            facts = self._form.facts(path, key)
+            self._grow(0 if self._form.one_time_per_file else facts.n_t, facts.n_z)
+
+    def _grow(self, n_t: int = 0, n_z: int = 0) -> None:
+        with self._lock:
+            info = self._info
+            if n_t > info.n_t or n_z > info.n_z:
+                self._info = replace(info, n_t=max(n_t, info.n_t), n_z=max(n_z, info.n_z))
+
+
+def _one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
+    """(Y, X) of one colour, or of the brightness, of what may be a colour image."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[-1] < 3:  # grey, with transparency
+        return np.ascontiguousarray(pixels[..., 0])
+    if sample is not None:
+        return np.ascontiguousarray(pixels[..., sample])
+    brightness = sum(pixels[..., i] * np.float32(weight) for i, weight in enumerate(_BT601))
+    if pixels.dtype.kind in "ui":
+        brightness = np.rint(brightness)
+    return np.asarray(brightness).astype(pixels.dtype)

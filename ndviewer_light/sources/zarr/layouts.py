@@ -1,0 +1,305 @@
+"""Where the images of an OME-Zarr dataset lie: folders and small JSON files → positions in order.
+
+No array is opened here. Opening reads the plate's and the wells' metadata, or one file per 6-D
+region; of the images themselves only what `read_image` is asked for.
+
+Layouts and the `format` each gives its dataset:
+
+====================  ==========================================================================
+ome-zarr plate        HCS plate by its metadata, or by folders ``<row>/<column>/<field>`` without
+ome-zarr well         one well of a plate
+ome-zarr per-fov      ``zarr/<region>/fov_<n>.ome.zarr`` or ``.zarr``
+ome-zarr 6d           ``zarr/<region>/acquisition.zarr`` or any image with a position axis
+ome-zarr collection   bioformats2raw series, or a folder of several images
+ome-zarr image        one image group
+zarr array            an array without OME metadata
+====================  ==========================================================================
+
+Order is natural everywhere: 0, 1, 2, 10; A1, A2, A10, B1; Z before AA.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
+from ...model import Position
+from ...storage.limits import MAX_POSITIONS, parse_json
+from ...storage.trees import LOCAL, METADATA_FILES
+from .. import ngff
+from .nodes import ACQUISITION, Image, Node, attributes_of, inner_acquisition, read_image, read_node
+
+if TYPE_CHECKING:
+    from ...storage.trees import Tree
+
+__all__ = ["METADATA_FILES", "Image", "Node", "discover", "read_image", "read_node", "recognises"]
+
+_PLATES = ("plate.ome.zarr", "plate.zarr")
+_FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
+
+
+class Place(NamedTuple):
+    """One position: the folder of its image group or array, and its index along a position axis if any."""
+
+    position: Position
+    store: str
+    p_index: int | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All positions of a dataset in order, and what kind of dataset it is."""
+
+    format: str
+    places: tuple[Place, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def recognises(path: str, tree: Tree = LOCAL) -> bool:
+    """Whether something at `path` looks like OME-Zarr: names, and at most a few small folders."""
+    if tree.name(path) in METADATA_FILES:
+        return True
+    if not tree.is_folder(path):
+        return False
+    try:
+        names = set(tree.names(path))
+    except DatasetError:
+        return path.endswith(".zarr")
+    if any(name in METADATA_FILES or name.endswith(".zarr") for name in names):
+        return True
+    # by name: in other formats this folder may hold a hundred thousand images
+    if "0" in names and any(tree.is_file(tree.join(path, "0", name)) for name in METADATA_FILES):
+        return True
+    folders = [tree.join(path, "zarr")] * ("zarr" in names) + [path] * (tree.name(path) == "zarr")
+    return any(_region_folders(folder, tree) for folder in folders)
+
+
+def discover(path: str, tree: Tree = LOCAL) -> Layout:
+    """Find the positions of the dataset at `path`; any thread, blocks on disk or network.
+
+    Raises `DatasetNotFoundError` if there are none, and the error of the metadata at `path` itself;
+    wells and regions that cannot be read become warnings.
+    """
+    if tree.name(path) in METADATA_FILES and not tree.is_folder(path):
+        path = path[: -len(tree.name(path)) - 1]
+    finder = _Finder(tree)
+    layout = finder.find(path)
+    if layout is None or not layout.places:
+        raise tree.nothing_at(path, finder.warnings)
+    if len(layout.places) > MAX_POSITIONS:
+        raise LimitExceededError(
+            f"{path} has {len(layout.places)} positions; at most {MAX_POSITIONS} can be shown"
+        )
+    return layout
+
+
+class _Finder:
+    """One walk over a dataset; collects warnings on the way."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self.warnings: list[str] = []
+        self._images_of_well: dict[bytes, tuple[str, ...] | None] = {}
+
+    def find(self, path: str) -> Layout | None:
+        node = read_node(path, self._tree)
+        layout = self._by_metadata(node) if node is not None else None
+        return layout if layout is not None else self._by_folders(path, node)
+
+    def _layout(self, name: str, places: list[Place]) -> Layout | None:
+        return Layout(name, tuple(places), tuple(self.warnings)) if places else None
+
+    # ---- what the metadata says ------------------------------------------------------------
+
+    def _by_metadata(self, node: Node) -> Layout | None:
+        if node.kind == "array" or ngff.is_image(node.attributes):
+            return self._single(node.path)
+        if ngff.is_plate(node.attributes):
+            return self._layout("ome-zarr plate", self._plate_places(node))
+        if ngff.is_well(node.attributes):
+            row, column = ("", *node.path.split(self._tree.sep))[-2:]
+            return self._layout(
+                "ome-zarr well", self._well_places(node.path, ngff.region_name(row, column), node.version)
+            )
+        if ngff.is_collection(node.attributes):
+            return self._layout("ome-zarr collection", self._series_places(node.path, node))
+        return None
+
+    def _single(self, path: str) -> Layout | None:
+        image = read_image(path, 0, self._tree)
+        places = [Place(Position("default", i), path, i) for i in range(image.size("p"))]
+        if image.has("p"):
+            return self._layout("ome-zarr 6d", places)
+        bare = image.array == path and image.provisional
+        return self._layout("zarr array" if bare else "ome-zarr image", [places[0]._replace(p_index=None)])
+
+    def _plate_places(self, node: Node) -> list[Place]:
+        wells = ngff.plate_wells(node.attributes, node.file)
+        paths = [self._tree.inside(node.path, well.path) for well in wells]
+        file = "zarr.json" if node.version == 3 else ".zattrs"
+        self._tree.expect(self._tree.join(path, file) for path in paths)
+        places: list[Place] = []
+        for well, path in zip(wells, paths, strict=True):
+            places += self._well_places(path, well.region, node.version)
+        return places
+
+    def _well_places(self, path: str, region: str, version: int) -> list[Place]:
+        images = self._listed_images(path, version)
+        if images is None:
+            return _field_places(path, region, self._tree)
+        base = path + self._tree.sep
+        positions = map(Position, repeat(region), _field_numbers(images))
+        return list(map(Place._make, zip(positions, [base + image for image in images], repeat(None))))
+
+    def _listed_images(self, path: str, version: int) -> tuple[str, ...] | None:
+        try:
+            if version == 3:
+                file = self._tree.join(path, "zarr.json")
+                if (raw := self._tree.read_small(file)) is not None:
+                    return self._images_listed_in(raw, file)
+            node = read_node(path, self._tree, version, "group")
+            return None if node is None else ngff.well_images(node.attributes, node.file)
+        except DatasetError as error:  # one broken well must not cost the plate
+            self.warnings.append(str(error))
+            return None
+
+    def _images_listed_in(self, raw: bytes, file: str) -> tuple[str, ...] | None:
+        # the wells of a plate mostly say the same, byte for byte: understand it once
+        if raw not in self._images_of_well:
+            attributes = attributes_of(parse_json(raw, file))
+            self._images_of_well[raw] = ngff.well_images(attributes, file)
+        return self._images_of_well[raw]
+
+    def _series_places(self, path: str, node: Node | None) -> list[Place]:
+        version = None if node is None else node.version
+        ome = read_node(self._tree.join(path, "OME"), self._tree, version, "group")
+        listed = ngff.series_paths(ome.attributes, ome.file) if ome is not None else None
+        if listed is None:
+            listed = tuple(self._tree.numbered(path, "zarr.json" if version == 3 else ".zattrs"))
+        return [
+            Place(_series_position(i, name), self._tree.inside(path, name)) for i, name in enumerate(listed)
+        ]
+
+    # ---- what the folders say --------------------------------------------------------------
+
+    def _by_folders(self, path: str, node: Node | None) -> Layout | None:
+        for plate in _PLATES:
+            if self._tree.is_folder(self._tree.join(path, plate)):
+                found = self.find(self._tree.join(path, plate))
+                if found is not None:
+                    return found
+        return (
+            self._regions(self._tree.join(path, "zarr"))
+            or self._region_alone(path)
+            or self._image_without_metadata(path)
+            or self._unmarked_collection(path)
+            or self._plate_without_metadata(path, node)
+            or (self._regions(path) if self._tree.name(path) == "zarr" else None)
+            or self._folder_of_images(path)
+        )
+
+    def _regions(self, root: str) -> Layout | None:
+        places: list[Place] = []
+        for region in _region_folders(root, self._tree):
+            places += self._region_places(self._tree.join(root, region), region)
+        return self._region_layout(places)
+
+    def _region_alone(self, path: str) -> Layout | None:
+        return self._region_layout(self._region_places(path, self._tree.name(path)))
+
+    def _region_layout(self, places: list[Place]) -> Layout | None:
+        stacked = any(place.p_index is not None for place in places)
+        return self._layout("ome-zarr 6d" if stacked else "ome-zarr per-fov", places)
+
+    def _region_places(self, path: str, region: str) -> list[Place]:
+        names = self._tree.folders(path)
+        if ACQUISITION in names:
+            return self._acquisition_places(self._tree.join(path, ACQUISITION), region)
+        stores: dict[int, str] = {}
+        for name in sorted(names):  # .ome.zarr before .zarr
+            if match := _FOV_STORE.fullmatch(name):
+                stores.setdefault(int(match[1]), self._tree.join(path, name))
+        return [Place(Position(region, fov), stores[fov]) for fov in sorted(stores)]
+
+    def _acquisition_places(self, store: str, region: str) -> list[Place]:
+        """Positions of a region in one store; how many there are only the store says."""
+        try:
+            image = read_image(store, 0, self._tree)
+        except PlaneNotStoredError:
+            return []
+        except DatasetError as error:  # one broken region must not cost the others
+            self.warnings.append(str(error))
+            return [Place(Position(region, 0), store, 0)]
+        if not image.has("p"):
+            return [Place(Position(region, 0), store)]
+        return [Place(Position(region, i), store, i) for i in range(image.size("p"))]
+
+    def _image_without_metadata(self, path: str) -> Layout | None:
+        child = read_node(self._tree.join(path, "0"), self._tree)
+        return self._single(path) if child is not None and child.kind == "array" else None
+
+    def _unmarked_collection(self, path: str) -> Layout | None:
+        if not self._tree.is_folder(self._tree.join(path, "OME")):
+            return None
+        return self._layout("ome-zarr collection", self._series_places(path, None))
+
+    def _plate_without_metadata(self, path: str, node: Node | None) -> Layout | None:
+        # only inside a store: in any other folder it would walk through whatever lies there
+        if node is None and not path.endswith(".zarr"):
+            return None
+        places: list[Place] = []
+        for row in self._tree.folders(path):
+            for column in self._tree.folders(self._tree.join(path, row)):
+                well = self._tree.join(path, row, column)
+                places += _field_places(well, ngff.region_name(row, column), self._tree)
+        return self._layout("ome-zarr plate", places)
+
+    def _folder_of_images(self, path: str) -> Layout | None:
+        stores = [name for name in self._tree.folders(path) if name.endswith(".zarr") and name not in _PLATES]
+        if len(stores) == 1:
+            return self.find(self._tree.join(path, stores[0]))
+        places = [
+            Place(Position(name.removesuffix(".zarr").removesuffix(".ome"), 0), self._tree.join(path, name))
+            for name in stores
+        ]
+        return self._layout("ome-zarr collection", places)
+
+
+def _series_position(index: int, name: str) -> Position:
+    return Position("series", index) if name.isdecimal() else Position(name, 0)
+
+
+@lru_cache(maxsize=64)  # wells of a plate mostly list the same images
+def _field_numbers(images: tuple[str, ...]) -> tuple[int, ...]:
+    numbers = [int(image) for image in images if image.isdecimal() and image.isascii()]
+    return tuple(numbers) if len(set(numbers)) == len(images) else tuple(range(len(images)))
+
+
+def _field_places(well: str, region: str, tree: Tree) -> list[Place]:
+    """Fields of a well by its folders: those whose name is a number and that hold an image."""
+    fields = [name for name in tree.folders(well) if name.isdecimal() and name.isascii()]
+    stores = [(int(name), _field_store(tree.join(well, name), tree)) for name in fields]
+    return [Place(Position(region, fov), store) for fov, store in stores if store is not None]
+
+
+def _field_store(field: str, tree: Tree) -> str | None:
+    """Return the folder of a field's image: the field itself or, as older Squid has it, a store inside."""
+    inner = inner_acquisition(field, tree)
+    if inner is not None:
+        return inner
+    names = set(tree.names(field))
+    return field if "0" in names or names.intersection(METADATA_FILES) else None
+
+
+def _region_folders(root: str, tree: Tree) -> list[str]:
+    return [
+        name for name in tree.folders(root) if any(map(_is_region_store, tree.folders(tree.join(root, name))))
+    ]
+
+
+def _is_region_store(name: str) -> bool:
+    return name == ACQUISITION or _FOV_STORE.fullmatch(name) is not None

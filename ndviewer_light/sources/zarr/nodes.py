@@ -1,0 +1,195 @@
+"""One group or array of a zarr store, one image: metadata files → what is stored and how it is to be shown.
+
+No array is opened here. The files come from a `Tree`, which knows where they lie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import LimitExceededError, MetadataError, PlaneNotStoredError, UnsupportedError
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from ...storage.trees import LOCAL
+from ...storage.zarr_guard import ArrayFacts, array_facts, check_plane
+from .. import ngff
+
+if TYPE_CHECKING:
+    from ...storage.limits import JsonObject
+    from ...storage.trees import Tree
+
+ACQUISITION = "acquisition.zarr"
+
+
+class Node(NamedTuple):
+    """One group or array: its folder, the file that says so, zarr version, attributes, array metadata."""
+
+    path: str
+    file: str
+    version: int
+    kind: str
+    attributes: JsonObject
+    document: JsonObject
+
+
+def read_node(path: str, tree: Tree = LOCAL, version: int | None = None, kind: str = "") -> Node | None:
+    """Read the metadata of the group or array at `path`; None if there is none.
+
+    `version` and `kind` ("group", "array") are what its parent lets expect: on a server, nothing else is
+    asked for. Raises `MetadataError` for broken JSON and what else `Tree.read_json` raises.
+    """
+    if not tree.remote:
+        return _v3_node_at(path, tree) or _v2_node(path, tree, "")
+    if version is None and tree.zarr_format is None:  # neither is likelier: ask for both at once
+        tree.expect(tree.join(path, name) for name in ("zarr.json", ".zattrs"))
+    likelier_2 = tree.zarr_format == 2
+    for each in (version,) if version is not None else (2, 3) if likelier_2 else (3, 2):
+        node = _v3_node_at(path, tree) if each == 3 else _v2_node(path, tree, kind)
+        if node is not None:
+            tree.zarr_format = each
+            return node
+    return None
+
+
+def _v3_node_at(path: str, tree: Tree) -> Node | None:
+    file = tree.join(path, "zarr.json")
+    document = tree.read_json(file)
+    return None if document is None else _v3_node(path, file, document)
+
+
+def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
+    array, group = tree.join(path, ".zarray"), tree.join(path, ".zattrs")
+    if not tree.remote:
+        document, attributes = tree.read_json(array), tree.read_json(group)
+    else:  # one request less where it is clear which of the two it is
+        attributes = None if kind == "array" else tree.read_json(group)
+        is_group = kind == "group" or (attributes is not None and _of_a_group(attributes, group))
+        document = None if is_group else tree.read_json(array)
+    if document is not None:
+        return Node(path, array, 2, "array", attributes or {}, document)
+    if attributes is None and (tree.remote or not tree.is_file(tree.join(path, ".zgroup"))):
+        return None
+    return Node(path, group, 2, "group", attributes or {}, {})
+
+
+def _of_a_group(attributes: JsonObject, file: str) -> bool:
+    if ngff.is_image(attributes):
+        return "" not in ngff.image_meta(attributes, file).paths
+    return ngff.is_plate(attributes) or ngff.is_well(attributes) or ngff.is_collection(attributes)
+
+
+def _v3_node(path: str, file: str, document: JsonObject) -> Node:
+    if document.get("zarr_format") != 3:
+        raise UnsupportedError(f"{file}: zarr_format is {document.get('zarr_format')!r}, expected 3")
+    kind = document.get("node_type")
+    if kind not in ("group", "array"):
+        raise UnsupportedError(f"{file}: node_type is {kind!r}, expected 'group' or 'array'")
+    return Node(path, file, 3, kind, attributes_of(document), document)
+
+
+def attributes_of(document: JsonObject) -> JsonObject:
+    """The attributes in a ``zarr.json``."""
+    value = document.get("attributes")
+    return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True)
+class Image:
+    """One level of one image as its metadata describes it; compare two to see whether anything changed.
+
+    `array` is the folder of the array. `provisional` while no metadata names its axes: a writer may
+    write them after the array.
+    """
+
+    array: str
+    level: int
+    n_levels: int
+    meta: ngff.ImageMeta
+    facts: ArrayFacts
+    axes: tuple[ngff.Axis, ...]
+    document: JsonObject
+    provisional: bool
+    warnings: tuple[str, ...]
+
+    def has(self, role: str) -> bool:
+        """Whether the array has this axis."""
+        return any(axis.role == role for axis in self.axes)
+
+    def size(self, role: str) -> int:
+        """Samples along an axis, 1 if the array does not have it."""
+        return next((n for axis, n in zip(self.axes, self.facts.shape, strict=True) if axis.role == role), 1)
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """(Y, X) of one plane."""
+        return self.size("y"), self.size("x")
+
+
+def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> Image:
+    """Read and judge the metadata of one level of the image at `store`, a group or an array.
+
+    Raises `PlaneNotStoredError` while there is none, `IndexError` if there is no such level, another
+    `DatasetError` if it cannot be shown. Any thread, blocks on disk or network.
+    """
+    node = read_node(store, tree)
+    if node is not None and node.kind == "array":
+        meta = ngff.image_meta(node.attributes, node.file)
+        _check_level(level, 1, store)
+        return _image(node, meta, 0, 1, provisional=meta.axes is None)
+    if node is None or not ngff.is_image(node.attributes):
+        inner = inner_acquisition(store, tree)
+        if inner is not None:
+            return read_image(inner, level, tree)
+    meta = ngff.image_meta(node.attributes, node.file) if node is not None else ngff.ImageMeta()
+    paths = meta.paths or ("0",)
+    _check_level(level, len(paths), store)
+    array = _array_node(tree.inside(store, paths[level]), tree, None if node is None else node.version)
+    return _image(array, meta, level, len(paths), provisional=not meta.paths)
+
+
+def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
+    """``acquisition.zarr`` in this folder or, one per time point, in its first numbered folder."""
+    numbered = [name for name in tree.folders(field) if name.isdecimal()][:1]
+    candidates = [
+        tree.join(field, *between, ACQUISITION) for between in ((), *((name,) for name in numbered))
+    ]
+    return next((path for path in candidates if tree.is_folder(path)), None)
+
+
+def _check_level(level: int, n_levels: int, store: str) -> None:
+    if not 0 <= level < n_levels:
+        raise IndexError(f"level {level} of {store}: it has {n_levels}")
+
+
+def _array_node(folder: str, tree: Tree, version: int | None) -> Node:
+    node = read_node(folder, tree, version, "array")
+    if node is None:
+        raise PlaneNotStoredError(f"no array at {folder} (yet): expected zarr.json or .zarray there")
+    if node.kind != "array":
+        raise MetadataError(f"{node.file} describes a group where the image's array is expected")
+    return node
+
+
+def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool) -> Image:
+    facts = array_facts(node.document, node.version, node.file)
+    axes, warning = ngff.resolve_axes(meta, facts.shape, facts.dimension_names, node.file)
+    image = Image(
+        array=node.path,
+        level=level,
+        n_levels=n_levels,
+        meta=meta,
+        facts=facts,
+        axes=axes,
+        document=node.document,
+        provisional=provisional,
+        warnings=meta.warnings + ((warning,) if warning else ()),
+    )
+    check_plane(image.plane_shape, facts.dtype, node.file)
+    for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object
+        if image.size(role) > most:
+            raise LimitExceededError(
+                f"{node.file}: an axis {role!r} of {image.size(role)}; at most {most} are shown"
+            )
+    if 0 in facts.shape:
+        raise PlaneNotStoredError(f"{node.file}: the array is empty, its shape is {facts.shape}")
+    return image

@@ -1,0 +1,465 @@
+"""OME-Zarr on disk, on servers, in archives: positions found by metadata, stores opened when first shown.
+
+What is known of a dataset grows as its stores are read; a run that is being written is read like any other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetNotFoundError,
+    MetadataError,
+    PlaneNotStoredError,
+)
+from ...model import DatasetInfo, PlaneKey, announced_info
+from ...storage.files import is_url, split_inner
+from ...storage.trees import LOCAL, LocalTree, is_archive, names_zarr, open_tree
+from .. import Source, ngff
+from . import layouts
+from .chunks import chunks_of
+from .errors import StoreChangedError
+from .native import Native, OpenArray, StoreArray, traffic
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...model import AnnouncedRun
+    from ...storage.trees import Tree
+    from .. import StorageOptions
+
+MAX_OPEN_STORES = 256
+_POLL_SECONDS = 0.25
+_MAX_UNREADABLE = 16
+"""How many images that cannot be shown are passed over, at open, in search of one that can."""
+_REFRESHED_MISSING = 64
+"""How many stores that did not exist yet one `refresh` looks for."""
+_REFRESHED_OPEN = 8
+"""How many stores of an announced run, or on a server, those used last, one `refresh` looks at."""
+
+
+_WHY = {
+    "ome-zarr plate": "the wells that its metadata list, or its folders <row>/<column>/<field>",
+    "ome-zarr well": "the images of a well that its metadata list",
+    "ome-zarr per-fov": "stores called fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
+    "ome-zarr 6d": "an axis of positions, or stores called acquisition.zarr in zarr/<region>",
+    "ome-zarr collection": "a bioformats2raw layout, or several images in one folder",
+    "ome-zarr image": "the multiscales in its metadata",
+    "zarr array": "its array metadata; there are none of OME",
+}
+
+
+class ZarrSource(Source):
+    """Zarr v2 and v3, OME-NGFF 0.4 and 0.5, every layout of `layouts`; finished or being written.
+
+    Positions keep their index while a source is open. Those that appear later (`refresh`) come
+    after all others, in natural order among themselves; those of an announced run never change.
+    """
+
+    format = "ome-zarr"
+
+    def __init__(
+        self, layout: layouts.Layout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
+    ) -> None:
+        self._places = layout.places
+        self._layout = layout
+        self._path = path
+        self._tree = tree
+        self._info = info
+        self._learned = learned  # whether any store has told us what it holds
+        self._lock = threading.Lock()  # guards what is above and below; never held while a disk is touched
+        self._arrays: OrderedDict[tuple[str, int], OpenArray] = OrderedDict()
+        self._opening: dict[tuple[str, int], Future[OpenArray]] = {}
+        self._missing: OrderedDict[str, None] = OrderedDict()
+        self._closed = threading.Event()
+        self._native = Native(tree, self._closed, self._warn)
+        self._identity = tree.identity()
+
+    # ---- the three ways in -----------------------------------------------------------------
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Whether `path` looks like OME-Zarr; of a URL, whether it is called like it."""
+        if is_url(path):
+            return names_zarr(path)
+        file, _ = split_inner(path)
+        return _archive_holds_zarr(file) if is_archive(file) else layouts.recognises(path)
+
+    @classmethod
+    def open(cls, path: str, options: StorageOptions = None) -> ZarrSource:
+        """Open the dataset at `path`: plate and well metadata and that of one image are read.
+
+        Raises `DatasetNotFoundError` if no image has been written yet, else the error of the first
+        image if none of the first sixteen can be shown.
+        """
+        tree = open_tree(path, options)
+        try:
+            layout = layouts.discover(tree.root, tree)
+            image = _first_image(layout, tree)
+        except PlaneNotStoredError as error:
+            tree.close()
+            raise DatasetNotFoundError(str(error)) from error
+        except BaseException:
+            tree.close()
+            raise
+        return cls(layout, _opened_info(layout, image, tree), tree.root, tree, learned=True)
+
+    @classmethod
+    def announced(cls, run: AnnouncedRun) -> ZarrSource:
+        """A run that is about to be written; touches no disk.
+
+        `info` holds what the host says, with `n_t` 1 and no dtype, until a store exists and is
+        read (`read_plane`, `plane_shape`, `refresh`): from then on what the stores say.
+        """
+        paths = [LocalTree(path).root for path in run.paths]
+        places = zip(run.positions, paths, run.indices, strict=True)
+        layout = layouts.Layout(cls.format, tuple(layouts.Place(*place) for place in places))
+        return cls(layout, announced_info(run), None, LOCAL, learned=False)
+
+    # ---- Source ----------------------------------------------------------------------------
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is known now; a new object whenever more is known."""
+        return self._info
+
+    @property
+    def identity(self) -> str | None:
+        """Of an archive its own; of metadata on a server that nobody has touched for a day, theirs."""
+        return self._identity
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane, Fortran-ordered where the store keeps planes transposed.
+
+        A chunk missing from a plane of several chunks is fill value, as the zarr specification has
+        it; a plane of which no chunk is stored raises `PlaneNotStoredError`.
+        """
+        key = PlaneKey(*key)
+        array, index = self._locate(key, level)
+        try:
+            return array.read(index)
+        except StoreChangedError:
+            return self._reopened(key, level)
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X) of one plane; None while its store does not exist or has no such plane."""
+        try:
+            array, _ = self._locate(PlaneKey(*key), level)
+        except PlaneNotStoredError:
+            return None
+        return array.image.plane_shape
+
+    def exists(self, key: PlaneKey) -> bool:
+        """Whether there is a store for the position of `key`; looks at names only."""
+        if not 0 <= key.p < len(self._places):
+            return False
+        store = self._places[key.p].store
+        folders = (store, self._tree.join(store, "0"))  # a writer may make the array before its group
+        return any(
+            self._tree.is_file(self._tree.join(folder, name))
+            for folder in folders
+            for name in layouts.METADATA_FILES
+        )
+
+    def refresh(self) -> DatasetInfo:
+        """Look again at the stores that are open or were missing, and at the folders of an opened path.
+
+        Blocks on disk or network, bounded by the number of wells and of open stores; of an announced run, and
+        of a dataset on a server, only the stores used last are looked at.
+        """
+        used_last = self._worth_looking_at()
+        if self._tree.remote:
+            self._tree.forget()
+            self._native.renew()
+            with self._lock:
+                self._arrays.clear()
+        if self._path is not None:
+            self._find_new_places(self._path)
+            self._identity = self._tree.identity()
+        for store, level in used_last if self._tree.remote else self._worth_looking_at():
+            try:
+                self._array(store, level, again=True)
+            except DatasetError:  # the plane that needs it will say so
+                continue
+            except IndexError:
+                continue
+        return self.info
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to know beyond `info`: how the first image is stored, and on which server."""
+        said: dict[str, Any] = {"why": _WHY.get(self._info.format, ""), "hosts": list(self._tree.hosts())}
+        if self._tree.remote:
+            said |= dict(zip(("requests", "bytes"), traffic(), strict=True))
+        try:
+            image = layouts.read_image(self._places[0].store, 0, self._tree)
+        except (DatasetError, IndexError):
+            return said
+        chunks = chunks_of(image)
+        return {
+            **said,
+            "zarr": image.facts.version,
+            "array": image.array,
+            "axes": " ".join(axis.name or axis.role for axis in image.axes),
+            "shape": list(image.facts.shape),
+            "chunks": list(chunks.decoded),
+            "shards": list(chunks.stored) if chunks.sharded else None,
+            "codecs": list(chunks.codecs),
+        }
+
+    def close(self) -> None:
+        """Let go of all stores; reads under way end within a quarter of a second. Idempotent."""
+        self._closed.set()
+        with self._lock:
+            self._arrays.clear()
+            self._missing.clear()
+        self._tree.close()
+
+    # ---- which array, which index ----------------------------------------------------------
+
+    def _locate(self, key: PlaneKey, level: int) -> tuple[OpenArray, tuple[int, ...]]:
+        """The open array of a plane and the plane's index in it, looking again if it lies beyond."""
+        place = self._place(key)
+        array = self._array(place.store, level)
+        if not array.holds(key, place.p_index) or (array.image.provisional and self._path is None):
+            array = self._array(place.store, level, again=True)
+        if array.holds(key, place.p_index):
+            return array, array.index(key, place.p_index)
+        if not self.info.contains(key):
+            raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
+        raise PlaneNotStoredError(
+            f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: "
+            f"{array.image.array} is of shape {array.image.facts.shape}"
+        )
+
+    def _place(self, key: PlaneKey) -> layouts.Place:
+        places = self._places
+        if not 0 <= key.p < len(places) or min(key) < 0:
+            raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
+        return places[key.p]
+
+    def _reopened(self, key: PlaneKey, level: int) -> np.ndarray:
+        """The store was rewritten under its handle: open it anew and read once more."""
+        self._forget(self._place(key).store, level)
+        array, index = self._locate(key, level)
+        try:
+            return array.read(index)
+        except StoreChangedError as error:
+            raise CorruptDataError(f"{array.image.array} changes while it is read: {error}") from error
+
+    # ---- stores: opened once, by one thread, without the lock ------------------------------
+
+    def _array(self, store: str, level: int, *, again: bool = False) -> OpenArray:
+        """The open array of a store; `again` reads its metadata anew, keeps the handle if it is the same."""
+        name = (store, level)
+        with self._lock:
+            known = self._arrays.get(name)
+            if known is not None and not again:
+                self._arrays.move_to_end(name)
+                return known
+            future = self._opening.get(name)
+            leads = future is None
+            if future is None:
+                future = self._opening[name] = Future()
+        if leads:
+            self._lead_open(name, known, future)
+        return self._wait(future, f"{store} was being opened")
+
+    def _lead_open(self, name: tuple[str, int], known: OpenArray | None, future: Future[OpenArray]) -> None:
+        try:
+            array = self._open_array(name, known)
+        except BaseException as error:  # noqa: BLE001  whoever waits gets it, the leader too
+            self._opened(name, None)
+            future.set_exception(error)
+        else:
+            self._opened(name, array)
+            future.set_result(array)
+
+    def _open_array(self, name: tuple[str, int], known: OpenArray | None) -> OpenArray:
+        store, level = name
+        self._raise_if_closed(f"{store} was to be opened")
+        try:
+            image = _read_image_live(store, level, self._tree)
+        except PlaneNotStoredError:
+            if self._path is not None:  # of an announced run nothing need exist
+                self._tree.check_there()  # a plane that is not stored is not a disk that is not there
+            with self._lock:
+                self._missing[store] = None
+                self._missing.move_to_end(store)
+                while len(self._missing) > MAX_OPEN_STORES:
+                    self._missing.popitem(last=False)
+            raise
+        if known is not None and known.image == image:
+            return known
+        array = self._opened_array(image)
+        if level == 0:
+            self._learn(image)
+        return array
+
+    def _opened_array(self, image: layouts.Image) -> OpenArray:
+        if self._tree.packed:
+            from .packed import packed_array
+
+            return packed_array(image, self._tree, self._native)
+        return StoreArray(image, self._native)
+
+    def _opened(self, name: tuple[str, int], array: OpenArray | None) -> None:
+        with self._lock:
+            self._opening.pop(name, None)
+            if array is None or self._closed.is_set():
+                self._arrays.pop(name, None)
+                return
+            self._missing.pop(name[0], None)
+            self._arrays[name] = array
+            self._arrays.move_to_end(name)
+            while len(self._arrays) > MAX_OPEN_STORES:
+                self._arrays.popitem(last=False)
+
+    def _forget(self, store: str, level: int) -> None:
+        with self._lock:
+            self._arrays.pop((store, level), None)
+
+    def _wait(self, future: Future[OpenArray], doing: str) -> OpenArray:
+        while not wait([future], timeout=_POLL_SECONDS).done:
+            self._raise_if_closed(doing)
+        return future.result()
+
+    def _raise_if_closed(self, doing: str) -> None:
+        if self._closed.is_set():
+            raise DatasetError(f"the dataset was closed while {doing}")
+
+    # ---- what is known grows ---------------------------------------------------------------
+
+    def _learn(self, image: layouts.Image) -> None:
+        with self._lock:
+            before = self._info
+            if not self._learned:
+                after = _learned_info(before, image)
+                self._learned = not image.provisional
+            else:
+                after = _grown_info(before, image)
+            if after != before:  # a new object only if it says something new
+                self._info = after
+
+    def _warn(self, warning: str) -> None:
+        with self._lock:
+            if warning not in self._info.warnings:
+                self._info = dataclasses.replace(self._info, warnings=(*self._info.warnings, warning))
+
+    def _worth_looking_at(self) -> list[tuple[str, int]]:
+        with self._lock:
+            few = self._path is None or self._tree.remote
+            known = list(self._arrays)[-_REFRESHED_OPEN if few else 0 :]
+            missing = list(reversed(self._missing))[:_REFRESHED_MISSING]
+            # before any store exists the first ones are the likeliest; later the first speaks for the run
+            first = [place.store for place in self._places[: 1 if self._learned else _REFRESHED_MISSING]]
+        return list(dict.fromkeys(known + [(store, 0) for store in missing + first]))
+
+    def _find_new_places(self, path: str) -> None:
+        """Append positions that appeared since; an index, once given, stays."""
+        found = layouts.discover(path, self._tree)
+        with self._lock:
+            known = {(place.store, place.p_index) for place in self._places}
+            labels = {place.position for place in self._places}
+            new = tuple(
+                place
+                for place in found.places
+                if (place.store, place.p_index) not in known and place.position not in labels
+            )
+            if not new:
+                return
+            self._places += new
+            positions = tuple(place.position for place in self._places)
+            self._info = dataclasses.replace(self._info, positions=positions)
+
+
+def _archive_holds_zarr(path: str) -> bool:
+    if path.lower().endswith((".ozx", ".zarr.zip")):
+        return True
+    try:
+        tree = open_tree(path)
+    except DatasetError:
+        return False
+    try:
+        return layouts.recognises(tree.root, tree)
+    finally:
+        tree.close()
+
+
+def _read_image_live(store: str, level: int, tree: Tree) -> layouts.Image:
+    """Read an image's metadata; broken JSON may be a write under way, so trying again may help."""
+    try:
+        return layouts.read_image(store, level, tree)
+    except MetadataError as error:
+        if not error.transient:
+            raise
+        raise CorruptDataError(f"{error}; if it is being written, the next read will tell") from error
+
+
+# ---- what is known -------------------------------------------------------------------------
+
+
+def _first_image(layout: layouts.Layout, tree: Tree) -> layouts.Image:
+    """The first image that exists and can be shown."""
+    errors: list[DatasetError] = []
+    for place in layout.places:
+        try:
+            return layouts.read_image(place.store, 0, tree)
+        except PlaneNotStoredError:
+            continue  # planned, not written yet
+        except DatasetError as error:
+            errors.append(error)
+            if len(errors) == _MAX_UNREADABLE:
+                break
+    if errors:
+        raise errors[0]
+    raise DatasetNotFoundError(
+        f"{tree.root} announces {len(layout.places)} images ({layout.format}), none of which is written yet"
+    )
+
+
+def _opened_info(layout: layouts.Layout, image: layouts.Image, tree: Tree) -> DatasetInfo:
+    positions = tuple(place.position for place in layout.places)
+    info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
+    return dataclasses.replace(_learned_info(info, image), warnings=layout.warnings + image.warnings)
+
+
+def _learned_info(info: DatasetInfo, image: layouts.Image) -> DatasetInfo:
+    """What the first store read says; names a host announced stay where the store names none."""
+    y, x, z, t = ngff.calibration(image.meta)
+    count, dtype = image.size("c"), image.facts.dtype
+    height, width = image.plane_shape
+    names = image.meta.channels
+    if not names and info.channels:
+        names = tuple(ngff.NamedChannel(ch.name, "", None, None, None) for ch in info.channels)
+    return dataclasses.replace(
+        info,
+        channels=ngff.channels(names, count, dtype),
+        n_t=image.size("t"),
+        n_z=image.size("z"),
+        height=height,
+        width=width,
+        dtype=dtype,
+        pixel_size_y_um=y,
+        pixel_size_x_um=x,
+        z_step_um=z,
+        time_step_s=t,
+        n_levels=image.n_levels,
+        complete=image.meta.complete,
+        warnings=image.warnings,
+    )
+
+
+def _grown_info(info: DatasetInfo, image: layouts.Image) -> DatasetInfo:
+    """What another store, or the same one later, adds: more times, more z, whether the run is complete."""
+    return dataclasses.replace(
+        info,
+        n_t=max(info.n_t, image.size("t")),
+        n_z=max(info.n_z, image.size("z")),
+        complete=info.complete if image.meta.complete is None else image.meta.complete,
+    )
