@@ -354,6 +354,23 @@ def test_damaged_bytes_are_an_error_and_never_other_pixels(name: str) -> None:
         assert not has_checksum or (found == pixels).all()
 
 
+@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "zlib"])
+@pytest.mark.parametrize(
+    ("parts", "after"), [((600,), b""), ((200, 400), b""), ((600,), b"\0" * 8), ((600, 0), b"")], ids=str
+)
+def test_gzip_may_come_in_members_and_with_padding(
+    monkeypatch: pytest.MonkeyPatch, fast: bool, parts: tuple[int, ...], after: bytes
+) -> None:
+    if not fast:
+        monkeypatch.setattr(codecs_undo, "_from_imagecodecs", lambda name: None)
+    content = bytes(range(200)) * 3
+    data, at = b"", 0
+    for length in parts:
+        data += gzip.compress(content[at : at + length])
+        at += length
+    assert bytes(codecs_undo.gunzipped(memoryview(data + after), len(content))) == content
+
+
 def test_a_chunk_that_comes_out_short_is_damage() -> None:
     raw = numbers().tobytes()
     for stored, how in ((raw[:-2], None), (raw + b"\0\0", None), (zlib.compress(raw[:-2]), {"id": "zlib"})):
