@@ -518,9 +518,12 @@ class LightweightViewer(QWidget):
 
 def _check_ndv() -> None:
     """Raise `ImportError` if ndv is older than we can use, as pip may leave it beside an old numpy."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    found = version("ndv")
+    try:
+        found = version("ndv")
+    except PackageNotFoundError:  # frozen applications leave it out; importing ndv tells if it is there
+        return
     if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
         raise ImportError(f"ndv {found} is too old")
 
