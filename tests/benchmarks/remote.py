@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.range_server import RangeServer
 
 from .measure import Figure, at_least, at_most, medians
+from .raw_client import Wanted, by_aiohttp, by_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +25,7 @@ _PLANES, _PLANE = 96, 1024**2
 _RTT_S = 0.05
 _CONNECTION_BYTES_PER_S = 10e6
 _RANGES = [(number * _PLANE, _PLANE) for number in range(_PLANES)]
+_WANTED = [Wanted("a.bin", *each) for each in _RANGES]
 _NUMBERED = list(enumerate(_RANGES))
 _FAULTS = ("drop", "503", "truncate", "short", "no_range", "wrong_range")
 
@@ -37,7 +38,8 @@ def r1(folder: Path) -> Iterator[Figure]:
             file = _open(server)
             calls: dict[str, Callable[[], object]] = {
                 "ours": lambda: file.read_many(_RANGES),
-                "sockets": lambda: _by_sockets(server, _RANGES),
+                "ideal": lambda: by_aiohttp(server, _WANTED),
+                "threads": lambda: by_threads(server, _WANTED),
                 "obstore": lambda: loop.run(_by_obstore(server, _RANGES)),
                 "get_ranges": lambda: loop.run(_get_ranges(server)),
             }
@@ -46,9 +48,8 @@ def r1(folder: Path) -> Iterator[Figure]:
             file.read_many(_RANGES)
             sent = server.counts()["bytes"]
             file.close()
-    ideal = min(ms["sockets"], ms["obstore"])
-    peers = {"ideal": ideal, "obstore get_ranges": ms["get_ranges"]}
-    yield at_most("R1", "96 planes of 1 MiB ÷ ideal", ms["ours"], "ms", 1.3, ms["ours"] / ideal, peers=peers)
+    ours, ideal = ms.pop("ours"), ms["ideal"]
+    yield at_most("R1", "96 planes of 1 MiB ÷ ideal", ours, "ms", 1.3, ours / ideal, peers=ms)
     needed = _PLANES * _PLANE
     yield at_most("R1", "bytes transferred ÷ needed", sent / 1e6, "MB", 1.1, sent / needed)
 
@@ -63,7 +64,7 @@ def r2(folder: Path) -> Iterator[Figure]:
             calls: dict[str, Callable[[], object]] = {
                 "ours": lambda: file.read_many(_RANGES),
                 "one plane": lambda: file.read(7 * _PLANE, 8 * _PLANE),
-                "ideal": lambda: _by_sockets(server, _RANGES),
+                "ideal": lambda: by_threads(server, _WANTED),
                 "large": lambda: loop.run(_by_obstore(server, large)),
             }
             ms = medians(calls, rounds=3, warm_up=1)
@@ -167,32 +168,6 @@ def _open(server: RangeServer) -> Bytes:
     from ndviewer_light.storage.files import open_bytes
 
     return open_bytes(server.url("a.bin"))
-
-
-def _by_sockets(server: RangeServer, ranges: Sequence[tuple[int, int]]) -> list[bytearray]:
-    """Each range by a connection and a thread of its own: nothing can be faster."""
-    bodies = [bytearray(length) for _, length in ranges]
-
-    def read(number: int) -> None:
-        offset, length = ranges[number]
-        with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            said = f"GET /a.bin HTTP/1.1\r\nHost: x\r\nRange: bytes={offset}-{offset + length - 1}\r\n\r\n"
-            connection.sendall(said.encode())
-            head = b""
-            while b"\r\n\r\n" not in head:
-                head += connection.recv(512)
-            body, view = head.partition(b"\r\n\r\n")[2], memoryview(bodies[number])
-            view[: len(body)] = body
-            at = len(body)
-            while at < length:
-                at += connection.recv_into(view[at:])
-
-    threads = [threading.Thread(target=read, args=(number,)) for number in range(len(ranges))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return bodies
 
 
 class _Loop:
