@@ -309,8 +309,9 @@ class LightweightViewer(QWidget):
         self._acquisition = acquisition
         self._give_up_opening()
         session = _Session(dataset, "", acquisition)
-        threading.Thread(target=_start_reader, args=(reader,), name="ndviewer-reader-start").start()
         self._on_gui(lambda: self._show_run(session))
+        # last: while it starts a process, it would keep the interpreter from us, whom the host waits for
+        threading.Thread(target=_start_reader, args=(reader,), name="ndviewer-reader-start").start()
 
     def _show_empty_run(self) -> None:
         if self._closed or self._acquisition is not None:

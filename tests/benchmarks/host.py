@@ -68,7 +68,7 @@ def start_runs(folder: str, health: str) -> dict[str, float]:
     redraw = percentile(heart.stop(), 99)
     costs: dict[str, list[float]] = {}
     stalls: list[float] = []
-    for _ in range(7):
+    for _ in range(13):
         for name, start in _starts(window.viewer, root).items():
             heart = Heartbeat()
             begin = time.perf_counter()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_AGAIN = 1000
 _SIZE = 2048
 _SHAPE = (1, 4, 4, _SIZE, _SIZE)
 _NAMES = {"none": "uncompressed", "fast": "lz4", "balanced": "zstd sharded"}
@@ -129,7 +130,9 @@ def p2(folder: Path) -> Iterator[Figure]:
     array = stores.open_array(folder / "image")
     with open_dataset(folder / "image") as ds:
         same = ds.plane() is ds.plane()
-        ms = medians({"ours": ds.plane, "raw C": lambda: array[0, 0, 0].read().result()}, rounds=30)
-    us = {name: value * 1e3 for name, value in ms.items()}
-    yield at_most("P2", "the same plane again", us["ours"], "µs", 50, peers={"raw C": us["raw C"]})
+        many = {"ours": lambda: [ds.plane() for _ in range(_AGAIN)]}
+        ms = medians({**many, "first": ds.plane, "raw C": lambda: array[0, 0, 0].read().result()}, rounds=30)
+    ours = ms["ours"] * 1e3 / _AGAIN
+    peers = {"right after another": ms["first"] * 1e3, "raw C": ms["raw C"] * 1e3}
+    yield at_most("P2", "the same plane again and again", ours, "µs", 50, peers=peers)
     yield at_least("P2", "… is the same array (1: no copy)", float(same), "", 1)
