@@ -61,7 +61,8 @@ class SteppedCache(PlaneCache):
     """The real cache, except that no thread takes up its queue: the test does."""
 
     def __init__(self) -> None:
-        super().__init__(self._unreachable, BOUND)
+        super().__init__(self._unreachable, BOUND, abandon=lambda key, level: self.abandoned.append(key))
+        self.abandoned: list[PlaneKey] = []
 
     @staticmethod
     def _unreachable(key, level):
@@ -93,6 +94,7 @@ class Read:
         self.began = began
         self.found: Stamp | None = None
         self.overtaken = False
+        self.abandoned = False  # nobody waits for it
 
 
 class CacheStates(RuleBasedStateMachine):
@@ -177,12 +179,22 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule(keys=st.lists(SOME_KEY, max_size=3), dropping=st.booleans())
     def request(self, keys, dropping):
+        self.cache.abandoned.clear()
         answers = self.cache.request(keys, drop_except=() if dropping else None)
+        for read in self.reads:  # what is wanted again is not the read that was abandoned
+            read.overtaken |= read.abandoned and read.key in keys
+        waiting = [read for read in self.reads if not (read.overtaken or read.abandoned)]
+        abandoned = [read for read in waiting if dropping and read.key not in keys]
+        for read in abandoned:
+            read.abandoned = True
+        assert sorted(self.cache.abandoned) == sorted(read.key for read in abandoned)
+        given_up = [read.lease.future for read in self.reads if read.abandoned]
         for key, answer in zip(keys, answers, strict=True):
             if isinstance(answer, np.ndarray):
                 self._judge(key, answer)
             else:
                 assert not answer.done()
+                assert all(answer is not future for future in given_up), "a read that may end early is joined"
 
     @precondition(lambda self: self.cache._queue)
     @rule()
@@ -209,7 +221,7 @@ class CacheStates(RuleBasedStateMachine):
         read = self._pick(self.reads, which)
         self.reads.remove(read)
         self.cache._fail(read.lease, PlaneNotStoredError("not yet"))
-        kind = Overtaken if read.overtaken else PlaneNotStoredError
+        kind = Overtaken if read.overtaken or read.abandoned else PlaneNotStoredError
         assert isinstance(read.lease.future.exception(), kind) or not self.leases
 
     @rule(key=SOME_KEY)
@@ -347,6 +359,17 @@ class StaleLeaseIsStillJoined(SteppedCache):
             lease.stale = True
 
 
+class AbandonedReadIsStillJoined(SteppedCache):
+    def _lease_of(self, key):
+        return self._reading.get(key)
+
+
+class ReplacedLeaseIsNotStale(SteppedCache):
+    def _lease_of(self, key):
+        lease = self._reading.get(key)
+        return None if lease is not None and lease.given_up else lease
+
+
 class WasWrittenBeforeRead(SteppedCache):
     """The protocol of the viewer this one replaces: "was it ever written?" instead of a lease."""
 
@@ -412,6 +435,8 @@ def test_no_order_of_writers_readers_and_runs_breaks_the_invariants():
         LeaseLeaksOnError,
         ForgetsTheWrongLease,
         StaleLeaseIsStillJoined,
+        AbandonedReadIsStillJoined,
+        ReplacedLeaseIsNotStale,
     ],
     ids=lambda cls: cls.__name__,
 )
