@@ -71,6 +71,8 @@ def discover_zarr_v3_fovs(base_path: str | os.PathLike[str]) -> tuple[list[FovSt
         layout = layouts.discover(base)
     except (DatasetError, ValueError) as error:
         log.debug("%s", error)
+        if "\0" in base:  # no path, and from Python 3.13 on looking there raises
+            return [], "unknown"
         return _stores_without_arrays(Path(base))
     return _stores(layout.places), _STRUCTURE_OF_FORMAT[layout.format]
 

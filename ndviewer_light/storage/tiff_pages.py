@@ -89,7 +89,7 @@ class TiffPages:
         with self._lock, damage_is_named(self.name):
             series = self._first_series()
             picture = _picture_of(self._page(0, 0), self.name)
-            axes, shape = series.get_axes(False), series.get_shape(False)
+            axes, shape = _axes(series)
             n = len(axes) - _trailing(axes)
             if n > _MAX_AXES or math.prod(shape[:n]) > MAX_PAGES:
                 raise LimitExceededError(f"{self.name} says it has {math.prod(shape[:n])} pages")
@@ -195,7 +195,9 @@ class TiffPages:
 
     def _first_series(self) -> TiffPageSeries:
         if self._series is None:
-            series = self._tif.series
+            found: Any = self._tif.series
+            # from tifffile 2026.5 on what is found has axes of one plane or not, as asked for
+            series = found(squeeze=False) if callable(found) else found
             if not series:
                 raise CorruptDataError(f"{self.name} is damaged: it holds no image")
             self._series = series[0]
@@ -261,6 +263,13 @@ def _parsed(file: BinaryIO) -> TiffFile:
     from tifffile import TiffFile
 
     return TiffFile(file)
+
+
+def _axes(series: Any) -> tuple[str, tuple[int, ...]]:
+    """Letters and lengths of all axes of a series, also those of one plane."""
+    if hasattr(series, "get_axes"):  # tifffile before 2026.5
+        return series.get_axes(False), series.get_shape(False)
+    return series.axes, series.shape
 
 
 def _trailing(axes: str) -> int:
