@@ -79,8 +79,8 @@ class OmeTiffs:
     def _fill(self, plane: WrittenPlane, pixels: NDArray[Any], begin: int, end: int) -> None:
         import tifffile
 
-        stack = tifffile.memmap(self._run.ome_tiff_path(plane), dtype=np.dtype(self._run.dtype), mode="r+")
-        stack.shape = self._progress[plane.fov]["shape"]
+        path, shape = self._run.ome_tiff_path(plane), self._progress[plane.fov]["shape"]
+        stack = tifffile.memmap(path, dtype=np.dtype(self._run.dtype), mode="r+").reshape(shape)
         c = self._run.channels.index(plane.channel)
         stack[plane.t, plane.z, c, begin:end] = pixels[begin:end]
         stack.flush()
