@@ -40,6 +40,7 @@ TRYING_SECONDS = 60.0  # no further try after these
 _SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
 _SLOW_START_SECONDS = 30.0
 _IDLE_SECONDS = 0.25
+_SETTLING_SECONDS = 0.05
 _BACKGROUND_RESERVE = 4  # requests that what somebody waits for can always have
 
 
@@ -50,6 +51,7 @@ class Fetcher:
         self.in_flight = in_flight
         self._lock = threading.Lock()
         self._sender: _Sender | None = None
+        self._has_ended = False
 
     def read(self, file: File, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of each range of `file`, none beyond its end; blocks. Raises a `DatasetError`."""
@@ -93,14 +95,25 @@ class Fetcher:
         if sender is not None:
             self._tell(sender, lambda: sender.end_all(file, error))
 
-    def stop(self) -> None:
-        """End the thread and every read under way, as the process does at its end."""
+    def stop(self) -> int:
+        """End the thread and every read under way; returns how many requests that were."""
         with self._lock:
             sender, self._sender = self._sender, None
             if sender is not None:
                 sender.loop.call_soon_threadsafe(sender.loop.stop)
-        if sender is not None:
-            sender.thread.join(2.0)
+        if sender is None:
+            return 0
+        sender.thread.join(2.0)
+        return sender.cut_short
+
+    def end(self) -> None:
+        """As `stop`, for good: the process ends, and threads that read on get an error."""
+        with self._lock:
+            self._has_ended = True
+        if self.stop():
+            # obstore's own threads look once more at what was cancelled; those that come when Python has
+            # begun to end take the whole process down
+            time.sleep(_SETTLING_SECONDS)
 
     @property
     def load(self) -> tuple[int, int]:
@@ -111,6 +124,8 @@ class Fetcher:
     def _started(self, call: Callable[[_Sender], None]) -> _Sender:
         """Have `call` called in the thread, which is started if there is none; it counts until `finished`."""
         with self._lock:
+            if self._has_ended:
+                raise ReadDroppedError("reading from servers has ended, as this program does")
             if self._sender is None:
                 self._sender = _Sender(self)
                 self._sender.thread.start()
@@ -176,6 +191,7 @@ class _Sender:
         self.thread = threading.Thread(target=self._work, name="ndviewer-fetch", daemon=True)
         self.calls = 0  # made and not finished; this and the next guarded by the lock of the fetcher
         self.called = 0.0
+        self.cut_short = 0  # requests under way when it ended
         self._fetcher = fetcher
         self._has_ended = False
         self._gathered: dict[tuple[File, bool], list[Job]] = {}
@@ -207,6 +223,7 @@ class _Sender:
         for job in self._waiting():
             self.end(job, ReadDroppedError("reading from servers has ended"))
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        self.cut_short = len(tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -332,7 +349,7 @@ async def _within(answer: Awaitable[Answer], seconds: float) -> Answer:
 
 
 _the_fetcher = Fetcher()
-atexit.register(_the_fetcher.stop)  # a loop that runs on while Python ends can take the process down
+atexit.register(_the_fetcher.end)  # a loop that runs on while Python ends can take the process down
 
 
 def the_fetcher() -> Fetcher:
