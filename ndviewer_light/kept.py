@@ -72,10 +72,6 @@ class KeptSource(Source):
             self._cache.put(name, pixels)
         return pixels
 
-    def abandon(self, key: PlaneKey, level: int = 0) -> None:
-        """As the source has it."""
-        self._source.abandon(key, level)
-
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """As the source has it."""
         return self._source.plane_shape(key, level)
