@@ -220,7 +220,7 @@ def named_channels(picture: Mapping[str, Any]) -> list[Channel]:
 
 def library_channels(said: Sequence[LibraryChannel]) -> list[Channel]:
     """The channels of a legacy file."""
-    metas = [channel.channel for channel in said]
+    metas = [each.channel for each in said]  # Python 3.12.1 would mix up "channel" with the function below
     return [
         channel(meta.name or "", i, meta.color.as_abgr_u4(), meta.excitationLambdaNm, meta.emissionLambdaNm)
         for i, meta in enumerate(metas)
