@@ -155,6 +155,17 @@ class CacheStates(RuleBasedStateMachine):
             self.begin()
         self._commit(older)
 
+    @precondition(lambda self: self._sampled())
+    @rule(which=WHICH)
+    def abandon_want_again_write_and_commit_the_first(self, which):
+        older = self._pick(self._sampled(), which)
+        self.request([], dropping=True)
+        self.request([older.key], dropping=False)
+        while self.cache._queue:
+            self.begin()
+        self.write_and_notify(older.key)
+        self._commit(older)
+
     @rule(in_view=st.lists(SOME_KEY, unique=True))
     def end(self, in_view):
         self.cache.end(in_view)
