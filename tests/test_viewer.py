@@ -217,6 +217,21 @@ def test_an_unplugged_dataset_is_said_to_be_gone_and_shown_again_when_it_is_back
     assert_shows(viewer, planes_of(run, 1, 1, 0))
 
 
+@pytest.mark.parametrize("layout", ["per_fov", "images"])
+def test_refreshing_a_dataset_that_is_unplugged_says_so_until_it_is_back(qtbot, viewer, tmp_path, layout):
+    run = small_run(tmp_path / "run", layout)
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    run.folder.rename(tmp_path / "elsewhere")
+    viewer.refresh()
+    qtbot.waitUntil(lambda: "cannot be reached any more" in viewer.status_label.text(), timeout=10_000)
+    assert_shows(viewer, planes_of(run, 0, 0, 0))  # what was read is still true
+    (tmp_path / "elsewhere").rename(run.folder)
+    viewer.refresh()
+    qtbot.waitUntil(lambda: viewer.status_label.text() == "Loaded: run", timeout=10_000)
+
+
 def test_who_goes_elsewhere_while_the_canvas_is_built_again_arrives_there(
     qtbot, viewer, tmp_path, monkeypatch
 ):

@@ -208,7 +208,7 @@ class LightweightViewer(QWidget):
             return
         self._opening = None
         self._show(session)
-        self._say(f"Loaded: {os.path.basename(session.path.rstrip(os.sep))}")
+        self._say(_loaded(session))
         self.dataset_loaded.emit(session.path)
 
     def _on_failed(self, path: str, reader: Reader, reason: str) -> None:
@@ -228,9 +228,22 @@ class LightweightViewer(QWidget):
         """Look at the dataset on disk again, in the background. Does nothing without one."""
         session = self._session
         if session is not None:
-            threading.Thread(target=_refresh, args=(session.dataset,), name="ndviewer-refresh").start()
+            threading.Thread(target=self._look_again, args=(session,), name="ndviewer-refresh").start()
         elif self.dataset_path and self._opening is None:
             self.load_dataset(self.dataset_path, self._storage_options)
+
+    def _look_again(self, session: _Session) -> None:
+        try:
+            session.dataset.refresh()
+            outcome = _loaded(session)
+        except (NDViewerError, OSError) as error:
+            logger.warning("looking at the dataset again: %s", error)
+            outcome = str(error)
+        self._mailbox.put(lambda: self._on_looked_again(session, outcome))
+
+    def _on_looked_again(self, session: _Session, outcome: str) -> None:
+        if session is self._session:
+            self._say(outcome)
 
     # ---- runs a host announces -------------------------------------------------------------
 
@@ -529,11 +542,9 @@ def _check_ndv() -> None:
         raise ImportError(f"ndv {found} is too old")
 
 
-def _refresh(dataset: Dataset) -> None:
-    try:
-        dataset.refresh()
-    except (NDViewerError, OSError) as error:
-        logger.warning("looking at the dataset again: %s", error)
+def _loaded(session: _Session) -> str:
+    name = os.path.basename(session.path.rstrip(os.sep))
+    return f"Loaded: {name}" if name else ""
 
 
 def _start_reader(reader: Reader) -> None:

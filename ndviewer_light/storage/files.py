@@ -12,7 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CorruptDataError, DatasetError
+from ..errors import CorruptDataError, DatasetError, DatasetGoneError
 from .limits import error_of_os
 
 if TYPE_CHECKING:
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     Range = tuple[int, int]  # offset, length in bytes
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: C:// is a drive
+
+
+def check_still_there(path: str) -> None:
+    """Tell what is not in a dataset from a dataset that is not there: raises `DatasetGoneError` then."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise DatasetGoneError(
+            f"{path} cannot be reached any more ({error.strerror}): "
+            "plug it in or move it back, it is looked for again"
+        ) from error
 
 
 def is_url(path: str) -> bool:

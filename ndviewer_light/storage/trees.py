@@ -12,9 +12,9 @@ from abc import ABC, abstractmethod
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetGoneError, DatasetNotFoundError, LimitExceededError
+from ..errors import DatasetNotFoundError, LimitExceededError
 from ..model import natural_sorted
-from .files import absolute, is_url, open_bytes, split_inner
+from .files import absolute, check_still_there, is_url, open_bytes, split_inner
 from .limits import MAX_DIRECTORY_ENTRIES, error_of_os, parse_json, read_small_file
 
 if TYPE_CHECKING:
@@ -167,13 +167,7 @@ class LocalTree(Tree):
 
     def check_there(self) -> None:
         """See `Tree.check_there`."""
-        try:
-            os.stat(self.root)
-        except OSError as error:
-            raise DatasetGoneError(
-                f"{self.root} cannot be reached any more ({error.strerror}): "
-                "plug it in or move it back, it is looked for again"
-            ) from error
+        check_still_there(self.root)
 
 
 LOCAL = LocalTree()

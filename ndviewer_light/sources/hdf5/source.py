@@ -18,13 +18,12 @@ from urllib.parse import unquote, urlsplit
 from ...errors import (
     CorruptDataError,
     DatasetError,
-    DatasetGoneError,
     MetadataError,
     PlaneNotStoredError,
 )
 from ...model import PlaneKey
 from ...storage.disk_cache import cache_of
-from ...storage.files import absolute, is_url, open_bytes, split_inner
+from ...storage.files import absolute, check_still_there, is_url, open_bytes, split_inner
 from .. import Source
 from . import catalogue as hdf5_catalogue
 from . import saved as hdf5_saved
@@ -140,11 +139,7 @@ class HDF5Source(Source):
     def refresh(self) -> DatasetInfo:
         """Look at the file again: it may have been written to, or a server may have another one."""
         if not is_url(self._path):
-            if not os.path.exists(self._path):
-                raise DatasetGoneError(
-                    f"{self._path} cannot be reached any more: plug it in or move it back, "
-                    "it is looked for again"
-                )
+            check_still_there(self._path)
         elif self._is_another_file():
             self._open_again()
         with self._using() as shot:

@@ -17,13 +17,12 @@ import numpy as np
 from ...colours import color_for_name
 from ...errors import (
     DatasetError,
-    DatasetGoneError,
     DatasetNotFoundError,
     PlaneNotStoredError,
     UnsupportedError,
 )
 from ...model import RGB_COLORS, Channel, ChannelPart, DatasetInfo, PlaneKey, channel_parts
-from ...storage.files import is_url
+from ...storage.files import check_still_there, is_url
 from .. import Source
 from .catalogue import Catalogue
 from .files import ImageFiles, Sample
@@ -220,11 +219,8 @@ class ImagesSource(Source):
             raise PlaneNotStoredError(
                 f"{self._listing.root} holds no image for t={key.t} p={key.p} c={key.c} z={key.z}"
             )
-        if not is_url(self._listing.root) and not os.path.exists(self._listing.root):
-            raise DatasetGoneError(
-                f"{self._listing.root} cannot be reached any more: plug it in or move it back, it is looked "
-                "for again"
-            )
+        if not is_url(self._listing.root):
+            check_still_there(self._listing.root)
         return found
 
     def _checked(self, key: PlaneKey, level: int) -> ChannelPart:

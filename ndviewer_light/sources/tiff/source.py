@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import DatasetError, DatasetGoneError, DatasetNotFoundError, PlaneNotStoredError
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import PlaneKey
-from ...storage.files import is_url
+from ...storage.files import check_still_there, is_url
 from .. import Source
 from .faults import FileMissingError
 from .files import TiffPool
@@ -220,13 +220,7 @@ class TiffSource(Source):
 
     def _raise_if_gone(self) -> None:
         """Tell a plane that is not there from a disk that is not there."""
-        try:
-            os.stat(self._path)
-        except OSError as error:
-            raise DatasetGoneError(
-                f"{self._path} cannot be reached any more ({error.strerror}): "
-                "plug it in or move it back, it is looked for again"
-            ) from error
+        check_still_there(self._path)
 
     # ---- what is known grows -----------------------------------------------------------------
 

@@ -180,6 +180,7 @@ class ZarrSource(Source):
             with self._lock:
                 self._arrays.clear()
         if self._path is not None:
+            self._tree.check_there()
             self._find_new_places(self._path)
             self._identity = self._tree.identity()
         for store, level in used_last if self._tree.remote else self._worth_looking_at():
