@@ -41,6 +41,9 @@ _DTYPES = {
 """By Pillow's mode: dtype and samples per pixel; all others that can be shown become RGB."""
 _AS_RGB = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 
+_BT601 = (0.299, 0.587, 0.114)
+"""How bright red, green and blue look (ITU-R BT.601)."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -90,6 +93,20 @@ def decoded(data: bytes, name: str) -> np.ndarray:
         if pixels.shape != picture.shape:
             raise CorruptDataError(f"{name} is damaged: its pixels are {pixels.shape}, not {picture.shape}")
         return pixels
+
+
+def one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
+    """(Y, X) of one colour, or with None of the brightness, of (Y, X) or (Y, X, S)."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[-1] < 3:  # grey, with transparency
+        return np.ascontiguousarray(pixels[..., 0])
+    if sample is not None:
+        return np.ascontiguousarray(pixels[..., sample])
+    brightness = sum(pixels[..., i] * np.float32(weight) for i, weight in enumerate(_BT601))
+    if pixels.dtype.kind in "ui":
+        brightness = np.rint(brightness)
+    return np.asarray(brightness).astype(pixels.dtype)
 
 
 def judged(picture: Picture, name: str) -> Picture:

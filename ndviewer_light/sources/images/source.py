@@ -23,6 +23,7 @@ from ...errors import (
 )
 from ...model import RGB_COLORS, Channel, ChannelPart, DatasetInfo, PlaneKey, channel_parts
 from ...storage.files import check_still_there, is_url
+from ...storage.pictures import one_sample
 from .. import Source
 from .catalogue import Catalogue
 from .files import ImageFiles, Sample
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 PATTERN = "pattern"
 """The storage option that says how files are named."""
 
-_BT601 = (0.299, 0.587, 0.114)
-"""How much red, green and blue add to brightness."""
 _MAX_SAMPLES = 16
 """How many files that are damaged or missing are passed over, at open, in search of one that is not."""
 _ROLE_OF_AXIS = {"T": "t", "Z": "z", "C": "c"}
@@ -132,7 +131,7 @@ class ImagesSource(Source):
         assert dtype is not None, "a file was opened"
         if not np.can_cast(pixels.dtype, dtype, "safe"):
             raise UnsupportedError(f"{path} has pixels of {pixels.dtype}, the others of {dtype}")
-        return _one_sample(pixels, part.sample).astype(dtype, copy=False)
+        return one_sample(pixels, part.sample).astype(dtype, copy=False)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane by its own file, None if there is none."""
@@ -343,17 +342,3 @@ def _parts(catalogue: Catalogue, sample: Sample, inner: _Inner) -> tuple[Channel
 
 def _color(part: ChannelPart) -> str:
     return color_for_name(part.name) if part.sample is None else RGB_COLORS[part.sample]
-
-
-def _one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
-    """(Y, X) of one colour, or of the brightness of what is in colour among grey pictures."""
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[-1] < 3:  # grey, with transparency
-        return np.ascontiguousarray(pixels[..., 0])
-    if sample is not None:
-        return np.ascontiguousarray(pixels[..., sample])
-    brightness = sum(pixels[..., i] * np.float32(weight) for i, weight in enumerate(_BT601))
-    if pixels.dtype.kind in "ui":
-        brightness = np.rint(brightness)
-    return np.asarray(brightness).astype(pixels.dtype)

@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import (
     CorruptDataError,
@@ -22,14 +22,13 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ...storage.limits import MAX_PLANE_BYTES, error_of_os
+from ...storage.limits import error_of_os
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
     from typing import BinaryIO
 
-    import numpy as np
 
 BEING_WRITTEN_SECONDS = 30.0
 """A file modified so recently may still be written: what is missing in it is no damage."""
@@ -41,31 +40,6 @@ class FileMissingError(Exception):
 
 class PageMissingError(Exception):
     """The file has no such page (yet)."""
-
-
-class Picture(NamedTuple):
-    """What one page says of its pixels before they are read: (Y, X), and samples per pixel."""
-
-    height: int
-    width: int
-    dtype: np.dtype[Any]
-    samples: int = 1
-
-    @property
-    def nbytes(self) -> int:
-        """What it takes in memory."""
-        return self.height * self.width * self.samples * self.dtype.itemsize
-
-
-def check_picture(picture: Picture, path: str) -> None:
-    """Judge sizes before anything is decoded; raises `CorruptDataError` or `LimitExceededError`."""
-    if picture.height < 1 or picture.width < 1 or picture.samples < 1:
-        raise CorruptDataError(f"{path} is damaged: it says its image is {picture.width}×{picture.height}")
-    if picture.nbytes > MAX_PLANE_BYTES:
-        raise LimitExceededError(
-            f"{path}: an image of {picture.width}×{picture.height} takes {picture.nbytes} bytes; "
-            f"at most {MAX_PLANE_BYTES} are read"
-        )
 
 
 def open_file(path: str) -> BufferedReader:

@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError, UnsupportedError
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    LimitExceededError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ...storage.limits import MAX_CHUNK_BYTES
+from ...storage.pictures import Picture, decoded, judged, picture_in
 from ...tiff_tags import pixel_size_of
 from .bombs import refuse_bombs
-from .faults import PageMissingError, Picture, check_picture, faults_are_named, open_file, short
+from .faults import PageMissingError, faults_are_named, open_file, short
 from .names import TIFF_ENDS
 
 if TYPE_CHECKING:
@@ -154,7 +162,7 @@ def picture_of(page: TiffPage, path: str) -> Picture:
         np.dtype(page.dtype).newbyteorder("="),
         int(page.samplesperpixel),
     )
-    check_picture(picture, path)
+    judged(picture, path)
     if picture.dtype.kind not in "buif":
         raise UnsupportedError(f"{path}: pixels of type {picture.dtype} cannot be shown")
     return picture
@@ -250,9 +258,10 @@ def read_image(path: str, page: int = 0) -> np.ndarray:
     Raises `FileMissingError`, `PageMissingError` or a `DatasetError`. Any thread.
     """
     if not path.lower().endswith(TIFF_ENDS):
-        from .pillow import read
-
-        return read(path)
+        with faults_are_named(path), open_file(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_CHUNK_BYTES:
+                raise LimitExceededError(f"{path}: an image file of more than {MAX_CHUNK_BYTES} bytes")
+            return decoded(file.read(), path)
     with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
         return tiff.read(page)
 
@@ -265,8 +274,7 @@ def image_picture(path: str, page: int = 0) -> Picture:
 def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:
     """What an image file says of its pixels, and of their size in µm; as `read_image`, but none are read."""
     if not path.lower().endswith(TIFF_ENDS):
-        from .pillow import picture
-
-        return picture(path), None
+        with faults_are_named(path), open_file(path) as file:
+            return picture_in(file, path), None
     with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
         return tiff.picture(page), pixel_size_of(tiff.page(page).tags)

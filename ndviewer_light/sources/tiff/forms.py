@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import DatasetError, PlaneNotWrittenError
 from ...squid import sanitised
-from .faults import PageMissingError, Picture
+from .faults import PageMissingError
 from .files import image_facts, image_picture, read_image
 from .names import TIFF_ENDS, Spelling, is_file_name, is_number
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import PlaneKey, Position
+    from ...storage.pictures import Picture
     from .files import OpenTiff, TiffPool
 
 _MAX_INDEX = 1_000_000

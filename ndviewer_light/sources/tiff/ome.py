@@ -17,7 +17,7 @@ from ...errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ...ome_xml import MAX_CHARACTERS, OmeImage, Pages, ome_image
 from ...squid import ome_progress_files, sanitised
 from ...storage.limits import read_json
-from .faults import FileMissingError, Picture, is_being_written
+from .faults import FileMissingError, is_being_written
 from .files import MAX_PAGES, OpenTiff
 from .forms import Facts, Form
 from .names import OME_FOLDER, is_file_name
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...model import PlaneKey
+    from ...storage.pictures import Picture
     from .files import TiffPool
     from .forms import Places
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
     from ...model import PlaneKey
-    from .faults import Picture
+    from ...storage.pictures import Picture
     from .files import OpenTiff, TiffPool
     from .forms import Places
 

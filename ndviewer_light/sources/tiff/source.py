@@ -8,11 +8,10 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import PlaneKey
 from ...storage.files import check_still_there, is_url
+from ...storage.pictures import one_sample
 from .. import Source
 from .faults import FileMissingError
 from .files import TiffPool
@@ -25,15 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeVar
 
+    import numpy as np
+
     from ...model import AnnouncedRun, ChannelPart, DatasetInfo
+    from ...storage.pictures import Picture
     from .. import StorageOptions
-    from .faults import Picture
     from .forms import Form
 
     _T = TypeVar("_T")
-
-_BT601 = (0.299, 0.587, 0.114)
-"""How much red, green and blue add to brightness."""
 
 
 class TiffSource(Source):
@@ -143,7 +141,7 @@ class TiffSource(Source):
         self._check(key, level)
         part = self._parts[key.c]
         pixels = self._from_file(key, self._form.read)
-        return _one_sample(pixels, part.sample)
+        return one_sample(pixels, part.sample)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane, None while its file does not exist or has no such plane."""
@@ -238,17 +236,3 @@ class TiffSource(Source):
             info = self._info
             if n_t > info.n_t or n_z > info.n_z:
                 self._info = replace(info, n_t=max(n_t, info.n_t), n_z=max(n_z, info.n_z))
-
-
-def _one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
-    """(Y, X) of one colour, or of the brightness, of what may be a colour image."""
-    if pixels.ndim == 2:
-        return pixels
-    if pixels.shape[-1] < 3:  # grey, with transparency
-        return np.ascontiguousarray(pixels[..., 0])
-    if sample is not None:
-        return np.ascontiguousarray(pixels[..., sample])
-    brightness = sum(pixels[..., i] * np.float32(weight) for i, weight in enumerate(_BT601))
-    if pixels.dtype.kind in "ui":
-        brightness = np.rint(brightness)
-    return np.asarray(brightness).astype(pixels.dtype)
