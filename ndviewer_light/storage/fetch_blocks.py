@@ -6,11 +6,11 @@ dropped first. Who reads on where the last request ended gets twice as much each
 
 from __future__ import annotations
 
-import io
-import os
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
+
+from .files import SeekableFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,34 +83,18 @@ def _numbers(offset: int, length: int) -> range:
     return range(offset // BLOCK_BYTES, -(-(offset + length) // BLOCK_BYTES) if length else 0)
 
 
-class BlockFile(io.RawIOBase):
+class BlockFile(SeekableFile):
     """A seekable file over `Blocks`; `ahead` bytes are read at once where nothing is here yet.
 
     As any file it has one position: threads that share it take turns.
     """
 
     def __init__(self, blocks: Blocks, read_many: ReadMany, ahead: int) -> None:
+        super().__init__(blocks.size)
         self._blocks = blocks
         self._read_many = read_many
         self._least = self._ahead = max(BLOCK_BYTES, ahead)
-        self._at = 0
         self._read_until = -1
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._blocks.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"seek to {base + offset}")
-        self._at = base + offset
-        return self._at
 
     def read(self, size: int | None = -1, /) -> bytes:
         left = max(0, self._blocks.size - self._at)

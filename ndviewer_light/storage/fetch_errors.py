@@ -147,7 +147,7 @@ def error_for(failure: Failure, name: str, host: str) -> DatasetError:
 
 
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
-_BY_STATUS = {401: "login", 403: "forbidden", 404: "missing", 410: "missing", 407: "login"}
+_BY_STATUS = {401: "login", 403: "forbidden", 407: "login"}
 _BY_WORDS = (  # in what the library says; the first that fits
     ("RangeNotSupported", "ranges ignored"),
     ("UnexpectedRange", "wrong range"),
@@ -169,6 +169,17 @@ _BY_WORDS = (  # in what the library says; the first that fits
 )
 
 
+def failure_of_status(code: int, missing: str) -> Failure:
+    """The kind of trouble that a status of HTTP means; `missing` is what not to be there is called."""
+    if code in (404, 410):
+        return Failure(missing)
+    if code in _BY_STATUS:
+        return Failure(_BY_STATUS[code])
+    if 300 <= code < 400:
+        return Failure("astray")
+    return Failure("busy" if code >= 500 or code in (408, 429) else "refused request", str(code))
+
+
 def failure_of(error: Exception) -> Failure:
     """The kind of trouble that an exception of the client library means."""
     said = str(error)
@@ -176,11 +187,6 @@ def failure_of(error: Exception) -> Failure:
         return Failure("missing")
     status = _STATUS.search(said)
     if status is not None:
-        code = int(status[1])
-        if code in _BY_STATUS:
-            return Failure(_BY_STATUS[code])
-        if 300 <= code < 400:
-            return Failure("astray")
-        return Failure("busy" if code >= 500 or code in (408, 429) else "refused request", str(code))
+        return failure_of_status(int(status[1]), "missing")
     kind = next((kind for words, kind in _BY_WORDS if words in said), "other")
     return Failure(kind, "the rest is missing" if kind == "truncated" else "")

@@ -100,26 +100,38 @@ class Bytes(ABC):
         """Let go of the file; reads under way end with an error. May be called twice."""
 
 
-class _Raw(io.RawIOBase):
-    def __init__(self, source: Bytes) -> None:
-        self._source = source
+class SeekableFile(io.RawIOBase):
+    """A file to be read of `size` bytes, with a position; subclasses read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._at = 0
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def tell(self) -> int:
+        """The position."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._source.size}[whence]
-        if base + offset < 0:
-            raise OSError(f"seek to {base + offset}")  # as files do
-        self._at = base + offset
-        return self._at
+        """Go there, beyond the end as well; raises `OSError` before the beginning, as files do."""
+        at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence] + offset
+        if at < 0:
+            raise OSError(f"seek to {at}")
+        self._at = at
+        return at
+
+
+class _Raw(SeekableFile):
+    def __init__(self, source: Bytes) -> None:
+        super().__init__(source.size)
+        self._source = source
 
     def readinto(self, buffer: Any) -> int:
         length = max(0, min(len(buffer), self._source.size - self._at))

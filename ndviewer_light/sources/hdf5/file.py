@@ -8,7 +8,6 @@ time.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import stat
 import threading
@@ -25,7 +24,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ...storage.files import is_url, open_bytes
+from ...storage.files import SeekableFile, is_url, open_bytes
 from ...storage.limits import error_of_os
 from . import format as hdf5_format
 
@@ -303,35 +302,21 @@ def _was_just_written(version: tuple[int, ...]) -> bool:
     return bool(version) and -_SKEW_SECONDS < time.time() - version[2] / 1e9 < _TICK_SECONDS
 
 
-class _Stream(io.RawIOBase):
+class _Stream(SeekableFile):
     """What h5py reads from: all that it asks for or an error, which it would otherwise keep to itself.
 
     Of a file that a program appends to, the superblock tells where it ended once: here it ends where it does.
     """
 
     def __init__(self, source: Bytes, superblock: hdf5_format.Superblock) -> None:
+        super().__init__(source.size)
         self._inner = source.opened()
-        self._size = source.size
-        self._at = 0
         self._name = source.name
         self.failure: DatasetError | None = None
         self._head = (0, b"")
         if superblock.is_growing and superblock.version >= 2:
             raw = source.read(superblock.offset, 48)
             self._head = (superblock.offset, hdf5_format.superblock_until(raw, self._size))
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence] + offset
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")

@@ -123,7 +123,6 @@ def _sentence(text: str) -> str:
 
 _STATUS = re.compile(r"\[(?:HTTP code |http_response_code=')(\d{3})")  # newer and older versions
 _TRIES = re.compile(r"All (\d+) retry attempts failed")
-_BY_STATUS = {401: "login", 403: "forbidden", 404: "gone", 407: "login", 410: "gone"}
 _BY_WORDS = (  # the first that fits
     ("Could not resolve", "unknown host"),
     ("certificate", "not secure"),
@@ -142,16 +141,11 @@ _BY_WORDS = (  # the first that fits
 
 def _failure(text: str) -> Failure | None:
     """The kind of trouble with a server, None if it is none."""
-    from ...storage.fetch_errors import Failure
+    from ...storage.fetch_errors import Failure, failure_of_status
 
     status = _STATUS.search(text)
     if status is not None:
-        code = int(status[1])
-        if code in _BY_STATUS:
-            return Failure(_BY_STATUS[code])
-        if 300 <= code < 400:
-            return Failure("astray")
-        return Failure("busy" if code >= 500 or code in (408, 429) else "refused request", str(code))
+        return failure_of_status(int(status[1]), "gone")
     kind = next((kind for words, kind in _BY_WORDS if words in text), None)
     return Failure(kind, "the rest is missing" if kind == "truncated" else "") if kind else None
 
