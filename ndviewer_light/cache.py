@@ -375,11 +375,12 @@ class PlaneCache:
 
         Once this has returned, pixels read before the call can no longer be returned from the
         cache. Any thread; a few tenths of a microsecond, no lock: the key is only put where every
-        other method looks first. In a burst one call in 256 makes a pause of 0.1 ms.
+        other method looks first. In a burst one call in 256 makes a pause of 0.1 ms, but never in the
+        main thread, which a GUI has to itself.
         """
         inbox = self._inbox
         inbox.append(key)
-        if not len(inbox) % _BREATH:
+        if not len(inbox) % _BREATH and threading.current_thread() is not threading.main_thread():
             time.sleep(_BREATH_SECONDS)
         if len(inbox) > _INBOX_MAX:
             with self._wake:

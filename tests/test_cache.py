@@ -509,6 +509,24 @@ def test_what_was_notified_is_told_once(cache, n):
     assert cache.take_notified() == ([], set())
 
 
+@pytest.mark.parametrize("where", ["a writer's thread", "the main thread"])
+def test_a_burst_makes_pauses_but_never_in_the_thread_of_the_gui(cache, monkeypatch, where):
+    pauses = []
+    monkeypatch.setattr("ndviewer_light.cache.time.sleep", pauses.append)
+
+    def burst() -> None:
+        for t in range(1000):
+            cache.stale((t, 0, 0, 0))
+
+    if where == "the main thread":
+        burst()
+    else:
+        thread = threading.Thread(target=burst)
+        thread.start()
+        thread.join()
+    assert bool(pauses) == (where != "the main thread")
+
+
 def test_notifications_that_nobody_asks_about_do_not_pile_up(cache):
     for _ in range(300):
         for t in range(10):
