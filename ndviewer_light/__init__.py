@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cache import MemoryBoundedLRUCache
     from .colours import hex_to_colormap, wavelength_to_colormap
     from .core import (
         FPATTERN,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
         read_acquisition_parameters,
         read_tiff_pixel_size,
     )
+    from .engine.cache import MemoryBoundedLRUCache
     from .gui.viewer import LightweightViewer
     from .gui.window import LauncherWindow, LightweightMainWindow
     from .opening import open_dataset
@@ -37,7 +37,7 @@ _HOME = {
     "LightweightMainWindow": "gui.window",
     "LightweightViewer": "gui.viewer",
     "MAX_3D_TEXTURE_SIZE": "core",
-    "MemoryBoundedLRUCache": "cache",
+    "MemoryBoundedLRUCache": "engine.cache",
     "data_structure_changed": "core",
     "detect_format": "core",
     "discover_zarr_v3_fovs": "core",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_COMMANDS = {"info": ".info", "references": ".write_references"}
+_COMMANDS = {"info": ".cli.info", "references": ".cli.references"}
 """Words that, standing first, are no path but a command, and the modules whose `main` does it."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
@@ -104,14 +104,14 @@ def _no_display() -> bool:
 
 
 def _prestart_reader() -> None:
-    from .reader import prestart
+    from .isolation.client import prestart
 
     prestart()
 
 
 def change_shortcut(install: bool) -> str | None:
     """Make or remove the shortcut and say which files that were; what went wrong, if something did."""
-    from . import shortcut
+    from .cli import shortcut
 
     try:
         paths = shortcut.install() if install else shortcut.uninstall()
@@ -145,7 +145,7 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     try:
         return int(app.exec())
     finally:
-        from .reader import discard_spare
+        from .isolation.client import discard_spare
 
         discard_spare()
 

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .colours import extract_wavelength, hex_to_colormap, wavelength_to_colormap
+from .compat.zarr_functions import discover_zarr_v3_fovs, open_zarr_tensorstore, parse_zarr_v3_metadata
+from .metadata.ome_xml import physical_sizes_um as extract_ome_physical_sizes
+from .metadata.squid import read_acquisition_parameters
+from .metadata.tiff_tags import read_tiff_pixel_size
 from .model import natural_sorted
-from .ome_xml import physical_sizes_um as extract_ome_physical_sizes
-from .squid import read_acquisition_parameters
-from .tiff_tags import read_tiff_pixel_size
-from .zarr_functions import discover_zarr_v3_fovs, open_zarr_tensorstore, parse_zarr_v3_metadata
 
 if TYPE_CHECKING:
     from xarray import DataArray
 
-    from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, MemoryBoundedLRUCache
+    from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES, MemoryBoundedLRUCache
     from .gui.viewer import LightweightViewer
     from .gui.window import LauncherWindow, LightweightMainWindow
 
@@ -44,8 +44,8 @@ _HOME = {
     "LauncherWindow": "gui.window",
     "LightweightMainWindow": "gui.window",
     "LightweightViewer": "gui.viewer",
-    "MemoryBoundedLRUCache": "cache",
-    "PLANE_CACHE_MAX_MEMORY_BYTES": "cache",
+    "MemoryBoundedLRUCache": "engine.cache",
+    "PLANE_CACHE_MAX_MEMORY_BYTES": "engine.cache",
 }
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .cache import PLANE_CACHE_MAX_MEMORY_BYTES
-from .dataset import Dataset
-from .storage.files import absolute
+from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
+from .engine.dataset import Dataset
+from .storage.bytes import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,9 +36,9 @@ def open_dataset(
 
 def _open(path: str, isolate: bool, options: Mapping[str, str]) -> Source:
     if isolate:
-        from .reader import Reader
+        from .isolation.client import Reader
 
         return Reader.open(path, options)
-    from .kept import open_kept
+    from .sources.disk_cached import open_kept
 
     return open_kept(path, options)

@@ -125,7 +125,7 @@ def _reader_children() -> list[int]:
     found = []
     for child in psutil.Process().children():
         try:
-            if "reader_child" in " ".join(child.cmdline()):
+            if "isolation.server" in " ".join(child.cmdline()):
                 found.append(child.pid)
         except psutil.Error:  # it ended while we looked
             continue
@@ -133,7 +133,7 @@ def _reader_children() -> list[int]:
 
 
 def _end_spare_reader() -> None:
-    reader = sys.modules.get("ndviewer_light.reader")
+    reader = sys.modules.get("ndviewer_light.isolation.client")
     if reader is not None:
         reader.discard_spare()
 

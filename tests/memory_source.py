@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ndviewer_light.errors import DatasetError, PlaneNotStoredError
-from ndviewer_light.model import Channel, DatasetInfo, PlaneKey, Position
+from ndviewer_light.model import (
+    Channel,
+    DatasetInfo,
+    PlaneKey,
+    Position,
+)
 from ndviewer_light.sources import Source
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from qtpy.QtGui import QImage
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
-    from ndviewer_light.gui.frames import Frame
+    from ndviewer_light.gui.canvas.view_arrays import Frame
     from ndviewer_light.gui.viewer import LightweightViewer
 
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ndviewer_light.errors import DatasetError
-from ndviewer_light.storage import fetch_loop
-from ndviewer_light.storage.fetch import set_in_flight
-from ndviewer_light.storage.fetch_loop import IN_FLIGHT, the_fetcher
-from ndviewer_light.storage.files import open_bytes
+from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.remote import scheduler as fetch_loop
+from ndviewer_light.storage.remote.remote_bytes import set_in_flight
+from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_fetcher
 from tests.conftest import left_after_grace
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ndviewer_light.storage.files import Bytes
+    from ndviewer_light.storage.bytes import Bytes
 
 KIB, MIB = 1024, 1024**2
 CONTENT = os.urandom(8 * MIB)

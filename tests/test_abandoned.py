@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import stores
 
-from ndviewer_light.cache import Overtaken, PlaneCache
-from ndviewer_light.dataset import Dataset
+from ndviewer_light.engine.cache import Overtaken, PlaneCache
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import ReadDroppedError
+from ndviewer_light.isolation.client import Reader
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.reader import Reader
 from tests.served import a_server, in_thread, wait_until  # noqa: F401  fixtures
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ndviewer_light.bits import PlaneBits, key_rows
+from ndviewer_light.engine.announced_planes import PlaneBits, key_rows
 
 SIZES = (3, 2, 5)
 EVERY = list(itertools.product(range(2), *map(range, SIZES)))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from memory_source import TIMEOUT, Gate, can_be_taken, in_thread
 
-from ndviewer_light.cache import MemoryBoundedLRUCache, PlaneCache
+from ndviewer_light.engine.cache import MemoryBoundedLRUCache, PlaneCache
 from ndviewer_light.errors import CorruptDataError, PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
 
@@ -321,7 +321,7 @@ def test_peek_starts_nothing(cache, store):
 
 
 def test_workers_with_nothing_to_do_end_and_new_ones_come(cache, store, monkeypatch):
-    monkeypatch.setattr("ndviewer_light.cache._IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("ndviewer_light.engine.cache._IDLE_SECONDS", 0.01)
     for value in (1, 2):
         store.versions[K] = value
         cache.stale(K)
@@ -512,7 +512,7 @@ def test_what_was_notified_is_told_once(cache, n):
 @pytest.mark.parametrize("where", ["a writer's thread", "the main thread"])
 def test_a_burst_makes_pauses_but_never_in_the_thread_of_the_gui(cache, monkeypatch, where):
     pauses = []
-    monkeypatch.setattr("ndviewer_light.cache.time.sleep", pauses.append)
+    monkeypatch.setattr("ndviewer_light.engine.cache.time.sleep", pauses.append)
 
     def burst() -> None:
         for t in range(1000):
@@ -677,7 +677,7 @@ def test_the_time_close_waits_is_for_all_workers_together(store, monkeypatch):
     monkeypatch.setattr(threading.Thread, "join", lambda self, timeout=None: waited.append(timeout))
     now = iter(range(100))
     monkeypatch.setattr(
-        "ndviewer_light.cache.time", types.SimpleNamespace(monotonic=lambda: float(next(now)))
+        "ndviewer_light.engine.cache.time", types.SimpleNamespace(monotonic=lambda: float(next(now)))
     )
     cache = PlaneCache(store.read, workers=4)
     store.before_sample = Gate()

@@ -23,7 +23,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ndviewer_light.cache import MemoryBoundedLRUCache, Overtaken, PlaneCache, StoredKey
+from ndviewer_light.engine.cache import (
+    MemoryBoundedLRUCache,
+    Overtaken,
+    PlaneCache,
+    StoredKey,
+)
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
 

@@ -21,12 +21,12 @@ from ndviewer_light.errors import (
     MetadataError,
     UnsupportedError,
 )
-from ndviewer_light.storage import codecs_undo
-from ndviewer_light.storage.codecs import chunks_of
-from ndviewer_light.storage.pictures import decoded, picture_in
+from ndviewer_light.storage.decoding import codecs as codecs_undo
+from ndviewer_light.storage.decoding.chunk_decoder import chunks_of
+from ndviewer_light.storage.decoding.pictures import decoded, picture_in
 
 if TYPE_CHECKING:
-    from ndviewer_light.storage.codecs import Chunks
+    from ndviewer_light.storage.decoding.chunk_decoder import Chunks
 
 SHAPE = (3, 20, 31)
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ndviewer_light.colours import color_for_name, extract_wavelength, hex_to_colormap, wavelength_to_colormap
+from ndviewer_light.colours import (
+    color_for_name,
+    extract_wavelength,
+    hex_to_colormap,
+    wavelength_to_colormap,
+)
 
 NAMES = [
     ("BF LED matrix full", None, "gray"),

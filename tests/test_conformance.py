@@ -29,8 +29,8 @@ from tiffs import (
 )
 
 import ndviewer_light as nl
+from ndviewer_light.engine.to_xarray import _open_once
 from ndviewer_light.errors import DatasetError, PlaneNotStoredError
-from ndviewer_light.lazy import _open_once
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 

@@ -293,9 +293,9 @@ def test_29_a_file_that_hangs_holds_up_no_call_no_other_position_and_no_other_ru
 
 
 def test_34_a_volume_too_large_is_read_from_a_smaller_level(tmp_path, monkeypatch):
-    from ndviewer_light.dataset import Dataset
-    from ndviewer_light.gui import frames
-    from ndviewer_light.gui.canvas_view import View
+    from ndviewer_light.engine.dataset import Dataset
+    from ndviewer_light.gui.canvas import view_arrays as frames
+    from ndviewer_light.gui.canvas.canvas_view import View
     from ndviewer_light.sources.zarr.source import ZarrSource
 
     stores.write_pyramid(tmp_path / "pyramid.ome.zarr")

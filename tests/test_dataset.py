@@ -21,7 +21,7 @@ from memory_source import (
     wait_until,
 )
 
-from ndviewer_light.dataset import Changes, Dataset
+from ndviewer_light.engine.dataset import Changes, Dataset
 from ndviewer_light.errors import (
     CorruptDataError,
     DatasetError,
@@ -40,7 +40,7 @@ PLANE_BYTES = SHAPE[0] * SHAPE[1] * 2
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("ndviewer_light.dataset.time", clock)
+    monkeypatch.setattr("ndviewer_light.engine.dataset.time", clock)
     return clock
 
 

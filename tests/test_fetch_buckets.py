@@ -15,9 +15,10 @@ from ndviewer_light.errors import (
     DatasetPermissionError,
     UntrustedReferenceError,
 )
-from ndviewer_light.storage import fetch_client, fetch_loop
-from ndviewer_light.storage.fetch_loop import the_fetcher
-from ndviewer_light.storage.files import open_bytes
+from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.remote import client as fetch_client
+from ndviewer_light.storage.remote import scheduler as fetch_loop
+from ndviewer_light.storage.remote.scheduler import the_fetcher
 from tests.bucket_server import BucketServer
 from tests.range_server import RangeServer
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ndviewer_light.errors import DatasetError, ReadDroppedError
-from ndviewer_light.storage.fetch import RemoteBytes
-from ndviewer_light.storage.fetch_client import Answer
-from ndviewer_light.storage.fetch_jobs import File, Job
-from ndviewer_light.storage.fetch_loop import the_fetcher
-from ndviewer_light.storage.wishes import Wish
+from ndviewer_light.storage.cancellation import Wish
+from ndviewer_light.storage.remote.client import Answer
+from ndviewer_light.storage.remote.jobs import File, Job
+from ndviewer_light.storage.remote.remote_bytes import RemoteBytes
+from ndviewer_light.storage.remote.scheduler import the_fetcher
 from tests.served import (  # noqa: F401  fixtures
     CONTENT,
     MIB,
@@ -30,8 +30,8 @@ from tests.served import (  # noqa: F401  fixtures
 )
 
 if TYPE_CHECKING:
-    from ndviewer_light.storage.fetch_plan import Block
-    from ndviewer_light.storage.files import Bytes
+    from ndviewer_light.storage.bytes import Bytes
+    from ndviewer_light.storage.remote.coalescing import Block
 
 
 def test_closing_ends_reads_that_are_under_way(server, opened):
@@ -194,7 +194,7 @@ def test_reads_that_are_given_up_closed_and_failed_at_random_leave_nothing_waiti
 
 _FORGETFUL = """
 import sys, threading
-from ndviewer_light.storage.files import open_bytes
+from ndviewer_light.storage.bytes import open_bytes
 file = open_bytes(sys.argv[1])
 print(len(file.read(3_000_000, 5)), flush=True)
 def read_on():

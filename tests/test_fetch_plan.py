@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ndviewer_light.storage.fetch_plan import MAX_BLOCK_BYTES, Block, blocks_for, blocks_of, joined
+from ndviewer_light.storage.remote.coalescing import (
+    MAX_BLOCK_BYTES,
+    Block,
+    blocks_for,
+    blocks_of,
+    joined,
+)
 
 KIB, MIB = 1024, 1024**2
 

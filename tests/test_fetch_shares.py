@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ndviewer_light.errors import CorruptDataError, DatasetError, DatasetNotFoundError, UnsupportedError
-from ndviewer_light.storage.files import open_bytes
+from ndviewer_light.errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetNotFoundError,
+    UnsupportedError,
+)
+from ndviewer_light.storage.bytes import open_bytes
 from tests.share_server import ShareServer
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from hdf5_files import GZIP, SHAPE, volume, write
 
-from ndviewer_light import lazy, open_dataset
+from ndviewer_light import open_dataset
+from ndviewer_light.engine import to_xarray as lazy
 from ndviewer_light.errors import (
     DatasetError,
     DatasetNotFoundError,
@@ -25,11 +26,11 @@ from ndviewer_light.errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ndviewer_light.isolation.client import Reader
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.reader import Reader
-from ndviewer_light.sources.hdf5 import dataset as hdf5_dataset
+from ndviewer_light.sources.hdf5 import array as hdf5_dataset
 from ndviewer_light.sources.hdf5 import file as hdf5_file
-from ndviewer_light.sources.hdf5 import pixels as hdf5_pixels
+from ndviewer_light.sources.hdf5 import plane_reader as hdf5_pixels
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ import pytest
 from hdf5_files import volume
 
 from ndviewer_light.errors import CorruptDataError, DatasetError
-from ndviewer_light.sources.hdf5.arrays import ExtensibleArray, FixedArray, OneAfterTheOther
-from ndviewer_light.sources.hdf5.chunks import NothingStored, Pieces, table_of
-from ndviewer_light.sources.hdf5.dataset import facts, opened
+from ndviewer_light.sources.hdf5.array import facts, opened
+from ndviewer_light.sources.hdf5.chunk_index.arrays import ExtensibleArray, FixedArray, OneAfterTheOther
+from ndviewer_light.sources.hdf5.chunk_index.btree import Tree
+from ndviewer_light.sources.hdf5.chunk_index.chunks import NothingStored, Pieces, table_of
+from ndviewer_light.sources.hdf5.chunk_index.format import lookup3
 from ndviewer_light.sources.hdf5.file import HDF5File
-from ndviewer_light.sources.hdf5.format import lookup3
-from ndviewer_light.sources.hdf5.tree import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ndviewer_light.sources.hdf5.index import ChunkIndex
+    from ndviewer_light.sources.hdf5.chunk_index.index import ChunkIndex
 
     Chunks = dict[tuple[int, ...], tuple[int, int, int]]  # place → address, size, mask
 

@@ -13,10 +13,10 @@ from memory_source import TIMEOUT, in_thread, wait_until
 from range_server import RangeServer
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
+from ndviewer_light.isolation.client import Reader
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.reader import Reader
-from ndviewer_light.sources.hdf5 import saved as hdf5_saved
 from ndviewer_light.sources.hdf5 import source as hdf5
+from ndviewer_light.sources.hdf5.chunk_index import saved as hdf5_saved
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 from ndviewer_light.storage.disk_cache import DiskCache, default_folder
 

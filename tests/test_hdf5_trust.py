@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 from hdf5_files import GZIP, volume, write
 
-from ndviewer_light.errors import DatasetError, MetadataError, UnsupportedError, UntrustedReferenceError
+from ndviewer_light.errors import (
+    DatasetError,
+    MetadataError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 

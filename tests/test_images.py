@@ -24,7 +24,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.images.names import guess
+from ndviewer_light.sources.images.numbering import guess
 from ndviewer_light.sources.images.patterns import Pattern
 from ndviewer_light.sources.images.source import ImagesSource
 from tests.range_server import RangeServer
@@ -573,7 +573,8 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path, opened: Any) -> N
 
 
 def test_arrays_can_be_pickled_with_their_pattern(tmp_path: Path) -> None:
-    from ndviewer_light import lazy, open_dataset
+    from ndviewer_light import open_dataset
+    from ndviewer_light.engine import to_xarray as lazy
 
     for a in TWO:
         for b in THREE:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import stores
 
-from ndviewer_light import info
+from ndviewer_light.cli import info
 from ndviewer_light.errors import DatasetNotFoundError
-from ndviewer_light.storage.fetch_client import Place
-from ndviewer_light.storage.fetch_loop import the_fetcher
+from ndviewer_light.storage.remote.client import Place
+from ndviewer_light.storage.remote.scheduler import the_fetcher
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def test_other_formats(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_letter_of_a_name_can_be_printed_anywhere(tmp_path: Path) -> None:
     attributes = stores.image_attributes(channels=["ダピ µ", "b"])
     stores.write_image(tmp_path / "i.zarr", preset="none", attributes=attributes)
-    code = "import sys; from ndviewer_light.info import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from ndviewer_light.cli.info import main; sys.exit(main(sys.argv[1:]))"
     for arguments in ([], ["--json"]):
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "i.zarr"), *arguments],

@@ -7,8 +7,8 @@ import pytest
 from memory_source import MemorySource
 
 from ndviewer_light.errors import PlaneNotStoredError
-from ndviewer_light.kept import KeptSource, open_kept
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources.disk_cached import KeptSource, open_kept
 from ndviewer_light.storage.disk_cache import DiskCache
 
 K = PlaneKey(t=1, c=2)

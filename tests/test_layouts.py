@@ -20,8 +20,9 @@ from ndviewer_light.errors import (
     PlaneNotStoredError,
     UntrustedReferenceError,
 )
-from ndviewer_light.sources.zarr import layouts as layouts
-from ndviewer_light.storage import limits, trees
+from ndviewer_light.sources.zarr import layouts
+from ndviewer_light.storage import limits
+from ndviewer_light.storage.trees import tree as trees
 
 
 def labels(path: Path | str) -> list[str]:

@@ -13,9 +13,9 @@ import pytest
 import stores
 from memory_source import MemorySource, memory_info
 
-from ndviewer_light.dataset import Dataset
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.to_xarray import DIMS, LazyPlanes, _open_once
 from ndviewer_light.errors import CorruptDataError, PlaneNotStoredError
-from ndviewer_light.lazy import DIMS, LazyPlanes, _open_once
 from ndviewer_light.model import Position
 from ndviewer_light.opening import open_dataset
 

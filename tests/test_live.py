@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from memory_source import TIMEOUT, MemorySource, in_thread, memory_info
 
-from ndviewer_light.dataset import Dataset
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import AcquisitionConfigError
-from ndviewer_light.live import (
+from ndviewer_light.live.acquisition import (
     Acquisition,
     announce_6d,
     announce_files,
     announce_per_fov,
     position_of,
 )
+from ndviewer_light.live.registered_files import RegisteredFiles
 from ndviewer_light.model import PlaneKey, Position, announced_info
-from ndviewer_light.registered import RegisteredFiles
 
 CHANNELS = ["BF LED matrix full", "Fluorescence 488 nm Ex"]
 LABELS_6D = [*(f"r0:{i}" for i in range(4)), *(f"r1:{i}" for i in range(6)), *(f"r2:{i}" for i in range(3))]

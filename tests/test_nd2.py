@@ -32,9 +32,9 @@ from ndviewer_light.errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ndviewer_light.isolation.client import Reader
 from ndviewer_light.model import PlaneKey, Position
 from ndviewer_light.opening import open_dataset
-from ndviewer_light.reader import Reader
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.nd2 import frames as nd2_frames
 from ndviewer_light.sources.nd2.modern import library_internals
@@ -438,7 +438,7 @@ def test_a_lazy_array_survives_pickling(tmp_path):
         array = dataset.to_xarray()
         np.testing.assert_array_equal(array.values, expected)
         pickled = pickle.dumps(array)
-    from ndviewer_light import lazy
+    from ndviewer_light.engine import to_xarray as lazy
 
     again = pickle.loads(pickled)
     np.testing.assert_array_equal(again.values, expected)

@@ -14,9 +14,9 @@ from nd2_writer import Plane, time_loop, write_legacy_nd2, write_nd2
 from range_server import RangeServer
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
+from ndviewer_light.isolation.client import Reader
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import open_dataset
-from ndviewer_light.reader import Reader
 from ndviewer_light.sources import open_source
 
 if TYPE_CHECKING:

@@ -11,9 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ndviewer_light.colours import color_for_name
-from ndviewer_light.errors import DatasetError, LimitExceededError, MetadataError, UnsupportedError
-from ndviewer_light.sources import ngff
-from ndviewer_light.storage import zarr_guard
+from ndviewer_light.errors import (
+    DatasetError,
+    LimitExceededError,
+    MetadataError,
+    UnsupportedError,
+)
+from ndviewer_light.metadata import ngff
+from ndviewer_light.storage.decoding import zarr_guard
 
 U16 = np.dtype(np.uint16)
 SPACE = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]

@@ -17,14 +17,19 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QPalette, QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
-from ndviewer_light.gui.channel_strip import plain_tooltip
-from ndviewer_light.gui.channels import ChannelStrips
+from ndviewer_light.gui.canvas.overlay import CanvasOverlay, MessagePage, scale_bar
 from ndviewer_light.gui.icon_files import ICONS, icon
-from ndviewer_light.gui.overlay import CanvasOverlay, MessagePage, scale_bar
-from ndviewer_light.gui.sliders import AxisSliders
+from ndviewer_light.gui.panels.channel_strip import plain_tooltip
+from ndviewer_light.gui.panels.channels import ChannelStrips
+from ndviewer_light.gui.panels.sliders import AxisSliders
+from ndviewer_light.gui.panels.window_slider import ValueRange
 from ndviewer_light.gui.slots import MAX_FAILURES, safe_slot
-from ndviewer_light.gui.theme import PanelColors, apply_dark_theme, colors_of, panel_style
-from ndviewer_light.gui.window_slider import ValueRange
+from ndviewer_light.gui.theme import (
+    PanelColors,
+    apply_dark_theme,
+    colors_of,
+    panel_style,
+)
 from ndviewer_light.model import Channel
 
 LEFT = Qt.MouseButton.LeftButton

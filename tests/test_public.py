@@ -166,7 +166,7 @@ def test_the_checkout_as_a_host_imports_it_has_the_same_names(host_folder):
             if name not in sys.argv[1:]:
                 getattr(ndviewer_light, name)
         from control.ndviewer_light import MemoryBoundedLRUCache, hex_to_colormap
-        assert MemoryBoundedLRUCache.__module__ == "control.ndviewer_light.ndviewer_light.cache"
+        assert MemoryBoundedLRUCache.__module__ == "control.ndviewer_light.ndviewer_light.engine.cache"
         assert "ndviewer_light" not in sys.modules
         assert hasattr(ndviewer_light, "core") or __import__("control.ndviewer_light.ndviewer_light.core")
     """
@@ -234,7 +234,10 @@ def test_every_module_of_the_package_can_be_imported_alone():
         for file in sorted(folder.rglob("*.py"))
         if "gui" not in file.parts and file.stem not in ("__init__", "__main__")
     ]
-    assert "ndviewer_light.dataset" in names
+    assert "ndviewer_light.engine.dataset" in names
     for name in names:
         importlib.import_module(name)
-    in_fresh_python("import ndviewer_light.lazy, ndviewer_light.live, ndviewer_light.reader_child")
+    in_fresh_python(
+        "import ndviewer_light.engine.to_xarray, ndviewer_light.live.acquisition\n"
+        "import ndviewer_light.isolation.server"
+    )

@@ -22,12 +22,21 @@ import pytest
 import stores
 from memory_source import TIMEOUT, Clock, in_thread, memory_info, wait_until
 
-from ndviewer_light import errors, reader, wire
-from ndviewer_light.dataset import Dataset
-from ndviewer_light.live import announce_per_fov
-from ndviewer_light.model import AnnouncedRun, Channel, PlaneKey, PlaneState, Position, announced_info
-from ndviewer_light.reader import Reader
-from ndviewer_light.shared_planes import MAX_PLANE_BYTES, MappedSlot, OwnedSlot
+from ndviewer_light import errors
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.isolation import client as reader
+from ndviewer_light.isolation import protocol as wire
+from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.shared_memory import MAX_PLANE_BYTES, MappedSlot, OwnedSlot
+from ndviewer_light.live.acquisition import announce_per_fov
+from ndviewer_light.model import (
+    AnnouncedRun,
+    Channel,
+    PlaneKey,
+    PlaneState,
+    Position,
+    announced_info,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -375,7 +384,7 @@ def test_everybody_who_waits_when_the_reader_dies_gets_their_plane(opened):
 
 def test_after_three_deaths_within_a_minute_a_dataset_is_left_alone_for_a_minute(opened, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("ndviewer_light.reader.time", clock)
+    monkeypatch.setattr("ndviewer_light.isolation.client.time", clock)
     for _ in range(3):
         opened.read_plane(K)
         pid = opened.pid
@@ -391,7 +400,7 @@ def test_after_three_deaths_within_a_minute_a_dataset_is_left_alone_for_a_minute
 
 def test_deaths_further_apart_are_never_too_many(opened, monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("ndviewer_light.reader.time", clock)
+    monkeypatch.setattr("ndviewer_light.isolation.client.time", clock)
     for _ in range(4):
         opened.read_plane(K)
         os.kill(opened.pid, signal.SIGKILL)
@@ -504,7 +513,7 @@ def host(code: str, *arguments: str, **options) -> subprocess.CompletedProcess:
 def test_the_reader_ends_when_its_host_is_killed(image):
     code = """
         import os, signal, sys
-        from ndviewer_light.reader import Reader
+        from ndviewer_light.isolation.client import Reader
         reader = Reader.open(sys.argv[1])
         print(reader.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -517,7 +526,7 @@ def test_the_reader_ends_when_its_host_is_killed(image):
 def test_the_reader_ends_when_its_host_is_killed_but_a_fork_of_the_host_lives_on(image):
     code = """
         import os, signal, subprocess, sys, time
-        from ndviewer_light.reader import Reader
+        from ndviewer_light.isolation.client import Reader
         reader = Reader.open(sys.argv[1])
         fork = os.fork()
         if fork == 0:  # it has inherited our end of the pipe
@@ -540,7 +549,7 @@ def test_the_reader_ends_when_its_host_is_killed_but_a_fork_of_the_host_lives_on
 def test_a_host_that_forgets_to_close_still_ends(image):
     code = """
         import sys
-        from ndviewer_light.reader import Reader, prestart
+        from ndviewer_light.isolation.client import Reader, prestart
         reader = Reader.open(sys.argv[1])
         prestart()
         print(reader.pid)
@@ -557,9 +566,9 @@ def test_a_host_that_forgets_to_close_still_ends(image):
 def test_a_host_can_fork_a_tensorstore_writer_after_viewing(image, tmp_path):
     code = """
         import multiprocessing, sys
-        from ndviewer_light.dataset import Dataset
+        from ndviewer_light.engine.dataset import Dataset
         from ndviewer_light.model import PlaneKey
-        from ndviewer_light.reader import Reader
+        from ndviewer_light.isolation.client import Reader
 
         def write(path):
             import numpy, tensorstore
@@ -596,7 +605,7 @@ def test_the_reader_finds_the_package_in_a_checkout_under_another_name(image, tm
         shutil.copytree(ROOT / "ndviewer_light", checkout / "ndviewer_light")
     code = """
         import sys
-        from control.ndviewer_light.ndviewer_light.reader import Reader
+        from control.ndviewer_light.ndviewer_light.isolation.client import Reader
         from control.ndviewer_light.ndviewer_light.model import PlaneKey
         assert "ndviewer_light" not in sys.modules
         reader = Reader.open(sys.argv[1])
@@ -621,7 +630,7 @@ def test_a_host_may_be_odd(image, tmp_path, odd):
     code = f"""
         import os, pathlib, sys
         sys.path.insert(0, {str(ROOT)!r})
-        from ndviewer_light.reader import Reader
+        from ndviewer_light.isolation.client import Reader
         from ndviewer_light.model import PlaneKey
         {odd}
         reader = Reader.open(sys.argv[2])
@@ -650,7 +659,7 @@ def test_a_library_that_prints_in_the_reader_does_not_break_the_conversation(ima
     code = """
         import sys
         sys.path.insert(0, sys.argv[2])
-        from ndviewer_light.reader import Reader
+        from ndviewer_light.isolation.client import Reader
         from ndviewer_light.model import PlaneKey
         reader = Reader.open(sys.argv[1])
         print(int(reader.read_plane(PlaneKey()).sum()), reader.info.warnings)

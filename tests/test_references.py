@@ -26,9 +26,9 @@ from ndviewer_light.errors import (
     UntrustedReferenceError,
 )
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.references import json as references_json
-from ndviewer_light.sources.references.json import parse
+from ndviewer_light.sources.references import reference_file as references_json
 from ndviewer_light.sources.references.places import Places, is_inside
+from ndviewer_light.sources.references.reference_file import parse
 from ndviewer_light.sources.references.source import ReferencesSource
 from tests.range_server import RangeServer
 from tests.reference_files import ZLIB, ReferenceWriter, deflated, pixels
@@ -492,7 +492,8 @@ def test_what_is_known_of_it(writer: ReferenceWriter, opened: Any) -> None:
 
 
 def test_arrays_can_be_pickled(writer: ReferenceWriter) -> None:
-    from ndviewer_light import lazy, open_dataset
+    from ndviewer_light import open_dataset
+    from ndviewer_light.engine import to_xarray as lazy
 
     array = pixels(VOLUME)
     writer.add("other", pixels((9, 90, 90)), (9, 90, 90), skip=lambda at: True)

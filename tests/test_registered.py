@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from ndviewer_light.live import announce_files
+from ndviewer_light.live.acquisition import announce_files
+from ndviewer_light.live.registered_files import RegisteredFiles
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.registered import RegisteredFiles
 
 CHANNELS = ["BF LED matrix full", "Fluorescence 488 nm Ex"]
 ENDS = ("BF_LED_matrix_full.tiff", "Fluorescence_488_nm_Ex.tiff")

@@ -30,14 +30,16 @@ from ndviewer_light.errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ndviewer_light.isolation.client import Reader
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.reader import Reader
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.zarr import native as zarr_native
+from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
 from ndviewer_light.sources.zarr.source import ZarrSource
-from ndviewer_light.storage import fetch_client, fetch_loop, url_tree
-from ndviewer_light.storage.fetch import set_in_flight
-from ndviewer_light.storage.fetch_loop import IN_FLIGHT, the_fetcher
+from ndviewer_light.storage.remote import client as fetch_client
+from ndviewer_light.storage.remote import scheduler as fetch_loop
+from ndviewer_light.storage.remote.remote_bytes import set_in_flight
+from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_fetcher
+from ndviewer_light.storage.trees import url as url_tree
 from tests.bucket_server import BUCKET, BucketServer
 from tests.conftest import left_after_grace
 from tests.range_server import RangeServer

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ndviewer_light import shortcut
 from ndviewer_light.__main__ import main
-from ndviewer_light.shortcut import Launch
+from ndviewer_light.cli import shortcut
+from ndviewer_light.cli.shortcut import Launch
 
 PNG = (Path(shortcut.__file__).parent / "gui" / "icons" / "ndviewer-light.png").read_bytes()
 AWKWARD = [

@@ -15,7 +15,12 @@ import pytest
 from simulations import read_json, saved_plane
 
 import simulate_acquisition
-from ndviewer_light.simulator.command import _parser, faults_from, has_display, run_from
+from ndviewer_light.simulator.command import (
+    _parser,
+    faults_from,
+    has_display,
+    run_from,
+)
 from simulate_acquisition import LAYOUTS, Faults, Run, WrittenPlane, plane_pixels
 
 SCRIPT = Path(simulate_acquisition.__file__).resolve()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ndviewer_light import squid
+from ndviewer_light.metadata import squid
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,11 +14,11 @@ import pytest
 from benchmarks import stores
 from memory_source import MemorySource, memory_info
 
-from ndviewer_light.dataset import Dataset
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import PlaneNotStoredError
-from ndviewer_light.live import announce_per_fov
+from ndviewer_light.isolation.client import Reader
+from ndviewer_light.live.acquisition import announce_per_fov
 from ndviewer_light.model import PlaneKey, announced_info
-from ndviewer_light.reader import Reader
 
 ROOT = Path(__file__).resolve().parents[1]
 GUI = {"qtpy", "PyQt6", "PyQt5", "PySide6", "superqt", "ndv", "vispy", "cmap"}
@@ -148,8 +148,8 @@ def source() -> MemorySource:
 
 def test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all(source: MemorySource) -> None:
     pytest.importorskip("ndv")
-    from ndviewer_light.gui.canvas_view import View
-    from ndviewer_light.gui.frames import DatasetWrapper
+    from ndviewer_light.gui.canvas.canvas_view import View
+    from ndviewer_light.gui.canvas.view_arrays import DatasetWrapper
 
     with Dataset(source) as dataset:
         wrapper = DatasetWrapper(dataset)

@@ -19,8 +19,8 @@ from ndviewer_light.errors import (
     PlaneNotWrittenError,
     UntrustedReferenceError,
 )
+from ndviewer_light.metadata.ome_xml import ome_image
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.ome_xml import ome_image
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.tiff.source import TiffSource
 

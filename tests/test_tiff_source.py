@@ -14,11 +14,7 @@ import stores
 import tifffile
 import tiffs
 
-from ndviewer_light.errors import (
-    DatasetNotFoundError,
-    PlaneNotStoredError,
-    PlaneNotWrittenError,
-)
+from ndviewer_light.errors import DatasetNotFoundError, PlaneNotStoredError, PlaneNotWrittenError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.tiff.source import TiffSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ndviewer_light.transpose import c_ordered, copy_into
+from ndviewer_light.engine.transpose import c_ordered, copy_into
 
 SHAPES = [
     (1, 1),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from ndviewer_light.cli.references import main, write_references
 from ndviewer_light.errors import UnsupportedError, UntrustedReferenceError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.images.source import ImagesSource
 from ndviewer_light.sources.references.source import ReferencesSource
-from ndviewer_light.write_references import main, write_references
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:

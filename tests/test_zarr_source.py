@@ -26,7 +26,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import AnnouncedRun, PlaneKey, Position
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.zarr import layouts as layouts
+from ndviewer_light.sources.zarr import layouts
 from ndviewer_light.sources.zarr import source as zarr_source
 from ndviewer_light.sources.zarr.source import ZarrSource
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ndviewer_light.model import DatasetInfo
-    from ndviewer_light.storage.trees import Tree
+    from ndviewer_light.storage.trees.tree import Tree
 
     Open = Callable[[Any], ZarrSource]
 

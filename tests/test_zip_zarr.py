@@ -29,8 +29,8 @@ from ndviewer_light.errors import (
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr.source import ZarrSource
-from ndviewer_light.storage import zip_tree
-from ndviewer_light.storage.fetch_loop import the_fetcher
+from ndviewer_light.storage.remote.scheduler import the_fetcher
+from ndviewer_light.storage.trees import zip as zip_tree
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:

@@ -13,19 +13,19 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
 
 from ..model import PlaneState
-from .canvas_view import MAX_CHANNELS_SHOWN, View
-from .channels import ChannelStrips
-from .overlay import CanvasOverlay
-from .sliders import AxisSliders
+from .canvas.canvas_view import MAX_CHANNELS_SHOWN, View
+from .canvas.overlay import CanvasOverlay
+from .panels.channels import ChannelStrips
+from .panels.sliders import AxisSliders
 from .slots import safe_slot
 
 if TYPE_CHECKING:
-    from ..dataset import Changes, Dataset
+    from ..engine.dataset import Changes, Dataset
     from ..model import DatasetInfo, Plane
-    from .contrast import Contrast
-    from .display import Canvas
-    from .frames import Frame
-    from .overlay import StateKind
+    from .canvas.contrast import Contrast
+    from .canvas.display import Canvas
+    from .canvas.overlay import StateKind
+    from .canvas.view_arrays import Frame
 
 logger = logging.getLogger(__name__)
 

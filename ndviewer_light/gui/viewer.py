@@ -18,14 +18,19 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QThread, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from ..dataset import Dataset
+from ..engine.dataset import Dataset
 from ..errors import NDViewerError
-from ..live import Acquisition, announce_6d, announce_files, announce_per_fov
+from ..isolation.client import Reader
+from ..live.acquisition import (
+    Acquisition,
+    announce_6d,
+    announce_files,
+    announce_per_fov,
+)
+from ..live.registered_files import RegisteredFiles
 from ..model import announced_info
-from ..reader import Reader
-from ..registered import RegisteredFiles
-from ..storage.files import split_inner
-from .overlay import MessagePage
+from ..storage.bytes import split_inner
+from .canvas.overlay import MessagePage
 from .slots import safe_slot
 from .stage import Stage, plain_label
 
@@ -128,7 +133,7 @@ class LightweightViewer(QWidget):
 
             use_bundled_icons()
             _check_ndv()
-            from . import display
+            from .canvas import display
         except ImportError as error:
             reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
             self._mailbox.put(lambda: self._on_no_display(reason))

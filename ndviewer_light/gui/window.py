@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
-from ..storage.files import is_url
+from ..storage.bytes import is_url
 from .slots import safe_slot
 from .theme import Panel, dark_palette
 from .viewer import LightweightViewer

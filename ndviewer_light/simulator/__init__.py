@@ -9,9 +9,22 @@ from __future__ import annotations
 from .burnt_text import read_burnt_text
 from .command import main
 from .faults import Faults
-from .host import Host, announce_run, end_run, notify_plane
+from .host import (
+    Host,
+    announce_run,
+    end_run,
+    notify_plane,
+)
 from .pixels import plane_pixels
-from .run import COMPRESSIONS, DTYPES, LAYOUTS, TIFF_LAYOUTS, ZARR_LAYOUTS, Run, WrittenPlane
+from .run import (
+    COMPRESSIONS,
+    DTYPES,
+    LAYOUTS,
+    TIFF_LAYOUTS,
+    ZARR_LAYOUTS,
+    Run,
+    WrittenPlane,
+)
 from .view import view_run
 from .writing import write_run
 

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .faults import Faults, mistaken_layout
-from .run import CHANNELS, CHUNKS, COMPRESSIONS, DTYPES, IMAGE_FORMATS, LAYOUTS, Run
+from .run import (
+    CHANNELS,
+    CHUNKS,
+    COMPRESSIONS,
+    DTYPES,
+    IMAGE_FORMATS,
+    LAYOUTS,
+    Run,
+)
 from .view import view_run
 from .writing import refuse_used, write_run
 

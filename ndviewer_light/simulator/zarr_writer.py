@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .run import CHUNKS, COLOURS, COMPRESSIONS, excitation_nm, well_of
+from .run import (
+    CHUNKS,
+    COLOURS,
+    COMPRESSIONS,
+    excitation_nm,
+    well_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

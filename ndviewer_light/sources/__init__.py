@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetNotFoundError, DatasetPermissionError
-from ..storage.files import absolute, is_url, split_inner
+from ..storage.bytes import absolute, is_url, split_inner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +63,7 @@ class Source(ABC):
     def identity(self) -> str | None:
         """A name for what is stored, another one as soon as it changes; None where nothing tells.
 
-        Planes are kept under it for the next time (see `kept`), so it has to hold across programs.
+        Planes are kept under it for the next time (see `disk_cached`), so it has to hold across programs.
         """
         return None
 

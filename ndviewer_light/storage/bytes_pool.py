@@ -9,15 +9,15 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, LimitExceededError, ReadDroppedError
-from .files import is_url
+from .bytes import is_url
+from .cancellation import current_wish
 from .limits import MAX_CHUNK_BYTES
-from .wishes import current_wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .files import Bytes
-    from .wishes import Wish
+    from .bytes import Bytes
+    from .cancellation import Wish
 
     Range = tuple[int, int | None]  # offset, length in bytes; None: to the end of the file
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ndviewer_light.dataset import Dataset
+    from ndviewer_light.engine.dataset import Dataset
 
 _PLANES, _SHAPE = 96, (512, 1024)  # of 1 MiB
 _RTT_S = 0.05

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from ndviewer_light.storage.files import Bytes
+    from ndviewer_light.storage.bytes import Bytes
 
 _PLANES, _PLANE = 96, 1024**2
 _RTT_S = 0.05
@@ -105,8 +105,8 @@ def r3(folder: Path) -> Iterator[Figure]:
 
 def _scrubbed(file: Bytes, dropped: bool) -> float:
     from ndviewer_light.errors import DatasetError
-    from ndviewer_light.storage.fetch_loop import the_fetcher
-    from ndviewer_light.storage.wishes import Wish
+    from ndviewer_light.storage.cancellation import Wish
+    from ndviewer_light.storage.remote.scheduler import the_fetcher
 
     wishes = [Wish() for _ in range(60)]
 
@@ -165,7 +165,7 @@ def _served(folder: Path) -> RangeServer:
 
 
 def _open(server: RangeServer) -> Bytes:
-    from ndviewer_light.storage.files import open_bytes
+    from ndviewer_light.storage.bytes import open_bytes
 
     return open_bytes(server.url("a.bin"))
 

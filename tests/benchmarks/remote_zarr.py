@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ndviewer_light.dataset import Dataset
+    from ndviewer_light.engine.dataset import Dataset
 
 _PLANES, _SHAPE = 96, (512, 1024)
 _MIB = 1024**2
@@ -141,8 +141,8 @@ def z4(folder: Path) -> Iterator[Figure]:
 
 def z5(folder: Path) -> Iterator[Figure]:
     """Scrub past 60 planes, 60 a second, through the reader process as the widget does; wait for the last."""
-    from ndviewer_light.dataset import Dataset
-    from ndviewer_light.reader import Reader
+    from ndviewer_light.engine.dataset import Dataset
+    from ndviewer_light.isolation.client import Reader
 
     with _served(folder) as server:
         for name in ("raw.zarr", "raw.ozx"):

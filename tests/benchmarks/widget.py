@@ -18,7 +18,7 @@ from ndviewer_light.model import PlaneState  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ndviewer_light.gui.display import Canvas
+    from ndviewer_light.gui.canvas.display import Canvas
 
 
 class Loop:

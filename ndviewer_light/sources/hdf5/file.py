@@ -24,16 +24,16 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ...storage.files import SeekableFile, is_url, open_bytes
+from ...storage.bytes import SeekableFile, is_url, open_bytes
 from ...storage.limits import error_of_os
-from . import format as hdf5_format
+from .chunk_index import format as hdf5_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import h5py
 
-    from ...storage.files import Bytes
+    from ...storage.bytes import Bytes
 
 MAX_OBJECTS = 20_000
 """How many groups and datasets one search looks at."""

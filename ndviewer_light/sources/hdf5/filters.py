@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetError
-from ...storage.codecs_undo import Compressor, DamagedError, Fletcher32, Shuffle, codec_from, inflated, view
+from ...storage.decoding.codecs import (
+    Compressor,
+    DamagedError,
+    Fletcher32,
+    Shuffle,
+    codec_from,
+    inflated,
+    view,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...storage.codecs_undo import Buffer, Codec
+    from ...storage.decoding.codecs import Buffer, Codec
 
 DEFLATE, SHUFFLE, FLETCHER32, LZF, BLOSC, ZSTD = 1, 2, 3, 32000, 32001, 32015
 

@@ -15,16 +15,21 @@ import numpy as np
 
 from ...colours import color_for_name
 from ...errors import LimitExceededError, UnsupportedError, UntrustedReferenceError
-from ...model import RGB_COLORS, Channel, DatasetInfo, Position
+from ...model import (
+    RGB_COLORS,
+    Channel,
+    DatasetInfo,
+    Position,
+)
+from ...storage.decoding.zarr_guard import check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from ...storage.zarr_guard import check_plane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import h5py
 
-    from .dataset import Facts
+    from .array import Facts
     from .file import HDF5File
 
 _ROLE_OF_NAME = {
@@ -222,7 +227,7 @@ def _dimensions(file: HDF5File, dataset: h5py.Dataset) -> tuple[list[str], list[
 
 def _scale_step(file: HDF5File, scale: h5py.Dataset, n: int) -> tuple[float, object] | None:
     """What lies between two samples, if that is the same everywhere."""
-    from .dataset import facts, refuse_outside
+    from .array import facts, refuse_outside
 
     if scale.shape != (n,) or n < 2:
         return None

@@ -12,15 +12,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...colours import color_for_name
-from ...errors import DatasetError, MetadataError, UnsupportedError, UntrustedReferenceError
+from ...errors import (
+    DatasetError,
+    MetadataError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
 from ...model import Channel
-from .dataset import refuse_outside
-from .images import RGB_CHANNELS, Image, sane_steps, unit_factor
+from .array import refuse_outside
+from .images import (
+    RGB_CHANNELS,
+    Image,
+    sane_steps,
+    unit_factor,
+)
 
 if TYPE_CHECKING:
     import h5py
 
-    from .dataset import Facts
+    from .array import Facts
     from .file import HDF5File
 
 _PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")

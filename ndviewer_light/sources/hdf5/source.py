@@ -22,14 +22,20 @@ from ...errors import (
     PlaneNotStoredError,
 )
 from ...model import PlaneKey
+from ...storage.bytes import (
+    absolute,
+    check_still_there,
+    is_url,
+    open_bytes,
+    split_inner,
+)
 from ...storage.disk_cache import cache_of
-from ...storage.files import absolute, check_still_there, is_url, open_bytes, split_inner
 from .. import Source
-from . import catalogue as hdf5_catalogue
-from . import saved as hdf5_saved
-from .dataset import opened
+from . import choices as hdf5_catalogue
+from .array import opened
+from .chunk_index import saved as hdf5_saved
+from .chunk_index.format import SIGNATURE
 from .file import HDF5File, file_version
-from .format import SIGNATURE
 from .images import dataset_info
 
 if TYPE_CHECKING:
@@ -39,8 +45,8 @@ if TYPE_CHECKING:
 
     from ...model import DatasetInfo
     from .. import StorageOptions
-    from .catalogue import DatasetEntry
-    from .index import ChunkIndex
+    from .choices import DatasetEntry
+    from .chunk_index.index import ChunkIndex
 
 logger = logging.getLogger(__name__)
 
@@ -331,7 +337,7 @@ class _Snapshot:
         """On a server planes that somebody waits for come before the index."""
         if not self.file.is_remote:
             return contextlib.nullcontext()
-        from ...storage.wishes import Wish
+        from ...storage.cancellation import Wish
 
         return Wish(background=True)
 

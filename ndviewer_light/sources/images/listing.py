@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
-from ...storage.files import is_url
+from ...storage.bytes import is_url
+from ...storage.decoding.pictures import PICTURE_ENDS
+from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.limits import error_of_os
-from ...storage.pictures import PICTURE_ENDS
-from ...storage.tiff_pages import TIFF_ENDS
-from .names import guess
+from .numbering import guess
 from .patterns import MAX_FILES, Pattern, is_pattern
 
 if TYPE_CHECKING:

@@ -21,12 +21,19 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...model import RGB_COLORS, Channel, ChannelPart, DatasetInfo, PlaneKey, channel_parts
-from ...storage.files import check_still_there, is_url
-from ...storage.pictures import one_sample
+from ...model import (
+    RGB_COLORS,
+    Channel,
+    ChannelPart,
+    DatasetInfo,
+    PlaneKey,
+    channel_parts,
+)
+from ...storage.bytes import check_still_there, is_url
+from ...storage.decoding.pictures import one_sample
 from .. import Source
 from .catalogue import Catalogue
-from .files import ImageFiles, Sample
+from .file_reader import ImageFiles, Sample
 from .listing import holds_images, is_image, listed
 from .patterns import is_pattern
 

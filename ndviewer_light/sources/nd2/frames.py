@@ -16,15 +16,15 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...storage.kept import KeptArrays
+from ...storage.array_cache import KeptArrays
 from ...storage.limits import MAX_CHANNELS, MAX_CHUNK_BYTES, MAX_PLANE_BYTES
-from .chunks import find_data, read_chunk
+from .chunk_map import find_data, read_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...model import DatasetInfo
-    from ...storage.files import Bytes
+    from ...storage.bytes import Bytes
     from .metadata import Loops
 
 _TIME_BYTES = 8  # in front of the pixels of each frame

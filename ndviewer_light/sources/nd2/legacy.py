@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError, UnsupportedError
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
 from ...model import DatasetInfo
-from ...storage.kept import KeptArrays
+from ...storage.array_cache import KeptArrays
 from . import metadata
-from .frames import KEPT_BYTES, Contents, FrameLayout, judged_layout
+from .frames import (
+    KEPT_BYTES,
+    Contents,
+    FrameLayout,
+    judged_layout,
+)
 
 if TYPE_CHECKING:
     from nd2 import ND2File

@@ -14,7 +14,12 @@ import numpy as np
 
 from ...colours import color_for_name
 from ...errors import LimitExceededError, MetadataError, UnsupportedError
-from ...model import RGB_COLORS, Channel, PlaneKey, Position
+from ...model import (
+    RGB_COLORS,
+    Channel,
+    PlaneKey,
+    Position,
+)
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from .frames import FrameLayout, judged_layout
 

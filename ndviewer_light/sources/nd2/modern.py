@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
-from ...errors import CorruptDataError, LimitExceededError, MetadataError, UnsupportedError
+from ...errors import (
+    CorruptDataError,
+    LimitExceededError,
+    MetadataError,
+    UnsupportedError,
+)
 from ...model import DatasetInfo
 from ...storage.limits import MAX_METADATA_BYTES
 from . import metadata
-from .chunks import chunk_range, read_chunk
+from .chunk_map import chunk_range, read_chunk
 from .frames import Contents, FrameMap, StoredFrames
 from .guard import check_metadata
 
@@ -20,8 +25,8 @@ if TYPE_CHECKING:
     from nd2 import ND2File
     from nd2.structures import ExpLoop
 
-    from ...storage.files import Bytes
-    from .chunks import KeptBytes
+    from ...storage.bytes import Bytes
+    from .chunk_map import KeptBytes
 
     Chunks = Mapping[bytes, tuple[int, int]]
 

@@ -12,11 +12,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ...errors import CorruptDataError, DatasetError, MetadataError, UnsupportedError
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    MetadataError,
+    UnsupportedError,
+)
 from ...model import PlaneKey
-from ...storage.files import is_url, open_bytes
+from ...storage.bytes import is_url, open_bytes
 from .. import Source
-from .chunks import LEGACY, MODERN, KeptBytes, ParserFile, has_map
+from .chunk_map import (
+    LEGACY,
+    MODERN,
+    KeptBytes,
+    ParserFile,
+    has_map,
+)
 from .legacy import legacy_contents
 from .modern import modern_contents
 
@@ -26,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import DatasetInfo
-    from ...storage.files import Bytes
+    from ...storage.bytes import Bytes
     from .. import StorageOptions
     from .frames import Contents
 

@@ -11,12 +11,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...colours import color_for_name
-from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, MetadataError, UnsupportedError
-from ...model import RGB_COLORS, Channel, DatasetInfo, Position
+from ...errors import (
+    DatasetError,
+    DatasetNotFoundError,
+    LimitExceededError,
+    MetadataError,
+    UnsupportedError,
+)
+from ...metadata import ngff
+from ...model import (
+    RGB_COLORS,
+    Channel,
+    DatasetInfo,
+    Position,
+)
+from ...storage.decoding.zarr_guard import check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
-from ...storage.zarr_guard import check_plane
-from .. import ngff
-from .chunks import ReferencedArray, referenced_array
+from .array_chunks import ReferencedArray, referenced_array
 from .nwb import all_series, series_image
 
 if TYPE_CHECKING:
@@ -24,7 +35,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from .json import References
+    from .reference_file import References
 
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
 _LEAST_IN_COLOUR = 16  # rows and columns; an array of (…, 5, 3) is hardly a picture

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import DatasetError, UnsupportedError
-from .chunks import referenced_array
-from .json import INLINE, inline_bytes
+from .array_chunks import referenced_array
+from .reference_file import INLINE, inline_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...storage.codecs import Chunks
-    from .json import References
+    from ...storage.decoding.chunk_decoder import Chunks
+    from .reference_file import References
 
 _TYPES = ("ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSeries")
 _NO_PICTURES = ("ImageMaskSeries",)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import MetadataError, UntrustedReferenceError
-from ...storage.fetch_errors import shown
-from ...storage.files import is_url
+from ...storage.bytes import is_url
 from ...storage.limits import safe_relative
+from ...storage.remote.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

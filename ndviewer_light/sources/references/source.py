@@ -13,15 +13,25 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError, UnsupportedError
+from ...errors import (
+    DatasetError,
+    LimitExceededError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
 from ...model import PlaneKey
+from ...storage.bytes import is_url, open_bytes, split_inner
 from ...storage.bytes_pool import BytesPool
-from ...storage.files import is_url, open_bytes, split_inner
 from .. import Source, open_source
 from .images import dataset_info, find, others_said
-from .json import INLINE, MAX_FILE_BYTES, References, parse
 from .places import Places
-from .read import Fetcher, Reader
+from .plane_reader import Fetcher, Reader
+from .reference_file import (
+    INLINE,
+    MAX_FILE_BYTES,
+    References,
+    parse,
+)
 
 if TYPE_CHECKING:
     from ...model import DatasetInfo

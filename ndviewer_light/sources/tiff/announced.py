@@ -7,12 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import AcquisitionConfigError, DatasetError
+from ...metadata.squid import acquisition_parameters, is_done, sanitised
 from ...model import PlaneKey, announced_info
-from ...squid import acquisition_parameters, is_done, sanitised
-from .faults import FileMissingError
-from .files import TiffPool
-from .forms import Form, Images, Places, Stacks
-from .names import is_number
+from .file_errors import FileMissingError
+from .file_names import is_number
+from .file_pool import TiffPool
+from .forms import (
+    Form,
+    Images,
+    Places,
+    Stacks,
+)
 from .ome import OmeFiles
 from .opened import learned
 from .source import TiffSource

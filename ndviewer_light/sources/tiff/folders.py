@@ -13,10 +13,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import LimitExceededError
+from ...metadata.squid import sanitised
 from ...model import natural_key
-from ...squid import sanitised
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
-from .names import (
+from .file_names import (
     IMAGE_ENDS,
     OME_FOLDER,
     NameReader,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
 
-    from .names import ImageName
+    from .file_names import ImageName
 
     _T = TypeVar("_T")
 

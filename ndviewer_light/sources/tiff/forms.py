@@ -15,10 +15,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import DatasetError, PlaneNotWrittenError
-from ...squid import sanitised
-from .faults import PageMissingError
-from .files import image_facts, image_picture, read_image
-from .names import TIFF_ENDS, Spelling, is_file_name, is_number
+from ...metadata.squid import sanitised
+from .file_errors import PageMissingError
+from .file_names import (
+    TIFF_ENDS,
+    Spelling,
+    is_file_name,
+    is_number,
+)
+from .file_pool import image_facts, image_picture, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,8 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import PlaneKey, Position
-    from ...storage.pictures import Picture
-    from .files import OpenTiff, TiffPool
+    from ...storage.decoding.pictures import Picture
+    from .file_pool import OpenTiff, TiffPool
 
 _MAX_INDEX = 1_000_000
 MAX_REGISTERED = 200_000

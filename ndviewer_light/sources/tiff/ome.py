@@ -14,20 +14,25 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
-from ...ome_xml import MAX_CHARACTERS, OmeImage, Pages, ome_image
-from ...squid import ome_progress_files, sanitised
+from ...metadata.ome_xml import (
+    MAX_CHARACTERS,
+    OmeImage,
+    Pages,
+    ome_image,
+)
+from ...metadata.squid import ome_progress_files, sanitised
 from ...storage.limits import read_json
-from .faults import FileMissingError, is_being_written
-from .files import MAX_PAGES, OpenTiff
+from .file_errors import FileMissingError, is_being_written
+from .file_names import OME_FOLDER, is_file_name
+from .file_pool import MAX_PAGES, OpenTiff
 from .forms import Facts, Form
-from .names import OME_FOLDER, is_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...model import PlaneKey
-    from ...storage.pictures import Picture
-    from .files import TiffPool
+    from ...storage.decoding.pictures import Picture
+    from .file_pool import TiffPool
     from .forms import Places
 
 _ENDS = (".ome.tiff", ".ome.tif")

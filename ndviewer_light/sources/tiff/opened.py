@@ -10,21 +10,54 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import DatasetError, DatasetNotFoundError
-from ...model import Channel, DatasetInfo, PlaneKey, Position, channel_parts
-from ...squid import Coordinates, acquisition_parameters, channel_names, coordinates, is_done, sanitised
-from .faults import FileMissingError
-from .folders import OME, STACKS, Finder, Kind, folders_of
-from .forms import Facts, Form, Images, Places, Stacks
-from .names import OME_FOLDER, TIFF_ENDS, NameReader, base_channel, is_number, ome_name, stack_name
+from ...metadata.squid import (
+    Coordinates,
+    acquisition_parameters,
+    channel_names,
+    coordinates,
+    is_done,
+    sanitised,
+)
+from ...model import (
+    Channel,
+    DatasetInfo,
+    PlaneKey,
+    Position,
+    channel_parts,
+)
+from .file_errors import FileMissingError
+from .file_names import (
+    OME_FOLDER,
+    TIFF_ENDS,
+    NameReader,
+    base_channel,
+    is_number,
+    ome_name,
+    stack_name,
+)
+from .folders import (
+    OME,
+    STACKS,
+    Finder,
+    Kind,
+    folders_of,
+)
+from .forms import (
+    Facts,
+    Form,
+    Images,
+    Places,
+    Stacks,
+)
 from .ome import OmeFiles
 from .single import SingleFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from ...metadata.squid import Parameters
     from ...model import ChannelPart
-    from ...squid import Parameters
-    from .files import OpenTiff, TiffPool
+    from .file_pool import OpenTiff, TiffPool
     from .folders import Found
 
 _MAX_UNREADABLE = 8

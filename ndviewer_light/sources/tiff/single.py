@@ -7,11 +7,17 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
+from ...metadata.tiff_tags import pixel_size_of, resolution_of
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from ...tiff_tags import pixel_size_of, resolution_of
-from .files import MAX_PAGES, image_picture, is_plain, picture_of, read_image
+from .file_names import TIFF_ENDS
+from .file_pool import (
+    MAX_PAGES,
+    image_picture,
+    is_plain,
+    picture_of,
+    read_image,
+)
 from .forms import Facts, Form
-from .names import TIFF_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +27,8 @@ if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
     from ...model import PlaneKey
-    from ...storage.pictures import Picture
-    from .files import OpenTiff, TiffPool
+    from ...storage.decoding.pictures import Picture
+    from .file_pool import OpenTiff, TiffPool
     from .forms import Places
 
 _ROLES = {"T": "t", "Z": "z", "C": "c", "R": "p", "P": "p", "V": "p"}

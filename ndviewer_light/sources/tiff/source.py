@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import PlaneKey
-from ...storage.files import check_still_there, is_url
-from ...storage.pictures import one_sample
+from ...storage.bytes import check_still_there, is_url
+from ...storage.decoding.pictures import one_sample
 from .. import Source
-from .faults import FileMissingError
-from .files import TiffPool
+from .file_errors import FileMissingError
+from .file_names import IMAGE_ENDS
+from .file_pool import TiffPool
 from .folders import kind_of
 from .forms import Images
-from .names import IMAGE_ENDS
 from .opened import OpenedFolder, open_file
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import AnnouncedRun, ChannelPart, DatasetInfo
-    from ...storage.pictures import Picture
+    from ...storage.decoding.pictures import Picture
     from .. import StorageOptions
     from .forms import Form
 

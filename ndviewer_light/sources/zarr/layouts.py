@@ -27,14 +27,22 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
+from ...metadata import ngff
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
-from ...storage.trees import LOCAL, METADATA_FILES
-from .. import ngff
-from .nodes import ACQUISITION, Image, Node, attributes_of, inner_acquisition, read_image, read_node
+from ...storage.trees.tree import LOCAL, METADATA_FILES
+from .nodes import (
+    ACQUISITION,
+    Image,
+    Node,
+    attributes_of,
+    inner_acquisition,
+    read_image,
+    read_node,
+)
 
 if TYPE_CHECKING:
-    from ...storage.trees import Tree
+    from ...storage.trees.tree import Tree
 
 __all__ = ["METADATA_FILES", "Image", "Node", "discover", "read_image", "read_node", "recognises"]
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import LimitExceededError, MetadataError, PlaneNotStoredError, UnsupportedError
+from ...errors import (
+    LimitExceededError,
+    MetadataError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ...metadata import ngff
+from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from ...storage.trees import LOCAL
-from ...storage.zarr_guard import ArrayFacts, array_facts, check_plane
-from .. import ngff
+from ...storage.trees.tree import LOCAL
 
 if TYPE_CHECKING:
     from ...storage.limits import JsonObject
-    from ...storage.trees import Tree
+    from ...storage.trees.tree import Tree
 
 ACQUISITION = "acquisition.zarr"
 

@@ -15,17 +15,17 @@ import numpy as np
 
 from ...errors import CorruptDataError, LimitExceededError, UnsupportedError
 from ...storage.limits import MAX_CHUNK_BYTES, MAX_SHARD_INDEX_BYTES
-from ...storage.zip_tree import Part, ZipTree
-from .chunks import chunks_of
-from .native import OpenArray
+from ...storage.trees.zip import Part, ZipTree
+from .chunk_grid import chunks_of
+from .tensorstore_arrays import OpenArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...storage.limits import JsonObject
-    from ...storage.trees import Tree
-    from .native import Native
+    from ...storage.trees.tree import Tree
     from .nodes import Image
+    from .tensorstore_arrays import Native
 
 _KEPT_INDEXES = 256
 _MAX_CHUNKS = 1_000_000  # of a plane

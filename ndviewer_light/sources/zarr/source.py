@@ -18,20 +18,32 @@ from ...errors import (
     MetadataError,
     PlaneNotStoredError,
 )
+from ...metadata import ngff
 from ...model import DatasetInfo, PlaneKey, announced_info
-from ...storage.files import is_url, split_inner
-from ...storage.trees import LOCAL, LocalTree, is_archive, names_zarr, open_tree
-from .. import Source, ngff
+from ...storage.bytes import is_url, split_inner
+from ...storage.trees.tree import (
+    LOCAL,
+    LocalTree,
+    is_archive,
+    names_zarr,
+    open_tree,
+)
+from .. import Source
 from . import layouts
-from .chunks import chunks_of
-from .errors import StoreChangedError
-from .native import Native, OpenArray, StoreArray, traffic
+from .chunk_grid import chunks_of
+from .tensorstore_arrays import (
+    Native,
+    OpenArray,
+    StoreArray,
+    traffic,
+)
+from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ...model import AnnouncedRun
-    from ...storage.trees import Tree
+    from ...storage.trees.tree import Tree
     from .. import StorageOptions
 
 MAX_OPEN_STORES = 256

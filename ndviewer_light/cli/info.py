@@ -1,0 +1,333 @@
+"""``ndviewer-light info PATH``: what a dataset is, without showing it; for people, or as JSON.
+
+The keys of the JSON are always all there (null where nothing is known):
+
+==============  ====================================================================================
+path, name      where it lies, without login and query; what it is called
+format, why     what it was taken for, and what made us think so
+sizes           samples along ``t p c z y x``, in that order
+dtype, bytes    of pixels; of all pixels of the largest level, unpacked
+pixel_size_um   ``y`` and ``x``
+z_step_um, time_step_s, times, complete
+positions       ``count``; ``first``: region, fov, label, x_um, y_um, z_um of the first five
+channels        name, color, excitation_nm, emission_nm, window
+levels          ``[height, width]`` of each, the largest first
+open            ``seconds``, ``requests`` and ``bytes`` (null unless it lies on a server) to open it
+first_plane     the same for the plane at 0, 0, 0, 0; ``error`` says why there is none (else null)
+hosts           the computers that were asked
+details         what only its format knows: chunks, codecs, names of files, …
+warnings        what the person should know
+==============  ====================================================================================
+
+What cannot be opened is ``{"path": …, "error": {"name": …, "text": …}}`` with exit status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NDViewerError
+from ..storage.bytes import absolute, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ..model import DatasetInfo
+    from ..sources import Source
+
+    Said = dict[str, Any]
+
+_FIRST_POSITIONS = 5
+_COUNTED = ("http", "https", "s3", "gs")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command; 0 if the dataset could be opened, else 1 with the reason."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for option in options.storage_option:
+        if "=" not in option:
+            parser.error(f"--storage-option {option}: expected NAME=VALUE")
+    storage = dict(option.partition("=")[::2] for option in options.storage_option)
+    if options.pattern:
+        storage["pattern"] = options.pattern
+    try:
+        said = describe(options.path, storage)
+    except NDViewerError as error:
+        if not options.json:
+            sys.stderr.write(f"ndviewer-light info: {error}\n")
+            return 1
+        said = {"path": _shown(options.path), "error": {"name": type(error).__name__, "text": str(error)}}
+    _write(json.dumps(said, indent=2, ensure_ascii=False) if options.json else as_text(said))
+    return int("error" in said)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ndviewer-light info",
+        description="Say what a dataset is, why it was taken for that, and what its first plane costs.",
+    )
+    parser.add_argument("path", help="a folder, a file, or an address: https://, s3://, gs://, smb://")
+    parser.add_argument("--json", action="store_true", help="for programs: always the same keys")
+    parser.add_argument(
+        "--storage-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the server it lies on: endpoint, region, anonymous, key, secret, user, password, …",
+    )
+    parser.add_argument("--pattern", help="how the files of a folder of images are named")
+    return parser
+
+
+def _write(text: str) -> None:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every letter
+    sys.stdout.write(text + "\n")
+
+
+# ---- what there is to say ------------------------------------------------------------------------
+
+
+@dataclass
+class _Traffic:
+    """What the fetcher has sent for, by now."""
+
+    requests: int = 0
+    bytes: int = 0
+    hosts: dict[str, None] = field(default_factory=dict)
+
+
+def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
+    """Everything the module's docstring lists; opens the dataset and reads its first plane.
+
+    Blocks on disk or network. Raises a `DatasetError` if it cannot be opened.
+    """
+    from ..model import PlaneKey
+    from ..sources import open_source
+
+    path = absolute(path)
+    with _counting() as traffic:
+        costs = _Costs(path, traffic)
+        source = costs.of("open", lambda: open_source(path, options))
+        try:
+            costs.source = source
+            costs.of("first_plane", lambda: source.read_plane(PlaneKey()))
+            more = source.describe()
+            info = source.info
+            said = _facts(path, info, more.pop("why", "") or _usual_reason(path))
+            said["levels"] = [_plane_shape(source, level) for level in range(info.n_levels)]
+            said |= costs.said
+            said["hosts"] = list(dict.fromkeys([*more.pop("hosts", ()), *traffic.hosts]))
+            for name in _SENT:
+                more.pop(name, None)
+            return {**said, "details": more, "warnings": list(info.warnings)}
+        finally:
+            source.close()
+
+
+_SENT = ("requests", "bytes")
+"""What a source may say of what it has sent for by itself, past the fetcher."""
+
+
+class _Costs:
+    """Seconds, requests and bytes of calls."""
+
+    def __init__(self, path: str, traffic: _Traffic) -> None:
+        self.source: Source | None = None
+        self.said: Said = {}
+        self._is_counted = path.partition("://")[0].lower() in _COUNTED
+        self._traffic = traffic
+
+    def of(self, name: str, call: Callable[[], Any]) -> Any:
+        """What `call` returns; None, and why, if it fails once the dataset is open."""
+        before, start, error = self._sent(), time.perf_counter(), None
+        result = None
+        try:
+            result = call()
+        except NDViewerError as failure:
+            if self.source is None:
+                raise
+            error = str(failure)
+        seconds = round(time.perf_counter() - start, 4)
+        sent = [after - earlier for after, earlier in zip(self._sent(), before, strict=True)]
+        cost: Said = {"seconds": seconds, "requests": None, "bytes": None}
+        if self._is_counted:
+            cost |= dict(zip(_SENT, sent, strict=True))
+        self.said[name] = cost if self.source is None else {**cost, "error": error}
+        return result
+
+    def _sent(self) -> tuple[int, int]:
+        own = self.source.describe() if self.source is not None and self._is_counted else {}
+        return (
+            self._traffic.requests + int(own.get("requests", 0)),
+            self._traffic.bytes + int(own.get("bytes", 0)),
+        )
+
+
+@contextlib.contextmanager
+def _counting() -> Iterator[_Traffic]:
+    """Count what this process fetches: every try of every request is one call of one of two methods."""
+    from ..storage.remote.client import Answer, Place
+
+    traffic = _Traffic()
+    part, whole = Place.get, Place.get_whole
+
+    def note(place: Place) -> None:
+        traffic.requests += 1
+        traffic.hosts[place.host] = None
+
+    async def get(self: Place, start: int, end: int) -> Answer:
+        note(self)
+        answer = await part(self, start, end)
+        traffic.bytes += len(answer.data)
+        return answer
+
+    async def get_whole(self: Place) -> Answer:
+        note(self)
+        answer = await whole(self)
+        traffic.bytes += len(answer.data)
+        return answer
+
+    Place.get, Place.get_whole = get, get_whole  # type: ignore[method-assign]
+    try:
+        yield traffic
+    finally:
+        Place.get, Place.get_whole = part, whole  # type: ignore[method-assign]
+
+
+def _facts(path: str, info: DatasetInfo, why: str) -> Said:
+    positions = [{**p._asdict(), "label": p.label} for p in info.positions[:_FIRST_POSITIONS]]
+    return {
+        "path": _shown(path),
+        "name": info.name,
+        "format": info.format,
+        "why": why,
+        "sizes": info.sizes,
+        "dtype": None if info.dtype is None else str(info.dtype),
+        "bytes": None if info.dtype is None else math.prod(info.sizes.values()) * info.dtype.itemsize,
+        "pixel_size_um": {"y": info.pixel_size_y_um, "x": info.pixel_size_x_um},
+        "z_step_um": info.z_step_um,
+        "time_step_s": info.time_step_s,
+        "times": list(info.times) or None,
+        "complete": info.complete,
+        "positions": {"count": len(info.positions), "first": positions},
+        "channels": [asdict(channel) for channel in info.channels],
+    }
+
+
+def _usual_reason(path: str) -> str:
+    return "what it is called" if is_url(path) else "what it is called, how it begins or what it holds"
+
+
+def _plane_shape(source: Source, level: int) -> list[int] | None:
+    from ..model import PlaneKey
+
+    try:
+        shape = source.plane_shape(PlaneKey(), level)
+    except NDViewerError:
+        return None
+    return None if shape is None else list(shape)
+
+
+def _shown(path: str) -> str:
+    if not is_url(path):
+        return path
+    from ..storage.remote.errors import shown
+
+    return shown(path)
+
+
+# ---- for people ----------------------------------------------------------------------------------
+
+
+def as_text(said: Mapping[str, Any]) -> str:
+    """What `describe` says, laid out to be read: a name in front of each line, details below each other."""
+    sections = list(_sections(said))
+    width = max(len(name) for name, _ in sections)
+    lines = [str(said["path"])]
+    for name, values in sections:
+        lines += [f"  {'' if i else name:{width}}  {value}".rstrip() for i, value in enumerate(values)]
+    return "\n".join(lines)
+
+
+def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    yield "format", [said["format"], f"by {said['why']}"]
+    yield "sizes", ["   ".join(f"{axis} {n:,}" for axis, n in said["sizes"].items())]
+    yield "pixels", [_pixels(said)]
+    yield "scale", [_scale(said)]
+    yield "channels", [_channel(channel) for channel in said["channels"]]
+    yield "positions", [_positions(said["positions"])]
+    if len(said["levels"]) > 1:
+        shapes = [_plain(shape) if shape else "?" for shape in said["levels"]]
+        yield "levels", [f"{len(shapes)}: {', '.join(shapes)}"]
+    for name, value in said["details"].items():
+        if value not in (None, "", [], {}):
+            yield name, [_plain(value)]
+    yield "opened", [_cost(said["open"])]
+    yield "first plane", [_cost(said["first_plane"])]
+    if said["hosts"]:
+        yield "asked", [", ".join(said["hosts"])]
+    if said["complete"] is not None:
+        yield "complete", ["yes" if said["complete"] else "not yet, or the run was ended early"]
+    if said["warnings"]:
+        yield "warnings", list(said["warnings"])
+
+
+def _pixels(said: Mapping[str, Any]) -> str:
+    if said["dtype"] is None:
+        return "not known yet: nothing is written"
+    return f"{said['dtype']}, {_bytes(said['bytes'])} in all"
+
+
+def _scale(said: Mapping[str, Any]) -> str:
+    size = said["pixel_size_um"]
+    parts = [f"{axis} {size[axis]:g} µm" for axis in "yx" if size[axis] is not None]
+    parts += [f"z {said['z_step_um']:g} µm"] if said["z_step_um"] is not None else []
+    parts += [f"t {said['time_step_s']:g} s"] if said["time_step_s"] is not None else []
+    return "   ".join(parts) or "unknown"
+
+
+def _channel(channel: Mapping[str, Any]) -> str:
+    parts = [channel["color"], channel["name"]]
+    for key, what in (("excitation_nm", "excited at"), ("emission_nm", "seen at")):
+        if channel[key] is not None:
+            parts.append(f"{what} {channel[key]:g} nm")
+    if channel["window"] is not None:
+        parts.append("shown from {:g} to {:g}".format(*channel["window"]))
+    return "  ".join(parts)
+
+
+def _positions(positions: Mapping[str, Any]) -> str:
+    labels = [position["label"] for position in positions["first"]]
+    more = positions["count"] - len(labels)
+    return f"{positions['count']:,}: {', '.join(labels)}" + (f" and {more:,} more" if more else "")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        numbers = all(isinstance(each, int) for each in value)
+        return (" × " if numbers and len(value) > 1 else ", ").join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    text = f"{cost['seconds']:.2f} s"
+    if cost["requests"] is not None:
+        text += f", {cost['requests']} requests, {_bytes(cost['bytes'])}"
+    return f"{text}: {cost['error']}" if cost.get("error") else text
+
+
+def _bytes(n: int) -> str:
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if n < 1000 or unit == "TB":
+            break
+        n /= 1000  # type: ignore[assignment]
+    return f"{n:.3g} {unit}"

@@ -1,0 +1,324 @@
+"""``ndviewer-light references PATH -o refs.json``: existing image files written down as one virtual zarr.
+
+Nothing is copied: the file says which bytes of which image are which chunk (kerchunk's JSON, version 1), so
+that this viewer, fsspec and zarr-python read the images as an array ``0`` with OME metadata. Its axes are
+(p) t c z y x, those of colour pictures (p) t z y x c; further levels of pyramids are ``1``, ``2``, ….
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import itertools
+import json
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import (
+    DatasetError,
+    NDViewerError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ..model import PlaneKey
+from ..sources.images.source import ImagesSource
+from ..storage.bytes import is_url
+from ..storage.decoding.tiff_pages import Extent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import TextIO
+
+    from ..storage.decoding.tiff_pages import Parts
+
+
+class Reference(NamedTuple):
+    """One chunk: its place in the grid, its file, offset and length there (None: all of the file)."""
+
+    at: tuple[int, ...]
+    name: str
+    offset: int = 0
+    length: int | None = None
+
+
+_PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".bmp": "bmp"}
+_COMPRESSORS = {
+    **{1: None, 8: "zlib", 32946: "zlib", 5: "imagecodecs_lzw", 32773: "imagecodecs_packbits"},
+    50000: "imagecodecs_zstd",
+}
+_PREDICTORS = {1: None, 2: "imagecodecs_delta", 3: "imagecodecs_floatpred"}
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """How all chunks of an array are stored: shape (Y, X[, S]), dtype, codecs; whether as whole files."""
+
+    chunk: tuple[int, ...]
+    dtype: str
+    compressor: Mapping[str, Any] | None = None
+    filters: tuple[Mapping[str, Any], ...] = ()
+    is_whole: bool = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command; 0 if the file was written, else 1, with the reason on the terminal."""
+    options = _parser().parse_args(arguments)
+    storage = dict(option.partition("=")[::2] for option in options.storage_option)
+    if options.pattern:
+        storage["pattern"] = options.pattern
+    text = io.StringIO()
+    try:
+        said = write_references(options.path, text, storage, options.root)
+        with open(options.output, "w", encoding="utf-8") as file:
+            file.write(text.getvalue())
+    except (NDViewerError, OSError) as error:
+        sys.stderr.write(f"ndviewer-light references: {error}\n")
+        return 1
+    for line in said:
+        sys.stderr.write(f"{line}\n")
+    sys.stdout.write(f"wrote {options.output}{_hint(options.path, options.output, options.root)}\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ndviewer-light references",
+        description="Write existing images (a folder of TIFF, PNG, JPEG or BMP, one TIFF, URLs) as one "
+        "virtual zarr, without copying them.",
+        epilog="The file is kerchunk JSON of version 1. Others open it with fsspec's 'reference' file system "
+        "and zarr; for compressed pictures they need imagecodecs.numcodecs.register_codecs().",
+    )
+    parser.add_argument("path", help="a folder of images, an image, or URLs: https://host/img_{t:0..99}.png")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="the file of references to write"
+    )
+    parser.add_argument(
+        "--pattern", metavar="PATTERN", help="how files are named: img_t{t:d}_c{c}_z{z:d}.png"
+    )
+    parser.add_argument(
+        "--root",
+        metavar="PATH_OR_URL",
+        default="",
+        help="where the images will be when the references are read; without it: where they are now",
+    )
+    parser.add_argument(
+        "--storage-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the server they are on",
+    )
+    return parser
+
+
+def write_references(
+    path: str, file: TextIO, options: Mapping[str, str] | None = None, root: str = ""
+) -> list[str]:
+    """Write the references of the images at `path` into `file`; what a person should know of them.
+
+    `root` is where the images will be when the references are read, where they are now by default. Every TIFF
+    is opened. Raises `UnsupportedError` for images that cannot be one array, another `DatasetError` for those
+    that cannot be read.
+    """
+    source = ImagesSource.open(path, options)
+    try:
+        if source.is_colour and len(source.info.channels) > 3:
+            raise UnsupportedError(
+                f"{path} holds colour pictures of several channels, which cannot be written as one array: "
+                "choose one of them with --pattern"
+            )
+        return _write(source, file, root.rstrip("/") or source.root.replace(os.sep, "/").rstrip("/"))
+    finally:
+        source.close()
+
+
+def _write(source: ImagesSource, file: TextIO, root: str) -> list[str]:
+    info, said = source.info, list(source.info.warnings)
+    levels = range(info.n_levels)
+    stored = [_stored_of_first(source, level) for level in levels]
+    found = [list(_references(source, level, stored[level], said)) for level in levels]
+    shapes = [_shape(source, level, stored[level]) for level in levels]
+    # others fill templates in by str.format
+    has_braces = any("{" in each.name or "}" in each.name for level in found for each in level)
+    templates, prefix = ({}, root) if has_braces else ({"root": root}, "{{root}}")
+    entries: dict[str, Any] = {
+        ".zgroup": json.dumps({"zarr_format": 2}),
+        ".zattrs": json.dumps(_attributes(source, shapes)),
+    }
+    for level in levels:
+        entries[f"{level}/.zarray"] = json.dumps(_array(stored[level], shapes[level]))
+        entries[f"{level}/.zattrs"] = json.dumps({"_ARRAY_DIMENSIONS": _axes(source)})
+        for each in found[level]:
+            where = f"{prefix}/{each.name}"
+            key = f"{level}/{'.'.join(map(str, each.at))}"
+            entries[key] = [where] if each.length is None else [where, each.offset, each.length]
+    json.dump({"version": 1, "templates": templates, "refs": entries}, file, indent=0)
+    file.write("\n")
+    return said
+
+
+# ---- how chunks are stored -----------------------------------------------------------------
+
+
+def _stored_of_first(source: ImagesSource, level: int) -> _Stored:
+    for _, place in _places(source):
+        with contextlib.suppress(PlaneNotStoredError):
+            return _stored(source, *place, level)
+    raise UnsupportedError(f"{source.root} holds no image that could be read")
+
+
+def _stored(source: ImagesSource, path: str, page: int, level: int) -> _Stored:
+    found = source.files.stored(path, page, level)
+    picture = source.files.picture(path, page, level)
+    if isinstance(found, Extent):
+        return _Stored(found.picture.shape, found.dtype.str)
+    if found is None:
+        end = os.path.splitext(path.partition("?")[0] if is_url(path) else path)[1]
+        codec = {"id": f"imagecodecs_{_PICTURES[end.lower()]}"}
+        return _Stored(picture.shape, picture.dtype.str, codec, is_whole=True)
+    return _stored_in_parts(found, picture.shape, path)
+
+
+def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _Stored:
+    compressor, predictor = _COMPRESSORS.get(parts.compression, ""), _PREDICTORS.get(parts.predictor, "")
+    # the last strip holds fewer rows, the last tile does not
+    is_even = shape[0] % parts.shape[0] == 0 or parts.shape[1] != shape[1] or len(parts.places) == 1
+    if compressor == "" or predictor == "" or parts.is_planar or not is_even:
+        raise UnsupportedError(
+            f"{path} is compressed, or cut into parts, in a way that references cannot describe (compression "
+            f"{parts.compression}, predictor {parts.predictor}, parts of {parts.shape} of {shape} pixels)"
+        )
+    filters: list[dict[str, Any]] = []
+    if predictor:
+        axis = -2 if len(parts.shape) > 2 else -1
+        shape_and_type = {"shape": list(parts.shape), "dtype": parts.dtype.str}
+        filters = [{"id": predictor, **shape_and_type, "axis": axis, "dist": 1}]
+    return _Stored(parts.shape, parts.dtype.str, {"id": compressor} if compressor else None, tuple(filters))
+
+
+# ---- which bytes -----------------------------------------------------------------------------
+
+
+def _places(source: ImagesSource) -> Iterator[tuple[PlaneKey, tuple[str, int]]]:
+    """All planes there are files for; of colour pictures those of one channel: a chunk holds all colours."""
+    info = source.info
+    n_c = 1 if source.is_colour else len(info.channels)
+    for at in itertools.product(*map(range, (info.n_t, len(info.positions), n_c, info.n_z))):
+        if (place := source.place(PlaneKey(*at))) is not None:
+            yield PlaneKey(*at), place
+
+
+def _references(source: ImagesSource, level: int, stored: _Stored, said: list[str]) -> Iterator[Reference]:
+    axes = [
+        axis for axis in _axes(source) if axis not in ("y", "x") and (axis != "c" or not source.is_colour)
+    ]
+    for key, place in _places(source):
+        leading = tuple(getattr(key, axis) for axis in axes)
+        name = place[0].removeprefix(source.root)
+        try:
+            for rows, columns, offset, length in _chunks(source, place, level, stored):
+                at = (*leading, rows, columns, *([0] if source.is_colour else []))
+                yield Reference(at, name, offset, length)
+        except PlaneNotStoredError:
+            continue
+        except DatasetError as error:
+            said.append(f"left out: {error}")
+
+
+def _chunks(
+    source: ImagesSource, place: tuple[str, int], level: int, stored: _Stored
+) -> Iterator[tuple[int, int, int, int | None]]:
+    """Row and column of each chunk of a plane, its offset and length."""
+    if stored.is_whole and is_url(place[0]):  # that it is there costs a request to know
+        yield 0, 0, 0, None
+        return
+    if _stored(source, *place, level) != stored:
+        raise UnsupportedError(f"{place[0]} is of another size, or stored in another way, than the others")
+    found = source.files.stored(*place, level)
+    if found is None:
+        yield 0, 0, 0, None
+    elif isinstance(found, Extent):
+        yield 0, 0, found.offset, found.picture.nbytes
+    else:
+        n_columns = -(-source.files.picture(*place, level).width // stored.chunk[1])
+        for i, (offset, length) in enumerate(found.places):
+            if length:
+                yield (*divmod(i, n_columns), offset, length)
+
+
+# ---- metadata ----------------------------------------------------------------------------------
+
+
+def _axes(source: ImagesSource) -> list[str]:
+    axes = ["p"] if len(source.info.positions) > 1 else []
+    return [*axes, *("tzyxc" if source.is_colour else "tczyx")]
+
+
+def _shape(source: ImagesSource, level: int, stored: _Stored) -> list[int]:
+    info = source.info
+    picture = source.files.picture(*next(_places(source))[1], level)
+    n_c = picture.samples if source.is_colour else len(info.channels)
+    sizes = {"p": len(info.positions), "t": info.n_t, "c": n_c, "z": info.n_z}
+    sizes |= {"y": picture.height, "x": picture.width}
+    return [sizes[axis] for axis in _axes(source)]
+
+
+def _array(stored: _Stored, shape: list[int]) -> dict[str, Any]:
+    return {
+        "zarr_format": 2,
+        "shape": shape,
+        "chunks": [1] * (len(shape) - len(stored.chunk)) + list(stored.chunk),
+        "dtype": stored.dtype,
+        "compressor": stored.compressor,
+        "filters": list(stored.filters) or None,
+        "fill_value": 0,
+        "order": "C",
+        "dimension_separator": ".",
+    }
+
+
+def _attributes(source: ImagesSource, shapes: list[list[int]]) -> dict[str, Any]:
+    """OME-NGFF 0.4, with an axis for positions where there are several, and what these are called."""
+    info, axes = source.info, _axes(source)
+    kinds = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+    units = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+    steps = {"t": info.time_step_s, "z": info.z_step_um, "y": info.pixel_size_y_um, "x": info.pixel_size_x_um}
+    datasets = []
+    for level, shape in enumerate(shapes):
+        ratios = [whole / part for whole, part in zip(shapes[0], shape, strict=True)]
+        scale = [(steps.get(axis) or 1.0) * ratio for axis, ratio in zip(axes, ratios, strict=True)]
+        transform = [{"type": "scale", "scale": scale}]
+        datasets.append({"path": str(level), "coordinateTransformations": transform})
+    described = [
+        {
+            "name": axis,
+            "type": kinds.get(axis, "position"),
+            **({"unit": units[axis]} if steps.get(axis) else {}),
+        }
+        for axis in axes
+    ]
+    channels = [
+        {"label": channel.name, "color": channel.color.removeprefix("#")} for channel in info.channels
+    ]
+    positions = [[position.region, position.fov] for position in info.positions]
+    return {
+        "multiscales": [{"version": "0.4", "name": info.name, "axes": described, "datasets": datasets}],
+        "omero": {"channels": channels},
+        **({"positions": positions} if len(positions) > 1 else {}),
+    }
+
+
+def _hint(path: str, output: str, root: str) -> str:
+    """What to know where the images do not lie beside, or below, the file of references."""
+    if root or is_url(path):
+        return ""
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(output)))
+    try:
+        if os.path.commonpath([folder, os.path.realpath(path)]) == folder:
+            return ""
+    except ValueError:  # on another drive
+        pass
+    return ". The images are not in its folder: this viewer needs --storage-option allow_outside=yes for it"

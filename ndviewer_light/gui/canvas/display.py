@@ -1,0 +1,413 @@
+"""Pixels on screen: one ndv viewer per dataset, asked for one frame at a time.
+
+`Canvas` decides on the GUI thread when ndv may ask the `frames.DatasetWrapper` for a frame. ndv drops
+every request but the newest, so asking faster than it draws would show nothing at all: a new frame
+is asked for only once the last one has arrived.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cmap
+import ndv
+from ndv.models import ArrayDisplayModel, ChannelMode, ClimsManual, LUTModel
+from qtpy.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from ..slots import safe_slot
+from .canvas_view import MAX_CHANNELS_SHOWN, View
+from .view_arrays import DatasetWrapper, Frame, voxel_size
+
+try:
+    from qtpy.QtOpenGLWidgets import QOpenGLWidget
+except ImportError:  # Qt 5 has it among the widgets
+    from qtpy.QtWidgets import QOpenGLWidget
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QObject
+
+    from ...engine.dataset import Dataset
+    from ...model import Channel
+
+logger = logging.getLogger(__name__)
+
+_NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
+
+
+class _Place(NamedTuple):
+    """A part of the picture: from, to along x and y, µm."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+
+def colormap(color: str) -> cmap.Colormap:
+    """Black to `color`."""
+    return cmap.Colormap(["#000000", color])
+
+
+class Canvas(QWidget):
+    """The picture: an ndv viewer without its controls, the request gate, hover and lost GL contexts.
+
+    `frame_arrived` is emitted just before a frame is handed to the canvas, so that what goes with it
+    is painted with it; `frame_shown` when it has been handed over; `hovered` with the position under
+    the mouse (row, column; None outside).
+    """
+
+    frame_arrived = Signal()
+    frame_shown = Signal()
+    hovered = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.setMinimumSize(160, 120)
+        self._viewer: ndv.ArrayViewer | None = None
+        self._wrapper: DatasetWrapper | None = None
+        self._gl: QOpenGLWidget | None = None
+        self._context: Any = None
+        self._wanted = View()
+        self._dirty = False
+        self._auto: dict[int, bool] = {}
+        self._place: _Place | None = None  # where the user had zoomed to, to go back to
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._on_idle)
+        self._rebuild = QTimer(self)
+        self._rebuild.setSingleShot(True)
+        self._rebuild.timeout.connect(self._rebuild_viewer)
+
+    # ---- what is shown ---------------------------------------------------------------------
+
+    @property
+    def viewer(self) -> ndv.ArrayViewer | None:
+        """The ndv viewer, None while there is no dataset."""
+        return self._viewer
+
+    @property
+    def frame(self) -> Frame | None:
+        """What is on the canvas."""
+        return self._wrapper.frame if self._wrapper is not None else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a frame has been asked for and has not arrived."""
+        return self._viewer is not None and bool(self._viewer_model.show_progress_spinner)
+
+    def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> None:
+        """Show `dataset`; channels with an entry in `windows` keep that contrast, the others are auto."""
+        self._wanted = view
+        self.clear()  # lets the event loop run: somebody may have gone elsewhere meanwhile
+        self._wrapper = DatasetWrapper(dataset)
+        self._wrapper.view = view = self._wanted
+        channels = dataset.info.channels[:MAX_CHANNELS_SHOWN]
+        self._auto = {c: c not in windows for c in range(len(channels))}
+        self._viewer_model = _viewer_model()
+        luts = {c: _lut(channel, windows.get(c)) for c, channel in enumerate(channels)}
+        self._display = ArrayDisplayModel(
+            visible_axes=("z", "y", "x") if view.is_volume else ("y", "x"),
+            channel_axis="c",
+            channel_mode=ChannelMode.COMPOSITE,
+            luts=luts,  # type: ignore[arg-type]
+        )
+        self._build_viewer()
+
+    def let_go(self) -> None:
+        """Show nothing more of the dataset; quick, `clear` or the next dataset does what takes long."""
+        viewer, wrapper, self._wrapper = self._viewer, self._wrapper, None
+        self._dirty = False
+        self._place = None
+        if wrapper is None or viewer is None:
+            return
+        wrapper.wanted = False
+        # ndv does not let go of it, and would draw into a view that is gone
+        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
+        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
+        viewer._cancel_futures()
+        viewer.widget().hide()
+
+    def clear(self) -> None:
+        """Show nothing, let go of the dataset."""
+        self.let_go()
+        self._drop_viewer()
+
+    def show_view(self, view: View) -> None:
+        """Show other indices: now if nothing is under way, else as soon as it has arrived."""
+        self._wanted = view
+        self._flush()
+
+    def refresh(self) -> None:
+        """What is in view has changed: ask for it again."""
+        self._dirty = True
+        self._flush()
+
+    def reset_view(self) -> None:
+        """Fit the picture into the canvas."""
+        if self._viewer is not None:
+            self._viewer._canvas.set_range()
+            self._viewer._canvas.refresh()
+
+    # ---- channels --------------------------------------------------------------------------
+
+    def set_visible(self, c: int, visible: bool) -> None:
+        """Show or hide a channel; hidden channels are not read."""
+        if self._wrapper is None:
+            return
+        shown = self._wrapper.visible
+        self._wrapper.visible = shown | {c} if visible else shown - {c}
+        self._display.luts[c].visible = visible
+        self.refresh()
+
+    def set_color(self, c: int, color: str) -> None:
+        """Show a channel in another colour ``"#RRGGBB"``."""
+        if self._wrapper is not None:
+            self._display.luts[c].cmap = colormap(color)
+
+    def set_window(self, c: int, low: float, high: float) -> None:
+        """Fix the contrast of a channel."""
+        self._auto[c] = False
+        self._set_clims(c, low, high)
+
+    def set_auto(self, c: int, auto: bool) -> None:
+        """Let the contrast of a channel follow what is shown, or leave it where it is."""
+        self._auto[c] = auto
+        frame = self.frame
+        if auto and frame is not None and c in frame.contrasts:
+            self._set_clims(c, *frame.contrasts[c].window)
+
+    def limits(self, c: int) -> tuple[float, float] | None:
+        """The contrast a channel is shown with, None before there is one."""
+        clims = self._display.luts[c].clims if self._wrapper is not None else None
+        return (clims.min, clims.max) if clims is not None and clims.is_manual else None
+
+    def _set_clims(self, c: int, low: float, high: float) -> None:
+        if self._wrapper is not None and self.limits(c) != (low, high):
+            self._display.luts[c].clims = ClimsManual(min=low, max=high)
+
+    # ---- the gate --------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Ask for the wanted frame unless one is under way."""
+        if self._viewer is None or self._wrapper is None or self.busy:
+            return
+        if self._wanted == self._wrapper.view and not self._dirty:
+            return
+        volume_changed = self._wanted.is_volume != self._wrapper.view.is_volume
+        self._dirty = False
+        if volume_changed and self._wanted.is_volume:
+            self._place = self._visible_place()
+        self._wrapper.view = self._wanted
+        if volume_changed:
+            self._display.visible_axes = ("z", "y", "x") if self._wanted.is_volume else ("y", "x")
+        else:
+            self._wrapper.data_changed.emit()
+
+    @safe_slot
+    def _on_spinner(self, spinning: bool) -> None:
+        # Called by ndv just before it uploads what has arrived: contrast set here is drawn with it.
+        if not spinning:
+            self._apply_contrast()
+            self._apply_scales()
+            self.frame_arrived.emit()
+            self._later.start(0)
+
+    def _apply_contrast(self) -> None:
+        frame = self.frame
+        if frame is None:
+            return
+        for c, contrast in frame.contrasts.items():
+            if self._auto.get(c, True):
+                self._set_clims(c, *contrast.window)
+
+    def _apply_scales(self) -> None:
+        """Voxels stay to scale when a volume is shown at lower resolution."""
+        frame = self.frame
+        if frame is None or self._wrapper is None:
+            return
+        scales = {}
+        if frame.view.is_volume:
+            size = voxel_size(self._wrapper.dataset.info)
+            scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
+        if dict(self._display.scales) != scales:
+            self._display.scales.clear()
+            self._display.scales.update(scales)  # type: ignore[arg-type]
+
+    # ---- zoom ------------------------------------------------------------------------------
+
+    def _visible_place(self) -> _Place | None:
+        """The part of the picture on screen in 2-D (µm), None in a volume."""
+        if self._viewer is None or self._gl is None or self._wrapper is None or self._wrapper.view.is_volume:
+            return None
+        to_world = self._viewer._canvas.canvas_to_world
+        left, top, _ = to_world((0, 0))
+        right, bottom, _ = to_world((self._gl.width(), self._gl.height()))
+        return _Place((float(left), float(right)), (float(top), float(bottom)))
+
+    def _go_back_to_place(self) -> None:
+        place, self._place = self._place, None
+        if place is not None and self._viewer is not None:
+            self._viewer._canvas.set_range(x=place.x, y=place.y, margin=_NO_MARGIN)
+
+    @safe_slot
+    def _on_idle(self) -> None:
+        if self._viewer is None or self.busy:
+            return
+        frame = self.frame
+        if self._place is not None and frame is not None and not frame.view.is_volume:
+            self._go_back_to_place()
+        self.frame_shown.emit()
+        self._flush()
+
+    # ---- the ndv viewer --------------------------------------------------------------------
+
+    def _build_viewer(self) -> None:
+        hook = sys.excepthook
+        try:
+            self._viewer = ndv.ArrayViewer(
+                self._wrapper, display_model=self._display, viewer_options=self._viewer_model
+            )
+        finally:
+            sys.excepthook = hook  # ndv puts its own in place; the host's crash log needs the host's
+        _leave_buffers_to_qt(self._viewer._canvas)
+        self._viewer_model = self._viewer._viewer_model
+        self._viewer_model.show_controls = False  # ndv's Qt view ignores it when it is given at the start
+        self._viewer_model.show_data_info = False
+        self._viewer_model.events.show_progress_spinner.connect(self._on_spinner)
+        widget = self._viewer.widget()
+        layout = self.layout()
+        assert layout is not None
+        layout.addWidget(widget)
+        inner = widget.layout()
+        if inner is not None:
+            inner.setContentsMargins(0, 0, 0, 0)
+        widget.installEventFilter(self)
+        self._gl = widget.findChild(QOpenGLWidget)
+        if self._gl is not None:
+            self._gl.installEventFilter(self)
+            self._gl.setMouseTracking(True)
+        if not self.busy:
+            self._on_spinner(False)
+
+    def _drop_viewer(self) -> None:
+        self._later.stop()
+        self._rebuild.stop()
+        viewer, self._viewer = self._viewer, None
+        context, self._gl, self._context = self._context, None, None
+        if context is not None:
+            with contextlib.suppress(RuntimeError, TypeError):  # it may be gone already
+                context.aboutToBeDestroyed.disconnect(
+                    self._on_context_lost
+                )  # else its end rebuilds what follows
+        if viewer is None:
+            return
+        self._viewer_model.events.show_progress_spinner.disconnect(self._on_spinner)
+        viewer.close()
+        widget = viewer.widget()
+        widget.removeEventFilter(self)
+        layout = self.layout()
+        assert layout is not None
+        layout.removeWidget(widget)
+        viewer._canvas.close()
+        widget.setParent(None)
+        widget.deleteLater()
+
+    @safe_slot
+    def _rebuild_viewer(self) -> None:
+        """The GL context is gone (moved to another window): build the viewer again, same display."""
+        if self._viewer is None or self._wrapper is None:
+            return
+        logger.info("the OpenGL context was lost; building the canvas again")
+        place, wrapper = self._visible_place(), self._wrapper
+        self.clear()
+        self._place, self._wrapper = place, wrapper
+        wrapper.wanted = True
+        self._viewer_model = _viewer_model()
+        self._build_viewer()
+        self.frame_shown.emit()
+
+    def _watch_context(self) -> None:
+        context = self._gl.context() if self._gl is not None else None
+        if context is None or context is self._context:
+            return
+        self._context = context
+        context.aboutToBeDestroyed.connect(self._on_context_lost)
+
+    @safe_slot
+    def _on_context_lost(self) -> None:
+        if self._viewer is not None:
+            self._rebuild.start(0)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Keep from ndv what would stall it (hover picking) or confuse it (arrow keys)."""
+        try:
+            return self._filter(watched, event)
+        except Exception:
+            logger.exception("in the canvas's event filter")
+            return False
+
+    def _filter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is None or self._viewer is None:
+            return False
+        kind = event.type()
+        if watched is self._gl:
+            if kind == QEvent.Type.Paint:
+                if self._rebuild.isActive():
+                    return True  # its context is gone: what vispy would draw with does not exist
+                self._watch_context()
+            elif kind == QEvent.Type.Leave:
+                self.hovered.emit(None)
+            elif kind == QEvent.Type.MouseMove and event.buttons() == Qt.MouseButton.NoButton:  # type: ignore[attr-defined]
+                self._hover(_position(event))
+                return True  # each hover would cost ndv a picking render of 130 ms and more
+        return kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease) and watched is not self._gl
+
+    def _hover(self, position: QPointF) -> None:
+        if self._wanted.is_volume or self._wrapper is None or self._viewer is None:
+            self.hovered.emit(None)
+            return
+        x, y, _ = self._viewer._canvas.canvas_to_world((position.x(), position.y()))
+        size = voxel_size(self._wrapper.dataset.info)
+        self.hovered.emit((int(y // size["y"]), int(x // size["x"])))
+
+    def um_per_screen_pixel(self) -> float | None:
+        """How many µm one logical screen pixel spans; None if unknown or in a volume."""
+        if self._viewer is None or self._wrapper is None or self._wanted.is_volume:
+            return None
+        if self._wrapper.dataset.info.pixel_size_um is None:
+            return None
+        canvas = self._viewer._canvas
+        left, right = canvas.canvas_to_world((0, 0))[0], canvas.canvas_to_world((100, 0))[0]
+        return abs(right - left) / 100 or None
+
+
+def _leave_buffers_to_qt(canvas: Any) -> None:
+    """Keep vispy from swapping buffers after each draw; Qt shows the widget's frame buffer by itself.
+
+    The swap reaches no screen, but waits until all is drawn (40 ms in software) and keeps every other
+    Python thread waiting, the host's writer too.
+    """
+    scene = getattr(canvas, "_canvas", None)
+    if hasattr(scene, "swap_buffers"):
+        scene.events.draw.disconnect((scene, "swap_buffers"))
+
+
+def _viewer_model() -> Any:
+    from ndv.models import ArrayViewerModel
+
+    return ArrayViewerModel(show_3d_button=False, show_histogram_button=False, use_shared_histogram=False)
+
+
+def _lut(channel: Channel, window: tuple[float, float] | None) -> LUTModel:
+    lut = LUTModel(cmap=colormap(channel.color), name=channel.name)
+    low, high = window if window is not None else (0.0, 1.0)
+    lut.clims = ClimsManual(min=low, max=high)
+    return lut
+
+
+def _position(event: Any) -> QPointF:
+    return event.position() if hasattr(event, "position") else QPointF(event.pos())

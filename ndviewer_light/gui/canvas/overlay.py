@@ -1,0 +1,486 @@
+"""What is written over the canvas (position, scale bar, state), and the page shown in its place."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QBrush, QColor, QFont, QPainter, QPen, QPixmap, QTextOption
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from ..icon_files import icon
+from ..slots import safe_slot
+from ..theme import Panel, colors_of, set_role
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QObject
+
+    StateKind = Literal["none", "loading", "waiting", "absent", "error", "partial"]
+    MessageKind = Literal["info", "busy", "error"]
+
+LOADING_DELAY_MS = 300
+"""A plane that comes sooner gets no badge: it would only flicker."""
+_BADGES = ("loading", "partial")
+_TILES = {
+    "waiting": "Not written yet",
+    "absent": "Nothing stored for this plane",
+    "error": "This plane could not be read",
+}
+"""States that stand for a whole plane, and their sentence where the caller has none."""
+_BADGE_TEXTS = {"loading": "Loading…", "partial": "Some channels are missing"}
+_MARGIN = 12.0
+_LONGEST_TEXT = 600
+_MOST_BADGE_LINES = 6
+_PLATE = QColor(0, 0, 0, 165)
+_INK = QColor(245, 246, 248)
+_AMBER = QColor(255, 190, 92)
+_TILE = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": QColor(66, 46, 44)}
+
+
+def scale_bar(um_per_px: float | None, longest_px: float) -> tuple[float, str] | None:
+    """Length in px and label of the longest bar of 1, 2 or 5 x 10^n µm that fits.
+
+    None where the scale is unknown or no number. "nm" below 1 µm, "mm" from 1,000 µm.
+
+    >>> scale_bar(0.325, 160)[1]
+    '50 µm'
+    """
+    if um_per_px is None or not math.isfinite(um_per_px) or um_per_px <= 0 or longest_px <= 0:
+        return None
+    longest_um = um_per_px * longest_px
+    if not math.isfinite(longest_um) or longest_um <= 0:
+        return None
+    exponent = math.floor(math.log10(longest_um))
+    steps = [digit * 10.0**power for power in (exponent - 1, exponent, exponent + 1) for digit in (1, 2, 5)]
+    length_um = max(step for step in steps if step <= longest_um * (1 + 1e-9))
+    return length_um / um_per_px, _length_text(length_um)
+
+
+def _length_text(um: float) -> str:
+    if um >= 1000:
+        return f"{um / 1000:g} mm"
+    return f"{um:g} µm" if um >= 1 else f"{um * 1000:.3g} nm"
+
+
+class CanvasOverlay(QWidget):
+    """Lies over its parent, follows its size, and lets every mouse event through.
+
+    GUI thread only. All text is shown to the letter.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._position = ""
+        self._um_per_px: float | None = None
+        self._kind: StateKind = "none"
+        self._text = ""
+        self._covered: QWidget | None = None
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(LOADING_DELAY_MS)
+        self._patience.timeout.connect(self.update)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Canvas")
+        if parent is not None:
+            self.cover(parent)
+
+    def cover(self, widget: QWidget) -> None:
+        """Lie over `widget` from now on."""
+        if self._covered is not None:
+            self._covered.removeEventFilter(self)
+        self._covered = widget
+        self.setParent(widget)
+        widget.installEventFilter(self)
+        self.setGeometry(widget.rect())
+        self.show()
+        self.raise_()
+
+    def position(self) -> str:
+        """The text top left."""
+        return self._position
+
+    def set_position(self, text: str) -> None:
+        """Where we are: "B11:1 · t 1 · z 3"."""
+        self._position = text
+        self._changed()
+
+    def um_per_px(self) -> float | None:
+        """µm per screen pixel, None while unknown."""
+        return self._um_per_px
+
+    def set_um_per_px(self, um_per_px: float | None) -> None:
+        """µm per screen (logical) pixel at the zoom of now; None hides the scale bar."""
+        if um_per_px != self._um_per_px:
+            self._um_per_px = um_per_px
+            self.update()
+
+    def scale_bar(self) -> tuple[float, str] | None:
+        """Length (px) and label of the bar shown now."""
+        return scale_bar(self._um_per_px, min(160.0, self.width() * 0.3))
+
+    def state(self) -> tuple[StateKind, str]:
+        """(kind, text) as set."""
+        return self._kind, self._text
+
+    def set_state(self, kind: StateKind, text: str = "") -> None:
+        """What to say of the plane in view.
+
+        Parameters
+        ----------
+        kind
+            ``"none"``; ``"loading"``, a badge that waits 0.3 s before it shows; ``"partial"``, a
+            badge of up to six lines ("Missing: GFP"); ``"waiting"``, ``"absent"`` and ``"error"``, a
+            hatched tile over the whole canvas, so that a missing picture is never taken for a black one.
+        text
+            The sentence to show; where empty, one that fits the kind.
+        """
+        if (kind, text) == (self._kind, self._text):
+            return
+        if kind != "loading":
+            self._patience.stop()
+        elif self._kind != "loading":
+            self._patience.start()
+        self._kind, self._text = kind, text
+        self._changed()
+
+    def shows_badge(self) -> bool:
+        """Whether a badge is on screen now (a loading one only after its delay)."""
+        return self._kind in _BADGES and not self._patience.isActive()
+
+    def shown_text(self) -> str:
+        """The sentence for the state of now, shortened to what can be read."""
+        text = self._text or _TILES.get(self._kind) or _BADGE_TEXTS.get(self._kind, "")
+        return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+    def _changed(self) -> None:
+        said = self.shown_text() if self._kind != "none" else ""
+        self.setAccessibleDescription(" · ".join(part for part in (self._position, said) if part))
+        self.update()
+
+    @safe_slot(default=False)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if watched is self._covered and event is not None and event.type() == QEvent.Type.Resize:
+            self.setGeometry(self._covered.rect())
+        return False
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._kind in _TILES:
+            self._draw_tile(painter)
+        elif self.shows_badge():
+            self._draw_badge(painter)
+        if self._position:
+            self._draw_position(painter)
+        bar = self.scale_bar()
+        if bar is not None and self._kind not in _TILES:
+            self._draw_scale_bar(painter, *bar)
+        painter.end()
+
+    def _draw_position(self, painter: QPainter) -> None:
+        room = self.width() - 2 * _MARGIN
+        if self.shows_badge():
+            room -= self._badge_room() + _MARGIN
+        self._plate(painter, [" ".join(self._position.split())], room, left_side=True)
+
+    def _draw_badge(self, painter: QPainter) -> None:
+        dot = _AMBER if self._kind == "partial" else None
+        self._plate(painter, self._badge_lines(), self._badge_room(), left_side=False, dot=dot)
+
+    def _badge_lines(self) -> list[str]:
+        lines = self.shown_text().splitlines()
+        return lines if len(lines) <= _MOST_BADGE_LINES else [*lines[: _MOST_BADGE_LINES - 1], "…"]
+
+    def _badge_room(self) -> float:
+        widest = max(self.fontMetrics().horizontalAdvance(line) for line in self._badge_lines())
+        return min(self.width() * 0.5, widest + 34.0)
+
+    def _plate(
+        self,
+        painter: QPainter,
+        lines: list[str],
+        room: float,
+        *,
+        left_side: bool,
+        dot: QColor | None = None,
+    ) -> None:
+        """`lines`, each shortened to `room` px, on a dark rounded plate in a top corner."""
+        metrics = painter.fontMetrics()
+        indent = 14.0 if dot is not None else 0.0
+        elide, most = Qt.TextElideMode.ElideRight, int(max(24.0, room - 16 - indent))
+        lines = [metrics.elidedText(line, elide, most) for line in lines]
+        width = max(metrics.horizontalAdvance(line) for line in lines) + 17.0 + indent
+        left = _MARGIN if left_side else self.width() - _MARGIN - width
+        rect = QRectF(left, _MARGIN, width, len(lines) * metrics.height() + 6.0)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(_PLATE)
+        painter.drawRoundedRect(rect, 4, 4)
+        if dot is not None:
+            painter.setBrush(dot)
+            painter.drawEllipse(QPointF(left + 12, rect.top() + 3 + metrics.height() / 2), 3.5, 3.5)
+        painter.setPen(_INK)
+        option = QTextOption(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        option.setWrapMode(QTextOption.WrapMode.NoWrap)
+        for row, line in enumerate(lines):
+            at = QRectF(left + 8 + indent, _MARGIN + 3 + row * metrics.height(), width, metrics.height())
+            painter.drawText(at, line, option)
+
+    def _draw_scale_bar(self, painter: QPainter, length: float, label: str) -> None:
+        metrics = painter.fontMetrics()
+        width = max(length, metrics.horizontalAdvance(label)) + 16
+        height = metrics.height() + 14.0
+        plate = QRectF(self.width() - _MARGIN - width, self.height() - _MARGIN - height, width, height)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(_PLATE)
+        painter.drawRoundedRect(plate, 4, 4)
+        painter.setPen(_INK)
+        text = plate.adjusted(0, 2, 0, -10)
+        painter.drawText(text, label, QTextOption(Qt.AlignmentFlag.AlignCenter))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # a bar has sharp ends
+        bar = QRectF(round(plate.center().x() - length / 2), round(plate.bottom() - 9), round(length), 3)
+        painter.fillRect(bar, _INK)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+
+    def _draw_tile(self, painter: QPainter) -> None:
+        ground = _TILE[self._kind]
+        painter.fillRect(self.rect(), ground)
+        pen = QPen(ground.lighter(140), 2)
+        painter.setPen(pen)
+        for x in range(-self.height(), self.width(), 14):
+            painter.drawLine(x, self.height(), x + self.height(), 0)
+        self._draw_sentence(painter, self.shown_text())
+
+    def _draw_sentence(self, painter: QPainter, text: str) -> None:
+        font = QFont(painter.font())
+        if font.pointSizeF() > 0:
+            font.setPointSizeF(font.pointSizeF() * 1.1)
+        painter.setFont(font)
+        size = self._text_size(painter, text, self.width() * 0.8 - 32)
+        plate = QRectF(0, 0, size.width() + 32, size.height() + 20)
+        plate.moveCenter(QPointF(self.rect().center()))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(_PLATE)
+        painter.drawRoundedRect(plate, 6, 6)
+        painter.setPen(_INK)
+        painter.drawText(plate.adjusted(15, 10, -15, -10), text, _wrapped())
+        painter.setFont(self.font())
+
+    def _text_size(self, painter: QPainter, text: str, width: float) -> QRectF:
+        room = QRectF(0, 0, max(60.0, width), max(40.0, self.height() * 0.8))
+        return painter.boundingRect(room, text, _wrapped())
+
+
+def _wrapped() -> QTextOption:
+    option = QTextOption(Qt.AlignmentFlag.AlignCenter)
+    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)  # paths have no spaces
+    return option
+
+
+class _Emblem(QWidget):
+    """A turning ring while something is under way, else a drawing."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._angle = 0
+        self.drawing = QPixmap()
+        self._turning = QTimer(self)
+        self._turning.setInterval(40)
+        self._turning.timeout.connect(self._turn)
+        self.busy = False
+        self.setFixedSize(40, 40)
+
+    def set_busy(self, busy: bool) -> None:
+        self.busy = busy
+        self._run_if_seen()
+        self.update()
+
+    def is_turning(self) -> bool:
+        return bool(self._turning.isActive())
+
+    def _run_if_seen(self) -> None:
+        if self.busy and self.isVisible():
+            self._turning.start()
+        else:
+            self._turning.stop()
+
+    @safe_slot
+    def showEvent(self, _event: Any) -> None:
+        self._run_if_seen()
+
+    @safe_slot
+    def hideEvent(self, _event: Any) -> None:
+        self._turning.stop()
+
+    @safe_slot
+    def _turn(self) -> None:
+        self._angle = (self._angle + 12) % 360
+        self.update()
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self.busy:
+            self._draw_ring(painter)
+        elif not self.drawing.isNull():
+            painter.drawPixmap(4, 4, self.drawing)
+        painter.end()
+
+    def _draw_ring(self, painter: QPainter) -> None:
+        colors = colors_of(self)
+        ring = QRectF(6, 6, 28, 28)
+        painter.setPen(QPen(QBrush(colors.groove), 3))
+        painter.drawEllipse(ring)
+        pen = QPen(QBrush(colors.accent), 3)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        painter.setPen(pen)
+        painter.drawArc(ring, -self._angle * 16, 100 * 16)
+
+
+class _Detail(QPlainTextEdit):
+    """Text of any length to the letter: wraps anywhere, can be selected, as high as it needs to be."""
+
+    _MOST_LINES = 12
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setReadOnly(True)
+        self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setTabChangesFocus(True)
+        self.document().setDefaultTextOption(_wrapped())
+        self.viewport().setAutoFillBackground(False)
+        set_role(self, "detail")
+
+    @safe_slot
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self.fit()
+
+    def fit(self) -> None:
+        """Take the height of the text, up to a dozen lines; beyond, it scrolls."""
+        lines = max(1, round(self.document().size().height()))
+        margins = 2 * self.document().documentMargin() + 2
+        policy = Qt.ScrollBarPolicy  # a rounded line height must not bring a bar for one pixel
+        fits = lines <= self._MOST_LINES
+        self.setVerticalScrollBarPolicy(policy.ScrollBarAlwaysOff if fits else policy.ScrollBarAsNeeded)
+        height = int(min(lines, self._MOST_LINES) * self.fontMetrics().lineSpacing() + margins)
+        if height != self.height():
+            self.setFixedHeight(height)
+
+
+class MessagePage(Panel):
+    """Stands in for the canvas while there is nothing to show: no dataset, opening, or why it failed.
+
+    GUI thread only. Headline and detail are shown to the letter.
+    """
+
+    retry = Signal()
+    """The user pressed "Try again"."""
+    open_requested = Signal()
+    """The user pressed "Open…"."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._kind: MessageKind = "info"
+        self.emblem = _Emblem(self)
+        self.headline = QLabel(self)
+        self.headline.setTextFormat(Qt.TextFormat.PlainText)
+        self.headline.setWordWrap(True)
+        self.headline.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        font = QFont(self.headline.font())
+        if font.pointSizeF() > 0:
+            font.setPointSizeF(font.pointSizeF() * 1.3)
+        self.headline.setFont(font)
+        self.detail = _Detail(self)
+        self.detail.setAccessibleName("Details")
+        self.retry_button = self._button("Try again")
+        self.open_button = self._button("Open…")
+        self.retry_button.clicked.connect(self._on_retry_clicked)
+        self.open_button.clicked.connect(self._on_open_clicked)
+        self._lay_out()
+        self.show_message("info", "No dataset open")
+
+    def _button(self, text: str) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setAutoDefault(False)
+        set_role(button, "chip")
+        return button
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addStretch(1)
+        buttons.addWidget(self.retry_button)
+        buttons.addWidget(self.open_button)
+        buttons.addStretch(1)
+        column = QVBoxLayout()
+        column.setSpacing(10)
+        column.addStretch(2)
+        column.addWidget(self.emblem, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self.headline)
+        column.addWidget(self.detail)
+        column.addSpacing(4)
+        column.addLayout(buttons)
+        column.addStretch(3)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(24, 24, 24, 24)
+        row.addStretch(1)
+        row.addLayout(column, 6)
+        row.addStretch(1)
+
+    def show_message(
+        self,
+        kind: MessageKind,
+        headline: str,
+        detail: str = "",
+        *,
+        retry: bool = False,
+        can_open: bool = False,
+    ) -> None:
+        """Say `headline`, and `detail` below it in smaller type.
+
+        Parameters
+        ----------
+        kind
+            ``"info"``, ``"busy"`` (a ring turns), or ``"error"`` (a warning sign).
+        retry, can_open
+            Whether to offer "Try again" (`retry` signal) and "Open…" (`open_requested` signal).
+        """
+        self._kind = kind
+        self.headline.setText(headline)
+        self.detail.setPlainText(detail)
+        self.detail.setVisible(bool(detail))
+        self.detail.fit()
+        self.retry_button.setVisible(retry)
+        self.open_button.setVisible(can_open)
+        self.emblem.set_busy(kind == "busy")
+        self._draw_emblem()
+        self.setAccessibleName(headline)
+        self.setAccessibleDescription(detail)
+
+    def kind(self) -> MessageKind:
+        """What kind of message is shown."""
+        return self._kind
+
+    def palette_changed(self) -> None:
+        if hasattr(self, "emblem"):
+            self._draw_emblem()
+
+    def _draw_emblem(self) -> None:
+        name, color = ("warning", self.colors.warning) if self._kind == "error" else ("open", self.colors.dim)
+        self.emblem.drawing = icon(name, color).pixmap(QSize(32, 32))
+        self.emblem.update()
+
+    @safe_slot
+    def _on_retry_clicked(self) -> None:
+        self.retry.emit()
+
+    @safe_slot
+    def _on_open_clicked(self) -> None:
+        self.open_requested.emit()

@@ -1,0 +1,225 @@
+"""What ndv reads from: the planes of the current view as one array per frame, and as a volume.
+
+`isel` runs in ndv's own threads; everything here is told what to show by `display`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")  # looked at when the first viewer is built
+
+import ndv
+
+from ...model import Plane, PlaneKey, PlaneState
+from .canvas_view import MAX_CHANNELS_SHOWN, View
+from .contrast import Contrast, contrast_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+    from typing import TypeGuard
+
+    from ...engine.dataset import Dataset
+    from ...model import DatasetInfo
+
+logger = logging.getLogger(__name__)
+
+MAX_TEXTURE_3D = 2048
+MAX_VOLUME_BYTES = 256 * 1024**2
+"""What one volume view (all its channels) may hold; larger ones are shown at lower resolution."""
+
+_VOLUME_BATCH = 8  # planes read between two looks at whether the volume is still wanted
+
+
+class Frame(NamedTuple):
+    """What ndv was last given: per channel its plane (pixels as read) and what contrast it suggests."""
+
+    view: View
+    planes: dict[int, Plane]
+    contrasts: dict[int, Contrast]
+    downsampled: tuple[float, float, float] = (1.0, 1.0, 1.0)  # z, y, x
+
+
+class DatasetWrapper(ndv.DataWrapper["Dataset"]):
+    """A dataset as ndv wants it: dims (c, z, y, x); time and position are set from outside.
+
+    `view` and `visible` are set on the GUI thread while no request is under way; `isel` runs in
+    ndv's threads and never raises.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__(dataset)
+        self.dataset = dataset
+        self.view = View()
+        self.visible: frozenset[int] = frozenset(range(self._n_channels))
+        self.frame: Frame | None = None
+        self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
+        self.wanted = True  # False once closed: a volume being read is given up
+
+    @classmethod
+    def supports(cls, obj: Any) -> TypeGuard[Any]:
+        """Never by itself: we always hand ndv a wrapper."""
+        return False
+
+    @property
+    def _n_channels(self) -> int:
+        return min(len(self.dataset.info.channels), MAX_CHANNELS_SHOWN)
+
+    @property
+    def dims(self) -> tuple[Hashable, ...]:
+        """Channel, z, row, column."""
+        return ("c", "z", "y", "x")
+
+    @property
+    def coords(self) -> Mapping[Hashable, Sequence[Any]]:
+        """Indices only: anything else costs ndv milliseconds per frame."""
+        info = self.dataset.info
+        sizes = (max(self._n_channels, 1), info.n_z, info.height, info.width)
+        return {dim: range(max(size, 1)) for dim, size in zip(self.dims, sizes, strict=True)}
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype planes are shown in."""
+        return shown_dtype(self.dataset.info.dtype)
+
+    def axis_scales(self) -> dict[Hashable, float]:
+        """Voxel size in µm, so that what is on the canvas is to scale; 1 where it is not known."""
+        return voxel_size(self.dataset.info)
+
+    def summary_info(self) -> str:
+        """Nothing: our own widgets say it."""
+        return ""
+
+    def isel(self, index: Mapping[int, int | slice]) -> np.ndarray:
+        """Return (C, Z, Y, X) of the current view; channels not shown, or not there, are zero."""
+        view, visible = self.view, sorted(self.visible)
+        try:
+            return self._volume(view, visible) if view.is_volume else self._plane(view, visible)
+        except Exception:
+            logger.exception("showing %s", view)
+            return np.zeros((max(self._n_channels, 1), 1, 1, 1), self.dtype)
+
+    def _plane(self, view: View, visible: list[int]) -> np.ndarray:
+        keys = [PlaneKey(view.t, view.p, c, view.z) for c in visible]
+        planes = dict(zip(visible, self.dataset.planes(keys), strict=True))
+        shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
+        info = self.dataset.info
+        shape = next((pixels.shape for pixels in shown.values()), (max(info.height, 1), max(info.width, 1)))
+        blank = np.zeros(shape, _common_dtype(shown, self.dtype))
+        stack = [shown.get(c, blank) for c in range(max(self._n_channels, 1))]
+        self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
+        self.frame = Frame(view, planes, {c: contrast for c, (_, contrast) in self._suggested.items()})
+        return _Stack([p.astype(blank.dtype, copy=False) if p.shape == shape else blank for p in stack])  # type: ignore[return-value]
+
+    def _suggestion(self, c: int, pixels: np.ndarray) -> tuple[np.ndarray, Contrast]:
+        """The pixels and the contrast they suggest; worked out once for as long as they stay on screen."""
+        known = self._suggested.get(c)
+        return known if known is not None and known[0] is pixels else (pixels, contrast_of(pixels))
+
+    def _volume(self, view: View, visible: list[int]) -> np.ndarray:
+        info = self.dataset.info
+        level, steps = self._resolution(info, max(len(visible), 1))
+        zs = range(0, info.n_z, steps[0])
+        keys = [PlaneKey(view.t, view.p, c, z) for c in visible for z in zs]
+        height, width = self.dataset.plane_shape(level)
+        shape = (len(zs), -(-height // steps[1]), -(-width // steps[1]))
+        out = np.zeros((max(self._n_channels, 1), *shape), self.dtype)
+        worst: dict[int, Plane] = {}
+        for start in range(0, len(keys), _VOLUME_BATCH):
+            batch = keys[start : start + _VOLUME_BATCH]
+            for key, plane in zip(batch, self.dataset.planes(batch, level, None, keys), strict=True):
+                worst[key.c] = _worse(worst.get(key.c), plane)
+                if plane.pixels is not None:
+                    part = shown_pixels(plane.pixels[:: steps[1], :: steps[1]])
+                    if part.shape == shape[1:]:
+                        out[key.c, key.z // steps[0]] = part
+            if not self.wanted or self.view != view:
+                break
+        contrasts = {c: contrast_of(out[c]) for c in visible}
+        factors = (float(steps[0]), info.height / shape[1], info.width / shape[2])
+        self.frame = Frame(view, worst, contrasts, factors)
+        return out
+
+    def _resolution(self, info: DatasetInfo, n_channels: int) -> tuple[int, tuple[int, int]]:
+        """The level and the steps (z, yx) at which a volume of `n_channels` fits texture and budget."""
+        z_step = -(-info.n_z // MAX_TEXTURE_3D)
+        n_z = -(-info.n_z // z_step)
+        for level in range(info.n_levels):
+            height, width = self.dataset.plane_shape(level)
+            step = 1
+            while not _fits(n_z, height // step, width // step, n_channels * self.dtype.itemsize):
+                step += 1
+            if step == 1 or level == info.n_levels - 1:
+                break
+        return level, (z_step, step)
+
+
+class _Stack:
+    """Planes as ndv slices them, (C, 1, Y, X), not copied into one array: 30 ms for four of 2048²."""
+
+    ndim = 4
+
+    def __init__(self, planes: list[np.ndarray]) -> None:
+        self._planes = planes
+        self.dtype = planes[0].dtype
+        self.shape = (len(planes), 1, *planes[0].shape)
+        self.size = math.prod(self.shape)
+
+    def __getitem__(self, index: tuple[int, None]) -> np.ndarray:
+        """One channel, (1, 1, Y, X): the only thing ndv asks for."""
+        return self._planes[index[0]][None, None]
+
+    def __array__(self, *arguments: Any, **more: Any) -> np.ndarray:
+        return np.asarray(np.stack(self._planes)[:, None], *arguments)
+
+
+def _fits(n_z: int, height: int, width: int, bytes_per_voxel: int) -> bool:
+    return max(height, width) <= MAX_TEXTURE_3D and n_z * height * width * bytes_per_voxel <= MAX_VOLUME_BYTES
+
+
+def _worse(a: Plane | None, b: Plane) -> Plane:
+    """Of the planes of a stack, the one whose state the user has to know; pixels left out."""
+    order = (
+        PlaneState.PRESENT,
+        PlaneState.ABSENT,
+        PlaneState.PENDING,
+        PlaneState.LOADING,
+        PlaneState.UNREADABLE,
+    )
+    worst = b if a is None or order.index(b.state) > order.index(a.state) else a
+    return worst._replace(pixels=None)
+
+
+def shown_dtype(dtype: np.dtype | None) -> np.dtype:
+    """The dtype a texture takes: uint8, uint16 or float32."""
+    if dtype is None:
+        return np.dtype(np.uint16)
+    if dtype in (np.dtype(np.uint8), np.dtype(np.uint16)):
+        return dtype
+    return np.dtype(np.uint8 if dtype == np.dtype(bool) else np.float32)
+
+
+def shown_pixels(pixels: np.ndarray) -> np.ndarray:
+    """`pixels` in the dtype they are shown in; complex ones as their magnitude."""
+    if pixels.dtype.kind == "c":
+        pixels = np.abs(pixels)
+    return pixels.astype(shown_dtype(pixels.dtype), copy=False)
+
+
+def _common_dtype(shown: dict[int, np.ndarray], default: np.dtype) -> np.dtype:
+    return np.result_type(*shown.values()) if shown else default
+
+
+def voxel_size(info: DatasetInfo) -> dict[Hashable, float]:
+    """µm along z, y, x; where one is unknown, the pixel size; where none is, 1."""
+    pixel = info.pixel_size_um or 1.0
+    return {
+        "z": info.z_step_um or pixel,
+        "y": info.pixel_size_y_um or pixel,
+        "x": info.pixel_size_x_um or pixel,
+    }

@@ -1,0 +1,1 @@
+"""Controls around the picture: sliders, channel strips, histogram."""

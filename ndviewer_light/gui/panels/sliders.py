@@ -1,0 +1,299 @@
+"""The T, Z and FOV rows under the canvas: play, name, slider, and a value one can read."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QStyle,
+    QStyleOptionSlider,
+    QToolButton,
+    QWidget,
+)
+
+from ..icon_files import icon
+from ..slots import safe_slot
+from ..theme import (
+    Panel,
+    digits_font,
+    heading_font,
+    set_role,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+logger = logging.getLogger(__name__)
+
+SLIDER_PLAY_INTERVAL_MS = 100
+ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
+"""Axis, name on screen, name for a screen reader; in the order of the rows."""
+_MEASURED_TEXTS = 64
+
+
+class JumpSlider(QSlider):
+    """A horizontal slider that goes where one clicks, and one step per notch of the wheel."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._wheel_angle = 0
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumWidth(60)
+
+    @safe_slot
+    def mousePressEvent(self, event: Any) -> None:
+        x = round(event.position().x() if hasattr(event, "position") else event.pos().x())
+        if event.button() == Qt.MouseButton.LeftButton and not self._handle_contains(x):
+            self.setValue(self._value_at(x))
+        super().mousePressEvent(event)  # the handle lies under the mouse now: a drag may follow
+
+    @safe_slot
+    def wheelEvent(self, event: Any) -> None:
+        delta = event.angleDelta()
+        self._wheel_angle += delta.y() or delta.x()
+        notches = int(self._wheel_angle / 120)
+        self._wheel_angle -= notches * 120
+        self.setValue(self.value() + notches)
+        event.accept()
+
+    def _rects(self) -> tuple[Any, Any]:
+        option, control = QStyleOptionSlider(), QStyle.ComplexControl.CC_Slider
+        self.initStyleOption(option)
+        groove = self.style().subControlRect(control, option, QStyle.SubControl.SC_SliderGroove, self)
+        handle = self.style().subControlRect(control, option, QStyle.SubControl.SC_SliderHandle, self)
+        return groove, handle
+
+    def _handle_contains(self, x: int) -> bool:
+        _, handle = self._rects()
+        return bool(handle.left() <= x <= handle.right())
+
+    def _value_at(self, x: int) -> int:
+        groove, handle = self._rects()
+        span = groove.width() - handle.width()
+        at = x - groove.left() - handle.width() // 2
+        return int(QStyle.sliderValueFromPosition(self.minimum(), self.maximum(), at, span))
+
+
+class _Row(QObject):
+    """The four widgets of one axis, and what they do together."""
+
+    moved = Signal(int)
+    playing_changed = Signal()
+
+    def __init__(self, panel: AxisSliders, name: str, spoken: str) -> None:
+        super().__init__(panel)
+        self.size = 1
+        self._text_of: Callable[[int], str] | None = None
+        self.play = QToolButton(panel)
+        self.play.setCheckable(True)
+        self.play.setIconSize(QSize(16, 16))
+        self.play.setFixedSize(26, 24)
+        self.play.setAccessibleName(f"Play {spoken}")
+        self.play.setToolTip(f"Play {spoken}")
+        set_role(self.play, "chip")
+        self.name = QLabel(name, panel)
+        self.name.setFont(heading_font(self.name))
+        set_role(self.name, "dim")
+        self.slider = JumpSlider(panel)
+        self.slider.setRange(0, 0)
+        self.slider.setAccessibleName(spoken)
+        self.value = QLabel(panel)
+        self.value.setTextFormat(Qt.TextFormat.PlainText)
+        self.value.setFont(digits_font(self.value))
+        self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.value.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Preferred)
+        self.play.toggled.connect(self._on_play_toggled)
+        self.slider.valueChanged.connect(self._on_value_changed)
+        self.show(False)
+
+    @property
+    def widgets(self) -> tuple[QWidget, ...]:
+        return (self.play, self.name, self.slider, self.value)
+
+    def show(self, visible: bool) -> None:
+        if not visible:
+            self.play.setChecked(False)
+        for widget in self.widgets:
+            widget.setVisible(visible)
+
+    def resize(self, size: int) -> None:
+        """Have `size` values; the index stays where it can."""
+        self.size = max(1, size)
+        with QSignalBlocker(self.slider):
+            self.slider.setMaximum(self.size - 1)
+        self.slider.setPageStep(max(1, self.size // 10))
+        self.show(self.size > 1)
+        self.measure()
+
+    def go_to(self, index: int) -> None:
+        """Move without telling anybody."""
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(index)
+        self.write_value()
+
+    def step(self) -> None:
+        self.slider.setValue((self.slider.value() + 1) % self.size)
+
+    def name_values(self, text_of: Callable[[int], str]) -> None:
+        self._text_of = text_of
+        self.measure()
+
+    def text(self, index: int) -> str:
+        if self._text_of is not None:
+            try:
+                return str(self._text_of(index))
+            except (LookupError, ValueError, TypeError, AttributeError):
+                # the data may be a change behind or ahead of the slider: say where we are regardless
+                logger.debug("no text for index %d", index, exc_info=True)
+        return f"{index + 1} / {self.size}"
+
+    def measure(self) -> None:
+        """Make room for the widest text, so that the slider does not jump while it is dragged."""
+        step = max(1, self.size // _MEASURED_TEXTS)
+        samples = [*range(0, self.size, step), self.size - 1]
+        metrics = self.value.fontMetrics()
+        self.value.setMinimumWidth(max(metrics.horizontalAdvance(self.text(i)) for i in samples) + 2)
+        self.write_value()
+
+    def write_value(self) -> None:
+        text = self.text(self.slider.value())
+        self.value.setText(text)
+        needed = self.value.fontMetrics().horizontalAdvance(text) + 2
+        if needed > self.value.minimumWidth():
+            self.value.setMinimumWidth(needed)
+        self.slider.setAccessibleDescription(text)
+
+    @safe_slot
+    def _on_value_changed(self, index: int) -> None:
+        self.write_value()
+        self.moved.emit(index)
+
+    @safe_slot
+    def _on_play_toggled(self) -> None:
+        self.playing_changed.emit()
+
+
+class AxisSliders(Panel):
+    """Rows for time, z and position; a row shows while its axis has more than one value.
+
+    GUI thread only. Axes are ``"t"``, ``"z"`` and ``"p"``, indices count from 0.
+    """
+
+    moved = Signal(str, int)
+    """(axis, index): the user, or play, moved a slider. Never sent for `set_index` or `set_sizes`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._busy: Callable[[], bool] = lambda: False
+        self._timer = QTimer(self)
+        self._timer.setInterval(SLIDER_PLAY_INTERVAL_MS)
+        self._timer.timeout.connect(self._play_step)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(6, 4, 6, 4)
+        grid.setHorizontalSpacing(10)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(2, 1)
+        self._rows: dict[str, _Row] = {}
+        for line, (axis, name, spoken) in enumerate(ROWS):
+            row = _Row(self, name, spoken)
+            for column, widget in enumerate(row.widgets):
+                grid.addWidget(widget, line, column)
+            row.playing_changed.connect(self._on_playing_changed)
+            self._rows[axis] = row
+        self._rows["t"].moved.connect(self._on_t_moved)
+        self._rows["z"].moved.connect(self._on_z_moved)
+        self._rows["p"].moved.connect(self._on_p_moved)
+        self._draw_icons()
+
+    def set_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Give axes their lengths: ``{"t": 3, "p": 12, "z": 5}``; an axis left out keeps its own.
+
+        An index beyond the new length goes to the last one, without `moved`.
+        """
+        for axis, size in sizes.items():
+            if axis in self._rows:
+                self._rows[axis].resize(size)
+
+    def set_index(self, axis: str, index: int) -> None:
+        """Show `index` (clamped to the axis) without sending `moved`."""
+        self._rows[axis].go_to(index)
+
+    def index(self, axis: str) -> int:
+        """Where the slider of `axis` stands."""
+        return int(self._rows[axis].slider.value())
+
+    def size(self, axis: str | None = None) -> Any:
+        """How many values `axis` has; without an axis, the widget's own QSize."""
+        return super().size() if axis is None else self._rows[axis].size
+
+    def slider(self, axis: str) -> QSlider:
+        """The slider of `axis`, for a host that places focus or tool tips."""
+        return self._rows[axis].slider
+
+    def play_button(self, axis: str) -> QToolButton:
+        """The play button of `axis`."""
+        return self._rows[axis].play
+
+    def value_text(self, axis: str) -> str:
+        """What the row of `axis` says now."""
+        return str(self._rows[axis].value.text())
+
+    def set_value_text(self, axis: str, text_of: Callable[[int], str]) -> None:
+        """Say `text_of(index)` in the row of `axis`; "3 / 6" where it raises. Call again when it changes."""
+        self._rows[axis].name_values(text_of)
+
+    def set_busy_check(self, busy: Callable[[], bool]) -> None:
+        """Skip a step of play while `busy()` is true: no frame is dropped for one never seen."""
+        self._busy = busy
+
+    def is_playing(self) -> bool:
+        """Whether any axis plays."""
+        return any(row.play.isChecked() for row in self._rows.values())
+
+    def stop_playing(self) -> None:
+        """Release every play button."""
+        for row in self._rows.values():
+            row.play.setChecked(False)
+
+    def palette_changed(self) -> None:
+        if hasattr(self, "_rows"):
+            self._draw_icons()
+
+    def _draw_icons(self) -> None:
+        for row in self._rows.values():
+            drawing = icon("play", self.colors.text, checked="pause")
+            row.play.setIcon(drawing)
+            row.play.setText("▶" if drawing.isNull() else "")
+
+    @safe_slot
+    def _on_playing_changed(self) -> None:
+        if not self.is_playing():
+            self._timer.stop()
+        elif not self._timer.isActive():
+            self._timer.start()
+
+    @safe_slot
+    def _play_step(self) -> None:
+        if self._busy():
+            return
+        for row in self._rows.values():
+            if row.play.isChecked():
+                row.step()
+
+    @safe_slot
+    def _on_t_moved(self, index: int) -> None:
+        self.moved.emit("t", index)
+
+    @safe_slot
+    def _on_z_moved(self, index: int) -> None:
+        self.moved.emit("z", index)
+
+    @safe_slot
+    def _on_p_moved(self, index: int) -> None:
+        self.moved.emit("p", index)

@@ -1,0 +1,337 @@
+"""Choosing a contrast window: a slider with two handles over a range of pixel values, and its histogram."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from ..slots import safe_slot
+from ..theme import PLOT_BACKGROUND, colors_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MARGIN_PX = 7
+"""From the edge to where the range begins: half a handle. The histogram keeps the same margin."""
+_STEPS = 200
+_LOW, _HIGH = 0, 1
+
+
+class ValueRange:
+    """A window (low, high) of pixel values inside bounds, both kept sane. Pure; no Qt.
+
+    `low < high` always; a user's move keeps them `step` apart: 1 for integer data, a
+    hundred-thousandth of the bounds else.
+    """
+
+    def __init__(self) -> None:
+        self.integer = True
+        self._wanted: tuple[float, float] = (0.0, 65535.0)
+        self.bounds = self.window = self._wanted
+        self._window_given = False
+
+    @property
+    def step(self) -> float:
+        """The smallest window."""
+        if self.integer:
+            return 1.0
+        return max((self.bounds[1] - self.bounds[0]) * 1e-5, 1e-300)
+
+    def set_bounds(self, low: float, high: float) -> None:
+        """Bounds as wanted, widened to hold the window; ints mean integer data.
+
+        Until somebody gives a window, the window is the bounds.
+        """
+        kinds = (int, np.integer)
+        if not _usable(low, high):
+            return
+        self.integer = isinstance(low, kinds) and isinstance(high, kinds)
+        self._wanted = (float(low), _above(float(low), float(high), self.integer))
+        if not self._window_given:
+            self.window = self._wanted
+        self.bounds = self._wanted
+        self._hold_window()
+
+    def set_window(self, low: float, high: float) -> None:
+        """The window as wanted; the high end gives way where it is not above the low one."""
+        if not _usable(low, high):
+            return
+        self._window_given = True
+        self.window = (float(low), _above(float(low), float(high), self.integer))
+        self.bounds = self._wanted  # what an earlier window widened is not kept
+        self._hold_window()
+
+    def move(self, which: int, value: float) -> None:
+        """Put one end at `value`; it stops short of the other."""
+        if not math.isfinite(value):
+            return
+        self._window_given = True
+        low, high = self.window
+        if which == _LOW:
+            self.window = (min(value, high - self.step), high)
+        else:
+            self.window = (low, max(value, low + self.step))
+        self._hold_window()
+
+    def shift_from(self, window: tuple[float, float], by: float) -> None:
+        """Be `window`, moved as a whole."""
+        self._window_given = True
+        self.window = (window[0] + by, window[1] + by)
+
+    def _hold_window(self) -> None:
+        self.bounds = (min(self.bounds[0], self.window[0]), max(self.bounds[1], self.window[1]))
+
+    def fraction(self, value: float) -> float:
+        """Where `value` lies between the bounds, 0 to 1."""
+        low, high = self.bounds
+        return min(1.0, max(0.0, (value - low) / (high - low)))
+
+    def value(self, fraction: float) -> float:
+        """The value at `fraction` of the bounds, whole for integer data."""
+        low, high = self.bounds
+        value = low + min(1.0, max(0.0, fraction)) * (high - low)
+        return float(round(value)) if self.integer else value
+
+    def text(self, value: float) -> str:
+        """`value` as a person writes it."""
+        return str(round(value)) if self.integer else f"{value:.5g}"
+
+
+def _above(low: float, high: float, integer: bool) -> float:
+    """`high`, or the next value above `low` where it is not above it."""
+    if integer:
+        return max(high, low + 1.0)
+    return high if high > low else low + max(abs(low) * 1e-5, 1e-9)
+
+
+def _usable(low: float, high: float) -> bool:
+    return math.isfinite(low) and math.isfinite(high) and math.isfinite(high - low)
+
+
+class WindowSlider(QWidget):
+    """Two handles on one groove.
+
+    Drag or wheel moves the nearer handle; a drag between the two moves both. By keyboard, Tab goes
+    from the low handle to the high one, and arrows, Page Up and Down, Home and End move it.
+    """
+
+    moved = Signal(float, float)
+    """(low, high) chosen by the user."""
+
+    def __init__(self, values: ValueRange, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.values = values
+        self._active = _LOW
+        self._drag_from: tuple[float, tuple[float, float]] | None = None
+        self._both = False
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def sizeHint(self) -> QSize:
+        return QSize(160, 18)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(60, 18)
+
+    def handle_x(self, which: int) -> float:
+        """Where handle 0 (low) or 1 (high) is drawn, px."""
+        return x_of(self.values.fraction(self.values.window[which]), self.width())
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        colors = colors_of(self)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        middle, low, high = self.height() / 2, self.handle_x(_LOW), self.handle_x(_HIGH)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colors.groove)
+        painter.drawRoundedRect(QRectF(1, middle - 2, self.width() - 2, 4), 2, 2)
+        painter.setBrush(colors.accent if self.isEnabled() else colors.dim)
+        painter.drawRect(QRectF(low, middle - 2, max(0.0, high - low), 4))
+        for which, x in ((_LOW, low), (_HIGH, high)):
+            focused = self.hasFocus() and which == self._active
+            painter.setPen(QPen(colors.accent if focused else colors.dim, 2 if focused else 1))
+            painter.setBrush(colors.handle)
+            painter.drawEllipse(QPointF(x, middle), 5.5, 5.5)
+        painter.end()
+
+    @safe_slot
+    def mousePressEvent(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        x = _event_x(event)
+        low, high = self.handle_x(_LOW), self.handle_x(_HIGH)
+        self._both = low + 10 < x < high - 10
+        self._active = self._nearer(x)
+        self._drag_from = (x, self.values.window)
+        if not self._both:
+            self._drag_to(x)
+        self.update()
+
+    @safe_slot
+    def mouseMoveEvent(self, event: Any) -> None:
+        if self._drag_from is not None:
+            self._drag_to(_event_x(event))
+
+    @safe_slot
+    def mouseReleaseEvent(self, _event: Any) -> None:
+        self._drag_from = None
+
+    @safe_slot
+    def wheelEvent(self, event: Any) -> None:
+        if not self.hasFocus():  # a wheel over it is meant for the list it lies in
+            event.ignore()
+            return
+        self._nudge(event.angleDelta().y() / 120)
+        event.accept()
+
+    @safe_slot
+    def keyPressEvent(self, event: Any) -> None:
+        key = Qt.Key
+        steps = {
+            key.Key_Left: -1, key.Key_Down: -1, key.Key_Right: 1, key.Key_Up: 1,
+            key.Key_PageDown: -_STEPS / 10, key.Key_PageUp: _STEPS / 10,
+            key.Key_Home: -math.inf, key.Key_End: math.inf,
+        }.get(event.key())  # fmt: skip
+        if steps is None:
+            super().keyPressEvent(event)
+        elif math.isinf(steps):
+            self._move(self._active, self.values.bounds[steps > 0])
+        else:
+            self._nudge(steps)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        wanted = _HIGH if forward else _LOW
+        if self.hasFocus() and self._active != wanted:
+            self._active = wanted
+            self.update()
+            return True
+        return bool(super().focusNextPrevChild(forward))
+
+    @safe_slot
+    def focusInEvent(self, event: Any) -> None:
+        if event.reason() == Qt.FocusReason.TabFocusReason:
+            self._active = _LOW
+        elif event.reason() == Qt.FocusReason.BacktabFocusReason:
+            self._active = _HIGH
+        super().focusInEvent(event)
+
+    def _nearer(self, x: float) -> int:
+        low, high = self.handle_x(_LOW), self.handle_x(_HIGH)
+        if abs(low - high) < 1:  # on top of each other: the side of the click decides
+            return _LOW if x < low else _HIGH
+        return _LOW if abs(x - low) <= abs(x - high) else _HIGH
+
+    def _drag_to(self, x: float) -> None:
+        start, window = self._drag_from or (x, self.values.window)
+        if not self._both:
+            self._move(self._active, self.values.value(fraction_of(x, self.width())))
+            return
+        bottom, top = self.values.bounds
+        shift = (x - start) / max(1, self.width() - 2 * MARGIN_PX) * (top - bottom)
+        shift = min(max(shift, bottom - window[0]), top - window[1])
+        before = self.values.window
+        self.values.shift_from(window, round(shift) if self.values.integer else shift)
+        self._tell_if_other_than(before)
+
+    def _nudge(self, steps: float) -> None:
+        bottom, top = self.values.bounds
+        by = max((top - bottom) / _STEPS, self.values.step) * steps
+        by = math.copysign(max(1.0, round(abs(by))), by) if self.values.integer and by else by
+        self._move(self._active, min(top, max(bottom, self.values.window[self._active] + by)))
+
+    def _move(self, which: int, value: float) -> None:
+        before = self.values.window
+        self.values.move(which, value)
+        self._tell_if_other_than(before)
+
+    def _tell_if_other_than(self, before: tuple[float, float]) -> None:
+        if self.values.window != before:
+            self.update()
+            self.moved.emit(*self.values.window)
+
+
+class Histogram(QWidget):
+    """Counts on a logarithmic scale in a channel's colour, over the same values as the slider below it."""
+
+    def __init__(self, values: ValueRange, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.values = values
+        self.color = QColor("white")
+        self._counts: np.ndarray = np.zeros(0)
+        self._span = (0.0, 1.0)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(42)
+
+    def set_counts(self, counts: np.ndarray | Sequence[float], low: float, high: float) -> None:
+        """Show `counts`, bins of equal width over pixel values `low` to `high`; empty: nothing."""
+        counts = np.nan_to_num(np.asarray(counts, dtype=np.float64).ravel(), nan=0.0, posinf=0.0, neginf=0.0)
+        usable = _usable(low, high) and high > low
+        self._counts = np.log1p(np.clip(counts, 0, None)) if usable else np.zeros(0)
+        self._span = (float(low), float(high))
+        self.update()
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self.rect(), PLOT_BACKGROUND)
+        painter.setClipRect(self.rect())
+        self._draw_counts(painter)
+        self._draw_window(painter)
+        painter.end()
+
+    def _heights(self) -> np.ndarray:
+        """(columns,) float: the tallest bin under each pixel column, 0 to 1; 0 where there are none."""
+        columns = max(1, self.width() - 2 * MARGIN_PX)
+        if not self._counts.any():
+            return np.zeros(columns)
+        bottom, top = self.values.bounds
+        edges = np.linspace(bottom, top, columns + 1)
+        low, high = self._span
+        bins = (edges - low) / (high - low) * len(self._counts)
+        first = np.clip(np.floor(bins[:-1]).astype(np.int64), 0, len(self._counts) - 1)
+        last = np.clip(np.ceil(bins[1:]).astype(np.int64), first + 1, len(self._counts))
+        heights = np.array([self._counts[a:b].max() for a, b in zip(first, last, strict=True)])
+        outside = (edges[1:] <= low) | (edges[:-1] >= high)
+        return np.where(outside, 0.0, heights / self._counts.max())
+
+    def _draw_counts(self, painter: QPainter) -> None:
+        heights, bottom = self._heights(), float(self.height())
+        path = QPainterPath(QPointF(MARGIN_PX, bottom))
+        for column, height in enumerate(heights):
+            y = bottom - height * (bottom - 4)
+            path.lineTo(MARGIN_PX + column, y)
+            path.lineTo(MARGIN_PX + column + 1, y)
+        path.lineTo(MARGIN_PX + len(heights), bottom)
+        fill = QColor(self.color)
+        fill.setAlpha(130)
+        painter.fillPath(path, fill)
+
+    def _draw_window(self, painter: QPainter) -> None:
+        low, high = (x_of(self.values.fraction(value), self.width()) for value in self.values.window)
+        painter.setPen(QPen(self.color, 1.2))
+        painter.drawLine(QPointF(low, self.height() - 1), QPointF(high, 2))
+        painter.setPen(QPen(QColor(235, 237, 240), 1, Qt.PenStyle.DotLine))
+        for x in (low, high):
+            painter.drawLine(QPointF(x, 1), QPointF(x, self.height() - 1))
+
+
+def x_of(fraction: float, width: int) -> float:
+    """Where a fraction of the range is drawn in a widget `width` px wide."""
+    return MARGIN_PX + fraction * max(1, width - 2 * MARGIN_PX)
+
+
+def fraction_of(x: float, width: int) -> float:
+    """The inverse of `x_of`."""
+    return (x - MARGIN_PX) / max(1, width - 2 * MARGIN_PX)
+
+
+def _event_x(event: Any) -> float:
+    return float(event.position().x() if hasattr(event, "position") else event.pos().x())

@@ -1,0 +1,135 @@
+"""What crosses the pipe between a viewer and its reader process: framed JSON, never pickle.
+
+Four bytes of length (big-endian), then UTF-8 JSON. Pixels do not travel here (see `shared_memory`).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from ..errors import (
+    BY_NAME,
+    DatasetError,
+    NDViewerError,
+    PlaneNotStoredError,
+)
+from ..model import (
+    AnnouncedRun,
+    Channel,
+    DatasetInfo,
+    Position,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Message = dict[str, Any]
+
+MAX_MESSAGE_BYTES = 64 * 1024**2
+"""Larger than the announcement of a run of 100,000 positions; anything above is a broken pipe."""
+
+_LENGTH = struct.Struct(">I")
+
+
+def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
+    """Write one message and flush. Raises `OSError` if nobody listens any more."""
+    body = json.dumps(message, separators=(",", ":"), default=_plain).encode()
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):  # a size or scale that came out of an array
+        return value.item()
+    raise TypeError(f"{type(value).__name__} does not travel between processes")
+
+
+def receive(stream: BinaryIO) -> Message | None:
+    """Read one message, blocking; None at the end of the stream or if what comes is no message."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > MAX_MESSAGE_BYTES:
+        return None
+    body = stream.read(length)
+    if len(body) < length:
+        return None
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def what_to_json(what: str | AnnouncedRun) -> Message:
+    """What to open: a path, or the stores of an announced run."""
+    return {"path": what} if isinstance(what, str) else {"run": asdict(what)}
+
+
+def what_from_json(message: Message) -> str | AnnouncedRun:
+    """The inverse of `what_to_json`."""
+    if "path" in message:
+        return str(message["path"])
+    run = message["run"]
+    return AnnouncedRun(
+        positions=tuple(Position(*position) for position in run["positions"]),
+        paths=tuple(run["paths"]),
+        indices=tuple(run["indices"]),
+        channels=tuple(run["channels"]),
+        n_z=run["n_z"],
+        height=run["height"],
+        width=run["width"],
+    )
+
+
+def info_to_json(info: DatasetInfo) -> Message:
+    """Everything in a `DatasetInfo`; positions by column, since there may be 10,000 of them."""
+    message = {name: getattr(info, name) for name in info.__dataclass_fields__}
+    message["positions"] = [list(column) for column in zip(*info.positions, strict=True)]
+    message["channels"] = [asdict(channel) for channel in info.channels]
+    message["dtype"] = info.dtype.str if info.dtype is not None else None
+    return message
+
+
+def info_from_json(message: Message) -> DatasetInfo:
+    """The inverse of `info_to_json`."""
+    fields = dict(message)
+    fields["positions"] = tuple(Position(*row) for row in zip(*message["positions"], strict=True))
+    fields["channels"] = tuple(
+        Channel(**{**channel, "window": tuple(channel["window"]) if channel["window"] else None})
+        for channel in message["channels"]
+    )
+    fields["dtype"] = np.dtype(message["dtype"]) if message["dtype"] is not None else None
+    fields["warnings"] = tuple(message["warnings"])
+    fields["times"] = tuple(message["times"])
+    fields["choices"] = tuple(message["choices"])
+    return DatasetInfo(**fields)
+
+
+def error_to_json(error: Exception) -> Message:
+    """Class name and text of an error; no traceback, no objects."""
+    known = isinstance(error, (NDViewerError, IndexError))
+    message: Message = {
+        "name": type(error).__name__ if known else DatasetError.__name__,
+        "text": str(error) if known else f"{type(error).__name__}: {error}",
+    }
+    if isinstance(error, PlaneNotStoredError):
+        message["plane_shape"] = error.plane_shape
+    return message
+
+
+def error_from_json(message: Message) -> Exception:
+    """The inverse of `error_to_json`; a name that is not ours becomes a `DatasetError`."""
+    if message["name"] == IndexError.__name__:
+        return IndexError(message["text"])
+    error = BY_NAME.get(message["name"], DatasetError)(message["text"])
+    if isinstance(error, PlaneNotStoredError) and message.get("plane_shape"):
+        height, width = message["plane_shape"]
+        error.plane_shape = (int(height), int(width))
+    return error

@@ -1,0 +1,98 @@
+"""Where decoded planes lie between the reader process that fills them and the viewer that copies them out.
+
+A slot is an unnamed file in memory, inherited by the reader: the reader maps it, the viewer reads it
+like any file, so that no fault of the reader can make the viewer touch memory that is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import os
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from ..errors import LimitExceededError
+
+MAX_PLANE_BYTES = 1024**3
+"""No plane is larger; what claims to be is not read."""
+
+
+def _checked_nbytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes > MAX_PLANE_BYTES:
+        raise LimitExceededError(
+            f"a plane of {shape} {dtype} has {nbytes} bytes, more than {MAX_PLANE_BYTES}"
+        )
+    return nbytes
+
+
+class OwnedSlot:
+    """The viewer's end of a slot: it makes the file and copies planes out of it."""
+
+    def __init__(self) -> None:
+        self._path: str | None = None
+        if hasattr(os, "memfd_create"):
+            self._file: Any = os.fdopen(os.memfd_create("ndviewer-plane"), "r+b", buffering=0)
+        elif sys.platform == "win32":
+            handle, self._path = tempfile.mkstemp(prefix="ndviewer-plane-")
+            self._file = os.fdopen(handle, "r+b", buffering=0)
+        else:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+
+    @property
+    def address(self) -> int | str:
+        """What the reader opens it by: an inherited file descriptor, on Windows a path."""
+        return self._path if self._path is not None else self._file.fileno()
+
+    def copy_out(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return a new C-contiguous array with what the reader put there.
+
+        Raises `OSError` if it is short, `LimitExceededError` if it is larger than any plane.
+        """
+        nbytes = _checked_nbytes(shape, dtype)
+        pixels = np.empty(shape, dtype)
+        buffer = memoryview(pixels.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        self._file.seek(0)
+        while len(buffer):
+            n = self._file.readinto(buffer)
+            if not n:
+                raise OSError(f"the reader announced {nbytes} bytes but left {len(buffer)} of them out")
+            buffer = buffer[n:]
+        return pixels
+
+    def close(self) -> None:
+        """Let go of the file; the memory is freed when the reader lets go as well."""
+        self._file.close()
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # the reader may still have it open
+                os.unlink(self._path)
+
+
+class MappedSlot:
+    """The reader's end of a slot: an array in shared memory, as large as the largest plane so far."""
+
+    def __init__(self, address: int | str) -> None:
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+        self._fd = address if isinstance(address, int) else os.open(address, flags)
+        self._map: mmap.mmap | None = None
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return a C-contiguous array over the slot, valid until the next call.
+
+        Raises `LimitExceededError` if it is larger than any plane.
+        """
+        nbytes = _checked_nbytes(shape, dtype)
+        if self._map is None or len(self._map) < nbytes:
+            os.ftruncate(self._fd, max(nbytes, 1))
+            self._map = mmap.mmap(self._fd, max(nbytes, 1))
+        return np.frombuffer(self._map, dtype, math.prod(shape)).reshape(shape)
+
+    def flush(self) -> None:
+        """Let the other end see it; only Windows needs to be told."""
+        if sys.platform == "win32" and self._map is not None:
+            self._map.flush()

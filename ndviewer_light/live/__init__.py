@@ -1,0 +1,1 @@
+"""Runs that a host announces and notifies of while it acquires."""

@@ -1,0 +1,217 @@
+"""A dataset that is being written by somebody who tells us: what hosts announce, and what they notify.
+
+An `Acquisition` is made once per run and never changes what it is about; a start builds a new one
+and swaps it in, so that nothing of one run can reach the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+import os
+import reprlib
+import threading
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from ..errors import AcquisitionConfigError
+from ..model import AnnouncedRun, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..engine.dataset import Dataset
+    from .registered_files import RegisteredFiles
+
+logger = logging.getLogger(__name__)
+
+_MAX_T = 1_000_000  # more time points than any run has: a larger index is a mistake of the host
+
+
+def position_of(label: str) -> Position:
+    """``"A1:0"`` → region "A1", fov 0; a label without a number is a region of its own."""
+    region, colon, fov = label.rpartition(":")
+    if colon and fov.isdecimal() and fov.isascii():
+        return Position(region, int(fov))
+    return Position(label, 0)
+
+
+def announce_per_fov(
+    fov_paths: Sequence[str],
+    channels: Sequence[str],
+    num_z: int,
+    fov_labels: Sequence[str],
+    height: int,
+    width: int,
+) -> AnnouncedRun:
+    """A run with one store (T, C, Z, Y, X) per field of view; paths and labels go in pairs.
+
+    Raises `AcquisitionConfigError` (a ValueError) without paths. If the lengths differ, the longer
+    list is cut, as hosts expect.
+    """
+    if not fov_paths:
+        raise AcquisitionConfigError("fov_paths must not be empty")
+    if len(fov_paths) != len(fov_labels):
+        logger.warning(
+            "%d FOV paths but %d labels: using the first %d",
+            len(fov_paths),
+            len(fov_labels),
+            min(len(fov_paths), len(fov_labels)),
+        )
+    pairs = list(zip(map(str, fov_paths), map(str, fov_labels), strict=False))
+    return AnnouncedRun(
+        positions=tuple(position_of(label) for _, label in pairs),
+        paths=tuple(path for path, _ in pairs),
+        indices=(None,) * len(pairs),
+        channels=tuple(map(str, channels)),
+        n_z=int(num_z),
+        height=int(height),
+        width=int(width),
+    )
+
+
+def announce_files(
+    channels: Sequence[str], num_z: int, height: int, width: int, fov_labels: Sequence[str]
+) -> AnnouncedRun:
+    """A run whose image files are named one by one while it is written."""
+    return AnnouncedRun(
+        positions=tuple(position_of(str(label)) for label in fov_labels),
+        paths=(),
+        indices=(),
+        channels=tuple(map(str, channels)),
+        n_z=int(num_z),
+        height=int(height),
+        width=int(width),
+    )
+
+
+def announce_6d(
+    region_paths: Sequence[str],
+    channels: Sequence[str],
+    num_z: int,
+    fovs_per_region: Sequence[int],
+    height: int,
+    width: int,
+    region_labels: Sequence[str] | None = None,
+) -> AnnouncedRun:
+    """A run with one store (FOV, T, C, Z, Y, X) per region.
+
+    Raises `AcquisitionConfigError` (a ValueError) without regions, for a count that is not positive,
+    and if the lengths differ.
+    """
+    if not region_paths:
+        raise AcquisitionConfigError("region_paths must not be empty")
+    counts = [int(count) for count in fovs_per_region or ()]
+    if not counts or min(counts) <= 0:
+        raise AcquisitionConfigError(f"fovs_per_region must be positive numbers, not {fovs_per_region}")
+    labels = [str(label) for label in region_labels or ()] or [
+        f"region_{i}" for i in range(len(region_paths))
+    ]
+    if not len(region_paths) == len(counts) == len(labels):
+        raise AcquisitionConfigError(
+            f"{len(region_paths)} region paths, {len(counts)} FOV counts and {len(labels)} labels: "
+            "they must be as many"
+        )
+    stores = [
+        (str(path), label, i)
+        for path, label, count in zip(region_paths, labels, counts, strict=True)
+        for i in range(count)
+    ]
+    return AnnouncedRun(
+        positions=tuple(Position(label, i) for _, label, i in stores),
+        paths=tuple(path for path, _, _ in stores),
+        indices=tuple(i for _, _, i in stores),
+        channels=tuple(map(str, channels)),
+        n_z=int(num_z),
+        height=int(height),
+        width=int(width),
+    )
+
+
+class Acquisition:
+    """One run: translates what the host says into planes of `dataset`, and counts what makes no sense.
+
+    `files` takes the files that the host names. `fovs_per_region` is None where the host counts
+    positions through the whole run, else the counts by which (region, fov) becomes a position.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        run: AnnouncedRun,
+        files: RegisteredFiles,
+        fovs_per_region: Sequence[int] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.run = run
+        self.active = True
+        self.ignored = 0  # notifications that named no plane of this run
+        self._ignoring = threading.Lock()  # for counting them only
+        self._files = files
+        self._channels = {name: i for i, name in enumerate(run.channels)}
+        # the planes of a channel: one, or three where its images are in colour
+        self._parts = [
+            tuple(c for c, part in enumerate(run.parts) if part.of == i) for i in range(len(run.channels))
+        ]
+        self._n_z = run.n_z
+        self._n_positions = len(run.positions)
+        self._counts = tuple(int(count) for count in fovs_per_region) if fovs_per_region is not None else None
+        self._offsets = (0, *accumulate(self._counts)) if self._counts is not None else (0,)
+        self._stale = dataset.mark_written
+
+    def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> bool:
+        """A plane is on disk. Any thread; about a microsecond, no I/O, never raises.
+
+        False if the indices name no plane of this run: counted in `ignored`, said once in the log.
+        """
+        try:
+            t, p, z = operator.index(t), operator.index(fov_idx), operator.index(z)
+            of = self._channels[channel]
+            if self._counts is not None:
+                region = operator.index(region_idx)
+                if not (0 <= region < len(self._counts) and 0 <= p < self._counts[region]):
+                    return self._ignore(t, fov_idx, z, channel, region_idx)
+                p += self._offsets[region]
+        except Exception:  # noqa: BLE001  an odd object's own error must not reach the writer's thread
+            return self._ignore(t, fov_idx, z, channel, region_idx)
+        if not (0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
+            return self._ignore(t, fov_idx, z, channel, region_idx)
+        for c in self._parts[of]:
+            self._stale((t, p, c, z))
+        return True
+
+    def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> bool:
+        """A plane is, or will soon be, in this file. As `notify`; `fov_idx` counts through the run."""
+        p, path = fov_idx, filepath
+        try:
+            of = self._channels[channel]
+            if not (type(t) is type(p) is type(z) is type(page) is int and type(path) is str):
+                t, p, z, page = map(operator.index, (t, p, z, page))
+                path = os.fspath(path)
+        except Exception:  # noqa: BLE001  as above
+            return self._ignore(t, fov_idx, z, channel, filepath)
+        if not (
+            0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z and isinstance(path, str)
+        ):
+            return self._ignore(t, fov_idx, z, channel, filepath)
+        self._files.register(t, p, of, z, path, page)
+        for c in self._parts[of]:
+            self._stale((t, p, c, z))
+        return True
+
+    def _ignore(self, *said: object) -> bool:
+        with self._ignoring:
+            self.ignored += 1
+            is_first = self.ignored == 1
+        if is_first:
+            logger.warning(
+                "notified of a plane this run does not have: (t, fov, z, channel, region or file) = %s",
+                reprlib.repr(said),  # short, and never raises
+            )
+        return False
+
+    def end(self) -> None:
+        """The run is over; the planes in view are read once more. Idempotent, no I/O."""
+        if self.active:
+            self.active = False
+            self.dataset.end()

@@ -1,0 +1,122 @@
+"""Which image file each plane of a run will be in, as the host says while it acquires.
+
+A host registers hundreds of thousands of files in a run of days. Their names follow one rule, so the
+rule is learnt from the first and only the exceptions are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..model import AnnouncedRun, PlaneKey
+
+    File = tuple[str, int]
+
+_ATTEMPTS = 10_000
+"""So many files that follow no rule, and none is looked for any more."""
+
+_NUMBERS = re.compile(r"(\d+)_(\d+)(_.*)", re.DOTALL)
+
+
+class RegisteredFiles:
+    """The image files of `run`, (path, page) each. Any thread; no I/O.
+
+    The rule is ``<folder>/<t>/<region>_<fov>_<z><end>``, with an `end` per channel and each number
+    padded with zeros to a width of its own (contract of Squid's individual images).
+    """
+
+    def __init__(self, run: AnnouncedRun) -> None:
+        self.n_t = 0
+        """Time points registered so far: the largest index and one."""
+        self.folder: str | None = None
+        """The experiment's folder, None before anything was registered."""
+        self._parts = run.parts
+        self._positions = run.positions
+        self._n_z = run.n_z
+        self._lock = threading.Lock()  # for learning; registering what follows the rule takes none
+        self._t_width = 1
+        self._heads: list[str] = []  # "<region>_<fov>_" by position
+        self._z_names: list[str] = []
+        self._t_folders: dict[int, str] = {}
+        self._ends: dict[int, str] = {}
+        self._exceptions: dict[tuple[int, int, int, int], File] = {}
+        self._attempts = _ATTEMPTS
+
+    def register(self, t: int, p: int, channel: int, z: int, path: str, page: int = 0) -> None:
+        """Take note of the file of a plane; `channel` is the index of what the host calls one."""
+        if t >= self.n_t:
+            with self._lock:
+                self.n_t = max(self.n_t, t + 1)
+        try:
+            expected: str | None = (
+                self._t_folders[t] + self._heads[p] + self._z_names[z] + self._ends[channel]
+            )
+        except (KeyError, IndexError):
+            expected = self._by_rule(t, p, channel, z)
+        if page != 0 or (path != expected and not self._learn(t, p, channel, z, path)):
+            self._exceptions[t, p, channel, z] = path, page
+            if self.folder is None:
+                self.folder = _experiment_folder(path)
+        elif self._exceptions:
+            self._exceptions.pop((t, p, channel, z), None)
+
+    def file_of(self, key: PlaneKey) -> File | None:
+        """The file that holds a plane, registered or to be expected; None where nothing tells it."""
+        if not 0 <= key.c < len(self._parts):
+            return None
+        channel = self._parts[key.c].of
+        exception = self._exceptions.get((key.t, key.p, channel, key.z))
+        if exception is not None:
+            return exception
+        path = self._by_rule(key.t, key.p, channel, key.z)
+        return None if path is None else (path, 0)
+
+    def _by_rule(self, t: int, p: int, channel: int, z: int) -> str | None:
+        try:
+            return self._t_folders[t] + self._heads[p] + self._z_names[z] + self._ends[channel]
+        except (KeyError, IndexError):
+            return self._by_rule_of_new_time(t, p, channel, z) if t not in self._t_folders else None
+
+    def _by_rule_of_new_time(self, t: int, p: int, channel: int, z: int) -> str | None:
+        if not self._heads:
+            return None
+        self._t_folders[t] = os.path.join(self.folder or "", str(t).zfill(self._t_width), "")
+        return self._by_rule(t, p, channel, z)
+
+    def _learn(self, t: int, p: int, channel: int, z: int, path: str) -> bool:
+        """Take the rule, or the end of a channel's names, from a path; False if it follows none we know."""
+        if channel in self._ends or self._attempts <= 0:
+            return False
+        self._attempts -= 1
+        time_folder, name = os.path.split(path)
+        region = self._positions[p].region
+        numbers = _NUMBERS.fullmatch(name, len(region) + 1) if name.startswith(f"{region}_") else None
+        folder, time_name = os.path.split(time_folder)
+        if numbers is None or not _is_number(time_name, t) or not _is_number(numbers[2], z):
+            return False
+        if int(numbers[1]) != self._positions[p].fov:
+            return False
+        with self._lock:
+            if not self._heads:
+                self._take_rule(folder, len(time_name), len(numbers[1]), len(numbers[2]))
+            self._ends.setdefault(channel, numbers[3])
+        return self._by_rule(t, p, channel, z) == path
+
+    def _take_rule(self, folder: str, t_width: int, fov_width: int, z_width: int) -> None:
+        self.folder, self._t_width = folder, t_width
+        self._z_names = [str(z).zfill(z_width) for z in range(self._n_z)]
+        # last: from here on names are made by the rule
+        self._heads = [f"{region}_{str(fov).zfill(fov_width)}_" for region, fov, *_ in self._positions]
+
+
+def _is_number(text: str, number: int) -> bool:
+    return text.isdecimal() and text.isascii() and int(text) == number
+
+
+def _experiment_folder(path: str) -> str:
+    folder = os.path.dirname(path)
+    return os.path.dirname(folder) if os.path.basename(folder).isdecimal() else folder

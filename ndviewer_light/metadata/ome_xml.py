@@ -1,0 +1,259 @@
+"""What OME-XML says of an image and its pixels, with nothing but the standard library.
+
+https://docs.openmicroscopy.org/ome-model/ : `Pixels` carries sizes, `DimensionOrder`, `PhysicalSizeX`, `…Y`,
+`…Z` and their units, `TimeIncrement`; its `TiffData` say which page of which file holds which plane.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+from xml.etree import ElementTree
+
+from ..errors import LimitExceededError, MetadataError, UntrustedReferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+MAX_CHARACTERS = 64 * 1024**2
+"""Longer OME-XML is refused: a million planes with their positions need about as much."""
+
+MAX_PLANES = 10_000_000
+"""More planes than any image has; refused before anything counts to it."""
+
+_NAMESPACES = tuple(
+    f"http://www.openmicroscopy.org/Schemas/OME/{schema}" for schema in ("2016-06", "2015-01", "2013-06")
+)
+
+_UM_PER_UNIT = {
+    "pm": 1e-6,
+    "å": 1e-4,
+    "nm": 1e-3,
+    "nanometer": 1e-3,
+    "nanometers": 1e-3,
+    "mm": 1e3,
+    "millimeter": 1e3,
+    "millimeters": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "meter": 1e6,
+    "meters": 1e6,
+}
+"""By lower-case name; whatever is not here counts as µm, as writers mostly mean it."""
+
+_NO_LENGTH = frozenset({"pixel", "reference frame"})
+
+
+_SECONDS_PER_UNIT = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PREALLOCATES = "tifffile"
+
+
+class Pages(NamedTuple):
+    """Planes that follow each other: `n` from plane `first` on, in `file` ("" for itself) from `page` on."""
+
+    first: int
+    n: int
+    page: int
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class OmeImage:
+    """The first image of an OME-XML: its sizes in planes, where each plane is, and what it is called.
+
+    `n_c` counts pages: a channel in colour is one. `order` names the axes of planes, the fastest first
+    ("CZT"). `complete` is False where a program that writes files of zeros first has not said that it is
+    done. Lengths in µm, times in s.
+    """
+
+    n_t: int
+    n_z: int
+    n_c: int
+    order: str
+    channels: tuple[str, ...]
+    pages: tuple[Pages, ...]
+    complete: bool
+    pixel_y_um: float | None = None
+    pixel_x_um: float | None = None
+    z_step_um: float | None = None
+    time_step_s: float | None = None
+
+    def page(self, t: int, c: int, z: int) -> tuple[str, int] | None:
+        """The file ("" for itself) and page of a plane; None if it is not in this image."""
+        sizes, index = {"T": self.n_t, "C": self.n_c, "Z": self.n_z}, {"T": t, "C": c, "Z": z}
+        if any(not 0 <= index[axis] < sizes[axis] for axis in "TCZ"):
+            return None
+        plane, step = 0, 1
+        for axis in self.order:
+            plane += index[axis] * step
+            step *= sizes[axis]
+        at = bisect_right(self.pages, plane, key=lambda run: run.first) - 1
+        if at < 0 or plane >= self.pages[at].first + self.pages[at].n:
+            return None
+        run = self.pages[at]
+        return run.file, run.page + plane - run.first
+
+
+def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
+    """What OME-XML says of its first image, in the file called `name`; None if it is no OME-XML.
+
+    Raises `MetadataError` where it contradicts itself, `LimitExceededError` for more planes than any image
+    has, `UntrustedReferenceError` for pages in a file outside its folder. Any thread; no I/O.
+    """
+    root = _root(ome_metadata)
+    pixels = None if root is None else _first_pixels(root)
+    if root is None or pixels is None:
+        return None
+    n_t, n_c, n_z = (_size(pixels, axis, name) for axis in "TCZ")
+    if n_t * n_c * n_z > MAX_PLANES:
+        raise LimitExceededError(
+            f"{name} says it has {n_t * n_c * n_z} planes; at most {MAX_PLANES} are shown"
+        )
+    channels = [_local(child, "Channel") for child in pixels]
+    named = tuple(channel for channel in channels if channel is not None)
+    samples = _samples(named, n_c)
+    x, y, z = (_size_um(pixels, axis) for axis in "XYZ")
+    image = OmeImage(
+        n_t,
+        n_z,
+        n_c // samples,
+        _order(pixels.get("DimensionOrder", "")),
+        tuple(channel.get("Name") or channel.get("ID") or "" for channel in named)[: n_c // samples],
+        (),
+        _is_complete(root, pixels),
+        y,
+        x,
+        z,
+        _time_step_s(pixels),
+    )
+    return _with_pages(image, pixels, name)
+
+
+def _with_pages(image: OmeImage, pixels: Element, name: str) -> OmeImage:
+    n_planes = image.n_t * image.n_z * image.n_c
+    whole = replace(image, pages=(Pages(0, n_planes, 0),))
+    runs = [
+        run for child in pixels if _local(child, "TiffData") is not None for run in _run(child, whole, name)
+    ]
+    return replace(image, pages=tuple(sorted(runs))) if runs else whole
+
+
+def _run(data: Element, whole: OmeImage, name: str) -> Iterator[Pages]:
+    first = whole.page(*(_integer(data.get(f"First{axis}"), 0) for axis in "TCZ"))
+    if first is None:
+        return
+    n_planes = whole.pages[0].n
+    said = _integer(data.get("PlaneCount"), 1 if data.get("IFD") is not None else n_planes)
+    yield Pages(
+        first[1], min(said, n_planes - first[1]), _integer(data.get("IFD"), 0), _file_of_pages(data, name)
+    )
+
+
+def _file_of_pages(data: Element, name: str) -> str:
+    for child in data:
+        if _local(child, "UUID") is not None and (file := child.get("FileName")):
+            if file == name:
+                return ""
+            if file in (".", "..") or any(mark in file for mark in "/\\:\0"):
+                raise UntrustedReferenceError(
+                    f"{name} says that planes of it are in {file!r}, outside its folder; that is not followed"
+                )
+            return file
+    return ""
+
+
+def _local(element: Element, name: str) -> Element | None:
+    tag = element.tag
+    return element if isinstance(tag, str) and tag.rpartition("}")[2] == name else None
+
+
+def _size(pixels: Element, axis: str, name: str) -> int:
+    size = _integer(pixels.get(f"Size{axis}"), 1)
+    if size < 1:
+        raise MetadataError(f"{name} says that its Size{axis} is {size}")
+    return size
+
+
+def _integer(text: str | None, otherwise: int) -> int:
+    if text is None or len(text) > 18:  # more digits than any count has
+        return otherwise if text is None else MAX_PLANES + 1
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise
+
+
+def _samples(channels: tuple[Element, ...], n_c: int) -> int:
+    samples = {_integer(channel.get("SamplesPerPixel"), 1) for channel in channels}
+    same = samples.pop() if len(samples) == 1 else 1
+    return same if same > 1 and n_c % same == 0 else 1
+
+
+def _order(said: str) -> str:
+    """The axes of planes, the fastest first; some writers give those of an array, the slowest first."""
+    if sorted(said) != sorted("XYCZT"):
+        return "CZT"
+    if said.endswith("YX"):
+        said = said[::-1]
+    return "".join(axis for axis in said if axis in "CZT")
+
+
+def _is_complete(root: Element, pixels: Element) -> bool:
+    if not root.get("Creator", "").startswith(_PREALLOCATES):
+        return True
+    images = [image for image in root.iter() if _local(image, "Image") is not None and pixels in list(image)]
+    return (
+        any(image.get("AcquisitionDate") is not None for image in images)
+        or any(_local(child, "AcquisitionDate") is not None for image in images for child in image)
+        or any(_local(child, "Plane") is not None for child in pixels)
+    )
+
+
+def _time_step_s(pixels: Element) -> float | None:
+    unit = _SECONDS_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"), 1.0)
+    try:
+        step = float(pixels.get("TimeIncrement", "")) * unit
+    except ValueError:
+        return None
+    return step if math.isfinite(step) and step > 0 else None
+
+
+def physical_sizes_um(ome_metadata: str) -> tuple[float | None, float | None, float | None]:
+    """(x, y, z) size of a voxel in µm from the first `Pixels`, None for each that is not told.
+
+    Never raises: text that is no OME-XML tells nothing. Any thread; no I/O.
+    """
+    root = _root(ome_metadata)
+    pixels = None if root is None else _first_pixels(root)
+    if pixels is None:
+        return None, None, None
+    return _size_um(pixels, "X"), _size_um(pixels, "Y"), _size_um(pixels, "Z")
+
+
+def _root(ome_metadata: str) -> Element | None:
+    # a document type declaration is all an entity bomb needs, and OME-XML never has one
+    if not ome_metadata or len(ome_metadata) > MAX_CHARACTERS or "<!DOCTYPE" in ome_metadata:
+        return None
+    try:
+        return ElementTree.fromstring(ome_metadata)
+    except (ElementTree.ParseError, ValueError):
+        return None
+
+
+def _first_pixels(root: Element) -> Element | None:
+    for namespace in (*_NAMESPACES, "*"):
+        if (pixels := root.find(f".//{{{namespace}}}Pixels")) is not None:
+            return pixels
+    return None
+
+
+def _size_um(pixels: Element, axis: str) -> float | None:
+    unit = pixels.get(f"PhysicalSize{axis}Unit", "µm").strip().lower()
+    try:
+        size = float(pixels.get(f"PhysicalSize{axis}", "")) * _UM_PER_UNIT.get(unit, 1.0)
+    except ValueError:
+        return None
+    return size if unit not in _NO_LENGTH and math.isfinite(size) and size > 0 else None

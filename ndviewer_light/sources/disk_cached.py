@@ -1,0 +1,93 @@
+"""Planes from servers, kept on disk: the second time they come from there, without a request.
+
+Local files are never kept: the disk they lie on is as near.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..storage.bytes import is_url
+from ..storage.disk_cache import cache_of
+from . import Source, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from ..model import DatasetInfo, PlaneKey
+    from ..storage.disk_cache import DiskCache
+    from . import StorageOptions
+
+
+def open_kept(path: str, options: StorageOptions = None) -> Source:
+    """As `open_source`; what comes from a server is kept on disk, where `cache_of` says."""
+    source = open_source(path, options)
+    cache = cache_of(options) if is_url(path) else None
+    return source if cache is None else KeptSource(source, cache)
+
+
+class KeptSource(Source):
+    """`source`, its planes in `cache` by what its content is called (`Source.identity`).
+
+    Without such a name nothing is kept: a plane that changed on the server must not come from here.
+    """
+
+    format = "kept"
+
+    def __init__(self, source: Source, cache: DiskCache) -> None:
+        self._source = source
+        self._cache = cache
+
+    @classmethod
+    def recognises(cls, path: str) -> bool:
+        """Never: it is no format."""
+        return False
+
+    @classmethod
+    def open(cls, path: str, options: Mapping[str, str] | None = None) -> Source:
+        """See `open_kept`."""
+        return open_kept(path, options)
+
+    @property
+    def info(self) -> DatasetInfo:
+        """As the source has it."""
+        return self._source.info
+
+    @property
+    def identity(self) -> str | None:
+        """As the source has it."""
+        return self._source.identity
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The plane from disk if it was kept, else from the source, and kept."""
+        identity = self._source.identity
+        if identity is None:
+            return self._source.read_plane(key, level)
+        name = f"{identity}\n{level}\n{tuple(key)}"
+        pixels = self._cache.get(name)
+        if pixels is None:
+            pixels = self._source.read_plane(key, level)
+            self._cache.put(name, pixels)
+        return pixels
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """As the source has it."""
+        return self._source.plane_shape(key, level)
+
+    def exists(self, key: PlaneKey) -> bool:
+        """As the source has it."""
+        return self._source.exists(key)
+
+    def refresh(self) -> DatasetInfo:
+        """As the source has it; what has changed has another name from then on."""
+        return self._source.refresh()
+
+    def describe(self) -> dict[str, Any]:
+        """As the source has it."""
+        return self._source.describe()
+
+    def close(self) -> None:
+        """Close the source; what is kept stays."""
+        self._source.close()

@@ -1,0 +1,326 @@
+"""One dataset of an HDF5 file judged: whether it can be shown, and how its pixels are read.
+
+An untrusted file must not reach past itself: pixels that it keeps in other files are not read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...errors import (
+    CorruptDataError,
+    LimitExceededError,
+    MetadataError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
+from ...storage.limits import MAX_CHUNK_BYTES
+from . import filters as hdf5_filters
+from .chunk_index import format as hdf5_format
+from .chunk_index.arrays import (
+    ExtensibleArray,
+    FixedArray,
+    OneAfterTheOther,
+    Order,
+)
+from .chunk_index.btree import Tree
+from .chunk_index.chunks import Grid, NothingStored, WholeBlocks
+from .chunk_index.index import ChunkIndex
+from .plane_reader import Chunks, Through
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import h5py
+
+    from .chunk_index.chunks import Lookup
+    from .file import HDF5File
+
+_BLOCK_BYTES = 64 * 1024**2
+_BAND_BYTES = 16 * 1024**2
+_MAX_VIRTUAL_SOURCES = 10_000
+_MAX_PLANE_CHUNKS = 250_000
+_MAX_CHUNKS = 2**40
+_NO_NUMBERS = {
+    **{"STRING": "text", "COMPOUND": "records of several fields", "OPAQUE": "opaque bytes"},
+    **{"REFERENCE": "references", "VLEN": "lists of varying length", "ARRAY": "arrays", "TIME": "times"},
+    "COMPLEX": "complex numbers",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a dataset of numbers says of itself: its path in the file, its shape, the dtype planes come in."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Opened(NamedTuple):
+    """A dataset as it is read; `chunk_index` is None where there is nothing to look up."""
+
+    pixels: Chunks | Through
+    chunk_index: ChunkIndex | None
+
+
+# ---- what it holds: within `HDF5File.reading` ----------------------------------------------
+
+
+def facts(file: HDF5File, path: str, dataset: h5py.Dataset) -> Facts:
+    """Judge a dataset. Raises `UnsupportedError` if it holds no numbers."""
+    where = f"{file.name}::{path}"
+    if dataset.shape is None:
+        raise UnsupportedError(f"{where} is empty: it has no shape")
+    return Facts(path, tuple(dataset.shape), _dtype(dataset, where))
+
+
+def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
+    import h5py
+
+    identifier = dataset.id.get_type()
+    kind = identifier.get_class()
+    names = {getattr(h5py.h5t, name, None): what for name, what in _NO_NUMBERS.items()}
+    if kind in names:
+        raise UnsupportedError(f"{where} holds {names[kind]}; only numbers can be shown")
+    try:
+        dtype = np.dtype(identifier.dtype.str)
+    except (TypeError, NotImplementedError) as error:
+        raise UnsupportedError(f"{where} holds a kind of number that numpy does not have") from error
+    if identifier.dtype.kind == "b":
+        dtype = np.dtype(bool)
+    if dtype.kind == "c" or dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise UnsupportedError(f"{where} holds {dtype}; only real numbers of at most 8 bytes can be shown")
+    native: np.dtype[Any] = dtype.newbyteorder("=")
+    return native
+
+
+# ---- how it is read: within `HDF5File.reading` ---------------------------------------------
+
+
+def opened(file: HDF5File, known: Facts, dataset: h5py.Dataset, roles: Sequence[str]) -> Opened:
+    """Make a dataset readable; `roles` has "y" and "x" where the axes of planes are.
+
+    Raises `UntrustedReferenceError` if its pixels are in other files, `UnsupportedError` for a filter that
+    is not installed.
+    """
+    import h5py
+
+    where = f"{file.name}::{known.path}"
+    plist = dataset.id.get_create_plist()
+    refuse_outside(file, dataset, where)
+    layout = plist.get_layout()
+    through = Through(file, dataset, known.dtype, None)
+    if layout == h5py.h5d.CONTIGUOUS and _is_plain(dataset, known.dtype):
+        return Opened(_contiguous(file, known, dataset, roles, through), None)
+    if layout != h5py.h5d.CHUNKED:
+        return Opened(through, None)
+    chunk = tuple(dataset.chunks)
+    if 0 in chunk or len(chunk) != len(known.shape):
+        raise CorruptDataError(f"{where} is damaged: its chunks are of shape {chunk}")
+    if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
+        raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
+    _check_count(known, chunk, roles, where)
+    filters = _filters(plist)
+    _check_filters(filters, where)
+    return _chunked(file, known, dataset, chunk, filters)
+
+
+def _check_count(known: Facts, chunk: tuple[int, ...], roles: Sequence[str], where: str) -> None:
+    """Refuse what is cut up so that a plane would take minutes."""
+    counts = [-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True)]
+    of_plane = math.prod(count for count, role in zip(counts, roles, strict=True) if role in ("y", "x"))
+    if of_plane > _MAX_PLANE_CHUNKS or math.prod(counts) > _MAX_CHUNKS:
+        raise LimitExceededError(
+            f"{where}: a plane is cut into {of_plane} chunks, the whole into {math.prod(counts)}; "
+            f"at most {_MAX_PLANE_CHUNKS} and {_MAX_CHUNKS} are read: store it in larger chunks"
+        )
+
+
+def _chunked(
+    file: HDF5File,
+    known: Facts,
+    dataset: h5py.Dataset,
+    chunk: tuple[int, ...],
+    filters: tuple[hdf5_filters.Filter, ...],
+) -> Opened:
+    layout = _layout(file, dataset)
+    if layout is None or not _makes_sense(layout, dataset):  # h5py may understand it
+        return Opened(Through(file, dataset, known.dtype, None), None)
+    grid = Grid(known.shape, chunk)
+    index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
+    through = Through(file, dataset, known.dtype, index)
+    sticks_out = any(whole % part for whole, part in zip(known.shape, chunk, strict=True))
+    chain = hdf5_filters.codecs(filters)
+    if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
+        return Opened(through, index)
+    pixels = Chunks(
+        file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, _fill(dataset), through
+    )
+    return Opened(pixels, index)
+
+
+def _lookup(
+    file: HDF5File, known: Facts, dataset: h5py.Dataset, grid: Grid, layout: hdf5_format.Layout
+) -> Lookup | None:
+    """Whoever finds chunks in this kind of index; None if only h5py can."""
+    where = f"{file.name}::{known.path}"
+    if layout.address == hdf5_format.UNDEFINED:
+        return NothingStored()
+    if layout.kind == "tree":
+        return Tree(file, grid, layout.address, where)
+    if layout.kind == "other":
+        return None
+    order = Order(dataset.maxshape, grid.chunk, *_growing(dataset))
+    chunk_bytes = math.prod(grid.chunk) * dataset.id.get_type().get_size()
+    if layout.kind in ("single", "implicit"):
+        return OneAfterTheOther(order, layout.address, layout.size or chunk_bytes, layout.mask)
+    # h5py must not be asked where these are: where it is not the first axis that grows, it mixes them up
+    kind = FixedArray if layout.kind == "fixed" else ExtensibleArray
+    return kind(file, order, layout.address, chunk_bytes, where)
+
+
+def _makes_sense(layout: hdf5_format.Layout, dataset: h5py.Dataset) -> bool:
+    """Whether the dataset may grow along as many axes as its kind of index is for."""
+    along = {"single": 0, "implicit": 0, "fixed": 0, "extensible": 1}
+    if along.get(layout.kind, len(_growing(dataset))) != len(_growing(dataset)):
+        return False
+    most = math.prod(size or 1 for size in dataset.maxshape)
+    return layout.kind in ("tree", "other") or most < 2**62
+
+
+def _growing(dataset: h5py.Dataset) -> list[int]:
+    return [i for i, size in enumerate(dataset.maxshape) if size is None]
+
+
+def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_format.Layout | None:
+    import h5py
+
+    if not file.superblock.eight_bytes:
+        return None
+    low, high = h5py.h5g.get_objinfo(dataset.id).objno
+    return hdf5_format.chunked_layout(file.read_clipped, file.superblock.offset, low | high << 32)
+
+
+def _contiguous(
+    file: HDF5File, known: Facts, dataset: h5py.Dataset, roles: Sequence[str], through: Through
+) -> Chunks | Through:
+    """One piece, read by planes; where planes are scattered over it, by what they are scattered over."""
+    chunk = _block_of(known, roles)
+    address = dataset.id.get_offset()
+    index: ChunkIndex | WholeBlocks
+    if address is None:
+        index = ChunkIndex(file, dataset, Grid(known.shape, chunk), NothingStored())
+    else:
+        index = WholeBlocks(known.shape, chunk, address, known.dtype.itemsize)
+    return Chunks(file, index, known.shape, chunk, _stored_dtype(dataset, known), (), 0, through)
+
+
+def _block_of(known: Facts, roles: Sequence[str]) -> tuple[int, ...]:
+    first = min(roles.index("y"), roles.index("x"))
+    inner = known.shape[first:]
+    block_bytes = math.prod(inner) * known.dtype.itemsize
+    rows = inner[0]
+    if block_bytes > _BLOCK_BYTES:
+        rows = max(1, rows * _BAND_BYTES // block_bytes)
+    return (1,) * first + (rows, *inner[1:])
+
+
+def _stored_dtype(dataset: h5py.Dataset, known: Facts) -> np.dtype[Any]:
+    stored: np.dtype[Any] = known.dtype.newbyteorder(dataset.id.get_type().dtype.byteorder)
+    return stored
+
+
+def _is_plain(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> bool:
+    """Whether the bytes of an item are those that numpy wants: no unused bits, no odd floats."""
+    import h5py
+
+    identifier = dataset.id.get_type()
+    if identifier.get_class() == h5py.h5t.ENUM:
+        identifier = identifier.get_super()
+    size: int = identifier.get_size()
+    if size != dtype.itemsize:
+        return False
+    plain = np.dtype(np.int8) if dtype.kind == "b" else dtype.newbyteorder(identifier.dtype.byteorder)
+    return bool(identifier.equal(h5py.h5t.py_create(plain)))
+
+
+def _fill(dataset: h5py.Dataset) -> Any:
+    value = dataset.fillvalue
+    return 0 if value is None else value
+
+
+# ---- filters -------------------------------------------------------------------------------
+
+
+def _filters(plist: Any) -> tuple[hdf5_filters.Filter, ...]:
+    found = []
+    for i in range(plist.get_nfilters()):
+        number, _, values, name = plist.get_filter(i)
+        found.append(hdf5_filters.Filter(number, tuple(values), name.decode("utf-8", "replace")))
+    return tuple(found)
+
+
+def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
+    """Refuse filters that nobody here can undo; those of hdf5plugin register when it is imported."""
+    import h5py
+
+    for filter_ in filters:
+        if hdf5_filters.codecs([filter_]) is not None or h5py.h5z.filter_avail(filter_.number):
+            continue
+        with contextlib.suppress(ImportError):
+            import hdf5plugin  # noqa: F401
+        if not h5py.h5z.filter_avail(filter_.number):
+            name = f"{filter_.name.partition(';')[0]!a} " if filter_.name else ""
+            raise UnsupportedError(
+                f"{where} is compressed with the filter {name}(number {filter_.number}), which is not "
+                "installed: pip install hdf5plugin"
+            )
+
+
+# ---- nothing outside the file --------------------------------------------------------------
+
+
+def refuse_outside(file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual: bool = True) -> None:
+    """Raise `UntrustedReferenceError` if any pixel of a dataset is in another file.
+
+    A virtual dataset may be put together of others in the same file, if those are not virtual themselves.
+    """
+    import h5py
+
+    plist = dataset.id.get_create_plist()
+    if plist.get_external_count():
+        name = plist.get_external(0)[0].decode("utf-8", "replace")
+        raise UntrustedReferenceError(
+            f"{where} keeps its pixels in another file ({name!a}), which is not read: "
+            "copy it into one file first (h5repack)"
+        )
+    if plist.get_layout() != h5py.h5d.VIRTUAL:
+        return
+    if not virtual:
+        raise UnsupportedError(f"{where} is a virtual dataset inside another one, which is not supported")
+    count = plist.get_virtual_count()
+    if count > _MAX_VIRTUAL_SOURCES:
+        raise LimitExceededError(f"{where} is put together of {count} datasets, too many to look at")
+    for i in range(count):
+        _refuse_source_outside(file, plist.get_virtual_filename(i), plist.get_virtual_dsetname(i), where)
+
+
+def _refuse_source_outside(file: HDF5File, other: str, path: str, where: str) -> None:
+    import h5py
+
+    if other != ".":
+        raise UntrustedReferenceError(
+            f"{where} is put together of other files ({other!a}), which are not read: open those themselves"
+        )
+    if "%" in path:  # stands for a number: any dataset
+        raise UnsupportedError(f"{where} is put together of datasets named by a pattern, {path!a}")
+    source = file.node(path)
+    if not isinstance(source, h5py.Dataset):
+        raise MetadataError(f"{where} is put together of {path!a}, which is no dataset of the file")
+    refuse_outside(file, source, f"{file.name}::{path}", virtual=False)

@@ -1,0 +1,233 @@
+"""Chunks of one dataset: which of them a plane cuts, where those lie, and whoever knows that.
+
+`hdf5_tree` and `hdf5_arrays` look chunks up in the kinds of index that HDF5 has, `hdf5_index` puts them to
+use.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from ....errors import CorruptDataError, DatasetError
+from .format import UNDEFINED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from ..file import HDF5File
+
+    Place = tuple[int, ...]  # of a chunk in the grid, one index per axis
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+
+MAX_TABLE_CHUNKS = 2_000_000
+"""Datasets of more chunks are never indexed whole (24 bytes each)."""
+
+_KEPT_PIECES = 1024
+
+
+class Stored(NamedTuple):
+    """Where a chunk is stored: bytes from the beginning of the file, and the filters it did not pass."""
+
+    address: int
+    size: int
+    mask: int
+
+
+class Grid:
+    """The chunks of an array: `chunk` is their shape, also of those that stick out at the end."""
+
+    def __init__(self, shape: tuple[int, ...], chunk: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.chunk = chunk
+        self.counts = tuple(-(-whole // part) for whole, part in zip(shape, chunk, strict=True))
+        self.n_chunks = math.prod(self.counts)
+        steps = itertools.accumulate(reversed(self.counts[1:]), lambda a, b: a * b, initial=1)
+        self._steps = tuple(reversed(list(steps)))
+
+    def number(self, place: Sequence[int]) -> int:
+        """Chunks counted in C order."""
+        return sum(i * step for i, step in zip(place, self._steps, strict=True))
+
+    def numbers(self, places: np.ndarray) -> np.ndarray:
+        """The same for an array (n, rank), all of which lie inside."""
+        result: np.ndarray = places.astype(np.int64) @ np.array(self._steps, np.int64)
+        return result
+
+
+def places_cut(selection: Sequence[tuple[int, int]], chunk: tuple[int, ...]) -> list[Place]:
+    """The chunks that [start, stop) along each axis touches."""
+    ranges = [
+        range(start // part, -(-stop // part)) for (start, stop), part in zip(selection, chunk, strict=True)
+    ]
+    return list(itertools.product(*ranges))
+
+
+class Table(NamedTuple):
+    """All chunks that are stored, in the order of their numbers."""
+
+    numbers: np.ndarray  # int64
+    addresses: np.ndarray  # uint64
+    sizes: np.ndarray  # uint32
+    masks: np.ndarray  # uint32
+
+    def find(self, numbers: Sequence[int]) -> list[Stored | None]:
+        """Where these chunks are; None for what is not stored."""
+        at = np.searchsorted(self.numbers, np.array(numbers, np.int64))
+        return [self._stored(int(i), number) for i, number in zip(at, numbers, strict=True)]
+
+    def _stored(self, i: int, number: int) -> Stored | None:
+        if i >= len(self.numbers) or self.numbers[i] != number:
+            return None
+        return Stored(int(self.addresses[i]), int(self.sizes[i]), int(self.masks[i]))
+
+
+class Part(NamedTuple):
+    """Some chunks as an index has them: places (n, rank), addresses, sizes, masks."""
+
+    places: np.ndarray
+    addresses: np.ndarray
+    sizes: np.ndarray
+    masks: np.ndarray
+
+
+def table_of(grid: Grid, parts: Iterable[Part]) -> Table:
+    """A table of all parts; what lies outside the grid, or nowhere, is left out."""
+    columns = list(zip(*parts, strict=True))
+    rank = len(grid.chunk)
+    places, addresses, sizes, masks = (
+        tuple(np.concatenate(column) for column in columns)
+        if columns
+        else (np.empty((0, rank), np.uint64), *(np.empty(0, np.uint64),) * 3)
+    )
+    inside = (places < np.array(grid.counts, np.uint64)).all(axis=1) & (addresses != UNDEFINED)
+    numbers = grid.numbers(places[inside])
+    order = np.argsort(numbers, kind="stable")
+    return Table(
+        numbers[order],
+        addresses[inside][order].astype(np.uint64),
+        sizes[inside][order].astype(np.uint32),
+        masks[inside][order].astype(np.uint32),
+    )
+
+
+class WholeBlocks:
+    """An array that is stored in one piece, taken as chunks; those at its end are shorter.
+
+    All axes of `chunk` before the one that is cut are 1, all after it whole.
+    """
+
+    def __init__(self, shape: tuple[int, ...], chunk: tuple[int, ...], address: int, item_bytes: int) -> None:
+        self._whole = Grid(shape, (1,) * len(shape))
+        self._chunk = chunk
+        self._address = address
+        self._item_bytes = item_bytes
+
+    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+        """See `ChunkIndex.find`."""
+        return [self._stored(place) for place in places]
+
+    def _stored(self, place: Place) -> Stored:
+        first = self._whole.number([i * part for i, part in zip(place, self._chunk, strict=True)])
+        size = math.prod(self.block_shape(place)) * self._item_bytes
+        return Stored(self._address + first * self._item_bytes, size, 0)
+
+    def block_shape(self, place: Place) -> tuple[int, ...]:
+        """The shape of one chunk as it is stored."""
+        return tuple(
+            min(part, whole - i * part)
+            for i, part, whole in zip(place, self._chunk, self._whole.shape, strict=True)
+        )
+
+
+# ---- whoever knows -------------------------------------------------------------------------
+
+
+class Lookup(ABC):
+    """One kind of index. Any thread; all methods may read, and raise `CorruptDataError` for a damaged one."""
+
+    @abstractmethod
+    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+        """Where these chunks are; None for each that is not stored."""
+
+    @abstractmethod
+    def parts(self, is_over: Callable[[], bool]) -> list[Part] | None:
+        """Everything there is; None if there is too much, or `is_over` said so meanwhile."""
+
+
+class NothingStored(Lookup):
+    """A dataset none of whose chunks is stored."""
+
+    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+        """See `Lookup.find`."""
+        return [None] * len(places)
+
+    def parts(self, is_over: Callable[[], bool]) -> list[Part]:
+        """See `Lookup.parts`."""
+        return []
+
+
+class Pieces(Generic[K, V]):
+    """Parts of an index by where they are, each read by the first thread that needs it; some are kept."""
+
+    def __init__(self, fetch: Callable[[list[K]], list[V]]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()  # never held while anything is read
+        self._kept: OrderedDict[K, Future[V]] = OrderedDict()
+
+    def get(self, keys: Iterable[K]) -> dict[K, V]:
+        """The pieces at these keys."""
+        futures: dict[K, Future[V]] = {}
+        ours: list[K] = []
+        with self._lock:
+            for key in keys:
+                future = self._kept.get(key)
+                if future is None:
+                    ours.append(key)
+                    future = self._kept[key] = Future()
+                self._kept.move_to_end(key)
+                futures[key] = future
+            while len(self._kept) > max(_KEPT_PIECES, len(futures)):
+                self._kept.popitem(last=False)
+        if ours:
+            self._lead(ours, futures)
+        return {key: self._result(key, future) for key, future in futures.items()}
+
+    def _lead(self, keys: list[K], futures: dict[K, Future[V]]) -> None:
+        try:
+            fetched = self._fetch(keys)
+        except BaseException as error:  # whoever waits has to hear of it
+            with self._lock:
+                for key in keys:
+                    self._kept.pop(key, None)
+            for key in keys:
+                futures[key].set_exception(error)
+            raise
+        for key, piece in zip(keys, fetched, strict=True):
+            futures[key].set_result(piece)
+
+    def _result(self, key: K, future: Future[V]) -> V:
+        """What another thread reads; again by ourselves if it gave up."""
+        try:
+            return future.result()
+        except DatasetError as error:
+            if not error.transient:
+                raise
+        return self._fetch([key])[0]
+
+
+def read_index(file: HDF5File, ranges: list[tuple[int, int]], where: str) -> list[bytes]:
+    """Pieces of an index (offset, length), cut short where the file ends."""
+    size = file.bytes.size
+    if any(address >= size for address, _ in ranges):
+        raise CorruptDataError(f"{where} is damaged: its chunks are indexed beyond the file's end")
+    return file.bytes.read_many([(at, min(length, size - at)) for at, length in ranges])

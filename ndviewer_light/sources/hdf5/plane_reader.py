@@ -1,0 +1,216 @@
+"""Pixels of one dataset: the chunks a plane cuts, fetched together, decoded here, put together.
+
+What h5py alone can decode is read through h5py.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
+from ...storage.decoding.codecs import most_stored
+from .chunk_index.chunks import places_cut
+from .filters import decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import h5py
+
+    from ...storage.decoding.codecs import Codec
+    from .chunk_index.chunks import Place, Stored, WholeBlocks
+    from .chunk_index.index import ChunkIndex
+    from .file import HDF5File
+
+    Selection = Sequence[tuple[int, int]]  # start and stop along each axis
+
+KEPT_BYTES = 128 * 1024**2
+"""Decoded chunks kept because other planes lie in them too."""
+
+_BATCH_BYTES = 64 * 1024**2
+_BATCH_CHUNKS = 4096
+
+
+class Through:
+    """A dataset read by h5py, one plane at a time; `index`, where there is one, tells what is not stored."""
+
+    def __init__(
+        self, file: HDF5File, dataset: h5py.Dataset, dtype: np.dtype[Any], index: ChunkIndex | None
+    ) -> None:
+        self._file = file
+        self._dataset = dataset
+        self._dtype = dtype
+        self._index = index
+
+    def read(self, selection: Selection) -> np.ndarray:
+        """The pixels [start, stop) along each axis, in the dataset's order of axes."""
+        if self._index is not None:
+            stored = self._index.find(places_cut(selection, self._index.grid.chunk))
+            if stored is not None and not any(stored):
+                raise PlaneNotStoredError(f"{self._file.name} holds nothing of this plane yet")
+        with self._file.reading("its pixels"):
+            pixels = self._dataset[tuple(slice(*part) for part in selection)]
+            return np.asarray(pixels).astype(self._dtype, copy=False)
+
+
+class Chunks:
+    """A dataset whose chunks we fetch and decode ourselves; any number of threads at once."""
+
+    def __init__(
+        self,
+        file: HDF5File,
+        index: ChunkIndex | WholeBlocks,
+        shape: tuple[int, ...],
+        chunk: tuple[int, ...],
+        stored_dtype: np.dtype[Any],
+        chain: tuple[Codec, ...],
+        fill: Any,
+        otherwise: Through,
+    ) -> None:
+        self._file = file
+        self._index = index
+        self._shape = shape
+        self._chunk = chunk
+        self._stored_dtype = stored_dtype
+        self._dtype = stored_dtype.newbyteorder("=")
+        self._chain = chain
+        self._fill = fill
+        self._otherwise = otherwise
+        self._chunk_bytes = math.prod(chunk) * stored_dtype.itemsize
+        self._kept = _Kept(KEPT_BYTES)
+
+    def read(self, selection: Selection) -> np.ndarray:
+        """The pixels [start, stop) along each axis, in the dataset's order of axes and our byte order.
+
+        What is not stored of a plane is its fill value; raises `PlaneNotStoredError` if nothing of it is.
+        """
+        places = places_cut(selection, self._chunk)
+        stored = self._index.find(places)
+        if stored is None:  # nobody but h5py knows where they are, as yet
+            return self._otherwise.read(selection)
+        wanted = {place: at for place, at in zip(places, stored, strict=True) if at is not None}
+        if not wanted:
+            raise PlaneNotStoredError(f"{self._file.name} holds nothing of this plane yet")
+        shared = self._are_of_several_planes(selection)
+        if len(places) == 1 and not shared:
+            ((_, block),) = self._decoded(wanted)
+            pixels = block[tuple(slice(0, stop - start) for start, stop in selection)]
+            return pixels.astype(self._dtype, copy=False)
+        out = np.empty([stop - start for start, stop in selection], self._dtype)
+        if len(wanted) < len(places):
+            out[...] = self._fill
+        for place, block in self._shared(wanted) if shared else self._decoded(wanted):
+            inside, outside = _overlap(place, self._chunk, selection)
+            out[outside] = block[inside]
+        return out
+
+    def _are_of_several_planes(self, selection: Selection) -> bool:
+        """Whether chunks hold more of the array than what is selected."""
+        return any(
+            stop - start < min(part, whole)
+            for (start, stop), part, whole in zip(selection, self._chunk, self._shape, strict=True)
+        )
+
+    # ---- chunks of one plane only ----------------------------------------------------------
+
+    def _decoded(self, wanted: dict[Place, Stored]) -> Iterator[tuple[Place, np.ndarray]]:
+        """Fetch and decode chunks, so many at a time that memory stays bounded."""
+        for batch in _batches(list(wanted), self._chunk_bytes):
+            for place, raw in zip(batch, self._fetched([wanted[place] for place in batch]), strict=True):
+                yield place, self._block(place, raw, wanted[place].mask)
+
+    def _fetched(self, stored: list[Stored]) -> list[bytes]:
+        if any(at.size > most_stored(self._chunk_bytes) for at in stored):
+            raise CorruptDataError(f"{self._file.name} is damaged: a chunk is longer than it can be")
+        return self._file.bytes.read_many([(at.address, at.size) for at in stored])
+
+    def _block(self, place: Place, raw: bytes, mask: int) -> np.ndarray:
+        shape = self._index.block_shape(place)
+        n_bytes = math.prod(shape) * self._stored_dtype.itemsize
+        where = f"{self._file.name}: chunk {place}"
+        data = decoded(raw, self._chain, mask, n_bytes, where)
+        return np.frombuffer(data, self._stored_dtype).reshape(shape)
+
+    # ---- chunks of several planes ----------------------------------------------------------
+
+    def _shared(self, wanted: dict[Place, Stored]) -> Iterator[tuple[Place, np.ndarray]]:
+        """As `_decoded`, but each chunk is decoded by one thread and kept for a while."""
+        for batch in _batches(list(wanted), self._chunk_bytes):
+            futures, ours = self._kept.claim(batch, self._chunk_bytes)
+            missing = dict.fromkeys(ours)
+            try:
+                for place, block in self._decoded({place: wanted[place] for place in ours}):
+                    del missing[place]
+                    futures[place].set_result(block)
+            except BaseException as error:  # whoever waits has to hear of it
+                self._kept.forget(missing)
+                for place in missing:
+                    futures[place].set_exception(error)
+                raise
+            for place in batch:
+                yield place, self._result(place, futures[place], wanted[place])
+
+    def _result(self, place: Place, future: Future[np.ndarray], at: Stored) -> np.ndarray:
+        """What another thread decodes; again by ourselves if it gave up."""
+        try:
+            return future.result()
+        except DatasetError as error:
+            if not error.transient:
+                raise
+        ((_, block),) = self._decoded({place: at})
+        return block
+
+
+class _Kept:
+    """Decoded chunks, those used last, and those that are being decoded."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._most = n_bytes
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[Place, Future[np.ndarray]] = OrderedDict()
+
+    def claim(
+        self, places: Sequence[Place], each: int
+    ) -> tuple[dict[Place, Future[np.ndarray]], list[Place]]:
+        """What is or will be there, and which of them the caller has to decode."""
+        ours = []
+        with self._lock:
+            for place in places:
+                if place not in self._blocks:
+                    ours.append(place)
+                    self._blocks[place] = Future()
+                self._blocks.move_to_end(place)
+            futures = {place: self._blocks[place] for place in places}
+            while len(self._blocks) * each > self._most and len(self._blocks) > 1:
+                self._blocks.popitem(last=False)
+        return futures, ours
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """Places that could not be decoded."""
+        with self._lock:
+            for place in places:
+                self._blocks.pop(place, None)
+
+
+def _batches(places: list[Place], each: int) -> Iterator[list[Place]]:
+    n = max(1, min(_BATCH_CHUNKS, _BATCH_BYTES // max(1, each)))
+    for start in range(0, len(places), n):
+        yield places[start : start + n]
+
+
+def _overlap(
+    place: Place, chunk: tuple[int, ...], selection: Selection
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Which part of a chunk a selection takes, and where in the selection it goes."""
+    inside, outside = [], []
+    for i, part, (start, stop) in zip(place, chunk, selection, strict=True):
+        first, last = max(start, i * part), min(stop, (i + 1) * part)
+        inside.append(slice(first - i * part, last - i * part))
+        outside.append(slice(first - start, last - start))
+    return tuple(inside), tuple(outside)

@@ -1,0 +1,198 @@
+"""Pixels out of image files, wherever they lie: PNG, JPEG, BMP and TIFF, one page or many."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...metadata.ome_xml import ome_image
+from ...metadata.tiff_tags import pixel_size_of
+from ...storage.array_cache import KeptArrays
+from ...storage.bytes import is_url, open_bytes
+from ...storage.bytes_pool import BytesPool, whole
+from ...storage.decoding.pictures import decoded, picture_in
+from ...storage.decoding.tiff_pages import TIFF_ENDS, TiffPages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+
+    from ...storage.bytes import Bytes
+    from ...storage.decoding.pictures import Picture
+    from ...storage.decoding.tiff_pages import Extent, Layout, Parts
+
+_MAX_TIFFS = 16
+_KEPT_BYTES = 128 * 1024**2
+
+Page = tuple[str, int, int]  # path or URL, page, level
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one file tells of all: its pixels, the axes its pages are along, steps in µm and s.
+
+    `axes` and `sizes` as tifffile has them ("TZC"), "" for one page.
+    """
+
+    picture: Picture
+    axes: str = ""
+    sizes: tuple[int, ...] = ()
+    n_levels: int = 1
+    steps: Mapping[str, float | None] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+
+
+class ImageFiles:
+    """The files of a dataset; any thread. Colour pictures are kept decoded, for all of their channels."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self._pool = BytesPool(lambda key: open_bytes(_path_of(key), options), _MAX_TIFFS)
+        self._lock = threading.Lock()  # guards what follows
+        self._tiffs: OrderedDict[str, tuple[Bytes, TiffPages]] = OrderedDict()
+        self._kept: KeptArrays[Page] = KeptArrays(_KEPT_BYTES)
+
+    def read(self, path: str, page: int = 0, level: int = 0, *, keep: bool = False) -> np.ndarray:
+        """The pixels of a page, (Y, X) or (Y, X, S); `keep` those that will soon be wanted again.
+
+        Raises `PlaneNotStoredError` if there is no such file or page, else a `DatasetError`.
+        """
+        if not keep:
+            return self._read(path, page, level)
+        wanted = (path, page, level)
+        return self._kept.get([wanted], lambda _: {wanted: self._read(path, page, level)})[wanted]
+
+    def _read(self, path: str, page: int, level: int) -> np.ndarray:
+        with self._opened(path) as file:
+            if is_tiff(path):
+                return self._tiff(path, file).read(page, level)
+            _only_page(path, page, level)
+            return decoded(whole(file), file.name)
+
+    def picture(self, path: str, page: int = 0, level: int = 0) -> Picture:
+        """What a page says of its pixels; raises as `read`."""
+        with self._opened(path) as file:
+            if is_tiff(path):
+                return self._tiff(path, file).picture(page, level)
+            _only_page(path, page, level)
+            with file.opened() as opened:
+                return picture_in(opened, file.name)
+
+    def stored(self, path: str, page: int, level: int = 0) -> Extent | Parts | None:
+        """Where the pixels of a page of a TIFF are, as they are or in which parts; None for other files."""
+        if not is_tiff(path):
+            return None
+        with self._opened(path) as file:
+            pages = self._tiff(path, file)
+            return pages.extent(page, level) or pages.parts(page, level)
+
+    def sample(self, path: str) -> Sample:
+        """What a file tells of others like it; raises as `read`."""
+        if not is_tiff(path):
+            return Sample(self.picture(path))
+        with self._opened(path) as file:
+            pages = self._tiff(path, file)
+            return _sample_of(pages, pages.layout(), os.path.basename(path))
+
+    @contextlib.contextmanager
+    def _opened(self, path: str) -> Iterator[Bytes]:
+        try:
+            with self._pool.opened(_key_of(path)) as file:
+                yield file
+        except DatasetNotFoundError as error:
+            raise PlaneNotStoredError(f"{error} (yet)") from error
+
+    def _tiff(self, path: str, file: Bytes) -> TiffPages:
+        """The pages of an open file, which stay understood as long as it is open."""
+        with self._lock:
+            known = self._tiffs.get(path)
+            if known is not None and known[0] is file:
+                self._tiffs.move_to_end(path)
+                return known[1]
+        pages = TiffPages(file)
+        with self._lock:
+            self._tiffs[path] = (file, pages)
+            while len(self._tiffs) > _MAX_TIFFS:
+                self._tiffs.popitem(last=False)
+        return pages
+
+    def close(self) -> None:
+        """Close all files; reads under way end with an error. May be called twice."""
+        self._pool.close()
+        with self._lock:
+            self._tiffs.clear()
+        self._kept.clear()
+
+
+def is_tiff(path: str) -> bool:
+    """Whether a file is a TIFF, by its name."""
+    return (path.partition("?")[0] if is_url(path) else path).lower().endswith(TIFF_ENDS)
+
+
+def _only_page(path: str, page: int, level: int) -> None:
+    if page or level:
+        raise PlaneNotStoredError(f"{path} holds one picture, no page {page} at level {level}")
+
+
+def _key_of(path: str) -> str:
+    """A name for the file as it is now: one that was replaced is opened anew."""
+    if is_url(path):
+        return path
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path
+    return f"{path}\0{status.st_ino}.{status.st_size}.{status.st_mtime_ns}"
+
+
+def _path_of(key: str) -> str:
+    return key.partition("\0")[0]
+
+
+# ---- what a TIFF says of itself ----------------------------------------------------------------
+
+
+def _sample_of(pages: TiffPages, layout: Layout, name: str) -> Sample:
+    ome_xml, imagej, tags = pages.metadata()
+    steps: dict[str, float | None] = {"x": pixel_size_of(tags), "y": pixel_size_of(tags)}
+    channels: tuple[str, ...] = ()
+    if imagej:
+        steps |= _imagej_steps(imagej, tags)
+        labels = imagej.get("Labels")
+        n_c = dict(zip(layout.axes, layout.sizes, strict=True)).get("C", 1)
+        if isinstance(labels, list) and len(labels) == n_c > 1 and all(isinstance(e, str) for e in labels):
+            channels = tuple(labels)
+    with contextlib.suppress(DatasetError):  # it only describes the pixels
+        if ome_xml and (image := ome_image(ome_xml, name)) is not None:
+            steps = {
+                "x": image.pixel_x_um,
+                "y": image.pixel_y_um,
+                "z": image.z_step_um,
+                "t": image.time_step_s,
+            }
+            channels = image.channels
+    return Sample(layout.picture, layout.axes, layout.sizes, layout.n_levels, steps, channels)
+
+
+_MICRONS = ("micron", "um", "µm", "μm", "\\u00B5m", "micrometer")
+
+
+def _imagej_steps(imagej: Mapping[str, object], tags: object) -> dict[str, float | None]:
+    """ImageJ's own steps; its resolution counts pixels per its unit."""
+    if imagej.get("unit") not in _MICRONS:
+        return {}
+    found: dict[str, float | None] = {}
+    for role, tag in (("x", 282), ("y", 283)):
+        value = tags.valueof(tag) if hasattr(tags, "valueof") else None
+        if isinstance(value, tuple) and len(value) == 2 and value[0] > 0 and value[1] > 0:
+            found[role] = value[1] / value[0]
+    for role, key in (("z", "spacing"), ("t", "finterval")):
+        step = imagej.get(key)
+        if isinstance(step, (int, float)) and 1e-7 < step < 1e9:
+            found[role] = float(step)
+    return found

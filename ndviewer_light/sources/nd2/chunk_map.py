@@ -1,0 +1,173 @@
+"""The chunks of a modern ND2 file: each has a name, all are listed in a map at the end of the file."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import CorruptDataError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from ...storage.bytes import Bytes, Range
+
+MODERN = b"\xda\xce\xbe\x0a"
+"""The first bytes of a file, and of each of its chunks."""
+
+LEGACY = b"\x00\x00\x00\x0cjP  "
+"""The first bytes of files of NIS-Elements before 2010, and of any JPEG 2000 file."""
+
+_SIGNATURE = b"ND2 CHUNK MAP SIGNATURE 0000001!"
+_END_BYTES = len(_SIGNATURE) + 8  # at the end of the file: the signature, and where the map begins
+_HEADER = struct.Struct("<4sIQ")  # magic, length of the name, length of the data
+_ALIGNMENT = 4096
+_MAX_NAME_BYTES = 64 * 1024
+
+_HEAD_BYTES = 128 * 1024
+_TAIL_BYTES = 256 * 1024
+_MAX_PARSED_BYTES = 128 * 1024**2
+"""What the library may read at once: the map of three million frames."""
+
+
+class Chunk(NamedTuple):
+    """The bytes of a chunk with its header, and where in them its data begin."""
+
+    raw: bytes
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Length of the data in bytes."""
+        return len(self.raw) - self.start
+
+
+def read_chunk(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int, limit: int) -> Chunk:
+    """Read the chunk that the map says begins at `offset` and has `expected` bytes of data (-1: unknown).
+
+    One read where that is true and its header fills a block, as it does. Raises `CorruptDataError` if
+    another chunk is there, or none, `LimitExceededError` if it has more than `limit` bytes.
+    """
+    raw, start, length = _begin(source, name, offset, min(max(expected, 0), limit))
+    if length > limit:
+        raise LimitExceededError(f"{source.name}: {_shown(name)} has {length} bytes, more than {limit}")
+    if start + length > len(raw):
+        raw += source.read(offset + len(raw), start + length - len(raw))
+    return Chunk(raw if len(raw) == start + length else raw[: start + length], start)
+
+
+def find_data(source: Bytes | KeptBytes, name: bytes, offset: int) -> tuple[int, int]:
+    """Where in a chunk its data begin, and how many bytes they are; reads its header only."""
+    _, start, length = _begin(source, name, offset, 0)
+    return start, length
+
+
+def chunk_range(source: Bytes | KeptBytes, offset: int, expected: int, limit: int) -> Range:
+    """What `read_chunk` reads first, within the file."""
+    left = max(0, source.size - offset)
+    return offset, min(_ALIGNMENT + min(max(expected, 0), limit), left)
+
+
+def _begin(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int) -> tuple[bytes, int, int]:
+    """At least header and name of a chunk, where in that its data begin, and how long they are."""
+    if source.size - offset < _HEADER.size:
+        raise CorruptDataError(
+            f"{source.name} is truncated: {_shown(name)} begins beyond its end (byte {offset})"
+        )
+    raw = source.read(*chunk_range(source, offset, expected, expected))
+    magic, name_length, length = _HEADER.unpack_from(raw)
+    start = _HEADER.size + name_length
+    if magic != MODERN or name_length > _MAX_NAME_BYTES or not raw.startswith(name, _HEADER.size):
+        raise CorruptDataError(
+            f"{source.name} is damaged, or was changed while it was open: "
+            f"{_shown(name)} is not where the file says it is (byte {offset})"
+        )
+    return raw, start, length
+
+
+def _shown(name: bytes) -> str:
+    return name.rstrip(b"!").decode("ascii", "replace")
+
+
+class KeptBytes:
+    """The bytes of a file, of which the beginning and the end are read at once, and kept.
+
+    Nearly all that a file says of itself lies there, so that opening takes one round trip, not ten.
+    """
+
+    def __init__(self, source: Bytes) -> None:
+        self._source = source
+        self.name = source.name
+        self.size = source.size
+        self._kept: list[tuple[int, bytes]] = []
+        head, tail = min(_HEAD_BYTES, self.size), max(0, self.size - _TAIL_BYTES)
+        self.fetch([(0, self.size)] if tail <= head else [(0, head), (tail, self.size - tail)])
+
+    def fetch(self, ranges: Sequence[Range]) -> None:
+        """Read what is not kept yet of these ranges, all at once, and keep it."""
+        missing = [(offset, length) for offset, length in ranges if self.kept(offset, length) is None]
+        for (offset, _), data in zip(missing, self._source.read_many(missing), strict=True):
+            self.keep(offset, data)
+
+    def keep(self, offset: int, data: bytes) -> None:
+        """Hold what was read at `offset`."""
+        self._kept.append((offset, data))
+
+    def kept(self, offset: int, length: int) -> bytes | None:
+        """The bytes [offset, offset + length) if all of them are kept, else None."""
+        for begin, data in self._kept:
+            if begin <= offset and offset + length <= begin + len(data):
+                return data[offset - begin : offset - begin + length]
+        return None
+
+    def read(self, offset: int, length: int) -> bytes:
+        """As `Bytes.read`."""
+        kept = self.kept(offset, length)
+        return self._source.read(offset, length) if kept is None else kept
+
+    def opened(self) -> BinaryIO:
+        """As `Bytes.opened`, of what is not kept."""
+        return self._source.opened()
+
+
+class ParserFile:
+    """A file as the nd2 library reads it. Not for several threads at once."""
+
+    closed = False
+
+    def __init__(self, source: KeptBytes) -> None:
+        self._source = source
+        self._file = source.opened()
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As files do."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._source.size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def read(self, length: int | None = -1) -> bytes:
+        """As files do, but never an absurd amount at once."""
+        left = max(0, self._source.size - self._at)
+        length = left if length is None or length < 0 else min(length, left)
+        if length > _MAX_PARSED_BYTES:
+            raise LimitExceededError(f"{self._source.name} wants {length} bytes of metadata read at once")
+        data = self._source.kept(self._at, length)
+        if data is None:
+            self._file.seek(self._at)
+            data = self._file.read(length)
+        self._at += len(data)
+        return data
+
+    def close(self) -> None:
+        """As files do; the bytes it reads from stay open."""
+        self.closed = True
+        self._file.close()
+
+
+def has_map(source: KeptBytes) -> bool:
+    """Whether the file ends with its map, as it does once the acquisition is over."""
+    end = source.kept(source.size - _END_BYTES, _END_BYTES)
+    return end is not None and end.startswith(_SIGNATURE)

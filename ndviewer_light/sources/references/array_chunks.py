@@ -1,0 +1,212 @@
+"""Which bytes hold which chunk of one array, and which parts of which chunks make a plane. No I/O."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...errors import LimitExceededError, MetadataError
+from ...storage.decoding.chunk_decoder import chunks_of
+from ...storage.limits import MAX_CHUNK_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...storage.decoding.chunk_decoder import Chunks
+    from ...storage.limits import JsonObject
+    from .reference_file import References
+
+_NUMBERS = re.compile(r"[0-9./\n]+")
+_NO_NUMBERS = re.compile(r"\A[./\n]|[./\n]{2}|[./\n]\Z|[0-9]{19}")
+_MAX_CELLS = 1_000_000
+"""More chunks than any plane is cut into."""
+_MOST_WHOLE = 128 * 1024**2
+"""Bytes of the largest chunk that is read whole for the sake of other planes in it."""
+
+
+@dataclass(frozen=True)
+class ReferencedArray:
+    """One array: how it is cut into chunks, and where each of them is; sorted by its place in the grid.
+
+    `flat` are places in the grid of chunks, counted in C order; the other columns are as in `References`.
+    """
+
+    path: str
+    chunks: Chunks
+    flat: np.ndarray
+    location: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+
+    def find(self, cells: np.ndarray) -> np.ndarray:
+        """The rows of places in the grid, -1 where nothing is stored."""
+        if not len(self.flat):
+            return np.full(cells.shape, -1)
+        rows = np.minimum(np.searchsorted(self.flat, cells), len(self.flat) - 1)
+        return np.where(self.flat[rows] == cells, rows, -1)
+
+
+def referenced_array(references: References, path: str, document: JsonObject) -> ReferencedArray:
+    """The array at `path`, whose metadata are `document`; raises as `chunks_of`, or `MetadataError`."""
+    where = f"{references.where}: {path or 'the root'}"
+    chunks = chunks_of(document, where)
+    prefix = f"{path}/" if path else ""
+    inner, separator = _key_form(document, where)
+    found = [i for i, key in enumerate(references.keys) if key.startswith(prefix + inner)]
+    suffixes = [references.keys[i][len(prefix) + len(inner) :] for i in found]
+    if not path:
+        # arrays further down have names of their own
+        pairs = [(i, suffix) for i, suffix in zip(found, suffixes, strict=True) if _are_numbers(suffix)]
+        found, suffixes = [i for i, _ in pairs], [suffix for _, suffix in pairs]
+    flat = _flat(suffixes, separator, chunks.grid, where)
+    inside = flat >= 0
+    flat, rows = flat[inside], np.array(found, np.int64)[inside]
+    order = np.argsort(flat, kind="stable")
+    flat, rows = flat[order], rows[order]
+    if (flat[1:] == flat[:-1]).any():
+        raise MetadataError(f"{where}: a chunk is referenced twice")
+    columns = (references.location, references.offset, references.length)
+    location, offset, length = (np.asarray(column)[rows] for column in columns)
+    return ReferencedArray(path, chunks, flat, location, offset, length)
+
+
+def _key_form(document: JsonObject, where: str) -> tuple[str, str]:
+    """What stands before the numbers of a chunk's key, and between them."""
+    if document.get("zarr_format") != 3:
+        separator = document.get("dimension_separator", ".")
+        if separator not in (".", "/"):
+            raise MetadataError(f"{where}: dimension_separator is {separator!r}, expected '.' or '/'")
+        return "", separator
+    encoding = document.get("chunk_key_encoding")
+    encoding = encoding if isinstance(encoding, dict) else {"name": encoding}
+    configuration = encoding.get("configuration") or {}
+    name = encoding.get("name")
+    usual = {"default": "/", "v2": "."}
+    separator = (
+        configuration.get("separator", usual.get(str(name))) if isinstance(configuration, dict) else None
+    )
+    if name not in usual or separator not in (".", "/"):
+        raise MetadataError(
+            f"{where}: chunk_key_encoding is {ascii(encoding)[:80]}, expected 'default' or 'v2'"
+        )
+    return (f"c{separator}" if name == "default" else ""), separator
+
+
+def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str) -> np.ndarray:
+    """Places in the grid, -1 for those outside; raises `MetadataError` for a key that is no chunk's."""
+    if math.prod(grid) >= 2**62:
+        raise LimitExceededError(f"{where}: {grid} chunks are too many")
+    if not suffixes:
+        return np.empty(0, np.int64)
+    text = "\n".join(suffixes)
+    between, other = len(grid) - 1, "/" if separator == "." else "."
+
+    def is_chunk(suffix: str) -> bool:
+        return _are_numbers(suffix) and suffix.count(separator) == between and other not in suffix
+
+    if not _are_numbers(text) or other in text or any(s.count(separator) != between for s in suffixes):
+        wrong = next((suffix for suffix in suffixes if not is_chunk(suffix)), text)
+        raise MetadataError(f"{where}: {wrong[:80]!r} is no chunk of an array of {len(grid)} dimensions")
+    numbers = np.fromstring(text.replace(separator, " ").replace("\n", " "), np.int64, sep=" ")
+    index = numbers.reshape(len(suffixes), len(grid))
+    inside = (index < np.array(grid)).all(axis=1)
+    flat = np.zeros(len(suffixes), np.int64)
+    for axis, size in enumerate(grid):
+        flat = flat * size + np.where(inside, index[:, axis], 0)
+    return np.where(inside, flat, -1)
+
+
+def _are_numbers(text: str) -> bool:
+    # two searches instead of one: a repeated group would keep a place to return to for each chunk
+    return _NUMBERS.fullmatch(text) is not None and _NO_NUMBERS.search(text) is None
+
+
+# ---- planes ----------------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """What a chunk contributes to a plane: a row of the array's columns, from where, to where.
+
+    `rows` and `columns` are those of the plane that it fills. `start` and `stop` are bytes within a plain
+    chunk that hold them, (0, None) for all of it. `inner` selects them in the decoded chunk.
+    """
+
+    row: int
+    rows: slice
+    columns: slice
+    inner: tuple[int | slice, ...]
+    start: int = 0
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class PlaneParts:
+    """The parts of one plane that are stored; `shape` is along the array's own order of the two axes."""
+
+    shape: tuple[int, int]
+    parts: tuple[Part, ...]
+    n_cells: int
+
+
+def plane_parts(array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]) -> PlaneParts:
+    """The parts of the plane that spans the axes `plane` (rising) at `index` along all others."""
+    chunks = array.chunks
+    grid, chunk, shape = chunks.grid, chunks.chunk, chunks.shape
+    first, second = plane
+    if grid[first] * grid[second] > _MAX_CELLS:
+        raise LimitExceededError(
+            f"{array.path}: a plane in {grid[first] * grid[second]} chunks cannot be shown"
+        )
+    steps = _steps(grid)
+    base = sum(index[axis] // chunk[axis] * steps[axis] for axis in index)
+    cells = base + np.add.outer(
+        np.arange(grid[first]) * steps[first], np.arange(grid[second]) * steps[second]
+    )
+    found = array.find(cells)
+    within = {axis: at % chunk[axis] for axis, at in index.items()}
+    parts = []
+    for i, j in zip(*np.nonzero(found >= 0), strict=True):
+        rows = slice(int(i) * chunk[first], min((int(i) + 1) * chunk[first], shape[first]))
+        columns = slice(int(j) * chunk[second], min((int(j) + 1) * chunk[second], shape[second]))
+        sizes = {first: rows.stop - rows.start, second: columns.stop - columns.start}
+        inner = tuple(slice(sizes[axis]) if axis in sizes else within[axis] for axis in range(len(shape)))
+        start, stop = _bytes_of(chunks, inner)
+        parts.append(Part(int(found[i, j]), rows, columns, inner, start, stop))
+    return PlaneParts((shape[first], shape[second]), tuple(parts), cells.size)
+
+
+def _steps(grid: Sequence[int]) -> list[int]:
+    return [math.prod(grid[axis + 1 :]) for axis in range(len(grid))]
+
+
+def _bytes_of(chunks: Chunks, inner: tuple[int | slice, ...]) -> tuple[int, int | None]:
+    """The bytes of a plain chunk from the first to the last that is selected; all of it where most are."""
+    if not chunks.is_plain:
+        return 0, None
+    start, last, n = 0, 0, chunks.dtype.itemsize
+    for step, part in zip(chunks.strides, inner, strict=True):
+        size = part.stop if isinstance(part, slice) else 1
+        start += 0 if isinstance(part, slice) else part * step
+        last += (size - 1) * step
+        n *= size
+    stop = start + last + chunks.dtype.itemsize
+    # samples of one channel between those of others: the next channel wants the same bytes
+    if stop - start > 2 * n and chunks.nbytes <= _MOST_WHOLE:
+        return 0, None
+    if stop - start > MAX_CHUNK_BYTES:
+        raise LimitExceededError(
+            f"a plane is spread over {stop - start} bytes; at most {MAX_CHUNK_BYTES} are read"
+        )
+    return start, stop
+
+
+def part_of_plain(chunks: Chunks, part: Part, data: bytes) -> Any:
+    """The pixels of a part of a plain chunk, out of its bytes [start, stop)."""
+    axes = [axis for axis, each in enumerate(part.inner) if isinstance(each, slice)]
+    shape = tuple(part.inner[axis].stop for axis in axes)  # type: ignore[union-attr]
+    strides = tuple(chunks.strides[axis] for axis in axes)
+    return np.ndarray(shape, chunks.dtype, data, 0, strides)

@@ -1,0 +1,218 @@
+"""Planes of one array, out of the bytes that references name."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ...errors import CorruptDataError, DatasetNotFoundError
+from ...storage.array_cache import KeptArrays
+from ...storage.bytes import is_url
+from ...storage.cancellation import current_wish
+from .array_chunks import part_of_plain, plane_parts
+from .reference_file import INLINE, inline_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...storage.bytes_pool import BytesPool, Range
+    from ...storage.cancellation import Wish
+    from .array_chunks import Part, PlaneParts, ReferencedArray
+    from .places import Places
+    from .reference_file import References
+
+_KEPT_BYTES = 256 * 1024**2
+_MAX_THREADS = 16
+
+ChunkKey = tuple[str, int]
+
+
+class Wanted(NamedTuple):
+    """Bytes of a location: of the file of references itself, `offset` counts what is written out there.
+
+    `length` None: to the end of the file. `start` and `stop` are the part that is wanted of what is there.
+    """
+
+    location: int
+    offset: int
+    length: int | None
+    start: int = 0
+    stop: int | None = None
+
+    @property
+    def range(self) -> Range:
+        """Offset and length in the file."""
+        if self.stop is not None:
+            return self.offset + self.start, self.stop - self.start
+        return self.offset, self.length
+
+
+class Fetcher:
+    """The bytes of references: inline, of files of this machine, of servers. Any thread."""
+
+    def __init__(self, references: References, places: Places, pool: BytesPool) -> None:
+        self._where = references.where
+        self._locations = references.locations
+        self._inline = references.inline
+        self._places = places
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def place(self, location: int) -> str:
+        """The path or URL of a location."""
+        return self._places.place(self._locations[location])
+
+    def identity(self, location: int) -> str | None:
+        """The identity of the file at a location; opens it."""
+        with self._pool.opened(self._places.checked(self.place(location))) as file:
+            return file.identity
+
+    def fetch(self, wanted: Sequence[Wanted]) -> list[bytes]:
+        """What is wanted, that of each file together; files on servers at once."""
+        of_location: dict[int, list[int]] = defaultdict(list)
+        for i, each in enumerate(wanted):
+            of_location[each.location].append(i)
+        remote = [each for each in of_location if each != INLINE and is_url(self.place(each))]
+        at_once = remote if len(remote) > 1 else []
+        futures = [
+            self._own_threads().submit(
+                self._read_for, current_wish(), each, [wanted[i] for i in of_location[each]]
+            )
+            for each in at_once
+        ]
+        answers = {
+            each: self._read(each, [wanted[i] for i in rows])
+            for each, rows in of_location.items()
+            if each not in at_once
+        }
+        answers.update((each, future.result()) for each, future in zip(at_once, futures, strict=True))
+        found = {
+            i: data for each, rows in of_location.items() for i, data in zip(rows, answers[each], strict=True)
+        }
+        return [found[i] for i in range(len(wanted))]
+
+    def _read_for(self, wish: Wish | None, location: int, wanted: Sequence[Wanted]) -> list[bytes]:
+        """As `_read`, in a thread of ours on behalf of another one's wish."""
+        with wish or contextlib.nullcontext():
+            return self._read(location, wanted)
+
+    def _read(self, location: int, wanted: Sequence[Wanted]) -> list[bytes]:
+        if location == INLINE:
+            return [self._inline_part(each) for each in wanted]
+        place = self._places.checked(self.place(location))
+        try:
+            return self._pool.read(place, [each.range for each in wanted])
+        except DatasetNotFoundError as error:
+            raise type(error)(f"{self._where} refers to what is not there: {error}") from error
+
+    def _inline_part(self, wanted: Wanted) -> bytes:
+        data = inline_bytes(self._inline[wanted.offset], self._where)
+        if wanted.stop is not None and wanted.stop > len(data):
+            raise CorruptDataError(f"{self._where}: a chunk has {len(data)} bytes, {wanted.stop} expected")
+        return data[wanted.start : wanted.stop]
+
+    def _own_threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_MAX_THREADS, "ndviewer-references")
+            return self._threads
+
+    def close(self) -> None:
+        """End what is under way. May be called twice."""
+        self._pool.close()
+        with self._lock:
+            threads = self._threads
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Reader:
+    """Planes of arrays; chunks that hold several planes are kept decoded, a bounded number of bytes."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self._kept: KeptArrays[ChunkKey] = KeptArrays(_KEPT_BYTES)
+
+    def read(
+        self, array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]
+    ) -> np.ndarray | None:
+        """The plane along the axes `plane` (rising) at `index`; None if nothing of it is stored.
+
+        What is not stored of it is fill value. Read-only where it is one chunk as it came.
+        """
+        wanted = plane_parts(array, index, plane)
+        if not wanted.parts:
+            return None
+        is_shared = any(array.chunks.chunk[axis] > 1 < array.chunks.shape[axis] for axis in index)
+        whole = [part for part in wanted.parts if part.stop is None]
+        partial = [part for part in wanted.parts if part.stop is not None]
+        pieces = self._partial(array, partial)
+        chunks = (self._shared if is_shared else self._decoded)(array, [part.row for part in whole])
+        pieces.update((part.row, chunks[part.row][part.inner]) for part in whole)
+        return _put_together(array, wanted, pieces)
+
+    # ---- chunks ------------------------------------------------------------------------------
+
+    def _partial(self, array: ReferencedArray, parts: Sequence[Part]) -> dict[int, np.ndarray]:
+        found = self._fetcher.fetch([_wanted(array, part.row, part.start, part.stop) for part in parts])
+        return {
+            part.row: part_of_plain(array.chunks, part, data) for part, data in zip(parts, found, strict=True)
+        }
+
+    def _decoded(self, array: ReferencedArray, rows: Sequence[int]) -> dict[int, np.ndarray]:
+        found = self._fetcher.fetch([_wanted(array, row) for row in rows])
+        return {
+            row: array.chunks.decode(data, _name(array, row)) for row, data in zip(rows, found, strict=True)
+        }
+
+    def _shared(self, array: ReferencedArray, rows: Sequence[int]) -> dict[int, np.ndarray]:
+        """Whole chunks, each read once however many threads want planes of it."""
+
+        def make(keys: Sequence[ChunkKey]) -> dict[ChunkKey, np.ndarray]:
+            made = self._decoded(array, [row for _, row in keys])
+            return {(array.path, row): chunk for row, chunk in made.items()}
+
+        found = self._kept.get([(array.path, row) for row in rows], make)
+        return {row: found[array.path, row] for row in rows}
+
+    def close(self) -> None:
+        """Let go of everything; reads under way end with an error. May be called twice."""
+        self._fetcher.close()
+        self._kept.clear()
+
+
+def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None = None) -> Wanted:
+    """What is to be read of a chunk. Raises `CorruptDataError` for a reference of the wrong length."""
+    location, offset, length = (int(column[row]) for column in (array.location, array.offset, array.length))
+    if location == INLINE or length < 0:
+        return Wanted(location, offset, None, start, stop)
+    if length > array.chunks.most_stored or (stop or 0) > length:
+        raise CorruptDataError(
+            f"{_name(array, row)} is referenced as {length} bytes, where a chunk takes {array.chunks.nbytes}"
+        )
+    return Wanted(location, offset, length, start, stop)
+
+
+def _name(array: ReferencedArray, row: int) -> str:
+    """How messages call a chunk: the array and its place in the grid."""
+    at = np.unravel_index(int(array.flat[row]), array.chunks.grid)
+    return f"chunk {'.'.join(map(str, map(int, at)))} of /{array.path}"
+
+
+def _put_together(array: ReferencedArray, wanted: PlaneParts, pieces: Mapping[int, np.ndarray]) -> np.ndarray:
+    dtype = array.chunks.dtype.newbyteorder("=")
+    first = pieces[wanted.parts[0].row]
+    if first.shape == wanted.shape:
+        return first.astype(dtype, copy=False)
+    pixels = np.empty(wanted.shape, dtype)
+    if len(wanted.parts) < wanted.n_cells:
+        pixels[...] = array.chunks.fill
+    for part in wanted.parts:
+        pixels[part.rows, part.columns] = pieces[part.row]
+    return pixels

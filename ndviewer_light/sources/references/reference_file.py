@@ -1,0 +1,359 @@
+"""A file of references, read: kerchunk's JSON of version 0 and 1, LINDI's, understood alike.
+
+Such a file may hold millions of entries, so it is walked through entry by entry and only kept as columns.
+What it could do beyond naming bytes is not done: nothing is generated, a template is a name that is replaced.
+Sources: the kerchunk and fsspec documentation of "ReferenceFileSystem"; the LINDI repository's specification.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import json.decoder
+import re
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...errors import (
+    DatasetError,
+    LimitExceededError,
+    MetadataError,
+    UnsupportedError,
+)
+from ...storage.limits import MAX_JSON_DEPTH, MAX_METADATA_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...storage.limits import JsonObject
+
+MAX_FILE_BYTES = 256 * 1024**2
+MAX_REFERENCES = 5_000_000
+_MAX_LOCATIONS = 1_000_000
+_MAX_URL = 8192
+
+METADATA_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
+INLINE = -1
+"""In the column of locations: the bytes are in the file of references itself."""
+
+_MARKS_OF_VERSION_1 = ("version", "refs", "templates", "gen", "generationMetadata")
+_SPACE = re.compile(r"[ \t\n\r]*")
+# nearly all entries are of this form; the next entry follows it
+_USUAL = re.compile(
+    r'"([^"\\\x00-\x1f]*)"\s*:\s*\[\s*"([^"\\\x00-\x1f]*)"\s*,\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]\s*,\s*'
+)
+_TEMPLATE = re.compile(r"\{\{\s*([A-Za-z0-9_.-]+)\s*\}\}")
+
+
+@dataclass
+class References:
+    """What a file of references says, by column: key, location, offset and length of each chunk.
+
+    A length of -1 stands for a whole file. `inline` holds what is written out in the file itself, as
+    text; there the offset is its index. `locations` are URLs and paths as written, templates replaced.
+    """
+
+    where: str
+    is_lindi: bool = False
+    keys: list[str] = field(default_factory=list)
+    location: array[int] = field(default_factory=lambda: array("i"))
+    offset: array[int] = field(default_factory=lambda: array("q"))
+    length: array[int] = field(default_factory=lambda: array("q"))
+    inline: list[str] = field(default_factory=list)
+    locations: list[str] = field(default_factory=list)
+    metadata: dict[str, str | JsonObject] = field(default_factory=dict)
+
+    _documents: dict[str, JsonObject] = field(default_factory=dict)
+
+    def nodes(self) -> list[str]:
+        """The paths of all groups and arrays that have metadata of their own, "" for the root."""
+        return list(dict.fromkeys(key.rpartition("/")[0] for key in self.metadata))
+
+    def arrays(self) -> list[str]:
+        """The paths of all arrays, in the order in which they are written."""
+        found = []
+        for key in self.metadata:
+            path, _, name = key.rpartition("/")
+            if name == ".zarray" or (name == "zarr.json" and self._is_array(path)):
+                found.append(path)
+        return found
+
+    def _is_array(self, path: str) -> bool:
+        try:
+            return bool(self.array(path))
+        except DatasetError:  # one broken node must not cost the others
+            return False
+
+    def array(self, path: str) -> JsonObject:
+        """The metadata of an array, {} if there is none of that path; raises as `document`."""
+        prefix = f"{path}/" if path else ""
+        if found := self.document(f"{prefix}.zarray"):
+            return found
+        found = self.document(f"{prefix}zarr.json")
+        return found if found.get("node_type") == "array" else {}
+
+    def attributes(self, path: str) -> JsonObject:
+        """The attributes of a group or array, {} where they cannot be understood."""
+        prefix = f"{path}/" if path else ""
+        try:
+            found = self.document(f"{prefix}.zattrs")
+            found = found or self.document(f"{prefix}zarr.json").get("attributes") or {}
+        except DatasetError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def document(self, key: str) -> JsonObject:
+        """The JSON object under a key of metadata, {} if there is none.
+
+        Raises `MetadataError` or `LimitExceededError`, naming file and key.
+        """
+        if key not in self.metadata:
+            return {}
+        if key not in self._documents:
+            self._documents[key] = _document(self.metadata[key], f"{self.where}: {key}")
+        return self._documents[key]
+
+
+def _document(value: str | JsonObject, where: str) -> JsonObject:
+    try:
+        found = value if isinstance(value, dict) else json.loads(inline_bytes(value, where))
+    except RecursionError as error:
+        raise LimitExceededError(f"{where} nests too deep") from error
+    except ValueError as error:
+        raise MetadataError(f"{where} is not valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise MetadataError(f"{where} holds a JSON {type(found).__name__} where an object is expected")
+    _check_depth(found, where)
+    return found
+
+
+def inline_bytes(text: str, where: str) -> bytes:
+    """The bytes that are written out as text, plain or in base 64."""
+    if not text.startswith("base64:"):
+        return text.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(text[7:], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MetadataError(f"{where} is not valid base 64: {error}") from error
+
+
+def parse(raw: bytes, where: str) -> References:
+    """Understand a file of references.
+
+    Raises `MetadataError` (no JSON, no references), `UnsupportedError` (generated references, templates that
+    compute) or `LimitExceededError`. Any thread; no I/O.
+    """
+    if len(raw) > MAX_FILE_BYTES:
+        raise LimitExceededError(f"{where} has {len(raw)} bytes; references may have {MAX_FILE_BYTES}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MetadataError(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    del raw
+    try:
+        return _Parser(text, where).parse()
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, (MetadataError, LimitExceededError)):
+            raise
+        raise MetadataError(f"{where} is not valid JSON: {str(error)[:200]}") from error
+
+
+class _Parser:
+    """One walk through the text; `at` is where it is."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self._text = text
+        self._where = where
+        self._at = 0
+        self._decoder = json.JSONDecoder()
+        self._found = References(where)
+        self._number_of: dict[str, int] = {}
+
+    def parse(self) -> References:
+        self._skip()
+        templates: dict[str, str] = {}
+        if self._first_key() in _MARKS_OF_VERSION_1:
+            templates = self._version_1()
+        else:
+            self._entries()
+        self._skip()
+        if self._at != len(self._text):
+            raise MetadataError(f"{self._where} goes on after its end, at character {self._at}")
+        found = self._found
+        self._consolidated()
+        if not found.metadata:
+            raise MetadataError(
+                f"{self._where} holds no references: expected kerchunk or LINDI JSON, with .zarray and chunks"
+            )
+        found.locations = [self._replaced(url, templates) for url in found.locations]
+        return found
+
+    # ---- the file --------------------------------------------------------------------------
+
+    def _version_1(self) -> dict[str, str]:
+        templates: Any = {}
+        for key in self._members():
+            if key == "refs":
+                self._entries()
+                continue
+            value = self._value()
+            if key == "templates":
+                templates = value
+            elif key == "version" and value != 1:
+                raise UnsupportedError(f"{self._where}: references of version {value!r}; 0 and 1 are known")
+            elif key == "gen" and value:
+                raise UnsupportedError(f"{self._where}: generated references ('gen') are not followed")
+            elif key == "generationMetadata":
+                self._found.is_lindi = True
+        if not isinstance(templates, dict) or not all(isinstance(text, str) for text in templates.values()):
+            raise MetadataError(f"{self._where}: templates are no object of texts")
+        return templates
+
+    def _entries(self) -> None:
+        """All references, from the brace that opens them to the one that closes them."""
+        for key in self._members():
+            self._entry(key)
+            if self._peek() == ",":
+                self._usual_entries()
+
+    def _usual_entries(self) -> None:
+        """Entries of the usual form that follow a comma, up to the comma after the last of them."""
+        text, put, match_usual = self._text, self._put, _USUAL.match
+        comma, at = self._at, self._after_space(self._at + 1)
+        while (match := match_usual(text, at)) is not None:
+            key, url, offset, length = match.groups()
+            if key.endswith(METADATA_NAMES):
+                break
+            put(key, url, int(offset), int(length))
+            comma, at = match.end(4), match.end()
+        self._at = text.index(",", comma)
+
+    def _entry(self, key: str) -> None:
+        value = self._value()
+        if key.rpartition("/")[2] in METADATA_NAMES:
+            if isinstance(value, (str, dict)):
+                if key in self._found.metadata:
+                    raise MetadataError(f"{self._where} names {key!r} twice")
+                self._found.metadata[key] = value
+            return  # metadata that lies elsewhere is not fetched; its array cannot be chosen
+        if isinstance(value, str):
+            self._add(key, INLINE, len(self._found.inline), len(value))
+            self._found.inline.append(value)
+            return
+        if isinstance(value, list) and len(value) in (1, 3) and isinstance(value[0], str):
+            offset, length = (0, -1) if len(value) == 1 else value[1:]
+            least = -1 if len(value) == 1 else 0
+            if type(offset) is type(length) is int and 0 <= offset < 2**62 and least <= length < 2**62:
+                self._put(key, value[0], offset, length)
+                return
+        raise MetadataError(f"{self._where}: {key!r} is {ascii(value)[:80]}, expected [url, offset, length]")
+
+    def _put(self, key: str, url: str, offset: int, length: int) -> None:
+        number = self._number_of.get(url)
+        if number is None:
+            if len(url) > _MAX_URL or len(self._number_of) >= _MAX_LOCATIONS:
+                raise LimitExceededError(f"{self._where} names too many, or too long, places")
+            number = self._number_of[url] = len(self._found.locations)
+            self._found.locations.append(url)
+        self._add(key, number, offset, length)
+
+    def _add(self, key: str, location: int, offset: int, length: int) -> None:
+        found = self._found
+        found.keys.append(key)
+        found.location.append(location)
+        found.offset.append(offset)
+        found.length.append(length)
+        if len(found.keys) > MAX_REFERENCES:
+            raise LimitExceededError(f"{self._where} holds more than {MAX_REFERENCES} references")
+
+    def _consolidated(self) -> None:
+        """What only a `.zmetadata` says."""
+        documents = self._found.document(".zmetadata").get("metadata")
+        for key, value in documents.items() if isinstance(documents, dict) else ():
+            if isinstance(value, dict) and key.rpartition("/")[2] in METADATA_NAMES:
+                self._found.metadata.setdefault(key, value)
+
+    def _replaced(self, url: str, templates: dict[str, str]) -> str:
+        def value(match: re.Match[str]) -> str:
+            if match[1] not in templates:
+                raise MetadataError(f"{self._where}: {url[:80]!r} uses a template that is not there")
+            return templates[match[1]]
+
+        full = _TEMPLATE.sub(value, url) if "{{" in url else url
+        if len(full) > _MAX_URL:
+            raise LimitExceededError(f"{self._where}: {url[:80]!r} becomes too long")
+        if "{{" in full or "{%" in full:
+            raise UnsupportedError(f"{self._where}: the template in {url[:80]!r} computes; that is not done")
+        return full
+
+    # ---- JSON ------------------------------------------------------------------------------
+
+    def _members(self) -> Iterator[str]:
+        """The keys of the object at this place, each with its value next, which the caller reads."""
+        self._expect("{")
+        if self._peek() == "}":
+            self._at += 1
+            return
+        while True:
+            yield self._key()
+            if self._peek() == "}":
+                self._at += 1
+                return
+            self._expect(",")
+
+    def _first_key(self) -> str:
+        at = self._at
+        key = next(self._members(), "")
+        self._at = at
+        return key
+
+    def _key(self) -> str:
+        self._expect('"')
+        key: str
+        key, self._at = json.decoder.scanstring(self._text, self._at, True)  # type: ignore[attr-defined]
+        self._expect(":")
+        self._skip()
+        return key
+
+    def _value(self) -> Any:
+        try:
+            value, self._at = self._decoder.raw_decode(self._text, self._at)
+        except RecursionError as error:
+            raise LimitExceededError(f"{self._where} nests too deep") from error
+        return value
+
+    def _peek(self) -> str:
+        self._skip()
+        return self._text[self._at : self._at + 1]
+
+    def _expect(self, mark: str) -> None:
+        if self._peek() != mark:
+            raise MetadataError(f"{self._where} is not valid JSON: {mark!r} expected at character {self._at}")
+        self._at += 1
+
+    def _skip(self) -> None:
+        self._at = self._after_space(self._at)
+
+    def _after_space(self, at: int) -> int:
+        match = _SPACE.match(self._text, at)
+        return at if match is None else match.end()
+
+
+def _check_depth(document: JsonObject, where: str) -> None:
+    """Refuse what nests deeper, or holds more, than metadata does."""
+    level: list[Any] = [document]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [child for value in level for child in _children(value)]
+        if not level:
+            return
+        if len(level) > MAX_METADATA_BYTES // 4:
+            break
+    raise LimitExceededError(f"{where} nests too deep, or holds too much, for metadata")
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [child for child in value.values() if isinstance(child, (dict, list))]
+    return [child for child in value if isinstance(child, (dict, list))]

@@ -1,0 +1,290 @@
+"""Pixels and tags out of one image file; a bounded pool of those that stay open.
+
+What tifffile raises at a damaged file becomes a `DatasetError` that names it. Sizes are judged before
+anything is decoded. Nothing is ever mapped into memory: a file that shrinks would then end the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    LimitExceededError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ...metadata.tiff_tags import pixel_size_of
+from ...storage.decoding.pictures import (
+    Picture,
+    decoded,
+    judged,
+    picture_in,
+)
+from ...storage.limits import MAX_CHUNK_BYTES
+from .bombs import refuse_bombs
+from .file_errors import (
+    PageMissingError,
+    faults_are_named,
+    open_file,
+    short,
+)
+from .file_names import TIFF_ENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tifffile import TiffFile, TiffPage
+
+MAX_OPEN_FILES = 32
+"""TIFFs that are kept open; half of what a process with 64 handles may have."""
+
+MAX_PAGES = 10_000_000
+
+# ---- one TIFF --------------------------------------------------------------------------------
+
+
+class OpenTiff:
+    """One open TIFF file, for one thread at a time: tifffile has one file position.
+
+    Of damaged files its methods raise anything; whoever opens one does so within `faults_are_named`.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open the file and read its first page's tags; raises `FileMissingError` or a `DatasetError`."""
+        self.path = path
+        self.known: dict[str, Any] = {}
+        """What its readers have understood of it, as long as it is open."""
+        self._file = open_file(path)
+        try:
+            from tifffile import TiffFile
+
+            self.status = os.fstat(self._file.fileno())
+            self.tif: TiffFile = TiffFile(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def n_pages(self) -> int:
+        """How many pages there are; walks through all of them once."""
+        return len(self.tif.pages)
+
+    def page(self, index: int) -> TiffPage:
+        """One page, its tags read; raises `PageMissingError` if there is none."""
+        if not 0 <= index < MAX_PAGES:
+            raise PageMissingError(f"{self.path} has no page {index}")
+        try:
+            page = self.tif.pages[index] if index else self.tif.pages.first
+        except IndexError as error:
+            if index == 0:
+                raise  # a file without any is damaged
+            raise PageMissingError(f"{self.path} has no page {index}") from error
+        return page.aspage()  # of what was read in short, all tags
+
+    def picture(self, index: int = 0) -> Picture:
+        """What a page says of its pixels, judged; none are read."""
+        return picture_of(self.page(index), self.path)
+
+    def read(self, index: int = 0) -> np.ndarray:
+        """The pixels of a page, (Y, X) or (Y, X, S), in memory of their own."""
+        return self.read_page(self.page(index))
+
+    def read_page(self, page: TiffPage) -> np.ndarray:
+        """As `read`, of a page of this file."""
+        picture = picture_of(page, self.path)
+        self._check_stored(page, picture)
+        if is_plain(page):
+            return self._read_plain(int(page.dataoffsets[0]), picture, planar=_is_planar(page))
+        refuse_bombs(page, self._file, self.path)
+        pixels: np.ndarray = page.asarray()
+        return _upright(pixels, page, picture)
+
+    def _check_stored(self, page: TiffPage, picture: Picture) -> None:
+        """Refuse pages of which a part is missing, in their tags or beyond the file's end."""
+        offsets, counts = page.dataoffsets, page.databytecounts
+        size = os.fstat(self._file.fileno()).st_size
+        if (end := max(map(add, offsets, counts), default=0)) > size:
+            raise short(self.path, f"{size} of {end} bytes")
+        n_parts = math.prod(page.chunked)
+        if len(offsets) < n_parts or (is_plain(page) and 0 < sum(counts) < picture.nbytes):
+            raise CorruptDataError(
+                f"{self.path} is damaged: {len(offsets)} parts of {sum(counts)} bytes in all for an image of "
+                f"{n_parts} parts, {picture.nbytes} bytes"
+            )
+
+    def _read_plain(self, offset: int, picture: Picture, *, planar: bool) -> np.ndarray:
+        shape: tuple[int, ...] = (picture.height, picture.width)
+        if picture.samples > 1:
+            shape = (picture.samples, *shape) if planar else (*shape, picture.samples)
+        pixels = self.read_at(offset, shape, picture.dtype)
+        return np.moveaxis(pixels, 0, -1) if planar else pixels
+
+    def read_at(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Read uncompressed pixels of the file's byte order from `offset` on; in native byte order."""
+        pixels = np.empty(shape, dtype)
+        into = pixels.reshape(-1).view(np.uint8).data
+        self._file.seek(offset)
+        there = 0
+        while there < len(into) and (n := self._file.readinto(into[there:])):
+            there += n
+        if there < len(into):
+            raise short(self.path, f"{offset + there} of {offset + len(into)} bytes")
+        if dtype.itemsize > 1 and self.tif.byteorder != _NATIVE:
+            pixels.byteswap(inplace=True)
+        return pixels
+
+    def was_replaced(self) -> bool:
+        """Whether another file is there now, or it has another size."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return True
+        mine = self.status
+        return (status.st_dev, status.st_ino, status.st_size) != (mine.st_dev, mine.st_ino, mine.st_size)
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self.tif.close()
+        self._file.close()
+
+
+_NATIVE = "<" if np.little_endian else ">"
+
+
+def picture_of(page: TiffPage, path: str) -> Picture:
+    """Judge what a page says of its pixels; raises `UnsupportedError` or `LimitExceededError`."""
+    if page.dtype is None or page.imagedepth != 1:
+        raise UnsupportedError(
+            f"{path}: pixels of {page.bitspersample} bits, {page.imagedepth} deep, cannot be shown"
+        )
+    picture = Picture(
+        int(page.imagelength),
+        int(page.imagewidth),
+        np.dtype(page.dtype).newbyteorder("="),
+        int(page.samplesperpixel),
+    )
+    judged(picture, path)
+    if picture.dtype.kind not in "buif":
+        raise UnsupportedError(f"{path}: pixels of type {picture.dtype} cannot be shown")
+    return picture
+
+
+def is_plain(page: TiffPage) -> bool:
+    """Whether the pixels lie in the file one after the other as they are."""
+    return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1)
+
+
+def _is_planar(page: TiffPage) -> bool:
+    return page.planarconfig == 2 and page.samplesperpixel > 1
+
+
+def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray:
+    shape = (picture.height, picture.width)
+    if picture.samples == 1:
+        return pixels.reshape(shape)
+    if _is_planar(page):
+        return np.moveaxis(pixels.reshape(picture.samples, *shape), 0, -1)
+    return pixels.reshape(*shape, picture.samples)
+
+
+# ---- the pool ----------------------------------------------------------------------------------
+
+
+class TiffPool:
+    """TIFFs of many pages, kept open while they are read again and again; at most `limit` of them.
+
+    Any thread. A file that was replaced, or has grown, is opened anew.
+    """
+
+    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()  # guards what follows; never held while a disk is touched
+        self._idle: list[OpenTiff] = []  # the one used last comes last
+        self._closed = False
+
+    @contextlib.contextmanager
+    def opened(self, path: str) -> Iterator[OpenTiff]:
+        """The file at `path`, open, and for this thread alone until the block ends.
+
+        Two threads that want the same file at once get a handle each. Raises `FileMissingError` or a
+        `DatasetError`.
+        """
+        with faults_are_named(path):
+            tiff = self._take(path)
+            if tiff is not None and tiff.was_replaced():
+                tiff.close()
+                tiff = None
+            if tiff is None:
+                tiff = OpenTiff(path)
+            try:
+                yield tiff
+            except PlaneNotStoredError:
+                self._give_back(tiff)
+                raise
+            except BaseException:
+                tiff.close()  # who knows what tifffile has made of it; a page may be there next time
+                raise
+            self._give_back(tiff)
+
+    def _take(self, path: str) -> OpenTiff | None:
+        with self._lock:
+            if self._closed:
+                raise DatasetError(f"the dataset was closed while {path} was to be opened")
+            at = next((i for i, tiff in enumerate(self._idle) if tiff.path == path), None)
+            return None if at is None else self._idle.pop(at)
+
+    def _give_back(self, tiff: OpenTiff) -> None:
+        with self._lock:
+            self._idle.append(tiff)
+            n_surplus = len(self._idle) if self._closed else max(0, len(self._idle) - self._limit)
+            surplus, self._idle = self._idle[:n_surplus], self._idle[n_surplus:]
+        for other in surplus:
+            other.close()
+
+    def close(self) -> None:
+        """Close every file that nobody reads now, and the others as soon as they are read. Idempotent."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for tiff in idle:
+            tiff.close()
+
+
+# ---- files of one image --------------------------------------------------------------------------
+
+
+def read_image(path: str, page: int = 0) -> np.ndarray:
+    """The pixels of an image file, (Y, X) or (Y, X, S); opened, read, closed.
+
+    Raises `FileMissingError`, `PageMissingError` or a `DatasetError`. Any thread.
+    """
+    if not path.lower().endswith(TIFF_ENDS):
+        with faults_are_named(path), open_file(path) as file:
+            if os.fstat(file.fileno()).st_size > MAX_CHUNK_BYTES:
+                raise LimitExceededError(f"{path}: an image file of more than {MAX_CHUNK_BYTES} bytes")
+            return decoded(file.read(), path)
+    with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
+        return tiff.read(page)
+
+
+def image_picture(path: str, page: int = 0) -> Picture:
+    """What an image file says of its pixels; as `read_image`, but none are read."""
+    return image_facts(path, page)[0]
+
+
+def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:
+    """What an image file says of its pixels, and of their size in µm; as `read_image`, but none are read."""
+    if not path.lower().endswith(TIFF_ENDS):
+        with faults_are_named(path), open_file(path) as file:
+            return picture_in(file, path), None
+    with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
+        return tiff.picture(page), pixel_size_of(tiff.page(page).tags)

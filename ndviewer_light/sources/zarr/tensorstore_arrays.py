@@ -1,0 +1,445 @@
+"""Arrays opened by tensorstore, planes read in the order they are stored.
+
+The only file that opens stores natively, and only after Python has judged their metadata.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from asyncio import CancelledError  # what a future of tensorstore's ends with
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import (
+    DatasetError,
+    PlaneNotStoredError,
+    ReadDroppedError,
+    ReadTimeoutError,
+    UnsupportedError,
+)
+from ...storage.cancellation import current_wish
+from .chunk_grid import chunk_bytes, planes_per_chunk
+from .tensorstore_errors import (
+    ChunkMissingError,
+    RedirectedError,
+    StoreChangedError,
+    dataset_error,
+    read_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import tensorstore as ts
+
+    from ...model import PlaneKey
+    from ...storage.limits import JsonObject
+    from ...storage.trees.tree import Tree
+    from .nodes import Image
+
+_POLL_SECONDS = 0.25
+_IO_THREADS = 8
+_RETRIES = {"max_retries": 4, "initial_delay": "100ms", "max_delay": "2s"}
+_SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
+_SLOWEST_START_S = 60.0
+_POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
+
+
+class OpenArray(ABC):
+    """One open array; any thread."""
+
+    def __init__(self, image: Image, native: Native) -> None:
+        self.image = image
+        self._native = native
+
+    def holds(self, key: PlaneKey, p_index: int | None) -> bool:
+        """Whether the plane lies within the array as it was when opened."""
+        image = self.image
+        return (
+            key.t < image.size("t")
+            and key.c < image.size("c")
+            and key.z < image.size("z")
+            and (p_index or 0) < image.size("p")
+        )
+
+    def index(self, key: PlaneKey, p_index: int | None) -> tuple[int, ...]:
+        """The plane's index along the leading roles t, p, c, z; the caller has checked `holds`."""
+        if p_index is None and self.image.size("p") > 1:
+            raise UnsupportedError(
+                f"{self.image.array} holds {self.image.size('p')} positions where one image is expected"
+            )
+        return key.t, p_index or 0, key.c, key.z
+
+    @abstractmethod
+    def read(self, index: tuple[int, ...]) -> np.ndarray:
+        """The pixels (Y, X) at (t, p, c, z), in stored order.
+
+        Raises `PlaneNotStoredError` if nothing of them is stored, another `DatasetError`.
+        """
+
+    def _selection(self, index: tuple[int, ...]) -> tuple[int | slice, ...]:
+        at = dict(zip("tpcz", index, strict=True))
+        return tuple(
+            slice(None) if axis.role in ("y", "x") else at.get(axis.role, 0) for axis in self.image.axes
+        )
+
+    def _upright(self, pixels: np.ndarray) -> np.ndarray:
+        roles = [axis.role for axis in self.image.axes]
+        return pixels if roles.index("y") < roles.index("x") else pixels.T
+
+    def _not_stored(self, missing: ChunkMissingError | None) -> PlaneNotStoredError:
+        what = missing.file if missing is not None and missing.file else self.image.array
+        refused = missing is not None and missing.refused is not None
+        how = "its server does not show" if refused else "is missing"
+        error = PlaneNotStoredError(
+            f"nothing is stored of this plane ({what} {how}): not written, or all fill value"
+        )
+        error.plane_shape = self.image.plane_shape
+        return error
+
+
+class StoreArray(OpenArray):
+    """An array that tensorstore reads where it lies."""
+
+    def __init__(self, image: Image, native: Native) -> None:
+        super().__init__(image, native)
+        self._store = native.open(image, fill_missing=False)
+
+    def read(self, index: tuple[int, ...]) -> np.ndarray:
+        """See `OpenArray.read`; strict, then lenient if some chunks exist."""
+        selection = self._selection(index)
+        view = self._store[selection]
+        try:
+            return self._upright(self._native.read(view, self.image))
+        except ChunkMissingError as missing:
+            self._native.check_refusal(missing)
+            if not _has_several_chunks(view):
+                raise self._not_stored(missing) from missing
+        return self._upright(self._read_partial(view, selection))
+
+    def _read_partial(self, view: ts.TensorStore, selection: tuple[int | slice, ...]) -> np.ndarray:
+        """A plane with missing chunks: those are fill value, unless nothing at all is stored."""
+        if self._native.remote:
+            return self._read_chunk_by_chunk(view)
+        lenient = self._native.open(self.image, fill_missing=True)[selection]
+        pixels = self._native.read(lenient, self.image)
+        if _is_all(pixels, view.fill_value) and not self._any_chunk_stored(view):
+            raise self._not_stored(None)
+        return pixels
+
+    def _any_chunk_stored(self, view: ts.TensorStore) -> bool:
+        for rows, columns in _tiles(view):
+            try:
+                # one pixel makes its chunk be read; the rest of it would only be copied
+                pixel = view[rows.start : rows.start + 1, columns.start : columns.start + 1]
+                self._native.read(pixel, self.image)
+            except ChunkMissingError:
+                continue
+            return True
+        return False
+
+    def _read_chunk_by_chunk(self, view: ts.TensorStore) -> np.ndarray:
+        """As above from a server, which may refuse what it does not hold; all chunks at once."""
+        fill = 0 if view.fill_value is None else view.fill_value
+        pixels = np.full(view.shape, fill, view.dtype.numpy_dtype)
+        reads = [(tile, self._native.begin(view[tile])) for tile in _tiles(view)]
+        missing: ChunkMissingError | None = None
+        stored = False
+        for tile, (chunk, future) in reads:
+            try:
+                self._native.finish(future, self.image)
+            except ChunkMissingError as error:
+                missing = error
+                continue
+            pixels[tile], stored = chunk, True
+        if not stored:
+            raise self._not_stored(missing)
+        return _delivered(pixels, self.image)
+
+
+def _is_all(pixels: np.ndarray, fill: Any) -> bool:
+    value = np.asarray(0 if fill is None else fill).astype(pixels.dtype)
+    return bool(((pixels == value) | ((pixels != pixels) & (value != value))).all())  # NaN is NaN here
+
+
+def _has_several_chunks(view: ts.TensorStore) -> bool:
+    return _chunk_shape(view) != tuple(view.shape)
+
+
+def _chunk_shape(view: ts.TensorStore) -> tuple[int, int]:
+    """Rows and columns of the chunks of a two-dimensional view, at most its own."""
+    parts = view.chunk_layout.read_chunk.shape or (None, None)
+    rows, columns = (min(part or whole, whole) for part, whole in zip(parts, view.shape, strict=True))
+    return rows, columns
+
+
+def _tiles(view: ts.TensorStore) -> Iterable[tuple[slice, slice]]:
+    rows, columns = view.shape
+    step_y, step_x = _chunk_shape(view)
+    for y in range(0, rows, step_y):
+        for x in range(0, columns, step_x):
+            yield slice(y, min(y + step_y, rows)), slice(x, min(x + step_x, columns))
+
+
+def _delivered(pixels: np.ndarray, image: Image) -> np.ndarray:
+    """`pixels` as the dtype the image is delivered in."""
+    return pixels if pixels.dtype == image.facts.dtype else pixels.astype(image.facts.dtype, order="K")
+
+
+class Native:
+    """tensorstore with threads of our own, waited for so that `closed` ends every wait. Any thread.
+
+    What lies on this machine is read anew each time; what lies on a server is as it was when first read,
+    until `renew`.
+    """
+
+    def __init__(self, tree: Tree, closed: threading.Event, on_refusal: Callable[[str], None]) -> None:
+        """`on_refusal` is told once, in a sentence, that chunks refused by a server are taken for missing."""
+        self.remote = tree.remote
+        self._tree = tree
+        self._closed = closed
+        self._on_refusal = on_refusal
+        self._lock = threading.Lock()
+        self._context: ts.Context | None = None
+        self._numbers = itertools.count()
+
+    def open(
+        self,
+        image: Image,
+        *,
+        fill_missing: bool,
+        kvstore: JsonObject | None = None,
+        metadata: JsonObject | None = None,
+    ) -> ts.TensorStore:
+        """Open an array whose metadata has been judged; raises a `DatasetError`.
+
+        With `kvstore` its chunks lie there, with `metadata` they are cut as those say.
+        """
+        import tensorstore as ts
+
+        spec: JsonObject = {
+            "driver": "zarr3" if image.facts.version == 3 else "zarr",
+            "kvstore": kvstore or self._tree.kvstore(image.array),
+            # an unplugged disk shows as an error instead of fill value, a new shape at once
+            "recheck_cached_metadata": not self.remote,
+            "recheck_cached_data": not self.remote,
+            "fill_missing_data_reads": fill_missing,
+            "open": True,
+        }
+        if self.remote or kvstore is not None:  # what we have judged is used, and not asked for again
+            plain = _plain_metadata(metadata or image.document, image.facts.version)
+            spec |= {"metadata": plain, "assume_metadata": True}
+        try:
+            future = ts.open(spec, read=True, context=self._own_context(self._pool_bytes(image)))
+            store: ts.TensorStore = self._result(future, image.array)
+        except (StoreChangedError, ChunkMissingError) as error:
+            raise PlaneNotStoredError(f"{image.array} disappeared while it was opened") from error
+        except DatasetError:
+            raise
+        except (ValueError, RuntimeError) as error:
+            raise dataset_error(error, image.array) from error
+        return store
+
+    @contextlib.contextmanager
+    def in_memory(self, files: Mapping[str, bytes]) -> Iterator[JsonObject]:
+        """Where tensorstore finds these files, by name, while the context lasts."""
+        import tensorstore as ts
+
+        path = f"{next(self._numbers)}/"
+        store = ts.KvStore.open({"driver": "memory", "path": path}, context=self._own_context()).result()
+        try:
+            for name, data in files.items():
+                store.write(name, data).result()
+            yield {"driver": "memory", "path": path}
+        finally:
+            store.delete_range(ts.KvStore.KeyRange()).result()
+
+    def decoded(self, metadata: JsonObject, files: Mapping[str, bytes], what: str) -> np.ndarray:
+        """All of a small zarr v3 array that these files are the chunks of; `what` is named in errors."""
+        import tensorstore as ts
+
+        with self.in_memory(files) as kvstore:
+            spec = {"driver": "zarr3", "kvstore": kvstore, "metadata": metadata, "assume_metadata": True}
+            try:
+                store = ts.open({**spec, "open": True}, read=True, context=self._own_context()).result()
+                return np.asarray(store.read().result())
+            except (ValueError, RuntimeError) as error:
+                raise dataset_error(error, what) from error
+
+    def renew(self) -> None:
+        """What was read from servers so far may have changed: arrays opened from now on read anew."""
+        with self._lock:
+            self._context = None
+
+    def read(self, view: ts.TensorStore, image: Image) -> np.ndarray:
+        """Read a two-dimensional view in stored order, as the dtype the image is delivered in."""
+        pixels, future = self.begin(view)
+        self.finish(future, image)
+        return _delivered(pixels, image)
+
+    def begin(self, view: ts.TensorStore) -> tuple[np.ndarray, Any]:
+        """Begin to read a two-dimensional view into an array, which is filled once the future is done.
+
+        Into numpy's memory, which comes in huge pages: into its own, tensorstore takes up to 4 ms more
+        for 2048² uint16, spent on page faults.
+        """
+        import tensorstore as ts
+
+        transposed = view.chunk_layout.inner_order == (1, 0)
+        pixels = np.empty(view.shape, view.dtype.numpy_dtype, order="F" if transposed else "C")
+        return pixels, ts.array(pixels, copy=False, write=True).write(view)
+
+    def finish(self, future: Any, image: Image) -> None:
+        """Wait for what `begin` began; raises what it means that it failed."""
+        self._result(future, image.array, image.plane_shape[0] * image.plane_shape[1])
+
+    def check_refusal(self, missing: ChunkMissingError) -> None:
+        """Raise the server's refusal of a chunk unless it may mean that there is no such chunk.
+
+        It may as long as the dataset's metadata can be read: a link that has run out shows nothing at all.
+        """
+        if missing.refused is None:
+            return
+        if not self._tree.may_read():
+            raise missing.refused
+        self._on_refusal(
+            f"{self._tree.root}: its server refuses some chunks (403), as those do that let nobody list what "
+            "they hold; such chunks are taken for not stored"
+        )
+
+    # ---- the context ---------------------------------------------------------------------------
+
+    def _own_context(self, pool_bytes: int = 0) -> ts.Context:
+        import tensorstore as ts
+
+        with self._lock:
+            if self._context is None:
+                self._context = ts.Context(
+                    {
+                        "cache_pool": {"total_bytes_limit": pool_bytes},
+                        # limits of its own: stuck reads of one dataset must not stop another
+                        "file_io_concurrency": {"limit": _IO_THREADS},
+                        "data_copy_concurrency": {"limit": max(2, os.cpu_count() or 2)},
+                        **(self._of_servers() if self.remote else {}),
+                    }
+                )
+            return self._context
+
+    def _pool_bytes(self, image: Image) -> int:
+        """Planes are kept elsewhere; here what would have to be fetched again for the next plane."""
+        if not self.remote or planes_per_chunk(image) == 1:
+            return 0
+        least, most = _POOL_BYTES
+        return min(most, max(least, 4 * chunk_bytes(image)))
+
+    def _of_servers(self) -> JsonObject:
+        stall = str(max(1, round(self._tree.stall_s)))
+        # tensorstore has no other way to say so; without it, it waits for a silent server for ever
+        os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", stall)
+        os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "250")
+        os.environ.setdefault("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "10")
+        found: JsonObject = {}
+        for service in ("http", "s3", "gcs"):
+            found[f"{service}_request_retries"] = _RETRIES
+            found[f"{service}_request_concurrency"] = {"limit": self._tree.in_flight}
+        return found
+
+    # ---- waiting -------------------------------------------------------------------------------
+
+    def _result(self, future: Any, array: str, pixels: int = 0) -> Any:
+        """Wait for tensorstore, looking up every quarter of a second whether the dataset was closed."""
+        until = (
+            time.monotonic() + max(_SLOWEST_START_S, 3 * self._tree.stall_s) + pixels / _SLOWEST_BYTES_PER_S
+        )
+        if not self.remote:  # done in a moment, and worth keeping
+            return self._waited(future, array, until)
+        with _of_wish(future, array):
+            return self._waited(future, array, until)
+
+    def _waited(self, future: Any, array: str, until: float) -> Any:
+        try:
+            while not future.done():
+                if self._closed.is_set():
+                    future.cancel()
+                    break
+                if self.remote and time.monotonic() > until:
+                    future.cancel()
+                    raise ReadTimeoutError(f"{array} comes too slowly to be shown: the network may be busy")
+                with contextlib.suppress(TimeoutError):
+                    return future.result(timeout=_POLL_SECONDS)
+            else:
+                return future.result()
+        except ReadTimeoutError:
+            raise
+        except (ValueError, RuntimeError, TimeoutError) as error:
+            self._raise_meaning(error, array)
+        raise DatasetError(f"the dataset was closed while {array} was read")
+
+    def _raise_meaning(self, error: Exception, array: str) -> None:
+        meaning = read_error(error, array, remote=self.remote)
+        if isinstance(meaning, RedirectedError):
+            self._tree.follow(meaning.url)
+            meaning = StoreChangedError(f"{array} is elsewhere")
+        raise meaning from error
+
+
+class _Read:
+    """A read of tensorstore's, as a wish knows it."""
+
+    def __init__(self, future: Any, array: str) -> None:
+        self.future = future
+        self.array = array
+
+    def give_up(self) -> None:
+        self.future.cancel()
+        if hasattr(self.future, "commit"):  # of a copy into our memory that has ended the copying only
+            self.future.commit.cancel()
+
+    def not_wanted(self) -> ReadDroppedError:
+        return ReadDroppedError(f"{self.array}: not wanted any more")
+
+
+@contextlib.contextmanager
+def _of_wish(future: Any, array: str) -> Iterator[None]:
+    """Let a read end with the wish of this thread, if it has one."""
+    wish, read = current_wish(), _Read(future, array)
+    if wish is None:
+        yield
+        return
+    wish.add(read)
+    try:
+        yield
+    except CancelledError:
+        raise read.not_wanted() from None
+    finally:
+        wish.remove(read)
+
+
+_V2_FIELDS = (
+    *("zarr_format", "shape", "chunks", "dtype", "compressor", "fill_value", "order", "filters"),
+    "dimension_separator",
+)
+_V3_PROSE = ("attributes", "consolidated_metadata")
+
+
+def _plain_metadata(document: JsonObject, version: int) -> JsonObject:
+    """What tensorstore has to know of an array; the rest it might not understand."""
+    if version == 2:
+        return {name: document[name] for name in _V2_FIELDS if name in document}
+    return {name: value for name, value in document.items() if name not in _V3_PROSE}
+
+
+def traffic() -> tuple[int, int]:
+    """How many requests tensorstore has sent from this process so far, and how many bytes came."""
+    import tensorstore as ts
+
+    said = {m["name"]: m["values"] for m in ts.experimental_collect_matching_metrics("/tensorstore/http/")}
+    requests = sum(int(each["value"]) for each in said.get("/tensorstore/http/request_started", ()))
+    sizes = said.get("/tensorstore/http/response_bytes", ())
+    return requests, round(sum(each["mean"] * each["count"] for each in sizes))

@@ -1,0 +1,159 @@
+"""tensorstore's errors, told by their text: what a failed read means, in sentences that help.
+
+What it says of a server holds the whole URL, signatures and all: its words are looked at and never passed on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetPermissionError,
+    MetadataError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ...storage.trees.tree import METADATA_FILES
+
+if TYPE_CHECKING:
+    from ...storage.remote.errors import Failure
+
+
+class StoreChangedError(Exception):
+    """The store is no longer what its handle knows: open it anew."""
+
+
+class RedirectedError(Exception):
+    """The server says that the file is elsewhere; `url` is where it was looked for."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("the server says that it is elsewhere")
+        self.url = url
+
+
+class ChunkMissingError(Exception):
+    """A strict read met a chunk that is not stored, or that a server does not show (`refused`).
+
+    A bucket that lets nobody list it answers 403 for what it does not hold.
+    """
+
+    def __init__(self, file: str, refused: DatasetError | None = None) -> None:
+        super().__init__(file)
+        self.file = file
+        self.refused = refused
+
+
+_FILE = re.compile(r'local file "([^"]+)"')
+_URL = re.compile(r"(?:https?|s3|gs)://[^\s\"'\[\]]+")
+_SPEC = re.compile(r" \[tensorstore_spec='(?:[^'\\]|\\.)*'\]", re.DOTALL)
+_UNREADABLE = re.compile(r"Error parsing|Unsupported|not registered|not supported", re.IGNORECASE)
+
+
+def read_error(error: Exception, array: str, *, remote: bool = False) -> Exception:
+    """What a failed read means: a missing chunk, a store to open anew, or a `DatasetError`."""
+    text = _said(error)
+    code = text.partition(":")[0]
+    file = _file_of(text, "")
+    if code == "NOT_FOUND" and text.startswith("NOT_FOUND: chunk {"):
+        return ChunkMissingError(file)
+    if remote and (failure := _failure(text)) is not None:
+        url = _URL.search(text)
+        if failure.kind == "astray" and url is not None:
+            return RedirectedError(url[0].rstrip(":"))
+        of_server = _of_server(failure, text, array)
+        return ChunkMissingError(file, of_server) if failure.kind == "forbidden" else of_server
+    if code == "OUT_OF_RANGE" or "Updated zarr metadata" in text:
+        return StoreChangedError(_sentence(text))
+    if "Metadata at" in text and "does not exist" in text:
+        return StoreChangedError(f"{file} does not exist any more")
+    return dataset_error(error, array)
+
+
+def dataset_error(error: Exception, array: str) -> DatasetError:
+    """Return our error for what tensorstore said: one sentence, the file, no dump of its own state."""
+    text = _said(error)
+    code = text.partition(":")[0]
+    file = _file_of(text, array)
+    reason = _sentence(text)
+    if code == "PERMISSION_DENIED":
+        return DatasetPermissionError(f"no permission to read {file}")
+    if code == "NOT_FOUND":
+        return PlaneNotStoredError(f"{file} does not exist (yet)")
+    if os.path.basename(file) in METADATA_FILES:
+        if code == "DATA_LOSS":  # no JSON at all: most likely half-written
+            return CorruptDataError(f"{file} cannot be read ({reason}); if it is being written, try again")
+        return MetadataError(f"{file} cannot be understood: {reason}")
+    if code in ("DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT") and not _UNREADABLE.search(text):
+        return CorruptDataError(f"{file} is damaged: {reason}")
+    if _UNREADABLE.search(text):
+        return UnsupportedError(f"{array} cannot be opened: {reason}")
+    if code in ("ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN"):
+        return CorruptDataError(f"{file} could not be read: {reason}")
+    return DatasetError(f"{file} could not be read: {reason}")
+
+
+def _said(error: Exception) -> str:
+    return _SPEC.sub("", str(error))  # which names every file and server there is
+
+
+def _file_of(text: str, otherwise: str) -> str:
+    match = _FILE.search(text)
+    if match:
+        return match[1]
+    url = _URL.search(text)
+    if url is None:
+        return otherwise
+    from ...storage.remote.errors import shown  # most datasets lie on this machine
+
+    return shown(url[0].rstrip(":"))
+
+
+def _sentence(text: str) -> str:
+    """The library's reason without its code, its file name and its dumps in brackets."""
+    text = text.partition(" [")[0].partition(": ")[2] or text
+    text = _URL.sub("", _FILE.sub("", text))
+    return text.replace("Error reading : ", "").replace("Error reading ", "").strip(" :")[:200]
+
+
+# ---- servers -------------------------------------------------------------------------------
+
+_STATUS = re.compile(r"\[(?:HTTP code |http_response_code=')(\d{3})")  # newer and older versions
+_TRIES = re.compile(r"All (\d+) retry attempts failed")
+_BY_WORDS = (  # the first that fits
+    ("Could not resolve", "unknown host"),
+    ("certificate", "not secure"),
+    ("SSL", "not secure"),
+    ("Failed to connect", "unreachable"),
+    ("Could not connect", "unreachable"),
+    ("Operation too slow", "stalled"),
+    ("Timeout was reached", "stalled"),
+    ("partial file", "truncated"),
+    ("was ignored by server", "ranges ignored"),
+    ("was not satisfied by response", "wrong range"),
+    ("bad/illegal format", "other"),
+    ("CURL error", "dropped"),
+)
+
+
+def _failure(text: str) -> Failure | None:
+    """The kind of trouble with a server, None if it is none."""
+    from ...storage.remote.errors import Failure, failure_of_status
+
+    status = _STATUS.search(text)
+    if status is not None:
+        return failure_of_status(int(status[1]), "gone")
+    kind = next((kind for words, kind in _BY_WORDS if words in text), None)
+    return Failure(kind, "the rest is missing" if kind == "truncated" else "") if kind else None
+
+
+def _of_server(failure: Failure, text: str, array: str) -> DatasetError:
+    from ...storage.remote.errors import error_for
+
+    name = _file_of(text, array)
+    tries = _TRIES.search(text)
+    failure.tries = 1 + int(tries[1]) if tries else 1
+    return error_for(failure, name, name.partition("://")[2].partition("/")[0])

@@ -1,0 +1,224 @@
+"""The bytes of one file, wherever it lies: what formats that are one file are read from.
+
+A path is a local file; ``https://``, ``s3://`` and others go through `fetch`. Formats see no difference.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CorruptDataError, DatasetError, DatasetGoneError
+from .limits import error_of_os
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import BinaryIO
+
+    Range = tuple[int, int]  # offset, length in bytes
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: C:// is a drive
+
+
+def check_still_there(path: str) -> None:
+    """Tell what is not in a dataset from a dataset that is not there: raises `DatasetGoneError` then."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        raise DatasetGoneError(
+            f"{path} cannot be reached any more ({error.strerror}): "
+            "plug it in or move it back, it is looked for again"
+        ) from error
+
+
+def is_url(path: str) -> bool:
+    """Whether `path` names something that is not a file of this machine, "https://…"."""
+    return _SCHEME.match(path) is not None
+
+
+def split_inner(path: str) -> tuple[str, str]:
+    """``"file.h5::/path/inside"`` → the file and the path inside, "" where none is given.
+
+    Raises nothing: a file whose own name holds "::" is taken as it is if it exists.
+    """
+    file, colons, inner = path.partition("::")
+    if not colons or (not is_url(path) and os.path.exists(path)):
+        return path, ""
+    return file, inner
+
+
+def absolute(path: str) -> str:
+    """`path` as it is understood from any working directory; URLs stay as they are."""
+    if is_url(path):
+        return path
+    file, inner = split_inner(path)
+    file = os.path.abspath(os.path.expanduser(file))
+    return f"{file}::{inner}" if inner else file
+
+
+class Bytes(ABC):
+    """The bytes of one file. Any thread may call any method; all of them block on disk or network.
+
+    What is read is exactly what was asked for: a read that comes out short is an error, never padding.
+    """
+
+    name: str
+    """Path or URL as messages show it: without user, password and query."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Length in bytes, as it was when first asked for."""
+
+    @property
+    def identity(self) -> str | None:
+        """A name for these very bytes, for caches that outlive us; None if there is none to trust."""
+        return None
+
+    @abstractmethod
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes [offset, offset + length).
+
+        Raises `CorruptDataError` beyond the end (the file is truncated), `DatasetGoneError` if the file is
+        not there any more, another `DatasetError` if it cannot be read.
+        """
+
+    @abstractmethod
+    def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
+        """As `read`, for many ranges at once: read concurrently, neighbours together."""
+
+    def opened(self, block: int = 128 * 1024) -> BinaryIO:
+        """A seekable file for parsers of metadata; what it read stays in a few blocks of `block` bytes."""
+        return io.BufferedReader(_Raw(self), buffer_size=block)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file; reads under way end with an error. May be called twice."""
+
+
+class SeekableFile(io.RawIOBase):
+    """A file to be read of `size` bytes, with a position; subclasses read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def tell(self) -> int:
+        """The position."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go there, beyond the end as well; raises `OSError` before the beginning, as files do."""
+        at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence] + offset
+        if at < 0:
+            raise OSError(f"seek to {at}")
+        self._at = at
+        return at
+
+
+class _Raw(SeekableFile):
+    def __init__(self, source: Bytes) -> None:
+        super().__init__(source.size)
+        self._source = source
+
+    def readinto(self, buffer: Any) -> int:
+        length = max(0, min(len(buffer), self._source.size - self._at))
+        if length:
+            buffer[:length] = self._source.read(self._at, length)
+        self._at += length
+        return length
+
+
+class LocalBytes(Bytes):
+    """A file of this machine, opened once; never mapped into memory, since files may shrink."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._lock = threading.Lock()
+        self._reads = 0
+        self._closed = False
+        try:
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115  closed by `close`
+            self._size = os.fstat(self._file.fileno()).st_size
+        except (OSError, ValueError) as error:
+            raise error_of_os(error, path) from error
+
+    @property
+    def size(self) -> int:
+        """Length in bytes when the file was opened."""
+        return self._size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See `Bytes.read`."""
+        with self._lock:
+            if self._closed:
+                raise DatasetError(f"{self.name} was closed")
+            self._reads += 1
+        try:
+            data = self._pread(offset, length)
+        except OSError as error:
+            raise DatasetError(f"{self.name} could not be read at byte {offset}: {error.strerror}") from error
+        finally:
+            self._close_if_last()
+        if len(data) != length:
+            raise CorruptDataError(
+                f"{self.name} is truncated: {length} bytes expected at {offset}, {len(data)} are there"
+            )
+        return data
+
+    def _pread(self, offset: int, length: int) -> bytes:
+        parts: list[bytes] = []
+        while length > 0 and (part := self._read_at(offset, length)):
+            parts.append(part)
+            offset, length = offset + len(part), length - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), length, offset)
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(length) or b""
+
+    def _close_if_last(self) -> None:
+        # not before: its number could be another file's by the time a read under way uses it
+        with self._lock:
+            self._reads -= 1
+            if self._closed and not self._reads:
+                self._file.close()
+
+    def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
+        """See `Bytes.read_many`; one after the other, the system reads ahead by itself."""
+        return [self.read(offset, length) for offset, length in ranges]
+
+    def close(self) -> None:
+        """See `Bytes.close`."""
+        with self._lock:
+            self._closed = True
+            if not self._reads:
+                self._file.close()
+
+
+def open_bytes(path: str, options: Mapping[str, str] | None = None) -> Bytes:
+    """The bytes at a path or URL.
+
+    `options` are those of the storage ("endpoint", "anonymous", …). Raises `DatasetNotFoundError`,
+    `DatasetPermissionError` or another `DatasetError`.
+    """
+    if not is_url(path):
+        return LocalBytes(path)
+    from .remote.remote_bytes import open_remote
+
+    return open_remote(path, options)

@@ -1,0 +1,253 @@
+"""What is stored of a chunk, turned back into its pixels; array metadata judged before anything is decoded.
+
+Sources: zarr v2 and v3 specifications; `codecs` holds the codecs, by name, and nothing that is not
+on its list is ever decoded. Pure functions over dicts and bytes, no I/O.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    LimitExceededError,
+    MetadataError,
+    UnsupportedError,
+)
+from ..limits import MAX_CHUNK_BYTES
+from .codecs import (
+    Codec,
+    DamagedError,
+    Pixels,
+    codec_from,
+    most_stored,
+    view,
+)
+from .zarr_guard import array_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..limits import JsonObject
+
+_MAX_CODECS = 16
+
+_LIBRARY_ERRORS = (
+    *(DamagedError, zlib.error, lzma.LZMAError, struct.error),
+    *(RuntimeError, ValueError, TypeError, OSError, EOFError, AssertionError),
+)
+"""What decoders raise at damaged bytes."""
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How an array is cut into chunks, and what each was passed through before it was stored.
+
+    `dtype` is that of the stored numbers, with its byte order. `axes` are those of the array in the order in
+    which a chunk is laid out, the slowest first.
+    """
+
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    dtype: np.dtype[Any]
+    axes: tuple[int, ...]
+    codecs: tuple[Codec, ...] = ()
+    fill: Any = 0
+
+    @property
+    def nbytes(self) -> int:
+        """What one chunk takes in memory."""
+        return math.prod(self.chunk) * self.dtype.itemsize
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """How many chunks there are along each axis."""
+        return tuple(-(-whole // part) for whole, part in zip(self.shape, self.chunk, strict=True))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether chunks are stored as they are, so that a part of one can be read."""
+        return not self.codecs
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from one element to the next along each axis, in a plain chunk."""
+        strides, step = [0] * len(self.chunk), self.dtype.itemsize
+        for axis in reversed(self.axes):
+            strides[axis] = step
+            step *= self.chunk[axis]
+        return tuple(strides)
+
+    @property
+    def most_stored(self) -> int:
+        """No chunk takes more bytes where it is stored; more are not read."""
+        # a picture may be one of many in its file
+        return (
+            MAX_CHUNK_BYTES if any(isinstance(c, Pixels) for c in self.codecs) else most_stored(self.nbytes)
+        )
+
+    def decode(self, data: bytes, where: str) -> np.ndarray:
+        """The chunk as an array of shape `chunk`, read-only and in stored order.
+
+        Raises `CorruptDataError` if the bytes do not come to exactly one chunk. Any thread.
+        """
+        raw = view(data)
+        try:
+            for codec, (n, is_exact) in zip(reversed(self.codecs), self._sizes(), strict=True):
+                raw = view(codec.undo(raw.data, n))
+                if (is_exact and len(raw) != n) or len(raw) > n:
+                    raise DamagedError(f"it comes to {len(raw)} bytes, not {n}")
+        except DatasetError as error:
+            raise type(error)(f"{where}: {error}") from error
+        except MemoryError as error:
+            raise LimitExceededError(f"{where} asks for more memory than there is") from error
+        except _LIBRARY_ERRORS as error:
+            raise CorruptDataError(
+                f"{where} is damaged: {str(error)[:200] or type(error).__name__}"
+            ) from error
+        raw = view(raw)
+        if len(raw) != self.nbytes:
+            raise CorruptDataError(f"{where} is damaged: it comes to {len(raw)} bytes, not {self.nbytes}")
+        laid_out: np.ndarray = np.ndarray([self.chunk[axis] for axis in self.axes], self.dtype, raw.data)
+        pixels: np.ndarray = laid_out.transpose(np.argsort(self.axes))
+        return pixels
+
+    def _sizes(self) -> Iterator[tuple[int, bool]]:
+        """For each codec, the last first: how many bytes it was given, and whether that is exact."""
+        sizes, exact = [(self.nbytes, True)], True
+        for codec in self.codecs:
+            stored = codec.stored_bytes(sizes[-1][0])
+            exact = exact and stored is not None
+            sizes.append((most_stored(sizes[-1][0]) if stored is None else stored, exact))
+        return reversed(sizes[:-1])
+
+
+def chunks_of(document: JsonObject, where: str) -> Chunks:
+    """Judge the metadata of a zarr array (`.zarray` or `zarr.json`); `where` is how messages call it.
+
+    Raises `MetadataError`, `UnsupportedError` (a codec or dtype that is not on our lists) or
+    `LimitExceededError`.
+    """
+    if document.get("zarr_format") == 3:
+        return _of_v3(document, where)
+    return _of_v2(document, where)
+
+
+# ---- zarr v2 -------------------------------------------------------------------------------
+
+
+def _of_v2(document: JsonObject, where: str) -> Chunks:
+    facts = array_facts(_judged_as(document), 2, where)
+    dtype = _stored_dtype(document["dtype"], where)
+    order = document.get("order", "C")
+    if order not in ("C", "F"):
+        raise MetadataError(f"{where}: order is {order!r}, expected 'C' or 'F'")
+    axes = tuple(range(len(facts.shape)))
+    filters = document.get("filters") or []
+    if not isinstance(filters, list):
+        raise MetadataError(f"{where}: filters is {ascii(filters)[:80]}, expected a list")
+    compressor = document.get("compressor")
+    return Chunks(
+        facts.shape,
+        tuple(document["chunks"]),
+        dtype,
+        axes if order == "C" else axes[::-1],
+        _codecs([*filters, *([compressor] if compressor else [])], dtype, where),
+        _fill(document.get("fill_value"), dtype, where),
+    )
+
+
+def _judged_as(document: JsonObject) -> JsonObject:
+    """The metadata as `array_facts` is to judge them: codecs have a list of their own here.
+
+    Chunks that are stored as they are may be of any size, since they are never read whole.
+    """
+    judged = {**document, "compressor": None, "filters": None}
+    chunks = document.get("chunks")
+    is_plain = not document.get("compressor") and not document.get("filters")
+    if is_plain and isinstance(chunks, list) and all(type(n) is int and 0 < n < 2**40 for n in chunks):
+        judged["chunks"] = [1] * len(chunks)
+    return judged
+
+
+def _stored_dtype(name: object, where: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(str(name))
+    except TypeError as error:  # what numpy has no name for: bfloat16, int4
+        raise UnsupportedError(f"{where}: dtype {name!r} is not decoded") from error
+
+
+def _codecs(configs: list[Any], dtype: np.dtype[Any], where: str) -> tuple[Codec, ...]:
+    if len(configs) > _MAX_CODECS:
+        raise LimitExceededError(f"{where}: {len(configs)} codecs one after the other")
+    try:
+        return tuple(codec_from(config, dtype) for config in configs)
+    except DatasetError as error:
+        raise type(error)(f"{where}: {error}") from error
+
+
+def _fill(value: object, dtype: np.dtype[Any], where: str) -> Any:
+    if value is None:
+        return dtype.type(0)
+    try:
+        # text: "NaN", "Infinity", "-Infinity"
+        return np.array(float(value) if isinstance(value, str) else value).astype(dtype)[()]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MetadataError(f"{where}: fill_value is {ascii(value)[:80]}, expected a number") from error
+
+
+# ---- zarr v3 -------------------------------------------------------------------------------
+
+
+def _of_v3(document: JsonObject, where: str) -> Chunks:
+    codecs = document.get("codecs")
+    chain = [_named(codec, where) for codec in codecs] if isinstance(codecs, list) else []
+    if [name for name, _ in chain].count("bytes") != 1:
+        raise UnsupportedError(f"{where}: shards, or codecs without 'bytes', are not decoded from references")
+    at = [name for name, _ in chain].index("bytes")
+    plain = {"name": "bytes", "configuration": {"endian": "little"}}
+    facts = array_facts({**document, "codecs": [plain]}, 3, where)
+    order = chain[at][1].get("endian", "little")
+    if order not in ("little", "big"):
+        raise MetadataError(f"{where}: endian is {order!r}, expected 'little' or 'big'")
+    dtype = _stored_dtype(document["data_type"], where).newbyteorder(order)
+    before = [entry for entry in chain[:at] if entry[0] == "transpose"]
+    configs = [
+        {"id": name.removeprefix("numcodecs."), **config}
+        for name, config in chain
+        if name not in ("bytes", "transpose")
+    ]
+    return Chunks(
+        facts.shape,
+        tuple(document["chunk_grid"]["configuration"]["chunk_shape"]),
+        dtype,
+        _transposed([config for _, config in before], len(facts.shape), where),
+        _codecs(configs, dtype, where),
+        _fill(document.get("fill_value"), dtype, where),
+    )
+
+
+def _named(codec: object, where: str) -> tuple[str, JsonObject]:
+    name = codec.get("name") if isinstance(codec, dict) else codec
+    configuration = codec.get("configuration") or {} if isinstance(codec, dict) else {}
+    if not isinstance(name, str) or not isinstance(configuration, dict):
+        raise MetadataError(f"{where}: a codec is given as {ascii(codec)[:80]}, expected a name")
+    return name, configuration
+
+
+def _transposed(configs: list[JsonObject], rank: int, where: str) -> tuple[int, ...]:
+    axes = tuple(range(rank))
+    for config in configs:
+        order = config.get("order")
+        if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(rank))):
+            raise MetadataError(f"{where}: a transposition is {ascii(order)[:80]}, expected an order of axes")
+        axes = tuple(axes[int(axis)] for axis in order)
+    return axes

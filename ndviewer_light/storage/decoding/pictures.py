@@ -1,0 +1,212 @@
+"""PNG, JPEG and BMP out of their bytes, judged by their headers before anything is decoded.
+
+Through Pillow, which notices every file that is cut short (libjpeg alone would paint the rest grey); colour
+of 16 bits, which Pillow cannot hold, through imagecodecs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    LimitExceededError,
+    UnsupportedError,
+)
+from ..limits import MAX_PLANE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from PIL.Image import Image
+
+PICTURE_ENDS = (".png", ".jpg", ".jpeg", ".bmp")
+
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB")
+_DTYPES = {
+    "1": ("u1", 1),
+    "L": ("u1", 1),
+    "LA": ("u1", 2),
+    "RGB": ("u1", 3),
+    "RGBA": ("u1", 4),
+    "I;16": ("u2", 1),
+    "I;16B": ("u2", 1),
+    "I;16L": ("u2", 1),
+    "I;16N": ("u2", 1),
+    "I": ("i4", 1),
+    "F": ("f4", 1),
+}
+"""By Pillow's mode: dtype and samples per pixel; all others that can be shown become RGB."""
+_AS_RGB = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
+
+_BT601 = (0.299, 0.587, 0.114)
+"""How bright red, green and blue look (ITU-R BT.601)."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Picture(NamedTuple):
+    """What a picture says of itself: rows, columns, dtype of its pixels, samples per pixel."""
+
+    height: int
+    width: int
+    dtype: np.dtype[Any]
+    samples: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(Y, X), or (Y, X, S)."""
+        return (self.height, self.width, self.samples)[: 3 if self.samples > 1 else 2]
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self.height * self.width * self.samples * self.dtype.itemsize
+
+
+def picture_in(file: BinaryIO, name: str) -> Picture:
+    """What the header of a picture says; no pixel is decoded.
+
+    Raises `CorruptDataError`, `UnsupportedError` or `LimitExceededError`, each naming the file.
+    """
+    with damage_is_named(name):
+        head = file.read(32)
+        file.seek(0)
+        if (found := _deep_png(head)) is None:
+            with _opened(file, name) as image:
+                found = _picture_of(image, head, name)
+        return judged(found, name)
+
+
+def decoded(data: bytes, name: str) -> np.ndarray:
+    """The pixels, (Y, X) or (Y, X, S), native byte order. Raises as `picture_in`. Any thread."""
+    with damage_is_named(name):
+        picture = picture_in(io.BytesIO(data), name)
+        if _deep_png(data[:32]) is not None:
+            pixels = _deep_pixels(data, name)
+        else:
+            with _opened(io.BytesIO(data), name) as image:
+                pixels = _pixels_of(image)
+        pixels = pixels.astype(picture.dtype, copy=False)
+        if pixels.shape != picture.shape:
+            raise CorruptDataError(f"{name} is damaged: its pixels are {pixels.shape}, not {picture.shape}")
+        return pixels
+
+
+def one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
+    """(Y, X) of one colour, or with None of the brightness, of (Y, X) or (Y, X, S)."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[-1] < 3:  # grey, with transparency
+        return np.ascontiguousarray(pixels[..., 0])
+    if sample is not None:
+        return np.ascontiguousarray(pixels[..., sample])
+    brightness = sum(pixels[..., i] * np.float32(weight) for i, weight in enumerate(_BT601))
+    if pixels.dtype.kind in "ui":
+        brightness = np.rint(brightness)
+    return np.asarray(brightness).astype(pixels.dtype)
+
+
+def judged(picture: Picture, name: str) -> Picture:
+    """The picture, unless no sane one is like it."""
+    if picture.height < 1 or picture.width < 1 or picture.samples < 1:
+        raise CorruptDataError(f"{name} is damaged: it says it is {picture.width}×{picture.height} pixels")
+    if picture.nbytes > MAX_PLANE_BYTES:
+        raise LimitExceededError(
+            f"{name}: {picture.width}×{picture.height} pixels take {picture.nbytes} bytes; "
+            f"at most {MAX_PLANE_BYTES} are decoded"
+        )
+    return picture
+
+
+@contextlib.contextmanager
+def damage_is_named(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into a `DatasetError` that names the file."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except MemoryError as error:
+        raise LimitExceededError(f"{name} asks for more memory than there is") from error
+    except Exception as error:  # damaged files raise a dozen types inside decoders
+        reason = str(error)[:200] or type(error).__name__
+        if "imagecodecs" in reason:
+            raise UnsupportedError(
+                f"{name} needs one more package: pip install 'ndviewer_light[tiff]'"
+            ) from error
+        if isinstance(error, NotImplementedError) or "not supported" in reason:
+            raise UnsupportedError(f"{name} cannot be decoded: {reason}") from error
+        raise CorruptDataError(f"{name} is damaged: {reason}") from error
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO, name: str) -> Iterator[Image]:
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(file, formats=_FORMATS) as image:
+            yield image
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
+        raise LimitExceededError(f"{name} is larger than any picture should be: {error}") from error
+    except PIL.UnidentifiedImageError as error:
+        raise CorruptDataError(f"{name} is no PNG, JPEG or BMP, or its beginning is damaged") from error
+
+
+def _picture_of(image: Image, head: bytes, name: str) -> Picture:
+    if image.mode not in (*_DTYPES, *_AS_RGB):
+        raise UnsupportedError(f"{name}: pictures of mode {image.mode} cannot be shown")
+    dtype, samples = _DTYPES.get(image.mode, ("u1", 3))
+    if image.mode == "I" and head.startswith(_PNG):  # 16 bits, to older versions of Pillow
+        dtype = "u2"
+    return Picture(image.height, image.width, np.dtype(dtype), samples)
+
+
+def _pixels_of(image: Image) -> np.ndarray:
+    if image.mode == "1":
+        return np.asarray(image.convert("L"))
+    return np.array(image if image.mode in _DTYPES else image.convert("RGB"))
+
+
+# ---- what Pillow cannot hold ---------------------------------------------------------------
+
+_SAMPLES_OF_COLOR_TYPE = {2: 3, 4: 2, 6: 4}
+
+
+def _deep_png(head: bytes) -> Picture | None:
+    """A PNG with several samples of 16 bits; None for any other picture."""
+    if len(head) < 26 or not head.startswith(_PNG) or head[12:16] != b"IHDR":
+        return None
+    width, height, bits, color = struct.unpack(">IIBB", head[16:26])
+    if bits != 16 or color not in _SAMPLES_OF_COLOR_TYPE:
+        return None
+    return Picture(height, width, np.dtype("u2"), _SAMPLES_OF_COLOR_TYPE[color])
+
+
+def _deep_pixels(data: bytes, name: str) -> np.ndarray:
+    try:
+        from imagecodecs import png_decode
+    except ImportError as error:
+        raise UnsupportedError(
+            f"{name} is in colour with 16 bits, which needs imagecodecs: pip install 'ndviewer_light[tiff]'"
+        ) from error
+    pixels: np.ndarray = png_decode(data)
+    return pixels
+
+
+def judged_jpeg(data: bytes, name: str) -> Picture:
+    """What a JPEG says of itself, also one that lacks its tables. Raises as `picture_in`."""
+    at = 2
+    while data[:2] == b"\xff\xd8" and at + 9 < len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            bits, height, width, samples = struct.unpack(">BHHB", data[at + 4 : at + 10])
+            return judged(Picture(height, width, np.dtype("u1" if bits <= 8 else "u2"), samples), name)
+        at += 1 if marker == 0xFF else 2 + length
+    raise CorruptDataError(f"{name} is damaged: it has no JPEG header")

@@ -1,0 +1,304 @@
+"""One TIFF, local or remote, as a series of planes: tags are parsed through blocks, pixels read by ranges.
+
+tifffile understands the file; which bytes are read, and how many at once, is decided here. Any thread may
+call: parsing is locked, reading and decoding are not.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ...errors import (
+    CorruptDataError,
+    LimitExceededError,
+    PlaneNotStoredError,
+    UnsupportedError,
+)
+from ..limits import MAX_CHUNK_BYTES
+from .pictures import Picture, damage_is_named, judged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
+
+    from ..bytes import Bytes
+
+TIFF_ENDS = (".tif", ".tiff")
+
+MAX_PAGES = 10_000_000
+_MAX_PARTS = 4_000_000
+_MAX_AXES = 16
+_BLOCK = 64 * 1024
+
+
+class Layout(NamedTuple):
+    """What a file holds: its axes before the pixels, by tifffile's letters ("TZC"), and their sizes."""
+
+    axes: str
+    sizes: tuple[int, ...]
+    picture: Picture
+    n_levels: int = 1
+
+    @property
+    def n_pages(self) -> int:
+        """How many planes there are."""
+        return math.prod(self.sizes)
+
+
+class Extent(NamedTuple):
+    """Where the pixels of a plane lie in the file, as they are, one after the other."""
+
+    offset: int
+    picture: Picture
+    dtype: np.dtype[Any]  # with the byte order of the file
+
+
+class Parts(NamedTuple):
+    """The strips or tiles of a plane: all of `shape`, row by row, each at (offset, length).
+
+    `compression` and `predictor` are the numbers TIFF gives them. The last strip may be shorter.
+    """
+
+    shape: tuple[int, ...]
+    places: tuple[tuple[int, int], ...]
+    compression: int
+    predictor: int
+    dtype: np.dtype[Any]
+    is_planar: bool
+
+
+class TiffPages:
+    """The first series of a TIFF; `close` leaves the bytes it reads from open."""
+
+    def __init__(self, source: Bytes) -> None:
+        """Parse the first page; raises a `DatasetError` that names the file."""
+        self._source = source
+        self.name = source.name
+        self._lock = threading.Lock()
+        self._file = source.opened(_BLOCK)
+        self._series: TiffPageSeries | None = None
+        with damage_is_named(self.name):
+            self._tif = _parsed(self._file)
+
+    # ---- what is there -----------------------------------------------------------------------
+
+    def layout(self) -> Layout:
+        """Axes and sizes of the file; this looks at every page's tags."""
+        with self._lock, damage_is_named(self.name):
+            series = self._first_series()
+            picture = _picture_of(self._page(0, 0), self.name)
+            axes, shape = _axes(series)
+            n = len(axes) - _trailing(axes)
+            if n > _MAX_AXES or math.prod(shape[:n]) > MAX_PAGES:
+                raise LimitExceededError(f"{self.name} says it has {math.prod(shape[:n])} pages")
+            known = [(axis, int(size)) for axis, size in zip(axes[:n], shape[:n], strict=True)]
+            kept = [(axis, size) for axis, size in known if size > 1]
+            levels = len(series.levels) if series.is_pyramidal else 1
+            return Layout("".join(a for a, _ in kept), tuple(s for _, s in kept), picture, levels)
+
+    def picture(self, page: int = 0, level: int = 0) -> Picture:
+        """What a plane says of its pixels."""
+        with self._lock, damage_is_named(self.name):
+            return _picture_of(self._page(page, level), self.name)
+
+    def metadata(self) -> tuple[str, dict[str, Any], Any]:
+        """OME-XML ("" if none), what ImageJ has written ({} if nothing) and the first page's tags."""
+        with self._lock, damage_is_named(self.name):
+            imagej = self._tif.imagej_metadata or {}
+            return self._tif.ome_metadata or "", dict(imagej), self._tif.pages.first.tags
+
+    # ---- pixels ------------------------------------------------------------------------------
+
+    def extent(self, page: int = 0, level: int = 0) -> Extent | None:
+        """Where the pixels of a plane lie as they are, None if they are compressed or in several parts."""
+        with self._lock, damage_is_named(self.name):
+            return self._extent(page, level)
+
+    def _extent(self, page: int, level: int) -> Extent | None:
+        first = self._page(0, level)
+        picture = _picture_of(first, self.name)
+        offset = self._level(level).dataoffset
+        if offset is not None and _is_plain(first):  # planes one after the other; not all need have tags
+            return self._at(int(offset) + page * picture.nbytes, picture)
+        found = self._page(page, level)
+        if not _is_plain(found) or not found.dataoffsets:
+            return None
+        if (size := sum(found.databytecounts)) < (picture := _picture_of(found, self.name)).nbytes:
+            raise CorruptDataError(f"{self.name}: page {page} has {size} bytes of {picture.nbytes}")
+        return self._at(int(found.dataoffsets[0]), picture)
+
+    def parts(self, page: int = 0, level: int = 0) -> Parts:
+        """In which parts, and how, a plane is stored."""
+        with self._lock, damage_is_named(self.name):
+            found = self._page(page, level)
+            picture = _picture_of(found, self.name)
+            places = tuple(zip(map(int, found.dataoffsets), map(int, found.databytecounts), strict=False))
+            strip = (min(found.rowsperstrip, picture.height), *picture.shape[1:])
+            return Parts(
+                tuple(map(int, found.chunks if found.is_tiled else strip)),
+                places,
+                int(found.compression),
+                int(found.predictor),
+                self._at(0, picture).dtype,
+                found.planarconfig == 2 and picture.samples > 1,
+            )
+
+    def _at(self, offset: int, picture: Picture) -> Extent:
+        return Extent(offset, picture, picture.dtype.newbyteorder("<" if self._tif.byteorder == "<" else ">"))
+
+    def read(self, page: int = 0, level: int = 0) -> np.ndarray:
+        """The pixels of a plane, (Y, X) or (Y, X, S).
+
+        Raises `PlaneNotStoredError` if there is no such page, another `DatasetError` if it cannot be read.
+        """
+        with self._lock, damage_is_named(self.name):
+            extent = self._extent(page, level)
+            found = self._page(page, level) if extent is None else None
+        if extent is not None:
+            return self._read_plain(extent)
+        assert found is not None
+        with damage_is_named(self.name):
+            return self._read_parts(found, page)
+
+    def _read_plain(self, extent: Extent) -> np.ndarray:
+        picture = extent.picture
+        raw = self._source.read(extent.offset, picture.nbytes)
+        return np.frombuffer(raw, extent.dtype).reshape(picture.shape)
+
+    def _read_parts(self, page: TiffPage, number: int) -> np.ndarray:
+        picture = _picture_of(page, self.name)
+        parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+        if len(parts) > _MAX_PARTS or sum(count for _, count in parts) > 2 * picture.nbytes + MAX_CHUNK_BYTES:
+            raise LimitExceededError(f"{self.name}: page {number} is in {len(parts)} parts")
+        if math.prod(page.chunks) * picture.dtype.itemsize > MAX_CHUNK_BYTES:
+            raise LimitExceededError(f"{self.name}: parts of {page.chunks} pixels are too large")
+        stored = [(int(offset), int(count)) for offset, count in parts if count]
+        if not stored:
+            raise PlaneNotStoredError(f"{self.name}: nothing is stored of page {number}")
+        found = iter(self._source.read_many(stored))
+        out = np.full(page.shaped, page.nodata or 0, page.dtype)
+        for i, (_, count) in enumerate(parts):
+            if count:
+                self._put(out, page, next(found), i)
+        return _upright(out, page, picture)
+
+    @staticmethod
+    def _put(out: np.ndarray, page: TiffPage, data: bytes, index: int) -> None:
+        pixels, (s, d, y, x, _), shape = page.decode(data, index, jpegtables=page.jpegtables)
+        if pixels is not None:
+            room = out[s, d : d + shape[0], y : y + shape[1], x : x + shape[2]]
+            room[...] = pixels[: room.shape[0], : room.shape[1], : room.shape[2]]
+
+    # ---- tifffile, within the lock -----------------------------------------------------------
+
+    def _first_series(self) -> TiffPageSeries:
+        if self._series is None:
+            found: Any = self._tif.series
+            # from tifffile 2026.5 on what is found has axes of one plane or not, as asked for
+            series = found(squeeze=False) if callable(found) else found
+            if not series:
+                raise CorruptDataError(f"{self.name} is damaged: it holds no image")
+            self._series = series[0]
+        return self._series
+
+    def _level(self, level: int) -> TiffPageSeries:
+        series = self._first_series()
+        levels = series.levels if series.is_pyramidal else [series]
+        if not 0 <= level < len(levels):
+            raise PlaneNotStoredError(f"{self.name} has {len(levels)} levels, no level {level}")
+        return levels[level]
+
+    def _page(self, page: int, level: int) -> TiffPage:
+        if page == level == 0:
+            return self._tif.pages.first
+        pages = self._level(level).pages
+        if not 0 <= page < len(pages):
+            raise PlaneNotStoredError(f"{self.name} has no page {page}")
+        found = pages[page]
+        if found is None:
+            raise PlaneNotStoredError(f"{self.name}: nothing is stored of page {page}")
+        return found.aspage()
+
+    def close(self) -> None:
+        """Let go of what was parsed. May be called twice."""
+        with self._lock:
+            self._tif.close()
+            self._file.close()
+
+
+def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
+    """The pixels of a page of a TIFF that is in memory, (Y, X) or (Y, X, S)."""
+    pages = TiffPages(_InMemory(data, name))  # type: ignore[arg-type]
+    try:
+        return pages.read(page)
+    except PlaneNotStoredError as error:
+        raise CorruptDataError(str(error)) from error
+    finally:
+        pages.close()
+
+
+class _InMemory:
+    """As much of `Bytes` as is needed here."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._data = data
+        self.name = name
+
+    def opened(self, block: int = 0) -> BinaryIO:
+        return io.BytesIO(self._data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        data = self._data[offset : offset + length]
+        if len(data) < length:
+            raise CorruptDataError(f"{self.name} is truncated: {len(data)} of {length} bytes at {offset}")
+        return data
+
+    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self.read(*each) for each in ranges]
+
+
+def _parsed(file: BinaryIO) -> TiffFile:
+    from tifffile import TiffFile
+
+    return TiffFile(file)
+
+
+def _axes(series: Any) -> tuple[str, tuple[int, ...]]:
+    """Letters and lengths of all axes of a series, also those of one plane."""
+    if hasattr(series, "get_axes"):  # tifffile before 2026.5
+        return series.get_axes(False), series.get_shape(False)
+    return series.axes, series.shape
+
+
+def _trailing(axes: str) -> int:
+    """How many of the last axes are pixels: YX, or YXS."""
+    return 3 if axes.endswith("S") else 2
+
+
+def _picture_of(page: TiffPage, name: str) -> Picture:
+    if page.dtype is None or page.imagedepth != 1:
+        raise UnsupportedError(f"{name}: pixels of {page.bitspersample} bits cannot be shown")
+    dtype = np.dtype(page.dtype).newbyteorder("=")
+    if dtype.kind not in "buif":
+        raise UnsupportedError(f"{name}: pixels of type {dtype} cannot be shown")
+    return judged(Picture(page.imagelength, page.imagewidth, dtype, page.samplesperpixel), name)
+
+
+def _is_plain(page: TiffPage) -> bool:
+    """Whether the pixels lie in the file one after the other as they are, and colours side by side."""
+    is_planar = page.planarconfig == 2 and page.samplesperpixel > 1
+    return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1 and not is_planar)
+
+
+def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray:
+    """(S, D, Y, X, s) as tifffile has it, with one of S and s being 1, as a picture."""
+    if page.planarconfig == 2 and picture.samples > 1:
+        return np.moveaxis(pixels.reshape(picture.samples, picture.height, picture.width), 0, -1)
+    return pixels.reshape(picture.shape)

@@ -1,0 +1,214 @@
+"""Array metadata (`zarr.json`, `.zarray`) judged in Python, before a native library sees it.
+
+A damaged or absurd array file can make native code abort the whole process, so what is not on
+these lists is refused with a sentence. Pure functions over dicts, no I/O.
+Rules: zarr v3 core specification, zarr v2 specification; limits in `storage.limits`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import LimitExceededError, MetadataError, UnsupportedError
+from .. import limits
+
+V3_CODECS = ("blosc", "bytes", "crc32c", "gzip", "sharding_indexed", "transpose", "zstd")
+V2_COMPRESSORS = ("blosc", "bz2", "gzip", "zlib", "zstd")
+
+_V3_DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64", "complex64", "complex128"),
+)
+_V2_DTYPES = ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16")
+_WIDENED: dict[str, np.dtype[Any]] = {"int4": np.dtype(np.int8), "bfloat16": np.dtype(np.float32)}
+"""Types numpy lacks, and the one their planes are delivered in."""
+
+
+@dataclass(frozen=True)
+class ArrayFacts:
+    """What the metadata of one array says: shape, the dtype planes come in, names of its axes if any."""
+
+    version: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    dimension_names: tuple[str | None, ...] | None = None
+
+
+def array_facts(document: limits.JsonObject, version: int, where: str) -> ArrayFacts:
+    """Judge the metadata of one array; `where` is the file it came from.
+
+    Raises `MetadataError`, `UnsupportedError` or `LimitExceededError`, each naming the file and the
+    field.
+    """
+    if document.get("zarr_format") != version:
+        raise UnsupportedError(f"{where}: zarr_format is {document.get('zarr_format')!r}, expected {version}")
+    shape = _integers(document, "shape", where)
+    if len(shape) > limits.MAX_RANK:
+        raise LimitExceededError(f"{where}: {len(shape)} dimensions; at most {limits.MAX_RANK} can be shown")
+    if version == 3:
+        return _v3_facts(document, shape, where)
+    dtype = _v2_dtype(document.get("dtype"), where)
+    _check_chunk(_integers(document, "chunks", where), shape, dtype, where)
+    _check_v2_codecs(document, where)
+    return ArrayFacts(2, shape, dtype)
+
+
+def check_plane(shape: tuple[int, int], dtype: np.dtype[Any], where: str) -> None:
+    """Refuse planes larger than 1 GiB."""
+    if math.prod(shape) * dtype.itemsize > limits.MAX_PLANE_BYTES:
+        raise LimitExceededError(
+            f"{where}: a plane of {shape[0]} × {shape[1]} {dtype} exceeds {_gib(limits.MAX_PLANE_BYTES)}"
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 1024**3:g} GiB"
+
+
+def _integers(document: limits.JsonObject, field: str, where: str, least: int = 0) -> tuple[int, ...]:
+    values = document.get(field)
+    if not isinstance(values, list) or not all(type(value) is int for value in values):
+        raise MetadataError(f"{where}: {field} is {_short(values)}, expected a list of whole numbers")
+    if any(not least <= value < 2**62 for value in values):
+        raise LimitExceededError(f"{where}: {field} {_short(values)} is no size an array can have")
+    return tuple(values)
+
+
+def _short(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
+    if len(chunk) != len(shape):
+        raise MetadataError(f"{where}: chunks of {len(chunk)} dimensions in an array of {len(shape)}")
+    if 0 in chunk:
+        raise LimitExceededError(f"{where}: chunks of {chunk} hold nothing")
+    if math.prod(chunk) * dtype.itemsize > limits.MAX_CHUNK_BYTES:
+        raise LimitExceededError(f"{where}: chunks of {chunk} {dtype} exceed {_gib(limits.MAX_CHUNK_BYTES)}")
+
+
+# ---- zarr v3 -------------------------------------------------------------------------------
+
+
+def _v3_facts(document: limits.JsonObject, shape: tuple[int, ...], where: str) -> ArrayFacts:
+    if document.get("node_type") != "array":
+        raise MetadataError(f"{where}: node_type is {document.get('node_type')!r}, expected 'array'")
+    if document.get("storage_transformers"):
+        raise UnsupportedError(f"{where}: storage transformers are not supported")
+    dtype = _v3_dtype(document.get("data_type"), where)
+    grid_name, grid = _named(document.get("chunk_grid"), "chunk_grid", where)
+    if grid_name != "regular":
+        raise UnsupportedError(f"{where}: chunk grid {grid_name!r} is not supported, only 'regular'")
+    chunk = _integers(grid, "chunk_shape", where, least=1)
+    _check_v3_codecs(document.get("codecs"), chunk, shape, dtype, where)
+    return ArrayFacts(3, shape, dtype, _dimension_names(document, where))
+
+
+def _named(value: object, field: str, where: str) -> tuple[str, limits.JsonObject]:
+    """Name and configuration of an extension object; the short form is the bare name."""
+    if isinstance(value, str):
+        return value, {}
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        configuration = value.get("configuration", {})
+        if isinstance(configuration, dict):
+            return value["name"], configuration
+    raise MetadataError(f"{where}: {field} is {_short(value)}, expected a name and a configuration")
+
+
+def _v3_dtype(name: object, where: str) -> np.dtype[Any]:
+    if isinstance(name, str) and name in _V3_DTYPES:
+        return np.dtype(name)
+    if isinstance(name, str) and name in _WIDENED:
+        return _WIDENED[name]
+    raise UnsupportedError(f"{where}: data type {_short(name)} is not supported; it must be a number type")
+
+
+def _dimension_names(document: limits.JsonObject, where: str) -> tuple[str | None, ...] | None:
+    names = document.get("dimension_names")
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(name is None or isinstance(name, str) for name in names):
+        raise MetadataError(f"{where}: dimension_names is {_short(names)}, expected a list of names")
+    known = [name for name in names if name]
+    if len(set(known)) != len(known):
+        raise MetadataError(f"{where}: dimension_names {_short(names)} name one dimension twice")
+    return tuple(names)
+
+
+def _check_v3_codecs(
+    codecs: object, chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], where: str
+) -> None:
+    """Check a codec chain; of a shard only the inner chunks and the index are ever held whole."""
+    if not isinstance(codecs, list) or not codecs:
+        raise MetadataError(f"{where}: codecs is {_short(codecs)}, expected a list of codecs")
+    chain = [_named(codec, "codecs", where) for codec in codecs]
+    unknown = [name for name, _ in chain if name not in V3_CODECS]
+    if unknown:
+        raise UnsupportedError(
+            f"{where}: codec {unknown[0]!r} is not supported; supported are {', '.join(V3_CODECS)}"
+        )
+    sharding = [configuration for name, configuration in chain if name == "sharding_indexed"]
+    if chain[-1][0] != "sharding_indexed":
+        _check_chunk(chunk, shape, dtype, where)
+    elif len(chunk) != len(shape):
+        raise MetadataError(f"{where}: chunks of {len(chunk)} dimensions in an array of {len(shape)}")
+    for configuration in sharding:
+        _check_shard(configuration, chunk, shape, dtype, where)
+
+
+def _check_shard(
+    configuration: limits.JsonObject,
+    outer: tuple[int, ...],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    where: str,
+) -> None:
+    inner = _integers(configuration, "chunk_shape", where, least=1)
+    if len(inner) != len(outer):
+        raise MetadataError(f"{where}: shards of {len(outer)} dimensions with chunks of {len(inner)}")
+    entries = math.prod(-(-whole // part) for whole, part in zip(outer, inner, strict=True))
+    if entries * 16 > limits.MAX_SHARD_INDEX_BYTES:
+        raise LimitExceededError(
+            f"{where}: shards of {outer} hold {entries} chunks of {inner}, too many to index"
+        )
+    _check_v3_codecs(configuration.get("codecs"), inner, shape, dtype, where)
+    index_codecs = configuration.get("index_codecs", [])
+    if not isinstance(index_codecs, list):
+        raise MetadataError(f"{where}: index_codecs is {_short(index_codecs)}, expected a list of codecs")
+    names = [_named(codec, "index_codecs", where)[0] for codec in index_codecs]
+    if any(name not in ("bytes", "crc32c") for name in names):
+        raise UnsupportedError(f"{where}: index codecs {names} are not supported, only bytes and crc32c")
+
+
+# ---- zarr v2 -------------------------------------------------------------------------------
+
+
+def _v2_dtype(name: object, where: str) -> np.dtype[Any]:
+    if isinstance(name, str) and name in _WIDENED:
+        return _WIDENED[name]
+    if isinstance(name, str) and name[:1] in ("<", ">", "|") and name[1:] in _V2_DTYPES:
+        return np.dtype(name[1:])
+    raise UnsupportedError(f"{where}: dtype {_short(name)} is not supported; it must be a number type")
+
+
+def _check_v2_codecs(document: limits.JsonObject, where: str) -> None:
+    compressor = document.get("compressor")
+    if compressor is not None:
+        name = compressor.get("id") if isinstance(compressor, dict) else compressor
+        if name not in V2_COMPRESSORS:
+            raise UnsupportedError(
+                f"{where}: compressor {_short(name)} is not supported, only {', '.join(V2_COMPRESSORS)}"
+            )
+    filters = document.get("filters")
+    if filters:
+        names = [_filter_name(entry) for entry in filters] if isinstance(filters, list) else filters
+        raise UnsupportedError(f"{where}: filters {_short(names)} are not supported")
+
+
+def _filter_name(entry: object) -> object:
+    return entry.get("id") if isinstance(entry, dict) else entry

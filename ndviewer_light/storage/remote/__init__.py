@@ -1,0 +1,1 @@
+"""Bytes from servers and network shares: few requests, many at once, retried."""

@@ -1,0 +1,138 @@
+"""A file on a server as parsers want it: small reads anywhere, which mostly cost nothing.
+
+What was read stays in blocks of 64 KiB, shared by all who parse the same file, least recently used
+dropped first. Who reads on where the last request ended gets twice as much each time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from ..bytes import SeekableFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Range = tuple[int, int]
+    ReadMany = Callable[[Sequence[Range]], list[bytes]]
+
+BLOCK_BYTES = 64 * 1024
+MAX_BYTES = 16 * 1024**2
+MAX_AHEAD_BYTES = 4 * 1024**2
+
+
+class Blocks:
+    """The blocks of one file that are in memory. Any thread."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._lock = threading.Lock()
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Keep the blocks that lie whole in `data`, which begins at `offset`."""
+        first, end = -(-offset // BLOCK_BYTES), offset + len(data)
+        with self._lock:
+            for number in range(first, -(-end // BLOCK_BYTES)):
+                start = number * BLOCK_BYTES
+                stop = min(start + BLOCK_BYTES, self.size)
+                if stop <= end:
+                    self._blocks[number] = data[start - offset : stop - offset]
+                    self._blocks.move_to_end(number)
+            while len(self._blocks) * BLOCK_BYTES > MAX_BYTES:
+                self._blocks.popitem(last=False)
+
+    def get(self, offset: int, length: int) -> bytes | None:
+        """The bytes [offset, offset + length) if all of them are here."""
+        if length > MAX_BYTES:
+            return None
+        parts = []
+        with self._lock:
+            for number in _numbers(offset, length):
+                block = self._blocks.get(number)
+                if block is None:
+                    return None
+                self._blocks.move_to_end(number)
+                start = number * BLOCK_BYTES
+                parts.append(block[max(0, offset - start) : offset + length - start])
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def clear(self) -> None:
+        """Let go of all of them."""
+        with self._lock:
+            self._blocks.clear()
+
+    def missing(self, offset: int, length: int) -> list[Range]:
+        """What to read so that `get` finds it: ranges of whole blocks."""
+        runs: list[list[int]] = []
+        with self._lock:
+            for number in _numbers(offset, length):
+                if number in self._blocks:
+                    continue
+                if runs and runs[-1][1] == number:
+                    runs[-1][1] = number + 1
+                else:
+                    runs.append([number, number + 1])
+        ends = ((first * BLOCK_BYTES, min(last * BLOCK_BYTES, self.size)) for first, last in runs)
+        return [(start, end - start) for start, end in ends]
+
+
+def _numbers(offset: int, length: int) -> range:
+    return range(offset // BLOCK_BYTES, -(-(offset + length) // BLOCK_BYTES) if length else 0)
+
+
+class BlockFile(SeekableFile):
+    """A seekable file over `Blocks`; `ahead` bytes are read at once where nothing is here yet.
+
+    As any file it has one position: threads that share it take turns.
+    """
+
+    def __init__(self, blocks: Blocks, read_many: ReadMany, ahead: int) -> None:
+        super().__init__(blocks.size)
+        self._blocks = blocks
+        self._read_many = read_many
+        self._least = self._ahead = max(BLOCK_BYTES, ahead)
+        self._read_until = -1
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, self._blocks.size - self._at)
+        length = left if size is None or size < 0 else min(size, left)
+        data = self._bytes(self._at, length)
+        self._at += length
+        return data
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def _bytes(self, offset: int, length: int) -> bytes:
+        if self.closed:
+            raise ValueError("the file was closed")
+        if not length:
+            return b""
+        data = self._blocks.get(offset, length)
+        if data is not None:
+            return data
+        if length >= MAX_AHEAD_BYTES:  # pixels, not metadata: not worth keeping
+            return self._read_many([(offset, length)])[0]
+        ranges = self._with_more(self._blocks.missing(offset, length))
+        found = dict(zip(ranges, self._read_many(ranges), strict=True))
+        for (start, _), read in found.items():
+            self._blocks.put(start, read)
+        data = self._blocks.get(offset, length)
+        # dropped again already, by others who read much at the same time
+        return data if data is not None else self._read_many([(offset, length)])[0]
+
+    def _with_more(self, ranges: list[Range]) -> list[Range]:
+        (first, _), (start, length) = ranges[0], ranges[-1]
+        self._ahead = min(self._ahead * 2, MAX_AHEAD_BYTES) if first == self._read_until else self._least
+        length = min(max(length, self._ahead // BLOCK_BYTES * BLOCK_BYTES), self._blocks.size - start)
+        self._read_until = start + length
+        return [*ranges[:-1], (start, length)]

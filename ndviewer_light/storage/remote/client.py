@@ -1,0 +1,345 @@
+"""The one place that speaks to servers: obstore for http(s), s3 and gs. One request, one try.
+
+Stores (connections kept open) are shared by all files of a server that are opened the same way.
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import os
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections import OrderedDict
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from ...errors import DatasetError, UnsupportedError
+from .errors import Failure, failure_of, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STALL_SECONDS = 20.0
+CONNECT_SECONDS = 10.0
+MAX_WHOLE_BYTES = 64 * 1024**2  # of a file that is loaded whole because its server cannot send parts
+_MAX_STORES = 32
+_AMAZON = "https://s3.amazonaws.com"
+
+
+@dataclass(frozen=True, repr=False)  # it holds secrets
+class Settings:
+    """The storage options, "" where not given.
+
+    endpoint, region: of a bucket. anonymous: "true" never to use credentials. key, secret, token: of s3;
+    token: also of gs and, as a bearer token, of a web server. credentials: a service account's file, of gs.
+    user, password: of a web server or a share. timeout: seconds a server may be silent. in_flight: how
+    many requests may be under way at once. cache_dir, disk_cache: not of the server, see `cache_of`.
+    """
+
+    endpoint: str = ""
+    region: str = ""
+    anonymous: str = ""
+    key: str = ""
+    secret: str = ""
+    token: str = ""
+    user: str = ""
+    password: str = ""
+    credentials: str = ""
+    timeout: str = ""
+    in_flight: str = ""
+    cache_dir: str = ""
+    disk_cache: str = ""
+
+    @property
+    def stall_s(self) -> float:
+        """How many seconds a server may be silent."""
+        return float(self.timeout or STALL_SECONDS)
+
+    @property
+    def requests_at_once(self) -> int | None:
+        """How many requests may be under way at once in this process; None: as it is."""
+        return max(1, int(float(self.in_flight))) if self.in_flight else None
+
+
+def settings_from(options: Mapping[str, str] | None) -> Settings:
+    """The options of a dataset, checked. Raises `DatasetError` for a name that is none."""
+    known = [field.name for field in fields(Settings)]
+    for name in options or {}:
+        if name not in known:
+            raise DatasetError(f"there is no storage option {name!r}; there are {', '.join(known)}")
+    settings = Settings(**{name: str(value) for name, value in (options or {}).items()})
+    for name, text in (("timeout", settings.timeout), ("in_flight", settings.in_flight)):
+        if text and not _is_number(text):
+            raise DatasetError(f"the storage option {name!r} has to be a number above 0, not {text!r}")
+    return settings
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1e6
+    except ValueError:
+        return False
+
+
+class Version(NamedTuple):
+    """What tells whether a file is still the same; "" where the server does not say."""
+
+    size: int
+    etag: str
+    modified: str
+
+
+class Answer(NamedTuple):
+    """A range as it came, and of which version of the file."""
+
+    data: bytes
+    version: Version
+
+
+class Place:
+    """One file on a server, as it is asked for. Immutable; any thread."""
+
+    def __init__(self, url: str, settings: Settings, *, signed: bool = False) -> None:
+        """`signed`: with the credentials in `settings`, else anonymously (buckets). Raises `DatasetError`."""
+        self.url = url
+        self.settings = settings
+        self.signed = signed
+        self.name = shown(url)
+        parts = urlsplit(url)
+        self.host = parts.netloc.rpartition("@")[2]
+        if parts.scheme in ("s3", "gs"):
+            self.host = f"the bucket {self.host}"
+        if not parts.netloc or (parts.scheme in ("s3", "gs") and not parts.path.strip("/")):
+            raise DatasetError(f"{self.name} names no file: expected {parts.scheme}://…/…")
+        self._store_key, self._path = _divided(url)
+
+    def with_credentials(self) -> Place | None:
+        """The same file, asked for with the person's credentials; None if there are none, or no bucket."""
+        scheme = urlsplit(self.url).scheme
+        if self.signed or self.settings.anonymous.lower() in ("1", "true", "yes"):
+            return None
+        if scheme == "s3":
+            found = _aws_credentials(self.settings)
+        elif scheme == "gs":
+            found = _google_credentials(self.settings)
+        else:
+            return None
+        return Place(self.url, replace(self.settings, **found), signed=True) if found else None
+
+    def with_region(self) -> Place | None:
+        """The same file, asked for where its bucket lies; None if it does not say, or that was known."""
+        known = self.settings.region or self.settings.endpoint
+        if known or urlsplit(self.url).scheme != "s3":
+            return None
+        region = region_of(urlsplit(self.url).netloc)
+        return Place(self.url, replace(self.settings, region=region), signed=self.signed) if region else None
+
+    async def get(self, start: int, end: int) -> Answer:
+        """The bytes [start, end), or up to the end of the file if that comes first; raises `Failure`."""
+        obstore = _obstore()
+        try:
+            result = await obstore.get_async(self._store(), self._path, options={"range": (start, end)})
+            version = _version_of(result.meta)
+            end = min(end, version.size)
+            if tuple(result.range) != (start, end):
+                raise Failure("wrong range")
+            data = await _at_most(result, end - start)
+        except _client_errors() as error:
+            raise failure_of(error) from None
+        if len(data) != end - start:
+            raise Failure("truncated", f"{len(data)} of {end - start} bytes")
+        return Answer(data, version)
+
+    async def get_whole(self) -> Answer:
+        """The whole file, from a server that cannot send parts of it, or an empty one; raises `Failure`."""
+        obstore = _obstore()
+        try:
+            result = await obstore.get_async(self._store(), self._path)
+            version = _version_of(result.meta)
+            if _is_web_page(result.attributes) and not self._path.endswith((".html", ".htm")):
+                raise Failure("web page")
+            if version.size > MAX_WHOLE_BYTES:
+                raise Failure("no ranges", f"{version.size / 1e6:.0f} MB")
+            data = bytes(await result.bytes_async())
+        except _client_errors() as error:
+            raise failure_of(error) from None
+        if len(data) != version.size:
+            raise Failure("truncated", f"{len(data)} of {version.size} bytes")
+        return Answer(data, version)
+
+    def _store(self) -> Any:
+        key = (self._store_key, self.settings, self.signed)
+        with _lock:
+            store = _stores.get(key)
+            if store is None:
+                store = _stores[key] = _new_store(self._store_key, self.settings, self.signed)
+            _stores.move_to_end(key)
+            while len(_stores) > _MAX_STORES:
+                _stores.popitem(last=False)
+            return store
+
+
+async def _at_most(result: Any, length: int) -> bytes:
+    """The body, which a server may make longer than the range it says it sends; raises `Failure` then."""
+    data = b""
+    async for part in result.stream(min_chunk_size=length + 1):
+        data = data + part if data else part  # as a rule there is just one
+        if len(data) > length:
+            raise Failure("wrong range")
+    return data
+
+
+_lock = threading.Lock()
+_stores: OrderedDict[tuple[str, Settings, bool], Any] = OrderedDict()
+
+
+def _obstore() -> Any:
+    try:
+        import obstore
+    except ImportError as error:
+        raise UnsupportedError(
+            "files on servers are read with obstore, which is not here: pip install 'ndviewer_light[remote]'"
+        ) from error
+    return obstore
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    return (_obstore().exceptions.BaseError, OSError, ValueError)
+
+
+def _version_of(meta: Mapping[str, Any]) -> Version:
+    etag = str(meta.get("e_tag") or "").removeprefix("W/")  # weak or not: it is compared all the same
+    modified = meta["last_modified"]
+    known = modified.timestamp() > 0  # 1970: the server did not say
+    return Version(int(meta["size"]), etag, modified.isoformat() if known else "")
+
+
+def _is_web_page(attributes: Mapping[Any, Any]) -> bool:
+    return str(attributes.get("Content-Type", "")).startswith("text/html")
+
+
+# ---- which store ------------------------------------------------------------------------------
+
+_PLAIN = re.compile(r"[\w .~/-]*")  # what every server and the client library write alike
+
+
+def _divided(url: str) -> tuple[str, str]:
+    """The URL of the store, and the path in it.
+
+    A path with signs that can be written in two ways, and any URL with a query (a signature may cover
+    both), is a store of its own, since then it is sent exactly as it was given.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("s3", "gs"):
+        bucket, _, key = url.partition("://")[2].partition("/")  # keys may hold # and ?
+        return f"{parts.scheme}://{bucket}", key
+    path = unquote(parts.path)
+    is_plain = not parts.query and _PLAIN.fullmatch(path) and "%2f" not in parts.path.lower()
+    segments = path[1:].split("/")
+    if is_plain and not {"", ".", ".."} & set(segments):
+        return urlunsplit((parts.scheme, parts.netloc, "", "", "")), path[1:]
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, "")), ""
+
+
+def _new_store(url: str, settings: Settings, signed: bool) -> Any:
+    _obstore()
+    from obstore import store
+
+    options: Any = {
+        "allow_http": url.startswith("http:") or settings.endpoint.startswith("http:"),
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        "read_timeout": timedelta(seconds=settings.stall_s),
+        "timeout": timedelta(hours=12),  # of a whole body: a slow network is no error, a silent one is
+    }
+    # tried again by the fetcher, which knows what is still wanted
+    once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=60)}
+    scheme, netloc = urlsplit(url)[:2]
+    if scheme == "s3":
+        return store.S3Store(
+            netloc, config=_s3_config(settings, signed), client_options=options, retry_config=once
+        )
+    if scheme == "gs":
+        return store.GCSStore(
+            netloc, config=_gs_config(settings, signed), client_options=options, retry_config=once
+        )
+    login = _authorization(netloc, settings)
+    if login:
+        options["default_headers"] = {"Authorization": login}
+    plain = urlsplit(url)._replace(netloc=netloc.rpartition("@")[2])
+    return store.HTTPStore.from_url(urlunsplit(plain), client_options=options, retry_config=once)
+
+
+def _authorization(netloc: str, settings: Settings) -> str:
+    user, _, password = (unquote(part) for part in netloc.rpartition("@")[0].partition(":"))
+    user, password = settings.user or user, settings.password or password
+    if settings.token:
+        return f"Bearer {settings.token}"
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
+
+
+def _s3_config(settings: Settings, signed: bool) -> Any:
+    region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    config: dict[str, Any] = {"region": region or "us-east-1", "virtual_hosted_style_request": False}
+    endpoint = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
+    if endpoint:
+        config["endpoint"] = endpoint
+    if not signed:
+        return {**config, "skip_signature": True}
+    config |= {"access_key_id": settings.key, "secret_access_key": settings.secret}
+    return {**config, "session_token": settings.token} if settings.token else config
+
+
+def _gs_config(settings: Settings, signed: bool) -> Any:
+    config: dict[str, Any] = {"base_url": settings.endpoint} if settings.endpoint else {}
+    if not signed:
+        return {**config, "skip_signature": True}
+    if settings.token:
+        return {**config, "bearer_token": settings.token}
+    return {**config, "application_credentials": settings.credentials}
+
+
+def region_of(bucket: str) -> str:
+    """Where a bucket of Amazon lies, which it tells everybody; "" if it does not. One request; blocks."""
+    request = urllib.request.Request(f"{_AMAZON}/{quote(bucket)}", method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=CONNECT_SECONDS) as answer:
+            headers = answer.headers
+    except urllib.error.HTTPError as error:  # redirected or forbidden: it is said all the same
+        headers = error.headers
+    except OSError:
+        return ""
+    return str(headers.get("x-amz-bucket-region", ""))
+
+
+def _aws_credentials(settings: Settings) -> dict[str, str]:
+    """The options, else the environment, else the profile in ~/.aws; never the network."""
+    if settings.key and settings.secret:
+        return {"key": settings.key, "secret": settings.secret, "token": settings.token}
+    environment = os.environ
+    if environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
+        key, secret = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+        return {"key": key, "secret": secret, "token": environment.get("AWS_SESSION_TOKEN", "")}
+    path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.expanduser("~/.aws/credentials")
+    profiles = configparser.ConfigParser(interpolation=None)
+    try:
+        profiles.read(path, encoding="utf-8")
+        profile = profiles[environment.get("AWS_PROFILE", "default")]
+        key, secret = profile["aws_access_key_id"], profile["aws_secret_access_key"]
+        return {"key": key, "secret": secret, "token": profile.get("aws_session_token", "")}
+    except (KeyError, OSError, configparser.Error, UnicodeDecodeError):
+        return {}
+
+
+def _google_credentials(settings: Settings) -> dict[str, str]:
+    if settings.token:
+        return {"token": settings.token}
+    usual = os.path.expanduser("~/.config/gcloud/application_default_credentials.json")
+    for path in (settings.credentials, os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", ""), usual):
+        if path and os.path.isfile(path):
+            return {"credentials": path}
+    return {}

@@ -1,0 +1,93 @@
+"""What is wanted: files on servers, jobs of threads, requests to servers."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError, ReadDroppedError
+from .coalescing import Block, blocks_of, joined
+from .errors import Failure, error_for
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Sequence
+
+    from ..cancellation import Wish
+    from .client import Answer, Place, Version
+
+    Range = tuple[int, int]
+
+
+class File:
+    """A file on a server, pinned to the version it was opened at."""
+
+    def __init__(self, place: Place, version: Version) -> None:
+        self.place = place
+        self.version = version
+        self.closed: DatasetError | None = None  # what reads end with once it is set
+
+    def error(self, failure: Failure) -> DatasetError:
+        """What callers are told of a failure after the file was opened."""
+        failure.kind = "gone" if failure.kind == "missing" else failure.kind
+        return error_for(failure, self.place.name, self.place.host)
+
+    def not_wanted(self) -> ReadDroppedError:
+        """What those are told who gave up waiting."""
+        return ReadDroppedError(f"{self.place.name}: not wanted any more")
+
+    async def get(self, block: Block) -> Answer:
+        """One request; raises `Failure`, also if the file is not what it was."""
+        answer = await self.place.get(block.start, block.end)
+        size, etag, modified = answer.version
+        mine = self.version
+        if size != mine.size or (etag != mine.etag if etag and mine.etag else modified != mine.modified):
+            raise Failure("changed")
+        if len(answer.data) != block.length:
+            raise Failure("truncated", f"{len(answer.data)} of {block.length} bytes")
+        return answer
+
+
+class Job:
+    """Some ranges of a file that a thread waits for. All but `give_up` and `result` is for the loop."""
+
+    def __init__(self, file: File, ranges: Sequence[Range], wish: Wish | None) -> None:
+        self.file = file
+        self.ranges = ranges
+        self.wish = wish
+        self.background = wish is not None and wish.background
+        self.give_up: Callable[[], None] = lambda: None  # set by whoever works on it
+        self.requests: list[Request] = []
+        self.missing = 0
+        self.error: DatasetError | None = None
+        self.done = threading.Event()
+
+    def not_wanted(self) -> ReadDroppedError:
+        """What its thread is told when it was given up."""
+        return self.file.not_wanted()
+
+    def result(self) -> list[bytes]:
+        """The bytes of each range, once `done`; copied out by the thread that wanted them."""
+        if self.error is not None:
+            raise self._own_error(self.error)
+        requests = sorted(set(self.requests), key=lambda request: request.block)
+        blocks = [request.block for request in requests]
+        data = {request.block: request.data for request in requests}
+        return [joined(blocks_of(blocks, *wanted), data, *wanted) for wanted in self.ranges]
+
+    @staticmethod
+    def _own_error(shared: DatasetError) -> DatasetError:
+        error = type(shared)(*shared.args)  # one request may fail several jobs, each in its own thread
+        error.transient = shared.transient
+        return error
+
+
+class Request:
+    """A block on its way; `jobs` are those that wait for it."""
+
+    def __init__(self, file: File, block: Block) -> None:
+        self.file = file
+        self.block = block
+        self.jobs: list[Job] = []
+        self.task: asyncio.Task[None] | None = None
+        self.data = b""

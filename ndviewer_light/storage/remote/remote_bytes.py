@@ -1,0 +1,175 @@
+"""Files on servers: right bytes or a clear error, few requests, many at once.
+
+`jobs` has the nouns; `coalescing` merges; `scheduler` sends and retries; `client` speaks to
+http(s), s3 and gs; `fetch_files` reads network shares; `fetch_blocks` serves parsers; `fetch_errors` says
+what went wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from ...errors import CorruptDataError, DatasetError, UnsupportedError
+from ..bytes import Bytes
+from .block_file import MAX_BYTES, BlockFile, Blocks
+from .client import Answer, Place, settings_from
+from .errors import Failure, error_for, shown
+from .jobs import File
+from .scheduler import the_fetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .client import Version
+
+    Range = tuple[int, int]
+
+__all__ = ["RemoteBytes", "open_remote", "set_in_flight", "shown"]
+
+FIRST_BYTES = 128 * 1024  # read while finding out whether the file is there, and how large
+_WEB = ("http", "https", "s3", "gs")
+_SHARES = ("smb", "sftp")
+_WAYS = 4  # as it is, with the region, with credentials, and the one that fails
+
+
+def set_in_flight(requests: int) -> None:
+    """How many requests of this process may be under way at once; 32 unless told otherwise."""
+    the_fetcher().in_flight = max(1, requests)
+
+
+def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
+    """The bytes at a URL; one request, which brings the beginning of the file as well.
+
+    Raises `DatasetNotFoundError`, `DatasetPermissionError` or another `DatasetError`.
+    """
+    settings = settings_from(options)
+    scheme = url.partition("://")[0].lower()
+    if scheme in _SHARES:
+        from .shares import ShareBytes
+
+        return ShareBytes(url, settings)
+    if scheme not in _WEB:
+        known = ", ".join(f"{name}://" for name in _WEB + _SHARES)
+        raise UnsupportedError(f"{shown(url)} cannot be opened: only files of this machine and {known}")
+    if settings.requests_at_once is not None:
+        set_in_flight(settings.requests_at_once)
+    return _opened(Place(scheme + url[len(scheme) :], settings))
+
+
+def _opened(place: Place) -> Bytes:
+    """Asked for as it is; if that is refused, in another way, if there is one: region, credentials."""
+    if place.settings.key or place.settings.credentials or place.settings.token:
+        place = place.with_credentials() or place
+    for _ in range(_WAYS):
+        try:
+            return _asked(place)
+        except Failure as failure:
+            other = place.with_region() if failure.kind == "region" else None
+            if failure.kind in ("forbidden", "login"):
+                other = place.with_credentials()
+            if other is None:
+                raise error_for(failure, place.name, place.host) from None
+            place = other
+    raise AssertionError("each way is tried once")
+
+
+def _asked(place: Place) -> Bytes:
+    run = the_fetcher().run
+    for _ in range(2):  # a server may fail to send a part just once
+        try:
+            return RemoteBytes(place, run(lambda: _first(place), place.name))
+        except Failure as failure:
+            if failure.kind not in ("no parts", "empty"):
+                raise
+    return RemoteBytes(place, run(place.get_whole, place.name))
+
+
+async def _first(place: Place) -> Answer:
+    try:
+        return await place.get(0, FIRST_BYTES)
+    except Failure as failure:
+        if failure.kind == "ranges ignored":
+            raise Failure("no parts") from None
+        if failure.kind == "refused request" and failure.detail == "416":  # there is no first byte
+            raise Failure("empty") from None
+        raise
+
+
+class RemoteBytes(Bytes):
+    """A file on a web server or in a bucket; see `Bytes`. Pinned to the version it was opened at."""
+
+    def __init__(self, place: Place, first: Answer) -> None:
+        """`first` is the beginning of the file, or all of it."""
+        self.name = place.name
+        self._file = File(place, first.version)
+        self._closed = threading.Event()
+        self._blocks = Blocks(first.version.size)
+        self._whole = first.data if len(first.data) == first.version.size else None
+        if self._whole is None:
+            self._blocks.put(0, first.data)
+
+    @property
+    def size(self) -> int:
+        """Length in bytes when the file was opened."""
+        return self._file.version.size
+
+    @property
+    def identity(self) -> str | None:
+        """A name for these very bytes; None where the server does not say when they change."""
+        return _identity(self._file.place.url, self._file.version)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See `Bytes.read`."""
+        return self.read_many([(offset, length)])[0]
+
+    def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
+        """See `Bytes.read_many`. Belongs to the `Wish` of the calling thread, if there is one."""
+        self._check_open()
+        for offset, length in ranges:
+            self._check(offset, length)
+        here = [self._here(offset, length) for offset, length in ranges]
+        wanted = [each for each, data in zip(ranges, here, strict=True) if data is None]
+        if wanted:
+            fetched = iter(the_fetcher().read(self._file, wanted))
+            here = [next(fetched) if data is None else data for data in here]
+        return cast("list[bytes]", here)
+
+    def opened(self, block: int = FIRST_BYTES) -> BinaryIO:
+        """See `Bytes.opened`; `block` is what is read at once where nothing is in memory yet."""
+        return cast("BinaryIO", BlockFile(self._blocks, self.read_many, block))
+
+    def _here(self, offset: int, length: int) -> bytes | None:
+        if not length:
+            return b""
+        if self._whole is not None:
+            return self._whole[offset : offset + length]
+        return self._blocks.get(offset, length) if length <= MAX_BYTES else None
+
+    def _check(self, offset: int, length: int) -> None:
+        if offset < 0 or length < 0:
+            raise ValueError(f"no range: {length} bytes at {offset}")
+        if offset + length > self.size:
+            there = max(0, self.size - offset)
+            raise CorruptDataError(
+                f"{self.name} is truncated: {length} bytes expected at {offset}, {there} are there"
+            )
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise DatasetError(f"{self.name} was closed")
+
+    def close(self) -> None:
+        """See `Bytes.close`."""
+        self._closed.set()
+        self._blocks.clear()
+        the_fetcher().forget(self._file, DatasetError(f"{self.name} was closed"))
+
+
+def _identity(url: str, version: Version) -> str | None:
+    if not version.etag and not version.modified:
+        return None
+    # what is after ? may be a signature, another one every day
+    said = "\n".join((shown(url), str(version.size), version.etag, version.modified))
+    return hashlib.sha256(said.encode()).hexdigest()

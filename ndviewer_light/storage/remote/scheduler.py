@@ -1,0 +1,357 @@
+"""All requests of this process: what is wanted is gathered for 2 ms, merged, sent newest first, tried again.
+
+One thread runs the loop that all requests share; it starts with the first and ends soon after the last.
+What readers wait for is a `Job`; what is sent is a `Request`, which may serve several jobs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import heapq
+import itertools
+import logging
+import random
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError, ReadDroppedError
+from ..cancellation import current_wish
+from .coalescing import blocks_for, blocks_of
+from .errors import Failure
+from .jobs import File, Job, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from .client import Answer
+
+    Range = tuple[int, int]
+
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 32  # requests under way at once, unless told otherwise
+GATHER_SECONDS = 0.002
+RETRY_SECONDS = (0.1, 0.3, 0.8, 2.0)  # before each further try
+TRYING_SECONDS = 60.0  # no further try after these
+_SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
+_SLOW_START_SECONDS = 30.0
+_IDLE_SECONDS = 0.25
+_SETTLING_SECONDS = 0.05
+_BACKGROUND_RESERVE = 4  # requests that what somebody waits for can always have
+
+
+class Fetcher:
+    """Sends requests, so many at once, and hands out what came. Any thread may call the public methods."""
+
+    def __init__(self, in_flight: int = IN_FLIGHT) -> None:
+        self.in_flight = in_flight
+        self._lock = threading.Lock()
+        self._sender: _Sender | None = None
+        self._has_ended = False
+
+    def read(self, file: File, ranges: Sequence[Range]) -> list[bytes]:
+        """The bytes of each range of `file`, none beyond its end; blocks. Raises a `DatasetError`."""
+        job = Job(file, ranges, current_wish())
+        sender = self._started(lambda sender: sender.gather(job))
+        job.give_up = lambda: self._tell(sender, lambda: sender.end(job, file.not_wanted()))
+        try:
+            if job.wish is not None:
+                job.wish.add(job)
+            job.done.wait()
+        except BaseException:  # not wanted any more already, or Ctrl-C while waiting
+            job.give_up()
+            raise
+        finally:
+            if job.wish is not None:
+                job.wish.remove(job)
+        return job.result()
+
+    def run(self, get: Callable[[], Awaitable[Answer]], name: str) -> Answer:
+        """One request outside any file, tried again as all are; blocks. Raises `Failure`, `DatasetError`."""
+        single, wish = _Single(name), current_wish()
+        sender = self._started(lambda sender: single.start(sender, get))
+        single.give_up = lambda: self._tell(sender, single.cancel)
+        try:
+            if wish is not None:
+                wish.add(single)
+            single.done.wait()
+        except ReadDroppedError:
+            single.give_up()
+            raise
+        finally:
+            if wish is not None:
+                wish.remove(single)
+        return single.result()
+
+    def forget(self, file: File, error: DatasetError) -> None:
+        """End everything that is wanted of `file` with `error`, now and later."""
+        file.closed = error
+        with self._lock:
+            sender = self._sender
+        if sender is not None:
+            self._tell(sender, lambda: sender.end_all(file, error))
+
+    def stop(self) -> int:
+        """End the thread and every read under way; returns how many requests that were."""
+        with self._lock:
+            sender, self._sender = self._sender, None
+            if sender is not None:
+                sender.loop.call_soon_threadsafe(sender.loop.stop)
+        if sender is None:
+            return 0
+        sender.thread.join(2.0)
+        return sender.cut_short
+
+    def end(self) -> None:
+        """As `stop`, for good: the process ends, and threads that read on get an error."""
+        with self._lock:
+            self._has_ended = True
+        if self.stop():
+            # obstore's own threads look once more at what was cancelled; those that come when Python has
+            # begun to end take the whole process down
+            time.sleep(_SETTLING_SECONDS)
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many requests are under way, and how many wait for their turn."""
+        with self._lock:
+            return (0, 0) if self._sender is None else self._sender.load
+
+    def _started(self, call: Callable[[_Sender], None]) -> _Sender:
+        """Have `call` called in the thread, which is started if there is none; it counts until `finished`."""
+        with self._lock:
+            if self._has_ended:
+                raise ReadDroppedError("reading from servers has ended, as this program does")
+            if self._sender is None:
+                self._sender = _Sender(self)
+                self._sender.thread.start()
+            sender = self._sender
+            sender.calls += 1
+            sender.called = time.monotonic()
+            sender.loop.call_soon_threadsafe(call, sender)
+        return sender
+
+    def _tell(self, sender: _Sender, call: Callable[[], None]) -> None:
+        with self._lock:
+            if sender is self._sender:  # else it has ended, and all that it worked on with it
+                sender.loop.call_soon_threadsafe(call)
+
+    def _finished(self, sender: _Sender) -> None:
+        with self._lock:
+            sender.calls -= 1
+
+    def _ends_if_idle(self, sender: _Sender) -> bool:
+        with self._lock:
+            is_idle = sender.calls == 0 and time.monotonic() - sender.called >= _IDLE_SECONDS
+            if is_idle and sender is self._sender:
+                self._sender = None
+            return is_idle
+
+
+class _Single:
+    """A request outside any file, as a wish knows it; a thread waits for it to be `done`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.done = threading.Event()
+        self.give_up: Callable[[], None] = lambda: None  # set by whoever works on it
+        self._task: asyncio.Task[Answer] | None = None
+        self._is_dropped = False
+
+    def not_wanted(self) -> ReadDroppedError:
+        return ReadDroppedError(f"{self.name}: not wanted any more")
+
+    def start(self, sender: _Sender, get: Callable[[], Awaitable[Answer]]) -> None:
+        """In the thread that sends, as is `cancel`."""
+        self._task = sender.loop.create_task(_tried(get, 0))
+        self._task.add_done_callback(lambda _: sender.finished(self.done))
+
+    def cancel(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._is_dropped = self._task.cancel()
+
+    def result(self) -> Answer:
+        assert self._task is not None
+        if not self._task.cancelled():
+            return self._task.result()
+        if self._is_dropped:
+            raise self.not_wanted()
+        raise Failure("other", "the process ends")
+
+
+class _Sender:
+    """One life of the thread, and what it works on; but for `__init__`, all of it happens in the thread."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._work, name="ndviewer-fetch", daemon=True)
+        self.calls = 0  # made and not finished; this and the next guarded by the lock of the fetcher
+        self.called = 0.0
+        self.cut_short = 0  # requests under way when it ended
+        self._fetcher = fetcher
+        self._has_ended = False
+        self._gathered: dict[tuple[File, bool], list[Job]] = {}
+        self._queue: list[tuple[bool, int, int, Request]] = []
+        self._batches = itertools.count()
+        self._under_way: set[Request] = set()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        return len(self._under_way), len(self._queue)
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
+        try:
+            self.loop.run_forever()
+        finally:
+            self._has_ended = True
+            self.loop.run_until_complete(self._end())
+            self.loop.close()
+
+    def _end_if_idle(self) -> None:
+        if self._fetcher._ends_if_idle(self):
+            self.loop.stop()
+        else:
+            self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
+
+    async def _end(self) -> None:
+        for job in self._waiting():
+            self.end(job, ReadDroppedError("reading from servers has ended"))
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        self.cut_short = len(tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def gather(self, job: Job) -> None:
+        """Take in `job`, to be sent with what others want within 2 ms."""
+        if job.file.closed is not None or self._has_ended:
+            self.end(job, job.file.closed or job.file.not_wanted())
+            return
+        if not self._gathered:  # who comes first, or reads one after the other, does not wait for others
+            self.loop.call_later(GATHER_SECONDS if self._under_way else 0.0, self._send)
+        self._gathered.setdefault((job.file, job.background), []).append(job)
+
+    def _send(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        for (file, background), jobs in gathered.items():
+            self._enqueue(file, background, [job for job in jobs if not job.done.is_set()])
+        self._start()
+
+    def _enqueue(self, file: File, background: bool, jobs: Sequence[Job]) -> None:
+        blocks = blocks_for([wanted for job in jobs for wanted in job.ranges if wanted[1]])
+        requests = {block: Request(file, block) for block in blocks}
+        for job in jobs:
+            for block in {b for offset, length in job.ranges for b in blocks_of(blocks, offset, length)}:
+                requests[block].jobs.append(job)
+                job.requests.append(requests[block])
+                job.missing += 1
+            if not job.missing:
+                self.end(job, None)
+        batch = next(self._batches)
+        for number, request in enumerate(requests.values()):
+            heapq.heappush(self._queue, (background, -batch, number, request))  # the newest first
+
+    def _start(self) -> None:
+        while self._queue:
+            reserve = _BACKGROUND_RESERVE if self._queue[0][0] else 0
+            if len(self._under_way) >= max(1, self._fetcher.in_flight - reserve):
+                return
+            request = heapq.heappop(self._queue)[-1]
+            if request.jobs:  # else everybody gave up waiting
+                self._under_way.add(request)
+                request.task = self.loop.create_task(self._request(request))
+                # not the task itself: one that is cancelled before it begins never runs at all
+                request.task.add_done_callback(partial(self._arrived, request))
+
+    async def _request(self, request: Request) -> None:
+        answer = await _tried(lambda: request.file.get(request.block), request.block.length)
+        request.data = answer.data
+
+    def _arrived(self, request: Request, task: asyncio.Task[None]) -> None:
+        error = _error_of(request.file, task)
+        self._under_way.discard(request)
+        for job in list(request.jobs):
+            job.missing -= 1
+            if error is not None or not job.missing:
+                self.end(job, error)
+        self._start()
+
+    def end(self, job: Job, error: DatasetError | None) -> None:
+        """`job` is done, unless it was; requests that only it waited for are cancelled."""
+        if job.done.is_set():
+            return
+        job.error = error
+        self.finished(job.done)
+        for request in job.requests:
+            if job in request.jobs:
+                request.jobs.remove(job)
+            if not request.jobs and request.task is not None:
+                request.task.cancel()  # a finished one is not changed by it
+
+    def end_all(self, file: File, error: DatasetError) -> None:
+        """End everything that is wanted of `file`."""
+        for job in self._waiting():
+            if job.file is file:
+                self.end(job, error)
+
+    def _waiting(self) -> list[Job]:
+        jobs = [job for gathered in self._gathered.values() for job in gathered]
+        for request in [request for *_, request in self._queue] + list(self._under_way):
+            jobs += request.jobs
+        return jobs
+
+    def finished(self, done: threading.Event) -> None:
+        """A call that was counted is done, which somebody waits for."""
+        self._fetcher._finished(self)
+        done.set()
+
+
+def _error_of(file: File, task: asyncio.Task[None]) -> DatasetError | None:
+    if task.cancelled():
+        return file.not_wanted()
+    error = task.exception()
+    if error is None or isinstance(error, DatasetError):  # the latter: no client library
+        return error
+    if isinstance(error, Failure):
+        return file.error(error)
+    log.error("a request failed in an unforeseen way: %s", type(error).__name__)
+    return file.error(Failure("other", type(error).__name__))
+
+
+async def _tried(get: Callable[[], Awaitable[Answer]], length: int) -> Answer:
+    """What `get` answers, at the first try or a later one; raises the last `Failure`."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    for tries in itertools.count(1):
+        try:
+            return await _within(get(), _SLOW_START_SECONDS + length / _SLOWEST_BYTES_PER_S)
+        except Failure as failure:
+            is_over = tries > len(RETRY_SECONDS) or clock() - began > TRYING_SECONDS
+            if not failure.again or is_over:
+                failure.tries = tries
+                raise
+            log.debug("try %d: %s", tries, failure.kind)
+            await asyncio.sleep(RETRY_SECONDS[tries - 1] * random.uniform(0.7, 1.3))
+    raise AssertionError
+
+
+async def _within(answer: Awaitable[Answer], seconds: float) -> Answer:
+    try:
+        return await asyncio.wait_for(answer, seconds)
+    except asyncio.TimeoutError:
+        raise Failure("stalled") from None
+
+
+_the_fetcher = Fetcher()
+atexit.register(_the_fetcher.end)  # a loop that runs on while Python ends can take the process down
+
+
+def the_fetcher() -> Fetcher:
+    """The one fetcher of this process."""
+    return _the_fetcher

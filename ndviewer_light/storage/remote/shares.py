@@ -1,0 +1,217 @@
+"""Files of network shares that are not mounted, smb:// and sftp://: a few file handles, one reader each.
+
+Mounted shares are plain files and never come here.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetNotFoundError,
+    DatasetPermissionError,
+    UnsupportedError,
+)
+from ..bytes import Bytes
+from .block_file import BlockFile, Blocks
+from .coalescing import (
+    Block,
+    blocks_for,
+    blocks_of,
+    joined,
+)
+from .errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from .client import Settings
+
+    Range = tuple[int, int]
+
+HANDLES = 8
+# what is imported, and what brings it
+_LIBRARIES = {
+    "smb": ("smbclient", "'ndviewer_light[smb]'"),
+    "sftp": ("paramiko", "'ndviewer_light[smb]' paramiko"),
+}
+_DENIED = ("denied", "logon", "authentication", "password")  # in what the libraries say
+_MISSING = ("not found", "no such file", "no_such_file", "bad_network_name")
+
+
+class ShareBytes(Bytes):
+    """A file of a network share; see `Bytes`."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        """Raises `DatasetNotFoundError`, `DatasetPermissionError` or another `DatasetError`."""
+        self.name = shown(url)
+        self._path = unquote(urlsplit(url).path)
+        self._lock = threading.Lock()
+        self._free: list[Any] = []
+        self._closed = False
+        self._pool: ThreadPoolExecutor | None = None
+        self._share = _share(url, settings)
+        try:
+            self._version = self._look()
+        except Exception as error:  # noqa: BLE001  each library has its own errors, with no common root
+            raise self._error(error) from None
+        self._blocks = Blocks(self.size)
+
+    def _look(self) -> tuple[int, str]:
+        info = self._share.info(self._path)
+        if info.get("type") == "directory":
+            raise DatasetNotFoundError(f"{self.name} is a folder; give the address of a file in it")
+        return int(info["size"]), str(info.get("last_write_time") or info.get("mtime") or "")
+
+    @property
+    def size(self) -> int:
+        """Length in bytes when the file was opened."""
+        return self._version[0]
+
+    @property
+    def identity(self) -> str | None:
+        """The address, size and time of writing; None if the share does not tell that time."""
+        size, modified = self._version
+        return f"{self.name}\n{size}\n{modified}" if modified else None
+
+    def read(self, offset: int, length: int) -> bytes:
+        """See `Bytes.read`."""
+        return self.read_many([(offset, length)])[0]
+
+    def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
+        """See `Bytes.read_many`: up to eight requests at once."""
+        for offset, length in ranges:
+            if offset < 0 or length < 0 or offset + length > self.size:
+                raise CorruptDataError(
+                    f"{self.name} is truncated: {length} bytes expected at {offset}, "
+                    f"{max(0, self.size - offset)} are there"
+                )
+        blocks = blocks_for([wanted for wanted in ranges if wanted[1]])
+        if len(blocks) > 1:
+            found = dict(zip(blocks, self._threads().map(self._read, blocks), strict=True))
+        else:
+            found = {block: self._read(block) for block in blocks}
+        return [joined(blocks_of(blocks, *wanted), found, *wanted) for wanted in ranges]
+
+    def opened(self, block: int = 128 * 1024) -> BinaryIO:
+        """See `Bytes.opened`."""
+        return BlockFile(self._blocks, self.read_many, block)  # type: ignore[return-value]
+
+    def _read(self, block: Block) -> bytes:
+        with self._lock:
+            self._check_open()
+            handle = self._free.pop() if self._free else None
+        try:
+            if handle is None:
+                handle = self._share.open(self._path, "rb")
+            handle.seek(block.start)
+            data = _exactly(handle, block.length)
+        except Exception as error:  # noqa: BLE001  as above
+            _close(handle)
+            self._check_open()
+            raise self._error(error) from None
+        with self._lock:
+            if not self._closed:
+                self._free.append(handle)
+                handle = None
+        _close(handle)
+        if len(data) != block.length:
+            raise CorruptDataError(
+                f"{self.name} is truncated: {block.length} bytes expected at {block.start}, {len(data)} came"
+            )
+        return data
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise DatasetError(f"{self.name} was closed")
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            self._check_open()
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(HANDLES, thread_name_prefix="ndviewer-fetch-share")
+            return self._pool
+
+    def _error(self, error: Exception) -> DatasetError:
+        """What the libraries say holds no secrets, but is long and in their own words."""
+        if isinstance(error, DatasetError):
+            return error
+        said, number = str(error).lower(), getattr(error, "errno", None)
+        if number in (errno.ENOENT, errno.ENOTDIR) or any(words in said for words in _MISSING):
+            return DatasetNotFoundError(f"there is nothing at {self.name}: check the spelling of the address")
+        if number in (errno.EACCES, errno.EPERM) or any(words in said for words in _DENIED):
+            return DatasetPermissionError(
+                f"{self.name} may not be read: give your login as storage options 'user' and 'password'"
+            )
+        broken = DatasetError(
+            f"{self.name} could not be read ({type(error).__name__}): check that the server is on and "
+            "reachable, or mount the share and open the file from there"
+        )
+        broken.transient = True
+        return broken
+
+    def close(self) -> None:
+        """See `Bytes.close`; a request that is under way is not waited for."""
+        with self._lock:
+            self._closed = True
+            handles, self._free = self._free, []
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for handle in handles:
+            _close(handle)
+
+
+def _share(url: str, settings: Settings) -> Any:
+    parts = urlsplit(url)
+    module, library = _LIBRARIES[parts.scheme]
+    options: dict[str, Any] = {
+        "host": parts.hostname,
+        "username": settings.user or unquote(parts.username or "") or None,
+        "password": settings.password or unquote(parts.password or "") or None,
+    }
+    if parts.port:
+        options["port"] = parts.port
+    if parts.scheme == "smb":
+        # as everybody expects of somebody who only looks: others may go on writing
+        options |= {"share_access": "rwd", "timeout": settings.stall_s, "register_session_retries": 1}
+    try:
+        import fsspec
+
+        importlib.import_module(module)
+        return fsspec.filesystem(parts.scheme, skip_instance_cache=True, **options)
+    except ImportError:
+        raise UnsupportedError(
+            f"{parts.scheme}:// needs libraries that are not installed: pip install {library}"
+        ) from None
+    except Exception as error:  # noqa: BLE001  as above
+        broken = DatasetError(
+            f"{parts.hostname} does not answer or does not let us in ({type(error).__name__}): check its "
+            "name, that it is on, and the storage options 'user' and 'password'"
+        )
+        broken.transient = True
+        raise broken from None
+
+
+def _exactly(handle: Any, length: int) -> bytes:
+    parts: list[bytes] = []
+    while length > 0 and (part := handle.read(length)):
+        parts.append(bytes(part))
+        length -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _close(handle: Any) -> None:
+    if handle is not None:
+        try:
+            handle.close()
+        except Exception:  # noqa: BLE001  the server is gone: there is nothing left to close
+            return

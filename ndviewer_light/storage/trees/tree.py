@@ -1,0 +1,271 @@
+"""Trees of small files: where the metadata of an OME-Zarr dataset is read, and where its arrays lie.
+
+A folder of this machine, the same below a URL, or inside a zip archive. Whoever reads metadata sees no
+difference but one: on a server there is no listing, files can only be asked for by name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetNotFoundError, LimitExceededError
+from ...model import natural_sorted
+from ..bytes import (
+    absolute,
+    check_still_there,
+    is_url,
+    open_bytes,
+    split_inner,
+)
+from ..limits import (
+    MAX_DIRECTORY_ENTRIES,
+    error_of_os,
+    parse_json,
+    read_small_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ...errors import DatasetError
+    from ..limits import JsonObject
+
+METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+
+
+class Tree(ABC):
+    """Files by path. Paths are text as messages show it; those of one tree begin with its `root`.
+
+    Any thread may call any method; all but `join` and `name` block on disk or network.
+    """
+
+    root: str
+    title: str
+    """What people call the dataset."""
+    sep = "/"
+    remote = False
+    """Whether each file costs a round trip, and is as it was until `forget`."""
+    packed = False
+    """Whether it is an archive, whose files tensorstore cannot find by itself."""
+    zarr_format: int | None = None
+    """Of the nodes read so far: on a server, the others are asked for in this form first."""
+    stall_s = 20.0
+    """How many seconds a server may be silent."""
+    in_flight = 32
+    """How many requests may be under way at once."""
+
+    def join(self, path: str, *names: str) -> str:
+        """The path of what is called `names` below `path`."""
+        return self.sep.join((path, *names))
+
+    def name(self, path: str) -> str:
+        """What `path` is called in its folder."""
+        return path.rpartition(self.sep)[2]
+
+    def inside(self, path: str, relative: str) -> str:
+        """The path of what metadata call `relative` ("A/1"), already judged by `safe_relative`."""
+        return path + self.sep + relative.replace("/", self.sep) if relative else path
+
+    @abstractmethod
+    def read_small(self, path: str) -> bytes | None:
+        """A metadata file whole; None if there is none. Raises a `DatasetError`."""
+
+    def read_json(self, path: str) -> JsonObject | None:
+        """The JSON object in a metadata file; None if there is none. Raises a `DatasetError`."""
+        raw = self.read_small(path)
+        return None if raw is None else parse_json(raw, path)
+
+    def expect(self, paths: Iterable[str]) -> None:  # noqa: B027  most need not know
+        """These will be read next: fetched together where each costs a round trip. Raises nothing."""
+
+    def forget(self) -> None:  # noqa: B027
+        """What was read so far may have changed."""
+
+    @abstractmethod
+    def is_file(self, path: str) -> bool:
+        """Whether there is such a file."""
+
+    @abstractmethod
+    def is_folder(self, path: str) -> bool:
+        """Whether there is such a folder, as far as folders can be listed."""
+
+    @abstractmethod
+    def names(self, path: str) -> list[str]:
+        """What a folder holds and a person put there: nothing hidden, no locks; [] if it cannot be listed."""
+
+    @abstractmethod
+    def folders(self, path: str) -> list[str]:
+        """The folders among `names`, in natural order."""
+
+    def numbered(self, path: str, node: str) -> list[str]:
+        """The folders named by a number; on servers "0", "1", … as long as they hold the file `node`."""
+        return [name for name in self.folders(path) if name.isdecimal()]
+
+    def nothing_at(self, path: str, warnings: Sequence[str]) -> DatasetError:
+        """What to say where there is no image; `warnings` say what could not be read."""
+        return DatasetNotFoundError(
+            f"{path} holds no image that we can find: expected an OME-Zarr image, plate, well or array, "
+            "or a folder with plate.ome.zarr or zarr/<region>/… (a run just started holds nothing yet)"
+        )
+
+    def identity(self) -> str | None:
+        """A name for what is stored, for caches that outlive us; None where nothing tells of a change."""
+        return None
+
+    def hosts(self) -> tuple[str, ...]:
+        """The computers that requests go to, as far as is known."""
+        return ()
+
+    @abstractmethod
+    def kvstore(self, path: str) -> JsonObject:
+        """Where tensorstore finds the files of the array at `path`, as its JSON has it."""
+
+    def may_read(self) -> bool:
+        """Whether the server lets us read this dataset now; asks it."""
+        return True
+
+    def follow(self, url: str) -> None:
+        """What is at `url` is elsewhere: arrays are looked for there from now on. Raises a `DatasetError`."""
+        raise DatasetNotFoundError(f"{self.root} is elsewhere")
+
+    def check_there(self) -> None:  # noqa: B027
+        """Raise `DatasetGoneError` if the tree cannot be reached any more."""
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of every handle. May be called twice."""
+
+
+class LocalTree(Tree):
+    """A folder of this machine: nothing is kept in memory, everything may change at any time."""
+
+    sep = os.sep
+
+    def __init__(self, root: str = "") -> None:
+        self.root = os.path.abspath(os.path.expanduser(root)) if root else ""
+        self.title = self.name(root) or root
+
+    def join(self, path: str, *names: str) -> str:
+        """See `Tree.join`."""
+        return os.path.join(path, *names)
+
+    def read_small(self, path: str) -> bytes | None:
+        """See `Tree.read_small`."""
+        return read_small_file(path)
+
+    def is_file(self, path: str) -> bool:
+        """See `Tree.is_file`."""
+        return os.path.isfile(path)
+
+    def is_folder(self, path: str) -> bool:
+        """See `Tree.is_folder`."""
+        return os.path.isdir(path)
+
+    def names(self, path: str) -> list[str]:
+        """See `Tree.names`."""
+        return [entry.name for entry in _entries(path)]
+
+    def folders(self, path: str) -> list[str]:
+        """See `Tree.folders`."""
+        return natural_sorted(entry.name for entry in _entries(path) if _is_dir(entry))
+
+    def kvstore(self, path: str) -> JsonObject:
+        """See `Tree.kvstore`."""
+        return {"driver": "file", "path": path.replace(os.sep, "/") + "/"}
+
+    def check_there(self) -> None:
+        """See `Tree.check_there`."""
+        check_still_there(self.root)
+
+
+LOCAL = LocalTree()
+"""For paths that have no root in common, those of an announced run for example."""
+
+
+def worth_showing(name: str) -> bool:
+    """Whether a person put a file of this name there: it is not hidden and no lock of a writer."""
+    return name in METADATA_FILES or not (name.startswith(".") or name.endswith(".__lock"))
+
+
+def _entries(path: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as found:
+            entries = list(islice(found, MAX_DIRECTORY_ENTRIES + 1))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise error_of_os(error, path) from error
+    if len(entries) > MAX_DIRECTORY_ENTRIES:
+        raise LimitExceededError(f"{path} holds more than {MAX_DIRECTORY_ENTRIES} entries")
+    for entry in entries:
+        if worth_showing(entry.name):
+            yield entry
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a dangling or looping link
+        return False
+
+
+def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
+    """The tree in a folder of this machine, below a URL, or in a zip archive, whose listing is read.
+
+    Raises a `DatasetError`.
+    """
+    file, inner = split_inner(path)
+    if is_archive(file):
+        from .zip import ZipTree
+
+        return ZipTree(open_bytes(absolute(file), options), inner)
+    if is_url(path):
+        from .url import UrlTree
+
+        return UrlTree(path, options)
+    return LocalTree(path)
+
+
+_ARCHIVES = (".ozx", ".zip")
+
+
+def is_archive(path: str) -> bool:
+    """Whether a path or URL is called like a zip archive."""
+    if is_url(path):
+        return _path_of(path).endswith(_ARCHIVES)
+    return path.lower().endswith(_ARCHIVES) and not os.path.isdir(path)
+
+
+def _path_of(url: str) -> str:
+    """The path of a URL in lower case, without query."""
+    from ..remote.errors import shown  # most datasets lie on this machine
+
+    return shown(url).partition("://")[2].partition("/")[2].lower()
+
+
+_SCHEMES = ("http", "https", "s3", "gs")
+_OTHER_FORMATS = re.compile(
+    r"\.(json|nd2|h5|hdf5?|he5|nwb|tiff?|png|jpe?g|bmp|gif|csv|txt|html?|xml|gz|tar)$"
+)
+
+
+def names_zarr(url: str) -> bool:
+    """Whether a URL is called like a zarr store, an archive of one, or like a folder, which may be one.
+
+    Of shares only archives can be read; a store there is ours all the same, to say so.
+    """
+    scheme = url.partition("://")[0].lower()
+    if is_archive(split_inner(url)[0]):
+        return True
+    path = _path_of(split_inner(url)[0])
+    last = path.rstrip("/").rpartition("/")[2]
+    if scheme not in _SCHEMES:
+        return ".zarr" in path and not _OTHER_FORMATS.search(last)
+    if "{" in last:  # a pattern that stands for many files
+        return False
+    if last in METADATA_FILES:
+        return True
+    return not _OTHER_FORMATS.search(last) and ("." not in last or ".zarr" in path or path.endswith("/"))

@@ -1,0 +1,349 @@
+"""A tree of small files inside a zip archive (``.zip``, ``.ozx``), local or on a server.
+
+Only what is asked for is read, and every byte of it is checked against the archive's checksums where a file
+is read whole. Files are stored or deflated; nothing is ever unpacked to disk.
+"""
+
+from __future__ import annotations
+
+import bz2
+import struct
+import threading
+import zipfile
+import zlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    LimitExceededError,
+    UnsupportedError,
+)
+from ...model import natural_sorted
+from ..bytes import is_url
+from ..limits import MAX_METADATA_BYTES, safe_relative
+from .tree import METADATA_FILES, Tree, worth_showing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..bytes import Bytes
+    from ..limits import JsonObject
+
+MAX_ENTRIES = 500_000
+MAX_DIRECTORY_BYTES = 256 * 1024**2
+_KEPT_BYTES = 64 * 1024**2  # of files that are read in parts but stored compressed
+
+_STORED, _DEFLATED, _BZIP2 = 0, 8, 12
+_METHODS = {9: "Deflate64", 14: "LZMA", 93: "Zstandard", 95: "XZ", 97: "WavPack", 99: "AES"}
+_END = struct.Struct("<4s4H2LH")
+_END64_LOCATOR = struct.Struct("<4sLQL")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_SLACK = 64  # the header before a file may be a little longer than the directory lets expect
+
+
+class Part(NamedTuple):
+    """Some bytes of a file of a tree."""
+
+    path: str
+    offset: int
+    length: int
+
+
+class _Entry(NamedTuple):
+    name: str
+    at: int  # of the header before the file
+    header: int  # its length, about
+    packed: int  # bytes in the archive
+    size: int
+    checksum: int
+    method: int
+
+
+class ZipTree(Tree):
+    """The files of an archive; see `Tree`. Any thread.
+
+    Archives are finished things: one that is written again while it is open is noticed by its checksums.
+    """
+
+    packed = True
+
+    def __init__(self, source: Bytes, inner: str = "") -> None:
+        """Reads the archive's directory; `inner` is a folder in it, "" for all of it. Closes `source`.
+
+        Raises `CorruptDataError` if it is no archive, `UntrustedReferenceError` if a name in it leads out,
+        `LimitExceededError`.
+        """
+        self._source = source
+        self._archive = source.name
+        self._lock = threading.Lock()
+        self._expected: dict[str, bytes] = {}
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._starts: dict[str, int] = {}
+        try:
+            self._files = {entry.name: entry for entry in _entries(source)}
+            self._below = _folders_of(self._files)
+            start = self._start(safe_relative(inner.lstrip("/"), source.name))
+        except BaseException:
+            source.close()
+            raise
+        self.root = f"{source.name}/{start}" if start else source.name
+        self.title = self.name((f"{source.name}/{inner}" if inner else source.name).rstrip("/"))
+
+    def _start(self, inner: str) -> str:
+        """The folder that stands for the archive: of ``x.zarr/…``, which many packers write, ``x.zarr``."""
+        while inner not in self._files and inner.rpartition("/")[2] in METADATA_FILES:
+            inner = inner.rpartition("/")[0]
+        names = [name for name in self._below.get(inner, {}) if worth_showing(name) and name != "__MACOSX"]
+        if len(names) == 1 and not inner and names[0] in self._below and names[0] != "zarr":
+            return names[0]
+        return inner
+
+    # ---- metadata ------------------------------------------------------------------------------
+
+    def read_small(self, path: str) -> bytes | None:
+        """See `Tree.read_small`."""
+        with self._lock:
+            expected = self._expected.pop(path, None)
+        return expected if expected is not None else self.read_whole([path], MAX_METADATA_BYTES)[0]
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """See `Tree.expect`: one read for all."""
+        wanted = [path for path in paths if self.size(path) in range(MAX_METADATA_BYTES)]
+        try:
+            found = self.read_whole(wanted, MAX_METADATA_BYTES)
+        except DatasetError:  # told of the one it is, when that is read
+            return
+        with self._lock:
+            self._expected.update((path, data) for path, data in zip(wanted, found, strict=True) if data)
+
+    def is_file(self, path: str) -> bool:
+        """See `Tree.is_file`."""
+        return self._name(path) in self._files
+
+    def is_folder(self, path: str) -> bool:
+        """See `Tree.is_folder`."""
+        return self._name(path) in self._below
+
+    def names(self, path: str) -> list[str]:
+        """See `Tree.names`."""
+        return [name for name in self._below.get(self._name(path), ()) if worth_showing(name)]
+
+    def folders(self, path: str) -> list[str]:
+        """See `Tree.folders`."""
+        here = self._name(path)
+        base = here + "/" if here else ""
+        return natural_sorted(name for name in self.names(path) if base + name in self._below)
+
+    def identity(self) -> str | None:
+        """See `Tree.identity`: that of the archive, and where in it we are."""
+        identity = self._source.identity
+        return identity and f"{identity} {self.root[len(self._archive) :]}"
+
+    def hosts(self) -> tuple[str, ...]:
+        """See `Tree.hosts`."""
+        return (urlsplit(self._archive).netloc,) if is_url(self._archive) else ()
+
+    def kvstore(self, path: str) -> JsonObject:
+        """None of tensorstore's: it checks no checksums and reads a shard whole for each of its chunks."""
+        raise UnsupportedError(f"{path} lies in an archive, which is read by ourselves")
+
+    def close(self) -> None:
+        """See `Tree.close`; reads under way end with an error."""
+        self._source.close()
+        with self._lock:
+            self._kept.clear()
+
+    # ---- files and parts of them ---------------------------------------------------------------
+
+    def size(self, path: str) -> int | None:
+        """Bytes of a file, None if there is none."""
+        entry = self._files.get(self._name(path))
+        return None if entry is None else entry.size
+
+    def read_whole(self, paths: Sequence[str], most: int) -> list[bytes | None]:
+        """Files read whole and at once, checked; None for each that there is not.
+
+        Raises `LimitExceededError` for files of more than `most` bytes, `CorruptDataError` for those that
+        are not what was packed.
+        """
+        entries = [self._files.get(self._name(path)) for path in paths]
+        found = [self._judged(entry, most) for entry in entries if entry is not None]
+        spans = [(entry.at, self._span(entry)) for entry in found]
+        read = zip(found, self._source.read_many(spans), strict=True)
+        files = {entry.name: self._unpacked(entry, data) for entry, data in read}
+        return [None if entry is None else files[entry.name] for entry in entries]
+
+    def read_parts(self, parts: Sequence[Part], most: int) -> list[bytes]:
+        """Parts of files that exist, all at once; compressed files are read whole, up to `most` bytes."""
+        entries = [self._files[self._name(part.path)] for part in parts]
+        for part, entry in zip(parts, entries, strict=True):
+            if part.offset < 0 or part.offset + part.length > entry.size:
+                raise CorruptDataError(f"{part.path} is damaged: it names bytes beyond its own end")
+        self._learn_starts([entry for entry in dict.fromkeys(entries) if entry.method == _STORED])
+        whole = self._wholes([entry for entry in dict.fromkeys(entries) if entry.method != _STORED], most)
+        ranges = [
+            (self._starts[entry.name] + part.offset, part.length)
+            for part, entry in zip(parts, entries, strict=True)
+            if entry.method == _STORED
+        ]
+        stored = iter(self._source.read_many(ranges) if ranges else ())
+        return [
+            next(stored)
+            if entry.method == _STORED
+            else whole[entry.name][part.offset : part.offset + part.length]
+            for part, entry in zip(parts, entries, strict=True)
+        ]
+
+    def _wholes(self, entries: Sequence[_Entry], most: int) -> dict[str, bytes]:
+        with self._lock:
+            found = {entry.name: self._kept[entry.name] for entry in entries if entry.name in self._kept}
+        missing = [entry for entry in entries if entry.name not in found]
+        spans = [(entry.at, self._span(self._judged(entry, most))) for entry in missing]
+        for entry, data in zip(missing, self._source.read_many(spans) if spans else (), strict=True):
+            found[entry.name] = self._unpacked(entry, data)
+        with self._lock:
+            self._kept.update(found)
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > _KEPT_BYTES:
+                self._kept.popitem(last=False)
+        return found
+
+    def _learn_starts(self, entries: Sequence[_Entry]) -> None:
+        unknown = [entry for entry in entries if entry.name not in self._starts]
+        if not unknown:
+            return
+        headers = self._source.read_many([(entry.at, _LOCAL.size) for entry in unknown])
+        for entry, header in zip(unknown, headers, strict=True):
+            self._starts[entry.name] = entry.at + self._before(entry, header)
+
+    def _name(self, path: str) -> str:
+        return path[len(self._archive) + 1 :]
+
+    def _path(self, entry: _Entry) -> str:
+        return f"{self._archive}/{entry.name}"
+
+    def _judged(self, entry: _Entry, most: int) -> _Entry:
+        if entry.size > most or entry.packed > most + 1024**2:
+            raise LimitExceededError(f"{self._path(entry)} has {entry.size} bytes; at most {most} make sense")
+        if entry.method not in (_STORED, _DEFLATED, _BZIP2):
+            how = _METHODS.get(entry.method, f"method {entry.method}")
+            raise UnsupportedError(
+                f"{self._path(entry)} is compressed in a way we cannot read ({how}): pack the archive anew "
+                "without compression, which OME-Zarr does not need"
+            )
+        return entry
+
+    def _span(self, entry: _Entry) -> int:
+        return min(entry.header + entry.packed + _SLACK, self._source.size - entry.at)
+
+    def _before(self, entry: _Entry, data: bytes) -> int:
+        """How many bytes of `data` come before the file itself."""
+        if len(data) < _LOCAL.size or data[:4] != b"PK\3\4":
+            raise CorruptDataError(
+                f"{self._path(entry)} is not where the archive says: was it copied completely?"
+            )
+        *_, name, extra = _LOCAL.unpack_from(data)
+        return int(_LOCAL.size + name + extra)
+
+    def _unpacked(self, entry: _Entry, data: bytes) -> bytes:
+        start = self._before(entry, data)
+        packed = data[start : start + entry.packed]
+        if len(packed) < entry.packed:
+            packed = self._source.read(entry.at + start, entry.packed)
+        try:
+            found = _inflated(packed, entry)
+        except (zlib.error, OSError, EOFError, ValueError) as error:
+            raise CorruptDataError(f"{self._path(entry)} is damaged in its archive: {error}") from error
+        if len(found) != entry.size or zlib.crc32(found) != entry.checksum:
+            raise CorruptDataError(
+                f"{self._path(entry)} is damaged in its archive: its checksum is another. "
+                "Copy the archive again"
+            )
+        return found
+
+
+def _inflated(packed: bytes, entry: _Entry) -> bytes:
+    """At most one byte more than the archive says it is, whatever is in there."""
+    if entry.method == _DEFLATED:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, entry.size + 1)
+    if entry.method == _BZIP2:
+        return bz2.BZ2Decompressor().decompress(packed, entry.size + 1)
+    return packed
+
+
+# ---- the directory of an archive ---------------------------------------------------------------
+
+
+def _entries(source: Bytes) -> list[_Entry]:
+    """All files of the archive, by its directory at the end; of two with one name the later counts."""
+    if not _judged_entries(source):
+        return []
+    try:
+        with source.opened() as file, zipfile.ZipFile(file) as archive:
+            listed = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error, IndexError) as error:
+        raise CorruptDataError(f"{source.name} is a damaged archive: {error}") from error
+    found = []
+    for info in listed:
+        name = safe_relative(info.filename, source.name)
+        if info.is_dir() or not name:
+            continue
+        if info.flag_bits & 0x1:
+            raise UnsupportedError(
+                f"{source.name} is encrypted: unpack it with its password, or pack it without"
+            )
+        header = _LOCAL.size + len(info.orig_filename.encode("utf-8", "replace")) + len(info.extra)
+        found.append(
+            _Entry(
+                name,
+                info.header_offset,
+                header,
+                info.compress_size,
+                info.file_size,
+                info.CRC,
+                info.compress_type,
+            )
+        )
+    return found
+
+
+def _judged_entries(source: Bytes) -> int:
+    """How many files the archive holds; refuses directories of absurd sizes before anything reads them."""
+    length = min(source.size, _END.size + 65_535 + _END64_LOCATOR.size)
+    tail = source.read(source.size - length, length)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + _END.size > len(tail):
+        raise CorruptDataError(
+            f"{source.name} is no zip archive, or its end is missing: was it copied completely?"
+        )
+    *_, entries, size, _, _ = _END.unpack_from(tail, at)
+    locator = at - _END64_LOCATOR.size
+    if locator >= 0 and tail[locator : locator + 4] == b"PK\6\7":
+        _, _, where, _ = _END64_LOCATOR.unpack_from(tail, locator)
+        end = source.read(where, _END64.size)
+        if end[:4] == b"PK\6\6":
+            *_, entries, size, _ = _END64.unpack(end)
+    if entries > MAX_ENTRIES or size > MAX_DIRECTORY_BYTES:
+        raise LimitExceededError(
+            f"{source.name} holds {entries} files; at most {MAX_ENTRIES} can be read from an archive: "
+            "unpack it, or store the chunks in shards"
+        )
+    return int(entries)
+
+
+def _folders_of(files: Iterable[str]) -> dict[str, dict[str, None]]:
+    """What each folder holds, by name; "" is the archive itself."""
+    below: dict[str, dict[str, None]] = {"": {}}
+    for name in files:
+        while name:
+            folder, _, own = name.rpartition("/")
+            known = below.get(folder)
+            if known is not None:
+                known[own] = None
+                break
+            below[folder] = {own: None}
+            name = folder
+    return below
