@@ -36,9 +36,9 @@ def open_dataset(
 
 def _open(path: str, isolate: bool, options: Mapping[str, str]) -> Source:
     if isolate:
-        from .isolation.client import Reader
+        from .isolation.client import IsolatedSource
 
-        return Reader.open(path, options)
-    from .sources.disk_cached import open_kept
+        return IsolatedSource.open(path, options)
+    from .sources.disk_cached import open_disk_cached
 
-    return open_kept(path, options)
+    return open_disk_cached(path, options)

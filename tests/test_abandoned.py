@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import stores
 
-from ndviewer_light.engine.cache import Overtaken, PlaneCache
+from ndviewer_light.engine.cache import PlaneCache, SupersededRead
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import ReadDroppedError
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from tests.served import a_server, in_thread, wait_until  # noqa: F401  fixtures
 
@@ -83,7 +83,9 @@ def test_a_read_under_way_is_abandoned_when_nobody_wants_it(cache, slow):
     cache.request([OTHER], drop_except=())
     assert slow.abandoned == [K]
     slow.fail()
-    assert isinstance(future.exception(10), Overtaken)  # no error of the plane: it can be asked for again
+    assert isinstance(
+        future.exception(10), SupersededRead
+    )  # no error of the plane: it can be asked for again
 
 
 def test_what_was_abandoned_and_is_wanted_again_is_read_anew(cache, slow):
@@ -109,7 +111,7 @@ def test_an_abandoned_read_that_ends_well_is_kept_unless_the_plane_was_written(c
 def test_a_plane_written_after_its_read_was_abandoned_is_not_kept(cache, slow):
     future = begin(cache, slow)
     cache.request([], drop_except=())
-    cache.stale(K)
+    cache.mark_stale(K)
     slow.release()
     future.result(10)
     assert cache.peek(K) is None
@@ -148,7 +150,7 @@ def test_reads_that_stall_give_their_place_to_the_planes_in_view(module_server: 
     path, passed = write(server.folder)
     server.set()
     url = f"{server.url()}{path}"
-    with Dataset(Reader.open(url, {"disk_cache": "no"}), path=url) as dataset:
+    with Dataset(IsolatedSource.open(url, {"disk_cache": "no"}), path=url) as dataset:
         server.set(faults={"stall": 1.0}, only=passed)
         dataset.planes(PASSED, wait=0)
         wait_until(lambda: server.counts()["in_flight"] >= len(PASSED))  # every slot of the reader is taken

@@ -231,7 +231,7 @@ def test_a_notification_reaches_every_level(cache, store):
     cache.read(K, 0)
     cache.read(K, 2)
     store.versions[K] = 1
-    cache.stale(K)
+    cache.mark_stale(K)
     assert [value_of(cache.read(K, level)) for level in (0, 2)] == [1, 1]
 
 
@@ -324,7 +324,7 @@ def test_workers_with_nothing_to_do_end_and_new_ones_come(cache, store, monkeypa
     monkeypatch.setattr("ndviewer_light.engine.cache._IDLE_SECONDS", 0.01)
     for value in (1, 2):
         store.versions[K] = value
-        cache.stale(K)
+        cache.mark_stale(K)
         assert value_of(cache.request([K])[0]) == value
         for thread in list(cache._threads):
             thread.join(TIMEOUT)
@@ -370,7 +370,7 @@ def test_an_error_of_a_read_that_was_overtaken_says_nothing(cache, store):
     gate.wait_for_one()
     del store.errors[K]
     store.versions[K] = 1
-    cache.stale(K)
+    cache.mark_stale(K)
     gate.open()
     assert value_of(waiting) == 1, "who waited gets the plane that was written meanwhile, not the error"
 
@@ -383,7 +383,7 @@ def test_s1_a_plane_written_during_its_read_is_not_kept(cache, store):
     [answer] = cache.request([K])
     gate.wait_for_one()
     store.versions[K] = 1
-    cache.stale(K)
+    cache.mark_stale(K)
     gate.open()
     value_of(answer)
     assert value_of(cache.read(K)) == 1
@@ -394,7 +394,7 @@ def test_s2_a_plane_written_during_its_read_just_before_the_end_is_not_kept(cach
     [answer] = cache.request([K])
     gate.wait_for_one()
     store.versions[K] = 1
-    cache.stale(K)
+    cache.mark_stale(K)
     cache.invalidate(K)  # what the end of a run does to planes in view
     gate.open()
     assert value_of(answer) == 0
@@ -403,12 +403,12 @@ def test_s2_a_plane_written_during_its_read_just_before_the_end_is_not_kept(cach
 
 def test_s3_a_plane_written_twice_is_not_kept_from_a_read_in_between(cache, store):
     store.versions[K] = 1
-    cache.stale(K)  # written once: a flag would now say that every read is good for ever
+    cache.mark_stale(K)  # written once: a flag would now say that every read is good for ever
     gate = hold_after_sample(store)
     [answer] = cache.request([K])
     gate.wait_for_one()
     store.versions[K] = 2
-    cache.stale(K)
+    cache.mark_stale(K)
     gate.open()
     assert value_of(answer) == 1
     assert value_of(cache.read(K)) == 2
@@ -419,7 +419,7 @@ def test_s4_with_two_readers_the_older_read_cannot_overwrite_the_newer(cache, st
     [older] = cache.request([K])
     gate.wait_for_one()
     store.versions[K] = 1
-    cache.stale(K)
+    cache.mark_stale(K)
     store.after_sample = Gate(held=False)
     [newer] = cache.request([K])
     assert newer is not older, "a read begun before the write must not be joined after it"
@@ -436,7 +436,7 @@ def test_s5_three_writes_and_the_end_leave_the_last_one(cache, store):
         answers += cache.request([K])
         gates[-1].wait_for_one()
         store.versions[K] = version
-        cache.stale(K)
+        cache.mark_stale(K)
     cache.invalidate(K)
     store.after_sample = Gate(held=False)
     for gate in reversed(gates):
@@ -461,7 +461,7 @@ def test_a_notification_between_commit_and_insertion_counts(cache, store, monkey
 
     def put_after_notification(key, array):
         store.versions[K] = 1
-        cache.stale(K)  # it takes no lock, so it can come even here
+        cache.mark_stale(K)  # it takes no lock, so it can come even here
         put(key, array)
 
     monkeypatch.setattr(cache._planes, "put", put_after_notification)
@@ -474,7 +474,7 @@ def test_a_notification_of_another_plane_disturbs_no_read(cache, store):
     gate = hold_after_sample(store)
     [answer] = cache.request([K])
     gate.wait_for_one()
-    cache.stale(OTHER)
+    cache.mark_stale(OTHER)
     gate.open()
     value_of(answer)
     cache.read(K)
@@ -488,7 +488,7 @@ def test_a_queued_read_is_not_made_stale_by_what_is_written_before_it_begins(sto
     store.before_sample.wait_for_one()
     [queued] = cache.request([OTHER])
     store.versions[OTHER] = 1
-    cache.stale(OTHER)
+    cache.mark_stale(OTHER)
     assert cache.request([OTHER])[0] is queued
     store.before_sample.open()
     assert value_of(queued) == 1
@@ -501,8 +501,8 @@ def test_what_was_notified_is_told_once(cache, n):
     keys = {(t, 0, 0, 0) for t in range(n)}
     cache.watch(frozenset({(0, 0, 0, 0), (0, 1, 0, 0)}))
     for key in keys:
-        cache.stale(key)
-        cache.stale(key)
+        cache.mark_stale(key)
+        cache.mark_stale(key)
     rows, watched = cache.take_notified()
     assert {tuple(row) for row in np.concatenate(rows).tolist()} == keys
     assert watched == {(0, 0, 0, 0)}
@@ -516,7 +516,7 @@ def test_a_burst_makes_pauses_but_never_in_the_thread_of_the_gui(cache, monkeypa
 
     def burst() -> None:
         for t in range(1000):
-            cache.stale((t, 0, 0, 0))
+            cache.mark_stale((t, 0, 0, 0))
 
     if where == "the main thread":
         burst()
@@ -530,7 +530,7 @@ def test_a_burst_makes_pauses_but_never_in_the_thread_of_the_gui(cache, monkeypa
 def test_notifications_that_nobody_asks_about_do_not_pile_up(cache):
     for _ in range(300):
         for t in range(10):
-            cache.stale((t, 0, 0, 0))
+            cache.mark_stale((t, 0, 0, 0))
         cache.peek(K)  # takes them in
     rows, _ = cache.take_notified()
     assert len(rows) < 100
@@ -559,7 +559,7 @@ def test_bytes_stay_within_the_bound_at_every_instant(store):
         for _ in range(200):
             cache.read(mine.choice(keys))
             if mine.random() < 0.1:
-                cache.stale(mine.choice(keys))
+                cache.mark_stale(mine.choice(keys))
 
     watching = in_thread(watch)
     for future in [in_thread(read, seed) for seed in range(6)]:
@@ -716,7 +716,7 @@ def test_under_a_storm_no_hit_is_older_than_the_last_notification_before_it(stor
         for _ in range(100 * len(mine)):
             key = rng.choice(mine)
             store.versions[key] = version = store.versions.get(key, 0) + 1
-            cache.stale(key)
+            cache.mark_stale(key)
             announced[key] = version
 
     def read(seed: int) -> None:

@@ -25,9 +25,9 @@ from hypothesis.stateful import (
 
 from ndviewer_light.engine.cache import (
     MemoryBoundedLRUCache,
-    Overtaken,
     PlaneCache,
     StoredKey,
+    SupersededRead,
 )
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
@@ -126,7 +126,7 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule(key=SOME_KEY)
     def notify(self, key):
-        self.cache.stale(key)
+        self.cache.mark_stale(key)
         self._cut(key)
 
     @rule(key=SOME_KEY)
@@ -237,7 +237,7 @@ class CacheStates(RuleBasedStateMachine):
         read = self._pick(self.reads, which)
         self.reads.remove(read)
         self.cache._fail(read.lease, PlaneNotStoredError("not yet"))
-        kind = Overtaken if read.overtaken or read.abandoned else PlaneNotStoredError
+        kind = SupersededRead if read.overtaken or read.abandoned else PlaneNotStoredError
         assert isinstance(read.lease.future.exception(), kind) or not self.leases
 
     @rule(key=SOME_KEY)
@@ -356,13 +356,13 @@ class _EvictsAfterwards(MemoryBoundedLRUCache):
 class LeaseLeaksOnError(SteppedCache):
     def _forget(self, lease):
         with self._wake:
-            self._take_in()
+            self._apply_notifications()
 
 
 class ForgetsTheWrongLease(SteppedCache):
     def _commit(self, lease, pixels):
         with self._wake:
-            self._take_in()
+            self._apply_notifications()
             self._reading.pop(lease.key, None)
         super()._commit(lease, pixels)
 
@@ -395,7 +395,7 @@ class WasWrittenBeforeRead(SteppedCache):
         self._active = True
         self._cacheable: dict[int, bool] = {}
 
-    def stale(self, key):
+    def mark_stale(self, key):
         self._written.add(key)
         self._planes.invalidate(StoredKey(key, 0))
 

@@ -26,7 +26,7 @@ from ndviewer_light.storage.decoding.chunk_decoder import chunks_of
 from ndviewer_light.storage.decoding.pictures import decoded, picture_in
 
 if TYPE_CHECKING:
-    from ndviewer_light.storage.decoding.chunk_decoder import Chunks
+    from ndviewer_light.storage.decoding.chunk_decoder import ChunkDecoder
 
 SHAPE = (3, 20, 31)
 
@@ -52,7 +52,7 @@ def numbers(dtype: str = "<u2") -> np.ndarray:
     return (rng.integers(0, 200, SHAPE) + np.arange(SHAPE[-1])).astype(dtype)
 
 
-def chunks(dtype: str = "<u2", **more: Any) -> Chunks:
+def chunks(dtype: str = "<u2", **more: Any) -> ChunkDecoder:
     """The same, judged."""
     return chunks_of(array_document(dtype, **more), "a.json")
 

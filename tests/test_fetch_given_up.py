@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ndviewer_light.errors import DatasetError, ReadDroppedError
-from ndviewer_light.storage.cancellation import Wish
+from ndviewer_light.storage.cancellation import CancelScope
 from ndviewer_light.storage.remote.client import Answer
 from ndviewer_light.storage.remote.jobs import File, Job
 from ndviewer_light.storage.remote.remote_bytes import RemoteBytes
@@ -63,11 +63,11 @@ def test_a_dropped_wish_ends_its_reads_and_gives_its_connections_to_others(serve
     file = opened(in_flight="4")
     server.set(faults={"stall": 1.0}, only="a.bin")
     (server.folder / "wanted.bin").write_bytes(CONTENT)
-    stale = [Wish() for _ in range(12)]
+    stale = [CancelScope() for _ in range(12)]
     reads = []
     for number, wish in enumerate(stale):
 
-        def read(number: int = number, wish: Wish = wish) -> bytes:
+        def read(number: int = number, wish: CancelScope = wish) -> bytes:
             with wish:
                 return file.read((number % 7 + 1) * MIB, 10)
 
@@ -104,7 +104,7 @@ def test_a_block_that_two_wait_for_is_read_on_when_one_gives_up(server, opened):
         given_up.result()
 
 
-def _queue(file: Bytes, offset: int, wish: Wish | None, waiting: int) -> threading.Thread:
+def _queue(file: Bytes, offset: int, wish: CancelScope | None, waiting: int) -> threading.Thread:
     """Start a read, and return when so many requests wait for their turn."""
 
     def read() -> bytes:
@@ -140,8 +140,8 @@ def test_what_is_asked_for_last_is_sent_first_and_the_background_last(server, op
     threads = [
         first,
         _queue(file, 2 * MIB, None, 1),
-        _queue(file, 3 * MIB, Wish(), 2),
-        _queue(file, 4 * MIB, Wish(background=True), 3),
+        _queue(file, 3 * MIB, CancelScope(), 2),
+        _queue(file, 4 * MIB, CancelScope(background=True), 3),
         _queue(file, 5 * MIB, None, 4),
     ]
     held.release.set()
@@ -168,7 +168,7 @@ def test_reads_that_are_given_up_closed_and_failed_at_random_leave_nothing_waiti
         random = Random(seed)
         for _ in range(40):
             file, offset, length = random.choice(files), random.randrange(7 * MIB), random.randrange(MIB)
-            wish = Wish(background=random.random() < 0.3)
+            wish = CancelScope(background=random.random() < 0.3)
             timer = threading.Timer(random.random() * 0.02, wish.drop)
             if random.random() < 0.5:
                 timer.start()

@@ -26,7 +26,7 @@ from ndviewer_light.errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.hdf5 import array as hdf5_dataset
 from ndviewer_light.sources.hdf5 import file as hdf5_file
@@ -402,7 +402,7 @@ def test_closing_while_threads_read_gives_pixels_or_an_error(tmp_path: Path, how
 
 def test_through_a_process_of_its_own(tmp_path: Path) -> None:
     write(tmp_path / "a.h5", chunks=(2, 16, 20), **GZIP)
-    reader = Reader.open(f"{tmp_path / 'a.h5'}::/a")
+    reader = IsolatedSource.open(f"{tmp_path / 'a.h5'}::/a")
     try:
         assert_shows(reader, volume(), "zyx")
     finally:

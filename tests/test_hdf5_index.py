@@ -13,7 +13,7 @@ from hdf5_files import volume
 from ndviewer_light.errors import CorruptDataError, DatasetError
 from ndviewer_light.sources.hdf5.array import facts, opened
 from ndviewer_light.sources.hdf5.chunk_index.arrays import ExtensibleArray, FixedArray, OneAfterTheOther
-from ndviewer_light.sources.hdf5.chunk_index.btree import Tree
+from ndviewer_light.sources.hdf5.chunk_index.btree import BTree
 from ndviewer_light.sources.hdf5.chunk_index.chunks import NothingStored, Pieces, table_of
 from ndviewer_light.sources.hdf5.chunk_index.format import lookup3
 from ndviewer_light.sources.hdf5.file import HDF5File
@@ -99,7 +99,7 @@ def test_every_chunk_is_found(
     path = write_chunks(tmp_path / "a.h5", n, every, most, compression=compression, libver=libver)
     file = HDF5File(str(path), None)
     index = index_of(file)
-    kind: Any = Tree if libver == "earliest" else ExtensibleArray if most is None else FixedArray
+    kind: Any = BTree if libver == "earliest" else ExtensibleArray if most is None else FixedArray
     assert isinstance(index._lookup, kind)
     assert_finds(index, by_h5py(path))
     file.close()
@@ -168,7 +168,7 @@ def test_a_tree_in_a_circle_is_an_error(tmp_path: Path) -> None:
     path = write_chunks(tmp_path / "a.h5", 3000, 1, None, libver="earliest")
     file = HDF5File(str(path), None)
     lookup = index_of(file)._lookup
-    assert isinstance(lookup, Tree)
+    assert isinstance(lookup, BTree)
     raw, root = bytearray(path.read_bytes()), lookup._root
     key = 8 + 8 * 4
     children = range(root + 24 + key, root + 24 + 64 * (key + 8), key + 8)

@@ -13,7 +13,7 @@ from memory_source import TIMEOUT, in_thread, wait_until
 from range_server import RangeServer
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.hdf5 import source as hdf5
 from ndviewer_light.sources.hdf5.chunk_index import saved as hdf5_saved
@@ -107,7 +107,7 @@ def test_a_dataset_inside_a_file_by_its_address(tmp_path: Path, server: RangeSer
     np.testing.assert_array_equal(source.read_plane(PlaneKey(t=2)), data[2].T)
     assert source.info.choices == (f"{url}::/acquisition/A/data", f"{url}::/acquisition/B/data")
     source.close()
-    reader = Reader.open(url)
+    reader = IsolatedSource.open(url)
     assert reader.info.n_t == 5
     reader.close()
 

@@ -14,7 +14,7 @@ import stores
 
 from ndviewer_light.cli import info
 from ndviewer_light.errors import DatasetNotFoundError
-from ndviewer_light.storage.remote.client import Place
+from ndviewer_light.storage.remote.client import RemoteFile
 from ndviewer_light.storage.remote.scheduler import the_fetcher
 from tests.range_server import RangeServer
 
@@ -140,7 +140,7 @@ def test_requests_and_bytes_from_a_server_are_those_it_served(
     server: RangeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stores.write_plate(server.folder / "p.zarr", {"A/1": 1, "A/2": 1}, preset="none")
-    methods = Place.get, Place.get_whole
+    methods = RemoteFile.get, RemoteFile.get_whole
     server.set()
     said = as_json(capsys, server.url("p.zarr"))
     counts = server.counts()
@@ -149,7 +149,7 @@ def test_requests_and_bytes_from_a_server_are_those_it_served(
     assert said["open"]["bytes"] + said["first_plane"]["bytes"] == counts["bytes"]
     assert said["first_plane"]["bytes"] == stores.HEIGHT * stores.WIDTH * 2
     assert said["hosts"] == [server.url().split("/")[2]]
-    assert (Place.get, Place.get_whole) == methods
+    assert (RemoteFile.get, RemoteFile.get_whole) == methods
 
 
 def test_archive_on_a_server(server: RangeServer, capsys: pytest.CaptureFixture[str]) -> None:

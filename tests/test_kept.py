@@ -8,7 +8,7 @@ from memory_source import MemorySource
 
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.disk_cached import KeptSource, open_kept
+from ndviewer_light.sources.disk_cached import KeptSource, open_disk_cached
 from ndviewer_light.storage.disk_cache import DiskCache
 
 K = PlaneKey(t=1, c=2)
@@ -80,7 +80,7 @@ def test_local_data_is_never_kept(tmp_path, monkeypatch):
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     tifffile.imwrite(tmp_path / "image.tif", np.ones((8, 8), np.uint16))
-    source = open_kept(str(tmp_path / "image.tif"))
+    source = open_disk_cached(str(tmp_path / "image.tif"))
     source.read_plane(PlaneKey())
     assert not isinstance(source, KeptSource)
     assert not (tmp_path / "cache").exists()

@@ -32,7 +32,7 @@ from ndviewer_light.errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey, Position
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
@@ -414,7 +414,7 @@ def test_frames_too_large_to_be_kept_are_read_in_bands(tmp_path, opened, monkeyp
 
 def test_through_a_process_of_its_own(tmp_path):
     write_nd2(tmp_path / "a.nd2", frame, [T, P, Z], TWO, skip={23})
-    reader = Reader.open(str(tmp_path / "a.nd2"))
+    reader = IsolatedSource.open(str(tmp_path / "a.nd2"))
     source = open_source(str(tmp_path / "a.nd2"))
     assert reader.info == source.info
     source.close()

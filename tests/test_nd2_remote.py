@@ -14,7 +14,7 @@ from nd2_writer import Plane, time_loop, write_legacy_nd2, write_nd2
 from range_server import RangeServer
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
@@ -183,7 +183,7 @@ def test_files_from_before_2010_too(tmp_path, server):
 
 def test_through_a_process_of_its_own(tmp_path, server):
     write_nd2(tmp_path / "a.nd2", frame, [T, P, Z], TWO)
-    reader = Reader.open(server.url("a.nd2"), {"disk_cache": "no"})
+    reader = IsolatedSource.open(server.url("a.nd2"), {"disk_cache": "no"})
     assert_planes_are(reader, frame, "tpz")
     reader.close()
 

@@ -26,7 +26,7 @@ from ndviewer_light import errors
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.isolation import client as reader
 from ndviewer_light.isolation import protocol as wire
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.isolation.shared_memory import MAX_PLANE_BYTES, MappedSlot, OwnedSlot
 from ndviewer_light.live.acquisition import announce_per_fov
 from ndviewer_light.model import (
@@ -230,7 +230,7 @@ def image(tmp_path):
 
 @pytest.fixture
 def opened(image):
-    reader = Reader.open(str(image))
+    reader = IsolatedSource.open(str(image))
     yield reader
     reader.close()
 
@@ -247,7 +247,7 @@ def hang(image: Path, key: PlaneKey) -> Callable[[], None]:
     return lambda: os.replace(kept, chunk)
 
 
-def wait_until_asked(opened: Reader, n: int = 1) -> None:
+def wait_until_asked(opened: IsolatedSource, n: int = 1) -> None:
     """Block until `n` reads are under way."""
     wait_until(lambda: len(opened._process._pending) >= n)
 
@@ -321,12 +321,12 @@ def test_what_cannot_be_opened_is_said_by_the_fitting_error(tmp_path, what, kind
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "arr')
     with pytest.raises(kind, match=what) as caught:
-        Reader.open(str(tmp_path / what))
+        IsolatedSource.open(str(tmp_path / what))
     assert isinstance(caught.value, errors.DatasetError)
 
 
 def test_a_reader_starts_no_process_before_it_has_to(image):
-    reader = Reader(str(image), memory_info())
+    reader = IsolatedSource(str(image), memory_info())
     assert reader.pid is None
     assert reader.info == memory_info()
     reader.close()
@@ -336,7 +336,7 @@ def test_a_prestarted_process_is_the_one_that_is_used(image):
     reader.prestart()
     wait_until(lambda: reader._spare is not None)
     pid = reader._spare.pid
-    opened = Reader.open(str(image))
+    opened = IsolatedSource.open(str(image))
     assert opened.pid == pid
     opened.close()
     wait_for_end(pid)
@@ -427,7 +427,7 @@ def test_a_dead_reader_leaves_no_open_files_behind(opened):
 def test_what_was_learned_of_a_run_survives_the_reader(tmp_path):
     path = tmp_path / "fov_0.ome.zarr"
     run = announce_per_fov([str(path)], stores.CHANNELS[:2], 2, ["A1:0"], stores.HEIGHT, stores.WIDTH)
-    opened = Reader(run, announced_info(run))
+    opened = IsolatedSource(run, announced_info(run))
     assert opened.plane_shape(K) is None
     stores.write_image(path)
     np.testing.assert_array_equal(opened.read_plane(SECOND), stores.plane(*SECOND))
@@ -446,7 +446,7 @@ def test_what_was_learned_of_a_run_survives_the_reader(tmp_path):
 
 
 def test_through_a_dataset_a_killed_reader_costs_a_message(image):
-    source = Reader.open(str(image))
+    source = IsolatedSource.open(str(image))
     with Dataset(source, path=str(image)) as dataset:
         assert dataset.planes([K], wait=None)[0].state is PlaneState.PRESENT
         os.kill(source.pid, signal.SIGKILL)
@@ -490,7 +490,7 @@ def test_a_closed_reader_reads_nothing_and_starts_nothing(opened):
 
 def test_closing_while_it_is_being_opened_leaves_no_process(image):
     for _ in range(5):
-        opened = Reader(str(image), memory_info())
+        opened = IsolatedSource(str(image), memory_info())
         starting = in_thread(opened.start)
         wait_until(lambda opened=opened: opened._opening is not None)
         opened.close()

@@ -27,7 +27,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.references import reference_file as references_json
-from ndviewer_light.sources.references.places import Places, is_inside
+from ndviewer_light.sources.references.places import ReferencePolicy, is_inside
 from ndviewer_light.sources.references.reference_file import parse
 from ndviewer_light.sources.references.source import ReferencesSource
 from tests.range_server import RangeServer
@@ -713,7 +713,7 @@ def test_only_known_schemes_are_followed(writer: ReferenceWriter, opened: Any, u
     ["localhost", "127.0.0.1", "127.1", "10.0.0.7", "169.254.169.254", "[::1]", "192.168.1.1", "2130706433"],
 )
 def test_references_of_a_public_server_reach_into_no_private_network(host: str) -> None:
-    places = Places("https://data.example.org/refs.json", {})
+    places = ReferencePolicy("https://data.example.org/refs.json", {})
     with pytest.raises(UntrustedReferenceError, match="network"):
         places.learn([f"http://{host}/latest/meta-data"])
     assert is_inside(host.strip("[]"))
@@ -723,10 +723,10 @@ def test_references_of_a_public_server_reach_into_no_private_network(host: str) 
 
 def test_a_password_is_told_to_its_own_server_only() -> None:
     options = {"token": "secret", "region": "eu"}
-    remote = Places("https://a.org/refs.json", options)
+    remote = ReferencePolicy("https://a.org/refs.json", options)
     assert remote.options_for("https://a.org/x.bin") == options
     assert remote.options_for("https://b.org/x.bin") == {"region": "eu"}
-    local = Places("/data/refs.json", options)
+    local = ReferencePolicy("/data/refs.json", options)
     local.learn(["https://a.org/x"])
     assert local.options_for("https://a.org/x") == options
     local.learn(["https://a.org/x", "https://b.org/x"])

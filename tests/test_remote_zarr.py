@@ -30,7 +30,7 @@ from ndviewer_light.errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
@@ -328,7 +328,7 @@ def test_lazy_array_travels_to_another_process(server: RangeServer) -> None:
 
 def test_reader_process_reads_it(server: RangeServer) -> None:
     stores.write_plate(server.folder / "p.zarr", {"A/1": 2}, preset="fast", sizes=ONE)
-    reader = Reader.open(server.url("p.zarr"), {"disk_cache": "no"})
+    reader = IsolatedSource.open(server.url("p.zarr"), {"disk_cache": "no"})
     try:
         np.testing.assert_array_equal(reader.read_plane(PlaneKey(p=1)), stores.plane(p=1))
     finally:

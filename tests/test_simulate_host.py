@@ -11,7 +11,7 @@ from simulations import EXPERIMENT_FILES, TWO_CHANNELS, files_below, read_json, 
 
 from ndviewer_light.simulator.faults import mistaken_layout
 from ndviewer_light.simulator.late import LateFiles
-from ndviewer_light.simulator.tiff_writer import Images
+from ndviewer_light.simulator.tiff_writer import ImageWriter
 from simulate_acquisition import (
     LAYOUTS,
     TIFF_LAYOUTS,
@@ -205,7 +205,7 @@ def test_the_run_ends_when_files_that_were_late_are_whole(tmp_path: Path, layout
 
 def test_what_goes_wrong_with_a_late_file_is_told_at_the_end(tmp_path: Path) -> None:
     run = small_run(tmp_path, layout="images")
-    late = LateFiles(Images(run), 0.01)
+    late = LateFiles(ImageWriter(run), 0.01)
     plane = next(run.planes())
     late.save(plane, plane_pixels(run, 0, 0, 0, plane.channel))
     with pytest.raises(FileNotFoundError):  # nobody has made the folder

@@ -22,7 +22,7 @@ from simulations import (
 )
 
 from ndviewer_light.simulator.ome_tiff_writer import OmeTiffs, progress_path
-from ndviewer_light.simulator.tiff_writer import Images
+from ndviewer_light.simulator.tiff_writer import ImageWriter
 from simulate_acquisition import TIFF_LAYOUTS, Run, WrittenPlane, plane_pixels, write_run
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def test_an_image_is_half_a_file_before_it_is_whole(tmp_path: Path) -> None:
     run = small_run(tmp_path, layout="images")
     plane = next(run.planes())
     run.time_folder(0).mkdir(parents=True)
-    finish = Images(run).begin(plane, pixels_of(run, plane))
+    finish = ImageWriter(run).begin(plane, pixels_of(run, plane))
     half = run.image_path(plane).stat().st_size
     finish()
     assert run.image_path(plane).stat().st_size in (2 * half, 2 * half + 1)

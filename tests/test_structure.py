@@ -16,7 +16,7 @@ from memory_source import MemorySource, memory_info
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import PlaneNotStoredError
-from ndviewer_light.isolation.client import Reader
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.live.acquisition import announce_per_fov
 from ndviewer_light.model import PlaneKey, announced_info
 
@@ -177,7 +177,7 @@ def test_only_the_channel_that_was_written_is_read_again(source: MemorySource) -
 def test_what_a_failed_read_learns_of_the_run_is_not_lost(tmp_path: Path) -> None:
     shape = (3, 2, 1, 32, 32)
     run = announce_per_fov([str(tmp_path / "fov_0")], stores.CHANNELS[:2], 1, ["A1:0"], 32, 32)
-    reader = Reader(run, announced_info(run))
+    reader = IsolatedSource(run, announced_info(run))
     try:
         reader.start()
         stores.write_image_metadata(tmp_path / "fov_0", shape)

@@ -175,32 +175,32 @@ class _Costs:
 @contextlib.contextmanager
 def _counting() -> Iterator[_Traffic]:
     """Count what this process fetches: every try of every request is one call of one of two methods."""
-    from ..storage.remote.client import Answer, Place
+    from ..storage.remote.client import Answer, RemoteFile
 
     traffic = _Traffic()
-    part, whole = Place.get, Place.get_whole
+    part, whole = RemoteFile.get, RemoteFile.get_whole
 
-    def note(place: Place) -> None:
+    def note(place: RemoteFile) -> None:
         traffic.requests += 1
         traffic.hosts[place.host] = None
 
-    async def get(self: Place, start: int, end: int) -> Answer:
+    async def get(self: RemoteFile, start: int, end: int) -> Answer:
         note(self)
         answer = await part(self, start, end)
         traffic.bytes += len(answer.data)
         return answer
 
-    async def get_whole(self: Place) -> Answer:
+    async def get_whole(self: RemoteFile) -> Answer:
         note(self)
         answer = await whole(self)
         traffic.bytes += len(answer.data)
         return answer
 
-    Place.get, Place.get_whole = get, get_whole  # type: ignore[method-assign]
+    RemoteFile.get, RemoteFile.get_whole = get, get_whole  # type: ignore[method-assign]
     try:
         yield traffic
     finally:
-        Place.get, Place.get_whole = part, whole  # type: ignore[method-assign]
+        RemoteFile.get, RemoteFile.get_whole = part, whole  # type: ignore[method-assign]
 
 
 def _facts(path: str, info: DatasetInfo, why: str) -> Said:

@@ -53,7 +53,7 @@ _PREDICTORS = {1: None, 2: "imagecodecs_delta", 3: "imagecodecs_floatpred"}
 
 
 @dataclass(frozen=True)
-class _Stored:
+class _ChunkEncoding:
     """How all chunks of an array are stored: shape (Y, X[, S]), dtype, codecs; whether as whole files."""
 
     chunk: tuple[int, ...]
@@ -163,26 +163,26 @@ def _write(source: ImagesSource, file: TextIO, root: str) -> list[str]:
 # ---- how chunks are stored -----------------------------------------------------------------
 
 
-def _stored_of_first(source: ImagesSource, level: int) -> _Stored:
+def _stored_of_first(source: ImagesSource, level: int) -> _ChunkEncoding:
     for _, place in _places(source):
         with contextlib.suppress(PlaneNotStoredError):
             return _stored(source, *place, level)
     raise UnsupportedError(f"{source.root} holds no image that could be read")
 
 
-def _stored(source: ImagesSource, path: str, page: int, level: int) -> _Stored:
+def _stored(source: ImagesSource, path: str, page: int, level: int) -> _ChunkEncoding:
     found = source.files.stored(path, page, level)
     picture = source.files.picture(path, page, level)
     if isinstance(found, Extent):
-        return _Stored(found.picture.shape, found.dtype.str)
+        return _ChunkEncoding(found.picture.shape, found.dtype.str)
     if found is None:
         end = os.path.splitext(path.partition("?")[0] if is_url(path) else path)[1]
         codec = {"id": f"imagecodecs_{_PICTURES[end.lower()]}"}
-        return _Stored(picture.shape, picture.dtype.str, codec, is_whole=True)
+        return _ChunkEncoding(picture.shape, picture.dtype.str, codec, is_whole=True)
     return _stored_in_parts(found, picture.shape, path)
 
 
-def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _Stored:
+def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _ChunkEncoding:
     compressor, predictor = _COMPRESSORS.get(parts.compression, ""), _PREDICTORS.get(parts.predictor, "")
     # the last strip holds fewer rows, the last tile does not
     is_even = shape[0] % parts.shape[0] == 0 or parts.shape[1] != shape[1] or len(parts.places) == 1
@@ -196,7 +196,9 @@ def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _Stored
         axis = -2 if len(parts.shape) > 2 else -1
         shape_and_type = {"shape": list(parts.shape), "dtype": parts.dtype.str}
         filters = [{"id": predictor, **shape_and_type, "axis": axis, "dist": 1}]
-    return _Stored(parts.shape, parts.dtype.str, {"id": compressor} if compressor else None, tuple(filters))
+    return _ChunkEncoding(
+        parts.shape, parts.dtype.str, {"id": compressor} if compressor else None, tuple(filters)
+    )
 
 
 # ---- which bytes -----------------------------------------------------------------------------
@@ -211,7 +213,9 @@ def _places(source: ImagesSource) -> Iterator[tuple[PlaneKey, tuple[str, int]]]:
             yield PlaneKey(*at), place
 
 
-def _references(source: ImagesSource, level: int, stored: _Stored, said: list[str]) -> Iterator[Reference]:
+def _references(
+    source: ImagesSource, level: int, stored: _ChunkEncoding, said: list[str]
+) -> Iterator[Reference]:
     axes = [
         axis for axis in _axes(source) if axis not in ("y", "x") and (axis != "c" or not source.is_colour)
     ]
@@ -229,7 +233,7 @@ def _references(source: ImagesSource, level: int, stored: _Stored, said: list[st
 
 
 def _chunks(
-    source: ImagesSource, place: tuple[str, int], level: int, stored: _Stored
+    source: ImagesSource, place: tuple[str, int], level: int, stored: _ChunkEncoding
 ) -> Iterator[tuple[int, int, int, int | None]]:
     """Row and column of each chunk of a plane, its offset and length."""
     if stored.is_whole and is_url(place[0]):  # that it is there costs a request to know
@@ -257,7 +261,7 @@ def _axes(source: ImagesSource) -> list[str]:
     return [*axes, *("tzyxc" if source.is_colour else "tczyx")]
 
 
-def _shape(source: ImagesSource, level: int, stored: _Stored) -> list[int]:
+def _shape(source: ImagesSource, level: int, stored: _ChunkEncoding) -> list[int]:
     info = source.info
     picture = source.files.picture(*next(_places(source))[1], level)
     n_c = picture.samples if source.is_colour else len(info.channels)
@@ -266,7 +270,7 @@ def _shape(source: ImagesSource, level: int, stored: _Stored) -> list[int]:
     return [sizes[axis] for axis in _axes(source)]
 
 
-def _array(stored: _Stored, shape: list[int]) -> dict[str, Any]:
+def _array(stored: _ChunkEncoding, shape: list[int]) -> dict[str, Any]:
     return {
         "zarr_format": 2,
         "shape": shape,

@@ -77,7 +77,7 @@ def discover_zarr_v3_fovs(base_path: str | os.PathLike[str]) -> tuple[list[FovSt
     return _stores(layout.places), _STRUCTURE_OF_FORMAT[layout.format]
 
 
-def _stores(places: Iterable[layouts.Place]) -> list[FovStore]:
+def _stores(places: Iterable[layouts.ImageLocation]) -> list[FovStore]:
     return [
         FovStore(region=place.position.region, fov=place.position.fov, path=Path(place.store))
         for place in places

@@ -1,6 +1,6 @@
-"""Planes in memory, read in the background, never older than the last `stale`.
+"""Planes in memory, read in the background, never older than the last `mark_stale`.
 
-A read takes a *lease*. `stale(key)` makes the lease of a read under way stale, and a stale lease
+A read takes a *lease*. `mark_stale(key)` makes the lease of a read under way stale, and a stale lease
 cannot put pixels into the cache; so no bookkeeping per plane is needed, and a run that restarts,
 ends or rewrites a plane during a read cannot leave old pixels behind.
 """
@@ -105,7 +105,7 @@ class MemoryBoundedLRUCache:
             return len(self._arrays)
 
 
-class Overtaken(Exception):
+class SupersededRead(Exception):
     """A read failed while the plane was being written, or was given up: that says nothing about it now."""
 
 
@@ -185,7 +185,7 @@ class PlaneCache:
         """Return the pixels in memory or the future of a read under way, starting nothing."""
         stored = StoredKey(PlaneKey(*key), level)
         with self._wake:
-            self._take_in()
+            self._apply_notifications()
             pixels = self._planes.get(stored)
             if pixels is not None:
                 return pixels
@@ -204,7 +204,7 @@ class PlaneCache:
         among `keys` or `drop_except`; with None nothing is dropped. Any thread; never blocks.
         """
         with self._wake:
-            self._take_in()
+            self._apply_notifications()
             self._levels.add(level)
             wanted = [StoredKey(PlaneKey(*key), level) for key in keys]
             answers, queued = self._answers(wanted)
@@ -228,7 +228,7 @@ class PlaneCache:
         """
         while True:
             with self._wake:
-                self._take_in()
+                self._apply_notifications()
                 self._levels.add(level)
                 stored = StoredKey(PlaneKey(*key), level)
                 pixels = self._planes.get(stored)
@@ -246,7 +246,7 @@ class PlaneCache:
                 self._run(lease)
             try:
                 return lease.future.result()
-            except (CancelledError, Overtaken):
+            except (CancelledError, SupersededRead):
                 if self._closed:
                     raise CancelledError from None
                 continue  # the queued read we joined was dropped, or the plane was written meanwhile
@@ -331,7 +331,7 @@ class PlaneCache:
                 if not self._queue:
                     self._threads.discard(threading.current_thread())
                     return None
-                self._take_in()  # writes up to here are what this read will see: no reason to call it stale
+                self._apply_notifications()  # writes up to here are what this read will see: no reason to call it stale
                 lease = self._queue.popleft()
                 lease.started = True
                 return lease
@@ -351,7 +351,7 @@ class PlaneCache:
 
     def _commit(self, lease: _Lease, pixels: np.ndarray) -> None:
         with self._wake:
-            self._take_in()  # a notify that returned before now must count
+            self._apply_notifications()  # a notify that returned before now must count
             if self._reading.get(lease.key) is lease:
                 del self._reading[lease.key]
             if not lease.stale and not self._closed:
@@ -360,17 +360,17 @@ class PlaneCache:
 
     def _fail(self, lease: _Lease, error: BaseException) -> None:
         self._forget(lease)
-        lease.future.set_exception(Overtaken() if lease.stale or lease.given_up else error)
+        lease.future.set_exception(SupersededRead() if lease.stale or lease.given_up else error)
 
     def _forget(self, lease: _Lease) -> None:
         with self._wake:
-            self._take_in()
+            self._apply_notifications()
             if self._reading.get(lease.key) is lease:
                 del self._reading[lease.key]
 
     # ---- invalidation ----------------------------------------------------------------------
 
-    def stale(self, key: tuple[int, int, int, int]) -> None:
+    def mark_stale(self, key: tuple[int, int, int, int]) -> None:
         """The plane at `key` (t, p, c, z) was written: what is known of it is out of date.
 
         Once this has returned, pixels read before the call can no longer be returned from the
@@ -384,7 +384,7 @@ class PlaneCache:
             time.sleep(_BREATH_SECONDS)
         if len(inbox) > _INBOX_MAX:
             with self._wake:
-                self._take_in()
+                self._apply_notifications()
 
     def watch(self, keys: frozenset[tuple[int, int, int, int]]) -> None:
         """Tell these planes from others in `take_notified` from now on. Any thread; no lock."""
@@ -393,7 +393,7 @@ class PlaneCache:
     def take_notified(self) -> Notified:
         """Return the keys called `stale` since the last call of this method."""
         with self._wake:
-            self._take_in()
+            self._apply_notifications()
             rows, self._notified = self._notified, []
             watched, self._watched_notified = self._watched_notified, set()
         return Notified(rows, watched)
@@ -411,11 +411,11 @@ class PlaneCache:
     def invalidate(self, key: PlaneKey) -> None:
         """As `stale`, without counting as a notification."""
         with self._wake:
-            self._take_in()
+            self._apply_notifications()
             for level in self._levels:
                 self._mark_stale(StoredKey(key, level))
 
-    def _take_in(self) -> None:
+    def _apply_notifications(self) -> None:
         inbox = self._inbox
         n = len(inbox)
         if not n:

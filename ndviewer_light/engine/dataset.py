@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState
 from .announced_planes import PlaneBits
-from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, Overtaken, PlaneCache
+from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache, SupersededRead
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Dataset:
             return Plane(PlaneState.LOADING)
         if error is None:
             return self._present(key, entry.result())
-        if isinstance(error, Overtaken):
+        if isinstance(error, SupersededRead):
             return Plane(PlaneState.LOADING)  # the notify that overtook it is a change: we are asked again
         return self._failed(key, error)
 
@@ -237,7 +237,7 @@ class Dataset:
     def _arrived(self, key: PlaneKey, future: Future[np.ndarray]) -> None:
         """A read came too late for the view that asked; called in the thread that read."""
         if not future.cancelled() and (error := future.exception()) is not None:
-            if isinstance(error, Overtaken):
+            if isinstance(error, SupersededRead):
                 return
             self._failed(key, error)
         with self._lock:
@@ -289,7 +289,7 @@ class Dataset:
         Any thread, after the write; a fraction of a microsecond, no lock, no I/O. Indices are not
         checked: what is no plane of this dataset makes it look again whether it has grown.
         """
-        self._cache.stale(key)
+        self._cache.mark_stale(key)
         if key in self._watched and not self._written.is_set():
             self._written.set()
 

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, 
 
 from ..engine.dataset import Dataset
 from ..errors import NDViewerError
-from ..isolation.client import Reader
+from ..isolation.client import IsolatedSource
 from ..live.acquisition import (
     Acquisition,
     announce_6d,
@@ -82,7 +82,7 @@ class LightweightViewer(QWidget):
         self._session: _Session | None = None
         self._acquisition: Acquisition | None = None
         self._mailbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._opening: Reader | None = None
+        self._opening: IsolatedSource | None = None
         self._go_when_known: tuple[int, int | None, int | None] | None = None
         self._closed = False
         self._no_display = ""  # why the canvas cannot be shown, "" if it can
@@ -184,10 +184,10 @@ class LightweightViewer(QWidget):
         self.dataset_path = path
         self._storage_options = dict(storage_options or {})
         self._show_message("Opening", path)
-        reader = self._opening = Reader(path, options=self._storage_options)
+        reader = self._opening = IsolatedSource(path, options=self._storage_options)
         threading.Thread(target=self._open, args=(path, reader), name="ndviewer-open").start()
 
-    def _open(self, path: str, reader: Reader) -> None:
+    def _open(self, path: str, reader: IsolatedSource) -> None:
         try:
             reader.start()
             dataset = Dataset(reader, path=path, storage_options=reader.options)
@@ -207,7 +207,7 @@ class LightweightViewer(QWidget):
         if reader is not None:
             reader.close()
 
-    def _on_opened(self, session: _Session, reader: Reader) -> None:
+    def _on_opened(self, session: _Session, reader: IsolatedSource) -> None:
         if reader is not self._opening or self._closed:
             _close_later(session)
             return
@@ -216,7 +216,7 @@ class LightweightViewer(QWidget):
         self._say(_loaded(session))
         self.dataset_loaded.emit(session.path)
 
-    def _on_failed(self, path: str, reader: Reader, reason: str) -> None:
+    def _on_failed(self, path: str, reader: IsolatedSource, reason: str) -> None:
         if reader is not self._opening or self._closed:
             return
         self._opening = None
@@ -321,7 +321,7 @@ class LightweightViewer(QWidget):
             self._on_gui(self._show_empty_run)
             return
         files = RegisteredFiles(run)
-        reader = Reader(run, announced_info(run), files)
+        reader = IsolatedSource(run, announced_info(run), files)
         dataset = Dataset(reader, live=True)
         acquisition = Acquisition(dataset, run, files, fovs_per_region)
         self._acquisition = acquisition
@@ -552,7 +552,7 @@ def _loaded(session: _Session) -> str:
     return f"Loaded: {name}" if name else ""
 
 
-def _start_reader(reader: Reader) -> None:
+def _start_reader(reader: IsolatedSource) -> None:
     try:
         reader.start()
     except (NDViewerError, OSError) as error:

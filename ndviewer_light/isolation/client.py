@@ -173,7 +173,7 @@ class _Process:
                 self._reads.pop(reply.get("id", -1), None)
             if future is not None:
                 future.set_result(reply)
-        self._fail(self._obituary())
+        self._fail(self._exit_reason())
         self._popen.stdout.close()
 
     def _tell(self, info: protocol.Message) -> bool:
@@ -187,7 +187,7 @@ class _Process:
             return False
         return True
 
-    def _obituary(self) -> str:
+    def _exit_reason(self) -> str:
         """Wait for the end of the process and say how it ended."""
         try:
             code = self._popen.wait(_LAST_WORDS_SECONDS)
@@ -262,7 +262,7 @@ def discard_spare() -> None:
         process.kill()
 
 
-class Reader(Source):
+class IsolatedSource(Source):
     """The source of `what` (a path or an announced run), read in a process of its own.
 
     Making one is cheap and touches no disk; the process starts at the first call that needs it, and
@@ -298,7 +298,7 @@ class Reader(Source):
         return False
 
     @classmethod
-    def open(cls, path: str, options: StorageOptions = None) -> Reader:
+    def open(cls, path: str, options: StorageOptions = None) -> IsolatedSource:
         """Open `path` in a reader process; blocks until its metadata is read, raises a `DatasetError`."""
         reader = cls(path, options=options)
         try:

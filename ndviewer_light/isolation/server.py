@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..engine.transpose import copy_into
 from ..errors import ReadDroppedError
 from ..live.announced_source import AnnouncedSource
-from ..sources.disk_cached import open_kept
-from ..storage.cancellation import Wish
+from ..sources.disk_cached import open_disk_cached
+from ..storage.cancellation import CancelScope
 from . import protocol
 from .shared_memory import MappedSlot
 
@@ -40,7 +40,7 @@ class _Server:
         self._slots = [MappedSlot(address) for address in addresses]
         self._released = [threading.Event() for _ in addresses]
         self._jobs: queue.SimpleQueue[protocol.Message] = queue.SimpleQueue()
-        self._wishes: dict[int, Wish] = {}  # by the number of the request
+        self._wishes: dict[int, CancelScope] = {}  # by the number of the request
         self._reply_lock = threading.Lock()
         self._source: Source | None = None
         self._info_sent: DatasetInfo | None = None
@@ -56,7 +56,7 @@ class _Server:
                 if (wish := self._wishes.get(request["id"])) is not None:
                     wish.drop()
             else:
-                self._wishes[request["id"]] = Wish()
+                self._wishes[request["id"]] = CancelScope()
                 self._jobs.put(request)
 
     def _work(self, number: int) -> None:
@@ -82,7 +82,7 @@ class _Server:
         if request["op"] == "open":
             what = protocol.what_from_json(request["what"])
             if isinstance(what, str):
-                self._source = open_kept(what, request["options"])
+                self._source = open_disk_cached(what, request["options"])
             else:
                 self._source = AnnouncedSource(what)
             return {}

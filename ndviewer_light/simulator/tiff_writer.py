@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .run import Run, WrittenPlane
 
 
-class Images:
+class ImageWriter:
     """A file per plane, of one page, without a pixel size; written in place and not at once."""
 
     def __init__(self, run: Run) -> None:
@@ -55,7 +55,7 @@ def _encoded(path: Path, pixels: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-class Stacks:
+class StackWriter:
     """A file per FOV and time; each plane is appended as a page, whose tags say which plane it is."""
 
     def __init__(self, run: Run) -> None:

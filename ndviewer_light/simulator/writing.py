@@ -11,7 +11,7 @@ from .faults import NO_FAULTS
 from .late import LateFiles
 from .ome_tiff_writer import OmeTiffs
 from .pixels import plane_pixels
-from .tiff_writer import Images, Stacks
+from .tiff_writer import ImageWriter, StackWriter
 from .zarr_writer import ZarrStores
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Writer(Protocol):
 
 
 _WRITERS: dict[str, Callable[[Run], Writer]]
-_WRITERS = {"images": Images, "stacks": Stacks, "ome_tiff": OmeTiffs}
+_WRITERS = {"images": ImageWriter, "stacks": StackWriter, "ome_tiff": OmeTiffs}
 
 
 def write_run(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from . import StorageOptions
 
 
-def open_kept(path: str, options: StorageOptions = None) -> Source:
+def open_disk_cached(path: str, options: StorageOptions = None) -> Source:
     """As `open_source`; what comes from a server is kept on disk, where `cache_of` says."""
     source = open_source(path, options)
     cache = cache_of(options) if is_url(path) else None
@@ -47,8 +47,8 @@ class KeptSource(Source):
 
     @classmethod
     def open(cls, path: str, options: Mapping[str, str] | None = None) -> Source:
-        """See `open_kept`."""
-        return open_kept(path, options)
+        """See `open_disk_cached`."""
+        return open_disk_cached(path, options)
 
     @property
     def info(self) -> DatasetInfo:

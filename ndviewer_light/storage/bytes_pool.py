@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .bytes import Bytes
-    from .cancellation import Wish
+    from .cancellation import CancelScope
 
     Range = tuple[int, int | None]  # offset, length in bytes; None: to the end of the file
 
@@ -62,7 +62,7 @@ class BytesPool:
         finally:
             self._leave(name)
 
-    def _open(self, name: str, future: Future[Bytes], wish: Wish | None = None) -> None:
+    def _open(self, name: str, future: Future[Bytes], wish: CancelScope | None = None) -> None:
         try:
             with wish or contextlib.nullcontext():
                 file = self._opener(name)

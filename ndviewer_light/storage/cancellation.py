@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..errors import ReadDroppedError
 
 
-class Wanted(Protocol):
+class Cancellable(Protocol):
     """A read under way that can be given up."""
 
     def give_up(self) -> None:
@@ -19,7 +19,7 @@ class Wanted(Protocol):
         """What its thread is told then."""
 
 
-class Wish:
+class CancelScope:
     """What somebody waits for, a plane for one: the reads done within ``with wish:`` belong to it.
 
     When nobody waits any more, `drop` makes them end at once with `ReadDroppedError` and gives what they
@@ -30,7 +30,7 @@ class Wish:
         self.background = background
         self._lock = threading.Lock()
         self.dropped = False
-        self._reads: set[Wanted] = set()
+        self._reads: set[Cancellable] = set()
 
     def drop(self) -> None:
         """End all reads that belong to this wish, now and later."""
@@ -40,19 +40,19 @@ class Wish:
         for read in reads:
             read.give_up()
 
-    def add(self, read: Wanted) -> None:
+    def add(self, read: Cancellable) -> None:
         """Let `read` end with this wish; raises `ReadDroppedError` if it has."""
         with self._lock:
             if self.dropped:
                 raise read.not_wanted()
             self._reads.add(read)
 
-    def remove(self, read: Wanted) -> None:
+    def remove(self, read: Cancellable) -> None:
         """`read` is done."""
         with self._lock:
             self._reads.discard(read)
 
-    def __enter__(self) -> Wish:
+    def __enter__(self) -> CancelScope:
         _here.wishes.append(self)
         return self
 
@@ -62,12 +62,12 @@ class Wish:
 
 class _Here(threading.local):
     def __init__(self) -> None:
-        self.wishes: list[Wish] = []
+        self.wishes: list[CancelScope] = []
 
 
 _here = _Here()
 
 
-def current_wish() -> Wish | None:
+def current_wish() -> CancelScope | None:
     """The wish that reads of this thread belong to now."""
     return _here.wishes[-1] if _here.wishes else None

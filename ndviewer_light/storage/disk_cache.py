@@ -62,7 +62,7 @@ def cache_of(options: Mapping[str, str] | None) -> DiskCache | None:
     return DiskCache(told.get("cache_dir") or default_folder())
 
 
-class _Entry(NamedTuple):
+class _CacheEntry(NamedTuple):
     used: int  # ns
     path: str
     size: int
@@ -156,7 +156,7 @@ class DiskCache:
                 taken -= entry.size
         return taken
 
-    def _entries(self) -> Iterator[_Entry]:
+    def _entries(self) -> Iterator[_CacheEntry]:
         now = time.time()
         for folder in _listed(self.folder, _OUR_FOLDER):
             for file in _listed(folder.path, _OUR_FILE):
@@ -167,7 +167,7 @@ class DiskCache:
                         continue
                 except OSError:  # another process was quicker
                     continue
-                yield _Entry(status.st_mtime_ns, file.path, status.st_size)
+                yield _CacheEntry(status.st_mtime_ns, file.path, status.st_size)
 
 
 def _listed(folder: str, ours: re.Pattern[str]) -> list[os.DirEntry[str]]:

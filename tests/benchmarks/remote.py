@@ -105,10 +105,10 @@ def r3(folder: Path) -> Iterator[Figure]:
 
 def _scrubbed(file: Bytes, dropped: bool) -> float:
     from ndviewer_light.errors import DatasetError
-    from ndviewer_light.storage.cancellation import Wish
+    from ndviewer_light.storage.cancellation import CancelScope
     from ndviewer_light.storage.remote.scheduler import the_fetcher
 
-    wishes = [Wish() for _ in range(60)]
+    wishes = [CancelScope() for _ in range(60)]
 
     def read(number: int) -> None:
         try:

@@ -142,14 +142,14 @@ def z4(folder: Path) -> Iterator[Figure]:
 def z5(folder: Path) -> Iterator[Figure]:
     """Scrub past 60 planes, 60 a second, through the reader process as the widget does; wait for the last."""
     from ndviewer_light.engine.dataset import Dataset
-    from ndviewer_light.isolation.client import Reader
+    from ndviewer_light.isolation.client import IsolatedSource
 
     with _served(folder) as server:
         for name in ("raw.zarr", "raw.ozx"):
             waits = []
             for _ in range(7):
                 server.set(latency_s=_RTT_S)
-                with Dataset(Reader.open(server.url(name), _OPTIONS)) as dataset:
+                with Dataset(IsolatedSource.open(server.url(name), _OPTIONS)) as dataset:
                     waits.append(_scrubbed(dataset))
             ms = statistics.median(waits)
             yield at_most("Z5", f"{name}: the plane after 60 others, in RTT", ms, "ms", 3, ms / _RTT_S / 1e3)

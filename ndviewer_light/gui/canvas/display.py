@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 _NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
 
 
-class _Place(NamedTuple):
+class _VisibleArea(NamedTuple):
     """A part of the picture: from, to along x and y, µm."""
 
     x: tuple[float, float]
@@ -74,7 +74,7 @@ class Canvas(QWidget):
         self._wanted = View()
         self._dirty = False
         self._auto: dict[int, bool] = {}
-        self._place: _Place | None = None  # where the user had zoomed to, to go back to
+        self._place: _VisibleArea | None = None  # where the user had zoomed to, to go back to
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_idle)
@@ -239,14 +239,14 @@ class Canvas(QWidget):
 
     # ---- zoom ------------------------------------------------------------------------------
 
-    def _visible_place(self) -> _Place | None:
+    def _visible_place(self) -> _VisibleArea | None:
         """The part of the picture on screen in 2-D (µm), None in a volume."""
         if self._viewer is None or self._gl is None or self._wrapper is None or self._wrapper.view.is_volume:
             return None
         to_world = self._viewer._canvas.canvas_to_world
         left, top, _ = to_world((0, 0))
         right, bottom, _ = to_world((self._gl.width(), self._gl.height()))
-        return _Place((float(left), float(right)), (float(top), float(bottom)))
+        return _VisibleArea((float(left), float(right)), (float(top), float(bottom)))
 
     def _go_back_to_place(self) -> None:
         place, self._place = self._place, None

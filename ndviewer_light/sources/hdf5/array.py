@@ -28,10 +28,10 @@ from .chunk_index.arrays import (
     OneAfterTheOther,
     Order,
 )
-from .chunk_index.btree import Tree
+from .chunk_index.btree import BTree
 from .chunk_index.chunks import Grid, NothingStored, WholeBlocks
 from .chunk_index.index import ChunkIndex
-from .plane_reader import Chunks, Through
+from .plane_reader import ChunkedDataset, Through
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ _NO_NUMBERS = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class DatasetFacts:
     """What a dataset of numbers says of itself: its path in the file, its shape, the dtype planes come in."""
 
     path: str
@@ -65,19 +65,19 @@ class Facts:
 class Opened(NamedTuple):
     """A dataset as it is read; `chunk_index` is None where there is nothing to look up."""
 
-    pixels: Chunks | Through
+    pixels: ChunkedDataset | Through
     chunk_index: ChunkIndex | None
 
 
 # ---- what it holds: within `HDF5File.reading` ----------------------------------------------
 
 
-def facts(file: HDF5File, path: str, dataset: h5py.Dataset) -> Facts:
+def facts(file: HDF5File, path: str, dataset: h5py.Dataset) -> DatasetFacts:
     """Judge a dataset. Raises `UnsupportedError` if it holds no numbers."""
     where = f"{file.name}::{path}"
     if dataset.shape is None:
         raise UnsupportedError(f"{where} is empty: it has no shape")
-    return Facts(path, tuple(dataset.shape), _dtype(dataset, where))
+    return DatasetFacts(path, tuple(dataset.shape), _dtype(dataset, where))
 
 
 def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
@@ -103,7 +103,7 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
 # ---- how it is read: within `HDF5File.reading` ---------------------------------------------
 
 
-def opened(file: HDF5File, known: Facts, dataset: h5py.Dataset, roles: Sequence[str]) -> Opened:
+def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str]) -> Opened:
     """Make a dataset readable; `roles` has "y" and "x" where the axes of planes are.
 
     Raises `UntrustedReferenceError` if its pixels are in other files, `UnsupportedError` for a filter that
@@ -131,7 +131,7 @@ def opened(file: HDF5File, known: Facts, dataset: h5py.Dataset, roles: Sequence[
     return _chunked(file, known, dataset, chunk, filters)
 
 
-def _check_count(known: Facts, chunk: tuple[int, ...], roles: Sequence[str], where: str) -> None:
+def _check_count(known: DatasetFacts, chunk: tuple[int, ...], roles: Sequence[str], where: str) -> None:
     """Refuse what is cut up so that a plane would take minutes."""
     counts = [-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True)]
     of_plane = math.prod(count for count, role in zip(counts, roles, strict=True) if role in ("y", "x"))
@@ -144,7 +144,7 @@ def _check_count(known: Facts, chunk: tuple[int, ...], roles: Sequence[str], whe
 
 def _chunked(
     file: HDF5File,
-    known: Facts,
+    known: DatasetFacts,
     dataset: h5py.Dataset,
     chunk: tuple[int, ...],
     filters: tuple[hdf5_filters.Filter, ...],
@@ -159,21 +159,25 @@ def _chunked(
     chain = hdf5_filters.codecs(filters)
     if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
         return Opened(through, index)
-    pixels = Chunks(
+    pixels = ChunkedDataset(
         file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, _fill(dataset), through
     )
     return Opened(pixels, index)
 
 
 def _lookup(
-    file: HDF5File, known: Facts, dataset: h5py.Dataset, grid: Grid, layout: hdf5_format.Layout
+    file: HDF5File,
+    known: DatasetFacts,
+    dataset: h5py.Dataset,
+    grid: Grid,
+    layout: hdf5_format.ChunkIndexLayout,
 ) -> Lookup | None:
     """Whoever finds chunks in this kind of index; None if only h5py can."""
     where = f"{file.name}::{known.path}"
     if layout.address == hdf5_format.UNDEFINED:
         return NothingStored()
     if layout.kind == "tree":
-        return Tree(file, grid, layout.address, where)
+        return BTree(file, grid, layout.address, where)
     if layout.kind == "other":
         return None
     order = Order(dataset.maxshape, grid.chunk, *_growing(dataset))
@@ -185,7 +189,7 @@ def _lookup(
     return kind(file, order, layout.address, chunk_bytes, where)
 
 
-def _makes_sense(layout: hdf5_format.Layout, dataset: h5py.Dataset) -> bool:
+def _makes_sense(layout: hdf5_format.ChunkIndexLayout, dataset: h5py.Dataset) -> bool:
     """Whether the dataset may grow along as many axes as its kind of index is for."""
     along = {"single": 0, "implicit": 0, "fixed": 0, "extensible": 1}
     if along.get(layout.kind, len(_growing(dataset))) != len(_growing(dataset)):
@@ -198,7 +202,7 @@ def _growing(dataset: h5py.Dataset) -> list[int]:
     return [i for i, size in enumerate(dataset.maxshape) if size is None]
 
 
-def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_format.Layout | None:
+def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_format.ChunkIndexLayout | None:
     import h5py
 
     if not file.superblock.eight_bytes:
@@ -208,8 +212,8 @@ def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_format.Layout | None:
 
 
 def _contiguous(
-    file: HDF5File, known: Facts, dataset: h5py.Dataset, roles: Sequence[str], through: Through
-) -> Chunks | Through:
+    file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str], through: Through
+) -> ChunkedDataset | Through:
     """One piece, read by planes; where planes are scattered over it, by what they are scattered over."""
     chunk = _block_of(known, roles)
     address = dataset.id.get_offset()
@@ -218,10 +222,10 @@ def _contiguous(
         index = ChunkIndex(file, dataset, Grid(known.shape, chunk), NothingStored())
     else:
         index = WholeBlocks(known.shape, chunk, address, known.dtype.itemsize)
-    return Chunks(file, index, known.shape, chunk, _stored_dtype(dataset, known), (), 0, through)
+    return ChunkedDataset(file, index, known.shape, chunk, _stored_dtype(dataset, known), (), 0, through)
 
 
-def _block_of(known: Facts, roles: Sequence[str]) -> tuple[int, ...]:
+def _block_of(known: DatasetFacts, roles: Sequence[str]) -> tuple[int, ...]:
     first = min(roles.index("y"), roles.index("x"))
     inner = known.shape[first:]
     block_bytes = math.prod(inner) * known.dtype.itemsize
@@ -231,7 +235,7 @@ def _block_of(known: Facts, roles: Sequence[str]) -> tuple[int, ...]:
     return (1,) * first + (rows, *inner[1:])
 
 
-def _stored_dtype(dataset: h5py.Dataset, known: Facts) -> np.dtype[Any]:
+def _stored_dtype(dataset: h5py.Dataset, known: DatasetFacts) -> np.dtype[Any]:
     stored: np.dtype[Any] = known.dtype.newbyteorder(dataset.id.get_type().dtype.byteorder)
     return stored
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, DatasetNotFoundError, UnsupportedError
 from . import nwb
-from .array import Facts, facts, refuse_outside
+from .array import DatasetFacts, facts, refuse_outside
 from .images import is_picture, plain_image
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import h5py
 
     from .file import HDF5File
-    from .images import Image
+    from .images import HDF5Image
 
 WALK_SECONDS = 5.0
 """How long a file is searched for what it holds."""
@@ -44,7 +44,7 @@ class DatasetEntry(NamedTuple):
 class Candidate(NamedTuple):
     """A dataset that can be shown; `series` is set if NWB says what it is."""
 
-    facts: Facts
+    facts: DatasetFacts
     node: h5py.Dataset
     series: nwb.Series | None = None
 
@@ -55,14 +55,14 @@ class Candidate(NamedTuple):
         return DatasetEntry(self.facts.path, self.facts.shape, str(self.facts.dtype), what)
 
 
-class Catalogue(NamedTuple):
+class Choices(NamedTuple):
     """What can be shown, most pixels first, and what cannot although it looks like it (sentences)."""
 
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
 
 
-def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> Catalogue:
+def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> Choices:
     """Everything below a group that can be shown, as far as it is met in `seconds`."""
     is_nwb = nwb.is_nwb(file) and not top
     found = _all_series(file, seconds) if is_nwb else _all_plain(file, top, seconds)
@@ -70,10 +70,10 @@ def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> C
     notes = found.notes
     if file.cut_short:
         notes += (f"{file.name} holds more than was looked at: ask for a dataset as FILE::/PATH",)
-    return Catalogue(tuple(pixels), notes)
+    return Choices(tuple(pixels), notes)
 
 
-def _all_series(file: HDF5File, seconds: float) -> Catalogue:
+def _all_series(file: HDF5File, seconds: float) -> Choices:
     import h5py
 
     candidates, notes = [], []
@@ -92,10 +92,10 @@ def _all_series(file: HDF5File, seconds: float) -> Catalogue:
             candidates.append(Candidate(known, node, series))
         else:
             notes.append(f"{series.path} ({series.type}) has no images: its shape is {known.shape}")
-    return Catalogue(tuple(candidates), tuple(notes))
+    return Choices(tuple(candidates), tuple(notes))
 
 
-def _all_plain(file: HDF5File, top: str, seconds: float) -> Catalogue:
+def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
     import h5py
 
     candidates, notes = [], []
@@ -109,13 +109,13 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Catalogue:
             notes.append(str(error))
             continue
         candidates.append(Candidate(known, node))
-    return Catalogue(tuple(candidates), tuple(notes))
+    return Choices(tuple(candidates), tuple(notes))
 
 
 # ---- which one -----------------------------------------------------------------------------
 
 
-def chosen(file: HDF5File, inner: str, known: Catalogue) -> Candidate:
+def chosen(file: HDF5File, inner: str, known: Choices) -> Candidate:
     """The dataset at a path inside, or the largest there is.
 
     Raises `DatasetNotFoundError` if there is nothing at the path, `UnsupportedError` if nothing can be shown.
@@ -157,7 +157,7 @@ def _candidate(file: HDF5File, path: str, node: h5py.Dataset) -> Candidate:
     return Candidate(facts(file, path, node), node, series)
 
 
-def _nothing(file: HDF5File, known: Catalogue) -> str:
+def _nothing(file: HDF5File, known: Choices) -> str:
     if known.notes:
         return f"{file.name} holds nothing that can be shown. {_several(known.notes)}"
     if nwb.is_nwb(file):
@@ -167,13 +167,13 @@ def _nothing(file: HDF5File, known: Catalogue) -> str:
     return f"{file.name} holds no dataset of numbers with 2 to 5 axes"
 
 
-def _offered(known: Catalogue) -> str:
+def _offered(known: Choices) -> str:
     if not known.candidates:
         return ""
     return f"; it holds {_listed([candidate.facts for candidate in known.candidates])}"
 
 
-def _listed(several: list[Facts]) -> str:
+def _listed(several: list[DatasetFacts]) -> str:
     return _several([f"{one.path} ({' × '.join(map(str, one.shape))} {one.dtype})" for one in several])
 
 
@@ -183,7 +183,7 @@ def _several(texts: Iterable[str]) -> str:
     return ", ".join(texts[:_SHOWN]) + more
 
 
-def others_warning(file: HDF5File, known: Catalogue, shown: str) -> tuple[str, ...]:
+def others_warning(file: HDF5File, known: Choices, shown: str) -> tuple[str, ...]:
     """What else there is, for the person who expected another one."""
     others = [candidate.facts for candidate in known.candidates if candidate.facts.path != shown]
     if not others:
@@ -194,7 +194,7 @@ def others_warning(file: HDF5File, known: Catalogue, shown: str) -> tuple[str, .
     )
 
 
-def described(file: HDF5File, candidate: Candidate) -> Image:
+def described(file: HDF5File, candidate: Candidate) -> HDF5Image:
     """What it shows. Raises `UnsupportedError` for what cannot be shown."""
     where = f"{file.name}::{candidate.facts.path}"
     if not math.prod(candidate.facts.shape):

@@ -50,7 +50,7 @@ _H5PY_ERRORS = (
 )
 
 
-class Found(NamedTuple):
+class FoundObject(NamedTuple):
     """A dataset or group that a search met."""
 
     path: str
@@ -187,7 +187,7 @@ class HDF5File:
             f"{self.name}: {path!a} lies in another file, which is not opened; open that file itself"
         )
 
-    def walk(self, *tops: str, seconds: float) -> Iterator[Found]:
+    def walk(self, *tops: str, seconds: float) -> Iterator[FoundObject]:
         """Each group and dataset below the groups at `tops` once, nearest first.
 
         Links are not followed: what they lead to inside this file is met where it is. It ends after
@@ -198,7 +198,7 @@ class HDF5File:
         self.cut_short = False
         until = time.monotonic() + seconds
 
-        starts = [Found(top, self.node(top)) for top in tops or ("",)]
+        starts = [FoundObject(top, self.node(top)) for top in tops or ("",)]
         queue = deque(found for found in starts if isinstance(found.node, h5py.Group))
         seen: set[Any] = set()
         met = 0
@@ -217,7 +217,7 @@ class HDF5File:
                 seen.add(address)
                 node = _wrapped(h5py.h5o.open(group.id, raw))
                 if _kind(node):
-                    found = Found(f"{path}/{raw.decode('utf-8', 'surrogateescape')}", node)
+                    found = FoundObject(f"{path}/{raw.decode('utf-8', 'surrogateescape')}", node)
                     yield found
                     if isinstance(node, h5py.Group):
                         queue.append(found)

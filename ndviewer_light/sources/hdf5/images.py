@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import h5py
 
-    from .array import Facts
+    from .array import DatasetFacts
     from .file import HDF5File
 
 _ROLE_OF_NAME = {
@@ -58,7 +58,7 @@ _SANE_STEP = (1e-7, 1e9)
 
 
 @dataclass(frozen=True)
-class Image:
+class HDF5Image:
     """A dataset as an image: the role of each axis (``t p c z y x``), channels, steps in µm and s.
 
     `rgb` is set where the channels are the samples of colour pixels.
@@ -86,7 +86,7 @@ class Image:
         return self.size("y"), self.size("x")
 
 
-def dataset_info(image: Image, name: str, where: str) -> DatasetInfo:
+def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
     """What the viewer is told. Raises `LimitExceededError` for sizes no sane dataset has."""
     check_plane(image.plane_shape, image.dtype, where)
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
@@ -144,7 +144,9 @@ def is_picture(shape: Sequence[int]) -> bool:
     return 2 <= len(shape) <= 5 and min(shape) > 0 and min(shape[-2:]) > 1
 
 
-def plain_roles(known: Facts, labels: Sequence[str], where: str) -> tuple[tuple[str, ...], bool, str | None]:
+def plain_roles(
+    known: DatasetFacts, labels: Sequence[str], where: str
+) -> tuple[tuple[str, ...], bool, str | None]:
     """The role of each axis, whether the last one is colour, and a warning where they had to be guessed.
 
     Labels are believed if all of them are known and none is there twice. Without them the last two axes are y
@@ -169,7 +171,7 @@ def plain_roles(known: Facts, labels: Sequence[str], where: str) -> tuple[tuple[
     return roles, rgb, f"{where}: axes are not named{named}; {said} assumed"
 
 
-def _looks_like_colour(known: Facts) -> bool:
+def _looks_like_colour(known: DatasetFacts) -> bool:
     shape = known.shape
     return (
         len(shape) in _ROLES_IN_COLOUR
@@ -179,7 +181,7 @@ def _looks_like_colour(known: Facts) -> bool:
     )
 
 
-def plain_image(file: HDF5File, known: Facts, dataset: h5py.Dataset, where: str) -> Image:
+def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, where: str) -> HDF5Image:
     """Describe a dataset of plain HDF5; within `HDF5File.reading`."""
     labels, scale_steps = _dimensions(file, dataset)
     roles, rgb, warning = plain_roles(known, labels, where)
@@ -188,7 +190,7 @@ def plain_image(file: HDF5File, known: Facts, dataset: h5py.Dataset, where: str)
     size = file.attribute(dataset, "element_size_um")
     if isinstance(size, np.ndarray) and size.size in (2, 3):
         steps.update(zip("xyz", map(float, size.reshape(-1)[::-1]), strict=False))
-    return Image(
+    return HDF5Image(
         format="hdf5",
         roles=roles,
         shape=known.shape,

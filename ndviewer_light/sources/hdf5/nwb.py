@@ -22,7 +22,7 @@ from ...model import Channel
 from .array import refuse_outside
 from .images import (
     RGB_CHANNELS,
-    Image,
+    HDF5Image,
     sane_steps,
     unit_factor,
 )
@@ -30,7 +30,7 @@ from .images import (
 if TYPE_CHECKING:
     import h5py
 
-    from .array import Facts
+    from .array import DatasetFacts
     from .file import HDF5File
 
 _PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")
@@ -122,7 +122,7 @@ def _external_names(file: HDF5File, node: h5py.Group) -> str:
 # ---- describing one: within `HDF5File.reading` ---------------------------------------------
 
 
-def series_image(file: HDF5File, series: Series, known: Facts) -> Image:
+def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Image:
     """Describe a series. Raises `UnsupportedError` if its images are not (frame, x, y[, z])."""
     import h5py
 
@@ -139,7 +139,7 @@ def series_image(file: HDF5File, series: Series, known: Facts) -> Image:
     plane = plane if isinstance(plane, h5py.Group) else None
     steps = {**_grid_steps(file, node, plane, known, roles), "t": time_step}
     colour = f"{where}: a last axis of {known.shape[-1]} is taken for colour, not for z" if rgb else None
-    return Image(
+    return HDF5Image(
         format="nwb",
         roles=roles,
         shape=known.shape,
@@ -151,7 +151,7 @@ def series_image(file: HDF5File, series: Series, known: Facts) -> Image:
     )
 
 
-def _looks_like_colour(series: Series, known: Facts) -> bool:
+def _looks_like_colour(series: Series, known: DatasetFacts) -> bool:
     """Videos of a camera are kept as (frame, x, y, 3), which NWB has no place for."""
     is_camera = not series.type.endswith("PhotonSeries")
     return is_camera and len(known.shape) == 4 and known.shape[-1] in (3, 4) and known.dtype == np.uint8
@@ -177,7 +177,7 @@ def _time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[fl
 
 
 def _grid_steps(
-    file: HDF5File, node: h5py.Group, plane: h5py.Group | None, known: Facts, roles: tuple[str, ...]
+    file: HDF5File, node: h5py.Group, plane: h5py.Group | None, known: DatasetFacts, roles: tuple[str, ...]
 ) -> dict[str, float | None]:
     """µm per pixel: what the imaging plane says, else the field of view divided by the pixels in it."""
     spacing = _numbers(file, plane, "grid_spacing") if plane is not None else None

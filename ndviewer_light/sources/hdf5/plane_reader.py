@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import h5py
 
     from ...storage.decoding.codecs import Codec
-    from .chunk_index.chunks import Place, Stored, WholeBlocks
+    from .chunk_index.chunks import Place, StoredChunk, WholeBlocks
     from .chunk_index.index import ChunkIndex
     from .file import HDF5File
 
@@ -59,7 +59,7 @@ class Through:
             return np.asarray(pixels).astype(self._dtype, copy=False)
 
 
-class Chunks:
+class ChunkedDataset:
     """A dataset whose chunks we fetch and decode ourselves; any number of threads at once."""
 
     def __init__(
@@ -119,13 +119,13 @@ class Chunks:
 
     # ---- chunks of one plane only ----------------------------------------------------------
 
-    def _decoded(self, wanted: dict[Place, Stored]) -> Iterator[tuple[Place, np.ndarray]]:
+    def _decoded(self, wanted: dict[Place, StoredChunk]) -> Iterator[tuple[Place, np.ndarray]]:
         """Fetch and decode chunks, so many at a time that memory stays bounded."""
         for batch in _batches(list(wanted), self._chunk_bytes):
             for place, raw in zip(batch, self._fetched([wanted[place] for place in batch]), strict=True):
                 yield place, self._block(place, raw, wanted[place].mask)
 
-    def _fetched(self, stored: list[Stored]) -> list[bytes]:
+    def _fetched(self, stored: list[StoredChunk]) -> list[bytes]:
         if any(at.size > most_stored(self._chunk_bytes) for at in stored):
             raise CorruptDataError(f"{self._file.name} is damaged: a chunk is longer than it can be")
         return self._file.bytes.read_many([(at.address, at.size) for at in stored])
@@ -139,7 +139,7 @@ class Chunks:
 
     # ---- chunks of several planes ----------------------------------------------------------
 
-    def _shared(self, wanted: dict[Place, Stored]) -> Iterator[tuple[Place, np.ndarray]]:
+    def _shared(self, wanted: dict[Place, StoredChunk]) -> Iterator[tuple[Place, np.ndarray]]:
         """As `_decoded`, but each chunk is decoded by one thread and kept for a while."""
         for batch in _batches(list(wanted), self._chunk_bytes):
             futures, ours = self._kept.claim(batch, self._chunk_bytes)
@@ -156,7 +156,7 @@ class Chunks:
             for place in batch:
                 yield place, self._result(place, futures[place], wanted[place])
 
-    def _result(self, place: Place, future: Future[np.ndarray], at: Stored) -> np.ndarray:
+    def _result(self, place: Place, future: Future[np.ndarray], at: StoredChunk) -> np.ndarray:
         """What another thread decodes; again by ourselves if it gave up."""
         try:
             return future.result()

@@ -259,7 +259,7 @@ class _Snapshot:
             raise
 
     def _open(self, path: str, inner: str, before: _Snapshot | None) -> None:
-        known = hdf5_catalogue.Catalogue((), ())
+        known = hdf5_catalogue.Choices((), ())
         if before is None:
             seconds = hdf5_catalogue.WALK_FOR_OTHERS_SECONDS if inner else hdf5_catalogue.WALK_SECONDS
             known = hdf5_catalogue.catalogue(self.file, "", seconds)
@@ -337,9 +337,9 @@ class _Snapshot:
         """On a server planes that somebody waits for come before the index."""
         if not self.file.is_remote:
             return contextlib.nullcontext()
-        from ...storage.cancellation import Wish
+        from ...storage.cancellation import CancelScope
 
-        return Wish(background=True)
+        return CancelScope(background=True)
 
     def close(self) -> None:
         """Let go of the file. May be called twice."""
@@ -367,7 +367,7 @@ def _unfinished(file: HDF5File) -> tuple[str, ...]:
     )
 
 
-def _choices(path: str, shown: str, catalogue: hdf5_catalogue.Catalogue) -> tuple[str, ...]:
+def _choices(path: str, shown: str, catalogue: hdf5_catalogue.Choices) -> tuple[str, ...]:
     """Paths of all that can be shown, the one that is first; () if there is no other."""
     others = [each.facts.path for each in catalogue.candidates if each.facts.path != shown]
     return tuple(f"{path}::{inner}" for inner in (shown, *others[:_MAX_CHOICES])) if others else ()

@@ -22,20 +22,20 @@ Fields = dict[str, str]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class _Place(NamedTuple):
+class _FieldKey(NamedTuple):
     region: str
     fov: int
 
 
 @dataclass
-class Catalogue:
+class FileCatalogue:
     """All files by what they hold: values along each axis in order, and the name of each file by index.
 
     `times` and `z` are numbers or words as the names have them. One thread at a time may add.
     """
 
     times: list[str] = field(default_factory=list)
-    places: list[_Place] = field(default_factory=list)
+    places: list[_FieldKey] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
     z: list[str] = field(default_factory=list)
     files: dict[PlaneKey, str] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Catalogue:
             if self.files.setdefault(key, name) != name:
                 self.doubles += 1
 
-    def _extended_places(self, found: Iterable[_Place]) -> Mapping[_Place, int]:
+    def _extended_places(self, found: Iterable[_FieldKey]) -> Mapping[_FieldKey, int]:
         new = set(found).difference(self.places)
         self.places += sorted(new, key=lambda place: (natural_key(place.region), place.fov))
         return {place: i for i, place in enumerate(self.places)}
@@ -100,13 +100,13 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and text.isascii() and len(text) <= 18
 
 
-def _place(fields: Fields) -> _Place:
+def _place(fields: Fields) -> _FieldKey:
     region, fov = fields.get("region", ""), fields.get("fov", "")
     if "row" in fields or "column" in fields:
         region = _row(fields.get("row", "")) + fields.get("column", "")
     if fov and not _is_number(fov):  # a word
-        return _Place(f"{region} {fov}".strip(), 0)
-    return _Place(region, int(fov or 0))
+        return _FieldKey(f"{region} {fov}".strip(), 0)
+    return _FieldKey(region, int(fov or 0))
 
 
 def _row(text: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ...storage.bytes import Bytes
     from ...storage.decoding.pictures import Picture
-    from ...storage.decoding.tiff_pages import Extent, Layout, Parts
+    from ...storage.decoding.tiff_pages import Extent, Parts, SeriesLayout
 
 _MAX_TIFFS = 16
 _KEPT_BYTES = 128 * 1024**2
@@ -157,7 +157,7 @@ def _path_of(key: str) -> str:
 # ---- what a TIFF says of itself ----------------------------------------------------------------
 
 
-def _sample_of(pages: TiffPages, layout: Layout, name: str) -> Sample:
+def _sample_of(pages: TiffPages, layout: SeriesLayout, name: str) -> Sample:
     ome_xml, imagej, tags = pages.metadata()
     steps: dict[str, float | None] = {"x": pixel_size_of(tags), "y": pixel_size_of(tags)}
     channels: tuple[str, ...] = ()

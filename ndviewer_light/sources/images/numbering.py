@@ -165,7 +165,7 @@ def _split(name: str, between: list[str]) -> list[str]:
     return [*values, name[at:]]
 
 
-class _Part(NamedTuple):
+class _PatternPart(NamedTuple):
     """A column as a pattern has it: fixed text, or a field of a role ("" where it is still to be found)."""
 
     text: str
@@ -175,7 +175,7 @@ class _Part(NamedTuple):
 
 
 def _pattern_of(columns: list[_Column]) -> tuple[str, bool] | None:
-    known: list[_Part] = []
+    known: list[_PatternPart] = []
     word = ""
     for column in columns:
         known += _parts_of(column, word)
@@ -191,51 +191,51 @@ def _pattern_of(columns: list[_Column]) -> tuple[str, bool] | None:
     return text, n_unsaid < 2
 
 
-def _parts_of(column: _Column, word: str) -> list[_Part]:
+def _parts_of(column: _Column, word: str) -> list[_PatternPart]:
     """A column taken apart; `word` is what stands before it in all names."""
-    cut = [_Part(column.cut if column.cut == "*" else escaped(column.cut))] if column.cut else []
+    cut = [_PatternPart(column.cut if column.cut == "*" else escaped(column.cut))] if column.cut else []
     values = set(column.values)
     first = column.values[0]
     if not column.varies:
-        return [*cut, _Part(escaped(first))]
+        return [*cut, _PatternPart(escaped(first))]
     if all(_SEVERAL.fullmatch(value) for value in values) and (several := _several(column.values)):
         return [*cut, *several]
     letters = {value[: -len(_digits(value))].lower() for value in values if _digits(value)}
     if all(_WELL.fullmatch(value) for value in values) and (len(letters) > 1 or _is_well_row(letters)):
-        return [*cut, _Part("", "region", is_field=True)]
+        return [*cut, _PatternPart("", "region", is_field=True)]
     if all(value[:4].lower() == "well" and _WELL.fullmatch(value[4:]) for value in values):
-        return [*cut, _Part("????"), _Part("", "region", is_field=True)]
+        return [*cut, _PatternPart("????"), _PatternPart("", "region", is_field=True)]
     marked = [_MARKED.fullmatch(value) for value in values]
     if all(marked):
         return [*cut, *_marked([(m[1], m[2]) for m in marked if m], word)]
     named = [re.fullmatch(r"([wW])([0-9])(.+)", value) for value in values]
     if all(named):  # "w1DAPI": the number is in the name already
-        return [*cut, _Part("?"), _Part("?"), _Part("", "c", is_field=True)]
+        return [*cut, _PatternPart("?"), _PatternPart("?"), _PatternPart("", "c", is_field=True)]
     role = _MARKERS.get(word, "region" if len(values) > _MAX_CHANNELS else "")
-    return [*cut, _Part("", role if role in ("region", "c") else "", is_field=True)]
+    return [*cut, _PatternPart("", role if role in ("region", "c") else "", is_field=True)]
 
 
-def _several(values: Sequence[str]) -> list[_Part]:
+def _several(values: Sequence[str]) -> list[_PatternPart]:
     """``T0001F001Z01C02``: several marked numbers in one."""
     rows = [_PIECES.findall(value) for value in values]
     if len({tuple(word.lower() for word, _ in row) for row in rows}) != 1:
         return []
-    parts: list[_Part] = []
+    parts: list[_PatternPart] = []
     for pieces in zip(*rows, strict=True):
         parts += _marked(list(set(pieces)), "")
     return parts
 
 
-def _marked(pairs: list[tuple[str, str]], word: str) -> list[_Part]:
+def _marked(pairs: list[tuple[str, str]], word: str) -> list[_PatternPart]:
     """Numbers behind a marker, or behind a word of their own."""
     marker = pairs[0][0]
     if len({number for _, number in pairs}) == 1 and len({each for each, _ in pairs}) == 1:
-        return [_Part(escaped(marker + pairs[0][1]))]
+        return [_PatternPart(escaped(marker + pairs[0][1]))]
     if any(each.lower() != marker.lower() for each, _ in pairs):
-        return [_Part("", "", is_field=True)]
+        return [_PatternPart("", "", is_field=True)]
     literal = marker if all(each == marker for each, _ in pairs) else "?" * len(marker)
     role = _MARKERS.get((marker or word).lower(), "")
-    return [_Part(escaped(literal)), _Part("", role, is_number=True, is_field=True)]
+    return [_PatternPart(escaped(literal)), _PatternPart("", role, is_number=True, is_field=True)]
 
 
 def _digits(value: str) -> str:
@@ -247,18 +247,18 @@ def _is_well_row(letters: set[str]) -> bool:
     return not letters & set(_MARKERS)
 
 
-def _without_doubles(parts: list[_Part]) -> list[_Part]:
+def _without_doubles(parts: list[_PatternPart]) -> list[_PatternPart]:
     """Where two columns say the same of themselves, the first is a place: "C01" a well, "s1" before "f1"."""
     found = list(parts)
     roles = [part.role for part in parts]
     for i, part in enumerate(parts):
         if part.is_number and part.role and part.role in roles[i + 1 :] and "region" not in roles:
-            found[i - 1 : i + 1] = [_Part("", "region", is_field=True)]
+            found[i - 1 : i + 1] = [_PatternPart("", "region", is_field=True)]
             break
     return found
 
 
-def _with_roles(parts: list[_Part]) -> list[_Part]:
+def _with_roles(parts: list[_PatternPart]) -> list[_PatternPart]:
     """Roles for what says nothing of itself: the last word is the channel, numbers are time, z, position."""
     taken = {part.role for part in parts if part.role}
     unknown = [i for i, part in enumerate(parts) if part.is_field and not part.role]

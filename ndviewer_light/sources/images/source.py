@@ -32,7 +32,7 @@ from ...model import (
 from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from .. import Source
-from .catalogue import Catalogue
+from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
 from .listing import holds_images, is_image, listed
 from .patterns import is_pattern
@@ -84,7 +84,7 @@ class ImagesSource(Source):
         self._listing = listing
         self._files = files
         self._lock = threading.Lock()  # guards what is known; never held while a file is read
-        self._catalogue = Catalogue()
+        self._catalogue = FileCatalogue()
         self._catalogue.add(listing.files)
         self._norms: dict[int, tuple[int, int]] = {}
         self._closed = False
@@ -316,7 +316,7 @@ class ImagesSource(Source):
         )
 
 
-def _inner_of(sample: Sample, catalogue: Catalogue) -> _Inner:
+def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:
     """What the pages of a file are along: as the file says, else what its name does not say, z first."""
     free = [role for role in ("z", "t", "c") if role not in catalogue.roles]
     known = {_ROLE_OF_AXIS[axis] for axis in sample.axes if axis in _ROLE_OF_AXIS}
@@ -334,7 +334,7 @@ def _inner_of(sample: Sample, catalogue: Catalogue) -> _Inner:
     return _Inner(tuple(roles), sample.sizes)
 
 
-def _parts(catalogue: Catalogue, sample: Sample, inner: _Inner) -> tuple[ChannelPart, ...]:
+def _parts(catalogue: FileCatalogue, sample: Sample, inner: _Inner) -> tuple[ChannelPart, ...]:
     """The channels as they are shown: those of colour pictures as three."""
     names = catalogue.channel_names()
     if "c" in inner.roles:

@@ -16,7 +16,7 @@ from ...storage.limits import MAX_CHUNK_BYTES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ...storage.decoding.chunk_decoder import Chunks
+    from ...storage.decoding.chunk_decoder import ChunkDecoder
     from ...storage.limits import JsonObject
     from .reference_file import References
 
@@ -36,7 +36,7 @@ class ReferencedArray:
     """
 
     path: str
-    chunks: Chunks
+    chunks: ChunkDecoder
     flat: np.ndarray
     location: np.ndarray
     offset: np.ndarray
@@ -128,7 +128,7 @@ def _are_numbers(text: str) -> bool:
 # ---- planes ----------------------------------------------------------------------------------
 
 
-class Part(NamedTuple):
+class ChunkPiece(NamedTuple):
     """What a chunk contributes to a plane: a row of the array's columns, from where, to where.
 
     `rows` and `columns` are those of the plane that it fills. `start` and `stop` are bytes within a plain
@@ -148,7 +148,7 @@ class PlaneParts:
     """The parts of one plane that are stored; `shape` is along the array's own order of the two axes."""
 
     shape: tuple[int, int]
-    parts: tuple[Part, ...]
+    parts: tuple[ChunkPiece, ...]
     n_cells: int
 
 
@@ -175,7 +175,7 @@ def plane_parts(array: ReferencedArray, index: Mapping[int, int], plane: tuple[i
         sizes = {first: rows.stop - rows.start, second: columns.stop - columns.start}
         inner = tuple(slice(sizes[axis]) if axis in sizes else within[axis] for axis in range(len(shape)))
         start, stop = _bytes_of(chunks, inner)
-        parts.append(Part(int(found[i, j]), rows, columns, inner, start, stop))
+        parts.append(ChunkPiece(int(found[i, j]), rows, columns, inner, start, stop))
     return PlaneParts((shape[first], shape[second]), tuple(parts), cells.size)
 
 
@@ -183,7 +183,7 @@ def _steps(grid: Sequence[int]) -> list[int]:
     return [math.prod(grid[axis + 1 :]) for axis in range(len(grid))]
 
 
-def _bytes_of(chunks: Chunks, inner: tuple[int | slice, ...]) -> tuple[int, int | None]:
+def _bytes_of(chunks: ChunkDecoder, inner: tuple[int | slice, ...]) -> tuple[int, int | None]:
     """The bytes of a plain chunk from the first to the last that is selected; all of it where most are."""
     if not chunks.is_plain:
         return 0, None
@@ -204,7 +204,7 @@ def _bytes_of(chunks: Chunks, inner: tuple[int | slice, ...]) -> tuple[int, int 
     return start, stop
 
 
-def part_of_plain(chunks: Chunks, part: Part, data: bytes) -> Any:
+def part_of_plain(chunks: ChunkDecoder, part: ChunkPiece, data: bytes) -> Any:
     """The pixels of a part of a plain chunk, out of its bytes [start, stop)."""
     axes = [axis for axis, each in enumerate(part.inner) if isinstance(each, slice)]
     shape = tuple(part.inner[axis].stop for axis in axes)  # type: ignore[union-attr]

@@ -54,7 +54,7 @@ class Link(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Image:
+class ReferencedImage:
     """What is shown: one array per level, the role of each axis (``t p c z y x``), steps in µm and s.
 
     `is_rgb` where the channels are the samples of colour pixels.
@@ -83,7 +83,7 @@ class Image:
         return min(n, 3) if self.is_rgb and role == "c" else n
 
 
-def dataset_info(image: Image, name: str, choices: tuple[str, ...], where: str) -> DatasetInfo:
+def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], where: str) -> DatasetInfo:
     """What the viewer is told. Raises `LimitExceededError` for sizes no sane dataset has."""
     check_plane((image.size("y"), image.size("x")), image.dtype, where)
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
@@ -118,15 +118,15 @@ def dataset_info(image: Image, name: str, choices: tuple[str, ...], where: str) 
 # ---- choosing ------------------------------------------------------------------------------
 
 
-class Found(NamedTuple):
+class ImageChoice(NamedTuple):
     """The image to show, or the link to follow instead, and the paths of all there are, this one first."""
 
-    image: Image | None
+    image: ReferencedImage | None
     link: Link | None
     paths: tuple[str, ...]
 
 
-def find(references: References, path: str) -> Found:
+def find(references: References, path: str) -> ImageChoice:
     """The image at `path`, the likeliest one for "".
 
     Raises `DatasetNotFoundError` if there is none, naming what there is; else the error of its metadata.
@@ -140,16 +140,16 @@ def find(references: References, path: str) -> Found:
     at = path.strip("/") if path else shown[0]
     paths = (at, *[other for other in shown if other != at][:_MAX_OTHERS])
     if at in images:
-        return Found(_multiscale_image(references, at), None, paths)
+        return ImageChoice(_multiscale_image(references, at), None, paths)
     group = at if at in series else at.rpartition("/")[0]
     at = f"{at}/data" if at in series else at
     if at not in arrays:
         raise DatasetNotFoundError(f"there is no array {at!r} in {references.where}: {_said(arrays)}")
     if (link := _link(references, at)) is not None:
-        return Found(None, link, paths)
+        return ImageChoice(None, link, paths)
     if group in series and at == f"{group}/data":
-        return Found(_series_image(references, group), None, paths)
-    return Found(_plain_image(references, at), None, paths)
+        return ImageChoice(_series_image(references, group), None, paths)
+    return ImageChoice(_plain_image(references, at), None, paths)
 
 
 def others_said(paths: tuple[str, ...], where: str) -> str:
@@ -204,7 +204,7 @@ def _multiscales(references: References) -> list[str]:
     return sorted(found, key=lambda path: (path.count("/") + bool(path), path))
 
 
-def _multiscale_image(references: References, group: str) -> Image:
+def _multiscale_image(references: References, group: str) -> ReferencedImage:
     where = f"{references.where}: {group or 'the root'}"
     meta = ngff.image_meta(references.attributes(group), where)
     paths = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in meta.paths]
@@ -220,7 +220,7 @@ def _multiscale_image(references: References, group: str) -> Image:
     ]
     y, x, z, t = ngff.calibration(meta)
     roles = _roles(axes)
-    image = Image(
+    image = ReferencedImage(
         format=_format(references, "ome-zarr references"),
         levels=tuple(same),
         roles=roles,
@@ -273,7 +273,7 @@ def _format(references: References, kind: str) -> str:
 # ---- plain arrays --------------------------------------------------------------------------
 
 
-def _plain_image(references: References, path: str) -> Image:
+def _plain_image(references: References, path: str) -> ReferencedImage:
     """Axes as the array names them, else z, y, x and before them c, then t; colour in the last one."""
     where = f"{references.where}: /{path}"
     array = _referenced(references, path)
@@ -289,7 +289,7 @@ def _plain_image(references: References, path: str) -> Image:
         raise UnsupportedError(f"{where} holds channels of colour pictures, which cannot be shown")
     if guessed and is_rgb:
         guessed += f"; the last axis of {shape[-1]} is taken for colour"
-    return Image(
+    return ReferencedImage(
         format=_format(references, "zarr references"),
         levels=(array,),
         roles=(*roles, "c") if is_rgb else roles,
@@ -310,11 +310,11 @@ def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list
 # ---- NWB -----------------------------------------------------------------------------------
 
 
-def _series_image(references: References, group: str) -> Image:
+def _series_image(references: References, group: str) -> ReferencedImage:
     array = _referenced(references, f"{group}/data")
     series = series_image(references, group, array.chunks)
     name = group.rpartition("/")[2]
-    return Image(
+    return ReferencedImage(
         format=_format(references, "nwb references"),
         levels=(array,),
         roles=series.roles,

@@ -18,7 +18,7 @@ from .reference_file import INLINE, inline_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...storage.decoding.chunk_decoder import Chunks
+    from ...storage.decoding.chunk_decoder import ChunkDecoder
     from .reference_file import References
 
 _TYPES = ("ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSeries")
@@ -48,7 +48,7 @@ def all_series(references: References) -> list[str]:
     return found
 
 
-def series_image(references: References, group: str, chunks: Chunks) -> SeriesImage:
+def series_image(references: References, group: str, chunks: ChunkDecoder) -> SeriesImage:
     """Describe the series of a group, whose images are `chunks`.
 
     Raises `UnsupportedError` if they are in other files, or not (frame, x, y[, z]).

@@ -32,7 +32,7 @@ _BRACKETS = re.compile(r"//\[[0-9A-Fa-f:.]*\]")  # an address in which :: separa
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
-class Places:
+class ReferencePolicy:
     """What the references of one file mean, and whether they may be followed. Any thread."""
 
     def __init__(self, home: str, options: Mapping[str, str]) -> None:

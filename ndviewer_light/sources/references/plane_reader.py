@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...storage.bytes_pool import BytesPool, Range
-    from ...storage.cancellation import Wish
-    from .array_chunks import Part, PlaneParts, ReferencedArray
-    from .places import Places
+    from ...storage.cancellation import CancelScope
+    from .array_chunks import ChunkPiece, PlaneParts, ReferencedArray
+    from .places import ReferencePolicy
     from .reference_file import References
 
 _KEPT_BYTES = 256 * 1024**2
@@ -32,7 +32,7 @@ _MAX_THREADS = 16
 ChunkKey = tuple[str, int]
 
 
-class Wanted(NamedTuple):
+class ReferencedBytes(NamedTuple):
     """Bytes of a location: of the file of references itself, `offset` counts what is written out there.
 
     `length` None: to the end of the file. `start` and `stop` are the part that is wanted of what is there.
@@ -52,10 +52,10 @@ class Wanted(NamedTuple):
         return self.offset, self.length
 
 
-class Fetcher:
+class ReferencedBytesReader:
     """The bytes of references: inline, of files of this machine, of servers. Any thread."""
 
-    def __init__(self, references: References, places: Places, pool: BytesPool) -> None:
+    def __init__(self, references: References, places: ReferencePolicy, pool: BytesPool) -> None:
         self._where = references.where
         self._locations = references.locations
         self._inline = references.inline
@@ -73,7 +73,7 @@ class Fetcher:
         with self._pool.opened(self._places.checked(self.place(location))) as file:
             return file.identity
 
-    def fetch(self, wanted: Sequence[Wanted]) -> list[bytes]:
+    def fetch(self, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
         """What is wanted, that of each file together; files on servers at once."""
         of_location: dict[int, list[int]] = defaultdict(list)
         for i, each in enumerate(wanted):
@@ -97,12 +97,14 @@ class Fetcher:
         }
         return [found[i] for i in range(len(wanted))]
 
-    def _read_for(self, wish: Wish | None, location: int, wanted: Sequence[Wanted]) -> list[bytes]:
+    def _read_for(
+        self, wish: CancelScope | None, location: int, wanted: Sequence[ReferencedBytes]
+    ) -> list[bytes]:
         """As `_read`, in a thread of ours on behalf of another one's wish."""
         with wish or contextlib.nullcontext():
             return self._read(location, wanted)
 
-    def _read(self, location: int, wanted: Sequence[Wanted]) -> list[bytes]:
+    def _read(self, location: int, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
         if location == INLINE:
             return [self._inline_part(each) for each in wanted]
         place = self._places.checked(self.place(location))
@@ -111,7 +113,7 @@ class Fetcher:
         except DatasetNotFoundError as error:
             raise type(error)(f"{self._where} refers to what is not there: {error}") from error
 
-    def _inline_part(self, wanted: Wanted) -> bytes:
+    def _inline_part(self, wanted: ReferencedBytes) -> bytes:
         data = inline_bytes(self._inline[wanted.offset], self._where)
         if wanted.stop is not None and wanted.stop > len(data):
             raise CorruptDataError(f"{self._where}: a chunk has {len(data)} bytes, {wanted.stop} expected")
@@ -132,10 +134,10 @@ class Fetcher:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-class Reader:
+class PlaneReader:
     """Planes of arrays; chunks that hold several planes are kept decoded, a bounded number of bytes."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: ReferencedBytesReader) -> None:
         self._fetcher = fetcher
         self._kept: KeptArrays[ChunkKey] = KeptArrays(_KEPT_BYTES)
 
@@ -159,7 +161,7 @@ class Reader:
 
     # ---- chunks ------------------------------------------------------------------------------
 
-    def _partial(self, array: ReferencedArray, parts: Sequence[Part]) -> dict[int, np.ndarray]:
+    def _partial(self, array: ReferencedArray, parts: Sequence[ChunkPiece]) -> dict[int, np.ndarray]:
         found = self._fetcher.fetch([_wanted(array, part.row, part.start, part.stop) for part in parts])
         return {
             part.row: part_of_plain(array.chunks, part, data) for part, data in zip(parts, found, strict=True)
@@ -187,16 +189,16 @@ class Reader:
         self._kept.clear()
 
 
-def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None = None) -> Wanted:
+def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None = None) -> ReferencedBytes:
     """What is to be read of a chunk. Raises `CorruptDataError` for a reference of the wrong length."""
     location, offset, length = (int(column[row]) for column in (array.location, array.offset, array.length))
     if location == INLINE or length < 0:
-        return Wanted(location, offset, None, start, stop)
+        return ReferencedBytes(location, offset, None, start, stop)
     if length > array.chunks.most_stored or (stop or 0) > length:
         raise CorruptDataError(
             f"{_name(array, row)} is referenced as {length} bytes, where a chunk takes {array.chunks.nbytes}"
         )
-    return Wanted(location, offset, length, start, stop)
+    return ReferencedBytes(location, offset, length, start, stop)
 
 
 def _name(array: ReferencedArray, row: int) -> str:

@@ -24,8 +24,8 @@ from ...storage.bytes import is_url, open_bytes, split_inner
 from ...storage.bytes_pool import BytesPool
 from .. import Source, open_source
 from .images import dataset_info, find, others_said
-from .places import Places
-from .plane_reader import Fetcher, Reader
+from .places import ReferencePolicy
+from .plane_reader import PlaneReader, ReferencedBytesReader
 from .reference_file import (
     INLINE,
     MAX_FILE_BYTES,
@@ -36,7 +36,7 @@ from .reference_file import (
 if TYPE_CHECKING:
     from ...model import DatasetInfo
     from .. import StorageOptions
-    from .images import Image, Link
+    from .images import Link, ReferencedImage
 
 _END = ".json"
 _MAX_ASKED = 8
@@ -50,13 +50,18 @@ class ReferencesSource(Source):
     format = "references"
 
     def __init__(
-        self, image: Image, info: DatasetInfo, fetcher: Fetcher, places: Places, identity: str | None
+        self,
+        image: ReferencedImage,
+        info: DatasetInfo,
+        fetcher: ReferencedBytesReader,
+        places: ReferencePolicy,
+        identity: str | None,
     ) -> None:
         """`identity` is that of the file of references."""
         self._image = image
         self._info = info
         self._fetcher = fetcher
-        self._reader = Reader(fetcher)
+        self._reader = PlaneReader(fetcher)
         self._places = places
         self._own_identity = identity
         self._closed = False
@@ -76,7 +81,7 @@ class ReferencesSource(Source):
         that one is opened. Raises a `DatasetError`.
         """
         file, inner = split_inner(path)
-        places = Places(file, dict(options or {}))
+        places = ReferencePolicy(file, dict(options or {}))
         references, identity = _read(file, places)
         places.learn(references.locations)
         found = find(references, inner)
@@ -89,7 +94,7 @@ class ReferencesSource(Source):
             text = others_said(found.paths, references.where)
             info = dataclasses.replace(info, warnings=(*info.warnings, text))
         pool = BytesPool(lambda place: open_bytes(place, places.options_for(place)))
-        return cls(found.image, info, Fetcher(references, places, pool), places, identity)
+        return cls(found.image, info, ReferencedBytesReader(references, places, pool), places, identity)
 
     @property
     def info(self) -> DatasetInfo:
@@ -162,7 +167,7 @@ class ReferencesSource(Source):
         self._reader.close()
 
 
-def _read(file: str, places: Places) -> tuple[References, str | None]:
+def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
     """What a file of references says, and the identity of its bytes."""
     source = open_bytes(file, places.options_for(file))
     try:
@@ -175,7 +180,7 @@ def _read(file: str, places: Places) -> tuple[References, str | None]:
         source.close()
 
 
-def _followed(link: Link, references: References, places: Places) -> Source:
+def _followed(link: Link, references: References, places: ReferencePolicy) -> Source:
     """The dataset that stands in another file."""
     place = places.checked(places.place(link.url))
     if place.lower().endswith(_END):

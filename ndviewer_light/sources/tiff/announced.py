@@ -13,10 +13,10 @@ from .file_errors import FileMissingError
 from .file_names import is_number
 from .file_pool import TiffPool
 from .forms import (
+    FileLocations,
     Form,
-    Images,
-    Places,
-    Stacks,
+    ImagePerPlane,
+    StackPerPosition,
 )
 from .ome import OmeFiles
 from .opened import learned
@@ -37,11 +37,11 @@ class AnnouncedTiff(TiffSource):
     def __init__(self, run: AnnouncedRun, folder: str, form: str) -> None:
         """Touches no disk."""
         folder = os.path.abspath(os.path.expanduser(folder))
-        places = Places(folder, run.positions, tuple(map(sanitised, run.channels)), computed=True)
+        places = FileLocations(folder, run.positions, tuple(map(sanitised, run.channels)), computed=True)
         pool = TiffPool()
         forms: dict[str, Callable[[], Form]] = {
-            "images": lambda: Images(places),
-            "stacks": lambda: Stacks(places, pool),
+            "images": lambda: ImagePerPlane(places),
+            "stacks": lambda: StackPerPosition(places, pool),
             "ome": lambda: OmeFiles(places, pool),
         }
         if form not in forms:
@@ -52,7 +52,7 @@ class AnnouncedTiff(TiffSource):
     def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
         """As `TiffSource.register`."""
         key = PlaneKey(*key)
-        if isinstance(self._form, Images) and 0 <= key.c < len(self._parts):
+        if isinstance(self._form, ImagePerPlane) and 0 <= key.c < len(self._parts):
             self._form.register(self._acquired(key), os.path.abspath(path), page)
 
     def refresh(self) -> DatasetInfo:

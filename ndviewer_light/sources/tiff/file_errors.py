@@ -162,14 +162,14 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 100_000
 
 
-class Stored(NamedTuple):
+class FileSize(NamedTuple):
     """Bytes a file has, and at least should have: None where not even its first page is described yet."""
 
     there: int
     expected: int | None
 
 
-def stored_bytes(path: str) -> Stored | None:
+def stored_bytes(path: str) -> FileSize | None:
     """Bytes of the file at `path`, and of it as its header describes it; None where that tells nothing.
 
     Reads the header and the first page's tags, or the heads of a PNG's chunks. Never raises.
@@ -178,7 +178,7 @@ def stored_bytes(path: str) -> Stored | None:
         with open(path, "rb") as file:
             there = file.seek(0, 2)
             file.seek(0)
-            return Stored(there, _expected(file, there))
+            return FileSize(there, _expected(file, there))
     except (OSError, ValueError, struct.error, OverflowError):
         return None
 

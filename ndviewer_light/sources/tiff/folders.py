@@ -116,7 +116,7 @@ def _form_in(folder: str) -> str | None:
 
 
 @dataclass
-class Found:
+class FolderContents:
     """What was found so far: everything by index, in an order that only grows at its end.
 
     `folders` by time index, and their numbers in `times`; none where each file holds all times. `channels` as
@@ -140,12 +140,12 @@ class Finder:
 
     def __init__(self, kind: Kind, regions: Iterable[str] = (), channels: Sequence[str] = ()) -> None:
         self.kind = kind
-        self.found = Found()
+        self.found = FolderContents()
         self._order = {sanitised(name): i for i, name in enumerate(channels)}
         self._read = _readers(NameReader(regions, self._order))[kind.form]
         self._listed: dict[str, int] = {}  # folder → when it had last changed, as it was listed
 
-    def look(self) -> Found:
+    def look(self) -> FolderContents:
         """List what has changed and add it to what was found. Blocks on disk.
 
         Raises a `DatasetError` if a folder cannot be listed, or holds more than is sane.

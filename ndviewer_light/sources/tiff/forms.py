@@ -40,7 +40,7 @@ _MAX_DESCRIPTION = 1024**2
 
 
 @dataclass(frozen=True)
-class Places:
+class FileLocations:
     """Where the files of a dataset are, as far as names tell.
 
     `channels` as file names spell them. `folders` by time index; where `computed`, those of other times are
@@ -69,7 +69,7 @@ class Places:
                 yield os.path.join(self.experiment, name)
 
 
-class Facts(NamedTuple):
+class FileFacts(NamedTuple):
     """What one file says of its dataset; None, 0 and () where it says nothing. Lengths in µm, times in s."""
 
     picture: Picture
@@ -90,7 +90,7 @@ class Form(ABC):
     format: str
     one_time_per_file = True
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: FileLocations) -> None:
         self.places = places
         """Replaced as a whole when more is known."""
         self._lock = threading.Lock()  # guards replacing it
@@ -115,7 +115,7 @@ class Form(ABC):
         """
 
     @abstractmethod
-    def facts(self, path: str, key: PlaneKey) -> Facts:
+    def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """What that file says; raises as `read`."""
 
     @abstractmethod
@@ -123,12 +123,12 @@ class Form(ABC):
         """What that file says of the plane's pixels; raises as `read`."""
 
 
-class Images(Form):
+class ImagePerPlane(Form):
     """One file per plane."""
 
     format = "tiff images"
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: FileLocations) -> None:
         super().__init__(places)
         self._registered: OrderedDict[PlaneKey, tuple[str, int]] = OrderedDict()
 
@@ -167,10 +167,10 @@ class Images(Form):
         """As `Form.read`."""
         return read_image(path, self._page(path, key))
 
-    def facts(self, path: str, key: PlaneKey) -> Facts:
+    def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """As `Form.facts`."""
         picture, size = image_facts(path, self._page(path, key))
-        return Facts(picture, pixel_y=size, pixel_x=size)
+        return FileFacts(picture, pixel_y=size, pixel_x=size)
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
         """As `Form.picture`."""
@@ -193,12 +193,12 @@ class StackPage(NamedTuple):
     c: int
 
 
-class Stacks(Form):
+class StackPerPosition(Form):
     """One file per position and time, a page per plane, each of which says what it is."""
 
     format = "tiff stacks"
 
-    def __init__(self, places: Places, pool: TiffPool) -> None:
+    def __init__(self, places: FileLocations, pool: TiffPool) -> None:
         super().__init__(places)
         self._pool = pool
 
@@ -225,7 +225,7 @@ class Stacks(Form):
         with self._pool.opened(path) as tiff:
             return tiff.picture(self._page(tiff, key))
 
-    def facts(self, path: str, key: PlaneKey) -> Facts:
+    def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """As `Form.facts`."""
         with self._pool.opened(path) as tiff:
             pages = stack_pages(tiff)
@@ -233,7 +233,7 @@ class Stacks(Form):
             in_order = sorted(pages, key=lambda page: page.c if page.c >= 0 else _MAX_INDEX)
             channels = tuple(dict.fromkeys(page.channel for page in in_order))
             n_z = max((page.z for page in pages), default=0) + 1
-            return Facts(tiff.picture(0), n_z=n_z, channels=channels)
+            return FileFacts(tiff.picture(0), n_z=n_z, channels=channels)
 
     def _page(self, tiff: OpenTiff, key: PlaneKey) -> int:
         channels = self.places.channels

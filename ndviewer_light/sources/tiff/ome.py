@@ -25,7 +25,7 @@ from ...storage.limits import read_json
 from .file_errors import FileMissingError, is_being_written
 from .file_names import OME_FOLDER, is_file_name
 from .file_pool import MAX_PAGES, OpenTiff
-from .forms import Facts, Form
+from .forms import FileFacts, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from ...model import PlaneKey
     from ...storage.decoding.pictures import Picture
     from .file_pool import TiffPool
-    from .forms import Places
+    from .forms import FileLocations
 
 _ENDS = (".ome.tiff", ".ome.tif")
 
 
-class _Read(NamedTuple):
+class _ParsedXML(NamedTuple):
     """What a file's OME-XML says, and when the file was modified as it said so."""
 
     image: OmeImage
@@ -51,7 +51,7 @@ class OmeFiles(Form):
     format = "ome-tiff"
     one_time_per_file = False
 
-    def __init__(self, places: Places, pool: TiffPool) -> None:
+    def __init__(self, places: FileLocations, pool: TiffPool) -> None:
         super().__init__(places)
         self._pool = pool
 
@@ -140,11 +140,11 @@ class OmeFiles(Form):
             _page(tiff, image, *self._index(tiff, image, key))  # whether there is such a plane
             return tiff.picture(0)
 
-    def facts(self, path: str, key: PlaneKey) -> Facts:
+    def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """As `Form.facts`."""
         with self._pool.opened(path) as tiff:
             image = ome_of(tiff)
-            return Facts(
+            return FileFacts(
                 tiff.picture(0),
                 n_t=key.t + 1 if self._is_of_one_time(tiff, image) else image.n_t,
                 n_z=image.n_z,
@@ -171,7 +171,7 @@ class OmeFiles(Form):
 
 def ome_of(tiff: OpenTiff) -> OmeImage:
     """What the OME-XML of an open file says; read again while it may still be rewritten."""
-    known: _Read | None = tiff.known.get("ome")
+    known: _ParsedXML | None = tiff.known.get("ome")
     modified_ns = os.stat(tiff.path).st_mtime_ns
     if known is not None and (known.image.complete or known.modified_ns == modified_ns):
         return known.image
@@ -180,7 +180,7 @@ def ome_of(tiff: OpenTiff) -> OmeImage:
     else:
         with contextlib.closing(OpenTiff(tiff.path)) as again:  # the pages found so far stay known in `tiff`
             image = _ome_of_first_page(again)
-    tiff.known["ome"] = _Read(image, modified_ns)
+    tiff.known["ome"] = _ParsedXML(image, modified_ns)
     return image
 
 

@@ -43,11 +43,11 @@ from .folders import (
     folders_of,
 )
 from .forms import (
-    Facts,
+    FileFacts,
+    FileLocations,
     Form,
-    Images,
-    Places,
-    Stacks,
+    ImagePerPlane,
+    StackPerPosition,
 )
 from .ome import OmeFiles
 from .single import SingleFile
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from ...metadata.squid import Parameters
     from ...model import ChannelPart
     from .file_pool import OpenTiff, TiffPool
-    from .folders import Found
+    from .folders import FolderContents
 
 _MAX_UNREADABLE = 8
 """How many files that cannot be read are passed over, at open, in search of one that can."""
@@ -85,13 +85,13 @@ class OpenedFolder:
         self._raw = {sanitised(name): name for name in names}
         self._coordinates = _coordinates(kind)
         self._finder = Finder(kind, {region for region, _ in self._coordinates.by_fov}, names)
-        places = Places(kind.experiment, (), ())
+        places = FileLocations(kind.experiment, (), ())
         self.form: Form
         if kind.form == OME:
             self.form = OmeFiles(places, pool)
             self.form.one_time_per_file = not kind.folder
         else:
-            self.form = Stacks(places, pool) if kind.form == STACKS else Images(places)
+            self.form = StackPerPosition(places, pool) if kind.form == STACKS else ImagePerPlane(places)
         self._channels: list[str] = []  # as the files, or their names, say
         self._sample: tuple[str, PlaneKey] | None = None
         self._in_color: frozenset[int] = frozenset()
@@ -120,8 +120,8 @@ class OpenedFolder:
             info = replace(info, complete=True)
         return Known(parts, replace(info, channels=shown(parts, info.dtype)))
 
-    def _places(self, found: Found) -> Places:
-        return Places(
+    def _places(self, found: FolderContents) -> FileLocations:
+        return FileLocations(
             experiment=self._kind.experiment,
             positions=tuple(
                 Position(region, fov, *self._coordinates.by_fov.get((region, fov), (None, None, None)))
@@ -155,7 +155,7 @@ class OpenedFolder:
         base = base_channel(spelt)
         return self._raw[base] + spelt[len(base) :] if base in self._raw else name
 
-    def _first_facts(self) -> Facts:
+    def _first_facts(self) -> FileFacts:
         """What the first file that can be read says; only one is opened unless it is damaged."""
         errors: list[DatasetError] = []
         for path, key in self._candidates():
@@ -170,7 +170,7 @@ class OpenedFolder:
                 continue
             self._sample = path, key
             if facts.picture.samples >= 3:
-                one = isinstance(self.form, Images)
+                one = isinstance(self.form, ImagePerPlane)
                 self._in_color = frozenset({key.c} if one else range(len(facts.channels)))
             return facts
         if errors:
@@ -181,7 +181,7 @@ class OpenedFolder:
         """Files of the first planes: that of time, position, channel and z 0, then others."""
         places = self.form.places
         n_c, n_z = max(1, len(places.channels)), max(1, len(self._finder.found.z))
-        if not isinstance(self.form, Images):
+        if not isinstance(self.form, ImagePerPlane):
             n_c = n_z = 1
         sizes = (max(1, len(places.folders)), len(places.positions), n_c, n_z)
         for t, p, z, c in product(*(range(size) for size in (sizes[0], sizes[1], sizes[3], sizes[2]))):
@@ -189,16 +189,18 @@ class OpenedFolder:
             for path in self.form.files(key):
                 yield path, key
 
-    def _facts_again(self, path: str, key: PlaneKey) -> Facts | None:
+    def _facts_again(self, path: str, key: PlaneKey) -> FileFacts | None:
         """What the sample says now, if it is of a kind that grows."""
-        if isinstance(self.form, Images):
+        if isinstance(self.form, ImagePerPlane):
             return None
         try:
             return self.form.facts(path, key)
         except (DatasetError, FileMissingError):  # the plane that needs it will say so
             return None
 
-    def _info(self, found: Found, before: DatasetInfo | None, facts: Facts | None) -> DatasetInfo:
+    def _info(
+        self, found: FolderContents, before: DatasetInfo | None, facts: FileFacts | None
+    ) -> DatasetInfo:
         n_t = len(found.times) or (before.n_t if before else 1)
         n_z = len(self.form.places.z) or max(found.z, default=0) + 1
         times = tuple(found.times)
@@ -225,7 +227,9 @@ def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
     regions = {region for region, _ in coordinates(experiment).by_fov}
     parts_of_name = stack_name(name) or ome_name(name) or NameReader(regions, raw).read(name)
     region, fov = (parts_of_name.region, int(parts_of_name.fov or 0)) if parts_of_name else ("default", 0)
-    places = Places(experiment, (Position(region, fov),), (), shared=folder, names={(region, fov): name})
+    places = FileLocations(
+        experiment, (Position(region, fov),), (), shared=folder, names={(region, fov): name}
+    )
     try:
         form = _form_of_file(path, places, pool)
         facts = form.facts(path, PlaneKey())
@@ -245,10 +249,10 @@ def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
     return form, Known(parts, replace(info, channels=shown(parts, info.dtype)))
 
 
-def _form_of_file(path: str, places: Places, pool: TiffPool) -> Form:
+def _form_of_file(path: str, places: FileLocations, pool: TiffPool) -> Form:
     if path.lower().endswith(TIFF_ENDS):
         if stack_name(os.path.basename(path)):
-            return Stacks(places, pool)
+            return StackPerPosition(places, pool)
         with pool.opened(path) as tiff:
             if _has_ome_xml(tiff):
                 return OmeFiles(places, pool)
@@ -285,7 +289,7 @@ def shown(parts: Sequence[ChannelPart], dtype: np.dtype | None) -> tuple[Channel
 
 
 def learned(
-    info: DatasetInfo, parts: Sequence[ChannelPart], facts: Facts, parameters: Parameters
+    info: DatasetInfo, parts: Sequence[ChannelPart], facts: FileFacts, parameters: Parameters
 ) -> DatasetInfo:
     """What a file, and the acquisition's parameters, add to what is known; sizes only grow."""
     picture = facts.picture

@@ -17,7 +17,7 @@ from .file_pool import (
     picture_of,
     read_image,
 )
-from .forms import Facts, Form
+from .forms import FileFacts, Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ...model import PlaneKey
     from ...storage.decoding.pictures import Picture
     from .file_pool import OpenTiff, TiffPool
-    from .forms import Places
+    from .forms import FileLocations
 
 _ROLES = {"T": "t", "Z": "z", "C": "c", "R": "p", "P": "p", "V": "p"}
 """Of tifffile's axes; those it does not know ("I", "Q") count as z, then as time."""
@@ -85,7 +85,7 @@ class SingleFile(Form):
     format = "tiff"
     one_time_per_file = False
 
-    def __init__(self, places: Places, pool: TiffPool, path: str) -> None:
+    def __init__(self, places: FileLocations, pool: TiffPool, path: str) -> None:
         super().__init__(places)
         self._pool = pool
         self._path = path
@@ -112,15 +112,15 @@ class SingleFile(Form):
             _plane_of(tiff, key)  # whether there is such a plane
             return _picture(tiff)
 
-    def facts(self, path: str, key: PlaneKey) -> Facts:
+    def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """As `Form.facts`."""
         if not self._is_tiff:
-            return Facts(image_picture(path), n_t=1, n_z=1, channels=("",))
+            return FileFacts(image_picture(path), n_t=1, n_z=1, channels=("",))
         with self._pool.opened(path) as tiff:
             axes = _axes(tiff)
             size = pixel_size_of(tiff.page(0).tags)
             said: Mapping[str, Any] = tiff.tif.imagej_metadata or {}
-            return Facts(
+            return FileFacts(
                 _picture(tiff),
                 n_t=axes.size("t"),
                 n_z=axes.size("z"),

@@ -17,7 +17,7 @@ from .file_errors import FileMissingError
 from .file_names import IMAGE_ENDS
 from .file_pool import TiffPool
 from .folders import kind_of
-from .forms import Images
+from .forms import ImagePerPlane
 from .opened import OpenedFolder, open_file
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class TiffSource(Source):
 
     def _learn_from(self, path: str, key: PlaneKey) -> None:
         """Take from a file what is not known yet; it has just been read, or tried. Once for each position."""
-        if isinstance(self._form, Images) or key.p in self._heard:
+        if isinstance(self._form, ImagePerPlane) or key.p in self._heard:
             return
         self._heard.add(key.p)
         with contextlib.suppress(DatasetError, FileMissingError):  # the plane's own error has said so

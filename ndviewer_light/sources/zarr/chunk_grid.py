@@ -9,10 +9,10 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from .nodes import Image
+    from .nodes import ZarrImage
 
 
-class Chunks(NamedTuple):
+class ChunkGrid(NamedTuple):
     """The chunks of an array: what is stored as one object, what is decoded as one, and how."""
 
     stored: tuple[int, ...]
@@ -26,7 +26,7 @@ class Chunks(NamedTuple):
         return self.stored != self.decoded
 
 
-def chunks_of(image: Image) -> Chunks:
+def chunks_of(image: ZarrImage) -> ChunkGrid:
     """How the array of an image is cut."""
     document = image.document
     if image.facts.version == 2:
@@ -34,7 +34,7 @@ def chunks_of(image: Image) -> Chunks:
         compressor = document.get("compressor")
         names = [*filters, *([_name(compressor)] if compressor is not None else [])]
         shape = tuple(document["chunks"])
-        return Chunks(shape, shape, tuple(names))
+        return ChunkGrid(shape, shape, tuple(names))
     stored = tuple(document["chunk_grid"]["configuration"]["chunk_shape"])
     decoded, codecs = stored, list(document["codecs"])
     names = []
@@ -44,7 +44,7 @@ def chunks_of(image: Image) -> Chunks:
         if names[-1] == "sharding_indexed":
             decoded = tuple(codec["configuration"]["chunk_shape"])
             codecs = list(codec["configuration"]["codecs"])
-    return Chunks(stored, decoded, tuple(names))
+    return ChunkGrid(stored, decoded, tuple(names))
 
 
 def _name(codec: Any) -> str:
@@ -53,12 +53,12 @@ def _name(codec: Any) -> str:
     return str(codec.get("name") or codec.get("id"))
 
 
-def chunk_bytes(image: Image) -> int:
+def chunk_bytes(image: ZarrImage) -> int:
     """Bytes of one decoded chunk."""
     return math.prod(chunks_of(image).decoded) * image.facts.dtype.itemsize
 
 
-def planes_per_chunk(image: Image) -> int:
+def planes_per_chunk(image: ZarrImage) -> int:
     """How many planes share one stored object."""
     stored = chunks_of(image).stored
     return math.prod(

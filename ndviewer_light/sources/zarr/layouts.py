@@ -33,8 +33,8 @@ from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, METADATA_FILES
 from .nodes import (
     ACQUISITION,
-    Image,
     Node,
+    ZarrImage,
     attributes_of,
     inner_acquisition,
     read_image,
@@ -44,13 +44,13 @@ from .nodes import (
 if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
 
-__all__ = ["METADATA_FILES", "Image", "Node", "discover", "read_image", "read_node", "recognises"]
+__all__ = ["METADATA_FILES", "Node", "ZarrImage", "discover", "read_image", "read_node", "recognises"]
 
 _PLATES = ("plate.ome.zarr", "plate.zarr")
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
-class Place(NamedTuple):
+class ImageLocation(NamedTuple):
     """One position: the folder of its image group or array, and its index along a position axis if any."""
 
     position: Position
@@ -59,11 +59,11 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class DatasetLayout:
     """All positions of a dataset in order, and what kind of dataset it is."""
 
     format: str
-    places: tuple[Place, ...]
+    places: tuple[ImageLocation, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -86,7 +86,7 @@ def recognises(path: str, tree: Tree = LOCAL) -> bool:
     return any(_region_folders(folder, tree) for folder in folders)
 
 
-def discover(path: str, tree: Tree = LOCAL) -> Layout:
+def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
     """Find the positions of the dataset at `path`; any thread, blocks on disk or network.
 
     Raises `DatasetNotFoundError` if there are none, and the error of the metadata at `path` itself;
@@ -113,17 +113,17 @@ class _Finder:
         self.warnings: list[str] = []
         self._images_of_well: dict[bytes, tuple[str, ...] | None] = {}
 
-    def find(self, path: str) -> Layout | None:
+    def find(self, path: str) -> DatasetLayout | None:
         node = read_node(path, self._tree)
         layout = self._by_metadata(node) if node is not None else None
         return layout if layout is not None else self._by_folders(path, node)
 
-    def _layout(self, name: str, places: list[Place]) -> Layout | None:
-        return Layout(name, tuple(places), tuple(self.warnings)) if places else None
+    def _layout(self, name: str, places: list[ImageLocation]) -> DatasetLayout | None:
+        return DatasetLayout(name, tuple(places), tuple(self.warnings)) if places else None
 
     # ---- what the metadata says ------------------------------------------------------------
 
-    def _by_metadata(self, node: Node) -> Layout | None:
+    def _by_metadata(self, node: Node) -> DatasetLayout | None:
         if node.kind == "array" or ngff.is_image(node.attributes):
             return self._single(node.path)
         if ngff.is_plate(node.attributes):
@@ -137,31 +137,33 @@ class _Finder:
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
         return None
 
-    def _single(self, path: str) -> Layout | None:
+    def _single(self, path: str) -> DatasetLayout | None:
         image = read_image(path, 0, self._tree)
-        places = [Place(Position("default", i), path, i) for i in range(image.size("p"))]
+        places = [ImageLocation(Position("default", i), path, i) for i in range(image.size("p"))]
         if image.has("p"):
             return self._layout("ome-zarr 6d", places)
         bare = image.array == path and image.provisional
         return self._layout("zarr array" if bare else "ome-zarr image", [places[0]._replace(p_index=None)])
 
-    def _plate_places(self, node: Node) -> list[Place]:
+    def _plate_places(self, node: Node) -> list[ImageLocation]:
         wells = ngff.plate_wells(node.attributes, node.file)
         paths = [self._tree.inside(node.path, well.path) for well in wells]
         file = "zarr.json" if node.version == 3 else ".zattrs"
         self._tree.expect(self._tree.join(path, file) for path in paths)
-        places: list[Place] = []
+        places: list[ImageLocation] = []
         for well, path in zip(wells, paths, strict=True):
             places += self._well_places(path, well.region, node.version)
         return places
 
-    def _well_places(self, path: str, region: str, version: int) -> list[Place]:
+    def _well_places(self, path: str, region: str, version: int) -> list[ImageLocation]:
         images = self._listed_images(path, version)
         if images is None:
             return _field_places(path, region, self._tree)
         base = path + self._tree.sep
         positions = map(Position, repeat(region), _field_numbers(images))
-        return list(map(Place._make, zip(positions, [base + image for image in images], repeat(None))))
+        return list(
+            map(ImageLocation._make, zip(positions, [base + image for image in images], repeat(None)))
+        )
 
     def _listed_images(self, path: str, version: int) -> tuple[str, ...] | None:
         try:
@@ -182,19 +184,20 @@ class _Finder:
             self._images_of_well[raw] = ngff.well_images(attributes, file)
         return self._images_of_well[raw]
 
-    def _series_places(self, path: str, node: Node | None) -> list[Place]:
+    def _series_places(self, path: str, node: Node | None) -> list[ImageLocation]:
         version = None if node is None else node.version
         ome = read_node(self._tree.join(path, "OME"), self._tree, version, "group")
         listed = ngff.series_paths(ome.attributes, ome.file) if ome is not None else None
         if listed is None:
             listed = tuple(self._tree.numbered(path, "zarr.json" if version == 3 else ".zattrs"))
         return [
-            Place(_series_position(i, name), self._tree.inside(path, name)) for i, name in enumerate(listed)
+            ImageLocation(_series_position(i, name), self._tree.inside(path, name))
+            for i, name in enumerate(listed)
         ]
 
     # ---- what the folders say --------------------------------------------------------------
 
-    def _by_folders(self, path: str, node: Node | None) -> Layout | None:
+    def _by_folders(self, path: str, node: Node | None) -> DatasetLayout | None:
         for plate in _PLATES:
             if self._tree.is_folder(self._tree.join(path, plate)):
                 found = self.find(self._tree.join(path, plate))
@@ -210,20 +213,20 @@ class _Finder:
             or self._folder_of_images(path)
         )
 
-    def _regions(self, root: str) -> Layout | None:
-        places: list[Place] = []
+    def _regions(self, root: str) -> DatasetLayout | None:
+        places: list[ImageLocation] = []
         for region in _region_folders(root, self._tree):
             places += self._region_places(self._tree.join(root, region), region)
         return self._region_layout(places)
 
-    def _region_alone(self, path: str) -> Layout | None:
+    def _region_alone(self, path: str) -> DatasetLayout | None:
         return self._region_layout(self._region_places(path, self._tree.name(path)))
 
-    def _region_layout(self, places: list[Place]) -> Layout | None:
+    def _region_layout(self, places: list[ImageLocation]) -> DatasetLayout | None:
         stacked = any(place.p_index is not None for place in places)
         return self._layout("ome-zarr 6d" if stacked else "ome-zarr per-fov", places)
 
-    def _region_places(self, path: str, region: str) -> list[Place]:
+    def _region_places(self, path: str, region: str) -> list[ImageLocation]:
         names = self._tree.folders(path)
         if ACQUISITION in names:
             return self._acquisition_places(self._tree.join(path, ACQUISITION), region)
@@ -231,9 +234,9 @@ class _Finder:
         for name in sorted(names):  # .ome.zarr before .zarr
             if match := _FOV_STORE.fullmatch(name):
                 stores.setdefault(int(match[1]), self._tree.join(path, name))
-        return [Place(Position(region, fov), stores[fov]) for fov in sorted(stores)]
+        return [ImageLocation(Position(region, fov), stores[fov]) for fov in sorted(stores)]
 
-    def _acquisition_places(self, store: str, region: str) -> list[Place]:
+    def _acquisition_places(self, store: str, region: str) -> list[ImageLocation]:
         """Positions of a region in one store; how many there are only the store says."""
         try:
             image = read_image(store, 0, self._tree)
@@ -241,37 +244,39 @@ class _Finder:
             return []
         except DatasetError as error:  # one broken region must not cost the others
             self.warnings.append(str(error))
-            return [Place(Position(region, 0), store, 0)]
+            return [ImageLocation(Position(region, 0), store, 0)]
         if not image.has("p"):
-            return [Place(Position(region, 0), store)]
-        return [Place(Position(region, i), store, i) for i in range(image.size("p"))]
+            return [ImageLocation(Position(region, 0), store)]
+        return [ImageLocation(Position(region, i), store, i) for i in range(image.size("p"))]
 
-    def _image_without_metadata(self, path: str) -> Layout | None:
+    def _image_without_metadata(self, path: str) -> DatasetLayout | None:
         child = read_node(self._tree.join(path, "0"), self._tree)
         return self._single(path) if child is not None and child.kind == "array" else None
 
-    def _unmarked_collection(self, path: str) -> Layout | None:
+    def _unmarked_collection(self, path: str) -> DatasetLayout | None:
         if not self._tree.is_folder(self._tree.join(path, "OME")):
             return None
         return self._layout("ome-zarr collection", self._series_places(path, None))
 
-    def _plate_without_metadata(self, path: str, node: Node | None) -> Layout | None:
+    def _plate_without_metadata(self, path: str, node: Node | None) -> DatasetLayout | None:
         # only inside a store: in any other folder it would walk through whatever lies there
         if node is None and not path.endswith(".zarr"):
             return None
-        places: list[Place] = []
+        places: list[ImageLocation] = []
         for row in self._tree.folders(path):
             for column in self._tree.folders(self._tree.join(path, row)):
                 well = self._tree.join(path, row, column)
                 places += _field_places(well, ngff.region_name(row, column), self._tree)
         return self._layout("ome-zarr plate", places)
 
-    def _folder_of_images(self, path: str) -> Layout | None:
+    def _folder_of_images(self, path: str) -> DatasetLayout | None:
         stores = [name for name in self._tree.folders(path) if name.endswith(".zarr") and name not in _PLATES]
         if len(stores) == 1:
             return self.find(self._tree.join(path, stores[0]))
         places = [
-            Place(Position(name.removesuffix(".zarr").removesuffix(".ome"), 0), self._tree.join(path, name))
+            ImageLocation(
+                Position(name.removesuffix(".zarr").removesuffix(".ome"), 0), self._tree.join(path, name)
+            )
             for name in stores
         ]
         return self._layout("ome-zarr collection", places)
@@ -287,11 +292,11 @@ def _field_numbers(images: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(numbers) if len(set(numbers)) == len(images) else tuple(range(len(images)))
 
 
-def _field_places(well: str, region: str, tree: Tree) -> list[Place]:
+def _field_places(well: str, region: str, tree: Tree) -> list[ImageLocation]:
     """Fields of a well by its folders: those whose name is a number and that hold an image."""
     fields = [name for name in tree.folders(well) if name.isdecimal() and name.isascii()]
     stores = [(int(name), _field_store(tree.join(well, name), tree)) for name in fields]
-    return [Place(Position(region, fov), store) for fov, store in stores if store is not None]
+    return [ImageLocation(Position(region, fov), store) for fov, store in stores if store is not None]
 
 
 def _field_store(field: str, tree: Tree) -> str | None:

@@ -99,7 +99,7 @@ def attributes_of(document: JsonObject) -> JsonObject:
 
 
 @dataclass(frozen=True)
-class Image:
+class ZarrImage:
     """One level of one image as its metadata describes it; compare two to see whether anything changed.
 
     `array` is the folder of the array. `provisional` while no metadata names its axes: a writer may
@@ -130,7 +130,7 @@ class Image:
         return self.size("y"), self.size("x")
 
 
-def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> Image:
+def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
     """Read and judge the metadata of one level of the image at `store`, a group or an array.
 
     Raises `PlaneNotStoredError` while there is none, `IndexError` if there is no such level, another
@@ -175,10 +175,10 @@ def _array_node(folder: str, tree: Tree, version: int | None) -> Node:
     return node
 
 
-def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool) -> Image:
+def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool) -> ZarrImage:
     facts = array_facts(node.document, node.version, node.file)
     axes, warning = ngff.resolve_axes(meta, facts.shape, facts.dimension_names, node.file)
-    image = Image(
+    image = ZarrImage(
         array=node.path,
         level=level,
         n_levels=n_levels,

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import CorruptDataError, LimitExceededError, UnsupportedError
 from ...storage.limits import MAX_CHUNK_BYTES, MAX_SHARD_INDEX_BYTES
-from ...storage.trees.zip import Part, ZipTree
+from ...storage.trees.zip import FileRange, ZipTree
 from .chunk_grid import chunks_of
 from .tensorstore_arrays import OpenArray
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
-    from .nodes import Image
+    from .nodes import ZarrImage
     from .tensorstore_arrays import Native
 
 _KEPT_INDEXES = 256
@@ -34,7 +34,7 @@ _ABSENT = np.uint64(2**64 - 1)  # offset and length of a chunk that is not in it
 Coordinates = tuple[int, ...]
 
 
-def packed_array(image: Image, tree: Tree, native: Native) -> PackedArray:
+def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
     """The array of an image in an archive."""
     assert isinstance(tree, ZipTree)
     return PackedArray(image, tree, native)
@@ -54,7 +54,7 @@ class _Grid(NamedTuple):
 class PackedArray(OpenArray):
     """An array in an archive. Any thread; a plane is read with one round trip, once its shards are known."""
 
-    def __init__(self, image: Image, tree: ZipTree, native: Native) -> None:
+    def __init__(self, image: ZarrImage, tree: ZipTree, native: Native) -> None:
         super().__init__(image, native)
         self._tree = tree
         chunks = chunks_of(image)
@@ -91,7 +91,7 @@ class PackedArray(OpenArray):
         per_shard = self._shards.per_shard
         in_shard = {at: tuple(a // n for a, n in zip(at, per_shard, strict=True)) for at in wanted}
         indexes = self._indexes_of(list(dict.fromkeys(in_shard.values())))
-        parts: dict[Coordinates, Part] = {}
+        parts: dict[Coordinates, FileRange] = {}
         for at, shard in in_shard.items():
             index = indexes.get(shard)
             if index is None:
@@ -103,7 +103,7 @@ class PackedArray(OpenArray):
                 raise CorruptDataError(
                     f"{self._path(shard)} is damaged: a chunk of {length} bytes makes no sense"
                 )
-            parts[at] = Part(self._path(shard), int(offset), int(length))
+            parts[at] = FileRange(self._path(shard), int(offset), int(length))
         return dict(zip(parts, self._tree.read_parts(list(parts.values()), self._most), strict=True))
 
     def _indexes_of(self, shards: Sequence[Coordinates]) -> dict[Coordinates, np.ndarray]:
@@ -118,7 +118,7 @@ class PackedArray(OpenArray):
         for shard, size in there.items():
             if size < length:
                 raise CorruptDataError(f"{self._path(shard)} is truncated: it has {size} bytes")
-            parts.append(Part(self._path(shard), size - length if self._shards.at_end else 0, length))
+            parts.append(FileRange(self._path(shard), size - length if self._shards.at_end else 0, length))
         for shard, data in zip(there, self._tree.read_parts(parts, self._most), strict=True):
             found[shard] = self._decoded_index(shard, data)
         with self._lock:
@@ -155,7 +155,7 @@ class _Shards(NamedTuple):
     at_end: bool
 
 
-def _shards_of(image: Image) -> _Shards | None:
+def _shards_of(image: ZarrImage) -> _Shards | None:
     """How shards are laid out; None if there are none, or other codecs come first: then each is one chunk."""
     codecs = image.document["codecs"] if image.facts.version == 3 else []
     if len(codecs) != 1 or not isinstance(codecs[0], dict) or codecs[0].get("name") != "sharding_indexed":
@@ -182,7 +182,7 @@ def _name(codec: Any) -> str:
     return codec if isinstance(codec, str) else str(codec.get("name"))
 
 
-def _stored_grid(image: Image) -> _Grid:
+def _stored_grid(image: ZarrImage) -> _Grid:
     stored = chunks_of(image).stored
     if image.facts.version == 2:
         return _Grid(stored, "", _separator(image.document.get("dimension_separator", "."), image))
@@ -195,13 +195,15 @@ def _stored_grid(image: Image) -> _Grid:
     return _Grid(stored, f"c{separator}" if name == "default" else "", separator)
 
 
-def _separator(value: object, image: Image) -> str:
+def _separator(value: object, image: ZarrImage) -> str:
     if value not in ("/", "."):
         raise UnsupportedError(f"{image.array}: chunk names with {str(value)[:10]!r} between numbers")
     return str(value)
 
 
-def _without_shards(image: Image, stored: _Grid, shards: _Shards | None) -> tuple[JsonObject | None, _Grid]:
+def _without_shards(
+    image: ZarrImage, stored: _Grid, shards: _Shards | None
+) -> tuple[JsonObject | None, _Grid]:
     """The metadata of the same array if its chunks were not in shards, and how they would be called."""
     if shards is None:
         return None, stored

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ...model import AnnouncedRun
     from ...storage.trees.tree import Tree
     from .. import StorageOptions
+    from .nodes import ZarrImage
 
 MAX_OPEN_STORES = 256
 _POLL_SECONDS = 0.25
@@ -77,7 +78,7 @@ class ZarrSource(Source):
     format = "ome-zarr"
 
     def __init__(
-        self, layout: layouts.Layout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
+        self, layout: layouts.DatasetLayout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
     ) -> None:
         self._places = layout.places
         self._layout = layout
@@ -131,7 +132,7 @@ class ZarrSource(Source):
         """
         paths = [LocalTree(path).root for path in run.paths]
         places = zip(run.positions, paths, run.indices, strict=True)
-        layout = layouts.Layout(cls.format, tuple(layouts.Place(*place) for place in places))
+        layout = layouts.DatasetLayout(cls.format, tuple(layouts.ImageLocation(*place) for place in places))
         return cls(layout, announced_info(run), None, LOCAL, learned=False)
 
     # ---- Source ----------------------------------------------------------------------------
@@ -250,7 +251,7 @@ class ZarrSource(Source):
             f"{array.image.array} is of shape {array.image.facts.shape}"
         )
 
-    def _place(self, key: PlaneKey) -> layouts.Place:
+    def _place(self, key: PlaneKey) -> layouts.ImageLocation:
         places = self._places
         if not 0 <= key.p < len(places) or min(key) < 0:
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
@@ -314,7 +315,7 @@ class ZarrSource(Source):
             self._learn(image)
         return array
 
-    def _opened_array(self, image: layouts.Image) -> OpenArray:
+    def _opened_array(self, image: ZarrImage) -> OpenArray:
         if self._tree.packed:
             from .packed import packed_array
 
@@ -348,7 +349,7 @@ class ZarrSource(Source):
 
     # ---- what is known grows ---------------------------------------------------------------
 
-    def _learn(self, image: layouts.Image) -> None:
+    def _learn(self, image: ZarrImage) -> None:
         with self._lock:
             before = self._info
             if not self._learned:
@@ -404,7 +405,7 @@ def _archive_holds_zarr(path: str) -> bool:
         tree.close()
 
 
-def _read_image_live(store: str, level: int, tree: Tree) -> layouts.Image:
+def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
     """Read an image's metadata; broken JSON may be a write under way, so trying again may help."""
     try:
         return layouts.read_image(store, level, tree)
@@ -417,7 +418,7 @@ def _read_image_live(store: str, level: int, tree: Tree) -> layouts.Image:
 # ---- what is known -------------------------------------------------------------------------
 
 
-def _first_image(layout: layouts.Layout, tree: Tree) -> layouts.Image:
+def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> ZarrImage:
     """The first image that exists and can be shown."""
     errors: list[DatasetError] = []
     for place in layout.places:
@@ -436,13 +437,13 @@ def _first_image(layout: layouts.Layout, tree: Tree) -> layouts.Image:
     )
 
 
-def _opened_info(layout: layouts.Layout, image: layouts.Image, tree: Tree) -> DatasetInfo:
+def _opened_info(layout: layouts.DatasetLayout, image: ZarrImage, tree: Tree) -> DatasetInfo:
     positions = tuple(place.position for place in layout.places)
     info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
     return dataclasses.replace(_learned_info(info, image), warnings=layout.warnings + image.warnings)
 
 
-def _learned_info(info: DatasetInfo, image: layouts.Image) -> DatasetInfo:
+def _learned_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
     """What the first store read says; names a host announced stay where the store names none."""
     y, x, z, t = ngff.calibration(image.meta)
     count, dtype = image.size("c"), image.facts.dtype
@@ -468,7 +469,7 @@ def _learned_info(info: DatasetInfo, image: layouts.Image) -> DatasetInfo:
     )
 
 
-def _grown_info(info: DatasetInfo, image: layouts.Image) -> DatasetInfo:
+def _grown_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
     """What another store, or the same one later, adds: more times, more z, whether the run is complete."""
     return dataclasses.replace(
         info,

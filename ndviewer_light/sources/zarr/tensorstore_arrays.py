@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ...model import PlaneKey
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
-    from .nodes import Image
+    from .nodes import ZarrImage
 
 _POLL_SECONDS = 0.25
 _IO_THREADS = 8
@@ -54,7 +54,7 @@ _POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
 class OpenArray(ABC):
     """One open array; any thread."""
 
-    def __init__(self, image: Image, native: Native) -> None:
+    def __init__(self, image: ZarrImage, native: Native) -> None:
         self.image = image
         self._native = native
 
@@ -107,7 +107,7 @@ class OpenArray(ABC):
 class StoreArray(OpenArray):
     """An array that tensorstore reads where it lies."""
 
-    def __init__(self, image: Image, native: Native) -> None:
+    def __init__(self, image: ZarrImage, native: Native) -> None:
         super().__init__(image, native)
         self._store = native.open(image, fill_missing=False)
 
@@ -187,7 +187,7 @@ def _tiles(view: ts.TensorStore) -> Iterable[tuple[slice, slice]]:
             yield slice(y, min(y + step_y, rows)), slice(x, min(x + step_x, columns))
 
 
-def _delivered(pixels: np.ndarray, image: Image) -> np.ndarray:
+def _delivered(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:
     """`pixels` as the dtype the image is delivered in."""
     return pixels if pixels.dtype == image.facts.dtype else pixels.astype(image.facts.dtype, order="K")
 
@@ -211,7 +211,7 @@ class Native:
 
     def open(
         self,
-        image: Image,
+        image: ZarrImage,
         *,
         fill_missing: bool,
         kvstore: JsonObject | None = None,
@@ -277,7 +277,7 @@ class Native:
         with self._lock:
             self._context = None
 
-    def read(self, view: ts.TensorStore, image: Image) -> np.ndarray:
+    def read(self, view: ts.TensorStore, image: ZarrImage) -> np.ndarray:
         """Read a two-dimensional view in stored order, as the dtype the image is delivered in."""
         pixels, future = self.begin(view)
         self.finish(future, image)
@@ -295,7 +295,7 @@ class Native:
         pixels = np.empty(view.shape, view.dtype.numpy_dtype, order="F" if transposed else "C")
         return pixels, ts.array(pixels, copy=False, write=True).write(view)
 
-    def finish(self, future: Any, image: Image) -> None:
+    def finish(self, future: Any, image: ZarrImage) -> None:
         """Wait for what `begin` began; raises what it means that it failed."""
         self._result(future, image.array, image.plane_shape[0] * image.plane_shape[1])
 
@@ -331,7 +331,7 @@ class Native:
                 )
             return self._context
 
-    def _pool_bytes(self, image: Image) -> int:
+    def _pool_bytes(self, image: ZarrImage) -> int:
         """Planes are kept elsewhere; here what would have to be fetched again for the next plane."""
         if not self.remote or planes_per_chunk(image) == 1:
             return 0
@@ -389,7 +389,7 @@ class Native:
         raise meaning from error
 
 
-class _Read:
+class _TensorStoreRead:
     """A read of tensorstore's, as a wish knows it."""
 
     def __init__(self, future: Any, array: str) -> None:
@@ -408,7 +408,7 @@ class _Read:
 @contextlib.contextmanager
 def _of_wish(future: Any, array: str) -> Iterator[None]:
     """Let a read end with the wish of this thread, if it has one."""
-    wish, read = current_wish(), _Read(future, array)
+    wish, read = current_wish(), _TensorStoreRead(future, array)
     if wish is None:
         yield
         return

@@ -48,7 +48,7 @@ _LIBRARY_ERRORS = (
 
 
 @dataclass(frozen=True)
-class Chunks:
+class ChunkDecoder:
     """How an array is cut into chunks, and what each was passed through before it was stored.
 
     `dtype` is that of the stored numbers, with its byte order. `axes` are those of the array in the order in
@@ -130,7 +130,7 @@ class Chunks:
         return reversed(sizes[:-1])
 
 
-def chunks_of(document: JsonObject, where: str) -> Chunks:
+def chunks_of(document: JsonObject, where: str) -> ChunkDecoder:
     """Judge the metadata of a zarr array (`.zarray` or `zarr.json`); `where` is how messages call it.
 
     Raises `MetadataError`, `UnsupportedError` (a codec or dtype that is not on our lists) or
@@ -144,7 +144,7 @@ def chunks_of(document: JsonObject, where: str) -> Chunks:
 # ---- zarr v2 -------------------------------------------------------------------------------
 
 
-def _of_v2(document: JsonObject, where: str) -> Chunks:
+def _of_v2(document: JsonObject, where: str) -> ChunkDecoder:
     facts = array_facts(_judged_as(document), 2, where)
     dtype = _stored_dtype(document["dtype"], where)
     order = document.get("order", "C")
@@ -155,7 +155,7 @@ def _of_v2(document: JsonObject, where: str) -> Chunks:
     if not isinstance(filters, list):
         raise MetadataError(f"{where}: filters is {ascii(filters)[:80]}, expected a list")
     compressor = document.get("compressor")
-    return Chunks(
+    return ChunkDecoder(
         facts.shape,
         tuple(document["chunks"]),
         dtype,
@@ -207,7 +207,7 @@ def _fill(value: object, dtype: np.dtype[Any], where: str) -> Any:
 # ---- zarr v3 -------------------------------------------------------------------------------
 
 
-def _of_v3(document: JsonObject, where: str) -> Chunks:
+def _of_v3(document: JsonObject, where: str) -> ChunkDecoder:
     codecs = document.get("codecs")
     chain = [_named(codec, where) for codec in codecs] if isinstance(codecs, list) else []
     if [name for name, _ in chain].count("bytes") != 1:
@@ -225,7 +225,7 @@ def _of_v3(document: JsonObject, where: str) -> Chunks:
         for name, config in chain
         if name not in ("bytes", "transpose")
     ]
-    return Chunks(
+    return ChunkDecoder(
         facts.shape,
         tuple(document["chunk_grid"]["configuration"]["chunk_shape"]),
         dtype,

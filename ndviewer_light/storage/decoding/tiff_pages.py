@@ -38,7 +38,7 @@ _MAX_AXES = 16
 _BLOCK = 64 * 1024
 
 
-class Layout(NamedTuple):
+class SeriesLayout(NamedTuple):
     """What a file holds: its axes before the pixels, by tifffile's letters ("TZC"), and their sizes."""
 
     axes: str
@@ -89,7 +89,7 @@ class TiffPages:
 
     # ---- what is there -----------------------------------------------------------------------
 
-    def layout(self) -> Layout:
+    def layout(self) -> SeriesLayout:
         """Axes and sizes of the file; this looks at every page's tags."""
         with self._lock, damage_is_named(self.name):
             series = self._first_series()
@@ -101,7 +101,7 @@ class TiffPages:
             known = [(axis, int(size)) for axis, size in zip(axes[:n], shape[:n], strict=True)]
             kept = [(axis, size) for axis, size in known if size > 1]
             levels = len(series.levels) if series.is_pyramidal else 1
-            return Layout("".join(a for a, _ in kept), tuple(s for _, s in kept), picture, levels)
+            return SeriesLayout("".join(a for a, _ in kept), tuple(s for _, s in kept), picture, levels)
 
     def picture(self, page: int = 0, level: int = 0) -> Picture:
         """What a plane says of its pixels."""

@@ -101,7 +101,7 @@ class Answer(NamedTuple):
     version: Version
 
 
-class Place:
+class RemoteFile:
     """One file on a server, as it is asked for. Immutable; any thread."""
 
     def __init__(self, url: str, settings: Settings, *, signed: bool = False) -> None:
@@ -118,7 +118,7 @@ class Place:
             raise DatasetError(f"{self.name} names no file: expected {parts.scheme}://…/…")
         self._store_key, self._path = _divided(url)
 
-    def with_credentials(self) -> Place | None:
+    def with_credentials(self) -> RemoteFile | None:
         """The same file, asked for with the person's credentials; None if there are none, or no bucket."""
         scheme = urlsplit(self.url).scheme
         if self.signed or self.settings.anonymous.lower() in ("1", "true", "yes"):
@@ -129,15 +129,19 @@ class Place:
             found = _google_credentials(self.settings)
         else:
             return None
-        return Place(self.url, replace(self.settings, **found), signed=True) if found else None
+        return RemoteFile(self.url, replace(self.settings, **found), signed=True) if found else None
 
-    def with_region(self) -> Place | None:
+    def with_region(self) -> RemoteFile | None:
         """The same file, asked for where its bucket lies; None if it does not say, or that was known."""
         known = self.settings.region or self.settings.endpoint
         if known or urlsplit(self.url).scheme != "s3":
             return None
         region = region_of(urlsplit(self.url).netloc)
-        return Place(self.url, replace(self.settings, region=region), signed=self.signed) if region else None
+        return (
+            RemoteFile(self.url, replace(self.settings, region=region), signed=self.signed)
+            if region
+            else None
+        )
 
     async def get(self, start: int, end: int) -> Answer:
         """The bytes [start, end), or up to the end of the file if that comes first; raises `Failure`."""

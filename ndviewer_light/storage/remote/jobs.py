@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from ..cancellation import Wish
-    from .client import Answer, Place, Version
+    from ..cancellation import CancelScope
+    from .client import Answer, RemoteFile, Version
 
     Range = tuple[int, int]
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class File:
     """A file on a server, pinned to the version it was opened at."""
 
-    def __init__(self, place: Place, version: Version) -> None:
+    def __init__(self, place: RemoteFile, version: Version) -> None:
         self.place = place
         self.version = version
         self.closed: DatasetError | None = None  # what reads end with once it is set
@@ -51,7 +51,7 @@ class File:
 class Job:
     """Some ranges of a file that a thread waits for. All but `give_up` and `result` is for the loop."""
 
-    def __init__(self, file: File, ranges: Sequence[Range], wish: Wish | None) -> None:
+    def __init__(self, file: File, ranges: Sequence[Range], wish: CancelScope | None) -> None:
         self.file = file
         self.ranges = ranges
         self.wish = wish

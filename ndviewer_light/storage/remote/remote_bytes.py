@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
 from ..bytes import Bytes
 from .block_file import MAX_BYTES, BlockFile, Blocks
-from .client import Answer, Place, settings_from
+from .client import Answer, RemoteFile, settings_from
 from .errors import Failure, error_for, shown
 from .jobs import File
 from .scheduler import the_fetcher
@@ -55,10 +55,10 @@ def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
         raise UnsupportedError(f"{shown(url)} cannot be opened: only files of this machine and {known}")
     if settings.requests_at_once is not None:
         set_in_flight(settings.requests_at_once)
-    return _opened(Place(scheme + url[len(scheme) :], settings))
+    return _opened(RemoteFile(scheme + url[len(scheme) :], settings))
 
 
-def _opened(place: Place) -> Bytes:
+def _opened(place: RemoteFile) -> Bytes:
     """Asked for as it is; if that is refused, in another way, if there is one: region, credentials."""
     if place.settings.key or place.settings.credentials or place.settings.token:
         place = place.with_credentials() or place
@@ -75,7 +75,7 @@ def _opened(place: Place) -> Bytes:
     raise AssertionError("each way is tried once")
 
 
-def _asked(place: Place) -> Bytes:
+def _asked(place: RemoteFile) -> Bytes:
     run = the_fetcher().run
     for _ in range(2):  # a server may fail to send a part just once
         try:
@@ -86,7 +86,7 @@ def _asked(place: Place) -> Bytes:
     return RemoteBytes(place, run(place.get_whole, place.name))
 
 
-async def _first(place: Place) -> Answer:
+async def _first(place: RemoteFile) -> Answer:
     try:
         return await place.get(0, FIRST_BYTES)
     except Failure as failure:
@@ -100,7 +100,7 @@ async def _first(place: Place) -> Answer:
 class RemoteBytes(Bytes):
     """A file on a web server or in a bucket; see `Bytes`. Pinned to the version it was opened at."""
 
-    def __init__(self, place: Place, first: Answer) -> None:
+    def __init__(self, place: RemoteFile, first: Answer) -> None:
         """`first` is the beginning of the file, or all of it."""
         self.name = place.name
         self._file = File(place, first.version)

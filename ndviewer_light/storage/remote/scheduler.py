@@ -44,7 +44,7 @@ _SETTLING_SECONDS = 0.05
 _BACKGROUND_RESERVE = 4  # requests that what somebody waits for can always have
 
 
-class Fetcher:
+class RequestScheduler:
     """Sends requests, so many at once, and hands out what came. Any thread may call the public methods."""
 
     def __init__(self, in_flight: int = IN_FLIGHT) -> None:
@@ -186,7 +186,7 @@ class _Single:
 class _Sender:
     """One life of the thread, and what it works on; but for `__init__`, all of it happens in the thread."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: RequestScheduler) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._work, name="ndviewer-fetch", daemon=True)
         self.calls = 0  # made and not finished; this and the next guarded by the lock of the fetcher
@@ -348,10 +348,10 @@ async def _within(answer: Awaitable[Answer], seconds: float) -> Answer:
         raise Failure("stalled") from None
 
 
-_the_fetcher = Fetcher()
+_the_fetcher = RequestScheduler()
 atexit.register(_the_fetcher.end)  # a loop that runs on while Python ends can take the process down
 
 
-def the_fetcher() -> Fetcher:
+def the_fetcher() -> RequestScheduler:
     """The one fetcher of this process."""
     return _the_fetcher

@@ -27,7 +27,7 @@ from ...errors import (
 )
 from ..limits import MAX_POSITIONS
 from ..remote import client as fetch_client
-from ..remote.client import Place, settings_from
+from ..remote.client import RemoteFile, settings_from
 from ..remote.errors import Failure, error_for, shown
 from ..remote.remote_bytes import set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_fetcher
@@ -227,14 +227,14 @@ class UrlTree(Tree):
                 return bytes(answer.data)
         raise AssertionError("each way is tried once")
 
-    def _other_way(self, place: Place, failure: Failure) -> Place | None:
+    def _other_way(self, place: RemoteFile, failure: Failure) -> RemoteFile | None:
         if failure.kind == "region":
             return place.with_region()
         if failure.kind in ("forbidden", "login") and not self._any_read:
             return place.with_credentials()
         return None
 
-    def _raise_unless_missing(self, place: Place, failure: Failure) -> None:
+    def _raise_unless_missing(self, place: RemoteFile, failure: Failure) -> None:
         if failure.kind == "missing":
             if place.signed:  # refused to the public, missing for us: we are known here
                 self._way = place.settings, True
@@ -244,12 +244,12 @@ class UrlTree(Tree):
             raise error
         self._refused = self._refused or error
 
-    def _place(self, path: str) -> Place:
+    def _place(self, path: str) -> RemoteFile:
         settings, signed = self._way
         relative = self._relative(path)
         if self._scheme in ("s3", "gs"):
-            return Place(self._base + relative, settings, signed=signed)
-        return Place(self._base + quote(relative) + self._query, settings, signed=signed)
+            return RemoteFile(self._base + relative, settings, signed=signed)
+        return RemoteFile(self._base + quote(relative) + self._query, settings, signed=signed)
 
     def _relative(self, path: str) -> str:
         """What `path` is below the root, with the slash before it."""

@@ -45,7 +45,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _SLACK = 64  # the header before a file may be a little longer than the directory lets expect
 
 
-class Part(NamedTuple):
+class FileRange(NamedTuple):
     """Some bytes of a file of a tree."""
 
     path: str
@@ -53,7 +53,7 @@ class Part(NamedTuple):
     length: int
 
 
-class _Entry(NamedTuple):
+class _ZipEntry(NamedTuple):
     name: str
     at: int  # of the header before the file
     header: int  # its length, about
@@ -177,7 +177,7 @@ class ZipTree(Tree):
         files = {entry.name: self._unpacked(entry, data) for entry, data in read}
         return [None if entry is None else files[entry.name] for entry in entries]
 
-    def read_parts(self, parts: Sequence[Part], most: int) -> list[bytes]:
+    def read_parts(self, parts: Sequence[FileRange], most: int) -> list[bytes]:
         """Parts of files that exist, all at once; compressed files are read whole, up to `most` bytes."""
         entries = [self._files[self._name(part.path)] for part in parts]
         for part, entry in zip(parts, entries, strict=True):
@@ -198,7 +198,7 @@ class ZipTree(Tree):
             for part, entry in zip(parts, entries, strict=True)
         ]
 
-    def _wholes(self, entries: Sequence[_Entry], most: int) -> dict[str, bytes]:
+    def _wholes(self, entries: Sequence[_ZipEntry], most: int) -> dict[str, bytes]:
         with self._lock:
             found = {entry.name: self._kept[entry.name] for entry in entries if entry.name in self._kept}
         missing = [entry for entry in entries if entry.name not in found]
@@ -211,7 +211,7 @@ class ZipTree(Tree):
                 self._kept.popitem(last=False)
         return found
 
-    def _learn_starts(self, entries: Sequence[_Entry]) -> None:
+    def _learn_starts(self, entries: Sequence[_ZipEntry]) -> None:
         unknown = [entry for entry in entries if entry.name not in self._starts]
         if not unknown:
             return
@@ -222,10 +222,10 @@ class ZipTree(Tree):
     def _name(self, path: str) -> str:
         return path[len(self._archive) + 1 :]
 
-    def _path(self, entry: _Entry) -> str:
+    def _path(self, entry: _ZipEntry) -> str:
         return f"{self._archive}/{entry.name}"
 
-    def _judged(self, entry: _Entry, most: int) -> _Entry:
+    def _judged(self, entry: _ZipEntry, most: int) -> _ZipEntry:
         if entry.size > most or entry.packed > most + 1024**2:
             raise LimitExceededError(f"{self._path(entry)} has {entry.size} bytes; at most {most} make sense")
         if entry.method not in (_STORED, _DEFLATED, _BZIP2):
@@ -236,10 +236,10 @@ class ZipTree(Tree):
             )
         return entry
 
-    def _span(self, entry: _Entry) -> int:
+    def _span(self, entry: _ZipEntry) -> int:
         return min(entry.header + entry.packed + _SLACK, self._source.size - entry.at)
 
-    def _before(self, entry: _Entry, data: bytes) -> int:
+    def _before(self, entry: _ZipEntry, data: bytes) -> int:
         """How many bytes of `data` come before the file itself."""
         if len(data) < _LOCAL.size or data[:4] != b"PK\3\4":
             raise CorruptDataError(
@@ -248,7 +248,7 @@ class ZipTree(Tree):
         *_, name, extra = _LOCAL.unpack_from(data)
         return int(_LOCAL.size + name + extra)
 
-    def _unpacked(self, entry: _Entry, data: bytes) -> bytes:
+    def _unpacked(self, entry: _ZipEntry, data: bytes) -> bytes:
         start = self._before(entry, data)
         packed = data[start : start + entry.packed]
         if len(packed) < entry.packed:
@@ -265,7 +265,7 @@ class ZipTree(Tree):
         return found
 
 
-def _inflated(packed: bytes, entry: _Entry) -> bytes:
+def _inflated(packed: bytes, entry: _ZipEntry) -> bytes:
     """At most one byte more than the archive says it is, whatever is in there."""
     if entry.method == _DEFLATED:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, entry.size + 1)
@@ -277,7 +277,7 @@ def _inflated(packed: bytes, entry: _Entry) -> bytes:
 # ---- the directory of an archive ---------------------------------------------------------------
 
 
-def _entries(source: Bytes) -> list[_Entry]:
+def _entries(source: Bytes) -> list[_ZipEntry]:
     """All files of the archive, by its directory at the end; of two with one name the later counts."""
     if not _judged_entries(source):
         return []
@@ -297,7 +297,7 @@ def _entries(source: Bytes) -> list[_Entry]:
             )
         header = _LOCAL.size + len(info.orig_filename.encode("utf-8", "replace")) + len(info.extra)
         found.append(
-            _Entry(
+            _ZipEntry(
                 name,
                 info.header_offset,
                 header,

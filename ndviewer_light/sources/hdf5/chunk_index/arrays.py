@@ -16,10 +16,10 @@ import numpy as np
 from ....errors import CorruptDataError
 from .chunks import (
     MAX_TABLE_CHUNKS,
+    ChunkBatch,
     Lookup,
-    Part,
     Pieces,
-    Stored,
+    StoredChunk,
     read_index,
 )
 from .format import UNDEFINED, lookup3
@@ -94,13 +94,13 @@ class _Numbered(Lookup):
         assert self._order.size is not None
         return self._order.size
 
-    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+    def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """See `Lookup.find`."""
         found = self._entries(np.array([self._order.number(place) for place in places], np.uint64))
         rows = zip(*(column.tolist() for column in found), strict=True)
-        return [None if row[0] == UNDEFINED else Stored(*row) for row in rows]
+        return [None if row[0] == UNDEFINED else StoredChunk(*row) for row in rows]
 
-    def parts(self, is_over: Callable[[], bool]) -> list[Part] | None:
+    def parts(self, is_over: Callable[[], bool]) -> list[ChunkBatch] | None:
         """See `Lookup.parts`."""
         count, parts = self._count(), []
         if count > MAX_TABLE_CHUNKS:
@@ -109,7 +109,7 @@ class _Numbered(Lookup):
             if is_over():
                 return None
             numbers = np.arange(start, min(count, start + _ENTRIES_AT_ONCE), dtype=np.uint64)
-            parts.append(Part(self._order.places(numbers), *self._entries(numbers)))
+            parts.append(ChunkBatch(self._order.places(numbers), *self._entries(numbers)))
         return parts
 
 

@@ -14,10 +14,10 @@ from ....errors import CorruptDataError
 from . import format as hdf5_format
 from .chunks import (
     MAX_TABLE_CHUNKS,
+    ChunkBatch,
     Lookup,
-    Part,
     Pieces,
-    Stored,
+    StoredChunk,
     read_index,
 )
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _NODES_AT_ONCE = 256
 
 
-class Tree(Lookup):
+class BTree(Lookup):
     """The tree whose root is at an address of a file."""
 
     def __init__(self, file: HDF5File, grid: Grid, root: int, where: str) -> None:
@@ -41,10 +41,10 @@ class Tree(Lookup):
         self._where = where
         self._nodes: Pieces[int, _Node] = Pieces(lambda at: [_Node.of(node) for node in self._fetch(at)])
 
-    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+    def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """See `Lookup.find`: a level at a time, for all of them together."""
         at: dict[Place, int] = dict.fromkeys(places, self._root)
-        found: dict[Place, Stored | None] = dict.fromkeys(places)
+        found: dict[Place, StoredChunk | None] = dict.fromkeys(places)
         level: int | None = None
         while at:
             nodes = self._nodes.get(set(at.values()))
@@ -56,7 +56,7 @@ class Tree(Lookup):
             }
         return [found[place] for place in places]
 
-    def parts(self, is_over: Callable[[], bool]) -> list[Part] | None:
+    def parts(self, is_over: Callable[[], bool]) -> list[ChunkBatch] | None:
         """See `Lookup.parts`."""
         frontier, level = [self._root], None
         most = min(self._grid.n_chunks, MAX_TABLE_CHUNKS)  # a node has one at least
@@ -68,7 +68,7 @@ class Tree(Lookup):
                 nodes += self._fetch(frontier[start : start + _NODES_AT_ONCE])
             level = self._next_level(level, nodes)
             if level == 0:
-                return [Part(node.places, node.addresses, node.sizes, node.masks) for node in nodes]
+                return [ChunkBatch(node.places, node.addresses, node.sizes, node.masks) for node in nodes]
             frontier = np.unique(np.concatenate([node.addresses for node in nodes])).tolist()
             if not frontier:
                 return []
@@ -99,15 +99,15 @@ class _Node(NamedTuple):
 
     level: int
     places: list[Place]
-    stored: list[Stored]
+    stored: list[StoredChunk]
 
     @classmethod
     def of(cls, node: TreeNode) -> _Node:
-        stored = map(Stored, node.addresses.tolist(), node.sizes.tolist(), node.masks.tolist())
+        stored = map(StoredChunk, node.addresses.tolist(), node.sizes.tolist(), node.masks.tolist())
         return cls(node.level, list(map(tuple, node.places.tolist())), list(stored))
 
 
-def _step(node: _Node, place: Place, found: dict[Place, Stored | None]) -> int | None:
+def _step(node: _Node, place: Place, found: dict[Place, StoredChunk | None]) -> int | None:
     """The child that may hold `place`; at the lowest level it is `found`, or not there."""
     i = bisect.bisect_right(node.places, place) - 1
     if i < 0:

@@ -35,7 +35,7 @@ MAX_TABLE_CHUNKS = 2_000_000
 _KEPT_PIECES = 1024
 
 
-class Stored(NamedTuple):
+class StoredChunk(NamedTuple):
     """Where a chunk is stored: bytes from the beginning of the file, and the filters it did not pass."""
 
     address: int
@@ -80,18 +80,18 @@ class Table(NamedTuple):
     sizes: np.ndarray  # uint32
     masks: np.ndarray  # uint32
 
-    def find(self, numbers: Sequence[int]) -> list[Stored | None]:
+    def find(self, numbers: Sequence[int]) -> list[StoredChunk | None]:
         """Where these chunks are; None for what is not stored."""
         at = np.searchsorted(self.numbers, np.array(numbers, np.int64))
         return [self._stored(int(i), number) for i, number in zip(at, numbers, strict=True)]
 
-    def _stored(self, i: int, number: int) -> Stored | None:
+    def _stored(self, i: int, number: int) -> StoredChunk | None:
         if i >= len(self.numbers) or self.numbers[i] != number:
             return None
-        return Stored(int(self.addresses[i]), int(self.sizes[i]), int(self.masks[i]))
+        return StoredChunk(int(self.addresses[i]), int(self.sizes[i]), int(self.masks[i]))
 
 
-class Part(NamedTuple):
+class ChunkBatch(NamedTuple):
     """Some chunks as an index has them: places (n, rank), addresses, sizes, masks."""
 
     places: np.ndarray
@@ -100,7 +100,7 @@ class Part(NamedTuple):
     masks: np.ndarray
 
 
-def table_of(grid: Grid, parts: Iterable[Part]) -> Table:
+def table_of(grid: Grid, parts: Iterable[ChunkBatch]) -> Table:
     """A table of all parts; what lies outside the grid, or nowhere, is left out."""
     columns = list(zip(*parts, strict=True))
     rank = len(grid.chunk)
@@ -132,14 +132,14 @@ class WholeBlocks:
         self._address = address
         self._item_bytes = item_bytes
 
-    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+    def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """See `ChunkIndex.find`."""
         return [self._stored(place) for place in places]
 
-    def _stored(self, place: Place) -> Stored:
+    def _stored(self, place: Place) -> StoredChunk:
         first = self._whole.number([i * part for i, part in zip(place, self._chunk, strict=True)])
         size = math.prod(self.block_shape(place)) * self._item_bytes
-        return Stored(self._address + first * self._item_bytes, size, 0)
+        return StoredChunk(self._address + first * self._item_bytes, size, 0)
 
     def block_shape(self, place: Place) -> tuple[int, ...]:
         """The shape of one chunk as it is stored."""
@@ -156,22 +156,22 @@ class Lookup(ABC):
     """One kind of index. Any thread; all methods may read, and raise `CorruptDataError` for a damaged one."""
 
     @abstractmethod
-    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+    def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """Where these chunks are; None for each that is not stored."""
 
     @abstractmethod
-    def parts(self, is_over: Callable[[], bool]) -> list[Part] | None:
+    def parts(self, is_over: Callable[[], bool]) -> list[ChunkBatch] | None:
         """Everything there is; None if there is too much, or `is_over` said so meanwhile."""
 
 
 class NothingStored(Lookup):
     """A dataset none of whose chunks is stored."""
 
-    def find(self, places: Sequence[Place]) -> list[Stored | None]:
+    def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """See `Lookup.find`."""
         return [None] * len(places)
 
-    def parts(self, is_over: Callable[[], bool]) -> list[Part]:
+    def parts(self, is_over: Callable[[], bool]) -> list[ChunkBatch]:
         """See `Lookup.parts`."""
         return []
 

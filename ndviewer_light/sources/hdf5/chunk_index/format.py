@@ -111,7 +111,7 @@ def lookup3(data: bytes) -> int:
 # ---- the layout message of a dataset -------------------------------------------------------
 
 
-class Layout(NamedTuple):
+class ChunkIndexLayout(NamedTuple):
     """How chunks are found: the `kind` of their index, and its address, `UNDEFINED` if there is none yet.
 
     Chunks at the edge pass through no filter if `plain_edges`. `size` and `mask` are those of a single chunk
@@ -132,17 +132,17 @@ _KINDS = {2: ("implicit", 0), 3: ("fixed", 1), 4: ("extensible", 5), 5: ("other"
 _PLAIN_EDGES, _SINGLE_WITH_FILTER = 1, 2
 
 
-def chunked_layout(read: Read, base: int, address: int) -> Layout | None:
+def chunked_layout(read: Read, base: int, address: int) -> ChunkIndexLayout | None:
     """The layout of the chunked dataset whose object header is at `address`; None if it is not understood."""
     message = _layout_message(read, base, address)
     if message is None or len(message) < 11 or message[1] != 2:
         return None
     if message[0] == 3:
-        return Layout("tree", _address(message, 3, base))
+        return ChunkIndexLayout("tree", _address(message, 3, base))
     return _newer_layout(message, base) if message[0] in (4, 5) else None
 
 
-def _newer_layout(message: bytes, base: int) -> Layout | None:
+def _newer_layout(message: bytes, base: int) -> ChunkIndexLayout | None:
     flags, rank, width = message[2:5]
     at = 5 + rank * width
     if at + 9 > len(message):
@@ -154,11 +154,11 @@ def _newer_layout(message: bytes, base: int) -> Layout | None:
         if flags & _SINGLE_WITH_FILTER:
             size, mask = struct.unpack_from("<QI", message.ljust(at + 12, b"\0"), at)
             at += 12
-        return Layout("single", _address(message, at, base), plain_edges, size, mask)
+        return ChunkIndexLayout("single", _address(message, at, base), plain_edges, size, mask)
     if kind not in _KINDS:
         return None
     name, skipped = _KINDS[kind]
-    return Layout(name, _address(message, at + skipped, base), plain_edges)
+    return ChunkIndexLayout(name, _address(message, at + skipped, base), plain_edges)
 
 
 def _address(message: bytes, at: int, base: int) -> int:

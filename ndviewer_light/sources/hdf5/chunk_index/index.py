@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .chunks import MAX_TABLE_CHUNKS, Part, table_of
+from .chunks import MAX_TABLE_CHUNKS, ChunkBatch, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Grid,
         Lookup,
         Place,
-        Stored,
+        StoredChunk,
         Table,
     )
 
@@ -56,7 +56,7 @@ class ChunkIndex:
         """From now on look up in `table`."""
         self._table = table
 
-    def find(self, places: Sequence[Place]) -> list[Stored | None] | None:
+    def find(self, places: Sequence[Place]) -> list[StoredChunk | None] | None:
         """Where these chunks are, None for each that is not stored; None at all if only h5py knows yet.
 
         May read. Raises `CorruptDataError` for an index that is damaged.
@@ -84,7 +84,7 @@ class ChunkIndex:
         self.use(table)
         return table
 
-    def _ask_h5py(self, is_over: Callable[[], bool]) -> list[Part]:
+    def _ask_h5py(self, is_over: Callable[[], bool]) -> list[ChunkBatch]:
         found = array("Q")
 
         def note(chunk: Any) -> bool | None:
@@ -97,4 +97,4 @@ class ChunkIndex:
         rank = len(self.grid.chunk)
         rows = np.array(found, np.uint64).reshape(-1, rank + 3)
         places = rows[:, :rank] // np.array(self.grid.chunk, np.uint64)
-        return [Part(places, rows[:, rank], rows[:, rank + 1], rows[:, rank + 2])]
+        return [ChunkBatch(places, rows[:, rank], rows[:, rank + 1], rows[:, rank + 2])]
