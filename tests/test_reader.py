@@ -513,8 +513,8 @@ def host(code: str, *arguments: str, **options) -> subprocess.CompletedProcess:
 def test_the_reader_ends_when_its_host_is_killed(image):
     code = """
         import os, signal, sys
-        from ndviewer_light.isolation.client import Reader
-        reader = Reader.open(sys.argv[1])
+        from ndviewer_light.isolation.client import IsolatedSource
+        reader = IsolatedSource.open(sys.argv[1])
         print(reader.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -526,8 +526,8 @@ def test_the_reader_ends_when_its_host_is_killed(image):
 def test_the_reader_ends_when_its_host_is_killed_but_a_fork_of_the_host_lives_on(image):
     code = """
         import os, signal, subprocess, sys, time
-        from ndviewer_light.isolation.client import Reader
-        reader = Reader.open(sys.argv[1])
+        from ndviewer_light.isolation.client import IsolatedSource
+        reader = IsolatedSource.open(sys.argv[1])
         fork = os.fork()
         if fork == 0:  # it has inherited our end of the pipe
             os.close(1), os.close(2)
@@ -549,8 +549,8 @@ def test_the_reader_ends_when_its_host_is_killed_but_a_fork_of_the_host_lives_on
 def test_a_host_that_forgets_to_close_still_ends(image):
     code = """
         import sys
-        from ndviewer_light.isolation.client import Reader, prestart
-        reader = Reader.open(sys.argv[1])
+        from ndviewer_light.isolation.client import IsolatedSource, prestart
+        reader = IsolatedSource.open(sys.argv[1])
         prestart()
         print(reader.pid)
     """
@@ -568,7 +568,7 @@ def test_a_host_can_fork_a_tensorstore_writer_after_viewing(image, tmp_path):
         import multiprocessing, sys
         from ndviewer_light.engine.dataset import Dataset
         from ndviewer_light.model import PlaneKey
-        from ndviewer_light.isolation.client import Reader
+        from ndviewer_light.isolation.client import IsolatedSource
 
         def write(path):
             import numpy, tensorstore
@@ -578,7 +578,7 @@ def test_a_host_can_fork_a_tensorstore_writer_after_viewing(image, tmp_path):
             ).result()
             store[...] = numpy.full((8, 8), 7, "uint16")
 
-        with Dataset(Reader.open(sys.argv[1])) as dataset:
+        with Dataset(IsolatedSource.open(sys.argv[1])) as dataset:
             [plane] = dataset.planes([PlaneKey()], wait=None)
             assert plane.pixels.any()
             writer = multiprocessing.get_context("fork").Process(target=write, args=(sys.argv[2],))
@@ -605,10 +605,10 @@ def test_the_reader_finds_the_package_in_a_checkout_under_another_name(image, tm
         shutil.copytree(ROOT / "ndviewer_light", checkout / "ndviewer_light")
     code = """
         import sys
-        from control.ndviewer_light.ndviewer_light.isolation.client import Reader
+        from control.ndviewer_light.ndviewer_light.isolation.client import IsolatedSource
         from control.ndviewer_light.ndviewer_light.model import PlaneKey
         assert "ndviewer_light" not in sys.modules
-        reader = Reader.open(sys.argv[1])
+        reader = IsolatedSource.open(sys.argv[1])
         print(int(reader.read_plane(PlaneKey()).sum()))
         reader.close()
     """
@@ -630,10 +630,10 @@ def test_a_host_may_be_odd(image, tmp_path, odd):
     code = f"""
         import os, pathlib, sys
         sys.path.insert(0, {str(ROOT)!r})
-        from ndviewer_light.isolation.client import Reader
+        from ndviewer_light.isolation.client import IsolatedSource
         from ndviewer_light.model import PlaneKey
         {odd}
-        reader = Reader.open(sys.argv[2])
+        reader = IsolatedSource.open(sys.argv[2])
         print(int(reader.read_plane(PlaneKey()).sum()))
         reader.close()
     """
@@ -659,9 +659,9 @@ def test_a_library_that_prints_in_the_reader_does_not_break_the_conversation(ima
     code = """
         import sys
         sys.path.insert(0, sys.argv[2])
-        from ndviewer_light.isolation.client import Reader
+        from ndviewer_light.isolation.client import IsolatedSource
         from ndviewer_light.model import PlaneKey
-        reader = Reader.open(sys.argv[1])
+        reader = IsolatedSource.open(sys.argv[1])
         print(int(reader.read_plane(PlaneKey()).sum()), reader.info.warnings)
         reader.close()
     """

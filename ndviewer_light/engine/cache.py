@@ -331,7 +331,8 @@ class PlaneCache:
                 if not self._queue:
                     self._threads.discard(threading.current_thread())
                     return None
-                self._apply_notifications()  # writes up to here are what this read will see: no reason to call it stale
+                # writes up to here are what this read will see: no reason to call it stale
+                self._apply_notifications()
                 lease = self._queue.popleft()
                 lease.started = True
                 return lease

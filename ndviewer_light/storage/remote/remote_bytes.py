@@ -125,7 +125,7 @@ class RemoteBytes(Bytes):
         return self.read_many([(offset, length)])[0]
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
-        """See `Bytes.read_many`. Belongs to the `Wish` of the calling thread, if there is one."""
+        """See `Bytes.read_many`. Belongs to the `CancelScope` of the calling thread, if there is one."""
         self._check_open()
         for offset, length in ranges:
             self._check(offset, length)
