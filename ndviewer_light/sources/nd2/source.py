@@ -20,7 +20,7 @@ from ...errors import (
 )
 from ...model import PlaneKey
 from ...storage.bytes import is_url, open_bytes
-from .. import Source
+from ..source import Source
 from .chunk_map import (
     LEGACY,
     MODERN,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from ...model import DatasetInfo
     from ...storage.bytes import Bytes
-    from .. import StorageOptions
+    from ..source import StorageOptions
     from .frames import Contents
 
 
@@ -56,21 +56,6 @@ class Nd2Source(Source):
         self._lock = threading.Lock()  # guards what is below; never held while a disk is touched
         self._opened = opened
         self._closed = False
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Whether `path` ends in ``.nd2`` or begins as a modern ND2 file does."""
-        if is_url(path):
-            return urlsplit(path).path.lower().endswith(".nd2")
-        if not os.path.isfile(path):
-            return False
-        if path.lower().endswith(".nd2"):
-            return True
-        try:
-            with open(path, "rb") as file:
-                return file.read(len(MODERN)) == MODERN
-        except OSError:
-            return False
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> Nd2Source:
