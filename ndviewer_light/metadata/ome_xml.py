@@ -1,6 +1,6 @@
 """What OME-XML says of an image and its pixels, with nothing but the standard library.
 
-https://docs.openmicroscopy.org/ome-model/ : `Pixels` carries sizes, `DimensionOrder`, `PhysicalSizeX`, `…Y`,
+https://docs.openmicroscopy.org/ome-model/ : `Pixels` carries sizes, `DimensionOrder`, ``PhysicalSizeX``, `…Y`,
 `…Z` and their units, `TimeIncrement`; its `TiffData` say which page of which file holds which plane.
 """
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class Format(ABC):
     """One format: whether a path is of it, and the way to a `Source` of what lies there.
 
-    Any thread; keeps nothing. The library that reads the format is imported in `open`, not by the module of the
-    format: every one is asked about every path.
+    Any thread; keeps nothing. The library that reads the format is imported in `open`, not by its own module:
+    every format is asked about every path.
     """
 
     name: str

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from ...storage.bytes import is_url, split_inner
 from ..format import Format
+from .chunk_index.structures import SIGNATURE
 
 if TYPE_CHECKING:
     from ..source import Source, StorageOptions
 
 ENDINGS = (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".ims")
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _SIGNATURE_PLACES = (0, 512, 1024, 2048)
 

@@ -72,7 +72,7 @@ class _Inner:
 
 
 class ImagesSource(Source):
-    """Image files; see `images_names` for how names are understood, `images_patterns` for what one may say.
+    """Image files; see `numbering` for how names are understood, `patterns` for what one may say.
 
     Positions, channels and time points keep their index while a source is open; new ones come after them.
     """

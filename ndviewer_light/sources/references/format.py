@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 
 from ...storage.bytes import is_url, split_inner
 from ..format import Format
+from .reference_file import ENDING
 
 if TYPE_CHECKING:
     from ..source import Source, StorageOptions
-
-ENDING = ".json"
 
 _OF_ZARR = ("zarr.json",)
 

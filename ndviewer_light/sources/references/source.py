@@ -24,11 +24,11 @@ from ...storage.bytes import is_url, open_bytes, split_inner
 from ...storage.bytes_pool import BytesPool
 from ..registry import open_source
 from ..source import Source
-from .format import ENDING
 from .images import dataset_info, find, others_said
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
 from .reference_file import (
+    ENDING,
     INLINE,
     MAX_FILE_BYTES,
     References,
@@ -45,7 +45,7 @@ _MAX_ASKED = 8
 
 
 class ReferencesSource(Source):
-    """One image of a file of references; see `references_images` for which."""
+    """One image of a file of references; see `references.images` for which."""
 
     format = "references"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class TiffSource(Source):
-    """Images of any of Squid's TIFF forms; see `tiff_forms` for what the forms are.
+    """Images of any of Squid's TIFF forms; see `forms` for what the forms are.
 
     Positions keep their index while a source is open; those that appear later come after all others.
     """

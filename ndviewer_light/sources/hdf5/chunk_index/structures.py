@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ....errors import CorruptDataError
-from ..format import SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Read = Callable[[int, int], bytes]  # (offset, length); clipped at the end of the file
 
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 UNDEFINED = 2**64 - 1
 """The address of what is not stored."""
 
