@@ -50,8 +50,6 @@ class MemorySource(Source):
     next `refresh` finds.
     """
 
-    format = "memory"
-
     def __init__(self, info: DatasetInfo | None = None) -> None:
         self._info = info or memory_info()
         self.stored: dict[PlaneKey, np.ndarray] = {}
@@ -63,14 +61,6 @@ class MemorySource(Source):
         self.reads: list[PlaneKey] = []
         self.looks: list[PlaneKey] = []
         self.closed = threading.Event()
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, path: str, options: dict[str, str] | None = None) -> MemorySource:
-        return cls()
 
     @property
     def info(self) -> DatasetInfo:

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | 24 | scans and opens on the GUI thread | here, `test_host::test_a_disk_that_hangs_while_opening_holds_up_neither_the_next_dataset_nor_the_end` |
 | 25 | every file and store opened at load, and kept open | here, `test_tiff_source::test_opening_opens_one_image_only`, `test_tiff_faults::test_handles_are_bounded_and_closed`, `test_zarr_source::test_open_stores_are_bounded`, `test_layouts::test_opening_a_large_plate_reads_plate_wells_and_one_image` |
-| 26 | icons looked for in the network at each start, old canvases kept | `test_structure::test_no_connection_is_tried_while_the_viewer_is_built_and_shows_a_dataset`, and here |
+| 26 | icons looked for in the network at each start, old canvases kept | `test_costs::test_no_connection_is_tried_while_the_viewer_is_built_and_shows_a_dataset`, and here |
 | 27 | an array of the whole stack allocated at start | here |
 | 28 | all planes touched at each refresh, a Qt signal per plane | here |
 | 29 | files opened under a lock for which close and end wait | here, `test_cache::test_nothing_is_called_out_to_while_the_lock_is_held` |
@@ -13,7 +13,7 @@
 | 32 | indices that grow without bound | `test_bits::test_a_million_planes_take_less_than_a_quarter_of_a_megabyte`, `test_registered::test_every_file_registered_is_found_again_and_none_is_kept`, and here |
 | 33 | full resolution only, arrays at "0" only | `test_zarr_source::test_all_levels_of_a_pyramid`, `test_layouts::test_array_is_found_where_datasets_path_says` |
 | 34 | a volume read whole at full resolution | here |
-| 35 | every step reads again; errors of tensorstore not understood | `test_structure::test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all`, `test_zarr_source::test_outside_the_dataset_is_an_index_error`, `test_zarr_source::test_what_tensorstore_refuses_is_our_error`, and here |
+| 35 | every step reads again; errors of tensorstore not understood | `test_costs::test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all`, `test_zarr_source::test_outside_the_dataset_is_an_index_error`, `test_zarr_source::test_what_tensorstore_refuses_is_our_error`, and here |
 """  # noqa: E501  a table
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.hdf5 import array as hdf5_dataset
 from ndviewer_light.sources.hdf5 import file as hdf5_file
 from ndviewer_light.sources.hdf5 import plane_reader as hdf5_pixels
+from ndviewer_light.sources.hdf5.format import HDF5Format
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def test_what_stands_before_the_file_is_passed_over(tmp_path: Path, opened: Open
         file.create_dataset("whole", data=volume(seed=1))
     with open(tmp_path / "a.mat", "r+b") as raw:
         raw.write(b"MATLAB 7.3 MAT-file".ljust(512))
-    assert HDF5Source.recognises(str(tmp_path / "a.mat"))
+    assert HDF5Format().recognises(str(tmp_path / "a.mat"))
     assert_shows(opened(tmp_path / "a.mat", "chunks"), volume(), "zyx")
     assert_shows(opened(tmp_path / "a.mat", "whole"), volume(seed=1), "zyx")
 

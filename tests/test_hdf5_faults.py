@@ -21,6 +21,7 @@ from ndviewer_light.errors import (
     UnsupportedError,
 )
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources.hdf5.format import HDF5Format
 from ndviewer_light.sources.hdf5.source import HDF5Source
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def test_what_is_no_hdf5_file_says_so(tmp_path: Path, opened: Open) -> None:
     with pytest.raises(DatasetNotFoundError):
         opened(tmp_path / "missing.h5")
     os.mkfifo(tmp_path / "pipe.h5")  # nobody writes to it
-    assert not HDF5Source.recognises(str(tmp_path / "pipe.h5"))
+    assert not HDF5Format().recognises(str(tmp_path / "pipe.h5"))
     with pytest.raises(DatasetNotFoundError, match="is no file"):
         opened(tmp_path / "pipe.h5")
 

@@ -15,7 +15,7 @@ from ndviewer_light.sources.hdf5.array import facts, opened
 from ndviewer_light.sources.hdf5.chunk_index.arrays import ExtensibleArray, FixedArray, OneAfterTheOther
 from ndviewer_light.sources.hdf5.chunk_index.btree import BTree
 from ndviewer_light.sources.hdf5.chunk_index.chunks import NothingStored, Pieces, table_of
-from ndviewer_light.sources.hdf5.chunk_index.format import lookup3
+from ndviewer_light.sources.hdf5.chunk_index.structures import lookup3
 from ndviewer_light.sources.hdf5.file import HDF5File
 
 if TYPE_CHECKING:

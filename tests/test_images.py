@@ -24,9 +24,11 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.images.format import ImagesFormat
 from ndviewer_light.sources.images.numbering import guess
 from ndviewer_light.sources.images.patterns import Pattern
 from ndviewer_light.sources.images.source import ImagesSource
+from ndviewer_light.sources.tiff.source import TiffSource
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -494,7 +496,7 @@ def test_what_is_recognised(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "day1" / "a.png", picture(1))
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.txt").write_text("")
-    recognises = ImagesSource.recognises
+    recognises = ImagesFormat().recognises
     assert recognises(str(tmp_path / "flat")) and recognises(str(tmp_path / "deep"))
     assert recognises(str(tmp_path / "flat" / "a.png"))
     assert not recognises(str(tmp_path / "text")) and not recognises(str(tmp_path / "text" / "a.txt"))
@@ -506,7 +508,7 @@ def test_folders_of_other_formats_stay_theirs(tmp_path: Path) -> None:
     write(tmp_path / "run" / "0" / "A1_0_0_BF.tiff", picture(1))
     write(tmp_path / "run" / "0" / "A1_0_1_BF.tiff", picture(2))
     source = open_source(str(tmp_path / "run"))
-    assert source.format == "tiff"
+    assert isinstance(source, TiffSource)
     source.close()
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / ".zgroup").write_text('{"zarr_format": 2}')
@@ -519,7 +521,7 @@ def test_a_folder_opens_by_its_path(tmp_path: Path) -> None:
     for t in TWO:
         write(tmp_path / f"img_{t}.png", picture(t))
     source = open_source(str(tmp_path))
-    assert source.format == "images"
+    assert isinstance(source, ImagesSource)
     source.close()
 
 
@@ -803,5 +805,5 @@ def test_a_pattern_makes_a_folder_that_looks_like_squids_one_of_images(tmp_path)
     source = open_source(str(tmp_path), {"pattern": "x_{p:d}_{z:d}_{c}.png"})
     assert source.info.sizes["z"] == 2
     assert source.read_plane(PlaneKey(z=1)).max() == 2
-    assert source.format == "images"
+    assert isinstance(source, ImagesSource)
     source.close()

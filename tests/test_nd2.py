@@ -37,6 +37,7 @@ from ndviewer_light.model import PlaneKey, Position
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.nd2 import frames as nd2_frames
+from ndviewer_light.sources.nd2.format import Nd2Format
 from ndviewer_light.sources.nd2.modern import library_internals
 from ndviewer_light.sources.nd2.source import Nd2Source
 
@@ -322,13 +323,13 @@ def test_files_are_recognised_by_name_or_by_their_first_bytes(tmp_path, opened, 
     ],
 )
 def test_urls_are_recognised_by_their_name_alone(url, is_ours):
-    assert Nd2Source.recognises(url) is is_ours
+    assert Nd2Format().recognises(url) is is_ours
 
 
 def test_folders_and_what_is_not_there_are_not_recognised(tmp_path):
     (tmp_path / "folder.nd2").mkdir()
-    assert not Nd2Source.recognises(str(tmp_path / "folder.nd2"))
-    assert not Nd2Source.recognises(str(tmp_path / "nothing.nd2"))
+    assert not Nd2Format().recognises(str(tmp_path / "folder.nd2"))
+    assert not Nd2Format().recognises(str(tmp_path / "nothing.nd2"))
     with pytest.raises(DatasetNotFoundError):
         Nd2Source.open(str(tmp_path / "nothing.nd2"))
 

@@ -27,6 +27,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.references import reference_file as references_json
+from ndviewer_light.sources.references.format import ReferencesFormat
 from ndviewer_light.sources.references.places import ReferencePolicy, is_inside
 from ndviewer_light.sources.references.reference_file import parse
 from ndviewer_light.sources.references.source import ReferencesSource
@@ -427,11 +428,11 @@ def test_json_files_are_recognised_by_name(tmp_path: Path) -> None:
         ("a.zarr", False),
     ):
         (tmp_path / name).write_text("{}")
-        assert ReferencesSource.recognises(str(tmp_path / name)) is is_ours
-        assert ReferencesSource.recognises(f"https://example.org/a/{name}?token=1.json") is is_ours
-    assert ReferencesSource.recognises("s3://bucket/a.json::/data")
+        assert ReferencesFormat().recognises(str(tmp_path / name)) is is_ours
+        assert ReferencesFormat().recognises(f"https://example.org/a/{name}?token=1.json") is is_ours
+    assert ReferencesFormat().recognises("s3://bucket/a.json::/data")
     (tmp_path / "folder.json").mkdir()
-    assert not ReferencesSource.recognises(str(tmp_path / "folder.json"))
+    assert not ReferencesFormat().recognises(str(tmp_path / "folder.json"))
 
 
 @pytest.mark.parametrize("chunks", [(1, 12, 20), (5, 24, 40)])

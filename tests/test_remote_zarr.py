@@ -34,6 +34,7 @@ from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
+from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.storage.remote import client as fetch_client
 from ndviewer_light.storage.remote import scheduler as fetch_loop
@@ -866,7 +867,7 @@ def test_arrays_are_not_looked_for_on_a_line_in_clear(
     ],
 )
 def test_addresses_are_known_by_their_names(url: str, ours: bool) -> None:
-    assert ZarrSource.recognises(url) is ours
+    assert ZarrFormat().recognises(url) is ours
 
 
 def test_store_on_a_share_has_to_be_mounted() -> None:

@@ -1,189 +1,223 @@
-"""What makes it fast, as facts without a clock: what is imported when, how often is read, no socket opened.
-
-How many files opening a large plate reads is tested with the layouts.
-"""
+"""The house: its rooms, names and imports, as the source files themselves show them."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import ast
+import functools
+import io
+import re
+import tokenize
+from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-from benchmarks import stores
-from memory_source import MemorySource, memory_info
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.errors import PlaneNotStoredError
-from ndviewer_light.isolation.client import IsolatedSource
-from ndviewer_light.live.acquisition import announce_per_fov
-from ndviewer_light.model import PlaneKey, announced_info
+ROOT = Path(__file__).parents[1]
+PACKAGE = "ndviewer_light"
 
-ROOT = Path(__file__).resolve().parents[1]
-GUI = {"qtpy", "PyQt6", "PyQt5", "PySide6", "superqt", "ndv", "vispy", "cmap"}
-LAZY = {"dask", "xarray", "pandas"}
+KNOWN_CIRCLES: set[frozenset[str]] = {
+    frozenset({"engine.dataset", "engine.to_xarray", "opening"}),
+    frozenset({"storage.trees.tree", "storage.trees.url", "storage.trees.zip"}),
+    frozenset(
+        {"storage.bytes", *(f"storage.remote.{name}" for name in ("block_file", "remote_bytes", "shares"))}
+    ),
+}
+"""Circles that are still to be opened; one that is gone has to go from here as well."""
 
+KNOWN_TWICE: set[str] = {"Failure"}
+"""Class names that still stand for two things."""
 
-def said_by(code: str, *arguments: object) -> object:
-    """What `code` leaves in `answer`, run in a fresh interpreter."""
-    code = f"import json, sys\n{code}\nsys.stdout.write(json.dumps(answer))"
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    stores.write_image(tmp_path / "image", (2, 4, 2, 32, 32), "fast")
-    return tmp_path / "image"
-
-
-# ---- what is imported when -----------------------------------------------------------------------
-
-_LOADED = "answer = sorted({name.partition('.')[0] for name in sys.modules})"
+PARALLEL = {
+    "__init__",
+    "__main__",
+    "client",  # of the reader process, and of servers: each the asking end of a connection
+    "errors",
+    "format",
+    "source",
+    "images",  # which images a file of that format holds
+    "nwb",
+    "plane_reader",
+}
+"""File names that stand for the same idea in parallel rooms."""
 
 
-@pytest.mark.parametrize(
-    ("code", "banned"),
-    [
-        pytest.param("import ndviewer_light", GUI | LAZY | {"numpy", "tensorstore", "asyncio"}, id="package"),
-        pytest.param(
-            "import ndviewer_light.__main__", GUI | LAZY | {"numpy", "tensorstore"}, id="command line"
-        ),
-        pytest.param(
-            "import ndviewer_light as nl\nwith nl.open_dataset(sys.argv[1]) as ds: ds.plane()",
-            GUI | LAZY,
-            id="open",
-        ),
-        pytest.param(
-            "import ndviewer_light as nl\nwith nl.open_dataset(sys.argv[1], isolate=True) as ds: ds.plane()",
-            GUI | LAZY | {"tensorstore"},
-            id="open, isolated",
-        ),
-        pytest.param("import ndviewer_light.gui.window", {"ndv", "vispy", "tensorstore", *LAZY}, id="widget"),
-    ],
-)
-def test_what_is_not_needed_is_not_imported(image: Path, code: str, banned: set[str]) -> None:
-    loaded = said_by(f"{code}\n{_LOADED}", image)
-    assert isinstance(loaded, list)
-    assert not banned.intersection(loaded)
+@functools.cache
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name in it: "storage.bytes"; "" is the package itself."""
+    found = {}
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(ROOT / PACKAGE).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
-_SHOWN = """
-from tests.benchmarks.widget import application
-import builtins
-seen = []
-from qtpy.QtCore import QThread
-gui = QThread.currentThread()
-imported = builtins.__import__
-def note(name, *more, **others):
-    if QThread.currentThread() is gui:
-        seen.append(name.partition(".")[0])
-    return imported(name, *more, **others)
-builtins.__import__ = note
-from ndviewer_light.gui.window import LightweightMainWindow
-app = application()
-window = LightweightMainWindow(sys.argv[1])
-window.show()
-window.grab()
-builtins.__import__ = imported
-from tests.benchmarks.widget import Loop
-loop = Loop()
-loop.wait(lambda: window.viewer.ndv_viewer is not None and window.viewer.stage.canvas.frame is not None)
-answer = {"before": sorted(set(seen)), "after": sorted({name.partition(".")[0] for name in sys.modules})}
-window.close()
-"""
+@functools.cache
+def parsed(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text())
 
 
-@pytest.mark.gl
-def test_the_window_is_there_before_what_draws_pixels_and_nothing_native_ever_comes(image: Path) -> None:
-    said = said_by(_SHOWN, image)
-    assert isinstance(said, dict)
-    assert not {"ndv", "vispy", "tensorstore", *LAZY}.intersection(said["before"])
-    assert "ndv" in said["after"]
-    assert not {"tensorstore", *LAZY}.intersection(said["after"])
+# ---- imports ---------------------------------------------------------------------------------------
 
 
-# ---- the network ------------------------------------------------------------------------------------
-
-_NO_NETWORK = """
-import os, socket
-attempts = []
-allowed = getattr(socket, "AF_UNIX", None)
-def audit(event, arguments):
-    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        attempts.append(event)
-    if event == "socket.connect" and arguments[0].family != allowed:
-        attempts.append(event)
-sys.addaudithook(audit)
-os.environ["PYCONIFY_CACHE"] = sys.argv[2]
-from tests.benchmarks.widget import Window
-window = Window()
-window.open(sys.argv[1])
-window.close()
-answer = attempts
-"""
+def executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes that may ever run: functions too, but not what only type checkers see."""
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        for other in node.orelse:
+            yield from executed(other)
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from executed(child)
 
 
-@pytest.mark.gl
-def test_no_connection_is_tried_while_the_viewer_is_built_and_shows_a_dataset(
-    image: Path, tmp_path: Path
-) -> None:
-    assert said_by(_NO_NETWORK, image, tmp_path / "icons") == []
+def imported_by(name: str) -> set[str]:
+    """The modules of the package that a module imports, at whatever time."""
+    room = name.split(".") if modules()[name].name == "__init__.py" else name.split(".")[:-1]
+    room = [part for part in room if part]
+    found = set()
+    for node in executed(parsed(name)):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.split(".")[0] == PACKAGE for alias in node.names), (
+                f"{name}: not relative"
+            )
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            base = [*room[: len(room) - node.level + 1], *([node.module] if node.module else [])]
+            for alias in node.names:
+                whole = ".".join([*base, alias.name])
+                found.add(whole if whole in modules() else ".".join(base))
+    return {each for each in found if each in modules()} - {name}
 
 
-# ---- reads -------------------------------------------------------------------------------------------
+def circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The sets of modules of which each imports, over others, each (Tarjan)."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: set[frozenset[str]] = set()
+
+    def visit(name: str) -> None:
+        order[name] = low[name] = len(order)
+        stack.append(name)
+        for other in graph[name]:
+            if other not in order:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], order[other])
+        if low[name] == order[name]:
+            together = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(together) > 1:
+                found.add(frozenset(together))
+
+    for name in graph:
+        if name not in order:
+            visit(name)
+    return found
 
 
-@pytest.fixture
-def source() -> MemorySource:
-    source = MemorySource(memory_info(n_c=4))
-    for t in range(2):
-        for c in range(4):
-            source.write((t, 0, c, 0), 10 * t + c)
-    return source
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"e", "a"}, "e": {"f"}, "f": {"d"}, "g": {"a"}}
+    assert circles(graph) == {frozenset("bc"), frozenset("def")}
 
 
-def test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all(source: MemorySource) -> None:
-    pytest.importorskip("ndv")
-    from ndviewer_light.gui.canvas.canvas_view import View
-    from ndviewer_light.gui.canvas.view_arrays import DatasetWrapper
-
-    with Dataset(source) as dataset:
-        wrapper = DatasetWrapper(dataset)
-        wrapper.isel({})
-        assert sorted(source.reads) == [PlaneKey(c=c) for c in range(4)]
-        wrapper.isel({})
-        assert len(source.reads) == 4
-        wrapper.visible = frozenset({0, 2})
-        wrapper.view = View(t=1)
-        wrapper.isel({})
-        assert sorted(source.reads[4:]) == [PlaneKey(t=1, c=0), PlaneKey(t=1, c=2)]
+def test_no_modules_import_each_other() -> None:
+    found = circles({name: imported_by(name) for name in modules()})
+    assert found == KNOWN_CIRCLES, "a new circle, or one that is gone and still listed"
 
 
-def test_only_the_channel_that_was_written_is_read_again(source: MemorySource) -> None:
-    with Dataset(source, live=True) as dataset:
-        view = [PlaneKey(c=c) for c in range(4)]
-        dataset.planes(view, wait=None)
-        source.write((0, 0, 2, 0), 99)
-        dataset.notify(0, 0, 2, 0)
-        assert dataset.take_changes().in_view
-        assert [plane.pixels.max() for plane in dataset.planes(view, wait=None)] == [0, 1, 99, 3]
-        assert set(source.reads[4:]) == {PlaneKey(c=2)}
+# ---- names -----------------------------------------------------------------------------------------
 
 
-def test_what_a_failed_read_learns_of_the_run_is_not_lost(tmp_path: Path) -> None:
-    shape = (3, 2, 1, 32, 32)
-    run = announce_per_fov([str(tmp_path / "fov_0")], stores.CHANNELS[:2], 1, ["A1:0"], 32, 32)
-    reader = IsolatedSource(run, announced_info(run))
-    try:
-        reader.start()
-        stores.write_image_metadata(tmp_path / "fov_0", shape)
-        with pytest.raises(PlaneNotStoredError):
-            reader.read_plane(PlaneKey())
-        assert reader.info.sizes["t"] == 3
-        assert reader.info.pixel_size_um == 0.325
-    finally:
-        reader.close()
+def test_a_class_name_stands_for_one_thing() -> None:
+    homes = defaultdict(list)
+    for name in modules():
+        for node in ast.walk(parsed(name)):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name.lstrip("_")].append(name)
+    twice = {name: where for name, where in homes.items() if len(where) > 1}
+    assert set(twice) == KNOWN_TWICE, twice
+
+
+def test_a_file_name_stands_for_one_thing_or_the_same_in_parallel_rooms() -> None:
+    homes = defaultdict(list)
+    for path in modules().values():
+        homes[path.stem].append(path)
+    twice = {stem: paths for stem, paths in homes.items() if len(paths) > 1}
+    assert set(twice) == PARALLEL, twice
+
+
+_QUOTED = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)(?:\([^`]*\))?`(?!`)")
+
+
+def quoted_by(name: str) -> set[str]:
+    """What docstrings and comments of a module name in backticks."""
+    texts = [
+        node.value
+        for node in ast.walk(parsed(name))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "`" in node.value
+    ]
+    source = modules()[name].read_text()
+    texts += [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    return {match[1] for text in texts for match in _QUOTED.finditer(text)}
+
+
+@functools.cache
+def words() -> frozenset[str]:
+    """Every identifier of the code, every file and folder of it, every word of a text that is data."""
+    found = {part for name in modules() for part in name.split(".")}
+    for name in modules():
+        for node in ast.walk(parsed(name)):
+            for field in ("id", "attr", "arg", "name", "asname", "module"):
+                value = getattr(node, field, None)
+                if isinstance(value, str):
+                    found.update(value.split("."))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
+                text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+                if "`" not in text:
+                    found.update(re.findall(r"\w+", text))
+    return frozenset(found)
+
+
+def test_what_docstrings_and_comments_name_exists() -> None:
+    unknown = {
+        (name, quoted)
+        for name in modules()
+        for quoted in quoted_by(name)
+        if not set(quoted.removesuffix(".py").split(".")) <= words()
+    }
+    assert not unknown, "literals are put in double backticks"
+
+
+def test_files_that_the_docs_name_exist() -> None:
+    names = {path.relative_to(ROOT / PACKAGE).as_posix() for path in modules().values()}
+    names |= {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("tests/**/*.py")} | {
+        path.name for path in ROOT.glob("*.py")
+    }
+    gone = []
+    for document in (ROOT / "docs").glob("*.md"):
+        for quoted in re.findall(r"`([\w/]+\.py)`", document.read_text()):
+            if not any(f"/{name}".endswith(f"/{quoted}") or quoted == f"{PACKAGE}/{name}" for name in names):
+                gone.append((document.name, quoted))
+    assert not gone
+
+
+# ---- rooms -----------------------------------------------------------------------------------------
+
+
+def test_few_modules_are_at_the_top_of_the_package() -> None:
+    assert len(list((ROOT / PACKAGE).glob("*.py"))) <= 12
+
+
+def test_every_room_has_a_sentence_at_its_door() -> None:
+    rooms = {name: path for name, path in modules().items() if path.name == "__init__.py"}
+    assert {path.parent for path in modules().values()} == {path.parent for path in rooms.values()}
+    for name in rooms:
+        text = ast.get_docstring(parsed(name)) or ""
+        assert text.split("\n")[0].endswith("."), f"{name or PACKAGE}: no sentence"

@@ -18,12 +18,12 @@ import tiffs
 
 from ndviewer_light.errors import AcquisitionConfigError, PlaneNotStoredError, PlaneNotWrittenError
 from ndviewer_light.model import AnnouncedRun, PlaneKey, Position
-from ndviewer_light.sources.tiff.source import TiffSource
+from ndviewer_light.sources.tiff.announced import AnnouncedTiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Announce = Callable[..., TiffSource]
+    Announce = Callable[..., AnnouncedTiff]
 
 REGIONS = {"A1": 2, "my_region": 1}
 POSITIONS = tuple(Position(region, fov) for region, fov in tiffs.sites(REGIONS))
@@ -33,11 +33,11 @@ FORMS = ("images", "stacks", "ome")
 @pytest.fixture
 def announced(tmp_path: Path) -> Iterator[Announce]:
     """Announce runs in `tmp_path` that are closed when the test is over."""
-    sources: list[TiffSource] = []
+    sources: list[AnnouncedTiff] = []
 
-    def announce(form: str, channels: tuple[str, ...] = tiffs.CHANNELS, n_z: int = 2) -> TiffSource:
+    def announce(form: str, channels: tuple[str, ...] = tiffs.CHANNELS, n_z: int = 2) -> AnnouncedTiff:
         run = AnnouncedRun(POSITIONS, (), (), channels, n_z, 100, 200)
-        sources.append(TiffSource.announced(run, str(tmp_path), form))
+        sources.append(AnnouncedTiff(run, str(tmp_path), form))
         return sources[-1]
 
     yield announce
@@ -262,7 +262,7 @@ def test_names_that_lead_out_of_the_folder_are_not_looked_for(tmp_path: Path, re
     tiffs.write_image(folder / "0" / "b_0_0_BF.tiff", stores.plane())
     for form in FORMS:
         run = AnnouncedRun((Position(region, 0),), (), (), ("BF",), 1, 8, 8)
-        source = TiffSource.announced(run, str(folder), form)
+        source = AnnouncedTiff(run, str(folder), form)
         assert not source.exists(PlaneKey())
         with pytest.raises(PlaneNotStoredError):
             source.read_plane(PlaneKey())
@@ -272,7 +272,7 @@ def test_names_that_lead_out_of_the_folder_are_not_looked_for(tmp_path: Path, re
 def test_a_form_there_is_not(tmp_path: Path) -> None:
     run = AnnouncedRun(POSITIONS, (), (), tiffs.CHANNELS, 2, 8, 8)
     with pytest.raises(AcquisitionConfigError, match="images, stacks, ome"):
-        TiffSource.announced(run, str(tmp_path), "jpeg")
+        AnnouncedTiff(run, str(tmp_path), "jpeg")
 
 
 def test_indices_that_no_run_has(announced: Announce) -> None:

@@ -28,6 +28,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.storage.remote.scheduler import the_fetcher
 from ndviewer_light.storage.trees import zip as zip_tree
@@ -310,11 +311,11 @@ def test_other_archives_are_not_recognised(tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/a.txt").write_text("a")
     archive = pack(tmp_path / "texts", tmp_path / "texts.zip")
-    assert not ZarrSource.recognises(str(archive))
+    assert not ZarrFormat().recognises(str(archive))
     (tmp_path / "broken.zip").write_bytes(b"PK")
-    assert not ZarrSource.recognises(str(tmp_path / "broken.zip"))
+    assert not ZarrFormat().recognises(str(tmp_path / "broken.zip"))
     stores.write_image(tmp_path / "folder.zip")  # a folder by this name is no archive
-    assert ZarrSource.recognises(str(tmp_path / "folder.zip"))
+    assert ZarrFormat().recognises(str(tmp_path / "folder.zip"))
 
 
 def test_threads_and_closing(tmp_path: Path) -> None:

@@ -271,8 +271,6 @@ class IsolatedSource(Source):
     new process knows them too.
     """
 
-    format = "reader"
-
     def __init__(
         self,
         what: str | AnnouncedRun,
@@ -291,11 +289,6 @@ class IsolatedSource(Source):
         self._deaths: deque[float] = deque(maxlen=_DEATHS)
         self._notice: str | None = None
         self._closed = False
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Never: a reader is not a format."""
-        return False
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> IsolatedSource:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, announced_info
 from ..sources import Source
-from ..sources.tiff.source import TiffSource
+from ..sources.tiff.announced import AnnouncedTiff
 from ..sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..model import AnnouncedRun, DatasetInfo, Position
-    from ..sources import StorageOptions
 
 _PLATES = ("plate.ome.zarr", "plate.zarr")
 _WELL = re.compile(r"([A-Za-z]+)(\d+)")
@@ -43,31 +42,19 @@ class AnnouncedSource(Source):
     file or store that would hold a plane does.
     """
 
-    format = "announced run"
-
     def __init__(self, run: AnnouncedRun) -> None:
         """Touches no disk."""
         self._run = run
         self._announced = announced_info(run)
         self._lock = threading.Lock()  # guards what follows; never held while a disk is touched
         self._found: Source | None = None
-        self._images: TiffSource | None = None
+        self._images: AnnouncedTiff | None = None
         self._folder: str | None = None
         self._closed = False
         self._forms: list[Source] = [ZarrSource.announced(run)] if run.paths else []
         folder = experiment_folder(run.paths[0]) if run.paths else None
         if folder is not None:
             self._search(folder)
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Never: a run is announced, not opened."""
-        return False
-
-    @classmethod
-    def open(cls, path: str, options: StorageOptions = None) -> AnnouncedSource:
-        """Not possible: a run is announced."""
-        raise DatasetError(f"{path} is no announced run")
 
     @property
     def info(self) -> DatasetInfo:
@@ -139,7 +126,7 @@ class AnnouncedSource(Source):
             return forms[0]
         raise PlaneNotStoredError("nothing of the run is written yet, and no file of it has been named")
 
-    def _search(self, folder: str) -> TiffSource:
+    def _search(self, folder: str) -> AnnouncedTiff:
         """From now on every form in the experiment at `folder` counts, after what the host said itself.
 
         Returns its individual images, which are told of files. Where several threads come with the same
@@ -149,7 +136,7 @@ class AnnouncedSource(Source):
             if self._images is not None and self._folder == folder:
                 return self._images
         run = self._run
-        images, *others = (TiffSource.announced(run, folder, form) for form in _TIFF_FORMS)
+        images, *others = (AnnouncedTiff(run, folder, form) for form in _TIFF_FORMS)
         zarr = list(_zarr_forms(run, folder))
         searched = [images, *others, *zarr] if run.names_files else [*zarr, *others, images]
         with self._lock:

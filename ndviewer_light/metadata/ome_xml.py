@@ -1,7 +1,7 @@
 """What OME-XML says of an image and its pixels, with nothing but the standard library.
 
-https://docs.openmicroscopy.org/ome-model/ : `Pixels` carries sizes, `DimensionOrder`, `PhysicalSizeX`, `…Y`,
-`…Z` and their units, `TimeIncrement`; its `TiffData` say which page of which file holds which plane.
+https://docs.openmicroscopy.org/ome-model/ : `Pixels` carries sizes, `DimensionOrder`, ``PhysicalSizeX`` (Y,
+Z) and their units, `TimeIncrement`; its `TiffData` say which page of which file holds which plane.
 """
 
 from __future__ import annotations

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..storage.bytes import is_url
 from ..storage.disk_cache import cache_of
-from . import Source, open_source
+from .registry import open_source
+from .source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
 
     from ..model import DatasetInfo, PlaneKey
     from ..storage.disk_cache import DiskCache
-    from . import StorageOptions
+    from .source import StorageOptions
 
 
 def open_disk_cached(path: str, options: StorageOptions = None) -> Source:
@@ -34,21 +33,9 @@ class KeptSource(Source):
     Without such a name nothing is kept: a plane that changed on the server must not come from here.
     """
 
-    format = "kept"
-
     def __init__(self, source: Source, cache: DiskCache) -> None:
         self._source = source
         self._cache = cache
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Never: it is no format."""
-        return False
-
-    @classmethod
-    def open(cls, path: str, options: Mapping[str, str] | None = None) -> Source:
-        """See `open_disk_cached`."""
-        return open_disk_cached(path, options)
 
     @property
     def info(self) -> DatasetInfo:

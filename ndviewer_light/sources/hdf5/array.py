@@ -21,7 +21,7 @@ from ...errors import (
 )
 from ...storage.limits import MAX_CHUNK_BYTES
 from . import filters as hdf5_filters
-from .chunk_index import format as hdf5_format
+from .chunk_index import structures as hdf5_structures
 from .chunk_index.arrays import (
     ExtensibleArray,
     FixedArray,
@@ -170,11 +170,11 @@ def _lookup(
     known: DatasetFacts,
     dataset: h5py.Dataset,
     grid: Grid,
-    layout: hdf5_format.ChunkIndexLayout,
+    layout: hdf5_structures.ChunkIndexLayout,
 ) -> Lookup | None:
     """Whoever finds chunks in this kind of index; None if only h5py can."""
     where = f"{file.name}::{known.path}"
-    if layout.address == hdf5_format.UNDEFINED:
+    if layout.address == hdf5_structures.UNDEFINED:
         return NothingStored()
     if layout.kind == "tree":
         return BTree(file, grid, layout.address, where)
@@ -189,7 +189,7 @@ def _lookup(
     return kind(file, order, layout.address, chunk_bytes, where)
 
 
-def _makes_sense(layout: hdf5_format.ChunkIndexLayout, dataset: h5py.Dataset) -> bool:
+def _makes_sense(layout: hdf5_structures.ChunkIndexLayout, dataset: h5py.Dataset) -> bool:
     """Whether the dataset may grow along as many axes as its kind of index is for."""
     along = {"single": 0, "implicit": 0, "fixed": 0, "extensible": 1}
     if along.get(layout.kind, len(_growing(dataset))) != len(_growing(dataset)):
@@ -202,13 +202,13 @@ def _growing(dataset: h5py.Dataset) -> list[int]:
     return [i for i, size in enumerate(dataset.maxshape) if size is None]
 
 
-def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_format.ChunkIndexLayout | None:
+def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_structures.ChunkIndexLayout | None:
     import h5py
 
     if not file.superblock.eight_bytes:
         return None
     low, high = h5py.h5g.get_objinfo(dataset.id).objno
-    return hdf5_format.chunked_layout(file.read_clipped, file.superblock.offset, low | high << 32)
+    return hdf5_structures.chunked_layout(file.read_clipped, file.superblock.offset, low | high << 32)
 
 
 def _contiguous(

@@ -26,7 +26,7 @@ from ...errors import (
 )
 from ...storage.bytes import SeekableFile, is_url, open_bytes
 from ...storage.limits import error_of_os
-from .chunk_index import format as hdf5_format
+from .chunk_index import structures as hdf5_structures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,8 +82,8 @@ class HDF5File:
             self.bytes.close()
             raise
 
-    def _judged_superblock(self) -> hdf5_format.Superblock:
-        found = hdf5_format.find_superblock(self.read_clipped, self.bytes.size)
+    def _judged_superblock(self) -> hdf5_structures.Superblock:
+        found = hdf5_structures.find_superblock(self.read_clipped, self.bytes.size)
         if found is None:
             raise MetadataError(f"{self.name} is not an HDF5 file: it does not begin like one")
         if self.bytes.size < found.end:
@@ -308,7 +308,7 @@ class _Stream(SeekableFile):
     Of a file that a program appends to, the superblock tells where it ended once: here it ends where it does.
     """
 
-    def __init__(self, source: Bytes, superblock: hdf5_format.Superblock) -> None:
+    def __init__(self, source: Bytes, superblock: hdf5_structures.Superblock) -> None:
         super().__init__(source.size)
         self._inner = source.opened()
         self._name = source.name
@@ -316,7 +316,7 @@ class _Stream(SeekableFile):
         self._head = (0, b"")
         if superblock.is_growing and superblock.version >= 2:
             raw = source.read(superblock.offset, 48)
-            self._head = (superblock.offset, hdf5_format.superblock_until(raw, self._size))
+            self._head = (superblock.offset, hdf5_structures.superblock_until(raw, self._size))
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")

@@ -30,11 +30,10 @@ from ...storage.bytes import (
     split_inner,
 )
 from ...storage.disk_cache import cache_of
-from .. import Source
+from ..source import Source
 from . import choices as hdf5_catalogue
 from .array import opened
 from .chunk_index import saved as hdf5_saved
-from .chunk_index.format import SIGNATURE
 from .file import HDF5File, file_version
 from .images import dataset_info
 
@@ -44,15 +43,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import DatasetInfo
-    from .. import StorageOptions
+    from ..source import StorageOptions
     from .choices import DatasetEntry
     from .chunk_index.index import ChunkIndex
 
 logger = logging.getLogger(__name__)
 
-ENDINGS = (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".ims")
-
-_SIGNATURE_PLACES = (0, 512, 1024, 2048)
 _MAX_CHOICES = 200
 _OPEN_ATTEMPTS = 5
 _ATTEMPT_SECONDS = 0.005
@@ -88,16 +84,6 @@ class HDF5Source(Source):
         self._opening = threading.Lock()  # one thread opens the file again
         self._closed = False
         self._shot = _open_steadily(self._path, options, inner)
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Whether `path` ends like HDF5 or, on this machine, begins like it."""
-        file, _ = split_inner(path)
-        if is_url(file):
-            return urlsplit(file).path.lower().endswith(ENDINGS)
-        if not os.path.isfile(file):
-            return False
-        return file.lower().endswith(ENDINGS) or _has_signature(file)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> HDF5Source:
@@ -204,18 +190,6 @@ class HDF5Source(Source):
                 is_idle = not shot.users
         if is_idle:  # else the last that uses it closes it
             shot.close()
-
-
-def _has_signature(path: str) -> bool:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            for place in _SIGNATURE_PLACES:
-                file.seek(place)
-                if file.read(len(SIGNATURE)) == SIGNATURE:
-                    return True
-    except (OSError, ValueError):
-        return False
-    return False
 
 
 def _open_steadily(

@@ -31,14 +31,14 @@ from ...model import (
 )
 from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
-from .. import Source
+from ..source import Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
-from .listing import holds_images, is_image, listed
+from .listing import listed
 from .patterns import is_pattern
 
 if TYPE_CHECKING:
-    from .. import StorageOptions
+    from ..source import StorageOptions
     from .listing import Listing
 
 PATTERN = "pattern"
@@ -72,7 +72,7 @@ class _Inner:
 
 
 class ImagesSource(Source):
-    """Image files; see `images_names` for how names are understood, `images_patterns` for what one may say.
+    """Image files; see `numbering` for how names are understood, `patterns` for what one may say.
 
     Positions, channels and time points keep their index while a source is open; new ones come after them.
     """
@@ -92,13 +92,6 @@ class ImagesSource(Source):
         self._inner = _inner_of(sample, self._catalogue)
         self._parts = _parts(self._catalogue, sample, self._inner)
         self._info = self._described(sample)
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Whether `path` is an image file, a pattern of such, or a folder with images in or below it."""
-        if is_url(path) or is_pattern(path):
-            return is_image(path)
-        return holds_images(path) if os.path.isdir(path) else is_image(path)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> ImagesSource:

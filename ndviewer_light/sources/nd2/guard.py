@@ -34,7 +34,7 @@ def check_metadata(data: bytes, where: str) -> None:
     if data.startswith(b"<"):
         _check_xml(data, where)
         return
-    with contextlib.suppress(_DamagedError):
+    with contextlib.suppress(_DamagedMetadataError):
         _Walk(where).level(data, 1, 0)
 
 
@@ -44,7 +44,7 @@ def _check_xml(data: bytes, where: str) -> None:
         raise MetadataError(f"{where} declares XML entities, which no microscope writes; it is not read")
 
 
-class _DamagedError(Exception):
+class _DamagedMetadataError(Exception):
     """The bytes make no sense from here on."""
 
 
@@ -71,7 +71,7 @@ class _Walk:
             if not header:
                 return
             if len(header) < 2 or header[0] in (0, _OLD):
-                raise _DamagedError
+                raise _DamagedMetadataError
             if header[0] == _DEFLATED:
                 stream.seek(_DEFLATED_HEADER, 1)
                 self.level(self._inflate(stream.read()), 1, depth + 1)
@@ -88,7 +88,7 @@ class _Walk:
             # it may hold another tree, which the library looks into
             data = stream.read(self._unpack("<Q", stream)[0])
             if len(data) >= 4 and (data[0] == _DEFLATED or (1 <= data[0] <= _LEVEL and data[1] >= 2)):
-                with contextlib.suppress(_DamagedError):
+                with contextlib.suppress(_DamagedMetadataError):
                     self.level(data, 1, depth + 1)
         elif kind == _TEXT:
             self._text(stream)
@@ -108,14 +108,14 @@ class _Walk:
     def _unpack(self, layout: str, stream: BytesIO) -> tuple[int, ...]:
         data = stream.read(struct.calcsize(layout))
         if len(data) < struct.calcsize(layout):
-            raise _DamagedError
+            raise _DamagedMetadataError
         return struct.unpack(layout, data)
 
     def _inflate(self, data: bytes) -> bytes:
         try:
             out = zlib.decompressobj().decompress(data, _MAX_INFLATED_BYTES + 1)
         except zlib.error as error:
-            raise _DamagedError from error
+            raise _DamagedMetadataError from error
         self._inflated += len(out)
         if self._inflated > _MAX_INFLATED_BYTES:
             raise LimitExceededError(

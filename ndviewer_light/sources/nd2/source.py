@@ -20,7 +20,7 @@ from ...errors import (
 )
 from ...model import PlaneKey
 from ...storage.bytes import is_url, open_bytes
-from .. import Source
+from ..source import Source
 from .chunk_map import (
     LEGACY,
     MODERN,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from ...model import DatasetInfo
     from ...storage.bytes import Bytes
-    from .. import StorageOptions
+    from ..source import StorageOptions
     from .frames import Contents
 
 
@@ -50,27 +50,12 @@ class Nd2Source(Source):
 
     format = "nd2"
 
-    def __init__(self, path: str, options: StorageOptions, opened: _Opened) -> None:
+    def __init__(self, path: str, options: StorageOptions, opened: _OpenFile) -> None:
         self._path = path
         self._options = options
         self._lock = threading.Lock()  # guards what is below; never held while a disk is touched
         self._opened = opened
         self._closed = False
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Whether `path` ends in ``.nd2`` or begins as a modern ND2 file does."""
-        if is_url(path):
-            return urlsplit(path).path.lower().endswith(".nd2")
-        if not os.path.isfile(path):
-            return False
-        if path.lower().endswith(".nd2"):
-            return True
-        try:
-            with open(path, "rb") as file:
-                return file.read(len(MODERN)) == MODERN
-        except OSError:
-            return False
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> Nd2Source:
@@ -125,7 +110,7 @@ class Nd2Source(Source):
         with self._lock:
             before, closed = self._opened, self._closed
             if found.contents.info == before.contents.info:  # a new object would say that more is known
-                found = _Opened(found.source, replace(found.contents, info=before.contents.info))
+                found = _OpenFile(found.source, replace(found.contents, info=before.contents.info))
             if not closed:
                 self._opened = found
         (found if closed else before).close()
@@ -138,7 +123,7 @@ class Nd2Source(Source):
         self._opened.close()
 
 
-class _Opened(NamedTuple):
+class _OpenFile(NamedTuple):
     """A file as it was when it was opened."""
 
     source: Bytes
@@ -157,11 +142,11 @@ class _Opened(NamedTuple):
             raise IndexError(f"{self.source.name} has no plane {tuple(key)}, only {self.contents.info.sizes}")
 
 
-def _open(path: str, options: StorageOptions) -> _Opened:
+def _open(path: str, options: StorageOptions) -> _OpenFile:
     library = _library(path)
     source = open_bytes(path, options)
     try:
-        return _Opened(source, _contents(library, source))
+        return _OpenFile(source, _contents(library, source))
     except BaseException:
         source.close()
         raise

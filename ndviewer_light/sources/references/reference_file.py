@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from ...storage.limits import JsonObject
 
+ENDING = ".json"
+
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_REFERENCES = 5_000_000
 _MAX_LOCATIONS = 1_000_000

@@ -22,11 +22,13 @@ from ...errors import (
 from ...model import PlaneKey
 from ...storage.bytes import is_url, open_bytes, split_inner
 from ...storage.bytes_pool import BytesPool
-from .. import Source, open_source
+from ..registry import open_source
+from ..source import Source
 from .images import dataset_info, find, others_said
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
 from .reference_file import (
+    ENDING,
     INLINE,
     MAX_FILE_BYTES,
     References,
@@ -35,17 +37,15 @@ from .reference_file import (
 
 if TYPE_CHECKING:
     from ...model import DatasetInfo
-    from .. import StorageOptions
+    from ..source import StorageOptions
     from .images import Link, ReferencedImage
 
-_END = ".json"
 _MAX_ASKED = 8
 """Files whose identity is asked for: one request each."""
-_OF_ZARR = ("zarr.json",)
 
 
 class ReferencesSource(Source):
-    """One image of a file of references; see `references_images` for which."""
+    """One image of a file of references; see `references.images` for which."""
 
     format = "references"
 
@@ -65,13 +65,6 @@ class ReferencesSource(Source):
         self._places = places
         self._own_identity = identity
         self._closed = False
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Whether `path` is a JSON file, by its name."""
-        file = split_inner(path)[0]
-        name = os.path.basename(urlsplit(file).path if is_url(file) else file).lower()
-        return name.endswith(_END) and name not in _OF_ZARR and not os.path.isdir(file)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> Source:
@@ -183,7 +176,7 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
 def _followed(link: Link, references: References, places: ReferencePolicy) -> Source:
     """The dataset that stands in another file."""
     place = places.checked(places.place(link.url))
-    if place.lower().endswith(_END):
+    if place.lower().endswith(ENDING):
         raise UnsupportedError(f"{references.where} leads to {link.url}, which are references again")
     try:
         return open_source(f"{place}::{link.path}", places.options_for(place))

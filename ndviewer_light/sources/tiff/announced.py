@@ -32,7 +32,11 @@ MAX_T = 1_000_000
 
 
 class AnnouncedTiff(TiffSource):
-    """A run that is being written into one experiment's folder in one form; see `TiffSource.announced`."""
+    """A run that is being written into the experiment `folder` in one form: "images", "stacks" or "ome".
+
+    Its keys count time as the acquisition does, positions and channels as announced (`run.parts`). `info` is
+    what the host says until a first file is read.
+    """
 
     def __init__(self, run: AnnouncedRun, folder: str, form: str) -> None:
         """Touches no disk."""
@@ -50,7 +54,11 @@ class AnnouncedTiff(TiffSource):
         self._learned = False  # whether a file has told what the run holds
 
     def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
-        """As `TiffSource.register`."""
+        """A host says that this plane is, or will be, in that file. Any thread; no I/O.
+
+        Only runs of single images heed it: `path` comes before the name we would expect, and shows how others
+        are named.
+        """
         key = PlaneKey(*key)
         if isinstance(self._form, ImagePerPlane) and 0 <= key.c < len(self._parts):
             self._form.register(self._acquired(key), os.path.abspath(path), page)

@@ -46,7 +46,7 @@ _SETTLED_NS = 2_000_000_000
 """A folder that changed more recently may change again and show the same time of change."""
 
 
-class Kind(NamedTuple):
+class FolderKind(NamedTuple):
     """What kind of dataset a path is: its form, and in which folders its files are.
 
     They are in `folder`, which is time point `number`; or, where that is "", in the folder `inside` of each
@@ -60,28 +60,28 @@ class Kind(NamedTuple):
     inside: str = ""
 
 
-def kind_of(path: str) -> Kind | None:
+def kind_of(path: str) -> FolderKind | None:
     """What kind of dataset the folder at `path` is, None if none; looks for one image, and no further."""
     shared = os.path.join(path, OME_FOLDER)
     if _form_in(shared) == OME:
-        return Kind(OME, path, shared)
+        return FolderKind(OME, path, shared)
     numbers = _numbers_in(path)
     for inside in ("", OME_FOLDER):
         folders = (os.path.join(path, number, inside).rstrip(os.sep) for number in numbers)
         holding = ((folder, form) for folder in folders if (form := _form_in(folder)) is not None)
         folder, form = next(holding, ("", ""))
         if form == OME and next(holding, None) is None:
-            return Kind(OME, path, folder)  # the only one: its files hold the whole run
+            return FolderKind(OME, path, folder)  # the only one: its files hold the whole run
         if form:
-            return Kind(form, path, inside=inside)
+            return FolderKind(form, path, inside=inside)
     form = _form_in(path) or ""
     name = os.path.basename(path)
     is_part = is_number(name) or name == OME_FOLDER
     number = int(name) if is_number(name) and len(name) < _MAX_DIGITS else 0
-    return Kind(form, os.path.dirname(path) if is_part else path, path, number) if form else None
+    return FolderKind(form, os.path.dirname(path) if is_part else path, path, number) if form else None
 
 
-def folders_of(kind: Kind) -> list[tuple[int, str]]:
+def folders_of(kind: FolderKind) -> list[tuple[int, str]]:
     """The folders in which the files of a dataset may be, and the numbers of their time points."""
     if kind.folder:
         return [(kind.number, kind.folder)]
@@ -138,7 +138,7 @@ class Finder:
     `regions`, and `channels` in the order of the acquisition, tell how names are to be taken apart.
     """
 
-    def __init__(self, kind: Kind, regions: Iterable[str] = (), channels: Sequence[str] = ()) -> None:
+    def __init__(self, kind: FolderKind, regions: Iterable[str] = (), channels: Sequence[str] = ()) -> None:
         self.kind = kind
         self.found = FolderContents()
         self._order = {sanitised(name): i for i, name in enumerate(channels)}

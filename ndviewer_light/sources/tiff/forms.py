@@ -1,6 +1,6 @@
 """The forms in which Squid writes TIFFs: which file holds a plane, and how it is read out of it.
 
-A form knows nothing of colours, of display, or of what is announced. Two are here, `tiff_ome` has the third.
+A form knows nothing of colours, of display, or of what is announced. Two are here, `ome` has the third.
 """
 
 from __future__ import annotations

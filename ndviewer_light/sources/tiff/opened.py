@@ -39,7 +39,7 @@ from .folders import (
     OME,
     STACKS,
     Finder,
-    Kind,
+    FolderKind,
     folders_of,
 )
 from .forms import (
@@ -78,7 +78,7 @@ class Known:
 class OpenedFolder:
     """A dataset of many files. One thread at a time, but for its `form`."""
 
-    def __init__(self, path: str, kind: Kind, pool: TiffPool) -> None:
+    def __init__(self, path: str, kind: FolderKind, pool: TiffPool) -> None:
         self._path = path
         self._kind = kind
         names = channel_names(kind.experiment)
@@ -263,7 +263,7 @@ def _has_ome_xml(tiff: OpenTiff) -> bool:
     return tiff.page(0).description[-10:].strip().endswith("OME>")
 
 
-def _coordinates(kind: Kind) -> Coordinates:
+def _coordinates(kind: FolderKind) -> Coordinates:
     """Those of the experiment; else of the first time point."""
     planned = coordinates(kind.experiment)
     if planned.by_fov:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import PlaneKey
-from ...storage.bytes import check_still_there, is_url
+from ...storage.bytes import check_still_there
 from ...storage.decoding.pictures import one_sample
-from .. import Source
+from ..source import Source
 from .file_errors import FileMissingError
-from .file_names import IMAGE_ENDS
 from .file_pool import TiffPool
 from .folders import kind_of
 from .forms import ImagePerPlane
@@ -26,16 +25,16 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import AnnouncedRun, ChannelPart, DatasetInfo
+    from ...model import ChannelPart, DatasetInfo
     from ...storage.decoding.pictures import Picture
-    from .. import StorageOptions
+    from ..source import StorageOptions
     from .forms import Form
 
     _T = TypeVar("_T")
 
 
 class TiffSource(Source):
-    """Images of any of Squid's TIFF forms; see `tiff_forms` for what the forms are.
+    """Images of any of Squid's TIFF forms; see `forms` for what the forms are.
 
     Positions keep their index while a source is open; those that appear later come after all others.
     """
@@ -65,26 +64,6 @@ class TiffSource(Source):
     # ---- the ways in -------------------------------------------------------------------------
 
     @classmethod
-    def announced(cls, run: AnnouncedRun, folder: str, form: str) -> TiffSource:
-        """A run that is being written into the experiment `folder` in one form: "images", "stacks" or "ome".
-
-        Touches no disk. Its keys count time as the acquisition does, positions and channels as announced
-        (`run.parts`). `info` is what the host says until a first file is read.
-        """
-        from .announced import AnnouncedTiff
-
-        return AnnouncedTiff(run, folder, form)
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Whether `path` is an image file, or a folder in which there are images as Squid names them."""
-        if is_url(path):
-            return False
-        if os.path.isdir(path):
-            return kind_of(path) is not None
-        return path.lower().endswith(IMAGE_ENDS)
-
-    @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> TiffSource:
         """Open the dataset at `path`: folders are listed, and one file is opened (more if it is damaged).
 
@@ -109,13 +88,6 @@ class TiffSource(Source):
         except BaseException:
             pool.close()
             raise
-
-    def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
-        """A host says that this plane is, or will be, in that file. Any thread; no I/O.
-
-        Only runs that were announced as single images heed it: `path` comes before the name we would expect,
-        and shows how others are named.
-        """
 
     # ---- Source ------------------------------------------------------------------------------
 

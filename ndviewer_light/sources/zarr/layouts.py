@@ -94,7 +94,7 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
     """
     if tree.name(path) in METADATA_FILES and not tree.is_folder(path):
         path = path[: -len(tree.name(path)) - 1]
-    finder = _Finder(tree)
+    finder = _ImageFinder(tree)
     layout = finder.find(path)
     if layout is None or not layout.places:
         raise tree.nothing_at(path, finder.warnings)
@@ -105,7 +105,7 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
     return layout
 
 
-class _Finder:
+class _ImageFinder:
     """One walk over a dataset; collects warnings on the way."""
 
     def __init__(self, tree: Tree) -> None:

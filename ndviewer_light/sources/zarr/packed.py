@@ -40,7 +40,7 @@ def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
     return PackedArray(image, tree, native)
 
 
-class _Grid(NamedTuple):
+class _StoredGrid(NamedTuple):
     """How the chunks of an array are called: coordinates → name below the array's folder."""
 
     chunk: tuple[int, ...]
@@ -182,17 +182,17 @@ def _name(codec: Any) -> str:
     return codec if isinstance(codec, str) else str(codec.get("name"))
 
 
-def _stored_grid(image: ZarrImage) -> _Grid:
+def _stored_grid(image: ZarrImage) -> _StoredGrid:
     stored = chunks_of(image).stored
     if image.facts.version == 2:
-        return _Grid(stored, "", _separator(image.document.get("dimension_separator", "."), image))
+        return _StoredGrid(stored, "", _separator(image.document.get("dimension_separator", "."), image))
     encoding = image.document.get("chunk_key_encoding", "default")
     name = _name(encoding)
     told = encoding.get("configuration", {}) if isinstance(encoding, dict) else {}
     if name not in ("default", "v2") or not isinstance(told, dict):
         raise UnsupportedError(f"{image.array}: chunks are named in a way we do not know ({name[:40]!r})")
     separator = _separator(told.get("separator", "/" if name == "default" else "."), image)
-    return _Grid(stored, f"c{separator}" if name == "default" else "", separator)
+    return _StoredGrid(stored, f"c{separator}" if name == "default" else "", separator)
 
 
 def _separator(value: object, image: ZarrImage) -> str:
@@ -202,8 +202,8 @@ def _separator(value: object, image: ZarrImage) -> str:
 
 
 def _without_shards(
-    image: ZarrImage, stored: _Grid, shards: _Shards | None
-) -> tuple[JsonObject | None, _Grid]:
+    image: ZarrImage, stored: _StoredGrid, shards: _Shards | None
+) -> tuple[JsonObject | None, _StoredGrid]:
     """The metadata of the same array if its chunks were not in shards, and how they would be called."""
     if shards is None:
         return None, stored

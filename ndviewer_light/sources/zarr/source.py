@@ -20,15 +20,12 @@ from ...errors import (
 )
 from ...metadata import ngff
 from ...model import DatasetInfo, PlaneKey, announced_info
-from ...storage.bytes import is_url, split_inner
 from ...storage.trees.tree import (
     LOCAL,
     LocalTree,
-    is_archive,
-    names_zarr,
     open_tree,
 )
-from .. import Source
+from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of
 from .tensorstore_arrays import (
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
 
     from ...model import AnnouncedRun
     from ...storage.trees.tree import Tree
-    from .. import StorageOptions
+    from ..source import StorageOptions
     from .nodes import ZarrImage
 
 MAX_OPEN_STORES = 256
@@ -94,15 +91,7 @@ class ZarrSource(Source):
         self._native = Native(tree, self._closed, self._warn)
         self._identity = tree.identity()
 
-    # ---- the three ways in -----------------------------------------------------------------
-
-    @classmethod
-    def recognises(cls, path: str) -> bool:
-        """Whether `path` looks like OME-Zarr; of a URL, whether it is called like it."""
-        if is_url(path):
-            return names_zarr(path)
-        file, _ = split_inner(path)
-        return _archive_holds_zarr(file) if is_archive(file) else layouts.recognises(path)
+    # ---- the ways in -----------------------------------------------------------------------
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> ZarrSource:
@@ -390,19 +379,6 @@ class ZarrSource(Source):
             self._places += new
             positions = tuple(place.position for place in self._places)
             self._info = dataclasses.replace(self._info, positions=positions)
-
-
-def _archive_holds_zarr(path: str) -> bool:
-    if path.lower().endswith((".ozx", ".zarr.zip")):
-        return True
-    try:
-        tree = open_tree(path)
-    except DatasetError:
-        return False
-    try:
-        return layouts.recognises(tree.root, tree)
-    finally:
-        tree.close()
 
 
 def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:

@@ -1,7 +1,7 @@
 """Files on servers: right bytes or a clear error, few requests, many at once.
 
 `jobs` has the nouns; `coalescing` merges; `scheduler` sends and retries; `client` speaks to
-http(s), s3 and gs; `fetch_files` reads network shares; `fetch_blocks` serves parsers; `fetch_errors` says
+http(s), s3 and gs; `shares` reads network shares; `block_file` serves parsers; `errors` says
 what went wrong.
 """
 

@@ -2,7 +2,7 @@
 
 An array has an entry for each chunk, in pages; that of a dataset that may grow along one axis, as those that
 are read while they are written, grows by blocks that get longer and longer. Each piece ends with a checksum.
-Source: "HDF5 File Format Specification Version 3.0", appendix C; `H5EA` and `H5FA` of the HDF5 library.
+Source: "HDF5 File Format Specification Version 3.0", appendix C; ``H5EA`` and ``H5FA`` of the HDF5 library.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .chunks import (
     StoredChunk,
     read_index,
 )
-from .format import UNDEFINED, lookup3
+from .structures import UNDEFINED, lookup3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ....errors import CorruptDataError
-from . import format as hdf5_format
+from . import structures as hdf5_structures
 from .chunks import (
     MAX_TABLE_CHUNKS,
     ChunkBatch,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..file import HDF5File
     from .chunks import Grid, Place
-    from .format import TreeNode
+    from .structures import TreeNode
 
 _NODES_AT_ONCE = 256
 
@@ -39,7 +39,7 @@ class BTree(Lookup):
         self._grid = grid
         self._root = root
         self._where = where
-        self._nodes: Pieces[int, _Node] = Pieces(lambda at: [_Node.of(node) for node in self._fetch(at)])
+        self._nodes: Pieces[int, _Keys] = Pieces(lambda at: [_Keys.of(node) for node in self._fetch(at)])
 
     def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """See `Lookup.find`: a level at a time, for all of them together."""
@@ -74,7 +74,7 @@ class BTree(Lookup):
                 return []
         return None
 
-    def _next_level(self, above: int | None, nodes: Iterable[_Node | TreeNode]) -> int:
+    def _next_level(self, above: int | None, nodes: Iterable[_Keys | TreeNode]) -> int:
         levels = {node.level for node in nodes}
         level = min(levels)
         if len(levels) > 1 or (above is not None and level != above - 1):
@@ -83,18 +83,18 @@ class BTree(Lookup):
 
     def _fetch(self, addresses: list[int]) -> list[TreeNode]:
         rank = len(self._grid.chunk)
-        usual = hdf5_format.node_bytes(rank)
+        usual = hdf5_structures.node_bytes(rank)
         raws = read_index(self._file, [(address, usual) for address in addresses], self._where)
-        lengths = [hdf5_format.missing_bytes(raw, rank) for raw in raws]
+        lengths = [hdf5_structures.missing_bytes(raw, rank) for raw in raws]
         longer = [i for i, length in enumerate(lengths) if length]
         again = read_index(self._file, [(addresses[i], lengths[i]) for i in longer], self._where)
         for i, raw in zip(longer, again, strict=True):
             raws[i] = raw
         base = self._file.superblock.offset
-        return [hdf5_format.tree_node(raw, self._grid.chunk, base, self._where) for raw in raws]
+        return [hdf5_structures.tree_node(raw, self._grid.chunk, base, self._where) for raw in raws]
 
 
-class _Node(NamedTuple):
+class _Keys(NamedTuple):
     """A node as lookups want it: in tuples, which compare as the tree is sorted."""
 
     level: int
@@ -102,12 +102,12 @@ class _Node(NamedTuple):
     stored: list[StoredChunk]
 
     @classmethod
-    def of(cls, node: TreeNode) -> _Node:
+    def of(cls, node: TreeNode) -> _Keys:
         stored = map(StoredChunk, node.addresses.tolist(), node.sizes.tolist(), node.masks.tolist())
         return cls(node.level, list(map(tuple, node.places.tolist())), list(stored))
 
 
-def _step(node: _Node, place: Place, found: dict[Place, StoredChunk | None]) -> int | None:
+def _step(node: _Keys, place: Place, found: dict[Place, StoredChunk | None]) -> int | None:
     """The child that may hold `place`; at the lowest level it is `found`, or not there."""
     i = bisect.bisect_right(node.places, place) - 1
     if i < 0:

@@ -1,6 +1,6 @@
 """Chunks of one dataset: which of them a plane cuts, where those lie, and whoever knows that.
 
-`hdf5_tree` and `hdf5_arrays` look chunks up in the kinds of index that HDF5 has, `hdf5_index` puts them to
+`btree` and `arrays` look chunks up in the kinds of index that HDF5 has, `index` puts them to
 use.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from ....errors import CorruptDataError, DatasetError
-from .format import UNDEFINED
+from .structures import UNDEFINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence

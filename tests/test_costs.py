@@ -1,0 +1,189 @@
+"""What makes it fast, as facts without a clock: what is imported when, how often is read, no socket opened.
+
+How many files opening a large plate reads is tested with the layouts.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks import stores
+from memory_source import MemorySource, memory_info
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.errors import PlaneNotStoredError
+from ndviewer_light.isolation.client import IsolatedSource
+from ndviewer_light.live.acquisition import announce_per_fov
+from ndviewer_light.model import PlaneKey, announced_info
+
+ROOT = Path(__file__).resolve().parents[1]
+GUI = {"qtpy", "PyQt6", "PyQt5", "PySide6", "superqt", "ndv", "vispy", "cmap"}
+LAZY = {"dask", "xarray", "pandas"}
+
+
+def said_by(code: str, *arguments: object) -> object:
+    """What `code` leaves in `answer`, run in a fresh interpreter."""
+    code = f"import json, sys\n{code}\nsys.stdout.write(json.dumps(answer))"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    stores.write_image(tmp_path / "image", (2, 4, 2, 32, 32), "fast")
+    return tmp_path / "image"
+
+
+# ---- what is imported when -----------------------------------------------------------------------
+
+_LOADED = "answer = sorted({name.partition('.')[0] for name in sys.modules})"
+
+
+@pytest.mark.parametrize(
+    ("code", "banned"),
+    [
+        pytest.param("import ndviewer_light", GUI | LAZY | {"numpy", "tensorstore", "asyncio"}, id="package"),
+        pytest.param(
+            "import ndviewer_light.__main__", GUI | LAZY | {"numpy", "tensorstore"}, id="command line"
+        ),
+        pytest.param(
+            "import ndviewer_light as nl\nwith nl.open_dataset(sys.argv[1]) as ds: ds.plane()",
+            GUI | LAZY,
+            id="open",
+        ),
+        pytest.param(
+            "import ndviewer_light as nl\nwith nl.open_dataset(sys.argv[1], isolate=True) as ds: ds.plane()",
+            GUI | LAZY | {"tensorstore"},
+            id="open, isolated",
+        ),
+        pytest.param("import ndviewer_light.gui.window", {"ndv", "vispy", "tensorstore", *LAZY}, id="widget"),
+    ],
+)
+def test_what_is_not_needed_is_not_imported(image: Path, code: str, banned: set[str]) -> None:
+    loaded = said_by(f"{code}\n{_LOADED}", image)
+    assert isinstance(loaded, list)
+    assert not banned.intersection(loaded)
+
+
+_SHOWN = """
+from tests.benchmarks.widget import application
+import builtins
+seen = []
+from qtpy.QtCore import QThread
+gui = QThread.currentThread()
+imported = builtins.__import__
+def note(name, *more, **others):
+    if QThread.currentThread() is gui:
+        seen.append(name.partition(".")[0])
+    return imported(name, *more, **others)
+builtins.__import__ = note
+from ndviewer_light.gui.window import LightweightMainWindow
+app = application()
+window = LightweightMainWindow(sys.argv[1])
+window.show()
+window.grab()
+builtins.__import__ = imported
+from tests.benchmarks.widget import Loop
+loop = Loop()
+loop.wait(lambda: window.viewer.ndv_viewer is not None and window.viewer.stage.canvas.frame is not None)
+answer = {"before": sorted(set(seen)), "after": sorted({name.partition(".")[0] for name in sys.modules})}
+window.close()
+"""
+
+
+@pytest.mark.gl
+def test_the_window_is_there_before_what_draws_pixels_and_nothing_native_ever_comes(image: Path) -> None:
+    said = said_by(_SHOWN, image)
+    assert isinstance(said, dict)
+    assert not {"ndv", "vispy", "tensorstore", *LAZY}.intersection(said["before"])
+    assert "ndv" in said["after"]
+    assert not {"tensorstore", *LAZY}.intersection(said["after"])
+
+
+# ---- the network ------------------------------------------------------------------------------------
+
+_NO_NETWORK = """
+import os, socket
+attempts = []
+allowed = getattr(socket, "AF_UNIX", None)
+def audit(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        attempts.append(event)
+    if event == "socket.connect" and arguments[0].family != allowed:
+        attempts.append(event)
+sys.addaudithook(audit)
+os.environ["PYCONIFY_CACHE"] = sys.argv[2]
+from tests.benchmarks.widget import Window
+window = Window()
+window.open(sys.argv[1])
+window.close()
+answer = attempts
+"""
+
+
+@pytest.mark.gl
+def test_no_connection_is_tried_while_the_viewer_is_built_and_shows_a_dataset(
+    image: Path, tmp_path: Path
+) -> None:
+    assert said_by(_NO_NETWORK, image, tmp_path / "icons") == []
+
+
+# ---- reads -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source() -> MemorySource:
+    source = MemorySource(memory_info(n_c=4))
+    for t in range(2):
+        for c in range(4):
+            source.write((t, 0, c, 0), 10 * t + c)
+    return source
+
+
+def test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all(source: MemorySource) -> None:
+    pytest.importorskip("ndv")
+    from ndviewer_light.gui.canvas.canvas_view import View
+    from ndviewer_light.gui.canvas.view_arrays import DatasetWrapper
+
+    with Dataset(source) as dataset:
+        wrapper = DatasetWrapper(dataset)
+        wrapper.isel({})
+        assert sorted(source.reads) == [PlaneKey(c=c) for c in range(4)]
+        wrapper.isel({})
+        assert len(source.reads) == 4
+        wrapper.visible = frozenset({0, 2})
+        wrapper.view = View(t=1)
+        wrapper.isel({})
+        assert sorted(source.reads[4:]) == [PlaneKey(t=1, c=0), PlaneKey(t=1, c=2)]
+
+
+def test_only_the_channel_that_was_written_is_read_again(source: MemorySource) -> None:
+    with Dataset(source, live=True) as dataset:
+        view = [PlaneKey(c=c) for c in range(4)]
+        dataset.planes(view, wait=None)
+        source.write((0, 0, 2, 0), 99)
+        dataset.notify(0, 0, 2, 0)
+        assert dataset.take_changes().in_view
+        assert [plane.pixels.max() for plane in dataset.planes(view, wait=None)] == [0, 1, 99, 3]
+        assert set(source.reads[4:]) == {PlaneKey(c=2)}
+
+
+def test_what_a_failed_read_learns_of_the_run_is_not_lost(tmp_path: Path) -> None:
+    shape = (3, 2, 1, 32, 32)
+    run = announce_per_fov([str(tmp_path / "fov_0")], stores.CHANNELS[:2], 1, ["A1:0"], 32, 32)
+    reader = IsolatedSource(run, announced_info(run))
+    try:
+        reader.start()
+        stores.write_image_metadata(tmp_path / "fov_0", shape)
+        with pytest.raises(PlaneNotStoredError):
+            reader.read_plane(PlaneKey())
+        assert reader.info.sizes["t"] == 3
+        assert reader.info.pixel_size_um == 0.325
+    finally:
+        reader.close()
