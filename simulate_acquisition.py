@@ -1,8 +1,8 @@
-"""A microscope that is not there: writes an acquisition as Squid does, and shows it live.
+"""A simulated microscope: writes an acquisition the way Squid does, and shows it live.
 
 ``python simulate_acquisition.py`` opens the viewer on a small plate that a second process is
-writing. ``--no-view`` only writes. Scripts and tests use `Run`, `write_run`, `plane_pixels` and
-`read_burnt_text`. Everything is in `ndviewer_light.simulator`.
+writing; with ``--no-view`` it only writes. Scripts and tests use `Run`, `write_run`, `plane_pixels` and
+`read_burnt_text`. The code is in `ndviewer_light.simulator`.
 """
 
 from __future__ import annotations

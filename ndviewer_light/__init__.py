@@ -1,6 +1,6 @@
-"""ndviewer_light: see n-dimensional microscopy data while it is being written, and afterwards.
+"""ndviewer_light: view n-dimensional microscopy data while it is being acquired, and afterwards.
 
-Importing this package imports nothing heavy: no Qt, no ndv, no numpy. Names load when first used.
+Importing this package is cheap: no Qt, no ndv, no numpy. Names are loaded when first used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Names that hosts and scripts import from `ndviewer_light.core`; the work is done elsewhere.
+"""Names that hosts and scripts import from `ndviewer_light.core`; the implementation is elsewhere.
 
-Importing this module imports no Qt, ndv, tensorstore, dask or xarray: the widgets load when first
-asked for, tensorstore when an array is opened.
+Importing this module imports no Qt, ndv, tensorstore, dask or xarray: the widgets are loaded when first
+used, tensorstore when an array is opened.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CHANNEL_LABEL_UPDATE_MAX_RETRIES = 20
 CHANNEL_LABEL_UPDATE_RETRY_DELAY_MS = 100
 
 FPATTERN = re.compile(r"(?P<r>[^_]+)_(?P<f>\d+)_(?P<z>\d+)_(?P<c>.+)\.tiff?", re.IGNORECASE)
-"""Squid's single TIFFs, ``<region>_<fov>_<z>_<channel>.tiff``; meant for `search`."""
+"""Squid's single TIFFs, ``<region>_<fov>_<z>_<channel>.tiff``; use with `search`."""
 FPATTERN_OME = re.compile(r"(?P<r>[^_]+)_(?P<f>\d+)\.ome\.tiff?", re.IGNORECASE)
-"""Squid's OME-TIFFs, ``<region>_<fov>.ome.tiff``; meant for `search`."""
+"""Squid's OME-TIFFs, ``<region>_<fov>.ome.tiff``; use with `search`."""
 
 _HOME = {
     "LauncherWindow": "gui.window",
@@ -88,17 +88,17 @@ def __getattr__(name: str) -> Any:
 
 
 def main(dataset_path: str | None = None) -> NoReturn:
-    """Show the dataset at `dataset_path`, or the launcher; ends the process with the last window."""
+    """Show the dataset at `dataset_path`, or the launcher; exits the process when the last window closes."""
     from .__main__ import run
 
     sys.exit(run([dataset_path] if dataset_path else []))
 
 
 def data_structure_changed(old: DataArray | None, new: DataArray) -> bool:
-    """Whether a viewer made for `old` must be made anew for `new`.
+    """Whether a viewer built for `old` must be rebuilt for `new`.
 
     It must if dimensions, dtype, the number of channels, their names or their colours differ;
-    mere growth along time, z, fov, y or x is not a change of structure.
+    growth along time, z, fov, y or x alone is not a structural change.
     """
     return old is None or _structure(old) != _structure(new)
 
@@ -110,9 +110,9 @@ def _structure(data: DataArray) -> tuple[object, ...]:
 
 
 def detect_zarr_version(path: str | os.PathLike[str]) -> int | None:
-    """3 or 2 for a Zarr group or array at `path` or in its folder ``0``, else None. Never raises."""
+    """The Zarr version (3 or 2) of a group or array at `path` or ``path/0``, else None. Never raises."""
     for folder in (path, os.path.join(path, "0")):
-        # os.path.exists: unlike Path.exists it raises for no path at all
+        # os.path.exists, unlike Path.exists, never raises, whatever the path
         if os.path.exists(os.path.join(folder, "zarr.json")):
             return 3
         if any(os.path.exists(os.path.join(folder, name)) for name in (".zgroup", ".zarray")):
@@ -121,9 +121,9 @@ def detect_zarr_version(path: str | os.PathLike[str]) -> int | None:
 
 
 def detect_format(base_path: str | os.PathLike[str]) -> str:
-    """``"zarr_v3"`` (any Zarr), ``"ome_tiff"`` or ``"single_tiff"`` (also where nothing is known).
+    """``"zarr_v3"`` (any Zarr version), ``"ome_tiff"`` or ``"single_tiff"`` (also for anything unknown).
 
-    Looks at names only. Raises `FileNotFoundError` if there is no such folder.
+    Looks at file names only. Raises `FileNotFoundError` if the folder does not exist.
     """
     base = Path(base_path)
     if _holds_zarr(base):

@@ -1,4 +1,4 @@
-"""`open_dataset`: the door for scripts."""
+"""`open_dataset`: the entry point for scripts."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def open_dataset(
     isolate: bool = False,
     storage_options: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """Open the dataset at a path or URL; its metadata is read now, pixels when asked for.
+    """Open the dataset at a path or URL. Metadata is read now, pixels on demand.
 
-    ``file.h5::/path/inside`` opens one of several in a file. `isolate` reads in a process of its own, so that
-    a damaged file cannot end this one. `storage_options` are for URLs ("endpoint", "anonymous", …).
-    Raises a `DatasetError` that is also the built-in that fits (`FileNotFoundError`, `PermissionError`,
-    `ValueError`, `NotImplementedError`) and names the file. Blocks on disk or network. Any thread.
+    ``file.h5::/path/inside`` opens one of several datasets in a file. `isolate` reads in a separate process,
+    so that a damaged file cannot crash this one. `storage_options` are access options, mostly for URLs
+    ("endpoint", "anonymous", …). Raises a `DatasetError` that names the file and is also the matching
+    built-in (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or
+    network. Any thread.
     """
-    path = absolute(os.fspath(path))  # a pickled array is opened elsewhere
+    path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
     options = dict(storage_options or {})
     return Dataset(_open(path, isolate, options), cache_bytes, path=path, storage_options=options)
 

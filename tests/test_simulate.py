@@ -96,7 +96,7 @@ def test_a_region_without_fovs_has_no_planes() -> None:
     assert {(plane.fov, plane.region_idx) for plane in run.planes()} == {(0, 0), (1, 2)}
 
 
-# ---- what does not fit ----------------------------------------------------------------------
+# ---- invalid settings -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -104,23 +104,23 @@ def test_a_region_without_fovs_has_no_planes() -> None:
     [
         ({"layout": "5d"}, "layout is '5d'.*per_fov, hcs, 6d"),
         ({"dtype": "complex64"}, "dtype is 'complex64'"),
-        ({"regions": ("A1",)}, "one count each"),
-        ({"regions": ("A1", "A1")}, "names distinct"),
-        ({"regions": ("A1", "a1")}, "one well twice"),
-        ({"regions": ("A1", "manual0x")}, "'manual0x' is no well"),
+        ({"regions": ("A1",)}, "one count per region"),
+        ({"regions": ("A1", "A1")}, "distinct names"),
+        ({"regions": ("A1", "a1")}, "same well twice"),
+        ({"regions": ("A1", "manual0x")}, "'manual0x' is not a well"),
         ({"fovs": (0, 0)}, "at least 1"),
-        ({"fovs": (2, -1)}, "at least 0 a region"),
+        ({"fovs": (2, -1)}, "must be at least 0"),
         ({"layout": "6d", "fovs": (2, 0)}, "at least 1 in layout 6d"),
         ({"n_z": 0}, "at least 1"),
         ({"channels": ()}, "at least 1"),
         ({"compression": "best", "chunks": "256"}, "multiples of 256"),
-        ({"layout": "images", "dtype": "float32"}, "'float32': images takes uint8 or uint16"),
-        ({"layout": "ome_tiff", "channels": ("BF LED matrix full_RGB",)}, "no RGB channels"),
-        ({"layout": "stacks", "channels": ("BF a", "BF/a")}, "would share file names"),
+        ({"layout": "images", "dtype": "float32"}, "'float32': layout images supports only uint8 or uint16"),
+        ({"layout": "ome_tiff", "channels": ("BF LED matrix full_RGB",)}, "cannot store RGB channels"),
+        ({"layout": "stacks", "channels": ("BF a", "BF/a")}, "have the same file names"),
         ({"layout": "images", "image_format": "jpeg"}, "image_format is 'jpeg'"),
     ],
 )
-def test_values_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_contradictory_settings_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small_run(tmp_path, **changes)
 

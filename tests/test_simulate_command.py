@@ -83,13 +83,13 @@ def test_the_command_can_stop_early_and_says_where_it_wrote(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--wells", "left"], "region 'left' is no well"),
+        (["--wells", "left"], "region 'left' is not a well"),
         (["--size", "1", "2", "3"], "expected height and width"),
         (["--compression", "best", "--chunks", "512", "--size", "1000"], "multiples of 512 px"),
-        (["--late-files", "1"], "late files: layout hcs"),
-        (["--layout", "stacks", "--lagging-notifications"], "only notifications of stores"),
-        (["--complete-after", "1", "--never-complete"], "never complete cannot be so later"),
-        (["--layout", "per_fov", "--regions", "left lung", "--announce", "hcs"], "'left lung' is no well"),
+        (["--late-files", "1"], "late files: not possible in layout hcs"),
+        (["--layout", "stacks", "--lagging-notifications"], "only lag or fail in Zarr layouts"),
+        (["--complete-after", "1", "--never-complete"], "complete after a delay"),
+        (["--layout", "per_fov", "--regions", "left lung", "--announce", "hcs"], "'left lung' is not a well"),
     ],
 )
 def test_the_command_explains_what_does_not_fit(tmp_path: Path, arguments: list[str], message: str) -> None:

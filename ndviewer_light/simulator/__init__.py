@@ -1,7 +1,7 @@
-"""A microscope that is not there: writes an acquisition as Squid does, and shows it live.
+"""A simulated microscope: writes an acquisition the way Squid does, and shows it live.
 
-Knows nothing of the viewer but its public names. Importing it imports numpy only; the process that
-shows a run never imports what it is written with.
+Uses only the viewer's public names. Importing it imports nothing heavier than numpy; the process that
+shows a run never imports the libraries that write it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m ndviewer_light.simulator``: the same as ``simulate_acquisition.py``, without a checkout."""
+"""``python -m ndviewer_light.simulator``: ``simulate_acquisition.py`` without a checkout."""
 
 from __future__ import annotations
 

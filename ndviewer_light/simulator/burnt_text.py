@@ -1,4 +1,4 @@
-"""Text in the pixels of a plane: drawn, and read back."""
+"""Text burnt into the pixels of a plane: drawing it and reading it back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Our own 5×7 letters: seven base-36 digits a letter, 35 bits by row from the top left.
+# Our own 5×7 font: seven base-36 digits per letter, 35 bits by row from the top left.
 LETTERS = " ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghijklmnopqrstuvwxyz/:_-.()+%#,=?&'"
 _BITS = (
     "000000076cqm29f2h64ou76btkxaf2gwzzyfjnuginfjnugi876byipa8nmknjl6ywdqq63hg6vrg8o8aez585aef4v8t8nepd"
@@ -45,9 +45,9 @@ def _text_dots(text: str, columns: int) -> NDArray[np.bool_]:
 
 
 def burn(pixels: NDArray[np.int16], text: str, slot: int, levels: tuple[int, int]) -> None:
-    """Write `text` at the top left, as much of it as fits, `slot` texts down if there is room.
+    """Draw `text` at the top left, cut to fit, `slot` lines down if there is room.
 
-    So in a picture of several channels each has its own line. `levels`: of the box, of the letters.
+    So in an overlay each channel has its own line. `levels`: grey levels of the box and of the letters.
     """
     dark, bright = levels
     dot, columns = _dot_and_columns(*pixels.shape)
@@ -60,9 +60,9 @@ def burn(pixels: NDArray[np.int16], text: str, slot: int, levels: tuple[int, int
 
 
 def read_burnt_text(plane: NDArray[Any]) -> str:
-    """The ``t/region:fov/z/channel`` burnt into a whole plane (Y, X) or (Y, X, 3); "" where there is none.
+    """The ``t/region:fov/z/channel`` burnt into a whole plane (Y, X) or (Y, X, 3); "" if there is none.
 
-    Planes of at least 96×96 px hold any usual name; of smaller ones the end may be missing.
+    Planes of at least 96×96 px have room for any usual name; in smaller ones its end may be cut off.
     """
     sample = np.asarray(plane) if plane.ndim == 2 else np.asarray(plane)[..., 0]
     dot, columns = _dot_and_columns(*sample.shape)
@@ -72,7 +72,7 @@ def read_burnt_text(plane: NDArray[Any]) -> str:
     for y in range(1, lit.shape[0] - _CELL_H + 2, _CELL_H):
         for x in range(1, 1 + columns * _CELL_W, _CELL_W):
             letter = letters.get(int(lit[y : y + 7, x : x + 5].ravel() @ _POWERS))
-            if letter is None:  # beside the text, where all is brighter than its box
+            if letter is None:  # beside the text, where everything is brighter than its box
                 break
             text += letter
     return text.rstrip()

@@ -1,4 +1,4 @@
-"""The command line: write a simulated acquisition, and show it unless told not to."""
+"""The command line: write a simulated acquisition and show it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from .run import WrittenPlane
 
-# this command in another process, from any directory, installed or not
-_AGAIN = f"""
+# runs this command in another process, from any directory, installed or not
+_THIS_COMMAND = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
 from ndviewer_light.simulator import main
@@ -42,7 +42,7 @@ sys.exit(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a simulated acquisition, and show it unless told not to; returns the exit status."""
+    """Write a simulated acquisition and show it, unless ``--no-view``; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -57,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if not options.view:
         return _write(run, faults, options)
-    script = [sys.executable, "-c", _AGAIN, *arguments]
+    script = [sys.executable, "-c", _THIS_COMMAND, *arguments]
     if not has_display():
         picture = [] if options.screenshot else ["--screenshot", str(run.folder.with_suffix(".png"))]
         return _run_on_virtual_display([*script, *picture])
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Qt runs no Python code while nothing happens
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while idle, Qt runs no Python signal handlers
     sys.stdout.write(f"writing to {run.folder}\n")
     sys.stdout.flush()
     writer = [*script, "--no-view", "--report"]
@@ -83,12 +83,12 @@ def _print_report(plane: WrittenPlane) -> None:
     try:
         sys.stdout.write(json.dumps(plane._asdict()) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody listens any more: end as a killed writer does
+    except BrokenPipeError:  # nobody is listening any more: end like a killed writer
         os._exit(1)
 
 
 def _close_output() -> None:
-    """Whoever reads the reports learns that there will be no more, though this process has still to do."""
+    """Tell the reader of the reports that there will be no more, while this process continues."""
     sys.stdout.flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
@@ -97,23 +97,29 @@ def _close_output() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="simulate_acquisition.py", description="Write a simulated acquisition, and show it live."
+        prog="simulate_acquisition.py",
+        description="Simulate a Squid acquisition: write it to disk and watch it live in the viewer.",
     )
     add = parser.add_argument
     add(
         "folder",
         nargs="?",
         type=Path,
-        help="the experiment folder, new; put it first (default: temporary)",
+        help="new experiment folder, as the first argument (default: a temporary one)",
     )
-    add("--layout", choices=LAYOUTS, default="hcs", help="of the stores or files (default %(default)s)")
-    add("--regions", nargs="+", metavar="N|NAME", help="how many regions, or their names")
+    add(
+        "--layout",
+        choices=LAYOUTS,
+        default="hcs",
+        help="how the run is stored on disk (default: %(default)s)",
+    )
+    add("--regions", nargs="+", metavar="N|NAME", help="number of regions, or their names")
     add(
         "--wells",
         nargs="+",
         dest="regions",
         metavar="WELL",
-        help="names of the regions, as wells: A1 B2 AA12",
+        help="same as --regions, for wells: A1 B2 AA12",
     )
     add(
         "--fovs",
@@ -121,38 +127,95 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=[4, 6, 3],
         metavar="N",
-        help="FOVs per region, used in turn, 0 for a region not visited (default 4 6 3)",
+        help="FOVs per region, cycled if there are more regions; 0 for a region that is not visited "
+        "(default: 4 6 3)",
     )
-    add("--channels", nargs="+", default=list(CHANNELS), metavar="NAME", help="channel names (default: four)")
-    add("--n-t", type=int, default=3, help="timepoints (%(default)s)")
-    add("--n-z", type=int, default=3, help="planes per z-stack (%(default)s)")
+    add(
+        "--channels",
+        nargs="+",
+        default=list(CHANNELS),
+        metavar="NAME",
+        help="channel names (default: four fluorescence channels)",
+    )
+    add("--n-t", type=int, default=3, help="number of time points (default: %(default)s)")
+    add("--n-z", type=int, default=3, help="planes per z stack (default: %(default)s)")
     add(
         "--size",
         nargs="+",
         type=int,
         default=(1024,),
         metavar="PX",
-        help="height and width, or one for both (1024)",
+        help="image height and width in pixels, or one number for both (default: 1024)",
     )
-    add("--dtype", choices=DTYPES, default="uint16", metavar="DTYPE", help="of the pixels (%(default)s)")
-    add("--compression", choices=tuple(COMPRESSIONS), default="fast", help="Squid's presets (%(default)s)")
-    add("--chunks", choices=tuple(CHUNKS), default="full", help="whole frames, or square tiles")
-    add("--seed", type=int, default=0, help="other seeds, other cells")
-    add("--dt", type=float, default=10.0, help="s between timepoints, as the metadata say (%(default)s)")
-    add("--dz", type=float, default=1.5, help="µm between planes of a stack (%(default)s)")
-    add("--pixel-size", type=float, default=0.325, help="µm (%(default)s)")
-    add("--blank", nargs="+", type=int, default=[], metavar="N", help="planes that are all zero, by number")
-    add("--skip-t", nargs="+", type=int, default=[], metavar="T", help="timepoints that are left out")
-    add("--padding", type=int, default=0, metavar="N", help="digits of numbers in names (as they are)")
-    add("--format", choices=IMAGE_FORMATS, default="tiff", help="of 8-bit images (%(default)s)")
-    add("--rate", type=float, default=20.0, help="planes per second, 0 for as fast as possible (%(default)s)")
-    add("--start-delay", type=float, default=0.0, help="s before the first store is made")
-    add("--stop-after", type=int, metavar="N", help="stop after N planes, as if killed")
-    add("--report", action="store_true", help="without viewer: print a JSON line after each plane")
-    add("--view", action=argparse.BooleanOptionalAction, default=True, help="show it in the viewer")
-    add("--screenshot", type=Path, metavar="PNG", help="at the end save a picture of the window, and close")
-    add("--close-after", type=float, metavar="S", help="close the window S seconds after the end")
-    _add_faults(parser.add_argument_group("faults of Squid, each off unless named"))
+    add(
+        "--dtype", choices=DTYPES, default="uint16", metavar="DTYPE", help="pixel type (default: %(default)s)"
+    )
+    add(
+        "--compression",
+        choices=tuple(COMPRESSIONS),
+        default="fast",
+        help="compression preset, as in Squid (default: %(default)s)",
+    )
+    add(
+        "--chunks",
+        choices=tuple(CHUNKS),
+        default="full",
+        help="chunk size: the full frame, or square tiles of 512 or 256 px (default: %(default)s)",
+    )
+    add("--seed", type=int, default=0, help="random seed; another seed gives other cells")
+    add(
+        "--dt",
+        type=float,
+        default=10.0,
+        help="time step written to the metadata, in s (default: %(default)s)",
+    )
+    add("--dz", type=float, default=1.5, help="z step in µm (default: %(default)s)")
+    add("--pixel-size", type=float, default=0.325, help="pixel size in µm (default: %(default)s)")
+    add(
+        "--blank",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="N",
+        help="make these planes all zero; numbered in acquisition order from 0",
+    )
+    add("--skip-t", nargs="+", type=int, default=[], metavar="T", help="skip these time points")
+    add(
+        "--padding",
+        type=int,
+        default=0,
+        metavar="N",
+        help="zero-pad numbers in file names to N digits (default: no padding)",
+    )
+    add(
+        "--format",
+        choices=IMAGE_FORMATS,
+        default="tiff",
+        help="file format of 8-bit images (default: %(default)s)",
+    )
+    add(
+        "--rate",
+        type=float,
+        default=20.0,
+        help="planes per second; 0 for as fast as possible (default: %(default)s)",
+    )
+    add("--start-delay", type=float, default=0.0, help="seconds to wait before the first image is created")
+    add("--stop-after", type=int, metavar="N", help="stop after N planes as if the writer had been killed")
+    add("--report", action="store_true", help="with --no-view: print a line of JSON after each plane")
+    add(
+        "--view",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="show the run in the viewer (default), or only write it",
+    )
+    add(
+        "--screenshot",
+        type=Path,
+        metavar="PNG",
+        help="at the end of the run, save a screenshot of the window and close it",
+    )
+    add("--close-after", type=float, metavar="S", help="close the window S seconds after the run has ended")
+    _add_faults(parser.add_argument_group("faults seen with Squid (all off by default)"))
     return parser
 
 
@@ -163,21 +226,31 @@ def _add_faults(group: argparse._ArgumentGroup) -> None:
         type=float,
         default=0.0,
         metavar="S",
-        help="files are whole S s after they are announced",
+        help="files are completed only S seconds after they are announced",
     )
-    add("--lagging-notifications", action="store_true", help="one a field of view, the others at the end")
-    add("--no-notifications", action="store_true", help="of stores, nothing is said of what is written")
-    add("--wrong-paths", action="store_true", help="another layout is announced, as Squid does by mistake")
+    add(
+        "--lagging-notifications",
+        action="store_true",
+        help="one notification per move to the next field of view, all others at the end",
+    )
+    add("--no-notifications", action="store_true", help="no notifications at all (Zarr layouts)")
+    add("--wrong-paths", action="store_true", help="announce a different layout, as Squid does by mistake")
     add("--announce", choices=LAYOUTS, metavar="LAYOUT", help="announce this layout instead")
     add("--wrong-size", nargs=2, type=int, metavar=("H", "W"), help="announce this size instead")
     add("--skip-saving", action="store_true", help="announce everything, save nothing")
-    add("--complete-after", type=float, default=0.0, metavar="S", help="marked complete S s after the end")
-    add("--never-complete", action="store_true", help="never marked complete")
-    add("--aborted", action="store_true", help="marked aborted at the end, and not complete")
+    add(
+        "--complete-after",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="mark the run complete S seconds after it has ended",
+    )
+    add("--never-complete", action="store_true", help="never mark the run complete")
+    add("--aborted", action="store_true", help="mark the run aborted instead of complete")
 
 
 def faults_from(options: argparse.Namespace, run: Run) -> Faults:
-    """What shall go wrong; ValueError where it cannot."""
+    """The faults to simulate; `ValueError` for those that cannot happen to `run`."""
     faults = Faults(
         late_files=options.late_files,
         skip_saving=options.skip_saving,
@@ -200,7 +273,9 @@ def run_from(options: argparse.Namespace) -> Run:
         count = int(regions[0])
         regions = [f"R{i}" for i in range(count)] if options.layout in ("per_fov", "6d") else names[:count]
     if len(options.size) > 2:
-        raise ValueError(f"size is {options.size}: expected height and width, or one number for both")
+        raise ValueError(
+            f"--size {' '.join(map(str, options.size))}: expected height and width, or one number for both"
+        )
     return Run(
         folder=options.folder.resolve(),
         layout=options.layout,
@@ -231,10 +306,10 @@ def has_display() -> bool:
 
 
 def _run_on_virtual_display(command: list[str]) -> int:
-    """Run `command` with an X server of its own, which outlives it, and return its exit status."""
+    """Run `command` on a virtual X display and return its exit status."""
     if shutil.which("Xvfb") is None:
         sys.stderr.write(
-            "there is no display: set DISPLAY, or install a virtual one (apt-get install xvfb)\n"
+            "no display available: set DISPLAY, or install a virtual one (apt-get install xvfb)\n"
         )
         return 1
     reading, writing = os.pipe()

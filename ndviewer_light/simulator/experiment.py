@@ -1,4 +1,4 @@
-"""The files Squid puts beside the images: parameters, channels, coordinates, marks that something is done."""
+"""The files Squid writes beside the images: parameters, channels, coordinates, completion markers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def stage_mm(run: Run, plane: WrittenPlane) -> tuple[float, float, float]:
-    """Stage x, y, z: wells 9 mm apart, the FOVs of a region in a square with some overlap."""
+    """Stage x, y, z in mm: wells 9 mm apart, the FOVs of a region on a square grid with some overlap."""
     across = math.ceil(math.sqrt(run.fovs[plane.region_idx]))
     row, column = divmod(plane.local_fov, across)
     well_x, well_y = 9.0 * (plane.region_idx + 1), 9.0
@@ -32,7 +32,7 @@ def stage_mm(run: Run, plane: WrittenPlane) -> tuple[float, float, float]:
 
 
 def write_experiment_files(run: Run) -> None:
-    """Everything Squid leaves in the experiment folder before the first plane."""
+    """Write everything Squid puts into the experiment folder before the first plane."""
     run.folder.mkdir(parents=True, exist_ok=True)
     magnification, tube_lens = 20.0, 180.0
     objective = {"magnification": magnification, "NA": 0.8, "tube_lens_f_mm": tube_lens, "name": "20x"}
@@ -52,8 +52,8 @@ def write_experiment_files(run: Run) -> None:
     (run.folder / "acquisition parameters.json").write_text(json.dumps(parameters))
     lines = [f"  - name: {json.dumps(channel)}" for channel in run.channels]
     (run.folder / "acquisition_channels.yaml").write_text("\n".join(["version: 1", "channels:", *lines, ""]))
-    is_wells = "Select Wells" if run.is_plate else "Current Position"
-    (run.folder / "acquisition.yaml").write_text(f"acquisition:\n  xy_mode: {is_wells}\n")
+    xy_mode = "Select Wells" if run.is_plate else "Current Position"
+    (run.folder / "acquisition.yaml").write_text(f"acquisition:\n  xy_mode: {xy_mode}\n")
     planes = islice(run.planes(), run.planes_per_t)  # of one time point
     first = [plane for plane in planes if (plane.z, plane.channel) == (0, run.channels[0])]
     rows = [(run.regions[plane.region_idx], *stage_mm(run, plane)) for plane in first]
@@ -61,7 +61,7 @@ def write_experiment_files(run: Run) -> None:
 
 
 def write_timepoint(run: Run, folder: Path, planes: list[WrittenPlane]) -> None:
-    """What Squid adds at the end of a timepoint: where each FOV was, and that it is done."""
+    """Write what Squid adds at the end of a time point: the position of each FOV, and a ``.done`` marker."""
     rows: list[tuple[object, ...]] = []
     for plane in planes:
         if plane.channel == run.channels[0]:

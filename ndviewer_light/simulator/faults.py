@@ -1,4 +1,4 @@
-"""What goes wrong between a microscope, its writer and a viewer, as it does in Squid, when asked for."""
+"""Faults between a microscope, its writer and the viewer, as seen with Squid; simulated on request."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong in a run; nothing, unless said. Times in s.
+    """What goes wrong in a run; nothing by default. Times in s.
 
-    Of the writer: files are whole `late_files` after they were announced, half of each after half that
-    time (TIFF layouts: stores are notified when they are written); or nothing is saved at all. The end is
-    written into the stores and the folder `complete_after` the run has ended, or never; an `aborted` run
-    says that it was.
+    The writer completes files `late_files` after they were announced, half of each after half that time (TIFF
+    layouts only: stores are notified once written), or saves nothing at all. It marks the stores and the
+    folder complete `complete_after` the end of the run, or never; an `aborted` run is marked as aborted.
 
-    Of the host, while it announces stores: notifications come one per move to the next field of view, first
-    in, first out, and all others in a burst at the end; or never. It may announce another layout
-    than is written, and another (height, width).
+    The host, when it announces stores, sends one notification per move to the next field of view, first in,
+    first out, and all others in a burst at the end; or none. It may announce a different layout than is
+    written, or a different (height, width).
     """
 
     late_files: float = 0.0
@@ -37,14 +36,19 @@ class Faults:
     announced_size: tuple[int, int] | None = None
 
     def check(self, run: Run) -> None:
-        """Raise `ValueError` where a fault cannot happen to `run`."""
+        """Raise `ValueError` for faults that cannot happen to `run`."""
         if self.late_files and run.is_zarr:
-            raise ValueError(f"late files: layout {run.layout} is only spoken of when it is written")
+            raise ValueError(
+                f"late files: not possible in layout {run.layout}, whose planes are notified once written"
+            )
         announced = self.announced(run)
         if (self.lagging_notifications or self.no_notifications) and not announced.is_zarr:
-            raise ValueError("only notifications of stores lag or fail: files are named as they are taken")
+            raise ValueError(
+                "notifications can only lag or fail in Zarr layouts: image files are registered as they are "
+                "acquired"
+            )
         if (self.never_complete or self.aborted) and self.complete_after:
-            raise ValueError("a run that is never complete cannot be so later")
+            raise ValueError("a run cannot be both never complete (or aborted) and complete after a delay")
 
     def announced(self, run: Run) -> Run:
         """The run as the host announces it."""
@@ -57,7 +61,7 @@ class Faults:
             height=height,
             width=width,
             dtype=run.dtype if run.dtype in TIFF_DTYPES else "uint16",
-            compression="none",  # how stores are built is not announced
+            compression="none",  # compression and chunks are not announced
             chunks="full",
         )
 
@@ -66,10 +70,10 @@ NO_FAULTS = Faults()
 
 
 def mistaken_layout(run: Run) -> str:
-    """The layout that Squid announces where it is mistaken about the one it writes.
+    """The layout that Squid announces by mistake instead of the one it writes.
 
-    Its window takes regions that are named like wells for a plate, its writer asks how they were chosen; and
-    the window follows a change of the file format at once, the writer after the next start.
+    Its window takes regions named like wells for a plate, while its writer checks how they were selected; and
+    the window applies a change of the file format immediately, the writer only after a restart.
     """
     looks_like_plate = all(re.fullmatch(r"[A-Z]+\d+", region) for region in run.regions)
     announced = "hcs" if looks_like_plate and run.layout != "hcs" else "per_fov"

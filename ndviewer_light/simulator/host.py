@@ -1,4 +1,4 @@
-"""A host that is not there: what it tells a viewer of a run, and when."""
+"""A simulated host: what it tells the viewer about a run, and when."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def announce_run(viewer: Any, run: Run) -> None:
-    """What the host says to a `LightweightViewer` before the first plane; GUI thread."""
+    """The host's call to a `LightweightViewer` before the first plane; GUI thread."""
     channels, size = list(run.channels), (run.height, run.width)
     if not run.is_zarr:
         viewer.start_acquisition(channels, run.n_z, *size, run.fov_labels)
@@ -26,9 +26,9 @@ def announce_run(viewer: Any, run: Run) -> None:
 
 
 def notify_plane(viewer: Any, run: Run, plane: WrittenPlane) -> None:
-    """What the host says to a `LightweightViewer` of each plane; any thread.
+    """The host's call to a `LightweightViewer` for each plane; any thread.
 
-    In every TIFF layout it names the file of an image of its own, though only "images" has such files.
+    In every TIFF layout it names one file per plane, although only layout "images" has such files.
     """
     if not run.is_zarr:
         viewer.register_image(plane.t, plane.fov, plane.z, plane.channel, str(run.image_path(plane)))
@@ -39,24 +39,24 @@ def notify_plane(viewer: Any, run: Run, plane: WrittenPlane) -> None:
 
 
 def end_run(viewer: Any, run: Run) -> None:
-    """What the host says to a `LightweightViewer` after the last plane."""
+    """The host's calls to a `LightweightViewer` after the last plane."""
     if run.is_zarr:
         viewer.end_zarr_acquisition()
     viewer.end_acquisition()
 
 
 class Host:
-    """Tells `viewer` of `run`, as wrong as `faults` say; decides what to call when, and calls it at once.
+    """Announces `run` to `viewer` and notifies it of planes, with the given `faults`.
 
-    `announce` is for the GUI thread. `pass_on` and `end` are for one other thread: `pass_on` as soon as a
-    plane has been reported, `end` after the last.
+    Call `announce` on the GUI thread. Call `pass_on` and `end` from one other thread: `pass_on` as soon as a
+    plane has been reported, `end` after the last one.
     """
 
     def __init__(self, viewer: Any, run: Run, faults: Faults = NO_FAULTS) -> None:
         faults.check(run)
         self._viewer, self._announced, self._faults = viewer, faults.announced(run), faults
-        # Squid registers what it takes in its own way, and knows of stores what their writer reports
-        self._speaks = not (self._announced.is_zarr and (faults.no_notifications or not run.is_zarr))
+        # Squid registers image files itself; for stores it relies on what their writer reports
+        self._notifies = not (self._announced.is_zarr and (faults.no_notifications or not run.is_zarr))
         self._results: deque[WrittenPlane] = deque()
         self._place: tuple[int, int] | None = None
 
@@ -65,7 +65,7 @@ class Host:
         announce_run(self._viewer, self._announced)
 
     def pass_on(self, plane: WrittenPlane) -> None:
-        """A plane has been taken, or is on disk."""
+        """Report a plane that has been acquired or written."""
         if not self._faults.lagging_notifications:
             self._notify(plane)
             return
@@ -76,11 +76,11 @@ class Host:
         self._results.append(plane)
 
     def end(self) -> None:
-        """Pass on what nobody has looked at, and end the run."""
+        """Send the notifications that are still held back, and end the run."""
         while self._results:
             self._notify(self._results.popleft())
         end_run(self._viewer, self._announced)
 
     def _notify(self, plane: WrittenPlane) -> None:
-        if self._speaks:
+        if self._notifies:
             notify_plane(self._viewer, self._announced, plane)

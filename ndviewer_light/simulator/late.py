@@ -1,4 +1,4 @@
-"""Files that are written some time after they were announced."""
+"""Writing files some time after they were announced."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class LateFiles(threading.Thread):
-    """Lets `writer` write each plane `seconds` after `save`, the first half of it after half that time."""
+    """Writes each plane with `writer` `seconds` after `save`; its first half after half that time."""
 
     def __init__(self, writer: Writer, seconds: float) -> None:
         super().__init__(name="late-files", daemon=True)
         self._writer, self._half = writer, seconds / 2
         self._steps: list[tuple[float, int, Callable[[], Callable[[], None] | None]]] = []  # a heap
-        self._numbers = itertools.count()  # steps due at once keep their order
+        self._numbers = itertools.count()  # steps due at the same time keep their order
         self._changed = threading.Condition()
         self._ended = self._killed = False
         self._error: Exception | None = None
@@ -36,7 +36,7 @@ class LateFiles(threading.Thread):
         self._later(partial(self._writer.begin, plane, pixels))
 
     def end(self, killed: bool) -> None:
-        """Wait until all is written, or leave what is not as it is; raises what went wrong meanwhile."""
+        """Wait until everything is written, or stop if `killed`; raises the first error that occurred."""
         with self._changed:
             self._ended, self._killed = True, killed
             self._changed.notify()
@@ -50,7 +50,7 @@ class LateFiles(threading.Thread):
             self._changed.notify()
 
     def run(self) -> None:
-        """Take every step when it is due."""
+        """Execute each step when it is due."""
         try:
             while (step := self._next_step()) is not None:
                 rest = step()

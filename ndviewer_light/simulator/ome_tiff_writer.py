@@ -1,8 +1,8 @@
-"""OME-TIFF as Squid writes it: a file per FOV for the whole run, made full size and filled in place.
+"""OME-TIFF as Squid writes it: one file per FOV for the whole run, created at full size and filled in place.
 
-While a file is being filled, a second one in the folder for temporary files says which of its planes are
-there; when all are, the metadata of the OME-TIFF are written again and the second file is removed. Squid
-leaves it where planes stay out, and so do we.
+While a file is being filled, a second one in the temporary folder lists the planes written so far; when all
+are, the metadata of the OME-TIFF is rewritten and the second file is removed. If planes are missing, Squid
+leaves it there, and so do we.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 
 
 def progress_path(run: Run, plane: WrittenPlane) -> Path:
-    """Where Squid notes which planes of the plane's OME-TIFF are written, for as long as some are not."""
+    """Where Squid lists the planes already written to this plane's OME-TIFF, until it is complete."""
     base_name = run.ome_tiff_path(plane).name.removesuffix(".ome.tiff")
     digest = hashlib.sha1(f"{run.folder}:{base_name}".encode(), usedforsecurity=False).hexdigest()
     return Path(tempfile.gettempdir()) / f"squid_ome_{digest}_metadata.json"
 
 
 class OmeTiffs:
-    """The OME-TIFFs of a run, each created when its first plane comes."""
+    """The OME-TIFFs of a run, each created with its first plane."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -124,7 +124,7 @@ def _new_progress(run: Run) -> dict[str, Any]:
 
 
 def _ome_sizes(progress: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of ``Pixels`` that say how large and how far apart things are, where that is known."""
+    """The known physical sizes and time step, as attributes of ``Pixels``."""
     names = {f"PhysicalSize{axis}": f"physical_size_{axis.lower()}" for axis in "XYZ"}
     names["TimeIncrement"] = "time_increment"
     known = {ome: name for ome, name in names.items() if progress[name] is not None}
@@ -149,7 +149,7 @@ def _plane_attributes(run: Run, plane: WrittenPlane, start: float) -> dict[str, 
 
 
 def _describe(path: Path, progress: dict[str, Any]) -> None:
-    """Write the OME-XML of a file that is complete: when it was acquired, and where each plane was."""
+    """Write the OME-XML of a complete file: the acquisition date and the position of each plane."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:

@@ -1,4 +1,4 @@
-"""The pixels of every plane: noise, cells that drift with time, and a text that says which plane it is."""
+"""The pixels of every plane: noise, cells that drift with time, and a label that identifies the plane."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Look(NamedTuple):
-    """Grey levels of a kind of channel, for 16 bits; `shift` brings them down to 8."""
+    """16-bit grey levels for a kind of channel; `shift` scales them down to 8 bits."""
 
     background: int
     noise: float
@@ -29,15 +29,17 @@ class _Look(NamedTuple):
     shift: int
 
 
-_BRIGHTFIELD = _Look(4500, 40.0, 1800, 14000, 6)  # dim, so that the others show in an overlay
+_BRIGHTFIELD = _Look(
+    4500, 40.0, 1800, 14000, 6
+)  # dim, so that the other channels remain visible in an overlay
 _FLUORESCENCE = _Look(400, 15.0, 100, 3000, 4)
 _CELLS = 32  # per FOV
 _TINT = (32, 27, 22)  # 32nds of red, green and blue
-_ROAM = 64  # px by which the background noise is shifted about, so that no two planes share it
+_ROAM = 64  # px by which the background noise is shifted, so that no two planes share it
 
 
 def plane_pixels(run: Run, t: int, fov: int, z: int, channel: str | int) -> NDArray[Any]:
-    """The pixels `write_run` stores for one plane, the same for the same arguments, always.
+    """The pixels `write_run` stores for one plane; the same arguments always give the same pixels.
 
     (Y, X), or (Y, X, 3) uint8 for a channel in colour. `fov` is the flat index, `channel` a name or an
     index. Any thread.
@@ -49,7 +51,7 @@ def plane_pixels(run: Run, t: int, fov: int, z: int, channel: str | int) -> NDAr
     look = _FLUORESCENCE if excitation_nm(run.channels[c]) else _BRIGHTFIELD
     pixels = _background(run, look, np.random.default_rng([run.seed, t, fov, z, c]))
     _draw_cells(pixels, run, (t, fov, z, c))
-    np.maximum(pixels, look.dark + 2 ** (look.shift + 1), out=pixels)  # the box of the text alone is darker
+    np.maximum(pixels, look.dark + 2 ** (look.shift + 1), out=pixels)  # only the box of the label is darker
     burn(pixels, f"{t}/{run.fov_labels[fov]}/{z}/{run.channels[c]}", c, (look.dark, look.bright))
     if run.is_color(run.channels[c]):
         return _tinted(_as_dtype(pixels, np.dtype(np.uint8), look))
@@ -73,14 +75,14 @@ def _noise(seed: int, height: int, width: int, sigma: float) -> NDArray[np.int16
 
 def _as_dtype(pixels: NDArray[np.int16], dtype: np.dtype[Any], look: _Look) -> NDArray[Any]:
     if dtype.kind == "f":
-        return np.true_divide(pixels, 65535, dtype=dtype)  # Squid says floats are shown from 0 to 1
+        return np.true_divide(pixels, 65535, dtype=dtype)  # Squid declares floats to range from 0 to 1
     if dtype.itemsize == 1:
         pixels = np.minimum(pixels >> (look.shift + (dtype.kind == "i")), np.iinfo(dtype).max)
     return pixels.astype(dtype)
 
 
 def _tinted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A grey picture as RGB, of another brightness in each sample, so that none is taken for another."""
+    """A grey picture as RGB, with a different brightness per sample so that they cannot be confused."""
     return np.stack([(pixels.astype(np.uint16) * part >> 5).astype(np.uint8) for part in _TINT], axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""What is acquired: the settings of a run, its planes and where they are written."""
+"""The settings of a run, its planes, and the paths they are written to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLOURS = {405: "20ADF8", 488: "1FFF00", 561: "FFCF00", 638: "FF0000", 730: "770
 
 
 class WrittenPlane(NamedTuple):
-    """One plane of a run: time, flat FOV index over all regions, FOV index in its region, …, channel name."""
+    """One plane of a run. `fov` counts over all regions, `local_fov` within its region."""
 
     t: int
     fov: int
@@ -41,19 +41,19 @@ class WrittenPlane(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """An acquisition to be written into `folder`, the experiment folder.
+    """A simulated acquisition, written into the experiment folder `folder`.
 
-    `fovs` counts the fields of view of each region, 0 for one that is announced and not visited; in
+    `fovs` is the number of fields of view per region, 0 for a region that is announced but not visited; in
     layout "hcs" the regions are wells ("A1"). `height` and `width` in px, `dt_s` in s, `dz_um` and
-    `pixel_size_um` in µm. `blank` names planes, by their place in the order of acquisition, that are all
-    zero; zarr stores nothing for those. `skip_t` are time points that are left out; they count there.
-    `padding` is to how many digits numbers in names of files and folders are filled with zeros;
-    `image_format` is that of 8-bit images, those of 16 bits always end in "tiff".
+    `pixel_size_um` in µm. `blank` lists planes that are all zero, by their index in acquisition order; Zarr
+    stores nothing for those. `skip_t` lists time points that are left out; they still count in that index.
+    Numbers in file and folder names are zero-padded to `padding` digits. `image_format` applies to 8-bit
+    images; 16-bit ones always end in "tiff".
 
     Raises
     ------
     ValueError
-        if the values do not fit together; the message says which.
+        if the settings contradict each other; the message says which.
     """
 
     folder: Path
@@ -82,34 +82,42 @@ class Run:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: expected one of {', '.join(allowed)}")
         if len(self.regions) != len(self.fovs) or len(set(self.regions)) != len(self.regions):
-            raise ValueError(f"fovs {self.fovs} for regions {self.regions}: one count each, names distinct")
+            raise ValueError(
+                f"fovs {self.fovs}, regions {self.regions}: give one count per region, and distinct names"
+            )
         if min(self.n_t, self.n_z, self.height, self.width, len(self.channels), sum(self.fovs)) < 1:
-            raise ValueError("every count and size must be at least 1")
+            raise ValueError("all counts and sizes must be at least 1")
         if min(self.fovs) < (self.layout == "6d"):
-            raise ValueError(f"fovs {self.fovs}: at least 0 a region, and at least 1 in layout 6d")
+            raise ValueError(f"fovs {self.fovs}: each must be at least 0, and at least 1 in layout 6d")
         if self.layout == "hcs" and len({well_of(region) for region in self.regions}) != len(self.regions):
-            raise ValueError(f"regions {self.regions} name one well twice")
+            raise ValueError(f"regions {self.regions} name the same well twice")
         if self.sharded and (self.height % self.chunk_shape[0] or self.width % self.chunk_shape[1]):
-            raise ValueError(f"{self.compression!r} needs height and width in multiples of {self.chunks} px")
+            raise ValueError(
+                f"compression {self.compression!r} needs height and width in multiples of {self.chunks} px"
+            )
         if not self.is_zarr:
             self._check_tiff()
 
     def _check_tiff(self) -> None:
         if self.dtype not in TIFF_DTYPES:
-            raise ValueError(f"dtype is {self.dtype!r}: {self.layout} takes {' or '.join(TIFF_DTYPES)}")
+            raise ValueError(
+                f"dtype is {self.dtype!r}: layout {self.layout} supports only {' or '.join(TIFF_DTYPES)}"
+            )
         if self.layout != "images" and any("RGB" in channel for channel in self.channels):
-            raise ValueError(f"layout {self.layout} has no RGB channels: they are saved as images")
+            raise ValueError(f"layout {self.layout} cannot store RGB channels: use layout images")
         if len({sanitised(channel) for channel in self.channels}) != len(self.channels):
-            raise ValueError(f"channels {self.channels} would share file names")
+            raise ValueError(
+                f"channels {self.channels} would have the same file names: choose more distinct names"
+            )
 
     @property
     def is_zarr(self) -> bool:
-        """Whether planes go to OME-Zarr stores, and not to TIFF or other image files."""
+        """Whether planes go to OME-Zarr stores rather than TIFF or other image files."""
         return self.layout in ZARR_LAYOUTS
 
     @property
     def is_plate(self) -> bool:
-        """Whether the regions are wells that were selected on a plate."""
+        """Whether the regions are wells selected on a plate."""
         if self.is_zarr:
             return self.layout == "hcs"
         return all(re.fullmatch(r"[A-Z]+\d+", region) for region in self.regions)
@@ -141,17 +149,17 @@ class Run:
 
     @property
     def sharded(self) -> bool:
-        """Whether chunks lie in shards of all channels ("balanced", "best"; a shard of one chunk is none)."""
+        """Whether chunks are grouped into shards of all channels ("balanced" and "best", if several)."""
         one_chunk = len(self.channels) == 1 and self.chunk_shape == (self.height, self.width)
         return self.compression in ("balanced", "best") and not one_chunk
 
     @property
     def planes_per_t(self) -> int:
-        """Planes of one time point."""
+        """Number of planes per time point."""
         return sum(self.fovs) * self.n_z * len(self.channels)
 
     def planes(self) -> Iterator[WrittenPlane]:
-        """Every plane in the order of acquisition: time, region, FOV, z, channel."""
+        """Every plane in acquisition order: time, region, FOV, z, channel."""
         fields = [(r, i) for r, n in enumerate(self.fovs) for i in range(n)]
         for t in sorted({*range(self.n_t)} - {*self.skip_t}):
             for fov, (region_idx, local) in enumerate(fields):
@@ -160,22 +168,22 @@ class Run:
                         yield WrittenPlane(t, fov, local, region_idx, z, channel)
 
     def time_folder(self, t: int) -> Path:
-        """The folder of a time point; there is one in every layout."""
+        """The folder of a time point, which exists in every layout."""
         return self.folder / self._padded(t)
 
     def image_path(self, plane: WrittenPlane) -> Path:
-        """The file of one plane, as images are saved and as the host announces it in every TIFF layout."""
+        """The file of one plane in layout "images"; the host announces this path in every TIFF layout."""
         is_16_bit = self.dtype != "uint8" and not self.is_color(plane.channel)
         numbers = f"{self._padded(plane.local_fov)}_{self._padded(plane.z)}"
         name = f"{self.regions[plane.region_idx]}_{numbers}_{sanitised(plane.channel)}"
         return self.time_folder(plane.t) / f"{name}.{'tiff' if is_16_bit else self.image_format}"
 
     def stack_path(self, plane: WrittenPlane) -> Path:
-        """The file of all planes of an FOV at one time (layout "stacks")."""
+        """The file with all planes of an FOV at one time point (layout "stacks")."""
         return self.time_folder(plane.t) / f"{self._base_name(plane)}_stack.tiff"
 
     def ome_tiff_path(self, plane: WrittenPlane) -> Path:
-        """The file of all planes of an FOV (layout "ome_tiff")."""
+        """The file with all planes of an FOV (layout "ome_tiff")."""
         return self.folder / "ome_tiff" / f"{self._base_name(plane)}.ome.tiff"
 
     def _base_name(self, plane: WrittenPlane) -> str:
@@ -199,12 +207,12 @@ def well_of(region: str) -> tuple[str, str]:
     """Row and column of a well: "B12" → ("B", "12")."""
     match = re.fullmatch(r"([A-Za-z]+)(\d+)", region)
     if match is None:
-        raise ValueError(f"region {region!r} is no well: layout hcs needs names like A1 or AB12")
+        raise ValueError(f"region {region!r} is not a well: layout hcs needs names like A1 or AB12")
     return match[1].upper(), match[2]
 
 
 def sanitised(name: str) -> str:
-    """A channel's name as Squid spells it in file names."""
+    """A channel name as Squid writes it in file names."""
     return re.sub(r'[\s/\\:*?"<>|]+', "_", name)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ImageWriter:
-    """A file per plane, of one page, without a pixel size; written in place and not at once."""
+    """One single-page file per plane, without a pixel size; written in place and not atomically."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -42,7 +42,7 @@ class ImageWriter:
 
 
 def _encoded(path: Path, pixels: NDArray[Any]) -> bytes:
-    """The whole file as imageio, which Squid uses, writes it."""
+    """The complete file as written by imageio, which Squid uses."""
     file = BytesIO()
     if path.suffix in (".tiff", ".tif"):
         import tifffile
@@ -56,13 +56,13 @@ def _encoded(path: Path, pixels: NDArray[Any]) -> bytes:
 
 
 class StackWriter:
-    """A file per FOV and time; each plane is appended as a page, whose tags say which plane it is."""
+    """One file per FOV and time point; each plane is appended as a page whose tags identify it."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
 
     def begin(self, plane: WrittenPlane, pixels: NDArray[Any]) -> Callable[[], None]:
-        """Write nothing yet: a page becomes part of the file when all of it is there."""
+        """Write nothing yet: a page is added to the file in one step."""
         return lambda: self._append(plane, pixels)
 
     def _append(self, plane: WrittenPlane, pixels: NDArray[Any]) -> None:
@@ -71,7 +71,7 @@ class StackWriter:
         tags = _page_tags(self._run, plane)
         page_name = (285, "s", 0, plane.channel, False)
         with tifffile.TiffWriter(self._run.stack_path(plane), append=True) as writer:
-            # both, as Squid does: a second description says the shape
+            # both, as Squid does: the second description holds the shape
             writer.write(
                 pixels,
                 metadata=tags,

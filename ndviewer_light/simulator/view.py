@@ -1,4 +1,4 @@
-"""A run in a window, while another process writes it."""
+"""Show a run in a window while another process writes it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def view_run(
 ) -> int:
     """Show `run` in a viewer while the command `writer` writes it; returns the exit status.
 
-    `writer` must report each plane as a JSON line on its standard output, and close that when the run has
-    ended. With `screenshot`, the last planes are shown at the end, the window is saved there as PNG
-    and closed; with `close_after`, it closes that many s after the end; else when the user closes it.
-    GUI thread.
+    `writer` must print a line of JSON for each plane on standard output, and close it when the run has
+    ended. With `screenshot`, the viewer shows the last planes at the end, saves the window there as PNG and
+    closes it; with `close_after`, it closes that many seconds after the end; otherwise when the user closes
+    it. GUI thread.
     """
-    # qtpy takes a binding that is already loaded, whatever this says
+    # qtpy prefers a binding that is already loaded
     os.environ.setdefault("QT_API", "pyqt6")
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
@@ -59,18 +59,18 @@ def view_run(
         app.exec()
         timer.stop()
         reports.abandoned = True
-        process.terminate()  # the user may have closed the window early; else it has ended already
+        process.terminate()  # only still running if the user closed the window early
         reports.join()
     return 1 if ending.failed or (ending.finished and process.returncode) else 0
 
 
 class _Reports(threading.Thread):
-    """Passes on what the writer reports, from a thread that knows nothing of Qt, as hosts do."""
+    """Passes the writer's reports to the host from a thread without Qt, as real hosts do."""
 
     def __init__(self, process: subprocess.Popen[str], host: Host) -> None:
         super().__init__(daemon=True)
         self.last: WrittenPlane | None = None
-        self.abandoned = False  # nobody looks any more
+        self.abandoned = False  # the window is closed
         self._process, self._host = process, host
 
     def run(self) -> None:
@@ -83,9 +83,9 @@ class _Reports(threading.Thread):
 
 
 class _Ending:
-    """What happens when the writer has ended: let the viewer draw, take the picture, close."""
+    """What happens after the writer has ended: let the viewer draw, take the screenshot, close."""
 
-    _STILL = 12  # steps without a change on screen that count as drawn
+    _STILL = 12  # steps without a change on screen after which the picture is final
     _PATIENCE_S = 30.0
 
     def __init__(
@@ -123,6 +123,6 @@ class _Ending:
         self._screenshot, self._close_after = None, self._close_after or 0.0
         self.failed = not picture.save(str(path), "PNG")
         if self.failed:
-            sys.stderr.write(f"cannot write {path}: name a PNG in a folder that exists and can be written\n")
+            sys.stderr.write(f"cannot write {path}: choose a PNG file in an existing, writable folder\n")
         else:
             sys.stdout.write(f"{path}\n")

@@ -1,4 +1,4 @@
-"""Writing a run, plane by plane, at the pace of a microscope."""
+"""Writing a run plane by plane, at the pace of a microscope."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Writer(Protocol):
     """Writes the planes of a run in one layout."""
 
     def begin(self, plane: WrittenPlane, pixels: NDArray[Any]) -> Callable[[], None]:
-        """Write the first part of a plane; what is returned writes the rest, and then it is on disk."""
+        """Write the first part of a plane; calling the result writes the rest, after which it is on disk."""
 
     def complete(self, aborted: bool) -> None:
-        """Say in the files that the acquisition is over."""
+        """Mark the files: the acquisition is over."""
 
 
 _WRITERS: dict[str, Callable[[Run], Writer]]
@@ -48,20 +48,19 @@ def write_run(
     faults: Faults = NO_FAULTS,
     ended: Callable[[], object] | None = None,
 ) -> int:
-    """Write `run` in this process and return how many planes were taken.
+    """Write `run` in this process and return how many planes were acquired.
 
-    `rate` in planes/s, 0 as fast as possible. `report` is called, in this thread, after each plane
-    is on disk; where files are late or not saved, when it has been taken. `stop_after` planes the writer
-    stops as if it had been killed: nothing is marked complete. `start_delay` in s, between the
-    experiment's own files and the first image. `ended` is called when all is written but not marked
-    complete.
+    `rate` in planes/s, 0 for as fast as possible. `report` is called in this thread after each plane is on
+    disk, or once it is acquired if files are late or not saved. After `stop_after` planes the writer stops as
+    if it had been killed: nothing is marked complete. `start_delay` in s, between the experiment's own
+    files and the first image. `ended` is called when everything is written but not yet marked complete.
 
     Raises
     ------
     FileExistsError
-        if the folder holds something already.
+        if the folder is not empty.
     ValueError
-        for faults that cannot happen to such a run.
+        for faults that cannot happen to this run.
     """
     faults.check(run)
     refuse_used(run.folder)
@@ -131,11 +130,11 @@ class _NotSaved:
 
 def refuse_used(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty: name a new folder for the acquisition")
+        raise FileExistsError(f"{folder} is not empty: choose a new folder for the acquisition")
 
 
 def _pace(rate: float) -> Iterator[None]:
-    """Each step comes 1/rate s after the one before, or at once if that time has passed."""
+    """Yield every 1/rate s, immediately if late."""
     start, count = time.monotonic(), 0
     while True:
         if rate > 0:

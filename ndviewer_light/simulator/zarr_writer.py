@@ -1,4 +1,4 @@
-"""OME-Zarr stores as Squid writes them: OME-NGFF 0.5 in zarr v3, one blocking write per plane."""
+"""OME-Zarr stores as Squid writes them: OME-NGFF 0.5 in Zarr v3, one blocking write per plane."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class _Store:
 
     def _write_attributes(self) -> None:
         attributes = _image_attributes(self._run, self._array_path.name, list(self._array.shape))
-        if self._prefix:  # Squid reads the array's own file back and adds to it
+        if self._prefix:  # Squid rereads the array's own file and adds to it
             _write_json(self.json, {**json.loads(self.json.read_text()), "attributes": attributes})
         else:
             _write_group(self.json.parent, attributes)
@@ -72,7 +72,7 @@ class _Store:
         self._array[index].write(pixels).result()
 
     def complete(self, aborted: bool) -> None:
-        """Say in the metadata that the acquisition is over, or was aborted."""
+        """Mark the acquisition complete, or aborted, in the metadata."""
         metadata = json.loads(self.json.read_text())
         metadata["attributes"]["_squid"] |= {"aborted": True} if aborted else {"acquisition_complete": True}
         _write_json(self.json, metadata)
@@ -163,14 +163,14 @@ def _write_well(folder: Path, n_fovs: int) -> None:
 
 
 class ZarrStores:
-    """The stores of a run, each created when its first plane comes."""
+    """The stores of a run, each created with its first plane."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._stores: dict[int, _Store] = {}
 
     def begin(self, plane: WrittenPlane, pixels: NDArray[Any]) -> Callable[[], None]:
-        """Write nothing yet: a chunk appears when all of it is there."""
+        """Write nothing yet: a chunk appears in one step."""
         return lambda: self._write(plane, pixels)
 
     def _write(self, plane: WrittenPlane, pixels: NDArray[Any]) -> None:
@@ -191,6 +191,6 @@ class ZarrStores:
         return store
 
     def complete(self, aborted: bool) -> None:
-        """Say in every store that the acquisition is over."""
+        """Mark every store: the acquisition is over."""
         for store in self._stores.values():
             store.complete(aborted)
