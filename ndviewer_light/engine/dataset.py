@@ -42,10 +42,15 @@ _GRACE_SECONDS = 15.0
 
 
 class Changes(NamedTuple):
-    """What happened to a dataset since the last look: planes in view to draw again, new facts."""
+    """What happened to a dataset since the last look: planes in view to draw again, new facts.
+
+    `replaced`: another dataset lies at the path now, and is the one shown from here on: `info`, planes
+    and what follows from them (sliders, contrast, the channels' strips) have to be made anew.
+    """
 
     in_view: bool
     info: bool
+    replaced: bool = False
 
 
 @dataclass
