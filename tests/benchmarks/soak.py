@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks.soak [--minutes N]``: runs scrubbed while they are written; what is left behind.
+"""``python -m tests.benchmarks.soak [--minutes N]``: runs scrubbed while they are written; what stays behind?
 
 A widget is told of one simulated run after another, which other processes write; meanwhile a user scrubs
 through it without pause. Every few seconds resident memory, file descriptors and threads of the widget's
