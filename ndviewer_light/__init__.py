@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         read_acquisition_parameters,
         read_tiff_pixel_size,
     )
-    from .engine.cache import MemoryBoundedLRUCache
+    from .engine.memory_bounded_lru import MemoryBoundedLRUCache
     from .gui.viewer import LightweightViewer
     from .gui.window import LauncherWindow, LightweightMainWindow
     from .opening import open_dataset
@@ -37,7 +37,7 @@ _HOME = {
     "LightweightMainWindow": "gui.window",
     "LightweightViewer": "gui.viewer",
     "MAX_3D_TEXTURE_SIZE": "core",
-    "MemoryBoundedLRUCache": "engine.cache",
+    "MemoryBoundedLRUCache": "engine.memory_bounded_lru",
     "data_structure_changed": "core",
     "detect_format": "core",
     "discover_zarr_v3_fovs": "core",

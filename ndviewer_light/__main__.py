@@ -104,7 +104,7 @@ def _no_display() -> bool:
 
 
 def _prestart_reader() -> None:
-    from .isolation.client import prestart
+    from .isolation.spare import prestart
 
     prestart()
 
@@ -145,7 +145,7 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     try:
         return int(app.exec())
     finally:
-        from .isolation.client import discard_spare
+        from .isolation.spare import discard_spare
 
         discard_spare()
 

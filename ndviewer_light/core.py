@@ -23,7 +23,8 @@ from .model import natural_sorted
 if TYPE_CHECKING:
     from xarray import DataArray
 
-    from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES, MemoryBoundedLRUCache
+    from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
+    from .engine.memory_bounded_lru import MemoryBoundedLRUCache
     from .gui.viewer import LightweightViewer
     from .gui.window import LauncherWindow, LightweightMainWindow
 
@@ -44,7 +45,7 @@ _HOME = {
     "LauncherWindow": "gui.window",
     "LightweightMainWindow": "gui.window",
     "LightweightViewer": "gui.viewer",
-    "MemoryBoundedLRUCache": "engine.cache",
+    "MemoryBoundedLRUCache": "engine.memory_bounded_lru",
     "PLANE_CACHE_MAX_MEMORY_BYTES": "engine.cache",
 }
 

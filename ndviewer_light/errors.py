@@ -13,7 +13,9 @@ NDViewerError
 │  ├─ CorruptDataError         (OSError)              stored, but damaged
 │  ├─ ReadTimeoutError         (TimeoutError)
 │  ├─ UntrustedReferenceError  (PermissionError)      a path that leaves the dataset
-│  └─ ReaderCrashedError       (ChildProcessError)    the process that reads for us died
+│  ├─ ReaderCrashedError       (ChildProcessError)    the process that reads for us died
+│  └─ OutOfResourcesError                             no thread, process or file handle to be had
+│     └─ OutOfMemoryError      (MemoryError)
 └─ AcquisitionError
    └─ AcquisitionConfigError   (ValueError)           start arguments that cannot be a run
 
@@ -107,6 +109,16 @@ class ReaderCrashedError(DatasetError, ChildProcessError):
     """The process that reads for us ended unexpectedly; the next read starts a new one."""
 
     transient = True
+
+
+class OutOfResourcesError(DatasetError):
+    """The computer cannot give what reading takes: a thread, a process, a file handle, memory."""
+
+    transient = True
+
+
+class OutOfMemoryError(OutOfResourcesError, MemoryError):
+    """A plane or its metadata needs more memory than there is, or than the reader process may have."""
 
 
 class AcquisitionError(NDViewerError):

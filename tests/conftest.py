@@ -110,12 +110,15 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     assert changed_hook is hook, f"sys.excepthook was replaced by {changed_hook!r}"
 
 
+# of a spare reader, which waits for the next dataset by design: they end with that reader
+_OF_A_SPARE = ("ndviewer-reader-replies", "ndviewer-reader-stderr")
+
+
 def _our_threads() -> list[threading.Thread]:
-    # replies of a spare reader, which waits for the next dataset by design, end with that reader
     return [
         thread
         for thread in threading.enumerate()
-        if thread.name.startswith("ndviewer-") and thread.name != "ndviewer-reader-replies"
+        if thread.name.startswith("ndviewer-") and thread.name not in _OF_A_SPARE
     ]
 
 
@@ -133,7 +136,7 @@ def _reader_children() -> list[int]:
 
 
 def _end_spare_reader() -> None:
-    reader = sys.modules.get("ndviewer_light.isolation.client")
+    reader = sys.modules.get("ndviewer_light.isolation.spare")
     if reader is not None:
         reader.discard_spare()
 

@@ -316,7 +316,7 @@ class Squid(QMainWindow):
             acquisition.stop()
         self.tab.close()
         self.close()
-        reader = sys.modules.get("control.ndviewer_light.ndviewer_light.isolation.client")
+        reader = sys.modules.get("control.ndviewer_light.ndviewer_light.isolation.spare")
         if reader is not None:
             reader.discard_spare()
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import stores
 
-from ndviewer_light.engine.cache import PlaneCache, SupersededRead
+from ndviewer_light.engine.cache import PlaneCache
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.leases import SupersededRead
 from ndviewer_light.errors import ReadDroppedError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.storage.cancellation import current_wish
 from tests.served import a_server, in_thread, wait_until  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
@@ -28,31 +30,50 @@ WANTED = [PlaneKey(1, 0, c, 0) for c in range(1, 5)]
 
 
 class Slow:
-    """Reads that end when released, or with an error when abandoned."""
+    """Reads that end when released, or with an error when their own scope is dropped."""
 
     def __init__(self) -> None:
         self.begun: list[PlaneKey] = []
         self.abandoned: list[PlaneKey] = []
         self.value = 0
+        self.fails = False  # what was given up: at once, not only when released
+        self.give_up_waits_for = lambda: True
         self._release = threading.Event()
-        self._abandon = threading.Event()
 
     def read(self, key: PlaneKey, level: int) -> np.ndarray:
         self.begun.append(key)
         pixels = np.full((2, 2), self.value, np.uint16)
-        while not self._release.wait(0.002):
-            if self._abandon.is_set():
-                raise ReadDroppedError("not wanted any more")
+        under_way, scope = _SlowRead(self, key), current_wish()
+        assert scope is not None
+        scope.add(under_way)
+        try:
+            while not self._release.wait(0.002):
+                if under_way.failing.is_set():
+                    raise under_way.not_wanted()
+        finally:
+            scope.remove(under_way)
         return pixels
-
-    def abandon(self, key: PlaneKey, level: int) -> None:
-        self.abandoned.append(key)
 
     def release(self) -> None:
         self._release.set()
 
-    def fail(self) -> None:
-        self._abandon.set()
+
+class _SlowRead:
+    """One of them, as its scope knows it."""
+
+    def __init__(self, slow: Slow, key: PlaneKey) -> None:
+        self._slow = slow
+        self._key = key
+        self.failing = threading.Event()
+
+    def give_up(self) -> None:
+        self._slow.abandoned.append(self._key)
+        wait_until(self._slow.give_up_waits_for)
+        if self._slow.fails:
+            self.failing.set()
+
+    def not_wanted(self) -> ReadDroppedError:
+        return ReadDroppedError("not wanted any more")
 
 
 @pytest.fixture
@@ -62,7 +83,7 @@ def slow() -> Slow:
 
 @pytest.fixture
 def cache(slow) -> Iterator[PlaneCache]:
-    with_abandon = PlaneCache(slow.read, workers=2, abandon=slow.abandon)
+    with_abandon = PlaneCache(slow.read, workers=2)
     yield with_abandon
     slow.release()
     with_abandon.close()
@@ -75,6 +96,7 @@ def begin(cache: PlaneCache, slow: Slow, key: PlaneKey = K):
 
 
 def test_a_read_under_way_is_abandoned_when_nobody_wants_it(cache, slow):
+    slow.fails = True
     future = begin(cache, slow)
     cache.request([K], drop_except=())
     cache.request([OTHER], drop_except=[K])
@@ -82,7 +104,6 @@ def test_a_read_under_way_is_abandoned_when_nobody_wants_it(cache, slow):
     cache.request([OTHER], drop_except=())
     cache.request([OTHER], drop_except=())
     assert slow.abandoned == [K]
-    slow.fail()
     assert isinstance(
         future.exception(10), SupersededRead
     )  # no error of the plane: it can be asked for again
@@ -98,6 +119,22 @@ def test_what_was_abandoned_and_is_wanted_again_is_read_anew(cache, slow):
     assert again.result(10)[0, 0] == 1
     wait_until(lambda: isinstance(cache.peek(K), np.ndarray))
     assert cache.peek(K)[0, 0] == 1  # and not what the first read had seen, whichever came last
+
+
+def test_giving_up_a_read_leaves_alone_the_one_that_began_meanwhile(cache, slow):
+    slow.fails = True
+    first = begin(cache, slow)
+    slow.give_up_waits_for = lambda: slow.begun == [K, K]
+    thread, _ = in_thread(lambda: cache.request([], drop_except=()))
+    wait_until(lambda: slow.abandoned == [K])  # the lock is released, the read not given up yet
+    [again] = cache.request([K])
+    assert again is not first
+    thread.join(10)
+    assert isinstance(first.exception(10), SupersededRead)
+    assert not again.done()
+    slow.release()
+    assert again.result(10).shape == (2, 2)
+    assert slow.abandoned == [K]
 
 
 def test_an_abandoned_read_that_ends_well_is_kept_unless_the_plane_was_written(cache, slow):

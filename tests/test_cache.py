@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from memory_source import TIMEOUT, Gate, can_be_taken, in_thread
 
-from ndviewer_light.engine.cache import MemoryBoundedLRUCache, PlaneCache
+from ndviewer_light.engine.cache import PlaneCache
+from ndviewer_light.engine.memory_bounded_lru import MemoryBoundedLRUCache
 from ndviewer_light.errors import CorruptDataError, PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
 

@@ -23,12 +23,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ndviewer_light.engine.cache import (
-    MemoryBoundedLRUCache,
-    PlaneCache,
-    StoredKey,
-    SupersededRead,
-)
+from ndviewer_light.engine.cache import PlaneCache
+from ndviewer_light.engine.leases import StoredKey, SupersededRead
+from ndviewer_light.engine.memory_bounded_lru import MemoryBoundedLRUCache
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
 
@@ -66,8 +63,7 @@ class SteppedCache(PlaneCache):
     """The real cache, except that no thread takes up its queue: the test does."""
 
     def __init__(self) -> None:
-        super().__init__(self._unreachable, BOUND, abandon=lambda key, level: self.abandoned.append(key))
-        self.abandoned: list[PlaneKey] = []
+        super().__init__(self._unreachable, BOUND)
 
     @staticmethod
     def _unreachable(key, level):
@@ -195,7 +191,6 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule(keys=st.lists(SOME_KEY, max_size=3), dropping=st.booleans())
     def request(self, keys, dropping):
-        self.cache.abandoned.clear()
         answers = self.cache.request(keys, drop_except=() if dropping else None)
         for read in self.reads:  # what is wanted again is not the read that was abandoned
             read.overtaken |= read.abandoned and read.key in keys
@@ -203,7 +198,10 @@ class CacheStates(RuleBasedStateMachine):
         abandoned = [read for read in waiting if dropping and read.key not in keys]
         for read in abandoned:
             read.abandoned = True
-        assert sorted(self.cache.abandoned) == sorted(read.key for read in abandoned)
+        for read in self.reads:
+            assert read.lease.scope.dropped == read.abandoned or not self.leases, (
+                "what is given up is one read, not a plane"
+            )
         given_up = [read.lease.future for read in self.reads if read.abandoned]
         for key, answer in zip(keys, answers, strict=True):
             if isinstance(answer, np.ndarray):
@@ -217,7 +215,7 @@ class CacheStates(RuleBasedStateMachine):
     def begin(self):
         lease = self.cache._next()
         assert lease is not None
-        assert lease.future.set_running_or_notify_cancel()
+        assert lease.may_run()
         self.clock += 1
         self.reads.append(Read(lease, self.clock))
 
@@ -417,6 +415,23 @@ class WasWrittenBeforeRead(SteppedCache):
         super()._commit(lease, pixels)
 
 
+class StatesWithInterrupts(CacheStates):
+    """Also those where a caller of `read` gets Ctrl-C, and others wait for the same plane."""
+
+    @precondition(lambda self: self.reads)
+    @rule(which=WHICH)
+    def interrupt_the_caller_who_reads(self, which):
+        read = self._pick(self.reads, which)
+        self.reads.remove(read)
+        self.cache._hand_over(read.lease)  # every lease here was asked for, so somebody else waits
+        assert not read.lease.future.done()
+        assert read.lease in self.cache._queue
+        while read.lease in self.cache._queue:
+            self.begin()
+        again = next(each for each in self.reads if each.lease is read.lease)
+        again.overtaken, again.abandoned = read.overtaken, read.abandoned
+
+
 class StatesWithoutLeases(CacheStates):
     leases = False
 
@@ -439,6 +454,10 @@ def run(cache_class, states=CacheStates, max_examples: int = 400, steps: int = 5
 
 def test_no_order_of_writers_readers_and_runs_breaks_the_invariants():
     run(SteppedCache)
+
+
+def test_no_order_of_interrupts_breaks_the_invariants():
+    run(SteppedCache, StatesWithInterrupts, max_examples=200)
 
 
 @pytest.mark.parametrize(

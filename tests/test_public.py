@@ -166,7 +166,8 @@ def test_the_checkout_as_a_host_imports_it_has_the_same_names(host_folder):
             if name not in sys.argv[1:]:
                 getattr(ndviewer_light, name)
         from control.ndviewer_light import MemoryBoundedLRUCache, hex_to_colormap
-        assert MemoryBoundedLRUCache.__module__ == "control.ndviewer_light.ndviewer_light.engine.cache"
+        home = "control.ndviewer_light.ndviewer_light.engine.memory_bounded_lru"
+        assert MemoryBoundedLRUCache.__module__ == home
         assert "ndviewer_light" not in sys.modules
         assert hasattr(ndviewer_light, "core") or __import__("control.ndviewer_light.ndviewer_light.core")
     """

@@ -24,8 +24,9 @@ from memory_source import TIMEOUT, Clock, in_thread, memory_info, wait_until
 
 from ndviewer_light import errors
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.isolation import client as reader
 from ndviewer_light.isolation import protocol as wire
+from ndviewer_light.isolation import spare
+from ndviewer_light.isolation.calls import Call
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.isolation.shared_memory import MAX_PLANE_BYTES, MappedSlot, OwnedSlot
 from ndviewer_light.live.acquisition import announce_per_fov
@@ -249,7 +250,15 @@ def hang(image: Path, key: PlaneKey) -> Callable[[], None]:
 
 def wait_until_asked(opened: IsolatedSource, n: int = 1) -> None:
     """Block until `n` reads are under way."""
-    wait_until(lambda: len(opened._process._pending) >= n)
+    wait_until(lambda: len(opened._sessions.process._calls) >= n)
+
+
+def reading_now(opened: IsolatedSource) -> list[str]:
+    """The operations that somebody waits for in the process in use, and that it has taken up."""
+    process = opened._sessions.process
+    if process is None or not process.alive:
+        return []
+    return [call.op for call in list(process._calls.values()) if not call.left and call.op != "open"]
 
 
 def is_alive(pid: int) -> bool:
@@ -333,9 +342,9 @@ def test_a_reader_starts_no_process_before_it_has_to(image):
 
 
 def test_a_prestarted_process_is_the_one_that_is_used(image):
-    reader.prestart()
-    wait_until(lambda: reader._spare is not None)
-    pid = reader._spare.pid
+    spare.prestart()
+    wait_until(lambda: spare._spare is not None)
+    pid = spare._spare.pid
     opened = IsolatedSource.open(str(image))
     assert opened.pid == pid
     opened.close()
@@ -348,7 +357,7 @@ def test_a_prestarted_process_is_the_one_that_is_used(image):
 @pytest.mark.parametrize("noticed", [False, True], ids=["at once", "when it has been noticed"])
 def test_a_reader_killed_between_reads_is_replaced_and_that_is_said(opened, noticed):
     opened.read_plane(K)
-    pid, process = opened.pid, opened._process
+    pid, process = opened.pid, opened._sessions.process
     os.kill(pid, signal.SIGKILL)
     if noticed:
         wait_for_end(pid)
@@ -371,7 +380,7 @@ def test_a_reader_killed_during_a_read_is_replaced_and_the_plane_is_right(opened
     assert "SIGKILL" in opened.info.warnings[0]
 
 
-def test_everybody_who_waits_when_the_reader_dies_gets_their_plane(opened):
+def test_everybody_who_waits_when_the_reader_dies_gets_their_plane(opened, caplog):
     keys = [PlaneKey(t, 0, c, z) for t in range(2) for c in range(2) for z in range(2)]
     os.kill(opened.pid, signal.SIGSTOP)  # it takes requests, and answers none
     reads = [in_thread(opened.read_plane, key) for key in keys]
@@ -379,33 +388,75 @@ def test_everybody_who_waits_when_the_reader_dies_gets_their_plane(opened):
     os.kill(opened.pid, signal.SIGKILL)
     for key, reading in zip(keys, reads, strict=True):
         np.testing.assert_array_equal(reading.result(TIMEOUT), stores.plane(*key))
-    assert len(opened._deaths) == 1, "one death, however many noticed"
+    assert len(caplog.records) == 1, "one death, however many noticed"
 
 
-def test_after_three_deaths_within_a_minute_a_dataset_is_left_alone_for_a_minute(opened, monkeypatch):
+@needs_fifo
+def test_a_plane_that_ends_the_reader_each_time_is_left_alone_and_the_others_are_not(
+    opened, image, monkeypatch
+):
     clock = Clock()
-    monkeypatch.setattr("ndviewer_light.isolation.client.time", clock)
-    for _ in range(3):
-        opened.read_plane(K)
-        pid = opened.pid
-        os.kill(pid, signal.SIGKILL)
-        wait_for_end(pid)
+    monkeypatch.setattr("ndviewer_light.isolation.blame.time", clock)
+    restore = hang(image, K)
+    reading = in_thread(opened.read_plane, K)
+    pids = set()
+    for _ in range(3):  # what a damaged plane does: whichever process reads it dies
+        wait_until(lambda: opened.pid not in {None, *pids} and reading_now(opened) == ["read"])
+        pids.add(opened.pid)
+        os.kill(opened.pid, signal.SIGKILL)
         clock.now += 10
-    with pytest.raises(errors.ReaderCrashedError, match=r"image\.ome\.zarr.*3 times within a minute"):
+    with pytest.raises(errors.ReaderCrashedError, match=r"t=0 p=0 c=0 z=0 of .*image\.ome\.zarr.*3 times"):
+        reading.result(TIMEOUT)
+    np.testing.assert_array_equal(opened.read_plane(SECOND), stores.plane(*SECOND))
+    pid = opened.pid
+    with pytest.raises(errors.ReaderCrashedError, match="will retry in one minute"):
         opened.read_plane(K)
-    assert opened.pid is None
+    assert opened.pid == pid, "it is not read at all"
+    restore()
     clock.now += 61
     np.testing.assert_array_equal(opened.read_plane(K), stores.plane())
 
 
-def test_deaths_further_apart_are_never_too_many(opened, monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr("ndviewer_light.isolation.client.time", clock)
-    for _ in range(4):
-        opened.read_plane(K)
+@needs_fifo
+def test_what_was_read_beside_a_plane_that_ends_the_reader_is_delivered(opened, image, monkeypatch):
+    monkeypatch.setattr("ndviewer_light.isolation.blame._ALONE_SECONDS", 0.5)
+    restore = [hang(image, key) for key in (K, SECOND)]
+    bad, good = in_thread(opened.read_plane, K), in_thread(opened.read_plane, SECOND)
+    wait_until(lambda: len(reading_now(opened)) == 2)
+    os.kill(opened.pid, signal.SIGKILL)  # either may have been it
+    restore[1]()
+    np.testing.assert_array_equal(good.result(TIMEOUT), stores.plane(*SECOND))
+    pids = {opened.pid} if reading_now(opened) != ["read"] else set()
+    for _ in range(2):
+        wait_until(lambda: opened.pid not in {None, *pids} and reading_now(opened) == ["read"])
+        pids.add(opened.pid)
         os.kill(opened.pid, signal.SIGKILL)
-        clock.now += 31
+    with pytest.raises(errors.ReaderCrashedError, match="3 times"):
+        bad.result(TIMEOUT)
+
+
+def test_a_reader_killed_over_and_over_from_outside_is_always_replaced(opened):
+    for _ in range(6):
+        np.testing.assert_array_equal(opened.read_plane(K), stores.plane())
+        os.kill(opened.pid, signal.SIGKILL)
     np.testing.assert_array_equal(opened.read_plane(K), stores.plane())
+
+
+def test_metadata_that_ends_the_reader_each_time_is_left_alone(image, monkeypatch):
+    monkeypatch.setattr(
+        "ndviewer_light.isolation.reader_process._BOOTSTRAP", "import os, signal; os.kill(os.getpid(), 9)"
+    )
+    clock = Clock()
+    monkeypatch.setattr("ndviewer_light.isolation.blame.time", clock)
+    source = IsolatedSource(str(image))
+    with pytest.raises(errors.ReaderCrashedError, match=r"opening .*image\.ome\.zarr ended .* 3 times"):
+        source.start()
+    monkeypatch.undo()
+    monkeypatch.setattr("ndviewer_light.isolation.blame.time", clock)
+    clock.now += 61
+    source.start()
+    np.testing.assert_array_equal(source.read_plane(K), stores.plane())
+    source.close()
 
 
 def test_a_dead_reader_leaves_no_open_files_behind(opened):
@@ -492,7 +543,7 @@ def test_closing_while_it_is_being_opened_leaves_no_process(image):
     for _ in range(5):
         opened = IsolatedSource(str(image), memory_info())
         starting = in_thread(opened.start)
-        wait_until(lambda opened=opened: opened._opening is not None)
+        wait_until(lambda opened=opened: opened._sessions.opening_since is not None)
         opened.close()
         with contextlib.suppress(errors.DatasetError):
             starting.result(TIMEOUT)
@@ -549,7 +600,8 @@ def test_the_reader_ends_when_its_host_is_killed_but_a_fork_of_the_host_lives_on
 def test_a_host_that_forgets_to_close_still_ends(image):
     code = """
         import sys
-        from ndviewer_light.isolation.client import IsolatedSource, prestart
+        from ndviewer_light.isolation.client import IsolatedSource
+        from ndviewer_light.isolation.spare import prestart
         reader = IsolatedSource.open(sys.argv[1])
         prestart()
         print(reader.pid)
@@ -676,16 +728,17 @@ def test_the_reader_process_is_not_interrupted_by_ctrl_c(opened):
 
 
 def test_a_reader_that_says_nonsense_is_ended_and_replaced(opened):
-    pid, process = opened.pid, opened._process
+    pid, process = opened.pid, opened._sessions.process
     # what a process with overwritten memory might do: it is alive, but what it says is no message
+    waiting = Call(10**6, "read", TIMEOUT)
     with process._lock:
-        waiting = process._pending[10**6] = type(opened._opening)()
+        process._calls[10**6] = waiting
     nonsense = json.dumps({"op": "read", "id": 10**6, "key": "no key", "level": 0, "x": "y" * 10})
     process._popen.stdin.write(struct.pack(">I", len(nonsense)) + nonsense.encode())
-    process._popen.stdin.flush()
-    assert "error" in waiting.result(TIMEOUT), "a request it cannot understand is answered by an error"
+    assert "error" in waiting.wait(TIMEOUT, lambda: None), (
+        "a request it cannot understand is answered by an error"
+    )
     process._popen.stdin.write(struct.pack(">I", 3) + b"???")
-    process._popen.stdin.flush()
     wait_for_end(pid)
     np.testing.assert_array_equal(opened.read_plane(K), stores.plane())
     assert opened.info.warnings

@@ -2,28 +2,39 @@
 
 A read takes a *lease*. `mark_stale(key)` makes the lease of a read under way stale, and a stale lease
 cannot put pixels into the cache; so no bookkeeping per plane is needed, and a run that restarts,
-ends or rewrites a plane during a read cannot leave old pixels behind.
+ends or rewrites a plane during a read cannot leave old pixels behind. A lease is also what a read is
+given up by: what begins afterwards, of the same plane, has another one.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections import OrderedDict, deque
-from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, NamedTuple, cast
+import weakref
+from collections import deque
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from ..errors import DatasetError, OutOfResourcesError
 from ..model import PlaneKey
-from .announced_planes import key_rows
+from .leases import Lease, StoredKey, SupersededRead
+from .memory_bounded_lru import MemoryBoundedLRUCache
+from .notifications import Inbox, Notified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
 
 PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 """Bound of the plane cache of one dataset, bytes."""
 
+HUNG_SECONDS = 5.0
+"""A read that takes longer does not count among the workers any more: another one takes its place."""
+
+_EXTRA_WORKERS = 28  # at most so many in place of those that hang
 _IDLE_SECONDS = (
     1.0  # a worker with nothing to do ends, so that a forgotten close() never keeps a script alive
 )
@@ -33,119 +44,13 @@ _BREATH_SECONDS = 1e-4
 interpreter in a burst it has it back only after 5 ms."""
 _INBOX_MAX = 4096  # notifications taken in before a notifier itself has to fold them into the cache
 
-_BATCHES_MAX = 256  # batches of notifications that are kept apart until somebody asks what was notified
-
-
-class MemoryBoundedLRUCache:
-    """Arrays by key, least recently used evicted first, never more than `max_memory_bytes`.
-
-    Any thread may call any method. An array larger than the bound is not kept.
-    """
-
-    def __init__(self, max_memory_bytes: int) -> None:
-        self._max_memory = int(max_memory_bytes)
-        self._current_memory = 0
-        self._arrays: OrderedDict[Hashable, np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @property
-    def max_memory_bytes(self) -> int:
-        """The bound, bytes."""
-        return self._max_memory
-
-    def get(self, key: Hashable) -> np.ndarray | None:
-        """Return the array kept under `key` and mark it as recently used, or None."""
-        with self._lock:
-            array = self._arrays.get(key)
-            if array is not None:
-                self._arrays.move_to_end(key)
-            return array
-
-    def put(self, key: Hashable, array: np.ndarray) -> None:
-        """Keep `array`; room is made before it goes in, so the bound holds at every instant."""
-        with self._lock:
-            self._drop(key)
-            if array.nbytes > self._max_memory:
-                return
-            while self._current_memory + array.nbytes > self._max_memory:
-                _, evicted = self._arrays.popitem(last=False)
-                self._current_memory -= evicted.nbytes
-            self._arrays[key] = array
-            self._current_memory += array.nbytes
-
-    def invalidate(self, key: Hashable) -> bool:
-        """Drop the array under `key`; True if there was one."""
-        with self._lock:
-            return self._drop(key)
-
-    def clear(self) -> None:
-        """Drop everything."""
-        with self._lock:
-            self._arrays.clear()
-            self._current_memory = 0
-
-    def keys(self) -> list[Hashable]:
-        """Return the keys kept now, least recently used first."""
-        with self._lock:
-            return list(self._arrays)
-
-    def _drop(self, key: Hashable) -> bool:
-        array = self._arrays.pop(key, None)
-        if array is None:
-            return False
-        self._current_memory -= array.nbytes
-        return True
-
-    def __contains__(self, key: Hashable) -> bool:
-        with self._lock:
-            return key in self._arrays
-
-    def __len__(self) -> int:
-        with self._lock:
-            return len(self._arrays)
-
-
-class SupersededRead(Exception):
-    """A read failed while the plane was being written, or was given up: that says nothing about it now."""
-
-
-class StoredKey(NamedTuple):
-    """What the cache is keyed by: a plane and the pyramid level it was read at."""
-
-    plane: PlaneKey
-    level: int
-
-
-class Notified(NamedTuple):
-    """Planes that writers told of: all, as int64 (n, 4) each, and which of them are being watched.
-
-    As numbers, not as keys: a burst of a hundred thousand is a megabyte or two, and done in a moment.
-    """
-
-    rows: list[np.ndarray]
-    watched: set[tuple[int, int, int, int]]
-
-
-class _Lease:
-    """The right of one read to put its result into the cache; compared by identity."""
-
-    __slots__ = ("for_caller", "future", "given_up", "key", "stale", "started")
-
-    def __init__(self, key: StoredKey) -> None:
-        self.key = key
-        self.future: Future[np.ndarray] = Future()
-        self.started = False
-        self.stale = False
-        self.for_caller = False  # somebody waits in `read`
-        self.given_up = False  # nobody waits: it may end early, so nobody may wait for it again
-
 
 class PlaneCache:
     """Planes by key: in memory, being read, or read on request by a few worker threads.
 
-    `read(key, level)` is called without any lock held, from at most `workers` threads plus the
-    callers of `read`. Nothing else in here blocks on it. `abandon(key, level)` is called when nobody
-    waits for a read under way any more; it may let it fail.
+    `read(key, level)` is called without any lock held, from at most `workers` threads that do not hang,
+    plus the callers of `read`, in the `CancelScope` of that read: dropping it, when nobody waits for a read
+    under way any more, may let it fail with `ReadDroppedError`. Nothing else in here blocks on it.
     """
 
     def __init__(
@@ -153,23 +58,27 @@ class PlaneCache:
         read: Callable[[PlaneKey, int], np.ndarray],
         max_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
         workers: int = 4,
-        abandon: Callable[[PlaneKey, int], None] = lambda key, level: None,
     ) -> None:
         self._read_plane = read
-        self._abandon = abandon
-        self._planes = MemoryBoundedLRUCache(max_bytes)
         self._max_workers = workers
-        self._wake = threading.Condition()  # guards everything below but the inbox
-        self._reading: dict[StoredKey, _Lease] = {}
-        self._queue: deque[_Lease] = deque()
-        self._threads: set[threading.Thread] = set()
-        self._idle = 0
+        self._max_bytes = max_bytes
         self._levels = {0}
         self._closed = False
-        self._inbox: deque[tuple[int, int, int, int]] = deque()  # appended to without a lock
-        self._notified: list[np.ndarray] = []
-        self._watched: frozenset[tuple[int, int, int, int]] = frozenset()
-        self._watched_notified: set[tuple[int, int, int, int]] = set()
+        self._begin_empty()
+        _caches.add(self)
+
+    def _begin_empty(self) -> None:
+        lock = threading.RLock()  # guards everything below but the inbox
+        self._wake = threading.Condition(lock)
+        self._relief_wake = threading.Condition(lock)
+        self._planes = MemoryBoundedLRUCache(self._max_bytes)
+        self._reading: dict[StoredKey, Lease] = {}
+        self._queue: deque[Lease] = deque()
+        self._threads: set[threading.Thread] = set()
+        self._busy: dict[threading.Thread, float] = {}  # workers that read, and since when
+        self._idle = 0
+        self._relief: threading.Thread | None = None
+        self._inbox = Inbox()
 
     @property
     def max_bytes(self) -> int:
@@ -192,6 +101,14 @@ class PlaneCache:
             lease = self._reading.get(stored)
             return lease.future if lease is not None else None
 
+    def waiting_since(self, key: PlaneKey, level: int = 0) -> float | None:
+        """When the read of a plane that is still awaited was asked for (`time.monotonic`), None without one.
+
+        Any thread, no lock.
+        """
+        lease = self._reading.get(StoredKey(PlaneKey(*key), level))
+        return lease.asked if lease is not None and not lease.given_up else None
+
     # ---- reading ---------------------------------------------------------------------------
 
     def request(
@@ -213,12 +130,13 @@ class PlaneCache:
             abandoned = self._give_up(kept) if drop_except is not None else []
             self._queue.extendleft(reversed(queued))
             threads = self._new_threads()
-        for lease in dropped:
-            lease.future.cancel()
-        for thread in threads:
-            thread.start()
+        try:
+            for lease in dropped:
+                lease.drop()
+        finally:
+            self._start(threads)
         for lease in abandoned:
-            self._abandon(*lease.key)
+            lease.scope.drop()  # of this read alone: another one may have begun by now
         return answers
 
     def read(self, key: PlaneKey, level: int = 0) -> np.ndarray:
@@ -226,34 +144,60 @@ class PlaneCache:
 
         Raises what the source raises.
         """
+        stored = StoredKey(PlaneKey(*key), level)
         while True:
+            try:
+                return self._read_or_join(stored)
+            except (CancelledError, SupersededRead):
+                if self._closed:
+                    raise CancelledError from None
+                continue  # the queued read we joined was dropped, or the plane was written meanwhile
+
+    def _read_or_join(self, stored: StoredKey) -> np.ndarray:
+        mine: Lease | None = None
+        try:
             with self._wake:
                 self._apply_notifications()
-                self._levels.add(level)
-                stored = StoredKey(PlaneKey(*key), level)
+                self._levels.add(stored.level)
                 pixels = self._planes.get(stored)
                 if pixels is not None:
                     return pixels
                 lease = self._lease_of(stored)
                 if lease is None:
                     lease = self._begin(stored)
+                    mine = lease
                 elif not lease.started:  # queued for a worker: take it over
+                    mine = lease
                     self._queue.remove(lease)
-                mine = not lease.started
+                else:
+                    lease.joined = True
                 lease.started = True
                 lease.for_caller = True
-            if mine:
-                self._run(lease)
-            try:
-                return lease.future.result()
-            except (CancelledError, SupersededRead):
-                if self._closed:
-                    raise CancelledError from None
-                continue  # the queued read we joined was dropped, or the plane was written meanwhile
+            if mine is not None:
+                self._run(mine)
+            return lease.future.result()
+        finally:
+            if mine is not None and not mine.future.done():  # Ctrl-C in this thread is for this thread alone
+                self._hand_over(mine)
 
-    def _answers(self, wanted: list[StoredKey]) -> tuple[list[np.ndarray | Future[np.ndarray]], list[_Lease]]:
+    def _hand_over(self, lease: Lease) -> None:
+        """Let a worker read what the caller's thread was interrupted in, if anybody else waits for it."""
+        threads: list[threading.Thread] = []
+        with self._wake:
+            wanted = lease.joined and not self._closed
+            if wanted:
+                lease.started = False
+                self._queue.appendleft(lease)
+                threads = self._new_threads()
+            elif self._reading.get(lease.key) is lease:
+                del self._reading[lease.key]
+        if not wanted:
+            lease.drop()
+        self._start(threads)
+
+    def _answers(self, wanted: list[StoredKey]) -> tuple[list[np.ndarray | Future[np.ndarray]], list[Lease]]:
         answers: list[np.ndarray | Future[np.ndarray]] = []
-        queued: list[_Lease] = []
+        queued: list[Lease] = []
         for key in wanted:
             pixels = self._planes.get(key)
             if pixels is not None:
@@ -270,10 +214,11 @@ class PlaneCache:
             elif not lease.started and lease not in queued:
                 self._queue.remove(lease)
                 queued.append(lease)
+            lease.joined = True
             answers.append(lease.future)
         return answers, queued
 
-    def _lease_of(self, key: StoredKey) -> _Lease | None:
+    def _lease_of(self, key: StoredKey) -> Lease | None:
         """The read of a plane that one may wait for."""
         lease = self._reading.get(key)
         if lease is None or not lease.given_up:
@@ -282,7 +227,7 @@ class PlaneCache:
         del self._reading[key]
         return None
 
-    def _give_up(self, wanted: set[StoredKey]) -> list[_Lease]:
+    def _give_up(self, wanted: set[StoredKey]) -> list[Lease]:
         abandoned = [
             lease
             for key, lease in self._reading.items()
@@ -292,11 +237,11 @@ class PlaneCache:
             lease.given_up = True
         return abandoned
 
-    def _begin(self, key: StoredKey) -> _Lease:
-        lease = self._reading[key] = _Lease(key)
+    def _begin(self, key: StoredKey) -> Lease:
+        lease = self._reading[key] = Lease(key)
         return lease
 
-    def _drop_queued(self, wanted: set[StoredKey]) -> list[_Lease]:
+    def _drop_queued(self, wanted: set[StoredKey]) -> list[Lease]:
         dropped = [lease for lease in self._queue if lease.key not in wanted]
         self._queue = deque(lease for lease in self._queue if lease.key in wanted)
         for lease in dropped:
@@ -307,50 +252,106 @@ class PlaneCache:
     # ---- workers ---------------------------------------------------------------------------
 
     def _new_threads(self) -> list[threading.Thread]:
+        """Threads to `_start` once the lock is released, so that what is queued is read."""
         self._wake.notify(len(self._queue))
         missing = len(self._queue) - self._idle
-        room = self._max_workers - len(self._threads)
+        if missing <= 0:
+            return []
+        room = self._allowed(time.monotonic()) - len(self._threads)
         threads = [
             threading.Thread(target=self._work, name="ndviewer-plane-reader")
             for _ in range(max(0, min(missing, room)))
         ]
         self._threads.update(threads)
+        if missing > len(threads) and self._relief is None:
+            # not kept alive for: it only waits for reads to hang
+            self._relief = threading.Thread(target=self._relieve, name="ndviewer-plane-relief", daemon=True)
+            threads.append(self._relief)
         return threads
+
+    def _allowed(self, now: float) -> int:
+        hung = sum(now - began >= HUNG_SECONDS for began in self._busy.values())
+        return self._max_workers + min(hung, _EXTRA_WORKERS)
+
+    def _start(self, threads: list[threading.Thread]) -> None:
+        """Start them; where no thread can be had and none is there, what is queued fails with that reason."""
+        interrupted: BaseException | None = None
+        for thread in threads:
+            try:
+                thread.start()
+            except RuntimeError as error:  # there are too many, or too little memory
+                self._not_started(thread, error)
+            except BaseException as error:  # noqa: BLE001  Ctrl-C: the others are waited for all the same
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def _not_started(self, thread: threading.Thread, error: RuntimeError) -> None:
+        with self._wake:
+            self._threads.discard(thread)
+            if self._relief is thread:
+                self._relief = None
+            left = [] if self._threads else self._drop_queued(set())
+        for lease in left:
+            if lease.may_run():
+                reason = f"no thread can be started to read with ({error}). Close other programs or windows"
+                lease.future.set_exception(OutOfResourcesError(reason))
 
     def _work(self) -> None:
         while (lease := self._next()) is not None:
-            self._run(lease)
+            try:
+                self._run(lease)
+            except BaseException as error:  # noqa: BLE001  of whatever kind: for who waits, not for this thread
+                if not lease.future.done():
+                    self._fail(lease, DatasetError(f"reading was ended by {type(error).__name__}: {error}"))
 
-    def _next(self) -> _Lease | None:
+    def _next(self) -> Lease | None:
+        me = threading.current_thread()
         with self._wake:
+            self._busy.pop(me, None)
             self._idle += 1
             try:
                 while not self._queue and not self._closed:
                     if not self._wake.wait(_IDLE_SECONDS) and not self._queue:
                         break
-                if not self._queue:
-                    self._threads.discard(threading.current_thread())
+                now = time.monotonic()
+                if not self._queue or len(self._threads) > self._allowed(now):
+                    self._threads.discard(me)
                     return None
                 # writes up to here are what this read will see: no reason to call it stale
                 self._apply_notifications()
                 lease = self._queue.popleft()
                 lease.started = True
+                self._busy[me] = now
                 return lease
             finally:
                 self._idle -= 1
 
-    def _run(self, lease: _Lease) -> None:
-        if not lease.future.set_running_or_notify_cancel():
+    def _relieve(self) -> None:
+        """While something is queued, see to it that a worker whose read hangs is replaced."""
+        while True:
+            with self._wake:
+                now = time.monotonic()
+                to_come = [began for began in self._busy.values() if now - began < HUNG_SECONDS]
+                self._relief_wake.wait(min(to_come, default=now) + HUNG_SECONDS - now)
+                if self._closed or not self._queue:
+                    self._relief = None
+                    return
+                threads = self._new_threads()
+            self._start(threads)
+
+    def _run(self, lease: Lease) -> None:
+        if not lease.may_run():
             self._forget(lease)  # whoever held the future gave it up; the plane can be asked for again
             return
         try:
-            pixels = _owned(self._read_plane(lease.key.plane, lease.key.level))
-        except BaseException as error:  # noqa: BLE001  whatever it was belongs to those who wait
+            pixels = lease.scope.run(lambda: _owned(self._read_plane(lease.key.plane, lease.key.level)))
+        except Exception as error:  # noqa: BLE001  whatever it was belongs to those who wait
             self._fail(lease, error)
         else:
             self._commit(lease, pixels)
 
-    def _commit(self, lease: _Lease, pixels: np.ndarray) -> None:
+    def _commit(self, lease: Lease, pixels: np.ndarray) -> None:
         with self._wake:
             self._apply_notifications()  # a notify that returned before now must count
             if self._reading.get(lease.key) is lease:
@@ -359,11 +360,11 @@ class PlaneCache:
                 self._planes.put(lease.key, pixels)
         lease.future.set_result(pixels)
 
-    def _fail(self, lease: _Lease, error: BaseException) -> None:
+    def _fail(self, lease: Lease, error: BaseException) -> None:
         self._forget(lease)
         lease.future.set_exception(SupersededRead() if lease.stale or lease.given_up else error)
 
-    def _forget(self, lease: _Lease) -> None:
+    def _forget(self, lease: Lease) -> None:
         with self._wake:
             self._apply_notifications()
             if self._reading.get(lease.key) is lease:
@@ -379,7 +380,7 @@ class PlaneCache:
         other method looks first. In a burst one call in 256 makes a pause of 0.1 ms, but never in the
         main thread, which a GUI has to itself.
         """
-        inbox = self._inbox
+        inbox = self._inbox.arrived
         inbox.append(key)
         if not len(inbox) % _BREATH and threading.current_thread() is not threading.main_thread():
             time.sleep(_BREATH_SECONDS)
@@ -389,15 +390,13 @@ class PlaneCache:
 
     def watch(self, keys: frozenset[tuple[int, int, int, int]]) -> None:
         """Tell these planes from others in `take_notified` from now on. Any thread; no lock."""
-        self._watched = keys
+        self._inbox.watched = keys
 
     def take_notified(self) -> Notified:
-        """Return the keys called `stale` since the last call of this method."""
+        """Return the keys `mark_stale` was called with since the last call of this method."""
         with self._wake:
             self._apply_notifications()
-            rows, self._notified = self._notified, []
-            watched, self._watched_notified = self._watched_notified, set()
-        return Notified(rows, watched)
+            return self._inbox.take_notified()
 
     def clear(self) -> None:
         """Forget every plane; reads under way finish, but are not kept."""
@@ -410,22 +409,16 @@ class PlaneCache:
                 lease.stale = False  # not begun: it will read what is there then
 
     def invalidate(self, key: PlaneKey) -> None:
-        """As `stale`, without counting as a notification."""
+        """As `mark_stale`, without counting as a notification."""
         with self._wake:
             self._apply_notifications()
             for level in self._levels:
                 self._mark_stale(StoredKey(key, level))
 
     def _apply_notifications(self) -> None:
-        inbox = self._inbox
-        n = len(inbox)
-        if not n:
+        batch = self._inbox.take_arrived()
+        if not batch:
             return
-        batch = {inbox.popleft() for _ in range(n)}
-        self._notified.append(key_rows(batch))
-        if len(self._notified) > _BATCHES_MAX:  # nobody asks: a plane is not to count twice
-            self._notified = [np.unique(np.concatenate(self._notified), axis=0)]
-        self._watched_notified |= batch & self._watched
         known = len(self._planes) + len(self._reading)
         if len(batch) * len(self._levels) < known:
             for key in batch:
@@ -454,14 +447,30 @@ class PlaneCache:
             self._closed = True
             dropped = self._drop_queued(set())
             threads = list(self._threads)
+            if self._relief is not None:
+                threads.append(self._relief)
             self._wake.notify_all()
+            self._relief_wake.notify_all()
         for lease in dropped:
-            lease.future.cancel()
+            lease.drop()
         deadline = time.monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._planes.clear()
+
+
+_caches: weakref.WeakSet[PlaneCache] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In a forked process: the threads are not there, and nobody will ever release a lock that was held."""
+    for cache in list(_caches):
+        cache._begin_empty()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _owned(pixels: np.ndarray) -> np.ndarray:

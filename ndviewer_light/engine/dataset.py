@@ -15,7 +15,8 @@ import numpy as np
 from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState
 from .announced_planes import PlaneBits
-from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache, SupersededRead
+from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
+from .leases import SupersededRead
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Dataset:
         self.path = path
         self.storage_options = dict(storage_options or {})
         self._source = source
-        self._cache = PlaneCache(self._read, cache_bytes, workers, source.abandon)
+        self._cache = PlaneCache(self._read, cache_bytes, workers)
         self._lock = threading.Lock()  # guards everything below
         self._live = live
         self._info = source.info

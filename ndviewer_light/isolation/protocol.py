@@ -36,10 +36,15 @@ MAX_MESSAGE_BYTES = 64 * 1024**2
 _LENGTH = struct.Struct(">I")
 
 
+def frame(message: Mapping[str, Any]) -> bytes:
+    """One message as it is sent. Raises `TypeError` or `ValueError` for what does not travel."""
+    body = json.dumps(message, separators=(",", ":"), default=_plain).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
 def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
     """Write one message and flush. Raises `OSError` if nobody listens any more."""
-    body = json.dumps(message, separators=(",", ":"), default=_plain).encode()
-    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.write(frame(message))
     stream.flush()
 
 
@@ -112,7 +117,7 @@ def info_from_json(message: Message) -> DatasetInfo:
     return DatasetInfo(**fields)
 
 
-def error_to_json(error: Exception) -> Message:
+def error_to_json(error: BaseException) -> Message:
     """Class name and text of an error; no traceback, no objects."""
     known = isinstance(error, (NDViewerError, IndexError))
     message: Message = {

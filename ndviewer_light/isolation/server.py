@@ -15,16 +15,15 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..engine.transpose import copy_into
-from ..errors import ReadDroppedError
+from ..errors import OutOfMemoryError
 from ..live.announced_source import AnnouncedSource
 from ..sources.disk_cached import open_disk_cached
 from ..storage.cancellation import CancelScope
 from . import protocol
+from .memory_limit import limit_memory, memory_limit
 from .shared_memory import MappedSlot
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..model import DatasetInfo
     from ..sources import Source
 
@@ -32,53 +31,53 @@ _ORPHAN_POLL_SECONDS = 2.0
 
 
 class _Server:
-    """Answers requests with as many threads as there are slots; thread i owns slot i."""
+    """Answers requests with as many threads as there are slots; a slot is taken when its plane is there."""
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO, addresses: list[int | str]) -> None:
         self._requests = requests
         self._replies = replies
         self._slots = [MappedSlot(address) for address in addresses]
-        self._released = [threading.Event() for _ in addresses]
-        self._jobs: queue.SimpleQueue[protocol.Message] = queue.SimpleQueue()
-        self._wishes: dict[int, CancelScope] = {}  # by the number of the request
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()  # slots nobody has to copy out of any more
+        self._jobs: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
+        self._scopes: dict[int, CancelScope] = {}  # by the number of the request
         self._reply_lock = threading.Lock()
         self._source: Source | None = None
         self._info_sent: DatasetInfo | None = None
 
     def serve(self) -> None:
         """Serve until the pipe ends."""
-        for number in range(len(self._slots)):
-            threading.Thread(target=self._work, args=(number,), daemon=True).start()
+        for slot in range(len(self._slots)):
+            self._free.put(slot)
+            threading.Thread(target=self._work, daemon=True).start()
         while (request := protocol.receive(self._requests)) is not None:
             if request["op"] == "release":
-                self._released[request["slot"]].set()
+                self._free.put(request["slot"])
             elif request["op"] == "abandon":
-                if (wish := self._wishes.get(request["id"])) is not None:
-                    wish.drop()
+                if (scope := self._scopes.get(request["id"])) is not None:
+                    scope.drop()
             else:
-                self._wishes[request["id"]] = CancelScope()
+                self._scopes[request["id"]] = CancelScope()
                 self._jobs.put(request)
+        for _ in self._slots:
+            self._jobs.put(None)
 
-    def _work(self, number: int) -> None:
-        while True:
-            request = self._jobs.get()
+    def _work(self) -> None:
+        while (request := self._jobs.get()) is not None:
             reply: dict[str, Any] = {"id": request["id"]}
             try:
-                with self._wishes[request["id"]]:
-                    reply.update(self._answer(request, number))
-            except Exception as error:  # noqa: BLE001  whatever a source raises is the answer
-                reply["error"] = protocol.error_to_json(error)
-            del self._wishes[request["id"]]
+                scope = self._scopes[request["id"]]
+                reply.update(scope.run(lambda request=request: self._answer(request)))  # type: ignore[misc]
+            except BaseException as error:  # noqa: BLE001  whatever a source raises is the answer
+                reply["error"] = protocol.error_to_json(_as_answer(error, request))
+            self._scopes.pop(request["id"], None)
             try:
                 self._reply(reply)
-            except (TypeError, ValueError) as error:  # what does not travel must not leave anybody waiting
-                self._reply({"id": request["id"], "error": protocol.error_to_json(error)})
-                continue
-            if "slot" in reply:
-                self._released[number].wait()
-                self._released[number].clear()
+            except BaseException as error:  # noqa: BLE001  what does not travel must not leave anybody waiting
+                if "slot" in reply:
+                    self._free.put(reply["slot"])
+                self._send({"id": request["id"], "error": protocol.error_to_json(error)})
 
-    def _answer(self, request: protocol.Message, number: int) -> dict[str, Any]:
+    def _answer(self, request: protocol.Message) -> dict[str, Any]:
         if request["op"] == "open":
             what = protocol.what_from_json(request["what"])
             if isinstance(what, str):
@@ -90,36 +89,59 @@ class _Server:
         if request.get("folder") is not None and isinstance(self._source, AnnouncedSource):
             self._source.tell(_key(request), request["folder"], *request["file"])
         if request["op"] == "read":
-            return self._read(self._source, request, number)
+            return self._read(self._source, request)
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_key(request), request["level"])}
         self._source.refresh()
         return {}
 
-    def _read(self, source: Source, request: protocol.Message, number: int) -> dict[str, Any]:
-        pixels = self._wanted_pixels(source, request)
-        slot = self._slots[number]
-        copy_into(slot.array(pixels.shape, pixels.dtype), pixels)
-        slot.flush()
+    def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
+        pixels = source.read_plane(_key(request), request["level"])
+        number = self._free.get()
+        try:
+            slot = self._slots[number]
+            copy_into(slot.array(pixels.shape, pixels.dtype), pixels)
+            slot.flush()
+        except BaseException:
+            self._free.put(number)
+            raise
         return {"slot": number, "shape": pixels.shape, "dtype": pixels.dtype.str}
-
-    def _wanted_pixels(self, source: Source, request: protocol.Message) -> np.ndarray:
-        while True:
-            try:
-                return source.read_plane(_key(request), request["level"])
-            except ReadDroppedError:
-                if self._wishes[request["id"]].dropped:
-                    raise
-                # what another request had begun for us both was given up with it: now we begin it
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:
             info = self._source.info if self._source is not None else None
-            if info is not None and info is not self._info_sent:
-                reply["info"] = protocol.info_to_json(info)
+            is_news = info is not None and info is not self._info_sent
+            if info is not None and is_news:
+                reply = {**reply, "info": protocol.info_to_json(info)}
+            self._send_locked(reply)
+            if is_news:
                 self._info_sent = info
-            with contextlib.suppress(OSError):  # nobody listens: the pipe's end will end us
-                protocol.send(self._replies, reply)
+
+    def _send(self, reply: dict[str, Any]) -> None:
+        with self._reply_lock:
+            self._send_locked(reply)
+
+    def _send_locked(self, reply: dict[str, Any]) -> None:
+        frame = protocol.frame(reply)
+        with contextlib.suppress(OSError):  # nobody listens: the pipe's end will end us
+            self._replies.write(frame)
+            self._replies.flush()
+
+
+def _as_answer(error: BaseException, request: protocol.Message) -> BaseException:
+    if not isinstance(error, MemoryError) or isinstance(error, OutOfMemoryError):
+        return error
+    limit = memory_limit()
+    allowed = (
+        f" than the {limit / 1024**3:.1f} GiB the reader process may have" if limit else " than there is"
+    )
+    said = f" ({error})" if str(error) else ""
+    what = "the metadata"
+    if "key" in request:
+        what = "the plane " + " ".join(f"{a}={i}" for a, i in zip("tpcz", request["key"], strict=True))
+    return OutOfMemoryError(
+        f"{what} needs more memory{allowed}{said}. Close other datasets, or see a smaller one"
+    )
 
 
 def _key(request: protocol.Message) -> Any:
@@ -138,6 +160,7 @@ def _end_with_parent(parent: int) -> None:
 def main(addresses: list[int | str], parent: int) -> None:
     """Serve requests from standard input; replies go to what was standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the viewer, which then closes our pipe
+    limit_memory()
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not talk into the protocol
     if sys.platform != "win32":

@@ -31,13 +31,24 @@ def _checked_nbytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
     return nbytes
 
 
+def _not_standard(fd: int) -> int:
+    """The same file under a number above those of standard streams, which a host may have closed."""
+    if fd > 2:
+        return fd
+    import fcntl
+
+    other = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return other
+
+
 class OwnedSlot:
     """The viewer's end of a slot: it makes the file and copies planes out of it."""
 
     def __init__(self) -> None:
         self._path: str | None = None
         if hasattr(os, "memfd_create"):
-            self._file: Any = os.fdopen(os.memfd_create("ndviewer-plane"), "r+b", buffering=0)
+            self._file: Any = os.fdopen(_not_standard(os.memfd_create("ndviewer-plane")), "r+b", buffering=0)
         elif sys.platform == "win32":
             handle, self._path = tempfile.mkstemp(prefix="ndviewer-plane-")
             self._file = os.fdopen(handle, "r+b", buffering=0)

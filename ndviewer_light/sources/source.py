@@ -42,13 +42,8 @@ class Source(ABC):
         """The pixels (Y, X) of one plane, in the memory order in which they are stored.
 
         Raises `PlaneNotStoredError` if nothing of it is stored, `IndexError` outside the
-        dataset, another `DatasetError` if it cannot be read; never makes up pixels.
-        """
-
-    def abandon(self, key: PlaneKey, level: int = 0) -> None:  # noqa: B027  most need not
-        """Nobody waits for this plane any more: a read of it may end early with `ReadDroppedError`.
-
-        Any thread; never blocks.
+        dataset, another `DatasetError` if it cannot be read; never makes up pixels. What takes long may
+        end early with `ReadDroppedError` when the `CancelScope` of the calling thread is dropped.
         """
 
     @abstractmethod

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ..errors import ReadDroppedError
 
 if TYPE_CHECKING:
-    from ..errors import ReadDroppedError
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_JOINED_ATTEMPTS = 8  # of a read whose requests others had begun and gave up each time
 
 
 class Cancellable(Protocol):
@@ -20,10 +26,11 @@ class Cancellable(Protocol):
 
 
 class CancelScope:
-    """What somebody waits for, a plane for one: the reads done within ``with wish:`` belong to it.
+    """What somebody waits for, a plane for one: the reads done within ``with scope:`` belong to it.
 
-    When nobody waits any more, `drop` makes them end at once with `ReadDroppedError` and gives what they
-    occupied of the network to others. Reads in the background give way to all others. Any thread.
+    When nobody waits any more, `drop` makes them end soon with `ReadDroppedError` and gives what they
+    occupied of the network to others. It concerns these reads only, never others of the same plane.
+    Reads in the background give way to all others. Any thread.
     """
 
     def __init__(self, *, background: bool = False) -> None:
@@ -39,6 +46,22 @@ class CancelScope:
             reads = list(self._reads)
         for read in reads:
             read.give_up()
+
+    def run(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns, called in this scope; raises `ReadDroppedError` once it was dropped.
+
+        Requests to servers are shared: those that `read` had joined may end because whoever had begun them
+        gave them up. Then it is called again and begins them itself.
+        """
+        for _ in range(_JOINED_ATTEMPTS - 1):
+            try:
+                with self:
+                    return read()
+            except ReadDroppedError:
+                if self.dropped:
+                    raise
+        with self:
+            return read()
 
     def add(self, read: Cancellable) -> None:
         """Let `read` end with this wish; raises `ReadDroppedError` if it has."""

@@ -180,7 +180,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
     """Show the run in the widget while it is written; then the same frames once more without notifies."""
     from qtpy.QtCore import QTimer
 
-    from ndviewer_light.engine.cache import StoredKey
+    from ndviewer_light.engine.leases import StoredKey
     from ndviewer_light.model import PlaneKey
 
     from .widget import Heartbeat, Window

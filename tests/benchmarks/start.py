@@ -65,7 +65,7 @@ def start_ours(path: str, started: str) -> dict[str, float]:
 
     times: dict[str, float] = {}
     program.choose_binding()
-    from ndviewer_light.isolation.client import prestart
+    from ndviewer_light.isolation.spare import prestart
 
     prestart()  # as `run` does, before Qt; there it does nothing any more
     from qtpy.QtCore import QEvent, QObject, QTimer

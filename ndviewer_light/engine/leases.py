@@ -1,0 +1,55 @@
+"""The right of one read to put its result into the cache, and what may happen to it on the way."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..storage.cancellation import CancelScope
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..model import PlaneKey
+
+
+class SupersededRead(Exception):
+    """A read failed while the plane was being written, or was given up: that says nothing about it now."""
+
+
+class StoredKey(NamedTuple):
+    """What the cache is keyed by: a plane and the pyramid level it was read at."""
+
+    plane: PlaneKey
+    level: int
+
+
+class Lease:
+    """One read and those who wait for it; compared by identity.
+
+    `scope` is what the read is done in: dropping it ends this read and no other of the same plane.
+    The flags are guarded by the lock of the cache.
+    """
+
+    __slots__ = ("asked", "for_caller", "future", "given_up", "joined", "key", "scope", "stale", "started")
+
+    def __init__(self, key: StoredKey) -> None:
+        self.key = key
+        self.future: Future[np.ndarray] = Future()
+        self.scope = CancelScope()
+        self.asked = time.monotonic()
+        self.started = False
+        self.stale = False
+        self.for_caller = False  # somebody waits in `read`
+        self.joined = False  # somebody other than the thread that reads may wait for it
+        self.given_up = False  # nobody waits: it may end early, so nobody may wait for it again
+
+    def may_run(self) -> bool:
+        """Whether somebody still holds its future; asked before it is read, also a second time."""
+        return self.future.running() or self.future.set_running_or_notify_cancel()
+
+    def drop(self) -> None:
+        """End it unread; who waits for it is told to ask again. Not with a lock held."""
+        if not self.future.cancel() and not self.future.done():
+            self.future.set_exception(SupersededRead())

@@ -1,0 +1,74 @@
+"""What ends the process that reads it is left alone for a while; what was only read beside it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..errors import ReaderCrashedError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+DEATHS, DEATHS_SECONDS = 3, 60.0
+"""So many deaths of a reader in so many seconds, each during the same read: it is left alone for as long."""
+
+_ALONE_SECONDS = 5.0  # at most so long a suspect waits until another one has been read
+
+
+class Blame:
+    """Which requests were under way when readers died.
+
+    Of several it could have been any, so each is suspected and asked for again, one suspect at a time:
+    the one that it was is then the one that it happens to again. What is answered is cleared. Any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._deaths: dict[Hashable, deque[float]] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def strike(self, request: Hashable) -> None:
+        """A reader died while `request` was under way in it."""
+        with self._lock:
+            self._deaths.setdefault(request, deque(maxlen=DEATHS)).append(time.monotonic())
+            self._forget_old()
+
+    def clear(self, request: Hashable) -> None:
+        """It was answered."""
+        if request in self._deaths:
+            with self._lock:
+                self._deaths.pop(request, None)
+
+    def check(self, request: Hashable, what: str) -> None:
+        """Raise `ReaderCrashedError` if `request` (`what` in words) has ended too many readers."""
+        with self._lock:
+            deaths = list(self._deaths.get(request, []))
+            too_many = len(deaths) == DEATHS and time.monotonic() - deaths[0] < DEATHS_SECONDS
+        if too_many:
+            raise ReaderCrashedError(
+                f"{what} ended the reader process {DEATHS} times within a minute; will retry in one minute. "
+                "Check the file, or refresh later"
+            )
+
+    @contextlib.contextmanager
+    def alone_if_suspected(self, request: Hashable) -> Iterator[None]:
+        """No other suspect is read meanwhile."""
+        if request not in self._deaths:
+            yield
+            return
+        alone = self._one_at_a_time.acquire(timeout=_ALONE_SECONDS)
+        try:
+            yield
+        finally:
+            if alone:
+                self._one_at_a_time.release()
+
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        self._deaths = {
+            request: deaths for request, deaths in self._deaths.items() if now - deaths[-1] < DEATHS_SECONDS
+        }

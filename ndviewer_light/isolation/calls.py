@@ -1,0 +1,98 @@
+"""One request to a reader process, from being sent until nobody can expect anything of it any more."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import ReadDroppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..model import PlaneKey
+    from .protocol import Message
+
+DROPPED_SECONDS = 1.0
+"""A read that nobody wants any more is still waited for so long: what is nearly there is kept."""
+
+
+class ReplacedError(Exception):
+    """The process was replaced, through no fault of this request: it is to be sent again."""
+
+
+class DeadlineError(Exception):
+    """No answer came in time."""
+
+
+class Call:
+    """A request under way; its number is what it is answered, abandoned and timed out by.
+
+    `since` and `deadline` are of `time.monotonic`. It is *held* from being sent until it is answered and
+    whoever waited for it has left: only then is the slot its pixels lie in free again.
+    """
+
+    def __init__(self, number: int, op: str, seconds: float) -> None:
+        self.number = number
+        self.op = op
+        self.since = time.monotonic()
+        self.deadline = self.since + seconds
+        self.reply: Message | None = None
+        self.failure: Exception | None = None  # instead of a reply
+        self.left = False  # nobody waits any more
+        self.abandon: Callable[[], None] = lambda: None  # tells the process that nobody wants it
+        self._dropped_at: float | None = None
+        self._news = threading.Event()
+
+    @property
+    def answered(self) -> bool:
+        """Whether it has come to an end, good or bad."""
+        return self.reply is not None or self.failure is not None
+
+    def tell(self, reply: Message | None, failure: Exception | None = None) -> None:
+        """End the wait with a reply or an error."""
+        self.reply, self.failure = reply, failure
+        self._news.set()
+
+    def wait(self, look_every: float, look: Callable[[], None]) -> Message:
+        """The reply; calls `look`, which may raise, every so many seconds.
+
+        Raises what ended it, `ReadDroppedError` if it was given up, `DeadlineError` past the deadline.
+        """
+        while not self.answered:
+            now = time.monotonic()
+            if self._dropped_at is not None and now >= self._dropped_at + DROPPED_SECONDS:
+                raise self.not_wanted()
+            if now >= self.deadline:
+                raise DeadlineError
+            until = self.deadline if self._dropped_at is None else self._dropped_at + DROPPED_SECONDS
+            if self._news.wait(min(until - now, look_every)):
+                self._news.clear()  # given up, or answered
+            else:
+                look()
+        if self.failure is not None:
+            raise self.failure
+        assert self.reply is not None
+        return self.reply
+
+    # ---- as its scope knows it (see `CancelScope`) -----------------------------------------
+
+    def give_up(self) -> None:
+        """Nobody wants it any more: this very request, no other of the same plane. Never blocks."""
+        self._dropped_at = time.monotonic()
+        self.abandon()
+        self._news.set()
+
+    def not_wanted(self) -> ReadDroppedError:
+        """What its thread is told then."""
+        return ReadDroppedError("not wanted any more")
+
+
+def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
+    """A request in words, for an error: "reading the plane t=0 p=1 c=0 z=0 of NAME"."""
+    if op == "refresh":
+        return f"reading the metadata of {name}"
+    indices = " ".join(f"{axis}={index}" for axis, index in zip("tpcz", key, strict=True))
+    at_level = f" level={level}" if level else ""
+    return f"reading {'the shape of ' if op == 'shape' else ''}the plane {indices}{at_level} of {name}"

@@ -1,0 +1,62 @@
+"""What a reader process may import code from: where the host has its packages, never where data lies.
+
+The working directory, and the folder of the program that the host was started as, may be the folder of a
+dataset; a `json.py` there must not run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import site
+import sys
+
+
+def interpreter_arguments() -> list[str]:
+    """Options for a Python of our own that looks at no environment variable and no folder by itself."""
+    arguments = ["-I", "-X", f"utf8={sys.flags.utf8_mode}"]
+    if sys.flags.dont_write_bytecode:
+        arguments.append("-B")
+    return arguments
+
+
+def reader_path() -> list[str]:
+    """`sys.path` of this process for a reader: absolute, without folders that data may lie in.
+
+    An entry that numpy came from is kept in any case: there the host has its packages.
+    """
+    allowed = {_real(folder) for folder in _package_folders()}
+    refused = {_real(folder) for folder in _data_folders()} - allowed
+    kept = []
+    for entry in map(os.fsdecode, sys.path):  # hosts put Path objects there
+        with contextlib.suppress(OSError):  # relative, and the working directory was removed
+            if entry and _real(entry) not in refused:
+                kept.append(os.path.abspath(entry))
+    return kept
+
+
+def _package_folders() -> list[str]:
+    import numpy as np
+
+    folders = [os.path.dirname(os.path.dirname(os.path.abspath(np.__file__))), os.path.dirname(os.__file__)]
+    for of_site in ("getsitepackages", "getusersitepackages"):  # a frozen program has neither
+        found: str | list[str] = getattr(site, of_site, list)()
+        folders += [found] if isinstance(found, str) else found
+    return folders
+
+
+def _data_folders() -> list[str]:
+    folders = []
+    with contextlib.suppress(OSError):  # it was removed
+        folders.append(os.getcwd())
+    program = getattr(sys.modules.get("__main__"), "__file__", None)
+    if program:
+        folders.append(os.path.dirname(os.path.abspath(program)))
+    return folders
+
+
+def _real(folder: str) -> str:
+    try:
+        return os.path.normcase(os.path.realpath(folder))
+    except (OSError, ValueError):
+        return folder

@@ -1,0 +1,40 @@
+"""What a process said last on its standard error: kept, but never more than a few kilobytes of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import BinaryIO
+
+KEPT_BYTES = 8192
+_CHUNK_BYTES = 65536
+_PAUSE_SECONDS = 0.05  # after a full chunk: a process that talks without end is held up, not listened to
+
+
+class LastWords:
+    """The end of what comes out of a pipe. A thread of ours reads it, so that the writer is not held up."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._kept = b""
+        self._ended = threading.Event()
+        self._no_pause = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="ndviewer-reader-stderr", daemon=True)
+
+    def start(self) -> None:
+        """Listen from now on. Raises `RuntimeError` if there can be no more threads."""
+        self._thread.start()
+
+    def said(self, timeout: float) -> str:
+        """What was said last, once the process has ended or after `timeout` seconds."""
+        self._no_pause.set()
+        self._ended.wait(timeout)
+        return self._kept.decode(errors="replace").strip()
+
+    def _listen(self) -> None:
+        with self._stream:
+            while chunk := os.read(self._stream.fileno(), _CHUNK_BYTES):
+                self._kept = (self._kept + chunk)[-KEPT_BYTES:]
+                if len(chunk) == _CHUNK_BYTES:
+                    self._no_pause.wait(_PAUSE_SECONDS)
+        self._ended.set()

@@ -1,0 +1,349 @@
+"""One reader process: its pipes, its slots and the requests under way."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ..errors import LimitExceededError, OutOfResourcesError, ReaderCrashedError
+from ..storage.cancellation import current_wish
+from . import protocol
+from .calls import Call, ReplacedError
+from .import_path import interpreter_arguments, reader_path
+from .last_words import LastWords
+from .outbox import Outbox
+from .shared_memory import OwnedSlot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+READS_IN_FLIGHT = 4
+"""Planes one reader process reads at a time, and slots it has for them."""
+
+HUNG_SECONDS = 5.0
+"""A request unanswered for so long may be one that never ends: others are not sent after it any more."""
+
+HUNG_REMOTE_SECONDS = 20.0
+"""The same for what lies on servers, where much takes long and requests have timeouts of their own."""
+
+_LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to end by itself
+
+# The child has to find this package however the host imported it (Squid: as
+# control.ndviewer_light.ndviewer_light, from a checkout), so it is loaded from its folder by path.
+_BOOTSTRAP = """
+import importlib.util, json, sys
+start = json.loads(sys.argv[1])
+sys.path[:] = start["path"]
+spec = importlib.util.spec_from_file_location(
+    "ndviewer_light", start["package"] + "/__init__.py", submodule_search_locations=[start["package"]])
+module = importlib.util.module_from_spec(spec)
+sys.modules["ndviewer_light"] = module
+spec.loader.exec_module(module)
+from ndviewer_light.isolation.server import main
+main(start["slots"], start["parent"])
+"""
+
+
+class ReaderProcess:
+    """A process that reads, started at once. Raises `OutOfResourcesError` if there can be none.
+
+    `on_info` is called with what the source has learnt, by the one thread that receives, before the
+    reply it came with is handed on: also with replies that are errors, and never out of order.
+    """
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self.patience = HUNG_SECONDS
+        self._ids = itertools.count()
+        self._lock = threading.Lock()
+        self._calls: dict[int, Call] = {}  # those that are held
+        self._last_answer = time.monotonic()
+        self._gone: Exception | None = None
+        self._retired = False
+        self.on_info: Callable[[protocol.Message], None] | None = None
+        self._slots: list[OwnedSlot] = []
+        try:
+            self._slots += [OwnedSlot() for _ in range(READS_IN_FLIGHT)]
+            self._popen = self._spawn()
+        except OSError as error:
+            self._close_slots()
+            raise OutOfResourcesError(f"no reader process can be started: {error}") from error
+        assert self._popen.stdin is not None
+        assert self._popen.stderr is not None
+        self._outbox = Outbox(self._popen.stdin)  # type: ignore[arg-type]
+        self._last_words = LastWords(self._popen.stderr)  # type: ignore[arg-type]
+        try:
+            self._last_words.start()
+            threading.Thread(target=self._receive, name="ndviewer-reader-replies", daemon=True).start()
+        except BaseException as error:
+            self._discard()
+            if isinstance(error, RuntimeError):
+                raise OutOfResourcesError(
+                    f"no thread can be started to listen to a reader: {error}"
+                ) from error
+            raise
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        addresses = [slot.address for slot in self._slots]
+        start = {
+            "path": reader_path(),
+            "package": str(Path(__file__).resolve().parents[1]),
+            "slots": addresses,
+            "parent": os.getpid(),
+        }
+        return subprocess.Popen(
+            [sys.executable, *interpreter_arguments(), "-c", _BOOTSTRAP, json.dumps(start)],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[address for address in addresses if isinstance(address, int)],
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+
+    def _discard(self) -> None:
+        """End a process that nothing was asked of yet."""
+        self._popen.kill()
+        for stream in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
+            if stream is not None:
+                stream.close()
+        self._popen.wait()
+        self._close_slots()
+
+    # ---- what is known of it ---------------------------------------------------------------
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes requests."""
+        return self._gone is None
+
+    @property
+    def gone(self) -> Exception | None:
+        """What ended it, None while it is alive."""
+        return self._gone
+
+    @property
+    def has_hung_calls(self) -> bool:
+        """Whether it may be waited for in vain: what is sent to it now might not be answered either.
+
+        That is so if it has answered nothing for `patience` seconds although it was asked, or if all it can
+        do at a time has taken longer than that. One slow read beside others that are answered is no reason.
+        """
+        now = time.monotonic()
+        with self._lock:
+            hung = [call for call in self._calls.values() if self._hangs(call, now)]
+            return len(hung) >= READS_IN_FLIGHT or any(call.since >= self._last_answer for call in hung)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody waits for an answer of it."""
+        with self._lock:
+            return any(not call.left for call in self._calls.values())
+
+    # ---- requests --------------------------------------------------------------------------
+
+    def ask(
+        self,
+        op: str,
+        seconds: float,
+        *,
+        moves: bool = False,
+        take: Callable[[protocol.Message], T],
+        **arguments: Any,
+    ) -> T:
+        """Send a request, wait for its answer at most `seconds` and return what `take` makes of it.
+
+        Belongs to the `CancelScope` of this thread. Raises what the source raised, `ReaderCrashedError` if
+        the process died, `ReplacedError` if it was replaced (with `moves` also if this request waits behind
+        one that hangs), `DeadlineError` past the deadline: then the process is of no use any more.
+        """
+        call, scope = Call(next(self._ids), op, seconds), current_wish()
+        request = protocol.frame({"id": call.number, "op": op, **arguments})
+        call.abandon = lambda: self._send({"op": "abandon", "id": call.number})
+        try:
+            if scope is not None:
+                scope.add(call)
+            with self._lock:
+                if self._gone is not None:
+                    raise _another(self._gone)
+                self._calls[call.number] = call
+            self._outbox.put(request)
+            reply = call.wait(self.patience, lambda: self._look(call) if moves else None)
+            if "error" in reply:
+                raise protocol.error_from_json(reply["error"])
+            return take(reply)
+        finally:
+            if scope is not None:
+                scope.remove(call)
+            self._leave(call)
+
+    def copy_out(self, reply: protocol.Message) -> np.ndarray:
+        """The plane that a reply to "read" says where to find; for `take` of `ask`."""
+        try:
+            return self._slots[reply["slot"]].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
+        except (LimitExceededError, MemoryError):
+            raise
+        except (OSError, ValueError) as error:
+            if self._gone is not None:
+                raise _another(self._gone) from error
+            raise ReaderCrashedError(
+                f"the reader process handed over an incomplete plane: {error}"
+            ) from error
+
+    def _look(self, call: Call) -> None:
+        """Called now and then while `call` waits: does it wait behind one that hangs?"""
+        now = time.monotonic()
+        if not self._hangs(call, now) or not self.has_hung_calls:
+            return
+        with self._lock:
+            behind = any(
+                other.number < call.number and self._hangs(other, now) for other in self._calls.values()
+            )
+        if behind:
+            raise ReplacedError
+
+    def _hangs(self, call: Call, now: float) -> bool:
+        return not call.answered and now - call.since >= self.patience
+
+    def _leave(self, call: Call) -> None:
+        """Nobody waits for `call` any more: its slot is free, now or when the answer comes too late."""
+        with self._lock:
+            call.left = True
+            reply, failure = call.reply, call.failure
+            if call.answered:
+                self._calls.pop(call.number, None)
+            is_over = self._retired and all(each.left for each in self._calls.values())
+        if reply is not None:
+            self._release(reply)
+        elif failure is None:
+            call.abandon()
+        if self._gone is not None:
+            self._close_slots_when_left()
+        elif is_over:
+            self.kill(ReplacedError())
+
+    def _release(self, reply: protocol.Message) -> None:
+        if "slot" in reply:
+            self._send({"op": "release", "slot": reply["slot"]})
+
+    def _send(self, message: protocol.Message) -> None:
+        self._outbox.put(protocol.frame(message))
+
+    # ---- answers ---------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        assert self._popen.stdout is not None
+        try:
+            with os.fdopen(os.dup(self._popen.stdout.fileno()), "rb") as replies:
+                self._popen.stdout.close()
+                while (reply := protocol.receive(replies)) is not None:
+                    # here, not where the answer is awaited: news stay in order, and come with errors as well
+                    if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
+                        break
+                    self._hand_on(reply)
+        finally:
+            self._fail(ReaderCrashedError(self._exit_reason()))
+
+    def _hand_on(self, reply: protocol.Message) -> None:
+        with self._lock:
+            self._last_answer = time.monotonic()
+            call = self._calls.get(reply.get("id", -1))
+            if call is not None:
+                call.tell(reply)
+                if call.left:
+                    del self._calls[call.number]
+        if call is None or call.left:
+            self._release(reply)
+
+    def _tell(self, info: protocol.Message) -> bool:
+        """Hand on what the process says of its dataset; False, and its end, if that makes no sense."""
+        assert self.on_info is not None
+        try:
+            self.on_info(info)
+        except (KeyError, TypeError, ValueError):
+            logger.exception("what the reader process says of its dataset cannot be understood")
+            self._popen.kill()
+            return False
+        return True
+
+    # ---- the end ---------------------------------------------------------------------------
+
+    def _exit_reason(self) -> str:
+        """Wait for the end of the process and say how it ended."""
+        try:
+            code = self._popen.wait(_LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:  # it lives, but what it says is no message
+            self._popen.kill()
+            code = self._popen.wait()
+        said = self._last_words.said(_LAST_WORDS_SECONDS).splitlines()
+        how = _signal_name(-code) if code < 0 else f"exit code {code}"
+        last_words = f": {said[-1]}" if said else ""
+        return f"the process that reads for this viewer ended unexpectedly ({how}){last_words}"
+
+    def _fail(self, why: Exception) -> None:
+        with self._lock:
+            if self._gone is None:
+                self._gone = why
+            unanswered = [call for call in self._calls.values() if not call.answered]
+            for call in unanswered:
+                del self._calls[call.number]
+        for call in unanswered:
+            call.tell(None, _another(self._gone))
+
+    def kill(self, why: Exception) -> None:
+        """End it now, `why` for what is under way; never waits for a process stuck in a dead disk."""
+        self._fail(why)
+        self._popen.kill()
+        self._outbox.close()
+        self._close_slots_when_left()
+
+    def retire(self) -> None:
+        """Send it nothing more: it ends as soon as nobody waits for an answer of it."""
+        with self._lock:
+            self._retired = True
+            is_over = all(call.left for call in self._calls.values())
+        if is_over:
+            self.kill(ReplacedError())
+
+    def _close_slots_when_left(self) -> None:
+        with self._lock:
+            if self._calls:  # a plane is being copied out: who does so closes them
+                return
+        self._close_slots()
+
+    def _close_slots(self) -> None:
+        for slot in self._slots:
+            with contextlib.suppress(OSError):
+                slot.close()
+
+
+def _another(error: Exception) -> Exception:
+    """The same error for one more thread: each gets its own traceback."""
+    return type(error)(*error.args)
+
+
+def _signal_name(number: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"

@@ -1,0 +1,223 @@
+"""The reader processes in which one dataset is open: the one in use, and those that are still waited for."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import threading
+import time
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DatasetError, ReadDroppedError, ReaderCrashedError, ReadTimeoutError
+from ..storage.cancellation import CancelScope, current_wish
+from .blame import Blame
+from .calls import DeadlineError, ReplacedError
+from .spare import take_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .protocol import Message
+    from .reader_process import ReaderProcess
+
+logger = logging.getLogger(__name__)
+
+_MAX_OLDER = 2  # processes beside the one in use, in which somebody still waits for what may never come
+_GLANCE_SECONDS = 0.25  # how often who waits for another one to open looks whether he is still wanted
+
+
+class Sessions:
+    """Starts a process and opens the dataset in it, for the first who asks; the others wait with him.
+
+    A process that has died is replaced, and one that does not answer: it is kept beside the new one until
+    nobody waits for an answer of it. Any thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        request: Callable[[], dict[str, Any]],
+        seconds: float,
+        patience: float,
+        on_info: Callable[[Message], None],
+        on_death: Callable[[ReaderCrashedError], None],
+    ) -> None:
+        self._name = name
+        self._request = request  # of opening
+        self._seconds = seconds
+        self._patience = patience
+        self._on_info = on_info
+        self._on_death = on_death
+        self.blame = Blame()
+        self._lock = threading.Lock()
+        self._opening: Future[ReaderProcess] | None = None
+        self._opening_since: float | None = None
+        self._process: ReaderProcess | None = None
+        self._older: list[ReaderProcess] = []
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed: nothing is started any more."""
+        return self._closed
+
+    @property
+    def process(self) -> ReaderProcess | None:
+        """The process in use, None while there is none. It may be dead."""
+        return self._process
+
+    @property
+    def opening_since(self) -> float | None:
+        """Since when the dataset is being opened (`time.monotonic`), None if it is not."""
+        return self._opening_since
+
+    def current(self) -> ReaderProcess:
+        """The process to send requests to; blocks until the dataset is open in it.
+
+        Raises what opening raised, `ReadTimeoutError` if it took too long, `ReadDroppedError` once the
+        `CancelScope` of this thread is dropped.
+        """
+        while True:
+            self._check_owner()
+            died = self._process
+            if died is not None and isinstance(
+                died.gone, ReaderCrashedError
+            ):  # while nobody asked it anything
+                self.bury(died, died.gone)
+            hung, ended = None, []
+            with self._lock:
+                if self._closed:
+                    raise DatasetError("the dataset is closed")
+                opening = self._opening
+                mine = opening is None or not self._is_of_use(opening)
+                if opening is None or mine:
+                    hung = self._process
+                    opening = self._opening = Future()
+                    self._opening_since = time.monotonic()
+                    if hung is not None:
+                        self._process = None
+                        ended = [each for each in self._older if not each.alive]
+                        self._older = [each for each in [*self._older, hung] if each.alive]
+            for each in ended:
+                each.kill(ReplacedError())  # lets go of what is left of it
+            if hung is not None:
+                hung.retire()
+            if mine:
+                self._open_for_all(opening)
+            else:
+                _wait_while_wanted(opening)
+            try:
+                return opening.result()
+            except ReplacedError:  # whoever opened it was interrupted: another one does
+                continue
+
+    def _is_of_use(self, opening: Future[ReaderProcess]) -> bool:
+        """Whether one may wait for it, or use what it has opened. With the lock held."""
+        if not opening.done():
+            return True
+        if opening.exception() is not None or not opening.result().alive:
+            return False
+        if not opening.result().has_hung_calls:
+            return True
+        return sum(each.alive for each in self._older) >= _MAX_OLDER
+
+    def _open_for_all(self, opening: Future[ReaderProcess]) -> None:
+        try:
+            opening.set_result(self._open())
+        except Exception as error:  # noqa: BLE001  it belongs to all who wait for the session
+            opening.set_exception(error)
+        except BaseException:  # to this thread alone
+            opening.set_exception(ReplacedError())
+            raise
+        finally:
+            if not opening.done():  # a second Ctrl-C
+                opening.set_exception(ReplacedError())
+            self._opening_since = None
+
+    def _open(self) -> ReaderProcess:
+        while True:
+            self.blame.check("open", f"opening {self._name}")
+            process = take_process()
+            with self._lock:
+                self._process = process
+                closed = self._closed
+            if closed:
+                process.kill(DatasetError("the dataset is closed"))
+            process.patience = self._patience
+            process.on_info = functools.partial(self._hear, process)
+            try:
+                with CancelScope():  # others wait too: it does not end with the read that needed it first
+                    process.ask("open", self._seconds, take=lambda _: None, **self._request())
+                self.blame.clear("open")
+                return process
+            except ReaderCrashedError as error:
+                self.bury(process, error)
+                self.blame.strike("open")
+            except DeadlineError:
+                self._give_back(process)
+                raise ReadTimeoutError(
+                    f"opening {self._name} timed out after {self._seconds:g} s. "
+                    "Check that its disk or server answers, and open it again"
+                ) from None
+            except BaseException:
+                self._give_back(process)
+                raise
+
+    def _hear(self, process: ReaderProcess, info: Message) -> None:
+        if process is self._process:  # what an older one says may be out of date
+            self._on_info(info)
+
+    def _give_back(self, process: ReaderProcess) -> None:
+        with self._lock:
+            if self._process is process:
+                self._process = None
+        process.kill(ReplacedError())
+
+    def bury(self, process: ReaderProcess, error: ReaderCrashedError) -> None:
+        """`process` has died of `error`: say so, once, and start another one when it is needed."""
+        process.kill(error)
+        with self._lock:
+            if self._closed or process not in (self._process, *self._older):
+                return
+            if process is self._process:
+                self._process = None
+            else:
+                self._older.remove(process)
+        logger.warning("%s (reading %s)", error, self._name)
+        self._on_death(error)
+
+    def replace(self, process: ReaderProcess) -> None:
+        """End a process that answers no more; what else is under way in it is sent again elsewhere."""
+        self._give_back(process)
+
+    def close(self) -> None:
+        """End the processes; requests under way fail at once. Never blocks."""
+        if self._is_forked():
+            self._closed = True
+            return  # they belong to the process we were forked from
+        with self._lock:
+            self._closed = True
+            processes = [*self._older, *([self._process] if self._process is not None else [])]
+        for process in processes:
+            process.kill(DatasetError("the dataset is closed"))
+
+    def _is_forked(self) -> bool:
+        process = self._process
+        return process is not None and process.owner != os.getpid()
+
+    def _check_owner(self) -> None:
+        # before any lock is taken: another thread may have held it when this process was forked
+        if self._is_forked():
+            raise DatasetError(
+                f"{self._name} was opened before this process was forked, and its reader belongs to the "
+                "process that opened it. Open it again here"
+            )
+
+
+def _wait_while_wanted(opening: Future[ReaderProcess]) -> None:
+    scope = current_wish()
+    while not wait([opening], _GLANCE_SECONDS if scope is not None else None).done:
+        if scope is not None and scope.dropped:
+            raise ReadDroppedError("not wanted any more")
