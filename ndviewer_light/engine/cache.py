@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from ..model import PlaneKey
-from .announced_planes import key_rows
+from .announced_planes import key_rows, plane_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -168,6 +168,7 @@ class PlaneCache:
         self._closed = False
         self._inbox: deque[tuple[int, int, int, int]] = deque()  # appended to without a lock
         self._notified: list[np.ndarray] = []
+        self._odd: list[object] = []
         self._watched: frozenset[tuple[int, int, int, int]] = frozenset()
         self._watched_notified: set[tuple[int, int, int, int]] = set()
 
@@ -399,6 +400,12 @@ class PlaneCache:
             watched, self._watched_notified = self._watched_notified, set()
         return Notified(rows, watched)
 
+    def take_odd(self) -> list[object]:
+        """Return an example of what was said to be written and is no key of a plane, once; empty without any."""
+        with self._wake:
+            odd, self._odd = self._odd, []
+        return odd
+
     def clear(self) -> None:
         """Forget every plane; reads under way finish, but are not kept."""
         with self._wake:
@@ -421,7 +428,8 @@ class PlaneCache:
         n = len(inbox)
         if not n:
             return
-        batch = {inbox.popleft() for _ in range(n)}
+        batch, odd = plane_keys([inbox.popleft() for _ in range(n)])
+        self._odd += odd[: 1 - len(self._odd)]  # one is enough to tell what is wrong
         self._notified.append(key_rows(batch))
         if len(self._notified) > _BATCHES_MAX:  # nobody asks: a plane is not to count twice
             self._notified = [np.unique(np.concatenate(self._notified), axis=0)]
