@@ -138,8 +138,8 @@ class SortedOut(NamedTuple):
 def plane_keys(said: Sequence[Any]) -> SortedOut:
     """Return what of `said` are keys (t, p, c, z) of integers, numpy's too; never raises.
 
-    A writer tells us in a fraction of a microsecond, unchecked, so anything may be among it: None, text, halves,
-    tuples of another length. One look at the types of all finds whether something is.
+    A writer tells us in a fraction of a microsecond, unchecked, so anything may be among it: None, text,
+    halves, tuples of another length. One look at the types of all finds whether something is.
     """
     try:
         if set(map(len, said)) == {4} and set(map(type, chain.from_iterable(said))) == {int}:

@@ -49,7 +49,7 @@ class BackgroundWork:
         return self._thread is None and now >= self._not_before and not self._closed.is_set()
 
     def begin(self, work: Callable[[], None], now: float) -> bool:
-        """Do `work` in a thread, unless it is being done, is closed or has just failed; False if not begun."""
+        """Do `work` in a thread, unless it is being done, closed or has just failed; whether it was begun."""
         with self._lock:
             if not self.can_begin(now):
                 return False

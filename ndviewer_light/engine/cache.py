@@ -401,7 +401,7 @@ class PlaneCache:
         return Notified(rows, watched)
 
     def take_odd(self) -> list[object]:
-        """Return an example of what was said to be written and is no key of a plane, once; empty without any."""
+        """Return an example of what was said to be written and is no key of a plane, once; or nothing."""
         with self._wake:
             odd, self._odd = self._odd, []
         return odd

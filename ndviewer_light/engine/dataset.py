@@ -18,13 +18,13 @@ from ..model import Plane, PlaneKey, PlaneState
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache, SupersededRead
 from .follower import DiskFollower
+from .planes_in_view import PlanesInView
 from .rereader import Rereader
 from .retry import RetryPolicy
 from .transpose import c_ordered
-from .view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
     import xarray as xr
@@ -69,8 +69,11 @@ class Dataset:
         storage_options: Mapping[str, str] | None = None,
         live: bool = False,
         workers: int = 4,
+        reopen: Callable[[], Dataset] | None = None,
     ) -> None:
+        """`reopen` opens it again, also in another process: it can be pickled, and compared with others."""
         self.path = path
+        self.reopen = reopen
         self.storage_options = dict(storage_options or {})
         self._source = source
         self._cache = PlaneCache(self._read, cache_bytes, workers, source.abandon)
@@ -80,7 +83,7 @@ class Dataset:
         self._noticed: tuple[DatasetInfo, tuple[str, ...], DatasetInfo] | None = None
         self._said_odd = False
         self._closed = False
-        self._view = View()
+        self._view = PlanesInView()
         self._retries = RetryPolicy()
         self._announced = AnnouncedPlanes(self._info)
         self._follower = DiskFollower(
@@ -264,8 +267,8 @@ class Dataset:
         """Say that the plane at (t, p, c, z) was just written.
 
         Any thread, after the write; a fraction of a microsecond, no lock, no I/O, never raises. Nothing is
-        checked here: what is no plane of this dataset makes it look again whether it has grown, and what is no
-        key at all is left out later, and said once in the log.
+        checked here: what is no plane of this dataset makes it look again whether it has grown, and what is
+        no key at all is left out later, and said once in the log.
         """
         self._cache.mark_stale(key)
         try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..sources import Source
     from .cache import PlaneCache
-    from .view import View
+    from .planes_in_view import PlanesInView
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class DiskFollower:
         self,
         source: Source,
         cache: PlaneCache,
-        view: View,
+        view: PlanesInView,
         read: Callable[[PlaneKey, int], np.ndarray],
         is_told: Callable[[PlaneKey], bool],
         is_live: Callable[[], bool],

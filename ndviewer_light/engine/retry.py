@@ -16,7 +16,7 @@ RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass
-class _Failure:
+class _FailedPlane:
     """Why a plane in view could not be shown, and when to try it again (`time.monotonic`).
 
     `error` is None once it is due: the next request reads again.
@@ -33,7 +33,7 @@ class RetryPolicy:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards what follows; nothing is called inside
         self._in_view: frozenset[tuple[int, int, int, int]] = frozenset()
-        self._failures: dict[PlaneKey, _Failure] = {}
+        self._failures: dict[PlaneKey, _FailedPlane] = {}
 
     def show(self, keys: Sequence[PlaneKey]) -> dict[PlaneKey, Exception]:
         """Take `keys` as what is in view: others are forgotten. Return the failures that are not due yet."""
@@ -56,7 +56,7 @@ class RetryPolicy:
             due = now + RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)] if again else float("inf")
             if key in self._in_view:
                 error.__traceback__ = None  # its frames hold arrays
-                self._failures[key] = _Failure(error, attempts, due)
+                self._failures[key] = _FailedPlane(error, attempts, due)
         return attempts == 0
 
     def succeeded(self, key: PlaneKey) -> None:

@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from ..model import PlaneKey
 
 
-class InView(NamedTuple):
+class Shown(NamedTuple):
     """The planes in view, in the order they were asked for, and the pyramid level they are shown at."""
 
     keys: tuple[PlaneKey, ...]
     level: int
 
 
-class View:
+class PlanesInView:
     """The planes in view and those of them that have to be drawn again. Any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards what follows; taken for a moment, nothing is called inside
-        self._shown = InView((), 0)
+        self._shown = Shown((), 0)
         self._late: set[PlaneKey] = set()
         self.watched: frozenset[tuple[int, int, int, int]] = frozenset()
         """The planes in view as a set; may be looked at without a lock, but never changed."""
 
     @property
-    def shown(self) -> InView:
+    def shown(self) -> Shown:
         """What is in view now."""
         return self._shown
 
@@ -37,7 +37,7 @@ class View:
         """Take `keys` as the view, with nothing to draw again; True if other planes were shown before."""
         with self._lock:
             is_elsewhere = self._shown.keys != tuple(keys)
-            self._shown = InView(tuple(keys), level)
+            self._shown = Shown(tuple(keys), level)
             self.watched = frozenset(self._shown.keys)
             self._late.clear()
         return is_elsewhere
@@ -63,5 +63,5 @@ class View:
     def close(self) -> None:
         """Nothing is in view any more."""
         with self._lock:
-            self._shown, self.watched = InView((), self._shown.level), frozenset()
+            self._shown, self.watched = Shown((), self._shown.level), frozenset()
             self._late.clear()
