@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
@@ -32,7 +33,22 @@ def open_dataset(
     """
     path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
     options = dict(storage_options or {})
-    return Dataset(_open(path, isolate, options), cache_bytes, path=path, storage_options=options)
+    reopen = Reopening(path, tuple(sorted(options.items())), isolate)
+    source = _open(path, isolate, options)
+    return Dataset(source, cache_bytes, path=path, storage_options=options, reopen=reopen)
+
+
+@dataclass(frozen=True)
+class Reopening:
+    """How a dataset is opened again, in this process or another: what a lazy array of it carries along."""
+
+    path: str
+    options: tuple[tuple[str, str], ...] = ()
+    isolate: bool = False
+
+    def __call__(self) -> Dataset:
+        """Open it; as `open_dataset`."""
+        return open_dataset(self.path, isolate=self.isolate, storage_options=dict(self.options))
 
 
 def _open(path: str, isolate: bool, options: Mapping[str, str]) -> Source:

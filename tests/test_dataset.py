@@ -40,7 +40,8 @@ PLANE_BYTES = SHAPE[0] * SHAPE[1] * 2
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("ndviewer_light.engine.dataset.time", clock)
+    for module in ("dataset", "follower", "background"):
+        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
     return clock
 
 
@@ -172,7 +173,7 @@ def test_who_waits_without_bound_for_a_read_that_is_dropped_is_told_so(make, sou
     shown(dataset, PlaneKey(1, 1, 1, 1), wait=0)
     source.before_read.wait_for_one()
     waiting = in_thread(shown, dataset, K)
-    wait_until(lambda: K in dataset._view and dataset._cache.peek(K) is not None)
+    wait_until(lambda: K in dataset._view.shown.keys and dataset._cache.peek(K) is not None)
     other = in_thread(shown, dataset, OTHER)  # the user has moved on: nobody needs K any more
     assert waiting.result(TIMEOUT) == [PlaneState.LOADING]
     source.before_read.open()
@@ -611,6 +612,13 @@ def test_indices_that_are_no_plane_change_nothing(make, source, key):
 # ---- locks -----------------------------------------------------------------------------------------
 
 
+def locks_of(dataset: Dataset) -> list[object]:
+    """The locks of a dataset and of its parts."""
+    parts = [dataset._view, dataset._retries, dataset._announced, dataset._follower]
+    works = [dataset._follower._work, dataset._rereader._work]
+    return [dataset._lock, dataset._cache._wake, *(part._lock for part in [*parts, *works])]
+
+
 class WatchedSource(MemorySource):
     """Notes at each of its calls whether the locks of the dataset above it are free."""
 
@@ -621,8 +629,7 @@ class WatchedSource(MemorySource):
 
     def _note(self, call: str) -> None:
         if self.dataset is not None:
-            free = can_be_taken(self.dataset._lock) and can_be_taken(self.dataset._cache._wake)
-            self.calls.append((call, free))
+            self.calls.append((call, all(map(can_be_taken, locks_of(self.dataset)))))
 
     @property
     def info(self):
@@ -675,9 +682,7 @@ def test_late_planes_are_noted_while_no_lock_is_held(make, source):
     source.before_read = Gate()
     shown(dataset, K, wait=0)
     future = dataset._cache.peek(K)
-    future.add_done_callback(
-        lambda _: free.append(can_be_taken(dataset._lock) and can_be_taken(dataset._cache._wake))
-    )
+    future.add_done_callback(lambda _: free.append(all(map(can_be_taken, locks_of(dataset)))))
     source.before_read.open()
     future.result(TIMEOUT)
     wait_for_change(dataset)

@@ -16,6 +16,7 @@ from memory_source import MemorySource, memory_info
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.to_xarray import DIMS, LazyPlanes, _open_once
 from ndviewer_light.errors import CorruptDataError, PlaneNotStoredError
+from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import Position
 from ndviewer_light.opening import open_dataset
 
@@ -292,3 +293,17 @@ if __name__ == "__main__":
         str(expected.sum()),
         str(expected[:, 2].max(axis=(-1, -2)).sum()),
     ], done.stderr
+
+
+def test_an_array_of_what_cannot_be_opened_again_says_so_when_it_is_pickled():
+    with Dataset(MemorySource()) as dataset, pytest.raises(TypeError, match="not opened by its path"):
+        pickle.dumps(dataset.to_xarray())
+
+
+def test_a_dataset_read_in_its_own_process_is_read_so_elsewhere_too(
+    experiment, datasets_opened_by_unpickled_arrays_are_closed
+):
+    with open_dataset(experiment, isolate=True) as dataset:
+        array = pickle.loads(pickle.dumps(dataset.to_xarray()))
+    np.testing.assert_array_equal(array[0, 0].values, everything()[0, 0])
+    assert isinstance(datasets_opened_by_unpickled_arrays_are_closed[0]._source, IsolatedSource)

@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "ndviewer_light"
 
 KNOWN_CIRCLES: set[frozenset[str]] = {
-    frozenset({"engine.dataset", "engine.to_xarray", "opening"}),
     frozenset({"storage.trees.tree", "storage.trees.url", "storage.trees.zip"}),
     frozenset(
         {"storage.bytes", *(f"storage.remote.{name}" for name in ("block_file", "remote_bytes", "shares"))}
@@ -26,7 +25,7 @@ KNOWN_CIRCLES: set[frozenset[str]] = {
 }
 """Circles that are still to be opened; one that is gone has to go from here as well."""
 
-KNOWN_TWICE: set[str] = {"Failure"}
+KNOWN_TWICE: set[str] = set()
 """Class names that still stand for two things."""
 
 PARALLEL = {

@@ -398,6 +398,11 @@ class PlaneCache:
             self._apply_notifications()
             return self._inbox.take_notified()
 
+    def take_odd(self) -> list[object]:
+        """Return an example of what was said to be written and is no key of a plane, once; or nothing."""
+        with self._wake:
+            return self._inbox.take_odd()
+
     def clear(self) -> None:
         """Forget every plane; reads under way finish, but are not kept."""
         with self._wake:

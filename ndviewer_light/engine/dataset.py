@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
+import reprlib
 import threading
 import time
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as WaitedLongEnough
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
+from ..errors import PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState
-from .announced_planes import PlaneBits
+from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
+from .follower import DiskFollower
 from .leases import SupersededRead
+from .planes_in_view import PlanesInView
+from .rereader import Rereader
+from .retry import RetryPolicy
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
     import xarray as xr
@@ -33,13 +38,8 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 0.15
 """How long a view waits for planes that are being read before it is drawn without them."""
 
-_RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-_LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-_AGAIN_SECONDS = 0.016  # planes in view that are written without pause are read no more often than looked at
-_IDLE_SECONDS = 1.0
-_COMPARED_PLANES = 16  # all channels of a view; of a volume only its first planes
-_GRACE_SECONDS = 15.0
-"""How long after the end of a run the disk is still followed: writers in other processes lag behind."""
+
+_END_SECONDS = 2.0  # how long `close` waits for threads that a slow disk keeps from ending
 
 
 class Changes(NamedTuple):
@@ -52,18 +52,6 @@ class Changes(NamedTuple):
     in_view: bool
     info: bool
     replaced: bool = False
-
-
-@dataclass
-class _Failure:
-    """Why a plane in view could not be shown, and when to try it again (`time.monotonic`).
-
-    `error` is None once it is due: the next request reads again.
-    """
-
-    error: Exception | None
-    attempts: int
-    due: float
 
 
 class Dataset:
@@ -82,44 +70,45 @@ class Dataset:
         storage_options: Mapping[str, str] | None = None,
         live: bool = False,
         workers: int = 4,
+        reopen: Callable[[], Dataset] | None = None,
     ) -> None:
+        """`reopen` opens it again, also in another process: it can be pickled, and compared with others."""
         self.path = path
+        self.reopen = reopen
         self.storage_options = dict(storage_options or {})
         self._source = source
         self._cache = PlaneCache(self._read, cache_bytes, workers)
-        self._lock = threading.Lock()  # guards everything below
+        self._lock = threading.Lock()  # guards what follows, and that the parts agree about what is in view
         self._live = live
         self._info = source.info
-        self._view: tuple[PlaneKey, ...] = ()
-        self._watched: frozenset[tuple[int, int, int, int]] = (
-            frozenset()
-        )  # the same; looked at without the lock
-        self._written = threading.Event()  # one of them was written
-        self._reading_again: threading.Thread | None = None
-        self._over = threading.Event()
-        self._level = 0
-        self._late: set[PlaneKey] = set()
-        self._failures: dict[PlaneKey, _Failure] = {}
-        sizes = self._info.sizes
-        self._notified = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
-        self._unseen: set[tuple[int, int, int, int]] = (
-            set()
-        )  # in view, notified, not yet returned by take_changes
-        self._unseen_beyond: tuple[int, int, int, int] | None = None  # notified, outside what is known
-        self._beyond: tuple[int, int, int, int] | None = None  # the same, still to be looked for
-        self._followed_until = float("inf") if live else float("-inf")
-        self._looking = False
-        self._looked = float("-inf")
-        self._looks = 0  # in vain, since there was a reason to expect something
-        self._viewed = time.monotonic()  # since when this view is looked at
+        self._noticed: tuple[DatasetInfo, tuple[str, ...], DatasetInfo] | None = None
+        self._said_odd = False
         self._closed = False
+        self._view = PlanesInView()
+        self._retries = RetryPolicy()
+        self._announced = AnnouncedPlanes(self._info)
+        self._follower = DiskFollower(
+            source, self._cache, self._view, self._read, is_told=self._is_told, is_live=lambda: self._live
+        )
+        self._rereader = Rereader(self._read_again)
 
     # ---- what is known ---------------------------------------------------------------------
 
     @property
     def info(self) -> DatasetInfo:
-        """Everything known before any pixel is read; a new object whenever more is known."""
-        return self._source.info
+        """Everything known before any pixel is read; a new object whenever more is known.
+
+        Its warnings also say what keeps the dataset from being followed at the moment.
+        """
+        said = self._source.info
+        notices = tuple(filter(None, (self._follower.trouble, self._rereader.trouble)))
+        if not notices:
+            return said
+        with self._lock:
+            known = self._noticed
+            if known is None or known[0] is not said or known[1] != notices:
+                known = self._noticed = said, notices, replace(said, warnings=(*said.warnings, *notices))
+            return known[2]
 
     @property
     def live(self) -> bool:
@@ -128,22 +117,20 @@ class Dataset:
 
     def state(self, key: PlaneKey) -> PlaneState:
         """What is known of one plane, at the level in view, without reading it."""
-        entry = self._cache.peek(key, self._level)
+        entry = self._cache.peek(key, self._view.shown.level)
         if isinstance(entry, np.ndarray):
             return PlaneState.PRESENT
         if entry is not None:
             return PlaneState.LOADING
-        with self._lock:
-            failure = self._failures.get(key)
-        if failure is not None and failure.error is not None:
-            return self._failed_plane(key, failure.error).state
+        error = self._retries.error_of(key)
+        if error is not None:
+            return self._failed_plane(key, error).state
         return PlaneState.PENDING if self._live else PlaneState.ABSENT
 
     def was_notified(self, key: PlaneKey) -> bool:
         """Whether a writer said that this plane is on disk."""
         self._fold_notified()
-        with self._lock:
-            return key in self._notified
+        return key in self._announced
 
     # ---- planes ----------------------------------------------------------------------------
 
@@ -200,14 +187,12 @@ class Dataset:
         """Take `keys` as the view; return the failures among them whose time has not come yet."""
         self._fold_notified()
         with self._lock:
-            if self._view != tuple(keys):
-                self._looks, self._viewed = 0, time.monotonic()  # another place: soon look at the disk there
-            self._view, self._level = tuple(keys), level
-            self._watched = frozenset(self._view)
-            self._cache.watch(self._watched)
-            self._late.clear()
-            self._failures = {key: self._failures[key] for key in keys if key in self._failures}
-            return {key: failure.error for key, failure in self._failures.items() if failure.error}
+            is_elsewhere = self._view.show(keys, level)
+            self._cache.watch(self._view.watched)
+            failures = self._retries.show(keys)
+        if is_elsewhere:
+            self._follower.gone_elsewhere()
+        return failures
 
     def _exceeds_cache(self, n_planes: int, level: int) -> bool:
         info = self.info
@@ -236,8 +221,7 @@ class Dataset:
         return self._failed(key, error)
 
     def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
-        with self._lock:
-            self._failures.pop(key, None)
+        self._retries.succeeded(key)
         return Plane(PlaneState.PRESENT, pixels)
 
     def _arrived(self, key: PlaneKey, future: Future[np.ndarray]) -> None:
@@ -246,23 +230,14 @@ class Dataset:
             if isinstance(error, SupersededRead):
                 return
             self._failed(key, error)
-        with self._lock:
-            if key in self._view:
-                self._late.add(key)
+        self._view.draw_again(key)
 
     def _failed(self, key: PlaneKey, error: BaseException) -> Plane:
         if not isinstance(error, Exception):
             raise error
-        with self._lock:
-            before = self._failures.get(key)
-            attempts = before.attempts + 1 if before is not None else 0
-            delay = _RETRY_SECONDS[min(attempts, len(_RETRY_SECONDS) - 1)]
-            again = self._live or getattr(error, "transient", False)
-            due = time.monotonic() + delay if again else float("inf")
-            if key in self._view:
-                error.__traceback__ = None  # its frames hold arrays
-                self._failures[key] = _Failure(error, attempts, due)
-        if attempts == 0 and not self._closed:
+        again = self._live or getattr(error, "transient", False)
+        is_first = self._retries.failed(key, error, time.monotonic(), again=again)
+        if is_first and not self._closed:
             level = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
             logger.log(level, "plane %s: %s", tuple(key), error)
         return self._failed_plane(key, error)
@@ -292,12 +267,16 @@ class Dataset:
     def mark_written(self, key: tuple[int, int, int, int]) -> None:
         """Say that the plane at (t, p, c, z) was just written.
 
-        Any thread, after the write; a fraction of a microsecond, no lock, no I/O. Indices are not
-        checked: what is no plane of this dataset makes it look again whether it has grown.
+        Any thread, after the write; a fraction of a microsecond, no lock, no I/O, never raises. Nothing is
+        checked here: what is no plane of this dataset makes it look again whether it has grown, and what is
+        no key at all is left out later, and said once in the log.
         """
         self._cache.mark_stale(key)
-        if key in self._watched and not self._written.is_set():
-            self._written.set()
+        try:
+            if key in self._view.watched:
+                self._rereader.written()
+        except Exception:  # noqa: BLE001  not even hashable
+            return
 
     def notify(self, t: int, p: int, c: int, z: int) -> None:
         """As `mark_written`, with the indices named."""
@@ -308,14 +287,11 @@ class Dataset:
 
         Writers may lag behind: what is in view is compared with the disk for some seconds more.
         """
-        with self._lock:
-            self._live = False
-            self._followed_until = time.monotonic() + _GRACE_SECONDS
-            self._looks = 0
-            self._failures.clear()
+        self._live = False
+        self._follower.end()
+        self._retries.clear()
         self._cache.clear()
-        with self._lock:
-            self._late.update(self._view)
+        self._view.draw_all_again()
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call. Any thread; no I/O here, a few microseconds.
@@ -325,119 +301,44 @@ class Dataset:
         """
         self._fold_notified()
         now = time.monotonic()
-        info = self._source.info
+        info = self.info
+        news = self._announced.take_news()
+        in_view = self._view.take_changed(news.in_view)
+        in_view |= self._retries.release_due(now)
         with self._lock:
-            notified, self._unseen = self._unseen, set()
-            beyond, self._unseen_beyond = self._unseen_beyond, None
-            in_view = bool(self._late) or not notified.isdisjoint(self._view)
-            self._late.clear()
-            for failure in self._failures.values():
-                if failure.due <= now:
-                    failure.error, failure.due = None, float("inf")
-                    in_view = True
             grown, self._info = info is not self._info, info
-        if not notified.isdisjoint(self._watched):
-            self._start_reading_again()
-        self._look_again(beyond, now)
+        if not news.in_view.isdisjoint(self._view.watched):
+            self._rereader.start(now)
+        self._follower.look_if_due(news.beyond, now)
         return Changes(in_view or grown, grown)
 
-    def _start_reading_again(self) -> None:
-        """See to it that a thread reads what is in view whenever it is written; it ends when nothing is."""
-        with self._lock:
-            running = self._reading_again
-            if self._closed or (running is not None and running.is_alive()):
-                return
-            thread = threading.Thread(target=self._read_again, name="ndviewer-read-again")
-            self._reading_again = thread
-        self._written.set()
-        thread.start()
-
     def _read_again(self) -> None:
-        while self._written.wait(_IDLE_SECONDS):
-            self._written.clear()
-            self._fold_notified()
-            with self._lock:
-                again, level = [key for key in self._view if key in self._unseen], self._level
-            self._cache.request(again, level)
-            if self._over.wait(_AGAIN_SECONDS):
-                return
+        """Request those planes in view that were written since the last `take_changes`."""
+        self._fold_notified()
+        keys, level = self._view.shown
+        self._cache.request(self._announced.unseen(keys), level)
 
     def _fold_notified(self) -> None:
         """Fold what writers said since the last time into what is known; cheap if nothing was said."""
         rows, watched = self._cache.take_notified()
         if not rows:
             return
-        every = np.concatenate(rows)
-        beyond = _first_beyond(self._source.info, every)
-        with self._lock:
-            self._notified.update(every)
-            self._unseen |= watched
-            self._unseen_beyond = beyond or self._unseen_beyond
-            for key in watched.intersection(self._failures):
-                del self._failures[PlaneKey(*key)]
+        for odd in () if self._said_odd else self._cache.take_odd():
+            self._said_odd = True
+            logger.warning("told that %s was written, which is no plane (t, p, c, z)", reprlib.repr(odd))
+        self._announced.add(np.concatenate(rows), watched, self._source.info)
+        self._retries.written(watched)
 
-    def _look_again(self, beyond: tuple[int, int, int, int] | None, now: float) -> None:
-        """Let a thread look at the disk: while a run is on, with back-off, whatever writers say or do not.
-
-        Soon again if they named planes beyond what is known, if the user went elsewhere, or if the last
-        look found something new.
-        """
-        with self._lock:
-            if beyond is not None:
-                self._beyond, self._looks = beyond, 0
-            wait = _LOOK_SECONDS[min(self._looks, len(_LOOK_SECONDS) - 1)]
-            follows = self._viewed + wait <= now < self._followed_until
-            if not (follows or self._beyond is not None) or now < self._looked + wait:
-                return
-            if self._looking or self._closed:
-                return
-            beyond, self._beyond = self._beyond, None
-            self._looking, self._looked = True, now
-            self._looks += 1
-            view, level = self._view, self._level
-        threading.Thread(target=self._look, args=(beyond, view, level), name="ndviewer-look").start()
-
-    def _look(self, beyond: tuple[int, int, int, int] | None, view: tuple[PlaneKey, ...], level: int) -> None:
-        """Look once: what is known of the dataset, and whether planes in view are what the disk holds."""
-        before = self._source.info
-        try:
-            if beyond is None or self._source.plane_shape(PlaneKey(*beyond)) is not None:
-                self._source.refresh()
-            # of those that a writer has told us of we know; those that could not be read are tried anyway
-            untold = [key for key in view if not self._live or not self.was_notified(key)]
-            self._compare(untold[:_COMPARED_PLANES], level)
-        except (DatasetError, IndexError, CancelledError) as error:
-            logger.debug("looking at the disk: %s", error)
-        finally:
-            info = self._source.info
-            in_vain = beyond is not None and _is_beyond(info, beyond)
-            with self._lock:
-                self._looking = False
-                if in_vain and self._live:
-                    self._beyond = self._beyond or beyond
-                elif info is not before:
-                    self._looks = 0
-
-    def _compare(self, keys: Sequence[PlaneKey], level: int) -> None:
-        """Read planes that are in memory again; what differs is forgotten, and counts as a change."""
-        for key in keys:
-            shown = self._cache.peek(key, level)
-            if not isinstance(shown, np.ndarray) or self._over.is_set():
-                continue
-            if np.array_equal(shown, self._read(key, level)):
-                continue
-            self._cache.invalidate(key)
-            with self._lock:
-                if key in self._view:
-                    self._late.add(key)
+    def _is_told(self, key: PlaneKey) -> bool:
+        """Whether a writer tells us when this plane changes: the run is on, and it has done so before."""
+        return self._live and self.was_notified(key)
 
     def refresh(self) -> DatasetInfo:
         """Look at the metadata again and forget every plane; blocks on disk."""
         info = self._source.refresh()
         self._cache.clear()
-        with self._lock:
-            self._failures.clear()  # what failed before says nothing now
-            self._late.update(self._view)
+        self._retries.clear()  # what failed before says nothing now
+        self._view.draw_all_again()
         return info
 
     # ---- doors out, and the end ------------------------------------------------------------
@@ -450,34 +351,18 @@ class Dataset:
 
     def close(self) -> None:
         """Let go of the source and the planes; reads under way end with an error. Idempotent."""
-        with self._lock:
-            self._closed = True
-            self._view, self._watched = (), frozenset()
-        self._over.set()
-        self._written.set()
+        self._closed = True
+        self._view.close()
+        self._follower.close()
+        self._rereader.close()
         self._source.close()
         self._cache.close()
+        deadline = time.monotonic() + _END_SECONDS
+        self._follower.join(deadline)
+        self._rereader.join(deadline)
 
     def __enter__(self) -> Dataset:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-
-def _is_beyond(info: DatasetInfo, key: tuple[int, int, int, int]) -> bool:
-    """Whether `key` may be a plane of a dataset that has grown since it said `info`."""
-    return min(key) >= 0 and (info.dtype is None or not info.contains(PlaneKey(*key)))
-
-
-def _first_beyond(info: DatasetInfo, rows: np.ndarray) -> tuple[int, int, int, int] | None:
-    """The first of keys (n, 4) for which `_is_beyond` holds, None without any."""
-    sizes = (info.n_t, len(info.positions), len(info.channels), info.n_z)
-    may_be = (rows >= 0).all(axis=1)
-    if info.dtype is not None:
-        may_be &= (rows >= sizes).any(axis=1)
-    found = np.flatnonzero(may_be)
-    if not found.size:
-        return None
-    t, p, c, z = rows[found[0]].tolist()
-    return t, p, c, z

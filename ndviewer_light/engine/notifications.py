@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .announced_planes import key_rows
+from .announced_planes import key_rows, plane_keys
 
 _BATCHES_MAX = 256  # batches of notifications that are kept apart until somebody asks what was notified
 
@@ -33,6 +33,7 @@ class Inbox:
         self.arrived: deque[tuple[int, int, int, int]] = deque()
         self.watched: frozenset[tuple[int, int, int, int]] = frozenset()
         self._rows: list[np.ndarray] = []
+        self._odd: list[object] = []
         self._watched: set[tuple[int, int, int, int]] = set()
 
     def take_arrived(self) -> set[tuple[int, int, int, int]]:
@@ -40,14 +41,9 @@ class Inbox:
         n = len(self.arrived)
         if not n:
             return set()
-        keys = [self.arrived.popleft() for _ in range(n)]
-        try:
-            batch = set(keys)
-            rows = key_rows(batch)
-        except (TypeError, ValueError, OverflowError):  # one that is no key must not cost the others
-            batch = {key for key in keys if _is_key(key)}
-            rows = key_rows(batch)
-        self._rows.append(rows)
+        batch, odd = plane_keys([self.arrived.popleft() for _ in range(n)])
+        self._odd += odd[: 1 - len(self._odd)]  # one is enough to tell what is wrong
+        self._rows.append(key_rows(batch))
         if len(self._rows) > _BATCHES_MAX:  # nobody asks: a plane is not to count twice
             self._rows = [np.unique(np.concatenate(self._rows), axis=0)]
         self._watched |= batch & self.watched
@@ -59,10 +55,7 @@ class Inbox:
         watched, self._watched = self._watched, set()
         return Notified(rows, watched)
 
-
-def _is_key(key: object) -> bool:
-    return (
-        isinstance(key, tuple)
-        and len(key) == 4
-        and all(isinstance(index, (int, np.integer)) and abs(int(index)) < 2**63 for index in key)
-    )
+    def take_odd(self) -> list[object]:
+        """An example of what was said to be written and is no key of a plane, once; or nothing."""
+        odd, self._odd = self._odd, []
+        return odd

@@ -1,7 +1,7 @@
 """The door out for scripts: a dataset as one lazy xarray, cheap at any size and picklable.
 
-The array carries the path, not the planes: unpickled in another process (dask.distributed), it
-opens the dataset there, once per process.
+The array carries how the dataset is opened, not the planes: unpickled in another process (dask.distributed),
+it opens it there, once per process.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import xarray as xr
 
     from ..model import DatasetInfo
@@ -35,8 +37,7 @@ class LazyPlanes:
 
     def __init__(self, dataset: Dataset, level: int, missing: str, shape: tuple[int, ...]) -> None:
         self._dataset: Dataset | None = dataset
-        self._path = dataset.path
-        self._options = tuple(sorted(dataset.storage_options.items()))
+        self._reopen = dataset.reopen
         self._level = level
         self._missing = missing
         self.shape = shape
@@ -44,6 +45,8 @@ class LazyPlanes:
         self.ndim = len(shape)
 
     def __getstate__(self) -> dict[str, Any]:
+        if self._reopen is None:
+            raise TypeError("an array of a dataset that was not opened by its path cannot be sent elsewhere")
         return {**self.__dict__, "_dataset": None}
 
     def __getitem__(self, index: Any) -> np.ndarray:
@@ -60,7 +63,8 @@ class LazyPlanes:
 
     def _plane(self, key: PlaneKey) -> np.ndarray:
         if self._dataset is None:
-            self._dataset = _opened(self._path, self._options)
+            assert self._reopen is not None, "it has been pickled"
+            self._dataset = _opened(self._reopen)
         try:
             pixels = self._dataset.plane(*key, level=self._level)
         except PlaneNotStoredError:
@@ -86,16 +90,14 @@ def _for_every_axis(index: Any, ndim: int) -> tuple[Any, ...]:
 _opening_lock = threading.Lock()
 
 
-def _opened(path: str, options: tuple[tuple[str, str], ...]) -> Dataset:
+def _opened(reopen: Callable[[], Dataset]) -> Dataset:
     with _opening_lock:  # else every thread of a worker would open it
-        return _open_once(path, options)
+        return _open_once(reopen)
 
 
 @functools.lru_cache(maxsize=8)
-def _open_once(path: str, options: tuple[tuple[str, str], ...]) -> Dataset:
-    from ..opening import open_dataset
-
-    return open_dataset(path, storage_options=dict(options))
+def _open_once(reopen: Callable[[], Dataset]) -> Dataset:
+    return reopen()
 
 
 def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:

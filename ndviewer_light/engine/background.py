@@ -1,0 +1,104 @@
+"""Work in the background that is done again and again: one thread at a time, one owner, an end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+AFTER_FAILURE_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""How long after its first, second, … failure in a row work is begun again; then ever after the last."""
+
+
+class BackgroundWork:
+    """Work that its owner begins whenever there is something to do. Any thread.
+
+    A thread that cannot be started, or an error that the work does not handle itself, is said once (in the
+    log, and in `trouble` until the work has succeeded again) and delays the next attempt: it never ends them.
+    """
+
+    def __init__(self, thread_name: str, doing: str) -> None:
+        """`doing` says what the work is good for: "following the disk"."""
+        self._thread_name = thread_name
+        self._doing = doing
+        self._lock = threading.Lock()  # guards what follows; nothing is called inside
+        self._thread: threading.Thread | None = None
+        self._failures = 0  # in a row
+        self._not_before = float("-inf")
+        self._trouble = ""
+        self._closed = threading.Event()
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the work from being done at the moment, one sentence; else empty."""
+        return self._trouble
+
+    @property
+    def closed(self) -> threading.Event:
+        """Set when the work is to end."""
+        return self._closed
+
+    def can_begin(self, now: float) -> bool:
+        """Whether `begin` would be worth a try at `now` (`time.monotonic`)."""
+        return self._thread is None and now >= self._not_before and not self._closed.is_set()
+
+    def begin(self, work: Callable[[], None], now: float) -> bool:
+        """Do `work` in a thread, unless it is being done, closed or has just failed; whether it was begun."""
+        with self._lock:
+            if not self.can_begin(now):
+                return False
+            thread = self._thread = threading.Thread(target=self._run, args=(work,), name=self._thread_name)
+        try:
+            thread.start()
+        except Exception as error:  # noqa: BLE001  no more threads, no memory: a moment later there may be
+            self._ended(error)
+            return False
+        return True
+
+    def succeeded(self) -> None:
+        """The work does what it should, for work that goes on: a failure from now on is a first one."""
+        with self._lock:
+            recovered, self._failures, self._trouble = self._failures > 0, 0, ""
+        if recovered:
+            logger.info("%s works again", self._doing)
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  whatever it was: the next attempt may succeed
+            self._ended(error)
+        else:
+            self.succeeded()
+            with self._lock:
+                self._thread = None
+
+    def _ended(self, error: BaseException) -> None:
+        wait = AFTER_FAILURE_SECONDS[min(self._failures, len(AFTER_FAILURE_SECONDS) - 1)]
+        what = str(error) or type(error).__name__
+        with self._lock:
+            self._thread = None
+            self._failures += 1
+            self._not_before = time.monotonic() + wait
+            closed = self._closed.is_set()
+            is_first = self._failures == 1 and not closed
+            self._trouble = "" if closed else f"{self._doing} fails at the moment, and is tried again: {what}"
+        if is_first:
+            logger.warning("%s failed, and is tried again: %s", self._doing, what, exc_info=error)
+
+    def close(self) -> None:
+        """No work begins any more, and what is under way is told to end (`closed`). Never blocks."""
+        with self._lock:
+            self._closed.set()
+
+    def join(self, deadline: float) -> None:
+        """Wait until what was under way has ended, at most until `deadline` (`time.monotonic`)."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and thread.ident is not None:
+            thread.join(max(0.0, deadline - time.monotonic()))

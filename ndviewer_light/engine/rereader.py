@@ -1,0 +1,62 @@
+"""Planes in view that are written without pause, read again as soon as that is notified."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from .background import BackgroundWork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_AGAIN_SECONDS = 0.016  # planes in view that are written without pause are read no more often than looked at
+_IDLE_SECONDS = 1.0
+
+
+class Rereader:
+    """Calls `read_again` while planes in view are being written, in one thread, at most every 16 ms.
+
+    A caller that is still drawing the frame before cannot ask for them yet; when it can, they are in memory.
+    The thread ends by itself a second after the last plane was written.
+    """
+
+    def __init__(self, read_again: Callable[[], None]) -> None:
+        self._read_again = read_again
+        self._written = threading.Event()
+        self._work = BackgroundWork("ndviewer-read-again", "reading what was just written")
+
+    @property
+    def trouble(self) -> str:
+        """Why planes cannot be read again at the moment; else empty."""
+        return self._work.trouble
+
+    def written(self) -> None:
+        """A plane in view was written. Any thread; no lock where it is called often."""
+        if not self._written.is_set():
+            self._written.set()
+
+    def start(self, now: float) -> None:
+        """See to it that the thread runs at `now` (`time.monotonic`), since a plane in view was written."""
+        if self._work.can_begin(now):
+            self._written.set()
+            self._work.begin(self._run, now)
+
+    def _run(self) -> None:
+        while self._written.wait(_IDLE_SECONDS):
+            self._written.clear()
+            if self._work.closed.is_set():
+                return
+            self._read_again()
+            self._work.succeeded()
+            if self._work.closed.wait(_AGAIN_SECONDS):
+                return
+
+    def close(self) -> None:
+        """End the thread; never blocks."""
+        self._work.close()
+        self._written.set()
+
+    def join(self, deadline: float) -> None:
+        """Wait for the thread to end, at most until `deadline` (`time.monotonic`)."""
+        self._work.join(deadline)
