@@ -17,8 +17,9 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QPalette, QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
-from ndviewer_light.gui.canvas.overlay import CanvasOverlay, MessagePage, scale_bar
+from ndviewer_light.gui.canvas.overlay import CanvasOverlay, scale_bar
 from ndviewer_light.gui.icon_files import ICONS, icon
+from ndviewer_light.gui.message_page import MessagePage
 from ndviewer_light.gui.panels.channel_strip import plain_tooltip
 from ndviewer_light.gui.panels.channels import ChannelStrips
 from ndviewer_light.gui.panels.sliders import AxisSliders

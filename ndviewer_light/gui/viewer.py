@@ -30,7 +30,7 @@ from ..live.acquisition import (
 from ..live.registered_files import RegisteredFiles
 from ..model import announced_info
 from ..storage.bytes import split_inner
-from .canvas.overlay import MessagePage
+from .message_page import MessagePage
 from .slots import safe_slot
 from .stage import Stage, plain_label
 
