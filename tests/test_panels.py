@@ -20,7 +20,6 @@ from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 from ndviewer_light.gui.canvas.overlay import CanvasOverlay, scale_bar
 from ndviewer_light.gui.icon_files import ICONS, icon
 from ndviewer_light.gui.message_page import MessagePage
-from ndviewer_light.gui.panels.channel_strip import plain_tooltip
 from ndviewer_light.gui.panels.channels import ChannelStrips
 from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.panels.window_slider import ValueRange
@@ -30,6 +29,7 @@ from ndviewer_light.gui.theme import (
     apply_dark_theme,
     colors_of,
     panel_style,
+    plain_tooltip,
 )
 from ndviewer_light.model import Channel
 

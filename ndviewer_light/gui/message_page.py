@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QBrush, QFont, QPainter, QPen, QPixmap
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .canvas.overlay import wrapped_text
 from .icon_files import icon
@@ -120,7 +129,9 @@ class MessagePage(Panel):
     retry = Signal()
     """The user pressed "Try again"."""
     open_requested = Signal()
-    """The user pressed "Open…"."""
+    """The user pressed "Open another…"."""
+    cancelled = Signal()
+    """The user pressed "Cancel" or "Back"."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -136,12 +147,32 @@ class MessagePage(Panel):
         self.headline.setFont(font)
         self.detail = _Detail(self)
         self.detail.setAccessibleName("Details")
+        self.technical = _Detail(self)
+        self.technical.setAccessibleName("Technical details")
         self.retry_button = self._button("Try again")
-        self.open_button = self._button("Open…")
+        self.open_button = self._button("Open another…")
+        self.cancel_button = self._button("Cancel")
+        self.details_button = self._button("Details")
+        self.details_button.setCheckable(True)
+        self.copy_button = self._button("Copy")
+        self.copy_button.setToolTip("Copy all of this text")
         self.retry_button.clicked.connect(self._on_retry_clicked)
         self.open_button.clicked.connect(self._on_open_clicked)
+        self.cancel_button.clicked.connect(self._on_cancel_clicked)
+        self.details_button.toggled.connect(self._on_details_toggled)
+        self.copy_button.clicked.connect(self._on_copy_clicked)
         self._lay_out()
         self.show_message("info", "No dataset open")
+
+    @property
+    def _buttons(self) -> tuple[QPushButton, ...]:
+        return (
+            self.retry_button,
+            self.open_button,
+            self.cancel_button,
+            self.details_button,
+            self.copy_button,
+        )
 
     def _button(self, text: str) -> QPushButton:
         button = QPushButton(text, self)
@@ -153,8 +184,8 @@ class MessagePage(Panel):
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addStretch(1)
-        buttons.addWidget(self.retry_button)
-        buttons.addWidget(self.open_button)
+        for button in self._buttons:
+            buttons.addWidget(button)
         buttons.addStretch(1)
         column = QVBoxLayout()
         column.setSpacing(10)
@@ -164,6 +195,7 @@ class MessagePage(Panel):
         column.addWidget(self.detail)
         column.addSpacing(4)
         column.addLayout(buttons)
+        column.addWidget(self.technical)
         column.addStretch(3)
         row = QHBoxLayout(self)
         row.setContentsMargins(24, 24, 24, 24)
@@ -177,8 +209,10 @@ class MessagePage(Panel):
         headline: str,
         detail: str = "",
         *,
+        details: str = "",
         retry: bool = False,
         can_open: bool = False,
+        cancel: str = "",
     ) -> None:
         """Say `headline`, and `detail` below it in smaller type.
 
@@ -186,20 +220,42 @@ class MessagePage(Panel):
         ----------
         kind
             ``"info"``, ``"busy"`` (a ring turns), or ``"error"`` (a warning sign).
+        details
+            What only a programmer reads: shown on request, copied with the rest.
         retry, can_open
-            Whether to offer "Try again" (`retry` signal) and "Open…" (`open_requested` signal).
+            Whether to offer "Try again" (`retry` signal) and "Open another…" (`open_requested` signal).
+        cancel
+            The text of the button for the `cancelled` signal; empty: none.
         """
         self._kind = kind
-        self.headline.setText(headline)
         self.detail.setPlainText(detail)
         self.detail.setVisible(bool(detail))
         self.detail.fit()
+        self.technical.setPlainText(details)
+        self.technical.hide()
+        self.details_button.setChecked(False)
+        self.details_button.setVisible(bool(details))
+        self.copy_button.setVisible(kind == "error")
         self.retry_button.setVisible(retry)
+        self.open_button.setText("Open another…" if kind == "error" else "Open…")
         self.open_button.setVisible(can_open)
+        self.cancel_button.setText(cancel)
+        self.cancel_button.setVisible(bool(cancel))
         self.emblem.set_busy(kind == "busy")
         self._draw_emblem()
-        self.setAccessibleName(headline)
+        self.set_headline(headline)
         self.setAccessibleDescription(detail)
+
+    def set_headline(self, headline: str) -> None:
+        """Say another headline, leaving everything else."""
+        if headline != self.headline.text():
+            self.headline.setText(headline)
+            self.setAccessibleName(headline)
+
+    def text(self) -> str:
+        """All that is said, shown or not: headline, detail, details."""
+        parts = (self.headline.text(), self.detail.toPlainText(), self.technical.toPlainText())
+        return "\n\n".join(part for part in parts if part)
 
     def kind(self) -> MessageKind:
         """What kind of message is shown."""
@@ -221,3 +277,16 @@ class MessagePage(Panel):
     @safe_slot
     def _on_open_clicked(self) -> None:
         self.open_requested.emit()
+
+    @safe_slot
+    def _on_cancel_clicked(self) -> None:
+        self.cancelled.emit()
+
+    @safe_slot
+    def _on_details_toggled(self, shown: bool) -> None:
+        self.technical.setVisible(shown)
+        self.technical.fit()
+
+    @safe_slot
+    def _on_copy_clicked(self) -> None:
+        QApplication.clipboard().setText(self.text())

@@ -69,6 +69,9 @@ class Canvas(QWidget):
         self.setMinimumSize(160, 120)
         self._viewer: ndv.ArrayViewer | None = None
         self._wrapper: DatasetWrapper | None = None
+        self._in_use = in_use = _InUse()
+        # no method of ours: Qt does not call slots of a widget that it is deleting
+        self.destroyed.connect(lambda: in_use.end())
         self._gl: QOpenGLWidget | None = None
         self._context: Any = None
         self._wanted = View()
@@ -119,17 +122,12 @@ class Canvas(QWidget):
 
     def let_go(self) -> None:
         """Show nothing more of the dataset; quick, `clear` or the next dataset does what takes long."""
-        viewer, wrapper, self._wrapper = self._viewer, self._wrapper, None
+        self._wrapper = None
         self._dirty = False
         self._place = None
-        if wrapper is None or viewer is None:
-            return
-        wrapper.wanted = False
-        # ndv does not let go of it, and would draw into a view that is gone
-        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
-        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
-        viewer._cancel_futures()
-        viewer.widget().hide()
+        viewer = self._in_use.let_go()
+        if viewer is not None:
+            viewer.widget().hide()
 
     def clear(self) -> None:
         """Show nothing, let go of the dataset."""
@@ -274,6 +272,7 @@ class Canvas(QWidget):
         finally:
             sys.excepthook = hook  # ndv puts its own in place; the host's crash log needs the host's
         _leave_buffers_to_qt(self._viewer._canvas)
+        self._in_use.viewer, self._in_use.wrapper = self._viewer, self._wrapper
         self._viewer_model = self._viewer._viewer_model
         self._viewer_model.show_controls = False  # ndv's Qt view ignores it when it is given at the start
         self._viewer_model.show_data_info = False
@@ -383,6 +382,33 @@ class Canvas(QWidget):
         canvas = self._viewer._canvas
         left, right = canvas.canvas_to_world((0, 0))[0], canvas.canvas_to_world((100, 0))[0]
         return abs(right - left) / 100 or None
+
+
+class _InUse:
+    """The ndv viewer that is asked for frames; apart from the canvas, which Qt may delete at any time."""
+
+    viewer: ndv.ArrayViewer | None = None
+    wrapper: DatasetWrapper | None = None
+
+    def let_go(self) -> ndv.ArrayViewer | None:
+        """Have no more frames asked for or drawn; returns the viewer that did, None if none does."""
+        viewer, wrapper = self.viewer, self.wrapper
+        self.viewer = self.wrapper = None
+        if viewer is None or wrapper is None:
+            return None
+        wrapper.wanted = False
+        # ndv does not let go of it, and would draw into a view that is gone
+        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
+        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
+        viewer._cancel_futures()
+        return viewer
+
+    def end(self) -> None:
+        """Let go while Qt deletes the canvas: nothing of ndv may reach a widget any more."""
+        if self.viewer is not None:
+            self.viewer._viewer_model.events.disconnect()
+            self.viewer._viewer_model.events.show_progress_spinner.disconnect()
+            self.let_go()
 
 
 def _leave_buffers_to_qt(canvas: Any) -> None:

@@ -72,6 +72,7 @@ class CanvasOverlay(QWidget):
         self._um_per_px: float | None = None
         self._kind: StateKind = "none"
         self._text = ""
+        self._wait = ""
         self._covered: QWidget | None = None
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -143,9 +144,19 @@ class CanvasOverlay(QWidget):
         self._kind, self._text = kind, text
         self._changed()
 
+    def wait(self) -> str:
+        """What is said to be waited for, "" while nothing is."""
+        return self._wait
+
+    def set_wait(self, text: str) -> None:
+        """What has been waited for so long that it has to be said, in the badge; empty: nothing."""
+        if text != self._wait:
+            self._wait = text
+            self._changed()
+
     def shows_badge(self) -> bool:
         """Whether a badge is on screen now (a loading one only after its delay)."""
-        return self._kind in _BADGES and not self._patience.isActive()
+        return bool(self._wait) or (self._kind in _BADGES and not self._patience.isActive())
 
     def shown_text(self) -> str:
         """The sentence for the state of now, shortened to what can be read."""
@@ -154,7 +165,7 @@ class CanvasOverlay(QWidget):
 
     def _changed(self) -> None:
         said = self.shown_text() if self._kind != "none" else ""
-        self.setAccessibleDescription(" · ".join(part for part in (self._position, said) if part))
+        self.setAccessibleDescription(" · ".join(part for part in (self._position, said, self._wait) if part))
         self.update()
 
     @safe_slot(default=False)
@@ -169,7 +180,7 @@ class CanvasOverlay(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._kind in _TILES:
             self._draw_tile(painter)
-        elif self.shows_badge():
+        if self.shows_badge():
             self._draw_badge(painter)
         if self._position:
             self._draw_position(painter)
@@ -189,7 +200,9 @@ class CanvasOverlay(QWidget):
         self._plate(painter, self._badge_lines(), self._badge_room(), left_side=False, dot=dot)
 
     def _badge_lines(self) -> list[str]:
-        lines = self.shown_text().splitlines()
+        lines = self.shown_text().splitlines() if self._kind == "partial" or not self._wait else []
+        if self._wait:
+            lines += self._wait.replace(" for ", " for\n", 1).splitlines()
         return lines if len(lines) <= _MOST_BADGE_LINES else [*lines[: _MOST_BADGE_LINES - 1], "…"]
 
     def _badge_room(self) -> float:
