@@ -237,7 +237,8 @@ class Stage(QWidget):
         assert self._canvas is not None and self._dataset is not None and self._info is not None
         strips, channels = self.strips, self._info.channels[:MAX_CHANNELS_SHOWN]
         windows = {c: strips.window_of(c) for c in range(len(channels)) if not strips.is_auto(c)}
-        self._canvas.show_dataset(self._dataset, self.view, windows)
+        if not self._canvas.show_dataset(self._dataset, self.view, windows):
+            return
         for c, channel in enumerate(channels):
             if strips.color_of(c) != channel.color:
                 self._canvas.set_color(c, strips.color_of(c))

@@ -102,10 +102,15 @@ class Canvas(QWidget):
         """Whether a frame has been asked for and has not arrived."""
         return self._viewer is not None and bool(self._viewer_model.show_progress_spinner)
 
-    def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> None:
-        """Show `dataset`; channels with an entry in `windows` keep that contrast, the others are auto."""
+    def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> bool:
+        """Show `dataset`; channels with an entry in `windows` keep that contrast, the others are auto.
+
+        False if Qt has deleted the canvas meanwhile.
+        """
         self._wanted = view
-        self.clear()  # lets the event loop run: somebody may have gone elsewhere meanwhile
+        self.clear()  # lets the event loop run: somebody may have gone elsewhere meanwhile, or deleted us
+        if self._in_use.ended:
+            return False
         self._wrapper = DatasetWrapper(dataset)
         self._wrapper.view = view = self._wanted
         channels = dataset.info.channels[:MAX_CHANNELS_SHOWN]
@@ -119,6 +124,7 @@ class Canvas(QWidget):
             luts=luts,  # type: ignore[arg-type]
         )
         self._build_viewer()
+        return not self._in_use.ended
 
     def let_go(self) -> None:
         """Show nothing more of the dataset; quick, `clear` or the next dataset does what takes long."""
@@ -271,6 +277,11 @@ class Canvas(QWidget):
             )
         finally:
             sys.excepthook = hook  # ndv puts its own in place; the host's crash log needs the host's
+        if self._in_use.ended:  # the event loop runs while it is built
+            viewer, self._viewer, self._wrapper = self._viewer, None, None
+            viewer._cancel_futures()
+            _dispose_of(viewer)
+            return
         _leave_buffers_to_qt(self._viewer._canvas)
         self._in_use.viewer, self._in_use.wrapper = self._viewer, self._wrapper
         self._viewer_model = self._viewer._viewer_model
@@ -305,15 +316,11 @@ class Canvas(QWidget):
         if viewer is None:
             return
         self._viewer_model.events.show_progress_spinner.disconnect(self._on_spinner)
-        viewer.close()
-        widget = viewer.widget()
-        widget.removeEventFilter(self)
+        viewer.widget().removeEventFilter(self)
         layout = self.layout()
         assert layout is not None
-        layout.removeWidget(widget)
-        viewer._canvas.close()
-        widget.setParent(None)
-        widget.deleteLater()
+        layout.removeWidget(viewer.widget())
+        _dispose_of(viewer)
 
     @safe_slot
     def _rebuild_viewer(self) -> None:
@@ -327,7 +334,8 @@ class Canvas(QWidget):
         wrapper.wanted = True
         self._viewer_model = _viewer_model()
         self._build_viewer()
-        self.frame_shown.emit()
+        if not self._in_use.ended:
+            self.frame_shown.emit()
 
     def _watch_context(self) -> None:
         context = self._gl.context() if self._gl is not None else None
@@ -384,11 +392,21 @@ class Canvas(QWidget):
         return abs(right - left) / 100 or None
 
 
+def _dispose_of(viewer: ndv.ArrayViewer) -> None:
+    """Close an ndv viewer, whose widget goes with the next turn of the event loop."""
+    viewer.close()
+    viewer._canvas.close()
+    viewer.widget().setParent(None)
+    viewer.widget().deleteLater()
+
+
 class _InUse:
     """The ndv viewer that is asked for frames; apart from the canvas, which Qt may delete at any time."""
 
     viewer: ndv.ArrayViewer | None = None
     wrapper: DatasetWrapper | None = None
+    ended = False
+    """Whether Qt has deleted the canvas."""
 
     def let_go(self) -> ndv.ArrayViewer | None:
         """Have no more frames asked for or drawn; returns the viewer that did, None if none does."""
@@ -405,6 +423,7 @@ class _InUse:
 
     def end(self) -> None:
         """Let go while Qt deletes the canvas: nothing of ndv may reach a widget any more."""
+        self.ended = True
         if self.viewer is not None:
             self.viewer._viewer_model.events.disconnect()
             self.viewer._viewer_model.events.show_progress_spinner.disconnect()
