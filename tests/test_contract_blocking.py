@@ -351,7 +351,7 @@ def test_35_notifications_outside_what_is_stored_are_no_storm_of_warnings(qtbot,
 def test_32_files_that_follow_the_rule_are_not_kept_one_by_one(qtbot, squid, tmp_path):
     run = small_run(tmp_path / "run", "images", n_t=1000, regions=("A1",), fovs=(4,))
     announce_run(squid.tab, run)
-    files = squid.viewer._acquisition._files
+    files = squid.viewer._screen.runs.wanted._files
     for plane in run.planes():
         notify_plane(squid.tab, run, plane)
     assert files.n_t == 1000

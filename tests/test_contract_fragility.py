@@ -201,8 +201,8 @@ def test_39_what_is_wrong_is_to_be_read_in_the_widget(qtbot, viewer, tmp_path):
         viewer.load_dataset(str(tmp_path / "no such folder"))
     assert viewer.status_label.isVisible()
     assert viewer.status_label.text() == "Failed to load dataset"
-    assert "no such folder" in viewer._message.detail.toPlainText()
-    assert viewer._message.detail.isVisible()
+    assert "no such folder" in viewer._screen.message.detail.toPlainText()
+    assert viewer._screen.message.detail.isVisible()
 
 
 def test_39_labels_of_long_names_are_not_cut_off(qtbot, viewer, tmp_path):

@@ -153,7 +153,7 @@ viewer = ndviewer_light.LightweightViewer()
 viewer.show()
 
 def said():
-    return viewer._message.isVisible() and "0.4.1" in viewer._message.detail.toPlainText()
+    return viewer._screen.message.isVisible() and "0.4.1" in viewer._screen.message.detail.toPlainText()
 
 def pump(until, seconds):
     end = time.monotonic() + seconds
@@ -162,7 +162,7 @@ def pump(until, seconds):
         time.sleep(0.01)
 
 pump(said, 20)
-print("said", said(), "ndv>=0.5,<0.6" in viewer._message.detail.toPlainText())
+print("said", said(), "ndv>=0.5,<0.6" in viewer._screen.message.detail.toPlainText())
 viewer.start_zarr_acquisition(["/nowhere/a"], ["c"], 1, ["A1:0"], 8, 8)
 pump(lambda: False, 1)
 print("still said", said())

@@ -24,12 +24,12 @@ def test_a_series_is_shown_upright_and_another_can_be_chosen(qtbot, viewer, tmp_
     assert viewer.stage.overlay.state() == ("none", "")
     assert_shows(viewer, {"Movie": movie[2].T})
     assert viewer.stage.sliders.value_text("t") == "3 / 3   00:00:20"
-    assert [viewer._chooser.itemText(i) for i in range(2)] == [
+    assert [viewer._screen.choices.itemText(i) for i in range(2)] == [
         "/acquisition/Movie/data",
         "/acquisition/Other/data",
     ]
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
-        viewer._chooser.activated.emit(1)
+        viewer._screen.choices.activated.emit(1)
     settle(qtbot, viewer)
     assert_shows(viewer, {"Other": other[0].T})
 

@@ -228,7 +228,7 @@ import ndviewer_light
 viewer = ndviewer_light.LightweightViewer()
 viewer.show()
 def broken(*args): raise RuntimeError("fault injected")
-viewer._mailbox.put(broken)
+viewer._screen.poll.post(broken)
 viewer.stage.overlay.set_position = broken
 viewer.stage._show_view = broken
 end = time.time() + 2
@@ -257,9 +257,9 @@ import ndviewer_light
 viewer = ndviewer_light.LightweightViewer()
 viewer.show()
 end = time.time() + 10
-while "pip install" not in viewer._message.detail.toPlainText() and time.time() < end:
+while "pip install" not in viewer._screen.message.detail.toPlainText() and time.time() < end:
     app.processEvents(); time.sleep(0.01)
-print(viewer._message.detail.toPlainText())
+print(viewer._screen.message.detail.toPlainText())
 viewer.start_zarr_acquisition(["/nowhere/a"], ["c"], 1, ["A1:0"], 8, 8)
 viewer.end_zarr_acquisition()
 viewer.close()

@@ -13,22 +13,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memory_source import Clock
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QPalette, QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 
-from ndviewer_light.gui.canvas.overlay import CanvasOverlay, MessagePage, scale_bar
+from ndviewer_light.gui import slots
+from ndviewer_light.gui.canvas.overlay import CanvasOverlay, scale_bar
 from ndviewer_light.gui.icon_files import ICONS, icon
-from ndviewer_light.gui.panels.channel_strip import plain_tooltip
+from ndviewer_light.gui.message_page import MessagePage
 from ndviewer_light.gui.panels.channels import ChannelStrips
 from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.panels.window_slider import ValueRange
-from ndviewer_light.gui.slots import MAX_FAILURES, safe_slot
+from ndviewer_light.gui.slots import LOGGED_FAILURES, safe_slot
 from ndviewer_light.gui.theme import (
     PanelColors,
     apply_dark_theme,
     colors_of,
     panel_style,
+    plain_tooltip,
 )
 from ndviewer_light.model import Channel
 
@@ -738,16 +741,38 @@ def test_a_failing_slot_logs_and_returns(caplog):
     assert caplog.records[0].exc_info[0] is ValueError
 
 
-def test_a_slot_that_keeps_failing_is_switched_off_for_that_object_only(caplog):
+def test_a_slot_that_keeps_failing_is_called_all_the_same_and_does_not_fill_the_log(caplog):
     caplog.set_level(logging.ERROR)
     clumsy, other = Clumsy(), Clumsy()
-    for _ in range(MAX_FAILURES + 20):
+    for _ in range(LOGGED_FAILURES + 200):
         clumsy.fails()
-    assert clumsy.calls == MAX_FAILURES
-    assert len(caplog.records) == MAX_FAILURES
-    assert "switched off" in caplog.records[-1].getMessage()
+    assert clumsy.calls == LOGGED_FAILURES + 200
+    assert len(caplog.records) == LOGGED_FAILURES
+    assert "once a minute" in caplog.records[-1].getMessage()
     other.fails()
-    assert other.calls == 1
+    assert len(caplog.records) == LOGGED_FAILURES + 1
+
+
+def test_a_slot_that_fails_now_and_then_is_logged_each_time(caplog, monkeypatch):
+    caplog.set_level(logging.ERROR)
+    clock = Clock()
+    monkeypatch.setattr(slots, "time", clock)
+    clumsy = Clumsy()
+    for _ in range(2 * LOGGED_FAILURES):
+        clumsy.fails()
+        clock.now += slots.FORGIVEN_AFTER_S + 1
+    assert len(caplog.records) == 2 * LOGGED_FAILURES
+
+
+def test_a_slot_that_fails_all_day_is_logged_once_a_minute(caplog, monkeypatch):
+    caplog.set_level(logging.ERROR)
+    clock = Clock()
+    monkeypatch.setattr(slots, "time", clock)
+    clumsy = Clumsy()
+    for _ in range(600):
+        clumsy.fails()
+        clock.now += 1
+    assert LOGGED_FAILURES + 9 <= len(caplog.records) <= LOGGED_FAILURES + 10
 
 
 @pytest.mark.parametrize(("name", "error"), [("leaves", SystemExit), ("interrupted", KeyboardInterrupt)])

@@ -130,8 +130,8 @@ def test_what_cannot_be_opened_says_why_in_the_widget(qtbot, viewer, tmp_path, m
         viewer.load_dataset(str(path))
     assert failed.args[0] == str(path)
     assert said in failed.args[1]
-    assert str(path) in viewer._message.detail.toPlainText()
-    assert viewer._pages.currentWidget() is viewer._message
+    assert str(path) in viewer._screen.message.detail.toPlainText()
+    assert viewer._screen.pages.currentWidget() is viewer._screen.message
 
 
 def test_after_a_failure_trying_again_opens_what_is_there_now(qtbot, viewer, tmp_path):
@@ -140,7 +140,7 @@ def test_after_a_failure_trying_again_opens_what_is_there_now(qtbot, viewer, tmp
         viewer.load_dataset(str(run.folder))
     write(run)
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
-        viewer._message.retry_button.click()
+        viewer._screen.message.retry_button.click()
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 0, 0, 0))
 

@@ -6,7 +6,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QPushButton
 
-from ndviewer_light.gui.window import LauncherWindow, short_name
+from ndviewer_light.gui.waiting import short_name
+from ndviewer_light.gui.window import LauncherWindow
 
 pytestmark = pytest.mark.gl
 

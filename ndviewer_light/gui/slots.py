@@ -6,7 +6,6 @@ import functools
 import inspect
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from weakref import WeakKeyDictionary
 
@@ -17,23 +16,33 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_FAILURES = 10
-FAILURE_WINDOW_S = 10.0
+LOGGED_FAILURES = 10
+"""How many failures of one slot are logged in full before the log gets a line a minute."""
+FORGIVEN_AFTER_S = 10.0
+QUIET_S = 60.0
 
 
 class _Failures:
-    """When one slot of one object failed lately, and whether it has failed too often."""
+    """How often one slot of one object failed lately; decides what of it is logged."""
 
     def __init__(self) -> None:
-        self.times: deque[float] = deque(maxlen=MAX_FAILURES)
-        self.disabled = False
+        self._count = 0
+        self._last = float("-inf")
+        self._said = float("-inf")
 
-    def add(self) -> bool:
-        """Note one more failure; whether it was the one too many."""
+    def words(self, name: str) -> str:
+        """What to log of one more failure; "" if it would fill the log."""
         now = time.monotonic()
-        self.times.append(now)
-        self.disabled = len(self.times) == MAX_FAILURES and now - self.times[0] <= FAILURE_WINDOW_S
-        return self.disabled
+        if now - self._last > FORGIVEN_AFTER_S:
+            self._count = 0
+        self._last = now
+        self._count += 1
+        if self._count < LOGGED_FAILURES:
+            return f"{name} failed"
+        if self._count > LOGGED_FAILURES and now - self._said < QUIET_S:
+            return ""
+        self._said = now
+        return f"{name} failed {self._count} times in a row; from now on it is said once a minute"
 
 
 def _accepted(function: Callable[..., Any]) -> int | None:
@@ -52,15 +61,15 @@ def safe_slot(*, default: object = None) -> Callable[[F], F]: ...
 def safe_slot(function: Any = None, *, default: object = None) -> Any:
     """Decorate a function or method so that Qt may call it: its exceptions are logged, never raised.
 
-    After `MAX_FAILURES` failures within `FAILURE_WINDOW_S` seconds the slot of that object is
-    switched off, with one line in the log, so that a timer cannot fill the disk. ``SystemExit``
-    and ``KeyboardInterrupt`` pass. Arguments a signal sends beyond those the function takes are
+    A slot is called as often as it is wanted, however often it failed: what it needs may be there the next
+    time. Only the log is spared, so that a timer cannot fill the disk. ``SystemExit`` and
+    ``KeyboardInterrupt`` pass. Arguments a signal sends beyond those the function takes are
     dropped, as PyQt itself does for an undecorated slot.
 
     Parameters
     ----------
     default
-        What the slot returns when it fails or is switched off: ``@safe_slot(default=False)`` for
+        What the slot returns when it fails: ``@safe_slot(default=False)`` for
         an event filter, which has to return a bool.
     """
     if function is None:
@@ -79,21 +88,11 @@ def safe_slot(function: Any = None, *, default: object = None) -> Any:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        failures = failures_of(args)
-        if failures.disabled:
-            return default
         try:
             return function(*args[:limit], **kwargs)
         except Exception:  # the boundary to C++: anything that leaves here ends the host's process
-            if failures.add():
-                logger.exception(
-                    "%s failed %d times within %g s and is switched off",
-                    function.__qualname__,
-                    MAX_FAILURES,
-                    FAILURE_WINDOW_S,
-                )
-            else:
-                logger.exception("%s failed", function.__qualname__)
+            if words := failures_of(args).words(function.__qualname__):
+                logger.exception("%s", words)
             return default
 
     return call

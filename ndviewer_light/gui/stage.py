@@ -9,15 +9,17 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
-from ..model import PlaneState
+from ..model import PlaneKey, PlaneState
 from .canvas.canvas_view import MAX_CHANNELS_SHOWN, View
 from .canvas.overlay import CanvasOverlay
 from .panels.channels import ChannelStrips
 from .panels.sliders import AxisSliders
 from .slots import safe_slot
+from .waiting import PlaneWaits, Wait
+from .words import explain_plane
 
 if TYPE_CHECKING:
     from ..engine.dataset import Changes, Dataset
@@ -58,6 +60,8 @@ class Stage(QWidget):
         self._volume_due = 0.0
         self._spans: dict[int, tuple[float, float]] = {}
         self._on_strip: dict[int, Contrast] = {}
+        self._waits = PlaneWaits()
+        self._drawing_since: float | None = None
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
         self.sliders.set_busy_check(self._is_busy)
@@ -104,6 +108,11 @@ class Stage(QWidget):
         """The picture, None until ndv has been imported."""
         return self._canvas
 
+    @property
+    def dataset(self) -> Dataset | None:
+        """What is shown, None after `clear`."""
+        return self._dataset
+
     def set_canvas(self, canvas: Canvas) -> None:
         """Put the picture in its place; until then everything else already works."""
         self._canvas = canvas
@@ -122,6 +131,7 @@ class Stage(QWidget):
         self._dataset, self._info = dataset, dataset.info
         self._spans.clear()
         self._on_strip.clear()
+        self._waits.clear()
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
@@ -138,6 +148,7 @@ class Stage(QWidget):
         self._scale_timer.stop()
         self._build_timer.stop()
         self._dataset = self._info = None
+        self._waits.clear()
         if self._canvas is not None:
             self._canvas.clear()
 
@@ -147,11 +158,22 @@ class Stage(QWidget):
             return
         if changes.info:
             self._take_info(self._dataset.info)
-        if changes.in_view and self._canvas is not None:
-            if self.strips.is_3d():
-                self._refresh_volume()
-            else:
-                self._canvas.refresh()
+        if changes.in_view:
+            self._draw_again()
+
+    def refresh(self) -> None:
+        """Draw again whatever has changed; for after a time in which nobody asked the dataset."""
+        if self._dataset is not None:
+            self._take_info(self._dataset.info)
+            self._draw_again()
+
+    def _draw_again(self) -> None:
+        if self._canvas is None:
+            return
+        if self.strips.is_3d():
+            self._refresh_volume()
+        else:
+            self._canvas.refresh()
 
     def _refresh_volume(self) -> None:
         assert self._canvas is not None
@@ -215,7 +237,8 @@ class Stage(QWidget):
         assert self._canvas is not None and self._dataset is not None and self._info is not None
         strips, channels = self.strips, self._info.channels[:MAX_CHANNELS_SHOWN]
         windows = {c: strips.window_of(c) for c in range(len(channels)) if not strips.is_auto(c)}
-        self._canvas.show_dataset(self._dataset, self.view, windows)
+        if not self._canvas.show_dataset(self._dataset, self.view, windows):
+            return
         for c, channel in enumerate(channels):
             if strips.color_of(c) != channel.color:
                 self._canvas.set_color(c, strips.color_of(c))
@@ -275,6 +298,26 @@ class Stage(QWidget):
             parts.append(f"z {self.sliders.index('z') + 1}")
         self.overlay.set_position("  ·  ".join(parts))
 
+    def say_wait(self, name: str) -> Wait | None:
+        """Say over the canvas what of the view is waited for, once that takes long; returns it in any case.
+
+        `name` is that of the dataset. To be called again and again: seconds go by.
+        """
+        wait = self._wait(name)
+        self.overlay.set_wait(str(wait) if wait is not None and wait.is_slow else "")
+        return wait
+
+    def _wait(self, name: str) -> Wait | None:
+        if self._dataset is None or self._info is None:
+            return None
+        if not self._is_busy():
+            self._drawing_since = None
+            return self._waits.longest(self._info, name)
+        self._drawing_since = self._drawing_since or time.monotonic()
+        if self.strips.is_3d():  # read as a whole: until it is there, no plane says that it is waited for
+            return Wait(f"the volume of {name}", self._drawing_since)
+        return self._waits.longest(self._info, name) or Wait(f"the view of {name}", self._drawing_since)
+
     def _is_busy(self) -> bool:
         return self._canvas is not None and self._canvas.busy
 
@@ -317,6 +360,7 @@ class Stage(QWidget):
         if frame is None or self._info is None:
             return
         self._say_states(frame)
+        self._note_waits(frame)
         for c, contrast in frame.contrasts.items():
             if self._on_strip.get(c) is contrast:
                 continue  # this plane was there before: painting its histogram again costs 2 ms
@@ -339,13 +383,19 @@ class Stage(QWidget):
         if limits is not None and self.strips.is_auto(c):
             self.strips.set_window(c, *limits)
 
+    def _note_waits(self, frame: Frame) -> None:
+        if self._dataset is not None:
+            t, p, z, _ = frame.view
+            loading = (c for c, plane in frame.planes.items() if plane.state is PlaneState.LOADING)
+            self._waits.update((PlaneKey(t, p, c, z) for c in loading), self._dataset)
+
     def _say_states(self, frame: Frame) -> None:
         assert self._info is not None
         names = [channel.name for channel in self._info.channels]
         missing = {c: plane for c, plane in frame.planes.items() if plane.state is not PlaneState.PRESENT}
         for c in range(len(self.strips)):
             plane = missing.get(c)
-            self.strips.set_state(c, "" if plane is None else _words(plane))
+            self.strips.set_state(c, *(("",) if plane is None else (_STATE_WORDS[plane.state], plane.reason)))
         if not missing:
             self.overlay.set_state("none", "")
         elif len(missing) < len(frame.planes):
@@ -357,9 +407,9 @@ class Stage(QWidget):
     def _say_nothing_there(self, frame: Frame) -> None:
         planes = list(frame.planes.values())
         for state, kind in _TILES:
-            found = next((plane for plane in planes if plane.state is state), None)
-            if found is not None:
-                self.overlay.set_state(kind, found.reason if kind == "error" else "")
+            found = [plane for plane in planes if plane.state is state]
+            if found:
+                self.overlay.set_state(kind, _reasons(found) if kind == "error" else "")
                 return
 
     @safe_slot
@@ -386,11 +436,11 @@ class Stage(QWidget):
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 
 
-def _words(plane: Plane) -> str:
-    """What a strip says of a plane without pixels: the reason only where something is wrong."""
-    if plane.state is PlaneState.UNREADABLE and plane.reason:
-        return plane.reason
-    return _STATE_WORDS[plane.state]
+def _reasons(planes: list[Plane]) -> str:
+    """Why these could not be read, each reason once and technical ones in plain words."""
+    said = list(dict.fromkeys(explain_plane(plane.reason).sentence for plane in planes))
+    more = f"\n(and {len(said) - 1} more, see the channels)" if len(said) > 1 else ""
+    return said[0] + more
 
 
 def _built_on(info: DatasetInfo) -> tuple[object, ...]:
@@ -431,11 +481,3 @@ def _clock(i: int, step_s: float | None) -> str:
 
 def _height(i: int, step_um: float | None) -> str:
     return "" if step_um is None else f"   +{i * step_um:.1f} µm"
-
-
-def plain_label(text: str = "") -> QLabel:
-    """A label that shows names from data as they are, never as rich text."""
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setText(text)
-    return label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -244,3 +245,8 @@ def heading_font(widget: QWidget) -> QFont:
 def set_role(widget: QWidget, role: str) -> None:
     """Choose the rules of `panel_style` that `widget` follows."""
     widget.setProperty("role", role)
+
+
+def plain_tooltip(text: str) -> str:
+    """`text` as a tool tip that shows it to the letter: Qt reads anything like a tag as HTML."""
+    return f"<qt>{html.escape(text)}</qt>".replace("\n", "<br>") if text else ""

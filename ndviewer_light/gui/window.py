@@ -5,28 +5,27 @@ from __future__ import annotations
 import logging
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QUrl, Signal
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
-    QInputDialog,
     QLabel,
-    QLineEdit,
     QMainWindow,
     QPushButton,
     QVBoxLayout,
 )
 
-from ..storage.bytes import is_url
+from .chooser import DatasetChooser
 from .slots import safe_slot
 from .theme import Panel, dark_palette
 from .viewer import LightweightViewer
+from .waiting import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QMouseEvent
+    from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QMouseEvent
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +36,15 @@ def _dropped_path(event: QDropEvent | QDragEnterEvent | None) -> str:
     """The first file, folder or address of a drop, "" if there is none."""
     data = event.mimeData() if event is not None else None
     urls = data.urls() if data is not None and data.hasUrls() else []
-    return next((url.toLocalFile() if url.isLocalFile() else url.toString() for url in urls), "")
+    return next((_local_path(url) if url.isLocalFile() else url.toString() for url in urls), "")
 
 
-def short_name(path: str) -> str:
-    """What to call a dataset in a title: the last part of its path or URL, without query."""
-    if is_url(path):
-        return path.partition("?")[0].rstrip("/").rpartition("/")[2]
-    return os.path.basename(os.path.abspath(path)) if path else ""
+def _local_path(url: QUrl) -> str:
+    """The file a URL names, byte for byte: Qt loses the bytes of a name that is not in UTF-8."""
+    if os.name == "nt" or url.host():
+        return str(url.toLocalFile())
+    encoded = url.path(QUrl.ComponentFormattingOption.FullyEncoded)
+    return os.fsdecode(unquote_to_bytes(encoded))
 
 
 class _DropTarget:
@@ -86,6 +86,10 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         """Show the dataset at `path`."""
         self._name(path)
         self.viewer.load_dataset(path, self._storage_options)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Keys nobody in the window wants are the viewer's: Escape, while it opens."""
+        self.viewer.keyPressEvent(event)
 
     @safe_slot
     def _name(self, path: str) -> None:
@@ -138,7 +142,9 @@ class LauncherWindow(_DropTarget, QMainWindow):
         self.setGeometry(100, 100, 400, 300)
         self.setAcceptDrops(True)
         self.drop_label = _DropZone()
-        self.drop_label.clicked.connect(self._choose)
+        self._chooser = DatasetChooser(self)
+        self._chooser.chosen.connect(self.open_path)
+        self.drop_label.clicked.connect(self._chooser.choose_folder)
         self.status_label = QLabel()
         self.status_label.setTextFormat(Qt.TextFormat.PlainText)
         self.viewer_windows: list[LightweightMainWindow] = []
@@ -153,13 +159,12 @@ class LauncherWindow(_DropTarget, QMainWindow):
         column.addLayout(self._make_buttons())
         column.addWidget(self.status_label)
         self.setCentralWidget(page)
-        self._dialog: QFileDialog | QInputDialog | None = None
 
     def _make_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         for text, tip, choose in (
-            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or references", self._choose_file),
-            ("Open URL…", "https://, s3:// or gs://", self._choose_url),
+            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or references", self._chooser.choose_file),
+            ("Open URL…", "https://, s3:// or gs://", self._chooser.choose_url),
         ):
             button = QPushButton(text)
             button.setToolTip(tip)
@@ -185,33 +190,3 @@ class LauncherWindow(_DropTarget, QMainWindow):
 
     def _forget(self, window: LightweightMainWindow) -> None:
         self.viewer_windows = [other for other in self.viewer_windows if other is not window]
-
-    @safe_slot
-    def _choose(self) -> None:
-        dialog = self._dialog = QFileDialog(self, "Open a dataset")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-        dialog.fileSelected.connect(self.open_path)
-        dialog.open()
-
-    @safe_slot
-    def _choose_file(self) -> None:
-        dialog = self._dialog = QFileDialog(self, "Open a file")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(self.open_path)
-        dialog.open()
-
-    @safe_slot
-    def _choose_url(self) -> None:
-        dialog = self._dialog = QInputDialog(self)
-        dialog.setWindowTitle("Open a URL")
-        dialog.setLabelText("Address of a dataset (https://…, s3://…, gs://…):")
-        dialog.setTextEchoMode(QLineEdit.EchoMode.Normal)
-        dialog.resize(560, dialog.sizeHint().height())
-        dialog.textValueSelected.connect(self._open_url)
-        dialog.open()
-
-    @safe_slot
-    def _open_url(self, text: str) -> None:
-        if text.strip():
-            self.open_path(text.strip())

@@ -69,6 +69,9 @@ class Canvas(QWidget):
         self.setMinimumSize(160, 120)
         self._viewer: ndv.ArrayViewer | None = None
         self._wrapper: DatasetWrapper | None = None
+        self._in_use = in_use = _InUse()
+        # no method of ours: Qt does not call slots of a widget that it is deleting
+        self.destroyed.connect(lambda: in_use.end())
         self._gl: QOpenGLWidget | None = None
         self._context: Any = None
         self._wanted = View()
@@ -99,10 +102,15 @@ class Canvas(QWidget):
         """Whether a frame has been asked for and has not arrived."""
         return self._viewer is not None and bool(self._viewer_model.show_progress_spinner)
 
-    def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> None:
-        """Show `dataset`; channels with an entry in `windows` keep that contrast, the others are auto."""
+    def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> bool:
+        """Show `dataset`; channels with an entry in `windows` keep that contrast, the others are auto.
+
+        False if Qt has deleted the canvas meanwhile.
+        """
         self._wanted = view
-        self.clear()  # lets the event loop run: somebody may have gone elsewhere meanwhile
+        self.clear()  # lets the event loop run: somebody may have gone elsewhere meanwhile, or deleted us
+        if self._in_use.ended:
+            return False
         self._wrapper = DatasetWrapper(dataset)
         self._wrapper.view = view = self._wanted
         channels = dataset.info.channels[:MAX_CHANNELS_SHOWN]
@@ -116,20 +124,16 @@ class Canvas(QWidget):
             luts=luts,  # type: ignore[arg-type]
         )
         self._build_viewer()
+        return not self._in_use.ended
 
     def let_go(self) -> None:
         """Show nothing more of the dataset; quick, `clear` or the next dataset does what takes long."""
-        viewer, wrapper, self._wrapper = self._viewer, self._wrapper, None
+        self._wrapper = None
         self._dirty = False
         self._place = None
-        if wrapper is None or viewer is None:
-            return
-        wrapper.wanted = False
-        # ndv does not let go of it, and would draw into a view that is gone
-        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
-        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
-        viewer._cancel_futures()
-        viewer.widget().hide()
+        viewer = self._in_use.let_go()
+        if viewer is not None:
+            viewer.widget().hide()
 
     def clear(self) -> None:
         """Show nothing, let go of the dataset."""
@@ -273,7 +277,13 @@ class Canvas(QWidget):
             )
         finally:
             sys.excepthook = hook  # ndv puts its own in place; the host's crash log needs the host's
+        if self._in_use.ended:  # the event loop runs while it is built
+            viewer, self._viewer, self._wrapper = self._viewer, None, None
+            viewer._cancel_futures()
+            _dispose_of(viewer)
+            return
         _leave_buffers_to_qt(self._viewer._canvas)
+        self._in_use.viewer, self._in_use.wrapper = self._viewer, self._wrapper
         self._viewer_model = self._viewer._viewer_model
         self._viewer_model.show_controls = False  # ndv's Qt view ignores it when it is given at the start
         self._viewer_model.show_data_info = False
@@ -306,15 +316,11 @@ class Canvas(QWidget):
         if viewer is None:
             return
         self._viewer_model.events.show_progress_spinner.disconnect(self._on_spinner)
-        viewer.close()
-        widget = viewer.widget()
-        widget.removeEventFilter(self)
+        viewer.widget().removeEventFilter(self)
         layout = self.layout()
         assert layout is not None
-        layout.removeWidget(widget)
-        viewer._canvas.close()
-        widget.setParent(None)
-        widget.deleteLater()
+        layout.removeWidget(viewer.widget())
+        _dispose_of(viewer)
 
     @safe_slot
     def _rebuild_viewer(self) -> None:
@@ -328,7 +334,8 @@ class Canvas(QWidget):
         wrapper.wanted = True
         self._viewer_model = _viewer_model()
         self._build_viewer()
-        self.frame_shown.emit()
+        if not self._in_use.ended:
+            self.frame_shown.emit()
 
     def _watch_context(self) -> None:
         context = self._gl.context() if self._gl is not None else None
@@ -383,6 +390,44 @@ class Canvas(QWidget):
         canvas = self._viewer._canvas
         left, right = canvas.canvas_to_world((0, 0))[0], canvas.canvas_to_world((100, 0))[0]
         return abs(right - left) / 100 or None
+
+
+def _dispose_of(viewer: ndv.ArrayViewer) -> None:
+    """Close an ndv viewer, whose widget goes with the next turn of the event loop."""
+    viewer.close()
+    viewer._canvas.close()
+    viewer.widget().setParent(None)
+    viewer.widget().deleteLater()
+
+
+class _InUse:
+    """The ndv viewer that is asked for frames; apart from the canvas, which Qt may delete at any time."""
+
+    viewer: ndv.ArrayViewer | None = None
+    wrapper: DatasetWrapper | None = None
+    ended = False
+    """Whether Qt has deleted the canvas."""
+
+    def let_go(self) -> ndv.ArrayViewer | None:
+        """Have no more frames asked for or drawn; returns the viewer that did, None if none does."""
+        viewer, wrapper = self.viewer, self.wrapper
+        self.viewer = self.wrapper = None
+        if viewer is None or wrapper is None:
+            return None
+        wrapper.wanted = False
+        # ndv does not let go of it, and would draw into a view that is gone
+        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
+        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
+        viewer._cancel_futures()
+        return viewer
+
+    def end(self) -> None:
+        """Let go while Qt deletes the canvas: nothing of ndv may reach a widget any more."""
+        self.ended = True
+        if self.viewer is not None:
+            self.viewer._viewer_model.events.disconnect()
+            self.viewer._viewer_model.events.show_progress_spinner.disconnect()
+            self.let_go()
 
 
 def _leave_buffers_to_qt(canvas: Any) -> None:

@@ -1,23 +1,20 @@
-"""What is written over the canvas (position, scale bar, state), and the page shown in its place."""
+"""What is written over the canvas: position, scale bar, state."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QBrush, QColor, QFont, QPainter, QPen, QPixmap, QTextOption
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
+from qtpy.QtGui import QColor, QFont, QPainter, QPen, QTextOption
+from qtpy.QtWidgets import QWidget
 
-from ..icon_files import icon
 from ..slots import safe_slot
-from ..theme import Panel, colors_of, set_role
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
     StateKind = Literal["none", "loading", "waiting", "absent", "error", "partial"]
-    MessageKind = Literal["info", "busy", "error"]
 
 LOADING_DELAY_MS = 300
 """A plane that comes sooner gets no badge: it would only flicker."""
@@ -75,6 +72,7 @@ class CanvasOverlay(QWidget):
         self._um_per_px: float | None = None
         self._kind: StateKind = "none"
         self._text = ""
+        self._wait = ""
         self._covered: QWidget | None = None
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -146,9 +144,19 @@ class CanvasOverlay(QWidget):
         self._kind, self._text = kind, text
         self._changed()
 
+    def wait(self) -> str:
+        """What is said to be waited for, "" while nothing is."""
+        return self._wait
+
+    def set_wait(self, text: str) -> None:
+        """What has been waited for so long that it has to be said, in the badge; empty: nothing."""
+        if text != self._wait:
+            self._wait = text
+            self._changed()
+
     def shows_badge(self) -> bool:
         """Whether a badge is on screen now (a loading one only after its delay)."""
-        return self._kind in _BADGES and not self._patience.isActive()
+        return bool(self._wait) or (self._kind in _BADGES and not self._patience.isActive())
 
     def shown_text(self) -> str:
         """The sentence for the state of now, shortened to what can be read."""
@@ -157,7 +165,7 @@ class CanvasOverlay(QWidget):
 
     def _changed(self) -> None:
         said = self.shown_text() if self._kind != "none" else ""
-        self.setAccessibleDescription(" · ".join(part for part in (self._position, said) if part))
+        self.setAccessibleDescription(" · ".join(part for part in (self._position, said, self._wait) if part))
         self.update()
 
     @safe_slot(default=False)
@@ -172,7 +180,7 @@ class CanvasOverlay(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._kind in _TILES:
             self._draw_tile(painter)
-        elif self.shows_badge():
+        if self.shows_badge():
             self._draw_badge(painter)
         if self._position:
             self._draw_position(painter)
@@ -192,7 +200,9 @@ class CanvasOverlay(QWidget):
         self._plate(painter, self._badge_lines(), self._badge_room(), left_side=False, dot=dot)
 
     def _badge_lines(self) -> list[str]:
-        lines = self.shown_text().splitlines()
+        lines = self.shown_text().splitlines() if self._kind == "partial" or not self._wait else []
+        if self._wait:
+            lines += self._wait.replace(" for ", " for\n", 1).splitlines()
         return lines if len(lines) <= _MOST_BADGE_LINES else [*lines[: _MOST_BADGE_LINES - 1], "…"]
 
     def _badge_room(self) -> float:
@@ -266,221 +276,16 @@ class CanvasOverlay(QWidget):
         painter.setBrush(_PLATE)
         painter.drawRoundedRect(plate, 6, 6)
         painter.setPen(_INK)
-        painter.drawText(plate.adjusted(15, 10, -15, -10), text, _wrapped())
+        painter.drawText(plate.adjusted(15, 10, -15, -10), text, wrapped_text())
         painter.setFont(self.font())
 
     def _text_size(self, painter: QPainter, text: str, width: float) -> QRectF:
         room = QRectF(0, 0, max(60.0, width), max(40.0, self.height() * 0.8))
-        return painter.boundingRect(room, text, _wrapped())
+        return painter.boundingRect(room, text, wrapped_text())
 
 
-def _wrapped() -> QTextOption:
+def wrapped_text() -> QTextOption:
+    """Centred, wrapped anywhere: paths have no spaces."""
     option = QTextOption(Qt.AlignmentFlag.AlignCenter)
-    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)  # paths have no spaces
+    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
     return option
-
-
-class _Emblem(QWidget):
-    """A turning ring while something is under way, else a drawing."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._angle = 0
-        self.drawing = QPixmap()
-        self._turning = QTimer(self)
-        self._turning.setInterval(40)
-        self._turning.timeout.connect(self._turn)
-        self.busy = False
-        self.setFixedSize(40, 40)
-
-    def set_busy(self, busy: bool) -> None:
-        self.busy = busy
-        self._run_if_seen()
-        self.update()
-
-    def is_turning(self) -> bool:
-        return bool(self._turning.isActive())
-
-    def _run_if_seen(self) -> None:
-        if self.busy and self.isVisible():
-            self._turning.start()
-        else:
-            self._turning.stop()
-
-    @safe_slot
-    def showEvent(self, _event: Any) -> None:
-        self._run_if_seen()
-
-    @safe_slot
-    def hideEvent(self, _event: Any) -> None:
-        self._turning.stop()
-
-    @safe_slot
-    def _turn(self) -> None:
-        self._angle = (self._angle + 12) % 360
-        self.update()
-
-    @safe_slot
-    def paintEvent(self, _event: Any) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if self.busy:
-            self._draw_ring(painter)
-        elif not self.drawing.isNull():
-            painter.drawPixmap(4, 4, self.drawing)
-        painter.end()
-
-    def _draw_ring(self, painter: QPainter) -> None:
-        colors = colors_of(self)
-        ring = QRectF(6, 6, 28, 28)
-        painter.setPen(QPen(QBrush(colors.groove), 3))
-        painter.drawEllipse(ring)
-        pen = QPen(QBrush(colors.accent), 3)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        painter.setPen(pen)
-        painter.drawArc(ring, -self._angle * 16, 100 * 16)
-
-
-class _Detail(QPlainTextEdit):
-    """Text of any length to the letter: wraps anywhere, can be selected, as high as it needs to be."""
-
-    _MOST_LINES = 12
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setReadOnly(True)
-        self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setTabChangesFocus(True)
-        self.document().setDefaultTextOption(_wrapped())
-        self.viewport().setAutoFillBackground(False)
-        set_role(self, "detail")
-
-    @safe_slot
-    def resizeEvent(self, event: Any) -> None:
-        super().resizeEvent(event)
-        self.fit()
-
-    def fit(self) -> None:
-        """Take the height of the text, up to a dozen lines; beyond, it scrolls."""
-        lines = max(1, round(self.document().size().height()))
-        margins = 2 * self.document().documentMargin() + 2
-        policy = Qt.ScrollBarPolicy  # a rounded line height must not bring a bar for one pixel
-        fits = lines <= self._MOST_LINES
-        self.setVerticalScrollBarPolicy(policy.ScrollBarAlwaysOff if fits else policy.ScrollBarAsNeeded)
-        height = int(min(lines, self._MOST_LINES) * self.fontMetrics().lineSpacing() + margins)
-        if height != self.height():
-            self.setFixedHeight(height)
-
-
-class MessagePage(Panel):
-    """Stands in for the canvas while there is nothing to show: no dataset, opening, or why it failed.
-
-    GUI thread only. Headline and detail are shown to the letter.
-    """
-
-    retry = Signal()
-    """The user pressed "Try again"."""
-    open_requested = Signal()
-    """The user pressed "Open…"."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._kind: MessageKind = "info"
-        self.emblem = _Emblem(self)
-        self.headline = QLabel(self)
-        self.headline.setTextFormat(Qt.TextFormat.PlainText)
-        self.headline.setWordWrap(True)
-        self.headline.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        font = QFont(self.headline.font())
-        if font.pointSizeF() > 0:
-            font.setPointSizeF(font.pointSizeF() * 1.3)
-        self.headline.setFont(font)
-        self.detail = _Detail(self)
-        self.detail.setAccessibleName("Details")
-        self.retry_button = self._button("Try again")
-        self.open_button = self._button("Open…")
-        self.retry_button.clicked.connect(self._on_retry_clicked)
-        self.open_button.clicked.connect(self._on_open_clicked)
-        self._lay_out()
-        self.show_message("info", "No dataset open")
-
-    def _button(self, text: str) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setAutoDefault(False)
-        set_role(button, "chip")
-        return button
-
-    def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addStretch(1)
-        buttons.addWidget(self.retry_button)
-        buttons.addWidget(self.open_button)
-        buttons.addStretch(1)
-        column = QVBoxLayout()
-        column.setSpacing(10)
-        column.addStretch(2)
-        column.addWidget(self.emblem, 0, Qt.AlignmentFlag.AlignHCenter)
-        column.addWidget(self.headline)
-        column.addWidget(self.detail)
-        column.addSpacing(4)
-        column.addLayout(buttons)
-        column.addStretch(3)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(24, 24, 24, 24)
-        row.addStretch(1)
-        row.addLayout(column, 6)
-        row.addStretch(1)
-
-    def show_message(
-        self,
-        kind: MessageKind,
-        headline: str,
-        detail: str = "",
-        *,
-        retry: bool = False,
-        can_open: bool = False,
-    ) -> None:
-        """Say `headline`, and `detail` below it in smaller type.
-
-        Parameters
-        ----------
-        kind
-            ``"info"``, ``"busy"`` (a ring turns), or ``"error"`` (a warning sign).
-        retry, can_open
-            Whether to offer "Try again" (`retry` signal) and "Open…" (`open_requested` signal).
-        """
-        self._kind = kind
-        self.headline.setText(headline)
-        self.detail.setPlainText(detail)
-        self.detail.setVisible(bool(detail))
-        self.detail.fit()
-        self.retry_button.setVisible(retry)
-        self.open_button.setVisible(can_open)
-        self.emblem.set_busy(kind == "busy")
-        self._draw_emblem()
-        self.setAccessibleName(headline)
-        self.setAccessibleDescription(detail)
-
-    def kind(self) -> MessageKind:
-        """What kind of message is shown."""
-        return self._kind
-
-    def palette_changed(self) -> None:
-        if hasattr(self, "emblem"):
-            self._draw_emblem()
-
-    def _draw_emblem(self) -> None:
-        name, color = ("warning", self.colors.warning) if self._kind == "error" else ("open", self.colors.dim)
-        self.emblem.drawing = icon(name, color).pixmap(QSize(32, 32))
-        self.emblem.update()
-
-    @safe_slot
-    def _on_retry_clicked(self) -> None:
-        self.retry.emit()
-
-    @safe_slot
-    def _on_open_clicked(self) -> None:
-        self.open_requested.emit()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPen, QTextOption
+from qtpy.QtGui import QAction, QColor, QPainter, QPen, QTextOption
 from qtpy.QtWidgets import (
+    QApplication,
     QColorDialog,
     QFrame,
     QHBoxLayout,
@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..slots import safe_slot
-from ..theme import colors_of, digits_font, set_role
+from ..theme import colors_of, digits_font, plain_tooltip, set_role
 from .window_slider import Histogram, ValueRange, WindowSlider
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
 
 _LONGEST_STATE = 200
 _SOLO_KEYS = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifier
-
-
-def plain_tooltip(text: str) -> str:
-    """`text` as a tool tip that shows it to the letter: Qt reads anything like a tag as HTML."""
-    return f"<qt>{html.escape(text)}</qt>" if text else ""
 
 
 class ElidedLabel(QWidget):
@@ -165,6 +160,11 @@ class ChannelStrip(QFrame):
         self.state.setWordWrap(True)
         # a long file name must not widen the pane: it is cut, and whole in the tool tip
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self._details = ""
+        copy = QAction("Copy details", self.state)
+        copy.triggered.connect(self._on_copy_details)
+        self.state.addAction(copy)
+        self.state.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.state.hide()
         set_role(self.state, "warning")
 
@@ -230,11 +230,19 @@ class ChannelStrip(QFrame):
         """Show On pressed or not."""
         self.on.setChecked(visible)
 
-    def set_state(self, text: str) -> None:
-        """One line under the name on what is wrong with the channel; empty: nothing is."""
+    def set_state(self, text: str, details: str = "") -> None:
+        """One line under the name on what is wrong with the channel; empty: nothing is.
+
+        `details` (default: the text) are its tool tip, and can be copied from its context menu.
+        """
+        self._details = details or text
         self.state.setText(text if len(text) <= _LONGEST_STATE else text[: _LONGEST_STATE - 1] + "…")
-        self.state.setToolTip(plain_tooltip(text))
+        self.state.setToolTip(plain_tooltip(self._details))
         self.state.setVisible(bool(text))
+
+    @safe_slot
+    def _on_copy_details(self) -> None:
+        QApplication.clipboard().setText(self._details)
 
     def _show_values(self) -> None:
         self.slider.update()

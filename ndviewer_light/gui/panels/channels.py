@@ -9,8 +9,8 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from ..slots import safe_slot
-from ..theme import Panel, heading_font, set_role
-from .channel_strip import ChannelStrip, plain_tooltip
+from ..theme import Panel, heading_font, plain_tooltip, set_role
+from .channel_strip import ChannelStrip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,9 +165,9 @@ class ChannelStrips(Panel):
         """Draw `counts` (bins,), equally wide bins from `low` to `high`."""
         self._strips[i].histogram.set_counts(counts, low, high)
 
-    def set_state(self, i: int, text: str) -> None:
-        """Say what is wrong with channel `i` ("not acquired"); empty: nothing."""
-        self._strips[i].set_state(text)
+    def set_state(self, i: int, text: str, details: str = "") -> None:
+        """Say what is wrong with channel `i` ("not acquired"), `details` on request; empty: nothing."""
+        self._strips[i].set_state(text, details)
 
     def window_of(self, i: int) -> tuple[float, float]:
         """(low, high) of channel `i`, exactly as set or chosen."""

@@ -1,0 +1,107 @@
+"""Opening datasets from disk or a server, and looking at them again, in the background. Knows no Qt."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..engine.dataset import Dataset
+from ..errors import NDViewerError
+from .sessions import Opening, Session
+from .waiting import Wait, short_path
+from .words import Explanation, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .background import Background
+    from .sessions import Sessions
+
+logger = logging.getLogger(__name__)
+
+
+class Opener:
+    """Opens what `Sessions` is asked for. `failed` is called in the opening thread, if it is still wanted."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        background: Background,
+        failed: Callable[[Opening, str, Explanation], None],
+    ) -> None:
+        self._sessions = sessions
+        self._background = background
+        self._failed = failed
+
+    def open(self, path: str, options: Mapping[str, str]) -> None:
+        """Open the dataset at a path or URL; what was being opened before is given up."""
+        opening = Opening.of(path, options)
+        if self._sessions.ask_for(opening):
+            self._background.run("ndviewer-open", lambda: self._open(opening))
+
+    def refuse(self, why: Explanation) -> None:
+        """What was asked to be opened is nothing that can be: fails like an opening."""
+        opening = Opening.of("", {})
+        if self._sessions.ask_for(opening):
+            self._failed(opening, why.sentence, why)
+
+    def _open(self, opening: Opening) -> None:
+        source = opening.source
+        try:
+            source.start()
+            dataset = Dataset(source, path=opening.path, storage_options=source.options)
+        except Exception as error:  # whatever it is, the user is told
+            source.close()
+            if self._sessions.asked is not opening:  # given up meanwhile: closing it is why it failed
+                return
+            if not isinstance(error, (NDViewerError, OSError)):
+                logger.exception("opening %s", opening.path)
+            self._failed(opening, str(error) or type(error).__name__, explain(error))
+        else:
+            self._sessions.opened(opening, Session(dataset, opening.path))
+
+
+class Refresher:
+    """Looks at datasets again, one look at a time. `looked` is called in the looking thread.
+
+    It gets the session and what went wrong, None if nothing did.
+    """
+
+    def __init__(self, background: Background, looked: Callable[[Session, Exception | None], None]) -> None:
+        self._background = background
+        self._looked = looked
+        self._lock = threading.Lock()  # guards the two below
+        self._looking: dict[Session, float] = {}
+        self._again: set[Session] = set()  # asked for during a look, which may have been too early
+
+    def refresh(self, session: Session) -> None:
+        """Look at its dataset; if that is being done, once more afterwards. Any thread."""
+        with self._lock:
+            if session in self._looking:
+                self._again.add(session)
+                return
+            self._looking[session] = time.monotonic()
+        self._background.run("ndviewer-refresh", lambda: self._look(session))
+
+    def wait_for(self, session: Session) -> Wait | None:
+        """The look under way at its dataset, if there is one."""
+        with self._lock:
+            since = self._looking.get(session)
+        return None if since is None else Wait(f"{short_path(session.path)} to be read again", since)
+
+    def _look(self, session: Session) -> None:
+        problem: Exception | None = None
+        try:
+            session.dataset.refresh()
+        except Exception as error:  # noqa: BLE001  told to the user
+            problem = error
+        finally:
+            with self._lock:
+                del self._looking[session]
+                again = session in self._again
+                self._again.discard(session)
+        self._looked(session, problem)
+        if again:
+            self.refresh(session)

@@ -1,0 +1,106 @@
+"""The one timer of the widget: the only way anything from another thread reaches it. Never off for good."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from .slots import safe_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL_MS = 16
+LONGEST_INTERVAL_MS = 2000
+"""How far the poll backs off while it fails: each failure in a row doubles its interval up to this."""
+
+
+class Poll(QObject):
+    """Calls `step` in the GUI thread every 16 ms, and before it what other threads have posted.
+
+    A step that raises is tried again, ever more slowly, until it succeeds: `failed(reason)` is sent at every
+    failure, `recovered` at the first success after it. `post` may be called from any thread, also when Qt has
+    deleted this object; everything else is for the GUI thread.
+    """
+
+    failed = Signal(str)
+    recovered = Signal()
+
+    def __init__(self, step: Callable[[], None], parent: QObject) -> None:
+        super().__init__(parent)
+        self._step = step
+        self._gui_thread = threading.get_ident()
+        self._mailbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._failures = 0  # in a row
+        self._polled = 0.0
+        self._timer = QTimer(self)
+        self._timer.setInterval(POLL_INTERVAL_MS)
+        self._timer.timeout.connect(self._on_timeout)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._timer.start()
+
+    def stop(self) -> None:
+        """End it; what is posted later is never called."""
+        self._timer.stop()
+
+    @property
+    def interval_ms(self) -> int:
+        """The time between two steps now."""
+        return int(self._timer.interval())
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Have `function` called in the GUI thread, soon and once. Any thread."""
+        self._mailbox.put(function)
+
+    def is_gui_thread(self) -> bool:
+        """Whether the caller is in the thread this was made in. Any thread; asks Qt nothing."""
+        return threading.get_ident() == self._gui_thread
+
+    def step_if_due(self) -> None:
+        """Step now if the timer is late, as after a frame that took long to draw."""
+        if not self._failures and time.monotonic() - self._polled >= POLL_INTERVAL_MS / 1000:
+            self._on_timeout()
+
+    @safe_slot
+    def _on_timeout(self) -> None:
+        self._polled = time.monotonic()
+        for function in self._posted():
+            try:
+                function()
+            except Exception:  # the others have to be called all the same
+                logger.exception("in what another thread has posted")
+        try:
+            self._step()
+        except Exception as error:  # noqa: BLE001  told by `failed`; a timer that dies would end the viewer
+            self._back_off(error)
+        else:
+            if self._failures:
+                self._failures = 0
+                self._timer.setInterval(POLL_INTERVAL_MS)
+                self.recovered.emit()
+
+    def _posted(self) -> list[Callable[[], None]]:
+        # taken out first: what is posted meanwhile waits for the next step
+        functions = []
+        while True:
+            try:
+                functions.append(self._mailbox.get_nowait())
+            except queue.Empty:
+                return functions
+
+    def _back_off(self, error: Exception) -> None:
+        self._failures += 1
+        interval = min(POLL_INTERVAL_MS * 2**self._failures, LONGEST_INTERVAL_MS)
+        if self._failures == 1:
+            logger.warning("looking for changes failed, it is tried again", exc_info=error)
+        self._timer.setInterval(interval)
+        self.failed.emit(str(error) or type(error).__name__)

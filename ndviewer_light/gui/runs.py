@@ -1,0 +1,83 @@
+"""Runs that a host announces, notifies and ends, from any thread. Knows no Qt."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..engine.dataset import Dataset
+from ..errors import NDViewerError
+from ..isolation.client import IsolatedSource
+from ..live.acquisition import Acquisition
+from ..live.registered_files import RegisteredFiles
+from ..model import announced_info
+from .sessions import NothingToShow, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..model import AnnouncedRun
+    from .background import Background
+    from .sessions import Sessions
+
+logger = logging.getLogger(__name__)
+
+
+class Runs:
+    """The runs of one widget: a start makes a new session, so nothing of one run can reach the next.
+
+    `show` is called at each start, in its thread, and puts on screen what `Sessions` wants.
+    """
+
+    def __init__(self, sessions: Sessions, background: Background, show: Callable[[], None]) -> None:
+        self._sessions = sessions
+        self._background = background
+        self._show = show
+
+    def start(self, run: AnnouncedRun, fovs_per_region: Sequence[int] | None = None) -> None:
+        """A run begins. Touches no disk; `fovs_per_region` where positions are counted region by region."""
+        if not (run.positions and run.channels and run.n_z > 0):
+            if self._sessions.ask_for(NothingToShow()):
+                self._show()
+            return
+        files = RegisteredFiles(run)
+        source = IsolatedSource(run, announced_info(run), files)
+        dataset = Dataset(source, live=True)
+        acquisition = Acquisition(dataset, run, files, fovs_per_region)
+        if not self._sessions.ask_for(Session(dataset, "", acquisition)):
+            return
+        self._show()
+        # last: while it starts a process, it would keep the interpreter from us, whom the host waits for
+        self._background.run("ndviewer-reader-start", lambda: _start_reader(source))
+
+    def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> None:
+        """A plane of the run is on disk, see `Acquisition.notify`; nothing without a run."""
+        acquisition = self._sessions.acquisition
+        if acquisition is not None:
+            acquisition.notify(t, fov_idx, z, channel, region_idx)
+
+    def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> None:
+        """A plane of the run is in this file, see `Acquisition.register`; nothing without a run."""
+        acquisition = self._sessions.acquisition
+        if acquisition is not None:
+            acquisition.register(t, fov_idx, z, channel, filepath, page)
+
+    def end(self) -> None:
+        """The run is over. Idempotent; nothing without a run."""
+        acquisition = self._sessions.acquisition
+        if acquisition is not None:
+            acquisition.end()
+
+    @property
+    def wanted(self) -> Acquisition | None:
+        """The run that is shown, or will be in a moment, also after its end."""
+        asked = self._sessions.asked
+        return asked.acquisition if isinstance(asked, Session) else None
+
+
+def _start_reader(source: IsolatedSource) -> None:
+    try:
+        source.start()
+    except (NDViewerError, OSError) as error:
+        if not source.closed:  # else the next run began meanwhile
+            logger.warning("the reader process did not start, the first read tries again: %s", error)

@@ -1,0 +1,419 @@
+"""The inside of the widget: puts on screen what `Sessions` wants, and says how it goes.
+
+GUI thread only, except where a method says otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
+
+from ..storage.bytes import is_url, split_inner
+from .background import Background
+from .chooser import DatasetChooser
+from .message_page import MessagePage
+from .opener import Opener, Refresher
+from .poll import Poll
+from .runs import Runs
+from .sessions import NothingToShow, Opening, Session, Sessions
+from .slots import safe_slot
+from .stage import Stage
+from .status_line import StatusLine
+from .waiting import Wait, short_path
+from .words import Explanation, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+logger = logging.getLogger(__name__)
+
+
+class Screen(QWidget):
+    """A page (dataset, or a message in its place), a choice of datasets in one file, and the status line.
+
+    Its end, by `end` or because Qt deletes it or a parent, ends datasets, threads and processes. Making one
+    never raises; one that could not be built does nothing, and has no `stage`.
+    `loaded(path)` and `failed(path, reason)` tell how an opening ended.
+    """
+
+    loaded = Signal(str)
+    failed = Signal(str, str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = ""
+        """Of the dataset that is shown, being opened, or could not be."""
+        self._options: dict[str, str] = {}
+        self._background = Background()
+        self.sessions = sessions = Sessions(self._background)
+        self.runs = Runs(sessions, self._background, self.show_now)
+        self._opener = Opener(sessions, self._background, self._post_failure)
+        self._refresher = Refresher(self._background, self._post_look)
+        self._on_screen: Opening | Session | NothingToShow | None = None
+        self._failed_opening: Opening | None = None
+        self._go_when_known: tuple[int, int | None, int | None] | None = None
+        self._no_display = ""  # why the canvas cannot be shown, "" if it can
+        self.poll = Poll(self._step, self)
+        self.poll.failed.connect(self._on_poll_failed)
+        self.poll.recovered.connect(self._on_poll_recovered)
+        self.status = StatusLine()
+        # no method of ours: Qt does not call slots of a widget that it is deleting
+        self.destroyed.connect(lambda: sessions.close())
+        try:
+            self._build()
+            self._show_nothing_open()
+        except Exception:  # a host makes us where it catches nothing
+            logger.exception("the viewer could not be built")
+            self.sessions.close()
+            return
+        self.poll.start()
+        self._background.run("ndviewer-import", self._import_display)
+
+    def _build(self) -> None:
+        self.stage = Stage()
+        self.stage.hover_text.connect(self._on_hover_text)
+        self.message = MessagePage()
+        self.message.retry.connect(self._on_retry)
+        self.message.cancelled.connect(self._on_cancelled)
+        self.message.open_requested.connect(self._on_open_requested)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.message)
+        self.pages.addWidget(self.stage)
+        self.choices = QComboBox()
+        self.choices.setAccessibleName("Datasets in this file")
+        self.choices.setToolTip("This file holds several datasets")
+        self.choices.hide()
+        self.choices.activated.connect(self._on_chosen)
+        self._paths = DatasetChooser(self)
+        self._paths.chosen.connect(self._on_path_chosen)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.pages, 1)
+        column.addWidget(self.choices)
+        column.addWidget(self.status)
+
+    def end(self) -> None:
+        """Let go of everything; nothing is shown or opened any more."""
+        self.sessions.close()
+        self.poll.stop()
+        if hasattr(self, "stage"):
+            self._leave_stage()
+
+    # ---- ndv, imported off the GUI thread --------------------------------------------------
+
+    def _import_display(self) -> None:
+        try:
+            from .icon_files import use_bundled_icons
+
+            use_bundled_icons()
+            _check_ndv()
+            from .canvas import display
+        except ImportError as error:
+            reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
+            self.poll.post(lambda: self._on_no_display(reason))
+        else:
+            self.poll.post(lambda: self._on_display(display.Canvas))
+
+    def _on_display(self, canvas_class: type[QWidget]) -> None:
+        if not self.sessions.closed:
+            canvas = canvas_class()
+            canvas.frame_shown.connect(self._on_frame_shown)  # type: ignore[attr-defined]
+            self.stage.set_canvas(canvas)  # type: ignore[arg-type]
+
+    def _on_no_display(self, reason: str) -> None:
+        if not self._no_display:
+            logger.error("the canvas cannot be shown: %s", reason)
+        self._no_display = reason
+        self.message.show_message("error", "The canvas cannot be shown", reason)
+        self.pages.setCurrentWidget(self.message)
+
+    # ---- opening ---------------------------------------------------------------------------
+
+    def open(self, path: str, options: Mapping[str, str]) -> None:
+        """Open a dataset; what is shown is kept until then, for who cancels."""
+        if self.sessions.closed:
+            return
+        self.path, self._options = path, dict(options)
+        self._opener.open(path, options)
+        self.show_now()
+
+    def refuse(self, why: Explanation) -> None:
+        """What was asked to be opened is nothing that can be."""
+        self._opener.refuse(why)
+        self.show_now()
+
+    def _post_failure(self, opening: Opening, reason: str, why: Explanation) -> None:
+        self.poll.post(lambda: self._on_failed(opening, reason, why))
+
+    def _on_failed(self, opening: Opening, reason: str, why: Explanation) -> None:
+        if opening is not self.sessions.asked:
+            return
+        self._put_on_screen()
+        self._failed_opening = opening
+        logger.warning("%s could not be opened: %s", opening.path or "this", reason)
+        self.message.show_message(
+            "error",
+            "This dataset could not be opened",
+            why.sentence if opening.path in why.sentence else f"{why.sentence}\n{opening.path}",
+            details=why.details,
+            retry=bool(opening.path),
+            can_open=True,
+            cancel="Back" if self.sessions.kept is not None else "",
+        )
+        self.status.say("message", "Failed to load dataset")
+        self.failed.emit(opening.path, reason)
+
+    @safe_slot
+    def _on_retry(self) -> None:
+        self.open(self.path, self._options)
+
+    @safe_slot
+    def _on_cancelled(self) -> None:
+        self.cancel_opening()
+
+    def cancel_opening(self) -> bool:
+        """Go back to what was shown before the opening, under way or failed; False if there is none."""
+        gave_up, back = self.sessions.go_back()
+        if not gave_up:
+            return False
+        self.path = back.path if back is not None else ""
+        self._options = dict(back.dataset.storage_options) if back is not None else {}
+        self._put_on_screen()
+        self.status.say("message", "Opening was cancelled")
+        return True
+
+    @safe_slot
+    def _on_open_requested(self) -> None:
+        self._paths.show_menu(self.message.open_button)
+
+    @safe_slot
+    def _on_path_chosen(self, path: str) -> None:
+        # what lies elsewhere is not told the passwords of this place
+        self.open(path, self._options if _same_place(path, self.path) else {})
+
+    def refresh(self) -> None:
+        """Look at the dataset on disk again, in the background. Does nothing without one."""
+        session = self.sessions.shown
+        if session is not None:
+            self._refresher.refresh(session)
+        elif self.path and self._failed_opening is not None and self._failed_opening is self.sessions.asked:
+            self.open(self.path, self._options)
+
+    def _post_look(self, session: Session, problem: Exception | None) -> None:
+        if problem is not None:
+            logger.warning("looking at the dataset again: %s", problem)
+        self.poll.post(lambda: self._on_looked_again(session, problem))
+
+    def _on_looked_again(self, session: Session, problem: Exception | None) -> None:
+        if session is not self.sessions.shown:
+            return
+        if problem is None:
+            self._say_loaded(session)
+        else:
+            self.status.say("message", *explain(problem))
+
+    # ---- where to look ---------------------------------------------------------------------
+
+    def go_to(self, p: int, t: int | None = None, z: int | None = None) -> None:
+        """Show a position, at a time and z where given; indices outside the dataset change nothing.
+
+        While a run has not written anything its sizes are not known: then it goes there once they are.
+        """
+        session = self.sessions.shown
+        if session is None:
+            return
+        self._go_when_known = None
+        info = session.dataset.info
+        wanted = {"p": p, "t": t, "z": z}
+        outside = [axis for axis, i in wanted.items() if i is not None and not 0 <= i < info.sizes[axis]]
+        if not outside:
+            self.stage.go_to(t=t, p=p, z=z)
+        elif "p" not in outside and info.dtype is None:
+            self.stage.go_to(p=p)
+            self._go_when_known = (p, t, z)
+        else:
+            logger.warning("there is no plane at fov %s, t %s, z %s: the view stays where it is", p, t, z)
+
+    # ---- on screen -------------------------------------------------------------------------
+
+    def show_now(self) -> None:
+        """Put on screen what was just asked for. Any thread: from another one, the poll does it soon."""
+        if not self.poll.is_gui_thread():
+            return
+        try:
+            self._put_on_screen()
+        except Exception:  # the poll tries again, and says so
+            logger.exception("showing what was asked for")
+
+    def _put_on_screen(self) -> None:
+        asked = self.sessions.asked
+        if asked is self._on_screen:
+            return
+        is_new = False
+        if isinstance(asked, Opening):
+            self._show_opening(asked)
+        elif isinstance(asked, NothingToShow):
+            if self.sessions.show(asked):
+                self._show_empty_run()
+        elif isinstance(asked, Session):
+            if not self.sessions.show(asked):
+                return  # something else was asked for this very moment: the next step shows it
+            is_new = self._show_session(asked) and asked.acquisition is None
+        else:
+            self._show_nothing_open()
+        self._on_screen = asked
+        if is_new:
+            self.loaded.emit(asked.path)
+
+    def _show_opening(self, opening: Opening) -> None:
+        self._failed_opening = None
+        self.message.show_message("busy", "Opening", opening.path, cancel="Cancel")
+        self.pages.setCurrentWidget(self.message)
+        self._offer_choices(())
+        self.status.say("message", f"Loading: {opening.path}")
+
+    def _show_session(self, session: Session) -> bool:
+        """Whether it is new, and not one that is shown again because an opening was cancelled."""
+        self._go_when_known = None
+        is_new = self.stage.dataset is not session.dataset
+        if is_new:
+            self.stage.show_dataset(session.dataset)
+        else:
+            self.stage.refresh()  # it was not followed meanwhile
+        if session.acquisition is not None:
+            self.path = ""
+        self._offer_choices(session.dataset.info.choices)
+        self.pages.setCurrentWidget(self.stage)
+        if self._no_display:
+            self._on_no_display(self._no_display)
+        self._say_loaded(session)
+        return is_new
+
+    def _show_empty_run(self) -> None:
+        self._leave_stage()
+        self.message.show_message(
+            "info", "Nothing to show", "The acquisition was announced without positions, channels or planes."
+        )
+        self.pages.setCurrentWidget(self.message)
+
+    def _show_nothing_open(self) -> None:
+        self._leave_stage()
+        self.message.show_message(
+            "info", "No dataset open", "Open a dataset, or start an acquisition.", can_open=True
+        )
+        self.pages.setCurrentWidget(self.message)
+
+    def _leave_stage(self) -> None:
+        if self.stage is not None:
+            self.stage.clear()
+        self._offer_choices(())
+
+    @safe_slot
+    def _on_frame_shown(self) -> None:
+        # after a frame that took long to draw, the next one need not wait for the timer as well
+        self.poll.step_if_due()
+
+    def _step(self) -> None:
+        """One step of the poll: whatever raises here is tried again, ever more slowly."""
+        self._put_on_screen()
+        self._say_waits()
+        session = self.sessions.shown
+        if session is not None:
+            changes = session.dataset.take_changes()
+            if getattr(changes, "replaced", False):
+                self._show_replacement(session)
+            elif changes.in_view or changes.info:
+                self.stage.take(changes)
+            if changes.info:
+                self._say_warnings(session)
+                if self._go_when_known is not None:
+                    self.go_to(*self._go_when_known)
+        self._background.start_waiting()  # last: it raises while no thread can be started
+
+    def _show_replacement(self, session: Session) -> None:
+        """The dataset at that path has become another one: nothing of what was shown holds for it."""
+        self._go_when_known = None
+        self.stage.show_dataset(session.dataset)
+        self._offer_choices(session.dataset.info.choices)
+        self.status.say("message", f"{short_path(session.path)} was replaced by another dataset")
+
+    @safe_slot
+    def _on_poll_failed(self, reason: str) -> None:
+        self.status.say("trouble", f"Not up to date: {reason}. Trying again…")
+
+    @safe_slot
+    def _on_poll_recovered(self) -> None:
+        self.status.say("trouble", "")
+        if self.sessions.shown is not None:
+            self.stage.refresh()  # what changed while nobody could look
+
+    @safe_slot
+    def _on_hover_text(self, text: str) -> None:
+        self.status.say("pointer", text)
+
+    def _say_waits(self) -> None:
+        waits = [wait for wait in (self._opening_wait(), *self._dataset_waits()) if wait is not None]
+        slow = next((wait for wait in waits if wait.is_slow), None)
+        self.status.say("waiting", str(slow) if slow is not None else "")
+
+    def _opening_wait(self) -> Wait | None:
+        opening = self.sessions.asked
+        if not isinstance(opening, Opening) or opening is self._failed_opening:
+            return None
+        wait = Wait(f"{short_path(opening.path)} to open", opening.since)
+        if wait.is_slow:
+            self.message.set_headline(f"Opening, for {wait.seconds} s now")
+        return wait
+
+    def _dataset_waits(self) -> tuple[Wait | None, ...]:
+        session = self.sessions.shown
+        if session is None or self.stage is None:
+            return ()
+        return self.stage.say_wait(short_path(session.path)), self._refresher.wait_for(session)
+
+    def _offer_choices(self, choices: Sequence[str]) -> None:
+        self.choices.clear()
+        for path in choices:
+            self.choices.addItem(split_inner(path)[1] or path, path)
+        self.choices.setVisible(len(choices) > 1)
+
+    @safe_slot
+    def _on_chosen(self, index: int) -> None:
+        path = self.choices.itemData(index)
+        if path and index != 0:
+            self.open(path, self._options)
+
+    def _say_loaded(self, session: Session) -> None:
+        name = os.path.basename(session.path.rstrip(os.sep))
+        self.status.say("message", f"Loaded: {name}" if name else "")
+        self._say_warnings(session)
+
+    def _say_warnings(self, session: Session) -> None:
+        warnings = session.dataset.info.warnings
+        if warnings:
+            self.status.say("message", warnings[-1], "\n".join(warnings))
+
+
+def _check_ndv() -> None:
+    """Raise `ImportError` if ndv is older than we can use, as pip may leave it beside an old numpy."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("ndv")
+    except PackageNotFoundError:  # frozen applications leave it out; importing ndv tells if it is there
+        return
+    if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
+        raise ImportError(f"ndv {found} is too old")
+
+
+def _same_place(path: str, other: str) -> bool:
+    """Whether both lie on this machine, or on the same server."""
+    if is_url(path) or is_url(other):
+        return urlsplit(path)[:2] == urlsplit(other)[:2]
+    return True

@@ -1,0 +1,176 @@
+"""What the widget shows and what it opens: the last call wins, and everything has an end.
+
+Knows no Qt. The C++ half of the widget may be deleted at any time, by whoever owns its parent; this half
+is told (`Sessions.close`) and ends datasets, reader processes and their threads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..isolation.client import IsolatedSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..engine.dataset import Dataset
+    from ..live.acquisition import Acquisition
+    from .background import Background
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """A dataset to show, and the run that is writing it if a host announced one."""
+
+    dataset: Dataset
+    path: str
+    acquisition: Acquisition | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """A dataset that is being opened by a thread of its own; `since` as `time.monotonic`."""
+
+    path: str
+    source: IsolatedSource
+    since: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, path: str, options: Mapping[str, str]) -> Opening:
+        """Open the dataset at a path or URL; touches no disk yet."""
+        return cls(path, IsolatedSource(path, options=dict(options)))
+
+
+@dataclass(frozen=True, eq=False)
+class NothingToShow:
+    """A run that was announced without positions, channels or planes."""
+
+
+class Sessions:
+    """Compares what arrives with what was asked for last, and owns whatever is neither shown nor wanted.
+
+    What was asked for last is an object (`Opening`, `Session` or `NothingToShow`), whose identity is the
+    generation: whatever arrives for another one is closed. Any thread may call any method; those that
+    say what is on screen (`show`, `go_back`) are for the GUI thread. Nothing here waits.
+    """
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._lock = threading.Lock()  # guards everything below; nothing is called out to while it is held
+        self._asked: Opening | Session | NothingToShow | None = None
+        self._shown: Session | None = None
+        self._kept: Session | None = None  # was shown when the opening began: what cancelling goes back to
+        self._closed = False
+        self.acquisition: Acquisition | None = None
+        """The run that the host's notifications are for; read by writers' threads without the lock."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called: nothing is shown or opened any more."""
+        return self._closed
+
+    @property
+    def shown(self) -> Session | None:
+        """What is on screen."""
+        return self._shown
+
+    @property
+    def kept(self) -> Session | None:
+        """What was on screen when the opening that is under way, or has failed, began."""
+        return self._kept
+
+    @property
+    def asked(self) -> Opening | Session | NothingToShow | None:
+        """What was asked for last; has to be put on screen if it is not there yet."""
+        return self._asked
+
+    def ask_for(self, asked: Opening | Session | NothingToShow) -> bool:
+        """From now on this is wanted, and nothing that was asked for before. False after `close`.
+
+        While a dataset is being opened, a run that was shown goes on in the background: its notifications
+        are taken, in case the opening is cancelled.
+        """
+        with self._lock:
+            if self._closed:
+                unwanted = [asked] if isinstance(asked, (Opening, Session)) else []
+            else:
+                unwanted = self._leave_asked()
+                self._asked = asked
+                if isinstance(asked, Opening):
+                    self._kept, self._shown = self._shown or self._kept, None
+                    self.acquisition = self._kept.acquisition if self._kept is not None else None
+                else:
+                    self.acquisition = asked.acquisition if isinstance(asked, Session) else None
+            closed = self._closed
+        self._end(unwanted)
+        return not closed
+
+    def opened(self, opening: Opening, session: Session) -> bool:
+        """The dataset is open: it is wanted now, unless something else was asked for meanwhile."""
+        with self._lock:
+            wanted = self._asked is opening
+            if wanted:
+                self._asked = session
+        if not wanted:
+            self._end([session])
+        return wanted
+
+    def show(self, wanted: Session | NothingToShow) -> bool:
+        """It is put on screen now, and what was there before closed. False: it is not wanted any more."""
+        with self._lock:
+            if self._asked is not wanted:
+                return False
+            unwanted = [one for one in (self._shown, self._kept) if one is not None and one is not wanted]
+            self._kept = None
+            self._shown = wanted if isinstance(wanted, Session) else None
+            self.acquisition = self._shown.acquisition if self._shown is not None else None
+        self._end(unwanted)
+        return True
+
+    def go_back(self) -> tuple[bool, Session | None]:
+        """Give up an opening, under way or failed, for what was shown before.
+
+        Returns whether there was one to give up, and what is shown again (None: nothing was).
+        """
+        with self._lock:
+            asked = self._asked
+            is_run = isinstance(asked, Session) and asked.acquisition is not None
+            if asked is None or asked is self._shown or is_run or isinstance(asked, NothingToShow):
+                return False, None
+            unwanted = self._leave_asked()
+            self._asked = self._shown = back = self._kept
+            self._kept = None
+        self._end(unwanted)
+        return True, back
+
+    def close(self) -> None:
+        """End everything: datasets, reader processes, openings. Idempotent; also while Qt deletes widgets."""
+        with self._lock:
+            self._closed = True
+            unwanted = self._leave_asked()
+            unwanted += [one for one in (self._shown, self._kept) if one is not None]
+            self._asked = self._shown = self._kept = self.acquisition = None
+        self._end(unwanted)
+        try:
+            self._background.start_waiting()
+        except RuntimeError:  # no thread can be started and nobody will try again: their readers are ended
+            for one in unwanted:
+                if isinstance(one, Session):
+                    one.dataset.close()
+
+    def _leave_asked(self) -> list[Session | Opening]:
+        """What was asked for and is not on screen, which nobody but us can end. With the lock held."""
+        asked = self._asked
+        if isinstance(asked, NothingToShow) or asked is None or asked is self._shown or asked is self._kept:
+            return []
+        return [asked]
+
+    def _end(self, unwanted: Sequence[Session | Opening]) -> None:
+        for one in unwanted:
+            if isinstance(one, Opening):
+                one.source.close()  # ends the reader process, however deep it hangs
+            else:  # its workers are waited for: never in the GUI thread
+                self._background.run("ndviewer-close", one.dataset.close)

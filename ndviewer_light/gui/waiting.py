@@ -1,0 +1,98 @@
+"""What is waited for and since when: said once it takes long. Plain data, no Qt.
+
+`SLOW_SECONDS` is when a wait is worth a word; what ends it (a deadline) is the business of who reads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..storage.bytes import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..engine.dataset import Dataset
+    from ..model import DatasetInfo, PlaneKey
+
+SLOW_SECONDS = 5.0
+
+
+class Wait(NamedTuple):
+    """Something waited for: what, since when (`time.monotonic`), and how many others wait as well."""
+
+    what: str
+    since: float
+    others: int = 0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes so long that the user has to be told."""
+        return time.monotonic() - self.since >= SLOW_SECONDS
+
+    @property
+    def seconds(self) -> int:
+        """Whole seconds waited so far."""
+        return int(time.monotonic() - self.since)
+
+    def __str__(self) -> str:
+        more = f" and {self.others} more" if self.others else ""
+        return f"slow: waiting {self.seconds} s for {self.what}{more}"
+
+
+class PlaneWaits:
+    """Since when each plane in view is being read."""
+
+    def __init__(self) -> None:
+        self._since: dict[PlaneKey, float] = {}
+
+    def update(self, keys: Iterable[PlaneKey], dataset: Dataset, level: int = 0) -> None:
+        """These planes in view are being read, and no others.
+
+        The dataset knows since when; one that does not say is taken at its first word here.
+        """
+        now = time.monotonic()
+        waiting_since = getattr(dataset, "waiting_since", lambda key, level: None)
+        self._since = {
+            key: known if (known := waiting_since(key, level)) is not None else self._since.get(key, now)
+            for key in keys
+        }
+
+    def clear(self) -> None:
+        """Nothing in view is being read."""
+        self._since.clear()
+
+    def longest(self, info: DatasetInfo, name: str) -> Wait | None:
+        """The plane waited for longest, None without any."""
+        if not self._since:
+            return None
+        key = min(self._since, key=self._since.__getitem__)
+        return Wait(f"{plane_name(key, info)} of {name}", self._since[key], len(self._since) - 1)
+
+
+def plane_name(key: PlaneKey, info: DatasetInfo) -> str:
+    """Which plane that is, counted as the sliders count; axes of one value are left out."""
+    parts = []
+    if len(info.positions) > 1 and key.p < len(info.positions):
+        parts.append(info.positions[key.p].label)
+    if info.n_t > 1:
+        parts.append(f"t {key.t + 1}")
+    if info.n_z > 1:
+        parts.append(f"z {key.z + 1}")
+    if key.c < len(info.channels) and info.channels[key.c].name:
+        parts.append(info.channels[key.c].name)
+    return "plane " + ", ".join(parts) if parts else "the plane"
+
+
+def short_name(path: str) -> str:
+    """What to call a dataset in a title: the last part of its path or URL, without query."""
+    if is_url(path):
+        return path.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return os.path.basename(os.path.abspath(path)) if path else ""
+
+
+def short_path(path: str) -> str:
+    """What to call a dataset in a sentence: "…/run", or the running acquisition where it has no path."""
+    return f"…/{short_name(path)}" if path else "the running acquisition"

@@ -1,0 +1,140 @@
+"""What is repeated goes on: the poll backs off, says so, and is never off for good."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from qtpy.QtCore import QObject
+from runs import load, planes_of, small_run, write
+from screen import assert_shows, settle
+
+from ndviewer_light.gui.background import Background
+from ndviewer_light.gui.poll import LONGEST_INTERVAL_MS, POLL_INTERVAL_MS, Poll
+from simulate_acquisition import announce_run, notify_plane
+
+
+class NoThreads:
+    """While it is on, no thread of ours can be started, as where a system has no room for more."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.on = False
+        self.refused = 0
+        start = threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            if self.on and thread.name.startswith("ndviewer-"):
+                self.refused += 1
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    return NoThreads(monkeypatch)
+
+
+def test_a_step_that_fails_is_tried_ever_more_slowly_and_at_full_speed_once_it_succeeds(qtbot):
+    parent = QObject()
+    broken, intervals, recovered = [True], [], []
+
+    def step() -> None:
+        intervals.append(poll.interval_ms)
+        if broken[0]:
+            raise OSError("no room")
+
+    poll = Poll(step, parent)
+    poll.failed.connect(lambda reason: intervals.append(reason))
+    poll.recovered.connect(lambda: recovered.append(True))
+    poll.start()
+    qtbot.waitUntil(lambda: intervals.count("no room") >= 5, timeout=20_000)
+    poll.stop()
+    waits = [each for each in intervals if each != "no room"]
+    assert waits == [POLL_INTERVAL_MS * 2**i for i in range(len(waits))]
+    for _ in range(10):
+        poll._on_timeout()
+    assert poll.interval_ms == LONGEST_INTERVAL_MS
+    broken[0] = False
+    poll._on_timeout()
+    assert poll.interval_ms == POLL_INTERVAL_MS
+    assert recovered == [True]
+
+
+def test_what_was_posted_is_called_though_what_was_posted_before_it_fails(qtbot, caplog):
+    parent = QObject()
+    called = []
+    poll = Poll(lambda: called.append("step"), parent)
+    for function in (lambda: called.append(1), lambda: 1 / 0, lambda: called.append(2)):
+        poll.post(function)
+    poll._on_timeout()
+    assert called == [1, 2, "step"]
+    assert "posted" in caplog.text
+
+
+def test_functions_wait_for_a_thread_and_none_is_lost(no_threads):
+    background, done = Background(), threading.Semaphore(0)
+    no_threads.on = True
+    for _ in range(3):
+        background.run("ndviewer-test", done.release)
+    with pytest.raises(RuntimeError):
+        background.start_waiting()
+    assert not done.acquire(blocking=False)
+    no_threads.on = False
+    background.start_waiting()
+    assert all(done.acquire(timeout=20) for _ in range(3))
+    background.start_waiting()
+    assert not done.acquire(blocking=False)
+
+
+@pytest.mark.gl
+def test_no_thread_for_a_while_is_said_and_then_everything_goes_on(qtbot, viewer, tmp_path, no_threads):
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    no_threads.on = True
+    viewer.refresh()
+    viewer.load_dataset(str(run.folder))  # never raises
+    announce_run(viewer, run)
+    qtbot.waitUntil(lambda: "can't start new thread" in viewer.status_label.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: no_threads.refused > 12, timeout=30_000)  # more than the ten of before
+    no_threads.on = False
+    qtbot.waitUntil(lambda: "can't start" not in viewer.status_label.text(), timeout=20_000)
+    for plane in run.planes():
+        notify_plane(viewer, run, plane)
+    qtbot.waitUntil(lambda: viewer.dataset.info.n_t == 2, timeout=20_000)
+    viewer.load_fov(2, 1, 1)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 1, 2, 1))
+
+
+@pytest.mark.gl
+def test_what_changed_while_the_poll_could_not_look_is_shown_when_it_can(
+    qtbot, viewer, tmp_path, monkeypatch
+):
+    run = small_run(tmp_path / "run")
+    write(run)
+    announce_run(viewer, run)
+    settle_at = time.monotonic() + 20
+    while viewer.dataset is None and time.monotonic() < settle_at:
+        qtbot.wait(10)
+    dataset = viewer.dataset
+    take = dataset.take_changes
+    lost = []
+
+    def take_and_lose():
+        lost.append(take())
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "take_changes", take_and_lose)
+        for plane in run.planes():
+            notify_plane(viewer, run, plane)
+        qtbot.waitUntil(lambda: any(each.in_view for each in lost), timeout=20_000)
+        assert "MemoryError" in viewer.status_label.text()
+    qtbot.waitUntil(lambda: "MemoryError" not in viewer.status_label.text(), timeout=20_000)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 0, 0, 0))

@@ -1,0 +1,229 @@
+"""The widget's end, however it comes: nothing of it stays, and what comes later does no harm."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import threading
+
+import psutil
+import pytest
+from conftest import _our_threads, _reader_children
+from qtpy import API_NAME
+from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from qtpy.QtWidgets import QMainWindow, QTabWidget, QVBoxLayout, QWidget
+from runs import CHANNELS, load, planes_of, small_run, write
+from screen import assert_shows, settle
+from test_host import host
+
+from ndviewer_light.gui.viewer import LightweightViewer
+from simulate_acquisition import announce_run, notify_plane
+
+pytestmark = pytest.mark.gl
+
+sip = importlib.import_module(f"{API_NAME}.sip")
+
+
+def embedded(qtbot) -> tuple[QMainWindow, LightweightViewer]:
+    """A host's window with the viewer two levels deep in it."""
+    window, tabs, page, viewer = QMainWindow(), QTabWidget(), QWidget(), LightweightViewer()
+    QVBoxLayout(page).addWidget(viewer)
+    tabs.addTab(page, "viewer")
+    window.setCentralWidget(tabs)
+    window.resize(800, 500)
+    window.show()
+    qtbot.waitExposed(window)
+    return window, viewer
+
+
+def delete_later(window: QMainWindow) -> None:
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def delete_on_close(window: QMainWindow) -> None:
+    window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    window.close()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+WAYS = [delete_later, delete_on_close, sip.delete]
+
+
+def nothing(qtbot, viewer, folder) -> None:
+    pass
+
+
+def opening_for_ever(qtbot, viewer, folder) -> None:
+    (folder / "hung.ome.zarr").mkdir()
+    os.mkfifo(folder / "hung.ome.zarr" / "zarr.json")
+    viewer.load_dataset(str(folder / "hung.ome.zarr"))
+    qtbot.waitUntil(lambda: bool(_reader_children()), timeout=20_000)
+
+
+def just_opened(qtbot, viewer, folder) -> None:
+    """Its canvas has yet to be built."""
+    run = small_run(folder / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+
+
+def shown(qtbot, viewer, folder) -> None:
+    just_opened(qtbot, viewer, folder)
+    settle(qtbot, viewer)
+
+
+def reading_for_ever(qtbot, viewer, folder) -> None:
+    """The frame is under way, and will be when the widget is gone."""
+    run = small_run(folder / "run")
+    write(run)
+    for c in range(2):
+        chunk = folder / "run/zarr/A1/fov_1.ome.zarr/0/c/0" / str(c) / "0/0/0"
+        chunk.unlink()
+        os.mkfifo(chunk)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    viewer.load_fov(1)
+    assert viewer.stage.canvas.busy
+
+
+def opening_another(qtbot, viewer, folder) -> None:
+    """What was shown before is kept for who cancels."""
+    shown(qtbot, viewer, folder)
+    opening_for_ever(qtbot, viewer, folder)
+
+
+def failed_to_open(qtbot, viewer, folder) -> None:
+    shown(qtbot, viewer, folder)
+    with qtbot.waitSignal(viewer.dataset_failed, timeout=20_000):
+        viewer.load_dataset(str(folder / "nowhere"))
+
+
+def run_going_on(qtbot, viewer, folder) -> None:
+    run = small_run(folder / "run")
+    write(run)
+    announce_run(viewer, run)
+    for plane in run.planes():
+        notify_plane(viewer, run, plane)
+    settle(qtbot, viewer)
+
+
+def run_started_by_a_thread(qtbot, viewer, folder) -> None:
+    """It waits to be put on screen."""
+    thread = threading.Thread(target=announce_run, args=(viewer, small_run(folder / "run")))
+    thread.start()
+    thread.join()
+
+
+def looking_again(qtbot, viewer, folder) -> None:
+    shown(qtbot, viewer, folder)
+    viewer.refresh()
+    viewer.refresh()
+
+
+STATES = [
+    nothing, opening_for_ever, just_opened, shown, reading_for_ever, opening_another, failed_to_open,
+    run_going_on, run_started_by_a_thread, looking_again,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_a_window_that_is_deleted_takes_reader_and_threads_with_it(qtbot, tmp_path, caplog, state, end):
+    threads, readers = set(_our_threads()), set(_reader_children())
+    window, viewer = embedded(qtbot)
+    state(qtbot, viewer, tmp_path)
+    caplog.clear()
+    end(window)
+    assert sip.isdeleted(viewer)
+    for late in (lambda: viewer.notify_zarr_frame(0, 0, 0, CHANNELS[0]), viewer.end_acquisition):
+        late()  # a writer that has not heard of it
+    announce_run(viewer, small_run(tmp_path / "later"))
+    viewer.load_dataset(str(tmp_path))
+    viewer.refresh()
+    assert viewer.dataset is None
+    assert viewer.get_fov_list() == []
+    assert not viewer.is_push_mode_active()
+    assert not viewer.go_to_well_fov("A1", 0)
+    qtbot.waitUntil(
+        lambda: not (set(_our_threads()) - threads) and not (set(_reader_children()) - readers),
+        timeout=20_000,
+    )
+    qtbot.wait(50)  # what ndv had under way arrives: no slot may fail, no Qt warning come
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_a_window_deleted_while_the_canvas_is_built_ends_quietly(qtbot, tmp_path, caplog, monkeypatch):
+    window, viewer = embedded(qtbot)
+    run = small_run(tmp_path / "run")
+    write(run)
+    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=20_000)
+    canvas = viewer.stage.canvas
+    build = canvas._build_viewer
+
+    def delete_and_build() -> None:  # the event loop runs while a canvas is built
+        sip.delete(window)
+        build()
+
+    monkeypatch.setattr(canvas, "_build_viewer", delete_and_build)
+    viewer.load_dataset(str(run.folder))
+    qtbot.waitUntil(lambda: sip.isdeleted(viewer), timeout=20_000)
+    qtbot.wait(50)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_a_viewer_nobody_holds_any_more_ends_by_itself(qtbot, tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    readers = set(_reader_children())
+    viewer = LightweightViewer()
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
+        viewer.load_dataset(str(run.folder))
+    assert set(_reader_children()) - readers
+    del viewer
+    gc.collect()
+    qtbot.waitUntil(lambda: not (set(_reader_children()) - readers), timeout=20_000)
+
+
+def test_a_host_window_that_is_closed_and_shown_again_shows_what_it_did(qtbot, tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    window, viewer = embedded(qtbot)
+    announce_run(viewer, run)
+    for plane in run.planes():
+        notify_plane(viewer, run, plane)
+    settle(qtbot, viewer)
+    window.close()  # hides it: the viewer is no window of its own
+    qtbot.wait(50)
+    notify_plane(viewer, run, next(run.planes()))
+    window.show()
+    qtbot.waitExposed(window)
+    viewer.load_fov(2, 1, 1)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 1, 2, 1))
+    delete_later(window)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_host_that_ends_without_a_word_ends(tmp_path, deleted):
+    run = small_run(tmp_path / "run")
+    write(run)
+    body = f"""
+app = QApplication([])
+import ndviewer_light
+viewer = ndviewer_light.LightweightViewer({str(run.folder)!r})
+window = QMainWindow(); window.setCentralWidget(viewer); window.show()
+end = time.time() + 30
+while viewer.dataset is None and time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+print("reader", viewer.dataset._source.pid, flush=True)
+if {deleted}:
+    import importlib, qtpy
+    importlib.import_module(qtpy.API_NAME + ".sip").delete(window)
+"""
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    pid = int(result.stdout.split()[-1])
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
