@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptDataError, DatasetError, DatasetGoneError
 from .limits import error_of_os
+from .local_files import open_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -150,7 +151,7 @@ class LocalBytes(Bytes):
         self._reads = 0
         self._closed = False
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115  closed by `close`
+            self._file = io.FileIO(path, opener=lambda name, _: open_descriptor(name))
             self._size = os.fstat(self._file.fileno()).st_size
         except (OSError, ValueError) as error:
             raise error_of_os(error, path) from error
