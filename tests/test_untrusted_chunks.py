@@ -135,9 +135,7 @@ def test_a_shard_index_that_names_bytes_beyond_its_file_and_one_cut_short(tmp_pa
     with pytest.raises(CorruptDataError, match=rf"{re.escape(str(shard))} is damaged: its index names bytes"):
         _read(path)
     shard.write_bytes(whole[:40])
-    with pytest.raises(
-        CorruptDataError, match=rf"{re.escape(str(shard))} is truncated: it has 40 of at least 68 bytes"
-    ):
+    with pytest.raises(CorruptDataError, match=r"c/0/0 is truncated: it has 40 of at least 68 bytes"):
         _read(path)
 
 

@@ -7,7 +7,6 @@ of any file its reader may see: neither is what somebody else's dataset should d
 from __future__ import annotations
 
 import errno
-import io
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import DatasetError, UntrustedReferenceError
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Mapping
 
 FOLLOW_LINKS = "follow_links"
