@@ -18,10 +18,9 @@ import os
 import stat
 from importlib import metadata
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ..errors import DatasetError, DatasetNotFoundError
-from ..storage.bytes import absolute, is_url, split_inner
+from ..storage.bytes import absolute, check_address, is_url, split_inner
 from ..storage.limits import error_of_os
 from ..storage.local_files import check_regular
 
@@ -53,7 +52,7 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     """
     path = absolute(path)
     if is_url(path):
-        _check_url(path)
+        check_address(path)
     else:
         _check_there(split_inner(path)[0])
     if options and options.get("pattern"):  # a person has said that these are images, and how they are named
@@ -84,15 +83,6 @@ def _check_there(path: str) -> None:
         raise error_of_os(error, path) from error
     if not stat.S_ISDIR(status.st_mode):
         check_regular(path, status)
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # looked at only when asked for
-        parts.netloc.encode("utf-8")
-    except ValueError as error:
-        raise DatasetNotFoundError(f"{url!a} is not a valid address: {error}") from error
 
 
 @functools.cache

@@ -85,7 +85,7 @@ def error_of_os(error: Exception, path: str) -> DatasetError:
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return DatasetNotFoundError(f"there is nothing at {path}")
     if number == errno.ENAMETOOLONG:
-        return DatasetNotFoundError(f"there is nothing at {path[:200]}…: the name is too long for this system")
+        return DatasetNotFoundError(f"there is nothing at {path[:200]}…: its name is too long")
     if number == errno.ELOOP:
         return DatasetNotFoundError(f"{path} is a link that leads back to itself")
     if isinstance(error, ValueError):  # a NUL, or letters that this system has no bytes for

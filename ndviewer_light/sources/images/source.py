@@ -29,7 +29,7 @@ from ...model import (
     PlaneKey,
     channel_parts,
 )
-from ...storage.bytes import check_still_there, is_url
+from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.local_files import LinkGuard
 from ..source import Source
@@ -103,6 +103,8 @@ class ImagesSource(Source):
         options = dict(options or {})
         pattern = options.pop(PATTERN, "")
         path = path if is_url(path) else os.path.abspath(os.path.expanduser(path))
+        if is_url(path):
+            check_address(path)
         listing = listed(path, pattern)
         links = None
         if not is_url(listing.root):

@@ -31,6 +31,7 @@ from ...storage.decoding.pictures import (
     picture_in,
 )
 from ...storage.limits import MAX_CHUNK_BYTES
+from ...storage.printable import tame_logger
 from .bombs import refuse_bombs
 from .file_errors import (
     PageMissingError,
@@ -66,6 +67,7 @@ class OpenTiff:
         try:
             from tifffile import TiffFile
 
+            tame_logger("tifffile")
             self.status = os.fstat(self._file.fileno())
             self._chain = IfdChain(self._read_bytes, self.status.st_size, path)
             self._chain.check(0)

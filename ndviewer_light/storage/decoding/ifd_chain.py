@@ -102,9 +102,7 @@ class IfdChain:
 
     def _check_sub_ifds(self, kind: int, count: int, value: int) -> None:
         if count > _MAX_SUB_IFDS:
-            raise CorruptDataError(
-                f"{self._name} is damaged: a page claims {count:,} reduced versions of itself"
-            )
+            raise CorruptDataError(f"{self._name} is damaged: a page claims {count:,} pages inside it")
         size = _TYPE_SIZES.get(kind, 4)
         if size * count <= self._offset.size:
             offsets = [value]

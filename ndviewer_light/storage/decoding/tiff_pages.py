@@ -20,6 +20,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ..limits import MAX_CHUNK_BYTES
+from ..printable import tame_logger
 from .ifd_chain import MAX_PAGES, IfdChain
 from .pictures import Picture, damage_is_named, judged
 
@@ -274,6 +275,7 @@ class _InMemory:
 def _parsed(file: BinaryIO) -> TiffFile:
     from tifffile import TiffFile
 
+    tame_logger("tifffile")
     return TiffFile(file)
 
 
