@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import os
 import sys
 import threading
@@ -67,6 +66,9 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pattern", metavar="PATTERN", help="names of a folder's images: img_t{t:d}_c{c}_z{z:d}.png"
     )
+    group.add_argument(
+        "--follow-links", action="store_true", help="read what symbolic links outside the dataset lead to"
+    )
     group.add_argument("--cache-dir", metavar="DIR", help="where planes from servers are kept")
     group.add_argument("--no-disk-cache", action="store_true", help="keep nothing from servers on disk")
 
@@ -81,6 +83,8 @@ def storage_options(options: argparse.Namespace) -> dict[str, str]:
         told[name] = value
     if options.pattern:
         told["pattern"] = options.pattern
+    if options.follow_links:
+        told["follow_links"] = "true"
     if options.cache_dir:
         told["cache_dir"] = os.path.abspath(os.path.expanduser(options.cache_dir))
     if options.no_disk_cache:
@@ -155,14 +159,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0] in _COMMANDS:
         command = importlib.import_module(_COMMANDS[arguments[0]], __package__)
-        sys.exit(command.main(arguments[1:]))
+        from .cli.terminal import leave
+
+        leave(command.main(arguments[1:]))
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
         storage = storage_options(options)
     except ValueError as error:
         parser.error(str(error))
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
+    from .cli.terminal import log_to_terminal
+
+    log_to_terminal(verbose=options.verbose)
     if options.install_shortcut or options.uninstall_shortcut:
         sys.exit(change_shortcut(options.install_shortcut))
     if _no_display():

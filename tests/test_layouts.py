@@ -263,7 +263,7 @@ def test_byte_order_mark_is_accepted() -> None:
 def test_pipe_in_place_of_metadata_does_not_hang(tmp_path: Path) -> None:
     (tmp_path / "i.zarr").mkdir()
     os.mkfifo(tmp_path / "i.zarr/zarr.json")
-    with pytest.raises(MetadataError, match="no regular file"):
+    with pytest.raises(DatasetError, match="not a regular file"):
         layouts.discover(str(tmp_path / "i.zarr"))
 
 

@@ -400,7 +400,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, opened: Open) -> None
     path = tiffs.image_path(tmp_path, 0, "A1", 0, 1, tiffs.CHANNELS[0])
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(DatasetError, match="no regular file"):
+    with pytest.raises(DatasetError, match="not a regular file"):
         opened(tmp_path).read_plane(PlaneKey(z=1))
 
 

@@ -28,13 +28,15 @@ import argparse
 import contextlib
 import json
 import math
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NDViewerError
-from ..storage.bytes import absolute, is_url
+from ..storage.bytes import absolute, is_url, without_secrets
+from ..storage.local_files import FOLLOW_LINKS
+from ..storage.printable import printable
+from .terminal import complain, guarded, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +52,10 @@ _COUNTED = ("http", "https", "s3", "gs")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; 0 if the dataset could be opened, else 1 with the reason."""
+    return guarded("info", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     for option in options.storage_option:
@@ -58,14 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     storage = dict(option.partition("=")[::2] for option in options.storage_option)
     if options.pattern:
         storage["pattern"] = options.pattern
+    if options.follow_links:
+        storage[FOLLOW_LINKS] = "true"
     try:
         said = describe(options.path, storage)
     except NDViewerError as error:
         if not options.json:
-            sys.stderr.write(f"ndviewer-light info: {error}\n")
+            complain("info", str(error))
             return 1
         said = {"path": _shown(options.path), "error": {"name": type(error).__name__, "text": str(error)}}
-    _write(json.dumps(said, indent=2, ensure_ascii=False) if options.json else as_text(said))
+    say(json.dumps(said, indent=2) if options.json else as_text(said))
     return int("error" in said)
 
 
@@ -84,13 +92,10 @@ def _parser() -> argparse.ArgumentParser:
         help="of the server it lies on: endpoint, region, anonymous, key, secret, user, password, …",
     )
     parser.add_argument("--pattern", help="how the files of a folder of images are named")
+    parser.add_argument(
+        "--follow-links", action="store_true", help="read what symbolic links outside the dataset lead to"
+    )
     return parser
-
-
-def _write(text: str) -> None:
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every letter
-    sys.stdout.write(text + "\n")
 
 
 # ---- what there is to say ------------------------------------------------------------------------
@@ -242,7 +247,10 @@ def _shown(path: str) -> str:
         return path
     from ..storage.remote.errors import shown
 
-    return shown(path)
+    try:
+        return shown(path)
+    except ValueError:  # it is no URL
+        return without_secrets(path)
 
 
 # ---- for people ----------------------------------------------------------------------------------
@@ -252,9 +260,12 @@ def as_text(said: Mapping[str, Any]) -> str:
     """What `describe` says, laid out to be read: a name in front of each line, details below each other."""
     sections = list(_sections(said))
     width = max(len(name) for name, _ in sections)
-    lines = [str(said["path"])]
+    lines = [printable(str(said["path"]))]
     for name, values in sections:
-        lines += [f"  {'' if i else name:{width}}  {value}".rstrip() for i, value in enumerate(values)]
+        lines += [
+            f"  {'' if i else printable(name):{width}}  {printable(value)}".rstrip()
+            for i, value in enumerate(values)
+        ]
     return "\n".join(lines)
 
 

@@ -13,7 +13,6 @@ import io
 import itertools
 import json
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +26,8 @@ from ..model import PlaneKey
 from ..sources.images.source import ImagesSource
 from ..storage.bytes import is_url
 from ..storage.decoding.tiff_pages import Extent
+from ..storage.local_files import FOLLOW_LINKS
+from .terminal import complain, guarded, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,21 +66,32 @@ class _ChunkEncoding:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the command; 0 if the file was written, else 1, with the reason on the terminal."""
+    return guarded("references", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     storage = dict(option.partition("=")[::2] for option in options.storage_option)
     if options.pattern:
         storage["pattern"] = options.pattern
+    if options.follow_links:
+        storage[FOLLOW_LINKS] = "true"
     text = io.StringIO()
     try:
         said = write_references(options.path, text, storage, options.root)
+    except NDViewerError as error:
+        complain("references", str(error))
+        return 1
+    try:
         with open(options.output, "w", encoding="utf-8") as file:
             file.write(text.getvalue())
-    except (NDViewerError, OSError) as error:
-        sys.stderr.write(f"ndviewer-light references: {error}\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        complain("references", f"{options.output} could not be written: {reason}")
         return 1
     for line in said:
-        sys.stderr.write(f"{line}\n")
-    sys.stdout.write(f"wrote {options.output}{_hint(options.path, options.output, options.root)}\n")
+        complain("references", line)
+    say(f"wrote {options.output}{_hint(options.path, options.output, options.root)}")
     return 0
 
 
@@ -110,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         help="of the server they are on",
+    )
+    parser.add_argument(
+        "--follow-links", action="store_true", help="read what symbolic links outside the folder lead to"
     )
     return parser
 

@@ -12,8 +12,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..errors import DatasetError
+from ..storage.local_files import open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from ..storage.local_files import LinkGuard
 
 MAX_PARAMETERS_BYTES = 1024**2
 """A parameters file is a few hundred bytes; whatever is larger is not one."""
@@ -46,12 +51,12 @@ def is_done(experiment: str | os.PathLike[str]) -> bool:
     return (Path(experiment) / DONE_FILE).exists()
 
 
-def channel_names(experiment: str | os.PathLike[str]) -> tuple[str, ...]:
+def channel_names(experiment: str | os.PathLike[str], links: LinkGuard | None = None) -> tuple[str, ...]:
     """The channels of the acquisition in their order, as the user named them; () if no file tells.
 
     Never raises. Reads one small file; any thread.
     """
-    text = _read_text(Path(experiment) / CHANNELS_FILE, MAX_CHANNELS_BYTES)
+    text = _read_text(Path(experiment) / CHANNELS_FILE, MAX_CHANNELS_BYTES, links)
     if text is None:
         return ()
     import yaml
@@ -91,7 +96,7 @@ class Coordinates(NamedTuple):
     warning: str = ""
 
 
-def coordinates(folder: str | os.PathLike[str]) -> Coordinates:
+def coordinates(folder: str | os.PathLike[str], links: LinkGuard | None = None) -> Coordinates:
     """The coordinates that Squid noted in `folder`, of an experiment (planned) or of a time point (reached).
 
     Without a column "fov", the rows of a region count its fields of view. Empty if there is no file.
@@ -100,10 +105,10 @@ def coordinates(folder: str | os.PathLike[str]) -> Coordinates:
     path = Path(folder) / COORDINATES_FILE
     if not path.exists():
         return Coordinates({})
-    text = _read_text(path, MAX_COORDINATES_BYTES)
+    text = _read_text(path, MAX_COORDINATES_BYTES, links)
     try:
         if text is None:
-            raise ValueError("it cannot be read, or is too large")
+            raise ValueError("it cannot be read, is too large, or is a link that leads out of the dataset")
         return Coordinates(_by_fov(text))
     except (ValueError, csv.Error) as error:
         return Coordinates({}, f"{path} is not used: {error}")
@@ -171,14 +176,14 @@ class Parameters(NamedTuple):
     time_step_s: float | None = None
 
 
-def acquisition_parameters(base_path: str | os.PathLike[str]) -> Parameters:
+def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard | None = None) -> Parameters:
     """The acquisition parameters in the folder `base_path`; all None if the file is missing or broken.
 
     The pixel size is the one named, else the camera's divided by the magnification (of the
     objective as used with this tube lens). Never raises. Reads one small file; any thread.
     """
     for name in _PARAMETERS_FILES:
-        parameters = _read_object(Path(base_path) / name)
+        parameters = _read_object(Path(base_path) / name, links)
         if parameters is not None:
             time_step_s = _first_positive([_number(parameters.get("dt(s)"))])
             return Parameters(_pixel_size_um(parameters), _z_step_um(parameters), time_step_s)
@@ -193,8 +198,8 @@ def read_acquisition_parameters(base_path: str | os.PathLike[str]) -> tuple[floa
     return acquisition_parameters(base_path)[:2]
 
 
-def _read_object(path: Path) -> dict[str, Any] | None:
-    text = _read_text(path, MAX_PARAMETERS_BYTES)
+def _read_object(path: Path, links: LinkGuard | None) -> dict[str, Any] | None:
+    text = _read_text(path, MAX_PARAMETERS_BYTES, links)
     try:
         loaded = None if text is None else json.loads(text)
     except (ValueError, RecursionError):
@@ -202,16 +207,15 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def _read_text(path: Path, most: int) -> str | None:
-    """The text of a small file, None if there is none, it is too large, or it is no UTF-8."""
+def _read_text(path: Path, most: int, links: LinkGuard | None = None) -> str | None:
+    """The text of a small file, None if there is none, it is too large, no UTF-8, or leads out of `links`."""
     try:
-        # a pipe or a device of that name would be read for ever
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
+        if links is not None:
+            links.check([str(path)])
+        with open_regular(str(path)) as file:
             raw = file.read(most + 1)
         return raw.decode("utf-8-sig") if len(raw) <= most else None
-    except (OSError, ValueError):
+    except (DatasetError, OSError, ValueError):
         return None
 
 

@@ -15,11 +15,14 @@ import functools
 import importlib
 import logging
 import os
+import stat
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, DatasetNotFoundError, DatasetPermissionError
-from ..storage.bytes import absolute, is_url, split_inner
+from ..errors import DatasetError, DatasetNotFoundError
+from ..storage.bytes import absolute, check_address, is_url, split_inner
+from ..storage.limits import error_of_os
+from ..storage.local_files import check_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +51,9 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     Blocks on disk or network. Raises a `DatasetError` that names the path and what was expected there.
     """
     path = absolute(path)
-    if not is_url(path):
+    if is_url(path):
+        check_address(path)
+    else:
         _check_there(split_inner(path)[0])
     if options and options.get("pattern"):  # a person has said that these are images, and how they are named
         return _built_in(IMAGES).open(path, options)
@@ -73,11 +78,11 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
 
 def _check_there(path: str) -> None:
     try:
-        os.stat(path)
-    except PermissionError as error:
-        raise DatasetPermissionError(f"no permission to read {path}") from error
+        status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise DatasetNotFoundError(f"there is nothing at {path} ({error})") from error
+        raise error_of_os(error, path) from error
+    if not stat.S_ISDIR(status.st_mode):
+        check_regular(path, status)
 
 
 @functools.cache

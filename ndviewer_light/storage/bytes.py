@@ -11,9 +11,11 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from ..errors import CorruptDataError, DatasetError, DatasetGoneError
+from ..errors import CorruptDataError, DatasetError, DatasetGoneError, DatasetNotFoundError
 from .limits import error_of_os
+from .local_files import open_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]  # offset, length in bytes
 
+_LOGIN = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+://).*@")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: C:// is a drive
 
 
@@ -38,6 +41,22 @@ def check_still_there(path: str) -> None:
 def is_url(path: str) -> bool:
     """Whether `path` names something that is not a file of this machine, "https://…"."""
     return _SCHEME.match(path) is not None
+
+
+def check_address(url: str) -> None:
+    """Raise `DatasetNotFoundError` for what looks like a URL and is none, ``http://[::1/x`` for example."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # looked at only when asked for
+        url.encode("utf-8")
+    except ValueError as error:
+        reason = "it holds letters that are none" if isinstance(error, UnicodeError) else error
+        raise DatasetNotFoundError(f"{without_secrets(url)} is not a valid address: {reason}") from error
+
+
+def without_secrets(url: str) -> str:
+    """A URL, valid or not, without what may be user, password and query."""
+    return _LOGIN.sub(r"\1", url).partition("?")[0]
 
 
 def split_inner(path: str) -> tuple[str, str]:
@@ -150,7 +169,7 @@ class LocalBytes(Bytes):
         self._reads = 0
         self._closed = False
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115  closed by `close`
+            self._file = io.FileIO(path, opener=lambda name, _: open_descriptor(name))
             self._size = os.fstat(self._file.fileno()).st_size
         except (OSError, ValueError) as error:
             raise error_of_os(error, path) from error

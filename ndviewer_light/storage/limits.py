@@ -6,10 +6,10 @@ taking the memory, or the process, with it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
-import stat
 from itertools import accumulate
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..errors import (
     MetadataError,
     UntrustedReferenceError,
 )
+from .local_files import open_descriptor
 
 MAX_METADATA_BYTES = 16 * 1024**2
 MAX_JSON_DEPTH = 64
@@ -37,9 +38,6 @@ JsonObject = dict[str, Any]
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _DRIVE = re.compile(r"[A-Za-z]:")
-_OPEN_FLAGS = os.O_RDONLY
-for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"):  # not every system has them all
-    _OPEN_FLAGS |= getattr(os, _flag, 0)
 
 
 def read_json(path: str) -> JsonObject | None:
@@ -55,7 +53,7 @@ def read_json(path: str) -> JsonObject | None:
 def read_small_file(path: str) -> bytes | None:
     """Read a metadata file whole; None if there is none. Never blocks on a pipe or device."""
     try:
-        descriptor = os.open(path, _OPEN_FLAGS)
+        descriptor = open_descriptor(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
@@ -70,8 +68,6 @@ def read_small_file(path: str) -> bytes | None:
 
 def _read_descriptor(descriptor: int, path: str) -> bytes:
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise MetadataError(f"{path} is no regular file; expected a JSON file there")
     if status.st_size > MAX_METADATA_BYTES:
         raise LimitExceededError(f"{path} has {status.st_size} bytes; metadata may have {MAX_METADATA_BYTES}")
     # the file may grow or shrink while it is read: what comes is what is parsed
@@ -83,12 +79,18 @@ def _read_descriptor(descriptor: int, path: str) -> bytes:
 
 def error_of_os(error: Exception, path: str) -> DatasetError:
     """Return the `DatasetError` that fits what the operating system said about `path`."""
-    reason = getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None)
     if isinstance(error, PermissionError):
         return DatasetPermissionError(f"no permission to read {path}")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return DatasetNotFoundError(f"{path} does not exist")
-    return DatasetError(f"{path!a} could not be read: {reason}")
+        return DatasetNotFoundError(f"there is nothing at {path}")
+    if number == errno.ENAMETOOLONG:
+        return DatasetNotFoundError(f"there is nothing at {path[:200]}…: its name is too long")
+    if number == errno.ELOOP:
+        return DatasetNotFoundError(f"{path} is a link that leads back to itself")
+    if isinstance(error, ValueError):  # a NUL, or letters that this system has no bytes for
+        return DatasetNotFoundError(f"there is nothing at {path!a}: no file can have such a name")
+    return DatasetError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}")
 
 
 def parse_json(raw: bytes, where: str) -> JsonObject:

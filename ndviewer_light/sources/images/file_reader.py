@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ...storage.bytes import Bytes
     from ...storage.decoding.pictures import Picture
     from ...storage.decoding.tiff_pages import Extent, Parts, SeriesLayout
+    from ...storage.local_files import LinkGuard
 
 _MAX_TIFFS = 16
 _KEPT_BYTES = 128 * 1024**2
@@ -51,7 +52,9 @@ class Sample:
 class ImageFiles:
     """The files of a dataset; any thread. Colour pictures are kept decoded, for all of their channels."""
 
-    def __init__(self, options: Mapping[str, str]) -> None:
+    def __init__(self, options: Mapping[str, str], links: LinkGuard | None = None) -> None:
+        """`links` judges files of this machine before they are opened."""
+        self._links = links
         self._pool = BytesPool(lambda key: open_bytes(_path_of(key), options), _MAX_TIFFS)
         self._lock = threading.Lock()  # guards what follows
         self._tiffs: OrderedDict[str, tuple[Bytes, TiffPages]] = OrderedDict()
@@ -101,6 +104,8 @@ class ImageFiles:
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[Bytes]:
+        if self._links is not None:
+            self._links.check([path])
         try:
             with self._pool.opened(_key_of(path)) as file:
                 yield file

@@ -29,8 +29,9 @@ from ...model import (
     PlaneKey,
     channel_parts,
 )
-from ...storage.bytes import check_still_there, is_url
+from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
+from ...storage.local_files import LinkGuard
 from ..source import Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
@@ -102,9 +103,15 @@ class ImagesSource(Source):
         options = dict(options or {})
         pattern = options.pop(PATTERN, "")
         path = path if is_url(path) else os.path.abspath(os.path.expanduser(path))
-        files = ImageFiles(options)
+        if is_url(path):
+            check_address(path)
+        listing = listed(path, pattern)
+        links = None
+        if not is_url(listing.root):
+            links = LinkGuard([listing.root], named=path, options=options)
+        files = ImageFiles(options, links)
         try:
-            return cls(path, listed(path, pattern), files)
+            return cls(path, listing, files)
         except BaseException:
             files.close()
             raise

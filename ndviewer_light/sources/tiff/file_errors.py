@@ -6,9 +6,7 @@ Decoders raise a dozen types at damaged files; from here on they are `DatasetErr
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 import struct
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +21,7 @@ from ...errors import (
     UntrustedReferenceError,
 )
 from ...storage.limits import error_of_os
+from ...storage.local_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,20 +44,11 @@ class PageMissingError(Exception):
 def open_file(path: str) -> BufferedReader:
     """Open a regular file for reading; raises `FileMissingError` or a `DatasetError`."""
     try:
-        return open(path, "rb", opener=_open_regular)
+        return open_regular(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileMissingError(path) from error
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
-
-
-def _open_regular(path: str, flags: int) -> int:
-    # a pipe of that name would keep us waiting for its writer
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file")
-    return descriptor
 
 
 def is_being_written(path: str) -> bool:
@@ -175,11 +165,11 @@ def stored_bytes(path: str) -> FileSize | None:
     Reads the header and the first page's tags, or the heads of a PNG's chunks. Never raises.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             there = file.seek(0, 2)
             file.seek(0)
             return FileSize(there, _expected(file, there))
-    except (OSError, ValueError, struct.error, OverflowError):
+    except (DatasetError, OSError, ValueError, struct.error, OverflowError):
         return None
 
 

@@ -23,6 +23,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...metadata.tiff_tags import pixel_size_of
+from ...storage.decoding.ifd_chain import MAX_PAGES, IfdChain
 from ...storage.decoding.pictures import (
     Picture,
     decoded,
@@ -30,6 +31,7 @@ from ...storage.decoding.pictures import (
     picture_in,
 )
 from ...storage.limits import MAX_CHUNK_BYTES
+from ...storage.printable import tame_logger
 from .bombs import refuse_bombs
 from .file_errors import (
     PageMissingError,
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
 
 MAX_OPEN_FILES = 32
 """TIFFs that are kept open; half of what a process with 64 handles may have."""
-
-MAX_PAGES = 10_000_000
 
 # ---- one TIFF --------------------------------------------------------------------------------
 
@@ -67,11 +67,25 @@ class OpenTiff:
         try:
             from tifffile import TiffFile
 
+            tame_logger("tifffile")
             self.status = os.fstat(self._file.fileno())
-            self.tif: TiffFile = TiffFile(self._file)
+            self._chain = IfdChain(self._read_bytes, self.status.st_size, path)
+            self._chain.check(0)
+            self._file.seek(0)  # where tifffile takes the file to begin
+            self._tif: TiffFile = TiffFile(self._file)
         except BaseException:
             self._file.close()
             raise
+
+    def _read_bytes(self, offset: int, length: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    @property
+    def tif(self) -> TiffFile:
+        """The file as tifffile has it; walks through all of its pages once, so that they form no circle."""
+        self._chain.check()
+        return self._tif
 
     @property
     def n_pages(self) -> int:
@@ -83,7 +97,8 @@ class OpenTiff:
         if not 0 <= index < MAX_PAGES:
             raise PageMissingError(f"{self.path} has no page {index}")
         try:
-            page = self.tif.pages[index] if index else self.tif.pages.first
+            self._chain.check(index)
+            page = self._tif.pages[index] if index else self._tif.pages.first
         except IndexError as error:
             if index == 0:
                 raise  # a file without any is damaged
@@ -138,7 +153,7 @@ class OpenTiff:
             there += n
         if there < len(into):
             raise short(self.path, f"{offset + there} of {offset + len(into)} bytes")
-        if dtype.itemsize > 1 and self.tif.byteorder != _NATIVE:
+        if dtype.itemsize > 1 and self._tif.byteorder != _NATIVE:
             pixels.byteswap(inplace=True)
         return pixels
 
@@ -153,7 +168,7 @@ class OpenTiff:
 
     def close(self) -> None:
         """Close the file. Idempotent."""
-        self.tif.close()
+        self._tif.close()
         self._file.close()
 
 

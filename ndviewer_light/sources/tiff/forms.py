@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ...model import PlaneKey, Position
     from ...storage.decoding.pictures import Picture
+    from ...storage.local_files import LinkGuard
     from .file_pool import OpenTiff, TiffPool
 
 _MAX_INDEX = 1_000_000
@@ -93,6 +94,8 @@ class Form(ABC):
     def __init__(self, places: FileLocations) -> None:
         self.places = places
         """Replaced as a whole when more is known."""
+        self.links: LinkGuard | None = None
+        """Which files belong to the dataset; None where a host has named them."""
         self._lock = threading.Lock()  # guards replacing it
 
     def learn(self, numbers: Iterable[str], end: str = "", **changes: Any) -> None:
@@ -102,6 +105,11 @@ class Form(ABC):
             for number in numbers:
                 spelling = spelling.seen(number)
             self.places = replace(self.places, spelling=spelling, **changes)
+
+    def check(self, path: str) -> None:
+        """Raise `UntrustedReferenceError` for a file that is not the dataset's, before it is opened."""
+        if self.links is not None:
+            self.links.check([path])
 
     @abstractmethod
     def files(self, key: PlaneKey) -> Iterator[str]:

@@ -21,10 +21,11 @@ from ...metadata.ome_xml import (
     ome_image,
 )
 from ...metadata.squid import ome_progress_files, sanitised
+from ...storage.decoding.ifd_chain import MAX_PAGES
 from ...storage.limits import read_json
 from .file_errors import FileMissingError, is_being_written
 from .file_names import OME_FOLDER, is_file_name
-from .file_pool import MAX_PAGES, OpenTiff
+from .file_pool import OpenTiff
 from .forms import FileFacts, Form
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class OmeFiles(Form):
         return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page)
 
     def _read_elsewhere(self, path: str, page: int) -> np.ndarray:
+        self.check(path)
         try:
             with self._pool.opened(path) as tiff:
                 return tiff.read(page)

@@ -25,6 +25,7 @@ from ...model import (
     Position,
     channel_parts,
 )
+from ...storage.local_files import LinkGuard
 from .file_errors import FileMissingError
 from .file_names import (
     OME_FOLDER,
@@ -53,7 +54,7 @@ from .ome import OmeFiles
 from .single import SingleFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...metadata.squid import Parameters
     from ...model import ChannelPart
@@ -78,12 +79,15 @@ class Known:
 class OpenedFolder:
     """A dataset of many files. One thread at a time, but for its `form`."""
 
-    def __init__(self, path: str, kind: FolderKind, pool: TiffPool) -> None:
+    def __init__(
+        self, path: str, kind: FolderKind, pool: TiffPool, options: Mapping[str, str] | None = None
+    ) -> None:
         self._path = path
         self._kind = kind
-        names = channel_names(kind.experiment)
+        self._links = LinkGuard([path, kind.experiment], options=options)
+        names = channel_names(kind.experiment, self._links)
         self._raw = {sanitised(name): name for name in names}
-        self._coordinates = _coordinates(kind)
+        self._coordinates = _coordinates(kind, self._links)
         self._finder = Finder(kind, {region for region, _ in self._coordinates.by_fov}, names)
         places = FileLocations(kind.experiment, (), ())
         self.form: Form
@@ -92,6 +96,7 @@ class OpenedFolder:
             self.form.one_time_per_file = not kind.folder
         else:
             self.form = StackPerPosition(places, pool) if kind.form == STACKS else ImagePerPlane(places)
+        self.form.links = self._links
         self._channels: list[str] = []  # as the files, or their names, say
         self._sample: tuple[str, PlaneKey] | None = None
         self._in_color: frozenset[int] = frozenset()
@@ -105,7 +110,7 @@ class OpenedFolder:
         if not found.positions:
             raise DatasetNotFoundError(f"{self._path} holds no image files (any more)")
         if not self._coordinates.by_fov:
-            self._coordinates = _coordinates(self._kind)
+            self._coordinates = _coordinates(self._kind, self._links)
         self._add_channels(found.channels)
         self.form.places = self._places(found)
         facts = self._first_facts() if self._sample is None else self._facts_again(*self._sample)
@@ -115,7 +120,7 @@ class OpenedFolder:
         parts = channel_parts([self._display_name(name) for name in self._channels], self._in_color)
         info = self._info(found, before, facts)
         if facts is not None:
-            info = learned(info, parts, facts, acquisition_parameters(self._kind.experiment))
+            info = learned(info, parts, facts, acquisition_parameters(self._kind.experiment, self._links))
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
         return Known(parts, replace(info, channels=shown(parts, info.dtype)))
@@ -160,6 +165,7 @@ class OpenedFolder:
         errors: list[DatasetError] = []
         for path, key in self._candidates():
             try:
+                self.form.check(path)
                 facts = self.form.facts(path, key)
             except FileMissingError:
                 continue
@@ -194,6 +200,7 @@ class OpenedFolder:
         if isinstance(self.form, ImagePerPlane):
             return None
         try:
+            self.form.check(path)
             return self.form.facts(path, key)
         except (DatasetError, FileMissingError):  # the plane that needs it will say so
             return None
@@ -218,13 +225,14 @@ class OpenedFolder:
         )
 
 
-def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
+def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = None) -> tuple[Form, Known]:
     """One image file: as one of a dataset if it says so, else by the axes it has; raises a `DatasetError`."""
     folder, name = os.path.split(path)
     is_part = is_number(os.path.basename(folder)) or os.path.basename(folder) == OME_FOLDER
     experiment = os.path.dirname(folder) if is_part else folder
-    raw = {sanitised(channel): channel for channel in channel_names(experiment)}
-    regions = {region for region, _ in coordinates(experiment).by_fov}
+    links = LinkGuard([folder, experiment], named=path, options=options)
+    raw = {sanitised(channel): channel for channel in channel_names(experiment, links)}
+    regions = {region for region, _ in coordinates(experiment, links).by_fov}
     parts_of_name = stack_name(name) or ome_name(name) or NameReader(regions, raw).read(name)
     region, fov = (parts_of_name.region, int(parts_of_name.fov or 0)) if parts_of_name else ("default", 0)
     places = FileLocations(
@@ -232,6 +240,7 @@ def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
     )
     try:
         form = _form_of_file(path, places, pool)
+        form.links = links
         facts = form.facts(path, PlaneKey())
     except FileMissingError as error:
         raise DatasetNotFoundError(f"{path} does not exist any more") from error
@@ -245,7 +254,7 @@ def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
     in_color = set(range(len(names))) if facts.picture.samples >= 3 else set()
     parts = channel_parts(names, in_color)
     info = DatasetInfo(form.format, form.places.positions, (), 1, 1, 1, 1, None, name=name)
-    info = learned(info, parts, facts, acquisition_parameters(experiment))
+    info = learned(info, parts, facts, acquisition_parameters(experiment, links))
     return form, Known(parts, replace(info, channels=shown(parts, info.dtype)))
 
 
@@ -263,13 +272,13 @@ def _has_ome_xml(tiff: OpenTiff) -> bool:
     return tiff.page(0).description[-10:].strip().endswith("OME>")
 
 
-def _coordinates(kind: FolderKind) -> Coordinates:
+def _coordinates(kind: FolderKind, links: LinkGuard) -> Coordinates:
     """Those of the experiment; else of the first time point."""
-    planned = coordinates(kind.experiment)
+    planned = coordinates(kind.experiment, links)
     if planned.by_fov:
         return planned
     folders = [os.path.dirname(folder) if kind.inside else folder for _, folder in folders_of(kind)[:1]]
-    reached = coordinates(folders[0]) if folders else planned
+    reached = coordinates(folders[0], links) if folders else planned
     return reached._replace(warning=planned.warning or reached.warning)
 
 

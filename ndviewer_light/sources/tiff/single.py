@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ...metadata.tiff_tags import pixel_size_of, resolution_of
+from ...storage.decoding.ifd_chain import MAX_PAGES
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from .file_names import TIFF_ENDS
 from .file_pool import (
-    MAX_PAGES,
     image_picture,
     is_plain,
     picture_of,

@@ -74,12 +74,12 @@ class TiffSource(Source):
         pool = TiffPool()
         try:
             if not os.path.isdir(path):
-                form, known = open_file(path, pool)
+                form, known = open_file(path, pool, options)
                 return cls(form, known.parts, known.info, pool, path)
             kind = kind_of(path)
             if kind is None:
                 raise DatasetNotFoundError(f"{path} holds no image files with names as Squid gives them")
-            folder = OpenedFolder(path, kind, pool)
+            folder = OpenedFolder(path, kind, pool, options)
             known = folder.look()
             return cls(folder.form, known.parts, known.info, pool, path, folder)
         except PlaneNotStoredError as error:
@@ -177,6 +177,7 @@ class TiffSource(Source):
         for path in self._files(acquired):
             first = first or path
             try:
+                self._form.check(path)
                 answer = ask(path, acquired)
             except FileMissingError:
                 continue

@@ -5,10 +5,17 @@ The metadata have been judged by `zarr_guard`. Shapes are in the array's own ord
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...errors import LimitExceededError, UnsupportedError
+from ...storage.limits import MAX_SHARD_INDEX_BYTES
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...storage.limits import JsonObject
     from .nodes import ZarrImage
 
 
@@ -66,3 +73,119 @@ def planes_per_chunk(image: ZarrImage) -> int:
         for part, whole, axis in zip(stored, image.facts.shape, image.axes, strict=True)
         if axis.role not in ("y", "x")
     )
+
+
+# ---- what the chunks are called, and where they are in shards --------------------------------------
+
+MAX_CHUNKS = 1_000_000  # of a plane
+
+Coordinates = tuple[int, ...]
+
+
+class StoredGrid(NamedTuple):
+    """How the chunks of an array are called: coordinates → name below the array's folder."""
+
+    chunk: tuple[int, ...]
+    prefix: str
+    separator: str
+
+    def name(self, at: Coordinates) -> str:
+        """The name, with ``/`` between folders."""
+        return self.prefix + self.separator.join(map(str, at))
+
+
+class Shards(NamedTuple):
+    """How shards are laid out: chunks along each axis, and how and where the index of each is stored."""
+
+    per_shard: tuple[int, ...]
+    index_codecs: list[Any]
+    index_bytes: int
+    at_end: bool
+
+    @property
+    def is_big_endian(self) -> bool:
+        """The byte order of the index."""
+        told = next((codec for codec in self.index_codecs if _name(codec) == "bytes"), None)
+        return isinstance(told, dict) and told.get("configuration", {}).get("endian") == "big"
+
+
+def shards_of(image: ZarrImage) -> Shards | None:
+    """How shards are laid out; None if there are none, or other codecs come first: then each is one chunk."""
+    codecs = image.document["codecs"] if image.facts.version == 3 else []
+    if len(codecs) != 1 or not isinstance(codecs[0], dict) or codecs[0].get("name") != "sharding_indexed":
+        return None
+    told = codecs[0]["configuration"]
+    chunks = chunks_of(image)
+    inner = tuple(told["chunk_shape"])
+    if any(whole % part for whole, part in zip(chunks.stored, inner, strict=True)):
+        raise UnsupportedError(
+            f"{image.array}: shards of {chunks.stored} cannot be cut into chunks of {inner}"
+        )
+    return _shards(told, tuple(whole // part for whole, part in zip(chunks.stored, inner, strict=True)))
+
+
+def shards_in_a_row(image: ZarrImage) -> Shards:
+    """As `shards_of` for shards that other codecs come before, which may turn them: their chunks in a row."""
+    told = next(codec for codec in image.document["codecs"] if _name(codec) == "sharding_indexed")
+    grid = chunks_of(image)
+    return _shards(told["configuration"], (math.prod(grid.stored) // math.prod(grid.decoded),))
+
+
+def _shards(told: JsonObject, per_shard: tuple[int, ...]) -> Shards:
+    index_codecs = told.get("index_codecs") or [
+        {"name": "bytes", "configuration": {"endian": "little"}},
+        {"name": "crc32c"},
+    ]
+    checked = "crc32c" in map(_name, index_codecs)
+    index_bytes = math.prod(per_shard) * 16 + 4 * checked
+    assert index_bytes <= MAX_SHARD_INDEX_BYTES + 4  # judged with the metadata
+    return Shards(per_shard, index_codecs, index_bytes, told.get("index_location", "end") != "start")
+
+
+def stored_grid(image: ZarrImage) -> StoredGrid:
+    """The grid of what is stored as one object. Raises `UnsupportedError` for names we do not know."""
+    stored = chunks_of(image).stored
+    if image.facts.version == 2:
+        return StoredGrid(stored, "", _separator(image.document.get("dimension_separator", "."), image))
+    encoding = image.document.get("chunk_key_encoding", "default")
+    name = _name(encoding)
+    told = encoding.get("configuration", {}) if isinstance(encoding, dict) else {}
+    if name not in ("default", "v2") or not isinstance(told, dict):
+        raise UnsupportedError(f"{image.array}: chunks are named in a way we do not know ({name[:40]!r})")
+    separator = _separator(told.get("separator", "/" if name == "default" else "."), image)
+    return StoredGrid(stored, f"c{separator}" if name == "default" else "", separator)
+
+
+def _separator(value: object, image: ZarrImage) -> str:
+    if value not in ("/", "."):
+        raise UnsupportedError(f"{image.array}: chunk names with {str(value)[:10]!r} between numbers")
+    return str(value)
+
+
+def without_shards(
+    image: ZarrImage, stored: StoredGrid, shards: Shards | None
+) -> tuple[JsonObject | None, StoredGrid]:
+    """The metadata of the same array if its chunks were not in shards, and how they would be called."""
+    if shards is None:
+        return None, stored
+    told = image.document["codecs"][0]["configuration"]
+    chunk = list(told["chunk_shape"])
+    metadata = {
+        **image.document,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
+        "codecs": told["codecs"],
+    }
+    return metadata, stored._replace(chunk=tuple(chunk))
+
+
+def touched(
+    selection: Sequence[int | slice], chunk: Sequence[int], shape: Sequence[int], what: str
+) -> list[Coordinates]:
+    """The chunks that a selection of one plane cuts."""
+    along = [
+        range(-(-size // part)) if isinstance(at, slice) else range(at // part, at // part + 1)
+        for at, part, size in zip(selection, chunk, shape, strict=True)
+    ]
+    if math.prod(map(len, along)) > MAX_CHUNKS:
+        raise LimitExceededError(f"{what}: a plane in more than {MAX_CHUNKS} chunks cannot be shown")
+    return list(itertools.product(*along))

@@ -5,50 +5,36 @@ The chunks a plane needs are put into memory, where tensorstore reads them as an
 
 from __future__ import annotations
 
-import itertools
 import math
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import CorruptDataError, LimitExceededError, UnsupportedError
-from ...storage.limits import MAX_CHUNK_BYTES, MAX_SHARD_INDEX_BYTES
+from ...errors import CorruptDataError
+from ...storage.decoding.codecs import BLOSC_HEAD
+from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.trees.zip import FileRange, ZipTree
-from .chunk_grid import chunks_of
+from .chunk_grid import Coordinates, chunks_of, shards_of, stored_grid, touched, without_shards
+from .chunk_guard import BloscRule
 from .tensorstore_arrays import OpenArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
     from .tensorstore_arrays import Native
 
 _KEPT_INDEXES = 256
-_MAX_CHUNKS = 1_000_000  # of a plane
 _ABSENT = np.uint64(2**64 - 1)  # offset and length of a chunk that is not in its shard
-
-Coordinates = tuple[int, ...]
 
 
 def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
     """The array of an image in an archive."""
     assert isinstance(tree, ZipTree)
     return PackedArray(image, tree, native)
-
-
-class _StoredGrid(NamedTuple):
-    """How the chunks of an array are called: coordinates → name below the array's folder."""
-
-    chunk: tuple[int, ...]
-    prefix: str
-    separator: str
-
-    def name(self, at: Coordinates) -> str:
-        return self.prefix + self.separator.join(map(str, at))
 
 
 class PackedArray(OpenArray):
@@ -58,17 +44,18 @@ class PackedArray(OpenArray):
         super().__init__(image, native)
         self._tree = tree
         chunks = chunks_of(image)
-        self._shards = _shards_of(image)
-        self._stored = _stored_grid(image)
-        self._metadata, self._grid = _without_shards(image, self._stored, self._shards)
+        self._shards = shards_of(image)
+        self._stored = stored_grid(image)
+        self._metadata, self._grid = without_shards(image, self._stored, self._shards)
         self._most = min(MAX_CHUNK_BYTES, 2 * math.prod(chunks.stored) * image.facts.dtype.itemsize) + 2**20
+        self._blosc = BloscRule.of(image)
         self._lock = threading.Lock()
         self._indexes: OrderedDict[Coordinates, np.ndarray] = OrderedDict()
 
     def read(self, index: tuple[int, ...]) -> np.ndarray:
         """See `OpenArray.read`: a chunk that is not in the archive is fill value, unless none of them is."""
         selection = self._selection(index)
-        wanted = _touched(selection, self._grid.chunk, self.image.facts.shape, self.image.array)
+        wanted = touched(selection, self._grid.chunk, self.image.facts.shape, self.image.array)
         chunks = self._of_shards(wanted) if self._shards else self._of_files(wanted)
         if not chunks:
             raise self._not_stored(None)
@@ -79,7 +66,11 @@ class PackedArray(OpenArray):
 
     def _of_files(self, wanted: Sequence[Coordinates]) -> dict[Coordinates, bytes]:
         found = self._tree.read_whole([self._path(at) for at in wanted], self._most)
-        return {at: data for at, data in zip(wanted, found, strict=True) if data is not None}
+        there = {at: data for at, data in zip(wanted, found, strict=True) if data is not None}
+        if self._blosc is not None:
+            for at, data in there.items():
+                self._blosc.check(data[:BLOSC_HEAD], len(data), self._path(at))
+        return there
 
     def _path(self, stored: Coordinates) -> str:
         return self._tree.join(self.image.array, self._stored.name(stored))
@@ -104,7 +95,11 @@ class PackedArray(OpenArray):
                     f"{self._path(shard)} is damaged: a chunk of {length} bytes makes no sense"
                 )
             parts[at] = FileRange(self._path(shard), int(offset), int(length))
-        return dict(zip(parts, self._tree.read_parts(list(parts.values()), self._most), strict=True))
+        found = self._tree.read_parts(list(parts.values()), self._most)
+        if self._blosc is not None:
+            for part, data in zip(parts.values(), found, strict=True):
+                self._blosc.check(data[:BLOSC_HEAD], len(data), part.path)
+        return dict(zip(parts, found, strict=True))
 
     def _indexes_of(self, shards: Sequence[Coordinates]) -> dict[Coordinates, np.ndarray]:
         """What is where in each of these shards, without those that do not exist."""
@@ -143,88 +138,3 @@ class PackedArray(OpenArray):
         }
         key = "c/" + "/".join("0" * len(shape))
         return self._native.decoded(metadata, {key: data}, self._path(shard))
-
-
-# ---- what the metadata say -----------------------------------------------------------------------
-
-
-class _Shards(NamedTuple):
-    per_shard: tuple[int, ...]
-    index_codecs: list[Any]
-    index_bytes: int
-    at_end: bool
-
-
-def _shards_of(image: ZarrImage) -> _Shards | None:
-    """How shards are laid out; None if there are none, or other codecs come first: then each is one chunk."""
-    codecs = image.document["codecs"] if image.facts.version == 3 else []
-    if len(codecs) != 1 or not isinstance(codecs[0], dict) or codecs[0].get("name") != "sharding_indexed":
-        return None
-    told = codecs[0]["configuration"]
-    chunks = chunks_of(image)
-    inner = tuple(told["chunk_shape"])
-    if any(whole % part for whole, part in zip(chunks.stored, inner, strict=True)):
-        raise UnsupportedError(
-            f"{image.array}: shards of {chunks.stored} cannot be cut into chunks of {inner}"
-        )
-    per_shard = tuple(whole // part for whole, part in zip(chunks.stored, inner, strict=True))
-    index_codecs = told.get("index_codecs") or [
-        {"name": "bytes", "configuration": {"endian": "little"}},
-        {"name": "crc32c"},
-    ]
-    checked = "crc32c" in map(_name, index_codecs)
-    index_bytes = math.prod(per_shard) * 16 + 4 * checked
-    assert index_bytes <= MAX_SHARD_INDEX_BYTES + 4  # judged with the metadata
-    return _Shards(per_shard, index_codecs, index_bytes, told.get("index_location", "end") != "start")
-
-
-def _name(codec: Any) -> str:
-    return codec if isinstance(codec, str) else str(codec.get("name"))
-
-
-def _stored_grid(image: ZarrImage) -> _StoredGrid:
-    stored = chunks_of(image).stored
-    if image.facts.version == 2:
-        return _StoredGrid(stored, "", _separator(image.document.get("dimension_separator", "."), image))
-    encoding = image.document.get("chunk_key_encoding", "default")
-    name = _name(encoding)
-    told = encoding.get("configuration", {}) if isinstance(encoding, dict) else {}
-    if name not in ("default", "v2") or not isinstance(told, dict):
-        raise UnsupportedError(f"{image.array}: chunks are named in a way we do not know ({name[:40]!r})")
-    separator = _separator(told.get("separator", "/" if name == "default" else "."), image)
-    return _StoredGrid(stored, f"c{separator}" if name == "default" else "", separator)
-
-
-def _separator(value: object, image: ZarrImage) -> str:
-    if value not in ("/", "."):
-        raise UnsupportedError(f"{image.array}: chunk names with {str(value)[:10]!r} between numbers")
-    return str(value)
-
-
-def _without_shards(
-    image: ZarrImage, stored: _StoredGrid, shards: _Shards | None
-) -> tuple[JsonObject | None, _StoredGrid]:
-    """The metadata of the same array if its chunks were not in shards, and how they would be called."""
-    if shards is None:
-        return None, stored
-    told = image.document["codecs"][0]["configuration"]
-    chunk = list(told["chunk_shape"])
-    metadata = {
-        **image.document,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},
-        "codecs": told["codecs"],
-    }
-    return metadata, stored._replace(chunk=tuple(chunk))
-
-
-def _touched(
-    selection: Sequence[int | slice], chunk: Sequence[int], shape: Sequence[int], what: str
-) -> list[Coordinates]:
-    """The chunks that a selection of one plane cuts."""
-    along = [
-        range(-(-size // part)) if isinstance(at, slice) else range(at // part, at // part + 1)
-        for at, part, size in zip(selection, chunk, shape, strict=True)
-    ]
-    if math.prod(map(len, along)) > _MAX_CHUNKS:
-        raise LimitExceededError(f"{what}: a plane in more than {_MAX_CHUNKS} chunks cannot be shown")
-    return list(itertools.product(*along))

@@ -25,6 +25,7 @@ from ...errors import (
 )
 from ...storage.cancellation import current_wish
 from .chunk_grid import chunk_bytes, planes_per_chunk
+from .chunk_guard import ChunkGuard
 from .tensorstore_errors import (
     ChunkMissingError,
     RedirectedError,
@@ -109,11 +110,14 @@ class StoreArray(OpenArray):
 
     def __init__(self, image: ZarrImage, native: Native) -> None:
         super().__init__(image, native)
+        self._guard = native.guard(image)
         self._store = native.open(image, fill_missing=False)
 
     def read(self, index: tuple[int, ...]) -> np.ndarray:
         """See `OpenArray.read`; strict, then lenient if some chunks exist."""
         selection = self._selection(index)
+        if self._guard is not None:
+            self._guard.check(selection)
         view = self._store[selection]
         try:
             return self._upright(self._native.read(view, self.image))
@@ -245,6 +249,11 @@ class Native:
         except (ValueError, RuntimeError) as error:
             raise dataset_error(error, image.array) from error
         return store
+
+    def guard(self, image: ZarrImage) -> ChunkGuard | None:
+        """What judges the chunks of an array before they are read; None where they are on a server."""
+        links = self._tree.links(image.array)
+        return None if links is None else ChunkGuard(image, links)
 
     @contextlib.contextmanager
     def in_memory(self, files: Mapping[str, bytes]) -> Iterator[JsonObject]:

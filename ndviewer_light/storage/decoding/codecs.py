@@ -145,20 +145,28 @@ def _streamed(new: Callable[[], Any], data: memoryview, n: int) -> Buffer:
     return out
 
 
+BLOSC_HEAD = 16
+"""Bytes of the header that every chunk of blosc begins with."""
+
+
+def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
+    """Judge the header of `stored` bytes of Blosc 1 that should come to at most `n`.
+
+    The library takes as much memory as the header says, whatever is wanted of it. Raises `DamagedError`.
+    """
+    if len(head) < BLOSC_HEAD:
+        raise DamagedError(f"it has {stored} bytes, fewer than the header of blosc")
+    version, _, _, item, nbytes, block, cbytes = struct.unpack_from("<BBBBIII", head)
+    if nbytes > n:
+        raise DamagedError(f"its blosc header claims {nbytes:,} bytes, a chunk of this array has {n:,}")
+    if version not in (1, 2) or not item or not 0 < block <= max(nbytes, 1):
+        raise DamagedError("its blosc header makes no sense")
+    if cbytes != stored:
+        raise DamagedError(f"its blosc header says that it is stored in {cbytes:,} bytes, it has {stored:,}")
+
+
 def _blosc(data: memoryview, n: int) -> Buffer:
-    """Blosc 1; its header is believed only where it says what is so."""
-    head = bytes(data[:16])
-    if len(head) < 16:
-        raise DamagedError("it is shorter than the header of blosc")
-    version, _, _, item, nbytes, block, cbytes = struct.unpack("<BBBBIII", head)
-    if (
-        version not in (1, 2)
-        or not item
-        or nbytes > n
-        or cbytes != len(data)
-        or not 0 < block <= max(nbytes, 1)
-    ):
-        raise DamagedError("its blosc header contradicts its size, or that of the chunk")
+    judge_blosc(data[:BLOSC_HEAD], len(data), n)
     decoded: bytes = need("numcodecs.blosc", "refs", "blosc").decompress(data)
     return decoded
 

@@ -20,6 +20,8 @@ from ...errors import (
     UnsupportedError,
 )
 from ..limits import MAX_CHUNK_BYTES
+from ..printable import tame_logger
+from .ifd_chain import MAX_PAGES, IfdChain
 from .pictures import Picture, damage_is_named, judged
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 TIFF_ENDS = (".tif", ".tiff")
 
-MAX_PAGES = 10_000_000
 _MAX_PARTS = 4_000_000
 _MAX_AXES = 16
 _BLOCK = 64 * 1024
@@ -85,7 +86,13 @@ class TiffPages:
         self._file = source.opened(_BLOCK)
         self._series: TiffPageSeries | None = None
         with damage_is_named(self.name):
+            self._chain = IfdChain(self._read_bytes, self._file.seek(0, io.SEEK_END), self.name)
+            self._file.seek(0)  # where tifffile takes the file to begin
             self._tif = _parsed(self._file)
+
+    def _read_bytes(self, offset: int, length: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.read(length)
 
     # ---- what is there -----------------------------------------------------------------------
 
@@ -200,6 +207,7 @@ class TiffPages:
 
     def _first_series(self) -> TiffPageSeries:
         if self._series is None:
+            self._chain.check()
             found: Any = self._tif.series
             # from tifffile 2026.5 on what is found has axes of one plane or not, as asked for
             series = found(squeeze=False) if callable(found) else found
@@ -267,6 +275,7 @@ class _InMemory:
 def _parsed(file: BinaryIO) -> TiffFile:
     from tifffile import TiffFile
 
+    tame_logger("tifffile")
     return TiffFile(file)
 
 

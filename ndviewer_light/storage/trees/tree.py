@@ -27,6 +27,7 @@ from ..limits import (
     parse_json,
     read_small_file,
 )
+from ..local_files import LinkGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,6 +125,10 @@ class Tree(ABC):
     def kvstore(self, path: str) -> JsonObject:
         """Where tensorstore finds the files of the array at `path`, as its JSON has it."""
 
+    def links(self, array: str) -> LinkGuard | None:
+        """What judges the files of an array before a library reads them; None if they are not local."""
+        return None
+
     def may_read(self) -> bool:
         """Whether the server lets us read this dataset now; asks it."""
         return True
@@ -144,17 +149,26 @@ class LocalTree(Tree):
 
     sep = os.sep
 
-    def __init__(self, root: str = "") -> None:
+    def __init__(self, root: str = "", options: Mapping[str, str] | None = None) -> None:
+        """Without a `root`, whatever path is asked for was named by the person or the host."""
         self.root = os.path.abspath(os.path.expanduser(root)) if root else ""
         self.title = self.name(root) or root
+        top = os.path.dirname(self.root) if self.name(root) in METADATA_FILES else self.root
+        self._links = LinkGuard([top], named=self.root, options=options) if root else None
 
     def join(self, path: str, *names: str) -> str:
         """See `Tree.join`."""
         return os.path.join(path, *names)
 
     def read_small(self, path: str) -> bytes | None:
-        """See `Tree.read_small`."""
+        """See `Tree.read_small`; raises `UntrustedReferenceError` for a link that leads out."""
+        if self._links is not None:
+            self._links.check([path])
         return read_small_file(path)
+
+    def links(self, array: str) -> LinkGuard | None:
+        """See `Tree.links`."""
+        return self._links or LinkGuard([array])
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""
@@ -226,7 +240,7 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
         from .url import UrlTree
 
         return UrlTree(path, options)
-    return LocalTree(path)
+    return LocalTree(path, options)
 
 
 _ARCHIVES = (".ozx", ".zip")

@@ -7,6 +7,7 @@ is read whole. Files are stored or deflated; nothing is ever unpacked to disk.
 from __future__ import annotations
 
 import bz2
+import stat
 import struct
 import threading
 import zipfile
@@ -20,6 +21,7 @@ from ...errors import (
     DatasetError,
     LimitExceededError,
     UnsupportedError,
+    UntrustedReferenceError,
 )
 from ...model import natural_sorted
 from ..bytes import is_url
@@ -61,6 +63,7 @@ class _ZipEntry(NamedTuple):
     size: int
     checksum: int
     method: int
+    is_link: bool = False
 
 
 class ZipTree(Tree):
@@ -183,6 +186,9 @@ class ZipTree(Tree):
         for part, entry in zip(parts, entries, strict=True):
             if part.offset < 0 or part.offset + part.length > entry.size:
                 raise CorruptDataError(f"{part.path} is damaged: it names bytes beyond its own end")
+        for entry in entries:
+            if entry.is_link:
+                self._judged(entry, most)
         self._learn_starts([entry for entry in dict.fromkeys(entries) if entry.method == _STORED])
         whole = self._wholes([entry for entry in dict.fromkeys(entries) if entry.method != _STORED], most)
         ranges = [
@@ -226,6 +232,11 @@ class ZipTree(Tree):
         return f"{self._archive}/{entry.name}"
 
     def _judged(self, entry: _ZipEntry, most: int) -> _ZipEntry:
+        if entry.is_link:
+            raise UntrustedReferenceError(
+                f"{self._path(entry)} is a link, and links in archives are not followed: pack the "
+                "archive anew with the files themselves"
+            )
         if entry.size > most or entry.packed > most + 1024**2:
             raise LimitExceededError(f"{self._path(entry)} has {entry.size} bytes; at most {most} make sense")
         if entry.method not in (_STORED, _DEFLATED, _BZIP2):
@@ -289,7 +300,7 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
     found = []
     for info in listed:
         name = safe_relative(info.filename, source.name)
-        if info.is_dir() or not name:
+        if not name or info.is_dir():
             continue
         if info.flag_bits & 0x1:
             raise UnsupportedError(
@@ -305,6 +316,7 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
                 info.file_size,
                 info.CRC,
                 info.compress_type,
+                stat.S_ISLNK(info.external_attr >> 16),
             )
         )
     return found

@@ -1,0 +1,207 @@
+"""The chunk files of a plane, looked at before tensorstore reads them: what they are, and what they claim.
+
+tensorstore follows links, waits for pipes, and unpacks blosc into as much memory as the chunk's header says.
+Every other codec it unpacks as a stream and stops where the chunk is full (tensorstore 0.1.78 and later;
+`tests/test_untrusted_chunks.py` holds it to that), so only blosc has its header read here.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import math
+import os
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import CorruptDataError, DatasetError, UnsupportedError
+from ...storage.decoding.codecs import BLOSC_HEAD, DamagedError, judge_blosc, most_stored
+from ...storage.local_files import OPEN_FLAGS, check_regular, open_descriptor
+from .chunk_grid import chunks_of, shards_in_a_row, shards_of, stored_grid, touched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...storage.local_files import LinkGuard
+    from .chunk_grid import Coordinates, Shards
+    from .nodes import ZarrImage
+
+_HEADER = struct.Struct("<BBBBI")  # version, version of the codec, flags, item size, bytes unpacked
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = OPEN_FLAGS | _NO_LINKS
+_ODD = (errno.ELOOP, errno.EMLINK, errno.ENXIO)  # a link, a socket
+_KEEP_LENGTH = ("bytes", "transpose", "sharding_indexed")
+_CHECKSUM = "crc32c"
+_CHECKSUM_BYTES = 4
+_ENTRIES_AT_ONCE = 1024
+_ABSENT = 2**64 - 1  # offset and length of a chunk that is not in its shard
+
+
+class BloscRule(NamedTuple):
+    """What the header of a chunk of blosc may claim: `most` bytes; `after` bytes of checksums follow it."""
+
+    most: int
+    after: int
+
+    @classmethod
+    def of(cls, image: ZarrImage) -> BloscRule | None:
+        """The rule for the chunks of an array, None if they are not packed with blosc.
+
+        Raises `UnsupportedError` where blosc is packed once more, so that its header cannot be read.
+        """
+        grid = chunks_of(image)
+        if "blosc" not in grid.codecs:
+            return None
+        at = grid.codecs.index("blosc")
+        before, after = grid.codecs[:at], grid.codecs[at + 1 :]
+        if any(name != _CHECKSUM for name in after) or grid.codecs.count("sharding_indexed") > 1:
+            raise UnsupportedError(
+                f"{image.array}: blosc inside {after[0] if after else 'shards of shards'} is not supported"
+            )
+        n = math.prod(grid.decoded) * image.facts.dtype.itemsize
+        keep = all(name in _KEEP_LENGTH for name in before)
+        return cls(n if keep else most_stored(n), _CHECKSUM_BYTES * len(after))
+
+    def allows(self, head: bytes) -> bool:
+        """Whether a header claims no more than a chunk is, all that memory depends on; quicker."""
+        return len(head) == BLOSC_HEAD and _HEADER.unpack_from(head)[4] <= self.most
+
+    def check(self, head: bytes, stored: int, where: str) -> None:
+        """Raise `CorruptDataError`, which names the file, unless the header can be that of a chunk."""
+        try:
+            judge_blosc(head, stored - self.after, self.most)
+        except DamagedError as error:
+            raise CorruptDataError(f"{where} is damaged: {error}") from error
+
+
+class ChunkGuard:
+    """Judges the files of an array on this machine. Any thread; looks at the disk each time."""
+
+    def __init__(self, image: ZarrImage, links: LinkGuard) -> None:
+        self._image = image
+        self._links = links
+        self._grid = stored_grid(image)
+        self._blosc = BloscRule.of(image)
+        self._shards: Shards | None = None
+        if self._blosc is not None and "sharding_indexed" in chunks_of(image).codecs:
+            self._shards = shards_of(image) or shards_in_a_row(image)
+
+    def check(self, selection: Sequence[int | slice]) -> None:
+        """Look at the chunk files that a selection of one plane touches; those that do not exist are fine.
+
+        Raises `UntrustedReferenceError` for a link that leads out of the dataset, `NotRegularFileError`,
+        `CorruptDataError` for a chunk that claims to be more than a chunk is.
+        """
+        image = self._image
+        folder = image.array + os.sep
+        wanted = touched(selection, self._grid.chunk, image.facts.shape, image.array)
+        files = [folder + self._grid.name(at).replace("/", os.sep) for at in wanted]
+        if self._blosc is None:
+            self._links.check(files)
+            return
+        if _NO_LINKS:
+            self._links.check_folders(files)
+        else:  # Windows: the files themselves cannot be opened in a way that refuses links
+            self._links.check(files)
+        for at, file in zip(wanted, files, strict=True):
+            try:
+                descriptor = self._opened(file)
+            except DatasetError:  # which may be an OSError as well
+                raise
+            except OSError:  # tensorstore tells what that means
+                continue
+            try:
+                self._check_blosc(self._blosc, descriptor, file, at, selection)
+            except DatasetError:
+                raise
+            except OSError as error:
+                check_regular(file, os.fstat(descriptor))
+                raise CorruptDataError(f"{file} could not be read: {error.strerror}") from error
+            finally:
+                os.close(descriptor)
+
+    def _opened(self, file: str) -> int:
+        try:
+            return os.open(file, _FLAGS)
+        except OSError as error:
+            if error.errno not in _ODD:
+                raise
+            self._links.check([file])
+            return open_descriptor(file)
+
+    def _check_blosc(
+        self, rule: BloscRule, descriptor: int, file: str, at: Coordinates, selection: Sequence[int | slice]
+    ) -> None:
+        if self._shards is None:
+            head = os.read(descriptor, BLOSC_HEAD)
+            if not rule.allows(head):
+                self._refuse(rule, head, descriptor, file)
+            return
+        size = os.fstat(descriptor).st_size
+        for offset, length in _in_shard(descriptor, size, file, self._image, self._shards, at, selection):
+            if offset + length > size:
+                raise CorruptDataError(
+                    f"{file} is damaged: its index names bytes up to {offset + length:,}, it has {size:,}"
+                )
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            rule.check(os.read(descriptor, BLOSC_HEAD), length, file)
+
+    def _refuse(self, rule: BloscRule, head: bytes, descriptor: int, file: str) -> None:
+        status = os.fstat(descriptor)
+        check_regular(file, status)
+        rule.check(head, status.st_size, file)
+
+
+def _in_shard(
+    descriptor: int,
+    size: int,
+    file: str,
+    image: ZarrImage,
+    shards: Shards,
+    at: Coordinates,
+    selection: Sequence[int | slice],
+) -> Iterator[tuple[int, int]]:
+    """Offset and length of the chunks of a shard that a selection touches, as its index has them."""
+    if size < shards.index_bytes:
+        raise CorruptDataError(
+            f"{file} is truncated: it has {size:,} of at least {shards.index_bytes:,} bytes"
+        )
+    order = ">" if shards.is_big_endian else "<"
+    start = size - shards.index_bytes if shards.at_end else 0
+    entries = _entries(image, shards, at, selection)
+    for span in _spans(entries):
+        os.lseek(descriptor, start + 16 * span[0], os.SEEK_SET)
+        data = os.read(descriptor, 16 * (span[-1] - span[0] + 1))
+        for entry in span:
+            offset, length = struct.unpack_from(f"{order}QQ", data, 16 * (entry - span[0]))
+            if offset != _ABSENT or length != _ABSENT:
+                yield offset, length
+
+
+def _spans(entries: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Entries, in ascending order, that are read at once: those of one stretch of the index."""
+    start = 0
+    for i in range(1, len(entries) + 1):
+        if i == len(entries) or entries[i] - entries[start] >= _ENTRIES_AT_ONCE:
+            yield entries[start:i]
+            start = i
+
+
+def _entries(
+    image: ZarrImage, shards: Shards, at: Coordinates, selection: Sequence[int | slice]
+) -> Sequence[int]:
+    """Which entries of the index of the shard `at` a selection touches."""
+    inner, n = chunks_of(image).decoded, shards.per_shard
+    if len(n) != len(inner):  # shards that were turned: all of them
+        return range(n[0])
+    along = []
+    for where, part, per_shard, shard, whole in zip(selection, inner, n, at, image.facts.shape, strict=True):
+        first = shard * per_shard
+        last = min(first + per_shard, -(-whole // part)) if isinstance(where, slice) else first
+        chosen = range(last - first) if isinstance(where, slice) else (where // part - first,)
+        along.append(chosen)
+    strides = [math.prod(n[axis + 1 :]) for axis in range(len(n))]
+    return [
+        sum(index * stride for index, stride in zip(place, strides, strict=True))
+        for place in itertools.product(*along)
+    ]

@@ -1,0 +1,115 @@
+"""The chain of pages of a TIFF, walked in Python before a library walks it.
+
+Each page of a TIFF names the next, by its place in the file, and may name pages of its own (SubIFDs). In a
+damaged or malicious file they may name each other in a circle, which tifffile would follow for ever, or may
+all name the same large list of values, which it would keep once for each page.
+Source of the layout: TIFF 6.0, BigTIFF.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from ...errors import CorruptDataError, LimitExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_PAGES = 10_000_000
+MAX_TAGS = 4096
+"""As tifffile has it: a page with more is taken for the end of the chain."""
+
+_MAX_SUB_IFDS = 1024
+_SUB_IFDS = 330
+_SMALL_VALUE = 4096
+_SHARED_BYTES = 16 * 1024**2
+"""Values of tags may overlap by so much: writers let pages share a description."""
+
+_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
+_TYPE_SIZES[18] = 8
+_BEGINNINGS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+_USUAL_BYTES = 512  # of a page's tags
+
+
+class IfdChain:
+    """The pages of one TIFF, as far as they were walked; each is looked at once. One thread at a time."""
+
+    def __init__(self, read: Callable[[int, int], bytes], size: int, name: str) -> None:
+        """`read` gives the bytes at (offset, length), fewer at the end of the file, which has `size`."""
+        self._read = read
+        self._size = size
+        self._name = name
+        self._seen: set[int] = set()
+        self._values = 0
+        head = read(0, 16)
+        self._order, self._big = _BEGINNINGS.get(head[:4], ("<", False))
+        self._next = 0
+        if head[:4] in _BEGINNINGS and len(head) >= (16 if self._big else 8):
+            at, form = (8, "Q") if self._big else (4, "I")
+            (self._next,) = struct.unpack_from(self._order + form, head, at)
+        count, tag, offset = ("Q", "HHQQ", "Q") if self._big else ("H", "HHII", "I")
+        self._count = struct.Struct(self._order + count)
+        self._tag = struct.Struct(self._order + tag)
+        self._offset = struct.Struct(self._order + offset)
+
+    def check(self, index: int | None = None) -> None:
+        """Walk as far as page `index`, by default to the end. Quick where that was walked before.
+
+        Raises `CorruptDataError` for a circle and for values that overlap, `LimitExceededError` for more than
+        10 million pages. What is merely cut short is left to whoever reads it.
+        """
+        while self._next and (index is None or len(self._seen) <= index):
+            self._walk(self._next)
+
+    def _walk(self, at: int) -> None:
+        if at in self._seen:
+            raise CorruptDataError(
+                f"{self._name} is damaged: its pages form a circle, page {len(self._seen)} is followed by an "
+                f"earlier one (at byte {at:,})"
+            )
+        if len(self._seen) >= MAX_PAGES:
+            raise LimitExceededError(f"{self._name} has more than {MAX_PAGES:,} pages")
+        self._seen.add(at)
+        self._next = 0
+        data = self._read(at, _USUAL_BYTES) if 0 < at < self._size else b""
+        if len(data) < self._count.size:
+            return
+        (n,) = self._count.unpack_from(data)
+        if n > MAX_TAGS:
+            return
+        start, end = self._count.size, self._count.size + n * self._tag.size
+        if len(data) < end + self._offset.size:
+            data = self._read(at, end + self._offset.size)
+        if len(data) < end + self._offset.size:
+            return
+        for code, kind, count, value in self._tag.iter_unpack(data[start:end]):
+            if count > 16:
+                self._check_values(count * _TYPE_SIZES.get(kind, 1))
+            if code == _SUB_IFDS:
+                self._check_sub_ifds(kind, count, value)
+        (self._next,) = self._offset.unpack_from(data, end)
+
+    def _check_values(self, nbytes: int) -> None:
+        # more than the file holds is refused by whoever reads it: it may still be written
+        if _SMALL_VALUE < nbytes <= self._size:
+            self._values += nbytes
+            if self._values > 2 * self._size + _SHARED_BYTES:
+                raise CorruptDataError(
+                    f"{self._name} is damaged: its pages list {self._values:,} bytes of values, the "
+                    f"whole file has {self._size:,}"
+                )
+
+    def _check_sub_ifds(self, kind: int, count: int, value: int) -> None:
+        if count > _MAX_SUB_IFDS:
+            raise CorruptDataError(f"{self._name} is damaged: a page claims {count:,} pages inside it")
+        size = _TYPE_SIZES.get(kind, 4)
+        if size * count <= self._offset.size:
+            offsets = [value]
+        else:
+            data = self._read(value, size * count)
+            form = {2: "H", 4: "I", 8: "Q"}.get(size, "I")
+            n = len(data) // struct.calcsize(form)
+            offsets = list(struct.unpack_from(f"{self._order}{n}{form}", data))
+        if self._seen.intersection(offsets):
+            raise CorruptDataError(f"{self._name} is damaged: a page names itself as a part of itself")

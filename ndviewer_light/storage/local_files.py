@@ -1,0 +1,169 @@
+"""Files of this machine that a dataset may consist of: regular ones, which lie in the dataset.
+
+A pipe or a device would keep whoever opens it waiting for ever, and a symbolic link can make a dataset out
+of any file its reader may see: neither is what somebody else's dataset should decide.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from ..errors import DatasetError, UntrustedReferenceError
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterable, Mapping
+
+FOLLOW_LINKS = "follow_links"
+"""The storage option by which a person allows symbolic links that lead out of a dataset."""
+
+OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):  # not every system has them all
+    OPEN_FLAGS |= getattr(os, _flag, 0)
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_TYPE = 0o170000  # the part of a mode that says what kind of file it is
+_CANNOT_BE_OPENED = (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.EISDIR)
+
+
+class NotRegularFileError(DatasetError):
+    """There is something of that name, but it is a pipe, a socket, a device or a folder."""
+
+
+def open_descriptor(path: str) -> int:
+    """Open a regular file for reading and return its descriptor; never waits for a writer.
+
+    Raises `NotRegularFileError` for anything else of that name, `OSError` and `ValueError` as `os.open` does.
+    """
+    try:
+        descriptor = os.open(path, OPEN_FLAGS)
+    except OSError as error:
+        if error.errno in _CANNOT_BE_OPENED:  # what a socket says
+            check_regular(path, os.stat(path))
+        raise
+    try:
+        check_regular(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_regular(path: str) -> io.BufferedReader:
+    """As `open_descriptor`, as a buffered file; its `raw` is the file without a buffer."""
+    return open(path, "rb", opener=lambda name, _: open_descriptor(name))
+
+
+def check_regular(path: str, status: os.stat_result) -> None:
+    """Raise `NotRegularFileError` unless `status`, that of `path`, is a regular file's."""
+    if stat.S_ISREG(status.st_mode):
+        return
+    kind = next((kind for holds, kind in _KINDS if holds(status.st_mode)), "something else")
+    raise NotRegularFileError(f"{path} is not a regular file but {kind}: it is not read")
+
+
+# ---- links -----------------------------------------------------------------------------------------
+
+
+class LinkGuard:
+    """Which files belong to a dataset: all in its folders, but for symbolic links that lead out of them.
+
+    Any thread; every call looks at the disk, since a writer may be at work. It is no wall against somebody
+    who can change the folder while it is read: such a person can read the disk anyway.
+    """
+
+    def __init__(
+        self, folders: Iterable[str], *, named: str | None = None, options: Mapping[str, str] | None = None
+    ) -> None:
+        """`folders` hold the dataset. `named` is a file that a person has named: it may be a link itself.
+
+        The option "follow_links" allows everything.
+        """
+        self._folders = tuple(dict.fromkeys(folder.rstrip(os.sep) for folder in folders))
+        self._named = None if named is None or os.path.isdir(named) else named
+        self.follows = follows_links(options)
+
+    def check(self, paths: Iterable[str]) -> None:
+        """Raise `UntrustedReferenceError` if one of these paths leads out of the dataset.
+
+        `NotRegularFileError` if one of them is neither a regular file nor a folder. Paths at which there is
+        nothing are fine. Costs one `lstat` for each file, and for each folder between it and the dataset's.
+        """
+        paths = list(paths)
+        for path in paths:
+            try:
+                mode = os.lstat(path).st_mode
+            except (OSError, ValueError):  # nothing there: whoever reads it says so
+                continue
+            if mode & _TYPE != stat.S_IFREG:
+                self._check_odd(path)
+        self.check_folders(paths)
+
+    def check_folders(self, paths: Iterable[str]) -> None:
+        """As `check` of the folders in which these files lie, not of the files."""
+        if self.follows:
+            return
+        seen: set[str] = set()
+        for folder in {path.rpartition(os.sep)[0] for path in paths}:
+            self._check_folder(folder, seen)
+
+    def _check_folder(self, path: str, seen: set[str]) -> None:
+        top = self._folder_of(path)
+        if top is None:
+            self._judge(path)
+            return
+        while len(path) > len(top) and path not in seen:
+            seen.add(path)
+            if is_link(path):
+                self._judge(path)
+            path = path.rpartition(os.sep)[0]
+
+    def _check_odd(self, path: str) -> None:
+        """Judge what is no regular file, but may be a link to one."""
+        if path != self._named and not self.follows and is_link(path):
+            self._judge(path)
+        try:
+            status = os.stat(path)
+        except OSError:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            check_regular(path, status)
+
+    def _folder_of(self, path: str) -> str | None:
+        return next((top for top in self._folders if path == top or path.startswith(top + os.sep)), None)
+
+    def _judge(self, path: str) -> None:
+        target = os.path.realpath(path)
+        allowed = [os.path.realpath(folder) for folder in self._folders]
+        if self._named is not None:
+            allowed.append(os.path.dirname(os.path.realpath(self._named)))
+        if any(target == top or target.startswith(top.rstrip(os.sep) + os.sep) for top in allowed):
+            return
+        raise UntrustedReferenceError(
+            f"{path} is a link to {target}, outside the dataset, and is not followed. If you trust the "
+            f"dataset, allow such links: --follow-links, or storage_options={{'{FOLLOW_LINKS}': 'true'}} "
+            "in a script"
+        )
+
+
+def is_link(path: str) -> bool:
+    """Whether `path` is a symbolic link, or what Windows has of the kind."""
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_reparse_tag", 0))
+
+
+def follows_links(options: Mapping[str, str] | None) -> bool:
+    """Whether a person has allowed links that lead out of the dataset."""
+    return (options or {}).get(FOLLOW_LINKS, "").lower() in ("yes", "true", "1")
