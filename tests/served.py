@@ -10,7 +10,7 @@ import pytest
 
 from ndviewer_light.errors import DatasetError
 from ndviewer_light.storage.bytes import open_bytes
-from ndviewer_light.storage.remote import scheduler as fetch_loop
+from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.remote_bytes import set_in_flight
 from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_fetcher
 from tests.conftest import left_after_grace
@@ -41,7 +41,7 @@ def a_server_without_faults(module_server, quick_tries) -> RangeServer:
 
 @pytest.fixture(name="quick_tries")
 def tries_without_pauses(monkeypatch) -> Iterator[None]:
-    monkeypatch.setattr(fetch_loop, "RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
+    monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
     yield
     set_in_flight(IN_FLIGHT)
     the_fetcher().stop()  # it would by itself, a little later

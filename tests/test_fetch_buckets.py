@@ -17,7 +17,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.storage.bytes import open_bytes
 from ndviewer_light.storage.remote import client as fetch_client
-from ndviewer_light.storage.remote import scheduler as fetch_loop
+from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.scheduler import the_fetcher
 from tests.bucket_server import BucketServer
 from tests.range_server import RangeServer
@@ -37,7 +37,7 @@ def no_credentials(monkeypatch, tmp_path) -> Iterator[None]:
         if name.startswith(("AWS_", "GOOGLE_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(fetch_loop, "RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01))
     yield
     the_fetcher().stop()
 

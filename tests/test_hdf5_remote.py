@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -17,12 +20,13 @@ from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.hdf5 import source as hdf5
 from ndviewer_light.sources.hdf5.chunk_index import saved as hdf5_saved
+from ndviewer_light.sources.hdf5.file import HDF5File
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 from ndviewer_light.storage.disk_cache import DiskCache, default_folder
+from tests import stress_remote_gc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Open = Callable[[str], HDF5Source]
 
@@ -351,3 +355,37 @@ def test_signatures_are_in_no_message(tmp_path: Path, server: RangeServer, opene
     with pytest.raises(DatasetError) as closed:
         source.read_plane(PlaneKey())
     assert "secret" not in str(beyond.value) + str(closed.value)
+
+
+# ---- the garbage collector -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_the_collector_may_free_objects_of_h5py_in_any_thread(threads: int) -> None:
+    command = [sys.executable, "-m", "tests.stress_remote_gc", "--rounds", "60", "--patience", "60"]
+    root = Path(__file__).parents[1]
+    ended = subprocess.run(
+        [*command, "--threads", str(threads)], capture_output=True, text=True, cwd=root, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "60 of 60 planes right" in ended.stdout
+
+
+def test_closing_does_not_wait_for_a_server_that_is_silent_under_h5py(
+    tmp_path: Path, server: RangeServer
+) -> None:
+    stress_remote_gc.write_many_series(tmp_path / "many.nwb")
+    file = HDF5File(server.url("many.nwb"), {"timeout": "3"})
+    server.set(faults={"stall": 1.0})
+
+    def walk() -> int:
+        with file.reading("its datasets"):
+            return len(list(file.walk(seconds=TIMEOUT)))
+
+    walked = in_thread(walk)
+    wait_until(lambda: server.counts()["requests"] > 0)
+    file.close()  # returns, though the thread is inside h5py
+    assert not walked.done()
+    with pytest.raises(DatasetError, match="was closed"):
+        walked.result(TIMEOUT)
+    assert not file._file, "whoever came out of h5py last has closed it"

@@ -37,7 +37,7 @@ from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
 from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.storage.remote import client as fetch_client
-from ndviewer_light.storage.remote import scheduler as fetch_loop
+from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.remote_bytes import set_in_flight
 from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_fetcher
 from ndviewer_light.storage.trees import url as url_tree
@@ -65,7 +65,7 @@ def a_lonely_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
         if name.startswith(("AWS_", "GOOGLE_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(fetch_loop, "RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01))
     quick = {"max_retries": 4, "initial_delay": "5ms", "max_delay": "20ms"}
     monkeypatch.setattr(zarr_native, "_RETRIES", quick)
     yield

@@ -25,11 +25,10 @@ What cannot be opened is ``{"path": …, "error": {"name": …, "text": …}}`` 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NDViewerError
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
     from ..model import DatasetInfo
     from ..sources import Source
+    from ..storage.remote.client import Traffic
 
     Said = dict[str, Any]
 
@@ -101,15 +101,6 @@ def _parser() -> argparse.ArgumentParser:
 # ---- what there is to say ------------------------------------------------------------------------
 
 
-@dataclass
-class _Traffic:
-    """What the fetcher has sent for, by now."""
-
-    requests: int = 0
-    bytes: int = 0
-    hosts: dict[str, None] = field(default_factory=dict)
-
-
 def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
     """Everything the module's docstring lists; opens the dataset and reads its first plane.
 
@@ -117,9 +108,10 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
     """
     from ..model import PlaneKey
     from ..sources import open_source
+    from ..storage.remote.client import counted
 
     path = absolute(path)
-    with _counting() as traffic:
+    with counted() as traffic:
         costs = _Costs(path, traffic)
         source = costs.of("open", lambda: open_source(path, options))
         try:
@@ -145,7 +137,7 @@ _SENT = ("requests", "bytes")
 class _Costs:
     """Seconds, requests and bytes of calls."""
 
-    def __init__(self, path: str, traffic: _Traffic) -> None:
+    def __init__(self, path: str, traffic: Traffic) -> None:
         self.source: Source | None = None
         self.said: Said = {}
         self._is_counted = path.partition("://")[0].lower() in _COUNTED
@@ -175,37 +167,6 @@ class _Costs:
             self._traffic.requests + int(own.get("requests", 0)),
             self._traffic.bytes + int(own.get("bytes", 0)),
         )
-
-
-@contextlib.contextmanager
-def _counting() -> Iterator[_Traffic]:
-    """Count what this process fetches: every try of every request is one call of one of two methods."""
-    from ..storage.remote.client import Answer, RemoteFile
-
-    traffic = _Traffic()
-    part, whole = RemoteFile.get, RemoteFile.get_whole
-
-    def note(place: RemoteFile) -> None:
-        traffic.requests += 1
-        traffic.hosts[place.host] = None
-
-    async def get(self: RemoteFile, start: int, end: int) -> Answer:
-        note(self)
-        answer = await part(self, start, end)
-        traffic.bytes += len(answer.data)
-        return answer
-
-    async def get_whole(self: RemoteFile) -> Answer:
-        note(self)
-        answer = await whole(self)
-        traffic.bytes += len(answer.data)
-        return answer
-
-    RemoteFile.get, RemoteFile.get_whole = get, get_whole  # type: ignore[method-assign]
-    try:
-        yield traffic
-    finally:
-        RemoteFile.get, RemoteFile.get_whole = part, whole  # type: ignore[method-assign]
 
 
 def _facts(path: str, info: DatasetInfo, why: str) -> Said:

@@ -114,6 +114,18 @@ class Bytes(ABC):
         """A seekable file for parsers of metadata; what it read stays in a few blocks of `block` bytes."""
         return io.BufferedReader(_Raw(self), buffer_size=block)
 
+    def opened_in_caller(self, block: int = 128 * 1024) -> BinaryIO:
+        """As `opened`, for a thread that holds a lock which any thread may come to need, as h5py's is.
+
+        Objects of h5py's take that lock when they are freed, and the garbage collector frees them in whatever
+        thread it runs. So reads do all their work in the calling thread: they take no lock of Python's and
+        wait for no other thread that runs Python, unless `needs_threads`.
+        """
+        return self.opened(block)
+
+    needs_threads = False
+    """Whether other threads that run Python take part even so: then the collector has to pause meanwhile."""
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the file; reads under way end with an error. May be called twice."""
@@ -165,12 +177,11 @@ class LocalBytes(Bytes):
 
     def __init__(self, path: str) -> None:
         self.name = path
-        self._lock = threading.Lock()
-        self._reads = 0
-        self._closed = False
         try:
-            self._file = io.FileIO(path, opener=lambda name, _: open_descriptor(name))
-            self._size = os.fstat(self._file.fileno()).st_size
+            self._file: _Descriptor | None = _Descriptor(path)
+            self._size = os.fstat(self._file.number).st_size
+        except DatasetError:
+            raise
         except (OSError, ValueError) as error:
             raise error_of_os(error, path) from error
 
@@ -181,42 +192,18 @@ class LocalBytes(Bytes):
 
     def read(self, offset: int, length: int) -> bytes:
         """See `Bytes.read`."""
-        with self._lock:
-            if self._closed:
-                raise DatasetError(f"{self.name} was closed")
-            self._reads += 1
+        file = self._file
+        if file is None:
+            raise DatasetError(f"{self.name} was closed")
         try:
-            data = self._pread(offset, length)
+            data = _pread(file, offset, length)
         except OSError as error:
             raise DatasetError(f"{self.name} could not be read at byte {offset}: {error.strerror}") from error
-        finally:
-            self._close_if_last()
         if len(data) != length:
             raise CorruptDataError(
                 f"{self.name} is truncated: {length} bytes expected at {offset}, {len(data)} are there"
             )
         return data
-
-    def _pread(self, offset: int, length: int) -> bytes:
-        parts: list[bytes] = []
-        while length > 0 and (part := self._read_at(offset, length)):
-            parts.append(part)
-            offset, length = offset + len(part), length - len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _read_at(self, offset: int, length: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self._file.fileno(), length, offset)
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(length) or b""
-
-    def _close_if_last(self) -> None:
-        # not before: its number could be another file's by the time a read under way uses it
-        with self._lock:
-            self._reads -= 1
-            if self._closed and not self._reads:
-                self._file.close()
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """See `Bytes.read_many`; one after the other, the system reads ahead by itself."""
@@ -224,10 +211,42 @@ class LocalBytes(Bytes):
 
     def close(self) -> None:
         """See `Bytes.close`."""
-        with self._lock:
-            self._closed = True
-            if not self._reads:
-                self._file.close()
+        self._file = None
+
+
+# not to wait for whoever may write into a pipe; regular files are read all the same
+
+
+class _Descriptor:
+    """An open file of the system's, closed when nobody refers to it any more.
+
+    Not before: its number could be another file's by the time a read under way uses it. Counting references
+    is Python's job and takes no lock, see `Bytes.opened_in_caller`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.number = -1
+        self.number = open_descriptor(path)
+        self.lock = None if hasattr(os, "pread") else threading.Lock()  # of the position, on Windows
+
+    def read(self, offset: int, length: int) -> bytes:
+        if self.lock is None:
+            return os.pread(self.number, length, offset)
+        with self.lock:
+            os.lseek(self.number, offset, os.SEEK_SET)
+            return os.read(self.number, length)
+
+    def __del__(self) -> None:
+        if self.number >= 0:
+            os.close(self.number)
+
+
+def _pread(file: _Descriptor, offset: int, length: int) -> bytes:
+    parts: list[bytes] = []
+    while length > 0 and (part := file.read(offset, length)):
+        parts.append(part)
+        offset, length = offset + len(part), length - len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def open_bytes(path: str, options: Mapping[str, str] | None = None) -> Bytes:

@@ -9,31 +9,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...errors import (
     CorruptDataError,
     DatasetError,
-    DatasetNotFoundError,
     MetadataError,
+    ReadDroppedError,
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ...storage import collector
 from ...storage.bytes import SeekableFile, is_url, open_bytes
-from ...storage.limits import error_of_os
+from ...storage.cancellation import current_wish
+from ...storage.waiting import run_abandonable
 from .chunk_index import structures as hdf5_structures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import h5py
 
     from ...storage.bytes import Bytes
+
+T = TypeVar("T")
 
 MAX_OBJECTS = 20_000
 """How many groups and datasets one search looks at."""
@@ -68,6 +71,7 @@ class HDF5File:
         """
         self._lock = threading.RLock()
         self._closed = False
+        self._is_shut = False  # guarded by the lock
         self.cut_short = False
         self.is_remote = is_url(path)
         self.version = file_version(path)
@@ -114,16 +118,47 @@ class HDF5File:
     @contextlib.contextmanager
     def reading(self, what: str) -> Iterator[None]:
         """One thread at a time uses h5py in here; what it raises becomes a `DatasetError` about `what`."""
-        with self._lock:
+        try:
+            with self._collector_paused(), self._lock:
+                if self._closed:
+                    raise DatasetError(f"{self.name} was closed")
+                self._stream.failure = None
+                try:
+                    yield
+                except DatasetError:
+                    raise
+                except _H5PY_ERRORS as error:
+                    raise self._error(error, what) from error
+        finally:
+            if self._closed:
+                self._close_unless_used()
+
+    def use(self, what: str, call: Callable[[], T]) -> T:
+        """What `call` returns, made within `reading`; for pixels, which may be long in coming.
+
+        On a server it is made in a thread of its own: nobody can interrupt h5py, but nobody who closes the
+        file or gives up the read has to wait for it.
+        """
+
+        def inside() -> T:
+            with self.reading(what):
+                return call()
+
+        if not self.is_remote:
+            return inside()
+        wish = current_wish()
+
+        def check() -> None:
             if self._closed:
                 raise DatasetError(f"{self.name} was closed")
-            self._stream.failure = None
-            try:
-                yield
-            except DatasetError:
-                raise
-            except _H5PY_ERRORS as error:
-                raise self._error(error, what) from error
+            if wish is not None and wish.dropped:
+                raise ReadDroppedError(f"{self.name}: not wanted any more")
+
+        return run_abandonable([inside], check)[0]
+
+    def _collector_paused(self) -> contextlib.AbstractContextManager[object]:
+        """See `Bytes.opened_in_caller` for what the collector could do."""
+        return collector.paused() if self.bytes.needs_threads else contextlib.nullcontext()
 
     def _error(self, error: Exception, what: str) -> DatasetError:
         if self._stream.failure is not None:  # what h5py says of it is not the reason
@@ -132,13 +167,23 @@ class HDF5File:
         return CorruptDataError(f"{self.name} is damaged, or is just being written: {what}: {reason}")
 
     def close(self) -> None:
-        """Close the file; what is being read ends with an error first. May be called twice."""
+        """Let go of the file; what is being read ends with an error. May be called twice.
+
+        A thread that is inside h5py closes it when it comes out: nobody waits for a server that is silent.
+        """
         self.bytes.close()
-        with self._lock:  # h5py must not be closed under a thread that is inside it
-            if self._closed:
-                return
-            self._closed = True
-            _close(self._file)
+        self._closed = True
+        self._close_unless_used()
+
+    def _close_unless_used(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            return  # by a thread that sees that it is closed when it has let go of the lock
+        try:
+            if not self._is_shut:
+                self._is_shut = True
+                _close(self._file)
+        finally:
+            self._lock.release()
 
     # ---- objects by path: within `reading` -------------------------------------------------
 
@@ -276,13 +321,6 @@ def _kind(node: object) -> str:
 
 
 def _opened_bytes(path: str, options: Mapping[str, str] | None) -> Bytes:
-    if not is_url(path):
-        try:
-            status = os.stat(path)
-        except (OSError, ValueError) as error:
-            raise error_of_os(error, path) from error
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-            raise DatasetNotFoundError(f"{path} is no file")
     return open_bytes(path, options)
 
 
@@ -310,7 +348,7 @@ class _Stream(SeekableFile):
 
     def __init__(self, source: Bytes, superblock: hdf5_structures.Superblock) -> None:
         super().__init__(source.size)
-        self._inner = source.opened()
+        self._inner = source.opened_in_caller()
         self._name = source.name
         self.failure: DatasetError | None = None
         self._head = (0, b"")

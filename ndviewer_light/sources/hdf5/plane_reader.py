@@ -54,9 +54,12 @@ class Through:
             stored = self._index.find(places_cut(selection, self._index.grid.chunk))
             if stored is not None and not any(stored):
                 raise PlaneNotStoredError(f"{self._file.name} holds nothing of this plane yet")
-        with self._file.reading("its pixels"):
+
+        def read() -> np.ndarray:
             pixels = self._dataset[tuple(slice(*part) for part in selection)]
             return np.asarray(pixels).astype(self._dtype, copy=False)
+
+        return self._file.use("its pixels", read)
 
 
 class ChunkedDataset:

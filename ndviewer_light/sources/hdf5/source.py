@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +21,7 @@ from ...errors import (
     DatasetError,
     MetadataError,
     PlaneNotStoredError,
+    ReadDroppedError,
 )
 from ...model import PlaneKey
 from ...storage.bytes import (
@@ -29,7 +31,10 @@ from ...storage.bytes import (
     open_bytes,
     split_inner,
 )
+from ...storage.cancellation import CancelScope, current_wish
 from ...storage.disk_cache import cache_of
+from ...storage.remote.errors import shown as presentable
+from ...storage.waiting import run_abandonable
 from ..source import Source
 from . import choices as hdf5_catalogue
 from .array import opened
@@ -199,12 +204,26 @@ def _open_steadily(
     for attempt in range(_OPEN_ATTEMPTS):
         version = file_version(path)
         try:
-            return _Snapshot(path, options, inner, before)
+            return _snapshot(path, options, inner, before)
         except (CorruptDataError, MetadataError):
             time.sleep(_ATTEMPT_SECONDS * 2**attempt)
             if attempt == _OPEN_ATTEMPTS - 1 or file_version(path) == version:
                 raise
     raise AssertionError("the last attempt returns or raises")
+
+
+def _snapshot(path: str, options: StorageOptions, inner: str, before: _Snapshot | None) -> _Snapshot:
+    """The file as it is now; who gives up opening one on a server does not wait for it."""
+    if not is_url(path):
+        return _Snapshot(path, options, inner, before)
+    wish = current_wish()
+
+    def check() -> None:
+        if wish is not None and wish.dropped:
+            raise ReadDroppedError(f"{presentable(path)}: not wanted any more")
+
+    call = partial(_Snapshot, path, options, inner, before)
+    return run_abandonable([call], check, _Snapshot.close)[0]
 
 
 # ---- the file as it was --------------------------------------------------------------------
@@ -311,8 +330,6 @@ class _Snapshot:
         """On a server planes that somebody waits for come before the index."""
         if not self.file.is_remote:
             return contextlib.nullcontext()
-        from ...storage.cancellation import CancelScope
-
         return CancelScope(background=True)
 
     def close(self) -> None:

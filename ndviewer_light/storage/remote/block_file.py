@@ -6,7 +6,7 @@ dropped first. Who reads on where the last request ended gets twice as much each
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -24,57 +24,62 @@ MAX_AHEAD_BYTES = 4 * 1024**2
 
 
 class Blocks:
-    """The blocks of one file that are in memory. Any thread."""
+    """The blocks of one file that are in memory. Any thread.
+
+    It has no lock: whoever reads for h5py holds h5py's, and must wait for no thread that may need that one.
+    Each step is a single operation of a dictionary, and a block that another thread has just dropped counts
+    as missing.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._lock = threading.Lock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def put(self, offset: int, data: bytes) -> None:
         """Keep the blocks that lie whole in `data`, which begins at `offset`."""
         first, end = -(-offset // BLOCK_BYTES), offset + len(data)
-        with self._lock:
-            for number in range(first, -(-end // BLOCK_BYTES)):
-                start = number * BLOCK_BYTES
-                stop = min(start + BLOCK_BYTES, self.size)
-                if stop <= end:
-                    self._blocks[number] = data[start - offset : stop - offset]
-                    self._blocks.move_to_end(number)
-            while len(self._blocks) * BLOCK_BYTES > MAX_BYTES:
+        for number in range(first, -(-end // BLOCK_BYTES)):
+            start = number * BLOCK_BYTES
+            stop = min(start + BLOCK_BYTES, self.size)
+            if stop <= end:
+                self._blocks[number] = data[start - offset : stop - offset]
+                self._touch(number)
+        while len(self._blocks) * BLOCK_BYTES > MAX_BYTES:
+            with contextlib.suppress(KeyError):  # another thread was faster
                 self._blocks.popitem(last=False)
+
+    def _touch(self, number: int) -> None:
+        with contextlib.suppress(KeyError):
+            self._blocks.move_to_end(number)
 
     def get(self, offset: int, length: int) -> bytes | None:
         """The bytes [offset, offset + length) if all of them are here."""
         if length > MAX_BYTES:
             return None
         parts = []
-        with self._lock:
-            for number in _numbers(offset, length):
-                block = self._blocks.get(number)
-                if block is None:
-                    return None
-                self._blocks.move_to_end(number)
-                start = number * BLOCK_BYTES
-                parts.append(block[max(0, offset - start) : offset + length - start])
+        for number in _numbers(offset, length):
+            block = self._blocks.get(number)
+            if block is None:
+                return None
+            self._touch(number)
+            start = number * BLOCK_BYTES
+            parts.append(block[max(0, offset - start) : offset + length - start])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def clear(self) -> None:
         """Let go of all of them."""
-        with self._lock:
-            self._blocks.clear()
+        self._blocks.clear()
 
     def missing(self, offset: int, length: int) -> list[Range]:
         """What to read so that `get` finds it: ranges of whole blocks."""
         runs: list[list[int]] = []
-        with self._lock:
-            for number in _numbers(offset, length):
-                if number in self._blocks:
-                    continue
-                if runs and runs[-1][1] == number:
-                    runs[-1][1] = number + 1
-                else:
-                    runs.append([number, number + 1])
+        for number in _numbers(offset, length):
+            if number in self._blocks:
+                continue
+            if runs and runs[-1][1] == number:
+                runs[-1][1] = number + 1
+            else:
+                runs.append([number, number + 1])
         ends = ((first * BLOCK_BYTES, min(last * BLOCK_BYTES, self.size)) for first, last in runs)
         return [(start, end - start) for start, end in ends]
 
@@ -122,7 +127,8 @@ class BlockFile(SeekableFile):
             return data
         if length >= MAX_AHEAD_BYTES:  # pixels, not metadata: not worth keeping
             return self._read_many([(offset, length)])[0]
-        ranges = self._with_more(self._blocks.missing(offset, length))
+        missing = self._blocks.missing(offset, length)  # nothing, if another thread has just brought it
+        ranges = self._with_more(missing) if missing else []
         found = dict(zip(ranges, self._read_many(ranges), strict=True))
         for (start, _), read in found.items():
             self._blocks.put(start, read)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import configparser
+import contextlib
 import os
 import re
 import threading
 import urllib.error
 import urllib.request
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,9 +21,10 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ...errors import DatasetError, UnsupportedError
 from .errors import Failure, failure_of, shown
+from .forks import after_fork, check_not_forked, note_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 STALL_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
@@ -101,6 +103,10 @@ class Answer(NamedTuple):
     version: Version
 
 
+if TYPE_CHECKING:
+    BlockingGet = Callable[[int, int, Callable[[], None]], Answer]
+
+
 class RemoteFile:
     """One file on a server, as it is asked for. Immutable; any thread."""
 
@@ -146,6 +152,7 @@ class RemoteFile:
     async def get(self, start: int, end: int) -> Answer:
         """The bytes [start, end), or up to the end of the file if that comes first; raises `Failure`."""
         obstore = _obstore()
+        self._note()
         try:
             result = await obstore.get_async(self._store(), self._path, options={"range": (start, end)})
             version = _version_of(result.meta)
@@ -157,11 +164,43 @@ class RemoteFile:
             raise failure_of(error) from None
         if len(data) != end - start:
             raise Failure("truncated", f"{len(data)} of {end - start} bytes")
-        return Answer(data, version)
+        return self._noted(Answer(data, version))
+
+    def blocking_get(self) -> BlockingGet:
+        """A function that does what `get` does in the calling thread, see `direct`.
+
+        It is given the range and a function that is called whenever something has come, and may raise. What
+        takes locks is done here, before.
+        """
+        obstore, store, path, errors = _obstore(), self._store(), self._path, _client_errors()
+
+        def get(start: int, end: int, check: Callable[[], None]) -> Answer:
+            self._note()
+            try:
+                result = obstore.get(store, path, options={"range": (start, end)})
+                version = _version_of(result.meta)
+                end = min(end, version.size)
+                if tuple(result.range) != (start, end):
+                    raise Failure("wrong range")
+                parts, length = [], 0
+                for part in result.stream(min_chunk_size=1):
+                    check()
+                    parts.append(bytes(part))
+                    length += len(part)
+                    if length > end - start:
+                        raise Failure("wrong range")
+            except errors as error:
+                raise failure_of(error) from None
+            if length != end - start:
+                raise Failure("truncated", f"{length} of {end - start} bytes")
+            return self._noted(Answer(b"".join(parts), version))
+
+        return get
 
     async def get_whole(self) -> Answer:
         """The whole file, from a server that cannot send parts of it, or an empty one; raises `Failure`."""
         obstore = _obstore()
+        self._note()
         try:
             result = await obstore.get_async(self._store(), self._path)
             version = _version_of(result.meta)
@@ -174,7 +213,18 @@ class RemoteFile:
             raise failure_of(error) from None
         if len(data) != version.size:
             raise Failure("truncated", f"{len(data)} of {version.size} bytes")
-        return Answer(data, version)
+        return self._noted(Answer(data, version))
+
+    def _note(self) -> None:
+        check_not_forked()
+        note_request()
+        for traffic in _listeners:
+            traffic.sent.append(self.host)
+
+    def _noted(self, answer: Answer) -> Answer:
+        for traffic in _listeners:
+            traffic.came.append(len(answer.data))
+        return answer
 
     def _store(self) -> Any:
         key = (self._store_key, self.settings, self.signed)
@@ -186,6 +236,47 @@ class RemoteFile:
             while len(_stores) > _MAX_STORES:
                 _stores.popitem(last=False)
             return store
+
+
+class Traffic:
+    """What this process has asked servers for while it listened: every try of every request."""
+
+    def __init__(self) -> None:
+        # queues, since a counter would need a lock, see `direct`
+        self.sent: deque[str] = deque()
+        self.came: deque[int] = deque()
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return len(self.sent)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes came of the bodies of those that succeeded."""
+        return sum(tuple(self.came))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The servers that were asked, in that order."""
+        return tuple(dict.fromkeys(tuple(self.sent)))
+
+
+_listeners: tuple[Traffic, ...] = ()
+
+
+@contextlib.contextmanager
+def counted() -> Iterator[Traffic]:
+    """Count what is asked of servers until the block ends, whichever thread asks."""
+    global _listeners
+    traffic = Traffic()
+    with _lock:
+        _listeners = (*_listeners, traffic)
+    try:
+        yield traffic
+    finally:
+        with _lock:
+            _listeners = tuple(each for each in _listeners if each is not traffic)
 
 
 async def _at_most(result: Any, length: int) -> bytes:
@@ -200,6 +291,15 @@ async def _at_most(result: Any, length: int) -> bytes:
 
 _lock = threading.Lock()
 _stores: OrderedDict[tuple[str, Settings, bool], Any] = OrderedDict()
+
+
+def _renew() -> list[Any]:
+    global _lock
+    _lock = threading.Lock()
+    return list(_stores.values())
+
+
+after_fork(_renew)
 
 
 def _obstore() -> Any:

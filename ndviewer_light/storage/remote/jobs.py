@@ -38,7 +38,10 @@ class File:
 
     async def get(self, block: Block) -> Answer:
         """One request; raises `Failure`, also if the file is not what it was."""
-        answer = await self.place.get(block.start, block.end)
+        return self.checked(block, await self.place.get(block.start, block.end))
+
+    def checked(self, block: Block, answer: Answer) -> Answer:
+        """`answer` if it is `block` of the file as it was opened; raises `Failure`."""
         size, etag, modified = answer.version
         mine = self.version
         if size != mine.size or (etag != mine.etag if etag and mine.etag else modified != mine.modified):

@@ -1,20 +1,20 @@
 """Files on servers: right bytes or a clear error, few requests, many at once.
 
-`jobs` has the nouns; `coalescing` merges; `scheduler` sends and retries; `client` speaks to
-http(s), s3 and gs; `shares` reads network shares; `block_file` serves parsers; `errors` says
-what went wrong.
+`jobs` has the nouns; `coalescing` merges; `scheduler` sends and retries; `client` speaks to http(s), s3 and
+gs; `direct` reads without the help of other threads; `shares` reads network shares; `block_file` serves
+parsers; `errors` says what went wrong.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
 from ..bytes import Bytes
 from .block_file import MAX_BYTES, BlockFile, Blocks
 from .client import Answer, RemoteFile, settings_from
+from .direct import DirectReader
 from .errors import Failure, error_for, shown
 from .jobs import File
 from .scheduler import the_fetcher
@@ -104,7 +104,7 @@ class RemoteBytes(Bytes):
         """`first` is the beginning of the file, or all of it."""
         self.name = place.name
         self._file = File(place, first.version)
-        self._closed = threading.Event()
+        self._closed = False
         self._blocks = Blocks(first.version.size)
         self._whole = first.data if len(first.data) == first.version.size else None
         if self._whole is None:
@@ -140,6 +140,18 @@ class RemoteBytes(Bytes):
         """See `Bytes.opened`; `block` is what is read at once where nothing is in memory yet."""
         return cast("BinaryIO", BlockFile(self._blocks, self.read_many, block))
 
+    def opened_in_caller(self, block: int = FIRST_BYTES) -> BinaryIO:
+        """See `Bytes.opened_in_caller`."""
+        reader = DirectReader(self._file)
+
+        def read_many(ranges: Sequence[Range]) -> list[bytes]:
+            whole = self._whole
+            if whole is None or self._closed:
+                return reader.read_many(ranges)
+            return [whole[offset : offset + length] for offset, length in ranges]
+
+        return cast("BinaryIO", BlockFile(self._blocks, read_many, block))
+
     def _here(self, offset: int, length: int) -> bytes | None:
         if not length:
             return b""
@@ -157,12 +169,12 @@ class RemoteBytes(Bytes):
             )
 
     def _check_open(self) -> None:
-        if self._closed.is_set():
+        if self._closed:
             raise DatasetError(f"{self.name} was closed")
 
     def close(self) -> None:
         """See `Bytes.close`."""
-        self._closed.set()
+        self._closed = True
         self._blocks.clear()
         the_fetcher().forget(self._file, DatasetError(f"{self.name} was closed"))
 

@@ -11,7 +11,6 @@ import atexit
 import heapq
 import itertools
 import logging
-import random
 import threading
 import time
 from functools import partial
@@ -21,7 +20,9 @@ from ...errors import DatasetError, ReadDroppedError
 from ..cancellation import current_wish
 from .coalescing import blocks_for, blocks_of
 from .errors import Failure
+from .forks import after_fork, check_not_forked
 from .jobs import File, Job, Request
+from .retries import Tries, seconds_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,10 +36,6 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = 32  # requests under way at once, unless told otherwise
 GATHER_SECONDS = 0.002
-RETRY_SECONDS = (0.1, 0.3, 0.8, 2.0)  # before each further try
-TRYING_SECONDS = 60.0  # no further try after these
-_SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
-_SLOW_START_SECONDS = 30.0
 _IDLE_SECONDS = 0.25
 _SETTLING_SECONDS = 0.05
 _BACKGROUND_RESERVE = 4  # requests that what somebody waits for can always have
@@ -115,6 +112,13 @@ class RequestScheduler:
             # begun to end take the whole process down
             time.sleep(_SETTLING_SECONDS)
 
+    def renew(self) -> list[object]:
+        """In a process that was forked: begin anew; returns what was the parent's."""
+        left: _Sender | None = self._sender
+        self._sender = None
+        self._lock = threading.Lock()
+        return [] if left is None else [left]
+
     @property
     def load(self) -> tuple[int, int]:
         """How many requests are under way, and how many wait for their turn."""
@@ -123,6 +127,7 @@ class RequestScheduler:
 
     def _started(self, call: Callable[[_Sender], None]) -> _Sender:
         """Have `call` called in the thread, which is started if there is none; it counts until `finished`."""
+        check_not_forked()
         with self._lock:
             if self._has_ended:
                 raise ReadDroppedError("reading from servers has ended, as this program does")
@@ -326,19 +331,14 @@ def _error_of(file: File, task: asyncio.Task[None]) -> DatasetError | None:
 
 async def _tried(get: Callable[[], Awaitable[Answer]], length: int) -> Answer:
     """What `get` answers, at the first try or a later one; raises the last `Failure`."""
-    clock = asyncio.get_running_loop().time
-    began = clock()
-    for tries in itertools.count(1):
+    tries = Tries()
+    while True:
         try:
-            return await _within(get(), _SLOW_START_SECONDS + length / _SLOWEST_BYTES_PER_S)
+            return await _within(get(), seconds_for(length))
         except Failure as failure:
-            is_over = tries > len(RETRY_SECONDS) or clock() - began > TRYING_SECONDS
-            if not failure.again or is_over:
-                failure.tries = tries
-                raise
-            log.debug("try %d: %s", tries, failure.kind)
-            await asyncio.sleep(RETRY_SECONDS[tries - 1] * random.uniform(0.7, 1.3))
-    raise AssertionError
+            pause = tries.pause_after(failure)
+            log.debug("will try again after a failure: %s", failure.kind)
+        await asyncio.sleep(pause)
 
 
 async def _within(answer: Awaitable[Answer], seconds: float) -> Answer:
@@ -349,6 +349,7 @@ async def _within(answer: Awaitable[Answer], seconds: float) -> Answer:
 
 
 _the_fetcher = RequestScheduler()
+after_fork(_the_fetcher.renew)
 atexit.register(_the_fetcher.end)  # a loop that runs on while Python ends can take the process down
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import importlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from ...errors import (
@@ -17,25 +18,32 @@ from ...errors import (
     DatasetError,
     DatasetNotFoundError,
     DatasetPermissionError,
+    ReadDroppedError,
     UnsupportedError,
 )
 from ..bytes import Bytes
+from ..cancellation import current_wish
+from ..waiting import run_abandonable
 from .block_file import BlockFile, Blocks
+from .client import CONNECT_SECONDS
 from .coalescing import (
     Block,
     blocks_for,
     blocks_of,
     joined,
 )
-from .errors import shown
+from .errors import Failure, error_for, shown
+from .retries import seconds_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
     from .client import Settings
 
     Range = tuple[int, int]
+
+T = TypeVar("T")
 
 HANDLES = 8
 # what is imported, and what brings it
@@ -50,6 +58,9 @@ _MISSING = ("not found", "no such file", "no_such_file", "bad_network_name")
 class ShareBytes(Bytes):
     """A file of a network share; see `Bytes`."""
 
+    needs_threads = True
+    """Those of smbprotocol and paramiko, which take in what the server sends."""
+
     def __init__(self, url: str, settings: Settings) -> None:
         """Raises `DatasetNotFoundError`, `DatasetPermissionError` or another `DatasetError`."""
         self.name = shown(url)
@@ -57,16 +68,22 @@ class ShareBytes(Bytes):
         self._lock = threading.Lock()
         self._free: list[Any] = []
         self._closed = False
-        self._pool: ThreadPoolExecutor | None = None
-        self._share = _share(url, settings)
-        try:
-            self._version = self._look()
-        except Exception as error:  # noqa: BLE001  each library has its own errors, with no common root
-            raise self._error(error) from None
+        self._host = urlsplit(url).hostname or self.name
+        self._stall_s = settings.stall_s
+        ((self._share, self._version),) = self._waited(
+            [lambda: self._connected(url, settings)], CONNECT_SECONDS
+        )
         self._blocks = Blocks(self.size)
 
-    def _look(self) -> tuple[int, str]:
-        info = self._share.info(self._path)
+    def _connected(self, url: str, settings: Settings) -> tuple[Any, tuple[int, str]]:
+        share = _share(url, settings)
+        try:
+            return share, self._look(share)
+        except Exception as error:  # noqa: BLE001  each library has its own errors, with no common root
+            raise self._error(error) from None
+
+    def _look(self, share: Any) -> tuple[int, str]:
+        info = share.info(self._path)
         if info.get("type") == "directory":
             raise DatasetNotFoundError(f"{self.name} is a folder; give the address of a file in it")
         return int(info["size"]), str(info.get("last_write_time") or info.get("mtime") or "")
@@ -95,10 +112,12 @@ class ShareBytes(Bytes):
                     f"{max(0, self.size - offset)} are there"
                 )
         blocks = blocks_for([wanted for wanted in ranges if wanted[1]])
-        if len(blocks) > 1:
-            found = dict(zip(blocks, self._threads().map(self._read, blocks), strict=True))
-        else:
-            found = {block: self._read(block) for block in blocks}
+        parts = [blocks[i::HANDLES] for i in range(min(HANDLES, len(blocks)))]
+        calls = [partial(lambda part: {block: self._read(block) for block in part}, part) for part in parts]
+        seconds = max((sum(block.length for block in part) for part in parts), default=0)
+        found: dict[Block, bytes] = {}
+        for read in self._waited(calls, seconds_for(seconds, 0)):
+            found.update(read)
         return [joined(blocks_of(blocks, *wanted), found, *wanted) for wanted in ranges]
 
     def opened(self, block: int = 128 * 1024) -> BinaryIO:
@@ -133,12 +152,22 @@ class ShareBytes(Bytes):
         if self._closed:
             raise DatasetError(f"{self.name} was closed")
 
-    def _threads(self) -> ThreadPoolExecutor:
-        with self._lock:
+    def _waited(self, calls: Sequence[Callable[[], T]], more_s: float) -> list[T]:
+        """What these calls return, each made in a thread of its own that is not waited for beyond a deadline.
+
+        The libraries wait for an answer for as long as it takes, and cannot be told to stop.
+        """
+        until = time.monotonic() + self._stall_s + more_s
+        wish = current_wish()
+
+        def check() -> None:
             self._check_open()
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(HANDLES, thread_name_prefix="ndviewer-fetch-share")
-            return self._pool
+            if wish is not None and wish.dropped:
+                raise ReadDroppedError(f"{self.name}: not wanted any more")
+            if time.monotonic() > until:
+                raise error_for(Failure("stalled"), self.name, self._host)
+
+        return run_abandonable(calls, check)
 
     def _error(self, error: Exception) -> DatasetError:
         """What the libraries say holds no secrets, but is long and in their own words."""
@@ -163,11 +192,13 @@ class ShareBytes(Bytes):
         with self._lock:
             self._closed = True
             handles, self._free = self._free, []
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for handle in handles:
-            _close(handle)
+        if handles:  # closing asks the server, which may not answer
+
+            def work() -> None:
+                for handle in handles:
+                    _close(handle)
+
+            threading.Thread(target=work, name="ndviewer-fetch-share", daemon=True).start()
 
 
 def _share(url: str, settings: Settings) -> Any:

@@ -1,0 +1,75 @@
+"""Python's garbage collector, kept from running by itself while somebody waits who may not be waited for.
+
+Used where h5py reads through threads that run Python, as those of the libraries for network shares do. Under
+h5py's lock one waits for such a thread, and if the collector ran there and freed an object of h5py's, that
+thread would wait for the lock. A call of `gc.collect` is not held up: it waits in its own thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_POLL_SECONDS = 0.001
+
+
+class _Collector:
+    """Counts who wants it paused, and knows in which thread it runs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pauses = 0
+        self._was_enabled = False
+        self._is_watched = False
+        self._runs_in: int | None = None  # set by the thread itself, without a lock
+        self._number = 0
+
+    def pause(self) -> None:
+        """Returns when no collection runs that had begun before, unless this thread runs it."""
+        with self._lock:
+            if not self._is_watched:
+                gc.callbacks.append(self._watch)
+                self._is_watched = True
+            if not self._pauses:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._pauses += 1
+        number = self._number
+        while self._runs_in not in (None, threading.get_ident()) and self._number == number:
+            time.sleep(_POLL_SECONDS)
+
+    def go_on(self) -> None:
+        """Undo one `pause`."""
+        with self._lock:
+            self._pauses -= 1
+            if not self._pauses and self._was_enabled:
+                gc.enable()
+
+    def _watch(self, phase: str, _: object) -> None:
+        if phase == "start":
+            self._number += 1
+            self._runs_in = threading.get_ident()
+        else:
+            self._runs_in = None
+
+
+_the_collector = _Collector()
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """The collector does not run by itself until the block ends; it may be paused by several at once.
+
+    To be entered without holding h5py's lock: a collection that has begun may be waiting for it.
+    """
+    _the_collector.pause()
+    try:
+        yield
+    finally:
+        _the_collector.go_on()

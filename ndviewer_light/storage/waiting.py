@@ -1,0 +1,70 @@
+"""Calls that block in compiled code or a library and cannot be told to stop, but need not be waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from .cancellation import current_wish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .cancellation import CancelScope
+
+T = TypeVar("T")
+
+_TICK_SECONDS = 0.1
+
+
+def run_abandonable(
+    calls: Sequence[Callable[[], T]],
+    check: Callable[[], object],
+    discard: Callable[[T], object] | None = None,
+) -> list[T]:
+    """What `calls` return, each made in a thread of its own on behalf of this one's `CancelScope`.
+
+    `check` is called ten times a second and raises when nobody is to wait any longer; the threads end when
+    their calls do, and what those return then is given to `discard`. The first error of a call is raised.
+    """
+    wish = current_wish()
+    futures: list[Future[T]] = [Future() for _ in calls]
+    for call, future in zip(calls, futures, strict=True):
+        work = partial(_settle, call, future, wish)
+        threading.Thread(target=work, name="ndviewer-blocking-call", daemon=True).start()
+    try:
+        while not _are_settled(futures):
+            check()
+    except BaseException:
+        for future in futures:
+            future.add_done_callback(partial(_discard, discard))
+        raise
+    failed = next((future for future in futures if future.done() and future.exception()), None)
+    if failed is not None:
+        for future in futures:
+            future.add_done_callback(partial(_discard, discard))
+        failed.result()
+    return [future.result() for future in futures]
+
+
+def _are_settled(futures: Sequence[Future[T]]) -> bool:
+    done, others = wait(futures, _TICK_SECONDS, FIRST_EXCEPTION)
+    return not others or any(future.exception() for future in done)
+
+
+def _settle(call: Callable[[], T], future: Future[T], wish: CancelScope | None) -> None:
+    try:
+        with wish or contextlib.nullcontext():
+            result = call()
+    except BaseException as error:  # noqa: BLE001  whoever waits gets it
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _discard(discard: Callable[[T], object] | None, future: Future[T]) -> None:
+    if discard is not None and not future.exception():
+        discard(future.result())
