@@ -1,0 +1,220 @@
+"""One does the work, the others wait: whoever waits gets what it brings, or its error."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ..errors import ReadDroppedError
+from .cancellation import current_wish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+POLL_SECONDS = 0.25
+"""How often somebody who waits looks whether that still makes sense."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Flight(Generic[V]):
+    """Work under way for one key. What is below is written by its leader, before it is `over`.
+
+    A lock that is held until then is waited for, not an `Event`: that is Python, and an interruption inside
+    leaves it locked for ever.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self.leader = threading.get_ident()
+        self.values: list[V] = []  # one, once it has ended well
+        self.error: Exception | None = None
+
+    def end(self) -> None:
+        """It is over; may be called twice."""
+        self.over = True
+        self._open_gate()
+
+    def wait(self, seconds: float) -> None:
+        """Return when it is over, or after a while."""
+        if self._gate.acquire(timeout=seconds):
+            self._open_gate()
+
+    def _open_gate(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is open
+            self._gate.release()
+
+
+class SingleFlight(Generic[K, V]):
+    """Work by key, each done by one thread at a time however many want it. Nothing is kept. Any thread.
+
+    The thread that comes first, the leader, does the work; those that come meanwhile wait for it. An
+    `Exception` is raised to all of them. What concerns the leader alone is not: if it is interrupted (Ctrl-C,
+    any other `BaseException`), or nobody wants what it reads any more (`ReadDroppedError`), the next does the
+    work.
+
+    No lock is held while anything is called. Work must not ask for its own key, which is a `RuntimeError`,
+    nor for one whose work may ask for its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[K, _Flight[V]] = {}
+
+    def do(
+        self, key: K, work: Callable[[], V], check: Callable[[], None] | None = None, *, apart: bool = False
+    ) -> V:
+        """What `work` returns, called here, or what another thread's brings that was begun before.
+
+        `check` is called before waiting for another and every quarter of a second while doing so; what it
+        raises ends the waiting, not the work. Waiting ends as well when the reads of this thread are dropped.
+        `apart`: work is done in a thread of its own, so that whoever came first may stop waiting as well; it
+        belongs to the `CancelScope` of that one.
+        """
+        if not apart:
+            return self.do_many([key], lambda _: [(key, work())], check)[key]
+        while True:
+            mine: dict[K, _Flight[V]] = {}
+            flights: dict[K, _Flight[V]] = {}
+            try:
+                self._claim([key], mine, flights)
+                if mine:
+                    flights.update(mine)
+                    self._start(dict(mine), work)
+                    mine.clear()  # it is that thread's
+            except BaseException:
+                self._end(mine)
+                raise
+            if found := self._awaited(flights, check):
+                return found[key]
+
+    def do_many(
+        self,
+        keys: Iterable[K],
+        work: Callable[[list[K]], Iterable[tuple[K, V]]],
+        check: Callable[[], None] | None = None,
+    ) -> dict[K, V]:
+        """What is wanted at these keys: `work` is called with those that nobody works on, all at once.
+
+        It gives keys with their values, each handed on to who waits for it as soon as it is there. Otherwise
+        as `do`.
+        """
+        found: dict[K, V] = {}
+        wanted = list(dict.fromkeys(keys))
+        while wanted:
+            mine: dict[K, _Flight[V]] = {}
+            others: dict[K, _Flight[V]] = {}
+            try:
+                self._claim(wanted, mine, others)
+                if mine:
+                    found.update(self._lead(mine, work))
+            finally:
+                try:
+                    self._end(mine)
+                finally:  # if that was interrupted
+                    self._end(mine)
+            found.update(self._awaited(others, check))  # after our own: nobody waits for us while we wait
+            wanted = [key for key in wanted if key not in found]
+        return found
+
+    # ---- the leader ------------------------------------------------------------------------------
+
+    def _claim(self, keys: list[K], mine: dict[K, _Flight[V]], others: dict[K, _Flight[V]]) -> None:
+        """Add the flights that the caller has to lead now to `mine`, those under way to `others`.
+
+        Nothing is returned: between a return and what is done with it an interruption may come.
+        """
+        with self._lock:
+            for key in keys:
+                flight = self._flights.get(key)
+                if flight is None or flight.over:
+                    mine[key] = self._flights[key] = _Flight()
+                elif flight.leader == threading.get_ident():
+                    raise RuntimeError(f"the work for {key!r} needs itself")
+                else:
+                    others[key] = flight
+
+    def _lead(
+        self, mine: Mapping[K, _Flight[V]], work: Callable[[list[K]], Iterable[tuple[K, V]]]
+    ) -> dict[K, V]:
+        done: dict[K, V] = {}
+        try:
+            for key, value in work(list(mine)):
+                done[key] = value
+                mine[key].values.append(value)
+                self._end({key: mine[key]})
+            if missing := mine.keys() - done.keys():
+                raise RuntimeError(f"nothing was brought for {missing.pop()!r}")
+        except ReadDroppedError:
+            raise
+        except Exception as error:
+            _fail(mine, error)
+            raise
+        return done
+
+    def _start(self, mine: dict[K, _Flight[V]], work: Callable[[], V]) -> None:
+        """Lead in a thread of its own, for the scope of this one."""
+        scope = current_wish()
+        _led_by(mine, 0)  # not by this thread, which may come again
+
+        def lead() -> None:
+            try:
+                _led_by(mine, threading.get_ident())
+                # whoever waits gets the error
+                with contextlib.suppress(Exception), scope or contextlib.nullcontext():
+                    self._lead(mine, lambda keys: [(keys[0], work())])
+            finally:
+                self._end(mine)
+
+        threading.Thread(target=lead, name="ndviewer-single-flight", daemon=True).start()
+
+    def _end(self, flights: dict[K, _Flight[V]]) -> None:
+        """They are over, and let go of: an error holds the frames it went through, these must not hold it."""
+        try:
+            with self._lock:
+                for key, flight in flights.items():
+                    if self._flights.get(key) is flight:
+                        del self._flights[key]
+        finally:
+            for flight in flights.values():
+                flight.end()
+            flights.clear()
+
+    # ---- the others ------------------------------------------------------------------------------
+
+    def _awaited(self, flights: dict[K, _Flight[V]], check: Callable[[], None] | None) -> dict[K, V]:
+        """What others bring, raising their errors; without those whose leader gave up for reasons of its own."""
+        found: dict[K, V] = {}
+        flight: _Flight[V] | None = None
+        try:
+            while flights:
+                key, flight = flights.popitem()
+                while not flight.over:
+                    if check is not None:
+                        check()
+                    if (scope := current_wish()) is not None and scope.dropped:
+                        raise ReadDroppedError(f"{key}: not wanted any more")
+                    flight.wait(POLL_SECONDS)
+                if flight.error is not None:
+                    raise flight.error
+                if flight.values:
+                    found[key] = flight.values[0]
+        finally:
+            flight = None
+            flights.clear()
+        return found
+
+
+def _fail(flights: Mapping[K, _Flight[V]], error: Exception) -> None:
+    for flight in flights.values():
+        if not flight.over:
+            flight.error = error
+
+
+def _led_by(flights: Mapping[K, _Flight[V]], thread: int) -> None:
+    for flight in flights.values():
+        flight.leader = thread
