@@ -411,7 +411,11 @@ def _is_one_word(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequenc
     if labelled or len(chosen) != 1:
         return False
     part = parts[chosen[0]]
-    return part.kind == "word" and not part.hint and not any(map(str.isalnum, "".join(part.text for part in parts)))
+    return (
+        part.kind == "word"
+        and not part.hint
+        and not any(map(str.isalnum, "".join(part.text for part in parts)))
+    )
 
 
 def _text(parts: Sequence[Part]) -> str:

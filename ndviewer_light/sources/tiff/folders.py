@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import LimitExceededError
-from ...metadata.squid import sanitised
+from ...metadata.squid import has_own_files, sanitised
 from ...model import natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
 from .file_names import (
@@ -22,6 +22,7 @@ from .file_names import (
     NameReader,
     Spelling,
     base_channel,
+    is_acquired,
     is_number,
     ome_name,
     stack_name,
@@ -41,6 +42,9 @@ MAX_FILES = 5_000_000
 """More names than any acquisition puts into one folder."""
 
 _MAX_DIGITS = 10
+_MAX_LOOKED_AT = 10_000
+_MAX_COUNTED = 5
+"""Channels that differ in their number only; more are something else."""
 
 _SETTLED_NS = 2_000_000_000
 """A folder that changed more recently may change again and show the same time of change."""
@@ -61,20 +65,23 @@ class FolderKind(NamedTuple):
 
 
 def kind_of(path: str) -> FolderKind | None:
-    """What kind of dataset the folder at `path` is, None if none; looks for one image, and no further."""
+    """What kind of dataset the folder at `path` is, None if none; looks for one image, and no further.
+
+    Single images are Squid's only where `is_squids` says so: many a name has numbers between underscores.
+    """
     shared = os.path.join(path, OME_FOLDER)
     if _form_in(shared) == OME:
         return FolderKind(OME, path, shared)
     numbers = _numbers_in(path)
     for inside in ("", OME_FOLDER):
         folders = (os.path.join(path, number, inside).rstrip(os.sep) for number in numbers)
-        holding = ((folder, form) for folder in folders if (form := _form_in(folder)) is not None)
+        holding = ((folder, form) for folder in folders if (form := _form_of_squid(folder)) is not None)
         folder, form = next(holding, ("", ""))
         if form == OME and next(holding, None) is None:
             return FolderKind(OME, path, folder)  # the only one: its files hold the whole run
         if form:
             return FolderKind(form, path, inside=inside)
-    form = _form_in(path) or ""
+    form = _form_of_squid(path) or ""
     name = os.path.basename(path)
     is_part = is_number(name) or name == OME_FOLDER
     number = int(name) if is_number(name) and len(name) < _MAX_DIGITS else 0
@@ -113,6 +120,36 @@ def _form_in(folder: str) -> str | None:
     except OSError:
         return None
     return None
+
+
+def _form_of_squid(folder: str) -> str | None:
+    """The form of the first image in a folder, None if it is a single image that is not Squid's."""
+    form = _form_in(folder)
+    return None if form == IMAGES and not is_squids(folder) else form
+
+
+def is_squids(folder: str) -> bool:
+    """Whether images in a folder that are named as Squid does are its own. Lists the folder if need be.
+
+    They are where Squid's own files lie beside them or around them; else if the folder has the number of a
+    time point, and all images in it are named so.
+    """
+    if has_own_files(folder) or has_own_files(os.path.dirname(folder)):
+        return True
+    if not is_number(os.path.basename(folder)):
+        return False
+    read = NameReader().read
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _MAX_LOOKED_AT)]
+    except OSError:
+        return False
+    images = [name for name in names if name.lower().endswith(IMAGE_ENDS) and is_acquired(name)]
+    parts = [read(name) for name in images]
+    # a channel is not counted: "t001", "t002" are time points after a date
+    channels = {part.channel for part in parts if part is not None}
+    counted = {channel.rstrip("0123456789") for channel in channels}
+    return None not in parts and (len(channels) <= _MAX_COUNTED or len(counted) > 1)
 
 
 @dataclass

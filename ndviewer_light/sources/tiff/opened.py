@@ -41,6 +41,7 @@ from .folders import (
     Finder,
     FolderKind,
     folders_of,
+    is_squids,
 )
 from .forms import (
     FileFacts,
@@ -225,7 +226,9 @@ def open_file(path: str, pool: TiffPool) -> tuple[Form, Known]:
     experiment = os.path.dirname(folder) if is_part else folder
     raw = {sanitised(channel): channel for channel in channel_names(experiment)}
     regions = {region for region, _ in coordinates(experiment).by_fov}
-    parts_of_name = stack_name(name) or ome_name(name) or NameReader(regions, raw).read(name)
+    parts_of_name = stack_name(name) or ome_name(name)
+    if parts_of_name is None and is_squids(folder):
+        parts_of_name = NameReader(regions, raw).read(name)
     region, fov = (parts_of_name.region, int(parts_of_name.fov or 0)) if parts_of_name else ("default", 0)
     places = FileLocations(
         experiment, (Position(region, fov),), (), shared=folder, names={(region, fov): name}
