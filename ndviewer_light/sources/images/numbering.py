@@ -104,7 +104,10 @@ def drafts(names: Sequence[str]) -> Iterator[Draft]:
     seen: set[str] = set()
     for splitter in _SPLITTERS:
         for columns in forms_of(names, splitter):
-            for draft in assigned(parts_of(columns)):
+            parts = parts_of(columns)
+            if any(part.hint == "mixed" for part in parts):
+                continue  # "CH1", "CH2", "Overlay": some are numbered, others are something else
+            for draft in assigned(parts):
                 if draft.text not in seen and _says_something(draft.text):
                     seen.add(draft.text)
                     yield draft
@@ -230,6 +233,9 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
     waves = [_NAMED_WAVE.fullmatch(value) for value in values]
     if all(waves):  # "w1DAPI": the number is in the name already
         return [Part("??", "word", "c", tuple(m[1] for m in waves if m), hint="channel")]
+    markers = Counter(m[1].lower() for m in marked if m and m[1].lower() in MARKERS)
+    if markers and markers.most_common(1)[0][1] * 2 >= len(values):
+        return [Part("", "word", values=values, hint="mixed")]
     return [Part("", "word", _role_of_words(values, word), values, hint=_hint(values))]
 
 
@@ -360,7 +366,7 @@ def _kept(parts: Sequence[Part], alike: list[int]) -> set[int]:
 
 def _without_doubles(parts: list[Part]) -> list[Part]:
     """Of two columns that say the same of themselves the first is the larger place: "s1" before "f1"."""
-    found = list(parts)
+    found = _without_coarser(parts)
     for role in ("c", "fov", "region", "plate", "t", "z"):
         while len(same := [i for i, part in enumerate(found) if part.kind and part.role == role]) > 1:
             taken = {part.role for part in found if part.kind}
@@ -376,6 +382,21 @@ def _without_doubles(parts: list[Part]) -> list[Part]:
                 )
                 found[least] = found[least]._replace(role="")
     return found
+
+
+def _without_coarser(parts: Sequence[Part]) -> list[Part]:
+    """Without columns that follow from another of the same role: "Site_1" from position 3 of all."""
+    found = list(parts)
+    for i, part in enumerate(parts):
+        same = [other for other in found if other.kind and other.role == part.role and other is not part]
+        if part.kind and part.role and part.kind != "given" and any(_follows(part, other) for other in same):
+            found[i] = part._replace(text=part.text + "*", kind="", role="")
+    return found
+
+
+def _follows(part: Part, other: Part) -> bool:
+    """Whether a column says nothing that another does not."""
+    return len(set(zip(part.values, other.values, strict=True))) == len(set(other.values))
 
 
 def _is_well_after_all(part: Part) -> bool:

@@ -144,7 +144,7 @@ def is_squids(folder: str) -> bool:
             names = [entry.name for entry in islice(entries, _MAX_LOOKED_AT)]
     except OSError:
         return False
-    images = [name for name in names if name.lower().endswith(IMAGE_ENDS) and is_acquired(name)]
+    images = [name for name in names if _is_image(name)]
     parts = [read(name) for name in images]
     # a channel is not counted: "t001", "t002" are time points after a date
     channels = {part.channel for part in parts if part is not None}
@@ -157,7 +157,8 @@ class FolderContents:
     """What was found so far: everything by index, in an order that only grows at its end.
 
     `folders` by time index, and their numbers in `times`; none where each file holds all times. `channels` as
-    file names spell them; `names` of OME-TIFFs by region and field of view.
+    file names spell them; `names` of OME-TIFFs by region and field of view. `others` are images
+    that are named otherwise.
     """
 
     folders: dict[int, str] = field(default_factory=dict)
@@ -167,6 +168,7 @@ class FolderContents:
     z: list[int] = field(default_factory=list)
     spelling: Spelling = field(default_factory=lambda: Spelling(ends=()))
     names: dict[tuple[str, int], str] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
 
 
 class Finder:
@@ -196,6 +198,9 @@ class Finder:
                 parts[name] = self._read(name)
             if any(parts[name] is not None for name in names):
                 times.setdefault(number, folder)
+        self.found.others |= {
+            name for name, understood in parts.items() if not understood and _is_image(name)
+        }
         self._add_times(times)
         self._add_names({name: understood for name, understood in parts.items() if understood is not None})
         return self.found
@@ -254,6 +259,10 @@ class Finder:
 
 def _readers(images: NameReader) -> dict[str, Callable[[str], ImageName | None]]:
     return {OME: ome_name, STACKS: stack_name, IMAGES: images.read}
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(IMAGE_ENDS) and is_acquired(name)
 
 
 def _append(known: list[_T], names: Iterable[_T], key: Callable[[_T], Any]) -> None:

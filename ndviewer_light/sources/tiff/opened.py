@@ -24,6 +24,7 @@ from ...model import (
     PlaneKey,
     Position,
     channel_parts,
+    natural_sorted,
 )
 from .file_errors import FileMissingError
 from .file_names import (
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
 
 _MAX_UNREADABLE = 8
 """How many files that cannot be read are passed over, at open, in search of one that can."""
+
+_MAX_SAID = 5
 
 _SPARSE = 16
 """Numbers of z with more gaps than this are names, not indices."""
@@ -205,7 +208,13 @@ class OpenedFolder:
         n_t = len(found.times) or (before.n_t if before else 1)
         n_z = len(self.form.places.z) or max(found.z, default=0) + 1
         times = tuple(found.times)
-        warnings = (self._coordinates.warning,) if self._coordinates.warning else ()
+        warnings = [self._coordinates.warning] if self._coordinates.warning else []
+        if found.others:
+            few = ", ".join(map(repr, natural_sorted(found.others)[:_MAX_SAID]))
+            warnings.append(
+                f"{self._path} also holds {len(found.others)} images that are not named as Squid does, "
+                f"which are not shown: {few}"
+            )
         if before is None:
             before = DatasetInfo(self.form.format, (), (), 1, 1, 1, 1, None)
         return replace(
@@ -214,7 +223,7 @@ class OpenedFolder:
             n_t=n_t,
             n_z=max(n_z, before.n_z),
             name=os.path.basename(self._path) or self._path,
-            warnings=warnings,
+            warnings=tuple(warnings),
             times=times if times != tuple(range(len(times))) else (),
         )
 
