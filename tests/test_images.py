@@ -25,7 +25,7 @@ from ndviewer_light.errors import (
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.images.format import ImagesFormat
-from ndviewer_light.sources.images.numbering import guess
+from ndviewer_light.sources.images.layouts import understood
 from ndviewer_light.sources.images.patterns import Pattern
 from ndviewer_light.sources.images.source import ImagesSource
 from ndviewer_light.sources.tiff.source import TiffSource
@@ -101,23 +101,35 @@ NAMED = [
         {"t": TWO, "z": TWO, "c": TWO},
         "Series003_t{t:d}_z{z:d}_ch{c:d}",
     ),
-    ("exp_{c}_s{s}_t{t}", {"c": ("w1DAPI", "w2GFP"), "s": (1, 2), "t": (9, 10)}, "exp_??{c}_s{fov:d}_t{t:d}"),
-    ("{r}{k:02d}_s{s}_w{c}", {"r": "BCD", "k": (2, 3), "s": (1, 2), "c": (1, 2)}, "{region}_s{fov:d}_w{c:d}"),
-    ("p_C{k:02d}_s{s}_w{c}", {"k": (2, 3), "s": (1, 2), "c": (1, 2)}, "p_{region}_s{fov:d}_w{c:d}"),
+    (
+        "exp_{c}_s{s}_t{t}",
+        {"c": ("w1DAPI", "w2GFP"), "s": (1, 2), "t": (9, 10)},
+        "exp_w{:0..9}{c}<_s{fov:d}><_t{t:d}>",
+    ),
+    (
+        "{r}{k:02d}_s{s}_w{c}",
+        {"r": "BCD", "k": (2, 3), "s": (1, 2), "c": (1, 2)},
+        "{well:well}<_s{fov:d}>_w{c:d}<_z{z:d}><_t{t:d}><{uuid}>",
+    ),
+    (
+        "p_C{k:02d}_s{s}_w{c}",
+        {"k": (2, 3), "s": (1, 2), "c": (1, 2)},
+        "p_{well:well}<_s{fov:d}>_w{c:d}<_z{z:d}><_t{t:d}><{uuid}>",
+    ),
     (
         "C{k:02d}_T{t:04d}F{f:03d}L01A01Z{z:02d}C{c:02d}",
         {"k": (1, 2), "t": (1, 2), "f": (1, 2), "z": (1, 2), "c": (1, 2)},
-        "{region}_T{t:d}F{fov:d}L01A01Z{z:d}C{c:d}",
+        "{well:well}_T{t:4d}F{fov:3d}L{:2d}A{:2d}Z{z:2d}C{c:2d}",
     ),
     (
         "r{r:02d}c{k:02d}f{f:02d}p{z:02d}-ch{c}sk1fk1fl1",
         {"r": (1, 2), "k": (1, 2), "f": (1, 2), "z": (1, 2), "c": (1, 2)},
-        "r{row:d}c{col:d}f{fov:d}p{z:d}-ch{c:d}sk{t:d}fk*fl*",
+        "r{row:2d}c{col:2d}f{fov:d}p{z:d}*-ch{c:d}sk{t:d}fk{:d}fl{:d}",
     ),
     (
         "{r} - {k:02d}(fld {f:02d} wv {c})",
         {"r": "AB", "k": (1, 2), "f": (1, 2), "c": ("Blue - FITC", "UV - DAPI")},
-        "{region}(fld {fov:d} wv {c})",
+        "{well:well}(fld {fov:d} wv {c}< z {z:d}><<-> time {t:d}><< >- {:d}< >ms>)",
     ),
     (
         "{t}/{r}_{f}_{z}_{c}",
@@ -137,7 +149,7 @@ NAMED = [
     (
         "well{r}{k:02d}-site{s}-{c}",
         {"r": "AB", "k": (1, 2), "s": TWO, "c": ("DNA", "actin")},
-        "????{region}-site{fov:d}-{c}",
+        "well{region}-site{fov:d}-{c}",
     ),
     ("exp_{c}_t{t}", {"c": ("BF LED", "GFP", "Cy5 far red"), "t": range(4)}, "exp_{c}_t{t:d}"),
     ("a_{i}_{j}", {"i": range(3), "j": range(4)}, "a_{t:d}_{z:d}"),
@@ -149,10 +161,10 @@ NAMED = [
 @pytest.mark.parametrize(("form", "values", "expected"), NAMED, ids=[each[0] for each in NAMED])
 def test_names_are_understood(form: str, values: dict[str, Any], expected: str) -> None:
     names = names_of(form, **values)
-    found = guess(names)
-    assert found.pattern is not None
-    assert found.pattern.text == expected
-    assert not found.strangers
+    layout = understood(names).layout
+    assert layout is not None
+    assert layout.pattern.text == expected
+    assert not layout.left_out
 
 
 @pytest.mark.parametrize(
@@ -166,12 +178,12 @@ def test_names_are_understood(form: str, values: dict[str, Any], expected: str) 
     ],
 )
 def test_names_that_say_nothing_are_not_guessed_at(names: list[str]) -> None:
-    assert guess(names).pattern is None
+    assert understood(names).layout is None
 
 
 def test_a_few_strangers_do_not_hide_what_the_others_say() -> None:
-    found = guess([*names_of("t{t:03d}_c{c}", t=range(30), c=TWO), "overview"])
-    assert found.pattern is not None and found.strangers == ("overview",)
+    layout = understood([*names_of("t{t:03d}_c{c}", t=range(30), c=TWO), "overview"]).layout
+    assert layout is not None and layout.left_out == ("overview",)
 
 
 # ---- patterns ----------------------------------------------------------------------------------

@@ -34,6 +34,10 @@ DONE_FILE = ".done"
 
 # Squid writes the name with a space
 _PARAMETERS_FILES = ("acquisition_parameters.json", "acquisition parameters.json")
+_OWN_FILES = (
+    *(*_PARAMETERS_FILES, CHANNELS_FILE, COORDINATES_FILE, DONE_FILE),
+    *("acquisition.yaml", "configurations.xml"),
+)
 _PIXEL_SIZE_KEYS = ("pixel_size_um", "pixel_size", "pixelSize", "pixel_size_xy")
 _Z_STEP_KEYS = ("dz_um", "dz", "z_step", "zStep", "z_spacing", "pixel_size_z", "dz(um)")
 
@@ -44,6 +48,11 @@ _NOT_IN_FILE_NAMES = re.compile(r'[\s/\\:*?"<>|]+')
 def sanitised(name: str) -> str:
     """A channel's name as Squid spells it in file names: "Fluorescence_488_nm_Ex"."""
     return _NOT_IN_FILE_NAMES.sub("_", name)
+
+
+def has_own_files(folder: str | os.PathLike[str]) -> bool:
+    """Whether there is a file in a folder that Squid puts beside its images. Any thread; touches the disk."""
+    return any(os.path.isfile(os.path.join(folder, name)) for name in _OWN_FILES)
 
 
 def is_done(experiment: str | os.PathLike[str]) -> bool:

@@ -187,7 +187,7 @@ class SingleFlight(Generic[K, V]):
     # ---- the others ------------------------------------------------------------------------------
 
     def _awaited(self, flights: dict[K, _Flight[V]], check: Callable[[], None] | None) -> dict[K, V]:
-        """What others bring, raising their errors; without those whose leader gave up for reasons of its own."""
+        """What others bring, raising their errors; without those whose leader gave up for its own reasons."""
         found: dict[K, V] = {}
         flight: _Flight[V] | None = None
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,31 +15,42 @@ from ...storage.bytes import is_url
 from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.limits import error_of_os
-from .numbering import guess
+from .layouts import understood
 from .patterns import MAX_FILES, Pattern, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .layouts import Layout, Understanding
 
     Fields = dict[str, str]
 
 IMAGE_ENDS = (*TIFF_ENDS, *PICTURE_ENDS)
 _OME_TIFF = (".ome.tif", ".ome.tiff")
 _KIND = {".tiff": ".tif", ".jpeg": ".jpg"}
+_NOT_FOLDERS = (".zarr", ".n5", ".ozx")
+"""Endings of folders that are datasets of their own."""
+_THUMBNAIL = re.compile(r"(?:^|[_\-. /])thumb(?:nails?|s)?(?=[_\-. /]|$|[0-9a-f]{8}-)", re.IGNORECASE)
+_MAX_DEPTH = 4
 _MAX_FOLDERS = 20_000
+_MAX_BELOW = 100_000
+"""Images in folders of a folder that holds images itself; if there are more, they are left out."""
 _MAX_SAID = 5
+_MAX_EVIDENCE = 5
 
 
 class Listing(NamedTuple):
     """The files of a dataset: what is in front of every name, and the fields and name of each.
 
-    `pattern` is "" where names were only put in order, each a time point.
+    `pattern` is "" where names were only put in order, each a time point. `evidence` is what speaks for this
+    understanding of the names, and which others there are.
     """
 
     root: str
     files: tuple[tuple[Fields, str], ...]
     pattern: str = ""
     warnings: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
 
 
 def is_image(path: str) -> bool:
@@ -56,17 +68,21 @@ def split_pattern(path: str, pattern: str) -> tuple[str, str]:
 
 def holds_images(folder: str) -> bool:
     """Whether there is an image in a folder, or in one of the first folders in it; looks no further."""
-    try:
-        with os.scandir(folder) as entries:
-            inner: list[str] = []
-            for entry in entries:
-                if _is_wanted(entry.name) and is_image(entry.name):
-                    return True
-                if len(inner) < 8 and _is_wanted(entry.name) and entry.is_dir():
-                    inner.append(entry.path)
-        return any(is_image(name) for path in inner for name in islice(_names(path), 1000))
-    except OSError:
-        return False
+    level = [folder]
+    for _ in range(_MAX_DEPTH):
+        inner: list[str] = []
+        for path in level:
+            try:
+                with os.scandir(path) as entries:
+                    for entry in islice(entries, None if path == folder else 1000):
+                        if _is_wanted(entry.name) and is_image(entry.name):
+                            return True
+                        if len(inner) < 8 and _is_wanted_folder(entry):
+                            inner.append(entry.path)
+            except OSError:
+                continue
+        level = inner
+    return False
 
 
 def listed(path: str, pattern: str = "") -> Listing:
@@ -85,40 +101,106 @@ def listed(path: str, pattern: str = "") -> Listing:
 
 
 def _in_folder(folder: str, text: str) -> Listing:
-    names = list(islice(_walk(folder, text.count("/") if text else None), MAX_FILES + 1))
-    if len(names) > MAX_FILES:
-        raise LimitExceededError(f"{folder} holds more than {MAX_FILES} images")
     root, warnings = folder + os.sep, list[str]()
     if text:
-        return Listing(root, _matching(Pattern(text), names, folder), text)
+        pattern = Pattern(text)
+        names = list(islice(_walk(folder, pattern.depth), MAX_FILES + 1))
+        _check_number(names, folder)
+        return Listing(root, _matching(pattern, names, folder), text)
+    names = _names_below(folder, warnings)
     kept, others = _of_one_kind(names)
     if not kept:
         raise DatasetNotFoundError(f"{folder} holds no images: expected {', '.join(IMAGE_ENDS)}")
     if others:
         warnings.append(f"{folder} also holds {len(others)} images of other kinds; {_said(others)} not shown")
+    kept, thumbnails = _without_thumbnails(kept)
+    if thumbnails:
+        warnings.append(f"{folder} also holds {len(thumbnails)} thumbnails; {_said(thumbnails)} not shown")
     return _understood(root, sorted(kept), warnings)
 
 
+def _check_number(names: list[str], folder: str) -> None:
+    if len(names) > MAX_FILES:
+        raise LimitExceededError(f"{folder} holds more than {MAX_FILES} images")
+
+
+def _names_below(folder: str, warnings: list[str]) -> list[str]:
+    """All images in a folder and in the folders in it; those it holds itself if there are too many."""
+    names = list(islice(_walk(folder, 0), MAX_FILES + 1))
+    _check_number(names, folder)
+    below = _walk(folder, _MAX_DEPTH, at_least=1)
+    most = _MAX_BELOW if names else MAX_FILES
+    inner = list(islice(below, most + 1))
+    if not names:
+        _check_number(inner, folder)
+    elif len(inner) > most:
+        warnings.append(f"{folder} also holds folders with more than {most} images, which are not shown")
+        inner = []
+    return names + inner
+
+
 def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
-    stems = [stem_of(name) for name in names]
-    guessed = guess(stems)
-    if guessed.pattern is None:
+    by_stem: dict[str, str] = {}
+    for name in names:
+        by_stem.setdefault(stem_of(name), name)
+    found = understood(list(by_stem))
+    layout = found.layout
+    if layout is None:
         names = natural_sorted(names)
         if len(names) > 1:
             warnings.append(
                 f"{root}: what the names of the {len(names)} files mean is not known; each is a time point. "
-                "A pattern says more, as in 'img_t{t:d}_{c}_z{z:d}.png'"
+                "A pattern says more, as in --pattern 'img_t{t:d}_{c}_z{z:d}.png'"
             )
         return Listing(
-            root, tuple(({"t": str(i)}, name) for i, name in enumerate(names)), "", tuple(warnings)
+            root,
+            tuple(({"t": str(i)}, name) for i, name in enumerate(names)),
+            "",
+            tuple(warnings),
+            _evidence(found),
         )
-    files = []
-    for name, stem in zip(names, stems, strict=True):
-        if (fields := guessed.pattern.read(stem)) is not None:
-            files.append((fields, name))
-    if guessed.strangers:
-        warnings.append(f"{root}: {_said(guessed.strangers)} not named like the others and not shown")
-    return Listing(root, tuple(files), guessed.pattern.text, tuple(warnings))
+    files = [(fields, by_stem[stem]) for stem, fields in layout.fields.items()]
+    doubles = len(names) - len(by_stem)
+    if doubles:
+        warnings.append(f"{root}: {doubles} files have the names of others with another ending; not shown")
+    if layout.left_out:
+        warnings.append(f"{root}: {_said(layout.left_out)} not named like the others and not shown")
+    if (doubt := _doubt(layout)) is not None:
+        warnings.append(f"{root}: {doubt}")
+    return Listing(root, tuple(files), layout.pattern.text, tuple(warnings), _evidence(found))
+
+
+_AXES = {"t": "time points", "p": "positions", "c": "channels", "z": "z"}
+
+
+def _doubt(layout: Layout) -> str | None:
+    """What is not certain about a layout, and how to choose the other."""
+    if not layout.doubts or not layout.other:
+        return None
+    shown = ", ".join(f"{n} {_AXES[axis]}" for axis, n in layout.sizes.items() if n > 1)
+    return (
+        f"the names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
+        f"({layout.pattern.text}). If that is wrong, say what is what: --pattern '{layout.other}'"
+    )
+
+
+def _evidence(found: Understanding) -> tuple[str, ...]:
+    """What speaks for and against the layouts of the names, the chosen one first."""
+    layouts = [layout for layout in (found.layout, *found.others) if layout is not None]
+    lines = [
+        f"{layout.author or 'numbers in names'}: {layout.pattern.text} {'; '.join(layout.evidence)}"
+        for layout in layouts[:_MAX_EVIDENCE]
+    ]
+    return (*lines, *(f"refused: {each}" for each in found.refused[:_MAX_EVIDENCE]))
+
+
+def _without_thumbnails(names: list[str]) -> tuple[list[str], list[str]]:
+    """Images and, apart from them, their thumbnails; if there is nothing else, these are the images."""
+    thumbnails = [name for name in names if _THUMBNAIL.search(name)]
+    if not thumbnails or len(thumbnails) == len(names):
+        return names, []
+    left_out = set(thumbnails)
+    return [name for name in names if name not in left_out], thumbnails
 
 
 def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fields, str], ...]:
@@ -170,30 +252,36 @@ def _kind(name: str) -> str:
 # ---- disk ------------------------------------------------------------------------------------
 
 
-def _walk(folder: str, depth: int | None) -> Iterator[str]:
-    """The images in a folder and, `depth` down, in folders of it; None: one down, if there are none here."""
+def _walk(folder: str, depth: int | None, at_least: int = 0) -> Iterator[str]:
+    """The images in a folder and in folders of it, from `at_least` to `depth` down; None: as far as any."""
+    yield from _walk_in(folder, "", _MAX_DEPTH if depth is None else depth, at_least)
+
+
+def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[str]:
     inner: list[str] = []
-    found = False
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(os.path.join(folder, before)) as entries:
             for entry in entries:
                 if not _is_wanted(entry.name):
                     continue
                 if is_image(entry.name):
-                    found = True
-                    yield entry.name
-                elif len(inner) < _MAX_FOLDERS and entry.is_dir():
+                    if at_least <= 0:
+                        yield before + entry.name
+                elif depth > 0 and len(inner) < _MAX_FOLDERS and _is_wanted_folder(entry):
                     inner.append(entry.name)
     except OSError as error:
+        if before:  # a folder in it that may not be read hides nothing of the others
+            return
         raise error_of_os(error, folder) from error
-    if depth or (depth is None and not found):
-        for name in inner:
-            yield from (f"{name}/{image}" for image in _walk(os.path.join(folder, name), (depth or 1) - 1))
+    for name in inner:
+        yield from _walk_in(folder, f"{before}{name}/", depth - 1, at_least - 1)
 
 
-def _names(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        yield from (entry.name for entry in entries if _is_wanted(entry.name))
+def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return _is_wanted(entry.name) and not entry.name.lower().endswith(_NOT_FOLDERS) and entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_wanted(name: str) -> bool:

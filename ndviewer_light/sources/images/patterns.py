@@ -5,11 +5,20 @@ can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
 
 ================  ==========================================================================
 ``{z:d}``         a number, padded with zeros or not; ``{z:3d}`` one of at least three digits
+``{z:f}``         a number that may have a sign and decimals: ``-1``, ``0.5``
+``{t:time}``      a time: ``00d06h00m``, ``12h30m``, ``2024y01m15d_06h00m``
+``{well:well}``   a well: ``A1``, ``b07``, ``A - 01``
 ``{c}``           any text without a slash
 ``{z:0..95}``     a number of this range; ``{z:00..95}`` always has two digits
 ``{c:GFP|RFP}``   one of these words
+``{:d}``          what is of this kind but says nothing; ``{uuid}`` a UUID
 ``*`` ``?``       anything; any one letter
+``**/``           any folders, or none
+``<_s{p:d}>``     what only some names have
 ================  ==========================================================================
+
+Fields are ``t``, ``c``, ``z``, ``p`` (or ``fov``), ``region`` (or ``well``), ``row`` and ``col`` (``row0``
+and ``col0`` where they count from 0), ``wellnumber``, ``plate``. Upper and lower case are the same.
 """
 
 from __future__ import annotations
@@ -36,11 +45,27 @@ ROLES = {
     **dict.fromkeys(("fov", "f", "field", "s", "site", "series", "p", "pos", "position", "xy"), "fov"),
     **dict.fromkeys(("row",), "row"),
     **dict.fromkeys(("col", "column"), "column"),
+    **dict.fromkeys(("row0",), "row0"),
+    **dict.fromkeys(("col0", "column0"), "column0"),
+    **dict.fromkeys(("wellnumber",), "wellnumber"),
+    **dict.fromkeys(("plate",), "plate"),
 }
 """What a field of a pattern may be called, and what it is then."""
 
-_FIELD = re.compile(r"\{([A-Za-z]\w*)(?::([^{}]*))?\}")
-_TOKEN = re.compile(r"(\{[^{}]*\}|\*|\?)")
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+TIME = (
+    r"(?:[0-9]{4}y[0-9]{1,2}m[0-9]{1,2}d_?)?(?:[0-9]{1,4}d_?)?[0-9]{1,4}h_?[0-9]{1,2}m(?:_?[0-9]{1,2}s)?"
+    r"|[0-9]{1,4}d[0-9]{1,2}h"
+)
+SIGNED = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?"
+WELL = r"(?:a[a-f]|[a-p])(?: ?- ?)?(?:[1-4][0-9]|0?[1-9])"
+"""Regular expressions (case does not matter) of what stands for one thing in a name."""
+
+_KINDS = {"f": SIGNED, "time": TIME, "well": WELL}
+
+_FIELD = re.compile(r"\{([A-Za-z]\w*)?(?::([^{}]*))?\}")
+_TOKEN = re.compile(r"(\{[^{}]*\}|\*\*/|[*?<>])")
+_SIGNS = {"*": "[^/]*?", "?": "[^/]", "**/": "(?:.*/)?", "<": "(?:", ">": ")?"}
 _NUMBER = re.compile(r"0?([0-9]?)d")
 _RANGE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
 
@@ -58,20 +83,34 @@ class Pattern:
         """Understand a pattern; raises `DatasetError` that says what is wrong with it."""
         self.text = text
         self._parts = [_part(token, text) for token in _TOKEN.split(text) if token]
-        fields = [part for part in self._parts if isinstance(part, _Field)]
+        fields = [part for part in self._parts if isinstance(part, _Field) and part.role]
+        if self._parts.count("<") != self._parts.count(">"):
+            raise DatasetError(f"the pattern {text!r} has a '<' without '>', or the other way round")
         if not fields:
             raise DatasetError(f"the pattern {text!r} has no field: say which part is what, as in 't{{t:d}}'")
         if len(fields) > _MAX_FIELDS:
             raise DatasetError(f"the pattern {text!r} has {len(fields)} fields; {_MAX_FIELDS} are allowed")
         self.roles = tuple(dict.fromkeys(field.role for field in fields))
         self._fields = fields
-        self._regex = re.compile(self._expression(), re.DOTALL)
+        self._regex = _compiled(self._expression(), text)
+
+    @property
+    def expression(self) -> str:
+        """The regular expression it stands for, with a group for each role."""
+        return self._regex.pattern
+
+    @property
+    def depth(self) -> int | None:
+        """How many folders down its files are, None if that is left open."""
+        return None if "**/" in self._parts else self.text.count("/")
 
     def _expression(self) -> str:
         parts, seen = [], set()
         for part in self._parts:
             if not isinstance(part, _Field):
-                parts.append({"*": "[^/]*?", "?": "[^/]"}.get(part, re.escape(part)))
+                parts.append(_SIGNS.get(part, re.escape(part)))
+            elif not part.role:
+                parts.append(f"(?:{part.expression})")
             elif part.role in seen:  # the same again
                 parts.append(f"(?P={part.role})")
             else:
@@ -82,7 +121,9 @@ class Pattern:
     def read(self, name: str) -> Fields | None:
         """The fields of a name, by role; None if it is not of this pattern."""
         match = self._regex.fullmatch(name)
-        return None if match is None else match.groupdict()
+        if match is None:
+            return None
+        return {role: text for role, text in match.groupdict().items() if text is not None}
 
     def names(self) -> Iterator[tuple[str, Fields]]:
         """All names there can be, with their fields.
@@ -91,7 +132,7 @@ class Pattern:
         """
         distinct = {field.role: field for field in reversed(self._fields)}
         open_ended = [field.role for field in distinct.values() if not field.words]
-        if open_ended or any(part in ("*", "?") for part in self._parts):
+        if open_ended or any(part in _SIGNS or part[:1] == ("",) for part in self._parts):
             raise DatasetError(
                 f"the pattern {self.text!r} does not say which files there are, and nothing can be listed: "
                 "give each field a range, as in '{z:0..95}', or words, as in '{c:GFP|RFP}'"
@@ -110,9 +151,11 @@ class Pattern:
 def _part(token: str, text: str) -> str | _Field:
     if token[0] != "{":
         return token
+    if token == "{uuid}":
+        return _Field("", UUID)
     match = _FIELD.fullmatch(token)
-    role = ROLES.get(match[1].lower()) if match else None
-    if match is None or role is None:
+    role = (ROLES.get(match[1].lower()) if match[1] else "") if match else None
+    if match is None or role is None or (not role and not match[2]):
         known = "t, c, z, p, well, fov"
         raise DatasetError(f"the pattern {text!r} has a field {token}; fields are {known}, as in '{{t:d}}'")
     return _field(role, match[2] or "", token, text)
@@ -121,6 +164,8 @@ def _part(token: str, text: str) -> str | _Field:
 def _field(role: str, spec: str, token: str, text: str) -> _Field:
     if not spec or spec == "s":
         return _Field(role, "[^/]+?")
+    if spec in _KINDS:
+        return _Field(role, _KINDS[spec])
     if (number := _NUMBER.fullmatch(spec)) is not None:
         return _Field(role, f"[0-9]{{{number[1] or 1},18}}")
     if (ends := _RANGE.fullmatch(spec)) is not None:
@@ -139,6 +184,13 @@ def _field(role: str, spec: str, token: str, text: str) -> _Field:
     )
 
 
+def _compiled(expression: str, text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(expression, re.DOTALL | re.IGNORECASE)
+    except re.error as error:
+        raise DatasetError(f"the pattern {text!r} cannot be understood: {error}") from error
+
+
 def is_pattern(name: str) -> bool:
     """Whether a path or URL is a pattern of many."""
     return _FIELD.search(name) is not None
@@ -146,4 +198,4 @@ def is_pattern(name: str) -> bool:
 
 def escaped(literal: str) -> str:
     """Text of a name, as it is written in a pattern."""
-    return re.sub(r"[{}*]", "?", literal)
+    return re.sub(r"[{}*<>]", "?", literal)

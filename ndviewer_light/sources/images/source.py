@@ -73,7 +73,7 @@ class _Inner:
 
 
 class ImagesSource(Source):
-    """Image files; see `numbering` for how names are understood, `patterns` for what one may say.
+    """Image files; see `layouts` for how names are understood, `patterns` for what one may say.
 
     Positions, channels and time points keep their index while a source is open; new ones come after them.
     """
@@ -180,6 +180,7 @@ class ImagesSource(Source):
         return {
             "files": len(self._catalogue.files),
             "pattern": self._listing.pattern,
+            "names": list(self._listing.evidence),
             "pages per file": int(np.prod(self._inner.sizes, dtype=int)),
             "hosts": [host] if host else [],
         }
@@ -297,7 +298,7 @@ class ImagesSource(Source):
             pixel_size_y_um=sample.steps.get("y"),
             pixel_size_x_um=sample.steps.get("x"),
             z_step_um=sample.steps.get("z"),
-            time_step_s=sample.steps.get("t"),
+            time_step_s=found.time_step_s or sample.steps.get("t"),
             n_levels=sample.n_levels,
             name=os.path.basename(self._path.rstrip("/" + os.sep)) or self._path,
             warnings=tuple(warnings),

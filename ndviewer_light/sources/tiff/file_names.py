@@ -73,13 +73,13 @@ class NameReader:
     def _channel_and_end(self, tail: str) -> tuple[str, str] | None:
         """Channel and ending, None if it takes the whole name to tell."""
         channel, end = os.path.splitext(tail)
-        if end.lower() not in IMAGE_ENDS or _MAY_HOLD_NUMBERS.match(tail) or not _is_acquired(tail):
+        if end.lower() not in IMAGE_ENDS or _MAY_HOLD_NUMBERS.match(tail) or not is_acquired(tail):
             return None
         return channel, end
 
     def _choose(self, name: str) -> ImageName | None:
         stem, end = os.path.splitext(name)
-        if end.lower() not in IMAGE_ENDS or not _is_acquired(name) or stack_name(name) or name[:1] == ".":
+        if end.lower() not in IMAGE_ENDS or not is_acquired(name) or stack_name(name) or name[:1] == ".":
             return None
         ways = [
             ImageName(stem[: match.start()], match[1], match[2], stem[match.end(2) + 1 :], end)
@@ -94,8 +94,9 @@ class NameReader:
         )
 
 
-def _is_acquired(name: str) -> bool:
-    return not os.path.splitext(name)[0].lower().endswith(_NOT_ACQUIRED)
+def is_acquired(name: str) -> bool:
+    """Whether an image was acquired: not hidden, and not left by an autofocus camera."""
+    return name[:1] != "." and not os.path.splitext(name)[0].lower().endswith(_NOT_ACQUIRED)
 
 
 def base_channel(channel: str) -> str:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import LimitExceededError
-from ...metadata.squid import sanitised
+from ...metadata.squid import has_own_files, sanitised
 from ...model import natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
 from .file_names import (
@@ -22,6 +22,7 @@ from .file_names import (
     NameReader,
     Spelling,
     base_channel,
+    is_acquired,
     is_number,
     ome_name,
     stack_name,
@@ -41,6 +42,9 @@ MAX_FILES = 5_000_000
 """More names than any acquisition puts into one folder."""
 
 _MAX_DIGITS = 10
+_MAX_LOOKED_AT = 10_000
+_MAX_COUNTED = 5
+"""Channels that differ in their number only; more are something else."""
 
 _SETTLED_NS = 2_000_000_000
 """A folder that changed more recently may change again and show the same time of change."""
@@ -61,20 +65,23 @@ class FolderKind(NamedTuple):
 
 
 def kind_of(path: str) -> FolderKind | None:
-    """What kind of dataset the folder at `path` is, None if none; looks for one image, and no further."""
+    """What kind of dataset the folder at `path` is, None if none; looks for one image, and no further.
+
+    Single images are Squid's only where `is_squids` says so: many a name has numbers between underscores.
+    """
     shared = os.path.join(path, OME_FOLDER)
     if _form_in(shared) == OME:
         return FolderKind(OME, path, shared)
     numbers = _numbers_in(path)
     for inside in ("", OME_FOLDER):
         folders = (os.path.join(path, number, inside).rstrip(os.sep) for number in numbers)
-        holding = ((folder, form) for folder in folders if (form := _form_in(folder)) is not None)
+        holding = ((folder, form) for folder in folders if (form := _form_of_squid(folder)) is not None)
         folder, form = next(holding, ("", ""))
         if form == OME and next(holding, None) is None:
             return FolderKind(OME, path, folder)  # the only one: its files hold the whole run
         if form:
             return FolderKind(form, path, inside=inside)
-    form = _form_in(path) or ""
+    form = _form_of_squid(path) or ""
     name = os.path.basename(path)
     is_part = is_number(name) or name == OME_FOLDER
     number = int(name) if is_number(name) and len(name) < _MAX_DIGITS else 0
@@ -115,12 +122,43 @@ def _form_in(folder: str) -> str | None:
     return None
 
 
+def _form_of_squid(folder: str) -> str | None:
+    """The form of the first image in a folder, None if it is a single image that is not Squid's."""
+    form = _form_in(folder)
+    return None if form == IMAGES and not is_squids(folder) else form
+
+
+def is_squids(folder: str) -> bool:
+    """Whether images in a folder that are named as Squid does are its own. Lists the folder if need be.
+
+    They are where Squid's own files lie beside them or around them; else if the folder has the number of a
+    time point, and all images in it are named so.
+    """
+    if has_own_files(folder) or has_own_files(os.path.dirname(folder)):
+        return True
+    if not is_number(os.path.basename(folder)):
+        return False
+    read = NameReader().read
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _MAX_LOOKED_AT)]
+    except OSError:
+        return False
+    images = [name for name in names if _is_image(name)]
+    parts = [read(name) for name in images]
+    # a channel is not counted: "t001", "t002" are time points after a date
+    channels = {part.channel for part in parts if part is not None}
+    counted = {channel.rstrip("0123456789") for channel in channels}
+    return None not in parts and (len(channels) <= _MAX_COUNTED or len(counted) > 1)
+
+
 @dataclass
 class FolderContents:
     """What was found so far: everything by index, in an order that only grows at its end.
 
     `folders` by time index, and their numbers in `times`; none where each file holds all times. `channels` as
-    file names spell them; `names` of OME-TIFFs by region and field of view.
+    file names spell them; `names` of OME-TIFFs by region and field of view. `others` are images
+    that are named otherwise.
     """
 
     folders: dict[int, str] = field(default_factory=dict)
@@ -130,6 +168,7 @@ class FolderContents:
     z: list[int] = field(default_factory=list)
     spelling: Spelling = field(default_factory=lambda: Spelling(ends=()))
     names: dict[tuple[str, int], str] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
 
 
 class Finder:
@@ -159,6 +198,9 @@ class Finder:
                 parts[name] = self._read(name)
             if any(parts[name] is not None for name in names):
                 times.setdefault(number, folder)
+        self.found.others |= {
+            name for name, understood in parts.items() if not understood and _is_image(name)
+        }
         self._add_times(times)
         self._add_names({name: understood for name, understood in parts.items() if understood is not None})
         return self.found
@@ -217,6 +259,10 @@ class Finder:
 
 def _readers(images: NameReader) -> dict[str, Callable[[str], ImageName | None]]:
     return {OME: ome_name, STACKS: stack_name, IMAGES: images.read}
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(IMAGE_ENDS) and is_acquired(name)
 
 
 def _append(known: list[_T], names: Iterable[_T], key: Callable[[_T], Any]) -> None:

@@ -24,6 +24,7 @@ from ...model import (
     PlaneKey,
     Position,
     channel_parts,
+    natural_sorted,
 )
 from ...storage.local_files import LinkGuard
 from .file_errors import FileMissingError
@@ -42,6 +43,7 @@ from .folders import (
     Finder,
     FolderKind,
     folders_of,
+    is_squids,
 )
 from .forms import (
     FileFacts,
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
 
 _MAX_UNREADABLE = 8
 """How many files that cannot be read are passed over, at open, in search of one that can."""
+
+_MAX_SAID = 5
 
 _SPARSE = 16
 """Numbers of z with more gaps than this are names, not indices."""
@@ -211,7 +215,13 @@ class OpenedFolder:
         n_t = len(found.times) or (before.n_t if before else 1)
         n_z = len(self.form.places.z) or max(found.z, default=0) + 1
         times = tuple(found.times)
-        warnings = (self._coordinates.warning,) if self._coordinates.warning else ()
+        warnings = [self._coordinates.warning] if self._coordinates.warning else []
+        if found.others:
+            few = ", ".join(map(repr, natural_sorted(found.others)[:_MAX_SAID]))
+            warnings.append(
+                f"{self._path} also holds {len(found.others)} images that are not named as Squid does, "
+                f"which are not shown: {few}"
+            )
         if before is None:
             before = DatasetInfo(self.form.format, (), (), 1, 1, 1, 1, None)
         return replace(
@@ -220,7 +230,7 @@ class OpenedFolder:
             n_t=n_t,
             n_z=max(n_z, before.n_z),
             name=os.path.basename(self._path) or self._path,
-            warnings=warnings,
+            warnings=tuple(warnings),
             times=times if times != tuple(range(len(times))) else (),
         )
 
@@ -233,7 +243,9 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
     links = LinkGuard([folder, experiment], named=path, options=options)
     raw = {sanitised(channel): channel for channel in channel_names(experiment, links)}
     regions = {region for region, _ in coordinates(experiment, links).by_fov}
-    parts_of_name = stack_name(name) or ome_name(name) or NameReader(regions, raw).read(name)
+    parts_of_name = stack_name(name) or ome_name(name)
+    if parts_of_name is None and is_squids(folder):
+        parts_of_name = NameReader(regions, raw).read(name)
     region, fov = (parts_of_name.region, int(parts_of_name.fov or 0)) if parts_of_name else ("default", 0)
     places = FileLocations(
         experiment, (Position(region, fov),), (), shared=folder, names={(region, fov): name}

@@ -1,0 +1,59 @@
+"""What words in file names mean: markers of numbers, names of channels and of samples. Data only."""
+
+from __future__ import annotations
+
+import re
+
+MARKERS = {
+    **dict.fromkeys(("t", "tp", "time", "timepoint", "timepoints", "frame", "fr", "sk", "tl", "tm"), "t"),
+    **dict.fromkeys(("cycle", "day", "hour", "hpf", "loop"), "t"),
+    **dict.fromkeys(("c", "ch", "chan", "chn", "channel", "w", "wv", "wave", "wavelength", "filter"), "c"),
+    **dict.fromkeys(("z", "zpos", "slice", "zslice", "zstack", "zstep", "zplane", "plane", "depth"), "z"),
+    **dict.fromkeys(("section", "focus"), "z"),
+    **dict.fromkeys(("f", "fov", "fld", "field", "s", "site", "series", "scene", "xy", "p", "pos"), "fov"),
+    **dict.fromkeys(("position", "point", "m", "tile", "view", "roi"), "fov"),
+    **dict.fromkeys(("angle", "ang", "rot", "sh", "cm", "cam", "camera", "illum", "stagepos"), "fov"),
+    **dict.fromkeys(("well", "region", "chamber", "dish", "slide", "fish", "embryo", "mouse"), "region"),
+    **dict.fromkeys(
+        ("animal", "donor", "patient", "organoid", "worm", "larva", "replicate", "rep"), "region"
+    ),
+    **dict.fromkeys(("plate",), "plate"),
+}
+"""Words that stand before a number, and what it counts then."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_CHANNEL_WORDS = _words(
+    "dapi hoechst gfp egfp yfp eyfp cfp ecfp rfp bfp tagbfp mcherry mscarlet mruby dsred tdtomato fitc tritc "
+    "cy3 cy5 cy7 texas texasred alexa fluor af atto sytox draq5 draq7 phalloidin actin tubulin dna rna er "
+    "agp mito mitotracker lysotracker nucleus nuclei membrane golgi cherry pi propidium iodide gcamp "
+    "bf brightfield bright darkfield df phase contrast dic pc ph trans transmitted tl pmt led epi "
+    "fluorescence red green blue yellow orange cyan magenta purple white far farred nir uv violet grey gray"
+)
+_WAVELENGTH = re.compile(r"[a-z]*[ _-]?[3-9][0-9]{2}(?:nm|ex|em)?", re.IGNORECASE)
+_PLACE_WORDS = _words(
+    "control ctrl ctl treated untreated treatment mock vehicle dmso drug wt wildtype ko knockout het mutant "
+    "sirna shrna healthy disease patient normal tumor tumour stimulated unstimulated stim unstim before "
+    "after left right top bottom sample"
+)
+_CUT = re.compile(r"[^A-Za-z0-9]+")
+
+
+def is_channel_word(text: str) -> bool:
+    """Whether a text names a dye, a colour, a wavelength or a contrast, whatever else stands beside it."""
+    if _WAVELENGTH.fullmatch(text) or text.lower() in _CHANNEL_WORDS:
+        return True
+    words = [word for word in _CUT.split(text.lower()) if word]
+    return any(
+        word in _CHANNEL_WORDS or word.rstrip("0123456789") in _CHANNEL_WORDS or _WAVELENGTH.fullmatch(word)
+        for word in words
+        if not word.isdecimal() or _WAVELENGTH.fullmatch(word)
+    )
+
+
+def is_place_word(text: str) -> bool:
+    """Whether a text says what was done to a sample, or which one it is."""
+    return any(word.rstrip("0123456789") in _PLACE_WORDS for word in _CUT.split(text.lower()))
