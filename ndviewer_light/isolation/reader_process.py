@@ -269,11 +269,12 @@ class ReaderProcess:
         with self._lock:
             self._last_answer = time.monotonic()
             call = self._calls.get(reply.get("id", -1))
+            is_wanted = call is not None and not call.left  # now: whoever leaves later frees the slot himself
             if call is not None:
                 call.tell(reply)
                 if call.left:
                     del self._calls[call.number]
-        if call is None or call.left:
+        if not is_wanted:
             self._release(reply)
 
     def _tell(self, info: protocol.Message) -> bool:
