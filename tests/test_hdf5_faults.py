@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import zlib
 from typing import TYPE_CHECKING
@@ -120,3 +121,33 @@ def test_without_h5py_it_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UnsupportedError, match=r"pip install 'ndviewer_light\[hdf5\]'"):
         opened(path)
+
+
+_OPEN_MUTANTS = """
+import subprocess
+import sys
+from pathlib import Path
+from ndviewer_light.errors import DatasetError
+from ndviewer_light.sources.hdf5.source import HDF5Source
+
+refused = 0
+for path in sorted(Path(sys.argv[1]).glob("mutant*.h5")):
+    try:
+        HDF5Source.open(str(path)).close()
+    except DatasetError:
+        refused += 1
+print(refused, flush=True)
+"""
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_process_that_met_damaged_files_ends_as_any_other(tmp_path: Path, libver: str) -> None:
+    good = write(tmp_path / "a.h5", libver=libver, chunks=(1, 20, 30)).read_bytes()
+    for at in range(8, 96):  # superblock, and what says where the root group is
+        for value in (0xFF, good[at] ^ 0x40):
+            mutant = good[:at] + bytes([value]) + good[at + 1 :]
+            (tmp_path / f"mutant{at:03}_{value:03}.h5").write_bytes(mutant)
+    command = [sys.executable, "-c", _OPEN_MUTANTS, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 20

@@ -11,8 +11,10 @@ import contextlib
 import os
 import threading
 import time
+import traceback
 import weakref
 from collections import deque
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...errors import (
@@ -98,14 +100,12 @@ class HDF5File:
         return found
 
     def _opened(self) -> h5py.File:
-        try:
-            import h5py
-        except ImportError as error:
+        if find_spec("h5py") is None:
             raise UnsupportedError(
                 f"{self.name} is an HDF5 file: to read these, pip install 'ndviewer_light[hdf5]'"
-            ) from error
+            )
         with self.reading("it cannot be opened"):
-            file = h5py.File(self._stream, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES)
+            file = _open_cleanly(self._stream)
         # a file that is open when Python ends takes the process with it
         weakref.finalize(self, _close, file)
         return file
@@ -128,7 +128,8 @@ class HDF5File:
                 except DatasetError:
                     raise
                 except _H5PY_ERRORS as error:
-                    raise self._error(error, what) from error
+                    # without its frames, which hold objects of h5py's for as long as the error lives
+                    raise self._error(error, what) from error.with_traceback(None)
         finally:
             if self._closed:
                 self._close_unless_used()
@@ -284,6 +285,35 @@ class HDF5File:
                 raise
             return None
         return _text_or_numbers(value)
+
+
+def _open_cleanly(stream: _Stream) -> h5py.File:
+    """Open a file; if that fails, let go of the property lists that HDF5 forgets then.
+
+    One of them holds `stream`, and HDF5 frees it after Python has ended: the process would crash at its end.
+    """
+    import h5py
+    from h5py._objects import phil
+
+    with phil:  # no other thread makes lists meanwhile
+        before = _new_list().id
+        try:
+            return h5py.File(stream, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES)
+        except BaseException as error:
+            traceback.clear_frames(
+                error.__traceback__
+            )  # those of h5py hold lists that are freed by themselves
+            for number in range(before + 1, _new_list().id):
+                left = h5py.h5p.PropFAID(number)
+                if h5py.h5i.get_type(left) != h5py.h5i.GENPROP_LST:
+                    left.locked = True  # there is nothing to free
+            raise
+
+
+def _new_list() -> Any:
+    import h5py
+
+    return h5py.h5p.create(h5py.h5p.FILE_ACCESS)
 
 
 def _close(file: h5py.File) -> None:

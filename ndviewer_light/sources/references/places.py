@@ -7,7 +7,6 @@ What a person has said about a server (a password, a token) is told to no other.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from ...errors import MetadataError, UntrustedReferenceError
 from ...storage.bytes import is_url
 from ...storage.limits import safe_relative
 from ...storage.remote.errors import shown
+from ...storage.remote.hosts import host_as_clients_read_it, is_inside_name, the_judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ class ReferencePolicy:
 
     def place(self, written: str) -> str:
         """The path or URL that is meant; raises `UntrustedReferenceError` or `MetadataError`."""
-        if not written or "\0" in written or "::" in _BRACKETS.sub("", written):
+        if not written or "\0" in written or "::" in _BRACKETS.sub("//host", written):
             raise MetadataError(f"{self._name} names {_said(written)}, which is no file")
         scheme = written.partition("://")[0].lower() if is_url(written) else ""
         scheme = _SAME_SCHEME.get(scheme, scheme)
@@ -72,15 +72,30 @@ class ReferencePolicy:
         return os.path.normpath(os.path.join(self._folder, _local(path)))
 
     def _on_server(self, url: str) -> str:
-        host = urlsplit(url).hostname or ""
-        own = urlsplit(self._home).hostname if is_url(self._home) else None
-        is_foreign = own is not None and host != own and not self._allowed
-        if url.startswith("http") and is_foreign and is_inside(host) and not is_inside(own or ""):
-            raise UntrustedReferenceError(
-                f"{self._name} names {host}, a machine of the network this one is in; it is not asked "
-                f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
-            )
-        return url
+        if not url.startswith("http"):
+            return url
+        try:
+            host = host_as_clients_read_it(url)
+        except MetadataError as error:
+            raise MetadataError(f"{self._name} names {_said(url)}, which is no address: {error}") from None
+        if is_inside_name(host):
+            self._refuse_inside(url, host)
+        parts = urlsplit(url)
+        login, at, place = parts.netloc.rpartition("@")
+        port = re.search(r":[0-9]*\Z", place)
+        # as it was judged, so that nobody reads it in another way
+        return parts._replace(netloc=f"{login}{at}{host}{port[0] if port else ''}").geturl()
+
+    def _refuse_inside(self, url: str, host: str) -> None:
+        """Raise if a document on a public server names a machine of this network; may ask for addresses."""
+        if self._allowed or not self._home.startswith(("http:", "https:", "s3:", "gs:")):
+            return
+        if self._home.startswith("http") and the_judge.may_follow(self._home, url):
+            return
+        raise UntrustedReferenceError(
+            f"{self._name} names {host}, a machine of the network this one is in; it is not asked "
+            f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
+        )
 
     def _beside(self, path: str, written: str) -> str:
         """What a file on a server names without saying where it is: it lies in its own folder."""
@@ -92,8 +107,15 @@ class ReferencePolicy:
         return f"{folder}/{safe_relative(path, self._name)}"
 
     def checked(self, place: str) -> str:
-        """A place, about to be read: a file has to lie in the folder of the references, also behind links."""
-        if is_url(place) or self._allowed or place in self._checked:
+        """A place, about to be read: a file has to lie in the folder of the references, also behind links.
+
+        A name of a server is resolved: one that leads into this network is refused as its addresses are.
+        """
+        if self._allowed or place in self._checked:
+            return place
+        if is_url(place):
+            if place.startswith("http") and the_judge.is_inside(host := host_as_clients_read_it(place)):
+                self._refuse_inside(place, host)
             return place
         real = os.path.realpath(place)
         if not _is_below(real, self._folder):
@@ -122,17 +144,6 @@ def host_of(place: str) -> str:
     parts = urlsplit(place)
     host = parts.netloc.rpartition("@")[2]
     return host if parts.scheme in ("http", "https") else f"{parts.scheme}://{host}"
-
-
-def is_inside(host: str) -> bool:
-    """Whether a host name is that of this machine or of a private network, as far as the name tells."""
-    if host in ("localhost", "") or host.endswith((".localhost", ".local", ".internal")):
-        return True
-    try:
-        return not ipaddress.ip_address(host.strip("[]")).is_global
-    except ValueError:
-        # forms that only resolvers take for addresses: 127.1, 0x7f000001, 2130706433
-        return re.fullmatch(r"[0-9.]+|0x[0-9a-f]+", host) is not None
 
 
 def _local(path: str) -> str:

@@ -166,6 +166,12 @@ class RemoteFile:
             raise Failure("truncated", f"{len(data)} of {end - start} bytes")
         return self._noted(Answer(data, version))
 
+    @property
+    def login(self) -> str:
+        """The Authorization header for its web server, "" where no login is given or it is a bucket."""
+        scheme, netloc = urlsplit(self.url)[:2]
+        return authorization(netloc, self.settings) if scheme in ("http", "https") else ""
+
     def blocking_get(self) -> BlockingGet:
         """A function that does what `get` does in the calling thread, see `direct`.
 
@@ -371,14 +377,15 @@ def _new_store(url: str, settings: Settings, signed: bool) -> Any:
         return store.GCSStore(
             netloc, config=_gs_config(settings, signed), client_options=options, retry_config=once
         )
-    login = _authorization(netloc, settings)
+    login = authorization(netloc, settings)
     if login:
         options["default_headers"] = {"Authorization": login}
     plain = urlsplit(url)._replace(netloc=netloc.rpartition("@")[2])
     return store.HTTPStore.from_url(urlunsplit(plain), client_options=options, retry_config=once)
 
 
-def _authorization(netloc: str, settings: Settings) -> str:
+def authorization(netloc: str, settings: Settings) -> str:
+    """The Authorization header that the options, or the login in a URL, make; "" without any."""
     user, _, password = (unquote(part) for part in netloc.rpartition("@")[0].partition(":"))
     user, password = settings.user or user, settings.password or password
     if settings.token:

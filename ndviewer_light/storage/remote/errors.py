@@ -106,6 +106,10 @@ _KINDS: Mapping[str, _Kind] = {
         UntrustedReferenceError,
         "{host} sends us elsewhere for {name}, in a circle or to an address that is not secure",
     ),
+    "inside": _Kind(
+        UntrustedReferenceError,
+        "{host} sends us to a machine of the network this one is in for {name}; it is not asked",
+    ),
     "region": _Kind(
         DatasetError, "the bucket of {name} lies in another region: give the storage option 'region'"
     ),

@@ -17,6 +17,7 @@ from .client import Answer, RemoteFile, settings_from
 from .direct import DirectReader
 from .errors import Failure, error_for, shown
 from .jobs import File
+from .redirects import refuse_redirects_inside
 from .scheduler import the_fetcher
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
 
 def _opened(place: RemoteFile) -> Bytes:
     """Asked for as it is; if that is refused, in another way, if there is one: region, credentials."""
+    refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
     if place.settings.key or place.settings.credentials or place.settings.token:
         place = place.with_credentials() or place
     for _ in range(_WAYS):

@@ -11,8 +11,6 @@ import hashlib
 import os
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -23,20 +21,17 @@ from ...errors import (
     DatasetError,
     DatasetNotFoundError,
     UnsupportedError,
-    UntrustedReferenceError,
 )
 from ..limits import MAX_POSITIONS
-from ..remote import client as fetch_client
-from ..remote.client import RemoteFile, settings_from
+from ..remote.client import RemoteFile, authorization, settings_from
 from ..remote.errors import Failure, error_for, shown
+from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_fetcher
 from .tree import METADATA_FILES, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from http.client import HTTPMessage
-    from typing import IO
 
     from ..limits import JsonObject
     from ..remote.client import Settings, Version
@@ -212,6 +207,8 @@ class UrlTree(Tree):
     def _fetch(self, path: str) -> bytes | None:
         """One small file, in the way that works: as it is, where its bucket lies, with credentials."""
         place = self._place(path)
+        if not self._any_read:
+            refuse_redirects_inside(place.url, place.login, self.stall_s)
         for _ in range(_WAYS):
             try:
                 answer = the_fetcher().run(place.get_whole, place.name)
@@ -283,7 +280,7 @@ class UrlTree(Tree):
         if not self._scheme.startswith("http"):
             raise error_for(Failure("region"), where, urlsplit(where).netloc)
         below = urlsplit(url).path.removeprefix(urlsplit(self._array_base).path)
-        found = urlsplit(_final_url(url, self._login(self._way[0]), self.stall_s))
+        found = urlsplit(final_url(url, self._login(self._way[0]), self.stall_s))
         if found.query and found.query != self._query.removeprefix("?"):
             raise UnsupportedError(
                 f"{urlsplit(where).netloc} sends us elsewhere for each file of {self.root}, with a signature "
@@ -320,7 +317,7 @@ class UrlTree(Tree):
         own, arrays = urlsplit(self._base), urlsplit(self._array_base)
         if own.netloc.rpartition("@")[2] != arrays.netloc.rpartition("@")[2]:
             return ""
-        return fetch_client._authorization(own.netloc, settings)
+        return authorization(own.netloc, settings)
 
     def _of_s3(self, bucket: str, key: str, settings: Settings, signed: bool) -> JsonObject:
         found: JsonObject = {"driver": "s3", "bucket": bucket, "path": _with_slash(key)}
@@ -394,41 +391,3 @@ def _of_google(bucket: str, key: str, settings: Settings) -> JsonObject:
             "Set the environment variable GOOGLE_APPLICATION_CREDENTIALS to that file instead"
         )
     return {"driver": "gcs", "bucket": bucket, "path": _with_slash(key)}
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from a secure address to one that is not."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if req.type == "https" and urlsplit(newurl).scheme != "https":
-            raise UntrustedReferenceError(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _final_url(url: str, login: str, timeout_s: float) -> str:
-    """Where a URL leads in the end; nothing of the file there is read. Raises a `DatasetError`."""
-    where = shown(url)
-    host = urlsplit(where).netloc
-    request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})
-    if login:
-        request.add_unredirected_header("Authorization", login)  # for this server, and no other
-    try:
-        with urllib.request.build_opener(_Redirects).open(request, timeout=timeout_s) as answer:
-            return str(answer.url)
-    except urllib.error.HTTPError as error:  # it may well not be there
-        with error:
-            if 300 <= error.code < 400 or not error.url:
-                raise error_for(Failure("astray"), where, host) from None
-            return str(error.url)
-    except UntrustedReferenceError:
-        raise error_for(Failure("astray"), where, host) from None
-    except (OSError, ValueError):
-        raise error_for(Failure("unreachable"), where, host) from None

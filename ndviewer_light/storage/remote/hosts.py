@@ -1,0 +1,153 @@
+"""Which computer a URL names, judged as the client reads it: whether it is one of this network's own.
+
+A document that lies on a public server, or a redirect that such a server sends, must not make this program
+ask machines that only it can reach (a router, the metadata service of a cloud, a web server on this machine).
+What a person typed may lie anywhere.
+
+Held: every way of writing an address that URLs allow, addresses embedded in IPv6, and names that resolve to
+an address inside when they are judged. Not held: obstore resolves a name again when it connects, so a name
+whose address changes in between (DNS rebinding) is not seen; behind a proxy only that knows the addresses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ...errors import MetadataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # what clients take for a slash, or leave out
+_HOST = re.compile(r"[a-z0-9._~!$&'()*+,;=-]+")
+_INSIDE_NAMES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+_KEPT_SECONDS = 60.0
+
+
+def host_as_clients_read_it(url: str) -> str:
+    """The host of an http(s) URL: lower case, no escapes, addresses in their usual form, IPv6 in brackets.
+
+    ``http://0x7f.1``, ``http://%31%32%37.0.0.1`` and ``http://127.1.`` name "127.0.0.1" (WHATWG URL Standard,
+    host parsing). Raises `MetadataError` for a URL that clients may read in another way than we do.
+    """
+    if _FORBIDDEN.search(url):
+        raise MetadataError("an address with blanks, backslashes or control characters is no address")
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        raise MetadataError("the host of the address makes no sense") from None
+    if ":" in host:
+        try:
+            return f"[{ipaddress.IPv6Address(host.replace('%', '/'))}]"  # a zone (%eth0) is none of ours
+        except ValueError:
+            raise MetadataError("the host of the address makes no sense") from None
+    try:
+        host = unquote(host, errors="strict").encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        raise MetadataError("the host of the address makes no sense") from None
+    if not _HOST.fullmatch(host):
+        raise MetadataError("the host of the address makes no sense")
+    return _dotted(host) if _ends_in_number(host) else host
+
+
+def _ends_in_number(host: str) -> bool:
+    last = host.rpartition(".")[2]
+    return last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last) is not None
+
+
+def _dotted(host: str) -> str:
+    """An IPv4 address out of one to four numbers, decimal, octal or hexadecimal."""
+    parts = host.split(".")
+    try:
+        numbers = [_number(part) for part in parts]
+    except ValueError:
+        raise MetadataError("the host of the address makes no sense") from None
+    if len(parts) > 4 or any(n > 255 for n in numbers[:-1]) or numbers[-1] >= 256 ** (5 - len(numbers)):
+        raise MetadataError("the host of the address makes no sense")
+    value = numbers[-1] + sum(n * 256 ** (3 - i) for i, n in enumerate(numbers[:-1]))
+    return str(ipaddress.IPv4Address(value))
+
+
+def _number(part: str) -> int:
+    if part.startswith("0x"):
+        return int(part[2:] or "0", 16)
+    return int(part, 8) if len(part) > 1 and part.startswith("0") else int(part)
+
+
+def is_inside_address(address: Address) -> bool:
+    """Whether an address is not one of the public internet, or stands for such a one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _NAT64 or address in _COMPATIBLE:
+            embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if any(inner is not None and is_inside_address(inner) for inner in embedded):
+            return True
+        if address.ipv4_mapped is not None:
+            return False
+    return not address.is_global or address.is_multicast or address.is_reserved
+
+
+def is_inside_name(host: str) -> bool:
+    """Whether a host, as `host_as_clients_read_it` has it, is inside as far as its name tells. No I/O."""
+    if host in ("", "localhost") or host.endswith(_INSIDE_NAMES):
+        return True
+    literal = _literal(host)
+    return is_inside_address(literal) if literal is not None else "." not in host
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+
+
+class HostJudge:
+    """Says which hosts are inside; what a name resolves to is kept for a minute. Any thread."""
+
+    def __init__(self, resolve: Callable[[str], list[Address]] | None = None) -> None:
+        self._resolve = resolve or addresses_of
+        self._known: dict[str, tuple[float, bool]] = {}
+
+    def is_inside(self, host: str) -> bool:
+        """Whether a host is inside by its name, or one of its addresses is; asks the network for those.
+
+        A name that cannot be resolved is not: nobody will reach it either.
+        """
+        if is_inside_name(host):
+            return True
+        if _literal(host) is not None:
+            return False
+        at, inside = self._known.get(host, (0.0, False))
+        if not at or time.monotonic() - at > _KEPT_SECONDS:
+            inside = any(map(is_inside_address, self._resolve(host)))
+            self._known[host] = time.monotonic(), inside
+        return inside
+
+    def may_follow(self, from_url: str, to_url: str) -> bool:
+        """Whether what a URL names, or redirects to, may be asked: public hosts do not lead inside."""
+        start, end = host_as_clients_read_it(from_url), host_as_clients_read_it(to_url)
+        return start == end or not self.is_inside(end) or self.is_inside(start)
+
+
+def addresses_of(host: str) -> list[Address]:
+    """What a name resolves to, as the system says; [] if to nothing. Asks the network."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    texts = {str(each[4][0]).partition("%")[0] for each in found}
+    return [ipaddress.ip_address(text) for text in sorted(texts)]
+
+
+the_judge = HostJudge()
+"""The one of this process."""

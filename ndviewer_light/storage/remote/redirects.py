@@ -1,0 +1,124 @@
+"""Where a server sends those who ask for a file: each step judged before it is taken.
+
+obstore follows redirects by itself and tells nobody, so it is asked for a file of a public server only after
+the way there was walked once here. Not held: a server may answer us in one way and obstore in another, later.
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ...errors import DatasetError, MetadataError, UntrustedReferenceError
+from ..waiting import run_abandonable
+from . import hosts
+from .errors import Failure, error_for, shown
+
+if TYPE_CHECKING:
+    from http.client import HTTPMessage
+    from typing import IO
+
+_LOOKED_AT_SECONDS = 600.0
+_MAX_FOLDERS = 1000
+
+
+class _AstrayError(Exception):
+    """A redirect that is not followed; holds the kind of failure."""
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never from a secure address to one that is not, nor from outside to inside."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        astray = _astray(req, newurl)
+        if astray:
+            fp.close()
+            raise _AstrayError(astray)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _astray(request: urllib.request.Request, url: str) -> str:
+    """Why a redirect is not followed, as a kind of failure; "" if it is."""
+    if urlsplit(url).scheme not in (("https",) if request.type == "https" else ("http", "https")):
+        return "astray"
+    try:
+        return "" if hosts.the_judge.may_follow(request.full_url, url) else "inside"
+    except MetadataError:
+        return "astray"
+
+
+def final_url(url: str, login: str, timeout_s: float) -> str:
+    """Where a URL leads in the end; nothing of the file there is read. Blocks; raises a `DatasetError`.
+
+    `login` is the Authorization header for the server named in `url`, and told to no other.
+    """
+    where, until = shown(url), time.monotonic() + timeout_s
+    host = urlsplit(where).netloc
+
+    def check() -> None:
+        if time.monotonic() > until:
+            raise error_for(Failure("stalled"), where, host)
+
+    return run_abandonable([lambda: _walked(url, login, timeout_s)], check)[0]
+
+
+def _walked(url: str, login: str, timeout_s: float) -> str:
+    where = shown(url)
+    host = urlsplit(where).netloc
+    parts = urlsplit(url)
+    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+    request = urllib.request.Request(plain, headers={"Range": "bytes=0-0"})
+    if login:
+        request.add_unredirected_header("Authorization", login)
+    try:
+        with urllib.request.build_opener(_Redirects).open(request, timeout=timeout_s) as answer:
+            return str(answer.url)
+    except urllib.error.HTTPError as error:  # it may well not be there
+        with error:
+            if 300 <= error.code < 400 or not error.url:
+                raise error_for(Failure("astray"), where, host) from None
+            return str(error.url)
+    except _AstrayError as error:
+        raise error_for(Failure(str(error)), where, host) from None
+    except (OSError, ValueError):
+        raise error_for(Failure("unreachable"), where, host) from None
+
+
+_lately: dict[str, float] = {}
+"""Folders on public servers of which a file was served without a redirect, and when that was seen."""
+
+
+def refuse_redirects_inside(url: str, login: str, timeout_s: float) -> None:
+    """Raise `UntrustedReferenceError` if a public server sends us to a machine of this network for a file.
+
+    One request, unless a file beside it was served without a redirect lately. Other failures are left to
+    whoever reads the file.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or hosts.the_judge.is_inside(hosts.host_as_clients_read_it(url)):
+        return
+    folder = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rpartition('/')[0]}"
+    is_plain = not parts.query
+    if is_plain and time.monotonic() - _lately.get(folder, float("-inf")) < _LOOKED_AT_SECONDS:
+        return
+    try:
+        end = final_url(url, login, timeout_s)
+    except UntrustedReferenceError:
+        raise
+    except DatasetError:
+        return
+    if is_plain and end.partition("#")[0] == parts._replace(netloc=urlsplit(folder).netloc).geturl():
+        if len(_lately) >= _MAX_FOLDERS:
+            _lately.clear()
+        _lately[folder] = time.monotonic()
