@@ -32,8 +32,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NDViewerError
-from ..storage.bytes import absolute, is_url, without_secrets
+from ..storage.bytes import absolute, is_url
 from ..storage.local_files import FOLLOW_LINKS
+from ..storage.presentable import presentable
 from ..storage.printable import printable
 from .terminal import complain, guarded, say
 
@@ -72,7 +73,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         if not options.json:
             complain("info", str(error))
             return 1
-        said = {"path": _shown(options.path), "error": {"name": type(error).__name__, "text": str(error)}}
+        said = {
+            "path": presentable(options.path),
+            "error": {"name": type(error).__name__, "text": str(error)},
+        }
     say(json.dumps(said, indent=2) if options.json else as_text(said))
     return int("error" in said)
 
@@ -172,7 +176,7 @@ class _Costs:
 def _facts(path: str, info: DatasetInfo, why: str) -> Said:
     positions = [{**p._asdict(), "label": p.label} for p in info.positions[:_FIRST_POSITIONS]]
     return {
-        "path": _shown(path),
+        "path": presentable(path),
         "name": info.name,
         "format": info.format,
         "why": why,
@@ -201,17 +205,6 @@ def _plane_shape(source: Source, level: int) -> list[int] | None:
     except NDViewerError:
         return None
     return None if shape is None else list(shape)
-
-
-def _shown(path: str) -> str:
-    if not is_url(path):
-        return path
-    from ..storage.remote.errors import shown
-
-    try:
-        return shown(path)
-    except ValueError:  # it is no URL
-        return without_secrets(path)
 
 
 # ---- for people ----------------------------------------------------------------------------------

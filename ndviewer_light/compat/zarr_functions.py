@@ -16,6 +16,7 @@ from ..metadata import ngff
 from ..model import natural_sorted
 from ..sources.zarr import layouts
 from ..storage.decoding.zarr_guard import array_facts
+from ..storage.presentable import presentable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -116,7 +117,7 @@ def parse_zarr_v3_metadata(zarr_path: str | os.PathLike[str]) -> ZarrMetadata:
         node = layouts.read_node(path)
         meta = ngff.image_meta(node.attributes, node.file) if node is not None else None
     except DatasetError as error:
-        log.warning("no metadata of %s: %s", path, error)
+        log.warning("no metadata of %s: %s", presentable(str(path)), error)
         return said
     if node is None or meta is None:
         return said
@@ -169,7 +170,7 @@ def open_zarr_tensorstore(path: str | os.PathLike[str], array_path: str = "0") -
         facts = array_facts(node.document, node.version, node.file)
         return _open_judged(folder, facts.version)
     except (DatasetError, ValueError, RuntimeError, OSError) as error:
-        log.warning("cannot open %s: %s", folder, error)
+        log.warning("cannot open %s: %s", presentable(str(folder)), error)
         return None
 
 

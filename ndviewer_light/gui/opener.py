@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.dataset import Dataset
 from ..errors import NDViewerError
+from ..storage.presentable import presentable
 from .sessions import Opening, Session
 from .waiting import Wait, short_path
 from .words import Explanation, explain
@@ -57,7 +58,7 @@ class Opener:
             if self._sessions.asked is not opening:  # given up meanwhile: closing it is why it failed
                 return
             if not isinstance(error, (NDViewerError, OSError)):
-                logger.exception("opening %s", opening.path)
+                logger.exception("opening %s", presentable(opening.path))
             self._failed(opening, str(error) or type(error).__name__, explain(error))
         else:
             self._sessions.opened(opening, Session(dataset, opening.path))

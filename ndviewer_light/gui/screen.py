@@ -14,6 +14,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
 
 from ..storage.bytes import is_url, split_inner
+from ..storage.presentable import presentable
 from .background import Background
 from .chooser import DatasetChooser
 from .message_page import MessagePage
@@ -156,11 +157,12 @@ class Screen(QWidget):
             return
         self._put_on_screen()
         self._failed_opening = opening
-        logger.warning("%s could not be opened: %s", opening.path or "this", reason)
+        place = presentable(opening.path)
+        logger.warning("%s could not be opened: %s", place or "this", reason)
         self.message.show_message(
             "error",
             "This dataset could not be opened",
-            why.sentence if opening.path in why.sentence else f"{why.sentence}\n{opening.path}",
+            why.sentence if place in why.sentence else f"{why.sentence}\n{place}",
             details=why.details,
             retry=bool(opening.path),
             can_open=True,
@@ -273,10 +275,10 @@ class Screen(QWidget):
 
     def _show_opening(self, opening: Opening) -> None:
         self._failed_opening = None
-        self.message.show_message("busy", "Opening", opening.path, cancel="Cancel")
+        self.message.show_message("busy", "Opening", presentable(opening.path), cancel="Cancel")
         self.pages.setCurrentWidget(self.message)
         self._offer_choices(())
-        self.status.say("message", f"Loading: {opening.path}")
+        self.status.say("message", f"Loading: {presentable(opening.path)}")
 
     def _show_session(self, session: Session) -> bool:
         """Whether it is new, and not one that is shown again because an opening was cancelled."""
@@ -380,7 +382,7 @@ class Screen(QWidget):
     def _offer_choices(self, choices: Sequence[str]) -> None:
         self.choices.clear()
         for path in choices:
-            self.choices.addItem(split_inner(path)[1] or path, path)
+            self.choices.addItem(split_inner(path)[1] or presentable(path), path)
         self.choices.setVisible(len(choices) > 1)
 
     @safe_slot
@@ -390,7 +392,7 @@ class Screen(QWidget):
             self.open(path, self._options)
 
     def _say_loaded(self, session: Session) -> None:
-        name = os.path.basename(session.path.rstrip(os.sep))
+        name = os.path.basename(presentable(session.path).rstrip("/" + os.sep))
         self.status.say("message", f"Loaded: {name}" if name else "")
         self._say_warnings(session)
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..storage.bytes import is_url
+from ..storage.presentable import presentable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +90,7 @@ def plane_name(key: PlaneKey, info: DatasetInfo) -> str:
 def short_name(path: str) -> str:
     """What to call a dataset in a title: the last part of its path or URL, without query."""
     if is_url(path):
-        return path.partition("?")[0].rstrip("/").rpartition("/")[2]
+        return presentable(path).rstrip("/").rpartition("/")[2]
     return os.path.basename(os.path.abspath(path)) if path else ""
 
 

@@ -17,6 +17,7 @@ from ..errors import DatasetError, ReaderCrashedError, ReadTimeoutError
 from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
 from ..storage.bytes import is_url
+from ..storage.presentable import presentable
 from . import protocol
 from .calls import DeadlineError, ReplacedError, what_was_asked
 from .reader_process import HUNG_REMOTE_SECONDS, HUNG_SECONDS
@@ -100,7 +101,7 @@ class IsolatedSource(Source):
         """What is known now; raises `DatasetError` before a path has been opened."""
         known = self._known
         if known is None:
-            raise DatasetError(f"{self._what} is not open yet")
+            raise DatasetError(f"{self._name} is not open yet")
         if self._registered_n_t() > known.n_t:
             with self._lock:
                 known = self._known = dataclasses.replace(self._known or known, n_t=self._registered_n_t())
@@ -201,4 +202,6 @@ class IsolatedSource(Source):
 
     @property
     def _name(self) -> str:
-        return self._what if isinstance(self._what, str) else "the stores of the running acquisition"
+        if isinstance(self._what, str):
+            return presentable(self._what)
+        return "the stores of the running acquisition"

@@ -23,6 +23,7 @@ from ..errors import DatasetError, DatasetNotFoundError
 from ..storage.bytes import absolute, check_address, is_url, split_inner
 from ..storage.limits import error_of_os
 from ..storage.local_files import check_regular
+from ..storage.presentable import presentable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     if images.recognises(path):
         return images.open(path, options)
     raise DatasetNotFoundError(
-        f"{path} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
+        f"{presentable(path)} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
         "(zarr.json, .zgroup or .zarray), a folder that holds plate.ome.zarr or zarr/<region>/…, one with "
         "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
         f"an image, ND2, HDF5, NWB or reference file{''.join(f'; {each}' for each in failures)}"

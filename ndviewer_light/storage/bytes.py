@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ..errors import CorruptDataError, DatasetError, DatasetGoneError, DatasetNotFoundError
 from .limits import error_of_os
 from .local_files import open_descriptor
+from .presentable import presentable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]  # offset, length in bytes
 
-_LOGIN = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+://).*@")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: C:// is a drive
 
 
@@ -50,13 +50,11 @@ def check_address(url: str) -> None:
         _ = parts.port  # looked at only when asked for
         url.encode("utf-8")
     except ValueError as error:
-        reason = "it holds letters that are none" if isinstance(error, UnicodeError) else error
-        raise DatasetNotFoundError(f"{without_secrets(url)} is not a valid address: {reason}") from error
-
-
-def without_secrets(url: str) -> str:
-    """A URL, valid or not, without what may be user, password and query."""
-    return _LOGIN.sub(r"\1", url).partition("?")[0]
+        # what is wrong may be quoted, and be a part of a password
+        reason = "holds letters that are none" if isinstance(error, UnicodeError) else "makes no sense"
+        raise DatasetNotFoundError(
+            f"{presentable(url)} is not a valid address: its host or port {reason}"
+        ) from None
 
 
 def split_inner(path: str) -> tuple[str, str]:
@@ -212,9 +210,6 @@ class LocalBytes(Bytes):
     def close(self) -> None:
         """See `Bytes.close`."""
         self._file = None
-
-
-# not to wait for whoever may write into a pipe; regular files are read all the same
 
 
 class _Descriptor:

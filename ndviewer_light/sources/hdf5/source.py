@@ -33,7 +33,7 @@ from ...storage.bytes import (
 )
 from ...storage.cancellation import CancelScope, current_wish
 from ...storage.disk_cache import cache_of
-from ...storage.remote.errors import shown as presentable
+from ...storage.presentable import presentable
 from ...storage.waiting import run_abandonable
 from ..source import Source
 from . import choices as hdf5_catalogue

@@ -15,6 +15,7 @@ from ...storage.bytes import is_url
 from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.limits import error_of_os
+from ...storage.presentable import presentable_name
 from .layouts import understood
 from .patterns import MAX_FILES, Pattern, is_pattern
 
@@ -208,7 +209,9 @@ def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fi
     files = tuple((fields, name) for fields, name in read if fields is not None)
     if not files:
         few = ", ".join(map(repr, natural_sorted(names)[:_MAX_SAID])) or "no images"
-        raise DatasetNotFoundError(f"{folder} holds no image like {pattern.text!r}; there are {few}")
+        raise DatasetNotFoundError(
+            f"{folder} holds no image like {presentable_name(pattern.text)!r}; there are {few}"
+        )
     return files
 
 

@@ -28,6 +28,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError
+from ...storage.presentable import presentable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,9 +88,14 @@ class Pattern:
         if self._parts.count("<") != self._parts.count(">"):
             raise DatasetError(f"the pattern {text!r} has a '<' without '>', or the other way round")
         if not fields:
-            raise DatasetError(f"the pattern {text!r} has no field: say which part is what, as in 't{{t:d}}'")
+            raise DatasetError(
+                f"the pattern {presentable_name(text)!r} has no field: say which part is what, "
+                "as in 't{t:d}'"
+            )
         if len(fields) > _MAX_FIELDS:
-            raise DatasetError(f"the pattern {text!r} has {len(fields)} fields; {_MAX_FIELDS} are allowed")
+            raise DatasetError(
+                f"the pattern {presentable_name(text)!r} has {len(fields)} fields; {_MAX_FIELDS} are allowed"
+            )
         self.roles = tuple(dict.fromkeys(field.role for field in fields))
         self._fields = fields
         self._regex = _compiled(self._expression(), text)
@@ -134,14 +140,17 @@ class Pattern:
         open_ended = [field.role for field in distinct.values() if not field.words]
         if open_ended or any(part in _SIGNS or part[:1] == ("",) for part in self._parts):
             raise DatasetError(
-                f"the pattern {self.text!r} does not say which files there are, and nothing can be listed: "
-                "give each field a range, as in '{z:0..95}', or words, as in '{c:GFP|RFP}'"
+                f"the pattern {presentable_name(self.text)!r} does not say which files there are, and "
+                "nothing can be listed: give each field a range, as in '{z:0..95}', "
+                "or words, as in '{c:GFP|RFP}'"
             )
         total = 1
         for field in distinct.values():
             total *= len(field.words)
         if total > MAX_FILES:
-            raise LimitExceededError(f"the pattern {self.text!r} names {total} files; at most {MAX_FILES}")
+            raise LimitExceededError(
+                f"the pattern {presentable_name(self.text)!r} names {total} files; at most {MAX_FILES}"
+            )
         roles = list(self.roles)
         for words in itertools.product(*(distinct[role].words for role in roles)):
             fields = dict(zip(roles, words, strict=True))
@@ -157,7 +166,9 @@ def _part(token: str, text: str) -> str | _Field:
     role = (ROLES.get(match[1].lower()) if match[1] else "") if match else None
     if match is None or role is None or (not role and not match[2]):
         known = "t, c, z, p, well, fov"
-        raise DatasetError(f"the pattern {text!r} has a field {token}; fields are {known}, as in '{{t:d}}'")
+        raise DatasetError(
+            f"the pattern {presentable_name(text)!r} has a field {token}; fields are {known}, as in '{{t:d}}'"
+        )
     return _field(role, match[2] or "", token, text)
 
 
@@ -171,7 +182,9 @@ def _field(role: str, spec: str, token: str, text: str) -> _Field:
     if (ends := _RANGE.fullmatch(spec)) is not None:
         first, last = int(ends[1]), int(ends[2])
         if not first <= last < first + MAX_FILES:
-            raise DatasetError(f"the pattern {text!r} has a range {token} that is empty or too long")
+            raise DatasetError(
+                f"the pattern {presentable_name(text)!r} has a range {token} that is empty or too long"
+            )
         width = len(ends[1]) if ends[1][0] == "0" or len(ends[1]) == len(ends[2]) else 1
         words = tuple(str(n).zfill(width) for n in range(first, last + 1))
         return _Field(role, "|".join(words) if len(words) <= 64 else "[0-9]{1,18}", words)
@@ -180,7 +193,8 @@ def _field(role: str, spec: str, token: str, text: str) -> _Field:
         if words and not any("/" in word for word in words):
             return _Field(role, "|".join(map(re.escape, sorted(words, key=len, reverse=True))), words)
     raise DatasetError(
-        f"the pattern {text!r} has a field {token}: after the colon comes 'd', '0..95' or 'A|B'"
+        f"the pattern {presentable_name(text)!r} has a field {token}: after the colon comes "
+        "'d', '0..95' or 'A|B'"
     )
 
 

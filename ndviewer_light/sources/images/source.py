@@ -32,6 +32,7 @@ from ...model import (
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.local_files import LinkGuard
+from ...storage.presentable import presentable, presentable_name
 from ..source import Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
@@ -179,7 +180,7 @@ class ImagesSource(Source):
         host = urlsplit(self._listing.root).netloc.rpartition("@")[2] if is_url(self._listing.root) else ""
         return {
             "files": len(self._catalogue.files),
-            "pattern": self._listing.pattern,
+            "pattern": presentable_name(self._listing.pattern),
             "names": list(self._listing.evidence),
             "pages per file": int(np.prod(self._inner.sizes, dtype=int)),
             "hosts": [host] if host else [],
@@ -300,7 +301,7 @@ class ImagesSource(Source):
             z_step_um=sample.steps.get("z"),
             time_step_s=found.time_step_s or sample.steps.get("t"),
             n_levels=sample.n_levels,
-            name=os.path.basename(self._path.rstrip("/" + os.sep)) or self._path,
+            name=os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path),
             warnings=tuple(warnings),
             times=found.numbers,
         )

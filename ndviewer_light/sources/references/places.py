@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ...errors import MetadataError, UntrustedReferenceError
 from ...storage.bytes import is_url
 from ...storage.limits import safe_relative
-from ...storage.remote.errors import shown
+from ...storage.presentable import presentable
 from ...storage.remote.hosts import host_as_clients_read_it, is_inside_name, the_judge
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ReferencePolicy:
     def __init__(self, home: str, options: Mapping[str, str]) -> None:
         """`home` is the path or URL of the file itself."""
         self._home = home
-        self._name = shown(home) if is_url(home) else home
+        self._name = presentable(home) if is_url(home) else home
         self._allowed = options.get(ALLOW_OUTSIDE, "").lower() in ("yes", "true", "1")
         self._options = {name: value for name, value in options.items() if name != ALLOW_OUTSIDE}
         self._folder = "" if is_url(home) else os.path.realpath(os.path.dirname(os.path.abspath(home)))
@@ -159,4 +159,4 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _said(written: str) -> str:
-    return ascii(shown(written) if is_url(written) else written)[:200]
+    return ascii(presentable(written) if is_url(written) else written)[:200]

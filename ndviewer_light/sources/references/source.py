@@ -22,6 +22,7 @@ from ...errors import (
 from ...model import PlaneKey
 from ...storage.bytes import is_url, open_bytes, split_inner
 from ...storage.bytes_pool import BytesPool
+from ...storage.presentable import presentable
 from ..registry import open_source
 from ..source import Source
 from .images import dataset_info, find, others_said
@@ -177,7 +178,9 @@ def _followed(link: Link, references: References, places: ReferencePolicy) -> So
     """The dataset that stands in another file."""
     place = places.checked(places.place(link.url))
     if place.lower().endswith(ENDING):
-        raise UnsupportedError(f"{references.where} leads to {link.url}, which are references again")
+        raise UnsupportedError(
+            f"{references.where} leads to {presentable(link.url)}, which are references again"
+        )
     try:
         return open_source(f"{place}::{link.path}", places.options_for(place))
     except DatasetError as error:

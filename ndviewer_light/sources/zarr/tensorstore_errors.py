@@ -17,6 +17,7 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ...storage.presentable import presentable
 from ...storage.trees.tree import METADATA_FILES
 
 if TYPE_CHECKING:
@@ -107,9 +108,8 @@ def _file_of(text: str, otherwise: str) -> str:
     url = _URL.search(text)
     if url is None:
         return otherwise
-    from ...storage.remote.errors import shown  # most datasets lie on this machine
 
-    return shown(url[0].rstrip(":"))
+    return presentable(url[0].rstrip(":"))
 
 
 def _sentence(text: str) -> str:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ...errors import DatasetError, UnsupportedError
-from .errors import Failure, failure_of, shown
+from ...storage.presentable import presentable
+from .errors import Failure, failure_of
 from .forks import after_fork, check_not_forked, note_request
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class RemoteFile:
         self.url = url
         self.settings = settings
         self.signed = signed
-        self.name = shown(url)
+        self.name = presentable(url)
         parts = urlsplit(url)
         self.host = parts.netloc.rpartition("@")[2]
         if parts.scheme in ("s3", "gs"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from ...errors import (
     CorruptDataError,
@@ -24,17 +23,6 @@ from ...errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-def shown(url: str) -> str:
-    """The URL as people may see it: without user, password, query and fragment."""
-    scheme, _, rest = url.partition("://")
-    if scheme in ("s3", "gs"):  # where # and ? are letters of a name
-        bucket, slash, key = rest.partition("/")
-        return f"{scheme}://{bucket.rpartition('@')[2]}{slash}{key}"
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 @dataclass(frozen=True)

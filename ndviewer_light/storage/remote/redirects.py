@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import DatasetError, MetadataError, UntrustedReferenceError
+from ...storage.presentable import presentable
 from ..waiting import run_abandonable
 from . import hosts
-from .errors import Failure, error_for, shown
+from .errors import Failure, error_for
 
 if TYPE_CHECKING:
     from http.client import HTTPMessage
@@ -63,7 +64,7 @@ def final_url(url: str, login: str, timeout_s: float) -> str:
 
     `login` is the Authorization header for the server named in `url`, and told to no other.
     """
-    where, until = shown(url), time.monotonic() + timeout_s
+    where, until = presentable(url), time.monotonic() + timeout_s
     host = urlsplit(where).netloc
 
     def check() -> None:
@@ -74,7 +75,7 @@ def final_url(url: str, login: str, timeout_s: float) -> str:
 
 
 def _walked(url: str, login: str, timeout_s: float) -> str:
-    where = shown(url)
+    where = presentable(url)
     host = urlsplit(where).netloc
     parts = urlsplit(url)
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()

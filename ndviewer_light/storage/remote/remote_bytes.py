@@ -11,11 +11,12 @@ import hashlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
+from ...storage.presentable import presentable
 from ..bytes import Bytes
 from .block_file import MAX_BYTES, BlockFile, Blocks
 from .client import Answer, RemoteFile, settings_from
 from .direct import DirectReader
-from .errors import Failure, error_for, shown
+from .errors import Failure, error_for
 from .jobs import File
 from .redirects import refuse_redirects_inside
 from .scheduler import the_fetcher
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]
 
-__all__ = ["RemoteBytes", "open_remote", "set_in_flight", "shown"]
+__all__ = ["RemoteBytes", "open_remote", "set_in_flight"]
 
 FIRST_BYTES = 128 * 1024  # read while finding out whether the file is there, and how large
 _WEB = ("http", "https", "s3", "gs")
@@ -53,7 +54,7 @@ def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
         return ShareBytes(url, settings)
     if scheme not in _WEB:
         known = ", ".join(f"{name}://" for name in _WEB + _SHARES)
-        raise UnsupportedError(f"{shown(url)} cannot be opened: only files of this machine and {known}")
+        raise UnsupportedError(f"{presentable(url)} cannot be opened: only files of this machine and {known}")
     if settings.requests_at_once is not None:
         set_in_flight(settings.requests_at_once)
     return _opened(RemoteFile(scheme + url[len(scheme) :], settings))
@@ -185,5 +186,5 @@ def _identity(url: str, version: Version) -> str | None:
     if not version.etag and not version.modified:
         return None
     # what is after ? may be a signature, another one every day
-    said = "\n".join((shown(url), str(version.size), version.etag, version.modified))
+    said = "\n".join((presentable(url), str(version.size), version.etag, version.modified))
     return hashlib.sha256(said.encode()).hexdigest()

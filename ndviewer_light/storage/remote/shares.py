@@ -21,6 +21,7 @@ from ...errors import (
     ReadDroppedError,
     UnsupportedError,
 )
+from ...storage.presentable import presentable
 from ..bytes import Bytes
 from ..cancellation import current_wish
 from ..waiting import run_abandonable
@@ -32,7 +33,7 @@ from .coalescing import (
     blocks_of,
     joined,
 )
-from .errors import Failure, error_for, shown
+from .errors import Failure, error_for
 from .retries import seconds_for
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ShareBytes(Bytes):
 
     def __init__(self, url: str, settings: Settings) -> None:
         """Raises `DatasetNotFoundError`, `DatasetPermissionError` or another `DatasetError`."""
-        self.name = shown(url)
+        self.name = presentable(url)
         self._path = unquote(urlsplit(url).path)
         self._lock = threading.Lock()
         self._free: list[Any] = []

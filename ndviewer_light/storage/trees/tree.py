@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
+from ...storage.presentable import presentable
 from ..bytes import (
     absolute,
     check_still_there,
@@ -255,9 +256,7 @@ def is_archive(path: str) -> bool:
 
 def _path_of(url: str) -> str:
     """The path of a URL in lower case, without query."""
-    from ..remote.errors import shown  # most datasets lie on this machine
-
-    return shown(url).partition("://")[2].partition("/")[2].lower()
+    return presentable(url).partition("://")[2].partition("/")[2].lower()
 
 
 _SCHEMES = ("http", "https", "s3", "gs")

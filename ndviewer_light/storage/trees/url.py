@@ -22,9 +22,10 @@ from ...errors import (
     DatasetNotFoundError,
     UnsupportedError,
 )
+from ...storage.presentable import presentable
 from ..limits import MAX_POSITIONS
 from ..remote.client import RemoteFile, authorization, settings_from
-from ..remote.errors import Failure, error_for, shown
+from ..remote.errors import Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_fetcher
@@ -65,12 +66,12 @@ class UrlTree(Tree):
         scheme, base, self._query = _divided(url)
         if scheme not in ("http", "https", "s3", "gs"):
             raise UnsupportedError(
-                f"{shown(url)}: OME-Zarr can be read from http(s)://, s3:// and gs://; a share has to be "
-                "mounted, so that it is a folder of this machine"
+                f"{presentable(url)}: OME-Zarr can be read from http(s)://, s3:// and gs://; a share has to "
+                "be mounted, so that it is a folder of this machine"
             )
         self._scheme = scheme
         self._base = self._array_base = base
-        self.root = shown(base) if scheme.startswith("http") else base
+        self.root = presentable(base) if scheme.startswith("http") else base
         self.title = unquote(self.name(self.root)) or self.root
         self._way: tuple[Settings, bool] = (settings, False)
         self._lock = threading.Lock()
@@ -276,7 +277,7 @@ class UrlTree(Tree):
 
     def follow(self, url: str) -> None:
         """See `Tree.follow`: asks where `url` leads, which tensorstore does not."""
-        where = shown(url)
+        where = presentable(url)
         if not self._scheme.startswith("http"):
             raise error_for(Failure("region"), where, urlsplit(where).netloc)
         below = urlsplit(url).path.removeprefix(urlsplit(self._array_base).path)
