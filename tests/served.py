@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ndviewer_light.errors import DatasetError
-from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.open_bytes import open_bytes
 from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.remote_bytes import set_in_flight
 from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_fetcher

@@ -20,7 +20,7 @@ from ndviewer_light.errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.open_bytes import open_bytes
 from ndviewer_light.storage.remote import client as fetch_client
 from tests.served import (  # noqa: F401  fixtures
     CONTENT,

@@ -15,7 +15,7 @@ from ndviewer_light.errors import (
     DatasetPermissionError,
     UntrustedReferenceError,
 )
-from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.open_bytes import open_bytes
 from ndviewer_light.storage.remote import client as fetch_client
 from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.scheduler import the_fetcher

@@ -194,7 +194,7 @@ def test_reads_that_are_given_up_closed_and_failed_at_random_leave_nothing_waiti
 
 _FORGETFUL = """
 import sys, threading
-from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.open_bytes import open_bytes
 file = open_bytes(sys.argv[1])
 print(len(file.read(3_000_000, 5)), flush=True)
 def read_on():

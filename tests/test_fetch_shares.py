@@ -15,7 +15,7 @@ from ndviewer_light.errors import (
     DatasetNotFoundError,
     UnsupportedError,
 )
-from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.open_bytes import open_bytes
 from tests.share_server import ShareServer
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, DatasetNotFoundError
-from ndviewer_light.storage.bytes import is_url, open_bytes
+from ndviewer_light.storage.bytes import is_url
+from ndviewer_light.storage.open_bytes import open_bytes
 
 CONTENT = bytes(range(256)) * 4096
 

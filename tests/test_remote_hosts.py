@@ -12,7 +12,7 @@ import pytest
 from ndviewer_light.errors import DatasetError, MetadataError, UntrustedReferenceError
 from ndviewer_light.sources.references.places import ReferencePolicy
 from ndviewer_light.sources.references.source import ReferencesSource
-from ndviewer_light.storage.bytes import open_bytes
+from ndviewer_light.storage.open_bytes import open_bytes
 from ndviewer_light.storage.remote import hosts, redirects
 from ndviewer_light.storage.remote.hosts import HostJudge, host_as_clients_read_it
 from ndviewer_light.storage.trees.url import UrlTree

@@ -19,7 +19,7 @@ from .local_files import open_descriptor
 from .presentable import presentable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import BinaryIO
 
     Range = tuple[int, int]  # offset, length in bytes
@@ -242,16 +242,3 @@ def _pread(file: _Descriptor, offset: int, length: int) -> bytes:
         parts.append(part)
         offset, length = offset + len(part), length - len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def open_bytes(path: str, options: Mapping[str, str] | None = None) -> Bytes:
-    """The bytes at a path or URL.
-
-    `options` are those of the storage ("endpoint", "anonymous", …). Raises `DatasetNotFoundError`,
-    `DatasetPermissionError` or another `DatasetError`.
-    """
-    if not is_url(path):
-        return LocalBytes(path)
-    from .remote.remote_bytes import open_remote
-
-    return open_remote(path, options)

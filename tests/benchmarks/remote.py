@@ -165,7 +165,7 @@ def _served(folder: Path) -> RangeServer:
 
 
 def _open(server: RangeServer) -> Bytes:
-    from ndviewer_light.storage.bytes import open_bytes
+    from ndviewer_light.storage.open_bytes import open_bytes
 
     return open_bytes(server.url("a.bin"))
 

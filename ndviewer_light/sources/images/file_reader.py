@@ -13,10 +13,11 @@ from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.ome_xml import ome_image
 from ...metadata.tiff_tags import pixel_size_of
 from ...storage.array_cache import KeptArrays
-from ...storage.bytes import is_url, open_bytes
+from ...storage.bytes import is_url
 from ...storage.bytes_pool import BytesPool, whole
 from ...storage.decoding.pictures import decoded, picture_in
 from ...storage.decoding.tiff_pages import TIFF_ENDS, TiffPages
+from ...storage.open_bytes import open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,7 +19,8 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import PlaneKey
-from ...storage.bytes import is_url, open_bytes
+from ...storage.bytes import is_url
+from ...storage.open_bytes import open_bytes
 from ..source import Source
 from .chunk_map import (
     LEGACY,

@@ -20,8 +20,9 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import PlaneKey
-from ...storage.bytes import is_url, open_bytes, split_inner
+from ...storage.bytes import is_url, split_inner
 from ...storage.bytes_pool import BytesPool
+from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ..registry import open_source
 from ..source import Source

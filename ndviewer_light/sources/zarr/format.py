@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
 from ...storage.bytes import is_url, split_inner
-from ...storage.trees.tree import is_archive, names_zarr, open_tree
+from ...storage.trees.open_tree import open_tree
+from ...storage.trees.tree import is_archive, names_zarr
 from ..format import Format
 from . import layouts
 

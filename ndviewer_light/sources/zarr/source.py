@@ -20,11 +20,8 @@ from ...errors import (
 )
 from ...metadata import ngff
 from ...model import DatasetInfo, PlaneKey, announced_info
-from ...storage.trees.tree import (
-    LOCAL,
-    LocalTree,
-    open_tree,
-)
+from ...storage.trees.open_tree import open_tree
+from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of

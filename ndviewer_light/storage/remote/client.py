@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ...errors import DatasetError, UnsupportedError
-from ...storage.presentable import presentable
+from ..presentable import presentable
 from .errors import Failure, failure_of
 from .forks import after_fork, check_not_forked, note_request
 

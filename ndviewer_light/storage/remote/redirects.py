@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import DatasetError, MetadataError, UntrustedReferenceError
-from ...storage.presentable import presentable
+from ..presentable import presentable
 from ..waiting import run_abandonable
 from . import hosts
 from .errors import Failure, error_for

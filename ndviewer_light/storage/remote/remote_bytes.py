@@ -11,8 +11,8 @@ import hashlib
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
-from ...storage.presentable import presentable
 from ..bytes import Bytes
+from ..presentable import presentable
 from .block_file import MAX_BYTES, BlockFile, Blocks
 from .client import Answer, RemoteFile, settings_from
 from .direct import DirectReader

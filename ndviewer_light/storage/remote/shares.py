@@ -21,9 +21,9 @@ from ...errors import (
     ReadDroppedError,
     UnsupportedError,
 )
-from ...storage.presentable import presentable
 from ..bytes import Bytes
 from ..cancellation import current_wish
+from ..presentable import presentable
 from ..waiting import run_abandonable
 from .block_file import BlockFile, Blocks
 from .client import CONNECT_SECONDS

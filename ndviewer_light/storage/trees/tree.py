@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
-from ...storage.presentable import presentable
 from ..bytes import (
-    absolute,
     check_still_there,
     is_url,
-    open_bytes,
     split_inner,
 )
 from ..limits import (
@@ -29,6 +26,7 @@ from ..limits import (
     read_small_file,
 )
 from ..local_files import LinkGuard
+from ..presentable import presentable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -225,23 +223,6 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a dangling or looping link
         return False
-
-
-def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
-    """The tree in a folder of this machine, below a URL, or in a zip archive, whose listing is read.
-
-    Raises a `DatasetError`.
-    """
-    file, inner = split_inner(path)
-    if is_archive(file):
-        from .zip import ZipTree
-
-        return ZipTree(open_bytes(absolute(file), options), inner)
-    if is_url(path):
-        from .url import UrlTree
-
-        return UrlTree(path, options)
-    return LocalTree(path, options)
 
 
 _ARCHIVES = (".ozx", ".zip")

@@ -22,8 +22,8 @@ from ...errors import (
     DatasetNotFoundError,
     UnsupportedError,
 )
-from ...storage.presentable import presentable
 from ..limits import MAX_POSITIONS
+from ..presentable import presentable
 from ..remote.client import RemoteFile, authorization, settings_from
 from ..remote.errors import Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside

@@ -1,0 +1,25 @@
+"""Opens the bytes of one file, wherever it lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .bytes import LocalBytes, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .bytes import Bytes
+
+
+def open_bytes(path: str, options: Mapping[str, str] | None = None) -> Bytes:
+    """The bytes at a path or URL.
+
+    `options` are those of the storage ("endpoint", "anonymous", …). Raises `DatasetNotFoundError`,
+    `DatasetPermissionError` or another `DatasetError`.
+    """
+    if not is_url(path):
+        return LocalBytes(path)
+    from .remote.remote_bytes import open_remote  # most files lie on this machine
+
+    return open_remote(path, options)
