@@ -127,6 +127,13 @@ class Dataset:
             return self._failed_plane(key, error).state
         return PlaneState.PENDING if self._live else PlaneState.ABSENT
 
+    def waiting_since(self, key: PlaneKey, level: int = 0) -> float | None:
+        """Since when the read of one plane has been awaited (`time.monotonic`), None if it is not.
+
+        Any thread; no lock, no I/O.
+        """
+        return self._cache.waiting_since(key, level)
+
     def was_notified(self, key: PlaneKey) -> bool:
         """Whether a writer said that this plane is on disk."""
         self._fold_notified()

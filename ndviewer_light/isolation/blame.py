@@ -29,11 +29,13 @@ class Blame:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._deaths: dict[Hashable, deque[float]] = {}
+        self._reasons: dict[Hashable, str] = {}
         self._one_at_a_time = threading.Lock()
 
-    def strike(self, request: Hashable) -> None:
-        """A reader died while `request` was under way in it."""
+    def strike(self, request: Hashable, reason: str) -> None:
+        """A reader died, for a reason, while `request` was under way in it."""
         with self._lock:
+            self._reasons[request] = reason
             self._deaths.setdefault(request, deque(maxlen=DEATHS)).append(time.monotonic())
             self._forget_old()
 
@@ -42,16 +44,18 @@ class Blame:
         if request in self._deaths:
             with self._lock:
                 self._deaths.pop(request, None)
+                self._reasons.pop(request, None)
 
     def check(self, request: Hashable, what: str) -> None:
         """Raise `ReaderCrashedError` if `request` (`what` in words) has ended too many readers."""
         with self._lock:
             deaths = list(self._deaths.get(request, []))
+            reason = self._reasons.get(request, "")
             too_many = len(deaths) == DEATHS and time.monotonic() - deaths[0] < DEATHS_SECONDS
         if too_many:
             raise ReaderCrashedError(
                 f"{what} ended the reader process {DEATHS} times within a minute; will retry in one minute. "
-                "Check the file, or refresh later"
+                f"Check the file, or refresh later. The last time {reason}"
             )
 
     @contextlib.contextmanager
@@ -69,6 +73,5 @@ class Blame:
 
     def _forget_old(self) -> None:
         now = time.monotonic()
-        self._deaths = {
-            request: deaths for request, deaths in self._deaths.items() if now - deaths[-1] < DEATHS_SECONDS
-        }
+        for request in [each for each, deaths in self._deaths.items() if now - deaths[-1] > DEATHS_SECONDS]:
+            del self._deaths[request], self._reasons[request]

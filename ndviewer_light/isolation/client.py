@@ -177,7 +177,7 @@ class IsolatedSource(Source):
                 continue
             except ReaderCrashedError as error:
                 self._sessions.bury(process, error)
-                self._sessions.blame.strike(request)
+                self._sessions.blame.strike(request, str(error))
             except DeadlineError:
                 self._sessions.replace(process)
                 break

@@ -11,9 +11,11 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-LEAST_BYTES = 16 * 1024**3
-"""Never less: four planes of 1 GiB, each as chunks, decoded, and in its slot, and 3 GiB of address space that
-libraries reserve without using it."""
+LEAST_BYTES = 8 * 1024**3
+"""Never less: a plane of 1 GiB as it is stored, decoded and put together, and four slots of as much."""
+
+PER_CORE_BYTES = 128 * 1024**2
+"""Added to it: what libraries reserve of the address space for their threads without using it."""
 
 PART = 0.75  # of the computer's memory
 
@@ -21,15 +23,17 @@ _limit: int | None = None
 
 
 def limit_memory() -> None:
-    """Limit the address space of this process to three quarters of the memory there is, or `LEAST_BYTES`.
+    """Limit the address space of this process to three quarters of the memory there is.
 
-    A lower limit that was set before stays. Does nothing where the system knows no such limit.
+    But to no less than `LEAST_BYTES` and `PER_CORE_BYTES` for every core. A lower limit that was set before
+    stays. Does nothing where the system knows no such limit.
     """
     global _limit
     if resource is None or sys.platform == "darwin":  # where it is not heeded
         return
     with contextlib.suppress(OSError, ValueError):
-        wanted = max(LEAST_BYTES, int(PART * _physical_bytes()))
+        least = LEAST_BYTES + (os.cpu_count() or 1) * PER_CORE_BYTES
+        wanted = max(least, int(PART * _physical_bytes()))
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         set_before = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
         _limit = min([wanted, *set_before])

@@ -42,6 +42,9 @@ HUNG_SECONDS = 5.0
 HUNG_REMOTE_SECONDS = 20.0
 """The same for what lies on servers, where much takes long and requests have timeouts of their own."""
 
+_OUT_OF_MEMORY = ("std::bad_alloc", "Failed to allocate memory", "MemoryError")  # libraries in C++ abort
+_REASON_CHARACTERS = 400
+
 _LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to end by itself
 
 # The child has to find this package however the host imported it (Squid: as
@@ -297,10 +300,11 @@ class ReaderProcess:
         except subprocess.TimeoutExpired:  # it lives, but what it says is no message
             self._popen.kill()
             code = self._popen.wait()
-        said = self._last_words.said(_LAST_WORDS_SECONDS).splitlines()
         how = _signal_name(-code) if code < 0 else f"exit code {code}"
-        last_words = f": {said[-1]}" if said else ""
-        return f"the process that reads for this viewer ended unexpectedly ({how}){last_words}"
+        said = _reason_in(self._last_words.said(_LAST_WORDS_SECONDS))
+        return (
+            f"the process that reads for this viewer ended unexpectedly ({how}){': ' if said else ''}{said}"
+        )
 
     def _fail(self, why: Exception) -> None:
         with self._lock:
@@ -337,6 +341,15 @@ class ReaderProcess:
         for slot in self._slots:
             with contextlib.suppress(OSError):
                 slot.close()
+
+
+def _reason_in(said: str) -> str:
+    """Why a process ended, from what it said last: of a stack trace the line before it; at most a line."""
+    lines = said.splitlines()
+    if any(sign in said for sign in _OUT_OF_MEMORY):
+        return "it needed more memory than it may have"
+    said_itself = [line for line in lines if line.strip() and not line.lstrip().startswith(("@ ", "*** "))]
+    return said_itself[-1][:_REASON_CHARACTERS] if said_itself else ""
 
 
 def _another(error: Exception) -> Exception:

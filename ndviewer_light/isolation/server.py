@@ -6,6 +6,7 @@ Started by `client` as a plain Python interpreter; it never shows anything and e
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import queue
 import signal
@@ -129,7 +130,8 @@ class _Server:
 
 
 def _as_answer(error: BaseException, request: protocol.Message) -> BaseException:
-    if not isinstance(error, MemoryError) or isinstance(error, OutOfMemoryError):
+    lacks_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if not lacks_memory or isinstance(error, OutOfMemoryError):
         return error
     limit = memory_limit()
     allowed = (

@@ -154,7 +154,7 @@ class Sessions:
                 return process
             except ReaderCrashedError as error:
                 self.bury(process, error)
-                self.blame.strike("open")
+                self.blame.strike("open", str(error))
             except DeadlineError:
                 self._give_back(process)
                 raise ReadTimeoutError(
