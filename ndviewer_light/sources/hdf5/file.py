@@ -24,9 +24,9 @@ from ...errors import (
     UntrustedReferenceError,
 )
 from ...storage import collector
+from ...storage.abandonable import run_abandonable
 from ...storage.bytes import SeekableFile, is_url, open_bytes
 from ...storage.cancellation import current_wish
-from ...storage.waiting import run_abandonable
 from .chunk_index import structures as hdf5_structures
 
 if TYPE_CHECKING:

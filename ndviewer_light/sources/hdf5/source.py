@@ -24,6 +24,7 @@ from ...errors import (
     ReadDroppedError,
 )
 from ...model import PlaneKey
+from ...storage.abandonable import run_abandonable
 from ...storage.bytes import (
     absolute,
     check_still_there,
@@ -34,7 +35,6 @@ from ...storage.bytes import (
 from ...storage.cancellation import CancelScope, current_wish
 from ...storage.disk_cache import cache_of
 from ...storage.remote.errors import shown as presentable
-from ...storage.waiting import run_abandonable
 from ..source import Source
 from . import choices as hdf5_catalogue
 from .array import opened

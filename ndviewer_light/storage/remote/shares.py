@@ -21,9 +21,9 @@ from ...errors import (
     ReadDroppedError,
     UnsupportedError,
 )
+from ..abandonable import run_abandonable
 from ..bytes import Bytes
 from ..cancellation import current_wish
-from ..waiting import run_abandonable
 from .block_file import BlockFile, Blocks
 from .client import CONNECT_SECONDS
 from .coalescing import (
