@@ -1,4 +1,4 @@
-"""What napari calls to open our datasets (`napari.yaml` says so); imports nothing of napari."""
+"""What napari calls to open our datasets (``napari.yaml`` says so); imports nothing of napari."""
 
 from __future__ import annotations
 
