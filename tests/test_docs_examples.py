@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import stores
@@ -76,8 +76,13 @@ def test_the_pages_with_examples_are_found() -> None:
     }
 
 
-@pytest.mark.gl
-@pytest.mark.parametrize("page", [pytest.param(page, id=given(page)) for page in with_python()])
+def marked(page: Path) -> Any:
+    return pytest.param(
+        page, id=given(page), marks=[pytest.mark.gl] * ("LightweightViewer" in page.read_text())
+    )
+
+
+@pytest.mark.parametrize("page", [marked(page) for page in with_python()])
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, server: RangeServer) -> None:
     stores.write_plate(tmp_path / "plate.ome.zarr", {"A/1": 2, "B/2": 1})
     stores.write_plate(server.folder / "plate.ome.zarr", {"A/1": 1})

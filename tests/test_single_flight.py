@@ -307,6 +307,22 @@ def test_work_apart_goes_on_for_others_when_its_first_leaves() -> None:
     assert flights.do("a", lambda: 9, apart=True) == 9
 
 
+def test_work_apart_that_ended_with_our_reads_is_not_begun_again() -> None:
+    flights: SingleFlight[str, int] = SingleFlight()
+    scope = CancelScope()
+    began = []
+
+    def work() -> int:
+        began.append(threading.get_ident())
+        scope.drop()
+        raise ReadDroppedError("dropped")
+
+    with scope, pytest.raises(ReadDroppedError):
+        flights.do("a", work, apart=True)
+    assert len(began) == 1
+    assert not flights._flights
+
+
 def test_an_error_apart_is_raised_to_whoever_waits_and_one_that_cannot_start_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
