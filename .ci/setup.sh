@@ -133,11 +133,24 @@ pyqt5_environment() { # the viewer and its tests under PyQt5, with the oldest vi
     is_current .venv-pyqt5 test && return
     make_venv .venv-pyqt5
     local requirements
-    mapfile -t requirements < <(.venv/bin/python .ci/requirements_without_pyqt6.py)
+    mapfile -t requirements < <(.venv/bin/python .ci/requirements.py test)
     # later Pythons have no wheel of vispy 0.14
     pip_install .venv-pyqt5 "${requirements[@]}" 'PyQt5>=5.15,<6' 'vispy==0.14.3;python_version<"3.13"'
     pip_install .venv-pyqt5 --no-deps --editable .
     remember .venv-pyqt5 test
+}
+
+docs_environment() { # what builds the site, in .venv-docs; it reads the package, and needs nothing of it
+    is_current .venv-docs docs && return
+    make_venv .venv-docs
+    local requirements
+    mapfile -t requirements < <(.venv/bin/python .ci/requirements.py docs)
+    pip_install .venv-docs "${requirements[@]}"
+    remember .venv-docs docs
+}
+
+docs_site() { # in build/site; a link that leads nowhere, a name that is not there, is an error
+    NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
 }
 
 on_a_display() { # on_a_display COMMAND…: on a virtual one, of a size that the tests can count on

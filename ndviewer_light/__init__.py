@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .gui.window import LauncherWindow, LightweightMainWindow
     from .opening import open_dataset
 
-    __version__: str
+__version__ = "0.3.0"
 
 _HOME = {
     "FPATTERN": "core",
@@ -74,20 +74,9 @@ __all__ = [
 ]
 
 
-def _version() -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version("ndviewer_light")
-    except metadata.PackageNotFoundError:  # a checkout inside a host has no metadata
-        return "unknown"
-
-
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = _version()
-    elif name in _HOME:
-        value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    if name in _HOME:
+        value: Any = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -6,15 +6,14 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import numpy as np
 import pytest
 from hdf5_files import volume
 
-from ndviewer_light.errors import CorruptDataError, DatasetError
+from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.sources.hdf5.array import facts, opened
 from ndviewer_light.sources.hdf5.chunk_index.arrays import ExtensibleArray, FixedArray, OneAfterTheOther
 from ndviewer_light.sources.hdf5.chunk_index.btree import BTree
-from ndviewer_light.sources.hdf5.chunk_index.chunks import NothingStored, Pieces, table_of
+from ndviewer_light.sources.hdf5.chunk_index.chunks import NothingStored, table_of
 from ndviewer_light.sources.hdf5.chunk_index.structures import lookup3
 from ndviewer_light.sources.hdf5.file import HDF5File
 
@@ -185,29 +184,3 @@ def test_a_tree_in_a_circle_is_an_error(tmp_path: Path) -> None:
 def test_the_checksum_is_that_of_its_author() -> None:
     assert lookup3(b"") == 0xDEADBEEF
     assert lookup3(b"Four score and seven years ago") == 0x17770551
-
-
-def test_pieces_that_another_thread_gave_up_are_read_again() -> None:
-    fetched: list[list[int]] = []
-
-    class GaveUpError(DatasetError):
-        transient = True
-
-    def fetch(keys: list[int]) -> list[int]:
-        fetched.append(keys)
-        return [key * 10 for key in keys]
-
-    pieces: Pieces[int, int] = Pieces(fetch)
-    assert pieces.get([1, 2]) == {1: 10, 2: 20}
-    assert pieces.get([2, 3]) == {2: 20, 3: 30}
-    assert fetched == [[1, 2], [3]]
-    waiting = pieces._kept[3] = type(pieces._kept[3])()
-    waiting.set_exception(GaveUpError("not wanted any more"))
-    assert pieces.get([3]) == {3: 30}
-    waiting = pieces._kept[4] = type(waiting)()
-    waiting.set_exception(CorruptDataError("damaged"))
-    assert pieces.get([4]) == {4: 40}, "damage may pass while a file is written"
-    waiting = pieces._kept[5] = type(waiting)()
-    waiting.set_exception(np.exceptions.AxisError("a mistake"))
-    with pytest.raises(np.exceptions.AxisError):
-        pieces.get([5])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 import textwrap
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +147,7 @@ def test_public_names_have_docstrings():
             assert value.__doc__, name
 
 
-def test_a_checkout_without_metadata_does_not_know_its_version(host_folder):
+def test_the_version_is_written_once_and_known_without_metadata(host_folder):
     code = """
         import importlib.metadata
         def nothing(name): raise importlib.metadata.PackageNotFoundError(name)
@@ -153,7 +155,20 @@ def test_a_checkout_without_metadata_does_not_know_its_version(host_folder):
         from control import ndviewer_light
         print(ndviewer_light.__version__)
     """
-    assert in_fresh_python(code, cwd=host_folder) == "unknown"
+    assert in_fresh_python(code, cwd=host_folder) == ndviewer_light.__version__
+    metadata = (ROOT / "pyproject.toml").read_text()
+    assert 'dynamic = ["version"]' in metadata and 'path = "ndviewer_light/__init__.py"' in metadata
+    changes = (ROOT / "docs" / "changelog.md").read_text()
+    newest = re.search(r"^## (\S+) \(\d{4}-\d{2}-\d{2}\)$", changes, re.MULTILINE)
+    assert newest is not None and newest[1] == ndviewer_light.__version__
+
+
+def test_the_package_says_that_it_is_typed_and_what_napari_may_ask_it():
+    package = files("ndviewer_light")
+    assert package.joinpath("py.typed").is_file()
+    assert package.joinpath("napari.yaml").is_file()
+    napari = '[project.entry-points."napari.manifest"]\nndviewer_light = "ndviewer_light:napari.yaml"\n'
+    assert napari in (ROOT / "pyproject.toml").read_text()
 
 
 def test_the_checkout_as_a_host_imports_it_has_the_same_names(host_folder):

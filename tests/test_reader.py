@@ -250,12 +250,12 @@ def hang(image: Path, key: PlaneKey) -> Callable[[], None]:
 
 def wait_until_asked(opened: IsolatedSource, n: int = 1) -> None:
     """Block until `n` reads are under way."""
-    wait_until(lambda: len(opened._sessions.process._calls) >= n)
+    wait_until(lambda: len(opened._readers.process._calls) >= n)
 
 
 def reading_now(opened: IsolatedSource) -> list[str]:
     """The operations that somebody waits for in the process in use, and that it has taken up."""
-    process = opened._sessions.process
+    process = opened._readers.process
     if process is None or not process.alive:
         return []
     return [call.op for call in list(process._calls.values()) if not call.left and call.op != "open"]
@@ -357,7 +357,7 @@ def test_a_prestarted_process_is_the_one_that_is_used(image):
 @pytest.mark.parametrize("noticed", [False, True], ids=["at once", "when it has been noticed"])
 def test_a_reader_killed_between_reads_is_replaced_and_that_is_said(opened, noticed):
     opened.read_plane(K)
-    pid, process = opened.pid, opened._sessions.process
+    pid, process = opened.pid, opened._readers.process
     os.kill(pid, signal.SIGKILL)
     if noticed:
         wait_for_end(pid)
@@ -543,7 +543,7 @@ def test_closing_while_it_is_being_opened_leaves_no_process(image):
     for _ in range(5):
         opened = IsolatedSource(str(image), memory_info())
         starting = in_thread(opened.start)
-        wait_until(lambda opened=opened: opened._sessions.opening_since is not None)
+        wait_until(lambda opened=opened: opened._readers.opening_since is not None)
         opened.close()
         with contextlib.suppress(errors.DatasetError):
             starting.result(TIMEOUT)
@@ -728,7 +728,7 @@ def test_the_reader_process_is_not_interrupted_by_ctrl_c(opened):
 
 
 def test_a_reader_that_says_nonsense_is_ended_and_replaced(opened):
-    pid, process = opened.pid, opened._sessions.process
+    pid, process = opened.pid, opened._readers.process
     # what a process with overwritten memory might do: it is alive, but what it says is no message
     waiting = Call(10**6, "read", TIMEOUT)
     with process._lock:

@@ -25,6 +25,8 @@ from ndviewer_light.model import PlaneKey, PlaneState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ndviewer_light.engine.dataset import Dataset
+
 KEYS = [PlaneKey(t, 0, c, z) for t in range(2) for c in range(2) for z in range(2)]
 HUNG, FINE = KEYS[:READS_IN_FLIGHT], KEYS[READS_IN_FLIGHT:]
 

@@ -44,7 +44,7 @@ def opened(tmp_path: Path):
 
 
 def test_a_reader_that_leaves_before_the_receiver_goes_on_frees_its_slot_once(opened, monkeypatch):
-    process = opened._sessions.process
+    process = opened._readers.process
     released: list[Any] = []
     has_left = threading.Event()
     release, leave = process._release, process._leave

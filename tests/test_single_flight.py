@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, ReadDroppedError
+from ndviewer_light.storage import single_flight
 from ndviewer_light.storage.cancellation import CancelScope
 from ndviewer_light.storage.single_flight import SingleFlight
 
@@ -34,6 +35,7 @@ class Asker:
         self.key = key
         self.works: queue.Queue[None] = queue.Queue()
         self.waits = threading.Event()
+        self.checks = 0
         self.outcome: queue.Queue[int | BaseException] = queue.Queue()
         self.result: int | BaseException | None = None
         self._flights = flights
@@ -42,9 +44,13 @@ class Asker:
 
     def _run(self) -> None:
         try:
-            self.result = self._flights.do(self.key, self._work, self.waits.set)
+            self.result = self._flights.do(self.key, self._work, self._check)
         except BaseException as error:  # noqa: BLE001  it is what is looked at
             self.result = error
+
+    def _check(self) -> None:
+        self.checks += 1
+        self.waits.set()
 
     def _work(self) -> int:
         self.works.put(None)
@@ -71,6 +77,8 @@ class Threads(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.poll_seconds = single_flight.POLL_SECONDS
+        single_flight.POLL_SECONDS = SOON  # so that checks can be counted
         self.flights: SingleFlight[str, int] = SingleFlight()
         self.leaders: dict[str, Asker] = {}
         self.followers: dict[str, list[Asker]] = {}
@@ -117,6 +125,7 @@ class Threads(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(self.busy()))
         raised = error()
         leader, followers = self.leaders.pop(key), self.followers.pop(key)
+        checks = {id(each): each.checks for each in followers}
         leader.outcome.put(raised)
         assert leader.is_over() is raised
         if not followers:
@@ -128,6 +137,10 @@ class Threads(RuleBasedStateMachine):
         (self.leaders[key],) = next_ones
         next_ones[0].works.get()
         self.followers[key] = [each for each in followers if each is not next_ones[0]]
+        for each in self.followers[key]:  # once when it was given up, once when it waits again
+            while each.checks < checks[id(each)] + 2:
+                assert time.monotonic() < end, "it does not wait again"
+                time.sleep(0.001)
 
     @invariant()
     def one_works_for_each_key(self) -> None:
@@ -136,6 +149,7 @@ class Threads(RuleBasedStateMachine):
         assert set(self.flights._flights) == set(self.leaders)
 
     def teardown(self) -> None:
+        single_flight.POLL_SECONDS = self.poll_seconds
         for key in self.busy():
             for asker in (self.leaders[key], *self.followers[key]):
                 asker.outcome.put(0)
@@ -305,6 +319,22 @@ def test_work_apart_goes_on_for_others_when_its_first_leaves() -> None:
     go_on.set()
     assert other() == 7
     assert flights.do("a", lambda: 9, apart=True) == 9
+
+
+def test_work_apart_that_ended_with_our_reads_is_not_begun_again() -> None:
+    flights: SingleFlight[str, int] = SingleFlight()
+    scope = CancelScope()
+    began = []
+
+    def work() -> int:
+        began.append(threading.get_ident())
+        scope.drop()
+        raise ReadDroppedError("dropped")
+
+    with scope, pytest.raises(ReadDroppedError):
+        flights.do("a", work, apart=True)
+    assert len(began) == 1
+    assert not flights._flights
 
 
 def test_an_error_apart_is_raised_to_whoever_waits_and_one_that_cannot_start_leaves_nothing(

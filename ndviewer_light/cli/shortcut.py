@@ -1,4 +1,9 @@
-"""A shortcut among the desktop's applications: made and removed by ``ndviewer-light --install-shortcut``."""
+"""A shortcut among the desktop's applications: made and removed by ``ndviewer-light --install-shortcut``.
+
+Written here since pyshortcuts 1.9 makes entries that do not start: it quotes neither spaces nor per cent
+signs, alters the name, and knows neither ``XDG_DATA_HOME`` nor how to remove what it made. On Windows it
+would also need pywin32, where a line for PowerShell does.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DatasetError
 from ..model import PlaneKey
 from .announced_planes import is_beyond
-from .background import BackgroundWork
+from .repeated_work import BackgroundWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,7 +21,7 @@ from ..storage.presentable import presentable
 from . import protocol
 from .calls import DeadlineError, ReplacedError, what_was_asked
 from .reader_process import HUNG_REMOTE_SECONDS, HUNG_SECONDS
-from .sessions import Sessions
+from .readers import Readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ class IsolatedSource(Source):
         self._notice: str | None = None
         self._read_seconds = timeout if timeout is not None else READ_SECONDS
         self._open_seconds = timeout if timeout is not None else OPEN_SECONDS
-        self._sessions = Sessions(
+        self._readers = Readers(
             self._name,
             lambda: {"what": protocol.what_to_json(self._what), "options": self.options},
             self._open_seconds,
@@ -110,18 +110,18 @@ class IsolatedSource(Source):
     @property
     def closed(self) -> bool:
         """Whether it was closed: every call fails from then on."""
-        return self._sessions.closed
+        return self._readers.closed
 
     @property
     def pid(self) -> int | None:
         """The process id of the reader process, None while there is none."""
-        process = self._sessions.process
+        process = self._readers.process
         return process.pid if process is not None and process.alive else None
 
     @property
     def opening_since(self) -> float | None:
         """Since when the dataset is being opened (`time.monotonic`), None if it is not. Any thread."""
-        return self._sessions.opening_since
+        return self._readers.opening_since
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """As `Source.read_plane`, C-contiguous; a reader that dies meanwhile is replaced."""
@@ -151,11 +151,11 @@ class IsolatedSource(Source):
 
     def close(self) -> None:
         """End the process; calls under way fail at once. Never blocks."""
-        self._sessions.close()
+        self._readers.close()
 
     def start(self) -> None:
         """Start the process and open the dataset; blocks. For a thread that has nothing else to do."""
-        self._sessions.current()
+        self._readers.current()
 
     def _ask(
         self, op: str, key: PlaneKey, level: int, take: Callable[[ReaderProcess, protocol.Message], T]
@@ -164,24 +164,24 @@ class IsolatedSource(Source):
         request, what = (op, tuple(key), level), what_was_asked(op, key, level, self._name)
         seconds = self._open_seconds if op == "refresh" else self._read_seconds
         for sent in range(_MAX_SENT):
-            self._sessions.blame.check(request, what)
-            process = self._sessions.current()
+            self._readers.blame.check(request, what)
+            process = self._readers.current()
             with_slots: Callable[[protocol.Message], T] = functools.partial(take, process)
             which = self._which(key, level)
             try:
-                with self._sessions.blame.alone_if_suspected(request):
+                with self._readers.blame.alone_if_suspected(request):
                     answer = process.ask(op, seconds, moves=not sent, take=with_slots, **which)
-                self._sessions.blame.clear(request)
+                self._readers.blame.clear(request)
                 return answer
             except ReplacedError:
                 continue
             except ReaderCrashedError as error:
-                self._sessions.bury(process, error)
-                self._sessions.blame.strike(request, str(error))
+                self._readers.bury(process, error)
+                self._readers.blame.strike(request, str(error))
             except DeadlineError:
-                self._sessions.replace(process)
+                self._readers.replace(process)
                 break
-        self._sessions.blame.check(request, what)
+        self._readers.blame.check(request, what)
         raise ReadTimeoutError(
             f"{what} timed out after {seconds:g} s; the process that hung was replaced. "
             "Check that the disk or server answers, then refresh"

@@ -58,23 +58,33 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         _check_there(split_inner(path)[0])
     if options and options.get("pattern"):  # a person has said that these are images, and how they are named
         return _built_in(IMAGES).open(path, options)
-    for entry in BUILT_IN:
-        built_in = _built_in(entry)
-        if built_in.recognises(path):
-            return built_in.open(path, options)
     failures: list[str] = []
-    for other in installed_formats():
-        if other.recognises(path, failures):
-            return other.open(path, options)
-    images = _built_in(IMAGES)
-    if images.recognises(path):
-        return images.open(path, options)
+    chosen = _format_of(path, failures)
+    if chosen is not None:
+        return chosen.open(path, options)
     raise DatasetNotFoundError(
         f"{presentable(path)} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
         "(zarr.json, .zgroup or .zarray), a folder that holds plate.ome.zarr or zarr/<region>/…, one with "
         "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
         f"an image, ND2, HDF5, NWB or reference file{''.join(f'; {each}' for each in failures)}"
     )
+
+
+def is_recognised(path: str) -> bool:
+    """Whether any format takes `path` (or a URL) for its own; opens nothing, blocks on disk."""
+    return _format_of(absolute(path), []) is not None
+
+
+def _format_of(path: str, failures: list[str]) -> Format | InstalledFormat | None:
+    """The first format that recognises a path; `failures` are told of those that could not be asked."""
+    for entry in BUILT_IN:
+        if _built_in(entry).recognises(path):
+            return _built_in(entry)
+    for other in installed_formats():
+        if other.recognises(path, failures):
+            return other
+    images = _built_in(IMAGES)
+    return images if images.recognises(path) else None
 
 
 def _check_there(path: str) -> None:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, LimitExceededError, ReadDroppedError
+from ..errors import DatasetError, LimitExceededError
 from .bytes import is_url
-from .cancellation import current_wish
 from .limits import MAX_CHUNK_BYTES
+from .single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .bytes import Bytes
-    from .cancellation import CancelScope
 
     Range = tuple[int, int | None]  # offset, length in bytes; None: to the end of the file
 
 MAX_OPEN_FILES = 48
-_POLL_SECONDS = 0.25
 FIRST_BYTES = 128 * 1024
 """What opening a file on a server has brought already."""
 
@@ -34,7 +31,8 @@ class BytesPool:
         self._opener = opener
         self._limit = limit
         self._lock = threading.Lock()  # guards what follows; never held while a file is opened or read
-        self._files: OrderedDict[str, Future[Bytes]] = OrderedDict()
+        self._files: OrderedDict[str, Bytes] = OrderedDict()
+        self._opening: SingleFlight[str, Bytes] = SingleFlight()
         self._users: dict[str, int] = {}
         self._closed = False
 
@@ -45,44 +43,42 @@ class BytesPool:
         Raises what opening it raises, `DatasetError` once the pool is closed.
         """
         with self._lock:
-            if self._closed:
-                raise DatasetError(f"the dataset was closed while {name} was to be opened")
-            future = self._files.get(name)
-            leads = future is None
-            if future is None:
-                future = self._files[name] = Future()
-            self._files.move_to_end(name)
+            self._raise_if_closed(name)
             self._users[name] = self._users.get(name, 0) + 1
         try:
-            if leads and is_url(name):  # a server may be silent for long, and nobody has to wait for it
-                threading.Thread(target=self._open, args=(name, future, current_wish()), daemon=True).start()
-            elif leads:
-                self._open(name, future)
-            yield self._wait(future, name)
+            yield self._file(name)
         finally:
             self._leave(name)
 
-    def _open(self, name: str, future: Future[Bytes], wish: CancelScope | None = None) -> None:
-        try:
-            with wish or contextlib.nullcontext():
-                file = self._opener(name)
-        except BaseException as error:  # noqa: BLE001  whoever waits gets it
-            with self._lock:
-                self._files.pop(name, None)
-            future.set_exception(error)
-            return
-        future.set_result(file)
-        if self._closed:
-            file.close()
+    def _file(self, name: str) -> Bytes:
+        if (file := self._known(name)) is not None:
+            return file
+        return self._opening.do(
+            name,
+            lambda: self._known(name) or self._open(name),
+            lambda: self._raise_if_closed(name),
+            apart=is_url(name),  # a server may be silent for long, and nobody has to wait for it
+        )
 
-    def _wait(self, future: Future[Bytes], name: str) -> Bytes:
-        while not wait([future], timeout=_POLL_SECONDS).done:
-            if self._closed:
-                raise DatasetError(f"the dataset was closed while {name} was being opened")
-            wish = current_wish()
-            if wish is not None and wish.dropped:
-                raise ReadDroppedError(f"{name}: not wanted any more")
-        return future.result()
+    def _known(self, name: str) -> Bytes | None:
+        with self._lock:
+            file = self._files.get(name)
+            if file is not None:
+                self._files.move_to_end(name)
+            return file
+
+    def _open(self, name: str) -> Bytes:
+        file = self._opener(name)
+        with self._lock:
+            if not self._closed:
+                self._files[name] = file
+                return file
+        file.close()
+        raise DatasetError(f"the dataset was closed while {name} was being opened")
+
+    def _raise_if_closed(self, name: str) -> None:
+        if self._closed:
+            raise DatasetError(f"the dataset was closed while {name} was to be opened")
 
     def _leave(self, name: str) -> None:
         with self._lock:
@@ -95,9 +91,9 @@ class BytesPool:
 
     def _surplus(self) -> list[Bytes]:
         """Take out files that nobody reads and that are too many; the lock is held."""
-        idle = [name for name, file in self._files.items() if name not in self._users and file.done()]
+        idle = [name for name in self._files if name not in self._users]
         n = len(idle) if self._closed else max(0, len(self._files) - self._limit)
-        return [self._files.pop(name).result() for name in idle[:n]]
+        return [self._files.pop(name) for name in idle[:n]]
 
     def read(self, name: str, ranges: Sequence[Range]) -> list[bytes]:
         """What is in these ranges of a file; see `Bytes.read_many`."""
@@ -111,9 +107,9 @@ class BytesPool:
         """Close all files; those being read as well, so that their reads end. May be called twice."""
         with self._lock:
             self._closed = True
-            files = [file for file in self._files.values() if file.done() and not file.exception()]
+            files = list(self._files.values())
         for file in files:
-            file.result().close()
+            file.close()
 
 
 def whole(file: Bytes) -> bytes:

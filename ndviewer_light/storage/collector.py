@@ -2,7 +2,7 @@
 
 Used where h5py reads through threads that run Python, as those of the libraries for network shares do. Under
 h5py's lock one waits for such a thread, and if the collector ran there and freed an object of h5py's, that
-thread would wait for the lock. A call of `gc.collect` is not held up: it waits in its own thread.
+thread would wait for the lock. A call of ``gc.collect`` is not held up: it waits in its own thread.
 """
 
 from __future__ import annotations

@@ -194,19 +194,26 @@ class SingleFlight(Generic[K, V]):
             while flights:
                 key, flight = flights.popitem()
                 while not flight.over:
-                    if check is not None:
-                        check()
-                    if (scope := current_wish()) is not None and scope.dropped:
-                        raise ReadDroppedError(f"{key}: not wanted any more")
+                    _go_on(key, check)
                     flight.wait(POLL_SECONDS)
                 if flight.error is not None:
                     raise flight.error
                 if flight.values:
                     found[key] = flight.values[0]
+                else:  # ours to do, unless the leader gave up what we had wanted
+                    _go_on(key, check)
         finally:
             flight = None
             flights.clear()
         return found
+
+
+def _go_on(key: object, check: Callable[[], None] | None) -> None:
+    """Raise what ends the waiting."""
+    if check is not None:
+        check()
+    if (scope := current_wish()) is not None and scope.dropped:
+        raise ReadDroppedError(f"{key}: not wanted any more")
 
 
 def _fail(flights: Mapping[K, _Flight[V]], error: Exception) -> None:

@@ -26,10 +26,10 @@ from ...errors import (
     UntrustedReferenceError,
 )
 from ...storage import collector
+from ...storage.abandonable import run_abandonable
 from ...storage.bytes import SeekableFile, is_url
 from ...storage.cancellation import current_wish
 from ...storage.open_bytes import open_bytes
-from ...storage.waiting import run_abandonable
 from .chunk_index import structures as hdf5_structures
 
 if TYPE_CHECKING:

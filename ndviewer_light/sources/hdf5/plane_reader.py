@@ -6,20 +6,18 @@ What h5py alone can decode is read through h5py.
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
+from ...errors import CorruptDataError, PlaneNotStoredError
 from ...storage.decoding.codecs import most_stored
+from ...storage.memory_cache import MemoryCache, nbytes
 from .chunk_index.chunks import places_cut
 from .filters import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import h5py
 
@@ -86,7 +84,7 @@ class ChunkedDataset:
         self._fill = fill
         self._otherwise = otherwise
         self._chunk_bytes = math.prod(chunk) * stored_dtype.itemsize
-        self._kept = _Kept(KEPT_BYTES)
+        self._kept: MemoryCache[Place, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
 
     def read(self, selection: Selection) -> np.ndarray:
         """The pixels [start, stop) along each axis, in the dataset's order of axes and our byte order.
@@ -145,60 +143,10 @@ class ChunkedDataset:
     def _shared(self, wanted: dict[Place, StoredChunk]) -> Iterator[tuple[Place, np.ndarray]]:
         """As `_decoded`, but each chunk is decoded by one thread and kept for a while."""
         for batch in _batches(list(wanted), self._chunk_bytes):
-            futures, ours = self._kept.claim(batch, self._chunk_bytes)
-            missing = dict.fromkeys(ours)
-            try:
-                for place, block in self._decoded({place: wanted[place] for place in ours}):
-                    del missing[place]
-                    futures[place].set_result(block)
-            except BaseException as error:  # whoever waits has to hear of it
-                self._kept.forget(missing)
-                for place in missing:
-                    futures[place].set_exception(error)
-                raise
-            for place in batch:
-                yield place, self._result(place, futures[place], wanted[place])
-
-    def _result(self, place: Place, future: Future[np.ndarray], at: StoredChunk) -> np.ndarray:
-        """What another thread decodes; again by ourselves if it gave up."""
-        try:
-            return future.result()
-        except DatasetError as error:
-            if not error.transient:
-                raise
-        ((_, block),) = self._decoded({place: at})
-        return block
-
-
-class _Kept:
-    """Decoded chunks, those used last, and those that are being decoded."""
-
-    def __init__(self, n_bytes: int) -> None:
-        self._most = n_bytes
-        self._lock = threading.Lock()
-        self._blocks: OrderedDict[Place, Future[np.ndarray]] = OrderedDict()
-
-    def claim(
-        self, places: Sequence[Place], each: int
-    ) -> tuple[dict[Place, Future[np.ndarray]], list[Place]]:
-        """What is or will be there, and which of them the caller has to decode."""
-        ours = []
-        with self._lock:
-            for place in places:
-                if place not in self._blocks:
-                    ours.append(place)
-                    self._blocks[place] = Future()
-                self._blocks.move_to_end(place)
-            futures = {place: self._blocks[place] for place in places}
-            while len(self._blocks) * each > self._most and len(self._blocks) > 1:
-                self._blocks.popitem(last=False)
-        return futures, ours
-
-    def forget(self, places: Iterable[Place]) -> None:
-        """Places that could not be decoded."""
-        with self._lock:
-            for place in places:
-                self._blocks.pop(place, None)
+            blocks = self._kept.get(
+                batch, lambda ours: self._decoded({place: wanted[place] for place in ours})
+            )
+            yield from blocks.items()
 
 
 def _batches(places: list[Place], each: int) -> Iterator[list[Place]]:

@@ -24,12 +24,12 @@ from ...errors import (
     ReadDroppedError,
 )
 from ...model import PlaneKey
+from ...storage.abandonable import run_abandonable
 from ...storage.bytes import absolute, check_still_there, is_url, split_inner
 from ...storage.cancellation import CancelScope, current_wish
 from ...storage.disk_cache import cache_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
-from ...storage.waiting import run_abandonable
 from ..source import Source
 from . import choices as hdf5_catalogue
 from .array import opened

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.ome_xml import ome_image
 from ...metadata.tiff_tags import pixel_size_of
-from ...storage.array_cache import KeptArrays
 from ...storage.bytes import is_url
 from ...storage.bytes_pool import BytesPool, whole
 from ...storage.decoding.pictures import decoded, picture_in
 from ...storage.decoding.tiff_pages import TIFF_ENDS, TiffPages
+from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.open_bytes import open_bytes
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ImageFiles:
         self._pool = BytesPool(lambda key: open_bytes(_path_of(key), options), _MAX_TIFFS)
         self._lock = threading.Lock()  # guards what follows
         self._tiffs: OrderedDict[str, tuple[Bytes, TiffPages]] = OrderedDict()
-        self._kept: KeptArrays[Page] = KeptArrays(_KEPT_BYTES)
+        self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
 
     def read(self, path: str, page: int = 0, level: int = 0, *, keep: bool = False) -> np.ndarray:
         """The pixels of a page, (Y, X) or (Y, X, S); `keep` those that will soon be wanted again.
@@ -69,7 +69,7 @@ class ImageFiles:
         if not keep:
             return self._read(path, page, level)
         wanted = (path, page, level)
-        return self._kept.get([wanted], lambda _: {wanted: self._read(path, page, level)})[wanted]
+        return self._kept.get([wanted], lambda _: [(wanted, self._read(path, page, level))])[wanted]
 
     def _read(self, path: str, page: int, level: int) -> np.ndarray:
         with self._opened(path) as file:

@@ -16,8 +16,8 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...storage.array_cache import KeptArrays
 from ...storage.limits import MAX_CHANNELS, MAX_CHUNK_BYTES, MAX_PLANE_BYTES
+from ...storage.memory_cache import MemoryCache, nbytes
 from .chunk_map import find_data, read_chunk
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class StoredFrames:
         self._source = source
         self._layout = layout
         self._frames = frames
-        self._kept: KeptArrays[int] = KeptArrays(KEPT_BYTES)
+        self._kept: MemoryCache[int, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
 
     def holds(self, frame: int) -> bool:
         """Whether the file has this frame."""
@@ -149,7 +149,7 @@ class StoredFrames:
             return np.ascontiguousarray(self._read(frame)[..., 0])
         if not layout.deflated and layout.nbytes > _WHOLE_BYTES:
             return self._in_bands(frame, component)
-        kept = self._kept.get([frame], lambda _: {frame: self._read(frame)})
+        kept = self._kept.get([frame], lambda _: [(frame, self._read(frame))])
         return np.ascontiguousarray(kept[frame][..., component])
 
     def forget(self) -> None:

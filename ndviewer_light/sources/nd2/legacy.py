@@ -14,7 +14,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import DatasetInfo
-from ...storage.array_cache import KeptArrays
+from ...storage.memory_cache import MemoryCache, nbytes
 from . import metadata
 from .frames import (
     KEPT_BYTES,
@@ -85,7 +85,7 @@ class LegacyFrames:
         self._n_stored = n_stored
         self._where = where
         self._lock = threading.Lock()  # held while reading: the library's handle is for one thread
-        self._kept: KeptArrays[int] = KeptArrays(KEPT_BYTES)
+        self._kept: MemoryCache[int, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
 
     def holds(self, frame: int) -> bool:
         """Whether the file has this frame."""
@@ -97,7 +97,7 @@ class LegacyFrames:
             error = PlaneNotStoredError(f"{self._where} holds no frame {frame}: it was not acquired")
             error.plane_shape = (self._layout.height, self._layout.width)
             raise error
-        kept = self._kept.get([frame], lambda _: {frame: self._read(frame)})
+        kept = self._kept.get([frame], lambda _: [(frame, self._read(frame))])
         return np.ascontiguousarray(kept[frame][component])
 
     def forget(self) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetNotFoundError
-from ...storage.array_cache import KeptArrays
 from ...storage.bytes import is_url
 from ...storage.cancellation import current_wish
+from ...storage.memory_cache import MemoryCache, nbytes
 from .array_chunks import part_of_plain, plane_parts
 from .reference_file import INLINE, inline_bytes
 
@@ -139,7 +139,7 @@ class PlaneReader:
 
     def __init__(self, fetcher: ReferencedBytesReader) -> None:
         self._fetcher = fetcher
-        self._kept: KeptArrays[ChunkKey] = KeptArrays(_KEPT_BYTES)
+        self._kept: MemoryCache[ChunkKey, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
 
     def read(
         self, array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]
@@ -176,9 +176,9 @@ class PlaneReader:
     def _shared(self, array: ReferencedArray, rows: Sequence[int]) -> dict[int, np.ndarray]:
         """Whole chunks, each read once however many threads want planes of it."""
 
-        def make(keys: Sequence[ChunkKey]) -> dict[ChunkKey, np.ndarray]:
+        def make(keys: Sequence[ChunkKey]) -> list[tuple[ChunkKey, np.ndarray]]:
             made = self._decoded(array, [row for _, row in keys])
-            return {(array.path, row): chunk for row, chunk in made.items()}
+            return [((array.path, row), chunk) for row, chunk in made.items()]
 
         found = self._kept.get([(array.path, row) for row in rows], make)
         return {row: found[array.path, row] for row in rows}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from ...errors import (
@@ -20,6 +19,7 @@ from ...errors import (
 )
 from ...metadata import ngff
 from ...model import DatasetInfo, PlaneKey, announced_info
+from ...storage.single_flight import SingleFlight
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from .nodes import ZarrImage
 
 MAX_OPEN_STORES = 256
-_POLL_SECONDS = 0.25
 _MAX_UNREADABLE = 16
 """How many images that cannot be shown are passed over, at open, in search of one that can."""
 _REFRESHED_MISSING = 64
@@ -82,7 +81,7 @@ class ZarrSource(Source):
         self._learned = learned  # whether any store has told us what it holds
         self._lock = threading.Lock()  # guards what is above and below; never held while a disk is touched
         self._arrays: OrderedDict[tuple[str, int], OpenArray] = OrderedDict()
-        self._opening: dict[tuple[str, int], Future[OpenArray]] = {}
+        self._opening: SingleFlight[tuple[str, int], OpenArray] = SingleFlight()
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._closed = threading.Event()
         self._native = Native(tree, self._closed, self._warn)
@@ -262,23 +261,24 @@ class ZarrSource(Source):
             if known is not None and not again:
                 self._arrays.move_to_end(name)
                 return known
-            future = self._opening.get(name)
-            leads = future is None
-            if future is None:
-                future = self._opening[name] = Future()
-        if leads:
-            self._lead_open(name, known, future)
-        return self._wait(future, f"{store} was being opened")
+        return self._opening.do(
+            name,
+            lambda: self._opened_anew(name, known, again=again),
+            lambda: self._raise_if_closed(f"{store} was being opened"),
+        )
 
-    def _lead_open(self, name: tuple[str, int], known: OpenArray | None, future: Future[OpenArray]) -> None:
+    def _opened_anew(self, name: tuple[str, int], known: OpenArray | None, *, again: bool) -> OpenArray:
+        if not again:  # it may have been opened since we looked
+            with self._lock:
+                if (array := self._arrays.get(name)) is not None:
+                    return array
         try:
             array = self._open_array(name, known)
-        except BaseException as error:  # noqa: BLE001  whoever waits gets it, the leader too
-            self._opened(name, None)
-            future.set_exception(error)
-        else:
-            self._opened(name, array)
-            future.set_result(array)
+        except BaseException:
+            self._forget(*name)
+            raise
+        self._remember(name, array)
+        return array
 
     def _open_array(self, name: tuple[str, int], known: OpenArray | None) -> OpenArray:
         store, level = name
@@ -308,11 +308,9 @@ class ZarrSource(Source):
             return packed_array(image, self._tree, self._native)
         return StoreArray(image, self._native)
 
-    def _opened(self, name: tuple[str, int], array: OpenArray | None) -> None:
+    def _remember(self, name: tuple[str, int], array: OpenArray) -> None:
         with self._lock:
-            self._opening.pop(name, None)
-            if array is None or self._closed.is_set():
-                self._arrays.pop(name, None)
+            if self._closed.is_set():
                 return
             self._missing.pop(name[0], None)
             self._arrays[name] = array
@@ -323,11 +321,6 @@ class ZarrSource(Source):
     def _forget(self, store: str, level: int) -> None:
         with self._lock:
             self._arrays.pop((store, level), None)
-
-    def _wait(self, future: Future[OpenArray], doing: str) -> OpenArray:
-        while not wait([future], timeout=_POLL_SECONDS).done:
-            self._raise_if_closed(doing)
-        return future.result()
 
     def _raise_if_closed(self, doing: str) -> None:
         if self._closed.is_set():

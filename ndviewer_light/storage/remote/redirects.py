@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import DatasetError, MetadataError, UntrustedReferenceError
+from ..abandonable import run_abandonable
 from ..presentable import presentable
-from ..waiting import run_abandonable
 from . import hosts
 from .errors import Failure, error_for
 

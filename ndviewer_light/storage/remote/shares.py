@@ -21,10 +21,10 @@ from ...errors import (
     ReadDroppedError,
     UnsupportedError,
 )
+from ..abandonable import run_abandonable
 from ..bytes import Bytes
 from ..cancellation import current_wish
 from ..presentable import presentable
-from ..waiting import run_abandonable
 from .block_file import BlockFile, Blocks
 from .client import CONNECT_SECONDS
 from .coalescing import (

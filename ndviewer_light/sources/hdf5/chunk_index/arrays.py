@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ....errors import CorruptDataError
+from ....storage.memory_cache import MemoryCache
 from .chunks import (
+    KEPT_PIECES,
     MAX_TABLE_CHUNKS,
     ChunkBatch,
     Lookup,
-    Pieces,
     StoredChunk,
     read_index,
 )
 from .structures import UNDEFINED, lookup3
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..file import HDF5File
     from .chunks import Place
@@ -140,19 +141,19 @@ class _Array(_Numbered):
         self._address = address
         self._chunk_bytes = chunk_bytes
         self._where = where
-        self._pieces: Pieces[Piece, bytes] = Pieces(self._fetch)
+        self._pieces: MemoryCache[Piece, bytes] = MemoryCache(KEPT_PIECES)
 
-    def _fetch(self, pieces: list[Piece]) -> list[bytes]:
+    def _fetch(self, pieces: Sequence[Piece]) -> Iterable[tuple[Piece, bytes]]:
         if any(length > _MAX_PIECE_BYTES for _, length in pieces):
             raise self._damaged()
-        raws = read_index(self._file, pieces, self._where)
+        raws = read_index(self._file, list(pieces), self._where)
         for raw, (_, length) in zip(raws, pieces, strict=True):
             if len(raw) != length or lookup3(raw[:-_CHECKSUM]) != int.from_bytes(raw[-_CHECKSUM:], "little"):
                 raise self._damaged()
-        return raws
+        return zip(pieces, raws, strict=True)
 
     def _piece(self, address: int, length: int, signature: bytes) -> bytes:
-        raw = self._pieces.get([(address, length)])[address, length]
+        raw = self._pieces.get([(address, length)], self._fetch)[address, length]
         if not raw.startswith(signature):
             raise self._damaged()
         return raw
@@ -180,7 +181,7 @@ class _Array(_Numbered):
 
     def _take(self, found: Entries, numbers: np.ndarray, wanted: dict[int, Run], entry_bytes: int) -> Entries:
         """Fill in entries, of which `wanted` has runs by their first number."""
-        pieces = self._pieces.get({piece for piece, _, _ in wanted.values()})
+        pieces = self._pieces.get({piece for piece, _, _ in wanted.values()}, self._fetch)
         for first, (piece, start, count) in wanted.items():
             of_run = np.flatnonzero((numbers >= first) & (numbers < first + count))
             entries = self._parsed(pieces[piece], start, count, entry_bytes)

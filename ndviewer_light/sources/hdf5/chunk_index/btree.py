@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ....errors import CorruptDataError
+from ....storage.memory_cache import MemoryCache
 from . import structures as hdf5_structures
 from .chunks import (
+    KEPT_PIECES,
     MAX_TABLE_CHUNKS,
     ChunkBatch,
     Lookup,
-    Pieces,
     StoredChunk,
     read_index,
 )
@@ -39,7 +40,7 @@ class BTree(Lookup):
         self._grid = grid
         self._root = root
         self._where = where
-        self._nodes: Pieces[int, _Keys] = Pieces(lambda at: [_Keys.of(node) for node in self._fetch(at)])
+        self._nodes: MemoryCache[int, _Keys] = MemoryCache(KEPT_PIECES)
 
     def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """See `Lookup.find`: a level at a time, for all of them together."""
@@ -47,7 +48,7 @@ class BTree(Lookup):
         found: dict[Place, StoredChunk | None] = dict.fromkeys(places)
         level: int | None = None
         while at:
-            nodes = self._nodes.get(set(at.values()))
+            nodes = self._nodes.get(set(at.values()), self._keys)
             level = self._next_level(level, nodes.values())
             at = {
                 place: child
@@ -81,7 +82,10 @@ class BTree(Lookup):
             raise CorruptDataError(f"{self._where} is damaged: the index of its chunks leads in a circle")
         return level
 
-    def _fetch(self, addresses: list[int]) -> list[TreeNode]:
+    def _keys(self, addresses: Sequence[int]) -> Iterable[tuple[int, _Keys]]:
+        return zip(addresses, map(_Keys.of, self._fetch(addresses)), strict=True)
+
+    def _fetch(self, addresses: Sequence[int]) -> list[TreeNode]:
         rank = len(self._grid.chunk)
         usual = hdf5_structures.node_bytes(rank)
         raws = read_index(self._file, [(address, usual) for address in addresses], self._where)

@@ -8,31 +8,26 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ....errors import CorruptDataError, DatasetError
+from ....errors import CorruptDataError
 from .structures import UNDEFINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..file import HDF5File
 
     Place = tuple[int, ...]  # of a chunk in the grid, one index per axis
 
-K = TypeVar("K", bound="Hashable")
-V = TypeVar("V")
-
 MAX_TABLE_CHUNKS = 2_000_000
 """Datasets of more chunks are never indexed whole (24 bytes each)."""
 
-_KEPT_PIECES = 1024
+KEPT_PIECES = 1024
+"""Parts of an index that are kept in memory."""
 
 
 class StoredChunk(NamedTuple):
@@ -174,55 +169,6 @@ class NothingStored(Lookup):
     def parts(self, is_over: Callable[[], bool]) -> list[ChunkBatch]:
         """See `Lookup.parts`."""
         return []
-
-
-class Pieces(Generic[K, V]):
-    """Parts of an index by where they are, each read by the first thread that needs it; some are kept."""
-
-    def __init__(self, fetch: Callable[[list[K]], list[V]]) -> None:
-        self._fetch = fetch
-        self._lock = threading.Lock()  # never held while anything is read
-        self._kept: OrderedDict[K, Future[V]] = OrderedDict()
-
-    def get(self, keys: Iterable[K]) -> dict[K, V]:
-        """The pieces at these keys."""
-        futures: dict[K, Future[V]] = {}
-        ours: list[K] = []
-        with self._lock:
-            for key in keys:
-                future = self._kept.get(key)
-                if future is None:
-                    ours.append(key)
-                    future = self._kept[key] = Future()
-                self._kept.move_to_end(key)
-                futures[key] = future
-            while len(self._kept) > max(_KEPT_PIECES, len(futures)):
-                self._kept.popitem(last=False)
-        if ours:
-            self._lead(ours, futures)
-        return {key: self._result(key, future) for key, future in futures.items()}
-
-    def _lead(self, keys: list[K], futures: dict[K, Future[V]]) -> None:
-        try:
-            fetched = self._fetch(keys)
-        except BaseException as error:  # whoever waits has to hear of it
-            with self._lock:
-                for key in keys:
-                    self._kept.pop(key, None)
-            for key in keys:
-                futures[key].set_exception(error)
-            raise
-        for key, piece in zip(keys, fetched, strict=True):
-            futures[key].set_result(piece)
-
-    def _result(self, key: K, future: Future[V]) -> V:
-        """What another thread reads; again by ourselves if it gave up."""
-        try:
-            return future.result()
-        except DatasetError as error:
-            if not error.transient:
-                raise
-        return self._fetch([key])[0]
 
 
 def read_index(file: HDF5File, ranges: list[tuple[int, int]], where: str) -> list[bytes]:

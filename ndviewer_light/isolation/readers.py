@@ -28,7 +28,7 @@ _MAX_OLDER = 2  # processes beside the one in use, in which somebody still waits
 _GLANCE_SECONDS = 0.25  # how often who waits for another one to open looks whether he is still wanted
 
 
-class Sessions:
+class Readers:
     """Starts a process and opens the dataset in it, for the first who asks; the others wait with him.
 
     A process that has died is replaced, and one that does not answer: it is kept beside the new one until

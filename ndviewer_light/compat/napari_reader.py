@@ -1,0 +1,65 @@
+"""What napari calls to open our datasets (``napari.yaml`` says so); imports nothing of napari."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..engine.dataset import Dataset
+    from ..model import Channel
+
+    Layer = tuple[Any, dict[str, Any], str]  # data, what napari's add_image takes, kind of layer
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Layer]] | None:
+    """What makes layers of the dataset at `path`; None if it is none of ours, so that napari asks others."""
+    from ..sources import registry
+
+    if isinstance(path, list):  # a stack of files, which we would rather be given as a folder
+        return None
+    return read if registry.is_recognised(path) else None
+
+
+def read(path: str | list[str]) -> list[Layer]:
+    """One lazy image layer for each channel, axes (time, fov, z, y, x) without those of size 1, scale in µm.
+
+    The levels of a pyramid come as multiscale. Blocks until the metadata is read; raises a `DatasetError`.
+    """
+    from ..opening import open_dataset
+
+    if isinstance(path, list):
+        raise DatasetError("several files are no dataset; open the folder they are in")
+    dataset = open_dataset(path)  # stays open for as long as the layers live
+    info = dataset.info
+    levels = [dataset.to_xarray(level, missing="fill") for level in range(info.n_levels)]
+    kept = [axis for axis in ("time", "fov", "z") if levels[0].sizes[axis] > 1]
+    dropped = dict.fromkeys({"time", "fov", "z"} - set(kept), 0)
+    steps = {"z": info.z_step_um, "y": info.pixel_size_y_um, "x": info.pixel_size_x_um}
+    layers: list[Layer] = []
+    for c, channel in enumerate(info.channels):
+        data = [level.isel(dropped | {"channel": c}).transpose(*kept, "y", "x").data for level in levels]
+        said = {
+            **_look(dataset, channel),
+            "scale": [steps.get(axis) or 1.0 for axis in (*kept, "y", "x")],
+            "multiscale": len(data) > 1,
+        }
+        layers.append((data if len(data) > 1 else data[0], said, "image"))
+    return layers
+
+
+def _look(dataset: Dataset, channel: Channel) -> dict[str, Any]:
+    info = dataset.info
+    rgb = [int(channel.color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    look: dict[str, Any] = {
+        "name": channel.name if len(info.channels) > 1 else f"{info.name} {channel.name}".strip(),
+        "colormap": {"name": channel.color, "colors": [[0.0, 0.0, 0.0, 1.0], [*rgb, 1.0]]},
+        "blending": "additive",
+        "metadata": {"format": info.format, "positions": [position.label for position in info.positions]},
+    }
+    if channel.window is not None:
+        look["contrast_limits"] = list(channel.window)
+    return look

@@ -1,0 +1,84 @@
+"""What costs something to make, kept for a while, each made once however many threads want it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from .single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import numpy as np
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def nbytes(array: np.ndarray) -> int:
+    """The size of an array, for a `MemoryCache` of arrays."""
+    return array.nbytes
+
+
+class MemoryCache(Generic[K, V]):
+    """The values used last, together at most `max_size` (or one that is larger). Any thread.
+
+    `size_of` gives the size of one; without it they are counted.
+    """
+
+    def __init__(self, max_size: int, size_of: Callable[[V], int] = lambda _: 1) -> None:
+        self._max_size = max_size
+        self._size_of = size_of
+        self._lock = threading.Lock()  # guards what follows; never held while anything is made
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._size = 0
+        self._flights: SingleFlight[K, V] = SingleFlight()
+
+    def get(self, keys: Iterable[K], make: Callable[[Sequence[K]], Iterable[tuple[K, V]]]) -> dict[K, V]:
+        """The values of `keys`; those that nobody has, or is making, are made by one call of `make`.
+
+        What `make` raises is raised to all who wait for the same, and not kept; see `SingleFlight`.
+        """
+        wanted = list(keys)
+        found = self._look_up(wanted)
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            found.update(self._flights.do_many(missing, lambda ours: self._made(ours, make)))
+        return found
+
+    def _made(
+        self, keys: list[K], make: Callable[[Sequence[K]], Iterable[tuple[K, V]]]
+    ) -> Iterable[tuple[K, V]]:
+        found = self._look_up(keys)  # it may have been made since
+        yield from found.items()
+        if missing := [key for key in keys if key not in found]:
+            for key, value in make(missing):
+                self._keep(key, value)
+                yield key, value
+
+    def _look_up(self, keys: Sequence[K]) -> dict[K, V]:
+        found = {}
+        with self._lock:
+            for key in keys:
+                if key in self._values:
+                    self._values.move_to_end(key)
+                    found[key] = self._values[key]
+        return found
+
+    def _keep(self, key: K, value: V) -> None:
+        size = self._size_of(value)
+        with self._lock:
+            if key in self._values:
+                self._size -= self._size_of(self._values.pop(key))
+            self._values[key] = value
+            self._size += size
+            while self._size > self._max_size and len(self._values) > 1:
+                self._size -= self._size_of(self._values.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Let go of all that is kept."""
+        with self._lock:
+            self._values.clear()
+            self._size = 0

@@ -1,0 +1,126 @@
+"""What README and docs show works: their Python runs page by page, on real datasets, as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import stores
+
+from tests.range_server import RangeServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+_HOST = """
+import time
+import tensorstore as ts
+import numpy as np
+
+fov_paths = ["run/zarr/A1/fov_0.ome.zarr"]
+channels, fov_labels, num_z, height, width = ["Fluorescence 488 nm Ex"], ["A1:0"], 1, 32, 32
+
+def acquire(viewer):
+    from qtpy.QtWidgets import QApplication
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": fov_paths[0] + "/0"},
+            "metadata": {"shape": [1, 1, 1, 32, 32], "data_type": "uint16", "dimension_names": list("tczyx")}}
+    ts.open(spec, create=True).result()[...] = np.ones((1, 1, 1, 32, 32), np.uint16)
+    viewer.notify_zarr_frame(0, 0, 0, channels[0])
+    viewer.end_zarr_acquisition()
+    QApplication.instance().quit()
+"""
+# what a page takes for granted, by its path: the host's part, which no page can show
+_GIVEN = {
+    "README.md": """
+        from microscope import channels, fov_labels, fov_paths, height, num_z, width
+        from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+        app = QApplication([])
+        window = QWidget()
+        layout = QVBoxLayout(window)
+        t, fov_idx, z, channel = 0, 0, 0, channels[0]
+    """,
+    "docs/guide/servers.md": "server = {server!r}",
+}
+_AFTER = {"README.md": "viewer.close()"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RangeServer]:
+    (tmp_path / "served").mkdir()
+    with RangeServer(tmp_path / "served") as server:
+        yield server
+
+
+def given(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def with_python() -> list[Path]:
+    return [page for page in PAGES if _BLOCK.search(page.read_text())]
+
+
+def test_the_pages_with_examples_are_found() -> None:
+    assert {"README.md", "docs/embedding.md", "docs/guide/scripts.md"} <= {
+        given(page) for page in with_python()
+    }
+
+
+def marked(page: Path) -> Any:
+    return pytest.param(
+        page, id=given(page), marks=[pytest.mark.gl] * ("LightweightViewer" in page.read_text())
+    )
+
+
+@pytest.mark.parametrize("page", [marked(page) for page in with_python()])
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, server: RangeServer) -> None:
+    stores.write_plate(tmp_path / "plate.ome.zarr", {"A/1": 2, "B/2": 1})
+    stores.write_plate(server.folder / "plate.ome.zarr", {"A/1": 1})
+    (tmp_path / "microscope.py").write_text(_HOST)
+    (tmp_path / "run" / "0").mkdir(parents=True)
+    address = repr(server.url("").rstrip("/"))
+    before = textwrap.dedent(_GIVEN.get(given(page), "")).replace("{server!r}", address)
+    blocks = [before, *_BLOCK.findall(page.read_text()), _AFTER.get(given(page), "")]
+    done = run([sys.executable, "-c", "\n".join(blocks)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def commands() -> list[tuple[str, str]]:
+    return [
+        (given(page), line.removeprefix("$ "))
+        for page in PAGES
+        for block in _COMMAND.findall(page.read_text())
+        for line in block.splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_the_commands_of_a_page_run(page: str, command: str, tmp_path: Path) -> None:
+    stores.write_plate(tmp_path / "plate.ome.zarr", {"A/1": 1})
+    program, *arguments = command.split()
+    assert program == "ndviewer-light"
+    done = run([sys.executable, "-m", "ndviewer_light", *arguments], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(folder))),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
