@@ -73,6 +73,7 @@ class DatasetInfo:
     (None: it says nothing); a hint, not a promise. `times` are the numbers the acquisition gave its
     time points, one per index, where they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
     the paths of all datasets in the same file, the one shown first; empty where it is the only one.
+    `generation` counts how often another dataset has taken the place of the one that was opened.
     """
 
     format: str
@@ -93,6 +94,7 @@ class DatasetInfo:
     warnings: tuple[str, ...] = field(default=())
     times: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
+    generation: int = 0
 
     @property
     def sizes(self) -> dict[str, int]:

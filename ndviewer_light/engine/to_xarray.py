@@ -41,13 +41,14 @@ class LazyPlanes:
         self._level = level
         self._missing = missing
         self.shape = shape
+        self._generation: int | None = dataset.info.generation
         self.dtype = cast("np.dtype", dataset.info.dtype)
         self.ndim = len(shape)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._reopen is None:
             raise TypeError("an array of a dataset that was not opened by its path cannot be sent elsewhere")
-        return {**self.__dict__, "_dataset": None}
+        return {**self.__dict__, "_dataset": None, "_generation": None}
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Return the planes at up to six slices or integers (T, P, Z, C, Y, X), with ``...`` as in numpy."""
@@ -71,6 +72,11 @@ class LazyPlanes:
             if self._missing == "raise":
                 raise
             return np.zeros(self.shape[4:], self.dtype)
+        info = self._dataset.info
+        if self._generation is None:  # opened anew here
+            self._generation = info.generation
+        if info.generation != self._generation or info.dtype != self.dtype:
+            raise ValueError(f"{self._dataset.path} has been replaced since: make the array anew")
         if pixels.shape != self.shape[4:]:
             label = self._dataset.info.positions[key.p].label
             raise ValueError(
