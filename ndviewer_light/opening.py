@@ -22,19 +22,22 @@ def open_dataset(
     cache_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
     isolate: bool = False,
     storage_options: Mapping[str, str] | None = None,
+    timeout: float | None = None,
 ) -> Dataset:
     """Open the dataset at a path or URL. Metadata is read now, pixels on demand.
 
     ``file.h5::/path/inside`` opens one of several datasets in a file. `isolate` reads in a separate process,
-    so that a damaged file cannot crash this one. `storage_options` are access options, mostly for URLs
-    ("endpoint", "anonymous", …). Raises a `DatasetError` that names the file and is also the matching
-    built-in (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or
-    network. Any thread.
+    so that a damaged file cannot crash this one, and no call takes longer than `timeout` seconds there.
+    `storage_options` are access options, mostly for URLs ("endpoint", "anonymous", …). Raises a
+    `DatasetError` that names the file and is also the matching built-in (`FileNotFoundError`,
+    `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or network. Any thread.
     """
     path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
+    if timeout is not None and not isolate:
+        raise ValueError("timeout needs isolate=True: reads in this process cannot be ended from outside")
     options = dict(storage_options or {})
-    reopen = Reopening(path, tuple(sorted(options.items())), isolate)
-    source = _open(path, isolate, options)
+    reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
+    source = _open(path, isolate, options, timeout)
     return Dataset(source, cache_bytes, path=path, storage_options=options, reopen=reopen)
 
 
@@ -45,17 +48,19 @@ class Reopening:
     path: str
     options: tuple[tuple[str, str], ...] = ()
     isolate: bool = False
+    timeout: float | None = None
 
     def __call__(self) -> Dataset:
         """Open it; as `open_dataset`."""
-        return open_dataset(self.path, isolate=self.isolate, storage_options=dict(self.options))
+        options = dict(self.options)
+        return open_dataset(self.path, isolate=self.isolate, storage_options=options, timeout=self.timeout)
 
 
-def _open(path: str, isolate: bool, options: Mapping[str, str]) -> Source:
+def _open(path: str, isolate: bool, options: Mapping[str, str], timeout: float | None) -> Source:
     if isolate:
         from .isolation.client import IsolatedSource
 
-        return IsolatedSource.open(path, options)
+        return IsolatedSource.open(path, options, timeout)
     from .sources.disk_cached import open_disk_cached
 
     return open_disk_cached(path, options)

@@ -145,6 +145,21 @@ class Dataset:
         self._view.draw_all_again()
 
     @property
+    def sizes(self) -> Mapping[str, int]:
+        """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, as known now."""
+        return self.info.sizes
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels, by index."""
+        return tuple(channel.name for channel in self.info.channels)
+
+    @property
+    def positions(self) -> tuple[str, ...]:
+        """The labels of the positions ("A1:0"), by index."""
+        return tuple(position.label for position in self.info.positions)
+
+    @property
     def live(self) -> bool:
         """Whether somebody is writing this dataset and tells us."""
         return self._live
@@ -169,13 +184,17 @@ class Dataset:
 
     # ---- planes ----------------------------------------------------------------------------
 
-    def plane(self, t: int = 0, p: int = 0, c: int = 0, z: int = 0, level: int = 0) -> np.ndarray:
+    def plane(self, t: int = 0, p: int | str = 0, c: int | str = 0, z: int = 0, level: int = 0) -> np.ndarray:
         """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
 
-        Blocks until read. Raises `IndexError` outside the dataset, `PlaneNotStoredError` where
-        nothing is stored, another `DatasetError` if it cannot be read: never made-up pixels.
+        A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``.
+        Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a name that is not exactly
+        one, `PlaneNotStoredError` where nothing is stored, another `DatasetError` if it cannot be read: never
+        made-up pixels.
         """
-        self._adopt_info()
+        info = self._adopt_info()
+        p = info.position_index(p) if isinstance(p, str) else p
+        c = info.channel_index(c) if isinstance(c, str) else c
         return self._cache.read(PlaneKey(t, p, c, z), level)
 
     def plane_shape(self, level: int = 0) -> tuple[int, int]:
@@ -401,6 +420,11 @@ class Dataset:
         deadline = time.monotonic() + _END_SECONDS
         self._follower.join(deadline)
         self._rereader.join(deadline)
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ", live" if self._live else ""
+        where = f"{self.path!r} " if self.path else ""
+        return f"<Dataset {where}{self._known.summary()}{state}>"
 
     def __enter__(self) -> Dataset:
         return self
