@@ -43,9 +43,12 @@ def test_it_is_the_array_that_a_script_gets_from_the_dataset(path):
 def test_one_plane_of_it_reads_one_plane(path, monkeypatch):
     reads = []
     plane = Dataset.plane
-    monkeypatch.setattr(
-        Dataset, "plane", lambda self, *key, **more: reads.append(key) or plane(self, *key, **more)
-    )
+
+    def noted(self, *key, **more):
+        reads.append(key)
+        return plane(self, *key, **more)
+
+    monkeypatch.setattr(Dataset, "plane", noted)
     with opened(path) as found:
         assert reads == []
         chosen = found["image"].sel(channel=stores.CHANNELS[1]).isel(time=1, fov=0, z=0)

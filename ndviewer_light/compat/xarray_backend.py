@@ -73,7 +73,8 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
         found = xr.Dataset({VARIABLE: image}, coords, {"name": dataset.info.name})
         found.set_close(dataset.close)
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
-        return found.drop_vars(dropped, errors="ignore")
+        kept: xr.Dataset = found.drop_vars(dropped, errors="ignore")
+        return kept
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Only what no other engine opens: for all else it has to be named."""
