@@ -10,6 +10,7 @@ NDViewerError
 │  ├─ LimitExceededError       (ValueError)           larger than any sane dataset; refused before reading
 │  ├─ PlaneNotStoredError      (LookupError)          nothing of this plane is stored
 │  │  └─ PlaneNotWrittenError                         not even black: it is still to be written
+│  ├─ DatasetReplacedError                            another dataset lies where it was
 │  ├─ CorruptDataError         (OSError)              stored, but damaged
 │  ├─ ReadTimeoutError         (TimeoutError)
 │  ├─ UntrustedReferenceError  (PermissionError)      a path that leaves the dataset
@@ -81,6 +82,12 @@ class PlaneNotWrittenError(PlaneNotStoredError):
 
     Unlike where a store leaves out fill value, that somebody announced this plane does not make it black.
     """
+
+
+class DatasetReplacedError(DatasetError):
+    """Another dataset has taken the place of the one that was opened: it has to be opened."""
+
+    transient = True
 
 
 class CorruptDataError(DatasetError, OSError):

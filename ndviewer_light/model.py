@@ -48,8 +48,13 @@ class Position(NamedTuple):
         """``"A1:0"``: what the user reads and the host navigates by."""
         return f"{self.region}:{self.fov}"
 
+    def __repr__(self) -> str:
+        where = (("x_um", self.x_um), ("y_um", self.y_um), ("z_um", self.z_um))
+        known = "".join(f", {name}={value:g}" for name, value in where if value is not None)
+        return f"Position({self.label!r}{known})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Channel:
     """One channel: its name, display colour ``"#RRGGBB"``, wavelengths (nm) and display window.
 
@@ -62,8 +67,17 @@ class Channel:
     emission_nm: float | None = None
     window: tuple[float, float] | None = None
 
+    def __repr__(self) -> str:
+        more = {
+            "excitation_nm": self.excitation_nm,
+            "emission_nm": self.emission_nm,
+            "window": self.window,
+        }
+        known = "".join(f", {name}={value!r}" for name, value in more.items() if value is not None)
+        return f"Channel({self.name!r}, {self.color!r}{known})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class DatasetInfo:
     """What is known of a dataset before any pixel is read.
 
@@ -73,6 +87,7 @@ class DatasetInfo:
     (None: it says nothing); a hint, not a promise. `times` are the numbers the acquisition gave its
     time points, one per index, where they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
     the paths of all datasets in the same file, the one shown first; empty where it is the only one.
+    `generation` counts how often another dataset has taken the place of the one that was opened.
     """
 
     format: str
@@ -93,6 +108,7 @@ class DatasetInfo:
     warnings: tuple[str, ...] = field(default=())
     times: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
+    generation: int = 0
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -105,6 +121,27 @@ class DatasetInfo:
         """µm per pixel along x (along y where only that is known)."""
         return self.pixel_size_x_um if self.pixel_size_x_um is not None else self.pixel_size_y_um
 
+    def channel_index(self, name: str) -> int:
+        """The index of the channel of that name; raises `KeyError` unless exactly one is called so."""
+        return _index_of(name, [channel.name for channel in self.channels], "channel")
+
+    def position_index(self, label: str) -> int:
+        """The index of the position "A1:0"; raises `KeyError` unless exactly one is called so."""
+        return _index_of(label, [position.label for position in self.positions], "position")
+
+    def summary(self) -> str:
+        """Format, sizes and names in one line, as ``repr`` shows them."""
+        n = self.sizes
+        channels = ", ".join(_some([channel.name for channel in self.channels]))
+        dtype = self.dtype if self.dtype is not None else "of a type not known yet"
+        return (
+            f"{self.format}: t {n['t']}, p {n['p']}, c {n['c']} ({channels}), z {n['z']}, "
+            f"{n['y']} × {n['x']} {dtype}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<DatasetInfo {self.summary()}>"
+
     def contains(self, key: PlaneKey) -> bool:
         """Whether the four indices lie inside the sizes known now."""
         return (
@@ -113,6 +150,23 @@ class DatasetInfo:
             and 0 <= key.c < len(self.channels)
             and 0 <= key.z < self.n_z
         )
+
+
+_NAMED = 8  # names that a message lists
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    shown = [repr(name) for name in names[:_NAMED]]
+    return [*shown, f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else shown
+
+
+def _index_of(name: str, names: Sequence[str], what: str) -> int:
+    found = [i for i, each in enumerate(names) if each == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise KeyError(f"{len(found)} {what}s are called {name!r}: give an index of {found}")
+    raise KeyError(f"no {what} is called {name!r}; there are {', '.join(_some(names))}")
 
 
 class PlaneState(Enum):

@@ -27,14 +27,16 @@ def open_dataset(
     """Open the dataset at a path or URL. Metadata is read now, pixels on demand.
 
     ``file.h5::/path/inside`` opens one of several datasets in a file. `isolate` reads in a separate process,
-    so that a damaged file cannot crash this one. `storage_options` are access options, mostly for URLs
-    ("endpoint", "anonymous", …). `timeout` (seconds) ends every call of an isolated dataset that hangs with
-    `ReadTimeoutError`; None: 60 s for a plane, 180 s for opening. Without `isolate` only requests to servers
-    have timeouts, of their own. Raises a `DatasetError` that names the file and is also the matching
-    built-in (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or
-    network. Any thread.
+    so that a damaged file cannot crash this one; `timeout` (seconds) then ends every call that hangs with
+    `ReadTimeoutError` (None: 60 s for a plane, 180 s for opening). Without `isolate` only requests to servers
+    have timeouts, of their own. `storage_options` are access options, mostly for URLs ("endpoint",
+    "anonymous", …). Raises a `DatasetError` that names the file and is also the matching built-in
+    (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or network.
+    Any thread.
     """
     path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
+    if timeout is not None and not isolate:
+        raise ValueError("timeout needs isolate=True: reads in this process cannot be ended from outside")
     options = dict(storage_options or {})
     reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
     source = _open(path, isolate, options, timeout)

@@ -8,8 +8,8 @@ import threading
 import pytest
 from memory_source import TIMEOUT, Clock, Gate, MemorySource, wait_until
 
+from ndviewer_light.engine.background_work import AFTER_FAILURE_SECONDS, BackgroundWork
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.engine.repeated_work import AFTER_FAILURE_SECONDS, BackgroundWork
 from ndviewer_light.model import PlaneKey
 
 K = PlaneKey()
@@ -18,7 +18,7 @@ K = PlaneKey()
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("dataset", "follower", "background"):
+    for module in ("dataset", "follower", "background_work"):
         monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
     return clock
 

@@ -32,6 +32,7 @@ import ndviewer_light as nl
 from ndviewer_light.engine.to_xarray import _open_once
 from ndviewer_light.errors import DatasetError, PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.opening import Reopening
 from ndviewer_light.sources import open_source
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ def test_its_lazy_array_survives_pickling(dataset):
     assert array.shape == (*(sizes[axis] for axis in "tpzc"), stores.HEIGHT, stores.WIDTH)
     last = keys(case)[-1]
     np.testing.assert_array_equal(array[last.t, last.p, last.z, last.c].compute(), expected(case, last))
-    _open_once(path, (("disk_cache", "no"),)).close()
+    _open_once(Reopening(path, (("disk_cache", "no"),))).close()
     _open_once.cache_clear()
 
 

@@ -40,7 +40,7 @@ PLANE_BYTES = SHAPE[0] * SHAPE[1] * 2
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("dataset", "follower", "background"):
+    for module in ("dataset", "follower", "background_work"):
         monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
     return clock
 

@@ -589,6 +589,7 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path, opened: Any) -> N
 def test_arrays_can_be_pickled_with_their_pattern(tmp_path: Path) -> None:
     from ndviewer_light import open_dataset
     from ndviewer_light.engine import to_xarray as lazy
+    from ndviewer_light.opening import Reopening
 
     for a in TWO:
         for b in THREE:
@@ -599,7 +600,7 @@ def test_arrays_can_be_pickled_with_their_pattern(tmp_path: Path) -> None:
     try:
         np.testing.assert_array_equal(found.values[2, 0, 1, 0], picture(1, 2))
     finally:
-        lazy._open_once(str(tmp_path), tuple(options.items())).close()
+        lazy._open_once(Reopening(str(tmp_path), tuple(options.items()))).close()
         lazy._open_once.cache_clear()
 
 

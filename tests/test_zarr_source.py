@@ -19,6 +19,7 @@ from ndviewer_light.errors import (
     DatasetError,
     DatasetGoneError,
     DatasetNotFoundError,
+    DatasetReplacedError,
     LimitExceededError,
     MetadataError,
     PlaneNotStoredError,
@@ -550,14 +551,26 @@ def test_plane_written_again_reads_new(tmp_path: Path, opened: Open) -> None:
     np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane(t=9))
 
 
-def test_store_made_anew_reads_new(tmp_path: Path, opened: Open) -> None:
+def test_store_of_the_same_planes_made_anew_reads_new(tmp_path: Path, opened: Open) -> None:
+    stores.write_image(tmp_path / "i.zarr", preset="fast")
+    source = opened(tmp_path / "i.zarr")
+    source.read_plane(PlaneKey())
+    shutil.rmtree(tmp_path / "i.zarr")
+    stores.write_image(tmp_path / "i.zarr", preset=None, sizes={"t": 3})
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=2)), stores.plane(t=2))
+
+
+def test_store_of_other_planes_made_anew_is_another_dataset(tmp_path: Path, opened: Open) -> None:
     stores.write_image(tmp_path / "i.zarr", preset="fast")
     source = opened(tmp_path / "i.zarr")
     source.read_plane(PlaneKey())
     shutil.rmtree(tmp_path / "i.zarr")
     stores.write_image(tmp_path / "i.zarr", preset=None, dtype="uint8", sizes={"y": 10, "x": 12})
-    pixels = source.read_plane(PlaneKey(t=1))
-    np.testing.assert_array_equal(pixels, stores.plane(t=1, shape=(10, 12), dtype=np.uint8))
+    for _ in range(2):
+        with pytest.raises(DatasetReplacedError, match=r"i\.zarr"):
+            source.read_plane(PlaneKey(t=1))
+        with pytest.raises(DatasetReplacedError, match=r"i\.zarr"):
+            source.refresh()
 
 
 @pytest.mark.parametrize("by", ["read_plane", "plane_shape", "refresh"])

@@ -80,10 +80,15 @@ class AnnouncedPlanes:
 
     def __init__(self, info: DatasetInfo) -> None:
         self._lock = threading.Lock()  # guards what follows; nothing is called inside
+        self.start_over(info)
+
+    def start_over(self, info: DatasetInfo) -> None:
+        """Forget all: they were planes of another dataset than that of which `info` is known."""
         sizes = info.sizes
-        self._planes = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
-        self._in_view: set[tuple[int, int, int, int]] = set()
-        self._beyond: tuple[int, int, int, int] | None = None
+        with self._lock:
+            self._planes = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
+            self._in_view: set[tuple[int, int, int, int]] = set()
+            self._beyond: tuple[int, int, int, int] | None = None
 
     def add(self, rows: np.ndarray, in_view: set[tuple[int, int, int, int]], info: DatasetInfo) -> None:
         """Take in planes (n, 4), those of them that are `in_view`, of a dataset of which `info` is known."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import reprlib
 import threading
 import time
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as WaitedLongEnough
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState
+from ..sources.replacement import has_other_planes, said_of_both
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .follower import DiskFollower
@@ -80,13 +81,16 @@ class Dataset:
         self._cache = PlaneCache(self._read, cache_bytes, workers)
         self._lock = threading.Lock()  # guards what follows, and that the parts agree about what is in view
         self._live = live
-        self._info = source.info
+        self._known = source.info
+        self._info = self._known  # as last returned by `take_changes`
+        self._replaced = ""  # how the dataset was replaced the last time
+        self._replaced_unseen = False  # not returned by `take_changes` yet
         self._noticed: tuple[DatasetInfo, tuple[str, ...], DatasetInfo] | None = None
         self._said_odd = False
         self._closed = False
         self._view = PlanesInView()
         self._retries = RetryPolicy()
-        self._announced = AnnouncedPlanes(self._info)
+        self._announced = AnnouncedPlanes(self._known)
         self._follower = DiskFollower(
             source, self._cache, self._view, self._read, is_told=self._is_told, is_live=lambda: self._live
         )
@@ -100,15 +104,60 @@ class Dataset:
 
         Its warnings also say what keeps the dataset from being followed at the moment.
         """
-        said = self._source.info
-        notices = tuple(filter(None, (self._follower.trouble, self._rereader.trouble)))
+        said = self._adopt_info()
+        notices = tuple(filter(None, (self._replaced, self._follower.trouble, self._rereader.trouble)))
         if not notices:
             return said
         with self._lock:
             known = self._noticed
             if known is None or known[0] is not said or known[1] != notices:
-                known = self._noticed = said, notices, replace(said, warnings=(*said.warnings, *notices))
+                known = self._noticed = (
+                    said,
+                    notices,
+                    dataclasses.replace(said, warnings=(*said.warnings, *notices)),
+                )
             return known[2]
+
+    def _adopt_info(self) -> DatasetInfo:
+        """What the source knows now; where that is another dataset, nothing is kept of the one before."""
+        info = self._source.info
+        if info is self._known:
+            return info
+        with self._lock:
+            before, self._known = self._known, info
+            if not _is_another(before, info):
+                return info
+            self._replaced = (
+                f"{self.path or 'the dataset'} has been replaced by another dataset "
+                f"({said_of_both(before, info)}); showing the new one"
+            )
+            self._replaced_unseen = True
+            notice = self._replaced
+        logger.warning("%s", notice)
+        self._announced.start_over(info)
+        self._forget_all()
+        return info
+
+    def _forget_all(self) -> None:
+        """Nothing that was read or that failed so far counts; what is in view is read anew."""
+        self._retries.clear()
+        self._cache.clear()
+        self._view.draw_all_again()
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, as known now."""
+        return self.info.sizes
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels, by index."""
+        return tuple(channel.name for channel in self.info.channels)
+
+    @property
+    def positions(self) -> tuple[str, ...]:
+        """The labels of the positions ("A1:0"), by index."""
+        return tuple(position.label for position in self.info.positions)
 
     @property
     def live(self) -> bool:
@@ -117,6 +166,7 @@ class Dataset:
 
     def state(self, key: PlaneKey) -> PlaneState:
         """What is known of one plane, at the level in view, without reading it."""
+        self._adopt_info()
         entry = self._cache.peek(key, self._view.shown.level)
         if isinstance(entry, np.ndarray):
             return PlaneState.PRESENT
@@ -141,12 +191,17 @@ class Dataset:
 
     # ---- planes ----------------------------------------------------------------------------
 
-    def plane(self, t: int = 0, p: int = 0, c: int = 0, z: int = 0, level: int = 0) -> np.ndarray:
+    def plane(self, t: int = 0, p: int | str = 0, c: int | str = 0, z: int = 0, level: int = 0) -> np.ndarray:
         """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
 
-        Blocks until read. Raises `IndexError` outside the dataset, `PlaneNotStoredError` where
-        nothing is stored, another `DatasetError` if it cannot be read: never made-up pixels.
+        A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``.
+        Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a name that is not exactly
+        one, `PlaneNotStoredError` where nothing is stored, another `DatasetError` if it cannot be read: never
+        made-up pixels.
         """
+        info = self._adopt_info()
+        p = info.position_index(p) if isinstance(p, str) else p
+        c = info.channel_index(c) if isinstance(c, str) else c
         return self._cache.read(PlaneKey(t, p, c, z), level)
 
     def plane_shape(self, level: int = 0) -> tuple[int, int]:
@@ -177,18 +232,22 @@ class Dataset:
         """
         keys = [PlaneKey(*key) for key in keys]
         view = keys if view is None else view
+        began_with = self._adopt_info()
         known = self._now_in_view(view, level)
         to_read = [key for key in keys if key not in known]
         entries = dict(zip(to_read, self._cache.request(to_read, level, drop_except=view), strict=True))
         if wait is not None and self._exceeds_cache(len(keys), level):
             wait = None  # what is read late would be evicted before it is drawn: only waiting ends
         deadline = None if wait is None else time.monotonic() + wait
-        return [
+        planes = [
             self._failed_plane(key, known[key])
             if key in known
             else self._outcome(key, entries[key], deadline)
             for key in keys
         ]
+        if _is_another(began_with, self._adopt_info()):  # some may be of the one, some of the other
+            return [Plane(PlaneState.LOADING)] * len(planes)
+        return planes
 
     def _now_in_view(self, keys: Sequence[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
         """Take `keys` as the view; return the failures among them whose time has not come yet."""
@@ -260,14 +319,18 @@ class Dataset:
         return Plane(PlaneState.PENDING if self._live else PlaneState.ABSENT, reason=reason)
 
     def _read(self, key: PlaneKey, level: int) -> np.ndarray:
+        before = self._source.info
         try:
-            return c_ordered(self._source.read_plane(key, level))
+            pixels = c_ordered(self._source.read_plane(key, level))
         except PlaneNotWrittenError:
             raise
         except PlaneNotStoredError as error:
             if error.plane_shape is None:
                 error.plane_shape = self._source.plane_shape(key, level)
             raise
+        if _is_another(before, self._source.info):
+            raise SupersededRead  # nobody can tell of which of the two it is
+        return pixels
 
     # ---- writing, as seen from here --------------------------------------------------------
 
@@ -296,9 +359,7 @@ class Dataset:
         """
         self._live = False
         self._follower.end()
-        self._retries.clear()
-        self._cache.clear()
-        self._view.draw_all_again()
+        self._forget_all()
 
     def take_changes(self) -> Changes:
         """Return what changed since the last call. Any thread; no I/O here, a few microseconds.
@@ -306,18 +367,19 @@ class Dataset:
         From here on planes in view that are written again are read at once: a caller that is still
         drawing the frame before cannot ask for them yet.
         """
+        info = self.info
         self._fold_notified()
         now = time.monotonic()
-        info = self.info
         news = self._announced.take_news()
         in_view = self._view.take_changed(news.in_view)
         in_view |= self._retries.release_due(now)
         with self._lock:
             grown, self._info = info is not self._info, info
+            replaced, self._replaced_unseen = self._replaced_unseen, False
         if not news.in_view.isdisjoint(self._view.watched):
             self._rereader.start(now)
         self._follower.look_if_due(news.beyond, now)
-        return Changes(in_view or grown, grown)
+        return Changes(in_view or grown, grown, replaced)
 
     def _read_again(self) -> None:
         """Request those planes in view that were written since the last `take_changes`."""
@@ -342,11 +404,9 @@ class Dataset:
 
     def refresh(self) -> DatasetInfo:
         """Look at the metadata again and forget every plane; blocks on disk."""
-        info = self._source.refresh()
-        self._cache.clear()
-        self._retries.clear()  # what failed before says nothing now
-        self._view.draw_all_again()
-        return info
+        self._source.refresh()
+        self._forget_all()
+        return self.info
 
     # ---- doors out, and the end ------------------------------------------------------------
 
@@ -368,8 +428,21 @@ class Dataset:
         self._follower.join(deadline)
         self._rereader.join(deadline)
 
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ", live" if self._live else ""
+        where = f"{self.path!r} " if self.path else ""
+        return f"<Dataset {where}{self._known.summary()}{state}>"
+
     def __enter__(self) -> Dataset:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _is_another(before: DatasetInfo, info: DatasetInfo) -> bool:
+    """Whether the two are of different datasets.
+
+    The number alone does not tell: it begins anew with the process that reads.
+    """
+    return before is not info and (info.generation > before.generation or has_other_planes(before, info))

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DatasetError
 from ..model import PlaneKey
 from .announced_planes import is_beyond
-from .repeated_work import BackgroundWork
+from .background_work import BackgroundWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,15 +152,16 @@ class DiskFollower:
                     self._schedule.found_something()
 
     def _compare(self, keys: Sequence[PlaneKey], level: int) -> None:
-        """Read planes that are in memory again; what differs is forgotten, and counts as a change."""
+        """Read planes that are in memory again; if one differs, none can be trusted."""
         for key in keys:
             shown = self._cache.peek(key, level)
             if not isinstance(shown, np.ndarray) or self._work.closed.is_set():
                 continue
             if np.array_equal(shown, self._read(key, level)):
                 continue
-            self._cache.invalidate(key)
-            self._view.draw_again(key)
+            self._cache.clear()  # not only what is in view was changed without a word
+            self._view.draw_all_again()
+            return
 
     def close(self) -> None:
         """No look begins any more; one under way ends when the source is closed. Never blocks."""

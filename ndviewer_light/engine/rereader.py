@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from .repeated_work import BackgroundWork
+from .background_work import BackgroundWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -41,13 +41,14 @@ class LazyPlanes:
         self._level = level
         self._missing = missing
         self.shape = shape
+        self._generation: int | None = dataset.info.generation
         self.dtype = cast("np.dtype", dataset.info.dtype)
         self.ndim = len(shape)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._reopen is None:
             raise TypeError("an array of a dataset that was not opened by its path cannot be sent elsewhere")
-        return {**self.__dict__, "_dataset": None}
+        return {**self.__dict__, "_dataset": None, "_generation": None}
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Return the planes at up to six slices or integers (T, P, Z, C, Y, X), with ``...`` as in numpy."""
@@ -71,6 +72,11 @@ class LazyPlanes:
             if self._missing == "raise":
                 raise
             return np.zeros(self.shape[4:], self.dtype)
+        info = self._dataset.info
+        if self._generation is None:  # opened anew here
+            self._generation = info.generation
+        if info.generation != self._generation or info.dtype != self.dtype:
+            raise ValueError(f"{self._dataset.path} has been replaced since: make the array anew")
         if pixels.shape != self.shape[4:]:
             label = self._dataset.info.positions[key.p].label
             raise ValueError(
@@ -108,6 +114,26 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     Attrs: pixel sizes, colours, format, path.
     Costs milliseconds at any size. Raises `ValueError` for a level or `missing` that do not exist.
     """
+    import dask.array as da
+    import xarray as xr
+
+    planes, coords, attrs = lazy_planes(dataset, level, missing)
+    chunks = (*((1,) * n for n in planes.shape[:4]), *((n,) for n in planes.shape[4:]))
+    meta = np.empty((0,) * 6, planes.dtype)
+    array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
+    return xr.DataArray(array, dims=DIMS, coords=coords, attrs=attrs, name=dataset.info.name)
+
+
+class LabelledPlanes(NamedTuple):
+    """What a lazy array of a dataset is made of: its planes (T, P, Z, C, Y, X), coords and attrs."""
+
+    planes: LazyPlanes
+    coords: dict[str, Any]
+    attrs: dict[str, Any]
+
+
+def lazy_planes(dataset: Dataset, level: int, missing: str) -> LabelledPlanes:
+    """Return what a lazy array of `dataset` is made of; see `to_xarray`."""
     if missing not in ("raise", "fill"):
         raise ValueError(f"missing must be 'raise' or 'fill', not {missing!r}")
     info = dataset.info
@@ -115,22 +141,10 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
         raise ValueError(f"level {level} does not exist: the dataset has {info.n_levels}")
     if info.dtype is None:
         raise ValueError("nothing of the dataset is written yet: its dtype is not known")
-    import dask.array as da
-    import xarray as xr
-
     height, width = dataset.plane_shape(level)
     shape = (info.n_t, len(info.positions), info.n_z, len(info.channels), height, width)
     planes = LazyPlanes(dataset, level, missing, shape)
-    chunks = (*((1,) * n for n in shape[:4]), (height,), (width,))
-    meta = np.empty((0,) * 6, info.dtype)
-    array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
-    return xr.DataArray(
-        array,
-        dims=DIMS,
-        coords=_coords(info, shape),
-        attrs=_attrs(info, dataset.path, level),
-        name=info.name,
-    )
+    return LabelledPlanes(planes, _coords(info, shape), _attrs(info, dataset.path, level))
 
 
 def _coords(info: DatasetInfo, shape: tuple[int, ...]) -> dict[str, Any]:

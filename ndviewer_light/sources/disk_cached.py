@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..storage.bytes import is_url
 from ..storage.disk_cache import cache_of
 from .registry import open_source
+from .replacement import ReplaceableSource
 from .source import Source
 
 if TYPE_CHECKING:
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 
 def open_disk_cached(path: str, options: StorageOptions = None) -> Source:
-    """As `open_source`; what comes from a server is kept on disk, where `cache_of` says."""
+    """As `open_source`; what comes from a server is kept on disk, where `cache_of` says.
+
+    When another dataset takes the place of the one at the path, that is the one read from then on.
+    """
+    return ReplaceableSource(path, lambda: _opened(path, options))
+
+
+def _opened(path: str, options: StorageOptions) -> Source:
     source = open_source(path, options)
     cache = cache_of(options) if is_url(path) else None
     return source if cache is None else KeptSource(source, cache)

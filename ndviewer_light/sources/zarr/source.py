@@ -14,6 +14,7 @@ from ...errors import (
     CorruptDataError,
     DatasetError,
     DatasetNotFoundError,
+    DatasetReplacedError,
     MetadataError,
     PlaneNotStoredError,
 )
@@ -77,7 +78,8 @@ class ZarrSource(Source):
         self._layout = layout
         self._path = path
         self._tree = tree
-        self._info = info
+        self._info = self._announced = info
+        self._planes_of: dict[str, tuple[object, ...]] = {}  # dtype, size and channels, by store
         self._learned = learned  # whether any store has told us what it holds
         self._lock = threading.Lock()  # guards what is above and below; never held while a disk is touched
         self._arrays: OrderedDict[tuple[str, int], OpenArray] = OrderedDict()
@@ -144,6 +146,10 @@ class ZarrSource(Source):
             return array.read(index)
         except StoreChangedError:
             return self._reopened(key, level)
+        except CorruptDataError:  # or the store was made anew, and its chunks are not those we know of
+            if self._array(self._place(key).store, level, again=True) is array:
+                raise
+            return self._reopened(key, level)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its store does not exist or has no such plane."""
@@ -184,6 +190,8 @@ class ZarrSource(Source):
         for store, level in used_last if self._tree.remote else self._worth_looking_at():
             try:
                 self._array(store, level, again=True)
+            except DatasetReplacedError:
+                raise
             except DatasetError:  # the plane that needs it will say so
                 continue
             except IndexError:
@@ -296,6 +304,8 @@ class ZarrSource(Source):
             raise
         if known is not None and known.image == image:
             return known
+        if level == 0:
+            self._judge(store, image)
         array = self._opened_array(image)
         if level == 0:
             self._learn(image)
@@ -326,7 +336,23 @@ class ZarrSource(Source):
         if self._closed.is_set():
             raise DatasetError(f"the dataset was closed while {doing}")
 
-    # ---- what is known grows ---------------------------------------------------------------
+    # ---- what is known grows, or is of another dataset ---------------------------------------
+
+    def _judge(self, store: str, image: ZarrImage) -> None:
+        """Start over, or raise `DatasetReplacedError`, where the store holds another image than before."""
+        planes = image.facts.dtype, image.plane_shape, image.size("c")
+        with self._lock:
+            before = self._planes_of.get(store)
+            if before is None or before == planes or image.provisional:
+                self._planes_of[store] = planes
+                return
+            if self._path is None:  # what the host has announced is true still, what stores said is not
+                self._planes_of = {store: planes}
+                self._arrays.clear()
+                self._learned = False
+                self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
+                return
+        raise DatasetReplacedError(f"{store} holds another image than before")
 
     def _learn(self, image: ZarrImage) -> None:
         with self._lock:

@@ -1,0 +1,83 @@
+"""``xarray.open_dataset(path, engine="ndviewer_light")``: whatever we can open, as a lazy xarray dataset."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+from xarray.backends import BackendArray, BackendEntrypoint
+from xarray.core import indexing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+
+    from ..engine.to_xarray import LazyPlanes
+
+VARIABLE = "image"
+"""The name of the one variable, dims (time, fov, z, channel, y, x)."""
+_OURS = (".nd2",)  # no other engine of xarray opens them
+
+
+class _PlanesArray(BackendArray):
+    """Planes that are read when they are indexed."""
+
+    def __init__(self, planes: LazyPlanes) -> None:
+        self.planes = planes
+        self.shape = planes.shape
+        self.dtype = planes.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        support = indexing.IndexingSupport.BASIC
+        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> np.ndarray:
+        return self.planes[key]
+
+
+class NDViewerBackendEntrypoint(BackendEntrypoint):
+    """Opens OME-Zarr, TIFF, ND2, HDF5, NWB, references and folders of images, here or on servers."""
+
+    description = "Open microscopy data (OME-Zarr, TIFF, ND2, HDF5, NWB, images) with ndviewer_light"
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "level", "missing", "storage_options")
+
+    def open_dataset(  # type: ignore[override]
+        self,
+        filename_or_obj: str | os.PathLike[str],
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        level: int = 0,
+        missing: str = "raise",
+        storage_options: Mapping[str, str] | None = None,
+    ) -> xr.Dataset:
+        """Open a path or URL, reading its metadata; planes are read when they are needed.
+
+        `level` is that of the pyramid; `missing` says what a plane becomes of which nothing is stored:
+        "raise" or "fill" (zeros). The dataset has one variable, "image", and is closed with ``close()``.
+        """
+        if not isinstance(filename_or_obj, (str, os.PathLike)):
+            raise TypeError(f"a path or URL is needed, not {type(filename_or_obj).__name__}")
+        from ..engine.to_xarray import DIMS, lazy_planes
+        from ..opening import open_dataset
+
+        dataset = open_dataset(filename_or_obj, storage_options=storage_options)
+        try:
+            planes, coords, attrs = lazy_planes(dataset, level, missing)
+        except BaseException:
+            dataset.close()
+            raise
+        image = xr.Variable(DIMS, indexing.LazilyIndexedArray(_PlanesArray(planes)), attrs)
+        image.encoding["preferred_chunks"] = dict(zip(DIMS, (1, 1, 1, 1, *planes.shape[4:]), strict=True))
+        found = xr.Dataset({VARIABLE: image}, coords, {"name": dataset.info.name})
+        found.set_close(dataset.close)
+        dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
+        kept: xr.Dataset = found.drop_vars(dropped, errors="ignore")
+        return kept
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Only what no other engine opens: for all else it has to be named."""
+        if not isinstance(filename_or_obj, (str, os.PathLike)):
+            return False
+        return os.fspath(filename_or_obj).lower().endswith(_OURS)

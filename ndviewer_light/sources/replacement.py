@@ -1,0 +1,244 @@
+"""Whatever lies at a path: when another dataset has taken the place of the one that was opened, it is opened.
+
+A dataset that grows stays itself. It is another one if its planes have another size or dtype, if it has fewer
+planes or other channels than at first, or if its file or folder is another one and it has not grown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ..errors import DatasetError, DatasetReplacedError
+from ..storage.bytes import is_url, split_inner
+from .source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from ..model import DatasetInfo, PlaneKey
+
+_Answer = TypeVar("_Answer")
+
+_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
+_MAX_REPLACED = 4  # times that a dataset may be replaced during one call
+
+
+def has_other_planes(old: DatasetInfo, new: DatasetInfo) -> bool:
+    """Whether planes of both cannot be of one dataset: size, dtype or number of channels differ."""
+    if old is new or old.dtype is None or new.dtype is None:  # of what is not written yet anything may come
+        return False
+    return _planes_of(old) != _planes_of(new)
+
+
+def _planes_of(info: DatasetInfo) -> tuple[object, ...]:
+    return info.dtype, info.height, info.width, len(info.channels)
+
+
+def _has_fewer(old: DatasetInfo, new: DatasetInfo) -> bool:
+    is_smaller = new.n_t < old.n_t or new.n_z < old.n_z
+    return is_smaller or not {p.label for p in old.positions} <= {p.label for p in new.positions}
+
+
+def said_of_both(old: DatasetInfo, new: DatasetInfo) -> str:
+    """How two datasets differ: ``was 32×32 uint16, is 40×40 uint8``."""
+    was, now = ([f"{info.height}×{info.width} {info.dtype}"] for info in (old, new))
+    for axis in "tpcz":
+        if old.sizes[axis] != new.sizes[axis]:
+            was.append(f"{axis} {old.sizes[axis]}")
+            now.append(f"{axis} {new.sizes[axis]}")
+    return f"was {', '.join(was)}, is {', '.join(now)}" if was != now else f"both are {was[0]}"
+
+
+class _Stamp(NamedTuple):
+    """What a file or folder can be told by without opening it."""
+
+    place: tuple[int, int]  # device and inode
+    versions: tuple[tuple[int, int, int], ...]  # inode, size, time of change: of itself and its metadata
+
+
+def _stamp(path: str) -> _Stamp | None:
+    """The stamp of what lies at a local path, None on a server or where there is nothing."""
+    if is_url(path):
+        return None
+    path = split_inner(path)[0]
+    versions = []
+    for name in ("", *_METADATA):
+        with contextlib.suppress(OSError, ValueError):
+            stat = os.stat(os.path.join(path, name) if name else path)
+            if not name:
+                place = stat.st_dev, stat.st_ino
+            versions.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+            continue
+        if not name:
+            return None
+    return _Stamp(place, tuple(versions))
+
+
+class _AtPath(NamedTuple):
+    """A dataset that was opened: its source, its stamp before that, and what was known of it at first."""
+
+    source: Source
+    stamp: _Stamp | None
+    at_first: DatasetInfo
+
+
+class ReplaceableSource(Source):
+    """The source of whatever lies at a path; `DatasetInfo.generation` counts how often that was another.
+
+    Looked at on `refresh`, and when a plane does not look like one of the dataset. No plane is handed out
+    that was read from one dataset after another has become known.
+    """
+
+    def __init__(self, path: str, opened: Callable[[], Source]) -> None:
+        """`opened` opens the dataset at `path`; called now, and whenever another one may lie there."""
+        self._path = path
+        self._open_source = opened
+        self._looking = threading.Lock()  # one look at a time; held while the disk is touched
+        self._lock = threading.Lock()  # guards what follows; never held while a disk is touched
+        self._closed = False
+        self._opened = self._open_now()
+        self._of_source = self._info = self._opened.at_first
+
+    @property
+    def info(self) -> DatasetInfo:
+        """As the source has it, with the number of the dataset that lies at the path."""
+        with self._lock:
+            info = self._opened.source.info  # known, not looked up
+            if info is not self._of_source:
+                self._learn(info, is_another=has_other_planes(self._of_source, info))
+            return self._info
+
+    def _learn(self, info: DatasetInfo, *, is_another: bool) -> None:
+        generation = self._info.generation + is_another
+        self._of_source = info
+        self._info = dataclasses.replace(info, generation=generation) if generation else info
+
+    @property
+    def identity(self) -> str | None:
+        """As the source has it."""
+        return self._opened.source.identity
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """As the source has it."""
+        return self._of_one_dataset(lambda source: self._fitting(source.read_plane(key, level), level))
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """As the source has it."""
+        return self._of_one_dataset(lambda source: source.plane_shape(key, level))
+
+    def exists(self, key: PlaneKey) -> bool:
+        """As the source has it."""
+        return self._of_one_dataset(lambda source: source.exists(key))
+
+    def describe(self) -> dict[str, Any]:
+        """As the source has it."""
+        return self._opened.source.describe()
+
+    def refresh(self) -> DatasetInfo:
+        """Look whether another dataset lies at the path; if not, as the source has it."""
+        self._look()
+        self._of_one_dataset(lambda source: source.refresh())
+        return self.info
+
+    def close(self) -> None:
+        """Close the source. Idempotent."""
+        with self._lock:
+            self._closed = True
+            opened = self._opened
+        opened.source.close()
+
+    # ---- another dataset -----------------------------------------------------------------------
+
+    def _of_one_dataset(self, asked: Callable[[Source], _Answer]) -> _Answer:
+        """What `asked` returns or raises of a dataset that lies at the path still when it is done."""
+        for _ in range(_MAX_REPLACED):
+            opened = self._opened
+            try:
+                answer = asked(opened.source)
+            except DatasetReplacedError:
+                self._look(replaced=opened)
+                if self._opened is opened:
+                    raise
+            except Exception as error:
+                if isinstance(error, DatasetError):
+                    self._look()  # what cannot be understood may be another dataset's
+                if self._opened is opened:
+                    raise  # else it failed because its source was closed, or read what it was not made for
+            else:
+                if self._opened is opened:
+                    return answer
+        raise DatasetReplacedError(f"{self._path} is replaced by other datasets all the time")
+
+    def _fitting(self, pixels: np.ndarray, level: int) -> np.ndarray:
+        """`pixels`, after a look at the disk if they are unlike the dataset's; positions may differ."""
+        info = self.info
+        if info.dtype not in (None, pixels.dtype) or (
+            level == 0 and pixels.shape != (info.height, info.width)
+        ):
+            self._look()
+        return pixels
+
+    def _look(self, replaced: _AtPath | None = None) -> None:
+        """Open what lies at the path if it is another dataset, and close the one before.
+
+        `replaced`: one whose source has found that out by itself.
+        """
+        with self._looking:
+            opened = self._opened
+            if replaced is not None and opened is not replaced:
+                return  # somebody was faster
+            stamp = _stamp(self._path)
+            if replaced is None and (stamp is None or stamp == opened.stamp):
+                return
+            try:
+                fresh = self._open_now()
+            except DatasetError:  # none, or not all of it yet; what cannot be read says so itself
+                return
+            is_another = replaced is not None or _is_another(opened, fresh)
+            keeps = not is_another and _grows_by_itself(opened, fresh)
+            with self._lock:
+                if self._closed:
+                    old = fresh
+                elif keeps:
+                    old, self._opened = fresh, opened._replace(stamp=fresh.stamp, at_first=fresh.at_first)
+                else:
+                    old, self._opened = opened, fresh
+                    self._learn(fresh.at_first, is_another=is_another)
+            old.source.close()
+
+    def _open_now(self) -> _AtPath:
+        stamp = _stamp(self._path)  # before: what changes meanwhile is looked at again
+        source = self._open_source()
+        return _AtPath(source, stamp, source.info)
+
+
+def _is_another(opened: _AtPath, fresh: _AtPath) -> bool:
+    old, new = opened.at_first, fresh.at_first
+    if has_other_planes(old, new) or _has_fewer(old, new) or old.format != new.format:
+        return True
+    has_grown = old.sizes != new.sizes
+    return not has_grown and _place(opened) != _place(fresh)
+
+
+def _grows_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:
+    """Whether the source that was opened is to be kept: it knows more than one that is opened now.
+
+    In it positions keep their index, and what has been seen of other stores than the first counts.
+    """
+    if _place(opened) != _place(fresh) or opened.source.info.sizes == fresh.at_first.sizes:
+        return False  # written anew: of the one that was opened nothing may be true any more
+    try:
+        known = opened.source.refresh()
+    except DatasetError:
+        return False
+    return not (has_other_planes(known, fresh.at_first) or _has_fewer(fresh.at_first, known))
+
+
+def _place(opened: _AtPath) -> tuple[int, int] | None:
+    return opened.stamp.place if opened.stamp is not None else None

@@ -1,0 +1,384 @@
+"""Another dataset at the same path: noticed, said, and shown whole; never half old and half new."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import stores
+import tifffile
+from memory_source import TIMEOUT, Clock, Gate, MemorySource, in_thread, memory_info, wait_until
+from PIL import Image
+
+from ndviewer_light.engine.dataset import Changes, Dataset
+from ndviewer_light.isolation.client import IsolatedSource
+from ndviewer_light.live.acquisition import announce_per_fov
+from ndviewer_light.live.announced_source import AnnouncedSource
+from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.opening import open_dataset
+from ndviewer_light.sources.disk_cached import open_disk_cached
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+K, LATER = PlaneKey(), PlaneKey(t=1)
+
+
+def planes(n_t: int, size: int, dtype: str, first: int) -> np.ndarray:
+    """Pixels (t, y, x) of which each plane has a value of its own, `first` at t=0."""
+    return np.stack([np.full((size, size), first + t, dtype) for t in range(n_t)])
+
+
+def write_zarr(path: Path, pixels: np.ndarray) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    pixels = pixels[:, None, None]
+    array = stores.create_array(path, pixels.shape, dtype=str(pixels.dtype))
+    array.write(pixels).result()
+
+
+def write_tiff(path: Path, pixels: np.ndarray) -> None:
+    tifffile.imwrite(path, pixels, metadata={"axes": "TYX"}, photometric="minisblack")
+
+
+def write_tiff_beside(path: Path, pixels: np.ndarray) -> None:
+    """As programs that save safely do: under another name, then renamed."""
+    write_tiff(path.with_name("new.tif"), pixels)
+    os.replace(path.with_name("new.tif"), path)
+
+
+def write_hdf5(path: Path, pixels: np.ndarray) -> None:
+    h5py = pytest.importorskip("h5py")
+    path.unlink(missing_ok=True)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", data=pixels[:, None, None], chunks=(1, 1, 1, *pixels.shape[1:]))
+
+
+def write_images(path: Path, pixels: np.ndarray) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    for t, plane in enumerate(pixels):
+        Image.fromarray(plane).save(path / f"img_t{t:03d}.png")
+
+
+def write_references(path: Path, pixels: np.ndarray) -> None:
+    n_t, height, width = pixels.shape
+    dtype = np.dtype(pixels.dtype).str
+    meta = {"zarr_format": 2, "shape": [n_t, height, width], "chunks": [1, height, width], "dtype": dtype}
+    meta |= {"compressor": None, "fill_value": 0, "order": "C", "filters": None}
+    refs: dict[str, object] = {".zgroup": json.dumps({"zarr_format": 2})}
+    refs["image/.zarray"] = json.dumps(meta)
+    refs["image/.zattrs"] = json.dumps({"_ARRAY_DIMENSIONS": ["t", "y", "x"]})
+    for t, plane in enumerate(pixels):
+        data = path.with_name(f"{path.stem}_{pixels.dtype}_{t}.raw")
+        data.write_bytes(plane.tobytes())
+        refs[f"image/{t}.0.0"] = [data.name, 0, plane.nbytes]
+    path.write_text(json.dumps({"version": 1, "refs": refs}))
+
+
+KINDS = {
+    "zarr": ("a.zarr", write_zarr),
+    "tiff": ("a.tif", write_tiff),
+    "tiff renamed": ("a.tif", write_tiff_beside),
+    "hdf5": ("a.h5", write_hdf5),
+    "images": ("images", write_images),
+    "references": ("a.refs.json", write_references),
+}
+
+
+@pytest.fixture(params=list(KINDS))
+def kind(request, tmp_path) -> tuple[Path, Callable[[Path, np.ndarray], None]]:
+    name, write = KINDS[request.param]
+    return tmp_path / name, write
+
+
+@pytest.fixture(params=[False, True], ids=["in this process", "isolated"])
+def isolate(request) -> bool:
+    return request.param
+
+
+def shown(dataset, *keys):
+    found = dataset.planes(keys or (K, LATER), wait=None)
+    return [int(p.pixels[0, 0]) if p.state is PlaneState.PRESENT else p.state for p in found]
+
+
+# ---- on refresh ------------------------------------------------------------------------------------
+
+
+def test_another_dataset_at_the_path_is_shown_after_a_refresh(kind, isolate, caplog):
+    path, write = kind
+    write(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path, isolate=isolate) as dataset:
+        assert shown(dataset) == [100, 101]
+        dataset.take_changes()
+        write(path, planes(3, 40, "uint8", 7))
+        info = dataset.refresh()
+        assert info is dataset.info
+        assert (info.height, info.width, info.dtype, info.n_t) == (40, 40, np.uint8, 3)
+        assert dataset.take_changes() == Changes(in_view=True, info=True, replaced=True)
+        assert not dataset.take_changes().replaced, "said once"
+        said = f"{path} has been replaced by another dataset (was 32×32 uint16, t 2, is 40×40 uint8, t 3)"
+        assert any(said in warning for warning in dataset.info.warnings)
+        assert said in caplog.text
+        assert shown(dataset, K, LATER, PlaneKey(t=2)) == [7, 8, 9]
+        assert dataset.plane().shape == (40, 40)
+
+
+def test_other_contents_of_the_same_size_are_shown_after_a_refresh(kind, isolate):
+    path, write = kind
+    write(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path, isolate=isolate) as dataset:
+        assert shown(dataset) == [100, 101]
+        write(path, planes(2, 32, "uint16", 50))
+        dataset.refresh()
+        assert dataset.take_changes().in_view
+        assert shown(dataset) == [50, 51]
+
+
+def test_a_dataset_that_grows_is_not_another(kind, isolate, caplog):
+    path, write = kind
+    write(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path, isolate=isolate) as dataset:
+        shown(dataset)
+        write(path, planes(3, 32, "uint16", 100))
+        dataset.refresh()
+        assert dataset.info.n_t == 3
+        changes = dataset.take_changes()
+        assert changes.info
+        assert not changes.replaced
+        assert not any("replaced" in warning for warning in dataset.info.warnings)
+        assert shown(dataset, PlaneKey(t=2)) == [102]
+    assert "replaced" not in caplog.text
+
+
+def test_while_nothing_readable_lies_there_the_old_one_is_not_taken_for_another(tmp_path):
+    path = tmp_path / "a.zarr"
+    write_zarr(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path) as dataset:
+        shown(dataset)
+        metadata = (path / "zarr.json").read_text()
+        (path / "zarr.json").write_text(metadata[:20])
+        with pytest.raises(Exception, match=r"a\.zarr"):
+            dataset.refresh()
+            dataset.plane(t=1)
+        assert not dataset.take_changes().replaced
+        write_zarr(path, planes(2, 40, "uint8", 7))
+        dataset.refresh()
+        assert dataset.take_changes().replaced
+        assert shown(dataset) == [7, 8]
+
+
+def test_a_dataset_may_be_replaced_again_and_again(tmp_path, isolate):
+    path = tmp_path / "a.tif"
+    write_tiff(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path, isolate=isolate) as dataset:
+        for i, size in enumerate((40, 24, 32)):
+            write_tiff(path, planes(2, size, "uint16", i + 1))
+            dataset.refresh()
+            assert dataset.take_changes().replaced
+            assert shown(dataset) == [i + 1, i + 2]
+            assert len(dataset.info.warnings) == 1, "only how it was replaced the last time"
+
+
+def test_a_store_inside_an_experiment_is_replaced(tmp_path, isolate):
+    """The folder that was opened is the same, and so is its list of stores."""
+    stores.write_per_fov(tmp_path / "exp", {"A1": 2})
+    store = next((tmp_path / "exp").rglob("fov_0.ome.zarr"))
+    with open_dataset(tmp_path / "exp", isolate=isolate) as dataset:
+        dataset.plane()
+        shutil.rmtree(store)
+        stores.write_image(store, dtype="uint8", sizes={"y": 10, "x": 12})
+        dataset.refresh()
+        assert dataset.take_changes().replaced
+        assert (dataset.info.height, dataset.info.width, dataset.info.dtype) == (10, 12, np.uint8)
+        np.testing.assert_array_equal(dataset.plane(), stores.plane(shape=(10, 12), dtype=np.uint8))
+
+
+# ---- without a refresh -----------------------------------------------------------------------------
+
+
+def test_a_read_that_meets_another_dataset_is_never_shown_beside_the_old_one(tmp_path, isolate):
+    path = tmp_path / "a.zarr"
+    write_zarr(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path, isolate=isolate) as dataset:
+        assert shown(dataset, K) == [100]
+        write_zarr(path, planes(2, 40, "uint8", 7))
+        picture = shown(dataset, K, LATER)
+        while PlaneState.LOADING in picture:
+            assert dataset.take_changes().in_view, "asked again"
+            picture = shown(dataset, K, LATER)
+        assert picture in ([100, PlaneState.LOADING], [7, 8])
+        assert dataset.plane(t=1).shape == dataset.plane().shape == (40, 40)
+        assert dataset.info.height == 40
+
+
+@pytest.mark.parametrize("name", ["zarr", "tiff renamed", "images"])
+def test_while_it_is_followed_another_dataset_is_noticed(tmp_path, name, monkeypatch):
+    clock = Clock()
+    for module in ("dataset", "follower", "background_work"):
+        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    file, write = KINDS[name]
+    path = tmp_path / file
+    write(path, planes(2, 32, "uint16", 100))
+    with Dataset(open_disk_cached(str(path)), path=str(path), live=True) as dataset:
+        assert shown(dataset) == [100, 101]
+        dataset.take_changes()
+        write(path, planes(2, 40, "uint8", 7))
+        changes = []
+
+        def replaced() -> bool:
+            clock.now += 0.5
+            changes.append(dataset.take_changes())
+            return changes[-1].replaced
+
+        wait_until(replaced)
+        assert shown(dataset) == [7, 8]
+
+
+def test_other_contents_are_noticed_while_it_is_followed_also_of_planes_out_of_view(tmp_path, monkeypatch):
+    clock = Clock()
+    for module in ("dataset", "follower", "background_work"):
+        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    path = tmp_path / "a.zarr"
+    write_zarr(path, planes(2, 32, "uint16", 100))
+    with Dataset(open_disk_cached(str(path)), path=str(path), live=True) as dataset:
+        assert shown(dataset, LATER) == [101]
+        assert shown(dataset, K) == [100]
+        write_zarr(path, planes(2, 32, "uint16", 50))
+
+        def is_new() -> bool:
+            clock.now += 0.5
+            dataset.take_changes()
+            return shown(dataset, K) == [50]
+
+        wait_until(is_new)
+        assert shown(dataset, LATER) == [51]
+
+
+def test_a_store_of_an_earlier_run_that_is_replaced_by_the_announced_one(tmp_path, monkeypatch):
+    """The host announces a run into a folder where stores of another size lie still."""
+    store = tmp_path / "zarr" / "A1" / "fov_0.ome.zarr"
+    stores.write_image(store, sizes={"y": 12, "x": 16})
+    run = announce_per_fov([str(store)], list(stores.CHANNELS[:2]), 2, ["A1:0"], stores.HEIGHT, stores.WIDTH)
+    with Dataset(AnnouncedSource(run), live=True) as dataset:
+        assert dataset.planes([K], wait=None)[0].pixels.shape == (12, 16)
+        dataset.take_changes()
+        shutil.rmtree(store)
+        stores.write_image(store, dtype="uint8")
+        dataset.notify(*K)
+        wait_until(lambda: dataset.planes([K], wait=None)[0].state is PlaneState.PRESENT)
+        assert dataset.take_changes().replaced
+        np.testing.assert_array_equal(dataset.plane(), stores.plane(dtype=np.uint8))
+        assert (dataset.info.height, dataset.info.dtype) == (stores.HEIGHT, np.uint8)
+
+
+# ---- generations, seen from the dataset ------------------------------------------------------------
+
+
+class ReplacedSource(MemorySource):
+    """Planes in memory that another dataset takes the place of."""
+
+    def replace_by(self, value: int, **facts: object) -> None:
+        self.stored.clear()
+        self._info = replace(self._info, generation=self._info.generation + 1, **facts)
+        for key in (K, LATER):
+            self.write(key, value)
+
+
+@pytest.fixture
+def source():
+    source = ReplacedSource(memory_info())
+    for key in (K, LATER):
+        source.write(key, 1)
+    return source
+
+
+def test_pixels_of_a_read_that_began_before_are_never_kept(source):
+    source.after_sample = Gate()
+    with Dataset(source) as dataset:
+        reading = in_thread(dataset.plane)
+        source.after_sample.wait_for_one()
+        source.replace_by(2)
+        source.after_sample.open()
+        assert reading.result(TIMEOUT)[0, 0] == 2
+        assert dataset.plane()[0, 0] == 2
+
+
+def test_a_view_is_of_one_dataset(source):
+    with Dataset(source) as dataset:
+        assert shown(dataset, LATER) == [1]
+        source.before_read = Gate()
+        drawing = in_thread(shown, dataset, K, LATER)
+        source.before_read.wait_for_one()
+        source.replace_by(2, height=4)
+        source.before_read.open()
+        assert drawing.result(TIMEOUT) == [PlaneState.LOADING] * 2
+        assert dataset.take_changes() == Changes(in_view=True, info=True, replaced=True)
+        assert shown(dataset, K, LATER) == [2, 2]
+
+
+def test_what_writers_told_of_the_old_one_says_nothing_of_the_new(source):
+    with Dataset(source, live=True) as dataset:
+        dataset.notify(*LATER)
+        assert dataset.was_notified(LATER)
+        source.replace_by(2)
+        dataset.take_changes()
+        assert not dataset.was_notified(LATER)
+
+
+def test_a_reader_that_counts_anew_is_not_another_dataset(source, caplog):
+    source.replace_by(2)
+    with Dataset(source) as dataset:
+        source.info = replace(source.info, generation=0)
+        assert not dataset.take_changes().replaced
+        source.info = replace(source.info, generation=1)
+        assert dataset.take_changes().replaced
+    assert "both are 8×10 uint16" in caplog.text
+
+
+def test_what_is_learnt_of_a_run_is_not_another_dataset():
+    source = MemorySource(memory_info(dtype=None, n_t=1))
+    with Dataset(source, live=True) as dataset:
+        source.info = memory_info(height=20)
+        assert dataset.take_changes() == Changes(in_view=True, info=True)
+
+
+def test_it_crosses_to_the_reading_process(tmp_path):
+    path = tmp_path / "a.tif"
+    write_tiff(path, planes(2, 32, "uint16", 100))
+    source = IsolatedSource.open(str(path))
+    try:
+        write_tiff(path, planes(2, 40, "uint8", 7))
+        assert source.refresh().generation == 1
+        assert source.read_plane(K).shape == (40, 40)
+    finally:
+        source.close()
+
+
+def test_a_lazy_array_of_the_old_one_does_not_give_pixels_of_the_new(tmp_path):
+    pytest.importorskip("xarray")
+    path = tmp_path / "a.tif"
+    write_tiff(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path) as dataset:
+        array = dataset.to_xarray()
+        write_tiff(path, planes(2, 32, "uint8", 7))
+        dataset.refresh()
+        with pytest.raises(ValueError, match="replaced"):
+            array.isel(time=0).compute()
+        assert int(dataset.to_xarray().isel(time=0).max()) == 7
+
+
+def test_nothing_is_said_in_the_log_of_datasets_that_stay(tmp_path, caplog):
+    path = tmp_path / "a.zarr"
+    write_zarr(path, planes(2, 32, "uint16", 100))
+    with open_dataset(path) as dataset, caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            dataset.refresh()
+            assert not dataset.take_changes().replaced
+    assert caplog.text == ""
