@@ -7,7 +7,9 @@ image files as one virtual zarr.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
 import sys
 import threading
@@ -98,44 +100,43 @@ def choose_binding() -> None:
         os.environ.setdefault("QT_API", "pyqt6")
 
 
-def _no_display() -> bool:
-    return (
-        sys.platform.startswith("linux")
-        and not os.environ.get("DISPLAY")
-        and not os.environ.get("WAYLAND_DISPLAY")
-        and os.environ.get("QT_QPA_PLATFORM", "xcb") in ("xcb", "wayland")
-    )
-
-
 def _prestart_reader() -> None:
     from .isolation.spare import prestart
 
     prestart()
 
 
-def change_shortcut(install: bool) -> str | None:
-    """Make or remove the shortcut and say which files that were; what went wrong, if something did."""
+def change_shortcut(install: bool) -> int:
+    """Make or remove the shortcut and say which files that were; returns the exit status."""
     from .cli import shortcut
+    from .cli.terminal import complain, say
 
     try:
         paths = shortcut.install() if install else shortcut.uninstall()
     except OSError as error:
-        return f"ndviewer-light: {error}"
+        complain("", str(error))
+        return 1
     for path in paths:
-        sys.stdout.write(f"{'wrote' if install else 'removed'} {path}\n")
+        say(f"{'wrote' if install else 'removed'} {path}")
     if not paths:
-        sys.stdout.write("there is no shortcut\n")
-    return None
+        say("there is no shortcut")
+    return 0
 
 
 def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
-    `options` are those of the storage the datasets lie on.
+    `options` are those of the storage the datasets lie on. Returns the exit status: 1 where there is no
+    display, 128 + the signal after Ctrl-C or a request to end.
     """
+    from .gui.display_server import why_no_display
+
+    if reason := why_no_display():
+        sys.stderr.write(f"ndviewer-light: {reason}\n")
+        return 1
     choose_binding()
     threading.Thread(target=_prestart_reader).start()  # numpy and the reader load while Qt does
-    from .gui.application import application
+    from .gui.application import application, end_on_signals
     from .gui.window import LauncherWindow, LightweightMainWindow
 
     app = application()
@@ -147,7 +148,9 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     for window in windows:
         window.show()
     try:
-        return int(app.exec())
+        with end_on_signals(app) as received:
+            status = int(app.exec())
+        return 128 + received[0] if received else status
     finally:
         from .isolation.spare import discard_spare
 
@@ -157,25 +160,32 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``ndviewer-light`` and ``python -m ndviewer_light``; ends the process."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments and arguments[0] in _COMMANDS:
-        command = importlib.import_module(_COMMANDS[arguments[0]], __package__)
-        from .cli.terminal import leave
+    from .cli.terminal import guarded, leave
 
-        leave(command.main(arguments[1:]))
+    if arguments and arguments[0] in _COMMANDS:
+        leave(importlib.import_module(_COMMANDS[arguments[0]], __package__).main(arguments[1:]))
+    sys.exit(guarded("", lambda: _main(arguments)))
+
+
+def _main(arguments: Sequence[str]) -> int:
+    from .cli.terminal import log_to_terminal, say
+
     parser = _parser()
-    options = parser.parse_args(arguments)
+    said = io.StringIO()  # argparse does not tell whether its help could be written
+    try:
+        with contextlib.redirect_stdout(said):
+            options = parser.parse_args(arguments)
+    finally:
+        if said.getvalue():
+            say(said.getvalue().rstrip("\n"))
     try:
         storage = storage_options(options)
     except ValueError as error:
         parser.error(str(error))
-    from .cli.terminal import log_to_terminal
-
     log_to_terminal(verbose=options.verbose)
     if options.install_shortcut or options.uninstall_shortcut:
-        sys.exit(change_shortcut(options.install_shortcut))
-    if _no_display():
-        sys.exit("ndviewer-light: there is no display. Set DISPLAY, or run it under xvfb-run")
-    sys.exit(run(options.path, storage))
+        return change_shortcut(options.install_shortcut)
+    return run(options.path, storage)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,14 @@ def say(text: str) -> None:
 
 
 def complain(command: str, text: str) -> None:
-    """Say on one line of the error output what went wrong; never raises."""
+    """Say on one line of the error output what went wrong; `command` is "" for the viewer. Never raises."""
     with contextlib.suppress(OSError, ValueError):
-        _write(sys.stderr, f"ndviewer-light {command}: {printable(text)}")
+        _write(sys.stderr, f"{f'ndviewer-light {command}'.rstrip()}: {printable(text)}")
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # a program without a terminal on Windows
+        return
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter
     stream.write(text + "\n")
