@@ -21,6 +21,7 @@ from ..errors import (
     MetadataError,
     UntrustedReferenceError,
 )
+from .file_kinds import looks_like
 from .local_files import open_descriptor
 
 MAX_METADATA_BYTES = 16 * 1024**2
@@ -43,7 +44,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 def read_json(path: str) -> JsonObject | None:
     """Read the JSON object in the file at `path`; None if there is no such file.
 
-    Raises `LimitExceededError` above 16 MiB or 64 levels, `MetadataError` with the byte offset for
+    Raises `LimitExceededError` above 16 MiB or 64 levels, `MetadataError` with line and byte for
     what is no JSON object, `DatasetPermissionError`, or `DatasetError` if the disk fails. Any thread.
     """
     raw = read_small_file(path)
@@ -102,17 +103,32 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
         text = raw.decode("utf-8-sig")
         value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        offset = len(error.doc[: error.pos].encode())
-        raise _broken(f"{where} is not valid JSON: {error.msg} at byte {offset}") from error
+        raise _broken(_where_json_breaks(error, where)) from error
     except UnicodeDecodeError as error:
-        raise _broken(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise _broken(f"{where} is not text (UTF-8) from byte {error.start} on{looks_like(raw)}") from error
     except (ValueError, RecursionError) as error:  # NaN, duplicate keys, integers of 5,000 digits
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise MetadataError(
-            f"{where} holds a JSON {type(value).__name__} where an object is expected, at byte 0"
-        )
+        kind = next((kind for types, kind in _JSON_KINDS if isinstance(value, types)), "something")
+        raise MetadataError(f"{where} holds {kind} where an object is expected: {{…}}")
     return value
+
+
+_JSON_KINDS = (
+    *((list, "a list"), (str, "a text"), (bool, "true or false"), ((int, float), "a number")),
+    (type(None), "null"),
+)
+
+
+def _where_json_breaks(error: json.JSONDecodeError, where: str) -> str:
+    """A sentence for a person with an editor, who knows lines, and one with a download, who knows bytes."""
+    if not error.doc.strip():
+        return f"{where} is empty: it was not written yet, or not copied"
+    offset = len(error.doc[: error.pos].encode())
+    if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
+        return f"{where} is not valid JSON: it ends in the middle, after {len(error.doc.encode()):,} bytes"
+    kind = looks_like(error.doc.encode()) if error.doc.lstrip()[0] not in "{[" else ""
+    return f"{where} is not valid JSON at line {error.lineno}, column {error.colno} (byte {offset}){kind}"
 
 
 def _broken(message: str) -> MetadataError:
