@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, for messages: "it looks like a web page" tells more than its bytes do."""
+"""What a file is by its first bytes, for messages: "a web page" tells more than its bytes do."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from ..errors import (
 )
 from .file_kinds import looks_like
 from .local_files import open_descriptor
+from .printable import brief
 
 MAX_METADATA_BYTES = 16 * 1024**2
 MAX_JSON_DEPTH = 64
@@ -152,7 +153,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} appears twice in one object")
+        raise ValueError(f"the key {brief(twice)} appears twice in one object")
     return found
 
 
@@ -166,10 +167,10 @@ def safe_relative(path: object, where: str) -> str:
     Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is no text.
     """
     if not isinstance(path, str):
-        raise MetadataError(f"{where} names a path that is no text: {path!r}")
+        raise MetadataError(f"{where} names a path that is no text: {brief(path)}")
     parts = path.replace("\\", "/").split("/")
     if path.startswith(("/", "\\")) or _DRIVE.match(path) or ".." in parts or "\0" in path:
         raise UntrustedReferenceError(
-            f"{where} names {path!r}, which leads out of the dataset; it is not followed"
+            f"{where} names {brief(path, 200)}, which leads out of the dataset; it is not followed"
         )
     return "/".join(part for part in parts if part not in ("", "."))

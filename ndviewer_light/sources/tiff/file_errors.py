@@ -127,9 +127,7 @@ def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> D
     if stored.there == 0:
         return _empty(path)
     if stored.expected is None:
-        return short(
-            path, f"it has {stored.there:,} bytes, but the first that would describe an image are zeros"
-        )
+        return short(path, f"it has {stored.there:,} bytes, but its header is not written")
     return short(path, _of(stored.there, stored.expected)) if stored.there < stored.expected else error
 
 
