@@ -1,7 +1,7 @@
 """``python -m tests.mutants [--count N] [--seed N] [--processes N]``: damaged metadata of every format.
 
-Each mutant is a small real dataset one of whose files was damaged; it is opened, its first plane is read, and
-described as ``ndviewer-light info`` does. Allowed are pixels and documented errors. A process that dies, hangs
+Each mutant is a small real dataset one of whose files was damaged; it is opened, its first plane is read,
+and described as ``ndviewer-light info`` does. Allowed are pixels and documented errors. A process that dies, hangs
 for 5 s, or lets another exception out is a fault, and the exit code 1. A seed alone makes a mutant, so
 ``--seed N --count 1`` does one of them again.
 """
@@ -32,7 +32,7 @@ class Outcomes(NamedTuple):
 
 
 def run(count: int, seed: int = 0, processes: int = 2) -> Outcomes:
-    """Open `count` mutants from `seed` on; what died or hung is tried once more, alone, before it is believed."""
+    """Open `count` mutants from `seed` on; what died or hung is tried once more, alone."""
     with tempfile.TemporaryDirectory(prefix="mutants ") as name:
         folder = Path(name)
         for sample in SAMPLES:

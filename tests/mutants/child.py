@@ -1,7 +1,7 @@
 """The process that opens damaged datasets: ``python -m tests.mutants.child FOLDER FIRST STEP END``.
 
-For each seed it writes a line as it begins and one with the outcome: "opened", the class of a documented error,
-or "undocumented" with where it came from. It may die or hang; SIGALRM ends it after `SECONDS`.
+For each seed it writes a line as it begins and one with the outcome: "opened", the class of a documented
+error, or "undocumented" with where it came from. It may die or hang; SIGALRM ends it after `SECONDS`.
 """
 
 from __future__ import annotations

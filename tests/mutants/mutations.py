@@ -1,4 +1,4 @@
-"""What is done to a file: bytes changed, numbers made absurd, JSON and XML bent; all by a seeded generator."""
+"""What is done to a file: bytes changed, numbers made absurd, JSON and XML bent; all seeded."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ _ATTRIBUTE = re.compile(rb'"([^"<>]{1,200})"')
 
 
 def _bent_xml(data: bytes, rng: random.Random) -> bytes:
-    """An attribute of the XML in a file made another one of the same length: what follows stays where it is."""
+    """An attribute of the XML in a file made another of the same length: what follows stays."""
     found = list(_ATTRIBUTE.finditer(data))
     if not found:
         return _bent_bytes(data, rng)
