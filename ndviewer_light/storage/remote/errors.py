@@ -20,7 +20,6 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ..bytes import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
