@@ -1,8 +1,8 @@
 """``python -m tests.mutants [--count N] [--seed N] [--processes N]``: damaged metadata of every format.
 
 Each mutant is a small real dataset one of whose files was damaged; it is opened, its first plane is read,
-and described as ``ndviewer-light info`` does. Allowed are pixels and documented errors. A process that dies, hangs
-for 5 s, or lets another exception out is a fault, and the exit code 1. A seed alone makes a mutant, so
+and described as ``ndviewer-light info`` does. Allowed are pixels and documented errors. A process that dies,
+hangs for 5 s, or lets another exception out is a fault, and the exit code 1. A seed alone makes a mutant, so
 ``--seed N --count 1`` does one of them again.
 """
 
