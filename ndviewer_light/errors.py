@@ -14,6 +14,7 @@ NDViewerError
 │  ├─ CorruptDataError         (OSError)              stored, but damaged
 │  ├─ ReadTimeoutError         (TimeoutError)
 │  ├─ UntrustedReferenceError  (PermissionError)      a path that leaves the dataset
+│  ├─ NotRegularFileError                            a pipe, a socket, a device or a folder
 │  ├─ ReaderCrashedError       (ChildProcessError)    the process that reads for us died
 │  └─ OutOfResourcesError                             no thread, process or file handle to be had
 │     └─ OutOfMemoryError      (MemoryError)
@@ -110,6 +111,10 @@ class ReadDroppedError(DatasetError):
 
 class UntrustedReferenceError(DatasetError, PermissionError):
     """The dataset names a path outside itself."""
+
+
+class NotRegularFileError(DatasetError):
+    """There is something of that name, but it is a pipe, a socket, a device or a folder."""
 
 
 class ReaderCrashedError(DatasetError, ChildProcessError):

@@ -19,6 +19,7 @@ from ..colours import color_for_name
 from ..errors import LimitExceededError, MetadataError, UnsupportedError
 from ..model import Channel, natural_key
 from ..storage.limits import MAX_POSITIONS, safe_relative
+from ..storage.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -219,7 +220,7 @@ def _axes(value: object, where: str, warnings: list[str]) -> tuple[Axis, ...] | 
     for kind, names in (("role", [axis.role for axis in axes]), ("name", [axis.name for axis in axes])):
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
-            raise MetadataError(f"{where}: two axes have the {kind} {twice[0]!r}; axes must differ")
+            raise MetadataError(f"{where}: two axes have the {kind} {brief(twice[0])}; axes must differ")
     return axes
 
 
@@ -268,10 +269,10 @@ def _refuse_unknown(axes: Sequence[Axis], shape: Sequence[int], where: str) -> N
     unknown = [axis.name or "?" for axis, size in zip(axes, shape, strict=True) if not axis.role and size > 1]
     if unknown:
         raise UnsupportedError(
-            f"{where}: cannot show axis {', '.join(map(repr, unknown))}; known are t, position, c, z, y, x"
+            f"{where}: cannot show axis {brief(', '.join(unknown))}; known are t, position, c, z, y, x"
         )
     if not {"y", "x"} <= {axis.role for axis in axes}:
-        names = ", ".join(axis.name or "?" for axis in axes)
+        names = brief(", ".join(axis.name or "?" for axis in axes))[1:-1]
         raise UnsupportedError(f"{where}: the axes {names} hold no y and x, so there is no plane to show")
 
 
@@ -305,7 +306,7 @@ def _apply(
     kind = transform.get("type")
     if kind not in ("scale", "translation"):
         if kind != "identity":
-            warnings.append(f"{where}: a coordinate transformation of type {kind!r} is ignored")
+            warnings.append(f"{where}: a coordinate transformation of type {brief(kind)} is ignored")
         return
     vector = _list(transform.get(kind))
     if len(vector) != len(scale):
@@ -368,7 +369,7 @@ def _in_our_unit(axis: Axis, value: float | None, where: str, warnings: list[str
         return None
     if value is None or axis.role not in ("t", "z", "y", "x"):
         return value
-    return _sane(value * factor, f"{where}: scale of axis {axis.name!r}", warnings)
+    return _sane(value * factor, f"{where}: scale of axis {brief(axis.name)}", warnings)
 
 
 def _sane(value: float, what: str, warnings: list[str]) -> float | None:

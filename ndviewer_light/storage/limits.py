@@ -21,7 +21,9 @@ from ..errors import (
     MetadataError,
     UntrustedReferenceError,
 )
+from .file_kinds import looks_like
 from .local_files import open_descriptor
+from .printable import brief
 
 MAX_METADATA_BYTES = 16 * 1024**2
 MAX_JSON_DEPTH = 64
@@ -43,7 +45,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 def read_json(path: str) -> JsonObject | None:
     """Read the JSON object in the file at `path`; None if there is no such file.
 
-    Raises `LimitExceededError` above 16 MiB or 64 levels, `MetadataError` with the byte offset for
+    Raises `LimitExceededError` above 16 MiB or 64 levels, `MetadataError` with line and byte for
     what is no JSON object, `DatasetPermissionError`, or `DatasetError` if the disk fails. Any thread.
     """
     raw = read_small_file(path)
@@ -102,17 +104,32 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
         text = raw.decode("utf-8-sig")
         value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        offset = len(error.doc[: error.pos].encode())
-        raise _broken(f"{where} is not valid JSON: {error.msg} at byte {offset}") from error
+        raise _broken(_where_json_breaks(error, where)) from error
     except UnicodeDecodeError as error:
-        raise _broken(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise _broken(f"{where} is not text (UTF-8) from byte {error.start} on{looks_like(raw)}") from error
     except (ValueError, RecursionError) as error:  # NaN, duplicate keys, integers of 5,000 digits
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise MetadataError(
-            f"{where} holds a JSON {type(value).__name__} where an object is expected, at byte 0"
-        )
+        kind = next((kind for types, kind in _JSON_KINDS if isinstance(value, types)), "something")
+        raise MetadataError(f"{where} holds {kind} where an object is expected: {{…}}")
     return value
+
+
+_JSON_KINDS = (
+    *((list, "a list"), (str, "a text"), (bool, "true or false"), ((int, float), "a number")),
+    (type(None), "null"),
+)
+
+
+def _where_json_breaks(error: json.JSONDecodeError, where: str) -> str:
+    """A sentence for a person with an editor, who knows lines, and one with a download, who knows bytes."""
+    if not error.doc.strip():
+        return f"{where} is empty: it was not written yet, or not copied"
+    offset = len(error.doc[: error.pos].encode())
+    if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
+        return f"{where} is not valid JSON: it ends in the middle, after {len(error.doc.encode()):,} bytes"
+    kind = looks_like(error.doc.encode()) if error.doc.lstrip()[0] not in "{[" else ""
+    return f"{where} is not valid JSON at line {error.lineno}, column {error.colno} (byte {offset}){kind}"
 
 
 def _broken(message: str) -> MetadataError:
@@ -136,7 +153,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} appears twice in one object")
+        raise ValueError(f"the key {brief(twice)} appears twice in one object")
     return found
 
 
@@ -150,10 +167,10 @@ def safe_relative(path: object, where: str) -> str:
     Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is no text.
     """
     if not isinstance(path, str):
-        raise MetadataError(f"{where} names a path that is no text: {path!r}")
+        raise MetadataError(f"{where} names a path that is no text: {brief(path)}")
     parts = path.replace("\\", "/").split("/")
     if path.startswith(("/", "\\")) or _DRIVE.match(path) or ".." in parts or "\0" in path:
         raise UntrustedReferenceError(
-            f"{where} names {path!r}, which leads out of the dataset; it is not followed"
+            f"{where} names {brief(path, 200)}, which leads out of the dataset; it is not followed"
         )
     return "/".join(part for part in parts if part not in ("", "."))

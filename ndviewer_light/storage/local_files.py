@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, UntrustedReferenceError
+from ..errors import NotRegularFileError, UntrustedReferenceError
 
 if TYPE_CHECKING:
     import io
@@ -33,10 +33,6 @@ _KINDS = (
 )
 _TYPE = 0o170000  # the part of a mode that says what kind of file it is
 _CANNOT_BE_OPENED = (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.EISDIR)
-
-
-class NotRegularFileError(DatasetError):
-    """There is something of that name, but it is a pipe, a socket, a device or a folder."""
 
 
 def open_descriptor(path: str) -> int:

@@ -56,3 +56,9 @@ _FILTER = _PrintableFilter()
 def tame_logger(name: str) -> None:
     """Make what another library logs of a file printable, whoever shows it. May be called again."""
     logging.getLogger(name).addFilter(_FILTER)
+
+
+def brief(value: object, most: int = 80) -> str:
+    """A value out of metadata as a message quotes it: in ASCII, and not longer than a line."""
+    text = ascii(value)
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -80,7 +80,7 @@ def holds_images(folder: str) -> bool:
                             return True
                         if len(inner) < 8 and _is_wanted_folder(entry):
                             inner.append(entry.path)
-            except OSError:
+            except (OSError, ValueError):
                 continue
         level = inner
     return False
@@ -272,7 +272,7 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
                         yield before + entry.name
                 elif depth > 0 and len(inner) < _MAX_FOLDERS and _is_wanted_folder(entry):
                     inner.append(entry.name)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         if before:  # a folder in it that may not be read hides nothing of the others
             return
         raise error_of_os(error, folder) from error
@@ -283,7 +283,7 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
 def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return _is_wanted(entry.name) and not entry.name.lower().endswith(_NOT_FOLDERS) and entry.is_dir()
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

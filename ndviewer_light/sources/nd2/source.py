@@ -20,6 +20,7 @@ from ...errors import (
 )
 from ...model import PlaneKey
 from ...storage.bytes import is_url
+from ...storage.file_kinds import looks_like
 from ...storage.open_bytes import open_bytes
 from ..source import Source
 from .chunk_map import (
@@ -169,7 +170,7 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
     kept = KeptBytes(source)
     begin = kept.read(0, min(len(LEGACY), source.size))
     if not begin.startswith(MODERN) and begin != LEGACY:
-        raise MetadataError(f"{source.name} is no ND2 file: it begins with {begin[:4]!r}")
+        raise MetadataError(f"{source.name} is not an ND2 file{looks_like(begin)}")
     if begin != LEGACY and not has_map(kept):
         raise CorruptDataError(
             f"{source.name} does not end as ND2 files do: it is still being acquired, or was cut off when it "

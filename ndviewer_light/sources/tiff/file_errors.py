@@ -63,7 +63,11 @@ def short(path: str, why: str) -> DatasetError:
     """The error for a file that is shorter than it says: it may still be written."""
     if is_being_written(path):
         return PlaneNotWrittenError(f"{path} is still being written: {why}")
-    return CorruptDataError(f"{path} is truncated: {why}")
+    return CorruptDataError(f"{path} is truncated: {why}. Copy it again from where it came from")
+
+
+class OtherFormatError(CorruptDataError):
+    """The file is of another format than its name says, however long it is."""
 
 
 @contextlib.contextmanager
@@ -113,16 +117,31 @@ def _named(error: Exception, path: str) -> DatasetError:
 def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> DatasetError:
     if not isinstance(error, (CorruptDataError, UnsupportedError, LimitExceededError)):
         return error
+    if isinstance(error, OtherFormatError):
+        return CorruptDataError(str(error))
     stored = stored_bytes(path)  # before the status: what this has seen must not have changed either
     if _status(path) != before and is_being_written(path):
         return PlaneNotWrittenError(f"{path} is still being written")
     if stored is None or isinstance(error, LimitExceededError):
         return error
+    if stored.there == 0:
+        return _empty(path)
     if stored.expected is None:
-        return short(path, f"of {stored.there} bytes, none describe an image")
-    return (
-        short(path, f"{stored.there} of {stored.expected} bytes") if stored.there < stored.expected else error
-    )
+        return short(path, f"it has {stored.there:,} bytes, but its header is not written")
+    return short(path, _of(stored.there, stored.expected)) if stored.there < stored.expected else error
+
+
+def _of(there: int, expected: int) -> str:
+    """How much of a file is there; `expected` is what is known of it, and may be only its header."""
+    if expected <= _HEADER_BYTES:
+        return f"only {there} bytes are there, not even the header of an image"
+    return f"{there:,} of at least {expected:,} bytes are there"
+
+
+def _empty(path: str) -> DatasetError:
+    if is_being_written(path):
+        return PlaneNotWrittenError(f"{path} is empty: nothing has been written to it yet")
+    return CorruptDataError(f"{path} is empty, it has no bytes: copy it again from where it came from")
 
 
 # ---- how many bytes a file should have, by its own header ----------------------------------------
@@ -145,6 +164,7 @@ _TYPE_SIZES = {
     17: 8,
     18: 8,
 }
+_HEADER_BYTES = 16
 _OFFSETS, _BYTE_COUNTS = (273, 324), (279, 325)
 _MAX_ENTRIES = 4096
 _MAX_PARTS = 1_000_000

@@ -30,10 +30,12 @@ from ...storage.decoding.pictures import (
     judged,
     picture_in,
 )
+from ...storage.file_kinds import looks_like
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.printable import tame_logger
 from .bombs import refuse_bombs
 from .file_errors import (
+    OtherFormatError,
     PageMissingError,
     faults_are_named,
     open_file,
@@ -69,6 +71,9 @@ class OpenTiff:
 
             tame_logger("tifffile")
             self.status = os.fstat(self._file.fileno())
+            head = self._read_bytes(0, 64)
+            if len(head) >= 8 and any(head[:8]) and head[:2] not in (b"II", b"MM"):
+                raise OtherFormatError(f"{path} is not a TIFF file{looks_like(head)}")
             self._chain = IfdChain(self._read_bytes, self.status.st_size, path)
             self._chain.check(0)
             self._file.seek(0)  # where tifffile takes the file to begin
@@ -128,7 +133,7 @@ class OpenTiff:
         offsets, counts = page.dataoffsets, page.databytecounts
         size = os.fstat(self._file.fileno()).st_size
         if (end := max(map(add, offsets, counts), default=0)) > size:
-            raise short(self.path, f"{size} of {end} bytes")
+            raise short(self.path, f"{size:,} of at least {end:,} bytes are there")
         n_parts = math.prod(page.chunked)
         if len(offsets) < n_parts or (is_plain(page) and 0 < sum(counts) < picture.nbytes):
             raise CorruptDataError(
@@ -152,7 +157,7 @@ class OpenTiff:
         while there < len(into) and (n := self._file.readinto(into[there:])):
             there += n
         if there < len(into):
-            raise short(self.path, f"{offset + there} of {offset + len(into)} bytes")
+            raise short(self.path, f"{offset + there:,} of at least {offset + len(into):,} bytes are there")
         if dtype.itemsize > 1 and self._tif.byteorder != _NATIVE:
             pixels.byteswap(inplace=True)
         return pixels

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import LimitExceededError, UnsupportedError
 from ...storage.limits import MAX_SHARD_INDEX_BYTES
+from ...storage.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +56,9 @@ def chunks_of(image: ZarrImage) -> ChunkGrid:
 
 
 def _name(codec: Any) -> str:
-    if isinstance(codec, str):
-        return codec
-    return str(codec.get("name") or codec.get("id"))
+    if isinstance(codec, dict):
+        codec = codec.get("name") or codec.get("id")
+    return codec if isinstance(codec, str) else brief(codec)
 
 
 def chunk_bytes(image: ZarrImage) -> int:

@@ -17,6 +17,7 @@ from ...errors import (
 from ...metadata import ngff
 from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from ...storage.printable import brief
 from ...storage.trees.tree import LOCAL
 
 if TYPE_CHECKING:
@@ -85,10 +86,10 @@ def _of_a_group(attributes: JsonObject, file: str) -> bool:
 
 def _v3_node(path: str, file: str, document: JsonObject) -> Node:
     if document.get("zarr_format") != 3:
-        raise UnsupportedError(f"{file}: zarr_format is {document.get('zarr_format')!r}, expected 3")
+        raise UnsupportedError(f"{file}: zarr_format is {brief(document.get('zarr_format'))}, expected 3")
     kind = document.get("node_type")
     if kind not in ("group", "array"):
-        raise UnsupportedError(f"{file}: node_type is {kind!r}, expected 'group' or 'array'")
+        raise UnsupportedError(f"{file}: node_type is {brief(kind)}, expected 'group' or 'array'")
     return Node(path, file, 3, kind, attributes_of(document), document)
 
 

@@ -112,11 +112,25 @@ def _file_of(text: str, otherwise: str) -> str:
     return presentable(url[0].rstrip(":"))
 
 
+_MEANINGS = (
+    ("Not enough data", "it is shorter than a chunk of this array"),
+    ("End of data expected", "it is longer than a chunk of this array"),
+    ("Invalid blosc", "what is compressed in it makes no sense, or is cut short"),
+    ("zlib", "what is compressed in it makes no sense, or is cut short"),
+    ("Decompress", "what is compressed in it makes no sense, or is cut short"),
+    ("Error reading Zstd", "what is compressed in it makes no sense, or is cut short"),
+    ("CRC-32C checksum", "its checksum is another"),
+    ("Digest mismatch", "its checksum is another"),
+)
+"""What the library says of damaged chunks, and what a person is told."""
+
+
 def _sentence(text: str) -> str:
     """The library's reason without its code, its file name and its dumps in brackets."""
     text = text.partition(" [")[0].partition(": ")[2] or text
     text = _URL.sub("", _FILE.sub("", text))
-    return text.replace("Error reading : ", "").replace("Error reading ", "").strip(" :")[:200]
+    reason = text.replace("Error reading : ", "").replace("Error reading ", "").strip(" :")[:200]
+    return next((meaning for words, meaning in _MEANINGS if words in reason), reason)
 
 
 # ---- servers -------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ..limits import MAX_CHUNK_BYTES
+from ..printable import brief
 from .codecs import (
     Codec,
     DamagedError,
@@ -149,7 +150,7 @@ def _of_v2(document: JsonObject, where: str) -> ChunkDecoder:
     dtype = _stored_dtype(document["dtype"], where)
     order = document.get("order", "C")
     if order not in ("C", "F"):
-        raise MetadataError(f"{where}: order is {order!r}, expected 'C' or 'F'")
+        raise MetadataError(f"{where}: order is {brief(order)}, expected 'C' or 'F'")
     axes = tuple(range(len(facts.shape)))
     filters = document.get("filters") or []
     if not isinstance(filters, list):
@@ -182,7 +183,7 @@ def _stored_dtype(name: object, where: str) -> np.dtype[Any]:
     try:
         return np.dtype(str(name))
     except TypeError as error:  # what numpy has no name for: bfloat16, int4
-        raise UnsupportedError(f"{where}: dtype {name!r} is not decoded") from error
+        raise UnsupportedError(f"{where}: dtype {brief(name)} is not decoded") from error
 
 
 def _codecs(configs: list[Any], dtype: np.dtype[Any], where: str) -> tuple[Codec, ...]:
@@ -217,7 +218,7 @@ def _of_v3(document: JsonObject, where: str) -> ChunkDecoder:
     facts = array_facts({**document, "codecs": [plain]}, 3, where)
     order = chain[at][1].get("endian", "little")
     if order not in ("little", "big"):
-        raise MetadataError(f"{where}: endian is {order!r}, expected 'little' or 'big'")
+        raise MetadataError(f"{where}: endian is {brief(order)}, expected 'little' or 'big'")
     dtype = _stored_dtype(document["data_type"], where).newbyteorder(order)
     before = [entry for entry in chain[:at] if entry[0] == "transpose"]
     configs = [

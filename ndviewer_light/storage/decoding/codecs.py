@@ -20,6 +20,7 @@ import numpy as np
 
 from ...errors import MetadataError, UnsupportedError
 from ..limits import MAX_CHUNK_BYTES
+from ..printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -341,21 +342,21 @@ def _dtype(config: JsonObject, key: str, otherwise: np.dtype[Any] | None = None)
     except TypeError:
         dtype = None
     if dtype is None or dtype.kind not in "biuf":
-        raise UnsupportedError(f"the filter {config.get('id')!r} is for numbers, not {name!r}")
+        raise UnsupportedError(f"the filter {brief(config.get('id'))} is for numbers, not {brief(name)}")
     return dtype
 
 
 def _number(config: JsonObject, key: str) -> float:
     value = config.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise MetadataError(f"the filter {config.get('id')!r} has no {key}")
+        raise MetadataError(f"the filter {brief(config.get('id'))} has no {key}")
     return value
 
 
 def _shape(config: JsonObject) -> tuple[int, ...]:
     shape = config.get("shape")
     if not isinstance(shape, list) or not shape or not all(type(n) is int and n > 0 for n in shape):
-        raise MetadataError(f"the filter {config.get('id')!r} has no shape")
+        raise MetadataError(f"the filter {brief(config.get('id'))} has no shape")
     return tuple(shape)
 
 
@@ -413,7 +414,7 @@ def _jpeg(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
 def _tiff(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
     page = config.get("index") or 0
     if type(page) is not int or page < 0:
-        raise MetadataError(f"'imagecodecs_tiff' names page {page!r}")
+        raise MetadataError(f"'imagecodecs_tiff' names page {brief(page)}")
     from .tiff_pages import decoded_page
 
     return Pixels(lambda data: decoded_page(bytes(data), page, "the picture"), dtype)
@@ -440,7 +441,7 @@ def _lzma_codec(config: JsonObject) -> Codec:
 def _shuffle(config: JsonObject) -> Codec:
     item = config.get("elementsize", 4)
     if type(item) is not int or not 1 <= item <= 256:
-        raise MetadataError(f"'shuffle' is for items of {item!r} bytes")
+        raise MetadataError(f"'shuffle' is for items of {brief(item)} bytes")
     return Shuffle(item)
 
 

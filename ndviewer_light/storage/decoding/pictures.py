@@ -19,6 +19,7 @@ from ...errors import (
     LimitExceededError,
     UnsupportedError,
 )
+from ..file_kinds import looks_like
 from ..limits import MAX_PLANE_BYTES
 
 if TYPE_CHECKING:
@@ -126,6 +127,11 @@ def judged(picture: Picture, name: str) -> Picture:
     return picture
 
 
+_STARTS = (b"\x89PNG", b"\xff\xd8", b"BM")
+_CUT_SHORT = ("runcated", "unpack requires", "unpack_from requires", "buffer is smaller", "unexpected end of")
+"""What decoders say of a file that ends too early."""
+
+
 @contextlib.contextmanager
 def damage_is_named(name: str) -> Iterator[None]:
     """Turn whatever a decoder raises into a `DatasetError` that names the file."""
@@ -137,6 +143,8 @@ def damage_is_named(name: str) -> Iterator[None]:
         raise LimitExceededError(f"{name} asks for more memory than there is") from error
     except Exception as error:  # damaged files raise a dozen types inside decoders
         reason = str(error)[:200] or type(error).__name__
+        if any(word in reason for word in _CUT_SHORT):
+            raise CorruptDataError(f"{name} is truncated: a part of it is missing") from error
         if "imagecodecs" in reason:
             raise UnsupportedError(
                 f"{name} needs one more package: pip install 'ndviewer_light[tiff]'"
@@ -156,7 +164,17 @@ def _opened(file: BinaryIO, name: str) -> Iterator[Image]:
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise LimitExceededError(f"{name} is larger than any picture should be: {error}") from error
     except PIL.UnidentifiedImageError as error:
-        raise CorruptDataError(f"{name} is no PNG, JPEG or BMP, or its beginning is damaged") from error
+        raise CorruptDataError(_not_a_picture(file, name)) from error
+
+
+def _not_a_picture(file: BinaryIO, name: str) -> str:
+    file.seek(0)
+    head = file.read(64)
+    if not head:
+        return f"{name} is empty, it has no bytes"
+    if head.startswith(_STARTS):
+        return f"{name} is a damaged picture: its beginning makes no sense, or most of it is missing"
+    return f"{name} is not a PNG, JPEG or BMP picture{looks_like(head)}"
 
 
 def _picture_of(image: Image, head: bytes, name: str) -> Picture:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import LimitExceededError, MetadataError, UnsupportedError
 from .. import limits
+from ..printable import brief
 
 V3_CODECS = ("blosc", "bytes", "crc32c", "gzip", "sharding_indexed", "transpose", "zstd")
 V2_COMPRESSORS = ("blosc", "bz2", "gzip", "zlib", "zstd")
@@ -45,7 +46,9 @@ def array_facts(document: limits.JsonObject, version: int, where: str) -> ArrayF
     field.
     """
     if document.get("zarr_format") != version:
-        raise UnsupportedError(f"{where}: zarr_format is {document.get('zarr_format')!r}, expected {version}")
+        raise UnsupportedError(
+            f"{where}: zarr_format is {brief(document.get('zarr_format'))}, expected {version}"
+        )
     shape = _integers(document, "shape", where)
     if len(shape) > limits.MAX_RANK:
         raise LimitExceededError(f"{where}: {len(shape)} dimensions; at most {limits.MAX_RANK} can be shown")
@@ -72,15 +75,10 @@ def _gib(size: int) -> str:
 def _integers(document: limits.JsonObject, field: str, where: str, least: int = 0) -> tuple[int, ...]:
     values = document.get(field)
     if not isinstance(values, list) or not all(type(value) is int for value in values):
-        raise MetadataError(f"{where}: {field} is {_short(values)}, expected a list of whole numbers")
+        raise MetadataError(f"{where}: {field} is {brief(values)}, expected a list of whole numbers")
     if any(not least <= value < 2**62 for value in values):
-        raise LimitExceededError(f"{where}: {field} {_short(values)} is no size an array can have")
+        raise LimitExceededError(f"{where}: {field} {brief(values)} is no size an array can have")
     return tuple(values)
-
-
-def _short(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
@@ -97,13 +95,13 @@ def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype
 
 def _v3_facts(document: limits.JsonObject, shape: tuple[int, ...], where: str) -> ArrayFacts:
     if document.get("node_type") != "array":
-        raise MetadataError(f"{where}: node_type is {document.get('node_type')!r}, expected 'array'")
+        raise MetadataError(f"{where}: node_type is {brief(document.get('node_type'))}, expected 'array'")
     if document.get("storage_transformers"):
         raise UnsupportedError(f"{where}: storage transformers are not supported")
     dtype = _v3_dtype(document.get("data_type"), where)
     grid_name, grid = _named(document.get("chunk_grid"), "chunk_grid", where)
     if grid_name != "regular":
-        raise UnsupportedError(f"{where}: chunk grid {grid_name!r} is not supported, only 'regular'")
+        raise UnsupportedError(f"{where}: chunk grid {brief(grid_name)} is not supported, only 'regular'")
     chunk = _integers(grid, "chunk_shape", where, least=1)
     _check_v3_codecs(document.get("codecs"), chunk, shape, dtype, where)
     return ArrayFacts(3, shape, dtype, _dimension_names(document, where))
@@ -117,7 +115,7 @@ def _named(value: object, field: str, where: str) -> tuple[str, limits.JsonObjec
         configuration = value.get("configuration", {})
         if isinstance(configuration, dict):
             return value["name"], configuration
-    raise MetadataError(f"{where}: {field} is {_short(value)}, expected a name and a configuration")
+    raise MetadataError(f"{where}: {field} is {brief(value)}, expected a name and a configuration")
 
 
 def _v3_dtype(name: object, where: str) -> np.dtype[Any]:
@@ -125,7 +123,7 @@ def _v3_dtype(name: object, where: str) -> np.dtype[Any]:
         return np.dtype(name)
     if isinstance(name, str) and name in _WIDENED:
         return _WIDENED[name]
-    raise UnsupportedError(f"{where}: data type {_short(name)} is not supported; it must be a number type")
+    raise UnsupportedError(f"{where}: data type {brief(name)} is not supported; it must be a number type")
 
 
 def _dimension_names(document: limits.JsonObject, where: str) -> tuple[str | None, ...] | None:
@@ -133,10 +131,10 @@ def _dimension_names(document: limits.JsonObject, where: str) -> tuple[str | Non
     if names is None:
         return None
     if not isinstance(names, list) or not all(name is None or isinstance(name, str) for name in names):
-        raise MetadataError(f"{where}: dimension_names is {_short(names)}, expected a list of names")
+        raise MetadataError(f"{where}: dimension_names is {brief(names)}, expected a list of names")
     known = [name for name in names if name]
     if len(set(known)) != len(known):
-        raise MetadataError(f"{where}: dimension_names {_short(names)} name one dimension twice")
+        raise MetadataError(f"{where}: dimension_names {brief(names)} name one dimension twice")
     return tuple(names)
 
 
@@ -145,12 +143,12 @@ def _check_v3_codecs(
 ) -> None:
     """Check a codec chain; of a shard only the inner chunks and the index are ever held whole."""
     if not isinstance(codecs, list) or not codecs:
-        raise MetadataError(f"{where}: codecs is {_short(codecs)}, expected a list of codecs")
+        raise MetadataError(f"{where}: codecs is {brief(codecs)}, expected a list of codecs")
     chain = [_named(codec, "codecs", where) for codec in codecs]
     unknown = [name for name, _ in chain if name not in V3_CODECS]
     if unknown:
         raise UnsupportedError(
-            f"{where}: codec {unknown[0]!r} is not supported; supported are {', '.join(V3_CODECS)}"
+            f"{where}: codec {brief(unknown[0])} is not supported; supported are {', '.join(V3_CODECS)}"
         )
     sharding = [configuration for name, configuration in chain if name == "sharding_indexed"]
     if chain[-1][0] != "sharding_indexed":
@@ -179,7 +177,7 @@ def _check_shard(
     _check_v3_codecs(configuration.get("codecs"), inner, shape, dtype, where)
     index_codecs = configuration.get("index_codecs", [])
     if not isinstance(index_codecs, list):
-        raise MetadataError(f"{where}: index_codecs is {_short(index_codecs)}, expected a list of codecs")
+        raise MetadataError(f"{where}: index_codecs is {brief(index_codecs)}, expected a list of codecs")
     names = [_named(codec, "index_codecs", where)[0] for codec in index_codecs]
     if any(name not in ("bytes", "crc32c") for name in names):
         raise UnsupportedError(f"{where}: index codecs {names} are not supported, only bytes and crc32c")
@@ -193,7 +191,7 @@ def _v2_dtype(name: object, where: str) -> np.dtype[Any]:
         return _WIDENED[name]
     if isinstance(name, str) and name[:1] in ("<", ">", "|") and name[1:] in _V2_DTYPES:
         return np.dtype(name[1:])
-    raise UnsupportedError(f"{where}: dtype {_short(name)} is not supported; it must be a number type")
+    raise UnsupportedError(f"{where}: dtype {brief(name)} is not supported; it must be a number type")
 
 
 def _check_v2_codecs(document: limits.JsonObject, where: str) -> None:
@@ -202,12 +200,12 @@ def _check_v2_codecs(document: limits.JsonObject, where: str) -> None:
         name = compressor.get("id") if isinstance(compressor, dict) else compressor
         if name not in V2_COMPRESSORS:
             raise UnsupportedError(
-                f"{where}: compressor {_short(name)} is not supported, only {', '.join(V2_COMPRESSORS)}"
+                f"{where}: compressor {brief(name)} is not supported, only {', '.join(V2_COMPRESSORS)}"
             )
     filters = document.get("filters")
     if filters:
         names = [_filter_name(entry) for entry in filters] if isinstance(filters, list) else filters
-        raise UnsupportedError(f"{where}: filters {_short(names)} are not supported")
+        raise UnsupportedError(f"{where}: filters {brief(names)} are not supported")
 
 
 def _filter_name(entry: object) -> object:

@@ -329,7 +329,7 @@ def _judged_entries(source: Bytes) -> int:
     at = tail.rfind(b"PK\5\6")
     if at < 0 or at + _END.size > len(tail):
         raise CorruptDataError(
-            f"{source.name} is no zip archive, or its end is missing: was it copied completely?"
+            f"{source.name} is not a zip archive, or its end is missing: was it copied completely?"
         )
     *_, entries, size, _, _ = _END.unpack_from(tail, at)
     locator = at - _END64_LOCATOR.size
