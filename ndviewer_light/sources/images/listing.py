@@ -16,13 +16,13 @@ from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.limits import error_of_os
 from ...storage.presentable import presentable_name
-from .layouts import understood
+from .name_layouts import understood
 from .patterns import MAX_FILES, Pattern, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .layouts import Layout, Understanding
+    from .name_layouts import Layout, Understanding
 
     Fields = dict[str, str]
 

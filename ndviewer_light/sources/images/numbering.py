@@ -209,8 +209,8 @@ def _parts_of(column: Column, word: str) -> list[Part]:
 
 
 def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
-    if all(map(_UUID.fullmatch, values)):
-        return [Part("", "uuid", values=values)]
+    if all(map(_UUID.fullmatch, values)):  # each of its own is no axis, one for several files an image
+        return [Part("", "uuid", values=values) if len(set(values)) < len(values) else Part("*")]
     if all(map(_TIME.fullmatch, values)):
         return [Part("", "time", "t", values)]
     if all(map(_SEVERAL.fullmatch, values)) and (several := _several(values)):
