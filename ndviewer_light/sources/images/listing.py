@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -166,6 +167,12 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
         warnings.append(f"{root}: {doubles} files have the names of others with another ending; not shown")
     if layout.left_out:
         warnings.append(f"{root}: {_said(layout.left_out)} not named like the others and not shown")
+    n_planes = math.prod(layout.sizes.values())
+    if n_planes > 2 * len(files):
+        warnings.append(
+            f"{root}: only {len(files)} of the {n_planes} planes that the names tell of have a file "
+            f"({layout.pattern.text}). If that is wrong, give a pattern: --pattern"
+        )
     if (doubt := _doubt(layout)) is not None:
         warnings.append(f"{root}: {doubt}")
     return Listing(root, tuple(files), layout.pattern.text, tuple(warnings), _evidence(found))
