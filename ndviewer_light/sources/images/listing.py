@@ -183,12 +183,13 @@ _AXES = {"t": "time points", "p": "positions", "c": "channels", "z": "z"}
 
 def _doubt(layout: Layout) -> str | None:
     """What is not certain about a layout, and how to choose the other."""
-    if not layout.doubts or not layout.other:
+    if not layout.doubts:
         return None
+    other = layout.other or layout.pattern.text
     shown = ", ".join(f"{n} {_AXES[axis]}" for axis, n in layout.sizes.items() if n > 1)
     return (
         f"the names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
-        f"({layout.pattern.text}). If that is wrong, say what is what: --pattern '{layout.other}'"
+        f"({layout.pattern.text}). If that is wrong, say what is what: --pattern '{other}'"
     )
 
 

@@ -20,7 +20,7 @@ from .numbering import PLACES, Column, Draft, Part, assigned, columns_of, drafts
 from .patterns import Pattern, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     Fields = dict[str, str]
 
@@ -35,6 +35,7 @@ _LEAST_FILLED, _LEAST_FILLED_BY_GUESS, _LEAST_FILLED_BY_GUESSES = 0.1, 0.5, 0.9
 _MAX_CHANNELS = 12
 _CLEAR = 0.2
 """By how much the score of a layout has to be better than another's to be beyond doubt."""
+_BEFORE_CUT = re.compile(r"[_\-. ]")
 _COUNTED = re.compile(r"(.*?)[0-9]+")
 
 
@@ -42,7 +43,8 @@ _COUNTED = re.compile(r"(.*?)[0-9]+")
 class Layout:
     """One way to understand names: its pattern, what it calls its author, the evidence, and how good it is.
 
-    `fields` by name, without those that are `left_out`; `sizes` of t, p, c and z. `other` is a pattern that would do as well, or "".
+    `fields` by name, without those that are `left_out`; `sizes` of t, p, c and z. `other` is a pattern that
+    would do as well, or "".
     """
 
     pattern: Pattern
@@ -67,7 +69,7 @@ class Understanding(NamedTuple):
 def understood(names: Sequence[str]) -> Understanding:
     """What the names of files mean, given without their endings, with "/" after folders.
 
-    Pure. Takes about 10 µs a name.
+    Pure. Takes about 20 µs a name.
     """
     if len(names) < 2:
         return Understanding(None)
@@ -187,7 +189,8 @@ def _checked(
     found = {name: fields for name in names if (fields := pattern.read(name)) is not None}
     explained = len(found) / len(names)
     guesses = len(draft.doubts)
-    if len(found) < 2 or explained < (_LEAST_EXPLAINED if draft.is_said else _LEAST_EXPLAINED_BY_GUESS):
+    is_sure = draft.is_said or _are_derived(names, found)
+    if len(found) < 2 or explained < (_LEAST_EXPLAINED if is_sure else _LEAST_EXPLAINED_BY_GUESS):
         return f"explains {len(found)} of {len(names)} names"
     planes = _planes(list(found.values()), pattern.roles)
     if len(planes) < len(found):
@@ -209,6 +212,12 @@ def _checked(
     return Layout(
         pattern, author, found, left_out, sizes, (explains, *against), score, draft.doubts, draft.other
     )
+
+
+def _are_derived(names: Sequence[str], found: Mapping[str, Fields]) -> bool:
+    """Whether all names that are left over are others with something behind: "img_007_mask"."""
+    others = (name for name in names if name not in found)
+    return all(any(name[: cut.start()] in found for cut in _BEFORE_CUT.finditer(name)) for name in others)
 
 
 def _against(found: list[Fields], filled: float) -> list[str]:
