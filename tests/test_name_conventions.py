@@ -351,3 +351,12 @@ def test_other_images_in_squids_folders_are_said_to_be_left_out(
     (tmp_path / "run" / "acquisition parameters.json").write_text("{}")
     source = opened(tmp_path / "run")
     assert any("'snapshot.tif'" in warning for warning in source.info.warnings)
+
+
+def test_long_names_of_many_forms_do_not_take_for_ever() -> None:
+    """Columns that are dropped must not be tried in all combinations where names do not match."""
+    rng = random.Random(2)
+    long = ["_".join(f"a{rng.randrange(9)}" for _ in range(25)) + f"_t{t:03d}" for t in range(60)]
+    longer = ["_".join(["a1"] * 60) + f"_x{i}" for i in range(40)]
+    found = understood([*long, *longer])
+    assert found.layout is None or len(found.layout.fields) >= 60

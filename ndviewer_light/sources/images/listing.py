@@ -171,7 +171,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     if n_planes > 2 * len(files):
         warnings.append(
             f"{root}: only {len(files)} of the {n_planes} planes that the names tell of have a file "
-            f"({layout.pattern.text}). If that is wrong, give a pattern: --pattern"
+            f"({layout.pattern.text!r}). If that is wrong, give a pattern: --pattern"
         )
     if (doubt := _doubt(layout)) is not None:
         warnings.append(f"{root}: {doubt}")
@@ -189,7 +189,7 @@ def _doubt(layout: Layout) -> str | None:
     shown = ", ".join(f"{n} {_AXES[axis]}" for axis, n in layout.sizes.items() if n > 1)
     return (
         f"the names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
-        f"({layout.pattern.text}). If that is wrong, say what is what: --pattern '{other}'"
+        f"({layout.pattern.text!r}). If that is wrong, say what is what: --pattern {other!r}"
     )
 
 
@@ -197,7 +197,7 @@ def _evidence(found: Understanding) -> tuple[str, ...]:
     """What speaks for and against the layouts of the names, the chosen one first."""
     layouts = [layout for layout in (found.layout, *found.others) if layout is not None]
     lines = [
-        f"{layout.author or 'numbers in names'}: {layout.pattern.text} {'; '.join(layout.evidence)}"
+        f"{layout.author or 'numbers in names'}: {layout.pattern.text!r} {'; '.join(layout.evidence)}"
         for layout in layouts[:_MAX_EVIDENCE]
     ]
     return (*lines, *(f"refused: {each}" for each in found.refused[:_MAX_EVIDENCE]))

@@ -87,7 +87,7 @@ def understood(names: Sequence[str]) -> Understanding:
             continue
         layout = _checked(pattern, author, draft, zero_based, names)
         if isinstance(layout, str):
-            refused.append(f"{pattern.text}: {layout}")
+            refused.append(f"{pattern.text!r}: {layout}")
         else:
             held.append(layout)
             if _is_perfect(layout) or (len(names) > _MANY and len(held) >= _MAX_CHECKED):

@@ -32,6 +32,11 @@ _CUTS = (
     rf"{_ATOM}|(?P<sign>{_SIGNED_ATOM})|(?P<cut>/|[_\-. ()\[\]=,;]+)",
 )
 _SPLITTERS = tuple(re.compile(each, re.IGNORECASE) for each in _CUTS)
+_ANY_CUT = re.compile(r"[/_\-. ()\[\]=,;]")
+_HAS_FIELD = re.compile(r"\{\w")
+_UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}")
+_MAX_WILD = 2
+"""Texts of any kind in a pattern: with many of them a name that does not match takes for ever to say so."""
 _LETTERS, _DIGITS = re.compile(r"[A-Za-z]+"), re.compile(r"[0-9]+")
 _MARKED = re.compile(rf"([A-Za-z]*?)({SIGNED})")
 _PIECES = re.compile(r"([A-Za-z]+)([0-9]+)")
@@ -83,9 +88,14 @@ class Part(NamedTuple):
         if self.kind == "given":
             return ""
         if not self.role:
-            return self.text + "*"
+            return self.dropped().text
         kind = {"number": ":d", "signed": ":f", "time": ":time"}.get(self.kind, "")
         return f"{self.text}{{{self.role}{kind}}}"
+
+    def dropped(self) -> Part:
+        """As text that says nothing, of one piece if it is one in all names."""
+        is_piece = self.kind != "signed" and not any(map(_ANY_CUT.search, map(str, self.values)))
+        return self._replace(text=self.text + ("{:w}" if is_piece else "*"), kind="", role="")
 
 
 class Draft(NamedTuple):
@@ -125,8 +135,8 @@ def _hides_columns(part: Part) -> bool:
 
 
 def _says_something(text: str) -> bool:
-    """Whether it is clear where its fields end."""
-    return "{" in text and not re.search(r"\{\w+\}\*|\*\{\w+\}", text)
+    """Whether it has a field, and it is clear, and soon found, where each field ends."""
+    return _HAS_FIELD.search(text) is not None and not _UNCLEAR.search(text) and text.count("*") <= _MAX_WILD
 
 
 # ---- columns -------------------------------------------------------------------------------
@@ -378,7 +388,7 @@ def _one_of_each(parts: list[Part]) -> list[Part]:
         kept = _kept(parts, alike)
         for i in alike:
             if i not in kept:
-                found[i] = parts[i]._replace(text=parts[i].text + "*", kind="", role="")
+                found[i] = parts[i].dropped()
             elif parts[i].kind == "word" and not parts[i].role and "c" in {parts[j].role for j in alike}:
                 found[i] = parts[i]._replace(role="c")
     return found
@@ -424,7 +434,7 @@ def _without_coarser(parts: Sequence[Part]) -> list[Part]:
     for i, part in enumerate(parts):
         same = [other for other in found if other.kind and other.role == part.role and other is not part]
         if part.kind and part.role and part.kind != "given" and any(_follows(part, other) for other in same):
-            found[i] = part._replace(text=part.text + "*", kind="", role="")
+            found[i] = part.dropped()
     return found
 
 
