@@ -25,7 +25,7 @@ from ndviewer_light.errors import (
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.images.format import ImagesFormat
-from ndviewer_light.sources.images.layouts import understood
+from ndviewer_light.sources.images.name_layouts import understood
 from ndviewer_light.sources.images.patterns import Pattern
 from ndviewer_light.sources.images.source import ImagesSource
 from ndviewer_light.sources.tiff.source import TiffSource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -16,13 +17,13 @@ from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.limits import error_of_os
 from ...storage.presentable import presentable_name
-from .layouts import understood
+from .name_layouts import understood
 from .patterns import MAX_FILES, Pattern, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .layouts import Layout, Understanding
+    from .name_layouts import Layout, Understanding
 
     Fields = dict[str, str]
 
@@ -166,6 +167,12 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
         warnings.append(f"{root}: {doubles} files have the names of others with another ending; not shown")
     if layout.left_out:
         warnings.append(f"{root}: {_said(layout.left_out)} not named like the others and not shown")
+    n_planes = math.prod(layout.sizes.values())
+    if n_planes > 2 * len(files):
+        warnings.append(
+            f"{root}: only {len(files)} of the {n_planes} planes that the names tell of have a file "
+            f"({layout.pattern.text!r}). If that is wrong, give a pattern: --pattern"
+        )
     if (doubt := _doubt(layout)) is not None:
         warnings.append(f"{root}: {doubt}")
     return Listing(root, tuple(files), layout.pattern.text, tuple(warnings), _evidence(found))
@@ -176,12 +183,13 @@ _AXES = {"t": "time points", "p": "positions", "c": "channels", "z": "z"}
 
 def _doubt(layout: Layout) -> str | None:
     """What is not certain about a layout, and how to choose the other."""
-    if not layout.doubts or not layout.other:
+    if not layout.doubts:
         return None
+    other = layout.other or layout.pattern.text
     shown = ", ".join(f"{n} {_AXES[axis]}" for axis, n in layout.sizes.items() if n > 1)
     return (
         f"the names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
-        f"({layout.pattern.text}). If that is wrong, say what is what: --pattern '{layout.other}'"
+        f"({layout.pattern.text!r}). If that is wrong, say what is what: --pattern {other!r}"
     )
 
 
@@ -189,7 +197,7 @@ def _evidence(found: Understanding) -> tuple[str, ...]:
     """What speaks for and against the layouts of the names, the chosen one first."""
     layouts = [layout for layout in (found.layout, *found.others) if layout is not None]
     lines = [
-        f"{layout.author or 'numbers in names'}: {layout.pattern.text} {'; '.join(layout.evidence)}"
+        f"{layout.author or 'numbers in names'}: {layout.pattern.text!r} {'; '.join(layout.evidence)}"
         for layout in layouts[:_MAX_EVIDENCE]
     ]
     return (*lines, *(f"refused: {each}" for each in found.refused[:_MAX_EVIDENCE]))

@@ -13,6 +13,7 @@ MARKERS = {
     **dict.fromkeys(("f", "fov", "fld", "field", "s", "site", "series", "scene", "xy", "p", "pos"), "fov"),
     **dict.fromkeys(("position", "point", "m", "tile", "view", "roi"), "fov"),
     **dict.fromkeys(("angle", "ang", "rot", "sh", "cm", "cam", "camera", "illum", "stagepos"), "fov"),
+    **dict.fromkeys(("x", "y"), "fov"),
     **dict.fromkeys(("well", "region", "chamber", "dish", "slide", "fish", "embryo", "mouse"), "region"),
     **dict.fromkeys(
         ("animal", "donor", "patient", "organoid", "worm", "larva", "replicate", "rep"), "region"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from .name_words import MARKERS, is_channel_word, is_place_word
@@ -32,6 +32,11 @@ _CUTS = (
     rf"{_ATOM}|(?P<sign>{_SIGNED_ATOM})|(?P<cut>/|[_\-. ()\[\]=,;]+)",
 )
 _SPLITTERS = tuple(re.compile(each, re.IGNORECASE) for each in _CUTS)
+_ANY_CUT = re.compile(r"[/_\-. ()\[\]=,;]")
+_HAS_FIELD = re.compile(r"\{\w")
+_UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}")
+_MAX_WILD = 2
+"""Texts of any kind in a pattern: with many of them a name that does not match takes for ever to say so."""
 _LETTERS, _DIGITS = re.compile(r"[A-Za-z]+"), re.compile(r"[0-9]+")
 _MARKED = re.compile(rf"([A-Za-z]*?)({SIGNED})")
 _PIECES = re.compile(r"([A-Za-z]+)([0-9]+)")
@@ -43,6 +48,7 @@ _NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")
 _WITH_UNIT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)(um|µm|micron|hrs?|h|min|sec|s|days?)", re.IGNORECASE)
 _MAX_CHANNELS = 12
 """Words that differ more are places, not channels."""
+_MAX_WAVELENGTHS, _LEAST_NM_APART = 8, 20
 _MAX_UNKNOWN = 5
 """Columns of which nothing is known; more are not tried in all combinations."""
 
@@ -82,9 +88,14 @@ class Part(NamedTuple):
         if self.kind == "given":
             return ""
         if not self.role:
-            return self.text + "*"
+            return self.dropped().text
         kind = {"number": ":d", "signed": ":f", "time": ":time"}.get(self.kind, "")
         return f"{self.text}{{{self.role}{kind}}}"
+
+    def dropped(self) -> Part:
+        """As text that says nothing, of one piece if it is one in all names."""
+        is_piece = self.kind != "signed" and not any(map(_ANY_CUT.search, map(str, self.values)))
+        return self._replace(text=self.text + ("{:w}" if is_piece else "*"), kind="", role="")
 
 
 class Draft(NamedTuple):
@@ -105,17 +116,27 @@ def drafts(names: Sequence[str]) -> Iterator[Draft]:
     for splitter in _SPLITTERS:
         for columns in forms_of(names, splitter):
             parts = parts_of(columns)
-            if any(part.hint == "mixed" for part in parts):
-                continue  # "CH1", "CH2", "Overlay": some are numbered, others are something else
+            # "CH1", "CH2", "Overlay": some are numbered, others are something else; "A1-1-DAPI": three in one
+            if any(part.hint == "mixed" or _hides_columns(part) for part in parts):
+                continue
             for draft in assigned(parts):
                 if draft.text not in seen and _says_something(draft.text):
                     seen.add(draft.text)
                     yield draft
 
 
+def _hides_columns(part: Part) -> bool:
+    """Whether words are several columns that vary by themselves, as a coarser cut leaves them together."""
+    if part.kind != "word" or not all(isinstance(value, str) for value in part.values):
+        return False
+    words = list(dict.fromkeys(map(str, part.values)))
+    columns = next(forms_of(words, least=1), [])
+    return len({_codes_of(column.values) for column in columns if column.varies}) > 1
+
+
 def _says_something(text: str) -> bool:
-    """Whether it is clear where its fields end."""
-    return "{" in text and not re.search(r"\{\w+\}\*|\*\{\w+\}", text)
+    """Whether it has a field, and it is clear, and soon found, where each field ends."""
+    return _HAS_FIELD.search(text) is not None and not _UNCLEAR.search(text) and text.count("*") <= _MAX_WILD
 
 
 # ---- columns -------------------------------------------------------------------------------
@@ -197,7 +218,17 @@ def parts_of(columns: Sequence[Column]) -> list[Part]:
     for column in columns:
         parts += _parts_of(column, word)
         word = "" if column.varies else column.values[0].lower()
-    return parts
+    return _with_tiles(parts)
+
+
+def _with_tiles(parts: list[Part]) -> list[Part]:
+    """Rows and columns of tiles, ``r0_c1``, ``row0_col1``, where the second could be a channel."""
+    found = list(parts)
+    numbers = [i for i, part in enumerate(parts) if part.kind == "number"]
+    for i, j in pairwise(numbers):
+        if (parts[i].text.lower(), parts[j].text.lower()) in (("r", "c"), ("row", "col"), ("row", "column")):
+            found[i], found[j] = parts[i]._replace(role="fov"), parts[j]._replace(role="fov")
+    return found
 
 
 def _parts_of(column: Column, word: str) -> list[Part]:
@@ -209,8 +240,8 @@ def _parts_of(column: Column, word: str) -> list[Part]:
 
 
 def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
-    if all(map(_UUID.fullmatch, values)):
-        return [Part("", "uuid", values=values)]
+    if all(map(_UUID.fullmatch, values)):  # each of its own is no axis, one for several files an image
+        return [Part("", "uuid", values=values) if len(set(values)) < len(values) else Part("*")]
     if all(map(_TIME.fullmatch, values)):
         return [Part("", "time", "t", values)]
     if all(map(_SEVERAL.fullmatch, values)) and (several := _several(values)):
@@ -285,10 +316,23 @@ def _marked(pairs: list[tuple[str, str]], word: str) -> list[Part]:
     if any(each.lower() != marker.lower() for each, _ in pairs):
         values = tuple(each + number for each, number in pairs)
         return [Part("", "word", _role_of_words(values, word), values, hint=_hint(values))]
+    role = MARKERS.get((marker or word).lower(), "")
+    names = tuple(each + number for each, number in pairs)
+    if not role and (all(map(is_channel_word, names)) if marker else _are_wavelengths(names)):
+        return [Part("", "word", "c", names, hint="channel")]  # "Cy3", "AF488", "488"
+    if marker and role in ("region", "plate"):
+        return [Part("", "word", role, names, hint="place")]  # "mouse3"
     plain = all(number.isdecimal() for _, number in pairs)
     numbers = tuple(int(number) if plain else float(number) for _, number in pairs)
-    role = MARKERS.get((marker or word).lower(), "")
     return [Part(escaped(marker), "number" if plain else "signed", role, numbers)]
+
+
+def _are_wavelengths(texts: Sequence[str]) -> bool:
+    """Whether numbers are those of lasers or filters in nm: few, of three digits, far apart."""
+    distinct = sorted(set(texts))
+    if len(distinct) > _MAX_WAVELENGTHS or not all(is_channel_word(text) for text in distinct):
+        return False
+    return all(int(b) - int(a) >= _LEAST_NM_APART for a, b in pairwise(distinct))
 
 
 def _are_wells(values: Sequence[str]) -> bool:
@@ -320,10 +364,10 @@ def assigned(parts: list[Part]) -> Iterator[Draft]:
                 yield draft
 
 
-def _codes(part: Part) -> tuple[int, ...]:
+def _codes_of(values: Sequence[object]) -> tuple[int, ...]:
     """Values as numbers in order of their appearance: alike for columns that vary together."""
     index: dict[object, int] = {}
-    return tuple(index.setdefault(value, len(index)) for value in part.values)
+    return tuple(index.setdefault(value, len(index)) for value in values)
 
 
 def _tells_apart(parts: Sequence[Part], chosen: Sequence[int]) -> bool:
@@ -337,14 +381,14 @@ def _one_of_each(parts: list[Part]) -> list[Part]:
     together: dict[tuple[int, ...], list[int]] = {}
     for i, part in enumerate(parts):
         if part.kind:
-            together.setdefault(_codes(part), []).append(i)
+            together.setdefault(_codes_of(part.values), []).append(i)
     for alike in together.values():
         if len(alike) < 2:
             continue
         kept = _kept(parts, alike)
         for i in alike:
             if i not in kept:
-                found[i] = parts[i]._replace(text=parts[i].text + "*", kind="", role="")
+                found[i] = parts[i].dropped()
             elif parts[i].kind == "word" and not parts[i].role and "c" in {parts[j].role for j in alike}:
                 found[i] = parts[i]._replace(role="c")
     return found
@@ -390,7 +434,7 @@ def _without_coarser(parts: Sequence[Part]) -> list[Part]:
     for i, part in enumerate(parts):
         same = [other for other in found if other.kind and other.role == part.role and other is not part]
         if part.kind and part.role and part.kind != "given" and any(_follows(part, other) for other in same):
-            found[i] = part._replace(text=part.text + "*", kind="", role="")
+            found[i] = part.dropped()
     return found
 
 
@@ -452,7 +496,7 @@ def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]
     n_axes = len(labelled) + len(chosen)
     roles: dict[int, str] = {}
     doubts: list[str] = []
-    swaps: dict[int, str] = {}
+    others: list[tuple[int, str]] = []
     last = max((part.depth for part in parts), default=0)
     words = [i for i in chosen if parts[i].kind in ("word", "uuid")]
     # the last word of a name is a channel sooner than the first; dyes and colours before all others
@@ -470,7 +514,7 @@ def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]
         taken.add(free[0])
         if not part.hint and not many and n_axes > 1 and part.kind == "word":
             doubts.append("words")
-            swaps = swaps or {i: "c" if free[0] != "c" else "region"}
+            others.append((i, "c" if free[0] != "c" else "region"))
     numbers = [i for i in chosen if i not in words]
     for i, role, otherwise in _roles_of_numbers(parts, labelled, numbers, taken, roles, last):
         if not role:
@@ -479,11 +523,10 @@ def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]
         taken.add(role)
         if n_axes > 1 and otherwise:
             doubts.append("numbers")
-            swaps = swaps or {i: otherwise}
-    for i, role in list(swaps.items()):
-        if role in {parts[j].role for j in labelled}:
-            return roles, tuple(dict.fromkeys(doubts)), {}
-        swaps |= {j: roles[i] for j in chosen if roles[j] == role}
+            others.append((i, otherwise))
+    said = {parts[i].role for i in labelled}
+    i, role = next(((i, role) for i, role in others if role not in said), (-1, ""))
+    swaps = {j: roles[i] for j in chosen if roles[j] == role} | {i: role} if role else {}
     return roles, tuple(dict.fromkeys(doubts)), swaps
 
 

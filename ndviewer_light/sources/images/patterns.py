@@ -11,7 +11,7 @@ can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
 ``{c}``           any text without a slash
 ``{z:0..95}``     a number of this range; ``{z:00..95}`` always has two digits
 ``{c:GFP|RFP}``   one of these words
-``{:d}``          what is of this kind but says nothing; ``{uuid}`` a UUID
+``{:d}`` ``{:w}``  a number, a word (up to the next ``_``, dash, …) that says nothing; ``{uuid}`` a UUID
 ``*`` ``?``       anything; any one letter
 ``**/``           any folders, or none
 ``<_s{p:d}>``     what only some names have
@@ -62,7 +62,7 @@ SIGNED = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?"
 WELL = r"(?:a[a-f]|[a-p])(?: ?- ?)?(?:[1-4][0-9]|0?[1-9])"
 """Regular expressions (case does not matter) of what stands for one thing in a name."""
 
-_KINDS = {"f": SIGNED, "time": TIME, "well": WELL}
+_KINDS = {"f": SIGNED, "time": TIME, "well": WELL, "w": r"[^/_\-. ()\[\]=,;]*"}
 
 _FIELD = re.compile(r"\{([A-Za-z]\w*)?(?::([^{}]*))?\}")
 _TOKEN = re.compile(r"(\{[^{}]*\}|\*\*/|[*?<>])")

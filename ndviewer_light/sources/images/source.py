@@ -74,7 +74,7 @@ class _Inner:
 
 
 class ImagesSource(Source):
-    """Image files; see `layouts` for how names are understood, `patterns` for what one may say.
+    """Image files; see `name_layouts` for how names are understood, `patterns` for what one may say.
 
     Positions, channels and time points keep their index while a source is open; new ones come after them.
     """

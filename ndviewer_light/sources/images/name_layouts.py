@@ -20,7 +20,7 @@ from .numbering import PLACES, Column, Draft, Part, assigned, columns_of, drafts
 from .patterns import Pattern, escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     Fields = dict[str, str]
 
@@ -35,6 +35,7 @@ _LEAST_FILLED, _LEAST_FILLED_BY_GUESS, _LEAST_FILLED_BY_GUESSES = 0.1, 0.5, 0.9
 _MAX_CHANNELS = 12
 _CLEAR = 0.2
 """By how much the score of a layout has to be better than another's to be beyond doubt."""
+_BEFORE_CUT = re.compile(r"[_\-. ]")
 _COUNTED = re.compile(r"(.*?)[0-9]+")
 
 
@@ -42,22 +43,19 @@ _COUNTED = re.compile(r"(.*?)[0-9]+")
 class Layout:
     """One way to understand names: its pattern, what it calls its author, the evidence, and how good it is.
 
-    `fields` by name, without those that are `left_out`. `other` is a pattern that would do as well, or "".
+    `fields` by name, without those that are `left_out`; `sizes` of t, p, c and z. `other` is a pattern that
+    would do as well, or "".
     """
 
     pattern: Pattern
     author: str
     fields: dict[str, Fields]
     left_out: tuple[str, ...]
+    sizes: dict[str, int]
     evidence: tuple[str, ...]
     score: float
     doubts: tuple[str, ...] = ()
     other: str = ""
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """How many times, positions, channels and z there are."""
-        return _sizes(list(self.fields.values()))
 
 
 class Understanding(NamedTuple):
@@ -71,7 +69,7 @@ class Understanding(NamedTuple):
 def understood(names: Sequence[str]) -> Understanding:
     """What the names of files mean, given without their endings, with "/" after folders.
 
-    Pure. Takes about 10 µs a name.
+    Pure. Takes about 20 µs a name.
     """
     if len(names) < 2:
         return Understanding(None)
@@ -89,7 +87,7 @@ def understood(names: Sequence[str]) -> Understanding:
             continue
         layout = _checked(pattern, author, draft, zero_based, names)
         if isinstance(layout, str):
-            refused.append(f"{pattern.text}: {layout}")
+            refused.append(f"{pattern.text!r}: {layout}")
         else:
             held.append(layout)
             if _is_perfect(layout) or (len(names) > _MANY and len(held) >= _MAX_CHECKED):
@@ -191,12 +189,13 @@ def _checked(
     found = {name: fields for name in names if (fields := pattern.read(name)) is not None}
     explained = len(found) / len(names)
     guesses = len(draft.doubts)
-    if len(found) < 2 or explained < (_LEAST_EXPLAINED if draft.is_said else _LEAST_EXPLAINED_BY_GUESS):
+    is_sure = draft.is_said or _are_derived(names, found)
+    if len(found) < 2 or explained < (_LEAST_EXPLAINED if is_sure else _LEAST_EXPLAINED_BY_GUESS):
         return f"explains {len(found)} of {len(names)} names"
-    planes = {plane_of(fields) for fields in found.values()}
+    planes = _planes(list(found.values()), pattern.roles)
     if len(planes) < len(found):
         return f"{len(found) - len(planes)} files would be the same plane as others"
-    sizes = _sizes(list(found.values()))
+    sizes = _sizes(planes, pattern.roles)
     filled = len(found) / math.prod(sizes.values())
     least = _LEAST_FILLED_BY_GUESS if guesses else _LEAST_FILLED
     if guesses > 1 or "words" in draft.doubts:
@@ -210,7 +209,15 @@ def _checked(
     explains = f"explains {len(found)} of {len(names)} names, {filled:.0%} of its planes have a file"
     score = 2 * explained + min(filled, 1.0) - 0.15 * guesses - 0.5 * len(against)
     left_out = tuple(name for name in names if name not in found)
-    return Layout(pattern, author, found, left_out, (explains, *against), score, draft.doubts, draft.other)
+    return Layout(
+        pattern, author, found, left_out, sizes, (explains, *against), score, draft.doubts, draft.other
+    )
+
+
+def _are_derived(names: Sequence[str], found: Mapping[str, Fields]) -> bool:
+    """Whether all names that are left over are others with something behind: "img_007_mask"."""
+    others = (name for name in names if name not in found)
+    return all(any(name[: cut.start()] in found for cut in _BEFORE_CUT.finditer(name)) for name in others)
 
 
 def _against(found: list[Fields], filled: float) -> list[str]:
@@ -227,13 +234,17 @@ def _against(found: list[Fields], filled: float) -> list[str]:
     return against
 
 
-def plane_of(fields: Fields) -> tuple[tuple[str, object], ...]:
-    """What fields say, numbers by value: "01" is "1"."""
-    return tuple(sorted((role, _value(text)) for role, text in fields.items()))
+def _planes(found: Sequence[Fields], roles: Sequence[str]) -> set[tuple[object, ...]]:
+    """What fields say, in the order of `roles`, numbers by value: "01" is "1"."""
+    known: dict[str, object] = {}
+    for text in {text for fields in found for text in fields.values()} | {""}:
+        known[text] = _value(text)
+    return {tuple([known[fields.get(role, "")] for role in roles]) for fields in found}
 
 
-def _sizes(found: Sequence[Fields]) -> dict[str, int]:
+def _sizes(planes: set[tuple[object, ...]], roles: Sequence[str]) -> dict[str, int]:
     """Lengths of the axes; a position for each place that there is."""
-    axes = {axis: {_value(fields.get(axis, "")) for fields in found} for axis in "tcz"}
-    places = {tuple(_value(fields.get(role, "")) for role in PLACES) for fields in found}
-    return {"t": len(axes["t"]), "p": len(places), "c": len(axes["c"]), "z": len(axes["z"])}
+    places = [i for i, role in enumerate(roles) if role in PLACES]
+    n_places = len({tuple([plane[i] for i in places]) for plane in planes})
+    n = {role: len({plane[i] for plane in planes}) for i, role in enumerate(roles)}
+    return {"t": n.get("t", 1), "p": n_places, "c": n.get("c", 1), "z": n.get("z", 1)}
