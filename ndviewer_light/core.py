@@ -19,6 +19,7 @@ from .metadata.ome_xml import physical_sizes_um as extract_ome_physical_sizes
 from .metadata.squid import read_acquisition_parameters
 from .metadata.tiff_tags import read_tiff_pixel_size
 from .model import natural_sorted
+from .storage.decoding.tiff_pages import TIFF_ENDS
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .gui.viewer import LightweightViewer
     from .gui.window import LauncherWindow, LightweightMainWindow
 
-TIFF_EXTENSIONS = {".tif", ".tiff"}
+TIFF_EXTENSIONS = set(TIFF_ENDS)
 LIVE_REFRESH_INTERVAL_MS = 750
 SLIDER_PLAY_INTERVAL_MS = 100
 ZARR_LOAD_DEBOUNCE_MS = 200

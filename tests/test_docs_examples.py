@@ -32,13 +32,14 @@ fov_paths = ["run/zarr/A1/fov_0.ome.zarr"]
 channels, fov_labels, num_z, height, width = ["Fluorescence 488 nm Ex"], ["A1:0"], 1, 32, 32
 
 def acquire(viewer):
+    from qtpy.QtCore import QMetaObject, Qt
     from qtpy.QtWidgets import QApplication
     spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": fov_paths[0] + "/0"},
             "metadata": {"shape": [1, 1, 1, 32, 32], "data_type": "uint16", "dimension_names": list("tczyx")}}
     ts.open(spec, create=True).result()[...] = np.ones((1, 1, 1, 32, 32), np.uint16)
     viewer.notify_zarr_frame(0, 0, 0, channels[0])
     viewer.end_zarr_acquisition()
-    QApplication.instance().quit()
+    QMetaObject.invokeMethod(QApplication.instance(), "quit", Qt.ConnectionType.QueuedConnection)
 """
 # what a page takes for granted, by its path: the host's part, which no page can show
 _GIVEN = {

@@ -28,6 +28,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.opening import Reopening
 from ndviewer_light.sources.hdf5 import array as hdf5_dataset
 from ndviewer_light.sources.hdf5 import file as hdf5_file
 from ndviewer_light.sources.hdf5 import plane_reader as hdf5_pixels
@@ -421,7 +422,7 @@ def test_lazy_arrays_of_a_dataset_inside_a_file_travel(
     try:
         np.testing.assert_array_equal(array.values[0, 0, :, 0], volume((3, 20, 30)))
     finally:
-        lazy._open_once(f"{several}::/small", ()).close()
+        lazy._open_once(Reopening(f"{several}::/small", ())).close()
         lazy._open_once.cache_clear()
 
 

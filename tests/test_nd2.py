@@ -34,7 +34,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey, Position
-from ndviewer_light.opening import open_dataset
+from ndviewer_light.opening import Reopening, open_dataset
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.nd2 import frames as nd2_frames
 from ndviewer_light.sources.nd2.format import Nd2Format
@@ -443,7 +443,7 @@ def test_a_lazy_array_survives_pickling(tmp_path):
 
     again = pickle.loads(pickled)
     np.testing.assert_array_equal(again.values, expected)
-    dataset = lazy._open_once(str(tmp_path / "a.nd2"), ())
+    dataset = lazy._open_once(Reopening(str(tmp_path / "a.nd2"), ()))
     dataset.close()
     lazy._open_once.cache_clear()
     assert list(again.coords["position"].values) == ["A1:0", "A1:1", "P:0"]

@@ -26,6 +26,7 @@ from ndviewer_light.errors import (
     UntrustedReferenceError,
 )
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.opening import Reopening
 from ndviewer_light.sources.references import reference_file as references_json
 from ndviewer_light.sources.references.format import ReferencesFormat
 from ndviewer_light.sources.references.places import ReferencePolicy
@@ -505,7 +506,7 @@ def test_arrays_can_be_pickled(writer: ReferenceWriter) -> None:
     try:
         np.testing.assert_array_equal(found.values[0, 0, :, 0], array)
     finally:
-        lazy._open_once(path, ()).close()
+        lazy._open_once(Reopening(path, ())).close()
         lazy._open_once.cache_clear()
 
 

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PACKAGE = "ndviewer_light"
 
+KNOWN_NUMBERS = {
+    *(
+        "BAND_BYTES",
+        "IDLE_SECONDS",
+        "KEPT_BYTES",
+        "MAX_SAID",
+        "POLL_SECONDS",
+        "TICK_SECONDS",
+    ),  # equal by chance
+    *("FIRST_BYTES", "HUNG_SECONDS", "LEAST_IN_COLOUR", "MAX_CHANNELS", "SLIDER_PLAY_INTERVAL_MS"),
+}
+"""Constants that may be in more than one place by the same name with the same value; the second line had
+better be written once."""
+
 PARALLEL = {
     "__init__",
     "__main__",
@@ -136,6 +150,18 @@ def test_a_file_name_stands_for_one_thing_or_the_same_in_parallel_rooms() -> Non
         homes[path.stem].append(path)
     twice = {stem: paths for stem, paths in homes.items() if len(paths) > 1}
     assert set(twice) == PARALLEL, twice
+
+
+def test_a_number_is_written_once() -> None:
+    homes = defaultdict(list)
+    for name in modules():
+        for node in parsed(name).body if not name.startswith("simulator") else ():
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                constant = node.targets[0].id.strip("_")
+                if constant.isupper() and "TypeVar" not in ast.unparse(node.value):
+                    homes[constant, ast.unparse(node.value)].append(name)
+    twice = {constant: where for (constant, _), where in homes.items() if len(where) > 1}
+    assert set(twice) <= KNOWN_NUMBERS, twice
 
 
 _QUOTED = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)(?:\([^`]*\))?`(?!`)")

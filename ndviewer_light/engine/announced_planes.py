@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..model import PlaneKey
+from ..storage.limits import MAX_T
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ..model import DatasetInfo
 
-_MAX_T = 1_000_000  # no run has more time points; a larger index is a mistake, not a plane
 _BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
 
 
@@ -34,7 +34,7 @@ class PlaneBits:
         """Add every key, as `key_rows` gives them."""
         n_p, n_c, n_z = self._sizes
         ts, ps, cs, zs = rows.T
-        inside = (ts >= 0) & (ts < _MAX_T)
+        inside = (ts >= 0) & (ts < MAX_T)
         for indices, size in ((ps, n_p), (cs, n_c), (zs, n_z)):
             inside &= (indices >= 0) & (indices < size)
         planes = ((ps * n_c + cs) * n_z + zs)[inside]
@@ -61,7 +61,7 @@ def key_rows(keys: Collection[tuple[int, int, int, int]]) -> np.ndarray:
     try:
         flat = np.fromiter(chain.from_iterable(keys), np.int64, 4 * len(keys))
     except OverflowError:
-        return key_rows([key for key in keys if max(map(abs, key)) <= _MAX_T])
+        return key_rows([key for key in keys if max(map(abs, key)) <= MAX_T])
     return flat.reshape(-1, 4)
 
 

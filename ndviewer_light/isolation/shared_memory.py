@@ -17,9 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LimitExceededError
-
-MAX_PLANE_BYTES = 1024**3
-"""No plane is larger; what claims to be is not read."""
+from ..storage.limits import MAX_PLANE_BYTES
 
 
 def _checked_nbytes(shape: tuple[int, ...], dtype: np.dtype) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AcquisitionConfigError
 from ..model import AnnouncedRun, Position
+from ..storage.limits import MAX_T
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from .registered_files import RegisteredFiles
 
 logger = logging.getLogger(__name__)
-
-_MAX_T = 1_000_000  # more time points than any run has: a larger index is a mistake of the host
 
 
 def position_of(label: str) -> Position:
@@ -174,7 +173,7 @@ class Acquisition:
                 p += self._offsets[region]
         except Exception:  # noqa: BLE001  an odd object's own error must not reach the writer's thread
             return self._ignore(t, fov_idx, z, channel, region_idx)
-        if not (0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
+        if not (0 <= t < MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
             return self._ignore(t, fov_idx, z, channel, region_idx)
         for c in self._parts[of]:
             self._stale((t, p, c, z))
@@ -191,7 +190,7 @@ class Acquisition:
         except Exception:  # noqa: BLE001  as above
             return self._ignore(t, fov_idx, z, channel, filepath)
         if not (
-            0 <= t < _MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z and isinstance(path, str)
+            0 <= t < MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z and isinstance(path, str)
         ):
             return self._ignore(t, fov_idx, z, channel, filepath)
         self._files.register(t, p, of, z, path, page)

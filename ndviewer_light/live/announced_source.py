@@ -17,6 +17,7 @@ from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, announced_info
 from ..sources import Source
 from ..sources.tiff.announced import AnnouncedTiff
+from ..sources.zarr.layouts import PLATES
 from ..sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from ..model import AnnouncedRun, DatasetInfo, Position
 
-_PLATES = ("plate.ome.zarr", "plate.zarr")
 _WELL = re.compile(r"([A-Za-z]+)(\d+)")
 _IMAGES = "images"
 _TIFF_FORMS = (_IMAGES, "ome", "stacks")
@@ -151,7 +151,7 @@ def experiment_folder(store: str) -> str | None:
     path = os.path.abspath(os.path.expanduser(store))
     while (parent := os.path.dirname(path)) != path:
         name = os.path.basename(path)
-        if name in _PLATES or (name == "zarr" and len(os.path.relpath(store, path).split(os.sep)) == 2):
+        if name in PLATES or (name == "zarr" and len(os.path.relpath(store, path).split(os.sep)) == 2):
             return parent
         path = parent
     return None
@@ -163,7 +163,7 @@ def _zarr_forms(run: AnnouncedRun, folder: str) -> Iterator[ZarrSource]:
         return  # colour images are never written as zarr
     ways: tuple[Callable[[Position], str], ...] = (
         lambda at: os.path.join("zarr", at.region, f"fov_{at.fov}.ome.zarr"),
-        lambda at: os.path.join(_PLATES[0], *_row_and_column(at.region), str(at.fov)),
+        lambda at: os.path.join(PLATES[0], *_row_and_column(at.region), str(at.fov)),
     )
     for way in ways:
         paths = tuple(os.path.join(folder, way(position)) for position in run.positions)

@@ -92,7 +92,8 @@ _TO_SECONDS = {
     "day": 86_400.0,
     **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0},
 }
-_SANE_STEP = (1e-7, 1e9)
+SANE_STEP = (1e-7, 1e9)
+"""Steps between pixels, slices (µm) or time points (s) outside this are mistakes."""
 """µm or s; a step outside is a mistake and would only blank the view."""
 
 # ---- what an image says --------------------------------------------------------------------
@@ -373,7 +374,7 @@ def _in_our_unit(axis: Axis, value: float | None, where: str, warnings: list[str
 
 
 def _sane(value: float, what: str, warnings: list[str]) -> float | None:
-    if _SANE_STEP[0] <= value <= _SANE_STEP[1]:
+    if SANE_STEP[0] <= value <= SANE_STEP[1]:
         return value
     warnings.append(f"{what}: {value:g} makes no sense and is ignored")
     return None
@@ -395,7 +396,7 @@ def _squid_steps(squid: JsonObject) -> Steps | None:
 
 def _squid_step(value: object) -> float | None:
     number = _finite(value)
-    return number if number is not None and _SANE_STEP[0] <= number <= _SANE_STEP[1] else None
+    return number if number is not None and SANE_STEP[0] <= number <= SANE_STEP[1] else None
 
 
 def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | None, float | None]:

@@ -30,6 +30,8 @@ MAX_JSON_DEPTH = 64
 MAX_RANK = 8
 MAX_CHUNK_BYTES = 1024**3
 MAX_PLANE_BYTES = 1024**3
+MAX_T = 1_000_000
+"""No run has more time points: a larger index is a mistake, a folder with such a number a date."""
 MAX_SHARD_INDEX_BYTES = 256 * 1024**2
 MAX_POSITIONS = 100_000
 MAX_CHANNELS = 16_384

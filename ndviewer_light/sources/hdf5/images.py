@@ -15,6 +15,7 @@ import numpy as np
 
 from ...colours import color_for_name
 from ...errors import LimitExceededError, UnsupportedError, UntrustedReferenceError
+from ...metadata.ngff import SANE_STEP
 from ...model import (
     RGB_COLORS,
     Channel,
@@ -53,7 +54,6 @@ SECONDS_PER_UNIT = {
     **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0},
     **{"millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0},
 }
-_SANE_STEP = (1e-7, 1e9)
 """µm or s; a step outside is a mistake and would only blank the view."""
 
 
@@ -122,7 +122,7 @@ def sane_steps(steps: Mapping[str, float | None]) -> dict[str, float]:
     return {
         role: step
         for role, step in steps.items()
-        if step is not None and math.isfinite(step) and _SANE_STEP[0] <= step <= _SANE_STEP[1]
+        if step is not None and math.isfinite(step) and SANE_STEP[0] <= step <= SANE_STEP[1]
     }
 
 

@@ -18,6 +18,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
 from ...model import Channel
 from .array import refuse_outside
 from .images import (
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from .file import HDF5File
 
 _PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")
-_TYPES = ("ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSeries")
-_NO_PICTURES = ("ImageMaskSeries",)
-_MAX_SHORT = 16  # numbers in what describes an image
 _MAX_NAME = 200
 
 
@@ -72,7 +70,7 @@ def series_of(file: HDF5File, path: str, node: h5py.Group) -> Series | None:
     import h5py
 
     kind = file.attribute(node, "neurodata_type")
-    if not isinstance(kind, str) or kind in _NO_PICTURES or not kind.endswith(_TYPES):
+    if not isinstance(kind, str) or kind in NO_PICTURES or not kind.endswith(IMAGE_SERIES):
         return None
     if file.attribute(node, "format") == "external" or _format(file, node) == "external":
         return Series(path, kind, _external_names(file, node) or "no file")
@@ -221,7 +219,7 @@ def _numbers(file: HDF5File, node: h5py.Group, name: str) -> list[float] | None:
     import h5py
 
     dataset = _inside(file, node, name)
-    if not isinstance(dataset, h5py.Dataset) or not 0 < (dataset.size or 0) <= _MAX_SHORT:
+    if not isinstance(dataset, h5py.Dataset) or not 0 < (dataset.size or 0) <= MAX_SHORT:
         return None
     if dataset.dtype.kind not in "iuf":
         return None
@@ -262,7 +260,7 @@ def _emission(file: HDF5File, plane: h5py.Group) -> float | None:
     import h5py
 
     for i, name in enumerate(plane.id):
-        if i >= _MAX_SHORT:
+        if i >= MAX_SHORT:
             break
         child = _inside(file, plane, name.decode("utf-8", "surrogateescape"))
         if isinstance(child, h5py.Group) and file.attribute(child, "neurodata_type") == "OpticalChannel":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import DatasetError, UnsupportedError
+from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
 from .array_chunks import referenced_array
 from .reference_file import INLINE, inline_bytes
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from ...storage.decoding.chunk_decoder import ChunkDecoder
     from .reference_file import References
 
-_TYPES = ("ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSeries")
-_NO_PICTURES = ("ImageMaskSeries",)
-_MAX_SHORT = 16  # numbers in what describes an image
 _UM_PER_UNIT = {
     **{"meters": 1e6, "meter": 1e6, "millimeters": 1e3, "micrometers": 1.0, "nanometers": 1e-3},
     **{"m": 1e6, "mm": 1e3, "um": 1.0, "nm": 1e-3},
@@ -43,7 +41,7 @@ def all_series(references: References) -> list[str]:
     found = []
     for path in references.nodes():
         kind = references.attributes(path).get("neurodata_type")
-        if isinstance(kind, str) and kind.endswith(_TYPES) and kind not in _NO_PICTURES:
+        if isinstance(kind, str) and kind.endswith(IMAGE_SERIES) and kind not in NO_PICTURES:
             found.append(path)
     return found
 
@@ -98,7 +96,7 @@ def _numbers(references: References, path: str) -> list[float]:
     """A few numbers that are written out in the file of references, in µm by their unit; else none."""
     try:
         array = referenced_array(references, path, references.array(path))
-        if not 0 < math.prod(array.chunks.shape) <= _MAX_SHORT or math.prod(array.chunks.grid) != 1:
+        if not 0 < math.prod(array.chunks.shape) <= MAX_SHORT or math.prod(array.chunks.grid) != 1:
             return []
         if len(array.flat) != 1 or array.location[0] != INLINE:
             return []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import AcquisitionConfigError, DatasetError
 from ...metadata.squid import acquisition_parameters, is_done, sanitised
 from ...model import PlaneKey, announced_info
+from ...storage.limits import MAX_T
 from .file_errors import FileMissingError
 from .file_names import is_number
 from .file_pool import TiffPool
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ...model import AnnouncedRun, DatasetInfo
-
-MAX_T = 1_000_000
-"""A folder with a larger number is no time point: a date, most likely."""
 
 
 class AnnouncedTiff(TiffSource):

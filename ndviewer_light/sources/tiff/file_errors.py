@@ -20,6 +20,8 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ...storage.decoding.ifd_chain import TYPE_SIZES
+from ...storage.decoding.pictures import PNG_SIGNATURE
 from ...storage.limits import error_of_os
 from ...storage.local_files import open_regular
 
@@ -146,29 +148,10 @@ def _empty(path: str) -> DatasetError:
 
 # ---- how many bytes a file should have, by its own header ----------------------------------------
 
-_TYPE_SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
 _HEADER_BYTES = 16
 _OFFSETS, _BYTE_COUNTS = (273, 324), (279, 325)
 _MAX_ENTRIES = 4096
 _MAX_PARTS = 1_000_000
-_PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 100_000
 
 
@@ -197,7 +180,7 @@ def _expected(file: BinaryIO, there: int) -> int | None:
     magic = file.read(8)
     if len(magic) < 8:
         return 8
-    if magic == _PNG:
+    if magic == PNG_SIGNATURE:
         return _expected_of_png(file, there)
     if magic[:2] == b"BM":
         return int(struct.unpack_from("<I", magic, 2)[0])
@@ -249,7 +232,7 @@ class _Directory:
     def _entry_end(self, at: int, parts: dict[int, tuple[int, ...]]) -> int:
         """Where the value of a tag ends; those that say where the pixels are go into `parts`."""
         tag, kind, n = self._unpack(self._entry, at)
-        size = _TYPE_SIZES.get(kind, 1) * n
+        size = TYPE_SIZES.get(kind, 1) * n
         inline = struct.calcsize(f"<{self._value}")
         where = at + struct.calcsize(f"<{self._entry}")
         if size > inline:
@@ -266,7 +249,7 @@ class _Directory:
 
 
 def _expected_of_png(file: BinaryIO, there: int) -> int:
-    at = len(_PNG)
+    at = len(PNG_SIGNATURE)
     for _ in range(_MAX_CHUNKS):
         file.seek(at)
         head = file.read(8)

@@ -18,12 +18,13 @@ import re
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from ...storage.decoding.tiff_pages import TIFF_ENDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _T = TypeVar("_T")
 
-TIFF_ENDS = (".tiff", ".tif")
 OME_FOLDER = "ome_tiff"
 IMAGE_ENDS = (*TIFF_ENDS, ".png", ".bmp")
 

@@ -30,6 +30,7 @@ from ...storage.decoding.pictures import (
     judged,
     picture_in,
 )
+from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.file_kinds import looks_like
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.printable import tame_logger
@@ -41,7 +42,6 @@ from .file_errors import (
     open_file,
     short,
 )
-from .file_names import TIFF_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

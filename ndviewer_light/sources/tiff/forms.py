@@ -16,13 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import DatasetError, PlaneNotWrittenError
 from ...metadata.squid import sanitised
+from ...storage.decoding.tiff_pages import TIFF_ENDS
 from .file_errors import PageMissingError
-from .file_names import (
-    TIFF_ENDS,
-    Spelling,
-    is_file_name,
-    is_number,
-)
+from .file_names import Spelling, is_file_name, is_number
 from .file_pool import image_facts, image_picture, read_image
 
 if TYPE_CHECKING:

@@ -26,17 +26,10 @@ from ...model import (
     channel_parts,
     natural_sorted,
 )
+from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.local_files import LinkGuard
 from .file_errors import FileMissingError
-from .file_names import (
-    OME_FOLDER,
-    TIFF_ENDS,
-    NameReader,
-    base_channel,
-    is_number,
-    ome_name,
-    stack_name,
-)
+from .file_names import OME_FOLDER, NameReader, base_channel, is_number, ome_name, stack_name
 from .folders import (
     OME,
     STACKS,

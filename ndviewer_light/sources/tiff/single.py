@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ...metadata.tiff_tags import pixel_size_of, resolution_of
 from ...storage.decoding.ifd_chain import MAX_PAGES
+from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from .file_names import TIFF_ENDS
 from .file_pool import (
     image_picture,
     is_plain,

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA_FILES", "Node", "ZarrImage", "discover", "read_image", "read_node", "recognises"]
 
-_PLATES = ("plate.ome.zarr", "plate.zarr")
+PLATES = ("plate.ome.zarr", "plate.zarr")
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
@@ -198,7 +198,7 @@ class _ImageFinder:
     # ---- what the folders say --------------------------------------------------------------
 
     def _by_folders(self, path: str, node: Node | None) -> DatasetLayout | None:
-        for plate in _PLATES:
+        for plate in PLATES:
             if self._tree.is_folder(self._tree.join(path, plate)):
                 found = self.find(self._tree.join(path, plate))
                 if found is not None:
@@ -270,7 +270,7 @@ class _ImageFinder:
         return self._layout("ome-zarr plate", places)
 
     def _folder_of_images(self, path: str) -> DatasetLayout | None:
-        stores = [name for name in self._tree.folders(path) if name.endswith(".zarr") and name not in _PLATES]
+        stores = [name for name in self._tree.folders(path) if name.endswith(".zarr") and name not in PLATES]
         if len(stores) == 1:
             return self.find(self._tree.join(path, stores[0]))
         places = [

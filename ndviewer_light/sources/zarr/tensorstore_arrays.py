@@ -24,6 +24,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...storage.cancellation import current_wish
+from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
 from .tensorstore_errors import (
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.25
 _IO_THREADS = 8
 _RETRIES = {"max_retries": 4, "initial_delay": "100ms", "max_delay": "2s"}
-_SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
 _SLOWEST_START_S = 60.0
 _POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
 
@@ -364,7 +364,7 @@ class Native:
     def _result(self, future: Any, array: str, pixels: int = 0) -> Any:
         """Wait for tensorstore, looking up every quarter of a second whether the dataset was closed."""
         until = (
-            time.monotonic() + max(_SLOWEST_START_S, 3 * self._tree.stall_s) + pixels / _SLOWEST_BYTES_PER_S
+            time.monotonic() + max(_SLOWEST_START_S, 3 * self._tree.stall_s) + pixels / SLOWEST_BYTES_PER_S
         )
         if not self.remote:  # done in a moment, and worth keeping
             return self._waited(future, array, until)

@@ -26,8 +26,8 @@ _SMALL_VALUE = 4096
 _SHARED_BYTES = 16 * 1024**2
 """Values of tags may overlap by so much: writers let pages share a description."""
 
-_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
-_TYPE_SIZES[18] = 8
+TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
+TYPE_SIZES[18] = 8
 _BEGINNINGS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
 _USUAL_BYTES = 512  # of a page's tags
 
@@ -85,7 +85,7 @@ class IfdChain:
             return
         for code, kind, count, value in self._tag.iter_unpack(data[start:end]):
             if count > 16:
-                self._check_values(count * _TYPE_SIZES.get(kind, 1))
+                self._check_values(count * TYPE_SIZES.get(kind, 1))
             if code == _SUB_IFDS:
                 self._check_sub_ifds(kind, count, value)
         (self._next,) = self._offset.unpack_from(data, end)
@@ -103,7 +103,7 @@ class IfdChain:
     def _check_sub_ifds(self, kind: int, count: int, value: int) -> None:
         if count > _MAX_SUB_IFDS:
             raise CorruptDataError(f"{self._name} is damaged: a page claims {count:,} pages inside it")
-        size = _TYPE_SIZES.get(kind, 4)
+        size = TYPE_SIZES.get(kind, 4)
         if size * count <= self._offset.size:
             offsets = [value]
         else:

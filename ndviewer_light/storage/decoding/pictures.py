@@ -50,7 +50,7 @@ _AS_RGB = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 _BT601 = (0.299, 0.587, 0.114)
 """How bright red, green and blue look (ITU-R BT.601)."""
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Picture(NamedTuple):
@@ -181,7 +181,7 @@ def _picture_of(image: Image, head: bytes, name: str) -> Picture:
     if image.mode not in (*_DTYPES, *_AS_RGB):
         raise UnsupportedError(f"{name}: pictures of mode {image.mode} cannot be shown")
     dtype, samples = _DTYPES.get(image.mode, ("u1", 3))
-    if image.mode == "I" and head.startswith(_PNG):  # 16 bits, to older versions of Pillow
+    if image.mode == "I" and head.startswith(PNG_SIGNATURE):  # 16 bits, to older versions of Pillow
         dtype = "u2"
     return Picture(image.height, image.width, np.dtype(dtype), samples)
 
@@ -199,7 +199,7 @@ _SAMPLES_OF_COLOR_TYPE = {2: 3, 4: 2, 6: 4}
 
 def _deep_png(head: bytes) -> Picture | None:
     """A PNG with several samples of 16 bits; None for any other picture."""
-    if len(head) < 26 or not head.startswith(_PNG) or head[12:16] != b"IHDR":
+    if len(head) < 26 or not head.startswith(PNG_SIGNATURE) or head[12:16] != b"IHDR":
         return None
     width, height, bits, color = struct.unpack(">IIBB", head[16:26])
     if bits != 16 or color not in _SAMPLES_OF_COLOR_TYPE:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = (0.1, 0.3, 0.8, 2.0)  # before each further try
 TRYING_SECONDS = 60.0  # no further try after these
-_SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
+SLOWEST_BYTES_PER_S = 10_000  # what comes slower than this will never be a picture
 _SLOW_START_SECONDS = 30.0
 
 
 def seconds_for(length: int, start_s: float = _SLOW_START_SECONDS) -> float:
     """How long one try may take that brings `length` bytes, the first of them after `start_s`."""
-    return start_s + length / _SLOWEST_BYTES_PER_S
+    return start_s + length / SLOWEST_BYTES_PER_S
 
 
 class Tries:
