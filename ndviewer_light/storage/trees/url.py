@@ -9,9 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
-import threading
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -29,6 +26,8 @@ from ..remote.errors import Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_fetcher
+from .array_specs import GOOGLE, AwsProfile, google_spec, s3_spec, web_spec
+from .remembered import RememberedFiles
 from .tree import METADATA_FILES, Tree
 
 if TYPE_CHECKING:
@@ -37,13 +36,10 @@ if TYPE_CHECKING:
     from ..limits import JsonObject
     from ..remote.client import Settings, Version
 
-_MAX_REMEMBERED_BYTES = 32 * 1024**2
-_MAX_REMEMBERED = 20_000
 _PROBED_AT_ONCE = 8
 _WAYS = 3
 """As it is, where the bucket lies, with credentials."""
 _SETTLED = timedelta(days=1)
-_GOOGLE = "https://storage.googleapis.com"
 
 
 class UrlTree(Tree):
@@ -74,13 +70,10 @@ class UrlTree(Tree):
         self.root = presentable(base) if scheme.startswith("http") else base
         self.title = unquote(self.name(self.root)) or self.root
         self._way: tuple[Settings, bool] = (settings, False)
-        self._lock = threading.Lock()
-        self._known: OrderedDict[str, bytes | DatasetError | None] = OrderedDict()
-        self._versions: dict[str, Version] = {}
-        self._known_bytes = 0
+        self._known = RememberedFiles()
         self._refused: DatasetError | None = None
         self._any_read = False
-        self._credentials: tempfile.TemporaryDirectory[str] | None = None
+        self._profile = AwsProfile()
         if settings.key or settings.credentials or settings.token:
             signed = self._place(self.join(self.root, METADATA_FILES[0])).with_credentials()
             if signed is not None:
@@ -90,22 +83,17 @@ class UrlTree(Tree):
 
     def read_small(self, path: str) -> bytes | None:
         """See `Tree.read_small`."""
-        with self._lock:
-            if path in self._known:
-                known = self._known[path]
-                self._known.move_to_end(path)
-                if isinstance(known, DatasetError):  # it may be another the next time
-                    del self._known[path]
-                    raise known
-                return known
-        data = self._fetch(path)
-        self._remember(path, data)
+        try:
+            return self._known.get(path)
+        except KeyError:
+            pass
+        data, version = self._fetch(path)
+        self._known.put(path, data, version)
         return data
 
     def expect(self, paths: Iterable[str]) -> None:
         """See `Tree.expect`."""
-        with self._lock:
-            wanted = [path for path in dict.fromkeys(paths) if path not in self._known]
+        wanted = self._known.missing(paths)
         if len(wanted) < 2:
             return
         workers = min(self.in_flight, len(wanted))
@@ -114,10 +102,7 @@ class UrlTree(Tree):
 
     def forget(self) -> None:
         """See `Tree.forget`."""
-        with self._lock:
-            self._known.clear()
-            self._versions.clear()
-            self._known_bytes = 0
+        self._known.clear()
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""
@@ -153,26 +138,23 @@ class UrlTree(Tree):
         Pixels have no say in it, so there is none while somebody may still be writing them: within a day of
         the last change.
         """
-        with self._lock:
-            read = sorted((path, data) for path, data in self._known.items() if isinstance(data, bytes))
-            versions = [self._versions.get(path) for path, _ in read]
-        changed = [version.modified for version in versions if version is not None and version.modified]
+        read = sorted(self._known.read())
+        changed = [each.version.modified for each in read if each.version and each.version.modified]
         if not read or len(changed) < len(read):
             return None
         latest = max(map(datetime.fromisoformat, changed))
         if datetime.now(timezone.utc) - latest < _SETTLED:
             return None
         said = hashlib.sha256(self.root.encode())
-        for (path, data), version in zip(read, versions, strict=True):
+        for path, data, version in read:
             said.update(f"\n{path}\n{version}\n".encode() + data)
         return said.hexdigest()
 
     def may_read(self) -> bool:
         """See `Tree.may_read`."""
-        with self._lock:
-            read = [path for path, data in self._known.items() if isinstance(data, bytes)]
+        read = self._known.read()
         with contextlib.suppress(DatasetError):
-            return bool(read) and self._fetch(read[-1]) is not None
+            return bool(read) and self._fetch(read[-1].path)[0] is not None
         return False
 
     def nothing_at(self, path: str, warnings: Sequence[str]) -> DatasetError:
@@ -189,23 +171,13 @@ class UrlTree(Tree):
 
     def _fetch_and_remember(self, path: str) -> None:
         try:
-            data: bytes | DatasetError | None = self._fetch(path)
+            data, version = self._fetch(path)
         except DatasetError as error:
-            data = error
-        self._remember(path, data)
+            self._known.put(path, error)
+        else:
+            self._known.put(path, data, version)
 
-    def _remember(self, path: str, data: bytes | DatasetError | None) -> None:
-        with self._lock:
-            self._forget_one(path)
-            self._known[path] = data
-            self._known_bytes += _size(data)
-            while self._known_bytes > _MAX_REMEMBERED_BYTES or len(self._known) > _MAX_REMEMBERED:
-                self._forget_one(next(iter(self._known)))
-
-    def _forget_one(self, path: str) -> None:
-        self._known_bytes -= _size(self._known.pop(path, None))
-
-    def _fetch(self, path: str) -> bytes | None:
+    def _fetch(self, path: str) -> tuple[bytes | None, Version | None]:
         """One small file, in the way that works: as it is, where its bucket lies, with credentials."""
         place = self._place(path)
         if not self._any_read:
@@ -217,12 +189,11 @@ class UrlTree(Tree):
                 other = self._other_way(place, failure)
                 if other is None:
                     self._raise_unless_missing(place, failure)
-                    return None
+                    return None, None
                 place = other
             else:
                 self._way, self._any_read = (place.settings, place.signed), True
-                self._versions[path] = answer.version
-                return bytes(answer.data)
+                return bytes(answer.data), answer.version
         raise AssertionError("each way is tried once")
 
     def _other_way(self, place: RemoteFile, failure: Failure) -> RemoteFile | None:
@@ -260,16 +231,16 @@ class UrlTree(Tree):
         key = self._relative(path).lstrip("/")
         settings, signed = self._way
         if self._scheme.startswith("http"):
-            return _of_web(self._array_base, self._query, key, self._login(settings))
+            return web_spec(self._array_base, self._query, key, self._login(settings))
         bucket, _, prefix = self._base.partition("://")[2].partition("/")
         key = "/".join(part for part in (prefix.rstrip("/"), key) if part)
         if self._scheme == "s3":
-            return self._of_s3(bucket, key, settings, signed)
+            return s3_spec(bucket, key, settings, self._profile if signed else None)
         if signed and settings.credentials:
-            return _of_google(bucket, key, settings)
+            return google_spec(bucket, key, settings)
         # what is public, or read with a token, is a web server like any other
-        return _of_web(
-            f"{settings.endpoint.rstrip('/') or _GOOGLE}/{quote(bucket)}",
+        return web_spec(
+            f"{settings.endpoint.rstrip('/') or GOOGLE}/{quote(bucket)}",
             "",
             key,
             f"Bearer {settings.token}" if signed else "",
@@ -302,16 +273,13 @@ class UrlTree(Tree):
             said = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
             return (urlsplit(said).netloc or f"{bucket}.s3.amazonaws.com",)
         if self._scheme == "gs":
-            return (urlsplit(settings.endpoint or _GOOGLE).netloc,)
+            return (urlsplit(settings.endpoint or GOOGLE).netloc,)
         bases = (self._base, self._array_base)
         return tuple(dict.fromkeys(urlsplit(base).netloc.rpartition("@")[2] for base in bases))
 
     def close(self) -> None:
         """See `Tree.close`."""
-        with self._lock:
-            credentials, self._credentials = self._credentials, None
-        if credentials is not None:
-            credentials.cleanup()
+        self._profile.remove()
 
     def _login(self, settings: Settings) -> str:
         """The Authorization header for the dataset's own server, "" for others and where none is given."""
@@ -319,43 +287,6 @@ class UrlTree(Tree):
         if own.netloc.rpartition("@")[2] != arrays.netloc.rpartition("@")[2]:
             return ""
         return authorization(own.netloc, settings)
-
-    def _of_s3(self, bucket: str, key: str, settings: Settings, signed: bool) -> JsonObject:
-        found: JsonObject = {"driver": "s3", "bucket": bucket, "path": _with_slash(key)}
-        endpoint = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
-        region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if endpoint:
-            found["endpoint"] = endpoint.rstrip("/")
-        if region or endpoint:
-            found["aws_region"] = region or "us-east-1"
-        found["aws_credentials"] = self._aws(settings) if signed else {"type": "anonymous"}
-        return found
-
-    def _aws(self, settings: Settings) -> JsonObject:
-        """The credentials that metadata are read with, in the one form in which tensorstore takes them."""
-        lines = [f"aws_access_key_id = {settings.key}", f"aws_secret_access_key = {settings.secret}"]
-        lines += [f"aws_session_token = {settings.token}"] if settings.token else []
-        with self._lock:
-            if self._credentials is None:  # a folder that only this user may enter, removed by `close`
-                self._credentials = tempfile.TemporaryDirectory(prefix="ndviewer-")
-            folder = self._credentials.name
-            for name, profile in (("credentials", "ndviewer"), ("config", "profile ndviewer")):
-                with open(os.path.join(folder, name), "w") as file:
-                    file.write("\n".join([f"[{profile}]", *(lines if name == "credentials" else [])]) + "\n")
-        return {
-            "type": "profile",
-            "profile": "ndviewer",
-            "credentials_file": os.path.join(folder, "credentials"),
-            "config_file": os.path.join(folder, "config"),
-        }
-
-
-def _size(data: bytes | DatasetError | None) -> int:
-    return len(data) if isinstance(data, bytes) else 0
-
-
-def _with_slash(key: str) -> str:
-    return f"{key}/" if key else ""
 
 
 def _divided(url: str) -> tuple[str, str, str]:
@@ -373,22 +304,3 @@ def _divided(url: str) -> tuple[str, str, str]:
     for name in METADATA_FILES:
         rest = rest.removesuffix("/" + name).rstrip("/")
     return scheme, f"{scheme}://{rest}", query
-
-
-def _of_web(base: str, query: str, key: str, login: str) -> JsonObject:
-    parts = urlsplit(base)
-    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    found: JsonObject = {"driver": "http", "base_url": plain + query, "path": _with_slash(key)}
-    return {**found, "headers": [f"Authorization: {login}"]} if login else found
-
-
-def _of_google(bucket: str, key: str, settings: Settings) -> JsonObject:
-    # tensorstore looks for a service account's file by itself, in the usual places only
-    given = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    usual = os.path.expanduser("~/.config/gcloud/application_default_credentials.json")
-    if settings.credentials not in (given, usual):
-        raise UnsupportedError(
-            f"gs://{bucket}: OME-Zarr cannot be read with the storage option 'credentials'. "
-            "Set the environment variable GOOGLE_APPLICATION_CREDENTIALS to that file instead"
-        )
-    return {"driver": "gcs", "bucket": bucket, "path": _with_slash(key)}

@@ -1,0 +1,86 @@
+"""Small files that were read from a server, and those that turned out not to be there."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..remote.client import Version
+
+_MAX_BYTES = 32 * 1024**2
+_MAX_FILES = 20_000
+
+
+class ReadFile(NamedTuple):
+    """A file that was read; `version` as the server told it."""
+
+    path: str
+    data: bytes
+    version: Version | None
+
+
+class RememberedFiles:
+    """What came of asking for files, a bounded number; those used last stay. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, bytes | DatasetError | None] = OrderedDict()
+        self._versions: dict[str, Version] = {}
+        self._bytes = 0
+
+    def get(self, path: str) -> bytes | None:
+        """The file; None if it is known not to be there.
+
+        Raises `KeyError` if it was not asked for, or the `DatasetError` that it was refused with, once: it
+        may be another the next time.
+        """
+        with self._lock:
+            known = self._known[path]
+            self._known.move_to_end(path)
+            if isinstance(known, DatasetError):
+                self._drop(path)
+                raise known
+            return known
+
+    def put(self, path: str, data: bytes | DatasetError | None, version: Version | None = None) -> None:
+        """Remember what came of asking for a file."""
+        with self._lock:
+            self._drop(path)
+            self._known[path] = data
+            if version is not None:
+                self._versions[path] = version
+            self._bytes += _size(data)
+            while self._bytes > _MAX_BYTES or len(self._known) > _MAX_FILES:
+                self._drop(next(iter(self._known)))
+
+    def _drop(self, path: str) -> None:
+        self._bytes -= _size(self._known.pop(path, None))
+        self._versions.pop(path, None)
+
+    def missing(self, paths: Iterable[str]) -> list[str]:
+        """Those that were not asked for, each once."""
+        with self._lock:
+            return [path for path in dict.fromkeys(paths) if path not in self._known]
+
+    def read(self) -> list[ReadFile]:
+        """All that are there, those used last at the end."""
+        with self._lock:
+            found = [(path, data) for path, data in self._known.items() if isinstance(data, bytes)]
+            return [ReadFile(path, data, self._versions.get(path)) for path, data in found]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._known.clear()
+            self._versions.clear()
+            self._bytes = 0
+
+
+def _size(data: bytes | DatasetError | None) -> int:
+    return len(data) if isinstance(data, bytes) else 0
