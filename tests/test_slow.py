@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import os
 import re
-import shutil
+import signal
+import threading
+import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
+from memory_source import MemorySource, memory_info
 from qtpy.QtCore import Qt
 from runs import CHANNELS, load, planes_of, small_run, write
 from screen import assert_shows, settle
 
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui import waiting
+from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.window import LightweightMainWindow
+from ndviewer_light.model import PlaneKey
 from simulate_acquisition import announce_run, notify_plane
 
 pytestmark = pytest.mark.gl
@@ -23,31 +34,63 @@ def soon(monkeypatch):
     monkeypatch.setattr(waiting, "SLOW_SECONDS", 0.3)
 
 
-def hang(folder, *channels: int, t: int = 0) -> list[str]:
-    """Make chunks of position 1 ones that nobody ever writes; reading them waits for ever."""
-    made = []
-    for c in channels:
-        chunk = folder / "zarr/A1/fov_1.ome.zarr/0/c" / str(t) / str(c) / "0/0/0"
-        chunk.rename(chunk.with_suffix(".kept"))
-        os.mkfifo(chunk)
-        made.append(chunk)
-    return made
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    run = small_run(tmp_path_factory.mktemp("slow") / "run", "hcs")
+    write(run)
+    return run
 
 
-def mend(chunks) -> None:
-    for chunk in chunks:
-        kept = chunk.with_suffix(".kept")
-        with open(chunk, "wb") as pipe:  # whoever waits gets the bytes at last
-            pipe.write(kept.read_bytes())
-        chunk.unlink()
-        kept.rename(chunk)
+class Holding(SimpleHTTPRequestHandler):
+    """Serves a folder; what has `held` in its path is answered once `release` is set."""
+
+    held = ""
+    release = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.held and self.held in self.path:
+            self.release.wait(60)
+        with contextlib.suppress(ConnectionError):
+            super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
-def hung_folder(folder):
-    """A dataset that never opens."""
-    (folder / "hung.ome.zarr").mkdir()
-    os.mkfifo(folder / "hung.ome.zarr" / "zarr.json")
-    return folder / "hung.ome.zarr"
+@pytest.fixture
+def server(written):
+    """The plate on a server that answers when it is told to."""
+    handler = type("Handler", (Holding,), {"release": threading.Event()})
+    folder = functools.partial(handler, directory=str(written.folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), folder) as served:
+        thread = threading.Thread(target=served.serve_forever)
+        thread.start()
+        handler.url = f"http://127.0.0.1:{served.server_port}/plate.ome.zarr"
+        yield handler
+        handler.release.set()
+        served.shutdown()
+        thread.join()
+
+
+def load_url(qtbot, viewer, server) -> None:
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
+        viewer.load_dataset(server.url, {"disk_cache": "no"})
+
+
+def open_hung(viewer, server) -> None:
+    server.held = "/"
+    viewer.load_dataset(server.url, {"disk_cache": "no"})
+
+
+@contextlib.contextmanager
+def stopped_reader(viewer):
+    """The process that reads for the viewer hangs, as one does on a dead disk."""
+    pid = viewer.dataset._source.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def seconds_of(text: str) -> int:
@@ -56,113 +99,108 @@ def seconds_of(text: str) -> int:
     return int(found[1])
 
 
-def test_a_plane_that_takes_long_is_named_with_its_seconds_until_it_arrives(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
-    chunks = hang(run.folder, 0, 1)
-    load(qtbot, viewer, run.folder)
+def test_a_plane_that_takes_long_is_named_with_its_seconds_until_it_arrives(qtbot, viewer, written):
+    load(qtbot, viewer, written.folder)
     settle(qtbot, viewer)
-    assert viewer.stage.overlay.wait() == ""
-    viewer.load_fov(1)
     overlay, status = viewer.stage.overlay, viewer.status_label
-    qtbot.waitUntil(lambda: "slow" in overlay.wait(), timeout=20_000)
-    assert overlay.shows_badge()
-    assert overlay.wait() == status.text()
-    assert f"plane A1:1, t 1, z 1, {CHANNELS[0]} of …/run and 1 more" in status.text()
-    first = seconds_of(status.text())
-    qtbot.waitUntil(lambda: seconds_of(overlay.wait()) > first + 1, timeout=20_000)
-    assert overlay.wait() == status.text()
-    mend(chunks)
+    assert overlay.wait() == ""
+    with stopped_reader(viewer):
+        viewer.load_fov(1)
+        qtbot.waitUntil(lambda: "slow" in overlay.wait(), timeout=20_000)
+        assert overlay.shows_badge()
+        assert overlay.wait() == status.text()
+        assert f"plane A1:1, t 1, z 1, {CHANNELS[0]} of …/run and 1 more" in status.text()
+        first = seconds_of(status.text())
+        qtbot.waitUntil(lambda: seconds_of(overlay.wait()) > first, timeout=20_000)
+        assert overlay.wait() == status.text()
     settle(qtbot, viewer)
     qtbot.waitUntil(lambda: overlay.wait() == "", timeout=20_000)
     assert "slow" not in status.text()
-    assert_shows(viewer, planes_of(run, 0, 1, 0))
+    assert_shows(viewer, planes_of(written, 0, 1, 0))
 
 
-def test_who_goes_on_hears_no_more_of_what_was_slow(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
-    chunks = hang(run.folder, 1)
-    load(qtbot, viewer, run.folder)
-    viewer.load_fov(1)
-    qtbot.waitUntil(lambda: CHANNELS[1] in viewer.stage.overlay.wait(), timeout=20_000)
-    assert viewer.stage.overlay.state()[0] == "partial"  # the other channel is there
-    viewer.load_fov(2)
+def test_one_channel_that_takes_long_is_named_beside_those_that_are_there(qtbot, viewer, server, written):
+    server.held = "A/1/1/0/c/0/1/"
+    load_url(qtbot, viewer, server)
     settle(qtbot, viewer)
-    qtbot.waitUntil(lambda: viewer.stage.overlay.wait() == "", timeout=20_000)
-    assert_shows(viewer, planes_of(run, 0, 2, 0))
-    mend(chunks)
+    viewer.load_fov(1)
+    overlay = viewer.stage.overlay
+    qtbot.waitUntil(lambda: overlay.state()[0] == "partial" and "slow" in overlay.wait(), timeout=20_000)
+    assert f"{CHANNELS[1]} of …/plate.ome.zarr" in overlay.wait()
+    assert "more" not in overlay.wait()
+    viewer.load_fov(2)  # who goes on hears no more of it
+    settle(qtbot, viewer)
+    qtbot.waitUntil(lambda: overlay.wait() == "", timeout=20_000)
+    assert_shows(viewer, planes_of(written, 0, 2, 0))
+    viewer.load_fov(1)
+    qtbot.waitUntil(lambda: "slow" in overlay.wait(), timeout=20_000)
+    server.release.set()
+    settle(qtbot, viewer)
+    qtbot.waitUntil(lambda: overlay.wait() == "", timeout=20_000)
+    assert_shows(viewer, planes_of(written, 0, 1, 0))
 
 
-def test_the_time_is_the_datasets_where_it_knows_since_when_it_reads(qtbot, viewer, tmp_path, monkeypatch):
-    import time
-
-    run = small_run(tmp_path / "run")
-    write(run)
-    chunks = hang(run.folder, 0)
-    load(qtbot, viewer, run.folder)
+def test_the_time_is_the_datasets_where_it_knows_since_when_it_reads(qtbot, viewer, written, monkeypatch):
+    load(qtbot, viewer, written.folder)
+    settle(qtbot, viewer)
     since = time.monotonic() - 1000
     monkeypatch.setattr(viewer.dataset, "waiting_since", lambda key, level: since, raising=False)
-    viewer.load_fov(1)
-    qtbot.waitUntil(lambda: "slow" in viewer.stage.overlay.wait(), timeout=20_000)
-    assert seconds_of(viewer.stage.overlay.wait()) >= 1000
-    mend(chunks)
+    with stopped_reader(viewer):
+        viewer.load_fov(1)
+        qtbot.waitUntil(lambda: "slow" in viewer.stage.overlay.wait(), timeout=20_000)
+        assert seconds_of(viewer.stage.overlay.wait()) >= 1000
 
 
-def test_a_run_that_is_on_says_what_of_it_is_slow(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
-    chunks = hang(run.folder, 0)
-    announce_run(viewer, run)
-    for plane in run.planes():
-        notify_plane(viewer, run, plane)
-    viewer.load_fov(1)
-    qtbot.waitUntil(lambda: "of the running acquisition" in viewer.stage.overlay.wait(), timeout=20_000)
-    mend(chunks)
-
-
-def test_a_volume_that_takes_long_is_said_to_be_waited_for(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
-    chunks = hang(run.folder, 0)
-    load(qtbot, viewer, run.folder)
+def test_a_run_that_is_on_says_what_of_it_is_slow(qtbot, viewer, written):
+    announce_run(viewer, written)
+    for plane in written.planes():
+        notify_plane(viewer, written, plane)
     settle(qtbot, viewer)
+    with stopped_reader(viewer):
+        viewer.load_fov(1)
+        overlay = viewer.stage.overlay
+        qtbot.waitUntil(lambda: "of the running acquisition" in overlay.wait(), timeout=20_000)
+
+
+def test_a_volume_that_takes_long_is_said_to_be_waited_for(qtbot, viewer, written):
+    load(qtbot, viewer, written.folder)
+    settle(qtbot, viewer)
+    overlay = viewer.stage.overlay
     viewer.stage.strips._volume.click()
     settle(qtbot, viewer)
-    viewer.load_fov(1)
-    qtbot.waitUntil(lambda: "the volume of …/run" in viewer.stage.overlay.wait(), timeout=20_000)
-    assert viewer.status_label.text() == viewer.stage.overlay.wait()
-    mend(chunks)
-    qtbot.waitUntil(lambda: viewer.stage.overlay.wait() == "", timeout=20_000)
+    with stopped_reader(viewer):
+        viewer.load_fov(1)
+        qtbot.waitUntil(lambda: "the volume of …/run" in overlay.wait(), timeout=20_000)
+        qtbot.waitUntil(lambda: viewer.status_label.text() == overlay.wait(), timeout=20_000)
+    qtbot.waitUntil(lambda: overlay.wait() == "", timeout=20_000)
 
 
-def test_a_look_at_the_disk_that_takes_long_is_said_and_not_begun_twice(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
+def test_a_look_at_the_disk_that_takes_long_is_said_and_not_begun_five_times(qtbot, viewer, written):
+    load(qtbot, viewer, written.folder)
     settle(qtbot, viewer)
-    meta = run.folder / "zarr/A1/fov_0.ome.zarr/zarr.json"
-    kept = meta.read_bytes()
-    meta.unlink()
-    os.mkfifo(meta)
-    for _ in range(5):
-        viewer.refresh()
-    qtbot.waitUntil(lambda: "for …/run to be read again" in viewer.status_label.text(), timeout=20_000)
-    meta.unlink()
-    meta.write_bytes(kept)
-    assert_shows(viewer, planes_of(run, 0, 0, 0))  # and what was read is still there
+    looks = []
+    refresh = viewer.dataset.refresh
+    viewer.dataset.refresh = lambda: looks.append(refresh())
+    with stopped_reader(viewer):
+        for _ in range(5):
+            viewer.refresh()
+        qtbot.waitUntil(lambda: "for …/run to be read again" in viewer.status_label.text(), timeout=20_000)
+        assert_shows(viewer, planes_of(written, 0, 0, 0))  # what was read is still there
+    qtbot.waitUntil(lambda: len(looks) == 2, timeout=20_000)  # and once more, for who asked meanwhile
+    qtbot.waitUntil(lambda: viewer.status_label.text() == "Loaded: run", timeout=20_000)
+    assert len(looks) == 2
 
 
 # ---- opening ------------------------------------------------------------------------------------------
 
 
-def test_an_opening_says_since_when_and_is_cancelled_to_an_empty_page(qtbot, viewer, tmp_path):
+def test_an_opening_says_since_when_and_is_cancelled_to_an_empty_page(qtbot, viewer, server):
     page = viewer._screen.message
-    viewer.load_dataset(str(hung_folder(tmp_path)))
+    open_hung(viewer, server)
     assert page.kind() == "busy"
     assert page.cancel_button.isVisible()
     qtbot.waitUntil(lambda: "slow: waiting" in viewer.status_label.text(), timeout=20_000)
-    assert viewer.status_label.text().endswith("for …/hung.ome.zarr to open")
+    assert viewer.status_label.text().endswith("for …/plate.ome.zarr to open")
     assert "s now" in page.headline.text()
     page.cancel_button.click()
     assert page.kind() == "info"
@@ -172,9 +210,8 @@ def test_an_opening_says_since_when_and_is_cancelled_to_an_empty_page(qtbot, vie
     assert viewer.dataset_path == ""
 
 
-def test_escape_cancels_an_opening_for_the_dataset_as_it_was(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
+def test_escape_cancels_an_opening_for_the_dataset_as_it_was(qtbot, viewer, server, written):
+    run = written
     load(qtbot, viewer, run.folder)
     viewer.load_fov(2, 1, 1)
     viewer.stage.strips.set_auto(0, False)
@@ -182,7 +219,7 @@ def test_escape_cancels_an_opening_for_the_dataset_as_it_was(qtbot, viewer, tmp_
     viewer.stage.strips.window_changed.emit(0, 300.0, 900.0)
     settle(qtbot, viewer)
     dataset = viewer.dataset
-    viewer.load_dataset(str(hung_folder(tmp_path)))
+    open_hung(viewer, server)
     assert viewer.dataset is None
     qtbot.keyClick(viewer, Qt.Key.Key_Escape)
     assert viewer.dataset is dataset
@@ -194,8 +231,9 @@ def test_escape_cancels_an_opening_for_the_dataset_as_it_was(qtbot, viewer, tmp_
     assert viewer.dataset is dataset
 
 
-def test_escape_in_our_own_window_needs_no_focus(qtbot, tmp_path):
-    window = LightweightMainWindow(str(hung_folder(tmp_path)))
+def test_escape_in_our_own_window_needs_no_focus(qtbot, server):
+    server.held = "/"
+    window = LightweightMainWindow(server.url)
     qtbot.addWidget(window)
     window.show()
     qtbot.keyClick(window, Qt.Key.Key_Escape)
@@ -203,11 +241,10 @@ def test_escape_in_our_own_window_needs_no_focus(qtbot, tmp_path):
     window.close()
 
 
-def test_a_run_goes_on_while_an_opening_is_cancelled(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
+def test_a_run_goes_on_while_an_opening_is_cancelled(qtbot, viewer, server, written):
+    run = written
     announce_run(viewer, run)
-    viewer.load_dataset(str(hung_folder(tmp_path)))
+    open_hung(viewer, server)
     assert not viewer.is_push_mode_active()
     for plane in run.planes():
         notify_plane(viewer, run, plane)
@@ -221,16 +258,15 @@ def test_a_run_goes_on_while_an_opening_is_cancelled(qtbot, viewer, tmp_path):
     assert not viewer.dataset.live
 
 
-def test_a_failed_opening_offers_another_one_and_the_way_back(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
+def test_a_failed_opening_offers_another_one_and_the_way_back(qtbot, viewer, written, tmp_path):
+    run = written
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     with qtbot.waitSignal(viewer.dataset_failed, timeout=20_000):
         viewer.load_dataset(str(tmp_path / "nowhere"))
     page = viewer._screen.message
     assert str(tmp_path / "nowhere") in page.text()
-    assert page.text().count(str(tmp_path / "nowhere")) == 1
+    assert page.detail.toPlainText().count(str(tmp_path / "nowhere")) == 1
     assert page.open_button.isVisible()
     assert page.open_button.text() == "Open another…"
     assert page.cancel_button.text() == "Back"
@@ -239,9 +275,8 @@ def test_a_failed_opening_offers_another_one_and_the_way_back(qtbot, viewer, tmp
     assert_shows(viewer, planes_of(run, 0, 0, 0))
 
 
-def test_another_dataset_is_chosen_from_the_page_of_one_that_failed(qtbot, viewer, tmp_path):
-    run = small_run(tmp_path / "run")
-    write(run)
+def test_another_dataset_is_chosen_from_the_page_of_one_that_failed(qtbot, viewer, written, tmp_path):
+    run = written
     with qtbot.waitSignal(viewer.dataset_failed, timeout=20_000):
         viewer.load_dataset(str(tmp_path / "nowhere"))
     page = viewer._screen.message
@@ -265,35 +300,32 @@ def test_passwords_of_one_server_are_not_told_to_another():
     assert not _same_place("s3://bucket/a", "/a")
 
 
-def test_a_dataset_replaced_by_another_is_shown_from_scratch(qtbot, viewer, tmp_path, monkeypatch):
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
+def test_a_dataset_replaced_by_another_is_shown_from_scratch(qtbot, viewer, monkeypatch):
+    source = MemorySource(memory_info(n_t=2, n_p=3))
+    for key in itertools.product(range(2), range(3), range(2), range(2)):
+        source.write(key, 1000)
+    dataset = Dataset(source, path="/somewhere/run")
+    viewer._screen.sessions.ask_for(Session(dataset, dataset.path))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
     viewer.load_fov(2, 1, 1)
-    viewer.stage.strips.set_auto(0, False)
-    viewer.stage.strips.window_changed.emit(0, 300.0, 900.0)
     settle(qtbot, viewer)
-    other = small_run(tmp_path / "other", n_t=3, seed=9, height=64, width=80)
-    write(other)
-    dataset = viewer.dataset
-    if not hasattr(dataset.take_changes(), "replaced"):  # until datasets say so themselves
-        from collections import namedtuple
-
-        took = dataset.take_changes
-        before = dataset.info
-
-        def take_changes():
-            changes = took()
-            replaced = changes.info and dataset.info.height != before.height
-            return namedtuple("Changes", "in_view info replaced")(*changes, replaced)
-
-        monkeypatch.setattr(dataset, "take_changes", take_changes)
-    shutil.rmtree(run.folder)
-    other.folder.rename(run.folder)
-    viewer.refresh()
-    qtbot.waitUntil(lambda: "was replaced by another dataset" in viewer.status_label.text(), timeout=20_000)
+    viewer.stage.strips.set_auto(0, False)
+    viewer.stage.strips.set_window(0, 300.0, 900.0)
+    viewer.stage.strips.window_changed.emit(0, 300.0, 900.0)
+    source.info = memory_info(n_t=5, n_p=1, n_c=1, n_z=1, height=30, width=40, dtype=np.dtype(np.uint8))
+    source.stored.clear()
+    other = np.arange(1200, dtype=np.uint8).reshape(30, 40)
+    source.stored[PlaneKey()] = other
+    dataset._cache.clear()
+    take = dataset.take_changes
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "take_changes", lambda: take()._replace(replaced=True))
+        said = "…/run was replaced by another dataset"
+        qtbot.waitUntil(lambda: viewer.status_label.text() == said, timeout=20_000)
     settle(qtbot, viewer)
     assert viewer.stage.view == (0, 0, 0, False)
+    assert len(viewer.stage.strips) == 1
     assert viewer.stage.strips.is_auto(0)
-    assert viewer.stage.sliders.size("t") == 3
-    assert_shows(viewer, planes_of(other, 0, 0, 0))
+    assert viewer.stage.sliders.size("t") == 5
+    assert viewer.stage.sliders.slider("p").isHidden()
+    assert_shows(viewer, {"c0": other})

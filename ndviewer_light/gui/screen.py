@@ -328,7 +328,7 @@ class Screen(QWidget):
         session = self.sessions.shown
         if session is not None:
             changes = session.dataset.take_changes()
-            if getattr(changes, "replaced", False):
+            if changes.replaced:
                 self._show_replacement(session)
             elif changes.in_view or changes.info:
                 self.stage.take(changes)
