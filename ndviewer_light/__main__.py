@@ -7,8 +7,11 @@ image files as one virtual zarr.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -98,15 +101,6 @@ def choose_binding() -> None:
         os.environ.setdefault("QT_API", "pyqt6")
 
 
-def _no_display() -> bool:
-    return (
-        sys.platform.startswith("linux")
-        and not os.environ.get("DISPLAY")
-        and not os.environ.get("WAYLAND_DISPLAY")
-        and os.environ.get("QT_QPA_PLATFORM", "xcb") in ("xcb", "wayland")
-    )
-
-
 def _prestart_reader() -> None:
     from .isolation.spare import prestart
 
@@ -122,20 +116,26 @@ def change_shortcut(install: bool) -> str | None:
     except OSError as error:
         return f"ndviewer-light: {error}"
     for path in paths:
-        sys.stdout.write(f"{'wrote' if install else 'removed'} {path}\n")
+        _print(f"{'wrote' if install else 'removed'} {path}\n")
     if not paths:
-        sys.stdout.write("there is no shortcut\n")
+        _print("there is no shortcut\n")
     return None
 
 
 def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
-    `options` are those of the storage the datasets lie on.
+    `options` are those of the storage the datasets lie on. Returns the exit status: 1 where there is no
+    display, 128 + the signal after Ctrl-C or a request to end.
     """
+    from .gui.display_server import why_no_display
+
+    if reason := why_no_display():
+        sys.stderr.write(f"ndviewer-light: {reason}\n")
+        return 1
     choose_binding()
     threading.Thread(target=_prestart_reader).start()  # numpy and the reader load while Qt does
-    from .gui.application import application
+    from .gui.application import application, end_on_signals
     from .gui.window import LauncherWindow, LightweightMainWindow
 
     app = application()
@@ -147,7 +147,9 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     for window in windows:
         window.show()
     try:
-        return int(app.exec())
+        with end_on_signals(app) as received:
+            status = int(app.exec())
+        return 128 + received[0] if received else status
     finally:
         from .isolation.spare import discard_spare
 
@@ -157,13 +159,52 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``ndviewer-light`` and ``python -m ndviewer_light``; ends the process."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        sys.exit(_main(arguments))
+    except KeyboardInterrupt:  # before the windows, which see to it themselves
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        _print("")
+
+
+def _print(text: str) -> None:
+    """Write to standard output at once. Raises `SystemExit` where it cannot be written.
+
+    A full disk is said; who has heard enough (`| head`) is left alone.
+    """
+    if sys.stdout is None:  # a program without a terminal on Windows
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(141)  # as a shell says of a program ended by SIGPIPE
+    except OSError as error:
+        _drop_output()
+        sys.exit(f"ndviewer-light: the output cannot be written: {error.strerror}")
+
+
+def _drop_output() -> None:
+    """Have nothing more written at the end of the process, where Python would print a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _main(arguments: Sequence[str]) -> int | str | None:
     if arguments and arguments[0] in _COMMANDS:
         command = importlib.import_module(_COMMANDS[arguments[0]], __package__)
         from .cli.terminal import leave
 
         leave(command.main(arguments[1:]))
     parser = _parser()
-    options = parser.parse_args(arguments)
+    said = io.StringIO()  # argparse does not tell whether its help could be written
+    try:
+        with contextlib.redirect_stdout(said):
+            options = parser.parse_args(arguments)
+    finally:
+        _print(said.getvalue())
     try:
         storage = storage_options(options)
     except ValueError as error:
@@ -172,10 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     log_to_terminal(verbose=options.verbose)
     if options.install_shortcut or options.uninstall_shortcut:
-        sys.exit(change_shortcut(options.install_shortcut))
-    if _no_display():
-        sys.exit("ndviewer-light: there is no display. Set DISPLAY, or run it under xvfb-run")
-    sys.exit(run(options.path, storage))
+        return change_shortcut(options.install_shortcut)
+    return run(options.path, storage)
 
 
 if __name__ == "__main__":

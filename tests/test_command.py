@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
+import psutil
 import pytest
+from runs import REPO, small_run, write
 
 from ndviewer_light.__main__ import add_storage_options, main, storage_options
+from ndviewer_light.gui import display_server
+from ndviewer_light.gui.display_server import why_no_display
 
 
 def told(*arguments: str) -> dict[str, str]:
@@ -34,3 +45,168 @@ def test_what_is_no_option_of_the_storage_is_refused_in_words(option, capsys):
         main(["--storage-option", option, "/nowhere"])
     assert ended.value.code == 2
     assert "expected NAME=VALUE" in capsys.readouterr().err
+
+
+def program(*arguments: str | bytes, **more: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "ndviewer_light", *arguments]
+    return subprocess.run(command, cwd=REPO, stderr=subprocess.PIPE, timeout=60, check=False, **more)
+
+
+# ---- what is printed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_stops_listening_is_left_alone(option, unbuffered):
+    read, write_end = os.pipe()
+    os.close(read)
+    done = program(option, stdout=write_end, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_an_error_in_one_line(option, unbuffered):
+    with open("/dev/full", "wb") as full:
+        done = program(option, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert done.returncode == 1
+    assert done.stderr == b"ndviewer-light: the output cannot be written: No space left on device\n"
+
+
+# ---- the display -----------------------------------------------------------------------------------------
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")
+
+
+def elsewhere(**environment: str) -> dict[str, str]:
+    """The environment with no display but those named."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return {**{k: v for k, v in os.environ.items() if k not in names}, **environment}
+
+
+@linux
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"DISPLAY": ":77"}, "cannot connect to display ':77'"),
+        ({"DISPLAY": "127.0.0.1:7777"}, "cannot connect to display '127.0.0.1:7777'"),
+        ({"DISPLAY": "nonsense"}, "cannot connect to display 'nonsense'"),
+        ({"WAYLAND_DISPLAY": "wayland-9"}, "cannot connect to display 'wayland-9'"),
+        ({"WAYLAND_DISPLAY": "wayland-9", "DISPLAY": ":77"}, "display 'wayland-9' or ':77'"),
+        ({}, "there is no display: DISPLAY and WAYLAND_DISPLAY are not set"),
+        ({"DISPLAY": ""}, "there is no display"),
+        ({"DISPLAY": ":77", "QT_QPA_PLATFORM": "xcb"}, "display ':77'"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [(), ("/nowhere",)], ids=["launcher", "window"])
+def test_a_display_that_does_not_answer_is_said_and_ends_the_program(environment, said, arguments):
+    done = program(*arguments, stdout=subprocess.PIPE, env=elsewhere(**environment))
+    assert done.returncode == 1
+    assert said in done.stderr.decode()
+    assert done.stderr.decode().count("\n") == 1
+    assert b"Traceback" not in done.stderr
+
+
+@linux
+def test_platforms_without_a_display_are_left_to_qt():
+    for platform in ("offscreen", "minimal", "vnc", "eglfs", "linuxfb:fb=/dev/fb0"):
+        assert why_no_display({"QT_QPA_PLATFORM": platform}) == ""
+
+
+@linux
+def test_a_display_that_accepts_and_says_nothing_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(display_server, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        if port < 6000:
+            pytest.skip("no port of a display was free")
+        assert "cannot connect" in why_no_display({"DISPLAY": f"127.0.0.1:{port - 6000}"})
+    # its thread ends with the connection
+    threads = [thread for thread in threading.enumerate() if thread.name == "ndviewer-display"]
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@linux
+@pytest.mark.gl
+def test_the_display_we_are_on_answers():
+    assert why_no_display() == ""
+
+
+# ---- signals and paths, in the program -------------------------------------------------------------------
+
+# the program as it is, that says when its windows are on screen and what stands in them
+_LOOKED_AT = """
+import sys
+sys.path.insert(0, {repo!r})
+from ndviewer_light.__main__ import choose_binding, main
+choose_binding()
+from qtpy.QtCore import QTimer
+import ndviewer_light.gui.application as a
+make = a.application
+def application():
+    app = make()
+    def look():
+        for window in app.topLevelWidgets():
+            if not window.isVisible() or not hasattr(window, "open_path"):
+                continue
+            viewer = getattr(window, "viewer", None)
+            if viewer is None:
+                print("launcher", flush=True)
+            elif viewer.dataset is not None:
+                print("shown", viewer.dataset._source.pid, flush=True)
+            elif viewer._screen.message.kind() == "error":
+                print(ascii(viewer._screen.message.text()), flush=True)
+    timer = QTimer(app); timer.timeout.connect(look); timer.start(50)
+    return app
+a.application = application
+main(sys.argv[1:])
+"""
+
+
+def looked_at(*arguments: str | bytes) -> subprocess.Popen[str]:
+    script = _LOOKED_AT.format(repo=str(REPO))
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("what", ["launcher", "window"])
+def test_ctrl_c_ends_the_program_and_its_reader(tmp_path, number, what):
+    run = small_run(tmp_path / "run")
+    write(run)
+    with looked_at(*([str(run.folder)] if what == "window" else [])) as process:
+        said = process.stdout.readline().split()
+        assert said[:1] == ["shown" if what == "window" else "launcher"], process.stderr.read()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
+    if what == "window":
+        reader = int(said[1])
+        assert not psutil.pid_exists(reader) or psutil.Process(reader).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.gl
+@pytest.mark.skipif(os.name == "nt", reason="names there are text")
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_path_that_is_not_utf_8_is_opened_or_said_to_be_missing(tmp_path, exists):
+    path = os.fsencode(tmp_path) + b"/caf\xe9"
+    if exists:
+        run = small_run(tmp_path / "run")
+        write(run)
+        os.rename(run.folder, path)
+    with looked_at(path) as process:
+        said = process.stdout.readline()
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert said.startswith("shown") if exists else "could not be opened" in said
+    assert "Traceback" not in errors
