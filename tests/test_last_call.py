@@ -96,7 +96,7 @@ def test_whatever_the_order_the_last_call_is_shown_and_all_else_is_closed(monkey
         assert calls.sessions.acquisition is (shown.acquisition if shown is not None else None), steps
         assert not (shown is not None and shown.dataset._source.closed.is_set()), steps
         assert all(is_closed(one) for one in calls.made if one is not shown), steps
-        calls.sessions.close()
+        calls.sessions.end()
         assert all(is_closed(one) for one in calls.made), steps
 
 
@@ -116,7 +116,7 @@ def test_cancelling_goes_back_to_what_was_shown_and_a_run_goes_on_meanwhile():
     assert calls.sessions.shown is run
     assert all(is_closed(session) for session in calls.made[1:])
     assert calls.sessions.go_back() == (False, None)
-    calls.sessions.close()
+    calls.sessions.end()
 
 
 def test_what_arrives_between_opened_and_shown_is_not_lost():
@@ -129,13 +129,13 @@ def test_what_arrives_between_opened_and_shown_is_not_lost():
     calls.turn()
     assert calls.sessions.shown is calls.made[1]
     assert is_closed(loaded)
-    calls.sessions.close()
+    calls.sessions.end()
 
 
 def test_nothing_is_taken_after_the_end():
     calls = Calls()
     calls.load()
-    calls.sessions.close()
+    calls.sessions.end()
     calls.finish()
     calls.start()
     calls.turn()

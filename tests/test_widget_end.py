@@ -17,7 +17,9 @@ from runs import CHANNELS, load, planes_of, small_run, write
 from screen import assert_shows, settle
 from test_host import host
 
+from ndviewer_light.gui import ends
 from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.gui.window import LauncherWindow
 from simulate_acquisition import announce_run, notify_plane
 
 pytestmark = pytest.mark.gl
@@ -173,17 +175,32 @@ def test_a_window_deleted_while_the_canvas_is_built_ends_quietly(qtbot, tmp_path
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_a_viewer_nobody_holds_any_more_ends_by_itself(qtbot, tmp_path):
+@pytest.mark.parametrize("in_a_window", [False, True])
+def test_a_viewer_that_is_garbage_ends_by_itself(qtbot, tmp_path, in_a_window):
+    """Collected in one piece, with all that refers to it: nothing of it may be called that is taken apart."""
     run = small_run(tmp_path / "run")
     write(run)
     readers = set(_reader_children())
-    viewer = LightweightViewer()
+    window, viewer = embedded(qtbot) if in_a_window else (None, LightweightViewer())
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
         viewer.load_dataset(str(run.folder))
+    if in_a_window:
+        settle(qtbot, viewer)
+        window.itself, viewer.window_of_it = window, window
     assert set(_reader_children()) - readers
-    del viewer
+    del viewer, window
     gc.collect()
     qtbot.waitUntil(lambda: not (set(_reader_children()) - readers), timeout=20_000)
+    assert not ends._owners
+
+
+def test_the_garbage_of_a_launcher_takes_its_windows_along(qtbot, tmp_path):
+    launcher = LauncherWindow()
+    launcher.open_path(str(tmp_path))
+    launcher.itself = launcher
+    del launcher
+    gc.collect()
+    qtbot.waitUntil(lambda: not ends._owners, timeout=20_000)
 
 
 def test_a_host_window_that_is_closed_and_shown_again_shows_what_it_did(qtbot, tmp_path):

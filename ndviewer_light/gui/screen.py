@@ -63,14 +63,13 @@ class Screen(QWidget):
         self.poll.failed.connect(self._on_poll_failed)
         self.poll.recovered.connect(self._on_poll_recovered)
         self.status = StatusLine()
-        # no method of ours: Qt does not call slots of a widget that it is deleting
-        self.destroyed.connect(lambda: sessions.close())
+        sessions.end_with(self)
         try:
             self._build()
             self._show_nothing_open()
         except Exception:  # a host makes us where it catches nothing
             logger.exception("the viewer could not be built")
-            self.sessions.close()
+            self.sessions.end()
             return
         self.poll.start()
         self._background.run("ndviewer-import", self._import_display)
@@ -101,7 +100,7 @@ class Screen(QWidget):
 
     def end(self) -> None:
         """Let go of everything; nothing is shown or opened any more."""
-        self.sessions.close()
+        self.sessions.end()
         self.poll.stop()
         if hasattr(self, "stage"):
             self._leave_stage()

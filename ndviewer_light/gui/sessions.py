@@ -1,7 +1,7 @@
 """What the widget shows and what it opens: the last call wins, and everything has an end.
 
 Knows no Qt. The C++ half of the widget may be deleted at any time, by whoever owns its parent; this half
-is told (`Sessions.close`) and ends datasets, reader processes and their threads.
+is told (`Sessions.end`) and ends datasets, reader processes and their threads.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..isolation.client import IsolatedSource
+from .ends import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ class NothingToShow:
     """A run that was announced without positions, channels or planes."""
 
 
-class Sessions:
+class Sessions(Owner):
     """Compares what arrives with what was asked for last, and owns whatever is neither shown nor wanted.
 
     What was asked for last is an object (`Opening`, `Session` or `NothingToShow`), whose identity is the
@@ -69,7 +70,7 @@ class Sessions:
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called: nothing is shown or opened any more."""
+        """Whether `end` was called: nothing is shown or opened any more."""
         return self._closed
 
     @property
@@ -88,7 +89,7 @@ class Sessions:
         return self._asked
 
     def ask_for(self, asked: Opening | Session | NothingToShow) -> bool:
-        """From now on this is wanted, and nothing that was asked for before. False after `close`.
+        """From now on this is wanted, and nothing that was asked for before. False after `end`.
 
         While a dataset is being opened, a run that was shown goes on in the background: its notifications
         are taken, in case the opening is cancelled.
@@ -146,8 +147,9 @@ class Sessions:
         self._end(unwanted)
         return True, back
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End everything: datasets, reader processes, openings. Idempotent; also while Qt deletes widgets."""
+        super().end()
         with self._lock:
             self._closed = True
             unwanted = self._leave_asked()

@@ -98,9 +98,13 @@ class LightweightViewer(QWidget):
         """
         try:
             wanted = "" if path is None else os.fsdecode(path)
-            options = dict(storage_options or {})
         except (TypeError, ValueError) as error:  # an array, for one
             self._screen.refuse(Explanation(_not_a_path(path), str(error)))
+            return
+        try:
+            options = dict(storage_options or {})
+        except (TypeError, ValueError) as error:
+            self._screen.refuse(Explanation("storage_options are names with values, as a dict.", str(error)))
             return
         if wanted:
             self._screen.open(wanted, options)
@@ -263,5 +267,5 @@ def _not_a_path(given: object) -> str:
     shape = getattr(given, "shape", None)
     if isinstance(shape, tuple):
         what += f" of shape {shape}"
-    article = "an" if what[0] in "aeiou" else "a"
+    article = "an" if what[0] in "aeiouAEIOU" else "a"
     return f"load_dataset takes the path or the URL of a dataset, not {article} {what}."

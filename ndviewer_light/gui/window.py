@@ -36,7 +36,12 @@ def _dropped_path(event: QDropEvent | QDragEnterEvent | None) -> str:
     """The first file, folder or address of a drop, "" if there is none."""
     data = event.mimeData() if event is not None else None
     urls = data.urls() if data is not None and data.hasUrls() else []
-    return next((_local_path(url) if url.isLocalFile() else url.toString() for url in urls), "")
+    return next((_local_path(url) if url.isLocalFile() else _address(url) for url in urls), "")
+
+
+def _address(url: QUrl) -> str:
+    """An address as it was written: signatures in a query do not survive being decoded."""
+    return url.toEncoded().data().decode("ascii")
 
 
 def _local_path(url: QUrl) -> str:
@@ -69,6 +74,9 @@ class _DropTarget:
 class LightweightMainWindow(_DropTarget, QMainWindow):
     """One dataset in a window of its own; drop another on it to look at that instead."""
 
+    closed = Signal(object)
+    """The window itself, when it is closed."""
+
     def __init__(self, dataset_path: str = "", storage_options: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._storage_options = dict(storage_options or {})
@@ -100,6 +108,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         """The viewer lets go of its dataset with the window."""
         self.viewer.close()
         super().closeEvent(event)
+        self.closed.emit(self)
 
 
 class _DropZone(QLabel):
@@ -181,12 +190,13 @@ class LauncherWindow(_DropTarget, QMainWindow):
         """Open the dataset at `path` in a new window."""
         window = LightweightMainWindow(path, self._storage_options)
         window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        window.destroyed.connect(lambda: self._forget(window))
+        window.closed.connect(self._forget)
         offset = 30 * (len(self.viewer_windows) % 8)
         window.move(140 + offset, 120 + offset)
         self.viewer_windows.append(window)
         window.show()
         self.status_label.setText(short_name(path.rstrip("/\\")))
 
+    @safe_slot
     def _forget(self, window: LightweightMainWindow) -> None:
         self.viewer_windows = [other for other in self.viewer_windows if other is not window]

@@ -18,6 +18,7 @@ from ndv.models import ArrayDisplayModel, ChannelMode, ClimsManual, LUTModel
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from ..ends import Owner
 from ..slots import safe_slot
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .view_arrays import DatasetWrapper, Frame, voxel_size
@@ -69,9 +70,8 @@ class Canvas(QWidget):
         self.setMinimumSize(160, 120)
         self._viewer: ndv.ArrayViewer | None = None
         self._wrapper: DatasetWrapper | None = None
-        self._in_use = in_use = _InUse()
-        # no method of ours: Qt does not call slots of a widget that it is deleting
-        self.destroyed.connect(lambda: in_use.end())
+        self._in_use = _InUse()
+        self._in_use.end_with(self)
         self._gl: QOpenGLWidget | None = None
         self._context: Any = None
         self._wanted = View()
@@ -400,7 +400,7 @@ def _dispose_of(viewer: ndv.ArrayViewer) -> None:
     viewer.widget().deleteLater()
 
 
-class _InUse:
+class _InUse(Owner):
     """The ndv viewer that is asked for frames; apart from the canvas, which Qt may delete at any time."""
 
     viewer: ndv.ArrayViewer | None = None
@@ -423,6 +423,7 @@ class _InUse:
 
     def end(self) -> None:
         """Let go while Qt deletes the canvas: nothing of ndv may reach a widget any more."""
+        super().end()
         self.ended = True
         if self.viewer is not None:
             self.viewer._viewer_model.events.disconnect()

@@ -1,4 +1,9 @@
-"""Choosing a contrast window: a slider with two handles over a range of pixel values, and its histogram."""
+"""Choosing a contrast window: a slider with two handles over a range of pixel values, and its histogram.
+
+By hand, since the range sliders of superqt 0.9 ignore the keyboard, do not go between handles by Tab,
+and lose a window that lies outside a narrower range: (100, 3000) in 0 to 50 becomes (50, 50). A contrast
+window has to survive a dimmer plane, and ours must work without a mouse.
+"""
 
 from __future__ import annotations
 
