@@ -591,7 +591,7 @@ def test_failures_that_stay_are_told(
 SLOW = """
 import sys, time
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.zarr import native as zarr_native
+from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
 from ndviewer_light.model import PlaneKey
 zarr_native._RETRIES["max_retries"] = 1
 source = open_source(sys.argv[1], {"timeout": "1"})
