@@ -15,6 +15,7 @@ from hdf5_files import GZIP, volume, write
 
 from ndviewer_light.errors import (
     CorruptDataError,
+    DatasetError,
     DatasetGoneError,
     DatasetNotFoundError,
     LimitExceededError,
@@ -55,7 +56,7 @@ def test_what_is_no_hdf5_file_says_so(tmp_path: Path, opened: Open) -> None:
         opened(tmp_path / "missing.h5")
     os.mkfifo(tmp_path / "pipe.h5")  # nobody writes to it
     assert not HDF5Format().recognises(str(tmp_path / "pipe.h5"))
-    with pytest.raises(DatasetNotFoundError, match="is no file"):
+    with pytest.raises(DatasetError, match="a pipe"):
         opened(tmp_path / "pipe.h5")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState
 from ..sources.replacement import has_other_planes, said_of_both
+from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .follower import DiskFollower
@@ -430,7 +431,7 @@ class Dataset:
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ", live" if self._live else ""
-        where = f"{self.path!r} " if self.path else ""
+        where = f"{presentable(self.path)!r} " if self.path else ""
         return f"<Dataset {where}{self._known.summary()}{state}>"
 
     def __enter__(self) -> Dataset:
