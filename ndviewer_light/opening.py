@@ -53,9 +53,7 @@ class Reopening:
     def __call__(self) -> Dataset:
         """Open it; as `open_dataset`."""
         options = dict(self.options)
-        return open_dataset(
-            self.path, isolate=self.isolate, storage_options=options, timeout=self.timeout
-        )
+        return open_dataset(self.path, isolate=self.isolate, storage_options=options, timeout=self.timeout)
 
 
 def _open(path: str, isolate: bool, options: Mapping[str, str], timeout: float | None) -> Source:
