@@ -25,7 +25,7 @@ from memory_source import TIMEOUT, Clock, in_thread, memory_info, wait_until
 from ndviewer_light import errors
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.isolation import protocol as wire
-from ndviewer_light.isolation import spare
+from ndviewer_light.isolation import reader_process, spare
 from ndviewer_light.isolation.calls import Call
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.isolation.shared_memory import MAX_PLANE_BYTES, MappedSlot, OwnedSlot
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 K = PlaneKey(0, 0, 0, 0)
 SECOND = PlaneKey(1, 0, 1, 1)
-needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
 
 
 # ---- what crosses the pipe -------------------------------------------------------------------------
@@ -223,7 +222,7 @@ def test_a_plane_larger_than_any_plane_is_refused_on_both_sides(mapped_and_owned
 
 
 @pytest.fixture
-def image(tmp_path):
+def image(tmp_path, disk_that_hangs):
     path = tmp_path / "image.ome.zarr"
     stores.write_image(path)
     return path
@@ -240,12 +239,33 @@ def chunk_of(image: Path, key: PlaneKey) -> Path:
     return image / "0" / "c" / str(key.t) / str(key.c) / str(key.z) / "0" / "0"
 
 
+_HANGING = """
+import os, time
+from ndviewer_light.isolation import server
+answer = server._Server._answer
+def answer_unless_it_hangs(self, request):
+    hung = os.path.join(os.environ["NDVIEWER_TEST_HUNG"], "-".join(map(str, request.get("key", ()))))
+    while request["op"] == "read" and os.path.exists(hung):
+        time.sleep(0.005)
+    return answer(self, request)
+server._Server._answer = answer_unless_it_hangs
+"""
+
+
+@pytest.fixture
+def disk_that_hangs(tmp_path, monkeypatch) -> None:
+    """Let `hang` have an effect in the reader processes that are started from here on."""
+    monkeypatch.setenv("NDVIEWER_TEST_HUNG", str(tmp_path / "hung"))
+    bootstrap = reader_process._BOOTSTRAP.replace("main(start", _HANGING + "main(start")
+    monkeypatch.setattr(reader_process, "_BOOTSTRAP", bootstrap)
+
+
 def hang(image: Path, key: PlaneKey) -> Callable[[], None]:
-    """Let the next read of a plane hang for ever; what is returned puts its chunk back."""
-    chunk = chunk_of(image, key)
-    kept = chunk.rename(chunk.with_name("kept"))
-    os.mkfifo(chunk)
-    return lambda: os.replace(kept, chunk)
+    """Let reads of a plane hang, as on a disk that is gone; what is returned ends that."""
+    hung = image.parent / "hung" / "-".join(map(str, key))
+    hung.parent.mkdir(exist_ok=True)
+    hung.touch()
+    return hung.unlink
 
 
 def wait_until_asked(opened: IsolatedSource, n: int = 1) -> None:
@@ -369,7 +389,6 @@ def test_a_reader_killed_between_reads_is_replaced_and_that_is_said(opened, noti
     assert "a new one was started" in notice
 
 
-@needs_fifo
 def test_a_reader_killed_during_a_read_is_replaced_and_the_plane_is_right(opened, image):
     restore = hang(image, SECOND)
     reading = in_thread(opened.read_plane, SECOND)
@@ -391,7 +410,6 @@ def test_everybody_who_waits_when_the_reader_dies_gets_their_plane(opened, caplo
     assert len(caplog.records) == 1, "one death, however many noticed"
 
 
-@needs_fifo
 def test_a_plane_that_ends_the_reader_each_time_is_left_alone_and_the_others_are_not(
     opened, image, monkeypatch
 ):
@@ -417,7 +435,6 @@ def test_a_plane_that_ends_the_reader_each_time_is_left_alone_and_the_others_are
     np.testing.assert_array_equal(opened.read_plane(K), stores.plane())
 
 
-@needs_fifo
 def test_what_was_read_beside_a_plane_that_ends_the_reader_is_delivered(opened, image, monkeypatch):
     monkeypatch.setattr("ndviewer_light.isolation.blame._ALONE_SECONDS", 0.5)
     restore = [hang(image, key) for key in (K, SECOND)]
@@ -510,7 +527,6 @@ def test_through_a_dataset_a_killed_reader_costs_a_message(image):
 # ---- the end ---------------------------------------------------------------------------------------
 
 
-@needs_fifo
 def test_close_during_hung_reads_ends_them_at_once_and_leaves_no_process(opened, image, caplog):
     dataset = Dataset(opened)
     keys = [PlaneKey(t, 0, 0, z) for t in range(2) for z in range(2)]
