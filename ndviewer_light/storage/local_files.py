@@ -7,6 +7,7 @@ of any file its reader may see: neither is what somebody else's dataset should d
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -85,8 +86,13 @@ class LinkGuard:
         The option "follow_links" allows everything.
         """
         self._folders = tuple(dict.fromkeys(folder.rstrip(os.sep) for folder in folders))
-        self._named = None if named is None or os.path.isdir(named) else named
+        self._said = named
         self.follows = follows_links(options)
+
+    @functools.cached_property
+    def _named(self) -> str | None:
+        # looked at when first needed: making a guard touches no disk
+        return None if self._said is None or os.path.isdir(self._said) else self._said
 
     def check(self, paths: Iterable[str]) -> None:
         """Raise `UntrustedReferenceError` if one of these paths leads out of the dataset.
