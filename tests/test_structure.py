@@ -38,7 +38,6 @@ PARALLEL = {
     "errors",
     "format",
     "source",
-    "layouts",  # where the planes of a dataset lie
     "images",  # which images a file of that format holds
     "nwb",
     "plane_reader",
