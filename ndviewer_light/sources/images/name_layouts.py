@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from .conventions import CONVENTIONS
+from .name_columns import Column, Part, columns_of, parts_of
 from .name_words import is_channel_word
-from .numbering import PLACES, Column, Draft, Part, assigned, columns_of, drafts, parts_of
+from .numbering import PLACES, Draft, assigned, drafts
 from .patterns import Pattern, escaped
 
 if TYPE_CHECKING:

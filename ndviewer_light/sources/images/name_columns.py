@@ -1,0 +1,282 @@
+"""Names taken apart into columns, and what each column says of itself. Names in, parts out; no disk."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from .name_words import MARKERS, is_channel_word, is_place_word
+from .patterns import SIGNED, TIME, UUID, WELL, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SIGNED_ATOM = r"(?<=[A-Za-z_ /])[+-][0-9]+(?:\.[0-9]+)?(?![0-9])|(?<![0-9.])[0-9]+\.[0-9]+(?![0-9.])"
+_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{TIME})(?![a-z0-9]))"
+_CUTS = (
+    rf"{_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
+    rf"{_ATOM}|(?P<cut>/|_+)",
+    rf"{_ATOM}|(?P<cut>/|[_\-.()\[\]=,;]+)",
+    rf"{_ATOM}|(?P<sign>{_SIGNED_ATOM})|(?P<cut>/|[_\-. ()\[\]=,;]+)",
+)
+SPLITTERS = tuple(re.compile(each, re.IGNORECASE) for each in _CUTS)
+_ANY_CUT = re.compile(r"[/_\-. ()\[\]=,;]")
+_LETTERS, _DIGITS = re.compile(r"[A-Za-z]+"), re.compile(r"[0-9]+")
+_MARKED = re.compile(rf"([A-Za-z]*?)({SIGNED})")
+_PIECES = re.compile(r"([A-Za-z]+)([0-9]+)")
+_SEVERAL = re.compile(r"(?:[A-Za-z]+[0-9]+){2,}")
+WELL_NAME = re.compile(WELL, re.IGNORECASE)
+_TIME = re.compile(TIME, re.IGNORECASE)
+_UUID = re.compile(UUID, re.IGNORECASE)
+_NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")
+_WITH_UNIT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)(um|µm|micron|hrs?|h|min|sec|s|days?)", re.IGNORECASE)
+_MAX_WAVELENGTHS, _LEAST_NM_APART = 8, 20
+
+
+class Column(NamedTuple):
+    """What stands at one place in names, and what is cut off before it ("*" if that varies)."""
+
+    values: tuple[str, ...]
+    cut: str
+    depth: int
+
+    @property
+    def varies(self) -> bool:
+        """Whether it tells names apart."""
+        return len(set(self.values)) > 1
+
+
+class Part(NamedTuple):
+    """A column, or a piece of one, as a pattern has it: fixed text, or a field.
+
+    `kind` is "" for fixed text, else "number", "signed", "time", "well", "word", "uuid", or "given" for what
+    a convention says already. `role` is "" where the name does not tell it.
+    """
+
+    text: str
+    kind: str = ""
+    role: str = ""
+    values: tuple[object, ...] = ()
+    depth: int = 0
+    hint: str = ""
+
+    @property
+    def spelt(self) -> str:
+        """As a pattern has it, once its role is known."""
+        if not self.kind:
+            return self.text
+        if self.kind == "given":
+            return ""
+        if not self.role:
+            return self.dropped().text
+        kind = {"number": ":d", "signed": ":f", "time": ":time"}.get(self.kind, "")
+        return f"{self.text}{{{self.role}{kind}}}"
+
+    def dropped(self) -> Part:
+        """As text that says nothing, of one piece if it is one in all names."""
+        is_piece = self.kind != "signed" and not any(map(_ANY_CUT.search, map(str, self.values)))
+        return self._replace(text=self.text + ("{:w}" if is_piece else "*"), kind="", role="")
+
+
+# ---- columns -------------------------------------------------------------------------------
+
+
+def columns_of(names: Sequence[str]) -> list[Column]:
+    """The columns of the names that are built as most are; none without names."""
+    return next(forms_of(names), [])
+
+
+def forms_of(
+    names: Sequence[str], splitter: re.Pattern[str] = SPLITTERS[0], least: float = 1 / 3
+) -> Iterator[list[Column]]:
+    """The columns of names that are built alike, for each way of building that has its share of them.
+
+    The most frequent first; of those that are as frequent the simplest: masks are made from images. At first
+    alike are names with as many columns, then only those in which letters and digits stand alike too.
+    """
+    rows = [_split(name, splitter) for name in names]
+    shapes = [tuple(cut == "/" for cut in cuts) for _, cuts in rows]
+    counts = Counter(shapes)
+    for usual in sorted(counts, key=lambda shape: (-counts[shape], sum(shape), len(shape))):
+        if counts[usual] < least * len(names):
+            continue
+        alike = [i for i, shape in enumerate(shapes) if shape == usual]
+        yield _columns([rows[i] for i in alike])
+        letters = {i: _DIGITS.sub("0", _LETTERS.sub("a", names[i])) for i in alike}
+        forms = Counter(letters.values())
+        form, n = forms.most_common(1)[0]
+        if len(forms) > 1 and n >= least * len(names):
+            yield _columns([rows[i] for i in alike if letters[i] == form])
+
+
+def _columns(rows: list[tuple[list[str], list[str]]]) -> list[Column]:
+    columns, depth = [], 0
+    for i, values in enumerate(zip(*(values for values, _ in rows), strict=True)):
+        before = {cuts[i - 1] for _, cuts in rows} if i else {""}
+        cut = before.pop() if len(before) == 1 else "*"
+        depth += cut == "/"
+        columns.append(Column(tuple(values), cut, depth))
+    return columns
+
+
+def _split(name: str, splitter: re.Pattern[str]) -> tuple[list[str], list[str]]:
+    """A name in pieces, and what was cut out between them: "" beside a UUID."""
+    values, cuts, at, after_uuid = [""], [], 0, False
+    for match in splitter.finditer(name):
+        plain = name[at : match.start()]
+        if plain and after_uuid:
+            cuts.append("")
+            values.append("")
+        values[-1] += plain
+        after_uuid = after_uuid and not plain
+        at = match.end()
+        if match["cut"]:
+            cuts.append(match[0])
+            values.append("")
+            after_uuid = False
+            continue
+        if (match["uuid"] and values[-1]) or after_uuid:
+            cuts.append("")
+            values.append("")
+        values[-1] += match[0]
+        after_uuid = bool(match["uuid"])
+    if name[at:] and after_uuid:
+        cuts.append("")
+        values.append("")
+    values[-1] += name[at:]
+    return values, cuts
+
+
+# ---- what a column says of itself ------------------------------------------------------------
+
+
+def parts_of(columns: Sequence[Column]) -> list[Part]:
+    """Columns taken apart into what a pattern is made of."""
+    parts: list[Part] = []
+    word = ""
+    for column in columns:
+        parts += _parts_of(column, word)
+        word = "" if column.varies else column.values[0].lower()
+    return _with_tiles(parts)
+
+
+def _with_tiles(parts: list[Part]) -> list[Part]:
+    """Rows and columns of tiles, ``r0_c1``, ``row0_col1``, where the second could be a channel."""
+    found = list(parts)
+    numbers = [i for i, part in enumerate(parts) if part.kind == "number"]
+    for i, j in pairwise(numbers):
+        if (parts[i].text.lower(), parts[j].text.lower()) in (("r", "c"), ("row", "col"), ("row", "column")):
+            found[i], found[j] = parts[i]._replace(role="fov"), parts[j]._replace(role="fov")
+    return found
+
+
+def _parts_of(column: Column, word: str) -> list[Part]:
+    """A column taken apart; `word` is what stands before it in all names."""
+    cut = [Part(column.cut if column.cut == "*" else escaped(column.cut))] if column.cut else []
+    if not column.varies:
+        return [*cut, Part(escaped(column.values[0]))]
+    return [*cut, *(part._replace(depth=column.depth) for part in _fields_of(column.values, word))]
+
+
+def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
+    if all(map(_UUID.fullmatch, values)):  # each of its own is no axis, one for several files an image
+        return [Part("", "uuid", values=values) if len(set(values)) < len(values) else Part("*")]
+    if all(map(_TIME.fullmatch, values)):
+        return [Part("", "time", "t", values)]
+    if all(map(_SEVERAL.fullmatch, values)) and (several := _several(values)):
+        return several
+    if all(map(WELL_NAME.fullmatch, values)) and _are_wells(values):
+        return [Part("", "well", "region", values)]
+    if all(value[:4].lower() == "well" and WELL_NAME.fullmatch(value[4:]) for value in values):
+        return [Part("well", "well", "region", tuple(value[4:] for value in values))]
+    marked = [_MARKED.fullmatch(value) for value in values]
+    if all(marked):
+        return _marked([(m[1], m[2]) for m in marked if m], word)
+    with_unit = [_WITH_UNIT.fullmatch(value) for value in values]
+    if all(with_unit) and len({m[2].lower() for m in with_unit if m}) == 1:
+        unit = with_unit[0][2] if with_unit[0] else ""
+        numbers = tuple(float(m[1]) for m in with_unit if m)
+        return [
+            Part("", "signed", "z" if unit[-1].lower() in "mn" and unit[0] in "uµm" else "t", numbers),
+            Part(unit),
+        ]
+    waves = [_NAMED_WAVE.fullmatch(value) for value in values]
+    if all(waves):  # "w1DAPI": the number is in the name already
+        return [Part("??", "word", "c", tuple(m[1] for m in waves if m), hint="channel")]
+    markers = Counter(m[1].lower() for m in marked if m and m[1].lower() in MARKERS)
+    if markers and markers.most_common(1)[0][1] * 2 >= len(values):
+        return [Part("", "word", values=values, hint="mixed")]
+    return [Part("", "word", _role_of_words(values, word), values, hint=_hint(values))]
+
+
+def _hint(values: Sequence[str]) -> str:
+    """What words are taken for: "channel", "place", or "" where they are unknown."""
+    distinct = set(values)
+    if sum(map(is_channel_word, distinct)) * 2 > len(distinct):
+        return "channel"
+    return "place" if sum(map(is_place_word, distinct)) * 2 >= len(distinct) else ""
+
+
+def _role_of_words(values: Sequence[str], word: str) -> str:
+    role = MARKERS.get(word, "")
+    return role if role in ("region", "c", "plate") else ""
+
+
+def _several(values: tuple[str, ...]) -> list[Part]:
+    """``T0001F001Z01C02``: several marked numbers in one, the first of them perhaps a well."""
+    rows = [_PIECES.findall(value) for value in values]
+    if len({tuple(word.lower() for word, _ in row) for row in rows}) != 1:
+        if (
+            len({len(row) for row in rows}) != 1
+            or len({tuple(w.lower() for w, _ in row[1:]) for row in rows}) != 1
+        ):
+            return []
+        wells = tuple("".join(row[0]) for row in rows)
+        if not all(map(WELL_NAME.fullmatch, wells)):
+            return []
+        rest = tuple("".join(word + number for word, number in row[1:]) for row in rows)
+        return [Part("", "well", "region", wells), *_pieces([_PIECES.findall(value) for value in rest])]
+    return _pieces(rows)
+
+
+def _pieces(rows: list[list[tuple[str, str]]]) -> list[Part]:
+    parts: list[Part] = []
+    for pieces in zip(*rows, strict=True):
+        if len({number for _, number in pieces}) == 1:
+            parts.append(Part(escaped("".join(pieces[0]))))
+        else:
+            parts += _marked(list(pieces), "")
+    return parts
+
+
+def _marked(pairs: list[tuple[str, str]], word: str) -> list[Part]:
+    """Numbers behind a marker, or behind a word of their own."""
+    marker = pairs[0][0]
+    if any(each.lower() != marker.lower() for each, _ in pairs):
+        values = tuple(each + number for each, number in pairs)
+        return [Part("", "word", _role_of_words(values, word), values, hint=_hint(values))]
+    role = MARKERS.get((marker or word).lower(), "")
+    names = tuple(each + number for each, number in pairs)
+    if not role and (all(map(is_channel_word, names)) if marker else _are_wavelengths(names)):
+        return [Part("", "word", "c", names, hint="channel")]  # "Cy3", "AF488", "488"
+    if marker and role in ("region", "plate"):
+        return [Part("", "word", role, names, hint="place")]  # "mouse3"
+    plain = all(number.isdecimal() for _, number in pairs)
+    numbers = tuple(int(number) if plain else float(number) for _, number in pairs)
+    return [Part(escaped(marker), "number" if plain else "signed", role, numbers)]
+
+
+def _are_wavelengths(texts: Sequence[str]) -> bool:
+    """Whether numbers are those of lasers or filters in nm: few, of three digits, far apart."""
+    distinct = sorted(set(texts))
+    if len(distinct) > _MAX_WAVELENGTHS or not all(is_channel_word(text) for text in distinct):
+        return False
+    return all(int(b) - int(a) >= _LEAST_NM_APART for a, b in pairwise(distinct))
+
+
+def _are_wells(values: Sequence[str]) -> bool:
+    """Whether their letters are rows of a plate: several, or one that does not number something else."""
+    letters = {value.rstrip("0123456789").lower() for value in values}
+    return len(letters) > 1 or not letters & set(MARKERS)
