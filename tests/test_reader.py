@@ -754,6 +754,7 @@ def test_a_reader_that_says_nonsense_is_ended_and_replaced(opened):
     assert "error" in waiting.wait(TIMEOUT, lambda: None), (
         "a request it cannot understand is answered by an error"
     )
+    process._leave(waiting)
     process._popen.stdin.write(struct.pack(">I", 3) + b"???")
     wait_for_end(pid)
     np.testing.assert_array_equal(opened.read_plane(K), stores.plane())

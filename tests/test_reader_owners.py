@@ -97,6 +97,7 @@ def test_a_plane_that_cannot_be_copied_out_costs_no_slot(opened, monkeypatch):  
 
 def test_the_reply_of_a_read_that_was_given_up_frees_its_slot(opened):  # noqa: F811
     pid = opened.pid
+    opened._sessions.process.patience = TIMEOUT  # on a busy computer too, it is not replaced
     os.kill(pid, signal.SIGSTOP)
     scopes = [CancelScope() for _ in range(MANY)]
     reads = [in_thread(scope.run, lambda: opened.read_plane(K)) for scope in scopes]
