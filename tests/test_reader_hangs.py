@@ -172,7 +172,7 @@ def test_a_reader_that_is_stopped_holds_back_no_other_plane(dataset):
     np.testing.assert_array_equal(behind.result(TIMEOUT), stores.plane(*FINE[0])) if hung.done() else None
     for key in FINE[1:]:
         wait_until(
-            lambda: source_of(dataset)._sessions.process.has_hung_calls or source_of(dataset).pid != stopped
+            lambda: source_of(dataset)._readers.process.has_hung_calls or source_of(dataset).pid != stopped
         )
         np.testing.assert_array_equal(in_thread(dataset.plane, *key).result(TIMEOUT), stores.plane(*key))
     os.kill(stopped, signal.SIGCONT)

@@ -97,7 +97,7 @@ def test_a_plane_that_cannot_be_copied_out_costs_no_slot(opened, monkeypatch):  
 
 def test_the_reply_of_a_read_that_was_given_up_frees_its_slot(opened):  # noqa: F811
     pid = opened.pid
-    opened._sessions.process.patience = TIMEOUT  # on a busy computer too, it is not replaced
+    opened._readers.process.patience = TIMEOUT  # on a busy computer too, it is not replaced
     os.kill(pid, signal.SIGSTOP)
     scopes = [CancelScope() for _ in range(MANY)]
     reads = [in_thread(scope.run, lambda: opened.read_plane(K)) for scope in scopes]
@@ -353,7 +353,7 @@ def test_a_reader_that_talks_without_end_fills_neither_disk_nor_memory(image, tm
         before = os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1])
         for _ in range(50):
             source.read_plane(PlaneKey())
-        kept = source._sessions.process._last_words._kept
+        kept = source._readers.process._last_words._kept
         os.kill(source.pid, signal.SIGKILL)
         source.read_plane(PlaneKey())
         print(len(kept), len(source.info.warnings[0]) < 10_000, "SIGKILL" in source.info.warnings[0])
