@@ -208,6 +208,30 @@ def test_what_several_threads_tell_at_once_is_all_kept(tmp_path, monkeypatch):
     source.close()
 
 
+def test_the_folder_of_the_files_that_are_named_takes_the_place_of_the_announced_one(tmp_path):
+    """The host announces stores in one folder, then names files in another (a date was put into its name)."""
+    said, true = tmp_path / "said", tmp_path / "true"
+    source = AnnouncedSource(as_regions(said))
+    with pytest.raises(PlaneNotStoredError):
+        source.read_plane(PlaneKey())
+    write_images(true)
+    for key in KEYS:
+        source.tell(
+            key, str(true), None
+        )  # only the folder: where the file is follows from how Squid names it
+        np.testing.assert_array_equal(source.read_plane(key), stores.plane(*key))
+    source.close()
+
+
+def test_stores_in_the_folder_of_the_named_files_are_found_too(tmp_path):
+    said, true = tmp_path / "said", tmp_path / "true"
+    source = AnnouncedSource(as_wells(said))
+    write_regions(true)
+    source.tell(PlaneKey(), str(true), None)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(p=2)), stores.plane(p=2))
+    source.close()
+
+
 def test_another_size_and_type_than_announced_are_those_of_the_store(tmp_path):
     paths = [tmp_path / "zarr" / label[:2] / f"fov_{label[3]}.ome.zarr" for label in LABELS]
     source = AnnouncedSource(announced(*paths, size=(2084, 2084)))

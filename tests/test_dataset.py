@@ -310,6 +310,16 @@ def test_a_plane_notified_but_not_stored_is_black_and_never_kept(make, source):
     assert dataset.plane(*K)[0, 0] == 7, "no notification needed: nothing was kept"
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_black_plane_has_the_dtype_of_the_others(make, source, dtype):
+    source.info = memory_info(dtype=np.dtype(dtype))
+    dataset = make()
+    dataset.notify(*K)
+    [plane] = dataset.planes([K])
+    assert plane.state is PlaneState.PRESENT
+    assert plane.pixels.dtype == dtype
+
+
 def test_a_plane_notified_before_its_store_exists_is_pending(make, source):
     source.shapes[K] = None
     dataset = make()
@@ -607,6 +617,51 @@ def test_indices_that_are_no_plane_change_nothing(make, source, key):
     assert not dataset.was_notified(PlaneKey(*key))
     assert shown(dataset) == [1]
     assert dataset.info.n_t == 2
+
+
+# ---- what is on disk counts ----------------------------------------------------------------------
+
+
+def look(dataset, clock) -> None:
+    clock.now += 10
+    dataset.take_changes()
+    wait_until_nobody_looks(dataset)
+
+
+def test_a_plane_in_view_that_changed_without_a_word_is_read_again(make, source, clock):
+    source.write(K, 1)
+    source.write(OTHER, 5)
+    dataset = make()
+    assert shown(dataset, K, OTHER) == [1, 5]
+    source.write(K, 2)
+    look(dataset, clock)
+    assert dataset.take_changes().in_view
+    assert shown(dataset, K, OTHER) == [2, 5]
+    look(dataset, clock)
+    assert not dataset.take_changes().in_view, "and then it is as it is on disk"
+
+
+def test_a_plane_that_writers_tell_us_of_is_not_compared(make, source, clock):
+    source.write(K, 1)
+    dataset = make()
+    dataset.notify(*K)
+    shown(dataset)
+    dataset.take_changes()
+    reads = len(source.reads)
+    look(dataset, clock)
+    assert len(source.reads) == reads
+
+
+def test_where_a_plane_changed_without_a_word_none_in_memory_is_trusted(make, source, clock):
+    source.write(K, 1)
+    source.write(OTHER, 1)
+    dataset = make()
+    shown(dataset, OTHER)
+    shown(dataset, K)
+    source.write(K, 2)
+    source.write(OTHER, 2)
+    look(dataset, clock)
+    assert shown(dataset, OTHER) == [2]
 
 
 # ---- locks -----------------------------------------------------------------------------------------
