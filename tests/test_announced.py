@@ -216,9 +216,7 @@ def test_the_folder_of_the_files_that_are_named_takes_the_place_of_the_announced
         source.read_plane(PlaneKey())
     write_images(true)
     for key in KEYS:
-        source.tell(
-            key, str(true), None
-        )  # only the folder: where the file is follows from how Squid names it
+        source.tell(key, str(true), None)  # the file follows from how Squid names it
         np.testing.assert_array_equal(source.read_plane(key), stores.plane(*key))
     source.close()
 
