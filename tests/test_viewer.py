@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import signal
 
+import numpy as np
 import pytest
 from runs import CHANNELS, LAYOUTS, load, planes_of, small_run, write
 from screen import assert_shows, framebuffer, settle
@@ -251,3 +253,11 @@ def test_who_goes_elsewhere_while_the_canvas_is_built_again_arrives_there(
     viewer.stage._build()
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 2, 1))
+
+
+def test_the_lazy_array_of_a_dataset_on_screen_can_be_computed_elsewhere(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    array = pickle.loads(pickle.dumps(viewer.dataset.to_xarray()))
+    np.testing.assert_array_equal(array[1, 2, 1, 0].values, next(iter(planes_of(run, 1, 2, 1).values())))

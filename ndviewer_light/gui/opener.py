@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.dataset import Dataset
 from ..errors import NDViewerError
+from ..opening import Reopening
 from ..storage.presentable import presentable
 from .sessions import Opening, Session
 from .waiting import Wait, short_path
@@ -52,7 +53,8 @@ class Opener:
         source = opening.source
         try:
             source.start()
-            dataset = Dataset(source, path=opening.path, storage_options=source.options)
+            reopen = Reopening(opening.path, tuple(sorted(source.options.items())))
+            dataset = Dataset(source, path=opening.path, storage_options=source.options, reopen=reopen)
         except Exception as error:  # whatever it is, the user is told
             source.close()
             if self._sessions.asked is not opening:  # given up meanwhile: closing it is why it failed
