@@ -133,7 +133,7 @@ class DatasetInfo:
         """Format, sizes and names in one line, as ``repr`` shows them."""
         n = self.sizes
         channels = ", ".join(_some([channel.name for channel in self.channels]))
-        dtype = self.dtype if self.dtype is not None else "of a type not known yet"
+        dtype = self.dtype if self.dtype is not None else "of unknown type"
         return (
             f"{self.format}: t {n['t']}, p {n['p']}, c {n['c']} ({channels}), z {n['z']}, "
             f"{n['y']} × {n['x']} {dtype}"
@@ -165,8 +165,8 @@ def _index_of(name: str, names: Sequence[str], what: str) -> int:
     if len(found) == 1:
         return found[0]
     if found:
-        raise KeyError(f"{len(found)} {what}s are called {name!r}: give an index of {found}")
-    raise KeyError(f"no {what} is called {name!r}; there are {', '.join(_some(names))}")
+        raise KeyError(f"{len(found)} {what}s are named {name!r}: use one of the indices {found}")
+    raise KeyError(f"no {what} is named {name!r}; available: {', '.join(_some(names))}")
 
 
 class PlaneState(Enum):

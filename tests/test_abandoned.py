@@ -73,7 +73,7 @@ class _SlowRead:
             self.failing.set()
 
     def not_wanted(self) -> ReadDroppedError:
-        return ReadDroppedError("not wanted any more")
+        return ReadDroppedError("no longer needed")
 
 
 @pytest.fixture

@@ -95,8 +95,8 @@ def elsewhere(**environment: str) -> dict[str, str]:
         ({"DISPLAY": "nonsense"}, "cannot connect to display 'nonsense'"),
         ({"WAYLAND_DISPLAY": "wayland-9"}, "cannot connect to display 'wayland-9'"),
         ({"WAYLAND_DISPLAY": "wayland-9", "DISPLAY": ":77"}, "display 'wayland-9' or ':77'"),
-        ({}, "there is no display: DISPLAY and WAYLAND_DISPLAY are not set"),
-        ({"DISPLAY": ""}, "there is no display"),
+        ({}, "no display available: DISPLAY and WAYLAND_DISPLAY are not set"),
+        ({"DISPLAY": ""}, "no display available"),
         ({"DISPLAY": ":77", "QT_QPA_PLATFORM": "xcb"}, "display ':77'"),
     ],
 )

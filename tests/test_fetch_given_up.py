@@ -93,14 +93,14 @@ def test_a_block_that_two_wait_for_is_read_on_when_one_gives_up(server, opened):
         sender.gather(given_up)
         sender.gather(kept)
         sender._send()
-        sender.end(given_up, DatasetError("not wanted"))
+        sender.end(given_up, DatasetError("no longer needed"))
 
     the_fetcher()._started(lambda sender: None)  # each job counts as one call
     the_fetcher()._started(send_both)
     assert kept.done.wait(10)
     assert kept.result() == [CONTENT[MIB + 5 : MIB + 15]]
     assert server.counts()["requests"] == 1
-    with pytest.raises(DatasetError, match="not wanted"):
+    with pytest.raises(DatasetError, match="no longer needed"):
         given_up.result()
 
 
@@ -235,7 +235,7 @@ def test_a_request_that_is_given_up_before_it_begins_leaves_its_place_to_others(
     def send_and_give_up(sender: Any) -> None:
         sender.gather(job)
         sender._send()
-        sender.end(job, DatasetError("not wanted"))
+        sender.end(job, DatasetError("no longer needed"))
 
     the_fetcher()._started(send_and_give_up)
     assert file.read(2 * MIB, 10) == CONTENT[2 * MIB : 2 * MIB + 10]

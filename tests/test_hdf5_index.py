@@ -174,9 +174,9 @@ def test_a_tree_in_a_circle_is_an_error(tmp_path: Path) -> None:
     for child in children:
         raw[child : child + 8] = root.to_bytes(8, "little")
     path.write_bytes(raw)
-    with pytest.raises(CorruptDataError, match="leads in a circle"):
+    with pytest.raises(CorruptDataError, match="contains a loop"):
         lookup.find([(7, 0, 0)])
-    with pytest.raises(CorruptDataError, match="leads in a circle"):
+    with pytest.raises(CorruptDataError, match="contains a loop"):
         lookup.parts(lambda: False)
     file.close()
 

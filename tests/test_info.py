@@ -101,9 +101,9 @@ def test_text_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     where = {line.split()[0]: line.index(line.split(maxsplit=1)[1]) for line in lines[1:] if line[2] != " "}
     assert {"format", "sizes", "pixels", "scale", "channels", "positions", "levels", "chunks"} <= set(where)
     assert any("2: 24 × 40, 12 × 20" in line for line in lines)
-    assert any("uint16, 3.84 kB in all" in line for line in lines)
+    assert any("uint16, 3.84 kB in total" in line for line in lines)
     assert info.main([str(tmp_path / "a.zarr")]) == 0
-    assert "no axes are named" in capsys.readouterr().out
+    assert "axes are not named" in capsys.readouterr().out
 
 
 def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

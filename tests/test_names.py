@@ -69,7 +69,7 @@ def test_what_the_nouns_say_of_themselves():
     assert repr(dataset) == f"<Dataset '/data/a' {summary}, live>"
     dataset.close()
     assert repr(dataset).endswith(", closed>")
-    assert "not known yet" in repr(memory_info(dtype=None))
+    assert "of unknown type" in repr(memory_info(dtype=None))
     assert len(repr(memory_info(n_p=10_000, n_c=100))) < 200
 
 

@@ -210,7 +210,7 @@ def test_an_unplugged_dataset_is_said_to_be_gone_and_shown_again_when_it_is_back
     settle(qtbot, viewer)
     kind, text = viewer.stage.overlay.state()
     assert kind == "error"
-    assert "cannot be reached any more" in text
+    assert "is no longer reachable" in text
     (tmp_path / "elsewhere").rename(run.folder)
     qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "none", timeout=20_000)
     settle(qtbot, viewer)
@@ -225,7 +225,7 @@ def test_refreshing_a_dataset_that_is_unplugged_says_so_until_it_is_back(qtbot, 
     settle(qtbot, viewer)
     run.folder.rename(tmp_path / "elsewhere")
     viewer.refresh()
-    qtbot.waitUntil(lambda: "cannot be reached any more" in viewer.status_label.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "is no longer reachable" in viewer.status_label.text(), timeout=10_000)
     assert_shows(viewer, planes_of(run, 0, 0, 0))  # what was read is still true
     (tmp_path / "elsewhere").rename(run.folder)
     viewer.refresh()

@@ -84,20 +84,28 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light info",
-        description="Say what a dataset is, why it was taken for that, and what its first plane costs.",
+        description="Describe a dataset: its format and how it was recognised, its contents, and the cost "
+        "of reading its first plane.",
     )
-    parser.add_argument("path", help="a folder, a file, or an address: https://, s3://, gs://, smb://")
-    parser.add_argument("--json", action="store_true", help="for programs: always the same keys")
+    parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
+    parser.add_argument(
+        "--json", action="store_true", help="machine-readable output: JSON, always with the same keys"
+    )
     parser.add_argument(
         "--storage-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the server it lies on: endpoint, region, anonymous, key, secret, user, password, …",
+        help="access option for its server; may be repeated. Names: endpoint, region, anonymous, key, "
+        "secret, user, password, …",
     )
-    parser.add_argument("--pattern", help="how the files of a folder of images are named")
     parser.add_argument(
-        "--follow-links", action="store_true", help="read what symbolic links outside the dataset lead to"
+        "--pattern", help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png"
+    )
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="follow symbolic links that lead out of the dataset (only if you trust it)",
     )
     return parser
 
@@ -194,7 +202,7 @@ def _facts(path: str, info: DatasetInfo, why: str) -> Said:
 
 
 def _usual_reason(path: str) -> str:
-    return "what it is called" if is_url(path) else "what it is called, how it begins or what it holds"
+    return "its name" if is_url(path) else "its name, its signature or its contents"
 
 
 def _plane_shape(source: Source, level: int) -> list[int] | None:
@@ -224,7 +232,7 @@ def as_text(said: Mapping[str, Any]) -> str:
 
 
 def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    yield "format", [said["format"], f"by {said['why']}"]
+    yield "format", [said["format"], f"recognised by {said['why']}"]
     yield "sizes", ["   ".join(f"{axis} {n:,}" for axis, n in said["sizes"].items())]
     yield "pixels", [_pixels(said)]
     yield "scale", [_scale(said)]
@@ -239,17 +247,17 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "opened", [_cost(said["open"])]
     yield "first plane", [_cost(said["first_plane"])]
     if said["hosts"]:
-        yield "asked", [", ".join(said["hosts"])]
+        yield "servers", [", ".join(said["hosts"])]
     if said["complete"] is not None:
-        yield "complete", ["yes" if said["complete"] else "not yet, or the run was ended early"]
+        yield "complete", ["yes" if said["complete"] else "no: still running, or stopped early"]
     if said["warnings"]:
         yield "warnings", list(said["warnings"])
 
 
 def _pixels(said: Mapping[str, Any]) -> str:
     if said["dtype"] is None:
-        return "not known yet: nothing is written"
-    return f"{said['dtype']}, {_bytes(said['bytes'])} in all"
+        return "unknown: nothing is written yet"
+    return f"{said['dtype']}, {_bytes(said['bytes'])} in total"
 
 
 def _scale(said: Mapping[str, Any]) -> str:
@@ -262,11 +270,11 @@ def _scale(said: Mapping[str, Any]) -> str:
 
 def _channel(channel: Mapping[str, Any]) -> str:
     parts = [channel["color"], channel["name"]]
-    for key, what in (("excitation_nm", "excited at"), ("emission_nm", "seen at")):
+    for key, what in (("excitation_nm", "excitation"), ("emission_nm", "emission")):
         if channel[key] is not None:
             parts.append(f"{what} {channel[key]:g} nm")
     if channel["window"] is not None:
-        parts.append("shown from {:g} to {:g}".format(*channel["window"]))
+        parts.append("displayed from {:g} to {:g}".format(*channel["window"]))
     return "  ".join(parts)
 
 

@@ -87,7 +87,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             file.write(text.getvalue())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        complain("references", f"{options.output} could not be written: {reason}")
+        complain("references", f"cannot write {options.output}: {reason}")
         return 1
     for line in said:
         complain("references", line)
@@ -99,32 +99,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light references",
         description="Write existing images (a folder of TIFF, PNG, JPEG or BMP, one TIFF, URLs) as one "
-        "virtual zarr, without copying them.",
-        epilog="The file is kerchunk JSON of version 1. Others open it with fsspec's 'reference' file system "
-        "and zarr; for compressed pictures they need imagecodecs.numcodecs.register_codecs().",
+        "virtual Zarr store, without copying them.",
+        epilog="The file is kerchunk JSON, version 1. Other programs open it with fsspec's 'reference' file "
+        "system and zarr; for compressed images they need imagecodecs.numcodecs.register_codecs().",
     )
     parser.add_argument("path", help="a folder of images, an image, or URLs: https://host/img_{t:0..99}.png")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the reference file to write")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="the file of references to write"
-    )
-    parser.add_argument(
-        "--pattern", metavar="PATTERN", help="how files are named: img_t{t:d}_c{c}_z{z:d}.png"
+        "--pattern", metavar="PATTERN", help="how the files are named, for example img_t{t:d}_c{c}_z{z:d}.png"
     )
     parser.add_argument(
         "--root",
         metavar="PATH_OR_URL",
         default="",
-        help="where the images will be when the references are read; without it: where they are now",
+        help="where the images will be when the references are read (default: where they are now)",
     )
     parser.add_argument(
         "--storage-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the server they are on",
+        help="access option for the server of the images; may be repeated",
     )
     parser.add_argument(
-        "--follow-links", action="store_true", help="read what symbolic links outside the folder lead to"
+        "--follow-links",
+        action="store_true",
+        help="follow symbolic links that lead out of the folder (only if you trust it)",
     )
     return parser
 
@@ -142,8 +142,8 @@ def write_references(
     try:
         if source.is_colour and len(source.info.channels) > 3:
             raise UnsupportedError(
-                f"{path} holds colour pictures of several channels, which cannot be written as one array: "
-                "choose one of them with --pattern"
+                f"{path} contains colour images in several channels, which cannot be written as one array: "
+                "select one channel with --pattern"
             )
         return _write(source, file, root.rstrip("/") or source.root.replace(os.sep, "/").rstrip("/"))
     finally:
@@ -182,7 +182,7 @@ def _stored_of_first(source: ImagesSource, level: int) -> _ChunkEncoding:
     for _, place in _places(source):
         with contextlib.suppress(PlaneNotStoredError):
             return _stored(source, *place, level)
-    raise UnsupportedError(f"{source.root} holds no image that could be read")
+    raise UnsupportedError(f"{source.root} contains no readable image")
 
 
 def _stored(source: ImagesSource, path: str, page: int, level: int) -> _ChunkEncoding:
@@ -203,8 +203,9 @@ def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _ChunkE
     is_even = shape[0] % parts.shape[0] == 0 or parts.shape[1] != shape[1] or len(parts.places) == 1
     if compressor == "" or predictor == "" or parts.is_planar or not is_even:
         raise UnsupportedError(
-            f"{path} is compressed, or cut into parts, in a way that references cannot describe (compression "
-            f"{parts.compression}, predictor {parts.predictor}, parts of {parts.shape} of {shape} pixels)"
+            f"{path} is compressed or tiled in a way that references cannot describe (compression "
+            f"{parts.compression}, predictor {parts.predictor}, tiles of {parts.shape} in an image of "
+            f"{shape} pixels)"
         )
     filters: list[dict[str, Any]] = []
     if predictor:
@@ -244,7 +245,7 @@ def _references(
         except PlaneNotStoredError:
             continue
         except DatasetError as error:
-            said.append(f"left out: {error}")
+            said.append(f"skipped: {error}")
 
 
 def _chunks(
@@ -255,7 +256,7 @@ def _chunks(
         yield 0, 0, 0, None
         return
     if _stored(source, *place, level) != stored:
-        raise UnsupportedError(f"{place[0]} is of another size, or stored in another way, than the others")
+        raise UnsupportedError(f"{place[0]} differs from the other images in size or in how it is stored")
     found = source.files.stored(*place, level)
     if found is None:
         yield 0, 0, 0, None
@@ -340,4 +341,7 @@ def _hint(path: str, output: str, root: str) -> str:
             return ""
     except ValueError:  # on another drive
         pass
-    return ". The images are not in its folder: this viewer needs --storage-option allow_outside=yes for it"
+    return (
+        ". The images are outside its folder: to open it in this viewer, add --storage-option "
+        "allow_outside=yes"
+    )

@@ -24,7 +24,7 @@ from xml.parsers.expat import ExpatError
 NAME = "NDViewer Light"
 _PROGRAM = "ndviewer-light"
 _BUNDLE_ID = "com.cephla.ndviewer-light"
-_COMMENT = "See n-dimensional microscopy data"
+_COMMENT = "View n-dimensional microscopy data"
 _ICONS = Path(__file__).parents[1] / "gui" / "icons"
 _PATIENCE_S = 60
 
@@ -208,7 +208,7 @@ def run_powershell(script: str, program: str = "powershell") -> list[Path]:
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"PowerShell did not end within {_PATIENCE_S} s") from error
+        raise OSError(f"PowerShell did not finish within {_PATIENCE_S} s") from error
     if done.returncode != 0:
         raise OSError(f"PowerShell: {done.stderr.decode(errors='replace').strip()}")
     return [Path(line) for line in done.stdout.decode("utf-8-sig").splitlines() if line.strip()]
@@ -275,7 +275,7 @@ def _remove_bundle(bundle: Path) -> list[Path]:
     if not bundle.exists():
         return []
     if not _is_ours(bundle):
-        raise FileExistsError(f"{bundle} is not ours: move it away first")
+        raise FileExistsError(f"{bundle} exists and was not created by this viewer: move it away first")
     shutil.rmtree(bundle)
     return [bundle]
 

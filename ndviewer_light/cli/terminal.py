@@ -54,7 +54,7 @@ def guarded(command: str, call: Callable[[], int]) -> int:
         reason = error.__cause__
         if isinstance(reason, BrokenPipeError):  # ``… | head``: nobody is left to be told
             return _BROKEN_PIPE
-        complain(command, f"the output could not be written: {getattr(reason, 'strerror', None) or reason}")
+        complain(command, f"cannot write the output: {getattr(reason, 'strerror', None) or reason}")
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED

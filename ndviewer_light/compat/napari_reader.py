@@ -32,7 +32,7 @@ def read(path: str | list[str]) -> list[Layer]:
     from ..opening import open_dataset
 
     if isinstance(path, list):
-        raise DatasetError("several files are no dataset; open the folder they are in")
+        raise DatasetError("several files do not make a dataset; open their folder instead")
     dataset = open_dataset(path)  # stays open for as long as the layers live
     info = dataset.info
     levels = [dataset.to_xarray(level, missing="fill") for level in range(info.n_levels)]

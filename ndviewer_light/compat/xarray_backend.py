@@ -58,7 +58,7 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
         "raise" or "fill" (zeros). The dataset has one variable, "image", and is closed with ``close()``.
         """
         if not isinstance(filename_or_obj, (str, os.PathLike)):
-            raise TypeError(f"a path or URL is needed, not {type(filename_or_obj).__name__}")
+            raise TypeError(f"expected a path or URL, not {type(filename_or_obj).__name__}")
         from ..engine.to_xarray import DIMS, lazy_planes
         from ..opening import open_dataset
 

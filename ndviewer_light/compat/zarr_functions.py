@@ -117,7 +117,7 @@ def parse_zarr_v3_metadata(zarr_path: str | os.PathLike[str]) -> ZarrMetadata:
         node = layouts.read_node(path)
         meta = ngff.image_meta(node.attributes, node.file) if node is not None else None
     except DatasetError as error:
-        log.warning("no metadata of %s: %s", presentable(str(path)), error)
+        log.warning("cannot read the metadata of %s: %s", presentable(str(path)), error)
         return said
     if node is None or meta is None:
         return said

@@ -87,9 +87,9 @@ class BackgroundWork:
             self._not_before = time.monotonic() + wait
             closed = self._closed.is_set()
             is_first = self._failures == 1 and not closed
-            self._trouble = "" if closed else f"{self._doing} fails at the moment, and is tried again: {what}"
+            self._trouble = "" if closed else f"{self._doing} is failing and will be retried: {what}"
         if is_first:
-            logger.warning("%s failed, and is tried again: %s", self._doing, what, exc_info=error)
+            logger.warning("%s failed and will be retried: %s", self._doing, what, exc_info=error)
 
     def close(self) -> None:
         """No work begins any more, and what is under way is told to end (`closed`). Never blocks."""

@@ -294,7 +294,7 @@ class PlaneCache:
             left = [] if self._threads else self._drop_queued(set())
         for lease in left:
             if lease.may_run():
-                reason = f"no thread can be started to read with ({error}). Close other programs or windows"
+                reason = f"cannot start a thread for reading ({error}). Close other programs or windows"
                 lease.future.set_exception(OutOfResourcesError(reason))
 
     def _work(self) -> None:
@@ -303,7 +303,9 @@ class PlaneCache:
                 self._run(lease)
             except BaseException as error:  # noqa: BLE001  of whatever kind: for who waits, not for this thread
                 if not lease.future.done():
-                    self._fail(lease, DatasetError(f"reading was ended by {type(error).__name__}: {error}"))
+                    self._fail(
+                        lease, DatasetError(f"reading was interrupted by {type(error).__name__}: {error}")
+                    )
 
     def _next(self) -> Lease | None:
         me = threading.current_thread()

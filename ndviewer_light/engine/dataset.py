@@ -214,7 +214,7 @@ class Dataset:
             return self.info.height, self.info.width
         shape = self._source.plane_shape(PlaneKey(), level)
         if shape is None:
-            raise PlaneNotStoredError(f"{self.path}: level {level} is not written yet")
+            raise PlaneNotStoredError(f"{self.path}: resolution level {level} is not written yet")
         return shape
 
     def planes(
@@ -395,7 +395,9 @@ class Dataset:
             return
         for odd in () if self._said_odd else self._cache.take_odd():
             self._said_odd = True
-            logger.warning("told that %s was written, which is no plane (t, p, c, z)", reprlib.repr(odd))
+            logger.warning(
+                "ignored a notification for %s, which is not a plane (t, p, c, z)", reprlib.repr(odd)
+            )
         self._announced.add(np.concatenate(rows), watched, self._source.info)
         self._retries.written(watched)
 

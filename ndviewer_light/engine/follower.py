@@ -141,7 +141,7 @@ class DiskFollower:
             untold = [key for key in keys if not self._is_told(key)]
             self._compare(untold[:_COMPARED_PLANES], level)
         except (DatasetError, IndexError, CancelledError) as error:
-            logger.debug("looking at the disk: %s", error)
+            logger.debug("checking the disk for new planes: %s", error)
         finally:
             info = self._source.info
             live = self._is_live()

@@ -47,7 +47,7 @@ class LazyPlanes:
 
     def __getstate__(self) -> dict[str, Any]:
         if self._reopen is None:
-            raise TypeError("an array of a dataset that was not opened by its path cannot be sent elsewhere")
+            raise TypeError("this array cannot be pickled: its dataset was not opened from a path")
         return {**self.__dict__, "_dataset": None, "_generation": None}
 
     def __getitem__(self, index: Any) -> np.ndarray:
@@ -76,12 +76,12 @@ class LazyPlanes:
         if self._generation is None:  # opened anew here
             self._generation = info.generation
         if info.generation != self._generation or info.dtype != self.dtype:
-            raise ValueError(f"{self._dataset.path} has been replaced since: make the array anew")
+            raise ValueError(f"{self._dataset.path} has been replaced since: call to_xarray again")
         if pixels.shape != self.shape[4:]:
             label = self._dataset.info.positions[key.p].label
             raise ValueError(
-                f"position {label} has planes of {pixels.shape}, the array was made for {self.shape[4:]}: "
-                "read positions of another size with Dataset.plane"
+                f"position {label} has planes of {pixels.shape}, but the array has planes of "
+                f"{self.shape[4:]}: use Dataset.plane for positions of a different size"
             )
         return pixels
 
@@ -140,7 +140,7 @@ def lazy_planes(dataset: Dataset, level: int, missing: str) -> LabelledPlanes:
     if not 0 <= level < info.n_levels:
         raise ValueError(f"level {level} does not exist: the dataset has {info.n_levels}")
     if info.dtype is None:
-        raise ValueError("nothing of the dataset is written yet: its dtype is not known")
+        raise ValueError("nothing of the dataset is written yet, so its dtype is unknown")
     height, width = dataset.plane_shape(level)
     shape = (info.n_t, len(info.positions), info.n_z, len(info.channels), height, width)
     planes = LazyPlanes(dataset, level, missing, shape)

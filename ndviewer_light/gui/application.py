@@ -77,4 +77,4 @@ def _log_exception(kind: type[BaseException], error: BaseException, traceback: T
     if issubclass(kind, KeyboardInterrupt):
         QCoreApplication.quit()
         return
-    logger.critical("unexpected error; the viewer goes on", exc_info=(kind, error, traceback))
+    logger.critical("unexpected error; the viewer keeps running", exc_info=(kind, error, traceback))

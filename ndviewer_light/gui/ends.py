@@ -36,4 +36,4 @@ class Owner(ABC):
         try:
             self.end()
         except Exception:  # the boundary to C++, as for slots
-            logger.exception("ending what a deleted widget owned")
+            logger.exception("cleaning up after a deleted widget")

@@ -155,7 +155,7 @@ class MessagePage(Panel):
         self.details_button = self._button("Details")
         self.details_button.setCheckable(True)
         self.copy_button = self._button("Copy")
-        self.copy_button.setToolTip("Copy all of this text")
+        self.copy_button.setToolTip("Copy this text")
         self.retry_button.clicked.connect(self._on_retry_clicked)
         self.open_button.clicked.connect(self._on_open_clicked)
         self.cancel_button.clicked.connect(self._on_cancel_clicked)

@@ -90,7 +90,7 @@ class Refresher:
         """The look under way at its dataset, if there is one."""
         with self._lock:
             since = self._looking.get(session)
-        return None if since is None else Wait(f"{short_path(session.path)} to be read again", since)
+        return None if since is None else Wait(f"{short_path(session.path)} to be refreshed", since)
 
     def _look(self, session: Session) -> None:
         problem: Exception | None = None

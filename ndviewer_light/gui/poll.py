@@ -77,7 +77,7 @@ class Poll(QObject):
             try:
                 function()
             except Exception:  # the others have to be called all the same
-                logger.exception("in what another thread has posted")
+                logger.exception("in a call posted by another thread")
         try:
             self._step()
         except Exception as error:  # noqa: BLE001  told by `failed`; a timer that dies would end the viewer
@@ -101,6 +101,6 @@ class Poll(QObject):
         self._failures += 1
         interval = min(POLL_INTERVAL_MS * 2**self._failures, LONGEST_INTERVAL_MS)
         if self._failures == 1:
-            logger.warning("looking for changes failed, it is tried again", exc_info=error)
+            logger.warning("checking for changes failed; will retry", exc_info=error)
         self._timer.setInterval(interval)
         self.failed.emit(str(error) or type(error).__name__)

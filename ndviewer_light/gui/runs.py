@@ -80,4 +80,4 @@ def _start_reader(source: IsolatedSource) -> None:
         source.start()
     except (NDViewerError, OSError) as error:
         if not source.closed:  # else the next run began meanwhile
-            logger.warning("the reader process did not start, the first read tries again: %s", error)
+            logger.warning("the reader process did not start; the first read will try again: %s", error)

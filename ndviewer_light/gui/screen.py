@@ -68,7 +68,7 @@ class Screen(QWidget):
             self._build()
             self._show_nothing_open()
         except Exception:  # a host makes us where it catches nothing
-            logger.exception("the viewer could not be built")
+            logger.exception("the viewer could not be created")
             self.sessions.end()
             return
         self.poll.start()
@@ -86,7 +86,7 @@ class Screen(QWidget):
         self.pages.addWidget(self.stage)
         self.choices = QComboBox()
         self.choices.setAccessibleName("Datasets in this file")
-        self.choices.setToolTip("This file holds several datasets")
+        self.choices.setToolTip("This file contains several datasets")
         self.choices.hide()
         self.choices.activated.connect(self._on_chosen)
         self._paths = DatasetChooser(self)
@@ -128,9 +128,9 @@ class Screen(QWidget):
 
     def _on_no_display(self, reason: str) -> None:
         if not self._no_display:
-            logger.error("the canvas cannot be shown: %s", reason)
+            logger.error("the canvas cannot be displayed: %s", reason)
         self._no_display = reason
-        self.message.show_message("error", "The canvas cannot be shown", reason)
+        self.message.show_message("error", "The canvas cannot be displayed", reason)
         self.pages.setCurrentWidget(self.message)
 
     # ---- opening ---------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class Screen(QWidget):
         self.path = back.path if back is not None else ""
         self._options = dict(back.dataset.storage_options) if back is not None else {}
         self._put_on_screen()
-        self.status.say("message", "Opening was cancelled")
+        self.status.say("message", "Opening cancelled")
         return True
 
     @safe_slot
@@ -208,7 +208,7 @@ class Screen(QWidget):
 
     def _post_look(self, session: Session, problem: Exception | None) -> None:
         if problem is not None:
-            logger.warning("looking at the dataset again: %s", problem)
+            logger.warning("refreshing the dataset: %s", problem)
         self.poll.post(lambda: self._on_looked_again(session, problem))
 
     def _on_looked_again(self, session: Session, problem: Exception | None) -> None:
@@ -239,7 +239,7 @@ class Screen(QWidget):
             self.stage.go_to(p=p)
             self._go_when_known = (p, t, z)
         else:
-            logger.warning("there is no plane at fov %s, t %s, z %s: the view stays where it is", p, t, z)
+            logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
 
     # ---- on screen -------------------------------------------------------------------------
 
@@ -250,7 +250,7 @@ class Screen(QWidget):
         try:
             self._put_on_screen()
         except Exception:  # the poll tries again, and says so
-            logger.exception("showing what was asked for")
+            logger.exception("showing the requested dataset")
 
     def _put_on_screen(self) -> None:
         asked = self.sessions.asked
@@ -346,7 +346,7 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_poll_failed(self, reason: str) -> None:
-        self.status.say("trouble", f"Not up to date: {reason}. Trying again…")
+        self.status.say("trouble", f"Not up to date: {reason}. Retrying…")
 
     @safe_slot
     def _on_poll_recovered(self) -> None:
@@ -369,7 +369,7 @@ class Screen(QWidget):
             return None
         wait = Wait(f"{short_path(opening.path)} to open", opening.since)
         if wait.is_slow:
-            self.message.set_headline(f"Opening, for {wait.seconds} s now")
+            self.message.set_headline(f"Still opening after {wait.seconds} s")
         return wait
 
     def _dataset_waits(self) -> tuple[Wait | None, ...]:

@@ -120,7 +120,7 @@ class Sessions(Owner):
         return wanted
 
     def show(self, wanted: Session | NothingToShow) -> bool:
-        """It is put on screen now, and what was there before closed. False: it is not wanted any more."""
+        """It is put on screen now, and what was there before closed. False: it is no longer needed."""
         with self._lock:
             if self._asked is not wanted:
                 return False

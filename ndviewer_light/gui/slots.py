@@ -42,7 +42,7 @@ class _Failures:
         if self._count > LOGGED_FAILURES and now - self._said < QUIET_S:
             return ""
         self._said = now
-        return f"{name} failed {self._count} times in a row; from now on it is said once a minute"
+        return f"{name} failed {self._count} times in a row; further failures are logged once a minute"
 
 
 def _accepted(function: Callable[..., Any]) -> int | None:

@@ -244,7 +244,9 @@ class Stage(QWidget):
                 self._canvas.set_color(c, strips.color_of(c))
             if not strips.is_channel_visible(c):
                 self._canvas.set_visible(c, False)
-        self.strips.set_3d_enabled(self._info.n_z > 1, "" if self._info.n_z > 1 else "one z plane: no volume")
+        self.strips.set_3d_enabled(
+            self._info.n_z > 1, "" if self._info.n_z > 1 else "only one z plane: no volume"
+        )
         self._scale_timer.start()
 
     def _take_sizes(self) -> None:
@@ -439,7 +441,7 @@ class Stage(QWidget):
 def _reasons(planes: list[Plane]) -> str:
     """Why these could not be read, each reason once and technical ones in plain words."""
     said = list(dict.fromkeys(explain_plane(plane.reason).sentence for plane in planes))
-    more = f"\n(and {len(said) - 1} more, see the channels)" if len(said) > 1 else ""
+    more = f"\n(and {len(said) - 1} more, see the channel list)" if len(said) > 1 else ""
     return said[0] + more
 
 

@@ -104,7 +104,9 @@ class LightweightViewer(QWidget):
         try:
             options = dict(storage_options or {})
         except (TypeError, ValueError) as error:
-            self._screen.refuse(Explanation("storage_options are names with values, as a dict.", str(error)))
+            self._screen.refuse(
+                Explanation("storage_options must be a dict of names and values.", str(error))
+            )
             return
         if wanted:
             self._screen.open(wanted, options)
@@ -142,7 +144,7 @@ class LightweightViewer(QWidget):
         plane of the run are ignored and counted.
         """
         if page_idx < 0:
-            raise ValueError(f"page_idx is {page_idx}: pages are counted from 0")
+            raise ValueError(f"page_idx is {page_idx}: must be 0 or larger")
         self._screen.runs.register(t, fov_idx, z, channel, filepath, page_idx)
 
     def start_zarr_acquisition(
@@ -268,4 +270,4 @@ def _not_a_path(given: object) -> str:
     if isinstance(shape, tuple):
         what += f" of shape {shape}"
     article = "an" if what[0] in "aeiouAEIOU" else "a"
-    return f"load_dataset takes the path or the URL of a dataset, not {article} {what}."
+    return f"load_dataset expects the path or URL of a dataset, not {article} {what}."

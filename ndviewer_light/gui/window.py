@@ -172,7 +172,7 @@ class LauncherWindow(_DropTarget, QMainWindow):
     def _make_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         for text, tip, choose in (
-            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or references", self._chooser.choose_file),
+            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or reference file", self._chooser.choose_file),
             ("Open URL…", "https://, s3:// or gs://", self._chooser.choose_url),
         ):
             button = QPushButton(text)

@@ -20,24 +20,24 @@ from ..errors import (
 )
 
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
-    (DatasetGoneError, "It was there and cannot be reached any more. Is the disk or the network unplugged?"),
-    (DatasetNotFoundError, "No dataset was found there."),
-    (FileNotFoundError, "There is no such file or folder."),
-    (UntrustedReferenceError, "It names files outside itself, which are not read."),
-    (DatasetPermissionError, "You may not read it. Check the permissions."),
-    (PermissionError, "You may not read it. Check the permissions."),
-    (LimitExceededError, "It says it is larger than any dataset can be, and is not read."),
-    (MetadataError, "Its description is damaged or contradicts itself."),
-    (UnicodeError, "Its name has characters that no file name can have."),
-    (UnsupportedError, "It is stored in a way that cannot be read yet."),
+    (DatasetGoneError, "It is no longer reachable. Check that the disk or network is connected."),
+    (DatasetNotFoundError, "No dataset found there."),
+    (FileNotFoundError, "The file or folder does not exist."),
+    (UntrustedReferenceError, "It refers to files outside itself, which are not read for safety."),
+    (DatasetPermissionError, "Permission denied. Check the file's permissions."),
+    (PermissionError, "Permission denied. Check the file's permissions."),
+    (LimitExceededError, "It claims an impossible size, so it was not read. The file may be damaged."),
+    (MetadataError, "Its metadata is damaged or inconsistent."),
+    (UnicodeError, "Its name contains characters that are invalid in file names."),
+    (UnsupportedError, "It is stored in a way that is not supported."),
     (CorruptDataError, "It is damaged, or still being written."),
-    (ReaderCrashedError, "Reading it ended the process that reads. The file may be damaged."),
-    (TimeoutError, "It took too long to answer."),
-    (ConnectionError, "The server cannot be reached."),
-    (MemoryError, "There is not enough memory."),
+    (ReaderCrashedError, "Reading it crashed the reader process. The file may be damaged."),
+    (TimeoutError, "It timed out."),
+    (ConnectionError, "The server is unreachable."),
+    (MemoryError, "Not enough memory."),
     (OSError, "It could not be read."),
 )
-_UNEXPECTED = "Something went wrong that should not have. Please report it with the details."
+_UNEXPECTED = "Unexpected error. Please report it with the details."
 _UNREADABLE = "This plane could not be read."
 
 _TECHNICAL = re.compile(

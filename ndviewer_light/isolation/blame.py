@@ -54,8 +54,8 @@ class Blame:
             too_many = len(deaths) == DEATHS and time.monotonic() - deaths[0] < DEATHS_SECONDS
         if too_many:
             raise ReaderCrashedError(
-                f"{what} ended the reader process {DEATHS} times within a minute; will retry in one minute. "
-                f"Check the file, or refresh later. The last time {reason}"
+                f"{what} crashed the reader process {DEATHS} times within a minute; will retry in one "
+                f"minute. The file may be damaged: check it, or copy it again. The last time, {reason}"
             )
 
     @contextlib.contextmanager

@@ -86,7 +86,7 @@ class Call:
 
     def not_wanted(self) -> ReadDroppedError:
         """What its thread is told then."""
-        return ReadDroppedError("not wanted any more")
+        return ReadDroppedError("no longer needed")
 
 
 def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:

@@ -183,8 +183,8 @@ class IsolatedSource(Source):
                 break
         self._readers.blame.check(request, what)
         raise ReadTimeoutError(
-            f"{what} timed out after {seconds:g} s; the process that hung was replaced. "
-            "Check that the disk or server answers, then refresh"
+            f"{what} timed out after {seconds:g} s; the hung reader process was replaced. "
+            "Check the disk or server, then refresh"
         )
 
     def _adopt(self, message: protocol.Message) -> None:

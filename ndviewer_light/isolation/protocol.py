@@ -51,7 +51,7 @@ def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, np.generic):  # a size or scale that came out of an array
         return value.item()
-    raise TypeError(f"{type(value).__name__} does not travel between processes")
+    raise TypeError(f"{type(value).__name__} cannot be sent between processes")
 
 
 def receive(stream: BinaryIO) -> Message | None:

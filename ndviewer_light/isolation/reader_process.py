@@ -86,7 +86,7 @@ class ReaderProcess:
             self._popen = self._spawn()
         except OSError as error:
             self._close_slots()
-            raise OutOfResourcesError(f"no reader process can be started: {error}") from error
+            raise OutOfResourcesError(f"cannot start a reader process: {error}") from error
         assert self._popen.stdin is not None
         assert self._popen.stderr is not None
         self._outbox = Outbox(self._popen.stdin)  # type: ignore[arg-type]
@@ -97,9 +97,7 @@ class ReaderProcess:
         except BaseException as error:
             self._discard()
             if isinstance(error, RuntimeError):
-                raise OutOfResourcesError(
-                    f"no thread can be started to listen to a reader: {error}"
-                ) from error
+                raise OutOfResourcesError(f"cannot start a thread for a reader process: {error}") from error
             raise
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -210,9 +208,7 @@ class ReaderProcess:
         except (OSError, ValueError) as error:
             if self._gone is not None:
                 raise _another(self._gone) from error
-            raise ReaderCrashedError(
-                f"the reader process handed over an incomplete plane: {error}"
-            ) from error
+            raise ReaderCrashedError(f"the reader process returned an incomplete plane: {error}") from error
 
     def _look(self, call: Call) -> None:
         """Called now and then while `call` waits: does it wait behind one that hangs?"""
@@ -286,7 +282,7 @@ class ReaderProcess:
         try:
             self.on_info(info)
         except (KeyError, TypeError, ValueError):
-            logger.exception("what the reader process says of its dataset cannot be understood")
+            logger.exception("the reader process sent an invalid description of its dataset")
             self._popen.kill()
             return False
         return True
@@ -302,9 +298,7 @@ class ReaderProcess:
             code = self._popen.wait()
         how = _signal_name(-code) if code < 0 else f"exit code {code}"
         said = _reason_in(self._last_words.said(_LAST_WORDS_SECONDS))
-        return (
-            f"the process that reads for this viewer ended unexpectedly ({how}){': ' if said else ''}{said}"
-        )
+        return f"the reader process ended unexpectedly ({how}){': ' if said else ''}{said}"
 
     def _fail(self, why: Exception) -> None:
         with self._lock:
@@ -347,7 +341,7 @@ def _reason_in(said: str) -> str:
     """Why a process ended, from what it said last: of a stack trace the line before it; at most a line."""
     lines = said.splitlines()
     if any(sign in said for sign in _OUT_OF_MEMORY):
-        return "it needed more memory than it may have"
+        return "it needed more memory than allowed"
     said_itself = [line for line in lines if line.strip() and not line.lstrip().startswith(("@ ", "*** "))]
     return said_itself[-1][:_REASON_CHARACTERS] if said_itself else ""
 

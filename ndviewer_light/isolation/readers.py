@@ -159,7 +159,7 @@ class Readers:
                 self._give_back(process)
                 raise ReadTimeoutError(
                     f"opening {self._name} timed out after {self._seconds:g} s. "
-                    "Check that its disk or server answers, and open it again"
+                    "Check the disk or server, then open it again"
                 ) from None
             except BaseException:
                 self._give_back(process)
@@ -211,8 +211,8 @@ class Readers:
         # before any lock is taken: another thread may have held it when this process was forked
         if self._is_forked():
             raise DatasetError(
-                f"{self._name} was opened before this process was forked, and its reader belongs to the "
-                "process that opened it. Open it again here"
+                f"{self._name} was opened before this process was forked, and its reader process belongs to "
+                "the parent process. Open it again in this process"
             )
 
 
@@ -220,4 +220,4 @@ def _wait_while_wanted(opening: Future[ReaderProcess]) -> None:
     scope = current_wish()
     while not wait([opening], _GLANCE_SECONDS if scope is not None else None).done:
         if scope is not None and scope.dropped:
-            raise ReadDroppedError("not wanted any more")
+            raise ReadDroppedError("no longer needed")

@@ -135,14 +135,14 @@ def _as_answer(error: BaseException, request: protocol.Message) -> BaseException
         return error
     limit = memory_limit()
     allowed = (
-        f" than the {limit / 1024**3:.1f} GiB the reader process may have" if limit else " than there is"
+        f" than the {limit / 1024**3:.1f} GiB allowed for the reader process" if limit else " than available"
     )
     said = f" ({error})" if str(error) else ""
     what = "the metadata"
     if "key" in request:
         what = "the plane " + " ".join(f"{a}={i}" for a, i in zip("tpcz", request["key"], strict=True))
     return OutOfMemoryError(
-        f"{what} needs more memory{allowed}{said}. Close other datasets, or see a smaller one"
+        f"{what} needs more memory{allowed}{said}. Close other datasets, or open a smaller one"
     )
 
 

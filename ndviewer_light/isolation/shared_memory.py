@@ -24,7 +24,7 @@ def _checked_nbytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > MAX_PLANE_BYTES:
         raise LimitExceededError(
-            f"a plane of {shape} {dtype} has {nbytes} bytes, more than {MAX_PLANE_BYTES}"
+            f"a plane of {shape} {dtype} takes {nbytes} bytes; at most {MAX_PLANE_BYTES} are allowed"
         )
     return nbytes
 
@@ -70,7 +70,7 @@ class OwnedSlot:
         while len(buffer):
             n = self._file.readinto(buffer)
             if not n:
-                raise OSError(f"the reader announced {nbytes} bytes but left {len(buffer)} of them out")
+                raise OSError(f"{len(buffer)} of {nbytes} bytes are missing")
             buffer = buffer[n:]
         return pixels
 

@@ -20,7 +20,7 @@ def prestart() -> None:
     try:
         threading.Thread(target=_make_spare, name="ndviewer-reader-start").start()
     except RuntimeError as error:
-        logger.debug("no reader process is started ahead: %s", error)
+        logger.debug("could not start a reader process in advance: %s", error)
 
 
 def _make_spare() -> None:
@@ -32,7 +32,7 @@ def _make_spare() -> None:
             _spare = ReaderProcess()
         except (DatasetError, RuntimeError) as error:
             # Python 3.12 and later start no thread while they shut down
-            logger.debug("no reader process is started ahead: %s", error)
+            logger.debug("could not start a reader process in advance: %s", error)
 
 
 def take_process() -> ReaderProcess:
@@ -49,7 +49,7 @@ def discard_spare() -> None:
     with _spare_lock:
         process, _spare = _spare, None
     if process is not None:
-        process.kill(DatasetGoneError("nobody needs this reader process any more"))
+        process.kill(DatasetGoneError("this reader process is no longer needed"))
 
 
 def _after_fork() -> None:

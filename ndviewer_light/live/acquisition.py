@@ -52,7 +52,7 @@ def announce_per_fov(
         raise AcquisitionConfigError("fov_paths must not be empty")
     if len(fov_paths) != len(fov_labels):
         logger.warning(
-            "%d FOV paths but %d labels: using the first %d",
+            "%d FOV paths but %d labels: using only the first %d",
             len(fov_paths),
             len(fov_labels),
             min(len(fov_paths), len(fov_labels)),
@@ -109,7 +109,7 @@ def announce_6d(
     if not len(region_paths) == len(counts) == len(labels):
         raise AcquisitionConfigError(
             f"{len(region_paths)} region paths, {len(counts)} FOV counts and {len(labels)} labels: "
-            "they must be as many"
+            "their lengths must match"
         )
     stores = [
         (str(path), label, i)
@@ -204,7 +204,8 @@ class Acquisition:
             is_first = self.ignored == 1
         if is_first:
             logger.warning(
-                "notified of a plane this run does not have: (t, fov, z, channel, region or file) = %s",
+                "ignored a notification for a plane outside this run: (t, fov, z, channel, region or file) "
+                "= %s",
                 reprlib.repr(said),  # short, and never raises
             )
         return False

@@ -124,7 +124,7 @@ class AnnouncedSource(Source):
             return found
         if forms:
             return forms[0]
-        raise PlaneNotStoredError("nothing of the run is written yet, and no file of it has been named")
+        raise PlaneNotStoredError("nothing of the run is written yet, and no file has been registered")
 
     def _search(self, folder: str) -> AnnouncedTiff:
         """From now on every form in the experiment at `folder` counts, after what the host said itself.

@@ -209,7 +209,7 @@ def is_image(attributes: JsonObject) -> bool:
 def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -> JsonObject:
     entries = [entry for entry in _list(_find(attributes, ("multiscales",))) if isinstance(entry, dict)]
     if len(entries) > 1:
-        warnings.append(f"{where}: {len(entries)} multiscales; the first is shown")
+        warnings.append(f"{where} contains {len(entries)} multiscales; only the first is shown")
     return entries[0] if entries else {}
 
 
@@ -221,7 +221,7 @@ def _axes(value: object, where: str, warnings: list[str]) -> tuple[Axis, ...] | 
     for kind, names in (("role", [axis.role for axis in axes]), ("name", [axis.name for axis in axes])):
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
-            raise MetadataError(f"{where}: two axes have the {kind} {brief(twice[0])}; axes must differ")
+            raise MetadataError(f"{where}: two axes have the same {kind} {brief(twice[0])}")
     return axes
 
 
@@ -253,9 +253,9 @@ def resolve_axes(
         axes = named if all(roles) and len(set(roles)) == len(roles) else None
     if axes is None:
         axes = _axes_of_rank(len(shape), where)
-        warning = f"{where}: no axes are named; {' '.join(axis.role for axis in axes)} assumed"
+        warning = f"{where}: axes are not named; assuming {' '.join(axis.role for axis in axes)}"
     if len(axes) != len(shape):
-        raise MetadataError(f"{where}: {len(axes)} axes are named for an array of {len(shape)} dimensions")
+        raise MetadataError(f"{where}: names {len(axes)} axes for an array of {len(shape)} dimensions")
     _refuse_unknown(axes, shape, where)
     return axes, warning
 
@@ -274,7 +274,7 @@ def _refuse_unknown(axes: Sequence[Axis], shape: Sequence[int], where: str) -> N
         )
     if not {"y", "x"} <= {axis.role for axis in axes}:
         names = brief(", ".join(axis.name or "?" for axis in axes))[1:-1]
-        raise UnsupportedError(f"{where}: the axes {names} hold no y and x, so there is no plane to show")
+        raise UnsupportedError(f"{where}: no y and x among the axes {names}, so there is no plane to show")
 
 
 # ---- coordinate transformations ------------------------------------------------------------
@@ -307,12 +307,12 @@ def _apply(
     kind = transform.get("type")
     if kind not in ("scale", "translation"):
         if kind != "identity":
-            warnings.append(f"{where}: a coordinate transformation of type {brief(kind)} is ignored")
+            warnings.append(f"{where}: ignored a coordinate transformation of type {brief(kind)}")
         return
     vector = _list(transform.get(kind))
     if len(vector) != len(scale):
         if scale:
-            warnings.append(f"{where}: a {kind} of {len(vector)} values for {len(scale)} axes is ignored")
+            warnings.append(f"{where}: ignored a {kind} with {len(vector)} values for {len(scale)} axes")
         return
     for axis, value in enumerate(map(_finite, vector)):
         if kind == "translation":
@@ -335,7 +335,7 @@ def _finite(value: object) -> float | None:
 def _scale_value(value: object, where: str, warnings: list[str]) -> float | None:
     number = _finite(value)
     if value is not None and (number is None or number <= 0):
-        warnings.append(f"{where}: a scale of {ascii(value)[:40]} is ignored")
+        warnings.append(f"{where}: ignored an invalid scale {ascii(value)[:40]}")
         return None
     return number
 
@@ -376,7 +376,7 @@ def _in_our_unit(axis: Axis, value: float | None, where: str, warnings: list[str
 def _sane(value: float, what: str, warnings: list[str]) -> float | None:
     if SANE_STEP[0] <= value <= SANE_STEP[1]:
         return value
-    warnings.append(f"{what}: {value:g} makes no sense and is ignored")
+    warnings.append(f"{what}: ignored the implausible value {value:g}")
     return None
 
 

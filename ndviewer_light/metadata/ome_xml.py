@@ -110,7 +110,7 @@ def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
     n_t, n_c, n_z = (_size(pixels, axis, name) for axis in "TCZ")
     if n_t * n_c * n_z > MAX_PLANES:
         raise LimitExceededError(
-            f"{name} says it has {n_t * n_c * n_z} planes; at most {MAX_PLANES} are shown"
+            f"{name} declares {n_t * n_c * n_z} planes; at most {MAX_PLANES} can be shown"
         )
     channels = [_local(child, "Channel") for child in pixels]
     named = tuple(channel for channel in channels if channel is not None)
@@ -159,7 +159,7 @@ def _file_of_pages(data: Element, name: str) -> str:
                 return ""
             if file in (".", "..") or any(mark in file for mark in "/\\:\0"):
                 raise UntrustedReferenceError(
-                    f"{name} says that planes of it are in {file!r}, outside its folder; that is not followed"
+                    f"{name} refers to planes in {file!r}, outside its folder; not followed for safety"
                 )
             return file
     return ""
@@ -173,7 +173,7 @@ def _local(element: Element, name: str) -> Element | None:
 def _size(pixels: Element, axis: str, name: str) -> int:
     size = _integer(pixels.get(f"Size{axis}"), 1)
     if size < 1:
-        raise MetadataError(f"{name} says that its Size{axis} is {size}")
+        raise MetadataError(f"{name} declares an invalid Size{axis} of {size}")
     return size
 
 

@@ -117,26 +117,24 @@ def coordinates(folder: str | os.PathLike[str], links: LinkGuard | None = None) 
     text = _read_text(path, MAX_COORDINATES_BYTES, links)
     try:
         if text is None:
-            raise ValueError("it cannot be read, is too large, or is a link that leads out of the dataset")
+            raise ValueError("unreadable, too large, or a link that leads out of the dataset")
         return Coordinates(_by_fov(text))
     except (ValueError, csv.Error) as error:
-        return Coordinates({}, f"{path} is not used: {error}")
+        return Coordinates({}, f"{path} is ignored: {error}")
 
 
 def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None, float | None]]:
     rows = csv.reader(text.splitlines())
     header = [name.strip().lower() for name in next(rows, [])]
     if "region" not in header:
-        raise ValueError("its first line names no column 'region'")
+        raise ValueError("the first line has no column 'region'")
     columns = [_column(header, axis) for axis in "xyz"]
     found: dict[tuple[str, int], tuple[float | None, float | None, float | None]] = {}
     counted: dict[str, int] = {}
     for row in rows:
         if len(row) < len(header):
             if row:
-                raise ValueError(
-                    f"line {rows.line_num} has {len(row)} values where {len(header)} are expected"
-                )
+                raise ValueError(f"line {rows.line_num} has {len(row)} values instead of {len(header)}")
             continue
         region = row[header.index("region")].strip()
         if "fov" in header:

@@ -34,7 +34,7 @@ def read_tiff_pixel_size(tiff_path: str) -> float | None:
         with TiffFile(tiff_path) as tif:
             return pixel_size_of(tif.pages.first.tags)
     except Exception as error:  # noqa: BLE001 - damaged files raise ten different types inside tifffile
-        log.debug("no pixel size in %s: %s", tiff_path, error)
+        log.debug("cannot read the pixel size of %s: %s", tiff_path, error)
         return None
 
 

@@ -63,9 +63,9 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     if chosen is not None:
         return chosen.open(path, options)
     raise DatasetNotFoundError(
-        f"{presentable(path)} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
-        "(zarr.json, .zgroup or .zarray), a folder that holds plate.ome.zarr or zarr/<region>/…, one with "
-        "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
+        f"{presentable(path)} is not a supported dataset: expected an OME-Zarr image, plate, well or array "
+        "(zarr.json, .zgroup or .zarray), a folder with plate.ome.zarr or zarr/<region>/…, one with "
+        "ome_tiff/ or images named as by Squid (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
         f"an image, ND2, HDF5, NWB or reference file{''.join(f'; {each}' for each in failures)}"
     )
 
@@ -133,7 +133,7 @@ class InstalledFormat:
         try:
             return bool(self._format.recognises(path))
         except Exception as error:  # noqa: BLE001  whatever others' code raises
-            failure = f"the format {self} could not be asked ({type(error).__name__}: {error})"
+            failure = f"the format plug-in {self} failed ({type(error).__name__}: {error})"
             logger.warning("%s: %s", path, failure)
             failures.append(failure)
             return False
@@ -146,7 +146,7 @@ class InstalledFormat:
             raise
         except Exception as error:
             raise DatasetError(
-                f"the format {self} could not open {path} ({type(error).__name__}: {error})"
+                f"the format plug-in {self} could not open {path} ({type(error).__name__}: {error})"
             ) from error
 
     def __str__(self) -> str:

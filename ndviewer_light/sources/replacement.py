@@ -173,7 +173,7 @@ class ReplaceableSource(Source):
             else:
                 if self._opened is opened:
                     return answer
-        raise DatasetReplacedError(f"{self._path} is replaced by other datasets all the time")
+        raise DatasetReplacedError(f"{self._path} keeps being replaced by other datasets")
 
     def _fitting(self, pixels: np.ndarray, level: int) -> np.ndarray:
         """`pixels`, after a look at the disk if they are unlike the dataset's; positions may differ."""

@@ -33,8 +33,7 @@ def check_still_there(path: str) -> None:
         os.stat(path)
     except OSError as error:
         raise DatasetGoneError(
-            f"{path} cannot be reached any more ({error.strerror}): "
-            "plug it in or move it back, it is looked for again"
+            f"{path} is no longer reachable: reconnect the disk or move it back; it will be shown again"
         ) from error
 
 
@@ -51,7 +50,7 @@ def check_address(url: str) -> None:
         url.encode("utf-8")
     except ValueError as error:
         # what is wrong may be quoted, and be a part of a password
-        reason = "holds letters that are none" if isinstance(error, UnicodeError) else "makes no sense"
+        reason = "contains invalid characters" if isinstance(error, UnicodeError) else "is invalid"
         raise DatasetNotFoundError(
             f"{presentable(url)} is not a valid address: its host or port {reason}"
         ) from None
@@ -199,7 +198,7 @@ class LocalBytes(Bytes):
             raise DatasetError(f"{self.name} could not be read at byte {offset}: {error.strerror}") from error
         if len(data) != length:
             raise CorruptDataError(
-                f"{self.name} is truncated: {length} bytes expected at {offset}, {len(data)} are there"
+                f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
             )
         return data
 

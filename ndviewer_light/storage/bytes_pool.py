@@ -78,7 +78,7 @@ class BytesPool:
 
     def _raise_if_closed(self, name: str) -> None:
         if self._closed:
-            raise DatasetError(f"the dataset was closed while {name} was to be opened")
+            raise DatasetError(f"the dataset was closed before {name} was opened")
 
     def _leave(self, name: str) -> None:
         with self._lock:
@@ -100,7 +100,7 @@ class BytesPool:
         with self.opened(name) as file:
             known = [(offset, file.size - offset if n is None else n) for offset, n in ranges]
             if any(n > MAX_CHUNK_BYTES for _, n in known):
-                raise LimitExceededError(f"{file.name}: {max(known)[1]} bytes are too many for one chunk")
+                raise LimitExceededError(f"{file.name}: a chunk of {max(known)[1]} bytes is too large")
             return [whole(file)] if known == [(0, file.size)] else file.read_many(known)
 
     def close(self) -> None:

@@ -128,7 +128,7 @@ class DiskCache:
         with self._lock:
             first, self._has_complained = not self._has_complained, True
         if first:
-            log.warning("planes cannot be kept in %s: %s", self.folder, error.strerror)
+            log.warning("cannot cache planes in %s: %s", self.folder, error.strerror)
 
     def _path(self, key: str) -> str:
         name = hashlib.sha256(key.encode()).hexdigest()

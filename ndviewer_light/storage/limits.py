@@ -73,7 +73,9 @@ def read_small_file(path: str) -> bytes | None:
 def _read_descriptor(descriptor: int, path: str) -> bytes:
     status = os.fstat(descriptor)
     if status.st_size > MAX_METADATA_BYTES:
-        raise LimitExceededError(f"{path} has {status.st_size} bytes; metadata may have {MAX_METADATA_BYTES}")
+        raise LimitExceededError(
+            f"{path} has {status.st_size} bytes; metadata may have at most {MAX_METADATA_BYTES}"
+        )
     # the file may grow or shrink while it is read: what comes is what is parsed
     raw = os.read(descriptor, status.st_size + 1)
     while len(raw) <= MAX_METADATA_BYTES and (more := os.read(descriptor, 65536)):
@@ -87,20 +89,22 @@ def error_of_os(error: Exception, path: str) -> DatasetError:
     if isinstance(error, PermissionError):
         return DatasetPermissionError(f"no permission to read {path}")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return DatasetNotFoundError(f"there is nothing at {path}")
+        return DatasetNotFoundError(f"{path} does not exist")
     if number == errno.ENAMETOOLONG:
-        return DatasetNotFoundError(f"there is nothing at {path[:200]}…: its name is too long")
+        return DatasetNotFoundError(f"{path[:200]}… does not exist: the name is too long")
     if number == errno.ELOOP:
-        return DatasetNotFoundError(f"{path} is a link that leads back to itself")
+        return DatasetNotFoundError(f"{path} is a symbolic link loop")
     if isinstance(error, ValueError):  # a NUL, or letters that this system has no bytes for
-        return DatasetNotFoundError(f"there is nothing at {path!a}: no file can have such a name")
+        return DatasetNotFoundError(f"{path!a} does not exist: it is not a valid file name")
     return DatasetError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}")
 
 
 def parse_json(raw: bytes, where: str) -> JsonObject:
     """Parse a JSON object (UTF-8, with or without BOM), refusing NaN, duplicate keys and deep nesting."""
     if len(raw) > MAX_METADATA_BYTES:
-        raise LimitExceededError(f"{where} has {len(raw)} bytes; metadata may have {MAX_METADATA_BYTES}")
+        raise LimitExceededError(
+            f"{where} has {len(raw)} bytes; metadata may have at most {MAX_METADATA_BYTES}"
+        )
     _check_depth(raw, where)
     try:
         text = raw.decode("utf-8-sig")
@@ -108,17 +112,17 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
     except json.JSONDecodeError as error:
         raise _broken(_where_json_breaks(error, where)) from error
     except UnicodeDecodeError as error:
-        raise _broken(f"{where} is not text (UTF-8) from byte {error.start} on{looks_like(raw)}") from error
+        raise _broken(f"{where} is not UTF-8 text at byte {error.start}{looks_like(raw)}") from error
     except (ValueError, RecursionError) as error:  # NaN, duplicate keys, integers of 5,000 digits
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         kind = next((kind for types, kind in _JSON_KINDS if isinstance(value, types)), "something")
-        raise MetadataError(f"{where} holds {kind} where an object is expected: {{…}}")
+        raise MetadataError(f"{where} contains {kind} where an object is expected: {{…}}")
     return value
 
 
 _JSON_KINDS = (
-    *((list, "a list"), (str, "a text"), (bool, "true or false"), ((int, float), "a number")),
+    *((list, "a list"), (str, "a string"), (bool, "true or false"), ((int, float), "a number")),
     (type(None), "null"),
 )
 
@@ -126,10 +130,10 @@ _JSON_KINDS = (
 def _where_json_breaks(error: json.JSONDecodeError, where: str) -> str:
     """A sentence for a person with an editor, who knows lines, and one with a download, who knows bytes."""
     if not error.doc.strip():
-        return f"{where} is empty: it was not written yet, or not copied"
+        return f"{where} is empty: not written yet, or not copied completely"
     offset = len(error.doc[: error.pos].encode())
     if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
-        return f"{where} is not valid JSON: it ends in the middle, after {len(error.doc.encode()):,} bytes"
+        return f"{where} is not valid JSON: it is truncated after {len(error.doc.encode()):,} bytes"
     kind = looks_like(error.doc.encode()) if error.doc.lstrip()[0] not in "{[" else ""
     return f"{where} is not valid JSON at line {error.lineno}, column {error.colno} (byte {offset}){kind}"
 
@@ -147,7 +151,9 @@ def _check_depth(raw: bytes, where: str) -> None:
     brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
     deepest = max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
     if deepest > MAX_JSON_DEPTH:
-        raise LimitExceededError(f"{where} nests {deepest} levels deep; metadata may nest {MAX_JSON_DEPTH}")
+        raise LimitExceededError(
+            f"{where} is nested {deepest} levels deep; at most {MAX_JSON_DEPTH} are allowed"
+        )
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
@@ -160,7 +166,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def safe_relative(path: object, where: str) -> str:
@@ -169,10 +175,10 @@ def safe_relative(path: object, where: str) -> str:
     Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is no text.
     """
     if not isinstance(path, str):
-        raise MetadataError(f"{where} names a path that is no text: {brief(path)}")
+        raise MetadataError(f"{where} contains a path that is not a string: {brief(path)}")
     parts = path.replace("\\", "/").split("/")
     if path.startswith(("/", "\\")) or _DRIVE.match(path) or ".." in parts or "\0" in path:
         raise UntrustedReferenceError(
-            f"{where} names {brief(path, 200)}, which leads out of the dataset; it is not followed"
+            f"{where} refers to {brief(path, 200)}, which leads out of the dataset; not followed for safety"
         )
     return "/".join(part for part in parts if part not in ("", "."))

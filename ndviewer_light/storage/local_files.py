@@ -65,7 +65,7 @@ def check_regular(path: str, status: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode):
         return
     kind = next((kind for holds, kind in _KINDS if holds(status.st_mode)), "something else")
-    raise NotRegularFileError(f"{path} is not a regular file but {kind}: it is not read")
+    raise NotRegularFileError(f"{path} is not a regular file but {kind}: not read")
 
 
 # ---- links -----------------------------------------------------------------------------------------
@@ -151,9 +151,9 @@ class LinkGuard:
         if any(target == top or target.startswith(top.rstrip(os.sep) + os.sep) for top in allowed):
             return
         raise UntrustedReferenceError(
-            f"{path} is a link to {target}, outside the dataset, and is not followed. If you trust the "
-            f"dataset, allow such links: --follow-links, or storage_options={{'{FOLLOW_LINKS}': 'true'}} "
-            "in a script"
+            f"{path} is a symbolic link to {target}, outside the dataset: not followed for safety. If you "
+            f"trust the dataset, allow such links: --follow-links, or storage_options={{'{FOLLOW_LINKS}': "
+            f"'true'}} in a script"
         )
 
 

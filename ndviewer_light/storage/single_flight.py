@@ -134,7 +134,7 @@ class SingleFlight(Generic[K, V]):
                 if flight is None or flight.over:
                     mine[key] = self._flights[key] = _Flight()
                 elif flight.leader == threading.get_ident():
-                    raise RuntimeError(f"the work for {key!r} needs itself")
+                    raise RuntimeError(f"computing {key!r} depends on itself")
                 else:
                     others[key] = flight
 
@@ -148,7 +148,7 @@ class SingleFlight(Generic[K, V]):
                 mine[key].values.append(value)
                 self._end({key: mine[key]})
             if missing := mine.keys() - done.keys():
-                raise RuntimeError(f"nothing was brought for {missing.pop()!r}")
+                raise RuntimeError(f"no result for {missing.pop()!r}")
         except ReadDroppedError:
             raise
         except Exception as error:
@@ -213,7 +213,7 @@ def _go_on(key: object, check: Callable[[], None] | None) -> None:
     if check is not None:
         check()
     if (scope := current_wish()) is not None and scope.dropped:
-        raise ReadDroppedError(f"{key}: not wanted any more")
+        raise ReadDroppedError(f"{key}: no longer needed")
 
 
 def _fail(flights: Mapping[K, _Flight[V]], error: Exception) -> None:

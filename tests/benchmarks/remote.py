@@ -1,4 +1,4 @@
-"""Files on a server 50 ms away: all of one (R1, R2), one plane among many that are not wanted any more (R3),
+"""Files on a server 50 ms away: all of one (R1, R2), one plane among many that are no longer needed (R3),
 and a server that often fails (R4). The server is on this machine, in a process of its own.
 """
 

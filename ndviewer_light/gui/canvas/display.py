@@ -327,7 +327,7 @@ class Canvas(QWidget):
         """The GL context is gone (moved to another window): build the viewer again, same display."""
         if self._viewer is None or self._wrapper is None:
             return
-        logger.info("the OpenGL context was lost; building the canvas again")
+        logger.info("the OpenGL context was lost; rebuilding the canvas")
         place, wrapper = self._visible_place(), self._wrapper
         self.clear()
         self._place, self._wrapper = place, wrapper

@@ -65,7 +65,7 @@ class ChannelStrips(Panel):
         row.setSpacing(6)
         row.addWidget(title)
         row.addStretch(1)
-        for button, tip in ((self._flat, "One plane"), (self._volume, "The whole z stack as a volume")):
+        for button, tip in ((self._flat, "Single plane"), (self._volume, "The whole z stack as a volume")):
             button.setCheckable(True)
             button.setAutoDefault(False)
             button.setToolTip(tip)

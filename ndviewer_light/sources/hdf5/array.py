@@ -47,7 +47,7 @@ _MAX_VIRTUAL_SOURCES = 10_000
 _MAX_PLANE_CHUNKS = 250_000
 _MAX_CHUNKS = 2**40
 _NO_NUMBERS = {
-    **{"STRING": "text", "COMPOUND": "records of several fields", "OPAQUE": "opaque bytes"},
+    **{"STRING": "text", "COMPOUND": "records with several fields", "OPAQUE": "opaque bytes"},
     **{"REFERENCE": "references", "VLEN": "lists of varying length", "ARRAY": "arrays", "TIME": "times"},
     "COMPLEX": "complex numbers",
 }
@@ -76,7 +76,7 @@ def facts(file: HDF5File, path: str, dataset: h5py.Dataset) -> DatasetFacts:
     """Judge a dataset. Raises `UnsupportedError` if it holds no numbers."""
     where = f"{file.name}::{path}"
     if dataset.shape is None:
-        raise UnsupportedError(f"{where} is empty: it has no shape")
+        raise UnsupportedError(f"{where} is empty")
     return DatasetFacts(path, tuple(dataset.shape), _dtype(dataset, where))
 
 
@@ -87,15 +87,15 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
     kind = identifier.get_class()
     names = {getattr(h5py.h5t, name, None): what for name, what in _NO_NUMBERS.items()}
     if kind in names:
-        raise UnsupportedError(f"{where} holds {names[kind]}; only numbers can be shown")
+        raise UnsupportedError(f"{where} contains {names[kind]}; only numbers can be shown")
     try:
         dtype = np.dtype(identifier.dtype.str)
     except (TypeError, NotImplementedError) as error:
-        raise UnsupportedError(f"{where} holds a kind of number that numpy does not have") from error
+        raise UnsupportedError(f"{where} has a number type that numpy does not support") from error
     if identifier.dtype.kind == "b":
         dtype = np.dtype(bool)
     if dtype.kind == "c" or dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise UnsupportedError(f"{where} holds {dtype}; only real numbers of at most 8 bytes can be shown")
+        raise UnsupportedError(f"{where} contains {dtype}; only real numbers of at most 8 bytes can be shown")
     native: np.dtype[Any] = dtype.newbyteorder("=")
     return native
 
@@ -122,7 +122,7 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
         return Opened(through, None)
     chunk = tuple(dataset.chunks)
     if 0 in chunk or len(chunk) != len(known.shape):
-        raise CorruptDataError(f"{where} is damaged: its chunks are of shape {chunk}")
+        raise CorruptDataError(f"{where} is damaged: invalid chunk shape {chunk}")
     if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
     _check_count(known, chunk, roles, where)
@@ -137,8 +137,8 @@ def _check_count(known: DatasetFacts, chunk: tuple[int, ...], roles: Sequence[st
     of_plane = math.prod(count for count, role in zip(counts, roles, strict=True) if role in ("y", "x"))
     if of_plane > _MAX_PLANE_CHUNKS or math.prod(counts) > _MAX_CHUNKS:
         raise LimitExceededError(
-            f"{where}: a plane is cut into {of_plane} chunks, the whole into {math.prod(counts)}; "
-            f"at most {_MAX_PLANE_CHUNKS} and {_MAX_CHUNKS} are read: store it in larger chunks"
+            f"{where}: {of_plane} chunks per plane and {math.prod(counts)} in total; "
+            f"at most {_MAX_PLANE_CHUNKS} and {_MAX_CHUNKS} are supported: store it in larger chunks"
         )
 
 
@@ -282,7 +282,7 @@ def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
         if not h5py.h5z.filter_avail(filter_.number):
             name = f"{filter_.name.partition(';')[0]!a} " if filter_.name else ""
             raise UnsupportedError(
-                f"{where} is compressed with the filter {name}(number {filter_.number}), which is not "
+                f"{where} is compressed with the HDF5 filter {name}(number {filter_.number}), which is not "
                 "installed: pip install hdf5plugin"
             )
 
@@ -301,16 +301,16 @@ def refuse_outside(file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual
     if plist.get_external_count():
         name = plist.get_external(0)[0].decode("utf-8", "replace")
         raise UntrustedReferenceError(
-            f"{where} keeps its pixels in another file ({name!a}), which is not read: "
-            "copy it into one file first (h5repack)"
+            f"{where} stores its pixels in another file ({name!a}), which is not followed for safety: "
+            "merge it into one file first (h5repack)"
         )
     if plist.get_layout() != h5py.h5d.VIRTUAL:
         return
     if not virtual:
-        raise UnsupportedError(f"{where} is a virtual dataset inside another one, which is not supported")
+        raise UnsupportedError(f"{where} is a virtual dataset inside another one: not supported")
     count = plist.get_virtual_count()
     if count > _MAX_VIRTUAL_SOURCES:
-        raise LimitExceededError(f"{where} is put together of {count} datasets, too many to look at")
+        raise LimitExceededError(f"{where} is a virtual dataset of {count} datasets: too many")
     for i in range(count):
         _refuse_source_outside(file, plist.get_virtual_filename(i), plist.get_virtual_dsetname(i), where)
 
@@ -320,11 +320,14 @@ def _refuse_source_outside(file: HDF5File, other: str, path: str, where: str) ->
 
     if other != ".":
         raise UntrustedReferenceError(
-            f"{where} is put together of other files ({other!a}), which are not read: open those themselves"
+            f"{where} is a virtual dataset of other files ({other!a}), which are not followed for safety: "
+            "open those instead"
         )
     if "%" in path:  # stands for a number: any dataset
-        raise UnsupportedError(f"{where} is put together of datasets named by a pattern, {path!a}")
+        raise UnsupportedError(
+            f"{where} is a virtual dataset of datasets given by a pattern, {path!a}: not supported"
+        )
     source = file.node(path)
     if not isinstance(source, h5py.Dataset):
-        raise MetadataError(f"{where} is put together of {path!a}, which is no dataset of the file")
+        raise MetadataError(f"{where} is a virtual dataset of {path!a}, which is not a dataset of the file")
     refuse_outside(file, source, f"{file.name}::{path}", virtual=False)

@@ -69,7 +69,9 @@ def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> C
     pixels = sorted(found.candidates, key=lambda each: math.prod(each.facts.shape), reverse=True)
     notes = found.notes
     if file.cut_short:
-        notes += (f"{file.name} holds more than was looked at: ask for a dataset as FILE::/PATH",)
+        notes += (
+            f"{file.name} contains more than was searched: to open a particular dataset, use FILE::/PATH",
+        )
     return Choices(tuple(pixels), notes)
 
 
@@ -79,7 +81,9 @@ def _all_series(file: HDF5File, seconds: float) -> Choices:
     candidates, notes = [], []
     for series in nwb.all_series(file, seconds):
         if series.elsewhere:
-            notes.append(f"{series.path} ({series.type}) keeps its images in other files: {series.elsewhere}")
+            notes.append(
+                f"{series.path} ({series.type}) stores its images in other files: {series.elsewhere}"
+            )
             continue
         node = file.node(series.data)
         assert isinstance(node, h5py.Dataset), "it was found there"
@@ -91,7 +95,7 @@ def _all_series(file: HDF5File, seconds: float) -> Choices:
         if math.prod(known.shape) and len(known.shape) in (2, 3, 4):
             candidates.append(Candidate(known, node, series))
         else:
-            notes.append(f"{series.path} ({series.type}) has no images: its shape is {known.shape}")
+            notes.append(f"{series.path} ({series.type}) contains no images: its shape is {known.shape}")
     return Choices(tuple(candidates), tuple(notes))
 
 
@@ -129,7 +133,7 @@ def chosen(file: HDF5File, inner: str, known: Choices) -> Candidate:
     path = "/" + inner.strip("/")
     node = file.node(path)
     if node is None:
-        raise DatasetNotFoundError(f"{file.name} has no {path!a}{_offered(known)}")
+        raise DatasetNotFoundError(f"{file.name} does not contain {path!a}{_offered(known)}")
     if isinstance(node, h5py.Dataset):
         return _candidate(file, path, node)
     series = nwb.series_of(file, path, node)
@@ -159,18 +163,18 @@ def _candidate(file: HDF5File, path: str, node: h5py.Dataset) -> Candidate:
 
 def _nothing(file: HDF5File, known: Choices) -> str:
     if known.notes:
-        return f"{file.name} holds nothing that can be shown. {_several(known.notes)}"
+        return f"{file.name} contains nothing that can be shown. {_several(known.notes)}"
     if nwb.is_nwb(file):
         other = [candidate.facts for candidate in _all_plain(file, "", WALK_SECONDS).candidates]
-        which = f" It holds {_listed(other)}; ask for one as FILE::/PATH" if other else ""
-        return f"{file.name} holds no image series (TwoPhotonSeries, OnePhotonSeries, ImageSeries).{which}"
-    return f"{file.name} holds no dataset of numbers with 2 to 5 axes"
+        which = f" It contains {_listed(other)}; to open one of them, use FILE::/PATH" if other else ""
+        return f"{file.name} contains no image series (TwoPhotonSeries, OnePhotonSeries, ImageSeries).{which}"
+    return f"{file.name} contains no numeric dataset with 2 to 5 axes"
 
 
 def _offered(known: Choices) -> str:
     if not known.candidates:
         return ""
-    return f"; it holds {_listed([candidate.facts for candidate in known.candidates])}"
+    return f"; it contains {_listed([candidate.facts for candidate in known.candidates])}"
 
 
 def _listed(several: list[DatasetFacts]) -> str:
@@ -189,7 +193,7 @@ def others_warning(file: HDF5File, known: Choices, shown: str) -> tuple[str, ...
     if not others:
         return known.notes[:_SHOWN]
     return (
-        f"{file.name}: {shown} is shown; others are opened as FILE::/PATH: {_listed(others)}",
+        f"{file.name}: showing {shown}; open the others as FILE::/PATH: {_listed(others)}",
         *known.notes[:_SHOWN],
     )
 

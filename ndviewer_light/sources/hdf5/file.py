@@ -92,18 +92,19 @@ class HDF5File:
     def _judged_superblock(self) -> hdf5_structures.Superblock:
         found = hdf5_structures.find_superblock(self.read_clipped, self.bytes.size)
         if found is None:
-            raise MetadataError(f"{self.name} is not an HDF5 file: it does not begin like one")
+            raise MetadataError(f"{self.name} is not an HDF5 file: it lacks the HDF5 signature")
         if self.bytes.size < found.end:
             raise CorruptDataError(
-                f"{self.name} is truncated: {found.end} bytes expected, {self.bytes.size} are there. "
-                "Copy it again; if it is being written, open it when that is done"
+                f"{self.name} is truncated: {self.bytes.size} of {found.end} bytes. "
+                "Copy it again; if it is still being written, wait until that has finished"
             )
         return found
 
     def _opened(self) -> h5py.File:
         if find_spec("h5py") is None:
             raise UnsupportedError(
-                f"{self.name} is an HDF5 file: to read these, pip install 'ndviewer_light[hdf5]'"
+                f"{self.name} is an HDF5 file, which needs an additional package: pip install "
+                "'ndviewer_light[hdf5]'"
             )
         with self.reading("it cannot be opened"):
             file = _open_cleanly(self._stream)
@@ -154,7 +155,7 @@ class HDF5File:
             if self._closed:
                 raise DatasetError(f"{self.name} was closed")
             if wish is not None and wish.dropped:
-                raise ReadDroppedError(f"{self.name}: not wanted any more")
+                raise ReadDroppedError(f"{self.name}: no longer needed")
 
         return run_abandonable([inside], check)[0]
 
@@ -166,7 +167,7 @@ class HDF5File:
         if self._stream.failure is not None:  # what h5py says of it is not the reason
             return self._stream.failure
         reason = str(error).strip("'\"").partition("\n")[0][:200] or type(error).__name__
-        return CorruptDataError(f"{self.name} is damaged, or is just being written: {what}: {reason}")
+        return CorruptDataError(f"{self.name} is damaged, or still being written: {what}: {reason}")
 
     def close(self) -> None:
         """Let go of the file; what is being read ends with an error. May be called twice.
@@ -211,7 +212,7 @@ class HDF5File:
             if isinstance(target, str):
                 followed += 1
                 if followed > _MAX_SOFT_LINKS:
-                    raise MetadataError(f"{self.name}: the links of {path!a} lead in a circle")
+                    raise MetadataError(f"{self.name}: the links at {path!a} form a loop")
                 here = self.root if target.startswith("/") else here
                 parts.extendleft(reversed(target.split("/")))
             else:
@@ -231,7 +232,8 @@ class HDF5File:
         if kind == h5py.h5l.TYPE_SOFT:
             return group.id.links.get_val(raw).decode("utf-8", "surrogateescape")
         raise UntrustedReferenceError(
-            f"{self.name}: {path!a} lies in another file, which is not opened; open that file itself"
+            f"{self.name}: {path!a} is in another file, which is not followed for safety; open that file "
+            "instead"
         )
 
     def walk(self, *tops: str, seconds: float) -> Iterator[FoundObject]:
@@ -400,14 +402,15 @@ class _Stream(SeekableFile):
     def _fill(self, view: memoryview) -> None:
         if self._at + len(view) > self._size:
             raise CorruptDataError(
-                f"{self._name} is damaged: {len(view)} bytes expected at {self._at}, beyond its end"
+                f"{self._name} is damaged: {len(view)} bytes expected at byte {self._at}, beyond the end of "
+                "the file"
             )
         self._inner.seek(self._at)
         filled = 0
         while filled < len(view):
             part = self._inner.read(len(view) - filled)
             if not part:
-                raise CorruptDataError(f"{self._name} became shorter while it was read")
+                raise CorruptDataError(f"{self._name} was shortened while it was being read")
             view[filled : filled + len(part)] = part
             filled += len(part)
         offset, head = self._head

@@ -98,5 +98,7 @@ def decoded(stored: bytes, chain: Sequence[Codec], mask: int, n_bytes: int, wher
     except _DECODERS_SAY as error:
         raise CorruptDataError(f"{where} is damaged: {str(error).partition(chr(10))[0]}") from error
     if len(view(data)) != n_bytes:
-        raise CorruptDataError(f"{where} is damaged: it does not come to the {n_bytes} bytes of a chunk")
+        raise CorruptDataError(
+            f"{where} is damaged: it does not decompress to the {n_bytes} bytes of a chunk"
+        )
     return data

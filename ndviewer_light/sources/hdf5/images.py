@@ -92,7 +92,7 @@ def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
         if image.size(role) > most:
             raise LimitExceededError(
-                f"{where}: an axis {role!r} of {image.size(role)}; at most {most} are shown"
+                f"{where}: axis {role!r} has size {image.size(role)}; at most {most} can be shown"
             )
     names = [channel.name for channel in image.channels]
     numbered = [f"Ch{i}" for i in range(len(names), image.size("c"))]
@@ -168,7 +168,7 @@ def plain_roles(
         return roles, rgb, None
     said = " ".join(roles[:-1]) + " and colour" if rgb else " ".join(roles)
     named = f" ({', '.join(label or '?' for label in labels)})" if any(labels) else ""
-    return roles, rgb, f"{where}: axes are not named{named}; {said} assumed"
+    return roles, rgb, f"{where}: axes are not named{named}; assuming {said}"
 
 
 def _looks_like_colour(known: DatasetFacts) -> bool:

@@ -96,8 +96,8 @@ def refuse_external(series: Series, where: str) -> None:
     """Raise `UnsupportedError` if the images of a series are not in the file."""
     if series.elsewhere:
         raise UnsupportedError(
-            f"{where}::{series.path} ({series.type}) keeps its images in other files, which are not read: "
-            f"{series.elsewhere}. Open those files themselves"
+            f"{where}::{series.path} ({series.type}) stores its images in other files, which are not "
+            f"followed for safety: {series.elsewhere}. Open those files instead"
         )
 
 
@@ -136,7 +136,9 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
     plane = _inside(file, node, "imaging_plane")
     plane = plane if isinstance(plane, h5py.Group) else None
     steps = {**_grid_steps(file, node, plane, known, roles), "t": time_step}
-    colour = f"{where}: a last axis of {known.shape[-1]} is taken for colour, not for z" if rgb else None
+    colour = (
+        f"{where}: the last axis, of size {known.shape[-1]}, is shown as colour, not as z" if rgb else None
+    )
     return HDF5Image(
         format="nwb",
         roles=roles,
@@ -171,7 +173,7 @@ def _time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[fl
     step = (last - first) / (n - 1)
     if step > 0 and abs(second - first - step) <= 0.01 * step:
         return step, None
-    return step, f"{where}: frames are not evenly spaced in time; the mean step is shown"
+    return step, f"{where}: frames are not evenly spaced in time; using the mean time step"
 
 
 def _grid_steps(

@@ -51,7 +51,7 @@ class Through:
         if self._index is not None:
             stored = self._index.find(places_cut(selection, self._index.grid.chunk))
             if stored is not None and not any(stored):
-                raise PlaneNotStoredError(f"{self._file.name} holds nothing of this plane yet")
+                raise PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
 
         def read() -> np.ndarray:
             pixels = self._dataset[tuple(slice(*part) for part in selection)]
@@ -97,7 +97,7 @@ class ChunkedDataset:
             return self._otherwise.read(selection)
         wanted = {place: at for place, at in zip(places, stored, strict=True) if at is not None}
         if not wanted:
-            raise PlaneNotStoredError(f"{self._file.name} holds nothing of this plane yet")
+            raise PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
         shared = self._are_of_several_planes(selection)
         if len(places) == 1 and not shared:
             ((_, block),) = self._decoded(wanted)
@@ -128,7 +128,7 @@ class ChunkedDataset:
 
     def _fetched(self, stored: list[StoredChunk]) -> list[bytes]:
         if any(at.size > most_stored(self._chunk_bytes) for at in stored):
-            raise CorruptDataError(f"{self._file.name} is damaged: a chunk is longer than it can be")
+            raise CorruptDataError(f"{self._file.name} is damaged: a chunk is larger than possible")
         return self._file.bytes.read_many([(at.address, at.size) for at in stored])
 
     def _block(self, place: Place, raw: bytes, mask: int) -> np.ndarray:

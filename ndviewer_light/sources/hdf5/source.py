@@ -215,7 +215,7 @@ def _snapshot(path: str, options: StorageOptions, inner: str, before: _Snapshot 
 
     def check() -> None:
         if wish is not None and wish.dropped:
-            raise ReadDroppedError(f"{presentable(path)}: not wanted any more")
+            raise ReadDroppedError(f"{presentable(path)}: no longer needed")
 
     call = partial(_Snapshot, path, options, inner, before)
     return run_abandonable([call], check, _Snapshot.close)[0]
@@ -316,7 +316,7 @@ class _Snapshot:
             with self._giving_way():
                 table = index.scan(self._stop)
         except DatasetError as error:  # planes are looked up one by one, and say so themselves
-            logger.debug("no index of %s: %s", self.file.name, error)
+            logger.debug("cannot read the chunk index of %s: %s", self.file.name, error)
             return
         if table is not None and self._cache is not None and self._key is not None:
             hdf5_saved.save(self._cache, self._key, table)
@@ -348,7 +348,7 @@ def _unfinished(file: HDF5File) -> tuple[str, ...]:
     if not file.superblock.is_open or file.superblock.is_growing:
         return ()
     return (
-        f"{file.name} is being written, or was not closed by the program that wrote it: "
+        f"{file.name} is still being written, or was not closed by the program that wrote it: "
         "what is shown may be incomplete",
     )
 

@@ -63,8 +63,8 @@ class FileCatalogue:
         places = self._extended_places(_place(fields) for fields, _ in entries)
         if len(self.places) > MAX_POSITIONS or len(self.channels) > MAX_CHANNELS:
             raise LimitExceededError(
-                f"the names of the files tell of {len(self.places)} positions and {len(self.channels)} "
-                "channels: give a pattern that says what is what"
+                f"the file names imply {len(self.places)} positions and {len(self.channels)} "
+                "channels: give a pattern that describes the names"
             )
         for fields, name in entries:
             key = PlaneKey(

@@ -142,7 +142,7 @@ def is_tiff(path: str) -> bool:
 
 def _only_page(path: str, page: int, level: int) -> None:
     if page or level:
-        raise PlaneNotStoredError(f"{path} holds one picture, no page {page} at level {level}")
+        raise PlaneNotStoredError(f"{path} contains a single image: no page {page} at level {level}")
 
 
 def _key_of(path: str) -> str:

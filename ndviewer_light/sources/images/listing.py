@@ -112,18 +112,22 @@ def _in_folder(folder: str, text: str) -> Listing:
     names = _names_below(folder, warnings)
     kept, others = _of_one_kind(names)
     if not kept:
-        raise DatasetNotFoundError(f"{folder} holds no images: expected {', '.join(IMAGE_ENDS)}")
+        raise DatasetNotFoundError(f"{folder} contains no images: expected {', '.join(IMAGE_ENDS)}")
     if others:
-        warnings.append(f"{folder} also holds {len(others)} images of other kinds; {_said(others)} not shown")
+        warnings.append(
+            f"{folder} also contains {len(others)} images of other types, not shown: {_said(others)}"
+        )
     kept, thumbnails = _without_thumbnails(kept)
     if thumbnails:
-        warnings.append(f"{folder} also holds {len(thumbnails)} thumbnails; {_said(thumbnails)} not shown")
+        warnings.append(
+            f"{folder} also contains {len(thumbnails)} thumbnails, not shown: {_said(thumbnails)}"
+        )
     return _understood(root, sorted(kept), warnings)
 
 
 def _check_number(names: list[str], folder: str) -> None:
     if len(names) > MAX_FILES:
-        raise LimitExceededError(f"{folder} holds more than {MAX_FILES} images")
+        raise LimitExceededError(f"{folder} contains more than {MAX_FILES} images")
 
 
 def _names_below(folder: str, warnings: list[str]) -> list[str]:
@@ -136,7 +140,7 @@ def _names_below(folder: str, warnings: list[str]) -> list[str]:
     if not names:
         _check_number(inner, folder)
     elif len(inner) > most:
-        warnings.append(f"{folder} also holds folders with more than {most} images, which are not shown")
+        warnings.append(f"{folder} also contains folders with more than {most} images, which are not shown")
         inner = []
     return names + inner
 
@@ -151,8 +155,8 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
         names = natural_sorted(names)
         if len(names) > 1:
             warnings.append(
-                f"{root}: what the names of the {len(names)} files mean is not known; each is a time point. "
-                "A pattern says more, as in --pattern 'img_t{t:d}_{c}_z{z:d}.png'"
+                f"{root}: the naming of the {len(names)} files is not recognised; each is shown as a time "
+                "point. Describe the names, for example with --pattern 'img_t{t:d}_{c}_z{z:d}.png'"
             )
         return Listing(
             root,
@@ -164,14 +168,18 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     files = [(fields, by_stem[stem]) for stem, fields in layout.fields.items()]
     doubles = len(names) - len(by_stem)
     if doubles:
-        warnings.append(f"{root}: {doubles} files have the names of others with another ending; not shown")
+        warnings.append(
+            f"{root}: {doubles} files have the same names as others with a different extension; not shown"
+        )
     if layout.left_out:
-        warnings.append(f"{root}: {_said(layout.left_out)} not named like the others and not shown")
+        warnings.append(
+            f"{root}: not shown, because named differently from the others: {_said(layout.left_out)}"
+        )
     n_planes = math.prod(layout.sizes.values())
     if n_planes > 2 * len(files):
         warnings.append(
-            f"{root}: only {len(files)} of the {n_planes} planes that the names tell of have a file "
-            f"({layout.pattern.text!r}). If that is wrong, give a pattern: --pattern"
+            f"{root}: only {len(files)} of the {n_planes} planes implied by the file names exist "
+            f"({layout.pattern.text!r}). If that is wrong, describe the names with --pattern"
         )
     if (doubt := _doubt(layout)) is not None:
         warnings.append(f"{root}: {doubt}")
@@ -188,8 +196,8 @@ def _doubt(layout: Layout) -> str | None:
     other = layout.other or layout.pattern.text
     shown = ", ".join(f"{n} {_AXES[axis]}" for axis, n in layout.sizes.items() if n > 1)
     return (
-        f"the names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
-        f"({layout.pattern.text!r}). If that is wrong, say what is what: --pattern {other!r}"
+        f"the file names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
+        f"({layout.pattern.text!r}). If that is wrong, try --pattern {other!r}"
     )
 
 
@@ -218,7 +226,7 @@ def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fi
     if not files:
         few = ", ".join(map(repr, natural_sorted(names)[:_MAX_SAID])) or "no images"
         raise DatasetNotFoundError(
-            f"{folder} holds no image like {presentable_name(pattern.text)!r}; there are {few}"
+            f"{folder} contains no image matching {presentable_name(pattern.text)!r}; found {few}"
         )
     return files
 

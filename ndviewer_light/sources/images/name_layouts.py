@@ -195,7 +195,7 @@ def _checked(
         return f"explains {len(found)} of {len(names)} names"
     planes = _planes(list(found.values()), pattern.roles)
     if len(planes) < len(found):
-        return f"{len(found) - len(planes)} files would be the same plane as others"
+        return f"{len(found) - len(planes)} files would map to the same plane as others"
     sizes = _sizes(planes, pattern.roles)
     filled = len(found) / math.prod(sizes.values())
     least = _LEAST_FILLED_BY_GUESS if guesses else _LEAST_FILLED

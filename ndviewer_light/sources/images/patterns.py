@@ -86,15 +86,15 @@ class Pattern:
         self._parts = [_part(token, text) for token in _TOKEN.split(text) if token]
         fields = [part for part in self._parts if isinstance(part, _Field) and part.role]
         if self._parts.count("<") != self._parts.count(">"):
-            raise DatasetError(f"the pattern {text!r} has a '<' without '>', or the other way round")
+            raise DatasetError(f"the pattern {text!r} has unbalanced '<' and '>'")
         if not fields:
             raise DatasetError(
-                f"the pattern {presentable_name(text)!r} has no field: say which part is what, "
-                "as in 't{t:d}'"
+                f"the pattern {presentable_name(text)!r} has no field: mark the axes, for example 't{{t:d}}'"
             )
         if len(fields) > _MAX_FIELDS:
             raise DatasetError(
-                f"the pattern {presentable_name(text)!r} has {len(fields)} fields; {_MAX_FIELDS} are allowed"
+                f"the pattern {presentable_name(text)!r} has {len(fields)} fields; at most {_MAX_FIELDS} are "
+                "allowed"
             )
         self.roles = tuple(dict.fromkeys(field.role for field in fields))
         self._fields = fields
@@ -140,16 +140,17 @@ class Pattern:
         open_ended = [field.role for field in distinct.values() if not field.words]
         if open_ended or any(part in _SIGNS or part[:1] == ("",) for part in self._parts):
             raise DatasetError(
-                f"the pattern {presentable_name(self.text)!r} does not say which files there are, and "
-                "nothing can be listed: give each field a range, as in '{z:0..95}', "
-                "or words, as in '{c:GFP|RFP}'"
+                f"the pattern {presentable_name(self.text)!r} does not name individual files, and the server "
+                "cannot list them: give each field a range, for example '{z:0..95}', "
+                "or words, for example '{c:GFP|RFP}'"
             )
         total = 1
         for field in distinct.values():
             total *= len(field.words)
         if total > MAX_FILES:
             raise LimitExceededError(
-                f"the pattern {presentable_name(self.text)!r} names {total} files; at most {MAX_FILES}"
+                f"the pattern {presentable_name(self.text)!r} names {total} files; at most {MAX_FILES} are "
+                "allowed"
             )
         roles = list(self.roles)
         for words in itertools.product(*(distinct[role].words for role in roles)):
@@ -167,7 +168,8 @@ def _part(token: str, text: str) -> str | _Field:
     if match is None or role is None or (not role and not match[2]):
         known = "t, c, z, p, well, fov"
         raise DatasetError(
-            f"the pattern {presentable_name(text)!r} has a field {token}; fields are {known}, as in '{{t:d}}'"
+            f"the pattern {presentable_name(text)!r} has an unknown field {token}; use {known}, for example "
+            f"'{{t:d}}'"
         )
     return _field(role, match[2] or "", token, text)
 
@@ -193,7 +195,7 @@ def _field(role: str, spec: str, token: str, text: str) -> _Field:
         if words and not any("/" in word for word in words):
             return _Field(role, "|".join(map(re.escape, sorted(words, key=len, reverse=True))), words)
     raise DatasetError(
-        f"the pattern {presentable_name(text)!r} has a field {token}: after the colon comes "
+        f"the pattern {presentable_name(text)!r} has an invalid field {token}: after the colon, expected "
         "'d', '0..95' or 'A|B'"
     )
 
@@ -202,7 +204,7 @@ def _compiled(expression: str, text: str) -> re.Pattern[str]:
     try:
         return re.compile(expression, re.DOTALL | re.IGNORECASE)
     except re.error as error:
-        raise DatasetError(f"the pattern {text!r} cannot be understood: {error}") from error
+        raise DatasetError(f"the pattern {text!r} is invalid: {error}") from error
 
 
 def is_pattern(name: str) -> bool:

@@ -138,7 +138,7 @@ class ImagesSource(Source):
         dtype = self._info.dtype
         assert dtype is not None, "a file was opened"
         if not np.can_cast(pixels.dtype, dtype, "safe"):
-            raise UnsupportedError(f"{path} has pixels of {pixels.dtype}, the others of {dtype}")
+            raise UnsupportedError(f"{path} has {pixels.dtype} pixels, the others have {dtype}")
         return one_sample(pixels, part.sample).astype(dtype, copy=False)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
@@ -225,7 +225,7 @@ class ImagesSource(Source):
         found = self.place(key)
         if found is None:
             raise PlaneNotStoredError(
-                f"{self._listing.root} holds no image for t={key.t} p={key.p} c={key.c} z={key.z}"
+                f"{self._listing.root} contains no image for t={key.t} p={key.p} c={key.c} z={key.z}"
             )
         if not is_url(self._listing.root):
             check_still_there(self._listing.root)
@@ -235,7 +235,7 @@ class ImagesSource(Source):
         if not self._info.contains(key) or not 0 <= level < self._info.n_levels:
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self._info.sizes}")
         if self._closed:
-            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         return self._parts[key.c]
 
     # ---- sizes -------------------------------------------------------------------------------
@@ -247,8 +247,8 @@ class ImagesSource(Source):
         norm = self._norm(key.p)
         if shape != norm:
             raise UnsupportedError(
-                f"{path} has {shape[1]} × {shape[0]} pixels, others of its series {norm[1]} × {norm[0]}: "
-                "open it by itself, or take it out of the folder"
+                f"{path} has {shape[1]} × {shape[0]} pixels, but others of its series have {norm[1]} × "
+                f"{norm[0]}: open it separately, or move it out of the folder"
             )
 
     def _norm(self, p: int) -> tuple[int, int]:
@@ -282,7 +282,7 @@ class ImagesSource(Source):
         warnings = list(self._listing.warnings)
         if found.doubles:
             warnings.append(
-                f"{found.doubles} files of {self._listing.root} mean the same as others; not shown"
+                f"{self._listing.root}: {found.doubles} files duplicate planes of others; not shown"
             )
         return DatasetInfo(
             format=self.format,
@@ -329,7 +329,7 @@ def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:
             role = next((each for each in free if each not in known), "")
         if not role:
             raise UnsupportedError(
-                f"the names of the files and their {sample.axes} pages both say what is time, channel and z"
+                f"the file names and the {sample.axes} pages inside the files both define time, channel and z"
             )
         free.remove(role)
         roles.append(role)

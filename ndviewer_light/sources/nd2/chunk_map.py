@@ -52,7 +52,9 @@ def read_chunk(source: Bytes | KeptBytes, name: bytes, offset: int, expected: in
     """
     raw, start, length = _begin(source, name, offset, min(max(expected, 0), limit))
     if length > limit:
-        raise LimitExceededError(f"{source.name}: {_shown(name)} has {length} bytes, more than {limit}")
+        raise LimitExceededError(
+            f"{source.name}: {_shown(name)} has {length} bytes; at most {limit} are allowed"
+        )
     if start + length > len(raw):
         raw += source.read(offset + len(raw), start + length - len(raw))
     return Chunk(raw if len(raw) == start + length else raw[: start + length], start)
@@ -74,7 +76,7 @@ def _begin(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int) -
     """At least header and name of a chunk, where in that its data begin, and how long they are."""
     if source.size - offset < _HEADER.size:
         raise CorruptDataError(
-            f"{source.name} is truncated: {_shown(name)} begins beyond its end (byte {offset})"
+            f"{source.name} is truncated: {_shown(name)} is beyond the end of the file (byte {offset})"
         )
     raw = source.read(*chunk_range(source, offset, expected, expected))
     magic, name_length, length = _HEADER.unpack_from(raw)
@@ -82,7 +84,7 @@ def _begin(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int) -
     if magic != MODERN or name_length > _MAX_NAME_BYTES or not raw.startswith(name, _HEADER.size):
         raise CorruptDataError(
             f"{source.name} is damaged, or was changed while it was open: "
-            f"{_shown(name)} is not where the file says it is (byte {offset})"
+            f"{_shown(name)} is not where its index says (byte {offset})"
         )
     return raw, start, length
 
@@ -153,7 +155,9 @@ class ParserFile:
         left = max(0, self._source.size - self._at)
         length = left if length is None or length < 0 else min(length, left)
         if length > _MAX_PARSED_BYTES:
-            raise LimitExceededError(f"{self._source.name} wants {length} bytes of metadata read at once")
+            raise LimitExceededError(
+                f"{self._source.name} declares a metadata block of {length} bytes: too large"
+            )
         data = self._source.kept(self._at, length)
         if data is None:
             self._file.seek(self._at)

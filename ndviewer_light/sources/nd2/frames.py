@@ -89,19 +89,23 @@ def judged_layout(layout: FrameLayout, where: str) -> FrameLayout:
     """`layout` if frames can be that; else `MetadataError`, `UnsupportedError` or `LimitExceededError`."""
     sizes = (layout.height, layout.width, layout.components)
     if min(sizes) < 1:
-        raise MetadataError(f"{where} says its frames have {sizes} rows, columns and components")
+        raise MetadataError(f"{where} declares invalid frame sizes: {sizes} rows, columns and components")
     if layout.row_bytes < layout.width * layout.components * layout.dtype.itemsize:
-        raise MetadataError(f"{where} says {layout.width} pixels lie in rows of {layout.row_bytes} bytes")
+        raise MetadataError(
+            f"{where} declares {layout.width} pixels in rows of {layout.row_bytes} bytes: metadata is "
+            "inconsistent"
+        )
     plane = layout.height * layout.width * layout.dtype.itemsize
     if plane > MAX_PLANE_BYTES or layout.components > MAX_CHANNELS:
         raise LimitExceededError(
             f"{where} has frames of {layout.width} × {layout.height} pixels with {layout.components} "
-            f"components: a plane may have {MAX_PLANE_BYTES} bytes, a frame {MAX_CHANNELS} components"
+            f"components: at most {MAX_PLANE_BYTES} bytes per plane and {MAX_CHANNELS} components per frame "
+            "are supported"
         )
     if layout.deflated and layout.nbytes > MAX_CHUNK_BYTES:
         raise UnsupportedError(
-            f"{where} holds compressed frames of {layout.nbytes} bytes, more than {MAX_CHUNK_BYTES}: "
-            "save it without compression to see it here"
+            f"{where} contains compressed frames of {layout.nbytes} bytes, more than {MAX_CHUNK_BYTES}: "
+            "save it without compression to open it here"
         )
     return layout
 
@@ -159,7 +163,9 @@ class StoredFrames:
     def _place(self, frame: int) -> tuple[bytes, int, int]:
         place = self._frames.place(frame)
         if place is None:
-            error = PlaneNotStoredError(f"{self._source.name} holds no frame {frame}: it was not acquired")
+            error = PlaneNotStoredError(
+                f"{self._source.name} does not contain frame {frame}: it was not acquired"
+            )
             error.plane_shape = (self._layout.height, self._layout.width)
             raise error
         return b"ImageDataSeq|%d!" % frame, *place
@@ -177,10 +183,10 @@ class StoredFrames:
         """Raw pixels have no checksum: at least they lie where they must, and are as many."""
         where, pixels = self._source.name, max(0, length - _TIME_BYTES)
         if start != _RAW_START:
-            raise CorruptDataError(f"{where} is damaged: the header of frame {frame} makes no sense")
+            raise CorruptDataError(f"{where} is damaged: frame {frame} has an invalid header")
         if pixels < self._layout.nbytes:
             raise CorruptDataError(
-                f"{where} is damaged: frame {frame} has {pixels} bytes of pixels where "
+                f"{where} is damaged: frame {frame} has {pixels} bytes of pixel data where "
                 f"{self._layout.nbytes} are expected"
             )
 
@@ -194,7 +200,7 @@ class StoredFrames:
         if len(pixels) != self._layout.nbytes or more or not inflater.eof:
             size = f"{len(pixels)} bytes or more" if more else f"{len(pixels)} bytes"
             raise CorruptDataError(
-                f"{self._source.name} is damaged: frame {frame} inflates to {size} where "
+                f"{self._source.name} is damaged: frame {frame} decompresses to {size} where "
                 f"{self._layout.nbytes} are expected"
             )
         return pixels

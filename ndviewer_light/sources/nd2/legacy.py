@@ -36,7 +36,8 @@ def legacy_contents(parsed: ND2File, where: str) -> Contents:
         import imagecodecs  # noqa: F401  here, not at the first plane
     except ImportError as error:
         raise UnsupportedError(
-            f"{where} is an ND2 file from before 2010, which needs imagecodecs: pip install imagecodecs"
+            f"{where} is an ND2 file from before 2010, which needs an additional package: pip install "
+            "imagecodecs"
         ) from error
     attributes, experiment = parsed.attributes, parsed.experiment
     loops = metadata.loops(experiment, where)
@@ -94,7 +95,7 @@ class LegacyFrames:
     def plane(self, frame: int, component: int) -> np.ndarray:
         """The pixels (Y, X) of one component of a frame."""
         if not self.holds(frame):
-            error = PlaneNotStoredError(f"{self._where} holds no frame {frame}: it was not acquired")
+            error = PlaneNotStoredError(f"{self._where} does not contain frame {frame}: it was not acquired")
             error.plane_shape = (self._layout.height, self._layout.width)
             raise error
         kept = self._kept.get([frame], lambda _: [(frame, self._read(frame))])
@@ -120,6 +121,6 @@ class LegacyFrames:
             raise
         except Exception as error:  # whatever the library makes of damaged bytes
             raise CorruptDataError(
-                f"{self._where} is damaged: frame {frame} cannot be decoded ({type(error).__name__}: {error})"
+                f"{self._where} is damaged: frame {frame} cannot be decoded: {error}"
             ) from error
         return pixels

@@ -71,14 +71,14 @@ def loops(experiment: Sequence[ExpLoop], where: str) -> Loops:
     for axis, times in Counter(axes).items():
         if axis not in _AXES.values():
             raise UnsupportedError(
-                f"{where} has an axis that is no time, position or z ({axis}): not supported"
+                f"{where} has an axis other than time, position and z ({axis}): not supported"
             )
         if times > 1:
             raise UnsupportedError(f"{where} has {times} loops along the axis {axis}: not supported")
     found = Loops(axes, tuple(count for _, count in listed))
     if found.n_frames > MAX_FRAMES or found.size("p") > MAX_POSITIONS:
         sizes = ", ".join(f"{axis} {count}" for axis, count in listed)
-        raise LimitExceededError(f"{where} says it has {sizes}: no microscope takes so many")
+        raise LimitExceededError(f"{where} declares {sizes}: more than any acquisition has")
     return found
 
 
@@ -94,7 +94,7 @@ def positions(
         return (Position(_UNNAMED, 0, *(_number(value) for value in stage_um)),)
     points = loop.parameters.points
     if len(points) != loop.count:
-        raise MetadataError(f"{where} names {len(points)} positions where it has {loop.count}")
+        raise MetadataError(f"{where} lists {len(points)} positions but has {loop.count}")
     fovs: Counter[str] = Counter()
     found = []
     for point in points:
@@ -140,12 +140,12 @@ def notes(found: Loops, stored: np.ndarray) -> tuple[str, ...]:
     said = []
     if here < found.n_frames:
         said.append(
-            f"{found.n_frames - here} of {found.n_frames} frames are not in the file: "
+            f"{found.n_frames - here} of {found.n_frames} frames are missing from the file: "
             "the acquisition was probably stopped early"
         )
     if here < len(stored):
         said.append(
-            f"{len(stored) - here} frames in the file belong to no time, position or z, and are not shown"
+            f"{len(stored) - here} frames in the file belong to no time, position or z and are not shown"
         )
     return tuple(said)
 
@@ -157,11 +157,11 @@ def layout(attributes: Attributes, where: str) -> FrameLayout:
     """How pixels lie in the frames; raises `UnsupportedError` for what we cannot decode."""
     if attributes.compressionType == "lossy":
         raise UnsupportedError(
-            f"{where} is compressed with loss, which we cannot decode: save it uncompressed in NIS-Elements"
+            f"{where} uses lossy compression, which is not supported: save it uncompressed in NIS-Elements"
         )
     bits = attributes.bitsPerComponentInMemory
     if bits not in (8, 16, 32):
-        raise UnsupportedError(f"{where} has pixels of {bits} bits: 8, 16 and 32 are supported")
+        raise UnsupportedError(f"{where} has {bits}-bit pixels: only 8, 16 and 32 bits are supported")
     width = attributes.widthPx or 0
     return judged_layout(
         FrameLayout(
@@ -186,9 +186,11 @@ def channels(named: Sequence[Channel], n_channels: int, n_components: int, where
     """
     per_channel, rest = divmod(n_components, max(1, n_channels))
     if rest or not per_channel:
-        raise MetadataError(f"{where} says {n_channels} channels have {n_components} components")
+        raise MetadataError(
+            f"{where} declares {n_channels} channels with {n_components} components: metadata is inconsistent"
+        )
     if n_components > MAX_CHANNELS:
-        raise LimitExceededError(f"{where} says it has {n_components} channels")
+        raise LimitExceededError(f"{where} declares {n_components} channels: too many")
     found: list[Channel] = []
     for i in range(n_channels or 1):
         channel = named[i] if i < len(named) else Channel(f"Channel {i}")

@@ -51,7 +51,9 @@ def library_internals(parsed: ND2File) -> Internals:
     reader = getattr(parsed, "_rdr", None)
     # of the class: looking at a property of an object would read the file
     if not hasattr(type(reader), "chunkmap") or not hasattr(type(reader), "_cached_raw_metadata"):
-        raise UnsupportedError("this version of the nd2 library is not known: pip install 'nd2>=0.12,<0.13'")
+        raise UnsupportedError(
+            "this version of the nd2 library is not supported: pip install 'nd2>=0.12,<0.13'"
+        )
     return cast("Internals", reader)
 
 
@@ -93,7 +95,9 @@ def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
         if name in chunks:
             places[name] = chunks[name]
         elif template != _OPTIONAL:
-            raise MetadataError(f"{kept.name} lacks {name.decode()[:-1]}: what its frames are is not known")
+            raise MetadataError(
+                f"{kept.name} lacks {name.decode()[:-1]}, without which its frames cannot be interpreted"
+            )
     kept.fetch([chunk_range(kept, *place, MAX_METADATA_BYTES) for place in places.values()])
     for name, place in places.items():
         chunk = read_chunk(kept, name, *place, MAX_METADATA_BYTES)

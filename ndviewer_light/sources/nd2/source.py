@@ -139,9 +139,11 @@ class _OpenFile(NamedTuple):
     def check(self, key: PlaneKey, level: int) -> None:
         """Raise `IndexError` for what is no plane of this file."""
         if level != 0:
-            raise IndexError(f"level {level} of {self.source.name}: it has 1")
+            raise IndexError(f"{self.source.name} has no resolution level {level}")
         if not self.contents.info.contains(key):
-            raise IndexError(f"{self.source.name} has no plane {tuple(key)}, only {self.contents.info.sizes}")
+            raise IndexError(
+                f"{self.source.name} has no plane {tuple(key)}: its sizes are {self.contents.info.sizes}"
+            )
 
 
 def _open(path: str, options: StorageOptions) -> _OpenFile:
@@ -173,8 +175,8 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
         raise MetadataError(f"{source.name} is not an ND2 file{looks_like(begin)}")
     if begin != LEGACY and not has_map(kept):
         raise CorruptDataError(
-            f"{source.name} does not end as ND2 files do: it is still being acquired, or was cut off when it "
-            "was copied. Open it when the acquisition is over, or copy it again"
+            f"{source.name} is incomplete: it is still being acquired, or was cut off when it "
+            "was copied. Open it after the acquisition has finished, or copy it again"
         )
     try:
         parsed = library.ND2File(ParserFile(kept))
@@ -187,7 +189,7 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
     except Exception as error:  # whatever a parser makes of damaged bytes
         kind = UnsupportedError if isinstance(error, NotImplementedError) else MetadataError
         raise kind(
-            f"the metadata of {source.name} cannot be understood, it may be damaged "
+            f"the metadata of {source.name} cannot be interpreted; the file may be damaged "
             f"({type(error).__name__}: {str(error)[:200]})"
         ) from error
     return replace(contents, info=replace(contents.info, name=_file_name(source.name)))

@@ -99,7 +99,7 @@ def _key_form(document: JsonObject, where: str) -> tuple[str, str]:
 def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str) -> np.ndarray:
     """Places in the grid, -1 for those outside; raises `MetadataError` for a key that is no chunk's."""
     if math.prod(grid) >= 2**62:
-        raise LimitExceededError(f"{where}: {grid} chunks are too many")
+        raise LimitExceededError(f"{where}: too many chunks ({grid})")
     if not suffixes:
         return np.empty(0, np.int64)
     text = "\n".join(suffixes)
@@ -110,7 +110,7 @@ def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str
 
     if not _are_numbers(text) or other in text or any(s.count(separator) != between for s in suffixes):
         wrong = next((suffix for suffix in suffixes if not is_chunk(suffix)), text)
-        raise MetadataError(f"{where}: {wrong[:80]!r} is no chunk of an array of {len(grid)} dimensions")
+        raise MetadataError(f"{where}: {wrong[:80]!r} is not a chunk of an array of {len(grid)} dimensions")
     numbers = np.fromstring(text.replace(separator, " ").replace("\n", " "), np.int64, sep=" ")
     index = numbers.reshape(len(suffixes), len(grid))
     inside = (index < np.array(grid)).all(axis=1)
@@ -158,9 +158,7 @@ def plane_parts(array: ReferencedArray, index: Mapping[int, int], plane: tuple[i
     grid, chunk, shape = chunks.grid, chunks.chunk, chunks.shape
     first, second = plane
     if grid[first] * grid[second] > _MAX_CELLS:
-        raise LimitExceededError(
-            f"{array.path}: a plane in {grid[first] * grid[second]} chunks cannot be shown"
-        )
+        raise LimitExceededError(f"{array.path}: {grid[first] * grid[second]} chunks per plane are too many")
     steps = _steps(grid)
     base = sum(index[axis] // chunk[axis] * steps[axis] for axis in index)
     cells = base + np.add.outer(
@@ -199,7 +197,7 @@ def _bytes_of(chunks: ChunkDecoder, inner: tuple[int | slice, ...]) -> tuple[int
         return 0, None
     if stop - start > MAX_CHUNK_BYTES:
         raise LimitExceededError(
-            f"a plane is spread over {stop - start} bytes; at most {MAX_CHUNK_BYTES} are read"
+            f"a plane spans {stop - start} bytes; at most {MAX_CHUNK_BYTES} are supported"
         )
     return start, stop
 

@@ -89,7 +89,7 @@ def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], wh
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
         if image.size(role) > most:
             raise LimitExceededError(
-                f"{where}: an axis of {image.size(role)} {role}; at most {most} are shown"
+                f"{where}: axis {role} has size {image.size(role)}; at most {most} can be shown"
             )
     if min(image.levels[0].chunks.shape) < 1:
         raise DatasetNotFoundError(f"{where} is empty: its shape is {image.levels[0].chunks.shape}")
@@ -136,7 +136,7 @@ def find(references: References, path: str) -> ImageChoice:
     series = [group for group in all_series(references) if f"{group}/data" in arrays]
     shown = [*images, *series] or _by_size(references, arrays)
     if not path and not shown:
-        raise DatasetNotFoundError(f"{references.where} holds no image: {_said(arrays)}")
+        raise DatasetNotFoundError(f"{references.where} contains no image: {_said(arrays)}")
     at = path.strip("/") if path else shown[0]
     paths = (at, *[other for other in shown if other != at][:_MAX_OTHERS])
     if at in images:
@@ -144,7 +144,7 @@ def find(references: References, path: str) -> ImageChoice:
     group = at if at in series else at.rpartition("/")[0]
     at = f"{at}/data" if at in series else at
     if at not in arrays:
-        raise DatasetNotFoundError(f"there is no array {at!r} in {references.where}: {_said(arrays)}")
+        raise DatasetNotFoundError(f"{references.where} does not contain the array {at!r}: {_said(arrays)}")
     if (link := _link(references, at)) is not None:
         return ImageChoice(None, link, paths)
     if group in series and at == f"{group}/data":
@@ -158,12 +158,12 @@ def others_said(paths: tuple[str, ...], where: str) -> str:
     least = "at least " if len(paths) > _MAX_OTHERS else ""
     more = f" and {least}{n_more} more" if n_more > 0 else ""
     names = ", ".join(f"::/{path}" for path in paths[1 : 1 + _MAX_SAID])
-    return f"{where} also holds {names}{more}; its name with one of these after it opens that one"
+    return f"{where} also contains {names}{more}; append one of these to its name to open it"
 
 
 def _said(arrays: list[str]) -> str:
     if not arrays:
-        return "it holds no arrays at all"
+        return "it contains no arrays"
     more = f" and {len(arrays) - _MAX_SAID} more" if len(arrays) > _MAX_SAID else ""
     return "its arrays are " + ", ".join(f"/{path}" for path in arrays[:_MAX_SAID]) + more
 
@@ -192,7 +192,7 @@ def _link(references: References, path: str) -> Link | None:
         return None
     url, name = link.get("url"), link.get("name")
     if not isinstance(url, str) or not isinstance(name, str):
-        raise MetadataError(f"{references.where}: /{path} links to no file that we understand")
+        raise MetadataError(f"{references.where}: /{path} links to a file that cannot be read")
     return Link(url, name)
 
 
@@ -209,7 +209,7 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
     meta = ngff.image_meta(references.attributes(group), where)
     paths = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in meta.paths]
     if not paths:
-        raise MetadataError(f"{where}: its multiscales name no array")
+        raise MetadataError(f"{where}: its multiscales metadata lists no array")
     levels = [_referenced(references, path) for path in paths]
     first = levels[0].chunks
     axes, guessed = ngff.resolve_axes(meta, first.shape, _dimension_names(references, paths[0]), where)
@@ -253,7 +253,7 @@ def _roles(axes: tuple[ngff.Axis, ...]) -> tuple[str, ...]:
 def _referenced(references: References, path: str) -> ReferencedArray:
     document = references.array(path)
     if not document:
-        raise MetadataError(f"{references.where}: there is no array {path!r}, which its metadata name")
+        raise MetadataError(f"{references.where}: the array {path!r} listed in its metadata is missing")
     return referenced_array(references, path, document)
 
 
@@ -286,9 +286,9 @@ def _plain_image(references: References, path: str) -> ReferencedImage:
     )
     roles = _roles(axes)
     if is_rgb and "c" in roles:
-        raise UnsupportedError(f"{where} holds channels of colour pictures, which cannot be shown")
+        raise UnsupportedError(f"{where} contains colour images in several channels, which cannot be shown")
     if guessed and is_rgb:
-        guessed += f"; the last axis of {shape[-1]} is taken for colour"
+        guessed += f"; showing the last axis, of size {shape[-1]}, as colour"
     return ReferencedImage(
         format=_format(references, "zarr references"),
         levels=(array,),

@@ -55,7 +55,8 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
     kind = str(references.attributes(group).get("neurodata_type"))
     if f"{group}/external_file/.zarray" in references.metadata and 0 in chunks.shape:
         raise UnsupportedError(
-            f"{where} ({kind}) keeps its images in other files, which are not read. Open those themselves"
+            f"{where} ({kind}) stores its images in other files, which are not followed for safety. Open "
+            "those instead"
         )
     rank = len(chunks.shape)
     if rank not in (2, 3, 4):

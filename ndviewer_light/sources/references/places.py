@@ -56,14 +56,14 @@ class ReferencePolicy:
     def place(self, written: str) -> str:
         """The path or URL that is meant; raises `UntrustedReferenceError` or `MetadataError`."""
         if not written or "\0" in written or "::" in _BRACKETS.sub("//host", written):
-            raise MetadataError(f"{self._name} names {_said(written)}, which is no file")
+            raise MetadataError(f"{self._name} refers to {_said(written)}, which is not a file")
         scheme = written.partition("://")[0].lower() if is_url(written) else ""
         scheme = _SAME_SCHEME.get(scheme, scheme)
         if scheme in _SERVERS:
             return self._on_server(f"{scheme}://{written.partition('://')[2]}")
         if scheme not in ("", _FILE):
             raise UntrustedReferenceError(
-                f"{self._name} names {_said(written)}; only {', '.join(f'{s}://' for s in _SERVERS)} "
+                f"{self._name} refers to {_said(written)}; only {', '.join(f'{s}://' for s in _SERVERS)} "
                 "and files are followed"
             )
         path = written.partition("://")[2] if scheme else written
@@ -77,7 +77,9 @@ class ReferencePolicy:
         try:
             host = host_as_clients_read_it(url)
         except MetadataError as error:
-            raise MetadataError(f"{self._name} names {_said(url)}, which is no address: {error}") from None
+            raise MetadataError(
+                f"{self._name} refers to {_said(url)}, which is not a valid address: {error}"
+            ) from None
         if is_inside_name(host):
             self._refuse_inside(url, host)
         parts = urlsplit(url)
@@ -93,15 +95,15 @@ class ReferencePolicy:
         if self._home.startswith("http") and the_judge.may_follow(self._home, url):
             return
         raise UntrustedReferenceError(
-            f"{self._name} names {host}, a machine of the network this one is in; it is not asked "
-            f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
+            f"{self._name} refers to {host}, a computer on your local network; not followed for safety "
+            f"(to allow it, set the storage option {ALLOW_OUTSIDE}=yes)"
         )
 
     def _beside(self, path: str, written: str) -> str:
         """What a file on a server names without saying where it is: it lies in its own folder."""
         if written != path or path.startswith(("/", "\\")) or _DRIVE.match(path):
             raise UntrustedReferenceError(
-                f"{self._name} names {_said(written)}, a file of this machine; it is not followed"
+                f"{self._name} refers to {_said(written)}, a file on this computer; not followed for safety"
             )
         folder = urlsplit(self._home)._replace(query="", fragment="").geturl().rpartition("/")[0]
         return f"{folder}/{safe_relative(path, self._name)}"
@@ -120,8 +122,8 @@ class ReferencePolicy:
         real = os.path.realpath(place)
         if not _is_below(real, self._folder):
             raise UntrustedReferenceError(
-                f"{self._name} names {place}, outside its folder; it is not read "
-                f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
+                f"{self._name} refers to {place}, outside its folder; not followed for safety "
+                f"(to allow it, set the storage option {ALLOW_OUTSIDE}=yes)"
             )
         self._checked.add(place)
         return place

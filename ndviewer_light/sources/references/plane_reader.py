@@ -111,12 +111,12 @@ class ReferencedBytesReader:
         try:
             return self._pool.read(place, [each.range for each in wanted])
         except DatasetNotFoundError as error:
-            raise type(error)(f"{self._where} refers to what is not there: {error}") from error
+            raise type(error)(f"{self._where} refers to missing data: {error}") from error
 
     def _inline_part(self, wanted: ReferencedBytes) -> bytes:
         data = inline_bytes(self._inline[wanted.offset], self._where)
         if wanted.stop is not None and wanted.stop > len(data):
-            raise CorruptDataError(f"{self._where}: a chunk has {len(data)} bytes, {wanted.stop} expected")
+            raise CorruptDataError(f"{self._where}: a chunk has {len(data)} bytes instead of {wanted.stop}")
         return data[wanted.start : wanted.stop]
 
     def _own_threads(self) -> ThreadPoolExecutor:
@@ -196,7 +196,7 @@ def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None =
         return ReferencedBytes(location, offset, None, start, stop)
     if length > array.chunks.most_stored or (stop or 0) > length:
         raise CorruptDataError(
-            f"{_name(array, row)} is referenced as {length} bytes, where a chunk takes {array.chunks.nbytes}"
+            f"{_name(array, row)} is referenced with {length} bytes, but a chunk has {array.chunks.nbytes}"
         )
     return ReferencedBytes(location, offset, length, start, stop)
 

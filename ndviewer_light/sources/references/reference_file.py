@@ -122,11 +122,11 @@ def _document(value: str | JsonObject, where: str) -> JsonObject:
     try:
         found = value if isinstance(value, dict) else json.loads(inline_bytes(value, where))
     except RecursionError as error:
-        raise LimitExceededError(f"{where} nests too deep") from error
+        raise LimitExceededError(f"{where} is nested too deeply") from error
     except ValueError as error:
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(found, dict):
-        raise MetadataError(f"{where} holds a JSON {type(found).__name__} where an object is expected")
+        raise MetadataError(f"{where} contains a JSON {type(found).__name__} where an object is expected")
     _check_depth(found, where)
     return found
 
@@ -148,7 +148,9 @@ def parse(raw: bytes, where: str) -> References:
     compute) or `LimitExceededError`. Any thread; no I/O.
     """
     if len(raw) > MAX_FILE_BYTES:
-        raise LimitExceededError(f"{where} has {len(raw)} bytes; references may have {MAX_FILE_BYTES}")
+        raise LimitExceededError(
+            f"{where} has {len(raw)} bytes; a reference file may have at most {MAX_FILE_BYTES}"
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -182,12 +184,13 @@ class _Parser:
             self._entries()
         self._skip()
         if self._at != len(self._text):
-            raise MetadataError(f"{self._where} goes on after its end, at character {self._at}")
+            raise MetadataError(f"{self._where} is not valid JSON: extra text at character {self._at}")
         found = self._found
         self._consolidated()
         if not found.metadata:
             raise MetadataError(
-                f"{self._where} holds no references: expected kerchunk or LINDI JSON, with .zarray and chunks"
+                f"{self._where} contains no references: expected kerchunk or LINDI JSON, with .zarray and "
+                "chunks"
             )
         found.locations = [self._replaced(url, templates) for url in found.locations]
         return found
@@ -204,13 +207,15 @@ class _Parser:
             if key == "templates":
                 templates = value
             elif key == "version" and value != 1:
-                raise UnsupportedError(f"{self._where}: references of version {value!r}; 0 and 1 are known")
+                raise UnsupportedError(
+                    f"{self._where}: references of version {value!r}; only versions 0 and 1 are supported"
+                )
             elif key == "gen" and value:
-                raise UnsupportedError(f"{self._where}: generated references ('gen') are not followed")
+                raise UnsupportedError(f"{self._where}: generated references ('gen') are not supported")
             elif key == "generationMetadata":
                 self._found.is_lindi = True
         if not isinstance(templates, dict) or not all(isinstance(text, str) for text in templates.values()):
-            raise MetadataError(f"{self._where}: templates are no object of texts")
+            raise MetadataError(f"{self._where}: templates must be an object of strings")
         return templates
 
     def _entries(self) -> None:
@@ -237,7 +242,7 @@ class _Parser:
         if key.rpartition("/")[2] in METADATA_NAMES:
             if isinstance(value, (str, dict)):
                 if key in self._found.metadata:
-                    raise MetadataError(f"{self._where} names {key!r} twice")
+                    raise MetadataError(f"{self._where} contains {key!r} twice")
                 self._found.metadata[key] = value
             return  # metadata that lies elsewhere is not fetched; its array cannot be chosen
         if isinstance(value, str):
@@ -256,7 +261,9 @@ class _Parser:
         number = self._number_of.get(url)
         if number is None:
             if len(url) > _MAX_URL or len(self._number_of) >= _MAX_LOCATIONS:
-                raise LimitExceededError(f"{self._where} names too many, or too long, places")
+                raise LimitExceededError(
+                    f"{self._where} refers to too many files, or by names that are too long"
+                )
             number = self._number_of[url] = len(self._found.locations)
             self._found.locations.append(url)
         self._add(key, number, offset, length)
@@ -268,7 +275,7 @@ class _Parser:
         found.offset.append(offset)
         found.length.append(length)
         if len(found.keys) > MAX_REFERENCES:
-            raise LimitExceededError(f"{self._where} holds more than {MAX_REFERENCES} references")
+            raise LimitExceededError(f"{self._where} contains more than {MAX_REFERENCES} references")
 
     def _consolidated(self) -> None:
         """What only a `.zmetadata` says."""
@@ -280,14 +287,16 @@ class _Parser:
     def _replaced(self, url: str, templates: dict[str, str]) -> str:
         def value(match: re.Match[str]) -> str:
             if match[1] not in templates:
-                raise MetadataError(f"{self._where}: {url[:80]!r} uses a template that is not there")
+                raise MetadataError(f"{self._where}: {url[:80]!r} uses an undefined template")
             return templates[match[1]]
 
         full = _TEMPLATE.sub(value, url) if "{{" in url else url
         if len(full) > _MAX_URL:
-            raise LimitExceededError(f"{self._where}: {url[:80]!r} becomes too long")
+            raise LimitExceededError(f"{self._where}: {url[:80]!r} expands to a name that is too long")
         if "{{" in full or "{%" in full:
-            raise UnsupportedError(f"{self._where}: the template in {url[:80]!r} computes; that is not done")
+            raise UnsupportedError(
+                f"{self._where}: the template in {url[:80]!r} contains an expression; not supported"
+            )
         return full
 
     # ---- JSON ------------------------------------------------------------------------------
@@ -323,7 +332,7 @@ class _Parser:
         try:
             value, self._at = self._decoder.raw_decode(self._text, self._at)
         except RecursionError as error:
-            raise LimitExceededError(f"{self._where} nests too deep") from error
+            raise LimitExceededError(f"{self._where} is nested too deeply") from error
         return value
 
     def _peek(self) -> str:
@@ -352,7 +361,7 @@ def _check_depth(document: JsonObject, where: str) -> None:
             return
         if len(level) > MAX_METADATA_BYTES // 4:
             break
-    raise LimitExceededError(f"{where} nests too deep, or holds too much, for metadata")
+    raise LimitExceededError(f"{where}: too deeply nested or too large for metadata")
 
 
 def _children(value: Any) -> list[Any]:

@@ -119,7 +119,7 @@ class ReferencesSource(Source):
         key = PlaneKey(*key)
         self._check(key, level)
         if self._closed:
-            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         roles = self._image.roles
         at = {"t": key.t, "p": key.p, "c": key.c, "z": key.z}
         index = {axis: at.get(role, 0) for axis, role in enumerate(roles) if role not in ("y", "x")}
@@ -168,7 +168,7 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
     try:
         if source.size > MAX_FILE_BYTES:
             raise LimitExceededError(
-                f"{source.name} has {source.size} bytes; references may have {MAX_FILE_BYTES}"
+                f"{source.name} has {source.size} bytes; a reference file may have at most {MAX_FILE_BYTES}"
             )
         return parse(source.read(0, source.size), source.name), source.identity
     finally:
@@ -180,12 +180,13 @@ def _followed(link: Link, references: References, places: ReferencePolicy) -> So
     place = places.checked(places.place(link.url))
     if place.lower().endswith(ENDING):
         raise UnsupportedError(
-            f"{references.where} leads to {presentable(link.url)}, which are references again"
+            f"{references.where} refers to {presentable(link.url)}, which is itself a reference file: not "
+            "supported"
         )
     try:
         return open_source(f"{place}::{link.path}", places.options_for(place))
     except DatasetError as error:
-        raise type(error)(f"{references.where} leads to {link.path} in another file: {error}") from error
+        raise type(error)(f"{references.where} refers to {link.path} in another file: {error}") from error
 
 
 def _name(file: str, inner: str) -> str:

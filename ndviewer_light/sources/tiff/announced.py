@@ -47,7 +47,7 @@ class AnnouncedTiff(TiffSource):
             "ome": lambda: OmeFiles(places, pool),
         }
         if form not in forms:
-            raise AcquisitionConfigError(f"there is no form {form!r} of TIFF: expected {', '.join(forms)}")
+            raise AcquisitionConfigError(f"unknown TIFF layout {form!r}: expected {', '.join(forms)}")
         super().__init__(forms[form](), run.parts, announced_info(run), pool, folder)
         self._learned = False  # whether a file has told what the run holds
 

@@ -40,20 +40,22 @@ def refuse_bombs(page: TiffPage, file: BufferedReader, path: str) -> None:
     """
     counts = page.databytecounts
     if len(counts) > _MAX_PARTS or max(counts, default=0) > MAX_PLANE_BYTES:
-        raise LimitExceededError(f"{path} has {len(counts)} parts of up to {max(counts)} bytes")
+        raise LimitExceededError(
+            f"{path} is damaged: {len(counts)} strips or tiles of up to {max(counts)} bytes"
+        )
     part = _nbytes(page)
     if part > MAX_PLANE_BYTES:
         raise LimitExceededError(
-            f"{path} is stored in parts that take {part} bytes; at most {MAX_PLANE_BYTES}"
+            f"{path} has strips or tiles of {part} bytes; at most {MAX_PLANE_BYTES} are allowed"
         )
     compression = int(page.compression)
     if compression in _JPEG or compression in _JPEG_2000:
         size = _jpeg_size if compression in _JPEG else _jpeg_2000_size
         for offset, count in _parts(page):
             if (n := size(file, offset, count)) > MAX_PLANE_BYTES:
-                raise LimitExceededError(f"{path} holds an image in itself that takes {n} bytes")
+                raise LimitExceededError(f"{path} contains an embedded image of {n} bytes: too large")
     elif compression not in _BOUNDED:
-        raise UnsupportedError(f"{path} is compressed as {page.compression!r}, which is not shown")
+        raise UnsupportedError(f"{path} uses the compression {page.compression!r}: not supported")
     elif compression in (*_DEFLATE, *_LZMA, *_ZSTD) and not _has_imagecodecs():
         _refuse_streams(page, file, compression, part, path)
 
@@ -87,7 +89,9 @@ def _refuse_streams(page: TiffPage, file: BufferedReader, compression: int, part
         file.seek(offset)
         # what is read here is decoded again by tifffile: slower, but only where imagecodecs is missing
         if len(decoder.decompress(file.read(count), max_length=part + 1)) > part:
-            raise LimitExceededError(f"{path} would become more than the {part} bytes that its pages say")
+            raise LimitExceededError(
+                f"{path} is damaged: it decompresses to more than the {part} bytes its header declares"
+            )
 
 
 def _decoder(compression: int) -> Any:

@@ -65,7 +65,7 @@ def short(path: str, why: str) -> DatasetError:
     """The error for a file that is shorter than it says: it may still be written."""
     if is_being_written(path):
         return PlaneNotWrittenError(f"{path} is still being written: {why}")
-    return CorruptDataError(f"{path} is truncated: {why}. Copy it again from where it came from")
+    return CorruptDataError(f"{path} is truncated: {why}. Copy it again")
 
 
 class OtherFormatError(CorruptDataError):
@@ -106,10 +106,10 @@ def _named(error: Exception, path: str) -> DatasetError:
     if isinstance(error, OSError) and error.errno is not None:
         return error_of_os(error, path)
     if isinstance(error, MemoryError):
-        return LimitExceededError(f"{path} asks for more memory than there is")
+        return LimitExceededError(f"{path}: not enough memory to read it")
     if "imagecodecs" in reason:
         return UnsupportedError(
-            f"{path} is compressed in a way that needs one more package: pip install 'ndviewer_light[tiff]'"
+            f"{path} uses a compression that needs an additional package: pip install 'ndviewer_light[tiff]'"
         )
     if isinstance(error, NotImplementedError) or "not supported" in reason:
         return UnsupportedError(f"{path} cannot be decoded: {reason}")
@@ -129,21 +129,21 @@ def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> D
     if stored.there == 0:
         return _empty(path)
     if stored.expected is None:
-        return short(path, f"it has {stored.there:,} bytes, but its header is not written")
+        return short(path, f"it has {stored.there:,} bytes, but no header yet")
     return short(path, _of(stored.there, stored.expected)) if stored.there < stored.expected else error
 
 
 def _of(there: int, expected: int) -> str:
     """How much of a file is there; `expected` is what is known of it, and may be only its header."""
     if expected <= _HEADER_BYTES:
-        return f"only {there} bytes are there, not even the header of an image"
-    return f"{there:,} of at least {expected:,} bytes are there"
+        return f"{there} bytes are less than the header of an image"
+    return f"{there:,} of at least {expected:,} bytes"
 
 
 def _empty(path: str) -> DatasetError:
     if is_being_written(path):
-        return PlaneNotWrittenError(f"{path} is empty: nothing has been written to it yet")
-    return CorruptDataError(f"{path} is empty, it has no bytes: copy it again from where it came from")
+        return PlaneNotWrittenError(f"{path} is empty: nothing is written to it yet")
+    return CorruptDataError(f"{path} is empty (0 bytes): copy it again")
 
 
 # ---- how many bytes a file should have, by its own header ----------------------------------------

@@ -133,12 +133,12 @@ class OpenTiff:
         offsets, counts = page.dataoffsets, page.databytecounts
         size = os.fstat(self._file.fileno()).st_size
         if (end := max(map(add, offsets, counts), default=0)) > size:
-            raise short(self.path, f"{size:,} of at least {end:,} bytes are there")
+            raise short(self.path, f"{size:,} of at least {end:,} bytes")
         n_parts = math.prod(page.chunked)
         if len(offsets) < n_parts or (is_plain(page) and 0 < sum(counts) < picture.nbytes):
             raise CorruptDataError(
-                f"{self.path} is damaged: {len(offsets)} parts of {sum(counts)} bytes in all for an image of "
-                f"{n_parts} parts, {picture.nbytes} bytes"
+                f"{self.path} is damaged: {len(offsets)} strips or tiles of {sum(counts)} bytes in total for "
+                f"an image of {n_parts} strips or tiles, {picture.nbytes} bytes"
             )
 
     def _read_plain(self, offset: int, picture: Picture, *, planar: bool) -> np.ndarray:
@@ -157,7 +157,7 @@ class OpenTiff:
         while there < len(into) and (n := self._file.readinto(into[there:])):
             there += n
         if there < len(into):
-            raise short(self.path, f"{offset + there:,} of at least {offset + len(into):,} bytes are there")
+            raise short(self.path, f"{offset + there:,} of at least {offset + len(into):,} bytes")
         if dtype.itemsize > 1 and self._tif.byteorder != _NATIVE:
             pixels.byteswap(inplace=True)
         return pixels
@@ -184,7 +184,7 @@ def picture_of(page: TiffPage, path: str) -> Picture:
     """Judge what a page says of its pixels; raises `UnsupportedError` or `LimitExceededError`."""
     if page.dtype is None or page.imagedepth != 1:
         raise UnsupportedError(
-            f"{path}: pixels of {page.bitspersample} bits, {page.imagedepth} deep, cannot be shown"
+            f"{path}: {page.bitspersample}-bit pixels of depth {page.imagedepth} are not supported"
         )
     picture = Picture(
         int(page.imagelength),
@@ -194,7 +194,7 @@ def picture_of(page: TiffPage, path: str) -> Picture:
     )
     judged(picture, path)
     if picture.dtype.kind not in "buif":
-        raise UnsupportedError(f"{path}: pixels of type {picture.dtype} cannot be shown")
+        raise UnsupportedError(f"{path}: pixel type {picture.dtype} is not supported")
     return picture
 
 
@@ -258,7 +258,7 @@ class TiffPool:
     def _take(self, path: str) -> OpenTiff | None:
         with self._lock:
             if self._closed:
-                raise DatasetError(f"the dataset was closed while {path} was to be opened")
+                raise DatasetError(f"the dataset was closed before {path} was opened")
             at = next((i for i, tiff in enumerate(self._idle) if tiff.path == path), None)
             return None if at is None else self._idle.pop(at)
 
@@ -290,7 +290,7 @@ def read_image(path: str, page: int = 0) -> np.ndarray:
     if not path.lower().endswith(TIFF_ENDS):
         with faults_are_named(path), open_file(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_CHUNK_BYTES:
-                raise LimitExceededError(f"{path}: an image file of more than {MAX_CHUNK_BYTES} bytes")
+                raise LimitExceededError(f"{path}: the image file is larger than {MAX_CHUNK_BYTES} bytes")
             return decoded(file.read(), path)
     with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
         return tiff.read(page)

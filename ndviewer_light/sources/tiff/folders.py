@@ -218,7 +218,7 @@ class Finder:
         except OSError as error:
             raise error_of_os(error, folder) from error
         if len(names) > MAX_FILES:
-            raise LimitExceededError(f"{folder} holds more than {MAX_FILES} files")
+            raise LimitExceededError(f"{folder} contains more than {MAX_FILES} files")
         if time.time_ns() - changed > _SETTLED_NS:
             self._listed[folder] = changed
         return names

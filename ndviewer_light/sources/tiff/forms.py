@@ -249,7 +249,7 @@ class StackPerPosition(Form):
         for page in of_z:
             if page.c == key.c and sanitised(page.channel) not in channels:
                 return page.page
-        error = PlaneNotWrittenError(f"{tiff.path} has no page for z={key.z} of {wanted} (yet)")
+        error = PlaneNotWrittenError(f"{tiff.path} has no page for z={key.z} of {wanted} yet")
         with contextlib.suppress(DatasetError, PageMissingError):
             picture = tiff.picture(0)
             error.plane_shape = picture.height, picture.width

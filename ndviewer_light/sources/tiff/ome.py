@@ -97,24 +97,24 @@ class OmeFiles(Form):
                 return tiff.read(page)
         except FileMissingError as error:
             raise PlaneNotStoredError(
-                f"{path} does not exist, but an OME-TIFF beside it says it does"
+                f"{path} does not exist, but an OME-TIFF beside it refers to it"
             ) from error
 
     def _read_unless_unwritten(self, tiff: OpenTiff, index: tuple[int, int, int], page: int) -> np.ndarray:
         written = self._written(tiff)
         if written is not None:
             if index not in written:
-                raise _not_written(tiff, page, "its writer has not listed this plane yet")
+                raise _not_written(tiff, page, "this plane is not marked as written yet")
             return tiff.read(page)
         pixels = tiff.read(page)
         if not pixels[-1].any():
             if not pixels.any():
-                raise _not_written(tiff, page, "this plane holds nothing but zeros")
+                raise _not_written(tiff, page, "this plane contains only zeros")
             if is_being_written(tiff.path):
-                raise _not_written(tiff, page, "the last row of this plane is not there yet")
+                raise _not_written(tiff, page, "the last row of this plane is not written yet")
         # the writer may have passed us on our way, and left us the zeros before it
         if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page)):
-            raise _not_written(tiff, page, "this plane changed while it was read")
+            raise _not_written(tiff, page, "this plane changed while it was being read")
         return pixels
 
     def _written(self, tiff: OpenTiff) -> frozenset[tuple[int, int, int]] | None:
@@ -199,13 +199,13 @@ def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str,
     found = image.page(t, c, z)
     if found is None:
         raise PlaneNotStoredError(
-            f"{tiff.path} has no plane t={t} c={c} z={z}: it holds {image.n_t}×{image.n_c}×{image.n_z} planes"
+            f"{tiff.path} has no plane t={t} c={c} z={z}: it has {image.n_t}×{image.n_c}×{image.n_z} planes"
         )
     return found
 
 
 def _not_written(tiff: OpenTiff, page: int, why: str) -> PlaneNotWrittenError:
-    error = PlaneNotWrittenError(f"{tiff.path} is not complete: {why}")
+    error = PlaneNotWrittenError(f"{tiff.path} is incomplete: {why}")
     picture = tiff.picture(page)
     error.plane_shape = picture.height, picture.width
     return error

@@ -105,7 +105,7 @@ class OpenedFolder:
         """
         found = self._finder.look()
         if not found.positions:
-            raise DatasetNotFoundError(f"{self._path} holds no image files (any more)")
+            raise DatasetNotFoundError(f"{self._path} contains no image files")
         if not self._coordinates.by_fov:
             self._coordinates = _coordinates(self._kind, self._links)
         self._add_channels(found.channels)
@@ -178,7 +178,9 @@ class OpenedFolder:
             return facts
         if errors:
             raise errors[0]
-        raise DatasetNotFoundError(f"{self._path} holds image files, but none that can be told apart by name")
+        raise DatasetNotFoundError(
+            f"{self._path} contains image files, but their names do not tell the planes apart"
+        )
 
     def _candidates(self) -> Iterator[tuple[str, PlaneKey]]:
         """Files of the first planes: that of time, position, channel and z 0, then others."""
@@ -212,7 +214,7 @@ class OpenedFolder:
         if found.others:
             few = ", ".join(map(repr, natural_sorted(found.others)[:_MAX_SAID]))
             warnings.append(
-                f"{self._path} also holds {len(found.others)} images that are not named as Squid does, "
+                f"{self._path} also contains {len(found.others)} images that are not named as by Squid, "
                 f"which are not shown: {few}"
             )
         if before is None:
@@ -248,7 +250,7 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
         form.links = links
         facts = form.facts(path, PlaneKey())
     except FileMissingError as error:
-        raise DatasetNotFoundError(f"{path} does not exist any more") from error
+        raise DatasetNotFoundError(f"{path} no longer exists") from error
     names = list(facts.channels) or [""]
     if len(names) == 1 and not names[0] and parts_of_name:
         names = [raw.get(parts_of_name.channel, parts_of_name.channel)]

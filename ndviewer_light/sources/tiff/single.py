@@ -70,7 +70,9 @@ def axes_of(letters: str, shape: tuple[int, ...], path: str) -> Axes:
         free = (role for role in "ztp" if role not in roles and not _names_role(letters, role))
         role = role if role is not None and role not in roles else next(free, None)
         if role is None:
-            raise UnsupportedError(f"{path}: its axes {letters} are more than time, position, channel and z")
+            raise UnsupportedError(
+                f"{path}: axes {letters} include others than time, position, channel and z: not supported"
+            )
         roles.append(role)
     return Axes("".join(roles), shape)
 
@@ -150,10 +152,10 @@ def _axes(tiff: OpenTiff) -> Axes:
             "".join(letters[i] for i in leading), tuple(int(series.shape[i]) for i in leading), tiff.path
         )
         if "".join(letter for letter in letters if letter in "YX") != "YX":
-            raise UnsupportedError(f"{tiff.path}: its axes {letters} hold no image (Y, X)")
+            raise UnsupportedError(f"{tiff.path}: axes {letters} do not include Y and X")
         limits = {"t": MAX_PAGES, "z": MAX_PAGES, "p": MAX_POSITIONS, "c": MAX_CHANNELS}
         if math.prod(axes.sizes) > MAX_PAGES or any(axes.size(role) > most for role, most in limits.items()):
-            raise LimitExceededError(f"{tiff.path}: {axes.sizes} planes are more than can be shown")
+            raise LimitExceededError(f"{tiff.path}: too many planes ({axes.sizes})")
         tiff.known["axes"] = axes
     return axes
 
@@ -177,11 +179,11 @@ def _read_plane(tiff: OpenTiff, index: int) -> np.ndarray:
     if len(pages) == n_planes:
         page = pages[index]
         if page is None:
-            raise PlaneNotStoredError(f"{tiff.path} leaves out page {index}")
+            raise PlaneNotStoredError(f"{tiff.path}: page {index} is missing")
         return tiff.read_page(page.aspage())
     keyframe, offset = series.keyframe.aspage(), series.dataoffset
     if offset is None or not is_plain(keyframe) or (keyframe.planarconfig == 2 and "S" in series.axes):
-        raise UnsupportedError(f"{tiff.path}: {n_planes} planes in {len(pages)} pages cannot be told apart")
+        raise UnsupportedError(f"{tiff.path}: cannot assign {len(pages)} pages to {n_planes} planes")
     picture = picture_of(keyframe, tiff.path)
     shape = (picture.height, picture.width, *((picture.samples,) if picture.samples > 1 else ()))
     return tiff.read_at(int(offset) + index * picture.nbytes, shape, picture.dtype)

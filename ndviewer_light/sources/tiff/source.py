@@ -78,7 +78,7 @@ class TiffSource(Source):
                 return cls(form, known.parts, known.info, pool, path)
             kind = kind_of(path)
             if kind is None:
-                raise DatasetNotFoundError(f"{path} holds no image files with names as Squid gives them")
+                raise DatasetNotFoundError(f"{path} contains no image files named as by Squid")
             folder = OpenedFolder(path, kind, pool, options)
             known = folder.look()
             return cls(folder.form, known.parts, known.info, pool, path, folder)
@@ -160,7 +160,7 @@ class TiffSource(Source):
 
     def _check(self, key: PlaneKey, level: int = 0) -> None:
         if level != 0:
-            raise IndexError(f"level {level}: images have only level 0")
+            raise IndexError(f"no resolution level {level}: images have only level 0")
         if not self._may_have(key):
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
 
@@ -171,7 +171,7 @@ class TiffSource(Source):
     def _from_file(self, key: PlaneKey, ask: Callable[[str, PlaneKey], _T]) -> _T:
         """Ask the first file that exists; teaches what the dataset is, if nothing has yet."""
         if self._closed:
-            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         acquired = self._acquired(key)
         first = None
         for path in self._files(acquired):
@@ -187,7 +187,7 @@ class TiffSource(Source):
             self._learn_from(path, acquired)
             return answer
         self._raise_if_gone()
-        raise PlaneNotStoredError(f"{first or 'a file that could hold it'} does not exist (yet)")
+        raise PlaneNotStoredError(f"{first or 'a file for this plane'} does not exist yet")
 
     def _raise_if_gone(self) -> None:
         """Tell a plane that is not there from a disk that is not there."""

@@ -120,7 +120,7 @@ def shards_of(image: ZarrImage) -> Shards | None:
     inner = tuple(told["chunk_shape"])
     if any(whole % part for whole, part in zip(chunks.stored, inner, strict=True)):
         raise UnsupportedError(
-            f"{image.array}: shards of {chunks.stored} cannot be cut into chunks of {inner}"
+            f"{image.array}: shards of {chunks.stored} cannot be divided into chunks of {inner}"
         )
     return _shards(told, tuple(whole // part for whole, part in zip(chunks.stored, inner, strict=True)))
 
@@ -152,14 +152,14 @@ def stored_grid(image: ZarrImage) -> StoredGrid:
     name = _name(encoding)
     told = encoding.get("configuration", {}) if isinstance(encoding, dict) else {}
     if name not in ("default", "v2") or not isinstance(told, dict):
-        raise UnsupportedError(f"{image.array}: chunks are named in a way we do not know ({name[:40]!r})")
+        raise UnsupportedError(f"{image.array}: unknown chunk naming ({name[:40]!r})")
     separator = _separator(told.get("separator", "/" if name == "default" else "."), image)
     return StoredGrid(stored, f"c{separator}" if name == "default" else "", separator)
 
 
 def _separator(value: object, image: ZarrImage) -> str:
     if value not in ("/", "."):
-        raise UnsupportedError(f"{image.array}: chunk names with {str(value)[:10]!r} between numbers")
+        raise UnsupportedError(f"{image.array}: unsupported separator {str(value)[:10]!r} in chunk names")
     return str(value)
 
 
@@ -188,5 +188,5 @@ def touched(
         for at, part, size in zip(selection, chunk, shape, strict=True)
     ]
     if math.prod(map(len, along)) > MAX_CHUNKS:
-        raise LimitExceededError(f"{what}: a plane in more than {MAX_CHUNKS} chunks cannot be shown")
+        raise LimitExceededError(f"{what}: more than {MAX_CHUNKS} chunks per plane are not supported")
     return list(itertools.product(*along))

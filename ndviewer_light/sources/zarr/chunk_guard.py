@@ -141,7 +141,8 @@ class ChunkGuard:
         for offset, length in _in_shard(descriptor, size, file, self._image, self._shards, at, selection):
             if offset + length > size:
                 raise CorruptDataError(
-                    f"{file} is damaged: its index names bytes up to {offset + length:,}, it has {size:,}"
+                    f"{file} is damaged: its index refers to bytes up to {offset + length:,}, but it has "
+                    f"{size:,}"
                 )
             os.lseek(descriptor, offset, os.SEEK_SET)
             rule.check(os.read(descriptor, BLOSC_HEAD), length, file)
@@ -163,9 +164,7 @@ def _in_shard(
 ) -> Iterator[tuple[int, int]]:
     """Offset and length of the chunks of a shard that a selection touches, as its index has them."""
     if size < shards.index_bytes:
-        raise CorruptDataError(
-            f"{file} is truncated: it has {size:,} of at least {shards.index_bytes:,} bytes"
-        )
+        raise CorruptDataError(f"{file} is truncated: {size:,} of at least {shards.index_bytes:,} bytes")
     order = ">" if shards.is_big_endian else "<"
     start = size - shards.index_bytes if shards.at_end else 0
     entries = _entries(image, shards, at, selection)

@@ -164,15 +164,15 @@ def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
 
 def _check_level(level: int, n_levels: int, store: str) -> None:
     if not 0 <= level < n_levels:
-        raise IndexError(f"level {level} of {store}: it has {n_levels}")
+        raise IndexError(f"{store} has no resolution level {level}: it has {n_levels} levels")
 
 
 def _array_node(folder: str, tree: Tree, version: int | None) -> Node:
     node = read_node(folder, tree, version, "array")
     if node is None:
-        raise PlaneNotStoredError(f"no array at {folder} (yet): expected zarr.json or .zarray there")
+        raise PlaneNotStoredError(f"no array in {folder} yet: expected zarr.json or .zarray")
     if node.kind != "array":
-        raise MetadataError(f"{node.file} describes a group where the image's array is expected")
+        raise MetadataError(f"{node.file} describes a group, but the image's array is expected there")
     return node
 
 
@@ -194,7 +194,7 @@ def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provi
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object
         if image.size(role) > most:
             raise LimitExceededError(
-                f"{node.file}: an axis {role!r} of {image.size(role)}; at most {most} are shown"
+                f"{node.file}: axis {role!r} has size {image.size(role)}; at most {most} can be shown"
             )
     if 0 in facts.shape:
         raise PlaneNotStoredError(f"{node.file}: the array is empty, its shape is {facts.shape}")

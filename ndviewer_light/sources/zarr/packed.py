@@ -91,9 +91,7 @@ class PackedArray(OpenArray):
             if offset == _ABSENT and length == _ABSENT:
                 continue
             if int(length) > 2 * math.prod(self._grid.chunk) * self.image.facts.dtype.itemsize + 2**20:
-                raise CorruptDataError(
-                    f"{self._path(shard)} is damaged: a chunk of {length} bytes makes no sense"
-                )
+                raise CorruptDataError(f"{self._path(shard)} is damaged: invalid chunk length {length}")
             parts[at] = FileRange(self._path(shard), int(offset), int(length))
         found = self._tree.read_parts(list(parts.values()), self._most)
         if self._blosc is not None:

@@ -52,13 +52,13 @@ _REFRESHED_OPEN = 8
 
 
 _WHY = {
-    "ome-zarr plate": "the wells that its metadata list, or its folders <row>/<column>/<field>",
-    "ome-zarr well": "the images of a well that its metadata list",
-    "ome-zarr per-fov": "stores called fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
-    "ome-zarr 6d": "an axis of positions, or stores called acquisition.zarr in zarr/<region>",
+    "ome-zarr plate": "the wells listed in its metadata, or its folders <row>/<column>/<field>",
+    "ome-zarr well": "the images listed in its well metadata",
+    "ome-zarr per-fov": "stores named fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
+    "ome-zarr 6d": "a position axis, or stores named acquisition.zarr in zarr/<region>",
     "ome-zarr collection": "a bioformats2raw layout, or several images in one folder",
     "ome-zarr image": "the multiscales in its metadata",
-    "zarr array": "its array metadata; there are none of OME",
+    "zarr array": "its array metadata; it has no OME metadata",
 }
 
 
@@ -241,7 +241,7 @@ class ZarrSource(Source):
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
         raise PlaneNotStoredError(
             f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: "
-            f"{array.image.array} is of shape {array.image.facts.shape}"
+            f"{array.image.array} has shape {array.image.facts.shape}"
         )
 
     def _place(self, key: PlaneKey) -> layouts.ImageLocation:
@@ -257,7 +257,7 @@ class ZarrSource(Source):
         try:
             return array.read(index)
         except StoreChangedError as error:
-            raise CorruptDataError(f"{array.image.array} changes while it is read: {error}") from error
+            raise CorruptDataError(f"{array.image.array} changed while it was being read: {error}") from error
 
     # ---- stores: opened once, by one thread, without the lock ------------------------------
 
@@ -352,7 +352,7 @@ class ZarrSource(Source):
                 self._learned = False
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return
-        raise DatasetReplacedError(f"{store} holds another image than before")
+        raise DatasetReplacedError(f"{store} contains a different image than before")
 
     def _learn(self, image: ZarrImage) -> None:
         with self._lock:
@@ -404,7 +404,7 @@ def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
     except MetadataError as error:
         if not error.transient:
             raise
-        raise CorruptDataError(f"{error}; if it is being written, the next read will tell") from error
+        raise CorruptDataError(f"{error}; if it is still being written, it will be read again") from error
 
 
 # ---- what is known -------------------------------------------------------------------------
@@ -425,7 +425,7 @@ def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> ZarrImage:
     if errors:
         raise errors[0]
     raise DatasetNotFoundError(
-        f"{tree.root} announces {len(layout.places)} images ({layout.format}), none of which is written yet"
+        f"{tree.root} lists {len(layout.places)} images ({layout.format}), none of which is written yet"
     )
 
 

@@ -73,7 +73,7 @@ class OpenArray(ABC):
         """The plane's index along the leading roles t, p, c, z; the caller has checked `holds`."""
         if p_index is None and self.image.size("p") > 1:
             raise UnsupportedError(
-                f"{self.image.array} holds {self.image.size('p')} positions where one image is expected"
+                f"{self.image.array} contains {self.image.size('p')} positions where one image is expected"
             )
         return key.t, p_index or 0, key.c, key.z
 
@@ -97,9 +97,9 @@ class OpenArray(ABC):
     def _not_stored(self, missing: ChunkMissingError | None) -> PlaneNotStoredError:
         what = missing.file if missing is not None and missing.file else self.image.array
         refused = missing is not None and missing.refused is not None
-        how = "its server does not show" if refused else "is missing"
+        how = "is not accessible on its server" if refused else "is missing"
         error = PlaneNotStoredError(
-            f"nothing is stored of this plane ({what} {how}): not written, or all fill value"
+            f"nothing is stored for this plane ({what} {how}): not written, or all fill value"
         )
         error.plane_shape = self.image.plane_shape
         return error
@@ -243,7 +243,7 @@ class Native:
             future = ts.open(spec, read=True, context=self._own_context(self._pool_bytes(image)))
             store: ts.TensorStore = self._result(future, image.array)
         except (StoreChangedError, ChunkMissingError) as error:
-            raise PlaneNotStoredError(f"{image.array} disappeared while it was opened") from error
+            raise PlaneNotStoredError(f"{image.array} disappeared while it was being opened") from error
         except DatasetError:
             raise
         except (ValueError, RuntimeError) as error:
@@ -318,8 +318,8 @@ class Native:
         if not self._tree.may_read():
             raise missing.refused
         self._on_refusal(
-            f"{self._tree.root}: its server refuses some chunks (403), as those do that let nobody list what "
-            "they hold; such chunks are taken for not stored"
+            f"{self._tree.root}: its server denies access to some chunks (403), as servers do that do not "
+            "allow listing; these chunks are treated as missing"
         )
 
     # ---- the context ---------------------------------------------------------------------------
@@ -379,7 +379,7 @@ class Native:
                     break
                 if self.remote and time.monotonic() > until:
                     future.cancel()
-                    raise ReadTimeoutError(f"{array} comes too slowly to be shown: the network may be busy")
+                    raise ReadTimeoutError(f"reading {array} timed out: the network may be slow or busy")
                 with contextlib.suppress(TimeoutError):
                     return future.result(timeout=_POLL_SECONDS)
             else:
@@ -388,13 +388,13 @@ class Native:
             raise
         except (ValueError, RuntimeError, TimeoutError) as error:
             self._raise_meaning(error, array)
-        raise DatasetError(f"the dataset was closed while {array} was read")
+        raise DatasetError(f"the dataset was closed while {array} was being read")
 
     def _raise_meaning(self, error: Exception, array: str) -> None:
         meaning = read_error(error, array, remote=self.remote)
         if isinstance(meaning, RedirectedError):
             self._tree.follow(meaning.url)
-            meaning = StoreChangedError(f"{array} is elsewhere")
+            meaning = StoreChangedError(f"{array} was redirected")
         raise meaning from error
 
 
@@ -411,7 +411,7 @@ class _TensorStoreRead:
             self.future.commit.cancel()
 
     def not_wanted(self) -> ReadDroppedError:
-        return ReadDroppedError(f"{self.array}: not wanted any more")
+        return ReadDroppedError(f"{self.array}: no longer needed")
 
 
 @contextlib.contextmanager

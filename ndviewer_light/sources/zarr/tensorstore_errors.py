@@ -32,7 +32,7 @@ class RedirectedError(Exception):
     """The server says that the file is elsewhere; `url` is where it was looked for."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("the server says that it is elsewhere")
+        super().__init__("redirected by the server")
         self.url = url
 
 
@@ -70,7 +70,7 @@ def read_error(error: Exception, array: str, *, remote: bool = False) -> Excepti
     if code == "OUT_OF_RANGE" or "Updated zarr metadata" in text:
         return StoreChangedError(_sentence(text))
     if "Metadata at" in text and "does not exist" in text:
-        return StoreChangedError(f"{file} does not exist any more")
+        return StoreChangedError(f"{file} no longer exists")
     return dataset_error(error, array)
 
 
@@ -83,11 +83,11 @@ def dataset_error(error: Exception, array: str) -> DatasetError:
     if code == "PERMISSION_DENIED":
         return DatasetPermissionError(f"no permission to read {file}")
     if code == "NOT_FOUND":
-        return PlaneNotStoredError(f"{file} does not exist (yet)")
+        return PlaneNotStoredError(f"{file} does not exist yet")
     if os.path.basename(file) in METADATA_FILES:
         if code == "DATA_LOSS":  # no JSON at all: most likely half-written
             return CorruptDataError(f"{file} cannot be read ({reason}); if it is being written, try again")
-        return MetadataError(f"{file} cannot be understood: {reason}")
+        return MetadataError(f"{file} is invalid: {reason}")
     if code in ("DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT") and not _UNREADABLE.search(text):
         return CorruptDataError(f"{file} is damaged: {reason}")
     if _UNREADABLE.search(text):
@@ -115,12 +115,12 @@ def _file_of(text: str, otherwise: str) -> str:
 _MEANINGS = (
     ("Not enough data", "it is shorter than a chunk of this array"),
     ("End of data expected", "it is longer than a chunk of this array"),
-    ("Invalid blosc", "what is compressed in it makes no sense, or is cut short"),
-    ("zlib", "what is compressed in it makes no sense, or is cut short"),
-    ("Decompress", "what is compressed in it makes no sense, or is cut short"),
-    ("Error reading Zstd", "what is compressed in it makes no sense, or is cut short"),
-    ("CRC-32C checksum", "its checksum is another"),
-    ("Digest mismatch", "its checksum is another"),
+    ("Invalid blosc", "its compressed data is invalid or truncated"),
+    ("zlib", "its compressed data is invalid or truncated"),
+    ("Decompress", "its compressed data is invalid or truncated"),
+    ("Error reading Zstd", "its compressed data is invalid or truncated"),
+    ("CRC-32C checksum", "its checksum does not match"),
+    ("Digest mismatch", "its checksum does not match"),
 )
 """What the library says of damaged chunks, and what a person is told."""
 
@@ -161,7 +161,7 @@ def _failure(text: str) -> Failure | None:
     if status is not None:
         return failure_of_status(int(status[1]), "gone")
     kind = next((kind for words, kind in _BY_WORDS if words in text), None)
-    return Failure(kind, "the rest is missing" if kind == "truncated" else "") if kind else None
+    return Failure(kind, "incomplete response" if kind == "truncated" else "") if kind else None
 
 
 def _of_server(failure: Failure, text: str, array: str) -> DatasetError:

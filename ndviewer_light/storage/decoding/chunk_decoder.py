@@ -105,18 +105,20 @@ class ChunkDecoder:
             for codec, (n, is_exact) in zip(reversed(self.codecs), self._sizes(), strict=True):
                 raw = view(codec.undo(raw.data, n))
                 if (is_exact and len(raw) != n) or len(raw) > n:
-                    raise DamagedError(f"it comes to {len(raw)} bytes, not {n}")
+                    raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {n}")
         except DatasetError as error:
             raise type(error)(f"{where}: {error}") from error
         except MemoryError as error:
-            raise LimitExceededError(f"{where} asks for more memory than there is") from error
+            raise LimitExceededError(f"{where}: not enough memory to read it") from error
         except _LIBRARY_ERRORS as error:
             raise CorruptDataError(
                 f"{where} is damaged: {str(error)[:200] or type(error).__name__}"
             ) from error
         raw = view(raw)
         if len(raw) != self.nbytes:
-            raise CorruptDataError(f"{where} is damaged: it comes to {len(raw)} bytes, not {self.nbytes}")
+            raise CorruptDataError(
+                f"{where} is damaged: it decompresses to {len(raw)} bytes instead of {self.nbytes}"
+            )
         laid_out: np.ndarray = np.ndarray([self.chunk[axis] for axis in self.axes], self.dtype, raw.data)
         pixels: np.ndarray = laid_out.transpose(np.argsort(self.axes))
         return pixels
@@ -183,12 +185,12 @@ def _stored_dtype(name: object, where: str) -> np.dtype[Any]:
     try:
         return np.dtype(str(name))
     except TypeError as error:  # what numpy has no name for: bfloat16, int4
-        raise UnsupportedError(f"{where}: dtype {brief(name)} is not decoded") from error
+        raise UnsupportedError(f"{where}: dtype {brief(name)} is not supported") from error
 
 
 def _codecs(configs: list[Any], dtype: np.dtype[Any], where: str) -> tuple[Codec, ...]:
     if len(configs) > _MAX_CODECS:
-        raise LimitExceededError(f"{where}: {len(configs)} codecs one after the other")
+        raise LimitExceededError(f"{where}: too many codecs ({len(configs)})")
     try:
         return tuple(codec_from(config, dtype) for config in configs)
     except DatasetError as error:
@@ -212,7 +214,7 @@ def _of_v3(document: JsonObject, where: str) -> ChunkDecoder:
     codecs = document.get("codecs")
     chain = [_named(codec, where) for codec in codecs] if isinstance(codecs, list) else []
     if [name for name, _ in chain].count("bytes") != 1:
-        raise UnsupportedError(f"{where}: shards, or codecs without 'bytes', are not decoded from references")
+        raise UnsupportedError(f"{where}: shards, or codecs without 'bytes', are not supported in references")
     at = [name for name, _ in chain].index("bytes")
     plain = {"name": "bytes", "configuration": {"endian": "little"}}
     facts = array_facts({**document, "codecs": [plain]}, 3, where)
@@ -240,7 +242,7 @@ def _named(codec: object, where: str) -> tuple[str, JsonObject]:
     name = codec.get("name") if isinstance(codec, dict) else codec
     configuration = codec.get("configuration") or {} if isinstance(codec, dict) else {}
     if not isinstance(name, str) or not isinstance(configuration, dict):
-        raise MetadataError(f"{where}: a codec is given as {ascii(codec)[:80]}, expected a name")
+        raise MetadataError(f"{where}: invalid codec {ascii(codec)[:80]}, expected a name")
     return name, configuration
 
 
@@ -249,6 +251,8 @@ def _transposed(configs: list[JsonObject], rank: int, where: str) -> tuple[int, 
     for config in configs:
         order = config.get("order")
         if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(rank))):
-            raise MetadataError(f"{where}: a transposition is {ascii(order)[:80]}, expected an order of axes")
+            raise MetadataError(
+                f"{where}: invalid transpose order {ascii(order)[:80]}, expected an order of axes"
+            )
         axes = tuple(axes[int(axis)] for axis in order)
     return axes

@@ -100,7 +100,7 @@ def inflated(data: memoryview, n: int) -> Buffer:
     stream = zlib.decompressobj()
     out = stream.decompress(data, n + 1)
     if len(out) <= n and not stream.eof:
-        raise DamagedError("what is compressed is cut short")
+        raise DamagedError("the compressed data is truncated")
     return out
 
 
@@ -119,7 +119,7 @@ def gunzipped(data: memoryview, n: int) -> Buffer:
         if n < 0:
             break
         if not member.eof:
-            raise DamagedError("what is compressed is cut short")
+            raise DamagedError("the compressed data is truncated")
         rest = member.unused_data.lstrip(b"\0")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -141,7 +141,7 @@ def _streamed(new: Callable[[], Any], data: memoryview, n: int) -> Buffer:
     out: bytes = stream.decompress(data, n + 1)
     while len(out) <= n and not stream.eof:
         if not (more := stream.decompress(b"", n + 1 - len(out))):
-            raise DamagedError("what is compressed is cut short")
+            raise DamagedError("the compressed data is truncated")
         out += more
     return out
 
@@ -156,14 +156,14 @@ def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
     The library takes as much memory as the header says, whatever is wanted of it. Raises `DamagedError`.
     """
     if len(head) < BLOSC_HEAD:
-        raise DamagedError(f"it has {stored} bytes, fewer than the header of blosc")
+        raise DamagedError(f"{stored} bytes are too few for a blosc header")
     version, _, _, item, nbytes, block, cbytes = struct.unpack_from("<BBBBIII", head)
     if nbytes > n:
-        raise DamagedError(f"its blosc header claims {nbytes:,} bytes, a chunk of this array has {n:,}")
+        raise DamagedError(f"its blosc header declares {nbytes:,} bytes, but a chunk of this array has {n:,}")
     if version not in (1, 2) or not item or not 0 < block <= max(nbytes, 1):
-        raise DamagedError("its blosc header makes no sense")
+        raise DamagedError("its blosc header is invalid")
     if cbytes != stored:
-        raise DamagedError(f"its blosc header says that it is stored in {cbytes:,} bytes, it has {stored:,}")
+        raise DamagedError(f"its blosc header declares {cbytes:,} stored bytes, but it has {stored:,}")
 
 
 def _blosc(data: memoryview, n: int) -> Buffer:
@@ -176,7 +176,7 @@ def _lz4(data: memoryview, n: int) -> Buffer:
     """A block of LZ4 with its size before it, as numcodecs writes it."""
     size = int.from_bytes(bytes(data[:4]), "little", signed=True)
     if len(data) < 5 or not 0 < size <= n:
-        raise DamagedError("its size is not that of the chunk")
+        raise DamagedError("its size does not match the chunk's")
     decoded: bytes = need("numcodecs.lz4", "refs", "lz4").decompress(data)
     return decoded
 
@@ -292,7 +292,7 @@ class Numbers(Codec):
         """See `Codec.undo`."""
         raw = view(data)
         if len(raw) % self.stored.itemsize or len(raw) // self.stored.itemsize * self.dtype.itemsize > n:
-            raise DamagedError("its length is not that of the chunk")
+            raise DamagedError("its length does not match the chunk's")
         with np.errstate(all="ignore"):
             return np.ascontiguousarray(self.back(raw.view(self.stored)).astype(self.dtype, copy=False))
 
@@ -318,7 +318,7 @@ def _differences(config: JsonObject) -> Codec:
     """The delta of imagecodecs: along one axis of arrays of `shape`, wrapping around."""
     dtype, shape, axis = _dtype(config, "dtype"), _shape(config), config.get("axis", -1)
     if config.get("dist", 1) != 1 or dtype.kind not in "ui" or axis not in range(-len(shape), len(shape)):
-        raise UnsupportedError("this kind of 'imagecodecs_delta' cannot be undone")
+        raise UnsupportedError("this variant of 'imagecodecs_delta' is not supported")
     native = dtype.newbyteorder("=")
     return Numbers(dtype, dtype, lambda raw: np.cumsum(raw.reshape(shape), axis=axis, dtype=native))
 
@@ -328,7 +328,7 @@ def _float_predictor(config: JsonObject) -> Codec:
     dtype, shape = _dtype(config, "dtype"), _shape(config)
     axis, dist = config.get("axis", -1), config.get("dist", 1)
     if dtype.kind != "f" or axis not in range(-len(shape), len(shape)) or dist not in (1, 2, 4):
-        raise UnsupportedError("this kind of 'imagecodecs_floatpred' cannot be undone")
+        raise UnsupportedError("this variant of 'imagecodecs_floatpred' is not supported")
     return Numbers(dtype, dtype, lambda raw: decode(raw.reshape(shape), axis=axis, dist=dist))
 
 
@@ -378,7 +378,7 @@ class Pixels(Codec):
         """See `Codec.undo`."""
         pixels = self.decode(data)
         if pixels.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):
-            raise DamagedError(f"its pixels are {pixels.dtype}, those of the array are {self.dtype}")
+            raise DamagedError(f"its pixels are {pixels.dtype}, but the array's are {self.dtype}")
         return np.ascontiguousarray(pixels, dtype=self.dtype)
 
 
@@ -396,7 +396,7 @@ def _jpeg(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
         return _picture(config, dtype)
     tables, header = (base64.b64decode(part) if isinstance(part, str) else None for part in parts)
     if not all(space is None or type(space) in (int, str) for space in spaces):
-        raise MetadataError("'imagecodecs_jpeg' has a colour space that is none")
+        raise MetadataError("'imagecodecs_jpeg' has an invalid colour space")
     from .pictures import judged_jpeg
 
     decode = need("imagecodecs", "tiff", "imagecodecs_jpeg").jpeg8_decode
@@ -434,7 +434,7 @@ def _zstd_codec(config: JsonObject) -> Codec:
 
 def _lzma_codec(config: JsonObject) -> Codec:
     if config.get("format", 1) not in (1, 2) or config.get("filters"):
-        raise UnsupportedError("'lzma' without its own header is not decoded")
+        raise UnsupportedError("'lzma' without its own header is not supported")
     return Compressor(_lzma)
 
 
@@ -486,12 +486,12 @@ def codec_from(config: object, dtype: np.dtype[Any]) -> Codec:
     """
     name = config.get("id") if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(name, str):
-        raise MetadataError(f"a codec is given as {ascii(config)[:80]}, expected an object with an id")
+        raise MetadataError(f"invalid codec {ascii(config)[:80]}, expected an object with an id")
     if name in _BY_NAME:
         return _BY_NAME[name](config)
     if name in _PICTURES:
         return _PICTURES[name](config, dtype)
-    raise UnsupportedError(f"codec {name[:80]!a} is not decoded; those that are: {', '.join(ALLOWED)}")
+    raise UnsupportedError(f"codec {name[:80]!a} is not supported; supported are {', '.join(ALLOWED)}")
 
 
 def most_stored(n: int) -> int:

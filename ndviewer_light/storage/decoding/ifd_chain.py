@@ -65,7 +65,7 @@ class IfdChain:
     def _walk(self, at: int) -> None:
         if at in self._seen:
             raise CorruptDataError(
-                f"{self._name} is damaged: its pages form a circle, page {len(self._seen)} is followed by an "
+                f"{self._name} is damaged: its pages form a loop, page {len(self._seen)} is followed by an "
                 f"earlier one (at byte {at:,})"
             )
         if len(self._seen) >= MAX_PAGES:
@@ -96,13 +96,13 @@ class IfdChain:
             self._values += nbytes
             if self._values > 2 * self._size + _SHARED_BYTES:
                 raise CorruptDataError(
-                    f"{self._name} is damaged: its pages list {self._values:,} bytes of values, the "
+                    f"{self._name} is damaged: its tags declare {self._values:,} bytes of values, but the "
                     f"whole file has {self._size:,}"
                 )
 
     def _check_sub_ifds(self, kind: int, count: int, value: int) -> None:
         if count > _MAX_SUB_IFDS:
-            raise CorruptDataError(f"{self._name} is damaged: a page claims {count:,} pages inside it")
+            raise CorruptDataError(f"{self._name} is damaged: a page declares {count:,} sub-pages")
         size = TYPE_SIZES.get(kind, 4)
         if size * count <= self._offset.size:
             offsets = [value]
@@ -112,4 +112,4 @@ class IfdChain:
             n = len(data) // struct.calcsize(form)
             offsets = list(struct.unpack_from(f"{self._order}{n}{form}", data))
         if self._seen.intersection(offsets):
-            raise CorruptDataError(f"{self._name} is damaged: a page names itself as a part of itself")
+            raise CorruptDataError(f"{self._name} is damaged: a page contains itself")

@@ -97,7 +97,9 @@ def decoded(data: bytes, name: str) -> np.ndarray:
                 pixels = _pixels_of(image)
         pixels = pixels.astype(picture.dtype, copy=False)
         if pixels.shape != picture.shape:
-            raise CorruptDataError(f"{name} is damaged: its pixels are {pixels.shape}, not {picture.shape}")
+            raise CorruptDataError(
+                f"{name} is damaged: its pixels have shape {pixels.shape} instead of {picture.shape}"
+            )
         return pixels
 
 
@@ -118,11 +120,11 @@ def one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
 def judged(picture: Picture, name: str) -> Picture:
     """The picture, unless no sane one is like it."""
     if picture.height < 1 or picture.width < 1 or picture.samples < 1:
-        raise CorruptDataError(f"{name} is damaged: it says it is {picture.width}×{picture.height} pixels")
+        raise CorruptDataError(f"{name} is damaged: invalid image size {picture.width}×{picture.height}")
     if picture.nbytes > MAX_PLANE_BYTES:
         raise LimitExceededError(
             f"{name}: {picture.width}×{picture.height} pixels take {picture.nbytes} bytes; "
-            f"at most {MAX_PLANE_BYTES} are decoded"
+            f"at most {MAX_PLANE_BYTES} are supported"
         )
     return picture
 
@@ -140,14 +142,14 @@ def damage_is_named(name: str) -> Iterator[None]:
     except DatasetError:
         raise
     except MemoryError as error:
-        raise LimitExceededError(f"{name} asks for more memory than there is") from error
+        raise LimitExceededError(f"{name}: not enough memory to read it") from error
     except Exception as error:  # damaged files raise a dozen types inside decoders
         reason = str(error)[:200] or type(error).__name__
         if any(word in reason for word in _CUT_SHORT):
-            raise CorruptDataError(f"{name} is truncated: a part of it is missing") from error
+            raise CorruptDataError(f"{name} is truncated: part of it is missing") from error
         if "imagecodecs" in reason:
             raise UnsupportedError(
-                f"{name} needs one more package: pip install 'ndviewer_light[tiff]'"
+                f"{name} needs an additional package: pip install 'ndviewer_light[tiff]'"
             ) from error
         if isinstance(error, NotImplementedError) or "not supported" in reason:
             raise UnsupportedError(f"{name} cannot be decoded: {reason}") from error
@@ -162,7 +164,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[Image]:
         with PIL.Image.open(file, formats=_FORMATS) as image:
             yield image
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise LimitExceededError(f"{name} is larger than any picture should be: {error}") from error
+        raise LimitExceededError(f"{name} is too large: {error}") from error
     except PIL.UnidentifiedImageError as error:
         raise CorruptDataError(_not_a_picture(file, name)) from error
 
@@ -171,15 +173,15 @@ def _not_a_picture(file: BinaryIO, name: str) -> str:
     file.seek(0)
     head = file.read(64)
     if not head:
-        return f"{name} is empty, it has no bytes"
+        return f"{name} is empty (0 bytes)"
     if head.startswith(_STARTS):
-        return f"{name} is a damaged picture: its beginning makes no sense, or most of it is missing"
-    return f"{name} is not a PNG, JPEG or BMP picture{looks_like(head)}"
+        return f"{name} is damaged: its header is invalid, or most of it is missing"
+    return f"{name} is not a PNG, JPEG or BMP file{looks_like(head)}"
 
 
 def _picture_of(image: Image, head: bytes, name: str) -> Picture:
     if image.mode not in (*_DTYPES, *_AS_RGB):
-        raise UnsupportedError(f"{name}: pictures of mode {image.mode} cannot be shown")
+        raise UnsupportedError(f"{name}: images of mode {image.mode} are not supported")
     dtype, samples = _DTYPES.get(image.mode, ("u1", 3))
     if image.mode == "I" and head.startswith(PNG_SIGNATURE):  # 16 bits, to older versions of Pillow
         dtype = "u2"
@@ -212,7 +214,8 @@ def _deep_pixels(data: bytes, name: str) -> np.ndarray:
         from imagecodecs import png_decode
     except ImportError as error:
         raise UnsupportedError(
-            f"{name} is in colour with 16 bits, which needs imagecodecs: pip install 'ndviewer_light[tiff]'"
+            f"{name} is a 16-bit colour image, which needs an additional package: pip install "
+            "'ndviewer_light[tiff]'"
         ) from error
     pixels: np.ndarray = png_decode(data)
     return pixels

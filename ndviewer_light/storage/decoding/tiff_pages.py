@@ -104,7 +104,7 @@ class TiffPages:
             axes, shape = _axes(series)
             n = len(axes) - _trailing(axes)
             if n > _MAX_AXES or math.prod(shape[:n]) > MAX_PAGES:
-                raise LimitExceededError(f"{self.name} says it has {math.prod(shape[:n])} pages")
+                raise LimitExceededError(f"{self.name} declares {math.prod(shape[:n])} pages: too many")
             known = [(axis, int(size)) for axis, size in zip(axes[:n], shape[:n], strict=True)]
             kept = [(axis, size) for axis, size in known if size > 1]
             levels = len(series.levels) if series.is_pyramidal else 1
@@ -138,7 +138,9 @@ class TiffPages:
         if not _is_plain(found) or not found.dataoffsets:
             return None
         if (size := sum(found.databytecounts)) < (picture := _picture_of(found, self.name)).nbytes:
-            raise CorruptDataError(f"{self.name}: page {page} has {size} bytes of {picture.nbytes}")
+            raise CorruptDataError(
+                f"{self.name} is damaged: page {page} has {size} of {picture.nbytes} bytes"
+            )
         return self._at(int(found.dataoffsets[0]), picture)
 
     def parts(self, page: int = 0, level: int = 0) -> Parts:
@@ -183,12 +185,14 @@ class TiffPages:
         picture = _picture_of(page, self.name)
         parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
         if len(parts) > _MAX_PARTS or sum(count for _, count in parts) > 2 * picture.nbytes + MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{self.name}: page {number} is in {len(parts)} parts")
+            raise LimitExceededError(
+                f"{self.name}: page {number} has too many strips or tiles ({len(parts)})"
+            )
         if math.prod(page.chunks) * picture.dtype.itemsize > MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{self.name}: parts of {page.chunks} pixels are too large")
+            raise LimitExceededError(f"{self.name}: strips or tiles of {page.chunks} pixels are too large")
         stored = [(int(offset), int(count)) for offset, count in parts if count]
         if not stored:
-            raise PlaneNotStoredError(f"{self.name}: nothing is stored of page {number}")
+            raise PlaneNotStoredError(f"{self.name}: nothing is stored for page {number}")
         found = iter(self._source.read_many(stored))
         out = np.full(page.shaped, page.nodata or 0, page.dtype)
         for i, (_, count) in enumerate(parts):
@@ -212,7 +216,7 @@ class TiffPages:
             # from tifffile 2026.5 on what is found has axes of one plane or not, as asked for
             series = found(squeeze=False) if callable(found) else found
             if not series:
-                raise CorruptDataError(f"{self.name} is damaged: it holds no image")
+                raise CorruptDataError(f"{self.name} is damaged: it contains no image")
             self._series = series[0]
         return self._series
 
@@ -220,7 +224,9 @@ class TiffPages:
         series = self._first_series()
         levels = series.levels if series.is_pyramidal else [series]
         if not 0 <= level < len(levels):
-            raise PlaneNotStoredError(f"{self.name} has {len(levels)} levels, no level {level}")
+            raise PlaneNotStoredError(
+                f"{self.name} has no resolution level {level}: it has {len(levels)} levels"
+            )
         return levels[level]
 
     def _page(self, page: int, level: int) -> TiffPage:
@@ -231,7 +237,7 @@ class TiffPages:
             raise PlaneNotStoredError(f"{self.name} has no page {page}")
         found = pages[page]
         if found is None:
-            raise PlaneNotStoredError(f"{self.name}: nothing is stored of page {page}")
+            raise PlaneNotStoredError(f"{self.name}: nothing is stored for page {page}")
         return found.aspage()
 
     def close(self) -> None:
@@ -265,7 +271,9 @@ class _InMemory:
     def read(self, offset: int, length: int) -> bytes:
         data = self._data[offset : offset + length]
         if len(data) < length:
-            raise CorruptDataError(f"{self.name} is truncated: {len(data)} of {length} bytes at {offset}")
+            raise CorruptDataError(
+                f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
+            )
         return data
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -293,10 +301,10 @@ def _trailing(axes: str) -> int:
 
 def _picture_of(page: TiffPage, name: str) -> Picture:
     if page.dtype is None or page.imagedepth != 1:
-        raise UnsupportedError(f"{name}: pixels of {page.bitspersample} bits cannot be shown")
+        raise UnsupportedError(f"{name}: {page.bitspersample}-bit pixels are not supported")
     dtype = np.dtype(page.dtype).newbyteorder("=")
     if dtype.kind not in "buif":
-        raise UnsupportedError(f"{name}: pixels of type {dtype} cannot be shown")
+        raise UnsupportedError(f"{name}: pixel type {dtype} is not supported")
     return judged(Picture(page.imagelength, page.imagewidth, dtype, page.samplesperpixel), name)
 
 

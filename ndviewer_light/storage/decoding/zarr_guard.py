@@ -77,7 +77,7 @@ def _integers(document: limits.JsonObject, field: str, where: str, least: int = 
     if not isinstance(values, list) or not all(type(value) is int for value in values):
         raise MetadataError(f"{where}: {field} is {brief(values)}, expected a list of whole numbers")
     if any(not least <= value < 2**62 for value in values):
-        raise LimitExceededError(f"{where}: {field} {brief(values)} is no size an array can have")
+        raise LimitExceededError(f"{where}: {field} {brief(values)} is not a valid array size")
     return tuple(values)
 
 
@@ -85,7 +85,7 @@ def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype
     if len(chunk) != len(shape):
         raise MetadataError(f"{where}: chunks of {len(chunk)} dimensions in an array of {len(shape)}")
     if 0 in chunk:
-        raise LimitExceededError(f"{where}: chunks of {chunk} hold nothing")
+        raise LimitExceededError(f"{where}: chunks of {chunk} are empty")
     if math.prod(chunk) * dtype.itemsize > limits.MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {dtype} exceed {_gib(limits.MAX_CHUNK_BYTES)}")
 
@@ -134,7 +134,7 @@ def _dimension_names(document: limits.JsonObject, where: str) -> tuple[str | Non
         raise MetadataError(f"{where}: dimension_names is {brief(names)}, expected a list of names")
     known = [name for name in names if name]
     if len(set(known)) != len(known):
-        raise MetadataError(f"{where}: dimension_names {brief(names)} name one dimension twice")
+        raise MetadataError(f"{where}: dimension_names {brief(names)} contain a name twice")
     return tuple(names)
 
 
@@ -171,9 +171,7 @@ def _check_shard(
         raise MetadataError(f"{where}: shards of {len(outer)} dimensions with chunks of {len(inner)}")
     entries = math.prod(-(-whole // part) for whole, part in zip(outer, inner, strict=True))
     if entries * 16 > limits.MAX_SHARD_INDEX_BYTES:
-        raise LimitExceededError(
-            f"{where}: shards of {outer} hold {entries} chunks of {inner}, too many to index"
-        )
+        raise LimitExceededError(f"{where}: shards of {outer} contain {entries} chunks of {inner}: too many")
     _check_v3_codecs(configuration.get("codecs"), inner, shape, dtype, where)
     index_codecs = configuration.get("index_codecs", [])
     if not isinstance(index_codecs, list):

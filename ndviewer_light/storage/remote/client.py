@@ -74,11 +74,11 @@ def settings_from(options: Mapping[str, str] | None) -> Settings:
     known = [field.name for field in fields(Settings)]
     for name in options or {}:
         if name not in known:
-            raise DatasetError(f"there is no storage option {name!r}; there are {', '.join(known)}")
+            raise DatasetError(f"unknown storage option {name!r}; known are {', '.join(known)}")
     settings = Settings(**{name: str(value) for name, value in (options or {}).items()})
     for name, text in (("timeout", settings.timeout), ("in_flight", settings.in_flight)):
         if text and not _is_number(text):
-            raise DatasetError(f"the storage option {name!r} has to be a number above 0, not {text!r}")
+            raise DatasetError(f"the storage option {name!r} must be a number above 0, not {text!r}")
     return settings
 
 
@@ -122,7 +122,7 @@ class RemoteFile:
         if parts.scheme in ("s3", "gs"):
             self.host = f"the bucket {self.host}"
         if not parts.netloc or (parts.scheme in ("s3", "gs") and not parts.path.strip("/")):
-            raise DatasetError(f"{self.name} names no file: expected {parts.scheme}://…/…")
+            raise DatasetError(f"{self.name} does not name a file: expected {parts.scheme}://…/…")
         self._store_key, self._path = _divided(url)
 
     def with_credentials(self) -> RemoteFile | None:
@@ -314,7 +314,7 @@ def _obstore() -> Any:
         import obstore
     except ImportError as error:
         raise UnsupportedError(
-            "files on servers are read with obstore, which is not here: pip install 'ndviewer_light[remote]'"
+            "reading from servers needs an additional package: pip install 'ndviewer_light[remote]'"
         ) from error
     return obstore
 

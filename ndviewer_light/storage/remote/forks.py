@@ -30,8 +30,9 @@ def check_not_forked() -> None:
     """Raise `DatasetError` in a process that was forked from one that had asked a server."""
     if _is_forked:
         raise DatasetError(
-            "this process was forked from one that reads from servers, and cannot read from them itself: "
-            "start it with multiprocessing's 'spawn' or 'forkserver', or open the dataset with isolate=True"
+            "this process was forked after its parent had read from servers, and cannot read from them "
+            "itself: start it with multiprocessing's 'spawn' or 'forkserver', or open the dataset with "
+            "isolate=True"
         )
 
 

@@ -40,22 +40,22 @@ def host_as_clients_read_it(url: str) -> str:
     host parsing). Raises `MetadataError` for a URL that clients may read in another way than we do.
     """
     if _FORBIDDEN.search(url):
-        raise MetadataError("an address with blanks, backslashes or control characters is no address")
+        raise MetadataError("an address must not contain blanks, backslashes or control characters")
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
-        raise MetadataError("the host of the address makes no sense") from None
+        raise MetadataError("the address has an invalid host") from None
     if ":" in host:
         try:
             return f"[{ipaddress.IPv6Address(host.replace('%', '/'))}]"  # a zone (%eth0) is none of ours
         except ValueError:
-            raise MetadataError("the host of the address makes no sense") from None
+            raise MetadataError("the address has an invalid host") from None
     try:
         host = unquote(host, errors="strict").encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
-        raise MetadataError("the host of the address makes no sense") from None
+        raise MetadataError("the address has an invalid host") from None
     if not _HOST.fullmatch(host):
-        raise MetadataError("the host of the address makes no sense")
+        raise MetadataError("the address has an invalid host")
     return _dotted(host) if _ends_in_number(host) else host
 
 
@@ -70,9 +70,9 @@ def _dotted(host: str) -> str:
     try:
         numbers = [_number(part) for part in parts]
     except ValueError:
-        raise MetadataError("the host of the address makes no sense") from None
+        raise MetadataError("the address has an invalid host") from None
     if len(parts) > 4 or any(n > 255 for n in numbers[:-1]) or numbers[-1] >= 256 ** (5 - len(numbers)):
-        raise MetadataError("the host of the address makes no sense")
+        raise MetadataError("the address has an invalid host")
     value = numbers[-1] + sum(n * 256 ** (3 - i) for i, n in enumerate(numbers[:-1]))
     return str(ipaddress.IPv4Address(value))
 

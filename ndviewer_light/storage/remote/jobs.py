@@ -34,7 +34,7 @@ class File:
 
     def not_wanted(self) -> ReadDroppedError:
         """What those are told who gave up waiting."""
-        return ReadDroppedError(f"{self.place.name}: not wanted any more")
+        return ReadDroppedError(f"{self.place.name}: no longer needed")
 
     async def get(self, block: Block) -> Answer:
         """One request; raises `Failure`, also if the file is not what it was."""

@@ -54,7 +54,9 @@ def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
         return ShareBytes(url, settings)
     if scheme not in _WEB:
         known = ", ".join(f"{name}://" for name in _WEB + _SHARES)
-        raise UnsupportedError(f"{presentable(url)} cannot be opened: only files of this machine and {known}")
+        raise UnsupportedError(
+            f"{presentable(url)} cannot be opened: only files on this computer and {known} are supported"
+        )
     if settings.requests_at_once is not None:
         set_in_flight(settings.requests_at_once)
     return _opened(RemoteFile(scheme + url[len(scheme) :], settings))
@@ -164,12 +166,10 @@ class RemoteBytes(Bytes):
 
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0:
-            raise ValueError(f"no range: {length} bytes at {offset}")
+            raise ValueError(f"invalid range: {length} bytes at {offset}")
         if offset + length > self.size:
             there = max(0, self.size - offset)
-            raise CorruptDataError(
-                f"{self.name} is truncated: {length} bytes expected at {offset}, {there} are there"
-            )
+            raise CorruptDataError(f"{self.name} is truncated: {there} of {length} bytes at byte {offset}")
 
     def _check_open(self) -> None:
         if self._closed:

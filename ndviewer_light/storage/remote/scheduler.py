@@ -59,7 +59,7 @@ class RequestScheduler:
             if job.wish is not None:
                 job.wish.add(job)
             job.done.wait()
-        except BaseException:  # not wanted any more already, or Ctrl-C while waiting
+        except BaseException:  # no longer needed already, or Ctrl-C while waiting
             job.give_up()
             raise
         finally:
@@ -130,7 +130,7 @@ class RequestScheduler:
         check_not_forked()
         with self._lock:
             if self._has_ended:
-                raise ReadDroppedError("reading from servers has ended, as this program does")
+                raise ReadDroppedError("reading from servers has stopped because the program is exiting")
             if self._sender is None:
                 self._sender = _Sender(self)
                 self._sender.thread.start()
@@ -168,7 +168,7 @@ class _Single:
         self._is_dropped = False
 
     def not_wanted(self) -> ReadDroppedError:
-        return ReadDroppedError(f"{self.name}: not wanted any more")
+        return ReadDroppedError(f"{self.name}: no longer needed")
 
     def start(self, sender: _Sender, get: Callable[[], Awaitable[Answer]]) -> None:
         """In the thread that sends, as is `cancel`."""
@@ -185,7 +185,7 @@ class _Single:
             return self._task.result()
         if self._is_dropped:
             raise self.not_wanted()
-        raise Failure("other", "the process ends")
+        raise Failure("other", "the process is exiting")
 
 
 class _Sender:
@@ -226,7 +226,7 @@ class _Sender:
 
     async def _end(self) -> None:
         for job in self._waiting():
-            self.end(job, ReadDroppedError("reading from servers has ended"))
+            self.end(job, ReadDroppedError("reading from servers has stopped"))
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         self.cut_short = len(tasks)
         for task in tasks:
@@ -325,7 +325,7 @@ def _error_of(file: File, task: asyncio.Task[None]) -> DatasetError | None:
         return error
     if isinstance(error, Failure):
         return file.error(error)
-    log.error("a request failed in an unforeseen way: %s", type(error).__name__)
+    log.error("a request failed unexpectedly: %s", type(error).__name__)
     return file.error(Failure("other", type(error).__name__))
 
 
@@ -337,7 +337,7 @@ async def _tried(get: Callable[[], Awaitable[Answer]], length: int) -> Answer:
             return await _within(get(), seconds_for(length))
         except Failure as failure:
             pause = tries.pause_after(failure)
-            log.debug("will try again after a failure: %s", failure.kind)
+            log.debug("will retry after a failure: %s", failure.kind)
         await asyncio.sleep(pause)
 
 

@@ -86,7 +86,7 @@ class ShareBytes(Bytes):
     def _look(self, share: Any) -> tuple[int, str]:
         info = share.info(self._path)
         if info.get("type") == "directory":
-            raise DatasetNotFoundError(f"{self.name} is a folder; give the address of a file in it")
+            raise DatasetNotFoundError(f"{self.name} is a folder; give the address of a file inside")
         return int(info["size"]), str(info.get("last_write_time") or info.get("mtime") or "")
 
     @property
@@ -109,8 +109,8 @@ class ShareBytes(Bytes):
         for offset, length in ranges:
             if offset < 0 or length < 0 or offset + length > self.size:
                 raise CorruptDataError(
-                    f"{self.name} is truncated: {length} bytes expected at {offset}, "
-                    f"{max(0, self.size - offset)} are there"
+                    f"{self.name} is truncated: {length} bytes expected at byte {offset}, "
+                    f"{max(0, self.size - offset)} available"
                 )
         blocks = blocks_for([wanted for wanted in ranges if wanted[1]])
         parts = [blocks[i::HANDLES] for i in range(min(HANDLES, len(blocks)))]
@@ -145,7 +145,7 @@ class ShareBytes(Bytes):
         _close(handle)
         if len(data) != block.length:
             raise CorruptDataError(
-                f"{self.name} is truncated: {block.length} bytes expected at {block.start}, {len(data)} came"
+                f"{self.name} is truncated: {len(data)} of {block.length} bytes at byte {block.start}"
             )
         return data
 
@@ -164,7 +164,7 @@ class ShareBytes(Bytes):
         def check() -> None:
             self._check_open()
             if wish is not None and wish.dropped:
-                raise ReadDroppedError(f"{self.name}: not wanted any more")
+                raise ReadDroppedError(f"{self.name}: no longer needed")
             if time.monotonic() > until:
                 raise error_for(Failure("stalled"), self.name, self._host)
 
@@ -176,13 +176,13 @@ class ShareBytes(Bytes):
             return error
         said, number = str(error).lower(), getattr(error, "errno", None)
         if number in (errno.ENOENT, errno.ENOTDIR) or any(words in said for words in _MISSING):
-            return DatasetNotFoundError(f"there is nothing at {self.name}: check the spelling of the address")
+            return DatasetNotFoundError(f"{self.name} does not exist: check the spelling of the address")
         if number in (errno.EACCES, errno.EPERM) or any(words in said for words in _DENIED):
             return DatasetPermissionError(
-                f"{self.name} may not be read: give your login as storage options 'user' and 'password'"
+                f"no permission to read {self.name}: set the storage options 'user' and 'password'"
             )
         broken = DatasetError(
-            f"{self.name} could not be read ({type(error).__name__}): check that the server is on and "
+            f"{self.name} could not be read: check that the server is running and "
             "reachable, or mount the share and open the file from there"
         )
         broken.transient = True
@@ -222,12 +222,12 @@ def _share(url: str, settings: Settings) -> Any:
         return fsspec.filesystem(parts.scheme, skip_instance_cache=True, **options)
     except ImportError:
         raise UnsupportedError(
-            f"{parts.scheme}:// needs libraries that are not installed: pip install {library}"
+            f"{parts.scheme}:// needs an additional package: pip install {library}"
         ) from None
-    except Exception as error:  # noqa: BLE001  as above
+    except Exception:  # noqa: BLE001  as above
         broken = DatasetError(
-            f"{parts.hostname} does not answer or does not let us in ({type(error).__name__}): check its "
-            "name, that it is on, and the storage options 'user' and 'password'"
+            f"{parts.hostname} does not answer or refused the login: check its "
+            "name, that it is running, and the storage options 'user' and 'password'"
         )
         broken.transient = True
         raise broken from None

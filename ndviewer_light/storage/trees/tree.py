@@ -108,8 +108,8 @@ class Tree(ABC):
     def nothing_at(self, path: str, warnings: Sequence[str]) -> DatasetError:
         """What to say where there is no image; `warnings` say what could not be read."""
         return DatasetNotFoundError(
-            f"{path} holds no image that we can find: expected an OME-Zarr image, plate, well or array, "
-            "or a folder with plate.ome.zarr or zarr/<region>/… (a run just started holds nothing yet)"
+            f"{path} contains no image: expected an OME-Zarr image, plate, well or array, "
+            "or a folder with plate.ome.zarr or zarr/<region>/… (a run that has just started is still empty)"
         )
 
     def identity(self) -> str | None:
@@ -134,7 +134,7 @@ class Tree(ABC):
 
     def follow(self, url: str) -> None:
         """What is at `url` is elsewhere: arrays are looked for there from now on. Raises a `DatasetError`."""
-        raise DatasetNotFoundError(f"{self.root} is elsewhere")
+        raise DatasetNotFoundError(f"{self.root} was redirected")
 
     def check_there(self) -> None:  # noqa: B027
         """Raise `DatasetGoneError` if the tree cannot be reached any more."""
@@ -212,7 +212,7 @@ def _entries(path: str) -> Iterator[os.DirEntry[str]]:
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
     if len(entries) > MAX_DIRECTORY_ENTRIES:
-        raise LimitExceededError(f"{path} holds more than {MAX_DIRECTORY_ENTRIES} entries")
+        raise LimitExceededError(f"{path} contains more than {MAX_DIRECTORY_ENTRIES} entries")
     for entry in entries:
         if worth_showing(entry.name):
             yield entry

@@ -62,8 +62,8 @@ class UrlTree(Tree):
         scheme, base, self._query = _divided(url)
         if scheme not in ("http", "https", "s3", "gs"):
             raise UnsupportedError(
-                f"{presentable(url)}: OME-Zarr can be read from http(s)://, s3:// and gs://; a share has to "
-                "be mounted, so that it is a folder of this machine"
+                f"{presentable(url)}: OME-Zarr can be read from http(s)://, s3:// and gs://; a share must "
+                "be mounted as a folder of this computer"
             )
         self._scheme = scheme
         self._base = self._array_base = base
@@ -164,7 +164,7 @@ class UrlTree(Tree):
         if warnings:
             return DatasetNotFoundError(warnings[0])
         return DatasetNotFoundError(
-            f"there is no OME-Zarr at {path}: expected zarr.json, .zattrs or .zarray there. Folders on a "
+            f"no OME-Zarr found at {path}: expected zarr.json, .zattrs or .zarray. Folders on a "
             "server cannot be listed: give the address of the plate, image or array itself, which often ends "
             "in .zarr"
         )
@@ -255,8 +255,8 @@ class UrlTree(Tree):
         found = urlsplit(final_url(url, self._login(self._way[0]), self.stall_s))
         if found.query and found.query != self._query.removeprefix("?"):
             raise UnsupportedError(
-                f"{urlsplit(where).netloc} sends us elsewhere for each file of {self.root}, with a signature "
-                "of its own: download the dataset, or ask for an address that needs none"
+                f"{urlsplit(where).netloc} redirects each file of {self.root} to an address with a signature "
+                "of its own, which is not supported: download the dataset, or ask for a direct address"
             )
         if not below or not found.path.endswith(below):
             raise error_for(Failure("astray"), where, urlsplit(where).netloc)

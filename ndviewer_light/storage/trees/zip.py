@@ -152,7 +152,7 @@ class ZipTree(Tree):
 
     def kvstore(self, path: str) -> JsonObject:
         """None of tensorstore's: it checks no checksums and reads a shard whole for each of its chunks."""
-        raise UnsupportedError(f"{path} lies in an archive, which is read by ourselves")
+        raise UnsupportedError(f"{path} is in an archive, which tensorstore does not read")
 
     def close(self) -> None:
         """See `Tree.close`; reads under way end with an error."""
@@ -185,7 +185,7 @@ class ZipTree(Tree):
         entries = [self._files[self._name(part.path)] for part in parts]
         for part, entry in zip(parts, entries, strict=True):
             if part.offset < 0 or part.offset + part.length > entry.size:
-                raise CorruptDataError(f"{part.path} is damaged: it names bytes beyond its own end")
+                raise CorruptDataError(f"{part.path} is damaged: its index points beyond the end of the file")
         for entry in entries:
             if entry.is_link:
                 self._judged(entry, most)
@@ -234,15 +234,17 @@ class ZipTree(Tree):
     def _judged(self, entry: _ZipEntry, most: int) -> _ZipEntry:
         if entry.is_link:
             raise UntrustedReferenceError(
-                f"{self._path(entry)} is a link, and links in archives are not followed: pack the "
-                "archive anew with the files themselves"
+                f"{self._path(entry)} is a symbolic link, which is not followed in archives: create the "
+                "archive again with the files themselves"
             )
         if entry.size > most or entry.packed > most + 1024**2:
-            raise LimitExceededError(f"{self._path(entry)} has {entry.size} bytes; at most {most} make sense")
+            raise LimitExceededError(
+                f"{self._path(entry)} has {entry.size} bytes; at most {most} are allowed"
+            )
         if entry.method not in (_STORED, _DEFLATED, _BZIP2):
             how = _METHODS.get(entry.method, f"method {entry.method}")
             raise UnsupportedError(
-                f"{self._path(entry)} is compressed in a way we cannot read ({how}): pack the archive anew "
+                f"{self._path(entry)} uses an unsupported zip compression ({how}): create the archive again "
                 "without compression, which OME-Zarr does not need"
             )
         return entry
@@ -254,7 +256,7 @@ class ZipTree(Tree):
         """How many bytes of `data` come before the file itself."""
         if len(data) < _LOCAL.size or data[:4] != b"PK\3\4":
             raise CorruptDataError(
-                f"{self._path(entry)} is not where the archive says: was it copied completely?"
+                f"{self._path(entry)} is not where the archive's index says: was it copied completely?"
             )
         *_, name, extra = _LOCAL.unpack_from(data)
         return int(_LOCAL.size + name + extra)
@@ -267,11 +269,10 @@ class ZipTree(Tree):
         try:
             found = _inflated(packed, entry)
         except (zlib.error, OSError, EOFError, ValueError) as error:
-            raise CorruptDataError(f"{self._path(entry)} is damaged in its archive: {error}") from error
+            raise CorruptDataError(f"{self._path(entry)} is damaged: {error}") from error
         if len(found) != entry.size or zlib.crc32(found) != entry.checksum:
             raise CorruptDataError(
-                f"{self._path(entry)} is damaged in its archive: its checksum is another. "
-                "Copy the archive again"
+                f"{self._path(entry)} is damaged: its checksum does not match. Copy the archive again"
             )
         return found
 
@@ -304,7 +305,7 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
             continue
         if info.flag_bits & 0x1:
             raise UnsupportedError(
-                f"{source.name} is encrypted: unpack it with its password, or pack it without"
+                f"{source.name} is encrypted: unpack it first, or create it without a password"
             )
         header = _LOCAL.size + len(info.orig_filename.encode("utf-8", "replace")) + len(info.extra)
         found.append(
@@ -340,7 +341,7 @@ def _judged_entries(source: Bytes) -> int:
             *_, entries, size, _ = _END64.unpack(end)
     if entries > MAX_ENTRIES or size > MAX_DIRECTORY_BYTES:
         raise LimitExceededError(
-            f"{source.name} holds {entries} files; at most {MAX_ENTRIES} can be read from an archive: "
+            f"{source.name} contains {entries} files; at most {MAX_ENTRIES} are supported in an archive: "
             "unpack it, or store the chunks in shards"
         )
     return int(entries)

@@ -159,7 +159,7 @@ class _Array(_Numbered):
         return raw
 
     def _damaged(self) -> CorruptDataError:
-        return CorruptDataError(f"{self._where} is damaged: the index of its chunks makes no sense")
+        return CorruptDataError(f"{self._where} is damaged: invalid chunk index")
 
     def _parsed(self, raw: bytes, start: int, count: int, entry_bytes: int) -> Entries:
         """`count` entries from `start` on; of chunks without filters only the address is stored."""

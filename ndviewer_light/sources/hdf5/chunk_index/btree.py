@@ -79,7 +79,7 @@ class BTree(Lookup):
         levels = {node.level for node in nodes}
         level = min(levels)
         if len(levels) > 1 or (above is not None and level != above - 1):
-            raise CorruptDataError(f"{self._where} is damaged: the index of its chunks leads in a circle")
+            raise CorruptDataError(f"{self._where} is damaged: its chunk index contains a loop")
         return level
 
     def _keys(self, addresses: Sequence[int]) -> Iterable[tuple[int, _Keys]]:

@@ -175,5 +175,5 @@ def read_index(file: HDF5File, ranges: list[tuple[int, int]], where: str) -> lis
     """Pieces of an index (offset, length), cut short where the file ends."""
     size = file.bytes.size
     if any(address >= size for address, _ in ranges):
-        raise CorruptDataError(f"{where} is damaged: its chunks are indexed beyond the file's end")
+        raise CorruptDataError(f"{where} is damaged: its chunk index points beyond the end of the file")
     return file.bytes.read_many([(at, min(length, size - at)) for at, length in ranges])

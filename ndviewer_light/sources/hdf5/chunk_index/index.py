@@ -92,7 +92,7 @@ class ChunkIndex:
                 found.extend((*chunk.chunk_offset, chunk.byte_offset, chunk.size, chunk.filter_mask))
             return True if is_over() else None  # anything but None ends it
 
-        with self._file.reading("the index of its chunks"):
+        with self._file.reading("its chunk index"):
             self._dataset.id.chunk_iter(note)
         rank = len(self.grid.chunk)
         rows = np.array(found, np.uint64).reshape(-1, rank + 3)

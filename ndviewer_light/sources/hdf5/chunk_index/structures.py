@@ -251,10 +251,10 @@ def tree_node(raw: bytes, chunk: tuple[int, ...], base: int, where: str) -> Tree
     """Parse a node; `chunk` is the shape of chunks. Raises `CorruptDataError` if it is none."""
     rank = len(chunk)
     if len(raw) < _NODE_HEAD or not raw.startswith(b"TREE\1"):
-        raise CorruptDataError(f"{where} is damaged: a node of the index of its chunks is none")
+        raise CorruptDataError(f"{where} is damaged: invalid B-tree node in its chunk index")
     entries = int.from_bytes(raw[6:8], "little")
     if node_bytes(rank, entries) > len(raw):
-        raise CorruptDataError(f"{where} is damaged: a node of the index of its chunks is cut short")
+        raise CorruptDataError(f"{where} is damaged: truncated B-tree node in its chunk index")
     record = np.dtype([("size", "<u4"), ("mask", "<u4"), ("at", "<u8", (rank + 1,)), ("child", "<u8")])
     table = np.frombuffer(raw, record, entries, _NODE_HEAD)
     places = table["at"][:, :rank] // np.array(chunk, "<u8")
