@@ -1,6 +1,6 @@
-"""The command line: `ndviewer-light PATH…` opens datasets, without a path the launcher.
+"""The command line: `ndviewer-light PATH…` opens datasets; without a path, the launcher.
 
-``ndviewer-light info PATH`` says what a dataset is, ``ndviewer-light references PATH -o FILE`` writes its
+``ndviewer-light info PATH`` describes a dataset, ``ndviewer-light references PATH -o FILE`` writes its
 image files as one virtual Zarr store.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _COMMANDS = {"info": ".cli.info", "references": ".cli.references"}
-"""Words that, standing first, are no path but a command, and the modules whose `main` does it."""
+"""Subcommands by name, and the modules whose `main` implements them."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def add_storage_options(parser: argparse.ArgumentParser) -> None:
-    """Options that say how to get at a dataset; `storage_options` reads them."""
+    """Add the access options, which `storage_options` reads."""
     group = parser.add_argument_group("access options")
     group.add_argument(
         "--storage-option",
@@ -85,7 +85,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def storage_options(options: argparse.Namespace) -> dict[str, str]:
-    """What the options of `add_storage_options` say. Raises `ValueError` for what is no NAME=VALUE."""
+    """The values of the options of `add_storage_options`. Raises `ValueError` for anything but NAME=VALUE."""
     told: dict[str, str] = {}
     for option in options.storage_option:
         name, equals, value = option.partition("=")
@@ -104,7 +104,7 @@ def storage_options(options: argparse.Namespace) -> dict[str, str]:
 
 
 def choose_binding() -> None:
-    """Take PyQt6 unless a Qt binding is loaded already or the user has chosen one. Before any Qt import."""
+    """Select PyQt6 unless a Qt binding is already loaded or chosen by the user. Call before importing Qt."""
     if not any(binding in sys.modules for binding in _BINDINGS):
         os.environ.setdefault("QT_API", "pyqt6")
 
@@ -116,7 +116,7 @@ def _prestart_reader() -> None:
 
 
 def change_shortcut(install: bool) -> int:
-    """Make or remove the shortcut and say which files that were; returns the exit status."""
+    """Install or remove the shortcut and print the files affected; returns the exit status."""
     from .cli import shortcut
     from .cli.terminal import complain, say
 
@@ -135,7 +135,7 @@ def change_shortcut(install: bool) -> int:
 def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
-    `options` are those of the storage the datasets lie on. Returns the exit status: 1 where there is no
+    `options` are the access options of the datasets. Returns the exit status: 1 where there is no
     display, 128 + the signal after Ctrl-C or a request to end.
     """
     from .gui.display_server import why_no_display

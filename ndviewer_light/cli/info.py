@@ -1,25 +1,25 @@
-"""``ndviewer-light info PATH``: what a dataset is, without showing it; for people, or as JSON.
+"""``ndviewer-light info PATH``: describe a dataset without showing it, as text or as JSON.
 
-The keys of the JSON are always all there (null where nothing is known):
+The JSON always has all keys (null where unknown):
 
 ==============  ====================================================================================
-path, name      where it lies, without login and query; what it is called
-format, why     what it was taken for, and what made us think so
+path, name      where it is, without login and query; its name
+format, why     the format recognised, and by what
 sizes           samples along ``t p c z y x``, in that order
-dtype, bytes    of pixels; of all pixels of the largest level, unpacked
+dtype, bytes    of a pixel; of all pixels of the largest level, decompressed
 pixel_size_um   ``y`` and ``x``
 z_step_um, time_step_s, times, complete
 positions       ``count``; ``first``: region, fov, label, x_um, y_um, z_um of the first five
 channels        name, color, excitation_nm, emission_nm, window
 levels          ``[height, width]`` of each, the largest first
-open            ``seconds``, ``requests`` and ``bytes`` (null unless it lies on a server) to open it
+open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
 first_plane     the same for the plane at 0, 0, 0, 0; ``error`` says why there is none (else null)
-hosts           the computers that were asked
-details         what only its format knows: chunks, codecs, names of files, …
-warnings        what the person should know
+hosts           the servers that were contacted
+details         specific to the format: chunks, codecs, file names, …
+warnings        what the user should know
 ==============  ====================================================================================
 
-What cannot be opened is ``{"path": …, "error": {"name": …, "text": …}}`` with exit status 1.
+A dataset that cannot be opened gives ``{"path": …, "error": {"name": …, "text": …}}`` with exit status 1.
 """
 
 from __future__ import annotations
@@ -110,11 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# ---- what there is to say ------------------------------------------------------------------------
+# ---- facts -------------------------------------------------------------------------------------
 
 
 def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
-    """Everything the module's docstring lists; opens the dataset and reads its first plane.
+    """Open the dataset, read its first plane, and return what the module's docstring lists.
 
     Blocks on disk or network. Raises a `DatasetError` if it cannot be opened.
     """
@@ -143,11 +143,11 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
 
 
 _SENT = ("requests", "bytes")
-"""What a source may say of what it has sent for by itself, past the fetcher."""
+"""What a source may report about requests of its own that bypass the scheduler."""
 
 
 class _Costs:
-    """Seconds, requests and bytes of calls."""
+    """The seconds, requests and bytes that calls take."""
 
     def __init__(self, path: str, traffic: Traffic) -> None:
         self.source: Source | None = None
@@ -156,7 +156,7 @@ class _Costs:
         self._traffic = traffic
 
     def of(self, name: str, call: Callable[[], Any]) -> Any:
-        """What `call` returns; None, and why, if it fails once the dataset is open."""
+        """Measure `call` and return its result; None, with the reason noted, if it fails after opening."""
         before, start, error = self._sent(), time.perf_counter(), None
         result = None
         try:
@@ -215,11 +215,11 @@ def _plane_shape(source: Source, level: int) -> list[int] | None:
     return None if shape is None else list(shape)
 
 
-# ---- for people ----------------------------------------------------------------------------------
+# ---- as text -------------------------------------------------------------------------------------
 
 
 def as_text(said: Mapping[str, Any]) -> str:
-    """What `describe` says, laid out to be read: a name in front of each line, details below each other."""
+    """The result of `describe` as text: one labelled line per fact, details below each other."""
     sections = list(_sections(said))
     width = max(len(name) for name, _ in sections)
     lines = [printable(str(said["path"]))]

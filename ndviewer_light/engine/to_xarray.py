@@ -1,7 +1,7 @@
-"""The door out for scripts: a dataset as one lazy xarray, cheap at any size and picklable.
+"""Export for scripts: a dataset as one lazy xarray, cheap at any size and picklable.
 
-The array carries how the dataset is opened, not the planes: unpickled in another process (dask.distributed),
-it opens it there, once per process.
+The array carries how to open the dataset, not the planes: unpickled in another process (dask.distributed),
+it opens the dataset there, once per process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Index = tuple[slice, ...]
 class LazyPlanes:
     """An array (T, P, Z, C, Y, X) that reads planes when it is sliced.
 
-    `missing` is what a plane that is not stored becomes: "raise" (`PlaneNotStoredError`) or "fill"
+    `missing` decides about planes that are not stored: "raise" (`PlaneNotStoredError`) or "fill"
     (zeros). Other errors are raised always.
     """
 
@@ -73,7 +73,7 @@ class LazyPlanes:
                 raise
             return np.zeros(self.shape[4:], self.dtype)
         info = self._dataset.info
-        if self._generation is None:  # opened anew here
+        if self._generation is None:  # reopened here
             self._generation = info.generation
         if info.generation != self._generation or info.dtype != self.dtype:
             raise ValueError(f"{self._dataset.path} has been replaced since: call to_xarray again")
@@ -97,7 +97,7 @@ _opening_lock = threading.Lock()
 
 
 def _opened(reopen: Callable[[], Dataset]) -> Dataset:
-    with _opening_lock:  # else every thread of a worker would open it
+    with _opening_lock:  # otherwise every thread of a worker would open it
         return _open_once(reopen)
 
 
@@ -109,7 +109,7 @@ def _open_once(reopen: Callable[[], Dataset]) -> Dataset:
 def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     """Return `dataset` as a lazy DataArray, dims (time, fov, z, channel, y, x), one dask chunk per plane.
 
-    Coords: time (s where the step is known, else the numbers of the time points), fov (0…n-1, with
+    Coords: time (s if the step is known, else the time points' numbers), fov (0…n-1, with
     `position` labels), z (µm), channel (names), y and x (µm) where known, else indices.
     Attrs: pixel sizes, colours, format, path.
     Costs milliseconds at any size. Raises `ValueError` for a level or `missing` that do not exist.
@@ -125,7 +125,7 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
 
 
 class LabelledPlanes(NamedTuple):
-    """What a lazy array of a dataset is made of: its planes (T, P, Z, C, Y, X), coords and attrs."""
+    """The parts of a lazy array: its planes (T, P, Z, C, Y, X), coords and attrs."""
 
     planes: LazyPlanes
     coords: dict[str, Any]
@@ -133,7 +133,7 @@ class LabelledPlanes(NamedTuple):
 
 
 def lazy_planes(dataset: Dataset, level: int, missing: str) -> LabelledPlanes:
-    """Return what a lazy array of `dataset` is made of; see `to_xarray`."""
+    """Return the parts of a lazy array of `dataset`; see `to_xarray`."""
     if missing not in ("raise", "fill"):
         raise ValueError(f"missing must be 'raise' or 'fill', not {missing!r}")
     info = dataset.info

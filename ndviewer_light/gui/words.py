@@ -1,4 +1,4 @@
-"""What to tell a user of an error: a sentence in plain words, and the details for who has to mend it."""
+"""Explains errors to users: a sentence in plain words, and technical details for whoever has to fix it."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ _TECHNICAL = re.compile(
     r"\[(?:Errno|WinError) -?\d+\]|\bb['\"]|Traceback|Expecting (?:property|value|',|':)|line \d+ column \d+"
     r"|\b0x[0-9a-fA-F]{6,}|<[\w.]+ object|\b\w+(?:Error|Exception)\b|codec can't|has no attribute"
 )
-"""What only a programmer reads: where it occurs, a text is details and no sentence."""
+"""Patterns of technical text: a message containing one belongs in the details."""
 
 
 class Explanation(NamedTuple):
-    """A sentence for anybody, and details ("" where the sentence says it all)."""
+    """A sentence for users, and details ("" if the sentence is enough)."""
 
     sentence: str
     details: str = ""
 
 
 def explain(error: BaseException) -> Explanation:
-    """Say why something failed. Errors of ours are sentences already, unless they quote a library."""
+    """Explain why something failed. Our own errors are sentences already, unless they quote a library."""
     text = str(error)
     if isinstance(error, NDViewerError):
         return Explanation(text) if text and not is_technical(text) else Explanation(_sentence(error), text)
@@ -65,14 +65,14 @@ def explain(error: BaseException) -> Explanation:
 
 
 def explain_plane(reason: str) -> Explanation:
-    """Say why a plane could not be read, of which only the text of its error is known."""
+    """Explain why a plane could not be read, given only the text of its error."""
     if reason and not is_technical(reason):
         return Explanation(reason)
     return Explanation(_UNREADABLE, reason)
 
 
 def is_technical(text: str) -> bool:
-    """Whether a text has parts that only a programmer understands."""
+    """Whether a text has parts that only programmers understand."""
     return bool(_TECHNICAL.search(text))
 
 

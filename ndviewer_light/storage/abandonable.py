@@ -1,4 +1,4 @@
-"""Calls that block in compiled code or a library and cannot be told to stop, but need not be waited for."""
+"""Blocking calls in compiled code or a library that cannot be interrupted, but need not be waited for."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run_abandonable(
     check: Callable[[], object],
     discard: Callable[[T], object] | None = None,
 ) -> list[T]:
-    """What `calls` return, each made in a thread of its own on behalf of this one's `CancelScope`.
+    """The results of `calls`, each made in a separate thread within this thread's `CancelScope`.
 
-    `check` is called ten times a second and raises when nobody is to wait any longer; the threads end when
-    their calls do, and what those return then is given to `discard`. The first error of a call is raised.
+    `check` is called ten times a second and raises to stop waiting; the threads end when
+    their calls do, and late results are passed to `discard`. The first error of a call is raised.
     """
     wish = current_wish()
     futures: list[Future[T]] = [Future() for _ in calls]

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, for messages: "a web page" tells more than its bytes do."""
+"""The type of a file by its first bytes, for messages: "a web page" is more helpful than bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BEGINNINGS = (
 
 
 def looks_like(head: bytes) -> str:
-    """What a file that begins with `head` may be, as the end of a sentence; "" if nothing is known of it."""
+    """The likely type of a file that begins with `head`, as the end of a sentence; "" if unknown."""
     if head and not any(head):
         return ": it begins with zeros"
     start = head.lstrip()[:64].lower()

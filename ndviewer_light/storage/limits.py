@@ -1,7 +1,7 @@
 """Small files read safely: every size, depth and path is checked before anything is parsed or opened.
 
-The figures are those of no sane dataset; what exceeds them is refused with a sentence instead of
-taking the memory, or the process, with it.
+The limits are beyond any real dataset; anything larger is refused with a message instead of
+exhausting memory or crashing the process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_RANK = 8
 MAX_CHUNK_BYTES = 1024**3
 MAX_PLANE_BYTES = 1024**3
 MAX_T = 1_000_000
-"""No run has more time points: a larger index is a mistake, a folder with such a number a date."""
+"""No run has more time points: a larger index is a mistake, a folder with a larger number is a date."""
 MAX_SHARD_INDEX_BYTES = 256 * 1024**2
 MAX_POSITIONS = 100_000
 MAX_CHANNELS = 16_384
@@ -48,14 +48,14 @@ def read_json(path: str) -> JsonObject | None:
     """Read the JSON object in the file at `path`; None if there is no such file.
 
     Raises `LimitExceededError` above 16 MiB or 64 levels, `MetadataError` with line and byte for
-    what is no JSON object, `DatasetPermissionError`, or `DatasetError` if the disk fails. Any thread.
+    anything but a JSON object, `DatasetPermissionError`, or `DatasetError` if the disk fails. Any thread.
     """
     raw = read_small_file(path)
     return None if raw is None else parse_json(raw, path)
 
 
 def read_small_file(path: str) -> bytes | None:
-    """Read a metadata file whole; None if there is none. Never blocks on a pipe or device."""
+    """Read a whole metadata file; None if there is none. Never blocks on a pipe or device."""
     try:
         descriptor = open_descriptor(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -76,7 +76,7 @@ def _read_descriptor(descriptor: int, path: str) -> bytes:
         raise LimitExceededError(
             f"{path} has {status.st_size} bytes; metadata may have at most {MAX_METADATA_BYTES}"
         )
-    # the file may grow or shrink while it is read: what comes is what is parsed
+    # the file may grow or shrink while being read: parse what was read
     raw = os.read(descriptor, status.st_size + 1)
     while len(raw) <= MAX_METADATA_BYTES and (more := os.read(descriptor, 65536)):
         raw += more
@@ -84,7 +84,7 @@ def _read_descriptor(descriptor: int, path: str) -> bytes:
 
 
 def error_of_os(error: Exception, path: str) -> DatasetError:
-    """Return the `DatasetError` that fits what the operating system said about `path`."""
+    """Return the `DatasetError` matching the operating system's error for `path`."""
     number = getattr(error, "errno", None)
     if isinstance(error, PermissionError):
         return DatasetPermissionError(f"no permission to read {path}")
@@ -94,7 +94,7 @@ def error_of_os(error: Exception, path: str) -> DatasetError:
         return DatasetNotFoundError(f"{path[:200]}… does not exist: the name is too long")
     if number == errno.ELOOP:
         return DatasetNotFoundError(f"{path} is a symbolic link loop")
-    if isinstance(error, ValueError):  # a NUL, or letters that this system has no bytes for
+    if isinstance(error, ValueError):  # a NUL, or characters that this system cannot encode
         return DatasetNotFoundError(f"{path!a} does not exist: it is not a valid file name")
     return DatasetError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}")
 
@@ -128,7 +128,7 @@ _JSON_KINDS = (
 
 
 def _where_json_breaks(error: json.JSONDecodeError, where: str) -> str:
-    """A sentence for a person with an editor, who knows lines, and one with a download, who knows bytes."""
+    """A message with line numbers for editors, and byte offsets for incomplete downloads."""
     if not error.doc.strip():
         return f"{where} is empty: not written yet, or not copied completely"
     offset = len(error.doc[: error.pos].encode())
@@ -139,7 +139,7 @@ def _where_json_breaks(error: json.JSONDecodeError, where: str) -> str:
 
 
 def _broken(message: str) -> MetadataError:
-    """An error that passes by itself if somebody is just writing the file."""
+    """An error that is temporary if the file is just being written."""
     error = MetadataError(message)
     error.transient = True
     return error
@@ -170,9 +170,9 @@ def _refuse_constant(name: str) -> None:
 
 
 def safe_relative(path: object, where: str) -> str:
-    """Return a path a dataset names inside itself, normalised with ``/``; ``""`` means the dataset itself.
+    """Return a relative path from a dataset, normalised with ``/``; ``""`` means the dataset itself.
 
-    Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is no text.
+    Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is not a string.
     """
     if not isinstance(path, str):
         raise MetadataError(f"{where} contains a path that is not a string: {brief(path)}")

@@ -1,6 +1,6 @@
-"""One dataset of an HDF5 file judged: whether it can be shown, and how its pixels are read.
+"""Examines one dataset of an HDF5 file: whether it can be shown, and how its pixels are read.
 
-An untrusted file must not reach past itself: pixels that it keeps in other files are not read.
+An untrusted file must not reach beyond itself: pixels stored in other files are not read.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _NO_NUMBERS = {
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What a dataset of numbers says of itself: its path in the file, its shape, the dtype planes come in."""
+    """The properties of a numeric dataset: its path in the file, its shape, the dtype of its planes."""
 
     path: str
     shape: tuple[int, ...]
@@ -63,17 +63,17 @@ class DatasetFacts:
 
 
 class Opened(NamedTuple):
-    """A dataset as it is read; `chunk_index` is None where there is nothing to look up."""
+    """A dataset opened for reading; `chunk_index` is None if there is nothing to look up."""
 
     pixels: ChunkedDataset | Through
     chunk_index: ChunkIndex | None
 
 
-# ---- what it holds: within `HDF5File.reading` ----------------------------------------------
+# ---- contents: within `HDF5File.reading` -----------------------------------------------------
 
 
 def facts(file: HDF5File, path: str, dataset: h5py.Dataset) -> DatasetFacts:
-    """Judge a dataset. Raises `UnsupportedError` if it holds no numbers."""
+    """Examine a dataset. Raises `UnsupportedError` if it is not numeric."""
     where = f"{file.name}::{path}"
     if dataset.shape is None:
         raise UnsupportedError(f"{where} is empty")
@@ -104,7 +104,7 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
 
 
 def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str]) -> Opened:
-    """Make a dataset readable; `roles` has "y" and "x" where the axes of planes are.
+    """Open a dataset for reading; `roles` has "y" and "x" at the axes of planes.
 
     Raises `UntrustedReferenceError` if its pixels are in other files, `UnsupportedError` for a filter that
     is not installed.
@@ -132,7 +132,7 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
 
 
 def _check_count(known: DatasetFacts, chunk: tuple[int, ...], roles: Sequence[str], where: str) -> None:
-    """Refuse what is cut up so that a plane would take minutes."""
+    """Refuse chunks so small that a plane would take minutes."""
     counts = [-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True)]
     of_plane = math.prod(count for count, role in zip(counts, roles, strict=True) if role in ("y", "x"))
     if of_plane > _MAX_PLANE_CHUNKS or math.prod(counts) > _MAX_CHUNKS:
@@ -150,7 +150,7 @@ def _chunked(
     filters: tuple[hdf5_filters.Filter, ...],
 ) -> Opened:
     layout = _layout(file, dataset)
-    if layout is None or not _makes_sense(layout, dataset):  # h5py may understand it
+    if layout is None or not _makes_sense(layout, dataset):  # h5py may be able to read it
         return Opened(Through(file, dataset, known.dtype, None), None)
     grid = Grid(known.shape, chunk)
     index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
@@ -172,7 +172,7 @@ def _lookup(
     grid: Grid,
     layout: hdf5_structures.ChunkIndexLayout,
 ) -> Lookup | None:
-    """Whoever finds chunks in this kind of index; None if only h5py can."""
+    """The lookup for this kind of index; None if only h5py can read it."""
     where = f"{file.name}::{known.path}"
     if layout.address == hdf5_structures.UNDEFINED:
         return NothingStored()
@@ -184,13 +184,13 @@ def _lookup(
     chunk_bytes = math.prod(grid.chunk) * dataset.id.get_type().get_size()
     if layout.kind in ("single", "implicit"):
         return OneAfterTheOther(order, layout.address, layout.size or chunk_bytes, layout.mask)
-    # h5py must not be asked where these are: where it is not the first axis that grows, it mixes them up
+    # do not ask h5py for these: it gets them wrong unless the first axis is the one that grows
     kind = FixedArray if layout.kind == "fixed" else ExtensibleArray
     return kind(file, order, layout.address, chunk_bytes, where)
 
 
 def _makes_sense(layout: hdf5_structures.ChunkIndexLayout, dataset: h5py.Dataset) -> bool:
-    """Whether the dataset may grow along as many axes as its kind of index is for."""
+    """Whether the dataset can grow along as many axes as its kind of index supports."""
     along = {"single": 0, "implicit": 0, "fixed": 0, "extensible": 1}
     if along.get(layout.kind, len(_growing(dataset))) != len(_growing(dataset)):
         return False
@@ -214,7 +214,7 @@ def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_structures.ChunkIndex
 def _contiguous(
     file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str], through: Through
 ) -> ChunkedDataset | Through:
-    """One piece, read by planes; where planes are scattered over it, by what they are scattered over."""
+    """Contiguous storage, read by planes, or by larger blocks if planes are scattered."""
     chunk = _block_of(known, roles)
     address = dataset.id.get_offset()
     index: ChunkIndex | WholeBlocks
@@ -241,7 +241,7 @@ def _stored_dtype(dataset: h5py.Dataset, known: DatasetFacts) -> np.dtype[Any]:
 
 
 def _is_plain(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> bool:
-    """Whether the bytes of an item are those that numpy wants: no unused bits, no odd floats."""
+    """Whether items are stored as in numpy: no unused bits, no unusual floats."""
     import h5py
 
     identifier = dataset.id.get_type()
@@ -271,7 +271,7 @@ def _filters(plist: Any) -> tuple[hdf5_filters.Filter, ...]:
 
 
 def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
-    """Refuse filters that nobody here can undo; those of hdf5plugin register when it is imported."""
+    """Refuse filters that cannot be decoded; importing hdf5plugin registers its own."""
     import h5py
 
     for filter_ in filters:
@@ -293,7 +293,7 @@ def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
 def refuse_outside(file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual: bool = True) -> None:
     """Raise `UntrustedReferenceError` if any pixel of a dataset is in another file.
 
-    A virtual dataset may be put together of others in the same file, if those are not virtual themselves.
+    A virtual dataset may consist of others in the same file, if those are not virtual themselves.
     """
     import h5py
 
@@ -323,7 +323,7 @@ def _refuse_source_outside(file: HDF5File, other: str, path: str, where: str) ->
             f"{where} is a virtual dataset of other files ({other!a}), which are not followed for safety: "
             "open those instead"
         )
-    if "%" in path:  # stands for a number: any dataset
+    if "%" in path:  # a placeholder for a number: any dataset
         raise UnsupportedError(
             f"{where} is a virtual dataset of datasets given by a pattern, {path!a}: not supported"
         )

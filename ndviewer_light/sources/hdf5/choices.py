@@ -1,7 +1,7 @@
-"""Which datasets of an HDF5 file can be shown, and which of them is.
+"""Which datasets of an HDF5 file can be shown, and which one is chosen.
 
-In an NWB file those are its image series, in any other those of numbers with 2 to 5 axes. The one with the
-most pixels is shown unless another is asked for. Everything here is called within `HDF5File.reading`.
+In an NWB file these are its image series, in others the numeric datasets with 2 to 5 axes. The one with the
+most pixels is shown unless another is requested. Everything here is called within `HDF5File.reading`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHOWN = 8
 
 
 class DatasetEntry(NamedTuple):
-    """One dataset of a file as it is offered: its path inside, shape, dtype, and what it is to a reader."""
+    """One dataset of a file as offered to the user: its path, shape, dtype and description."""
 
     path: str
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class DatasetEntry(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A dataset that can be shown; `series` is set if NWB says what it is."""
+    """A dataset that can be shown; `series` is set if NWB describes it."""
 
     facts: DatasetFacts
     node: h5py.Dataset
@@ -56,14 +56,14 @@ class Candidate(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What can be shown, most pixels first, and what cannot although it looks like it (sentences)."""
+    """What can be shown, most pixels first, and notes on what looks like an image but cannot be shown."""
 
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
 
 
 def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> Choices:
-    """Everything below a group that can be shown, as far as it is met in `seconds`."""
+    """Everything below a group that can be shown, as far as found within `seconds`."""
     is_nwb = nwb.is_nwb(file) and not top
     found = _all_series(file, seconds) if is_nwb else _all_plain(file, top, seconds)
     pixels = sorted(found.candidates, key=lambda each: math.prod(each.facts.shape), reverse=True)
@@ -116,11 +116,11 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
     return Choices(tuple(candidates), tuple(notes))
 
 
-# ---- which one -----------------------------------------------------------------------------
+# ---- the choice ----------------------------------------------------------------------------
 
 
 def chosen(file: HDF5File, inner: str, known: Choices) -> Candidate:
-    """The dataset at a path inside, or the largest there is.
+    """The dataset at a path inside the file, or the largest.
 
     Raises `DatasetNotFoundError` if there is nothing at the path, `UnsupportedError` if nothing can be shown.
     """
@@ -188,7 +188,7 @@ def _several(texts: Iterable[str]) -> str:
 
 
 def others_warning(file: HDF5File, known: Choices, shown: str) -> tuple[str, ...]:
-    """What else there is, for the person who expected another one."""
+    """A warning that lists the other datasets, for users who expected one of them."""
     others = [candidate.facts for candidate in known.candidates if candidate.facts.path != shown]
     if not others:
         return known.notes[:_SHOWN]
@@ -199,7 +199,7 @@ def others_warning(file: HDF5File, known: Choices, shown: str) -> tuple[str, ...
 
 
 def described(file: HDF5File, candidate: Candidate) -> HDF5Image:
-    """What it shows. Raises `UnsupportedError` for what cannot be shown."""
+    """Interpret a candidate as an image. Raises `UnsupportedError` if it cannot be shown."""
     where = f"{file.name}::{candidate.facts.path}"
     if not math.prod(candidate.facts.shape):
         raise UnsupportedError(f"{where} is empty: its shape is {candidate.facts.shape}")

@@ -1,6 +1,6 @@
-"""The metadata of an ND2 file, judged before the nd2 library parses it.
+"""Checks the metadata of an ND2 file before the nd2 library parses it.
 
-The library trusts what it reads: it inflates whatever is deflated, and follows levels within levels,
+The library trusts what it reads: it decompresses without limit, and follows nesting without limit,
 each with a copy of all below it. Here the same walk is made first, counting instead of building.
 """
 
@@ -89,7 +89,7 @@ class _Walk:
             self.level(stream.read(length - (stream.tell() - start)), count, depth + 1)
             stream.seek(8 * count, 1)
         elif kind == _ARRAY:
-            # it may hold another tree, which the library looks into
+            # it may contain another tree, which the library parses
             data = stream.read(self._unpack("<Q", stream)[0])
             if len(data) >= 4 and (data[0] == _DEFLATED or (1 <= data[0] <= _LEVEL and data[1] >= 2)):
                 with contextlib.suppress(_DamagedMetadataError):

@@ -1,4 +1,4 @@
-"""ND2 files before 2010: JPEG 2000 in boxes, read by the nd2 library, one frame at a time."""
+"""ND2 files from before 2010: JPEG 2000 in boxes, read by the nd2 library one frame at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def legacy_contents(parsed: ND2File, where: str) -> Contents:
-    """What is in the file; its frames are read through `parsed`, which must stay open.
+    """The contents of the file; its frames are read through `parsed`, which must stay open.
 
     Raises `UnsupportedError` without imagecodecs.
     """
@@ -68,7 +68,7 @@ def legacy_contents(parsed: ND2File, where: str) -> Contents:
 
 
 def _layout(parsed: ND2File, where: str) -> FrameLayout:
-    """How pixels lie in a decoded frame; the library says 8 bits where there are 12."""
+    """The pixel layout of a decoded frame; the library reports 8 bits for 12."""
     attributes = parsed.attributes
     n_bytes = 1 if attributes.bitsPerComponentInMemory <= 8 else 2
     width, components = attributes.widthPx or 0, attributes.componentCount
@@ -85,11 +85,11 @@ class LegacyFrames:
         self._layout = layout
         self._n_stored = n_stored
         self._where = where
-        self._lock = threading.Lock()  # held while reading: the library's handle is for one thread
+        self._lock = threading.Lock()  # held while reading: the library's handle is for one thread only
         self._kept: MemoryCache[int, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
 
     def holds(self, frame: int) -> bool:
-        """Whether the file has this frame."""
+        """Whether the file contains this frame."""
         return frame < self._n_stored
 
     def plane(self, frame: int, component: int) -> np.ndarray:
@@ -102,7 +102,7 @@ class LegacyFrames:
         return np.ascontiguousarray(kept[frame][component])
 
     def forget(self) -> None:
-        """Let go of the frames that are kept."""
+        """Release cached frames."""
         self._kept.clear()
 
     def _read(self, frame: int) -> np.ndarray:
@@ -119,7 +119,7 @@ class LegacyFrames:
                 raise ValueError(f"{pixels.shape} {pixels.dtype} where {layout.dtype} is expected")
         except DatasetError:
             raise
-        except Exception as error:  # whatever the library makes of damaged bytes
+        except Exception as error:  # any exception the library may raise for damaged bytes
             raise CorruptDataError(
                 f"{self._where} is damaged: frame {frame} cannot be decoded: {error}"
             ) from error

@@ -1,4 +1,4 @@
-"""ND2 files since 2010: what the nd2 library says they are, and where their frames lie."""
+"""ND2 files since 2010: metadata from the nd2 library, and the locations of frames."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     Chunks = Mapping[bytes, tuple[int, int]]
 
 _METADATA = (b"ImageAttributes%s!", b"ImageMetadata%s!", b"ImageMetadataSeq%s|0!")
-_OPTIONAL = _METADATA[1]  # one picture has no experiment
+_OPTIONAL = _METADATA[1]  # a single frame has no experiment
 _TIMES = b"CustomData|AcqTimesCache!"
 
 
 class Internals(Protocol):
-    """What we use of the nd2 library that it does not promise to keep."""
+    """The parts of the nd2 library we use that are not public API."""
 
     chunkmap: dict[bytes, tuple[int, int]]
 
@@ -44,12 +44,12 @@ class Internals(Protocol):
 
 
 def library_internals(parsed: ND2File) -> Internals:
-    """The only way to anything private of the nd2 library.
+    """The only access to private parts of the nd2 library.
 
-    Raises `UnsupportedError` for a version that has changed there.
+    Raises `UnsupportedError` for a version that has changed them.
     """
     reader = getattr(parsed, "_rdr", None)
-    # of the class: looking at a property of an object would read the file
+    # on the class: accessing a property of an object would read the file
     if not hasattr(type(reader), "chunkmap") or not hasattr(type(reader), "_cached_raw_metadata"):
         raise UnsupportedError(
             "this version of the nd2 library is not supported: pip install 'nd2>=0.12,<0.13'"
@@ -58,7 +58,7 @@ def library_internals(parsed: ND2File) -> Internals:
 
 
 def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents:
-    """What is in the file; its frames are read from `source`, its metadata through `kept`."""
+    """The contents of the file; its frames are read from `source`, its metadata through `kept`."""
     internals, where = library_internals(parsed), source.name
     chunks = internals.chunkmap
     _fetch_metadata(kept, chunks, b"LV" if parsed.version >= (3, 0) else b"")
@@ -88,7 +88,7 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents
 
 
 def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
-    """Have the metadata judged, and ready when the library asks for them."""
+    """Fetch and check the metadata before the library asks for it."""
     places = {}
     for template in _METADATA:
         name = template % suffix
@@ -108,7 +108,7 @@ def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
 def _time_step_s(
     experiment: Sequence[ExpLoop], loops: metadata.Loops, kept: KeptBytes, chunks: Chunks
 ) -> float | None:
-    """Seconds between time points: as set up, else on average as they were taken."""
+    """Seconds between time points: as configured, else as measured on average."""
     steps = metadata.time_steps_s(experiment)
     if len(steps) != 1:
         return None

@@ -1,4 +1,4 @@
-"""One image file by itself: its planes along whatever axes its metadata names."""
+"""A single image file: its planes along whatever axes its metadata names."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _UM_PER_UNIT = {"um": 1.0, "µm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "nm": 1e-
 
 
 class Axes(NamedTuple):
-    """The axes along which the planes of a file lie, the slowest first: their roles and lengths."""
+    """The page axes of a file, slowest first: their roles and lengths."""
 
     roles: str
     sizes: tuple[int, ...]
 
     def size(self, role: str) -> int:
-        """Planes along an axis, 1 where there is none."""
+        """Planes along an axis, 1 if there is none."""
         return math.prod(n for r, n in zip(self.roles, self.sizes, strict=True) if r == role)
 
     def plane(self, t: int, p: int, c: int, z: int) -> int | None:
-        """Which plane of the file that is, None if there is none."""
+        """The number of that plane in the file; None if there is none."""
         at, index = {"t": t, "p": p, "c": c, "z": z}, 0
         if any(value and role not in self.roles for role, value in at.items()):
             return None
@@ -60,9 +60,9 @@ class Axes(NamedTuple):
 
 
 def axes_of(letters: str, shape: tuple[int, ...], path: str) -> Axes:
-    """The roles of tifffile's axes but for rows, columns and samples.
+    """The roles of tifffile's axes except rows, columns and samples.
 
-    Raises `UnsupportedError` where more axes are unknown than we have roles for.
+    Raises `UnsupportedError` if there are more unknown axes than free roles.
     """
     roles: list[str] = []
     for letter in letters:
@@ -96,26 +96,26 @@ class SingleFile(Form):
             self.format = os.path.splitext(path)[1][1:].lower()
 
     def files(self, key: PlaneKey) -> Iterator[str]:
-        """As `Form.files`."""
+        """See `Form.files`."""
         yield self._path
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
-        """As `Form.read`."""
+        """See `Form.read`."""
         if not self._is_tiff:
             return read_image(path)
         with self._pool.opened(path) as tiff:
             return _read_plane(tiff, _plane_of(tiff, key))
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
-        """As `Form.picture`."""
+        """See `Form.picture`."""
         if not self._is_tiff:
             return image_picture(path)
         with self._pool.opened(path) as tiff:
-            _plane_of(tiff, key)  # whether there is such a plane
+            _plane_of(tiff, key)  # checks that the plane exists
             return _picture(tiff)
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
-        """As `Form.facts`."""
+        """See `Form.facts`."""
         if not self._is_tiff:
             return FileFacts(image_picture(path), n_t=1, n_z=1, channels=("",))
         with self._pool.opened(path) as tiff:
@@ -137,7 +137,7 @@ class SingleFile(Form):
 
 def _series(tiff: OpenTiff) -> TiffPageSeries:
     """The first series of pages of the same size."""
-    picture_of(tiff.page(0), tiff.path)  # judged before tifffile multiplies it by anything
+    picture_of(tiff.page(0), tiff.path)  # checked before tifffile multiplies it by anything
     series: TiffPageSeries = tiff.tif.series[0]
     return series
 
@@ -172,7 +172,7 @@ def _picture(tiff: OpenTiff) -> Picture:
 
 
 def _read_plane(tiff: OpenTiff, index: int) -> np.ndarray:
-    """A plane of the series: a page of its own or, where one page stands for all, one that follows it."""
+    """Read a plane of the series: its own page or, if one page represents all, the pixels that follow it."""
     series = _series(tiff)
     pages = series.pages
     n_planes = math.prod(_axes(tiff).sizes)

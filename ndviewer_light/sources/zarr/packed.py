@@ -1,6 +1,6 @@
-"""Arrays in archives: chunks fetched and checked by ourselves, many at once, and decoded by tensorstore.
+"""Arrays in archives: chunks are fetched and checked here, many at once, and decoded by tensorstore.
 
-The chunks a plane needs are put into memory, where tensorstore reads them as an array without shards.
+The chunks of a plane are put into memory, from where tensorstore reads them as an unsharded array.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .tensorstore_arrays import Native
 
 _KEPT_INDEXES = 256
-_ABSENT = np.uint64(2**64 - 1)  # offset and length of a chunk that is not in its shard
+_ABSENT = np.uint64(2**64 - 1)  # offset and length of a missing chunk in a shard index
 
 
 def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
@@ -53,7 +53,7 @@ class PackedArray(OpenArray):
         self._indexes: OrderedDict[Coordinates, np.ndarray] = OrderedDict()
 
     def read(self, index: tuple[int, ...]) -> np.ndarray:
-        """See `OpenArray.read`: a chunk that is not in the archive is fill value, unless none of them is."""
+        """See `OpenArray.read`: missing chunks become the fill value, unless all are missing."""
         selection = self._selection(index)
         wanted = touched(selection, self._grid.chunk, self.image.facts.shape, self.image.array)
         chunks = self._of_shards(wanted) if self._shards else self._of_files(wanted)
@@ -100,7 +100,7 @@ class PackedArray(OpenArray):
         return dict(zip(parts, found, strict=True))
 
     def _indexes_of(self, shards: Sequence[Coordinates]) -> dict[Coordinates, np.ndarray]:
-        """What is where in each of these shards, without those that do not exist."""
+        """The indexes of these shards, without those that do not exist."""
         assert self._shards is not None
         with self._lock:
             found = {shard: self._indexes[shard] for shard in shards if shard in self._indexes}

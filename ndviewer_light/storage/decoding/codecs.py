@@ -1,7 +1,7 @@
-"""What the bytes of a chunk were passed through before they were stored, each undone within a bound.
+"""The codecs of chunks; each decodes within a size limit.
 
-Nothing is decoded by a library that was not told, or whose header does not say, how much may come out.
-Codecs that numcodecs and imagecodecs name, by their names. `codecs` puts them together.
+Nothing is decoded without a limit on the output, given to the library or checked in the header.
+Codecs have the names used by numcodecs and imagecodecs.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _WORDS_AT_ONCE = 1 << 20
 
 
 class DamagedError(Exception):
-    """The bytes are not what this codec makes."""
+    """The bytes are not valid output of this codec."""
 
 
 class Codec(ABC):
-    """One step on the way from a chunk to what is stored of it."""
+    """One encoding step from a chunk to its stored bytes."""
 
     @abstractmethod
     def stored_bytes(self, n: int) -> int | None:
-        """How many bytes it makes of `n`, None if that depends on which they are."""
+        """The encoded size of `n` bytes; None if it depends on their values."""
 
     @abstractmethod
     def undo(self, data: memoryview, n: int) -> Buffer:
-        """What was stored; at most `n` bytes, else `DamagedError` or an error of the library."""
+        """Decode; returns at most `n` bytes, else raises `DamagedError` or an error of the library."""
 
 
 def need(library: str, extra: str, codec: str) -> Any:
-    """The library that a codec needs. Raises `UnsupportedError` that says how it is installed."""
+    """Import the library of a codec. Raises `UnsupportedError` with installation instructions."""
     try:
         return importlib.import_module(library)
     except ImportError as error:
@@ -59,7 +59,7 @@ def need(library: str, extra: str, codec: str) -> Any:
 
 
 def view(data: Buffer) -> np.ndarray:
-    """Any buffer as single bytes; an array has to be contiguous."""
+    """Any buffer as single bytes; arrays must be contiguous."""
     return data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
 
 
@@ -68,12 +68,12 @@ def view(data: Buffer) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Compressor(Codec):
-    """A compressor whose function takes the data and the most that may come out."""
+    """A compressor whose function takes the data and the maximum output size."""
 
     decode: Callable[[memoryview, int], Buffer]
 
     def stored_bytes(self, n: int) -> int | None:
-        """It depends."""
+        """Depends on the data."""
         return None
 
     def undo(self, data: memoryview, n: int) -> Buffer:
@@ -83,7 +83,7 @@ class Compressor(Codec):
 
 @functools.cache
 def _from_imagecodecs(name: str) -> Callable[..., bytes] | None:
-    """The decoder of that name of imagecodecs, twice as fast as others; None if it is not there."""
+    """The decoder of that name in imagecodecs, twice as fast as others; None if not installed."""
     try:
         library = importlib.import_module("imagecodecs")
     except ImportError:
@@ -93,9 +93,9 @@ def _from_imagecodecs(name: str) -> Callable[..., bytes] | None:
 
 
 def inflated(data: memoryview, n: int) -> Buffer:
-    """The format of zlib, one stream; what follows it is ignored, as zlib does."""
+    """The zlib format, one stream; trailing data is ignored, as in zlib."""
     if (fast := _from_imagecodecs("deflate")) is not None:
-        with contextlib.suppress(RuntimeError):  # zlib says why, or reads what libdeflate will not
+        with contextlib.suppress(RuntimeError):  # zlib explains why, or accepts what libdeflate rejects
             return fast(data, raw=False, out=n)
     stream = zlib.decompressobj()
     out = stream.decompress(data, n + 1)
@@ -105,8 +105,8 @@ def inflated(data: memoryview, n: int) -> Buffer:
 
 
 def gunzipped(data: memoryview, n: int) -> Buffer:
-    """The format of gzip; several members one after the other are one."""
-    is_one_member = int.from_bytes(data[-4:], "little") == n & 0xFFFFFFFF  # RFC 1952: what its end says
+    """The gzip format; consecutive members are concatenated."""
+    is_one_member = int.from_bytes(data[-4:], "little") == n & 0xFFFFFFFF  # RFC 1952: the size in its trailer
     if is_one_member and (fast := _from_imagecodecs("gzip")) is not None:
         with contextlib.suppress(RuntimeError):  # as above
             return fast(data, out=n)
@@ -147,13 +147,13 @@ def _streamed(new: Callable[[], Any], data: memoryview, n: int) -> Buffer:
 
 
 BLOSC_HEAD = 16
-"""Bytes of the header that every chunk of blosc begins with."""
+"""The size of a blosc header in bytes."""
 
 
 def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
-    """Judge the header of `stored` bytes of Blosc 1 that should come to at most `n`.
+    """Check the header of `stored` bytes of Blosc 1 that should decompress to at most `n`.
 
-    The library takes as much memory as the header says, whatever is wanted of it. Raises `DamagedError`.
+    The library allocates as much memory as the header declares. Raises `DamagedError`.
     """
     if len(head) < BLOSC_HEAD:
         raise DamagedError(f"{stored} bytes are too few for a blosc header")
@@ -173,7 +173,7 @@ def _blosc(data: memoryview, n: int) -> Buffer:
 
 
 def _lz4(data: memoryview, n: int) -> Buffer:
-    """A block of LZ4 with its size before it, as numcodecs writes it."""
+    """An LZ4 block preceded by its size, as numcodecs writes it."""
     size = int.from_bytes(bytes(data[:4]), "little", signed=True)
     if len(data) < 5 or not 0 < size <= n:
         raise DamagedError("its size does not match the chunk's")
@@ -184,7 +184,7 @@ def _lz4(data: memoryview, n: int) -> Buffer:
 def _zstd(data: memoryview, n: int) -> Buffer:
     if (fast := _from_imagecodecs("zstd")) is not None:
         return fast(data, out=n)
-    # into a buffer of ours: a frame may say any size, or none
+    # into our own buffer: a frame may declare any size, or none
     into = np.empty(n, np.uint8)
     need("numcodecs.zstd", "refs", "zstd").decompress(data, into)
     return into
@@ -195,17 +195,17 @@ def _by_imagecodecs(name: str) -> Compressor:
     return Compressor(lambda data, n: decode(data, out=n))
 
 
-# ---- what leaves the length as it is, or nearly ---------------------------------------------
+# ---- filters that keep the length, or nearly -------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Shuffle(Codec):
-    """All first bytes of items first, then all second ones, …; what is over stays at the end."""
+    """All first bytes of items, then all second bytes, …; the remainder stays at the end."""
 
     item: int
 
     def stored_bytes(self, n: int) -> int:
-        """As many."""
+        """The same number."""
         return n
 
     def undo(self, data: memoryview, n: int) -> Buffer:
@@ -216,7 +216,7 @@ class Shuffle(Codec):
             return data
         whole = count * self.item
         parts = raw[:whole].reshape(self.item, count)
-        if self.item in (2, 4, 8):  # by shifting whole items: a fifth of the time of single bytes
+        if self.item in (2, 4, 8):  # by shifting whole items: five times as fast as single bytes
             items = parts[-1].astype(f"<u{self.item}")
             for part in parts[-2::-1]:
                 items <<= 8
@@ -236,12 +236,12 @@ class Fletcher32(Codec):
         return n + 4
 
     def undo(self, data: memoryview, n: int) -> Buffer:
-        """See `Codec.undo`; a checksum that does not match is damage."""
+        """See `Codec.undo`; raises for a checksum mismatch."""
         raw = view(data)
         if len(raw) < 4:
             raise DamagedError("it has no checksum")
         content, stored = raw[:-4], int.from_bytes(raw[-4:].tobytes(), "little")
-        # 0 and 65535 are the same to it
+        # 0 and 65535 are equivalent in this checksum
         if [half % 65535 for half in divmod(stored, 65536)] != list(_fletcher32(content)):
             raise DamagedError("its checksum does not match")
         return content
@@ -253,7 +253,7 @@ def _fletcher32(raw: np.ndarray) -> tuple[int, int]:
     n = len(raw) // 2
     for start in range(0, n, _WORDS_AT_ONCE):
         words = raw[2 * start : 2 * min(n, start + _WORDS_AT_ONCE)].view(">u2").astype(np.uint64)
-        # each word counts in the higher sum once for itself and for every one that follows
+        # each word counts in the second sum once for itself and once for every following word
         weights = np.arange(len(words), 0, -1, dtype=np.uint64)
         high = (high + low * len(words) + int((words * weights).sum())) % 65535
         low = (low + int(words.sum())) % 65535
@@ -265,27 +265,27 @@ def _fletcher32(raw: np.ndarray) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Unchanged(Codec):
-    """A filter that changed values for good when it was applied."""
+    """A lossy filter that needs no decoding."""
 
     def stored_bytes(self, n: int) -> int:
-        """As many."""
+        """The same number."""
         return n
 
     def undo(self, data: memoryview, n: int) -> Buffer:
-        """What is there."""
+        """The data, unchanged."""
         return data
 
 
 @dataclass(frozen=True)
 class Numbers(Codec):
-    """A filter over numbers: `back` makes an array of `dtype` out of one of `stored`."""
+    """A filter on numbers: `back` converts an array of `stored` to one of `dtype`."""
 
     dtype: np.dtype[Any]
     stored: np.dtype[Any]
     back: Callable[[np.ndarray], np.ndarray]
 
     def stored_bytes(self, n: int) -> int:
-        """As many numbers, of another type."""
+        """The same count of numbers, of another type."""
         return n // self.dtype.itemsize * self.stored.itemsize
 
     def undo(self, data: memoryview, n: int) -> Buffer:
@@ -315,7 +315,7 @@ def _astype(config: JsonObject) -> Codec:
 
 
 def _differences(config: JsonObject) -> Codec:
-    """The delta of imagecodecs: along one axis of arrays of `shape`, wrapping around."""
+    """The delta of imagecodecs: along one axis of arrays of `shape`, with wrap-around."""
     dtype, shape, axis = _dtype(config, "dtype"), _shape(config), config.get("axis", -1)
     if config.get("dist", 1) != 1 or dtype.kind not in "ui" or axis not in range(-len(shape), len(shape)):
         raise UnsupportedError("this variant of 'imagecodecs_delta' is not supported")
@@ -337,7 +337,7 @@ def _dtype(config: JsonObject, key: str, otherwise: np.dtype[Any] | None = None)
     if name is None and otherwise is not None:
         return otherwise
     try:
-        # text only: numpy takes nested lists for structures
+        # text only: numpy interprets nested lists as structures
         dtype = np.dtype(name) if isinstance(name, str) else None
     except TypeError:
         dtype = None
@@ -365,13 +365,13 @@ def _shape(config: JsonObject) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Pixels(Codec):
-    """A whole picture file; `decode` makes (Y, X) or (Y, X, S) of it, judged before."""
+    """A whole image file; `decode` returns (Y, X) or (Y, X, S), checked before."""
 
     decode: Callable[[memoryview], np.ndarray]
     dtype: np.dtype[Any]
 
     def stored_bytes(self, n: int) -> int | None:
-        """It depends."""
+        """Depends on the data."""
         return None
 
     def undo(self, data: memoryview, n: int) -> Buffer:
@@ -389,7 +389,7 @@ def _picture(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
 
 
 def _jpeg(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
-    """Whole files; parts of a TIFF lack the tables that its other parts share."""
+    """Complete files; parts of a TIFF lack the tables that they share."""
     parts = [config.get(key) for key in ("tables", "header")]
     spaces = [config.get(f"colorspace_{which}") for which in ("jpeg", "data")]
     if not any(parts) and all(space is None for space in spaces):
@@ -424,7 +424,7 @@ def _tiff(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
 
 
 def _needs_numcodecs(name: str, decode: Callable[[memoryview, int], Buffer]) -> Codec:
-    need(f"numcodecs.{name}", "refs", name)  # to be told when the dataset is opened
+    need(f"numcodecs.{name}", "refs", name)  # to be reported when the dataset is opened
     return Compressor(decode)
 
 
@@ -479,9 +479,9 @@ ALLOWED = tuple(sorted((*_BY_NAME, *_PICTURES)))
 
 
 def codec_from(config: object, dtype: np.dtype[Any]) -> Codec:
-    """The codec that a configuration ``{"id": …}`` names, for an array of `dtype` as it is stored.
+    """The codec for a configuration ``{"id": …}``, for an array of the stored `dtype`.
 
-    Raises `UnsupportedError` for one that is not on the list or whose library is not installed, else
+    Raises `UnsupportedError` if it is not on the list or its library is not installed, else
     `MetadataError`; neither names the array.
     """
     name = config.get("id") if isinstance(config, dict) else None
@@ -495,5 +495,5 @@ def codec_from(config: object, dtype: np.dtype[Any]) -> Codec:
 
 
 def most_stored(n: int) -> int:
-    """More than any codec makes of `n` bytes, however badly they compress."""
+    """An upper limit on the encoded size of `n` bytes, however badly they compress."""
     return min(n + n // 2 + 65536, MAX_CHUNK_BYTES)

@@ -1,6 +1,6 @@
-"""One TIFF, local or remote, as a series of planes: tags are parsed through blocks, pixels read by ranges.
+"""One TIFF, local or remote, as a series of planes: tags are parsed in blocks, pixels read as ranges.
 
-tifffile understands the file; which bytes are read, and how many at once, is decided here. Any thread may
+tifffile parses the file; which bytes are read, and how many at once, is decided here. Any thread may
 call: parsing is locked, reading and decoding are not.
 """
 
@@ -40,7 +40,7 @@ _BLOCK = 64 * 1024
 
 
 class SeriesLayout(NamedTuple):
-    """What a file holds: its axes before the pixels, by tifffile's letters ("TZC"), and their sizes."""
+    """The contents of a file: its page axes, in tifffile's letters ("TZC"), and their sizes."""
 
     axes: str
     sizes: tuple[int, ...]
@@ -49,22 +49,22 @@ class SeriesLayout(NamedTuple):
 
     @property
     def n_pages(self) -> int:
-        """How many planes there are."""
+        """The number of planes."""
         return math.prod(self.sizes)
 
 
 class Extent(NamedTuple):
-    """Where the pixels of a plane lie in the file, as they are, one after the other."""
+    """The location of a plane's uncompressed, contiguous pixels in the file."""
 
     offset: int
     picture: Picture
-    dtype: np.dtype[Any]  # with the byte order of the file
+    dtype: np.dtype[Any]  # in the file's byte order
 
 
 class Parts(NamedTuple):
-    """The strips or tiles of a plane: all of `shape`, row by row, each at (offset, length).
+    """The strips or tiles of a plane: each of `shape`, row by row, at (offset, length).
 
-    `compression` and `predictor` are the numbers TIFF gives them. The last strip may be shorter.
+    `compression` and `predictor` are TIFF's numbers. The last strip may be shorter.
     """
 
     shape: tuple[int, ...]
@@ -76,7 +76,7 @@ class Parts(NamedTuple):
 
 
 class TiffPages:
-    """The first series of a TIFF; `close` leaves the bytes it reads from open."""
+    """The first series of a TIFF; `close` does not close the underlying bytes."""
 
     def __init__(self, source: Bytes) -> None:
         """Parse the first page; raises a `DatasetError` that names the file."""
@@ -87,17 +87,17 @@ class TiffPages:
         self._series: TiffPageSeries | None = None
         with damage_is_named(self.name):
             self._chain = IfdChain(self._read_bytes, self._file.seek(0, io.SEEK_END), self.name)
-            self._file.seek(0)  # where tifffile takes the file to begin
+            self._file.seek(0)  # where tifffile assumes the file to begin
             self._tif = _parsed(self._file)
 
     def _read_bytes(self, offset: int, length: int) -> bytes:
         self._file.seek(offset)
         return self._file.read(length)
 
-    # ---- what is there -----------------------------------------------------------------------
+    # ---- contents ----------------------------------------------------------------------------
 
     def layout(self) -> SeriesLayout:
-        """Axes and sizes of the file; this looks at every page's tags."""
+        """Axes and sizes of the file; reads every page's tags."""
         with self._lock, damage_is_named(self.name):
             series = self._first_series()
             picture = _picture_of(self._page(0, 0), self.name)
@@ -111,12 +111,12 @@ class TiffPages:
             return SeriesLayout("".join(a for a, _ in kept), tuple(s for _, s in kept), picture, levels)
 
     def picture(self, page: int = 0, level: int = 0) -> Picture:
-        """What a plane says of its pixels."""
+        """The pixel format of a plane."""
         with self._lock, damage_is_named(self.name):
             return _picture_of(self._page(page, level), self.name)
 
     def metadata(self) -> tuple[str, dict[str, Any], Any]:
-        """OME-XML ("" if none), what ImageJ has written ({} if nothing) and the first page's tags."""
+        """OME-XML ("" if none), ImageJ metadata ({} if none) and the first page's tags."""
         with self._lock, damage_is_named(self.name):
             imagej = self._tif.imagej_metadata or {}
             return self._tif.ome_metadata or "", dict(imagej), self._tif.pages.first.tags
@@ -124,7 +124,7 @@ class TiffPages:
     # ---- pixels ------------------------------------------------------------------------------
 
     def extent(self, page: int = 0, level: int = 0) -> Extent | None:
-        """Where the pixels of a plane lie as they are, None if they are compressed or in several parts."""
+        """The location of a plane's pixels; None if they are compressed or in several parts."""
         with self._lock, damage_is_named(self.name):
             return self._extent(page, level)
 
@@ -132,7 +132,7 @@ class TiffPages:
         first = self._page(0, level)
         picture = _picture_of(first, self.name)
         offset = self._level(level).dataoffset
-        if offset is not None and _is_plain(first):  # planes one after the other; not all need have tags
+        if offset is not None and _is_plain(first):  # contiguous planes, not all of which need have tags
             return self._at(int(offset) + page * picture.nbytes, picture)
         found = self._page(page, level)
         if not _is_plain(found) or not found.dataoffsets:
@@ -144,7 +144,7 @@ class TiffPages:
         return self._at(int(found.dataoffsets[0]), picture)
 
     def parts(self, page: int = 0, level: int = 0) -> Parts:
-        """In which parts, and how, a plane is stored."""
+        """The parts of a plane, and how they are stored."""
         with self._lock, damage_is_named(self.name):
             found = self._page(page, level)
             picture = _picture_of(found, self.name)
@@ -213,7 +213,7 @@ class TiffPages:
         if self._series is None:
             self._chain.check()
             found: Any = self._tif.series
-            # from tifffile 2026.5 on what is found has axes of one plane or not, as asked for
+            # from tifffile 2026.5 on, results may or may not include the axes of one plane
             series = found(squeeze=False) if callable(found) else found
             if not series:
                 raise CorruptDataError(f"{self.name} is damaged: it contains no image")
@@ -241,14 +241,14 @@ class TiffPages:
         return found.aspage()
 
     def close(self) -> None:
-        """Let go of what was parsed. May be called twice."""
+        """Release parsed data. May be called twice."""
         with self._lock:
             self._tif.close()
             self._file.close()
 
 
 def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
-    """The pixels of a page of a TIFF that is in memory, (Y, X) or (Y, X, S)."""
+    """The pixels of a page of a TIFF in memory, (Y, X) or (Y, X, S)."""
     pages = TiffPages(_InMemory(data, name))  # type: ignore[arg-type]
     try:
         return pages.read(page)
@@ -259,7 +259,7 @@ def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
 
 
 class _InMemory:
-    """As much of `Bytes` as is needed here."""
+    """The part of `Bytes` needed here."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self._data = data
@@ -288,14 +288,14 @@ def _parsed(file: BinaryIO) -> TiffFile:
 
 
 def _axes(series: Any) -> tuple[str, tuple[int, ...]]:
-    """Letters and lengths of all axes of a series, also those of one plane."""
+    """Letters and lengths of all axes of a series, including those of one plane."""
     if hasattr(series, "get_axes"):  # tifffile before 2026.5
         return series.get_axes(False), series.get_shape(False)
     return series.axes, series.shape
 
 
 def _trailing(axes: str) -> int:
-    """How many of the last axes are pixels: YX, or YXS."""
+    """The number of trailing pixel axes: YX, or YXS."""
     return 3 if axes.endswith("S") else 2
 
 
@@ -309,13 +309,13 @@ def _picture_of(page: TiffPage, name: str) -> Picture:
 
 
 def _is_plain(page: TiffPage) -> bool:
-    """Whether the pixels lie in the file one after the other as they are, and colours side by side."""
+    """Whether the pixels are uncompressed and contiguous, with interleaved colours."""
     is_planar = page.planarconfig == 2 and page.samplesperpixel > 1
     return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1 and not is_planar)
 
 
 def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray:
-    """(S, D, Y, X, s) as tifffile has it, with one of S and s being 1, as a picture."""
+    """Convert tifffile's (S, D, Y, X, s), with S or s being 1, to an image."""
     if page.planarconfig == 2 and picture.samples > 1:
         return np.moveaxis(pixels.reshape(picture.samples, picture.height, picture.width), 0, -1)
     return pixels.reshape(picture.shape)

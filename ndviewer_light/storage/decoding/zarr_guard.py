@@ -1,8 +1,8 @@
-"""Array metadata (`zarr.json`, `.zarray`) judged in Python, before a native library sees it.
+"""Checks array metadata (`zarr.json`, `.zarray`) in Python, before a native library sees it.
 
-A damaged or absurd array file can make native code abort the whole process, so what is not on
-these lists is refused with a sentence. Pure functions over dicts, no I/O.
-Rules: zarr v3 core specification, zarr v2 specification; limits in `storage.limits`.
+Damaged or absurd metadata can make native code abort the whole process, so anything not on
+these lists is refused with a message. Pure functions on dicts, no I/O.
+Rules: Zarr v3 core specification, Zarr v2 specification; limits in `storage.limits`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WIDENED: dict[str, np.dtype[Any]] = {"int4": np.dtype(np.int8), "bfloat16": np.
 
 @dataclass(frozen=True)
 class ArrayFacts:
-    """What the metadata of one array says: shape, the dtype planes come in, names of its axes if any."""
+    """The metadata of one array: shape, dtype of planes, axis names if any."""
 
     version: int
     shape: tuple[int, ...]
@@ -40,7 +40,7 @@ class ArrayFacts:
 
 
 def array_facts(document: limits.JsonObject, version: int, where: str) -> ArrayFacts:
-    """Judge the metadata of one array; `where` is the file it came from.
+    """Check the metadata of one array; `where` is the file it came from.
 
     Raises `MetadataError`, `UnsupportedError` or `LimitExceededError`, each naming the file and the
     field.
@@ -108,7 +108,7 @@ def _v3_facts(document: limits.JsonObject, shape: tuple[int, ...], where: str) -
 
 
 def _named(value: object, field: str, where: str) -> tuple[str, limits.JsonObject]:
-    """Name and configuration of an extension object; the short form is the bare name."""
+    """Name and configuration of an extension object; the short form is just the name."""
     if isinstance(value, str):
         return value, {}
     if isinstance(value, dict) and isinstance(value.get("name"), str):
@@ -141,7 +141,7 @@ def _dimension_names(document: limits.JsonObject, where: str) -> tuple[str | Non
 def _check_v3_codecs(
     codecs: object, chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], where: str
 ) -> None:
-    """Check a codec chain; of a shard only the inner chunks and the index are ever held whole."""
+    """Check a codec chain; for shards, only inner chunks and the index are ever in memory as a whole."""
     if not isinstance(codecs, list) or not codecs:
         raise MetadataError(f"{where}: codecs is {brief(codecs)}, expected a list of codecs")
     chain = [_named(codec, "codecs", where) for codec in codecs]

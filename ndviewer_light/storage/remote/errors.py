@@ -1,7 +1,7 @@
-"""What can go wrong on the way to a server, in sentences that help, and without anybody's secrets.
+"""Errors of remote access as helpful messages, without secrets.
 
-What the client library says holds the whole URL, with signatures and passwords in it: its words are
-looked at here to find the kind of trouble, and never passed on.
+The client library's messages contain the whole URL, with signatures and passwords: they are only
+examined here to find the kind of failure, never passed on.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Kind:
     error: type[DatasetError]
-    sentence: str  # of {name}, {host}, {login} and {detail}
-    again: bool = False  # whether another try, at once, may help
-    passes: bool = False  # whether it may pass by itself later
+    sentence: str  # with {name}, {host}, {login} and {detail}
+    again: bool = False  # whether an immediate retry may help
+    passes: bool = False  # whether it may be temporary
 
 
 _LOGINS = {
@@ -109,7 +109,7 @@ _KINDS: Mapping[str, _Kind] = {
 class Failure(Exception):
     """A request that failed; `kind` is a key of the table above."""
 
-    tries = 1  # made before it was given up
+    tries = 1  # attempts made
 
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind} {detail}")
@@ -118,12 +118,12 @@ class Failure(Exception):
 
     @property
     def again(self) -> bool:
-        """Whether another try may help."""
+        """Whether a retry may help."""
         return _KINDS[self.kind].again
 
 
 def error_for(failure: Failure, name: str, host: str) -> DatasetError:
-    """What callers are told: `name` and `host` as people may see them."""
+    """The error for callers, with `name` and `host` for display."""
     kind = _KINDS[failure.kind]
     scheme = name.partition("://")[0]
     login = _LOGINS.get(scheme, _LOGINS[""])
@@ -137,7 +137,7 @@ def error_for(failure: Failure, name: str, host: str) -> DatasetError:
 
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _BY_STATUS = {401: "login", 403: "forbidden", 407: "login"}
-_BY_WORDS = (  # in what the library says; the first that fits
+_BY_WORDS = (  # in the library's message; the first match
     ("RangeNotSupported", "ranges ignored"),
     ("UnexpectedRange", "wrong range"),
     ("BareRedirect", "region"),
@@ -159,7 +159,7 @@ _BY_WORDS = (  # in what the library says; the first that fits
 
 
 def failure_of_status(code: int, missing: str) -> Failure:
-    """The kind of trouble that a status of HTTP means; `missing` is what not to be there is called."""
+    """The failure for an HTTP status; `missing` is the kind to use for 404."""
     if code in (404, 410):
         return Failure(missing)
     if code in _BY_STATUS:
@@ -170,7 +170,7 @@ def failure_of_status(code: int, missing: str) -> Failure:
 
 
 def failure_of(error: Exception) -> Failure:
-    """The kind of trouble that an exception of the client library means."""
+    """The failure for an exception of the client library."""
     said = str(error)
     if isinstance(error, FileNotFoundError):
         return Failure("missing")

@@ -1,6 +1,6 @@
-"""Files of network shares that are not mounted, smb:// and sftp://: a few file handles, one reader each.
+"""Files on network shares that are not mounted, smb:// and sftp://: a few file handles, one reader each.
 
-Mounted shares are plain files and never come here.
+Files on mounted shares are local files and do not use this.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HANDLES = 8
-# what is imported, and what brings it
+# the module to import, and the packages that provide it
 _LIBRARIES = {
     "smb": ("smbclient", "'ndviewer_light[smb]'"),
     "sftp": ("paramiko", "'ndviewer_light[smb]' paramiko"),
 }
-_DENIED = ("denied", "logon", "authentication", "password")  # in what the libraries say
+_DENIED = ("denied", "logon", "authentication", "password")  # in the libraries' messages
 _MISSING = ("not found", "no such file", "no_such_file", "bad_network_name")
 
 
 class ShareBytes(Bytes):
-    """A file of a network share; see `Bytes`."""
+    """A file on a network share; see `Bytes`."""
 
     needs_threads = True
     """Those of smbprotocol and paramiko, which take in what the server sends."""
@@ -96,7 +96,7 @@ class ShareBytes(Bytes):
 
     @property
     def identity(self) -> str | None:
-        """The address, size and time of writing; None if the share does not tell that time."""
+        """The address, size and modification time; None if the share does not report that time."""
         size, modified = self._version
         return f"{self.name}\n{size}\n{modified}" if modified else None
 
@@ -154,9 +154,9 @@ class ShareBytes(Bytes):
             raise DatasetError(f"{self.name} was closed")
 
     def _waited(self, calls: Sequence[Callable[[], T]], more_s: float) -> list[T]:
-        """What these calls return, each made in a thread of its own that is not waited for beyond a deadline.
+        """The results of these calls, each made in a separate thread that is waited for up to a deadline.
 
-        The libraries wait for an answer for as long as it takes, and cannot be told to stop.
+        The libraries wait indefinitely for an answer, and cannot be interrupted.
         """
         until = time.monotonic() + self._stall_s + more_s
         wish = current_wish()
@@ -171,7 +171,7 @@ class ShareBytes(Bytes):
         return run_abandonable(calls, check)
 
     def _error(self, error: Exception) -> DatasetError:
-        """What the libraries say holds no secrets, but is long and in their own words."""
+        """The error for callers; the libraries' messages contain no secrets, but are long and technical."""
         if isinstance(error, DatasetError):
             return error
         said, number = str(error).lower(), getattr(error, "errno", None)
@@ -189,11 +189,11 @@ class ShareBytes(Bytes):
         return broken
 
     def close(self) -> None:
-        """See `Bytes.close`; a request that is under way is not waited for."""
+        """See `Bytes.close`; does not wait for requests in progress."""
         with self._lock:
             self._closed = True
             handles, self._free = self._free, []
-        if handles:  # closing asks the server, which may not answer
+        if handles:  # closing sends a request, which may not be answered
 
             def work() -> None:
                 for handle in handles:
@@ -213,7 +213,7 @@ def _share(url: str, settings: Settings) -> Any:
     if parts.port:
         options["port"] = parts.port
     if parts.scheme == "smb":
-        # as everybody expects of somebody who only looks: others may go on writing
+        # as a reader, allow others to keep writing
         options |= {"share_access": "rwd", "timeout": settings.stall_s, "register_session_retries": 1}
     try:
         import fsspec
