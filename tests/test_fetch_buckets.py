@@ -18,7 +18,7 @@ from ndviewer_light.errors import (
 from ndviewer_light.storage.open_bytes import open_bytes
 from ndviewer_light.storage.remote import client as fetch_client
 from ndviewer_light.storage.remote import retries
-from ndviewer_light.storage.remote.scheduler import the_fetcher
+from ndviewer_light.storage.remote.scheduler import the_scheduler
 from tests.bucket_server import BucketServer
 from tests.range_server import RangeServer
 
@@ -39,7 +39,7 @@ def no_credentials(monkeypatch, tmp_path) -> Iterator[None]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01))
     yield
-    the_fetcher().stop()
+    the_scheduler().stop()
 
 
 @pytest.fixture(scope="module")

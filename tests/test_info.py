@@ -15,7 +15,7 @@ import stores
 from ndviewer_light.cli import info
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.storage.remote.client import RemoteFile
-from ndviewer_light.storage.remote.scheduler import the_fetcher
+from ndviewer_light.storage.remote.scheduler import the_scheduler
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeSer
 def server(module_server: RangeServer) -> Iterator[RangeServer]:
     module_server.set()
     yield module_server
-    the_fetcher().stop()
+    the_scheduler().stop()
     for entry in list(module_server.folder.iterdir()):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 

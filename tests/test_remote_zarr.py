@@ -39,7 +39,7 @@ from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.storage.remote import client as fetch_client
 from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.remote_bytes import set_in_flight
-from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_fetcher
+from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_scheduler
 from ndviewer_light.storage.trees import url as url_tree
 from tests.bucket_server import BUCKET, BucketServer
 from tests.conftest import left_after_grace
@@ -70,7 +70,7 @@ def a_lonely_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     monkeypatch.setattr(zarr_native, "_RETRIES", quick)
     yield
     set_in_flight(IN_FLIGHT)
-    the_fetcher().stop()  # it would by itself, a little later
+    the_scheduler().stop()  # it would by itself, a little later
 
 
 @pytest.fixture(scope="module")

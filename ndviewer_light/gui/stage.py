@@ -197,7 +197,7 @@ class Stage(QWidget):
     def _build_soon(self) -> None:
         """Build the canvas from the event loop: it takes 100 ms, and the host is waiting for a start."""
         if self._canvas is not None:
-            self._canvas.let_go()
+            self._canvas.release()
             self._build_timer.start(0)
 
     @safe_slot

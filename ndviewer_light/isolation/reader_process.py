@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import LimitExceededError, OutOfResourcesError, ReaderCrashedError
-from ..storage.cancellation import current_wish
+from ..storage.cancellation import current_scope
 from . import protocol
 from .calls import Call, ReplacedError
 from .import_path import interpreter_arguments, reader_path
@@ -179,7 +179,7 @@ class ReaderProcess:
         the process died, `ReplacedError` if it was replaced (with `moves` also if this request waits behind
         one that hangs), `DeadlineError` past the deadline: then the process is of no use any more.
         """
-        call, scope = Call(next(self._ids), op, seconds), current_wish()
+        call, scope = Call(next(self._ids), op, seconds), current_scope()
         request = protocol.frame({"id": call.number, "op": op, **arguments})
         call.abandon = lambda: self._send({"op": "abandon", "id": call.number})
         try:

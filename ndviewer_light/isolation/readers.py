@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError, ReadDroppedError, ReaderCrashedError, ReadTimeoutError
-from ..storage.cancellation import CancelScope, current_wish
+from ..storage.cancellation import CancelScope, current_scope
 from .blame import Blame
 from .calls import DeadlineError, ReplacedError
 from .spare import take_process
@@ -217,7 +217,7 @@ class Readers:
 
 
 def _wait_while_wanted(opening: Future[ReaderProcess]) -> None:
-    scope = current_wish()
+    scope = current_scope()
     while not wait([opening], _GLANCE_SECONDS if scope is not None else None).done:
         if scope is not None and scope.dropped:
             raise ReadDroppedError("no longer needed")

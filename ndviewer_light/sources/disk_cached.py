@@ -32,10 +32,10 @@ def open_disk_cached(path: str, options: StorageOptions = None) -> Source:
 def _opened(path: str, options: StorageOptions) -> Source:
     source = open_source(path, options)
     cache = cache_of(options) if is_url(path) else None
-    return source if cache is None else KeptSource(source, cache)
+    return source if cache is None else DiskCachedSource(source, cache)
 
 
-class KeptSource(Source):
+class DiskCachedSource(Source):
     """A `source` with its planes in `cache`, under the name of its content (`Source.identity`).
 
     Without such a name nothing is cached: a plane that changed on the server must not come from here.

@@ -76,21 +76,21 @@ class CancelScope:
             self._reads.discard(read)
 
     def __enter__(self) -> CancelScope:
-        _here.wishes.append(self)
+        _here.scopes.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _here.wishes.remove(self)
+        _here.scopes.remove(self)
 
 
 class _Here(threading.local):
     def __init__(self) -> None:
-        self.wishes: list[CancelScope] = []
+        self.scopes: list[CancelScope] = []
 
 
 _here = _Here()
 
 
-def current_wish() -> CancelScope | None:
+def current_scope() -> CancelScope | None:
     """The current cancel scope of this thread."""
-    return _here.wishes[-1] if _here.wishes else None
+    return _here.scopes[-1] if _here.scopes else None

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import ReadDroppedError
-from .cancellation import current_wish
+from .cancellation import current_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -158,7 +158,7 @@ class SingleFlight(Generic[K, V]):
 
     def _start(self, mine: dict[K, _Flight[V]], work: Callable[[], V]) -> None:
         """Lead in a separate thread, within this thread's scope."""
-        scope = current_wish()
+        scope = current_scope()
         _led_by(mine, 0)  # not by this thread, which may come again
 
         def lead() -> None:
@@ -212,7 +212,7 @@ def _go_on(key: object, check: Callable[[], None] | None) -> None:
     """Raise what ends the waiting."""
     if check is not None:
         check()
-    if (scope := current_wish()) is not None and scope.dropped:
+    if (scope := current_scope()) is not None and scope.dropped:
         raise ReadDroppedError(f"{key}: no longer needed")
 
 

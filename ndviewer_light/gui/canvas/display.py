@@ -126,18 +126,18 @@ class Canvas(QWidget):
         self._build_viewer()
         return not self._in_use.ended
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
         self._wrapper = None
         self._dirty = False
         self._place = None
-        viewer = self._in_use.let_go()
+        viewer = self._in_use.release()
         if viewer is not None:
             viewer.widget().hide()
 
     def clear(self) -> None:
         """Show nothing and release the dataset."""
-        self.let_go()
+        self.release()
         self._drop_viewer()
 
     def show_view(self, view: View) -> None:
@@ -408,7 +408,7 @@ class _InUse(Owner):
     ended = False
     """Whether Qt has deleted the canvas."""
 
-    def let_go(self) -> ndv.ArrayViewer | None:
+    def release(self) -> ndv.ArrayViewer | None:
         """Stop requesting and drawing frames; returns the viewer that did, or None."""
         viewer, wrapper = self.viewer, self.wrapper
         self.viewer = self.wrapper = None
@@ -428,7 +428,7 @@ class _InUse(Owner):
         if self.viewer is not None:
             self.viewer._viewer_model.events.disconnect()
             self.viewer._viewer_model.events.show_progress_spinner.disconnect()
-            self.let_go()
+            self.release()
 
 
 def _leave_buffers_to_qt(canvas: Any) -> None:

@@ -25,13 +25,13 @@ from .chunk_index import structures as hdf5_structures
 from .chunk_index.arrays import (
     ExtensibleArray,
     FixedArray,
-    OneAfterTheOther,
+    ImplicitIndex,
     Order,
 )
 from .chunk_index.btree import BTree
 from .chunk_index.chunks import Grid, NothingStored, WholeBlocks
 from .chunk_index.index import ChunkIndex
-from .plane_reader import ChunkedDataset, Through
+from .plane_reader import ChunkedDataset, H5pyDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class DatasetFacts:
 class Opened(NamedTuple):
     """A dataset opened for reading; `chunk_index` is None if there is nothing to look up."""
 
-    pixels: ChunkedDataset | Through
+    pixels: ChunkedDataset | H5pyDataset
     chunk_index: ChunkIndex | None
 
 
@@ -115,7 +115,7 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     plist = dataset.id.get_create_plist()
     refuse_outside(file, dataset, where)
     layout = plist.get_layout()
-    through = Through(file, dataset, known.dtype, None)
+    through = H5pyDataset(file, dataset, known.dtype, None)
     if layout == h5py.h5d.CONTIGUOUS and _is_plain(dataset, known.dtype):
         return Opened(_contiguous(file, known, dataset, roles, through), None)
     if layout != h5py.h5d.CHUNKED:
@@ -151,10 +151,10 @@ def _chunked(
 ) -> Opened:
     layout = _layout(file, dataset)
     if layout is None or not _makes_sense(layout, dataset):  # h5py may be able to read it
-        return Opened(Through(file, dataset, known.dtype, None), None)
+        return Opened(H5pyDataset(file, dataset, known.dtype, None), None)
     grid = Grid(known.shape, chunk)
     index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
-    through = Through(file, dataset, known.dtype, index)
+    through = H5pyDataset(file, dataset, known.dtype, index)
     sticks_out = any(whole % part for whole, part in zip(known.shape, chunk, strict=True))
     chain = hdf5_filters.codecs(filters)
     if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
@@ -183,7 +183,7 @@ def _lookup(
     order = Order(dataset.maxshape, grid.chunk, *_growing(dataset))
     chunk_bytes = math.prod(grid.chunk) * dataset.id.get_type().get_size()
     if layout.kind in ("single", "implicit"):
-        return OneAfterTheOther(order, layout.address, layout.size or chunk_bytes, layout.mask)
+        return ImplicitIndex(order, layout.address, layout.size or chunk_bytes, layout.mask)
     # do not ask h5py for these: it gets them wrong unless the first axis is the one that grows
     kind = FixedArray if layout.kind == "fixed" else ExtensibleArray
     return kind(file, order, layout.address, chunk_bytes, where)
@@ -212,8 +212,8 @@ def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_structures.ChunkIndex
 
 
 def _contiguous(
-    file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str], through: Through
-) -> ChunkedDataset | Through:
+    file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str], through: H5pyDataset
+) -> ChunkedDataset | H5pyDataset:
     """Contiguous storage, read by planes, or by larger blocks if planes are scattered."""
     chunk = _block_of(known, roles)
     address = dataset.id.get_offset()

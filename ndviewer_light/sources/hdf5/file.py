@@ -28,7 +28,7 @@ from ...errors import (
 from ...storage import collector
 from ...storage.abandonable import run_abandonable
 from ...storage.bytes import SeekableFile, is_url
-from ...storage.cancellation import current_wish
+from ...storage.cancellation import current_scope
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
 
@@ -149,12 +149,12 @@ class HDF5File:
 
         if not self.is_remote:
             return inside()
-        wish = current_wish()
+        scope = current_scope()
 
         def check() -> None:
             if self._closed:
                 raise DatasetError(f"{self.name} was closed")
-            if wish is not None and wish.dropped:
+            if scope is not None and scope.dropped:
                 raise ReadDroppedError(f"{self.name}: no longer needed")
 
         return run_abandonable([inside], check)[0]

@@ -35,7 +35,7 @@ _BATCH_BYTES = 64 * 1024**2
 _BATCH_CHUNKS = 4096
 
 
-class Through:
+class H5pyDataset:
     """A dataset read by h5py, one plane at a time; `index`, if any, tells what is not stored."""
 
     def __init__(
@@ -72,7 +72,7 @@ class ChunkedDataset:
         stored_dtype: np.dtype[Any],
         chain: tuple[Codec, ...],
         fill: Any,
-        otherwise: Through,
+        otherwise: H5pyDataset,
     ) -> None:
         self._file = file
         self._index = index

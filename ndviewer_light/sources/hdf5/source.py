@@ -26,7 +26,7 @@ from ...errors import (
 from ...model import PlaneKey
 from ...storage.abandonable import run_abandonable
 from ...storage.bytes import absolute, check_still_there, is_url, split_inner
-from ...storage.cancellation import CancelScope, current_wish
+from ...storage.cancellation import CancelScope, current_scope
 from ...storage.disk_cache import cache_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
@@ -211,10 +211,10 @@ def _snapshot(path: str, options: StorageOptions, inner: str, before: _Snapshot 
     """The current file; cancelling to open one on a server does not wait for it."""
     if not is_url(path):
         return _Snapshot(path, options, inner, before)
-    wish = current_wish()
+    scope = current_scope()
 
     def check() -> None:
-        if wish is not None and wish.dropped:
+        if scope is not None and scope.dropped:
             raise ReadDroppedError(f"{presentable(path)}: no longer needed")
 
     call = partial(_Snapshot, path, options, inner, before)

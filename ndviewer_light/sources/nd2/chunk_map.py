@@ -44,7 +44,7 @@ class Chunk(NamedTuple):
         return len(self.raw) - self.start
 
 
-def read_chunk(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int, limit: int) -> Chunk:
+def read_chunk(source: Bytes | CachedBytes, name: bytes, offset: int, expected: int, limit: int) -> Chunk:
     """Read the chunk listed in the map at `offset` with `expected` bytes of data (-1: unknown).
 
     Takes one read if that is right and its header fills a block, as usual. Raises `CorruptDataError` if
@@ -60,19 +60,19 @@ def read_chunk(source: Bytes | KeptBytes, name: bytes, offset: int, expected: in
     return Chunk(raw if len(raw) == start + length else raw[: start + length], start)
 
 
-def find_data(source: Bytes | KeptBytes, name: bytes, offset: int) -> tuple[int, int]:
+def find_data(source: Bytes | CachedBytes, name: bytes, offset: int) -> tuple[int, int]:
     """The offset and length of a chunk's data; reads only its header."""
     _, start, length = _begin(source, name, offset, 0)
     return start, length
 
 
-def chunk_range(source: Bytes | KeptBytes, offset: int, expected: int, limit: int) -> Range:
+def chunk_range(source: Bytes | CachedBytes, offset: int, expected: int, limit: int) -> Range:
     """The range that `read_chunk` reads first, clipped to the file."""
     left = max(0, source.size - offset)
     return offset, min(_ALIGNMENT + min(max(expected, 0), limit), left)
 
 
-def _begin(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int) -> tuple[bytes, int, int]:
+def _begin(source: Bytes | CachedBytes, name: bytes, offset: int, expected: int) -> tuple[bytes, int, int]:
     """At least header and name of a chunk, and the offset and length of its data."""
     if source.size - offset < _HEADER.size:
         raise CorruptDataError(
@@ -93,7 +93,7 @@ def _shown(name: bytes) -> str:
     return name.rstrip(b"!").decode("ascii", "replace")
 
 
-class KeptBytes:
+class CachedBytes:
     """The bytes of a file, whose beginning and end are read together and cached.
 
     Nearly all metadata is there, so that opening takes one round trip, not ten.
@@ -139,7 +139,7 @@ class ParserFile:
 
     closed = False
 
-    def __init__(self, source: KeptBytes) -> None:
+    def __init__(self, source: CachedBytes) -> None:
         self._source = source
         self._file = source.opened()
         self._at = 0
@@ -171,7 +171,7 @@ class ParserFile:
         self._file.close()
 
 
-def has_map(source: KeptBytes) -> bool:
+def has_map(source: CachedBytes) -> bool:
     """Whether the file ends with its map, which is written when the acquisition has finished."""
     end = source.kept(source.size - _END_BYTES, _END_BYTES)
     return end is not None and end.startswith(_SIGNATURE)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nd2.structures import ExpLoop
 
     from ...storage.bytes import Bytes
-    from .chunk_map import KeptBytes
+    from .chunk_map import CachedBytes
 
     Chunks = Mapping[bytes, tuple[int, int]]
 
@@ -57,7 +57,7 @@ def library_internals(parsed: ND2File) -> Internals:
     return cast("Internals", reader)
 
 
-def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents:
+def modern_contents(parsed: ND2File, source: Bytes, kept: CachedBytes) -> Contents:
     """The contents of the file; its frames are read from `source`, its metadata through `kept`."""
     internals, where = library_internals(parsed), source.name
     chunks = internals.chunkmap
@@ -87,7 +87,7 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents
     return Contents(info, loops, StoredFrames(source, layout, frames))
 
 
-def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
+def _fetch_metadata(kept: CachedBytes, chunks: Chunks, suffix: bytes) -> None:
     """Fetch and check the metadata before the library asks for it."""
     places = {}
     for template in _METADATA:
@@ -106,7 +106,7 @@ def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
 
 
 def _time_step_s(
-    experiment: Sequence[ExpLoop], loops: metadata.Loops, kept: KeptBytes, chunks: Chunks
+    experiment: Sequence[ExpLoop], loops: metadata.Loops, kept: CachedBytes, chunks: Chunks
 ) -> float | None:
     """Seconds between time points: as configured, else as measured on average."""
     steps = metadata.time_steps_s(experiment)

@@ -26,7 +26,7 @@ from ..source import Source
 from .chunk_map import (
     LEGACY,
     MODERN,
-    KeptBytes,
+    CachedBytes,
     ParserFile,
     has_map,
 )
@@ -169,7 +169,7 @@ def _library(path: str) -> ModuleType:
 def _contents(library: ModuleType, source: Bytes) -> Contents:
     if not source.size:
         raise CorruptDataError(f"{source.name} is empty")
-    kept = KeptBytes(source)
+    kept = CachedBytes(source)
     begin = kept.read(0, min(len(LEGACY), source.size))
     if not begin.startswith(MODERN) and begin != LEGACY:
         raise MetadataError(f"{source.name} is not an ND2 file{looks_like(begin)}")

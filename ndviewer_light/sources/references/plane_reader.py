@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import CorruptDataError, DatasetNotFoundError
 from ...storage.bytes import is_url
-from ...storage.cancellation import current_wish
+from ...storage.cancellation import current_scope
 from ...storage.memory_cache import MemoryCache, nbytes
 from .array_chunks import part_of_plain, plane_parts
 from .reference_file import INLINE, inline_bytes
@@ -82,7 +82,7 @@ class ReferencedBytesReader:
         at_once = remote if len(remote) > 1 else []
         futures = [
             self._own_threads().submit(
-                self._read_for, current_wish(), each, [wanted[i] for i in of_location[each]]
+                self._read_for, current_scope(), each, [wanted[i] for i in of_location[each]]
             )
             for each in at_once
         ]
@@ -98,10 +98,10 @@ class ReferencedBytesReader:
         return [found[i] for i in range(len(wanted))]
 
     def _read_for(
-        self, wish: CancelScope | None, location: int, wanted: Sequence[ReferencedBytes]
+        self, scope: CancelScope | None, location: int, wanted: Sequence[ReferencedBytes]
     ) -> list[bytes]:
         """Like `_read`, in our own thread, in the cancel scope of another."""
-        with wish or contextlib.nullcontext():
+        with scope or contextlib.nullcontext():
             return self._read(location, wanted)
 
     def _read(self, location: int, wanted: Sequence[ReferencedBytes]) -> list[bytes]:

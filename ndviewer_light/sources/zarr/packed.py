@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
-    from .tensorstore_arrays import Native
+    from .tensorstore_arrays import TensorStoreContext
 
 _KEPT_INDEXES = 256
 _ABSENT = np.uint64(2**64 - 1)  # offset and length of a missing chunk in a shard index
 
 
-def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
+def packed_array(image: ZarrImage, tree: Tree, native: TensorStoreContext) -> PackedArray:
     """The array of an image in an archive."""
     assert isinstance(tree, ZipTree)
     return PackedArray(image, tree, native)
@@ -40,7 +40,7 @@ def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
 class PackedArray(OpenArray):
     """An array in an archive. Any thread; a plane is read with one round trip, once its shards are known."""
 
-    def __init__(self, image: ZarrImage, tree: ZipTree, native: Native) -> None:
+    def __init__(self, image: ZarrImage, tree: ZipTree, native: TensorStoreContext) -> None:
         super().__init__(image, native)
         self._tree = tree
         chunks = chunks_of(image)

@@ -27,9 +27,9 @@ from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of
 from .tensorstore_arrays import (
-    Native,
     OpenArray,
     StoreArray,
+    TensorStoreContext,
     traffic,
 )
 from .tensorstore_errors import StoreChangedError
@@ -86,7 +86,7 @@ class ZarrSource(Source):
         self._opening: SingleFlight[tuple[str, int], OpenArray] = SingleFlight()
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._closed = threading.Event()
-        self._native = Native(tree, self._closed, self._warn)
+        self._native = TensorStoreContext(tree, self._closed, self._warn)
         self._identity = tree.identity()
 
     # ---- opening ---------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from ...errors import (
     ReadTimeoutError,
     UnsupportedError,
 )
-from ...storage.cancellation import current_wish
+from ...storage.cancellation import current_scope
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
@@ -55,7 +55,7 @@ _POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
 class OpenArray(ABC):
     """One open array; any thread."""
 
-    def __init__(self, image: ZarrImage, native: Native) -> None:
+    def __init__(self, image: ZarrImage, native: TensorStoreContext) -> None:
         self.image = image
         self._native = native
 
@@ -108,7 +108,7 @@ class OpenArray(ABC):
 class StoreArray(OpenArray):
     """An array that tensorstore reads in place."""
 
-    def __init__(self, image: ZarrImage, native: Native) -> None:
+    def __init__(self, image: ZarrImage, native: TensorStoreContext) -> None:
         super().__init__(image, native)
         self._guard = native.guard(image)
         self._store = native.open(image, fill_missing=False)
@@ -196,7 +196,7 @@ def _delivered(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:
     return pixels if pixels.dtype == image.facts.dtype else pixels.astype(image.facts.dtype, order="K")
 
 
-class Native:
+class TensorStoreContext:
     """tensorstore with its own context, waited for such that `closed` ends every wait. Any thread.
 
     Local data is reread each time; data on a server is cached as first read,
@@ -368,7 +368,7 @@ class Native:
         )
         if not self.remote:  # local reads finish soon and are worth keeping
             return self._waited(future, array, until)
-        with _of_wish(future, array):
+        with _in_current_scope(future, array):
             return self._waited(future, array, until)
 
     def _waited(self, future: Any, array: str, until: float) -> Any:
@@ -415,19 +415,19 @@ class _TensorStoreRead:
 
 
 @contextlib.contextmanager
-def _of_wish(future: Any, array: str) -> Iterator[None]:
+def _in_current_scope(future: Any, array: str) -> Iterator[None]:
     """Tie a read to this thread's cancel scope, if there is one."""
-    wish, read = current_wish(), _TensorStoreRead(future, array)
-    if wish is None:
+    scope, read = current_scope(), _TensorStoreRead(future, array)
+    if scope is None:
         yield
         return
-    wish.add(read)
+    scope.add(read)
     try:
         yield
     except CancelledError:
         raise read.not_wanted() from None
     finally:
-        wish.remove(read)
+        scope.remove(read)
 
 
 _V2_FIELDS = (

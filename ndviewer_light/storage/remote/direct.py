@@ -13,7 +13,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..cancellation import current_wish
+from ..cancellation import current_scope
 from .coalescing import MAX_BLOCK_BYTES, Block
 from .errors import Failure
 from .retries import Tries, seconds_for
@@ -74,8 +74,8 @@ class DirectReader:
         """Raise if nobody is waiting for the bytes any more, or the read is too slow."""
         if self._file.closed is not None:
             raise self._file.closed
-        wish = current_wish()
-        if wish is not None and wish.dropped:
+        scope = current_scope()
+        if scope is not None and scope.dropped:
             raise self._file.not_wanted()
         if until is not None and time.monotonic() > until:
             raise Failure("stalled")

@@ -54,11 +54,11 @@ class File:
 class Job:
     """Some ranges of a file that a thread is waiting for. All but `give_up` and `result` is for the loop."""
 
-    def __init__(self, file: File, ranges: Sequence[Range], wish: CancelScope | None) -> None:
+    def __init__(self, file: File, ranges: Sequence[Range], scope: CancelScope | None) -> None:
         self.file = file
         self.ranges = ranges
-        self.wish = wish
-        self.background = wish is not None and wish.background
+        self.scope = scope
+        self.background = scope is not None and scope.background
         self.give_up: Callable[[], None] = lambda: None  # set while somebody works on it
         self.requests: list[Request] = []
         self.missing = 0

@@ -19,7 +19,7 @@ from .direct import DirectReader
 from .errors import Failure, error_for
 from .jobs import File
 from .redirects import refuse_redirects_inside
-from .scheduler import the_fetcher
+from .scheduler import the_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ _WAYS = 4  # plain, with region, with credentials, and the last one to fail
 
 def set_in_flight(requests: int) -> None:
     """Set the limit on simultaneous requests of this process; 32 by default."""
-    the_fetcher().in_flight = max(1, requests)
+    the_scheduler().in_flight = max(1, requests)
 
 
 def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
@@ -81,7 +81,7 @@ def _opened(place: RemoteFile) -> Bytes:
 
 
 def _asked(place: RemoteFile) -> Bytes:
-    run = the_fetcher().run
+    run = the_scheduler().run
     for _ in range(2):  # a server may fail to send a part only once
         try:
             return RemoteBytes(place, run(lambda: _first(place), place.name))
@@ -137,7 +137,7 @@ class RemoteBytes(Bytes):
         here = [self._here(offset, length) for offset, length in ranges]
         wanted = [each for each, data in zip(ranges, here, strict=True) if data is None]
         if wanted:
-            fetched = iter(the_fetcher().read(self._file, wanted))
+            fetched = iter(the_scheduler().read(self._file, wanted))
             here = [next(fetched) if data is None else data for data in here]
         return cast("list[bytes]", here)
 
@@ -179,7 +179,7 @@ class RemoteBytes(Bytes):
         """See `Bytes.close`."""
         self._closed = True
         self._blocks.clear()
-        the_fetcher().forget(self._file, DatasetError(f"{self.name} was closed"))
+        the_scheduler().forget(self._file, DatasetError(f"{self.name} was closed"))
 
 
 def _identity(url: str, version: Version) -> str | None:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, ReadDroppedError
-from ..cancellation import current_wish
+from ..cancellation import current_scope
 from .coalescing import blocks_for, blocks_of
 from .errors import Failure
 from .forks import after_fork, check_not_forked
@@ -52,36 +52,36 @@ class RequestScheduler:
 
     def read(self, file: File, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of each range of `file`, none beyond its end; blocks. Raises a `DatasetError`."""
-        job = Job(file, ranges, current_wish())
+        job = Job(file, ranges, current_scope())
         sender = self._started(lambda sender: sender.gather(job))
         job.give_up = lambda: self._tell(sender, lambda: sender.end(job, file.not_wanted()))
         try:
-            if job.wish is not None:
-                job.wish.add(job)
+            if job.scope is not None:
+                job.scope.add(job)
             job.done.wait()
         except BaseException:  # no longer needed already, or Ctrl-C while waiting
             job.give_up()
             raise
         finally:
-            if job.wish is not None:
-                job.wish.remove(job)
+            if job.scope is not None:
+                job.scope.remove(job)
         return job.result()
 
     def run(self, get: Callable[[], Awaitable[Answer]], name: str) -> Answer:
         """One request outside any file, with the usual retries; blocks. Raises `Failure`, `DatasetError`."""
-        single, wish = _Single(name), current_wish()
+        single, scope = _Single(name), current_scope()
         sender = self._started(lambda sender: single.start(sender, get))
         single.give_up = lambda: self._tell(sender, single.cancel)
         try:
-            if wish is not None:
-                wish.add(single)
+            if scope is not None:
+                scope.add(single)
             single.done.wait()
         except ReadDroppedError:
             single.give_up()
             raise
         finally:
-            if wish is not None:
-                wish.remove(single)
+            if scope is not None:
+                scope.remove(single)
         return single.result()
 
     def forget(self, file: File, error: DatasetError) -> None:
@@ -353,6 +353,6 @@ after_fork(_the_fetcher.renew)
 atexit.register(_the_fetcher.end)  # a loop still running while Python shuts down can crash the process
 
 
-def the_fetcher() -> RequestScheduler:
+def the_scheduler() -> RequestScheduler:
     """The one scheduler of this process."""
     return _the_fetcher

@@ -23,7 +23,7 @@ from ...errors import (
 )
 from ..abandonable import run_abandonable
 from ..bytes import Bytes
-from ..cancellation import current_wish
+from ..cancellation import current_scope
 from ..presentable import presentable
 from .block_file import BlockFile, Blocks
 from .client import CONNECT_SECONDS
@@ -159,11 +159,11 @@ class ShareBytes(Bytes):
         The libraries wait indefinitely for an answer, and cannot be interrupted.
         """
         until = time.monotonic() + self._stall_s + more_s
-        wish = current_wish()
+        scope = current_scope()
 
         def check() -> None:
             self._check_open()
-            if wish is not None and wish.dropped:
+            if scope is not None and scope.dropped:
                 raise ReadDroppedError(f"{self.name}: no longer needed")
             if time.monotonic() > until:
                 raise error_for(Failure("stalled"), self.name, self._host)

@@ -25,7 +25,7 @@ from ..remote.client import RemoteFile, authorization, settings_from
 from ..remote.errors import Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import set_in_flight
-from ..remote.scheduler import IN_FLIGHT, the_fetcher
+from ..remote.scheduler import IN_FLIGHT, the_scheduler
 from .array_specs import GOOGLE, AwsProfile, google_spec, s3_spec, web_spec
 from .remembered import RememberedFiles
 from .tree import METADATA_FILES, Tree
@@ -184,7 +184,7 @@ class UrlTree(Tree):
             refuse_redirects_inside(place.url, place.login, self.stall_s)
         for _ in range(_WAYS):
             try:
-                answer = the_fetcher().run(place.get_whole, place.name)
+                answer = the_scheduler().run(place.get_whole, place.name)
             except Failure as failure:
                 other = self._other_way(place, failure)
                 if other is None:

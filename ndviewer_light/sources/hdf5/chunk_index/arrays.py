@@ -114,7 +114,7 @@ class _Numbered(Lookup):
         return parts
 
 
-class OneAfterTheOther(_Numbered):
+class ImplicitIndex(_Numbered):
     """Chunks of equal length, in order, from an address on; also a single one."""
 
     def __init__(self, order: Order, address: int, size: int, mask: int = 0) -> None:
