@@ -191,13 +191,13 @@ class _Single:
 class _Sender:
     """One lifetime of the thread, and its work; everything except `__init__` runs in the thread."""
 
-    def __init__(self, fetcher: RequestScheduler) -> None:
+    def __init__(self, scheduler: RequestScheduler) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._work, name="ndviewer-fetch", daemon=True)
         self.calls = 0  # not finished yet; this and the next are guarded by the scheduler's lock
         self.called = 0.0
         self.cut_short = 0  # requests in flight when it ended
-        self._fetcher = fetcher
+        self._scheduler = scheduler
         self._has_ended = False
         self._gathered: dict[tuple[File, bool], list[Job]] = {}
         self._queue: list[tuple[bool, int, int, Request]] = []
@@ -219,7 +219,7 @@ class _Sender:
             self.loop.close()
 
     def _end_if_idle(self) -> None:
-        if self._fetcher._ends_if_idle(self):
+        if self._scheduler._ends_if_idle(self):
             self.loop.stop()
         else:
             self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
@@ -265,7 +265,7 @@ class _Sender:
     def _start(self) -> None:
         while self._queue:
             reserve = _BACKGROUND_RESERVE if self._queue[0][0] else 0
-            if len(self._under_way) >= max(1, self._fetcher.in_flight - reserve):
+            if len(self._under_way) >= max(1, self._scheduler.in_flight - reserve):
                 return
             request = heapq.heappop(self._queue)[-1]
             if request.jobs:  # otherwise everybody stopped waiting
@@ -313,7 +313,7 @@ class _Sender:
 
     def finished(self, done: threading.Event) -> None:
         """Finish a counted call that somebody is waiting for."""
-        self._fetcher._finished(self)
+        self._scheduler._finished(self)
         done.set()
 
 
