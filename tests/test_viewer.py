@@ -118,8 +118,8 @@ def test_a_volume_at_lower_resolution_keeps_its_proportions(qtbot, viewer, tmp_p
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        pytest.param(lambda path: None, "nothing at", id="no such path"),
-        pytest.param(lambda path: path.mkdir(), "not a dataset", id="an empty folder"),
+        pytest.param(lambda path: None, "does not exist", id="no such path"),
+        pytest.param(lambda path: path.mkdir(), "not a supported dataset", id="an empty folder"),
         pytest.param(lambda path: path.write_bytes(b"x"), "", id="a file"),
     ],
 )
