@@ -33,7 +33,7 @@ class Blame:
         self._one_at_a_time = threading.Lock()
 
     def strike(self, request: Hashable, reason: str) -> None:
-        """A reader died, for a reason, while `request` was in progress in it."""
+        """A reader died, for a reason, while processing `request`."""
         with self._lock:
             self._reasons[request] = reason
             self._deaths.setdefault(request, deque(maxlen=DEATHS)).append(time.monotonic())
