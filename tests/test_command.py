@@ -72,7 +72,7 @@ def test_output_that_cannot_be_written_is_an_error_in_one_line(option, unbuffere
     with open("/dev/full", "wb") as full:
         done = program(option, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.returncode == 1
-    assert done.stderr == b"ndviewer-light: the output could not be written: No space left on device\n"
+    assert done.stderr == b"ndviewer-light: cannot write the output: No space left on device\n"
 
 
 # ---- the display -----------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ def test_a_page_that_is_a_part_of_itself(tmp_path: Path) -> None:
     assert "a page contains itself" in str(_soon(lambda: _open_and_read(path)))
     struct.pack_into("<I", data, tag.offset + 4, 2_000)  # how many parts
     path.write_bytes(data + bytes(10_000))
-    assert "claims 2,000 pages inside it" in str(_soon(lambda: _open_and_read(path)))
+    assert "declares 2,000 sub-pages" in str(_soon(lambda: _open_and_read(path)))
 
 
 def test_pages_that_share_one_large_list_of_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_pages_that_share_one_large_list_of_values(tmp_path: Path, monkeypatch: 
     path = tmp_path / "a.tif"
     path.write_bytes(data)
     assert re.search(
-        r"a\.tif is damaged: its pages list .* bytes of values", str(_soon(lambda: _open_and_read(path)))
+        r"a\.tif is damaged: its tags declare .* bytes of values", str(_soon(lambda: _open_and_read(path)))
     )
 
 
