@@ -1,7 +1,7 @@
-"""The command line: `ndviewer-light PATH…` opens datasets, without a path the launcher.
+"""The command line: `ndviewer-light PATH…` opens datasets; without a path, the launcher.
 
-``ndviewer-light info PATH`` says what a dataset is, ``ndviewer-light references PATH -o FILE`` writes its
-image files as one virtual zarr.
+``ndviewer-light info PATH`` describes a dataset, ``ndviewer-light references PATH -o FILE`` writes its
+image files as one virtual Zarr store.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _COMMANDS = {"info": ".cli.info", "references": ".cli.references"}
-"""Words that, standing first, are no path but a command, and the modules whose `main` does it."""
+"""Subcommands by name, and the modules whose `main` implements them."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
 
@@ -29,54 +29,63 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="ndviewer-light",
-        description="See n-dimensional microscopy data, while it is being written and afterwards.",
+        description="View n-dimensional microscopy data, while it is being acquired and afterwards.",
         epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays, "
         "zipped too), folders of TIFF (an image per plane, stacks, OME-TIFF), folders of images, Nikon ND2, "
         "HDF5, NWB, references (kerchunk, LINDI); on disk or at https://, s3://, gs://, smb://. "
-        "`ndviewer-light info PATH` says what a dataset is; `ndviewer-light references PATH -o FILE` writes "
-        "image files as one virtual zarr.",
+        "`ndviewer-light info PATH` describes a dataset; `ndviewer-light references PATH -o FILE` writes "
+        "image files as one virtual Zarr store.",
     )
     parser.add_argument(
         "path",
         nargs="*",
-        help="a dataset: a folder, a file, FILE::/DATASET, or a URL; each opens in a window. "
-        "Without one: the launcher",
+        help="a folder, a file, FILE::/DATASET or a URL; each opens in a window of its own "
+        "(default: the launcher)",
     )
     add_storage_options(parser)
-    parser.add_argument("-v", "--verbose", action="store_true", help="say on the terminal what is going on")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="print progress messages to the terminal"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     shortcut = parser.add_mutually_exclusive_group()
     shortcut.add_argument(
         "--install-shortcut",
         action="store_true",
-        help="put the viewer among the applications and on the desktop, and end",
+        help="install a menu and desktop shortcut to the viewer, and exit",
     )
-    shortcut.add_argument("--uninstall-shortcut", action="store_true", help="take it away again, and end")
+    shortcut.add_argument("--uninstall-shortcut", action="store_true", help="remove the shortcut, and exit")
     return parser
 
 
 def add_storage_options(parser: argparse.ArgumentParser) -> None:
-    """Options that say how to get at a dataset; `storage_options` reads them."""
-    group = parser.add_argument_group("how to get at it")
+    """Add the access options, which `storage_options` reads."""
+    group = parser.add_argument_group("access options")
     group.add_argument(
         "--storage-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of a server or bucket: endpoint, region, anonymous, key, secret, user, password, timeout, …",
+        help="access option for a server or bucket; may be repeated. Names: endpoint, region, anonymous, "
+        "key, secret, user, password, timeout, …",
     )
     group.add_argument(
-        "--pattern", metavar="PATTERN", help="names of a folder's images: img_t{t:d}_c{c}_z{z:d}.png"
+        "--pattern",
+        metavar="PATTERN",
+        help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png",
     )
     group.add_argument(
-        "--follow-links", action="store_true", help="read what symbolic links outside the dataset lead to"
+        "--follow-links",
+        action="store_true",
+        help="follow symbolic links that lead out of the dataset (only if you trust it)",
     )
-    group.add_argument("--cache-dir", metavar="DIR", help="where planes from servers are kept")
-    group.add_argument("--no-disk-cache", action="store_true", help="keep nothing from servers on disk")
+    group.add_argument("--cache-dir", metavar="DIR", help="folder in which planes from servers are cached")
+    group.add_argument(
+        "--no-disk-cache", action="store_true", help="do not cache planes from servers on disk"
+    )
 
 
 def storage_options(options: argparse.Namespace) -> dict[str, str]:
-    """What the options of `add_storage_options` say. Raises `ValueError` for what is no NAME=VALUE."""
+    """The values of the options of `add_storage_options`. Raises `ValueError` for anything but NAME=VALUE."""
     told: dict[str, str] = {}
     for option in options.storage_option:
         name, equals, value = option.partition("=")
@@ -95,7 +104,7 @@ def storage_options(options: argparse.Namespace) -> dict[str, str]:
 
 
 def choose_binding() -> None:
-    """Take PyQt6 unless a Qt binding is loaded already or the user has chosen one. Before any Qt import."""
+    """Select PyQt6 unless a Qt binding is already loaded or chosen by the user. Call before importing Qt."""
     if not any(binding in sys.modules for binding in _BINDINGS):
         os.environ.setdefault("QT_API", "pyqt6")
 
@@ -107,7 +116,7 @@ def _prestart_reader() -> None:
 
 
 def change_shortcut(install: bool) -> int:
-    """Make or remove the shortcut and say which files that were; returns the exit status."""
+    """Install or remove the shortcut and print the files affected; returns the exit status."""
     from .cli import shortcut
     from .cli.terminal import complain, say
 
@@ -119,14 +128,14 @@ def change_shortcut(install: bool) -> int:
     for path in paths:
         say(f"{'wrote' if install else 'removed'} {path}")
     if not paths:
-        say("there is no shortcut")
+        say("no shortcut is installed")
     return 0
 
 
 def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
-    `options` are those of the storage the datasets lie on. Returns the exit status: 1 where there is no
+    `options` are the access options of the datasets. Returns the exit status: 1 where there is no
     display, 128 + the signal after Ctrl-C or a request to end.
     """
     from .gui.display_server import why_no_display

@@ -1,7 +1,7 @@
-"""A channel's colour from its name, its wavelength or the hex value in its metadata.
+"""The colour of a channel, from its name, its wavelength or the hex value in its metadata.
 
-The rules are those Squid users know: dye names and "488 nm" in a channel's name choose the colour.
-Names of colours are those of the colormaps a channel is shown with: gray, blue, green, …
+The rules are those of Squid: dye names and "488 nm" in a channel's name determine the colour.
+Colour names are those of the colormaps that display a channel: gray, blue, green, …
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REFERENCE_RGB = {
     "red": (255, 0, 0),
     "magenta": (255, 0, 255),
     "cyan": (0, 255, 255),
-    # half way up, so that dark and light grays are nearer to it than to any colour
+    # mid gray, so that dark and light grays are nearer to it than to any colour
     "gray": (128, 128, 128),
 }
 
@@ -54,7 +54,7 @@ _HEX_RGB = re.compile(r"[0-9A-Fa-f]{6}")
 
 
 def extract_wavelength(channel_str: str | None) -> int | None:
-    """Excitation wavelength in nm that a channel's name speaks of, or None.
+    """Excitation wavelength in nm found in a channel's name, or None.
 
     "488 nm" comes first, then the dyes we know ("DAPI 647" is DAPI), then the last number of three
     or four digits. "Ch405" is a channel number, not a wavelength.
@@ -72,7 +72,7 @@ def extract_wavelength(channel_str: str | None) -> int | None:
 
 
 def wavelength_to_colormap(wavelength: int | None) -> str:
-    """Name of the colormap for an excitation wavelength in nm; gray where none fits."""
+    """Name of the colormap for an excitation wavelength in nm; gray if none fits."""
     if not wavelength:
         return "gray"
     if wavelength <= 420:
@@ -86,7 +86,7 @@ def wavelength_to_colormap(wavelength: int | None) -> str:
 
 
 def hex_to_colormap(hex_color: str | None) -> str:
-    """Name of the colormap nearest in RGB to ``"#RRGGBB"`` (the ``#`` may be missing); gray if it is none."""
+    """Name of the colormap nearest in RGB to ``"#RRGGBB"`` (``#`` optional); gray if invalid."""
     digits = (hex_color or "").lstrip("#")
     if not _HEX_RGB.fullmatch(digits):
         return "gray"
@@ -99,5 +99,5 @@ def hex_to_colormap(hex_color: str | None) -> str:
 
 
 def color_for_name(name: str) -> str:
-    """Display colour ``"#RRGGBB"`` of a channel of which only the name is known."""
+    """Display colour ``"#RRGGBB"`` for a channel known only by name."""
     return HEX_OF_COLORMAP[wavelength_to_colormap(extract_wavelength(name))]

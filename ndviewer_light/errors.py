@@ -1,25 +1,25 @@
-"""What can go wrong with a dataset, each error inheriting the built-in that fits.
+"""What can go wrong with a dataset; each error also inherits the matching built-in.
 
 NDViewerError
 ├─ DatasetError
-│  ├─ DatasetNotFoundError     (FileNotFoundError)    no such path, or nothing there we know
-│  │  └─ DatasetGoneError                            it was there and is not any more
+│  ├─ DatasetNotFoundError     (FileNotFoundError)    no such path, or no known dataset there
+│  │  └─ DatasetGoneError                            it existed before and is gone
 │  ├─ DatasetPermissionError   (PermissionError)
 │  ├─ MetadataError            (ValueError)           metadata missing, broken or contradictory
-│  ├─ UnsupportedError         (NotImplementedError)  a codec, dtype, axis or version we cannot read
+│  ├─ UnsupportedError         (NotImplementedError)  a codec, dtype, axis or version not supported
 │  ├─ LimitExceededError       (ValueError)           larger than any sane dataset; refused before reading
 │  ├─ PlaneNotStoredError      (LookupError)          nothing of this plane is stored
-│  │  └─ PlaneNotWrittenError                         not even black: it is still to be written
-│  ├─ DatasetReplacedError                            another dataset lies where it was
+│  │  └─ PlaneNotWrittenError                         expected, but still to be written
+│  ├─ DatasetReplacedError                            another dataset has taken its place
 │  ├─ CorruptDataError         (OSError)              stored, but damaged
 │  ├─ ReadTimeoutError         (TimeoutError)
 │  ├─ UntrustedReferenceError  (PermissionError)      a path that leaves the dataset
 │  ├─ NotRegularFileError                            a pipe, a socket, a device or a folder
-│  ├─ ReaderCrashedError       (ChildProcessError)    the process that reads for us died
-│  └─ OutOfResourcesError                             no thread, process or file handle to be had
+│  ├─ ReaderCrashedError       (ChildProcessError)    the reader process died
+│  └─ OutOfResourcesError                             no more threads, processes or file handles
 │     └─ OutOfMemoryError      (MemoryError)
 └─ AcquisitionError
-   └─ AcquisitionConfigError   (ValueError)           start arguments that cannot be a run
+   └─ AcquisitionConfigError   (ValueError)           start arguments that cannot describe a run
 
 `BY_NAME` maps a class name back to its class: errors cross the reader's process boundary as
 (class name, message), never pickled.
@@ -39,21 +39,21 @@ class NDViewerError(Exception):
 
 
 class DatasetError(NDViewerError):
-    """Something about a dataset or one of its planes."""
+    """A problem with a dataset or one of its planes."""
 
 
 class DatasetNotFoundError(DatasetError, FileNotFoundError):
-    """The path does not exist, or nothing we can read lies there."""
+    """The path does not exist, or contains no supported dataset."""
 
 
 class DatasetGoneError(DatasetNotFoundError):
-    """The dataset was there and is not any more: a disk unplugged, a folder moved."""
+    """The dataset has disappeared: a disk was unplugged, a folder moved."""
 
     transient = True
 
 
 class DatasetPermissionError(DatasetError, PermissionError):
-    """The path exists but may not be read."""
+    """The path exists but cannot be read for lack of permission."""
 
 
 class MetadataError(DatasetError, ValueError):
@@ -61,17 +61,17 @@ class MetadataError(DatasetError, ValueError):
 
 
 class UnsupportedError(DatasetError, NotImplementedError):
-    """Valid perhaps, but a codec, dtype, axis or version that we cannot read."""
+    """Perhaps valid, but with a codec, dtype, axis or version that is not supported."""
 
 
 class LimitExceededError(DatasetError, ValueError):
-    """A size or depth no sane dataset has; refused before native code sees it."""
+    """A size or depth beyond any real dataset; refused before native code sees it."""
 
 
 class PlaneNotStoredError(DatasetError, LookupError):
     """Nothing of this plane is stored: not written yet, never acquired, or all fill value.
 
-    `plane_shape` is (Y, X) where the store exists and says so, else None.
+    `plane_shape` is (Y, X) if the store exists and declares it, else None.
     """
 
     transient = True
@@ -79,20 +79,20 @@ class PlaneNotStoredError(DatasetError, LookupError):
 
 
 class PlaneNotWrittenError(PlaneNotStoredError):
-    """The plane has a place, but nothing has been written to it, or not yet all of it.
+    """The plane is expected, but not written yet, or not completely.
 
-    Unlike where a store leaves out fill value, that somebody announced this plane does not make it black.
+    Unlike a chunk that a store omits, this plane is not black even if somebody announced it.
     """
 
 
 class DatasetReplacedError(DatasetError):
-    """Another dataset has taken the place of the one that was opened: it has to be opened."""
+    """Another dataset has taken the place of the opened one, and has to be opened."""
 
     transient = True
 
 
 class CorruptDataError(DatasetError, OSError):
-    """Stored bytes that cannot be decoded; while a writer is at work this can pass."""
+    """Stored bytes that cannot be decoded; temporary if a writer is still at work."""
 
     transient = True
 
@@ -104,37 +104,37 @@ class ReadTimeoutError(DatasetError, TimeoutError):
 
 
 class ReadDroppedError(DatasetError):
-    """Nobody waited any more for what was being read."""
+    """The read was cancelled because nobody was waiting for it any more."""
 
     transient = True
 
 
 class UntrustedReferenceError(DatasetError, PermissionError):
-    """The dataset names a path outside itself."""
+    """The dataset refers to something outside itself."""
 
 
 class NotRegularFileError(DatasetError):
-    """There is something of that name, but it is a pipe, a socket, a device or a folder."""
+    """The path is a pipe, a socket, a device or a folder."""
 
 
 class ReaderCrashedError(DatasetError, ChildProcessError):
-    """The process that reads for us ended unexpectedly; the next read starts a new one."""
+    """The reader process ended unexpectedly; the next read starts a new one."""
 
     transient = True
 
 
 class OutOfResourcesError(DatasetError):
-    """The computer cannot give what reading takes: a thread, a process, a file handle, memory."""
+    """The computer lacks a resource for reading: a thread, a process, a file handle, memory."""
 
     transient = True
 
 
 class OutOfMemoryError(OutOfResourcesError, MemoryError):
-    """A plane or its metadata needs more memory than there is, or than the reader process may have."""
+    """A plane or its metadata needs more memory than available, or than the reader process may use."""
 
 
 class AcquisitionError(NDViewerError):
-    """Something about a run that a host announces."""
+    """A problem with a run announced by a host."""
 
 
 class AcquisitionConfigError(AcquisitionError, ValueError):

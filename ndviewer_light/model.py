@@ -1,4 +1,4 @@
-"""The nouns: frozen data that every part of the program shares, numpy only.
+"""The nouns: frozen data shared by every part of the program; numpy only.
 
 Axes are always ``t p c z y x`` (time, position, channel, z, row, column); an axis a dataset
 does not have has size 1.
@@ -22,7 +22,7 @@ AXES = ("t", "p", "c", "z", "y", "x")
 
 
 class PlaneKey(NamedTuple):
-    """Where one 2-D plane sits: indices into time, positions, channels and z."""
+    """The address of one 2-D plane: indices into time, positions, channels and z."""
 
     t: int = 0
     p: int = 0
@@ -34,7 +34,7 @@ class Position(NamedTuple):
     """One field of view; a tuple, because a plate has ten thousand of them.
 
     `region` is a well ("A1") or a free name ("manual0"), `fov` the index within it; the stage
-    coordinates are in µm where the dataset knows them.
+    coordinates are in µm, if known.
     """
 
     region: str
@@ -45,7 +45,7 @@ class Position(NamedTuple):
 
     @property
     def label(self) -> str:
-        """``"A1:0"``: what the user reads and the host navigates by."""
+        """``"A1:0"``: shown to the user, and used by hosts to navigate."""
         return f"{self.region}:{self.fov}"
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class Position(NamedTuple):
 class Channel:
     """One channel: its name, display colour ``"#RRGGBB"``, wavelengths (nm) and display window.
 
-    `window` is (low, high) in pixel values, None where the dataset names none worth using.
+    `window` is (low, high) in pixel values; None if the dataset has no useful one.
     """
 
     name: str
@@ -79,14 +79,14 @@ class Channel:
 
 @dataclass(frozen=True, repr=False)
 class DatasetInfo:
-    """What is known of a dataset before any pixel is read.
+    """What is known about a dataset before any pixel is read.
 
     `height` and `width` are those of the first image; other positions may differ (their planes
     say). `n_t` and `n_z` are the largest seen so far and may grow. Lengths in µm, times in s,
-    None where the dataset does not say. `complete` is what the writer says of its own run
-    (None: it says nothing); a hint, not a promise. `times` are the numbers the acquisition gave its
-    time points, one per index, where they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
-    the paths of all datasets in the same file, the one shown first; empty where it is the only one.
+    None if unknown. `complete` is the writer's own claim about its run
+    (None: no claim); a hint, not a promise. `times` are the numbers the acquisition gave its
+    time points, one per index, if they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
+    the paths of all datasets in the same file, the one shown first; empty if it is the only one.
     `generation` counts how often another dataset has taken the place of the one that was opened.
     """
 
@@ -118,22 +118,22 @@ class DatasetInfo:
 
     @property
     def pixel_size_um(self) -> float | None:
-        """µm per pixel along x (along y where only that is known)."""
+        """µm per pixel along x (along y if only that is known)."""
         return self.pixel_size_x_um if self.pixel_size_x_um is not None else self.pixel_size_y_um
 
     def channel_index(self, name: str) -> int:
-        """The index of the channel of that name; raises `KeyError` unless exactly one is called so."""
+        """The index of the channel of that name; raises `KeyError` unless there is exactly one."""
         return _index_of(name, [channel.name for channel in self.channels], "channel")
 
     def position_index(self, label: str) -> int:
-        """The index of the position "A1:0"; raises `KeyError` unless exactly one is called so."""
+        """The index of the position "A1:0"; raises `KeyError` unless there is exactly one."""
         return _index_of(label, [position.label for position in self.positions], "position")
 
     def summary(self) -> str:
         """Format, sizes and names in one line, as ``repr`` shows them."""
         n = self.sizes
         channels = ", ".join(_some([channel.name for channel in self.channels]))
-        dtype = self.dtype if self.dtype is not None else "of a type not known yet"
+        dtype = self.dtype if self.dtype is not None else "of unknown type"
         return (
             f"{self.format}: t {n['t']}, p {n['p']}, c {n['c']} ({channels}), z {n['z']}, "
             f"{n['y']} × {n['x']} {dtype}"
@@ -143,7 +143,7 @@ class DatasetInfo:
         return f"<DatasetInfo {self.summary()}>"
 
     def contains(self, key: PlaneKey) -> bool:
-        """Whether the four indices lie inside the sizes known now."""
+        """Whether the four indices are within the currently known sizes."""
         return (
             0 <= key.t < self.n_t
             and 0 <= key.p < len(self.positions)
@@ -152,7 +152,7 @@ class DatasetInfo:
         )
 
 
-_NAMED = 8  # names that a message lists
+_NAMED = 8  # maximum number of names listed in a message
 
 
 def _some(names: Sequence[str]) -> list[str]:
@@ -165,12 +165,12 @@ def _index_of(name: str, names: Sequence[str], what: str) -> int:
     if len(found) == 1:
         return found[0]
     if found:
-        raise KeyError(f"{len(found)} {what}s are called {name!r}: give an index of {found}")
-    raise KeyError(f"no {what} is called {name!r}; there are {', '.join(_some(names))}")
+        raise KeyError(f"{len(found)} {what}s are named {name!r}: use one of the indices {found}")
+    raise KeyError(f"no {what} is named {name!r}; available: {', '.join(_some(names))}")
 
 
 class PlaneState(Enum):
-    """What we know of one plane; only PRESENT has pixels."""
+    """What is known about one plane; only PRESENT has pixels."""
 
     PENDING = "not written yet"
     LOADING = "being read"
@@ -180,7 +180,7 @@ class PlaneState(Enum):
 
 
 class Plane(NamedTuple):
-    """One plane as `Dataset.planes` hands it out: its state, pixels (Y, X) if PRESENT, else why not."""
+    """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if PRESENT, else why not."""
 
     state: PlaneState
     pixels: np.ndarray | None = None
@@ -189,12 +189,12 @@ class Plane(NamedTuple):
 
 @dataclass(frozen=True)
 class AnnouncedRun:
-    """What a host says of a run it is about to write; nothing of it need exist yet.
+    """What a host announces about a run it is about to write; nothing of it need exist yet.
 
     One entry per position in `positions`, `paths` and `indices`: the OME-Zarr group (or array)
     the position will be written to, and its index along that store's position axis, or None
-    where the store holds one position only. `paths` and `indices` are empty where the host names
-    an image file per plane instead, later. `channels` as the host calls them; see `channel_parts`.
+    if the store contains only one position. `paths` and `indices` are empty if the host names
+    an image file per plane later instead. `channels` are the host's names; see `channel_parts`.
     """
 
     positions: tuple[Position, ...]
@@ -207,21 +207,21 @@ class AnnouncedRun:
 
     @property
     def names_files(self) -> bool:
-        """Whether the host names an image file per plane, and no stores."""
+        """Whether the host names an image file per plane instead of stores."""
         return not self.paths
 
     @property
     def parts(self) -> tuple[ChannelPart, ...]:
-        """The channels as they are shown: colour images count as three."""
+        """The channels as displayed: colour images count as three."""
         if self.names_files:
             return channel_parts(self.channels)
         return tuple(ChannelPart(name, i) for i, name in enumerate(self.channels))
 
 
 class ChannelPart(NamedTuple):
-    """One channel as it is shown: its name, which channel of the acquisition it is or belongs to.
+    """One displayed channel: its name, and the channel of the acquisition it is or belongs to.
 
-    `sample` is 0, 1 or 2 where it is the red, green or blue of a channel whose images are in colour.
+    `sample` is 0, 1 or 2 for the red, green or blue of a channel with colour images.
     """
 
     name: str
@@ -238,9 +238,9 @@ RGB_COLORS = ("#FF0000", "#00FF00", "#0000FF")
 
 
 def channel_parts(names: Sequence[str], in_color: Collection[int] = ()) -> tuple[ChannelPart, ...]:
-    """Split the channels that hold colour images into red, green and blue, which add up to the picture.
+    """Split channels of colour images into red, green and blue, which add up to the picture.
 
-    They are those with the indices `in_color`, and those that Squid takes for such: "RGB" in the name.
+    These are those with the indices `in_color`, and those Squid treats as colour: "RGB" in the name.
     """
     parts: list[ChannelPart] = []
     for i, name in enumerate(names):
@@ -252,7 +252,7 @@ def channel_parts(names: Sequence[str], in_color: Collection[int] = ()) -> tuple
 
 
 def announced_info(run: AnnouncedRun) -> DatasetInfo:
-    """What is known of a run before any of it is written: what the host said, colours by channel name."""
+    """What is known of a run before any of it is written: as announced, colours by channel name."""
     return DatasetInfo(
         format="tiff" if run.names_files else "ome-zarr",
         positions=run.positions,
@@ -269,7 +269,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key for names people number: 0, 1, 2, 10; A1, A2, A10; Z before AA.
+    """Sort key for numbered names: 0, 1, 2, 10; A1, A2, A10; Z before AA.
 
     Runs of letters compare by length first when they stand alone before a number or the end
     (well rows: "Z" < "AA"), runs of digits by value.
@@ -288,5 +288,5 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def natural_sorted(names: Iterable[str]) -> list[str]:
-    """`names` in the order a person expects (see `natural_key`)."""
+    """`names` in natural order (see `natural_key`)."""
     return sorted(names, key=natural_key)

@@ -36,7 +36,7 @@ def open_dataset(
     """
     path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
     if timeout is not None and not isolate:
-        raise ValueError("timeout needs isolate=True: reads in this process cannot be ended from outside")
+        raise ValueError("timeout needs isolate=True: reads in this process cannot be interrupted")
     options = dict(storage_options or {})
     reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
     source = _open(path, isolate, options, timeout)

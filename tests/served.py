@@ -12,7 +12,7 @@ from ndviewer_light.errors import DatasetError
 from ndviewer_light.storage.open_bytes import open_bytes
 from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.remote_bytes import set_in_flight
-from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_fetcher
+from ndviewer_light.storage.remote.scheduler import IN_FLIGHT, the_scheduler
 from tests.conftest import left_after_grace
 from tests.range_server import RangeServer
 
@@ -44,7 +44,7 @@ def tries_without_pauses(monkeypatch) -> Iterator[None]:
     monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
     yield
     set_in_flight(IN_FLIGHT)
-    the_fetcher().stop()  # it would by itself, a little later
+    the_scheduler().stop()  # it would by itself, a little later
 
 
 @pytest.fixture(name="opened")

@@ -15,7 +15,7 @@ from ndviewer_light.engine.leases import SupersededRead
 from ndviewer_light.errors import ReadDroppedError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.storage.cancellation import current_wish
+from ndviewer_light.storage.cancellation import current_scope
 from tests.served import a_server, in_thread, wait_until  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Slow:
     def read(self, key: PlaneKey, level: int) -> np.ndarray:
         self.begun.append(key)
         pixels = np.full((2, 2), self.value, np.uint16)
-        under_way, scope = _SlowRead(self, key), current_wish()
+        under_way, scope = _SlowRead(self, key), current_scope()
         assert scope is not None
         scope.add(under_way)
         try:
@@ -73,7 +73,7 @@ class _SlowRead:
             self.failing.set()
 
     def not_wanted(self) -> ReadDroppedError:
-        return ReadDroppedError("not wanted any more")
+        return ReadDroppedError("no longer needed")
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def test_before_anything_is_written_or_named_it_is_what_the_host_said(tmp_path):
     assert source.info.n_t == 1
     assert source.refresh().dtype is None
     assert not source.exists(PlaneKey())
-    with pytest.raises(PlaneNotStoredError, match="no file of it has been named"):
+    with pytest.raises(PlaneNotStoredError, match="no file has been registered"):
         source.read_plane(PlaneKey())
     source.close()
     with pytest.raises(DatasetError, match="closed"):

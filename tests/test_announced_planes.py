@@ -86,7 +86,7 @@ def test_what_is_no_key_costs_nobody_else_its_pixels(odd, caplog):
         assert dataset.was_notified(OTHER)
     said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert len(said) == 1, "in one line, however often"
-    assert "which is no plane (t, p, c, z)" in said[0]
+    assert "which is not a plane (t, p, c, z)" in said[0]
 
 
 @pytest.mark.parametrize("key", [(0, -1, 0, 0), (2**70, 0, 0, 0), (0, 0, 0, -(2**70))], ids=repr)

@@ -72,7 +72,7 @@ def test_output_that_cannot_be_written_is_an_error_in_one_line(option, unbuffere
     with open("/dev/full", "wb") as full:
         done = program(option, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     assert done.returncode == 1
-    assert done.stderr == b"ndviewer-light: the output could not be written: No space left on device\n"
+    assert done.stderr == b"ndviewer-light: cannot write the output: No space left on device\n"
 
 
 # ---- the display -----------------------------------------------------------------------------------------
@@ -95,8 +95,8 @@ def elsewhere(**environment: str) -> dict[str, str]:
         ({"DISPLAY": "nonsense"}, "cannot connect to display 'nonsense'"),
         ({"WAYLAND_DISPLAY": "wayland-9"}, "cannot connect to display 'wayland-9'"),
         ({"WAYLAND_DISPLAY": "wayland-9", "DISPLAY": ":77"}, "display 'wayland-9' or ':77'"),
-        ({}, "there is no display: DISPLAY and WAYLAND_DISPLAY are not set"),
-        ({"DISPLAY": ""}, "there is no display"),
+        ({}, "no display available: DISPLAY and WAYLAND_DISPLAY are not set"),
+        ({"DISPLAY": ""}, "no display available"),
         ({"DISPLAY": ":77", "QT_QPA_PLATFORM": "xcb"}, "display ':77'"),
     ],
 )

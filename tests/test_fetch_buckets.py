@@ -18,7 +18,7 @@ from ndviewer_light.errors import (
 from ndviewer_light.storage.open_bytes import open_bytes
 from ndviewer_light.storage.remote import client as fetch_client
 from ndviewer_light.storage.remote import retries
-from ndviewer_light.storage.remote.scheduler import the_fetcher
+from ndviewer_light.storage.remote.scheduler import the_scheduler
 from tests.bucket_server import BucketServer
 from tests.range_server import RangeServer
 
@@ -39,7 +39,7 @@ def no_credentials(monkeypatch, tmp_path) -> Iterator[None]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01))
     yield
-    the_fetcher().stop()
+    the_scheduler().stop()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_an_object_that_not_everybody_may_read_is_read_with_credentials(bucket, 
 
 @pytest.mark.parametrize("url", ["s3://pictures/none.nd2", "s3://no-such-bucket/a.nd2"])
 def test_an_object_that_is_not_there_says_so(bucket, url):
-    with pytest.raises(DatasetNotFoundError, match="there is nothing at"):
+    with pytest.raises(DatasetNotFoundError, match="does not exist"):
         open_bytes(url, {"endpoint": bucket.endpoint})
 
 
@@ -107,7 +107,7 @@ def test_a_bucket_elsewhere_says_where_it_lies(server, monkeypatch):
     server.set(faults={}, missing_status=403, headers={"x-amz-bucket-region": "eu-west-3"})
     assert fetch_client.region_of("elsewhere") == "eu-west-3"
     server.set(faults={"302": 1.0})
-    with pytest.raises(DatasetError, match="another region: give the storage option 'region'"):
+    with pytest.raises(DatasetError, match="another region: set the storage option 'region'"):
         open_bytes("s3://bucket/a.nd2", {"endpoint": server.url().rstrip("/")})
 
 
@@ -172,6 +172,6 @@ def test_a_redirect_from_a_secure_server_to_one_in_clear_is_not_followed(
 def test_a_server_in_clear_where_a_secure_one_was_named(server):
     server.set()
     with pytest.raises(
-        DatasetError, match=r"127\.0\.0\.1.*(not secure|stopped sending|ended the connection)"
+        DatasetError, match=r"127\.0\.0\.1.*(not secure|stopped sending|closed the connection)"
     ):
         open_bytes(server.url("bucket/a.nd2").replace("http:", "https:"), {"timeout": "0.3"})

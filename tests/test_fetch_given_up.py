@@ -17,7 +17,7 @@ from ndviewer_light.storage.cancellation import CancelScope
 from ndviewer_light.storage.remote.client import Answer
 from ndviewer_light.storage.remote.jobs import File, Job
 from ndviewer_light.storage.remote.remote_bytes import RemoteBytes
-from ndviewer_light.storage.remote.scheduler import the_fetcher
+from ndviewer_light.storage.remote.scheduler import the_scheduler
 from tests.served import (  # noqa: F401  fixtures
     CONTENT,
     MIB,
@@ -65,16 +65,16 @@ def test_a_dropped_wish_ends_its_reads_and_gives_its_connections_to_others(serve
     (server.folder / "wanted.bin").write_bytes(CONTENT)
     stale = [CancelScope() for _ in range(12)]
     reads = []
-    for number, wish in enumerate(stale):
+    for number, scope in enumerate(stale):
 
-        def read(number: int = number, wish: CancelScope = wish) -> bytes:
-            with wish:
+        def read(number: int = number, scope: CancelScope = scope) -> bytes:
+            with scope:
                 return file.read((number % 7 + 1) * MIB, 10)
 
         reads.append(in_thread(read))
     wait_until(lambda: server.counts()["in_flight"] == 4)
-    for wish in stale:
-        wish.drop()
+    for scope in stale:
+        scope.drop()
     wanted = opened("wanted.bin")
     assert wanted.read(MIB, 10) == CONTENT[MIB : MIB + 10]
     for thread, said in reads:
@@ -93,28 +93,28 @@ def test_a_block_that_two_wait_for_is_read_on_when_one_gives_up(server, opened):
         sender.gather(given_up)
         sender.gather(kept)
         sender._send()
-        sender.end(given_up, DatasetError("not wanted"))
+        sender.end(given_up, DatasetError("no longer needed"))
 
-    the_fetcher()._started(lambda sender: None)  # each job counts as one call
-    the_fetcher()._started(send_both)
+    the_scheduler()._started(lambda sender: None)  # each job counts as one call
+    the_scheduler()._started(send_both)
     assert kept.done.wait(10)
     assert kept.result() == [CONTENT[MIB + 5 : MIB + 15]]
     assert server.counts()["requests"] == 1
-    with pytest.raises(DatasetError, match="not wanted"):
+    with pytest.raises(DatasetError, match="no longer needed"):
         given_up.result()
 
 
-def _queue(file: Bytes, offset: int, wish: CancelScope | None, waiting: int) -> threading.Thread:
+def _queue(file: Bytes, offset: int, scope: CancelScope | None, waiting: int) -> threading.Thread:
     """Start a read, and return when so many requests wait for their turn."""
 
     def read() -> bytes:
-        if wish is None:
+        if scope is None:
             return file.read(offset, 10)
-        with wish:
+        with scope:
             return file.read(offset, 10)
 
     thread, _ = in_thread(read)
-    wait_until(lambda: the_fetcher().load == (1, waiting))
+    wait_until(lambda: the_scheduler().load == (1, waiting))
     return thread
 
 
@@ -134,8 +134,8 @@ class Held(File):
 def test_what_is_asked_for_last_is_sent_first_and_the_background_last(server, opened):
     file = opened(in_flight="1")
     held = Held(file._file)
-    first, _ = in_thread(lambda: the_fetcher().read(held, [(0, 10)]))
-    wait_until(lambda: the_fetcher().load == (1, 0))
+    first, _ = in_thread(lambda: the_scheduler().read(held, [(0, 10)]))
+    wait_until(lambda: the_scheduler().load == (1, 0))
     server.set()
     threads = [
         first,
@@ -168,12 +168,12 @@ def test_reads_that_are_given_up_closed_and_failed_at_random_leave_nothing_waiti
         random = Random(seed)
         for _ in range(40):
             file, offset, length = random.choice(files), random.randrange(7 * MIB), random.randrange(MIB)
-            wish = CancelScope(background=random.random() < 0.3)
-            timer = threading.Timer(random.random() * 0.02, wish.drop)
+            scope = CancelScope(background=random.random() < 0.3)
+            timer = threading.Timer(random.random() * 0.02, scope.drop)
             if random.random() < 0.5:
                 timer.start()
             try:
-                with wish:
+                with scope:
                     if file.read(offset, length) != CONTENT[offset : offset + length]:
                         wrong.append(offset)
             except DatasetError as error:
@@ -189,7 +189,7 @@ def test_reads_that_are_given_up_closed_and_failed_at_random_leave_nothing_waiti
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
     assert {type(error) for error in ended} >= {ReadDroppedError, DatasetError}
-    wait_until(lambda: the_fetcher().load == (0, 0))
+    wait_until(lambda: the_scheduler().load == (0, 0))
 
 
 _FORGETFUL = """
@@ -235,8 +235,8 @@ def test_a_request_that_is_given_up_before_it_begins_leaves_its_place_to_others(
     def send_and_give_up(sender: Any) -> None:
         sender.gather(job)
         sender._send()
-        sender.end(job, DatasetError("not wanted"))
+        sender.end(job, DatasetError("no longer needed"))
 
-    the_fetcher()._started(send_and_give_up)
+    the_scheduler()._started(send_and_give_up)
     assert file.read(2 * MIB, 10) == CONTENT[2 * MIB : 2 * MIB + 10]
-    assert the_fetcher().load == (0, 0)
+    assert the_scheduler().load == (0, 0)

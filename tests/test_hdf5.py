@@ -321,13 +321,13 @@ def test_datasets_by_path(several: Path, opened: Open, inner: str) -> None:
 @pytest.mark.parametrize(
     ("inner", "error", "said"),
     [
-        ("/nope", DatasetNotFoundError, "no '/nope'; it holds .*large"),
-        ("/small/a", DatasetNotFoundError, "no '/small/a'"),
+        ("/nope", DatasetNotFoundError, "does not contain '/nope'; it contains .*large"),
+        ("/small/a", DatasetNotFoundError, "does not contain '/small/a'"),
         ("/line", UnsupportedError, "1 dimension"),
         ("/table", UnsupportedError, "6 dimensions"),
-        ("/names", UnsupportedError, "holds text"),
+        ("/names", UnsupportedError, "contains text"),
         ("/nothing", UnsupportedError, "empty"),
-        ("/circle", MetadataError, "lead in a circle"),
+        ("/circle", MetadataError, "form a loop"),
     ],
 )
 def test_paths_that_lead_to_no_image(
@@ -342,14 +342,14 @@ def test_of_files_with_very_many_objects_only_some_are_looked_at(
 ) -> None:
     monkeypatch.setattr(hdf5_file, "MAX_OBJECTS", 3)
     source = opened(several)
-    assert any("holds more than was looked at" in warning for warning in source.info.warnings)
+    assert any("contains more than was searched" in warning for warning in source.info.warnings)
     assert opened(several, "/deep/er/large").info.n_z == 9
 
 
 @pytest.mark.parametrize(
     ("dtype", "said"),
     [
-        (np.dtype([("a", "f4"), ("b", "i2")]), "records of several fields"),
+        (np.dtype([("a", "f4"), ("b", "i2")]), "records with several fields"),
         (np.dtype("c8"), "records|complex"),
         (h5py.ref_dtype, "references"),
         (h5py.vlen_dtype(np.dtype("i4")), "lists of varying length"),

@@ -11,7 +11,7 @@ from hdf5_files import volume
 
 from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.sources.hdf5.array import facts, opened
-from ndviewer_light.sources.hdf5.chunk_index.arrays import ExtensibleArray, FixedArray, OneAfterTheOther
+from ndviewer_light.sources.hdf5.chunk_index.arrays import ExtensibleArray, FixedArray, ImplicitIndex
 from ndviewer_light.sources.hdf5.chunk_index.btree import BTree
 from ndviewer_light.sources.hdf5.chunk_index.chunks import NothingStored, table_of
 from ndviewer_light.sources.hdf5.chunk_index.structures import lookup3
@@ -128,7 +128,7 @@ def test_a_chunk_alone_and_chunks_in_a_row(tmp_path: Path, libver: str, compress
     for path in (tmp_path / "alone.h5", tmp_path / "row.h5"):
         opened_file = HDF5File(str(path), None)
         index = index_of(opened_file)
-        assert isinstance(index._lookup, OneAfterTheOther)
+        assert isinstance(index._lookup, ImplicitIndex)
         assert_finds(index, by_h5py(path))
         opened_file.close()
 
@@ -174,9 +174,9 @@ def test_a_tree_in_a_circle_is_an_error(tmp_path: Path) -> None:
     for child in children:
         raw[child : child + 8] = root.to_bytes(8, "little")
     path.write_bytes(raw)
-    with pytest.raises(CorruptDataError, match="leads in a circle"):
+    with pytest.raises(CorruptDataError, match="contains a loop"):
         lookup.find([(7, 0, 0)])
-    with pytest.raises(CorruptDataError, match="leads in a circle"):
+    with pytest.raises(CorruptDataError, match="contains a loop"):
         lookup.parts(lambda: False)
     file.close()
 

@@ -122,7 +122,7 @@ def test_datasets_put_together_of_others_in_the_same_file(tmp_path: Path) -> Non
     source.close()
     with pytest.raises(UnsupportedError, match="inside another one"):
         HDF5Source.open(f"{tmp_path / 'a.h5'}::nested")
-    with pytest.raises(MetadataError, match="'/nothing', which is no dataset"):
+    with pytest.raises(MetadataError, match="'/nothing', which is not a dataset"):
         HDF5Source.open(f"{tmp_path / 'a.h5'}::missing")
 
 

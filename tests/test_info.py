@@ -15,7 +15,7 @@ import stores
 from ndviewer_light.cli import info
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.storage.remote.client import RemoteFile
-from ndviewer_light.storage.remote.scheduler import the_fetcher
+from ndviewer_light.storage.remote.scheduler import the_scheduler
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeSer
 def server(module_server: RangeServer) -> Iterator[RangeServer]:
     module_server.set()
     yield module_server
-    the_fetcher().stop()
+    the_scheduler().stop()
     for entry in list(module_server.folder.iterdir()):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
@@ -101,9 +101,9 @@ def test_text_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     where = {line.split()[0]: line.index(line.split(maxsplit=1)[1]) for line in lines[1:] if line[2] != " "}
     assert {"format", "sizes", "pixels", "scale", "channels", "positions", "levels", "chunks"} <= set(where)
     assert any("2: 24 × 40, 12 × 20" in line for line in lines)
-    assert any("uint16, 3.84 kB in all" in line for line in lines)
+    assert any("uint16, 3.84 kB in total" in line for line in lines)
     assert info.main([str(tmp_path / "a.zarr")]) == 0
-    assert "no axes are named" in capsys.readouterr().out
+    assert "axes are not named" in capsys.readouterr().out
 
 
 def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from memory_source import MemorySource
 
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.disk_cached import KeptSource, open_disk_cached
+from ndviewer_light.sources.disk_cached import DiskCachedSource, open_disk_cached
 from ndviewer_light.storage.disk_cache import DiskCache
 
 K = PlaneKey(t=1, c=2)
@@ -32,8 +32,8 @@ def cache(tmp_path):
 def test_a_plane_is_read_once_however_often_the_dataset_is_opened(cache):
     source = NamedSource()
     source.write(K, 7)
-    first = KeptSource(source, cache).read_plane(K)
-    again = KeptSource(source, cache).read_plane(K)
+    first = DiskCachedSource(source, cache).read_plane(K)
+    again = DiskCachedSource(source, cache).read_plane(K)
     np.testing.assert_array_equal(first, again)
     assert source.reads == [K]
 
@@ -41,7 +41,7 @@ def test_a_plane_is_read_once_however_often_the_dataset_is_opened(cache):
 def test_what_has_changed_is_read_again(cache):
     source = NamedSource()
     source.write(K, 7)
-    kept = KeptSource(source, cache)
+    kept = DiskCachedSource(source, cache)
     kept.read_plane(K)
     source.version = "second"
     source.write(K, 8)
@@ -53,13 +53,13 @@ def test_without_a_name_for_its_version_nothing_is_kept(cache):
     source.version = None
     source.write(K, 7)
     for _ in range(2):
-        KeptSource(source, cache).read_plane(K)
+        DiskCachedSource(source, cache).read_plane(K)
     assert source.reads == [K, K]
 
 
 def test_levels_and_planes_are_told_apart(cache):
     source = NamedSource()
-    kept = KeptSource(source, cache)
+    kept = DiskCachedSource(source, cache)
     for value, key in enumerate((PlaneKey(), PlaneKey(c=1), PlaneKey(t=1)), start=1):
         source.write(key, value)
         assert kept.read_plane(key).max() == value
@@ -68,7 +68,7 @@ def test_levels_and_planes_are_told_apart(cache):
 
 def test_a_plane_that_is_not_stored_is_not_kept(cache):
     source = NamedSource()
-    kept = KeptSource(source, cache)
+    kept = DiskCachedSource(source, cache)
     with pytest.raises(PlaneNotStoredError):
         kept.read_plane(K)
     source.write(K, 3)
@@ -82,6 +82,6 @@ def test_local_data_is_never_kept(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "image.tif", np.ones((8, 8), np.uint16))
     source = open_disk_cached(str(tmp_path / "image.tif"))
     source.read_plane(PlaneKey())
-    assert not isinstance(source, KeptSource)
+    assert not isinstance(source, DiskCachedSource)
     assert not (tmp_path / "cache").exists()
     source.close()

@@ -296,7 +296,7 @@ if __name__ == "__main__":
 
 
 def test_an_array_of_what_cannot_be_opened_again_says_so_when_it_is_pickled():
-    with Dataset(MemorySource()) as dataset, pytest.raises(TypeError, match="not opened by its path"):
+    with Dataset(MemorySource()) as dataset, pytest.raises(TypeError, match="not opened from a path"):
         pickle.dumps(dataset.to_xarray())
 
 

@@ -133,8 +133,8 @@ def test_live_and_reopened_look_the_same(qtbot, viewer, tmp_path):
         ("start_zarr_acquisition", (None, ["c"], 1, [], 8, 8), "fov_paths must not be empty"),
         ("start_zarr_acquisition_6d", ([], ["c"], 1, [], 8, 8), "region_paths"),
         ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, [0], 8, 8), "positive"),
-        ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, [1, 2], 8, 8), "as many"),
-        ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, [1], 8, 8, ["a", "b"]), "as many"),
+        ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, [1, 2], 8, 8), "lengths must match"),
+        ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, [1], 8, 8, ["a", "b"]), "lengths must match"),
     ],
 )
 def test_a_start_that_makes_no_sense_is_refused_and_changes_nothing(

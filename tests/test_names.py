@@ -30,9 +30,9 @@ def test_a_channel_and_a_position_may_be_named(dataset):
 @pytest.mark.parametrize(
     ("which", "said"),
     [
-        ({"c": "DAPI"}, "no channel is called 'DAPI'; there are 'BF LED matrix full', 'Fluor"),
-        ({"c": ""}, "no channel is called ''"),
-        ({"p": "A1"}, "no position is called 'A1'; there are 'A1:0', 'A1:1', 'B2:0'"),
+        ({"c": "DAPI"}, "no channel is named 'DAPI'; available: 'BF LED matrix full', 'Fluor"),
+        ({"c": ""}, "no channel is named ''"),
+        ({"p": "A1"}, "no position is named 'A1'; available: 'A1:0', 'A1:1', 'B2:0'"),
     ],
     ids=str,
 )
@@ -53,7 +53,7 @@ def test_of_many_names_a_few_are_told():
 def test_a_name_that_two_channels_have_is_refused():
     info = memory_info(channels=(Channel("GFP"), Channel("DAPI"), Channel("GFP")))
     assert info.channel_index("DAPI") == 1
-    with pytest.raises(KeyError, match=r"2 channels are called 'GFP': give an index of \[0, 2\]"):
+    with pytest.raises(KeyError, match=r"2 channels are named 'GFP': use one of the indices \[0, 2\]"):
         info.channel_index("GFP")
 
 
@@ -69,7 +69,7 @@ def test_what_the_nouns_say_of_themselves():
     assert repr(dataset) == f"<Dataset '/data/a' {summary}, live>"
     dataset.close()
     assert repr(dataset).endswith(", closed>")
-    assert "not known yet" in repr(memory_info(dtype=None))
+    assert "of unknown type" in repr(memory_info(dtype=None))
     assert len(repr(memory_info(n_p=10_000, n_c=100))) < 200
 
 

@@ -85,7 +85,7 @@ def test_what_is_no_dataset_of_ours_is_left_to_others(tmp_path: Path) -> None:
     assert get_reader(str(tmp_path / "notes.txt")) is None
     assert get_reader(str(tmp_path / "missing.txt")) is None
     assert get_reader([str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]) is None
-    with pytest.raises(DatasetError, match="open the folder"):
+    with pytest.raises(DatasetError, match="open their folder"):
         read([str(tmp_path / "a.tif")])
 
 

@@ -58,10 +58,10 @@ def test_frames_that_were_not_acquired_are_missing_not_black(tmp_path, opened):
     write_nd2(tmp_path / "a.nd2", frame, [T, Z], TWO, skip={5, 6, 7})
     source = opened(tmp_path / "a.nd2")
     assert source.info.n_t == 2
-    assert "3 of 8 frames are not in the file" in source.info.warnings[0]
+    assert "3 of 8 frames are missing from the file" in source.info.warnings[0]
     assert [source.exists(PlaneKey(t=1, z=z)) for z in range(4)] == [True, False, False, False]
     np.testing.assert_array_equal(source.read_plane(PlaneKey(t=1)), frame(4)[..., 0])
-    with pytest.raises(PlaneNotStoredError, match=r"a\.nd2 holds no frame 5") as caught:
+    with pytest.raises(PlaneNotStoredError, match=r"a\.nd2 does not contain frame 5") as caught:
         source.read_plane(PlaneKey(t=1, z=1))
     assert caught.value.plane_shape == (HEIGHT, WIDTH)
 
@@ -106,7 +106,7 @@ def said_to_be(**attributes: int) -> Callable[[Path], None]:
     [
         pytest.param(lambda path: path.touch(), CorruptDataError, "is empty", id="empty"),
         pytest.param(
-            lambda path: path.write_bytes(b"\x89PNG"), MetadataError, "is no ND2 file", id="another"
+            lambda path: path.write_bytes(b"\x89PNG"), MetadataError, "is not an ND2 file", id="another"
         ),
         pytest.param(
             unfinished, CorruptDataError, "still being acquired, or was cut off", id="being written"
@@ -116,15 +116,15 @@ def said_to_be(**attributes: int) -> Callable[[Path], None]:
         pytest.param(
             without(b"ImageMetadataSeqLV"), MetadataError, "lacks ImageMetadataSeqLV", id="no picture"
         ),
-        pytest.param(said_to_be(eCompression=1), UnsupportedError, "compressed with loss", id="lossy"),
-        pytest.param(said_to_be(uiBpcInMemory=12), UnsupportedError, "pixels of 12 bits", id="packed bits"),
+        pytest.param(said_to_be(eCompression=1), UnsupportedError, "lossy compression", id="lossy"),
+        pytest.param(said_to_be(uiBpcInMemory=12), UnsupportedError, "12-bit pixels", id="packed bits"),
         pytest.param(said_to_be(uiHeight=0), MetadataError, "rows, columns", id="no rows"),
         pytest.param(said_to_be(uiWidthBytes=10), MetadataError, "rows of 10 bytes", id="short rows"),
-        pytest.param(said_to_be(uiComp=1), MetadataError, "2 channels have 1 components", id="uneven"),
+        pytest.param(said_to_be(uiComp=1), MetadataError, "2 channels with 1 components", id="uneven"),
         pytest.param(
             said_to_be(uiWidth=2**31, uiWidthBytes=2**32 - 1, uiComp=1, uiBpcInMemory=8),
             LimitExceededError,
-            "a plane may have",
+            "bytes per plane",
             id="absurd",
         ),
     ],
@@ -159,13 +159,13 @@ def test_frames_that_belong_nowhere_are_mentioned(tmp_path, opened):
 @pytest.mark.parametrize(
     ("at", "data", "said"),
     [
-        pytest.param(0, b"\0", "is not where the file says", id="no chunk"),
-        pytest.param(16, b"ImageDataSeq|9!", "is not where the file says", id="another frame"),
+        pytest.param(0, b"\0", "is not where its index says", id="no chunk"),
+        pytest.param(16, b"ImageDataSeq|9!", "is not where its index says", id="another frame"),
         pytest.param(8, struct.pack("<Q", 40), "damaged", id="shorter"),
-        pytest.param(8, struct.pack("<Q", 2**40), "more than", id="absurdly long"),
+        pytest.param(8, struct.pack("<Q", 2**40), "at most", id="absurdly long"),
         pytest.param(8, struct.pack("<Q", 10**6), "truncated", id="longer than the file"),
         pytest.param(4, struct.pack("<I", 5000), "damaged", id="longer name"),
-        pytest.param(4, struct.pack("<I", 2**31), "is not where the file says", id="absurd name"),
+        pytest.param(4, struct.pack("<I", 2**31), "is not where its index says", id="absurd name"),
     ],
 )
 def test_a_damaged_frame_is_an_error_and_the_others_are_right(tmp_path, opened, compressed, at, data, said):
@@ -288,7 +288,7 @@ def test_what_the_library_raises_names_the_file(tmp_path):
     write_nd2(path, frame, [T], TWO)
     data = path.read_bytes()
     path.write_bytes(data.replace("uiWidth\0".encode("utf-16-le"), "uiWodth\0".encode("utf-16-le")))
-    with pytest.raises(MetadataError, match=r"a\.nd2 cannot be understood.*KeyError"):
+    with pytest.raises(MetadataError, match=r"a\.nd2 cannot be interpreted.*KeyError"):
         open_source(str(path))
 
 

@@ -83,7 +83,7 @@ def test_videos_of_a_camera_are_in_colour(tmp_path: Path, opened: Open) -> None:
     source = opened(write_nwb(tmp_path / "a.nwb", S={"data": data, "type": "ImageSeries", "rate": 10.0}))
     assert [channel.name for channel in source.info.channels] == ["red", "green", "blue"]
     np.testing.assert_array_equal(source.read_plane(PlaneKey(t=2, c=1)), data[2, :, :, 1].T)
-    assert any("taken for colour" in warning for warning in source.info.warnings)
+    assert any("as colour" in warning for warning in source.info.warnings)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pynwb") is None, reason="pynwb is not installed")
@@ -192,15 +192,15 @@ def test_the_largest_series_is_shown_and_the_others_are_offered(several: Path, o
     ]
     said = " ".join(source.info.warnings)
     assert small in said
-    assert "/acquisition/Video (ImageSeries) keeps its images in other files: 'a.avi' and 1 more" in said
-    assert "/acquisition/Empty (TwoPhotonSeries) has no images" in said
+    assert "/acquisition/Video (ImageSeries) stores its images in other files: 'a.avi' and 1 more" in said
+    assert "/acquisition/Empty (TwoPhotonSeries) contains no images" in said
     for inner in ("/acquisition/Small", "acquisition/Small/data"):
         np.testing.assert_array_equal(opened(several, inner).read_plane(PlaneKey(t=1)), movie(2)[1].T)
 
 
 @pytest.mark.parametrize("inner", ["/acquisition/Video", "/acquisition/Video/data"])
 def test_images_in_other_files_are_refused_with_their_names(several: Path, opened: Open, inner: str) -> None:
-    with pytest.raises(UnsupportedError, match=r"keeps its images in other files.*'a\.avi' and 1 more"):
+    with pytest.raises(UnsupportedError, match=r"stores its images in other files.*'a\.avi' and 1 more"):
         opened(several, inner)
 
 

@@ -227,7 +227,7 @@ def test_what_only_has_the_name_of_the_application_is_left_alone(mac: Path) -> N
     other.mkdir(parents=True)
     (other / "notes.txt").write_text("mine")
     for change in (shortcut.install, shortcut.uninstall):
-        with pytest.raises(FileExistsError, match="is not ours"):
+        with pytest.raises(FileExistsError, match="was not created by this viewer"):
             change()
     assert (other / "notes.txt").read_text() == "mine"
 
@@ -302,7 +302,7 @@ def test_the_command_says_what_it_wrote_and_what_it_removed(
         assert all(Path(line.split(" ", 1)[1]).exists() == (verb == "wrote") for line in lines)
     with pytest.raises(SystemExit):
         main(["--uninstall-shortcut"])
-    assert capsys.readouterr().out == "there is no shortcut\n"
+    assert capsys.readouterr().out == "no shortcut is installed\n"
 
 
 def test_the_command_says_what_is_in_the_way(linux: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -184,7 +184,7 @@ def test_a_look_at_the_disk_that_takes_long_is_said_and_not_begun_five_times(qtb
     with stopped_reader(viewer):
         for _ in range(5):
             viewer.refresh()
-        qtbot.waitUntil(lambda: "for …/run to be read again" in viewer.status_label.text(), timeout=20_000)
+        qtbot.waitUntil(lambda: "for …/run to be refreshed" in viewer.status_label.text(), timeout=20_000)
         assert_shows(viewer, planes_of(written, 0, 0, 0))  # what was read is still there
     qtbot.waitUntil(lambda: len(looks) == 2, timeout=20_000)  # and once more, for who asked meanwhile
     qtbot.waitUntil(lambda: viewer.status_label.text() == "Loaded: run", timeout=20_000)
@@ -201,7 +201,7 @@ def test_an_opening_says_since_when_and_is_cancelled_to_an_empty_page(qtbot, vie
     assert page.cancel_button.isVisible()
     qtbot.waitUntil(lambda: "slow: waiting" in viewer.status_label.text(), timeout=20_000)
     assert viewer.status_label.text().endswith("for …/plate.ome.zarr to open")
-    assert "s now" in page.headline.text()
+    assert "Still opening after" in page.headline.text()
     page.cancel_button.click()
     assert page.kind() == "info"
     assert page.open_button.isVisible()

@@ -123,7 +123,7 @@ def test_broken_coordinates_are_a_warning(tmp_path: Path, text: str) -> None:
     (tmp_path / "coordinates.csv").write_text(text)
     found = squid.coordinates(tmp_path)
     assert found.by_fov == {}
-    assert "coordinates.csv is not used" in found.warning
+    assert "coordinates.csv is ignored" in found.warning
 
 
 def test_without_coordinates_there_is_no_warning(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_what_the_writer_lists_is_written_and_nothing_else(tmp_path: Path, opene
     try:
         source = opened(tmp_path)
         assert not source.read_plane(PlaneKey(1, 0, 0, 1)).any()  # truly black
-        with pytest.raises(PlaneNotWrittenError, match="not listed"):
+        with pytest.raises(PlaneNotWrittenError, match="not marked as written"):
             source.read_plane(PlaneKey())
         tiffs.write_progress(tmp_path, "A1_0", [(1, 0, 1), (0, 0, 0)])
         np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())

@@ -453,5 +453,5 @@ def test_one_file_of_an_experiment(
 def test_a_path_without_images_is_said_to_hold_none(tmp_path: Path) -> None:
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "notes.txt").touch()
-    with pytest.raises(DatasetNotFoundError, match="named as Squid does"):
+    with pytest.raises(DatasetNotFoundError, match="named as by Squid"):
         open_source(str(tmp_path))

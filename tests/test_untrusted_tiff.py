@@ -99,7 +99,7 @@ def test_a_circle_of_pages(tmp_path: Path, n: int, at: int, to: int, big: bool, 
     for call in (_open_and_read, _as_images):
         error = _soon(lambda call=call: call(path))
         assert error is not None
-        assert re.search(rf"{re.escape(str(path))} is damaged: its pages form a circle", str(error))
+        assert re.search(rf"{re.escape(str(path))} is damaged: its pages form a loop", str(error))
 
 
 def test_garbage_in_the_circle_is_not_told_again_and_again(
@@ -111,7 +111,7 @@ def test_garbage_in_the_circle_is_not_told_again_and_again(
     data[places[1][0] + 2 : places[1][1]] = b"\xff" * (places[1][1] - places[1][0] - 2)
     struct.pack_into("<I", data, places[2][1], places[0][0])
     path.write_bytes(data)
-    assert "circle" in str(_soon(lambda: _open_and_read(path)))
+    assert "loop" in str(_soon(lambda: _open_and_read(path)))
     assert len(capfd.readouterr().err) < 10_000
 
 
@@ -127,10 +127,10 @@ def test_a_page_that_is_a_part_of_itself(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     struct.pack_into("<I", data, at, first)
     path.write_bytes(data)
-    assert "names itself as a part of itself" in str(_soon(lambda: _open_and_read(path)))
+    assert "a page contains itself" in str(_soon(lambda: _open_and_read(path)))
     struct.pack_into("<I", data, tag.offset + 4, 2_000)  # how many parts
     path.write_bytes(data + bytes(10_000))
-    assert "claims 2,000 pages inside it" in str(_soon(lambda: _open_and_read(path)))
+    assert "declares 2,000 sub-pages" in str(_soon(lambda: _open_and_read(path)))
 
 
 def test_pages_that_share_one_large_list_of_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_pages_that_share_one_large_list_of_values(tmp_path: Path, monkeypatch: 
     path = tmp_path / "a.tif"
     path.write_bytes(data)
     assert re.search(
-        r"a\.tif is damaged: its pages list .* bytes of values", str(_soon(lambda: _open_and_read(path)))
+        r"a\.tif is damaged: its tags declare .* bytes of values", str(_soon(lambda: _open_and_read(path)))
     )
 
 

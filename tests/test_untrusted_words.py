@@ -222,11 +222,11 @@ def test_a_full_disk(tmp_path: Path, more: Sequence[str]) -> None:
     with open("/dev/full", "wb") as full:
         ended = _run("info", str(path), *more, stdout=full)
     assert ended.returncode == 1
-    assert ended.stderr == b"ndviewer-light info: the output could not be written: No space left on device\n"
+    assert ended.stderr == b"ndviewer-light info: cannot write the output: No space left on device\n"
     Image.fromarray(plane().astype("u1")).save(tmp_path / "a.png")
     ended = _run("references", str(tmp_path / "a.png"), "-o", "/dev/full")
     assert ended.returncode == 1
-    assert b"/dev/full could not be written: No space left on device" in ended.stderr
+    assert b"cannot write /dev/full: No space left on device" in ended.stderr
     assert b"Traceback" not in ended.stderr
 
 
@@ -247,7 +247,7 @@ def test_references_to_where_nothing_can_be_written(
     for output in (str(tmp_path / "no" / "o.json"), str(tmp_path), f"{tmp_path}/a\0b"):
         assert references.main([str(tmp_path / "a.png"), "-o", output]) == 1
         said = capsys.readouterr().err
-        assert "could not be written" in said
+        assert "cannot write" in said
         assert "Errno" not in said
 
 

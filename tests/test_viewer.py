@@ -120,8 +120,8 @@ def test_a_volume_at_lower_resolution_keeps_its_proportions(qtbot, viewer, tmp_p
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        pytest.param(lambda path: None, "nothing at", id="no such path"),
-        pytest.param(lambda path: path.mkdir(), "not a dataset", id="an empty folder"),
+        pytest.param(lambda path: None, "does not exist", id="no such path"),
+        pytest.param(lambda path: path.mkdir(), "not a supported dataset", id="an empty folder"),
         pytest.param(lambda path: path.write_bytes(b"x"), "", id="a file"),
     ],
 )
@@ -212,7 +212,7 @@ def test_an_unplugged_dataset_is_said_to_be_gone_and_shown_again_when_it_is_back
     settle(qtbot, viewer)
     kind, text = viewer.stage.overlay.state()
     assert kind == "error"
-    assert "cannot be reached any more" in text
+    assert "is no longer reachable" in text
     (tmp_path / "elsewhere").rename(run.folder)
     qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "none", timeout=20_000)
     settle(qtbot, viewer)
@@ -227,7 +227,7 @@ def test_refreshing_a_dataset_that_is_unplugged_says_so_until_it_is_back(qtbot, 
     settle(qtbot, viewer)
     run.folder.rename(tmp_path / "elsewhere")
     viewer.refresh()
-    qtbot.waitUntil(lambda: "cannot be reached any more" in viewer.status_label.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "is no longer reachable" in viewer.status_label.text(), timeout=10_000)
     assert_shows(viewer, planes_of(run, 0, 0, 0))  # what was read is still true
     (tmp_path / "elsewhere").rename(run.folder)
     viewer.refresh()

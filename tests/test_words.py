@@ -49,7 +49,7 @@ def test_what_only_a_programmer_reads_becomes_details(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["there is nothing at /data/run", "/a/b.tif is damaged: page 3 of 5 is cut off", "level 2 is missing"],
+    ["does not exist /data/run", "/a/b.tif is damaged: page 3 of 5 is cut off", "level 2 is missing"],
 )
 def test_a_sentence_of_ours_is_said_as_it_is(text):
     assert explain(DatasetNotFoundError(text)) == (text, "")
@@ -165,7 +165,7 @@ class Odd:
         pytest.param([1, 2], None, "not a list", id="list"),
         pytest.param(7, None, "not an int", id="number"),
         pytest.param(Odd(), None, "not an Odd", id="odd path"),
-        pytest.param("/a", "no mapping", "names with values", id="options"),
+        pytest.param("/a", "no mapping", "names and values", id="options"),
         pytest.param("a\ud800b", None, "", id="lone surrogate"),
         pytest.param("a\udce9b", None, "", id="byte that is no text"),
         pytest.param("a\0b", None, "", id="NUL"),

@@ -198,7 +198,7 @@ def test_what_is_missing_stays_missing_and_what_differs_is_left_out(
     (tmp_path / "run" / "t2_z0.tif").write_bytes(b"II")
     assert main([str(tmp_path / "run"), "-o", str(tmp_path / "refs.json")]) == 0
     said = capsys.readouterr().err
-    assert "t2_z1.tif is of another size" in said and "t2_z0.tif" in said
+    assert "t2_z1.tif differs from the other images in size" in said and "t2_z0.tif" in said
     keys = json.loads((tmp_path / "refs.json").read_text())["refs"]
     assert [key for key in keys if key.startswith("0/") and key[2] != "."] == [
         "0/0.0.0.0.0",
@@ -274,4 +274,4 @@ def test_colour_in_several_channels_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_image_is_said_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "-o", str(tmp_path / "refs.json")]) == 1
-    assert "holds no images" in capsys.readouterr().err
+    assert "contains no images" in capsys.readouterr().err

@@ -100,7 +100,7 @@ def test_what_cannot_be_opened_says_why(tmp_path, path):
         opened(tmp_path / "nothing.zarr")
     with pytest.raises(ValueError, match="level 7 does not exist"):
         opened(path, level=7)
-    with pytest.raises(TypeError, match="a path or URL is needed"):
+    with pytest.raises(TypeError, match="expected a path or URL"):
         NDViewerBackendEntrypoint().open_dataset(b"bytes")
 
 

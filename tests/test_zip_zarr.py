@@ -30,7 +30,7 @@ from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.source import ZarrSource
-from ndviewer_light.storage.remote.scheduler import the_fetcher
+from ndviewer_light.storage.remote.scheduler import the_scheduler
 from ndviewer_light.storage.trees import zip as zip_tree
 from tests.range_server import RangeServer
 
@@ -71,14 +71,14 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeSer
     pytest.importorskip("obstore")
     with RangeServer(tmp_path_factory.mktemp("served")) as server:
         yield server
-    the_fetcher().stop()
+    the_scheduler().stop()
 
 
 @pytest.fixture
 def server(module_server: RangeServer) -> Iterator[RangeServer]:
     module_server.set()
     yield module_server
-    the_fetcher().stop()
+    the_scheduler().stop()
     for entry in list(module_server.folder.iterdir()):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
@@ -476,7 +476,7 @@ def test_archive_that_is_none_or_empty(tmp_path: Path) -> None:
     (tmp_path / "a.ozx").write_bytes(b"")
     (tmp_path / "b.ozx").write_bytes(os.urandom(100_000).replace(b"PK", b"pk"))
     for name in "ab":
-        with pytest.raises(CorruptDataError, match="no zip archive"):
+        with pytest.raises(CorruptDataError, match="not a zip archive"):
             open_source(str(tmp_path / f"{name}.ozx"))
     with zipfile.ZipFile(tmp_path / "c.ozx", "w"):
         pass

@@ -1,25 +1,25 @@
-"""``ndviewer-light info PATH``: what a dataset is, without showing it; for people, or as JSON.
+"""``ndviewer-light info PATH``: describe a dataset without showing it, as text or as JSON.
 
-The keys of the JSON are always all there (null where nothing is known):
+The JSON always has all keys (null where unknown):
 
 ==============  ====================================================================================
-path, name      where it lies, without login and query; what it is called
-format, why     what it was taken for, and what made us think so
+path, name      where it is, without login and query; its name
+format, why     the format recognised, and by what
 sizes           samples along ``t p c z y x``, in that order
-dtype, bytes    of pixels; of all pixels of the largest level, unpacked
+dtype, bytes    of a pixel; of all pixels of the largest level, decompressed
 pixel_size_um   ``y`` and ``x``
 z_step_um, time_step_s, times, complete
 positions       ``count``; ``first``: region, fov, label, x_um, y_um, z_um of the first five
 channels        name, color, excitation_nm, emission_nm, window
 levels          ``[height, width]`` of each, the largest first
-open            ``seconds``, ``requests`` and ``bytes`` (null unless it lies on a server) to open it
+open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
 first_plane     the same for the plane at 0, 0, 0, 0; ``error`` says why there is none (else null)
-hosts           the computers that were asked
-details         what only its format knows: chunks, codecs, names of files, …
-warnings        what the person should know
+hosts           the servers that were contacted
+details         specific to the format: chunks, codecs, file names, …
+warnings        what the user should know
 ==============  ====================================================================================
 
-What cannot be opened is ``{"path": …, "error": {"name": …, "text": …}}`` with exit status 1.
+A dataset that cannot be opened gives ``{"path": …, "error": {"name": …, "text": …}}`` with exit status 1.
 """
 
 from __future__ import annotations
@@ -84,29 +84,37 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light info",
-        description="Say what a dataset is, why it was taken for that, and what its first plane costs.",
+        description="Describe a dataset: its format and how it was recognised, its contents, and the cost "
+        "of reading its first plane.",
     )
-    parser.add_argument("path", help="a folder, a file, or an address: https://, s3://, gs://, smb://")
-    parser.add_argument("--json", action="store_true", help="for programs: always the same keys")
+    parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
+    parser.add_argument(
+        "--json", action="store_true", help="machine-readable output: JSON, always with the same keys"
+    )
     parser.add_argument(
         "--storage-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the server it lies on: endpoint, region, anonymous, key, secret, user, password, …",
+        help="access option for its server; may be repeated. Names: endpoint, region, anonymous, key, "
+        "secret, user, password, …",
     )
-    parser.add_argument("--pattern", help="how the files of a folder of images are named")
     parser.add_argument(
-        "--follow-links", action="store_true", help="read what symbolic links outside the dataset lead to"
+        "--pattern", help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png"
+    )
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="follow symbolic links that lead out of the dataset (only if you trust it)",
     )
     return parser
 
 
-# ---- what there is to say ------------------------------------------------------------------------
+# ---- facts -------------------------------------------------------------------------------------
 
 
 def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
-    """Everything the module's docstring lists; opens the dataset and reads its first plane.
+    """Open the dataset, read its first plane, and return what the module's docstring lists.
 
     Blocks on disk or network. Raises a `DatasetError` if it cannot be opened.
     """
@@ -135,11 +143,11 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
 
 
 _SENT = ("requests", "bytes")
-"""What a source may say of what it has sent for by itself, past the fetcher."""
+"""What a source may report about requests of its own that bypass the scheduler."""
 
 
 class _Costs:
-    """Seconds, requests and bytes of calls."""
+    """The seconds, requests and bytes that calls take."""
 
     def __init__(self, path: str, traffic: Traffic) -> None:
         self.source: Source | None = None
@@ -148,7 +156,7 @@ class _Costs:
         self._traffic = traffic
 
     def of(self, name: str, call: Callable[[], Any]) -> Any:
-        """What `call` returns; None, and why, if it fails once the dataset is open."""
+        """Measure `call` and return its result; None, with the reason noted, if it fails after opening."""
         before, start, error = self._sent(), time.perf_counter(), None
         result = None
         try:
@@ -194,7 +202,7 @@ def _facts(path: str, info: DatasetInfo, why: str) -> Said:
 
 
 def _usual_reason(path: str) -> str:
-    return "what it is called" if is_url(path) else "what it is called, how it begins or what it holds"
+    return "its name" if is_url(path) else "its name, its signature or its contents"
 
 
 def _plane_shape(source: Source, level: int) -> list[int] | None:
@@ -207,11 +215,11 @@ def _plane_shape(source: Source, level: int) -> list[int] | None:
     return None if shape is None else list(shape)
 
 
-# ---- for people ----------------------------------------------------------------------------------
+# ---- as text -------------------------------------------------------------------------------------
 
 
 def as_text(said: Mapping[str, Any]) -> str:
-    """What `describe` says, laid out to be read: a name in front of each line, details below each other."""
+    """The result of `describe` as text: one labelled line per fact, details below each other."""
     sections = list(_sections(said))
     width = max(len(name) for name, _ in sections)
     lines = [printable(str(said["path"]))]
@@ -224,7 +232,7 @@ def as_text(said: Mapping[str, Any]) -> str:
 
 
 def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    yield "format", [said["format"], f"by {said['why']}"]
+    yield "format", [said["format"], f"recognised by {said['why']}"]
     yield "sizes", ["   ".join(f"{axis} {n:,}" for axis, n in said["sizes"].items())]
     yield "pixels", [_pixels(said)]
     yield "scale", [_scale(said)]
@@ -239,17 +247,17 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "opened", [_cost(said["open"])]
     yield "first plane", [_cost(said["first_plane"])]
     if said["hosts"]:
-        yield "asked", [", ".join(said["hosts"])]
+        yield "servers", [", ".join(said["hosts"])]
     if said["complete"] is not None:
-        yield "complete", ["yes" if said["complete"] else "not yet, or the run was ended early"]
+        yield "complete", ["yes" if said["complete"] else "no: still running, or stopped early"]
     if said["warnings"]:
         yield "warnings", list(said["warnings"])
 
 
 def _pixels(said: Mapping[str, Any]) -> str:
     if said["dtype"] is None:
-        return "not known yet: nothing is written"
-    return f"{said['dtype']}, {_bytes(said['bytes'])} in all"
+        return "unknown: nothing is written yet"
+    return f"{said['dtype']}, {_bytes(said['bytes'])} in total"
 
 
 def _scale(said: Mapping[str, Any]) -> str:
@@ -262,11 +270,11 @@ def _scale(said: Mapping[str, Any]) -> str:
 
 def _channel(channel: Mapping[str, Any]) -> str:
     parts = [channel["color"], channel["name"]]
-    for key, what in (("excitation_nm", "excited at"), ("emission_nm", "seen at")):
+    for key, what in (("excitation_nm", "excitation"), ("emission_nm", "emission")):
         if channel[key] is not None:
             parts.append(f"{what} {channel[key]:g} nm")
     if channel["window"] is not None:
-        parts.append("shown from {:g} to {:g}".format(*channel["window"]))
+        parts.append("displayed from {:g} to {:g}".format(*channel["window"]))
     return "  ".join(parts)
 
 

@@ -1,8 +1,8 @@
-"""``ndviewer-light references PATH -o refs.json``: existing image files written down as one virtual zarr.
+"""``ndviewer-light references PATH -o refs.json``: existing image files as one virtual Zarr store.
 
-Nothing is copied: the file says which bytes of which image are which chunk (kerchunk's JSON, version 1), so
+Nothing is copied: the file lists which bytes of which image are which chunk (kerchunk JSON, version 1), so
 that this viewer, fsspec and zarr-python read the images as an array ``0`` with OME metadata. Its axes are
-(p) t c z y x, those of colour pictures (p) t z y x c; further levels of pyramids are ``1``, ``2``, ….
+(p) t c z y x, those of colour images (p) t z y x c; further pyramid levels are ``1``, ``2``, ….
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Reference(NamedTuple):
-    """One chunk: its place in the grid, its file, offset and length there (None: all of the file)."""
+    """One chunk: its grid index, its file, and offset and length there (None: the whole file)."""
 
     at: tuple[int, ...]
     name: str
@@ -65,7 +65,7 @@ class _ChunkEncoding:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the command; 0 if the file was written, else 1, with the reason on the terminal."""
+    """Entry point of the command; returns 0 if the file was written, else prints the reason and returns 1."""
     return guarded("references", lambda: _run(arguments))
 
 
@@ -87,7 +87,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             file.write(text.getvalue())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        complain("references", f"{options.output} could not be written: {reason}")
+        complain("references", f"cannot write {options.output}: {reason}")
         return 1
     for line in said:
         complain("references", line)
@@ -99,32 +99,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light references",
         description="Write existing images (a folder of TIFF, PNG, JPEG or BMP, one TIFF, URLs) as one "
-        "virtual zarr, without copying them.",
-        epilog="The file is kerchunk JSON of version 1. Others open it with fsspec's 'reference' file system "
-        "and zarr; for compressed pictures they need imagecodecs.numcodecs.register_codecs().",
+        "virtual Zarr store, without copying them.",
+        epilog="The file is kerchunk JSON, version 1. Other programs open it with fsspec's 'reference' file "
+        "system and zarr; for compressed images they need imagecodecs.numcodecs.register_codecs().",
     )
     parser.add_argument("path", help="a folder of images, an image, or URLs: https://host/img_{t:0..99}.png")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the reference file to write")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="the file of references to write"
-    )
-    parser.add_argument(
-        "--pattern", metavar="PATTERN", help="how files are named: img_t{t:d}_c{c}_z{z:d}.png"
+        "--pattern", metavar="PATTERN", help="how the files are named, for example img_t{t:d}_c{c}_z{z:d}.png"
     )
     parser.add_argument(
         "--root",
         metavar="PATH_OR_URL",
         default="",
-        help="where the images will be when the references are read; without it: where they are now",
+        help="where the images will be when the references are read (default: where they are now)",
     )
     parser.add_argument(
         "--storage-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the server they are on",
+        help="access option for the server of the images; may be repeated",
     )
     parser.add_argument(
-        "--follow-links", action="store_true", help="read what symbolic links outside the folder lead to"
+        "--follow-links",
+        action="store_true",
+        help="follow symbolic links that lead out of the folder (only if you trust it)",
     )
     return parser
 
@@ -132,18 +132,18 @@ def _parser() -> argparse.ArgumentParser:
 def write_references(
     path: str, file: TextIO, options: Mapping[str, str] | None = None, root: str = ""
 ) -> list[str]:
-    """Write the references of the images at `path` into `file`; what a person should know of them.
+    """Write the references of the images at `path` into `file`; returns warnings for the user.
 
-    `root` is where the images will be when the references are read, where they are now by default. Every TIFF
-    is opened. Raises `UnsupportedError` for images that cannot be one array, another `DatasetError` for those
+    `root` is where the images will be when the references are read (default: where they are now). Every TIFF
+    is opened. Raises `UnsupportedError` if the images cannot form one array, another `DatasetError` for those
     that cannot be read.
     """
     source = ImagesSource.open(path, options)
     try:
         if source.is_colour and len(source.info.channels) > 3:
             raise UnsupportedError(
-                f"{path} holds colour pictures of several channels, which cannot be written as one array: "
-                "choose one of them with --pattern"
+                f"{path} contains colour images in several channels, which cannot be written as one array: "
+                "select one channel with --pattern"
             )
         return _write(source, file, root.rstrip("/") or source.root.replace(os.sep, "/").rstrip("/"))
     finally:
@@ -156,7 +156,7 @@ def _write(source: ImagesSource, file: TextIO, root: str) -> list[str]:
     stored = [_stored_of_first(source, level) for level in levels]
     found = [list(_references(source, level, stored[level], said)) for level in levels]
     shapes = [_shape(source, level, stored[level]) for level in levels]
-    # others fill templates in by str.format
+    # other readers expand templates with str.format
     has_braces = any("{" in each.name or "}" in each.name for level in found for each in level)
     templates, prefix = ({}, root) if has_braces else ({"root": root}, "{{root}}")
     entries: dict[str, Any] = {
@@ -182,7 +182,7 @@ def _stored_of_first(source: ImagesSource, level: int) -> _ChunkEncoding:
     for _, place in _places(source):
         with contextlib.suppress(PlaneNotStoredError):
             return _stored(source, *place, level)
-    raise UnsupportedError(f"{source.root} holds no image that could be read")
+    raise UnsupportedError(f"{source.root} contains no readable image")
 
 
 def _stored(source: ImagesSource, path: str, page: int, level: int) -> _ChunkEncoding:
@@ -199,12 +199,13 @@ def _stored(source: ImagesSource, path: str, page: int, level: int) -> _ChunkEnc
 
 def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _ChunkEncoding:
     compressor, predictor = _COMPRESSORS.get(parts.compression, ""), _PREDICTORS.get(parts.predictor, "")
-    # the last strip holds fewer rows, the last tile does not
+    # the last strip may have fewer rows; tiles are always full
     is_even = shape[0] % parts.shape[0] == 0 or parts.shape[1] != shape[1] or len(parts.places) == 1
     if compressor == "" or predictor == "" or parts.is_planar or not is_even:
         raise UnsupportedError(
-            f"{path} is compressed, or cut into parts, in a way that references cannot describe (compression "
-            f"{parts.compression}, predictor {parts.predictor}, parts of {parts.shape} of {shape} pixels)"
+            f"{path} is compressed or tiled in a way that references cannot describe (compression "
+            f"{parts.compression}, predictor {parts.predictor}, tiles of {parts.shape} in an image of "
+            f"{shape} pixels)"
         )
     filters: list[dict[str, Any]] = []
     if predictor:
@@ -220,7 +221,7 @@ def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _ChunkE
 
 
 def _places(source: ImagesSource) -> Iterator[tuple[PlaneKey, tuple[str, int]]]:
-    """All planes there are files for; of colour pictures those of one channel: a chunk holds all colours."""
+    """All planes that have files; for colour images those of one channel, as a chunk contains all colours."""
     info = source.info
     n_c = 1 if source.is_colour else len(info.channels)
     for at in itertools.product(*map(range, (info.n_t, len(info.positions), n_c, info.n_z))):
@@ -244,18 +245,18 @@ def _references(
         except PlaneNotStoredError:
             continue
         except DatasetError as error:
-            said.append(f"left out: {error}")
+            said.append(f"skipped: {error}")
 
 
 def _chunks(
     source: ImagesSource, place: tuple[str, int], level: int, stored: _ChunkEncoding
 ) -> Iterator[tuple[int, int, int, int | None]]:
     """Row and column of each chunk of a plane, its offset and length."""
-    if stored.is_whole and is_url(place[0]):  # that it is there costs a request to know
+    if stored.is_whole and is_url(place[0]):  # checking that it exists would cost a request
         yield 0, 0, 0, None
         return
     if _stored(source, *place, level) != stored:
-        raise UnsupportedError(f"{place[0]} is of another size, or stored in another way, than the others")
+        raise UnsupportedError(f"{place[0]} differs from the other images in size or in how it is stored")
     found = source.files.stored(*place, level)
     if found is None:
         yield 0, 0, 0, None
@@ -300,7 +301,7 @@ def _array(stored: _ChunkEncoding, shape: list[int]) -> dict[str, Any]:
 
 
 def _attributes(source: ImagesSource, shapes: list[list[int]]) -> dict[str, Any]:
-    """OME-NGFF 0.4, with an axis for positions where there are several, and what these are called."""
+    """OME-NGFF 0.4 metadata, with a position axis and position names if there are several."""
     info, axes = source.info, _axes(source)
     kinds = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
     units = {"t": "second", "z": "micrometer", "y": "micrometer", "x": "micrometer"}
@@ -331,7 +332,7 @@ def _attributes(source: ImagesSource, shapes: list[list[int]]) -> dict[str, Any]
 
 
 def _hint(path: str, output: str, root: str) -> str:
-    """What to know where the images do not lie beside, or below, the file of references."""
+    """A hint for the user if the images are not in, or below, the folder of the reference file."""
     if root or is_url(path):
         return ""
     folder = os.path.realpath(os.path.dirname(os.path.abspath(output)))
@@ -340,4 +341,7 @@ def _hint(path: str, output: str, root: str) -> str:
             return ""
     except ValueError:  # on another drive
         pass
-    return ". The images are not in its folder: this viewer needs --storage-option allow_outside=yes for it"
+    return (
+        ". The images are outside its folder: to open it in this viewer, add --storage-option "
+        "allow_outside=yes"
+    )

@@ -1,8 +1,8 @@
-"""A shortcut among the desktop's applications: made and removed by ``ndviewer-light --install-shortcut``.
+"""Installs and removes a shortcut to the viewer: ``ndviewer-light --install-shortcut``.
 
-Written here since pyshortcuts 1.9 makes entries that do not start: it quotes neither spaces nor per cent
-signs, alters the name, and knows neither ``XDG_DATA_HOME`` nor how to remove what it made. On Windows it
-would also need pywin32, where a line for PowerShell does.
+Implemented here because entries of pyshortcuts 1.9 do not start: it quotes neither spaces nor percent
+signs, alters the name, ignores ``XDG_DATA_HOME``, and cannot remove its shortcuts. On Windows it
+would also need pywin32, where a line of PowerShell is enough.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from xml.parsers.expat import ExpatError
 NAME = "NDViewer Light"
 _PROGRAM = "ndviewer-light"
 _BUNDLE_ID = "com.cephla.ndviewer-light"
-_COMMENT = "See n-dimensional microscopy data"
+_COMMENT = "View n-dimensional microscopy data"
 _ICONS = Path(__file__).parents[1] / "gui" / "icons"
 _PATIENCE_S = 60
 
 
 class Launch(NamedTuple):
-    """How the viewer is started: program and arguments, and the folder to start in ("": any)."""
+    """How the viewer is started: program with arguments, and working folder ("": any)."""
 
     command: tuple[str, ...]
     folder: str = ""
 
 
 def install() -> list[Path]:
-    """Make the shortcut, or make it again; returns what was written.
+    """Create the shortcut, or update it; returns the files written.
 
-    OSError where something cannot be written.
+    Raises `OSError` if something cannot be written.
     """
     if sys.platform == "win32":
         icon = _windows_icon()
@@ -53,7 +53,7 @@ def install() -> list[Path]:
 
 
 def uninstall() -> list[Path]:
-    """Remove the shortcut; returns what was removed. OSError where that fails."""
+    """Remove the shortcut; returns the files removed. Raises `OSError` if that fails."""
     if sys.platform == "win32":
         removed = run_powershell(removal_script())
         return [*removed, *_removed([_windows_icon()])]
@@ -63,7 +63,7 @@ def uninstall() -> list[Path]:
 
 
 def launch_target() -> Launch:
-    """The command installed beside this Python, else the one on PATH, else this Python with our package."""
+    """The command installed beside this Python, else on PATH, else this Python with ``-m``."""
     beside = Path(sys.executable).parent / (f"{_PROGRAM}.exe" if sys.platform == "win32" else _PROGRAM)
     if beside.is_file() and os.access(beside, os.X_OK):
         return Launch((str(beside),))
@@ -89,10 +89,10 @@ def _removed(paths: list[Path]) -> list[Path]:
 
 
 def _entries() -> list[Path]:
-    """Where the entry goes: among the user's applications, and on the desktop if there is one."""
+    """Where the entry goes: the user's applications, and the desktop if there is one."""
     home = Path.home()
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    if not data.is_absolute():  # the specification says to ignore such a value
+    if not data.is_absolute():  # the specification says to ignore relative paths
         data = home / ".local" / "share"
     folders = [data / "applications"]
     desktop = _desktop_folder(home)
@@ -102,7 +102,7 @@ def _entries() -> list[Path]:
 
 
 def _desktop_folder(home: Path) -> Path:
-    """As ``xdg-user-dirs`` has it; the user's home itself where the desktop has been switched off."""
+    """As configured in ``xdg-user-dirs``; the home folder itself means the desktop is switched off."""
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     with contextlib.suppress(OSError, UnicodeDecodeError):
         text = (config / "user-dirs.dirs").read_text(encoding="utf-8")
@@ -115,7 +115,7 @@ def _desktop_folder(home: Path) -> Path:
 
 def desktop_entry(launch: Launch, icon: str) -> str:
     """The text of a desktop entry (Desktop Entry Specification)."""
-    # the specification forbids = in the program's path, and GNOME looks for one with per cents doubled
+    # the specification forbids = in the program's path, and GNOME checks it with doubled percent signs
     by_shell = ("/bin/sh", "-c", 'exec "$0" "$@"') if re.search("[=%]", launch.command[0]) else ()
     command = " ".join(map(_quoted, (*by_shell, *launch.command)))
     lines = {
@@ -135,14 +135,14 @@ def desktop_entry(launch: Launch, icon: str) -> str:
 
 
 def _quoted(argument: str) -> str:
-    """An argument of ``Exec``: per cents doubled, quoted wherever that may be needed."""
+    """An argument of ``Exec``: percent signs doubled, quoted where necessary."""
     if re.fullmatch(r"[A-Za-z0-9_./:+,@-]+", argument):
         return argument
     return '"' + re.sub(r'(["`$\\])', r"\\\1", argument).replace("%", "%%") + '"'
 
 
 def _escaped(value: str) -> str:
-    """A value as it stands in the file; what reads it undoes this before it looks for quotes."""
+    """A value as written in the file; readers unescape it before they parse quotes."""
     for character, escape in (("\\", r"\\"), ("\n", r"\n"), ("\r", r"\r"), ("\t", r"\t")):
         value = value.replace(character, escape)
     return value if not value.startswith(" ") else rf"\s{value[1:]}"
@@ -151,16 +151,16 @@ def _escaped(value: str) -> str:
 def _write_entry(path: Path, entry: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(entry, encoding="utf-8")
-    path.chmod(0o755)  # desktops start only what is executable
+    path.chmod(0o755)  # desktops only start executable files
     gio = shutil.which("gio")
-    if gio is not None:  # GNOME asks before it starts what is not trusted
+    if gio is not None:  # GNOME asks before it starts an untrusted file
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             command = [gio, "set", str(path), "metadata::trusted", "true"]
             subprocess.run(command, check=False, capture_output=True, timeout=_PATIENCE_S)
     return path
 
 
-# ---- Windows: a link, made by the shell that can -------------------------------------------
+# ---- Windows: a link, created by PowerShell -------------------------------------------
 
 
 def _windows_icon() -> Path:
@@ -197,27 +197,29 @@ def removal_script() -> str:
 
 
 def _powershell_quoted(text: str) -> str:
-    # to PowerShell curly quotes are quotes as well
+    # PowerShell treats curly quotes as quotes, too
     return "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"
 
 
 def run_powershell(script: str, program: str = "powershell") -> list[Path]:
-    """Run `script` and return the paths it prints, one a line; OSError with what it says where it fails."""
-    encoded = base64.b64encode(script.encode("utf-16-le")).decode()  # no quotes to get wrong on the way
+    """Run `script` and return the paths it prints, one per line; `OSError` with its output if it fails."""
+    encoded = base64.b64encode(
+        script.encode("utf-16-le")
+    ).decode()  # encoded, so that no quoting can go wrong
     command = [program, "-NoProfile", "-NonInteractive", "-EncodedCommand", encoded]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"PowerShell did not end within {_PATIENCE_S} s") from error
+        raise OSError(f"PowerShell did not finish within {_PATIENCE_S} s") from error
     if done.returncode != 0:
         raise OSError(f"PowerShell: {done.stderr.decode(errors='replace').strip()}")
     return [Path(line) for line in done.stdout.decode("utf-8-sig").splitlines() if line.strip()]
 
 
 def ico(png: bytes) -> bytes:
-    """A Windows icon that holds a PNG of 256×256 px."""
+    """A Windows icon containing a 256×256 px PNG."""
     header = struct.pack("<HHH", 0, 1, 1)
-    entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(png), len(header) + 16)  # 0 px: 256
+    entry = struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(png), len(header) + 16)  # 0 means 256 px
     return header + entry + png
 
 
@@ -229,7 +231,7 @@ def _bundle() -> Path:
 
 
 def bundle_files(launch: Launch, png: bytes) -> dict[str, bytes]:
-    """What is in the application, by path within it."""
+    """The files of the application, by path inside the bundle."""
     from .. import __version__
 
     info = {
@@ -255,7 +257,7 @@ def bundle_files(launch: Launch, png: bytes) -> dict[str, bytes]:
 
 
 def icns(png: bytes) -> bytes:
-    """A macOS icon that holds a PNG of 256×256 px."""
+    """A macOS icon containing a 256×256 px PNG."""
     part = b"ic08" + struct.pack(">I", 8 + len(png)) + png
     return b"icns" + struct.pack(">I", 8 + len(part)) + part
 
@@ -271,11 +273,11 @@ def _write_bundle(bundle: Path, files: dict[str, bytes]) -> list[Path]:
 
 
 def _remove_bundle(bundle: Path) -> list[Path]:
-    """Remove the application, if it is ours; FileExistsError if something else has its name."""
+    """Remove the application if it is ours; `FileExistsError` if something else has its name."""
     if not bundle.exists():
         return []
     if not _is_ours(bundle):
-        raise FileExistsError(f"{bundle} is not ours: move it away first")
+        raise FileExistsError(f"{bundle} exists and was not created by this viewer: move it away first")
     shutil.rmtree(bundle)
     return [bundle]
 

@@ -1,4 +1,4 @@
-"""What commands say on the terminal, and how they end: with a sentence and an exit code, whatever happens."""
+"""Terminal output of commands: they always end with a message and an exit code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-_BROKEN_PIPE = 128 + 13  # what shells say of a program that such a pipe has ended
+_BROKEN_PIPE = 128 + 13  # the exit code that shells report for a program ended by a broken pipe
 _INTERRUPTED = 128 + 2
 
 
 class _OutputError(Exception):
-    """What was said could not be written."""
+    """The output could not be written."""
 
 
 def say(text: str) -> None:
@@ -31,7 +31,7 @@ def say(text: str) -> None:
 
 
 def complain(command: str, text: str) -> None:
-    """Say on one line of the error output what went wrong; `command` is "" for the viewer. Never raises."""
+    """Print one line about an error on standard error; `command` is "" for the viewer. Never raises."""
     with contextlib.suppress(OSError, ValueError):
         _write(sys.stderr, f"{f'ndviewer-light {command}'.rstrip()}: {printable(text)}")
 
@@ -40,28 +40,28 @@ def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:  # a program without a terminal on Windows
         return
     if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter
+        stream.reconfigure(errors="backslashreplace")  # a terminal may not have every character
     stream.write(text + "\n")
     stream.flush()
 
 
 def guarded(command: str, call: Callable[[], int]) -> int:
-    """The exit code of a command, also where its output cannot be written or a person interrupts it."""
+    """The exit code of a command, also if its output cannot be written or the user interrupts it."""
     try:
         return call()
     except _OutputError as error:
         _write_no_more()
         reason = error.__cause__
-        if isinstance(reason, BrokenPipeError):  # ``… | head``: nobody is left to be told
+        if isinstance(reason, BrokenPipeError):  # ``… | head``: nobody is reading any more
             return _BROKEN_PIPE
-        complain(command, f"the output could not be written: {getattr(reason, 'strerror', None) or reason}")
+        complain(command, f"cannot write the output: {getattr(reason, 'strerror', None) or reason}")
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
 
 
 def _write_no_more() -> None:
-    """What is still in the buffer would fail again as Python ends, with a traceback."""
+    """Buffered output would fail again when Python exits, with a traceback."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
@@ -69,7 +69,7 @@ def _write_no_more() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process and take nothing apart: a library may crash as it lets go of a damaged file."""
+    """Exit without clean-up: a library may crash while releasing a damaged file."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -77,7 +77,7 @@ def leave(code: int) -> NoReturn:
 
 
 def log_to_terminal(*, verbose: bool) -> None:
-    """Show log lines on the error output: all of them, or warnings only."""
+    """Show log lines on standard error: all of them, or only warnings."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter(logging.BASIC_FORMAT))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])

@@ -1,4 +1,4 @@
-"""What napari calls to open our datasets (``napari.yaml`` says so); imports nothing of napari."""
+"""The reader plug-in for napari (declared in ``napari.yaml``); does not import napari."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from ..engine.dataset import Dataset
     from ..model import Channel
 
-    Layer = tuple[Any, dict[str, Any], str]  # data, what napari's add_image takes, kind of layer
+    Layer = tuple[Any, dict[str, Any], str]  # data, arguments of napari's add_image, layer type
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Layer]] | None:
-    """What makes layers of the dataset at `path`; None if it is none of ours, so that napari asks others."""
+    """The function that makes layers of the dataset at `path`; None if unsupported: napari tries others."""
     from ..sources import registry
 
-    if isinstance(path, list):  # a stack of files, which we would rather be given as a folder
+    if isinstance(path, list):  # a stack of files, for which the folder should be opened instead
         return None
     return read if registry.is_recognised(path) else None
 
@@ -27,13 +27,13 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Layer]
 def read(path: str | list[str]) -> list[Layer]:
     """One lazy image layer for each channel, axes (time, fov, z, y, x) without those of size 1, scale in µm.
 
-    The levels of a pyramid come as multiscale. Blocks until the metadata is read; raises a `DatasetError`.
+    Pyramid levels become multiscale. Blocks until the metadata is read; raises a `DatasetError`.
     """
     from ..opening import open_dataset
 
     if isinstance(path, list):
-        raise DatasetError("several files are no dataset; open the folder they are in")
-    dataset = open_dataset(path)  # stays open for as long as the layers live
+        raise DatasetError("several files do not make a dataset; open their folder instead")
+    dataset = open_dataset(path)  # stays open as long as the layers exist
     info = dataset.info
     levels = [dataset.to_xarray(level, missing="fill") for level in range(info.n_levels)]
     kept = [axis for axis in ("time", "fov", "z") if levels[0].sizes[axis] > 1]

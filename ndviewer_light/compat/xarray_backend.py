@@ -1,4 +1,4 @@
-"""``xarray.open_dataset(path, engine="ndviewer_light")``: whatever we can open, as a lazy xarray dataset."""
+"""``xarray.open_dataset(path, engine="ndviewer_light")``: any supported dataset as a lazy xarray dataset."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ..engine.to_xarray import LazyPlanes
 
 VARIABLE = "image"
-"""The name of the one variable, dims (time, fov, z, channel, y, x)."""
-_OURS = (".nd2",)  # no other engine of xarray opens them
+"""The name of the only variable, dims (time, fov, z, channel, y, x)."""
+_OURS = (".nd2",)  # no other xarray engine opens them
 
 
 class _PlanesArray(BackendArray):
-    """Planes that are read when they are indexed."""
+    """Planes read when indexed."""
 
     def __init__(self, planes: LazyPlanes) -> None:
         self.planes = planes
@@ -38,7 +38,7 @@ class _PlanesArray(BackendArray):
 
 
 class NDViewerBackendEntrypoint(BackendEntrypoint):
-    """Opens OME-Zarr, TIFF, ND2, HDF5, NWB, references and folders of images, here or on servers."""
+    """Opens OME-Zarr, TIFF, ND2, HDF5, NWB, references and folders of images, local or remote."""
 
     description = "Open microscopy data (OME-Zarr, TIFF, ND2, HDF5, NWB, images) with ndviewer_light"
     open_dataset_parameters = ("filename_or_obj", "drop_variables", "level", "missing", "storage_options")
@@ -54,11 +54,11 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
     ) -> xr.Dataset:
         """Open a path or URL, reading its metadata; planes are read when they are needed.
 
-        `level` is that of the pyramid; `missing` says what a plane becomes of which nothing is stored:
+        `level` is the pyramid level; `missing` decides about planes that are not stored:
         "raise" or "fill" (zeros). The dataset has one variable, "image", and is closed with ``close()``.
         """
         if not isinstance(filename_or_obj, (str, os.PathLike)):
-            raise TypeError(f"a path or URL is needed, not {type(filename_or_obj).__name__}")
+            raise TypeError(f"expected a path or URL, not {type(filename_or_obj).__name__}")
         from ..engine.to_xarray import DIMS, lazy_planes
         from ..opening import open_dataset
 
@@ -77,7 +77,7 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
         return kept
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Only what no other engine opens: for all else it has to be named."""
+        """Only formats that no other engine opens; otherwise the engine must be named."""
         if not isinstance(filename_or_obj, (str, os.PathLike)):
             return False
         return os.fspath(filename_or_obj).lower().endswith(_OURS)

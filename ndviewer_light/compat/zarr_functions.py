@@ -1,6 +1,6 @@
-"""What scripts ask of Zarr stores by themselves, without a dataset: thin doors onto `sources`.
+"""Functions for scripts that access Zarr stores directly, without a dataset; thin wrappers around `sources`.
 
-None of these raises for what lies on disk; each says what it answers instead. Any thread; all
+None of these raises because of what is on disk; each documents its fallback. Any thread; all
 block on disk.
 """
 
@@ -39,7 +39,7 @@ _STRUCTURE_OF_FORMAT = {
 
 
 class FovStore(TypedDict):
-    """One store of a dataset; a 6-D store is named once, with `fov` 0, and holds all fields of its region."""
+    """One store of a dataset; a 6-D store is listed once, with `fov` 0, for all fields of its region."""
 
     region: str
     fov: int
@@ -47,9 +47,9 @@ class FovStore(TypedDict):
 
 
 class ZarrMetadata(TypedDict):
-    """What the attributes of one image say; None, ``[]``, ``""`` or False where they say nothing.
+    """The metadata of one image; None, ``[]``, ``""`` or False where it is missing.
 
-    `axes` and `channel_colors` are as written, but for colours written as numbers, which become
+    `axes` and `channel_colors` are as written, except that colours written as numbers become
     six hex digits.
     """
 
@@ -72,7 +72,7 @@ def discover_zarr_v3_fovs(base_path: str | os.PathLike[str]) -> tuple[list[FovSt
         layout = layouts.discover(base)
     except (DatasetError, ValueError) as error:
         log.debug("%s", error)
-        if "\0" in base:  # no path, and from Python 3.13 on looking there raises
+        if "\0" in base:  # not a valid path, which raises from Python 3.13 on
             return [], "unknown"
         return _stores_without_arrays(Path(base))
     return _stores(layout.places), _STRUCTURE_OF_FORMAT[layout.format]
@@ -82,12 +82,12 @@ def _stores(places: Iterable[layouts.ImageLocation]) -> list[FovStore]:
     return [
         FovStore(region=place.position.region, fov=place.position.fov, path=Path(place.store))
         for place in places
-        if not place.p_index  # the first of a 6-D store stands for all
+        if not place.p_index  # the first FOV of a 6-D store represents all
     ]
 
 
 def _stores_without_arrays(base: Path) -> tuple[list[FovStore], str]:
-    """Stores whose arrays are not written yet: nothing can be shown of them, but where they are is known."""
+    """Stores whose arrays are not written yet: nothing to show, but their paths are known."""
     found = [
         FovStore(region=store.parent.name, fov=0, path=store)
         for store in map(Path, natural_sorted(map(str, base.glob("zarr/*/acquisition.zarr"))))
@@ -101,7 +101,7 @@ def _stores_without_arrays(base: Path) -> tuple[list[FovStore], str]:
 def parse_zarr_v3_metadata(zarr_path: str | os.PathLike[str]) -> ZarrMetadata:
     """Read the OME-NGFF, omero and Squid metadata of one image, Zarr v3 or v2.
 
-    Scales are multiplied as OME-NGFF says, and are in µm; Squid's own figures come first where it
+    Scales are combined as OME-NGFF specifies, in µm; Squid's own values take precedence where it
     gives any.
     """
     said = ZarrMetadata(
@@ -117,7 +117,7 @@ def parse_zarr_v3_metadata(zarr_path: str | os.PathLike[str]) -> ZarrMetadata:
         node = layouts.read_node(path)
         meta = ngff.image_meta(node.attributes, node.file) if node is not None else None
     except DatasetError as error:
-        log.warning("no metadata of %s: %s", presentable(str(path)), error)
+        log.warning("cannot read the metadata of %s: %s", presentable(str(path)), error)
         return said
     if node is None or meta is None:
         return said
@@ -158,15 +158,15 @@ def _written_color(entry: object) -> str | None:
 def open_zarr_tensorstore(path: str | os.PathLike[str], array_path: str = "0") -> ts.TensorStore | None:
     """Open the Zarr v2 or v3 array at `path`/`array_path` (``""``: at `path` itself), read-only.
 
-    None where there is no array that can be opened; the log says why. Chunks that are not stored
-    read as fill value. Afterwards this process must not fork a child that uses tensorstore too.
+    None if there is no array that can be opened; the reason is logged. Chunks that are not stored
+    read as fill value. After this call, the process must not fork children that use tensorstore.
     """
     folder = os.path.join(path, array_path) if array_path else os.fspath(path)
     try:
         node = layouts.read_node(folder)
         if node is None or node.kind != "array":
             return None
-        # metadata that makes tensorstore end the process must not reach it
+        # keep metadata that would crash tensorstore away from it
         facts = array_facts(node.document, node.version, node.file)
         return _open_judged(folder, facts.version)
     except (DatasetError, ValueError, RuntimeError, OSError) as error:

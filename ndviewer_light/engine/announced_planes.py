@@ -1,4 +1,4 @@
-"""Which planes a writer has told us of, one bit each (125 kB per million), and what of it is news."""
+"""Which planes writers have announced, one bit each (125 kB per million), and which are new."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
 class PlaneBits:
     """A set of (t, p, c, z) within fixed numbers of positions, channels and z; t is open-ended.
 
-    Indices outside are left out silently: they are no planes of this run. Not thread-safe.
+    Indices outside are ignored silently: they are not planes of this run. Not thread-safe.
     """
 
     def __init__(self, n_p: int, n_c: int, n_z: int) -> None:
@@ -57,7 +57,7 @@ class PlaneBits:
 
 
 def key_rows(keys: Collection[tuple[int, int, int, int]]) -> np.ndarray:
-    """Return keys (t, p, c, z) as int64 (n, 4); those of which a number does not fit are left out."""
+    """Return keys (t, p, c, z) as int64 (n, 4), without those with a number that does not fit."""
     try:
         flat = np.fromiter(chain.from_iterable(keys), np.int64, 4 * len(keys))
     except OverflowError:
@@ -66,9 +66,9 @@ def key_rows(keys: Collection[tuple[int, int, int, int]]) -> np.ndarray:
 
 
 class News(NamedTuple):
-    """What writers told us of since the last time it was asked for.
+    """The notifications since the last request.
 
-    `in_view`: planes that were in view when it was told; `beyond`: one outside what is known.
+    `in_view`: planes in view at that time; `beyond`: one outside the known sizes.
     """
 
     in_view: set[tuple[int, int, int, int]]
@@ -76,14 +76,14 @@ class News(NamedTuple):
 
 
 class AnnouncedPlanes:
-    """The planes of a dataset that writers have told us of. Any thread."""
+    """The planes of a dataset that writers have announced. Any thread."""
 
     def __init__(self, info: DatasetInfo) -> None:
-        self._lock = threading.Lock()  # guards what follows; nothing is called inside
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self.start_over(info)
 
     def start_over(self, info: DatasetInfo) -> None:
-        """Forget all: they were planes of another dataset than that of which `info` is known."""
+        """Forget all: they were planes of a different dataset than `info`."""
         sizes = info.sizes
         with self._lock:
             self._planes = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
@@ -91,7 +91,7 @@ class AnnouncedPlanes:
             self._beyond: tuple[int, int, int, int] | None = None
 
     def add(self, rows: np.ndarray, in_view: set[tuple[int, int, int, int]], info: DatasetInfo) -> None:
-        """Take in planes (n, 4), those of them that are `in_view`, of a dataset of which `info` is known."""
+        """Add planes (n, 4), with those `in_view`, of the dataset described by `info`."""
         beyond = _first_beyond(info, rows)
         with self._lock:
             self._planes.update(rows)
@@ -103,12 +103,12 @@ class AnnouncedPlanes:
             return key in self._planes
 
     def unseen(self, keys: Collection[PlaneKey]) -> list[PlaneKey]:
-        """Those of `keys` that are news still, in their order."""
+        """Those of `keys` that are still new, in their order."""
         with self._lock:
             return [key for key in keys if key in self._in_view]
 
     def take_news(self) -> News:
-        """Return what is news, once."""
+        """Return what is new, once."""
         with self._lock:
             news = News(self._in_view, self._beyond)
             self._in_view, self._beyond = set(), None
@@ -116,7 +116,7 @@ class AnnouncedPlanes:
 
 
 def is_beyond(info: DatasetInfo, key: tuple[int, int, int, int]) -> bool:
-    """Whether `key` may be a plane of a dataset that has grown since it said `info`."""
+    """Whether `key` may be a plane of a dataset that has grown since `info`."""
     return min(key) >= 0 and (info.dtype is None or not info.contains(PlaneKey(*key)))
 
 
@@ -134,17 +134,17 @@ def _first_beyond(info: DatasetInfo, rows: np.ndarray) -> tuple[int, int, int, i
 
 
 class SortedOut(NamedTuple):
-    """What writers told us of, sorted out: planes, and the things that name none."""
+    """Notifications, sorted into planes and invalid keys."""
 
     keys: set[tuple[int, int, int, int]]
     odd: list[object]
 
 
 def plane_keys(said: Sequence[Any]) -> SortedOut:
-    """Return what of `said` are keys (t, p, c, z) of integers, numpy's too; never raises.
+    """Return the valid keys (t, p, c, z) of integers, including numpy's, in `said`; never raises.
 
-    A writer tells us in a fraction of a microsecond, unchecked, so anything may be among it: None, text,
-    halves, tuples of another length. One look at the types of all finds whether something is.
+    To be fast, notifications are unchecked, so they may contain anything: None, text,
+    halves, tuples of another length. One check of all types finds out.
     """
     try:
         if set(map(len, said)) == {4} and set(map(type, chain.from_iterable(said))) == {int}:

@@ -1,4 +1,4 @@
-"""Work in the background that is done again and again: one thread at a time, one owner, an end."""
+"""Repeated background work: one thread at a time, one owner, a defined end."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AFTER_FAILURE_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""How long after its first, second, … failure in a row work is begun again; then ever after the last."""
+"""Delays before work is retried after its first, second, … consecutive failure; the last one repeats."""
 
 
 class BackgroundWork:
-    """Work that its owner begins whenever there is something to do. Any thread.
+    """Work that its owner starts whenever there is something to do. Any thread.
 
-    A thread that cannot be started, or an error that the work does not handle itself, is said once (in the
+    A thread that cannot be started, or an error that the work does not handle, is reported once (in the
     log, and in `trouble` until the work has succeeded again) and delays the next attempt: it never ends them.
     """
 
     def __init__(self, thread_name: str, doing: str) -> None:
-        """`doing` says what the work is good for: "following the disk"."""
+        """`doing` describes the work: "following the disk"."""
         self._thread_name = thread_name
         self._doing = doing
-        self._lock = threading.Lock()  # guards what follows; nothing is called inside
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._thread: threading.Thread | None = None
         self._failures = 0  # in a row
         self._not_before = float("-inf")
@@ -36,7 +36,7 @@ class BackgroundWork:
 
     @property
     def trouble(self) -> str:
-        """What keeps the work from being done at the moment, one sentence; else empty."""
+        """What currently prevents the work, one sentence; else empty."""
         return self._trouble
 
     @property
@@ -45,11 +45,11 @@ class BackgroundWork:
         return self._closed
 
     def can_begin(self, now: float) -> bool:
-        """Whether `begin` would be worth a try at `now` (`time.monotonic`)."""
+        """Whether `begin` may succeed at `now` (`time.monotonic`)."""
         return self._thread is None and now >= self._not_before and not self._closed.is_set()
 
     def begin(self, work: Callable[[], None], now: float) -> bool:
-        """Do `work` in a thread, unless it is being done, closed or has just failed; whether it was begun."""
+        """Do `work` in a thread, unless running, closed or just failed; returns whether it was started."""
         with self._lock:
             if not self.can_begin(now):
                 return False
@@ -62,7 +62,7 @@ class BackgroundWork:
         return True
 
     def succeeded(self) -> None:
-        """The work does what it should, for work that goes on: a failure from now on is a first one."""
+        """For continuous work: it is succeeding, so the next failure counts as the first."""
         with self._lock:
             recovered, self._failures, self._trouble = self._failures > 0, 0, ""
         if recovered:
@@ -87,17 +87,17 @@ class BackgroundWork:
             self._not_before = time.monotonic() + wait
             closed = self._closed.is_set()
             is_first = self._failures == 1 and not closed
-            self._trouble = "" if closed else f"{self._doing} fails at the moment, and is tried again: {what}"
+            self._trouble = "" if closed else f"{self._doing} is failing and will be retried: {what}"
         if is_first:
-            logger.warning("%s failed, and is tried again: %s", self._doing, what, exc_info=error)
+            logger.warning("%s failed and will be retried: %s", self._doing, what, exc_info=error)
 
     def close(self) -> None:
-        """No work begins any more, and what is under way is told to end (`closed`). Never blocks."""
+        """Start no more work, and tell running work to end (`closed`). Never blocks."""
         with self._lock:
             self._closed.set()
 
     def join(self, deadline: float) -> None:
-        """Wait until what was under way has ended, at most until `deadline` (`time.monotonic`)."""
+        """Wait for running work to end, at most until `deadline` (`time.monotonic`)."""
         with self._lock:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread() and thread.ident is not None:

@@ -1,9 +1,9 @@
 """Planes in memory, read in the background, never older than the last `mark_stale`.
 
-A read takes a *lease*. `mark_stale(key)` makes the lease of a read under way stale, and a stale lease
+A read takes a *lease*. `mark_stale(key)` marks the lease of a read in progress stale, and a stale lease
 cannot put pixels into the cache; so no bookkeeping per plane is needed, and a run that restarts,
-ends or rewrites a plane during a read cannot leave old pixels behind. A lease is also what a read is
-given up by: what begins afterwards, of the same plane, has another one.
+ends or rewrites a plane during a read cannot leave old pixels behind. A read is also given up
+by its lease: a later read of the same plane has a new one.
 """
 
 from __future__ import annotations
@@ -32,17 +32,15 @@ PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 """Bound of the plane cache of one dataset, bytes."""
 
 HUNG_SECONDS = 5.0
-"""A read that takes longer does not count among the workers any more: another one takes its place."""
+"""A read that takes longer no longer counts as a worker: another one takes its place."""
 
-_EXTRA_WORKERS = 28  # at most so many in place of those that hang
-_IDLE_SECONDS = (
-    1.0  # a worker with nothing to do ends, so that a forgotten close() never keeps a script alive
-)
+_EXTRA_WORKERS = 28  # maximum number of replacements for hung workers
+_IDLE_SECONDS = 1.0  # idle workers end, so that a forgotten close() never keeps a script alive
 _BREATH = 256
 _BREATH_SECONDS = 1e-4
 """So many notifications at once, and the notifier pauses: without, every time the GUI thread lets go of the
 interpreter in a burst it has it back only after 5 ms."""
-_INBOX_MAX = 4096  # notifications taken in before a notifier itself has to fold them into the cache
+_INBOX_MAX = 4096  # notifications collected before the notifying thread itself must apply them
 
 
 class PlaneCache:
@@ -50,7 +48,7 @@ class PlaneCache:
 
     `read(key, level)` is called without any lock held, from at most `workers` threads that do not hang,
     plus the callers of `read`, in the `CancelScope` of that read: dropping it, when nobody waits for a read
-    under way any more, may let it fail with `ReadDroppedError`. Nothing else in here blocks on it.
+    in progress any more, may let it fail with `ReadDroppedError`. Nothing else in here blocks on it.
     """
 
     def __init__(
@@ -75,23 +73,23 @@ class PlaneCache:
         self._reading: dict[StoredKey, Lease] = {}
         self._queue: deque[Lease] = deque()
         self._threads: set[threading.Thread] = set()
-        self._busy: dict[threading.Thread, float] = {}  # workers that read, and since when
+        self._busy: dict[threading.Thread, float] = {}  # reading workers, and since when
         self._idle = 0
         self._relief: threading.Thread | None = None
         self._inbox = Inbox()
 
     @property
     def max_bytes(self) -> int:
-        """The bound on the planes kept, bytes."""
+        """The limit on cached planes, in bytes."""
         return self._planes.max_memory_bytes
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the planes kept now."""
+        """The size of the planes currently cached, in bytes."""
         return self._planes._current_memory
 
     def peek(self, key: PlaneKey, level: int = 0) -> np.ndarray | Future[np.ndarray] | None:
-        """Return the pixels in memory or the future of a read under way, starting nothing."""
+        """Return the pixels in memory or the future of a read in progress, without starting one."""
         stored = StoredKey(PlaneKey(*key), level)
         with self._wake:
             self._apply_notifications()
@@ -102,7 +100,7 @@ class PlaneCache:
             return lease.future if lease is not None else None
 
     def waiting_since(self, key: PlaneKey, level: int = 0) -> float | None:
-        """When the read of a plane that is still awaited was asked for (`time.monotonic`), None without one.
+        """When the pending read of a plane was requested (`time.monotonic`); None without one.
 
         Any thread, no lock.
         """
@@ -117,7 +115,7 @@ class PlaneCache:
         """Return for each key its pixels if in memory, else the future of a read (queued or running).
 
         The newest request is read first, in the order of its keys. Queued reads of earlier requests
-        are dropped (their futures are cancelled) and those under way abandoned, unless their plane is
+        are dropped (their futures are cancelled) and those in progress abandoned, unless their plane is
         among `keys` or `drop_except`; with None nothing is dropped. Any thread; never blocks.
         """
         with self._wake:
@@ -136,11 +134,11 @@ class PlaneCache:
         finally:
             self._start(threads)
         for lease in abandoned:
-            lease.scope.drop()  # of this read alone: another one may have begun by now
+            lease.scope.drop()  # only this read: another one may have started by now
         return answers
 
     def read(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """Return the pixels of one plane, read in the caller's thread unless another is at it.
+        """Return the pixels of one plane, read in the caller's thread unless another is already reading it.
 
         Raises what the source raises.
         """
@@ -151,7 +149,7 @@ class PlaneCache:
             except (CancelledError, SupersededRead):
                 if self._closed:
                     raise CancelledError from None
-                continue  # the queued read we joined was dropped, or the plane was written meanwhile
+                continue  # the read we joined was dropped, or the plane was written meanwhile
 
     def _read_or_join(self, stored: StoredKey) -> np.ndarray:
         mine: Lease | None = None
@@ -166,7 +164,7 @@ class PlaneCache:
                 if lease is None:
                     lease = self._begin(stored)
                     mine = lease
-                elif not lease.started:  # queued for a worker: take it over
+                elif not lease.started:  # queued for a worker: take over
                     mine = lease
                     self._queue.remove(lease)
                 else:
@@ -177,11 +175,11 @@ class PlaneCache:
                 self._run(mine)
             return lease.future.result()
         finally:
-            if mine is not None and not mine.future.done():  # Ctrl-C in this thread is for this thread alone
+            if mine is not None and not mine.future.done():  # Ctrl-C in this thread concerns only this thread
                 self._hand_over(mine)
 
     def _hand_over(self, lease: Lease) -> None:
-        """Let a worker read what the caller's thread was interrupted in, if anybody else waits for it."""
+        """Have a worker take over a read interrupted in the caller's thread, if others wait for it."""
         threads: list[threading.Thread] = []
         with self._wake:
             wanted = lease.joined and not self._closed
@@ -219,11 +217,11 @@ class PlaneCache:
         return answers, queued
 
     def _lease_of(self, key: StoredKey) -> Lease | None:
-        """The read of a plane that one may wait for."""
+        """The read of a plane that callers may wait for."""
         lease = self._reading.get(key)
         if lease is None or not lease.given_up:
             return lease
-        lease.stale = True  # from here on nobody would tell it that the plane was written
+        lease.stale = True  # from here on, nobody would mark it stale
         del self._reading[key]
         return None
 
@@ -252,7 +250,7 @@ class PlaneCache:
     # ---- workers ---------------------------------------------------------------------------
 
     def _new_threads(self) -> list[threading.Thread]:
-        """Threads to `_start` once the lock is released, so that what is queued is read."""
+        """The threads to `_start` after releasing the lock, for queued reads."""
         self._wake.notify(len(self._queue))
         missing = len(self._queue) - self._idle
         if missing <= 0:
@@ -264,7 +262,7 @@ class PlaneCache:
         ]
         self._threads.update(threads)
         if missing > len(threads) and self._relief is None:
-            # not kept alive for: it only waits for reads to hang
+            # no reason to stay alive: it only waits for hung reads
             self._relief = threading.Thread(target=self._relieve, name="ndviewer-plane-relief", daemon=True)
             threads.append(self._relief)
         return threads
@@ -274,12 +272,12 @@ class PlaneCache:
         return self._max_workers + min(hung, _EXTRA_WORKERS)
 
     def _start(self, threads: list[threading.Thread]) -> None:
-        """Start them; where no thread can be had and none is there, what is queued fails with that reason."""
+        """Start them; if no thread can be started and there is none, queued reads fail with that reason."""
         interrupted: BaseException | None = None
         for thread in threads:
             try:
                 thread.start()
-            except RuntimeError as error:  # there are too many, or too little memory
+            except RuntimeError as error:  # too many threads, or too little memory
                 self._not_started(thread, error)
             except BaseException as error:  # noqa: BLE001  Ctrl-C: the others are waited for all the same
                 interrupted = error
@@ -294,7 +292,7 @@ class PlaneCache:
             left = [] if self._threads else self._drop_queued(set())
         for lease in left:
             if lease.may_run():
-                reason = f"no thread can be started to read with ({error}). Close other programs or windows"
+                reason = f"cannot start a thread for reading ({error}). Close other programs or windows"
                 lease.future.set_exception(OutOfResourcesError(reason))
 
     def _work(self) -> None:
@@ -303,7 +301,9 @@ class PlaneCache:
                 self._run(lease)
             except BaseException as error:  # noqa: BLE001  of whatever kind: for who waits, not for this thread
                 if not lease.future.done():
-                    self._fail(lease, DatasetError(f"reading was ended by {type(error).__name__}: {error}"))
+                    self._fail(
+                        lease, DatasetError(f"reading was interrupted by {type(error).__name__}: {error}")
+                    )
 
     def _next(self) -> Lease | None:
         me = threading.current_thread()
@@ -318,7 +318,7 @@ class PlaneCache:
                 if not self._queue or len(self._threads) > self._allowed(now):
                     self._threads.discard(me)
                     return None
-                # writes up to here are what this read will see: no reason to call it stale
+                # this read sees all writes up to here, so they do not make it stale
                 self._apply_notifications()
                 lease = self._queue.popleft()
                 lease.started = True
@@ -328,7 +328,7 @@ class PlaneCache:
                 self._idle -= 1
 
     def _relieve(self) -> None:
-        """While something is queued, see to it that a worker whose read hangs is replaced."""
+        """While reads are queued, make sure that a worker with a hung read is replaced."""
         while True:
             with self._wake:
                 now = time.monotonic()
@@ -342,7 +342,7 @@ class PlaneCache:
 
     def _run(self, lease: Lease) -> None:
         if not lease.may_run():
-            self._forget(lease)  # whoever held the future gave it up; the plane can be asked for again
+            self._forget(lease)  # the future was given up by its holder; the plane can be requested again
             return
         try:
             pixels = lease.scope.run(lambda: _owned(self._read_plane(lease.key.plane, lease.key.level)))
@@ -353,7 +353,7 @@ class PlaneCache:
 
     def _commit(self, lease: Lease, pixels: np.ndarray) -> None:
         with self._wake:
-            self._apply_notifications()  # a notify that returned before now must count
+            self._apply_notifications()  # notifications that returned before now must count
             if self._reading.get(lease.key) is lease:
                 del self._reading[lease.key]
             if not lease.stale and not self._closed:
@@ -373,11 +373,11 @@ class PlaneCache:
     # ---- invalidation ----------------------------------------------------------------------
 
     def mark_stale(self, key: tuple[int, int, int, int]) -> None:
-        """The plane at `key` (t, p, c, z) was written: what is known of it is out of date.
+        """The plane at `key` (t, p, c, z) was written: what is cached of it is stale.
 
         Once this has returned, pixels read before the call can no longer be returned from the
-        cache. Any thread; a few tenths of a microsecond, no lock: the key is only put where every
-        other method looks first. In a burst one call in 256 makes a pause of 0.1 ms, but never in the
+        cache. Any thread; a few tenths of a microsecond, no lock: the key only goes into an inbox that every
+        other method empties first. In a burst, one call in 256 pauses for 0.1 ms, but never in the
         main thread, which a GUI has to itself.
         """
         inbox = self._inbox.arrived
@@ -389,32 +389,32 @@ class PlaneCache:
                 self._apply_notifications()
 
     def watch(self, keys: frozenset[tuple[int, int, int, int]]) -> None:
-        """Tell these planes from others in `take_notified` from now on. Any thread; no lock."""
+        """From now on, distinguish these planes in `take_notified`. Any thread; no lock."""
         self._inbox.watched = keys
 
     def take_notified(self) -> Notified:
-        """Return the keys `mark_stale` was called with since the last call of this method."""
+        """Return the keys marked stale since the last call."""
         with self._wake:
             self._apply_notifications()
             return self._inbox.take_notified()
 
     def take_odd(self) -> list[object]:
-        """Return an example of what was said to be written and is no key of a plane, once; or nothing."""
+        """Return an example of an invalid notification, once; or nothing."""
         with self._wake:
             return self._inbox.take_odd()
 
     def clear(self) -> None:
-        """Forget every plane; reads under way finish, but are not kept."""
+        """Forget all planes; reads in progress finish, but their results are not kept."""
         with self._wake:
             self._planes.clear()
             for lease in self._reading.values():
                 lease.stale = True
             self._reading = {lease.key: lease for lease in self._queue}
             for lease in self._queue:
-                lease.stale = False  # not begun: it will read what is there then
+                lease.stale = False  # not started: it will read what is on disk by then
 
     def invalidate(self, key: PlaneKey) -> None:
-        """As `mark_stale`, without counting as a notification."""
+        """Like `mark_stale`, without counting as a notification."""
         with self._wake:
             self._apply_notifications()
             for level in self._levels:
@@ -439,14 +439,14 @@ class PlaneCache:
         lease = self._reading.get(key)
         if lease is not None and lease.started:
             lease.stale = True
-            del self._reading[key]  # the next request starts a read of its own
+            del self._reading[key]  # the next request starts a new read
 
     # ---- end -------------------------------------------------------------------------------
 
     def close(self, timeout: float = 2.0) -> None:
-        """Cancel what is queued, let the workers end (at most `timeout` s), forget every plane.
+        """Cancel queued reads, let the workers end (at most `timeout` s), forget all planes.
 
-        Reads under way are not interrupted: close the source first.
+        Reads in progress are not interrupted: close the source first.
         """
         with self._wake:
             self._closed = True
@@ -469,7 +469,7 @@ _caches: weakref.WeakSet[PlaneCache] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """In a forked process: the threads are not there, and nobody will ever release a lock that was held."""
+    """For a forked process: there are no threads, and a lock that was held will never be released."""
     for cache in list(_caches):
         cache._begin_empty()
 
@@ -479,7 +479,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _owned(pixels: np.ndarray) -> np.ndarray:
-    """Return `pixels` read-only and owning its memory, so that its bytes are what is accounted."""
+    """Return `pixels` read-only and owning its memory, so that its size is counted correctly."""
     owner = pixels if pixels.base is None else pixels.base
     if not isinstance(owner, np.ndarray) or not owner.flags.owndata or owner.nbytes > pixels.nbytes:
         owner = pixels = pixels.copy(order="K")

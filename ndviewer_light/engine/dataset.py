@@ -1,4 +1,4 @@
-"""A source seen through a cache, that can grow: the one thread-safe door to planes."""
+"""A source seen through a cache, which can grow: the only thread-safe access to planes."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ WAIT_SECONDS = 0.15
 """How long a view waits for planes that are being read before it is drawn without them."""
 
 
-_END_SECONDS = 2.0  # how long `close` waits for threads that a slow disk keeps from ending
+_END_SECONDS = 2.0  # how long `close` waits for threads delayed by a slow disk
 
 
 class Changes(NamedTuple):
-    """What happened to a dataset since the last look: planes in view to draw again, new facts.
+    """What happened to a dataset since the last check: planes in view to redraw, new metadata.
 
-    `replaced`: another dataset lies at the path now, and is the one shown from here on: `info`, planes
-    and what follows from them (sliders, contrast, the channels' strips) have to be made anew.
+    `replaced`: another dataset is at the path now, and shown from now on: `info`, planes
+    and everything derived from them (sliders, contrast, channel strips) must be rebuilt.
     """
 
     in_view: bool
@@ -57,9 +57,9 @@ class Changes(NamedTuple):
 
 
 class Dataset:
-    """The planes of one source, cached, invalidated when somebody writes them.
+    """The planes of one source, cached, and invalidated when they are written.
 
-    Any thread may call any method; `plane`, `refresh` and `planes` block and so are not for a GUI
+    Any thread may call any method; `plane`, `refresh` and `planes` block, so do not call them on a GUI
     thread. Use as a context manager, or call `close`.
     """
 
@@ -74,17 +74,17 @@ class Dataset:
         workers: int = 4,
         reopen: Callable[[], Dataset] | None = None,
     ) -> None:
-        """`reopen` opens it again, also in another process: it can be pickled, and compared with others."""
+        """`reopen` opens it again, also in another process: it can be pickled and compared."""
         self.path = path
         self.reopen = reopen
         self.storage_options = dict(storage_options or {})
         self._source = source
         self._cache = PlaneCache(self._read, cache_bytes, workers)
-        self._lock = threading.Lock()  # guards what follows, and that the parts agree about what is in view
+        self._lock = threading.Lock()  # guards the following, and that all parts agree about what is in view
         self._live = live
         self._known = source.info
         self._info = self._known  # as last returned by `take_changes`
-        self._replaced = ""  # how the dataset was replaced the last time
+        self._replaced = ""  # how the dataset was last replaced
         self._replaced_unseen = False  # not returned by `take_changes` yet
         self._noticed: tuple[DatasetInfo, tuple[str, ...], DatasetInfo] | None = None
         self._said_odd = False
@@ -97,13 +97,13 @@ class Dataset:
         )
         self._rereader = Rereader(self._read_again)
 
-    # ---- what is known ---------------------------------------------------------------------
+    # ---- state ---------------------------------------------------------------------------
 
     @property
     def info(self) -> DatasetInfo:
-        """Everything known before any pixel is read; a new object whenever more is known.
+        """Everything known before any pixel is read; a new object whenever more becomes known.
 
-        Its warnings also say what keeps the dataset from being followed at the moment.
+        Its warnings include what currently prevents the dataset from being followed.
         """
         said = self._adopt_info()
         notices = tuple(filter(None, (self._replaced, self._follower.trouble, self._rereader.trouble)))
@@ -120,7 +120,7 @@ class Dataset:
             return known[2]
 
     def _adopt_info(self) -> DatasetInfo:
-        """What the source knows now; where that is another dataset, nothing is kept of the one before."""
+        """The source's current info; if that is a different dataset, nothing is kept of the previous one."""
         info = self._source.info
         if info is self._known:
             return info
@@ -140,14 +140,14 @@ class Dataset:
         return info
 
     def _forget_all(self) -> None:
-        """Nothing that was read or that failed so far counts; what is in view is read anew."""
+        """Forget all reads and failures so far; planes in view are reread."""
         self._retries.clear()
         self._cache.clear()
         self._view.draw_all_again()
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, as known now."""
+        """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, as currently known."""
         return self.info.sizes
 
     @property
@@ -162,11 +162,11 @@ class Dataset:
 
     @property
     def live(self) -> bool:
-        """Whether somebody is writing this dataset and tells us."""
+        """Whether somebody is writing this dataset and notifying us."""
         return self._live
 
     def state(self, key: PlaneKey) -> PlaneState:
-        """What is known of one plane, at the level in view, without reading it."""
+        """The state of one plane at the level in view, without reading it."""
         self._adopt_info()
         entry = self._cache.peek(key, self._view.shown.level)
         if isinstance(entry, np.ndarray):
@@ -179,14 +179,14 @@ class Dataset:
         return PlaneState.PENDING if self._live else PlaneState.ABSENT
 
     def waiting_since(self, key: PlaneKey, level: int = 0) -> float | None:
-        """Since when the read of one plane has been awaited (`time.monotonic`), None if it is not.
+        """Since when one plane has been awaited (`time.monotonic`), or None.
 
         Any thread; no lock, no I/O.
         """
         return self._cache.waiting_since(key, level)
 
     def was_notified(self, key: PlaneKey) -> bool:
-        """Whether a writer said that this plane is on disk."""
+        """Whether a writer has announced that this plane is on disk."""
         self._fold_notified()
         return key in self._announced
 
@@ -196,8 +196,8 @@ class Dataset:
         """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
 
         A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``.
-        Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a name that is not exactly
-        one, `PlaneNotStoredError` where nothing is stored, another `DatasetError` if it cannot be read: never
+        Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a missing or ambiguous
+        name, `PlaneNotStoredError` if nothing is stored, another `DatasetError` if it cannot be read: never
         made-up pixels.
         """
         info = self._adopt_info()
@@ -206,15 +206,15 @@ class Dataset:
         return self._cache.read(PlaneKey(t, p, c, z), level)
 
     def plane_shape(self, level: int = 0) -> tuple[int, int]:
-        """Return (Y, X) of the planes of one level, of the first position; may block on disk.
+        """Return the shape (Y, X) of the first position's planes at one level; may block on disk.
 
-        Raises a `DatasetError` where there is no such level.
+        Raises a `DatasetError` if there is no such level.
         """
         if level == 0:
             return self.info.height, self.info.width
         shape = self._source.plane_shape(PlaneKey(), level)
         if shape is None:
-            raise PlaneNotStoredError(f"{self.path}: level {level} is not written yet")
+            raise PlaneNotStoredError(f"{self.path}: resolution level {level} is not written yet")
         return shape
 
     def planes(
@@ -224,12 +224,12 @@ class Dataset:
         wait: float | None = WAIT_SECONDS,
         view: Sequence[PlaneKey] | None = None,
     ) -> list[Plane]:
-        """Return the planes of one view, waiting at most `wait` s in all (None: until all are read).
+        """Return the planes of one view, waiting at most `wait` s in total (None: until all are read).
 
-        What is not read by then is LOADING, and counts as a change when it arrives. The keys are
-        what is in view from now on: queued reads of other planes are dropped, and planes that
-        cannot be shown are tried again, with back-off, for as long as they stay in view. `view` names
-        all that is in view where that is more than `keys` (a volume read in parts).
+        Planes not read by then are LOADING, and count as a change when they arrive. The keys are
+        in view from now on: queued reads of other planes are dropped, and planes that
+        cannot be shown are retried with back-off for as long as they stay in view. `view` lists
+        everything in view if that is more than `keys` (a volume read in parts).
         """
         keys = [PlaneKey(*key) for key in keys]
         view = keys if view is None else view
@@ -238,7 +238,7 @@ class Dataset:
         to_read = [key for key in keys if key not in known]
         entries = dict(zip(to_read, self._cache.request(to_read, level, drop_except=view), strict=True))
         if wait is not None and self._exceeds_cache(len(keys), level):
-            wait = None  # what is read late would be evicted before it is drawn: only waiting ends
+            wait = None  # late planes would be evicted before they are drawn, so wait for all
         deadline = None if wait is None else time.monotonic() + wait
         planes = [
             self._failed_plane(key, known[key])
@@ -246,12 +246,12 @@ class Dataset:
             else self._outcome(key, entries[key], deadline)
             for key in keys
         ]
-        if _is_another(began_with, self._adopt_info()):  # some may be of the one, some of the other
+        if _is_another(began_with, self._adopt_info()):  # some may belong to the old, some to the new dataset
             return [Plane(PlaneState.LOADING)] * len(planes)
         return planes
 
     def _now_in_view(self, keys: Sequence[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
-        """Take `keys` as the view; return the failures among them whose time has not come yet."""
+        """Set the view to `keys`; return the failures among them whose retry is not due yet."""
         self._fold_notified()
         with self._lock:
             is_elsewhere = self._view.show(keys, level)
@@ -278,13 +278,15 @@ class Dataset:
         except WaitedLongEnough:
             entry.add_done_callback(lambda future: self._arrived(key, future))
             return Plane(PlaneState.LOADING)
-        except CancelledError:  # another view was asked for meanwhile
+        except CancelledError:  # another view was requested meanwhile
             self._arrived(key, entry)
             return Plane(PlaneState.LOADING)
         if error is None:
             return self._present(key, entry.result())
         if isinstance(error, SupersededRead):
-            return Plane(PlaneState.LOADING)  # the notify that overtook it is a change: we are asked again
+            return Plane(
+                PlaneState.LOADING
+            )  # the notification that superseded it is a change: we will be asked again
         return self._failed(key, error)
 
     def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
@@ -292,7 +294,7 @@ class Dataset:
         return Plane(PlaneState.PRESENT, pixels)
 
     def _arrived(self, key: PlaneKey, future: Future[np.ndarray]) -> None:
-        """A read came too late for the view that asked; called in the thread that read."""
+        """A read finished too late for the view that asked; called in the reading thread."""
         if not future.cancelled() and (error := future.exception()) is not None:
             if isinstance(error, SupersededRead):
                 return
@@ -315,7 +317,7 @@ class Dataset:
             return Plane(PlaneState.UNREADABLE, reason=reason)
         is_known_unwritten = isinstance(error, PlaneNotWrittenError)
         if error.plane_shape is not None and not is_known_unwritten and self.was_notified(key):
-            # written, and stores leave out what is all fill value: this plane is truly black
+            # written, and stores omit planes of only fill value: this plane is truly black
             return Plane(PlaneState.PRESENT, np.zeros(error.plane_shape, self.info.dtype or np.uint16))
         return Plane(PlaneState.PENDING if self._live else PlaneState.ABSENT, reason=reason)
 
@@ -330,17 +332,17 @@ class Dataset:
                 error.plane_shape = self._source.plane_shape(key, level)
             raise
         if _is_another(before, self._source.info):
-            raise SupersededRead  # nobody can tell of which of the two it is
+            raise SupersededRead  # it may belong to either of the two
         return pixels
 
-    # ---- writing, as seen from here --------------------------------------------------------
+    # ---- notifications --------------------------------------------------------------------
 
     def mark_written(self, key: tuple[int, int, int, int]) -> None:
-        """Say that the plane at (t, p, c, z) was just written.
+        """Notify that the plane at (t, p, c, z) was just written.
 
         Any thread, after the write; a fraction of a microsecond, no lock, no I/O, never raises. Nothing is
-        checked here: what is no plane of this dataset makes it look again whether it has grown, and what is
-        no key at all is left out later, and said once in the log.
+        checked here: an unknown plane makes the dataset check whether it has grown, and an
+        invalid key is ignored later, and logged once.
         """
         self._cache.mark_stale(key)
         try:
@@ -350,13 +352,13 @@ class Dataset:
             return
 
     def notify(self, t: int, p: int, c: int, z: int) -> None:
-        """As `mark_written`, with the indices named."""
+        """Like `mark_written`, with named indices."""
         self.mark_written((t, p, c, z))
 
     def end(self) -> None:
-        """The run is over: every plane is read once more when it is next in view, what is missing is absent.
+        """The run is over: every plane is reread when next in view; missing ones count as absent.
 
-        Writers may lag behind: what is in view is compared with the disk for some seconds more.
+        Writers may lag behind: planes in view are compared with the disk for some seconds more.
         """
         self._live = False
         self._follower.end()
@@ -365,8 +367,8 @@ class Dataset:
     def take_changes(self) -> Changes:
         """Return what changed since the last call. Any thread; no I/O here, a few microseconds.
 
-        From here on planes in view that are written again are read at once: a caller that is still
-        drawing the frame before cannot ask for them yet.
+        From here on, planes in view that are written again are read at once, because a caller still
+        drawing the previous frame cannot ask for them yet.
         """
         info = self.info
         self._fold_notified()
@@ -383,33 +385,35 @@ class Dataset:
         return Changes(in_view or grown, grown, replaced)
 
     def _read_again(self) -> None:
-        """Request those planes in view that were written since the last `take_changes`."""
+        """Request the planes in view that were written since the last `take_changes`."""
         self._fold_notified()
         keys, level = self._view.shown
         self._cache.request(self._announced.unseen(keys), level)
 
     def _fold_notified(self) -> None:
-        """Fold what writers said since the last time into what is known; cheap if nothing was said."""
+        """Apply the notifications received since the last call; cheap if there are none."""
         rows, watched = self._cache.take_notified()
         if not rows:
             return
         for odd in () if self._said_odd else self._cache.take_odd():
             self._said_odd = True
-            logger.warning("told that %s was written, which is no plane (t, p, c, z)", reprlib.repr(odd))
+            logger.warning(
+                "ignored a notification for %s, which is not a plane (t, p, c, z)", reprlib.repr(odd)
+            )
         self._announced.add(np.concatenate(rows), watched, self._source.info)
         self._retries.written(watched)
 
     def _is_told(self, key: PlaneKey) -> bool:
-        """Whether a writer tells us when this plane changes: the run is on, and it has done so before."""
+        """Whether a writer notifies changes of this plane: the run is on, and it has done so before."""
         return self._live and self.was_notified(key)
 
     def refresh(self) -> DatasetInfo:
-        """Look at the metadata again and forget every plane; blocks on disk."""
+        """Reread the metadata and forget all planes; blocks on disk."""
         self._source.refresh()
         self._forget_all()
         return self.info
 
-    # ---- doors out, and the end ------------------------------------------------------------
+    # ---- export and close ------------------------------------------------------------------
 
     def to_xarray(self, level: int = 0, missing: str = "raise") -> xr.DataArray:
         """Return a lazy array (time, fov, z, channel, y, x) with coords and attrs; see `to_xarray`."""
@@ -418,7 +422,7 @@ class Dataset:
         return to_xarray(self, level, missing)
 
     def close(self) -> None:
-        """Let go of the source and the planes; reads under way end with an error. Idempotent."""
+        """Release the source and the planes; reads in progress end with an error. Idempotent."""
         self._closed = True
         self._view.close()
         self._follower.close()
@@ -442,8 +446,8 @@ class Dataset:
 
 
 def _is_another(before: DatasetInfo, info: DatasetInfo) -> bool:
-    """Whether the two are of different datasets.
+    """Whether the two describe different datasets.
 
-    The number alone does not tell: it begins anew with the process that reads.
+    The number alone is not enough: it restarts with the reader process.
     """
     return before is not info and (info.generation > before.generation or has_other_planes(before, info))

@@ -1,4 +1,4 @@
-"""The disk is looked at while a run is on: notifications are hints, what is stored is what counts."""
+"""Checks the disk while a run is on: notifications are hints, the disk has the last word."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""How long after a look in vain the disk is looked at again; then ever after the last."""
+"""Delays before the next check after unsuccessful ones; the last one repeats."""
 GRACE_SECONDS = 15.0
 """How long after the end of a run the disk is still followed: writers in other processes lag behind."""
-_COMPARED_PLANES = 16  # all channels of a view; of a volume only its first planes
+_COMPARED_PLANES = 16  # all channels of a view, but only the first planes of a volume
 
 
 class LookSchedule:
-    """When to look at the disk: with back-off, soon again where there is a reason to. Not thread-safe.
+    """When to check the disk: with back-off, sooner if there is a reason. Not thread-safe.
 
     Times are those of `time.monotonic`.
     """
 
     def __init__(self, now: float, *, live: bool) -> None:
         self._until = float("inf") if live else float("-inf")
-        self._since = now  # since when this view is looked at
+        self._since = now  # when this view came into view
         self._looked = float("-inf")
-        self._in_vain = 0  # looks, since there was a reason to expect something
+        self._in_vain = 0  # checks since there was a reason to expect something
         self._expected: tuple[int, int, int, int] | None = None
 
     def gone_elsewhere(self, now: float) -> None:
-        """Other planes are in view."""
+        """Different planes are in view now."""
         self._in_vain, self._since = 0, now
 
     def expect(self, beyond: tuple[int, int, int, int]) -> None:
-        """A writer named a plane beyond what is known."""
+        """A writer notified a plane beyond the known sizes."""
         self._expected, self._in_vain = beyond, 0
 
     def end(self, now: float) -> None:
@@ -57,32 +57,32 @@ class LookSchedule:
         self._until, self._in_vain = now + GRACE_SECONDS, 0
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to look."""
+        """Whether it is time to check."""
         wait = LOOK_SECONDS[min(self._in_vain, len(LOOK_SECONDS) - 1)]
         follows = self._since + wait <= now < self._until
         return (follows or self._expected is not None) and now >= self._looked + wait
 
     def begin(self, now: float) -> tuple[int, int, int, int] | None:
-        """Take note of a look that begins; returns the plane that is expected, if any."""
+        """Record that a check starts; returns the expected plane, if any."""
         expected, self._expected = self._expected, None
         self._looked = now
         self._in_vain += 1
         return expected
 
     def found_nothing_of(self, expected: tuple[int, int, int, int]) -> None:
-        """What a writer named is still not there: look again, unless it has named another since."""
+        """The notified plane is still missing: check again, unless another was notified since."""
         self._expected = self._expected or expected
 
     def found_something(self) -> None:
-        """Where there is something new, more may come soon."""
+        """Something was new, so more may follow soon."""
         self._in_vain = 0
 
 
 class DiskFollower:
-    """Looks at the disk, a thread per look: what is known now, and whether planes in view are what is stored.
+    """Checks the disk, one thread per check: the metadata, and whether planes in view match what is stored.
 
-    `is_told(key)`: whether a writer tells us of that plane, so that it need not be compared. `read` reads a
-    plane as the cache keeps it. `is_live()`: whether the run is still on.
+    `is_told(key)`: whether writers notify that plane, so that it need not be compared. `read` reads a
+    plane as the cache does. `is_live()`: whether the run is still on.
     """
 
     def __init__(
@@ -100,27 +100,27 @@ class DiskFollower:
         self._read = read
         self._is_told = is_told
         self._is_live = is_live
-        self._lock = threading.Lock()  # guards what follows; nothing is called inside
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._schedule = LookSchedule(time.monotonic(), live=is_live())
         self._work = BackgroundWork("ndviewer-look", "following the disk")
 
     @property
     def trouble(self) -> str:
-        """Why the disk cannot be followed at the moment; else empty."""
+        """Why the disk currently cannot be followed; else empty."""
         return self._work.trouble
 
     def gone_elsewhere(self) -> None:
-        """Other planes are in view: soon look at the disk there."""
+        """Different planes are in view now: check the disk there soon."""
         with self._lock:
             self._schedule.gone_elsewhere(time.monotonic())
 
     def end(self) -> None:
-        """The run is over; the disk is followed for some seconds more."""
+        """The run is over; follow the disk for some seconds more."""
         with self._lock:
             self._schedule.end(time.monotonic())
 
     def look_if_due(self, beyond: tuple[int, int, int, int] | None, now: float) -> None:
-        """Let a thread look if it is time; `beyond`: a plane outside what is known, just notified."""
+        """Check in a thread if it is time; `beyond`: a plane just notified beyond the known sizes."""
         with self._lock:
             if beyond is not None:
                 self._schedule.expect(beyond)
@@ -137,11 +137,11 @@ class DiskFollower:
         try:
             if expected is None or self._source.plane_shape(PlaneKey(*expected)) is not None:
                 self._source.refresh()
-            # of those that a writer has told us of we know; those that could not be read are tried anyway
+            # notified planes are known already; unreadable ones are retried anyway
             untold = [key for key in keys if not self._is_told(key)]
             self._compare(untold[:_COMPARED_PLANES], level)
         except (DatasetError, IndexError, CancelledError) as error:
-            logger.debug("looking at the disk: %s", error)
+            logger.debug("checking the disk for new planes: %s", error)
         finally:
             info = self._source.info
             live = self._is_live()
@@ -152,21 +152,21 @@ class DiskFollower:
                     self._schedule.found_something()
 
     def _compare(self, keys: Sequence[PlaneKey], level: int) -> None:
-        """Read planes that are in memory again; if one differs, none can be trusted."""
+        """Reread cached planes; if one differs, none can be trusted."""
         for key in keys:
             shown = self._cache.peek(key, level)
             if not isinstance(shown, np.ndarray) or self._work.closed.is_set():
                 continue
             if np.array_equal(shown, self._read(key, level)):
                 continue
-            self._cache.clear()  # not only what is in view was changed without a word
+            self._cache.clear()  # not only planes in view may have changed without notification
             self._view.draw_all_again()
             return
 
     def close(self) -> None:
-        """No look begins any more; one under way ends when the source is closed. Never blocks."""
+        """Start no more checks; a running one ends when the source is closed. Never blocks."""
         self._work.close()
 
     def join(self, deadline: float) -> None:
-        """Wait for a look that was under way to end, at most until `deadline` (`time.monotonic`)."""
+        """Wait for a running check to end, at most until `deadline` (`time.monotonic`)."""
         self._work.join(deadline)

@@ -1,4 +1,4 @@
-"""The right of one read to put its result into the cache, and what may happen to it on the way."""
+"""The right of one read to put its result into the cache, and its life cycle."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class SupersededRead(Exception):
-    """A read failed while the plane was being written, or was given up: that says nothing about it now."""
+    """A read failed while the plane was being written, or was cancelled: its error is outdated."""
 
 
 class StoredKey(NamedTuple):
-    """What the cache is keyed by: a plane and the pyramid level it was read at."""
+    """The key of the cache: a plane and the pyramid level it was read at."""
 
     plane: PlaneKey
     level: int
 
 
 class Lease:
-    """One read and those who wait for it; compared by identity.
+    """One read and its waiters; compared by identity.
 
-    `scope` is what the read is done in: dropping it ends this read and no other of the same plane.
+    The read runs in `scope`: dropping it ends this read, and no other of the same plane.
     The flags are guarded by the lock of the cache.
     """
 
@@ -41,15 +41,15 @@ class Lease:
         self.asked = time.monotonic()
         self.started = False
         self.stale = False
-        self.for_caller = False  # somebody waits in `read`
-        self.joined = False  # somebody other than the thread that reads may wait for it
-        self.given_up = False  # nobody waits: it may end early, so nobody may wait for it again
+        self.for_caller = False  # somebody is waiting in `read`
+        self.joined = False  # threads other than the reading one may wait for it
+        self.given_up = False  # nobody is waiting: it may end early, so nobody may wait for it again
 
     def may_run(self) -> bool:
-        """Whether somebody still holds its future; asked before it is read, also a second time."""
+        """Whether its future is still wanted; checked before reading, also a second time."""
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
     def drop(self) -> None:
-        """End it unread; who waits for it is told to ask again. Not with a lock held."""
+        """End it unread; waiters are told to request again. Not while holding a lock."""
         if not self.future.cancel() and not self.future.done():
             self.future.set_exception(SupersededRead())

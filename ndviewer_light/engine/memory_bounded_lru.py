@@ -1,4 +1,4 @@
-"""Arrays in memory, never more of them than a bound."""
+"""Arrays in memory, up to a limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class MemoryBoundedLRUCache:
     """Arrays by key, least recently used evicted first, never more than `max_memory_bytes`.
 
-    Any thread may call any method. An array larger than the bound is not kept.
+    Any thread may call any method. An array larger than the limit is not kept.
     """
 
     def __init__(self, max_memory_bytes: int) -> None:
@@ -26,7 +26,7 @@ class MemoryBoundedLRUCache:
 
     @property
     def max_memory_bytes(self) -> int:
-        """The bound, bytes."""
+        """The limit in bytes."""
         return self._max_memory
 
     def get(self, key: Hashable) -> np.ndarray | None:
@@ -38,7 +38,7 @@ class MemoryBoundedLRUCache:
             return array
 
     def put(self, key: Hashable, array: np.ndarray) -> None:
-        """Keep `array`; room is made before it goes in, so the bound holds at every instant."""
+        """Keep `array`; room is made before it is added, so the limit holds at all times."""
         with self._lock:
             self._drop(key)
             if array.nbytes > self._max_memory:
@@ -61,7 +61,7 @@ class MemoryBoundedLRUCache:
             self._current_memory = 0
 
     def keys(self) -> list[Hashable]:
-        """Return the keys kept now, least recently used first."""
+        """Return the current keys, least recently used first."""
         with self._lock:
             return list(self._arrays)
 

@@ -1,4 +1,4 @@
-"""What writers say of planes, kept until somebody looks: taken in without a lock, handed out in batches."""
+"""The inbox of notifications: filled without a lock, emptied in batches."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from .announced_planes import key_rows, plane_keys
 
-_BATCHES_MAX = 256  # batches of notifications that are kept apart until somebody asks what was notified
+_BATCHES_MAX = 256  # batches of notifications kept until somebody asks what was notified
 
 
 class Notified(NamedTuple):
-    """Planes that writers told of: all, as int64 (n, 4) each, and which of them are being watched.
+    """Notified planes: all, as int64 (n, 4) each, and those being watched.
 
-    As numbers, not as keys: a burst of a hundred thousand is a megabyte or two, and done in a moment.
+    Stored as numbers, not as keys: a burst of 100,000 takes a megabyte or two and a few milliseconds.
     """
 
     rows: list[np.ndarray]
@@ -23,7 +23,7 @@ class Notified(NamedTuple):
 
 
 class Inbox:
-    """Keys (t, p, c, z) in the order in which writers told of them.
+    """Keys (t, p, c, z) in the order of notification.
 
     `arrived` may be appended to by any thread without a lock; everything else is done with the lock of
     the cache held.
@@ -42,20 +42,20 @@ class Inbox:
         if not n:
             return set()
         batch, odd = plane_keys([self.arrived.popleft() for _ in range(n)])
-        self._odd += odd[: 1 - len(self._odd)]  # one is enough to tell what is wrong
+        self._odd += odd[: 1 - len(self._odd)]  # one is enough to show what is wrong
         self._rows.append(key_rows(batch))
-        if len(self._rows) > _BATCHES_MAX:  # nobody asks: a plane is not to count twice
+        if len(self._rows) > _BATCHES_MAX:  # nobody asks: a plane must not count twice
             self._rows = [np.unique(np.concatenate(self._rows), axis=0)]
         self._watched |= batch & self.watched
         return batch
 
     def take_notified(self) -> Notified:
-        """What was taken in since the last call of this method."""
+        """The keys accepted since the last call."""
         rows, self._rows = self._rows, []
         watched, self._watched = self._watched, set()
         return Notified(rows, watched)
 
     def take_odd(self) -> list[object]:
-        """An example of what was said to be written and is no key of a plane, once; or nothing."""
+        """An example of an invalid notification, once; or nothing."""
         odd, self._odd = self._odd, []
         return odd

@@ -1,4 +1,4 @@
-"""Planes in view that are written without pause, read again as soon as that is notified."""
+"""Rereads planes in view that are written continuously, as soon as they are notified."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .background_work import BackgroundWork
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_AGAIN_SECONDS = 0.016  # planes in view that are written without pause are read no more often than looked at
+_AGAIN_SECONDS = 0.016  # planes in view that are written continuously are read no more often than displayed
 _IDLE_SECONDS = 1.0
 
 
 class Rereader:
     """Calls `read_again` while planes in view are being written, in one thread, at most every 16 ms.
 
-    A caller that is still drawing the frame before cannot ask for them yet; when it can, they are in memory.
+    A caller still drawing the previous frame cannot ask for them yet; when it can, they are in memory.
     The thread ends by itself a second after the last plane was written.
     """
 
@@ -28,16 +28,16 @@ class Rereader:
 
     @property
     def trouble(self) -> str:
-        """Why planes cannot be read again at the moment; else empty."""
+        """Why planes currently cannot be reread; else empty."""
         return self._work.trouble
 
     def written(self) -> None:
-        """A plane in view was written. Any thread; no lock where it is called often."""
+        """A plane in view was written. Any thread; no lock if called frequently."""
         if not self._written.is_set():
             self._written.set()
 
     def start(self, now: float) -> None:
-        """See to it that the thread runs at `now` (`time.monotonic`), since a plane in view was written."""
+        """Make sure the thread is running at `now` (`time.monotonic`), as a plane in view was written."""
         if self._work.can_begin(now):
             self._written.set()
             self._work.begin(self._run, now)

@@ -1,7 +1,7 @@
-"""The door out for scripts: a dataset as one lazy xarray, cheap at any size and picklable.
+"""Export for scripts: a dataset as one lazy xarray, cheap at any size and picklable.
 
-The array carries how the dataset is opened, not the planes: unpickled in another process (dask.distributed),
-it opens it there, once per process.
+The array carries how to open the dataset, not the planes: unpickled in another process (dask.distributed),
+it opens the dataset there, once per process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Index = tuple[slice, ...]
 class LazyPlanes:
     """An array (T, P, Z, C, Y, X) that reads planes when it is sliced.
 
-    `missing` is what a plane that is not stored becomes: "raise" (`PlaneNotStoredError`) or "fill"
+    `missing` decides about planes that are not stored: "raise" (`PlaneNotStoredError`) or "fill"
     (zeros). Other errors are raised always.
     """
 
@@ -47,7 +47,7 @@ class LazyPlanes:
 
     def __getstate__(self) -> dict[str, Any]:
         if self._reopen is None:
-            raise TypeError("an array of a dataset that was not opened by its path cannot be sent elsewhere")
+            raise TypeError("this array cannot be pickled: its dataset was not opened from a path")
         return {**self.__dict__, "_dataset": None, "_generation": None}
 
     def __getitem__(self, index: Any) -> np.ndarray:
@@ -73,15 +73,15 @@ class LazyPlanes:
                 raise
             return np.zeros(self.shape[4:], self.dtype)
         info = self._dataset.info
-        if self._generation is None:  # opened anew here
+        if self._generation is None:  # reopened here
             self._generation = info.generation
         if info.generation != self._generation or info.dtype != self.dtype:
-            raise ValueError(f"{self._dataset.path} has been replaced since: make the array anew")
+            raise ValueError(f"{self._dataset.path} has been replaced since: call to_xarray again")
         if pixels.shape != self.shape[4:]:
             label = self._dataset.info.positions[key.p].label
             raise ValueError(
-                f"position {label} has planes of {pixels.shape}, the array was made for {self.shape[4:]}: "
-                "read positions of another size with Dataset.plane"
+                f"position {label} has planes of {pixels.shape}, but the array has planes of "
+                f"{self.shape[4:]}: use Dataset.plane for positions of a different size"
             )
         return pixels
 
@@ -97,7 +97,7 @@ _opening_lock = threading.Lock()
 
 
 def _opened(reopen: Callable[[], Dataset]) -> Dataset:
-    with _opening_lock:  # else every thread of a worker would open it
+    with _opening_lock:  # otherwise every thread of a worker would open it
         return _open_once(reopen)
 
 
@@ -109,7 +109,7 @@ def _open_once(reopen: Callable[[], Dataset]) -> Dataset:
 def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     """Return `dataset` as a lazy DataArray, dims (time, fov, z, channel, y, x), one dask chunk per plane.
 
-    Coords: time (s where the step is known, else the numbers of the time points), fov (0…n-1, with
+    Coords: time (s if the step is known, else the time points' numbers), fov (0…n-1, with
     `position` labels), z (µm), channel (names), y and x (µm) where known, else indices.
     Attrs: pixel sizes, colours, format, path.
     Costs milliseconds at any size. Raises `ValueError` for a level or `missing` that do not exist.
@@ -125,7 +125,7 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
 
 
 class LabelledPlanes(NamedTuple):
-    """What a lazy array of a dataset is made of: its planes (T, P, Z, C, Y, X), coords and attrs."""
+    """The parts of a lazy array: its planes (T, P, Z, C, Y, X), coords and attrs."""
 
     planes: LazyPlanes
     coords: dict[str, Any]
@@ -133,14 +133,14 @@ class LabelledPlanes(NamedTuple):
 
 
 def lazy_planes(dataset: Dataset, level: int, missing: str) -> LabelledPlanes:
-    """Return what a lazy array of `dataset` is made of; see `to_xarray`."""
+    """Return the parts of a lazy array of `dataset`; see `to_xarray`."""
     if missing not in ("raise", "fill"):
         raise ValueError(f"missing must be 'raise' or 'fill', not {missing!r}")
     info = dataset.info
     if not 0 <= level < info.n_levels:
         raise ValueError(f"level {level} does not exist: the dataset has {info.n_levels}")
     if info.dtype is None:
-        raise ValueError("nothing of the dataset is written yet: its dtype is not known")
+        raise ValueError("nothing of the dataset is written yet, so its dtype is unknown")
     height, width = dataset.plane_shape(level)
     shape = (info.n_t, len(info.positions), info.n_z, len(info.channels), height, width)
     planes = LazyPlanes(dataset, level, missing, shape)

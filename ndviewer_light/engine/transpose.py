@@ -1,6 +1,6 @@
-"""Planes stored transposed, brought into C order faster than ``numpy.copyto`` can.
+"""Converts planes stored transposed to C order, faster than ``numpy.copyto``.
 
-A plain copy of a transposed 2048² uint16 plane takes 22 ms: every element of a row lies in another
+A plain copy of a transposed 2048² uint16 plane takes 22 ms: every element of a row is in another
 cache line. Here strips of rows are interleaved so that eight bytes of a destination row are
 written at a time: 3.4 ms, with two threads 2.1 ms (docs/performance.md).
 """
@@ -14,11 +14,11 @@ import numpy as np
 _STRIP_ROWS = 64  # measured: 8 → 5.9 ms, 32 → 3.5 ms, 64 → 2.9 ms, 128 → 4.0 ms for 2048² uint16
 _BLOCK = 64
 _WORD = 8  # bytes moved at a time
-_WORTH_TWO_THREADS = 1024**2  # bytes; starting a thread costs what copying 200 kB does
+_WORTH_TWO_THREADS = 1024**2  # bytes; starting a thread costs as much as copying 200 kB
 
 
 def c_ordered(pixels: np.ndarray) -> np.ndarray:
-    """Return `pixels` (Y, X) C-contiguous: itself if it is already, else a copy, made by two threads."""
+    """Return `pixels` (Y, X) C-contiguous: unchanged if it already is, else copied by two threads."""
     if pixels.flags.c_contiguous:
         return pixels
     out = np.empty(pixels.shape, pixels.dtype)

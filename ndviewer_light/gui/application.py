@@ -1,4 +1,4 @@
-"""The QApplication of our own program; never used inside a host."""
+"""The QApplication of the standalone program; never used inside a host."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 
 def application() -> QApplication:
-    """Return the running QApplication, or make ours: dark, GL contexts shared, crash-proof slots."""
+    """Return the running QApplication, or create ours: dark, shared GL contexts, crash-proof slots."""
     running = QApplication.instance()
     if isinstance(running, QApplication):
         return running
-    # Without it a canvas moved to another window (docking, floating) has lost its GL context.
+    # Without it, a canvas moved to another window (docking, floating) loses its GL context.
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     app = QApplication(sys.argv[:1])
     app.setApplicationName("ndviewer-light")
@@ -77,4 +77,4 @@ def _log_exception(kind: type[BaseException], error: BaseException, traceback: T
     if issubclass(kind, KeyboardInterrupt):
         QCoreApplication.quit()
         return
-    logger.critical("unexpected error; the viewer goes on", exc_info=(kind, error, traceback))
+    logger.critical("unexpected error; the viewer keeps running", exc_info=(kind, error, traceback))

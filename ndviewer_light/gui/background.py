@@ -1,4 +1,4 @@
-"""Threads of one widget; where none can be started now, what they are for waits until one can."""
+"""Threads of one widget; if none can be started, their work waits until one can."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Background:
-    """Runs functions in threads of their own. Any thread may call any method; none of them blocks."""
+    """Runs functions in new threads. Any thread may call any method; none of them blocks."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[str, Callable[[], None]]] = deque()
@@ -20,11 +20,11 @@ class Background:
         """Call `function` in a thread called `name`; if none can be started, `start_waiting` will."""
         try:
             threading.Thread(target=function, name=name).start()
-        except RuntimeError:  # the system has no thread left, or the interpreter is ending
+        except RuntimeError:  # the system has no more threads, or the interpreter is shutting down
             self._waiting.append((name, function))
 
     def start_waiting(self) -> None:
-        """Start what had to wait; raises `RuntimeError` if there is still no thread for it."""
+        """Start waiting work; raises `RuntimeError` if there is still no thread for it."""
         while True:
             try:
                 name, function = self._waiting.popleft()

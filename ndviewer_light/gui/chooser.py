@@ -9,7 +9,7 @@ from .slots import safe_slot
 
 
 class DatasetChooser(QObject):
-    """Asks for a dataset over the window of `widget`; `chosen` is its path or URL."""
+    """Asks for a dataset in front of the window of `widget`; `chosen` emits its path or URL."""
 
     chosen = Signal(str)
 

@@ -37,12 +37,12 @@ def why_no_display(environment: Mapping[str, str] | None = None) -> str:
         tried.append(x11)
     if tried:
         return (
-            f"cannot connect to display {' or '.join(map(repr, tried))}. Is it running, and may you use it? "
-            "Over ssh, log in with ssh -X; without any screen, run it under xvfb-run"
+            f"cannot connect to display {' or '.join(map(repr, tried))}. Is it running, and do you have "
+            "access? Over ssh, log in with ssh -X; without a screen, run it under xvfb-run"
         )
     return (
-        "there is no display: DISPLAY and WAYLAND_DISPLAY are not set. Over ssh, log in with ssh -X; "
-        "without any screen, run it under xvfb-run"
+        "no display available: DISPLAY and WAYLAND_DISPLAY are not set. Over ssh, log in with ssh -X; "
+        "without a screen, run it under xvfb-run"
     )
 
 

@@ -1,4 +1,4 @@
-"""What has to be ended when Qt deletes a widget: for a parent, for a host, or as garbage."""
+"""Ends a widget's resources when Qt deletes it: with a parent, by a host, or as garbage."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _owners: set[Owner] = set()
-"""Owners whose widget lives: the garbage collector, which may be what deletes it, must not take them first.
+"""Owners of living widgets: the garbage collector, which may delete the widget, must not delete them first.
 
-For the same reason `destroyed` is connected to a method, not to a lambda: a lambda that is part of the
-garbage has been taken apart when Qt calls it, and calling it then ends the process.
+For the same reason `destroyed` is connected to a method, not a lambda: a lambda that is part of the
+garbage is already cleared when Qt calls it, which would crash the process.
 """
 
 
 class Owner(ABC):
-    """Owns what a widget uses. Has no reference to the widget, or that would never be collected."""
+    """Owns a widget's resources. Has no reference to the widget, which would never be collected otherwise."""
 
     def end_with(self, widget: QObject) -> None:
         """Have `end` called when `widget` is deleted."""
@@ -29,11 +29,11 @@ class Owner(ABC):
 
     @abstractmethod
     def end(self) -> None:
-        """End everything. Idempotent; called while Qt deletes widgets, so it touches none and never waits."""
+        """End everything. Idempotent; called while Qt deletes widgets, so it uses none and never waits."""
         _owners.discard(self)
 
     def _on_destroyed(self) -> None:
         try:
             self.end()
         except Exception:  # the boundary to C++, as for slots
-            logger.exception("ending what a deleted widget owned")
+            logger.exception("cleaning up after a deleted widget")

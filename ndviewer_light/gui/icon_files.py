@@ -1,8 +1,8 @@
-"""Icons from the package's own folder: no button of ours, or of ndv's, ever asks the network.
+"""Icons from the package's own folder, so that no button of ours or ndv's accesses the network.
 
-ndv draws its buttons with superqt's ``QIconifyIcon``, whose look-ups go to api.iconify.design with
-a 2 s time-out each, some eighty per viewer and none remembered when they fail: minutes on a
-firewalled microscope. `use_bundled_icons` is the one shim that ends this.
+ndv draws its buttons with superqt's ``QIconifyIcon``, which queries api.iconify.design with
+a 2 s timeout each, some eighty times per viewer, without remembering failures: minutes on a
+firewalled microscope. `use_bundled_icons` is the shim that prevents this.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _SHIM_MARK = "_ndviewer_light_bundled"
 
 
 def icon(name: str, color: QColor | str, checked: str | None = None) -> QIcon:
-    """The bundled drawing `name` in `color`, and `checked` (another drawing) while a button is down.
+    """The bundled icon `name` in `color`, and the icon `checked` while a button is down.
 
-    An empty icon where this Qt has no SVG plug-in, so give the button a text as well.
+    Empty if this Qt has no SVG plugin, so give the button a text as well.
     """
     result = QIcon()
     states = [(name, QIcon.State.Off)] + ([(checked, QIcon.State.On)] if checked else [])
@@ -57,14 +57,14 @@ def _render(svg: bytes, size: int) -> QPixmap:
 
 
 def use_bundled_icons() -> None:
-    """Make superqt find the icons ndv asks for in our folder. Call it before the first ndv viewer.
+    """Make superqt find ndv's icons in our folder. Call before creating the first ndv viewer.
 
-    Replaces ``superqt.iconify.svg_path``, once however often it is called. Who gets what:
+    Replaces ``superqt.iconify.svg_path``, only once, with this behaviour:
 
-    * a key we have, plain or coloured: our drawing, whoever asks;
-    * any other key asked for by ndv (a newer version, say): an empty drawing. pyconify's cache is
-      not tried, because even a hit asks the network for the icon set's date first;
-    * any other key, or a turned or flipped icon, asked for by the host: the function that was there.
+    * a key we have, plain or coloured: our icon, whoever asks;
+    * any other key requested by ndv (e.g. by a newer version): an empty icon. pyconify's cache is
+      not used, because even a hit queries the network for the icon set's date first;
+    * any other key, or a rotated or flipped icon, requested by the host: the original function.
     """
     import superqt.iconify as iconify
 
@@ -93,7 +93,7 @@ def _bundled_names() -> frozenset[str]:
 
 
 def _asked_by_ndv() -> bool:
-    """Whether the code that makes the icon, right behind superqt's own frames, is ndv's."""
+    """Whether the caller right behind superqt's own stack frames is ndv."""
     frame = sys._getframe(2)
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("superqt."):
         frame = frame.f_back
@@ -102,7 +102,7 @@ def _asked_by_ndv() -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _file_for(name: str, color: str | None) -> Path:
-    """A file QIcon can read again whenever it paints: the bundled one, or a coloured copy."""
+    """A file QIcon can reread whenever it paints: the bundled one, or a coloured copy."""
     if color is None:
         return ICONS / f"{name}.svg"
     red, green, blue = QColor(color).getRgb()[:3]
@@ -117,7 +117,7 @@ def _folder_for_copies() -> Path:
 
     @atexit.register
     def remove() -> None:
-        if os.getpid() == owner:  # a forked child of the host still needs its parent's icons to stay
+        if os.getpid() == owner:  # a forked child of the host must not delete its parent's icons
             shutil.rmtree(folder, ignore_errors=True)
 
     return Path(folder)

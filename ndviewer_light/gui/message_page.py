@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Emblem(QWidget):
-    """A turning ring while something is under way, else a drawing."""
+    """A spinning ring while busy, else an icon."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -88,7 +88,7 @@ class _Emblem(QWidget):
 
 
 class _Detail(QPlainTextEdit):
-    """Text of any length to the letter: wraps anywhere, can be selected, as high as it needs to be."""
+    """Literal text of any length: wraps anywhere, selectable, as high as necessary."""
 
     _MOST_LINES = 12
 
@@ -109,10 +109,10 @@ class _Detail(QPlainTextEdit):
         self.fit()
 
     def fit(self) -> None:
-        """Take the height of the text, up to a dozen lines; beyond, it scrolls."""
+        """Take the height of the text, up to a dozen lines; longer text scrolls."""
         lines = max(1, round(self.document().size().height()))
         margins = 2 * self.document().documentMargin() + 2
-        policy = Qt.ScrollBarPolicy  # a rounded line height must not bring a bar for one pixel
+        policy = Qt.ScrollBarPolicy  # a rounded line height must not cause a scroll bar for one pixel
         fits = lines <= self._MOST_LINES
         self.setVerticalScrollBarPolicy(policy.ScrollBarAlwaysOff if fits else policy.ScrollBarAsNeeded)
         height = int(min(lines, self._MOST_LINES) * self.fontMetrics().lineSpacing() + margins)
@@ -121,9 +121,9 @@ class _Detail(QPlainTextEdit):
 
 
 class MessagePage(Panel):
-    """Stands in for the canvas while there is nothing to show: no dataset, opening, or why it failed.
+    """Shown instead of the canvas: no dataset, opening, or why opening failed.
 
-    GUI thread only. Headline and detail are shown to the letter.
+    GUI thread only. Headline and detail are shown literally.
     """
 
     retry = Signal()
@@ -155,7 +155,7 @@ class MessagePage(Panel):
         self.details_button = self._button("Details")
         self.details_button.setCheckable(True)
         self.copy_button = self._button("Copy")
-        self.copy_button.setToolTip("Copy all of this text")
+        self.copy_button.setToolTip("Copy this text")
         self.retry_button.clicked.connect(self._on_retry_clicked)
         self.open_button.clicked.connect(self._on_open_clicked)
         self.cancel_button.clicked.connect(self._on_cancel_clicked)
@@ -214,14 +214,14 @@ class MessagePage(Panel):
         can_open: bool = False,
         cancel: str = "",
     ) -> None:
-        """Say `headline`, and `detail` below it in smaller type.
+        """Show `headline`, and `detail` below it in smaller type.
 
         Parameters
         ----------
         kind
-            ``"info"``, ``"busy"`` (a ring turns), or ``"error"`` (a warning sign).
+            ``"info"``, ``"busy"`` (a spinning ring), or ``"error"`` (a warning sign).
         details
-            What only a programmer reads: shown on request, copied with the rest.
+            Technical details: shown on request, copied with the rest.
         retry, can_open
             Whether to offer "Try again" (`retry` signal) and "Open another…" (`open_requested` signal).
         cancel
@@ -247,13 +247,13 @@ class MessagePage(Panel):
         self.setAccessibleDescription(detail)
 
     def set_headline(self, headline: str) -> None:
-        """Say another headline, leaving everything else."""
+        """Change only the headline."""
         if headline != self.headline.text():
             self.headline.setText(headline)
             self.setAccessibleName(headline)
 
     def text(self) -> str:
-        """All that is said, shown or not: headline, detail, details."""
+        """The complete text, shown or not: headline, detail, details."""
         parts = (self.headline.text(), self.detail.toPlainText(), self.technical.toPlainText())
         return "\n\n".join(part for part in parts if part)
 

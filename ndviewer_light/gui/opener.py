@@ -1,4 +1,4 @@
-"""Opening datasets from disk or a server, and looking at them again, in the background. Knows no Qt."""
+"""Opens and refreshes datasets in the background. Knows no Qt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class Opener:
-    """Opens what `Sessions` is asked for. `failed` is called in the opening thread, if it is still wanted."""
+    """Opens what `Sessions` requests. `failed` is called in the opening thread, if still wanted."""
 
     def __init__(
         self,
@@ -38,13 +38,13 @@ class Opener:
         self._failed = failed
 
     def open(self, path: str, options: Mapping[str, str]) -> None:
-        """Open the dataset at a path or URL; what was being opened before is given up."""
+        """Open the dataset at a path or URL; an opening in progress is cancelled."""
         opening = Opening.of(path, options)
         if self._sessions.ask_for(opening):
             self._background.run("ndviewer-open", lambda: self._open(opening))
 
     def refuse(self, why: Explanation) -> None:
-        """What was asked to be opened is nothing that can be: fails like an opening."""
+        """The request cannot be opened: fails like an opening."""
         opening = Opening.of("", {})
         if self._sessions.ask_for(opening):
             self._failed(opening, why.sentence, why)
@@ -55,9 +55,9 @@ class Opener:
             source.start()
             reopen = Reopening(opening.path, tuple(sorted(source.options.items())))
             dataset = Dataset(source, path=opening.path, storage_options=source.options, reopen=reopen)
-        except Exception as error:  # whatever it is, the user is told
+        except Exception as error:  # whatever it is, report it to the user
             source.close()
-            if self._sessions.asked is not opening:  # given up meanwhile: closing it is why it failed
+            if self._sessions.asked is not opening:  # cancelled meanwhile: it failed because it was closed
                 return
             if not isinstance(error, (NDViewerError, OSError)):
                 logger.exception("opening %s", presentable(opening.path))
@@ -67,7 +67,7 @@ class Opener:
 
 
 class Refresher:
-    """Looks at datasets again, one look at a time. `looked` is called in the looking thread.
+    """Refreshes datasets, one at a time. `looked` is called in the refreshing thread.
 
     It gets the session and what went wrong, None if nothing did.
     """
@@ -77,10 +77,10 @@ class Refresher:
         self._looked = looked
         self._lock = threading.Lock()  # guards the two below
         self._looking: dict[Session, float] = {}
-        self._again: set[Session] = set()  # asked for during a look, which may have been too early
+        self._again: set[Session] = set()  # requested during a refresh, which may have been too early
 
     def refresh(self, session: Session) -> None:
-        """Look at its dataset; if that is being done, once more afterwards. Any thread."""
+        """Refresh its dataset; if a refresh is running, once more afterwards. Any thread."""
         with self._lock:
             if session in self._looking:
                 self._again.add(session)
@@ -89,10 +89,10 @@ class Refresher:
         self._background.run("ndviewer-refresh", lambda: self._look(session))
 
     def wait_for(self, session: Session) -> Wait | None:
-        """The look under way at its dataset, if there is one."""
+        """The running refresh of its dataset, if any."""
         with self._lock:
             since = self._looking.get(session)
-        return None if since is None else Wait(f"{short_path(session.path)} to be read again", since)
+        return None if since is None else Wait(f"{short_path(session.path)} to be refreshed", since)
 
     def _look(self, session: Session) -> None:
         problem: Exception | None = None

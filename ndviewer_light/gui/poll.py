@@ -23,9 +23,9 @@ LONGEST_INTERVAL_MS = 2000
 
 
 class Poll(QObject):
-    """Calls `step` in the GUI thread every 16 ms, and before it what other threads have posted.
+    """Calls `step` on the GUI thread every 16 ms, after the functions posted by other threads.
 
-    A step that raises is tried again, ever more slowly, until it succeeds: `failed(reason)` is sent at every
+    A step that raises is retried with back-off until it succeeds: `failed(reason)` is emitted at every
     failure, `recovered` at the first success after it. `post` may be called from any thread, also when Qt has
     deleted this object; everything else is for the GUI thread.
     """
@@ -45,24 +45,24 @@ class Poll(QObject):
         self._timer.timeout.connect(self._on_timeout)
 
     def start(self) -> None:
-        """Begin to poll."""
+        """Start polling."""
         self._timer.start()
 
     def stop(self) -> None:
-        """End it; what is posted later is never called."""
+        """Stop polling; functions posted later are never called."""
         self._timer.stop()
 
     @property
     def interval_ms(self) -> int:
-        """The time between two steps now."""
+        """The current interval between steps."""
         return int(self._timer.interval())
 
     def post(self, function: Callable[[], None]) -> None:
-        """Have `function` called in the GUI thread, soon and once. Any thread."""
+        """Have `function` called once on the GUI thread, soon. Any thread."""
         self._mailbox.put(function)
 
     def is_gui_thread(self) -> bool:
-        """Whether the caller is in the thread this was made in. Any thread; asks Qt nothing."""
+        """Whether the caller is in the creating thread. Any thread; does not call Qt."""
         return threading.get_ident() == self._gui_thread
 
     def step_if_due(self) -> None:
@@ -76,8 +76,8 @@ class Poll(QObject):
         for function in self._posted():
             try:
                 function()
-            except Exception:  # the others have to be called all the same
-                logger.exception("in what another thread has posted")
+            except Exception:  # the others must still be called
+                logger.exception("in a call posted by another thread")
         try:
             self._step()
         except Exception as error:  # noqa: BLE001  told by `failed`; a timer that dies would end the viewer
@@ -89,7 +89,7 @@ class Poll(QObject):
                 self.recovered.emit()
 
     def _posted(self) -> list[Callable[[], None]]:
-        # taken out first: what is posted meanwhile waits for the next step
+        # removed first: functions posted meanwhile wait for the next step
         functions = []
         while True:
             try:
@@ -101,6 +101,6 @@ class Poll(QObject):
         self._failures += 1
         interval = min(POLL_INTERVAL_MS * 2**self._failures, LONGEST_INTERVAL_MS)
         if self._failures == 1:
-            logger.warning("looking for changes failed, it is tried again", exc_info=error)
+            logger.warning("checking for changes failed; will retry", exc_info=error)
         self._timer.setInterval(interval)
         self.failed.emit(str(error) or type(error).__name__)

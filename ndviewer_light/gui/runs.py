@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 
 class Runs:
-    """The runs of one widget: a start makes a new session, so nothing of one run can reach the next.
+    """The runs of one widget: each start creates a new session, so nothing leaks from one run into the next.
 
-    `show` is called at each start, in its thread, and puts on screen what `Sessions` wants.
+    `show` is called at each start, in its thread, to display what `Sessions` wants.
     """
 
     def __init__(self, sessions: Sessions, background: Background, show: Callable[[], None]) -> None:
@@ -35,7 +35,7 @@ class Runs:
         self._show = show
 
     def start(self, run: AnnouncedRun, fovs_per_region: Sequence[int] | None = None) -> None:
-        """A run begins. Touches no disk; `fovs_per_region` where positions are counted region by region."""
+        """Start a run. Does not access the disk; `fovs_per_region` if positions are counted per region."""
         if not (run.positions and run.channels and run.n_z > 0):
             if self._sessions.ask_for(NothingToShow()):
                 self._show()
@@ -47,30 +47,30 @@ class Runs:
         if not self._sessions.ask_for(Session(dataset, "", acquisition)):
             return
         self._show()
-        # last: while it starts a process, it would keep the interpreter from us, whom the host waits for
+        # last, because starting a process blocks the interpreter while the host is waiting
         self._background.run("ndviewer-reader-start", lambda: _start_reader(source))
 
     def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> None:
-        """A plane of the run is on disk, see `Acquisition.notify`; nothing without a run."""
+        """A plane of the run is on disk, see `Acquisition.notify`; no effect without a run."""
         acquisition = self._sessions.acquisition
         if acquisition is not None:
             acquisition.notify(t, fov_idx, z, channel, region_idx)
 
     def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> None:
-        """A plane of the run is in this file, see `Acquisition.register`; nothing without a run."""
+        """A plane of the run is in this file, see `Acquisition.register`; no effect without a run."""
         acquisition = self._sessions.acquisition
         if acquisition is not None:
             acquisition.register(t, fov_idx, z, channel, filepath, page)
 
     def end(self) -> None:
-        """The run is over. Idempotent; nothing without a run."""
+        """End the run. Idempotent; no effect without a run."""
         acquisition = self._sessions.acquisition
         if acquisition is not None:
             acquisition.end()
 
     @property
     def wanted(self) -> Acquisition | None:
-        """The run that is shown, or will be in a moment, also after its end."""
+        """The run that is shown, or about to be, also after its end."""
         asked = self._sessions.asked
         return asked.acquisition if isinstance(asked, Session) else None
 
@@ -79,5 +79,5 @@ def _start_reader(source: IsolatedSource) -> None:
     try:
         source.start()
     except (NDViewerError, OSError) as error:
-        if not source.closed:  # else the next run began meanwhile
-            logger.warning("the reader process did not start, the first read tries again: %s", error)
+        if not source.closed:  # otherwise the next run has started meanwhile
+            logger.warning("the reader process did not start; the first read will try again: %s", error)

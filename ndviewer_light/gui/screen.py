@@ -1,4 +1,4 @@
-"""The inside of the widget: puts on screen what `Sessions` wants, and says how it goes.
+"""The inside of the widget: displays what `Sessions` wants, and reports progress.
 
 GUI thread only, except where a method says otherwise.
 """
@@ -35,11 +35,11 @@ logger = logging.getLogger(__name__)
 
 
 class Screen(QWidget):
-    """A page (dataset, or a message in its place), a choice of datasets in one file, and the status line.
+    """A page (dataset or message), a choice of datasets in one file, and the status line.
 
-    Its end, by `end` or because Qt deletes it or a parent, ends datasets, threads and processes. Making one
-    never raises; one that could not be built does nothing, and has no `stage`.
-    `loaded(path)` and `failed(path, reason)` tell how an opening ended.
+    Its end, by `end` or because Qt deletes it or a parent, ends datasets, threads and processes. Creating it
+    never raises; if it could not be built, it does nothing and has no `stage`.
+    `loaded(path)` and `failed(path, reason)` report how an opening ended.
     """
 
     loaded = Signal(str)
@@ -58,7 +58,7 @@ class Screen(QWidget):
         self._on_screen: Opening | Session | NothingToShow | None = None
         self._failed_opening: Opening | None = None
         self._go_when_known: tuple[int, int | None, int | None] | None = None
-        self._no_display = ""  # why the canvas cannot be shown, "" if it can
+        self._no_display = ""  # why the canvas cannot be displayed, "" if it can
         self.poll = Poll(self._step, self)
         self.poll.failed.connect(self._on_poll_failed)
         self.poll.recovered.connect(self._on_poll_recovered)
@@ -67,8 +67,8 @@ class Screen(QWidget):
         try:
             self._build()
             self._show_nothing_open()
-        except Exception:  # a host makes us where it catches nothing
-            logger.exception("the viewer could not be built")
+        except Exception:  # hosts create us without catching exceptions
+            logger.exception("the viewer could not be created")
             self.sessions.end()
             return
         self.poll.start()
@@ -86,7 +86,7 @@ class Screen(QWidget):
         self.pages.addWidget(self.stage)
         self.choices = QComboBox()
         self.choices.setAccessibleName("Datasets in this file")
-        self.choices.setToolTip("This file holds several datasets")
+        self.choices.setToolTip("This file contains several datasets")
         self.choices.hide()
         self.choices.activated.connect(self._on_chosen)
         self._paths = DatasetChooser(self)
@@ -99,7 +99,7 @@ class Screen(QWidget):
         column.addWidget(self.status)
 
     def end(self) -> None:
-        """Let go of everything; nothing is shown or opened any more."""
+        """Release everything; nothing is shown or opened any more."""
         self.sessions.end()
         self.poll.stop()
         if hasattr(self, "stage"):
@@ -128,15 +128,15 @@ class Screen(QWidget):
 
     def _on_no_display(self, reason: str) -> None:
         if not self._no_display:
-            logger.error("the canvas cannot be shown: %s", reason)
+            logger.error("the canvas cannot be displayed: %s", reason)
         self._no_display = reason
-        self.message.show_message("error", "The canvas cannot be shown", reason)
+        self.message.show_message("error", "The canvas cannot be displayed", reason)
         self.pages.setCurrentWidget(self.message)
 
     # ---- opening ---------------------------------------------------------------------------
 
     def open(self, path: str, options: Mapping[str, str]) -> None:
-        """Open a dataset; what is shown is kept until then, for who cancels."""
+        """Open a dataset; the current one is kept until then, in case the user cancels."""
         if self.sessions.closed:
             return
         self.path, self._options = path, dict(options)
@@ -144,7 +144,7 @@ class Screen(QWidget):
         self.show_now()
 
     def refuse(self, why: Explanation) -> None:
-        """What was asked to be opened is nothing that can be."""
+        """The request cannot be opened."""
         self._opener.refuse(why)
         self.show_now()
 
@@ -179,14 +179,14 @@ class Screen(QWidget):
         self.cancel_opening()
 
     def cancel_opening(self) -> bool:
-        """Go back to what was shown before the opening, under way or failed; False if there is none."""
+        """Return to what was shown before a pending or failed opening; False if there is none."""
         gave_up, back = self.sessions.go_back()
         if not gave_up:
             return False
         self.path = back.path if back is not None else ""
         self._options = dict(back.dataset.storage_options) if back is not None else {}
         self._put_on_screen()
-        self.status.say("message", "Opening was cancelled")
+        self.status.say("message", "Opening cancelled")
         return True
 
     @safe_slot
@@ -195,11 +195,11 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_path_chosen(self, path: str) -> None:
-        # what lies elsewhere is not told the passwords of this place
+        # never send the passwords of this place elsewhere
         self.open(path, self._options if _same_place(path, self.path) else {})
 
     def refresh(self) -> None:
-        """Look at the dataset on disk again, in the background. Does nothing without one."""
+        """Reread the dataset from disk in the background. Does nothing without one."""
         session = self.sessions.shown
         if session is not None:
             self._refresher.refresh(session)
@@ -208,7 +208,7 @@ class Screen(QWidget):
 
     def _post_look(self, session: Session, problem: Exception | None) -> None:
         if problem is not None:
-            logger.warning("looking at the dataset again: %s", problem)
+            logger.warning("refreshing the dataset: %s", problem)
         self.poll.post(lambda: self._on_looked_again(session, problem))
 
     def _on_looked_again(self, session: Session, problem: Exception | None) -> None:
@@ -219,12 +219,12 @@ class Screen(QWidget):
         else:
             self.status.say("message", *explain(problem))
 
-    # ---- where to look ---------------------------------------------------------------------
+    # ---- navigation ------------------------------------------------------------------------
 
     def go_to(self, p: int, t: int | None = None, z: int | None = None) -> None:
-        """Show a position, at a time and z where given; indices outside the dataset change nothing.
+        """Show a position, at time and z if given; indices outside the dataset change nothing.
 
-        While a run has not written anything its sizes are not known: then it goes there once they are.
+        While a run has not written anything, its sizes are unknown: then it goes there once they are.
         """
         session = self.sessions.shown
         if session is None:
@@ -239,18 +239,18 @@ class Screen(QWidget):
             self.stage.go_to(p=p)
             self._go_when_known = (p, t, z)
         else:
-            logger.warning("there is no plane at fov %s, t %s, z %s: the view stays where it is", p, t, z)
+            logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
 
     # ---- on screen -------------------------------------------------------------------------
 
     def show_now(self) -> None:
-        """Put on screen what was just asked for. Any thread: from another one, the poll does it soon."""
+        """Display what was just requested. Any thread: from another one, the poll does it soon."""
         if not self.poll.is_gui_thread():
             return
         try:
             self._put_on_screen()
-        except Exception:  # the poll tries again, and says so
-            logger.exception("showing what was asked for")
+        except Exception:  # the poll retries, and reports it
+            logger.exception("showing the requested dataset")
 
     def _put_on_screen(self) -> None:
         asked = self.sessions.asked
@@ -264,7 +264,7 @@ class Screen(QWidget):
                 self._show_empty_run()
         elif isinstance(asked, Session):
             if not self.sessions.show(asked):
-                return  # something else was asked for this very moment: the next step shows it
+                return  # something else was requested just now: the next step shows it
             is_new = self._show_session(asked) and asked.acquisition is None
         else:
             self._show_nothing_open()
@@ -280,7 +280,7 @@ class Screen(QWidget):
         self.status.say("message", f"Loading: {presentable(opening.path)}")
 
     def _show_session(self, session: Session) -> bool:
-        """Whether it is new, and not one that is shown again because an opening was cancelled."""
+        """Whether it is new, rather than shown again after a cancelled opening."""
         self._go_when_known = None
         is_new = self.stage.dataset is not session.dataset
         if is_new:
@@ -317,11 +317,11 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_frame_shown(self) -> None:
-        # after a frame that took long to draw, the next one need not wait for the timer as well
+        # after a slow frame, the next one need not wait for the timer as well
         self.poll.step_if_due()
 
     def _step(self) -> None:
-        """One step of the poll: whatever raises here is tried again, ever more slowly."""
+        """One step of the poll: if it raises, it is retried with back-off."""
         self._put_on_screen()
         self._say_waits()
         session = self.sessions.shown
@@ -335,10 +335,10 @@ class Screen(QWidget):
                 self._say_warnings(session)
                 if self._go_when_known is not None:
                     self.go_to(*self._go_when_known)
-        self._background.start_waiting()  # last: it raises while no thread can be started
+        self._background.start_waiting()  # last, as it raises if no thread can be started
 
     def _show_replacement(self, session: Session) -> None:
-        """The dataset at that path has become another one: nothing of what was shown holds for it."""
+        """The dataset at that path was replaced: nothing shown so far applies to it."""
         self._go_when_known = None
         self.stage.show_dataset(session.dataset)
         self._offer_choices(session.dataset.info.choices)
@@ -346,13 +346,13 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_poll_failed(self, reason: str) -> None:
-        self.status.say("trouble", f"Not up to date: {reason}. Trying again…")
+        self.status.say("trouble", f"Not up to date: {reason}. Retrying…")
 
     @safe_slot
     def _on_poll_recovered(self) -> None:
         self.status.say("trouble", "")
         if self.sessions.shown is not None:
-            self.stage.refresh()  # what changed while nobody could look
+            self.stage.refresh()  # changes that happened meanwhile
 
     @safe_slot
     def _on_hover_text(self, text: str) -> None:
@@ -369,7 +369,7 @@ class Screen(QWidget):
             return None
         wait = Wait(f"{short_path(opening.path)} to open", opening.since)
         if wait.is_slow:
-            self.message.set_headline(f"Opening, for {wait.seconds} s now")
+            self.message.set_headline(f"Still opening after {wait.seconds} s")
         return wait
 
     def _dataset_waits(self) -> tuple[Wait | None, ...]:
@@ -402,19 +402,19 @@ class Screen(QWidget):
 
 
 def _check_ndv() -> None:
-    """Raise `ImportError` if ndv is older than we can use, as pip may leave it beside an old numpy."""
+    """Raise `ImportError` if ndv is too old, as pip may install it beside an old numpy."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         found = version("ndv")
-    except PackageNotFoundError:  # frozen applications leave it out; importing ndv tells if it is there
+    except PackageNotFoundError:  # frozen applications lack metadata; importing ndv will tell
         return
     if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
         raise ImportError(f"ndv {found} is too old")
 
 
 def _same_place(path: str, other: str) -> bool:
-    """Whether both lie on this machine, or on the same server."""
+    """Whether both are local, or on the same server."""
     if is_url(path) or is_url(other):
         return urlsplit(path)[:2] == urlsplit(other)[:2]
     return True

@@ -1,7 +1,7 @@
-"""What the widget shows and what it opens: the last call wins, and everything has an end.
+"""What the widget shows and opens: the last call wins, and everything has an end.
 
-Knows no Qt. The C++ half of the widget may be deleted at any time, by whoever owns its parent; this half
-is told (`Sessions.end`) and ends datasets, reader processes and their threads.
+Knows no Qt. The C++ half of the widget may be deleted at any time by the owner of its parent; this half
+is notified (`Sessions.end`) and ends datasets, reader processes and their threads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Session:
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """A dataset that is being opened by a thread of its own; `since` as `time.monotonic`."""
+    """A dataset being opened in a thread; `since` as `time.monotonic`."""
 
     path: str
     source: IsolatedSource
@@ -41,7 +41,7 @@ class Opening:
 
     @classmethod
     def of(cls, path: str, options: Mapping[str, str]) -> Opening:
-        """Open the dataset at a path or URL; touches no disk yet."""
+        """Open the dataset at a path or URL; does not access the disk yet."""
         return cls(path, IsolatedSource(path, options=dict(options)))
 
 
@@ -51,22 +51,22 @@ class NothingToShow:
 
 
 class Sessions(Owner):
-    """Compares what arrives with what was asked for last, and owns whatever is neither shown nor wanted.
+    """Compares results with the last request, and owns whatever is neither shown nor wanted.
 
-    What was asked for last is an object (`Opening`, `Session` or `NothingToShow`), whose identity is the
-    generation: whatever arrives for another one is closed. Any thread may call any method; those that
+    The last request is an object (`Opening`, `Session` or `NothingToShow`), whose identity is the
+    generation: results for another one are closed. Any thread may call any method; those that
     say what is on screen (`show`, `go_back`) are for the GUI thread. Nothing here waits.
     """
 
     def __init__(self, background: Background) -> None:
         self._background = background
-        self._lock = threading.Lock()  # guards everything below; nothing is called out to while it is held
+        self._lock = threading.Lock()  # guards everything below; nothing is called while holding it
         self._asked: Opening | Session | NothingToShow | None = None
         self._shown: Session | None = None
-        self._kept: Session | None = None  # was shown when the opening began: what cancelling goes back to
+        self._kept: Session | None = None  # shown when the opening began: cancelling returns to it
         self._closed = False
         self.acquisition: Acquisition | None = None
-        """The run that the host's notifications are for; read by writers' threads without the lock."""
+        """The run that receives the host's notifications; read by writers' threads without the lock."""
 
     @property
     def closed(self) -> bool:
@@ -80,19 +80,19 @@ class Sessions(Owner):
 
     @property
     def kept(self) -> Session | None:
-        """What was on screen when the opening that is under way, or has failed, began."""
+        """What was on screen when the pending or failed opening began."""
         return self._kept
 
     @property
     def asked(self) -> Opening | Session | NothingToShow | None:
-        """What was asked for last; has to be put on screen if it is not there yet."""
+        """The last request; must be displayed if it is not yet."""
         return self._asked
 
     def ask_for(self, asked: Opening | Session | NothingToShow) -> bool:
-        """From now on this is wanted, and nothing that was asked for before. False after `end`.
+        """From now on only this is wanted. False after `end`.
 
         While a dataset is being opened, a run that was shown goes on in the background: its notifications
-        are taken, in case the opening is cancelled.
+        are accepted, in case the opening is cancelled.
         """
         with self._lock:
             if self._closed:
@@ -110,7 +110,7 @@ class Sessions(Owner):
         return not closed
 
     def opened(self, opening: Opening, session: Session) -> bool:
-        """The dataset is open: it is wanted now, unless something else was asked for meanwhile."""
+        """The dataset is open: it is wanted now, unless something else was requested meanwhile."""
         with self._lock:
             wanted = self._asked is opening
             if wanted:
@@ -120,7 +120,7 @@ class Sessions(Owner):
         return wanted
 
     def show(self, wanted: Session | NothingToShow) -> bool:
-        """It is put on screen now, and what was there before closed. False: it is not wanted any more."""
+        """It is put on screen now, and what was there before closed. False: it is no longer needed."""
         with self._lock:
             if self._asked is not wanted:
                 return False
@@ -132,9 +132,9 @@ class Sessions(Owner):
         return True
 
     def go_back(self) -> tuple[bool, Session | None]:
-        """Give up an opening, under way or failed, for what was shown before.
+        """Cancel a pending or failed opening, in favour of what was shown before.
 
-        Returns whether there was one to give up, and what is shown again (None: nothing was).
+        Returns whether there was one to cancel, and what is shown again (None: nothing).
         """
         with self._lock:
             asked = self._asked
@@ -158,13 +158,13 @@ class Sessions(Owner):
         self._end(unwanted)
         try:
             self._background.start_waiting()
-        except RuntimeError:  # no thread can be started and nobody will try again: their readers are ended
+        except RuntimeError:  # no thread can be started and nobody will retry: end their readers
             for one in unwanted:
                 if isinstance(one, Session):
                     one.dataset.close()
 
     def _leave_asked(self) -> list[Session | Opening]:
-        """What was asked for and is not on screen, which nobody but us can end. With the lock held."""
+        """A request that is not displayed, which only we can end. With the lock held."""
         asked = self._asked
         if isinstance(asked, NothingToShow) or asked is None or asked is self._shown or asked is self._kept:
             return []
@@ -174,5 +174,5 @@ class Sessions(Owner):
         for one in unwanted:
             if isinstance(one, Opening):
                 one.source.close()  # ends the reader process, however deep it hangs
-            else:  # its workers are waited for: never in the GUI thread
+            else:  # waits for its workers: never on the GUI thread
                 self._background.run("ndviewer-close", one.dataset.close)

@@ -1,4 +1,4 @@
-"""Slots that cannot take the program down: PyQt aborts the process on an exception that leaves one."""
+"""Slots that cannot crash the program: PyQt aborts the process if an exception leaves a slot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUIET_S = 60.0
 
 
 class _Failures:
-    """How often one slot of one object failed lately; decides what of it is logged."""
+    """Recent failures of one slot of one object; decides what is logged."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -31,7 +31,7 @@ class _Failures:
         self._said = float("-inf")
 
     def words(self, name: str) -> str:
-        """What to log of one more failure; "" if it would fill the log."""
+        """What to log for one more failure; "" to limit the log."""
         now = time.monotonic()
         if now - self._last > FORGIVEN_AFTER_S:
             self._count = 0
@@ -42,11 +42,11 @@ class _Failures:
         if self._count > LOGGED_FAILURES and now - self._said < QUIET_S:
             return ""
         self._said = now
-        return f"{name} failed {self._count} times in a row; from now on it is said once a minute"
+        return f"{name} failed {self._count} times in a row; further failures are logged once a minute"
 
 
 def _accepted(function: Callable[..., Any]) -> int | None:
-    """How many positional arguments `function` takes; None: any number."""
+    """The number of positional arguments `function` takes; None: any number."""
     kinds = [p.kind for p in inspect.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return None
@@ -59,10 +59,10 @@ def safe_slot(function: F) -> F: ...
 @overload
 def safe_slot(*, default: object = None) -> Callable[[F], F]: ...
 def safe_slot(function: Any = None, *, default: object = None) -> Any:
-    """Decorate a function or method so that Qt may call it: its exceptions are logged, never raised.
+    """Make a function or method safe for Qt to call: its exceptions are logged, never raised.
 
-    A slot is called as often as it is wanted, however often it failed: what it needs may be there the next
-    time. Only the log is spared, so that a timer cannot fill the disk. ``SystemExit`` and
+    A slot is always called, however often it failed: what it needs may be available the next
+    time. Only logging is limited, so that a timer cannot fill the disk. ``SystemExit`` and
     ``KeyboardInterrupt`` pass. Arguments a signal sends beyond those the function takes are
     dropped, as PyQt itself does for an undecorated slot.
 
@@ -70,7 +70,7 @@ def safe_slot(function: Any = None, *, default: object = None) -> Any:
     ----------
     default
         What the slot returns when it fails: ``@safe_slot(default=False)`` for
-        an event filter, which has to return a bool.
+        an event filter, which must return a bool.
     """
     if function is None:
         return functools.partial(safe_slot, default=default)
@@ -83,14 +83,14 @@ def safe_slot(function: Any = None, *, default: object = None) -> Any:
             return of_function
         try:
             return of_object.setdefault(args[0], _Failures())
-        except TypeError:  # an object that takes no weak reference shares one count with its class
+        except TypeError:  # objects without weak references share one count per class
             return of_function
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args[:limit], **kwargs)
-        except Exception:  # the boundary to C++: anything that leaves here ends the host's process
+        except Exception:  # the boundary to C++: an exception that leaves here ends the host's process
             if words := failures_of(args).words(function.__qualname__):
                 logger.exception("%s", words)
             return default

@@ -1,6 +1,6 @@
-"""A dataset on screen: canvas, overlay, sliders and channel strips, wired to each other.
+"""A dataset on screen: canvas, overlay, sliders and channel strips, connected to each other.
 
-GUI thread only. It decides nothing about runs and files (`viewer` does) and reads nothing itself.
+GUI thread only. Runs and files are the business of `viewer`; nothing is read here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded whole: not thirty times a second
+_VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded as a whole, so not thirty times a second
 _STATE_WORDS = {
     PlaneState.PENDING: "not written yet",
     PlaneState.ABSENT: "nothing stored",
@@ -44,11 +44,11 @@ _TILES: tuple[tuple[PlaneState, StateKind], ...] = (
     (PlaneState.PENDING, "waiting"),
     (PlaneState.ABSENT, "absent"),
 )
-"""What to say where no channel has pixels, the most important first."""
+"""The state to show if no channel has pixels, most important first."""
 
 
 class Stage(QWidget):
-    """Shows one dataset at a time. `hover_text` says what is under the mouse."""
+    """Shows one dataset at a time. `hover_text` describes the pixel under the mouse."""
 
     hover_text = Signal(str)
 
@@ -105,7 +105,7 @@ class Stage(QWidget):
 
     @property
     def canvas(self) -> Canvas | None:
-        """The picture, None until ndv has been imported."""
+        """The picture; None until ndv has been imported."""
         return self._canvas
 
     @property
@@ -114,7 +114,7 @@ class Stage(QWidget):
         return self._dataset
 
     def set_canvas(self, canvas: Canvas) -> None:
-        """Put the picture in its place; until then everything else already works."""
+        """Insert the canvas; everything else already works before that."""
         self._canvas = canvas
         layout = self._frame_place.layout()
         assert layout is not None
@@ -127,7 +127,7 @@ class Stage(QWidget):
             self._build_soon()
 
     def show_dataset(self, dataset: Dataset) -> None:
-        """Show `dataset` from its first plane on, in auto contrast; the one before is let go."""
+        """Show `dataset` from its first plane on, with auto contrast; the previous one is released."""
         self._dataset, self._info = dataset, dataset.info
         self._spans.clear()
         self._on_strip.clear()
@@ -153,7 +153,7 @@ class Stage(QWidget):
             self._canvas.clear()
 
     def take(self, changes: Changes) -> None:
-        """Draw again what has changed; called by the one timer that polls the dataset."""
+        """Redraw what has changed; called by the one timer that polls the dataset."""
         if self._dataset is None:
             return
         if changes.info:
@@ -162,7 +162,7 @@ class Stage(QWidget):
             self._draw_again()
 
     def refresh(self) -> None:
-        """Draw again whatever has changed; for after a time in which nobody asked the dataset."""
+        """Redraw whatever has changed, after a time without polling."""
         if self._dataset is not None:
             self._take_info(self._dataset.info)
             self._draw_again()
@@ -185,7 +185,7 @@ class Stage(QWidget):
         self._canvas.refresh()
 
     def _take_info(self, info: DatasetInfo) -> None:
-        """More is known than before: sizes go to the sliders; what the canvas is built on builds it again."""
+        """Apply new metadata: sizes go to the sliders; the canvas is rebuilt if it depends on the change."""
         before, self._info = self._info, info
         self._take_sizes()
         if before is None or _built_on(before) == _built_on(info):
@@ -195,9 +195,9 @@ class Stage(QWidget):
             self._build()
 
     def _build_soon(self) -> None:
-        """Build the canvas when the event loop gets to it: it takes 100 ms, and a host waits for a start."""
+        """Build the canvas from the event loop: it takes 100 ms, and the host is waiting for a start."""
         if self._canvas is not None:
-            self._canvas.let_go()
+            self._canvas.release()
             self._build_timer.start(0)
 
     @safe_slot
@@ -206,7 +206,7 @@ class Stage(QWidget):
             self._build()
 
     def _keep_choices(self, before: DatasetInfo, info: DatasetInfo) -> None:
-        """New channel strips, with what the user chose for channels of the same name."""
+        """Create channel strips that keep the user's choices for channels of the same name."""
         strips = self.strips
         choices = {
             channel.name: (
@@ -244,7 +244,9 @@ class Stage(QWidget):
                 self._canvas.set_color(c, strips.color_of(c))
             if not strips.is_channel_visible(c):
                 self._canvas.set_visible(c, False)
-        self.strips.set_3d_enabled(self._info.n_z > 1, "" if self._info.n_z > 1 else "one z plane: no volume")
+        self.strips.set_3d_enabled(
+            self._info.n_z > 1, "" if self._info.n_z > 1 else "only one z plane: no volume"
+        )
         self._scale_timer.start()
 
     def _take_sizes(self) -> None:
@@ -257,18 +259,18 @@ class Stage(QWidget):
             "p", lambda i: f"{info.positions[i].label}   {i + 1} / {len(info.positions)}"
         )
 
-    # ---- where we are ----------------------------------------------------------------------
+    # ---- position --------------------------------------------------------------------------
 
     @property
     def view(self) -> View:
-        """The indices on screen, as the sliders and the 2D/3D switch say."""
+        """The indices on screen, as set by the sliders and the 2D/3D switch."""
         index = self.sliders.index
         return View(index("t"), index("p"), index("z"), self.strips.is_3d())
 
     def go_to(self, t: int | None = None, p: int | None = None, z: int | None = None) -> None:
-        """Move to these indices, as if the sliders had been moved; None stays."""
+        """Move to these indices as if the sliders had been moved; None means no change."""
         if self._dataset is not None and self._dataset.info is not self._info:
-            self._take_info(self._dataset.info)  # the sliders must span what the caller was told
+            self._take_info(self._dataset.info)  # the sliders must cover what the caller knows
         for axis, index in (("t", t), ("p", p), ("z", z)):
             if index is not None:
                 self.sliders.set_index(axis, index)
@@ -299,9 +301,9 @@ class Stage(QWidget):
         self.overlay.set_position("  ·  ".join(parts))
 
     def say_wait(self, name: str) -> Wait | None:
-        """Say over the canvas what of the view is waited for, once that takes long; returns it in any case.
+        """Show over the canvas what is being waited for, once it takes long; returns it in any case.
 
-        `name` is that of the dataset. To be called again and again: seconds go by.
+        `name` is that of the dataset. Call repeatedly to update the seconds.
         """
         wait = self._wait(name)
         self.overlay.set_wait(str(wait) if wait is not None and wait.is_slow else "")
@@ -314,7 +316,7 @@ class Stage(QWidget):
             self._drawing_since = None
             return self._waits.longest(self._info, name)
         self._drawing_since = self._drawing_since or time.monotonic()
-        if self.strips.is_3d():  # read as a whole: until it is there, no plane says that it is waited for
+        if self.strips.is_3d():  # read as a whole: until it has arrived, no plane counts as waiting
             return Wait(f"the volume of {name}", self._drawing_since)
         return self._waits.longest(self._info, name) or Wait(f"the view of {name}", self._drawing_since)
 
@@ -363,7 +365,7 @@ class Stage(QWidget):
         self._note_waits(frame)
         for c, contrast in frame.contrasts.items():
             if self._on_strip.get(c) is contrast:
-                continue  # this plane was there before: painting its histogram again costs 2 ms
+                continue  # unchanged plane: repainting its histogram would cost 2 ms
             self._on_strip[c] = contrast
             low, high = contrast.range
             edges = contrast.window if self.strips.is_auto(c) else self.strips.window_of(c)
@@ -372,7 +374,7 @@ class Stage(QWidget):
             self._say_contrast(c)
 
     def _span(self, c: int, low: float, high: float) -> None:
-        """The slider of a channel spans what has been seen of it so far."""
+        """The range of a channel's slider: all values seen so far."""
         seen_low, seen_high = self._spans.get(c, (low, high))
         low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
         whole = self._info is not None and self._info.dtype is not None and self._info.dtype.kind in "iub"
@@ -437,14 +439,14 @@ class Stage(QWidget):
 
 
 def _reasons(planes: list[Plane]) -> str:
-    """Why these could not be read, each reason once and technical ones in plain words."""
+    """Why these could not be read: each reason once, technical ones in plain words."""
     said = list(dict.fromkeys(explain_plane(plane.reason).sentence for plane in planes))
-    more = f"\n(and {len(said) - 1} more, see the channels)" if len(said) > 1 else ""
+    more = f"\n(and {len(said) - 1} more, see the channel list)" if len(said) > 1 else ""
     return said[0] + more
 
 
 def _built_on(info: DatasetInfo) -> tuple[object, ...]:
-    """What the canvas cannot change once it is built."""
+    """The properties that cannot change once the canvas is built."""
     return (
         info.channels,
         info.height,
@@ -462,7 +464,7 @@ def _counted(i: int, n: int, extra: str) -> str:
 
 
 def _time_of(i: int, info: DatasetInfo) -> str:
-    """When a time point was; where the run has skipped some, also the number it gave this one."""
+    """The time of a time point; also its original number if the run skipped some."""
     if not info.times:
         return _clock(i, info.time_step_s)
     return f"   #{info.times[i]}{_clock(info.times[i], info.time_step_s)}"

@@ -1,4 +1,4 @@
-"""The line below the picture: of all there is to say, the most important."""
+"""The line below the picture: shows the most important message."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .theme import plain_tooltip
 Topic = Literal["pointer", "trouble", "waiting", "message"]
 
 _ORDER: tuple[Topic, ...] = ("pointer", "trouble", "waiting", "message")
-"""What is under the mouse, while it is there; what keeps us from working; what is waited for; the rest."""
+"""Topics by priority: the pixel under the mouse, problems, waiting, other messages."""
 
 
 class StatusLine(QLabel):
-    """A text per topic, the first of which that is not empty is shown, to the letter. GUI thread only."""
+    """One text per topic; the first non-empty one is shown, literally. GUI thread only."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -24,12 +24,12 @@ class StatusLine(QLabel):
         self._details: dict[Topic, str] = {}
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setContentsMargins(8, 1, 8, 2)
-        # text that comes and goes must not move the canvas, nor a long one widen the window
+        # changing text must not move the canvas, nor long text widen the window
         self.setFixedHeight(self.fontMetrics().height() + 6)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def say(self, topic: Topic, text: str, details: str = "") -> None:
-        """Say `text` on `topic`, or no more if it is empty; `details` (default: the text) is the tool tip."""
+        """Set the `text` of `topic`, or clear it if empty; `details` (default: the text) is the tooltip."""
         if (text, details) == (self._said.get(topic, ""), self._details.get(topic, "")):
             return
         self._said[topic], self._details[topic] = text, details
@@ -40,5 +40,5 @@ class StatusLine(QLabel):
         )
 
     def said(self, topic: Topic) -> str:
-        """What is said on `topic`, shown or not."""
+        """The text of `topic`, shown or not."""
         return self._said.get(topic, "")

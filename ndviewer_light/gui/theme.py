@@ -1,4 +1,4 @@
-"""Colours and the stylesheet of our panels, all derived from the palette the widgets live under."""
+"""Colours and stylesheet of our panels, derived from the palette around them."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ PLOT_BACKGROUND = QColor(13, 14, 17)
 
 
 def apply_dark_theme(app: QApplication) -> None:
-    """Give our own application Fusion and a dark palette. Never called inside a host's application."""
+    """Apply Fusion style and a dark palette to our own application. Never called inside a host."""
     app.setStyle("Fusion")
     app.setPalette(dark_palette())
 
 
 def dark_palette() -> QPalette:
-    """The palette of our own windows, also where somebody else made the application."""
+    """The palette of our own windows, even if somebody else created the application."""
     palette = QPalette()
     for role, rgb in _DARK.items():
         palette.setColor(getattr(QPalette.ColorRole, role), QColor(*rgb))
@@ -59,14 +59,14 @@ def dark_palette() -> QPalette:
 
 
 def mix(a: QColor, b: QColor, share: float) -> QColor:
-    """`a` with `share` (0 to 1) of `b` in it."""
+    """`a` mixed with a `share` (0 to 1) of `b`."""
     values = (round(x + (y - x) * share) for x, y in zip(a.getRgb()[:3], b.getRgb()[:3], strict=True))
     return QColor(*values)
 
 
 @dataclass(frozen=True)
 class PanelColors:
-    """The few colours our panels paint with."""
+    """The colours our panels paint with."""
 
     window: QColor
     card: QColor
@@ -83,7 +83,7 @@ class PanelColors:
 
     @classmethod
     def of(cls, palette: QPalette) -> PanelColors:
-        """The colours that go with `palette`, light or dark."""
+        """The colours matching `palette`, light or dark."""
         role = QPalette.ColorRole
         active = QPalette.ColorGroup.Active  # an unfocused window keeps its colours
         window, text = palette.color(active, role.Window), palette.color(active, role.WindowText)
@@ -150,9 +150,9 @@ def panel_style(palette: QPalette) -> str:
 
 
 class Panel(QWidget):
-    """A widget that wears `panel_style` and follows when the host changes its palette.
+    """A widget styled with `panel_style` that follows the host's palette changes.
 
-    A widget with a stylesheet no longer inherits the palette around it, nor hears of a change
+    A widget with a stylesheet no longer inherits the palette around it, nor is it notified of changes
     (Qt without ``AA_UseStyleSheetPropagationInWidgetStyles``), so it watches its parent.
     """
 
@@ -193,12 +193,12 @@ class Panel(QWidget):
                 parent.installEventFilter(self)
 
     def wear_style(self) -> None:
-        """Take the palette around us, and the style and icons that go with it."""
+        """Apply the surrounding palette, with matching style and icons."""
         if self._wearing:
             return
-        self._wearing = True  # taking a stylesheet off and on sends events that lead here
+        self._wearing = True  # removing and setting a stylesheet sends events that lead here
         around = self._watched.palette() if self._watched is not None else QApplication.palette()
-        self._colors = PanelColors.of(around)  # our own palette() may be another once styled
+        self._colors = PanelColors.of(around)  # our own palette() may differ once styled
         self.setStyleSheet("")
         self.setPalette(around)
         self.setStyleSheet(panel_style(around))
@@ -206,16 +206,16 @@ class Panel(QWidget):
         self.palette_changed()
 
     def palette_changed(self) -> None:
-        """For what a stylesheet cannot colour: icons. Called whenever `colors` may be others."""
+        """Update what a stylesheet cannot colour: icons. Called whenever `colors` may have changed."""
 
     @property
     def colors(self) -> PanelColors:
-        """What to paint with now."""
+        """The current colours."""
         return self._colors
 
 
 def colors_of(widget: QWidget) -> PanelColors:
-    """What to paint `widget` with: the colours of the panel it lies in, for its own palette may be stale."""
+    """The colours for `widget`: those of its panel, because its own palette may be stale."""
     at: QWidget | None = widget
     while at is not None:
         if isinstance(at, Panel):
@@ -225,7 +225,7 @@ def colors_of(widget: QWidget) -> PanelColors:
 
 
 def digits_font(widget: QWidget) -> QFont:
-    """A font whose digits are all of one width, the size of `widget`'s own."""
+    """A font with digits of equal width, in the size of `widget`'s own."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     if widget.font().pointSizeF() > 0:
         font.setPointSizeF(widget.font().pointSizeF())
@@ -233,7 +233,7 @@ def digits_font(widget: QWidget) -> QFont:
 
 
 def heading_font(widget: QWidget) -> QFont:
-    """The small, spaced capitals above a panel."""
+    """The font of panel headings: small, spaced capitals."""
     font = QFont(widget.font())
     font.setBold(True)
     if font.pointSizeF() > 0:
@@ -243,10 +243,10 @@ def heading_font(widget: QWidget) -> QFont:
 
 
 def set_role(widget: QWidget, role: str) -> None:
-    """Choose the rules of `panel_style` that `widget` follows."""
+    """Select the rules of `panel_style` that apply to `widget`."""
     widget.setProperty("role", role)
 
 
 def plain_tooltip(text: str) -> str:
-    """`text` as a tool tip that shows it to the letter: Qt reads anything like a tag as HTML."""
+    """`text` as a tooltip that shows it literally: Qt interprets anything like a tag as HTML."""
     return f"<qt>{html.escape(text)}</qt>".replace("\n", "<br>") if text else ""

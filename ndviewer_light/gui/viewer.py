@@ -1,6 +1,6 @@
-"""`LightweightViewer`: the widget hosts embed, and everything a host may call on it.
+"""`LightweightViewer`: the widget that hosts embed, and everything a host may call on it.
 
-Calls are handed to the `Screen` inside, which shows, opens and ends. Nothing here reads a disk.
+Calls are passed to the `Screen` inside, which shows, opens and ends. Nothing here reads a disk.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class LightweightViewer(QWidget):
 
     Methods are for the GUI thread, except `notify_zarr_frame`, `register_image`, `start_*` and `end_*`,
     which any thread may call. None of them waits for a disk. The constructor never raises. Whatever is
-    asked for last is what is shown in the end, in whichever order things finish.
+    requested last is shown in the end, in whichever order things finish.
 
     Closing the widget, or deleting it or a parent, ends its datasets, threads and processes.
 
-    Signals: `dataset_loaded(path)` and `dataset_failed(path, reason)` tell how `load_dataset` ended.
+    Signals: `dataset_loaded(path)` and `dataset_failed(path, reason)` report how `load_dataset` ended.
     """
 
     dataset_loaded = Signal(str)
@@ -69,7 +69,7 @@ class LightweightViewer(QWidget):
 
     @property
     def dataset(self) -> Dataset | None:
-        """The dataset on screen, None while there is none."""
+        """The dataset on screen; None while there is none."""
         session = self._screen.sessions.shown
         return session.dataset if session is not None else None
 
@@ -80,7 +80,7 @@ class LightweightViewer(QWidget):
 
     @property
     def stage(self) -> Stage | None:
-        """Canvas, sliders and channel strips; None if the widget could not be built."""
+        """Canvas, sliders and channel strips; None if the widget could not be created."""
         return getattr(self._screen, "stage", None)
 
     @property
@@ -94,17 +94,19 @@ class LightweightViewer(QWidget):
         """Open the dataset at a path or URL in the background; the widget shows progress, or why it failed.
 
         Returns at once and never raises; `dataset_loaded` or `dataset_failed` is emitted later. What was
-        shown before, a run too, is left, unless the user cancels the opening.
+        shown before, even a run, is closed, unless the user cancels the opening.
         """
         try:
             wanted = "" if path is None else os.fsdecode(path)
-        except (TypeError, ValueError) as error:  # an array, for one
+        except (TypeError, ValueError) as error:  # for example an array
             self._screen.refuse(Explanation(_not_a_path(path), str(error)))
             return
         try:
             options = dict(storage_options or {})
         except (TypeError, ValueError) as error:
-            self._screen.refuse(Explanation("storage_options are names with values, as a dict.", str(error)))
+            self._screen.refuse(
+                Explanation("storage_options must be a dict of names and values.", str(error))
+            )
             return
         if wanted:
             self._screen.open(wanted, options)
@@ -116,33 +118,33 @@ class LightweightViewer(QWidget):
             super().keyPressEvent(event)
 
     def refresh(self) -> None:
-        """Look at the dataset on disk again, in the background. Does nothing without one."""
+        """Reread the dataset from disk in the background. Does nothing without one."""
         self._screen.refresh()
 
-    # ---- runs a host announces -------------------------------------------------------------
+    # ---- announced runs --------------------------------------------------------------------
 
     def start_acquisition(
         self, channels: Sequence[str], num_z: int, height: int, width: int, fov_labels: Sequence[str]
     ) -> None:
-        """A run begins that writes TIFF (or PNG, BMP) files; `register_image` names them.
+        """Start a run that writes TIFF (or PNG, BMP) files, which `register_image` will name.
 
-        `fov_labels` are "<region>:<fov>", in the order by which positions are counted; height and width
-        in pixels. Touches no disk. Any thread.
+        `fov_labels` are "<region>:<fov>", in the order of the position index; height and width
+        in pixels. Does not access the disk. Any thread.
         """
         self._screen.runs.start(announce_files(channels, num_z, height, width, fov_labels))
 
     def register_image(
         self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page_idx: int = 0
     ) -> None:
-        """A plane of the running acquisition is, or soon will be, page `page_idx` of this file.
+        """Tell where a plane of the run is, or soon will be: page `page_idx` of this file.
 
-        Any thread, in any order, as often as you like, about a microsecond. The file need not exist: it
-        is looked for while the plane is in view; where the run is saved in another way than by one file
-        per plane, it is found there. Raises `ValueError` for a negative page; indices that name no
+        Any thread, in any order, any number of times, about a microsecond. The file need not exist: it
+        is looked for while the plane is in view; if the run is not saved as one file
+        per plane, the plane is found anyway. Raises `ValueError` for a negative page; indices of no
         plane of the run are ignored and counted.
         """
         if page_idx < 0:
-            raise ValueError(f"page_idx is {page_idx}: pages are counted from 0")
+            raise ValueError(f"page_idx is {page_idx}: must be 0 or larger")
         self._screen.runs.register(t, fov_idx, z, channel, filepath, page_idx)
 
     def start_zarr_acquisition(
@@ -154,11 +156,11 @@ class LightweightViewer(QWidget):
         height: int,
         width: int,
     ) -> None:
-        """A run begins that writes one OME-Zarr group (T, C, Z, Y, X) per field of view.
+        """Start a run that writes one OME-Zarr group (T, C, Z, Y, X) per field of view.
 
         The paths need not exist yet; height and width in pixels. `fov_labels` are "<region>:<fov>".
         Raises `ValueError` for empty `fov_paths`, changing nothing; if the lengths differ, the longer
-        list is cut. Touches no disk. Any thread.
+        list is cut. Does not access the disk. Any thread.
         """
         self._screen.runs.start(announce_per_fov(fov_paths, channels, num_z, fov_labels, height, width))
 
@@ -172,46 +174,46 @@ class LightweightViewer(QWidget):
         width: int,
         region_labels: Sequence[str] | None = None,
     ) -> None:
-        """A run begins that writes one store (FOV, T, C, Z, Y, X) per region, the array at the path itself.
+        """Start a run that writes one store (FOV, T, C, Z, Y, X) per region, the array at the path itself.
 
         Raises `ValueError` without regions, for a count that is not positive and if the lengths differ,
-        changing nothing. Touches no disk. Any thread.
+        changing nothing. Does not access the disk. Any thread.
         """
         run = announce_6d(region_paths, channels, num_z, fovs_per_region, height, width, region_labels)
         self._screen.runs.start(run, fovs_per_region)
 
     def notify_zarr_frame(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> None:
-        """A plane of the running acquisition is on disk. Any thread, in any order, as often as you like.
+        """Notify that a plane of the run is on disk. Any thread, in any order, any number of times.
 
-        `fov_idx` counts through the whole run, or within region `region_idx` in a 6-D run. Costs about a
-        microsecond and never raises; indices that name no plane of the run are ignored and counted.
+        `fov_idx` counts over the whole run, or within region `region_idx` in a 6-D run. Takes about a
+        microsecond and never raises; indices of no plane of the run are ignored and counted.
         """
         self._screen.runs.notify(t, fov_idx, z, channel, region_idx)
 
     def end_zarr_acquisition(self) -> None:
-        """The run is over: the last planes are read and shown. Idempotent, needs no start. Any thread."""
+        """End the run: the last planes are read and shown. Idempotent, needs no start. Any thread."""
         self._screen.runs.end()
 
     def end_acquisition(self) -> None:
-        """As `end_zarr_acquisition`: hosts call both at the end of every run."""
+        """Same as `end_zarr_acquisition`: hosts call both at the end of every run."""
         self.end_zarr_acquisition()
 
     def is_push_mode_active(self) -> bool:
-        """Whether what is shown is a run that a host announced, also after its end."""
+        """Whether an announced run is shown, also after its end."""
         return self._screen.runs.wanted is not None
 
     def is_zarr_push_mode_active(self) -> bool:
-        """As `is_push_mode_active`, for a run of which stores were announced."""
+        """Like `is_push_mode_active`, for runs announced as stores."""
         acquisition = self._screen.runs.wanted
         return acquisition is not None and not acquisition.run.names_files
 
-    # ---- where to look ---------------------------------------------------------------------
+    # ---- navigation ------------------------------------------------------------------------
 
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
-        """Show field of view `fov` (index into the run's labels), at time `t` and `z` where given.
+        """Show field of view `fov` (index into the run's labels), at time `t` and `z` if given.
 
-        Indices outside the dataset leave the view where it is. While a run has not written anything
-        its number of time points is not known: then `t` and `z` are gone to as soon as it is.
+        Indices outside the dataset do not move the view. While a run has not written anything,
+        its number of time points is unknown: then the view moves to `t` and `z` as soon as it is known.
         """
         self._screen.go_to(fov, t, z)
 
@@ -228,9 +230,9 @@ class LightweightViewer(QWidget):
         return False
 
     def set_current_index(self, dim: str, value: int) -> bool:
-        """Move to index `value` along `dim` (time, fov, z or channel); clamped to what there is.
+        """Move to index `value` along `dim` (time, fov, z or channel), clamped to its size.
 
-        False if there is no such dimension or no dataset. A channel is made visible.
+        Returns False if there is no such dimension or no dataset. A channel is made visible.
         """
         session, axis = self._screen.sessions.shown, _AXIS_OF.get(dim)
         if session is None or axis is None:
@@ -254,7 +256,7 @@ class LightweightViewer(QWidget):
         return self._screen.sessions.shown is not None and self._screen.runs.wanted is None
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Let go of everything; calls that come later do nothing."""
+        """Release everything; later calls do nothing."""
         try:
             self._screen.end()
         except Exception:
@@ -268,4 +270,4 @@ def _not_a_path(given: object) -> str:
     if isinstance(shape, tuple):
         what += f" of shape {shape}"
     article = "an" if what[0] in "aeiouAEIOU" else "a"
-    return f"load_dataset takes the path or the URL of a dataset, not {article} {what}."
+    return f"load_dataset expects the path or URL of a dataset, not {article} {what}."

@@ -1,6 +1,6 @@
-"""What is waited for and since when: said once it takes long. Plain data, no Qt.
+"""What is being waited for and since when, to be shown once it takes long. Plain data, no Qt.
 
-`SLOW_SECONDS` is when a wait is worth a word; what ends it (a deadline) is the business of who reads.
+After `SLOW_SECONDS` a wait is shown; deadlines are up to the reader process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SLOW_SECONDS = 5.0
 
 
 class Wait(NamedTuple):
-    """Something waited for: what, since when (`time.monotonic`), and how many others wait as well."""
+    """A wait: for what, since when (`time.monotonic`), and how many others are pending."""
 
     what: str
     since: float
@@ -30,7 +30,7 @@ class Wait(NamedTuple):
 
     @property
     def is_slow(self) -> bool:
-        """Whether it takes so long that the user has to be told."""
+        """Whether it takes so long that the user should be told."""
         return time.monotonic() - self.since >= SLOW_SECONDS
 
     @property
@@ -44,15 +44,15 @@ class Wait(NamedTuple):
 
 
 class PlaneWaits:
-    """Since when each plane in view is being read."""
+    """Since when each plane in view has been read."""
 
     def __init__(self) -> None:
         self._since: dict[PlaneKey, float] = {}
 
     def update(self, keys: Iterable[PlaneKey], dataset: Dataset, level: int = 0) -> None:
-        """These planes in view are being read, and no others.
+        """Set the planes in view that are being read.
 
-        The dataset knows since when; one that does not say is taken at its first word here.
+        The dataset knows since when; otherwise time counts from the first call here.
         """
         now = time.monotonic()
         waiting_since = getattr(dataset, "waiting_since", lambda key, level: None)
@@ -66,7 +66,7 @@ class PlaneWaits:
         self._since.clear()
 
     def longest(self, info: DatasetInfo, name: str) -> Wait | None:
-        """The plane waited for longest, None without any."""
+        """The plane with the longest wait, or None."""
         if not self._since:
             return None
         key = min(self._since, key=self._since.__getitem__)
@@ -74,7 +74,7 @@ class PlaneWaits:
 
 
 def plane_name(key: PlaneKey, info: DatasetInfo) -> str:
-    """Which plane that is, counted as the sliders count; axes of one value are left out."""
+    """The plane's indices as on the sliders; axes with a single value are omitted."""
     parts = []
     if len(info.positions) > 1 and key.p < len(info.positions):
         parts.append(info.positions[key.p].label)
@@ -88,12 +88,12 @@ def plane_name(key: PlaneKey, info: DatasetInfo) -> str:
 
 
 def short_name(path: str) -> str:
-    """What to call a dataset in a title: the last part of its path or URL, without query."""
+    """A dataset's name for titles: the last part of its path or URL, without query."""
     if is_url(path):
         return presentable(path).rstrip("/").rpartition("/")[2]
     return os.path.basename(os.path.abspath(path)) if path else ""
 
 
 def short_path(path: str) -> str:
-    """What to call a dataset in a sentence: "…/run", or the running acquisition where it has no path."""
+    """The name of a dataset in messages: "…/run", or the running acquisition if it has no path."""
     return f"…/{short_name(path)}" if path else "the running acquisition"

@@ -33,19 +33,19 @@ TITLE = "NDViewer Lightweight"
 
 
 def _dropped_path(event: QDropEvent | QDragEnterEvent | None) -> str:
-    """The first file, folder or address of a drop, "" if there is none."""
+    """The first file, folder or address dropped, or ""."""
     data = event.mimeData() if event is not None else None
     urls = data.urls() if data is not None and data.hasUrls() else []
     return next((_local_path(url) if url.isLocalFile() else _address(url) for url in urls), "")
 
 
 def _address(url: QUrl) -> str:
-    """An address as it was written: signatures in a query do not survive being decoded."""
+    """An address as written: signatures in a query do not survive decoding."""
     return url.toEncoded().data().decode("ascii")
 
 
 def _local_path(url: QUrl) -> str:
-    """The file a URL names, byte for byte: Qt loses the bytes of a name that is not in UTF-8."""
+    """The file named by a URL, byte for byte: Qt loses bytes of names that are not UTF-8."""
     if os.name == "nt" or url.host():
         return str(url.toLocalFile())
     encoded = url.path(QUrl.ComponentFormattingOption.FullyEncoded)
@@ -53,7 +53,7 @@ def _local_path(url: QUrl) -> str:
 
 
 class _DropTarget:
-    """Mixed into a widget: what is dropped on it is opened by its `open_path`."""
+    """Mixin for widgets: what is dropped on them is opened with `open_path`."""
 
     def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
         if event is not None and _dropped_path(event):
@@ -72,7 +72,7 @@ class _DropTarget:
 
 
 class LightweightMainWindow(_DropTarget, QMainWindow):
-    """One dataset in a window of its own; drop another on it to look at that instead."""
+    """A window with one dataset; drop another on it to show that instead."""
 
     closed = Signal(object)
     """The window itself, when it is closed."""
@@ -96,7 +96,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.viewer.load_dataset(path, self._storage_options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Keys nobody in the window wants are the viewer's: Escape, while it opens."""
+        """Unhandled keys go to the viewer: Escape, while it is opening."""
         self.viewer.keyPressEvent(event)
 
     @safe_slot
@@ -105,14 +105,14 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.setWindowTitle(f"{TITLE} - {name}" if name else TITLE)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """The viewer lets go of its dataset with the window."""
+        """Close the viewer with the window."""
         self.viewer.close()
         super().closeEvent(event)
         self.closed.emit(self)
 
 
 class _DropZone(QLabel):
-    """A large label that says what to do, and is clicked to do it."""
+    """A large clickable label that says what to do."""
 
     clicked = Signal()
 
@@ -141,7 +141,7 @@ QLabel:focus, QLabel:hover {{ border-color: {accent}; }}
 
 
 class LauncherWindow(_DropTarget, QMainWindow):
-    """Drop a dataset, or choose one; each opens in a window of its own, the launcher stays."""
+    """Drop or choose datasets; each opens in its own window, the launcher stays."""
 
     def __init__(self, storage_options: Mapping[str, str] | None = None) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class LauncherWindow(_DropTarget, QMainWindow):
     def _make_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         for text, tip, choose in (
-            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or references", self._chooser.choose_file),
+            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or reference file", self._chooser.choose_file),
             ("Open URL…", "https://, s3:// or gs://", self._chooser.choose_url),
         ):
             button = QPushButton(text)
@@ -183,7 +183,7 @@ class LauncherWindow(_DropTarget, QMainWindow):
 
     @property
     def viewer_window(self) -> LightweightMainWindow | None:
-        """The window opened last, None if there is none."""
+        """The window opened last, or None."""
         return self.viewer_windows[-1] if self.viewer_windows else None
 
     def open_path(self, path: str) -> None:

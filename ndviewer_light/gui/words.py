@@ -1,4 +1,4 @@
-"""What to tell a user of an error: a sentence in plain words, and the details for who has to mend it."""
+"""Explains errors to users: a sentence in plain words, and technical details for whoever has to fix it."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from ..errors import (
 )
 
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
-    (DatasetGoneError, "It was there and cannot be reached any more. Is the disk or the network unplugged?"),
-    (DatasetNotFoundError, "No dataset was found there."),
-    (FileNotFoundError, "There is no such file or folder."),
-    (UntrustedReferenceError, "It names files outside itself, which are not read."),
-    (DatasetPermissionError, "You may not read it. Check the permissions."),
-    (PermissionError, "You may not read it. Check the permissions."),
-    (LimitExceededError, "It says it is larger than any dataset can be, and is not read."),
-    (MetadataError, "Its description is damaged or contradicts itself."),
-    (UnicodeError, "Its name has characters that no file name can have."),
-    (UnsupportedError, "It is stored in a way that cannot be read yet."),
+    (DatasetGoneError, "It is no longer reachable. Check that the disk or network is connected."),
+    (DatasetNotFoundError, "No dataset found there."),
+    (FileNotFoundError, "The file or folder does not exist."),
+    (UntrustedReferenceError, "It refers to files outside itself, which are not read for safety."),
+    (DatasetPermissionError, "Permission denied. Check the file's permissions."),
+    (PermissionError, "Permission denied. Check the file's permissions."),
+    (LimitExceededError, "It claims an impossible size, so it was not read. The file may be damaged."),
+    (MetadataError, "Its metadata is damaged or inconsistent."),
+    (UnicodeError, "Its name contains characters that are invalid in file names."),
+    (UnsupportedError, "It is stored in a way that is not supported."),
     (CorruptDataError, "It is damaged, or still being written."),
-    (ReaderCrashedError, "Reading it ended the process that reads. The file may be damaged."),
-    (TimeoutError, "It took too long to answer."),
-    (ConnectionError, "The server cannot be reached."),
-    (MemoryError, "There is not enough memory."),
+    (ReaderCrashedError, "Reading it crashed the reader process. The file may be damaged."),
+    (TimeoutError, "It timed out."),
+    (ConnectionError, "The server is unreachable."),
+    (MemoryError, "Not enough memory."),
     (OSError, "It could not be read."),
 )
-_UNEXPECTED = "Something went wrong that should not have. Please report it with the details."
+_UNEXPECTED = "Unexpected error. Please report it with the details."
 _UNREADABLE = "This plane could not be read."
 
 _TECHNICAL = re.compile(
     r"\[(?:Errno|WinError) -?\d+\]|\bb['\"]|Traceback|Expecting (?:property|value|',|':)|line \d+ column \d+"
     r"|\b0x[0-9a-fA-F]{6,}|<[\w.]+ object|\b\w+(?:Error|Exception)\b|codec can't|has no attribute"
 )
-"""What only a programmer reads: where it occurs, a text is details and no sentence."""
+"""Patterns of technical text: a message containing one belongs in the details."""
 
 
 class Explanation(NamedTuple):
-    """A sentence for anybody, and details ("" where the sentence says it all)."""
+    """A sentence for users, and details ("" if the sentence is enough)."""
 
     sentence: str
     details: str = ""
 
 
 def explain(error: BaseException) -> Explanation:
-    """Say why something failed. Errors of ours are sentences already, unless they quote a library."""
+    """Explain why something failed. Our own errors are sentences already, unless they quote a library."""
     text = str(error)
     if isinstance(error, NDViewerError):
         return Explanation(text) if text and not is_technical(text) else Explanation(_sentence(error), text)
@@ -65,14 +65,14 @@ def explain(error: BaseException) -> Explanation:
 
 
 def explain_plane(reason: str) -> Explanation:
-    """Say why a plane could not be read, of which only the text of its error is known."""
+    """Explain why a plane could not be read, given only the text of its error."""
     if reason and not is_technical(reason):
         return Explanation(reason)
     return Explanation(_UNREADABLE, reason)
 
 
 def is_technical(text: str) -> bool:
-    """Whether a text has parts that only a programmer understands."""
+    """Whether a text has parts that only programmers understand."""
     return bool(_TECHNICAL.search(text))
 
 

@@ -1,1 +1,1 @@
-"""A source in a process of its own: the client here, the server there, and what crosses between them."""
+"""A source in a separate process: the client, the server, and the messages between them."""

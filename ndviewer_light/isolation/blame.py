@@ -1,4 +1,4 @@
-"""What ends the process that reads it is left alone for a while; what was only read beside it is not."""
+"""Requests that crash the reader process are paused for a while; requests running beside them are not."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
 DEATHS, DEATHS_SECONDS = 3, 60.0
-"""So many deaths of a reader in so many seconds, each during the same read: it is left alone for as long."""
+"""After so many crashes within so many seconds during the same read, it is paused for as long."""
 
-_ALONE_SECONDS = 5.0  # at most so long a suspect waits until another one has been read
+_ALONE_SECONDS = 5.0  # how long a suspect waits at most for another one to be read
 
 
 class Blame:
-    """Which requests were under way when readers died.
+    """The requests that were in progress when readers died.
 
-    Of several it could have been any, so each is suspected and asked for again, one suspect at a time:
-    the one that it was is then the one that it happens to again. What is answered is cleared. Any thread.
+    If there were several, each is a suspect and repeated, one suspect at a time:
+    the culprit crashes again. Those that are answered are cleared. Any thread.
     """
 
     def __init__(self) -> None:
@@ -33,14 +33,14 @@ class Blame:
         self._one_at_a_time = threading.Lock()
 
     def strike(self, request: Hashable, reason: str) -> None:
-        """A reader died, for a reason, while `request` was under way in it."""
+        """A reader died, for a reason, while processing `request`."""
         with self._lock:
             self._reasons[request] = reason
             self._deaths.setdefault(request, deque(maxlen=DEATHS)).append(time.monotonic())
             self._forget_old()
 
     def clear(self, request: Hashable) -> None:
-        """It was answered."""
+        """The request was answered."""
         if request in self._deaths:
             with self._lock:
                 self._deaths.pop(request, None)
@@ -54,8 +54,8 @@ class Blame:
             too_many = len(deaths) == DEATHS and time.monotonic() - deaths[0] < DEATHS_SECONDS
         if too_many:
             raise ReaderCrashedError(
-                f"{what} ended the reader process {DEATHS} times within a minute; will retry in one minute. "
-                f"Check the file, or refresh later. The last time {reason}"
+                f"{what} crashed the reader process {DEATHS} times within a minute; will retry in one "
+                f"minute. The file may be damaged: check it, or copy it again. The last time, {reason}"
             )
 
     @contextlib.contextmanager

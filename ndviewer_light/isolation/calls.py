@@ -1,4 +1,4 @@
-"""One request to a reader process, from being sent until nobody can expect anything of it any more."""
+"""One request to a reader process, from sending until nobody can expect an answer any more."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from .protocol import Message
 
 DROPPED_SECONDS = 1.0
-"""A read that nobody wants any more is still waited for so long: what is nearly there is kept."""
+"""How long to wait for a read that nobody wants any more: if almost done, it is kept."""
 
 
 class ReplacedError(Exception):
-    """The process was replaced, through no fault of this request: it is to be sent again."""
+    """The process was replaced, through no fault of this request: send it again."""
 
 
 class DeadlineError(Exception):
-    """No answer came in time."""
+    """The request timed out."""
 
 
 class Call:
-    """A request under way; its number is what it is answered, abandoned and timed out by.
+    """A pending request; it is answered, abandoned and timed out by its number.
 
     `since` and `deadline` are of `time.monotonic`. It is *held* from being sent until it is answered and
-    whoever waited for it has left: only then is the slot its pixels lie in free again.
+    its waiter has left: only then is the slot with its pixels free again.
     """
 
     def __init__(self, number: int, op: str, seconds: float) -> None:
@@ -40,14 +40,14 @@ class Call:
         self.deadline = self.since + seconds
         self.reply: Message | None = None
         self.failure: Exception | None = None  # instead of a reply
-        self.left = False  # nobody waits any more
-        self.abandon: Callable[[], None] = lambda: None  # tells the process that nobody wants it
+        self.left = False  # nobody is waiting any more
+        self.abandon: Callable[[], None] = lambda: None  # tells the process that it is no longer wanted
         self._dropped_at: float | None = None
         self._news = threading.Event()
 
     @property
     def answered(self) -> bool:
-        """Whether it has come to an end, good or bad."""
+        """Whether it has ended, with or without error."""
         return self.reply is not None or self.failure is not None
 
     def tell(self, reply: Message | None, failure: Exception | None = None) -> None:
@@ -79,18 +79,18 @@ class Call:
     # ---- as its scope knows it (see `CancelScope`) -----------------------------------------
 
     def give_up(self) -> None:
-        """Nobody wants it any more: this very request, no other of the same plane. Never blocks."""
+        """Abandon this request, and no other of the same plane. Never blocks."""
         self._dropped_at = time.monotonic()
         self.abandon()
         self._news.set()
 
     def not_wanted(self) -> ReadDroppedError:
-        """What its thread is told then."""
-        return ReadDroppedError("not wanted any more")
+        """The error for its thread in that case."""
+        return ReadDroppedError("no longer needed")
 
 
 def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
-    """A request in words, for an error: "reading the plane t=0 p=1 c=0 z=0 of NAME"."""
+    """A description of a request for errors: "reading the plane t=0 p=1 c=0 z=0 of NAME"."""
     if op == "refresh":
         return f"reading the metadata of {name}"
     indices = " ".join(f"{axis}={index}" for axis, index in zip("tpcz", key, strict=True))

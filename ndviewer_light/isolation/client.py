@@ -1,8 +1,8 @@
-"""A source behind a wall: the same interface, run in a process of its own.
+"""A source in a separate process, behind the same interface.
 
-Inside somebody else's process we read nothing native ourselves: a host that has used tensorstore
+Inside a host's process, we read nothing with native code: a host that has used tensorstore
 cannot fork a tensorstore writer any more, and a damaged file can abort or freeze the process that
-reads it. Here that costs a message and a new reader.
+reads it. This way it costs a message and a new reader process.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 READ_SECONDS = 60.0
-"""Deadline of a plane. One of 1 GiB comes from a disk of 20 MB/s in that time."""
+"""Deadline for a plane: enough for 1 GiB from a disk of 20 MB/s."""
 
 OPEN_SECONDS = 180.0
-"""Deadline of opening and of reading the metadata again: of a plate of 10,000 stores on a slow share, say."""
+"""Deadline for opening and refreshing: enough for a plate of 10,000 stores on a slow share."""
 
-_MAX_SENT = 5  # times that one request is sent, for reasons that lie with others
+_MAX_SENT = 5  # how often one request is sent because of others
 
 
 class IsolatedSource(Source):
-    """The source of `what` (a path or an announced run), read in a process of its own.
+    """The source of `what` (a path or an announced run), read in a separate process.
 
-    Making one is cheap and touches no disk; the process starts at the first call that needs it, and
-    a new one is started when it dies. `info` is what `announced` says until the process has opened it.
-    `files` are those the host of an announced run has named; they are told with each request, so that a
+    Creating one is cheap and does not access the disk; the process starts with the first call that needs it,
+    and is replaced when it dies. `info` is that of `announced` until the process has opened the dataset.
+    `files` are those registered by the host of an announced run; they are sent with each request, so that a
     new process knows them too.
 
     No call takes longer than `timeout` seconds (None: `READ_SECONDS` for a plane, `OPEN_SECONDS` for the
-    metadata): past that it raises `ReadTimeoutError`, and the process that hangs is replaced. In a process
+    metadata): then it raises `ReadTimeoutError`, and the hung process is replaced. In a process
     forked from the one that opened it every call raises `DatasetError`.
     """
 
@@ -71,7 +71,7 @@ class IsolatedSource(Source):
         self.options = dict(options or {})
         self._known = announced
         self._files = files
-        self._said: DatasetInfo | None = None  # by the process, without our own notices
+        self._said: DatasetInfo | None = None  # from the process, without our own notices
         self._lock = threading.Lock()
         self._notice: str | None = None
         self._read_seconds = timeout if timeout is not None else READ_SECONDS
@@ -98,7 +98,7 @@ class IsolatedSource(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known now; raises `DatasetError` before a path has been opened."""
+        """What is currently known; raises `DatasetError` before a path has been opened."""
         known = self._known
         if known is None:
             raise DatasetError(f"{self._name} is not open yet")
@@ -109,36 +109,36 @@ class IsolatedSource(Source):
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed: every call fails from then on."""
+        """Whether it is closed, in which case every call fails."""
         return self._readers.closed
 
     @property
     def pid(self) -> int | None:
-        """The process id of the reader process, None while there is none."""
+        """The process id of the reader process, or None."""
         process = self._readers.process
         return process.pid if process is not None and process.alive else None
 
     @property
     def opening_since(self) -> float | None:
-        """Since when the dataset is being opened (`time.monotonic`), None if it is not. Any thread."""
+        """Since when the dataset has been opening (`time.monotonic`), or None. Any thread."""
         return self._readers.opening_since
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """As `Source.read_plane`, C-contiguous; a reader that dies meanwhile is replaced."""
+        """Like `Source.read_plane`, C-contiguous; a reader process that dies meanwhile is replaced."""
         return self._ask("read", key, level, lambda process, reply: process.copy_out(reply))
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """As `Source.plane_shape`."""
+        """See `Source.plane_shape`."""
         shape = self._ask("shape", key, level, lambda _, reply: reply["shape"])
         return (int(shape[0]), int(shape[1])) if shape is not None else None
 
     def refresh(self) -> DatasetInfo:
-        """As `Source.refresh`."""
+        """See `Source.refresh`."""
         self._ask("refresh", PlaneKey(), 0, lambda _process, _reply: None)
         return self.info
 
     def _registered_n_t(self) -> int:
-        """Time points of a run of which the host names files: no store says how many there will be."""
+        """Time points of a run with registered files, whose total number no store declares."""
         what, files = self._what, self._files
         return files.n_t if files is not None and isinstance(what, AnnouncedRun) and what.names_files else 0
 
@@ -150,17 +150,17 @@ class IsolatedSource(Source):
         return which
 
     def close(self) -> None:
-        """End the process; calls under way fail at once. Never blocks."""
+        """Kill the process; pending calls fail at once. Never blocks."""
         self._readers.close()
 
     def start(self) -> None:
-        """Start the process and open the dataset; blocks. For a thread that has nothing else to do."""
+        """Start the process and open the dataset; blocks. For use in a background thread."""
         self._readers.current()
 
     def _ask(
         self, op: str, key: PlaneKey, level: int, take: Callable[[ReaderProcess, protocol.Message], T]
     ) -> T:
-        """Send a request until it is answered, or has itself ended or held up too many processes."""
+        """Send a request until it is answered, or has crashed or blocked too many processes."""
         request, what = (op, tuple(key), level), what_was_asked(op, key, level, self._name)
         seconds = self._open_seconds if op == "refresh" else self._read_seconds
         for sent in range(_MAX_SENT):
@@ -183,14 +183,14 @@ class IsolatedSource(Source):
                 break
         self._readers.blame.check(request, what)
         raise ReadTimeoutError(
-            f"{what} timed out after {seconds:g} s; the process that hung was replaced. "
-            "Check that the disk or server answers, then refresh"
+            f"{what} timed out after {seconds:g} s; the hung reader process was replaced. "
+            "Check the disk or server, then refresh"
         )
 
     def _adopt(self, message: protocol.Message) -> None:
         info = protocol.info_from_json(message)
         if info.dtype is None and self._said is not None and self._said.dtype is not None:
-            info = self._said  # a new process has yet to look at the stores: what was seen stays true
+            info = self._said  # a new process has not looked at the stores yet: keep what was seen
         self._said = info
         if self._notice is not None:
             info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))

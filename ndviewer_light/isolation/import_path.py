@@ -1,6 +1,6 @@
-"""What a reader process may import code from: where the host has its packages, never where data lies.
+"""Where a reader process may import code from: the host's packages, never data folders.
 
-The working directory, and the folder of the program that the host was started as, may be the folder of a
+The working directory, and the folder of the host's main program, may be the folder of a
 dataset; a `json.py` there must not run.
 """
 
@@ -13,7 +13,7 @@ import sys
 
 
 def interpreter_arguments() -> list[str]:
-    """Options for a Python of our own that looks at no environment variable and no folder by itself."""
+    """Options for a Python that ignores environment variables and implicit folders."""
     arguments = ["-I", "-X", f"utf8={sys.flags.utf8_mode}"]
     if sys.flags.dont_write_bytecode:
         arguments.append("-B")
@@ -21,9 +21,9 @@ def interpreter_arguments() -> list[str]:
 
 
 def reader_path() -> list[str]:
-    """`sys.path` of this process for a reader: absolute, without folders that data may lie in.
+    """`sys.path` for a reader process: absolute, without folders that may contain data.
 
-    An entry that numpy came from is kept in any case: there the host has its packages.
+    The entry that contains numpy is always kept: the host's packages are there.
     """
     allowed = {_real(folder) for folder in _package_folders()}
     refused = {_real(folder) for folder in _data_folders()} - allowed
@@ -47,7 +47,7 @@ def _package_folders() -> list[str]:
 
 def _data_folders() -> list[str]:
     folders = []
-    with contextlib.suppress(OSError):  # it was removed
+    with contextlib.suppress(OSError):  # it has been removed
         folders.append(os.getcwd())
     program = getattr(sys.modules.get("__main__"), "__file__", None)
     if program:

@@ -1,4 +1,4 @@
-"""What a process said last on its standard error: kept, but never more than a few kilobytes of it."""
+"""The last output of a process on standard error, up to a few kilobytes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 KEPT_BYTES = 8192
 _CHUNK_BYTES = 65536
-_PAUSE_SECONDS = 0.05  # after a full chunk: a process that talks without end is held up, not listened to
+_PAUSE_SECONDS = 0.05  # after a full chunk: slow down a process that writes endlessly
 
 
 class LastWords:
-    """The end of what comes out of a pipe. A thread of ours reads it, so that the writer is not held up."""
+    """The end of the output of a pipe, read by a thread so that the writer does not block."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -22,11 +22,11 @@ class LastWords:
         self._thread = threading.Thread(target=self._listen, name="ndviewer-reader-stderr", daemon=True)
 
     def start(self) -> None:
-        """Listen from now on. Raises `RuntimeError` if there can be no more threads."""
+        """Start reading. Raises `RuntimeError` if no thread can be started."""
         self._thread.start()
 
     def said(self, timeout: float) -> str:
-        """What was said last, once the process has ended or after `timeout` seconds."""
+        """The last output, once the process has ended or after `timeout` seconds."""
         self._no_pause.set()
         self._ended.wait(timeout)
         return self._kept.decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""How much memory a reader process may have: enough for every plane, not enough to freeze the computer."""
+"""The memory limit of reader processes: enough for every plane, not enough to freeze the computer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 LEAST_BYTES = 8 * 1024**3
-"""Never less: a plane of 1 GiB as it is stored, decoded and put together, and four slots of as much."""
+"""The minimum: a plane of 1 GiB, stored, decoded and assembled, and four slots of that size."""
 
 PER_CORE_BYTES = 128 * 1024**2
-"""Added to it: what libraries reserve of the address space for their threads without using it."""
+"""Added to it: address space that libraries reserve for their threads without using it."""
 
 PART = 0.75  # of the computer's memory
 
@@ -23,13 +23,13 @@ _limit: int | None = None
 
 
 def limit_memory() -> None:
-    """Limit the address space of this process to three quarters of the memory there is.
+    """Limit the address space of this process to three quarters of the installed memory.
 
-    But to no less than `LEAST_BYTES` and `PER_CORE_BYTES` for every core. A lower limit that was set before
-    stays. Does nothing where the system knows no such limit.
+    But to no less than `LEAST_BYTES` plus `PER_CORE_BYTES` for every core. A lower existing limit
+    stays. Does nothing if the system has no such limit.
     """
     global _limit
-    if resource is None or sys.platform == "darwin":  # where it is not heeded
+    if resource is None or sys.platform == "darwin":  # where it is ignored
         return
     with contextlib.suppress(OSError, ValueError):
         least = LEAST_BYTES + (os.cpu_count() or 1) * PER_CORE_BYTES
@@ -41,7 +41,7 @@ def limit_memory() -> None:
 
 
 def memory_limit() -> int | None:
-    """The limit in bytes, None if there is none."""
+    """The limit in bytes, or None."""
     return _limit
 
 

@@ -1,4 +1,4 @@
-"""Messages on their way into a pipe: whoever puts one there never waits for the other end."""
+"""Outgoing messages for a pipe: senders never wait for the other end."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ import threading
 from collections import deque
 from typing import BinaryIO
 
-_AT_ONCE_BYTES = getattr(
-    select, "PIPE_BUF", 512
-)  # a pipe that can be written to takes as much without waiting
+_AT_ONCE_BYTES = getattr(select, "PIPE_BUF", 512)  # a writable pipe accepts this much without blocking
 
 
 class Outbox:
-    """Messages in order. A small one is written at once if the pipe has room for it, all else by a thread."""
+    """Messages in order. A small one is written at once if the pipe has room, others by a thread."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream  # unbuffered
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque()
-        self._writing = False  # somebody empties it: a thread of ours, or whoever put the last message there
+        self._writing = False  # being emptied, by a thread or by the sender of the last message
         self._closed = False
 
     def put(self, frame: bytes) -> None:
-        """Send a message (see `protocol.frame`); lost if nobody listens. Any thread; never blocks."""
+        """Send a message (see `protocol.frame`); lost if nobody is listening. Any thread; never blocks."""
         with self._lock:
             if self._closed:
                 return
@@ -45,7 +43,7 @@ class Outbox:
                 self._stop_writing()
 
     def close(self) -> None:
-        """Close the pipe, or let whoever is writing do so. Never blocks."""
+        """Close the pipe, or let the writing thread do so. Never blocks."""
         with self._lock:
             self._closed = True
             self._waiting.clear()
@@ -66,7 +64,7 @@ class Outbox:
 
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
-        with contextlib.suppress(OSError):  # nobody listens: whoever waits for answers will notice
+        with contextlib.suppress(OSError):  # nobody is listening: those waiting for answers will notice
             while view:
                 view = view[os.write(self._stream.fileno(), view) :]
         with self._lock:
@@ -77,7 +75,7 @@ class Outbox:
         thread = threading.Thread(target=self._write_all, name="ndviewer-reader-requests", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no thread to be had: then it is our thread that waits
+        except RuntimeError:  # no thread available: then our own thread waits
             self._write_all()
         return True
 
@@ -93,7 +91,7 @@ class Outbox:
         with self._lock:
             self._writing = False
             closed = self._closed
-            if self._waiting and not closed:  # put there after we had looked
+            if self._waiting and not closed:  # added after we had checked
                 self._writing = again = True
         if closed:
             self._close_stream()

@@ -1,6 +1,6 @@
-"""What crosses the pipe between a viewer and its reader process: framed JSON, never pickle.
+"""The messages between a viewer and its reader process: framed JSON, never pickle.
 
-Four bytes of length (big-endian), then UTF-8 JSON. Pixels do not travel here (see `shared_memory`).
+Four bytes of length (big-endian), then UTF-8 JSON. Pixels are not sent this way (see `shared_memory`).
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ _LENGTH = struct.Struct(">I")
 
 
 def frame(message: Mapping[str, Any]) -> bytes:
-    """One message as it is sent. Raises `TypeError` or `ValueError` for what does not travel."""
+    """One message as sent. Raises `TypeError` or `ValueError` for values that cannot be sent."""
     body = json.dumps(message, separators=(",", ":"), default=_plain).encode()
     return _LENGTH.pack(len(body)) + body
 
 
 def send(stream: BinaryIO, message: Mapping[str, Any]) -> None:
-    """Write one message and flush. Raises `OSError` if nobody listens any more."""
+    """Write one message and flush. Raises `OSError` if the other end is closed."""
     stream.write(frame(message))
     stream.flush()
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, np.generic):  # a size or scale that came out of an array
+    if isinstance(value, np.generic):  # a size or scale taken from an array
         return value.item()
-    raise TypeError(f"{type(value).__name__} does not travel between processes")
+    raise TypeError(f"{type(value).__name__} cannot be sent between processes")
 
 
 def receive(stream: BinaryIO) -> Message | None:
-    """Read one message, blocking; None at the end of the stream or if what comes is no message."""
+    """Read one message, blocking; None at the end of the stream or for an invalid message."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
@@ -130,7 +130,7 @@ def error_to_json(error: BaseException) -> Message:
 
 
 def error_from_json(message: Message) -> Exception:
-    """The inverse of `error_to_json`; a name that is not ours becomes a `DatasetError`."""
+    """The inverse of `error_to_json`; an unknown name becomes a `DatasetError`."""
     if message["name"] == IndexError.__name__:
         return IndexError(message["text"])
     error = BY_NAME.get(message["name"], DatasetError)(message["text"])

@@ -1,4 +1,4 @@
-"""One reader process: its pipes, its slots and the requests under way."""
+"""One reader process: its pipes, its slots and the pending requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..errors import LimitExceededError, OutOfResourcesError, ReaderCrashedError
-from ..storage.cancellation import current_wish
+from ..storage.cancellation import current_scope
 from . import protocol
 from .calls import Call, ReplacedError
 from .import_path import interpreter_arguments, reader_path
@@ -37,17 +37,17 @@ READS_IN_FLIGHT = 4
 """Planes one reader process reads at a time, and slots it has for them."""
 
 HUNG_SECONDS = 5.0
-"""A request unanswered for so long may be one that never ends: others are not sent after it any more."""
+"""A request unanswered for so long may never end: no others are sent after it."""
 
 HUNG_REMOTE_SECONDS = 20.0
-"""The same for what lies on servers, where much takes long and requests have timeouts of their own."""
+"""The same for servers, where requests take longer and have their own timeouts."""
 
-_OUT_OF_MEMORY = ("std::bad_alloc", "Failed to allocate memory", "MemoryError")  # libraries in C++ abort
+_OUT_OF_MEMORY = ("std::bad_alloc", "Failed to allocate memory", "MemoryError")  # C++ libraries abort
 _REASON_CHARACTERS = 400
 
-_LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to end by itself
+_LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to exit by itself
 
-# The child has to find this package however the host imported it (Squid: as
+# The child must find this package however the host imported it (Squid: as
 # control.ndviewer_light.ndviewer_light, from a checkout), so it is loaded from its folder by path.
 _BOOTSTRAP = """
 import importlib.util, json, sys
@@ -64,10 +64,10 @@ main(start["slots"], start["parent"])
 
 
 class ReaderProcess:
-    """A process that reads, started at once. Raises `OutOfResourcesError` if there can be none.
+    """A reader process, started at once. Raises `OutOfResourcesError` if it cannot be started.
 
-    `on_info` is called with what the source has learnt, by the one thread that receives, before the
-    reply it came with is handed on: also with replies that are errors, and never out of order.
+    `on_info` is called with the source's news, by the one receiving thread, before the
+    reply it came with is passed on: also for error replies, and never out of order.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class ReaderProcess:
             self._popen = self._spawn()
         except OSError as error:
             self._close_slots()
-            raise OutOfResourcesError(f"no reader process can be started: {error}") from error
+            raise OutOfResourcesError(f"cannot start a reader process: {error}") from error
         assert self._popen.stdin is not None
         assert self._popen.stderr is not None
         self._outbox = Outbox(self._popen.stdin)  # type: ignore[arg-type]
@@ -97,9 +97,7 @@ class ReaderProcess:
         except BaseException as error:
             self._discard()
             if isinstance(error, RuntimeError):
-                raise OutOfResourcesError(
-                    f"no thread can be started to listen to a reader: {error}"
-                ) from error
+                raise OutOfResourcesError(f"cannot start a thread for a reader process: {error}") from error
             raise
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -121,7 +119,7 @@ class ReaderProcess:
         )
 
     def _discard(self) -> None:
-        """End a process that nothing was asked of yet."""
+        """End an unused process."""
         self._popen.kill()
         for stream in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if stream is not None:
@@ -129,7 +127,7 @@ class ReaderProcess:
         self._popen.wait()
         self._close_slots()
 
-    # ---- what is known of it ---------------------------------------------------------------
+    # ---- state ----------------------------------------------------------------------------
 
     @property
     def pid(self) -> int:
@@ -138,20 +136,20 @@ class ReaderProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it takes requests."""
+        """Whether it accepts requests."""
         return self._gone is None
 
     @property
     def gone(self) -> Exception | None:
-        """What ended it, None while it is alive."""
+        """What ended it; None while it is alive."""
         return self._gone
 
     @property
     def has_hung_calls(self) -> bool:
-        """Whether it may be waited for in vain: what is sent to it now might not be answered either.
+        """Whether it may be hung: requests sent to it now might not be answered either.
 
-        That is so if it has answered nothing for `patience` seconds although it was asked, or if all it can
-        do at a time has taken longer than that. One slow read beside others that are answered is no reason.
+        That is so if it has not answered a request for `patience` seconds, or if all it can
+        do at a time has taken longer than that. One slow read beside others that are answered does not count.
         """
         now = time.monotonic()
         with self._lock:
@@ -160,7 +158,7 @@ class ReaderProcess:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether anybody waits for an answer of it."""
+        """Whether anybody is waiting for an answer."""
         with self._lock:
             return any(not call.left for call in self._calls.values())
 
@@ -181,7 +179,7 @@ class ReaderProcess:
         the process died, `ReplacedError` if it was replaced (with `moves` also if this request waits behind
         one that hangs), `DeadlineError` past the deadline: then the process is of no use any more.
         """
-        call, scope = Call(next(self._ids), op, seconds), current_wish()
+        call, scope = Call(next(self._ids), op, seconds), current_scope()
         request = protocol.frame({"id": call.number, "op": op, **arguments})
         call.abandon = lambda: self._send({"op": "abandon", "id": call.number})
         try:
@@ -202,7 +200,7 @@ class ReaderProcess:
             self._leave(call)
 
     def copy_out(self, reply: protocol.Message) -> np.ndarray:
-        """The plane that a reply to "read" says where to find; for `take` of `ask`."""
+        """The plane located by a reply to "read"; for `take` of `ask`."""
         try:
             return self._slots[reply["slot"]].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
         except (LimitExceededError, MemoryError):
@@ -210,12 +208,10 @@ class ReaderProcess:
         except (OSError, ValueError) as error:
             if self._gone is not None:
                 raise _another(self._gone) from error
-            raise ReaderCrashedError(
-                f"the reader process handed over an incomplete plane: {error}"
-            ) from error
+            raise ReaderCrashedError(f"the reader process returned an incomplete plane: {error}") from error
 
     def _look(self, call: Call) -> None:
-        """Called now and then while `call` waits: does it wait behind one that hangs?"""
+        """Called periodically while `call` waits: is it behind a hung one?"""
         now = time.monotonic()
         if not self._hangs(call, now) or not self.has_hung_calls:
             return
@@ -230,7 +226,7 @@ class ReaderProcess:
         return not call.answered and now - call.since >= self.patience
 
     def _leave(self, call: Call) -> None:
-        """Nobody waits for `call` any more: its slot is free, now or when the answer comes too late."""
+        """Nobody is waiting for `call` any more: its slot is freed, now or when a late answer arrives."""
         with self._lock:
             call.left = True
             reply, failure = call.reply, call.failure
@@ -261,7 +257,7 @@ class ReaderProcess:
             with os.fdopen(os.dup(self._popen.stdout.fileno()), "rb") as replies:
                 self._popen.stdout.close()
                 while (reply := protocol.receive(replies)) is not None:
-                    # here, not where the answer is awaited: news stay in order, and come with errors as well
+                    # here, not where the answer is awaited, to keep news in order, also with error replies
                     if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
                         break
                     self._hand_on(reply)
@@ -272,7 +268,9 @@ class ReaderProcess:
         with self._lock:
             self._last_answer = time.monotonic()
             call = self._calls.get(reply.get("id", -1))
-            is_wanted = call is not None and not call.left  # now: whoever leaves later frees the slot himself
+            is_wanted = (
+                call is not None and not call.left
+            )  # now: a waiter that leaves later frees the slot itself
             if call is not None:
                 call.tell(reply)
                 if call.left:
@@ -281,12 +279,12 @@ class ReaderProcess:
             self._release(reply)
 
     def _tell(self, info: protocol.Message) -> bool:
-        """Hand on what the process says of its dataset; False, and its end, if that makes no sense."""
+        """Pass on the process's description of its dataset; if invalid, end it and return False."""
         assert self.on_info is not None
         try:
             self.on_info(info)
         except (KeyError, TypeError, ValueError):
-            logger.exception("what the reader process says of its dataset cannot be understood")
+            logger.exception("the reader process sent an invalid description of its dataset")
             self._popen.kill()
             return False
         return True
@@ -294,17 +292,15 @@ class ReaderProcess:
     # ---- the end ---------------------------------------------------------------------------
 
     def _exit_reason(self) -> str:
-        """Wait for the end of the process and say how it ended."""
+        """Wait for the process to end and describe how it ended."""
         try:
             code = self._popen.wait(_LAST_WORDS_SECONDS)
-        except subprocess.TimeoutExpired:  # it lives, but what it says is no message
+        except subprocess.TimeoutExpired:  # alive, but sending invalid messages
             self._popen.kill()
             code = self._popen.wait()
         how = _signal_name(-code) if code < 0 else f"exit code {code}"
         said = _reason_in(self._last_words.said(_LAST_WORDS_SECONDS))
-        return (
-            f"the process that reads for this viewer ended unexpectedly ({how}){': ' if said else ''}{said}"
-        )
+        return f"the reader process ended unexpectedly ({how}){': ' if said else ''}{said}"
 
     def _fail(self, why: Exception) -> None:
         with self._lock:
@@ -317,14 +313,14 @@ class ReaderProcess:
             call.tell(None, _another(self._gone))
 
     def kill(self, why: Exception) -> None:
-        """End it now, `why` for what is under way; never waits for a process stuck in a dead disk."""
+        """Kill it, failing pending requests with `why`; never waits for a process stuck on a dead disk."""
         self._fail(why)
         self._popen.kill()
         self._outbox.close()
         self._close_slots_when_left()
 
     def retire(self) -> None:
-        """Send it nothing more: it ends as soon as nobody waits for an answer of it."""
+        """Send nothing more: it ends as soon as nobody is waiting for an answer."""
         with self._lock:
             self._retired = True
             is_over = all(call.left for call in self._calls.values())
@@ -333,7 +329,7 @@ class ReaderProcess:
 
     def _close_slots_when_left(self) -> None:
         with self._lock:
-            if self._calls:  # a plane is being copied out: who does so closes them
+            if self._calls:  # a plane is being copied out: that thread closes them
                 return
         self._close_slots()
 
@@ -344,10 +340,10 @@ class ReaderProcess:
 
 
 def _reason_in(said: str) -> str:
-    """Why a process ended, from what it said last: of a stack trace the line before it; at most a line."""
+    """Why a process ended, from its last output: for a stack trace, the line before it; at most one line."""
     lines = said.splitlines()
     if any(sign in said for sign in _OUT_OF_MEMORY):
-        return "it needed more memory than it may have"
+        return "it needed more memory than allowed"
     said_itself = [line for line in lines if line.strip() and not line.lstrip().startswith(("@ ", "*** "))]
     return said_itself[-1][:_REASON_CHARACTERS] if said_itself else ""
 

@@ -1,4 +1,4 @@
-"""The reader processes in which one dataset is open: the one in use, and those that are still waited for."""
+"""The reader processes of one dataset: the one in use, and those with pending requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError, ReadDroppedError, ReaderCrashedError, ReadTimeoutError
-from ..storage.cancellation import CancelScope, current_wish
+from ..storage.cancellation import CancelScope, current_scope
 from .blame import Blame
 from .calls import DeadlineError, ReplacedError
 from .spare import take_process
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_OLDER = 2  # processes beside the one in use, in which somebody still waits for what may never come
-_GLANCE_SECONDS = 0.25  # how often who waits for another one to open looks whether he is still wanted
+_MAX_OLDER = 2  # processes beside the one in use, with requests that may never be answered
+_GLANCE_SECONDS = 0.25  # how often a waiter checks whether it is still wanted
 
 
 class Readers:
-    """Starts a process and opens the dataset in it, for the first who asks; the others wait with him.
+    """Starts a process and opens the dataset in it for the first caller; others wait for it.
 
-    A process that has died is replaced, and one that does not answer: it is kept beside the new one until
-    nobody waits for an answer of it. Any thread.
+    A process that has died, or does not answer, is replaced; the latter is kept beside the new one until
+    nobody is waiting for an answer from it. Any thread.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class Readers:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed: nothing is started any more."""
+        """Whether it is closed: no more processes are started."""
         return self._closed
 
     @property
     def process(self) -> ReaderProcess | None:
-        """The process in use, None while there is none. It may be dead."""
+        """The process in use, or None. It may be dead."""
         return self._process
 
     @property
     def opening_since(self) -> float | None:
-        """Since when the dataset is being opened (`time.monotonic`), None if it is not."""
+        """Since when the dataset has been opening (`time.monotonic`), or None."""
         return self._opening_since
 
     def current(self) -> ReaderProcess:
@@ -82,9 +82,7 @@ class Readers:
         while True:
             self._check_owner()
             died = self._process
-            if died is not None and isinstance(
-                died.gone, ReaderCrashedError
-            ):  # while nobody asked it anything
+            if died is not None and isinstance(died.gone, ReaderCrashedError):  # while idle
                 self.bury(died, died.gone)
             hung, ended = None, []
             with self._lock:
@@ -101,7 +99,7 @@ class Readers:
                         ended = [each for each in self._older if not each.alive]
                         self._older = [each for each in [*self._older, hung] if each.alive]
             for each in ended:
-                each.kill(ReplacedError())  # lets go of what is left of it
+                each.kill(ReplacedError())  # releases its remains
             if hung is not None:
                 hung.retire()
             if mine:
@@ -110,11 +108,11 @@ class Readers:
                 _wait_while_wanted(opening)
             try:
                 return opening.result()
-            except ReplacedError:  # whoever opened it was interrupted: another one does
+            except ReplacedError:  # the opening thread was interrupted: another one opens
                 continue
 
     def _is_of_use(self, opening: Future[ReaderProcess]) -> bool:
-        """Whether one may wait for it, or use what it has opened. With the lock held."""
+        """Whether it is usable, now or once opened. With the lock held."""
         if not opening.done():
             return True
         if opening.exception() is not None or not opening.result().alive:
@@ -128,7 +126,7 @@ class Readers:
             opening.set_result(self._open())
         except Exception as error:  # noqa: BLE001  it belongs to all who wait for the session
             opening.set_exception(error)
-        except BaseException:  # to this thread alone
+        except BaseException:  # only for this thread
             opening.set_exception(ReplacedError())
             raise
         finally:
@@ -148,7 +146,9 @@ class Readers:
             process.patience = self._patience
             process.on_info = functools.partial(self._hear, process)
             try:
-                with CancelScope():  # others wait too: it does not end with the read that needed it first
+                with (
+                    CancelScope()
+                ):  # others are waiting, too: it does not end with the first read that needed it
                     process.ask("open", self._seconds, take=lambda _: None, **self._request())
                 self.blame.clear("open")
                 return process
@@ -159,14 +159,14 @@ class Readers:
                 self._give_back(process)
                 raise ReadTimeoutError(
                     f"opening {self._name} timed out after {self._seconds:g} s. "
-                    "Check that its disk or server answers, and open it again"
+                    "Check the disk or server, then open it again"
                 ) from None
             except BaseException:
                 self._give_back(process)
                 raise
 
     def _hear(self, process: ReaderProcess, info: Message) -> None:
-        if process is self._process:  # what an older one says may be out of date
+        if process is self._process:  # an older one's info may be out of date
             self._on_info(info)
 
     def _give_back(self, process: ReaderProcess) -> None:
@@ -176,7 +176,7 @@ class Readers:
         process.kill(ReplacedError())
 
     def bury(self, process: ReaderProcess, error: ReaderCrashedError) -> None:
-        """`process` has died of `error`: say so, once, and start another one when it is needed."""
+        """Report once that `process` has died of `error`; another one is started when needed."""
         process.kill(error)
         with self._lock:
             if self._closed or process not in (self._process, *self._older):
@@ -189,14 +189,14 @@ class Readers:
         self._on_death(error)
 
     def replace(self, process: ReaderProcess) -> None:
-        """End a process that answers no more; what else is under way in it is sent again elsewhere."""
+        """End a hung process; its other pending requests are sent again elsewhere."""
         self._give_back(process)
 
     def close(self) -> None:
-        """End the processes; requests under way fail at once. Never blocks."""
+        """End the processes; pending requests fail at once. Never blocks."""
         if self._is_forked():
             self._closed = True
-            return  # they belong to the process we were forked from
+            return  # they belong to the parent process
         with self._lock:
             self._closed = True
             processes = [*self._older, *([self._process] if self._process is not None else [])]
@@ -208,16 +208,16 @@ class Readers:
         return process is not None and process.owner != os.getpid()
 
     def _check_owner(self) -> None:
-        # before any lock is taken: another thread may have held it when this process was forked
+        # before taking any lock: another thread may have held it at the fork
         if self._is_forked():
             raise DatasetError(
-                f"{self._name} was opened before this process was forked, and its reader belongs to the "
-                "process that opened it. Open it again here"
+                f"{self._name} was opened before this process was forked, and its reader process belongs to "
+                "the parent process. Open it again in this process"
             )
 
 
 def _wait_while_wanted(opening: Future[ReaderProcess]) -> None:
-    scope = current_wish()
+    scope = current_scope()
     while not wait([opening], _GLANCE_SECONDS if scope is not None else None).done:
         if scope is not None and scope.dropped:
-            raise ReadDroppedError("not wanted any more")
+            raise ReadDroppedError("no longer needed")

@@ -1,6 +1,6 @@
 """The reader process: one source, a few threads, requests from a pipe, planes into shared slots.
 
-Started by `client` as a plain Python interpreter; it never shows anything and ends when the pipe does.
+Started by `client` as a plain Python interpreter; it has no window and ends with the pipe.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _ORPHAN_POLL_SECONDS = 2.0
 
 
 class _Server:
-    """Answers requests with as many threads as there are slots; a slot is taken when its plane is there."""
+    """Answers requests with as many threads as slots; a slot is taken when its plane is ready."""
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO, addresses: list[int | str]) -> None:
         self._requests = requests
         self._replies = replies
         self._slots = [MappedSlot(address) for address in addresses]
-        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()  # slots nobody has to copy out of any more
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()  # free slots
         self._jobs: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
-        self._scopes: dict[int, CancelScope] = {}  # by the number of the request
+        self._scopes: dict[int, CancelScope] = {}  # by request number
         self._reply_lock = threading.Lock()
         self._source: Source | None = None
         self._info_sent: DatasetInfo | None = None
@@ -124,7 +124,7 @@ class _Server:
 
     def _send_locked(self, reply: dict[str, Any]) -> None:
         frame = protocol.frame(reply)
-        with contextlib.suppress(OSError):  # nobody listens: the pipe's end will end us
+        with contextlib.suppress(OSError):  # nobody is listening: the end of the pipe will end us
             self._replies.write(frame)
             self._replies.flush()
 
@@ -135,14 +135,14 @@ def _as_answer(error: BaseException, request: protocol.Message) -> BaseException
         return error
     limit = memory_limit()
     allowed = (
-        f" than the {limit / 1024**3:.1f} GiB the reader process may have" if limit else " than there is"
+        f" than the {limit / 1024**3:.1f} GiB allowed for the reader process" if limit else " than available"
     )
     said = f" ({error})" if str(error) else ""
     what = "the metadata"
     if "key" in request:
         what = "the plane " + " ".join(f"{a}={i}" for a, i in zip("tpcz", request["key"], strict=True))
     return OutOfMemoryError(
-        f"{what} needs more memory{allowed}{said}. Close other datasets, or see a smaller one"
+        f"{what} needs more memory{allowed}{said}. Close other datasets, or open a smaller one"
     )
 
 
@@ -153,7 +153,7 @@ def _key(request: protocol.Message) -> Any:
 
 
 def _end_with_parent(parent: int) -> None:
-    # A host that forks keeps our pipe open in its children: its end alone does not tell.
+    # A host's forked children keep our pipe open, so the end of the pipe is not enough.
     while os.getppid() == parent:
         time.sleep(_ORPHAN_POLL_SECONDS)
     os._exit(0)
@@ -164,10 +164,10 @@ def main(addresses: list[int | str], parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the viewer, which then closes our pipe
     limit_memory()
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a library that prints must not talk into the protocol
+    os.dup2(2, 1)  # libraries that print must not corrupt the protocol
     if sys.platform != "win32":
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     with contextlib.suppress(ImportError):
         import tensorstore  # noqa: F401  loaded while the viewer is still busy with its window
     _Server(sys.stdin.buffer, replies, addresses).serve()
-    os._exit(0)  # threads inside a hung read must not keep us
+    os._exit(0)  # threads in a hung read must not keep the process alive

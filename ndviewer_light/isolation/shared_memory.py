@@ -1,7 +1,7 @@
-"""Where decoded planes lie between the reader process that fills them and the viewer that copies them out.
+"""Memory through which the reader process hands decoded planes to the viewer.
 
-A slot is an unnamed file in memory, inherited by the reader: the reader maps it, the viewer reads it
-like any file, so that no fault of the reader can make the viewer touch memory that is not there.
+A slot is an unnamed memory file, inherited by the reader: the reader maps it, the viewer reads it
+like any file, so that a faulty reader cannot make the viewer access memory that does not exist.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def _checked_nbytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > MAX_PLANE_BYTES:
         raise LimitExceededError(
-            f"a plane of {shape} {dtype} has {nbytes} bytes, more than {MAX_PLANE_BYTES}"
+            f"a plane of {shape} {dtype} takes {nbytes} bytes; at most {MAX_PLANE_BYTES} are allowed"
         )
     return nbytes
 
 
 def _not_standard(fd: int) -> int:
-    """The same file under a number above those of standard streams, which a host may have closed."""
+    """The same file with a descriptor above the standard streams, which a host may have closed."""
     if fd > 2:
         return fd
     import fcntl
@@ -41,7 +41,7 @@ def _not_standard(fd: int) -> int:
 
 
 class OwnedSlot:
-    """The viewer's end of a slot: it makes the file and copies planes out of it."""
+    """The viewer's end of a slot: creates the file and copies planes out of it."""
 
     def __init__(self) -> None:
         self._path: str | None = None
@@ -55,11 +55,11 @@ class OwnedSlot:
 
     @property
     def address(self) -> int | str:
-        """What the reader opens it by: an inherited file descriptor, on Windows a path."""
+        """How the reader opens it: an inherited file descriptor, or a path on Windows."""
         return self._path if self._path is not None else self._file.fileno()
 
     def copy_out(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return a new C-contiguous array with what the reader put there.
+        """Return a new C-contiguous array with the reader's data.
 
         Raises `OSError` if it is short, `LimitExceededError` if it is larger than any plane.
         """
@@ -70,12 +70,12 @@ class OwnedSlot:
         while len(buffer):
             n = self._file.readinto(buffer)
             if not n:
-                raise OSError(f"the reader announced {nbytes} bytes but left {len(buffer)} of them out")
+                raise OSError(f"{len(buffer)} of {nbytes} bytes are missing")
             buffer = buffer[n:]
         return pixels
 
     def close(self) -> None:
-        """Let go of the file; the memory is freed when the reader lets go as well."""
+        """Close the file; the memory is freed when the reader has closed it as well."""
         self._file.close()
         if self._path is not None:
             with contextlib.suppress(OSError):  # the reader may still have it open
@@ -102,6 +102,6 @@ class MappedSlot:
         return np.frombuffer(self._map, dtype, math.prod(shape)).reshape(shape)
 
     def flush(self) -> None:
-        """Let the other end see it; only Windows needs to be told."""
+        """Make the data visible to the other end; only needed on Windows."""
         if sys.platform == "win32" and self._map is not None:
             self._map.flush()

@@ -1,4 +1,4 @@
-"""A reader process that waits for whoever opens a dataset next: starting one takes half a second."""
+"""A spare reader process for the next dataset: starting one takes half a second."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _spare_lock = threading.Lock()
 
 
 def prestart() -> None:
-    """Start a reader process for whoever opens a dataset next. Any thread; returns at once."""
+    """Start a reader process in advance for the next dataset. Any thread; returns at once."""
     try:
         threading.Thread(target=_make_spare, name="ndviewer-reader-start").start()
     except RuntimeError as error:
-        logger.debug("no reader process is started ahead: %s", error)
+        logger.debug("could not start a reader process in advance: %s", error)
 
 
 def _make_spare() -> None:
@@ -31,12 +31,12 @@ def _make_spare() -> None:
         try:
             _spare = ReaderProcess()
         except (DatasetError, RuntimeError) as error:
-            # Python 3.12 and later start no thread while they shut down
-            logger.debug("no reader process is started ahead: %s", error)
+            # Python 3.12 and later cannot start threads during shutdown
+            logger.debug("could not start a reader process in advance: %s", error)
 
 
 def take_process() -> ReaderProcess:
-    """The spare process, or a new one. Raises `OutOfResourcesError` if there can be none."""
+    """The spare process, or a new one. Raises `OutOfResourcesError` if none can be started."""
     global _spare
     with _spare_lock:
         process, _spare = _spare, None
@@ -49,11 +49,11 @@ def discard_spare() -> None:
     with _spare_lock:
         process, _spare = _spare, None
     if process is not None:
-        process.kill(DatasetGoneError("nobody needs this reader process any more"))
+        process.kill(DatasetGoneError("this reader process is no longer needed"))
 
 
 def _after_fork() -> None:
-    """In a forked process: the spare is the parent's, and so may be the lock."""
+    """For a forked process: the spare belongs to the parent, and perhaps the lock, too."""
     global _spare, _spare_lock
     _spare, _spare_lock = None, threading.Lock()
 

@@ -1,1 +1,1 @@
-"""Runs that a host announces and notifies of while it acquires."""
+"""Runs that a host announces, with notifications while it acquires."""

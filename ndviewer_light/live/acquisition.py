@@ -1,7 +1,7 @@
-"""A dataset that is being written by somebody who tells us: what hosts announce, and what they notify.
+"""A dataset being written by a host: its announcement and its notifications.
 
-An `Acquisition` is made once per run and never changes what it is about; a start builds a new one
-and swaps it in, so that nothing of one run can reach the next.
+An `Acquisition` is created once per run and never changes its subject; a start builds a new one
+and swaps it in, so that nothing of one run can leak into the next.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def position_of(label: str) -> Position:
-    """``"A1:0"`` → region "A1", fov 0; a label without a number is a region of its own."""
+    """``"A1:0"`` → region "A1", fov 0; a label without a number is its own region."""
     region, colon, fov = label.rpartition(":")
     if colon and fov.isdecimal() and fov.isascii():
         return Position(region, int(fov))
@@ -43,7 +43,7 @@ def announce_per_fov(
     height: int,
     width: int,
 ) -> AnnouncedRun:
-    """A run with one store (T, C, Z, Y, X) per field of view; paths and labels go in pairs.
+    """A run with one store (T, C, Z, Y, X) per field of view; paths and labels correspond.
 
     Raises `AcquisitionConfigError` (a ValueError) without paths. If the lengths differ, the longer
     list is cut, as hosts expect.
@@ -52,7 +52,7 @@ def announce_per_fov(
         raise AcquisitionConfigError("fov_paths must not be empty")
     if len(fov_paths) != len(fov_labels):
         logger.warning(
-            "%d FOV paths but %d labels: using the first %d",
+            "%d FOV paths but %d labels: using only the first %d",
             len(fov_paths),
             len(fov_labels),
             min(len(fov_paths), len(fov_labels)),
@@ -72,7 +72,7 @@ def announce_per_fov(
 def announce_files(
     channels: Sequence[str], num_z: int, height: int, width: int, fov_labels: Sequence[str]
 ) -> AnnouncedRun:
-    """A run whose image files are named one by one while it is written."""
+    """A run whose image files are registered one by one while it is written."""
     return AnnouncedRun(
         positions=tuple(position_of(str(label)) for label in fov_labels),
         paths=(),
@@ -109,7 +109,7 @@ def announce_6d(
     if not len(region_paths) == len(counts) == len(labels):
         raise AcquisitionConfigError(
             f"{len(region_paths)} region paths, {len(counts)} FOV counts and {len(labels)} labels: "
-            "they must be as many"
+            "their lengths must match"
         )
     stores = [
         (str(path), label, i)
@@ -128,10 +128,10 @@ def announce_6d(
 
 
 class Acquisition:
-    """One run: translates what the host says into planes of `dataset`, and counts what makes no sense.
+    """One run: translates the host's calls into planes of `dataset`, and counts invalid ones.
 
-    `files` takes the files that the host names. `fovs_per_region` is None where the host counts
-    positions through the whole run, else the counts by which (region, fov) becomes a position.
+    `files` collects the files that the host names. `fovs_per_region` is None if the host counts
+    positions over the whole run, else the counts that turn (region, fov) into a position.
     """
 
     def __init__(
@@ -144,8 +144,8 @@ class Acquisition:
         self.dataset = dataset
         self.run = run
         self.active = True
-        self.ignored = 0  # notifications that named no plane of this run
-        self._ignoring = threading.Lock()  # for counting them only
+        self.ignored = 0  # notifications for planes outside this run
+        self._ignoring = threading.Lock()  # only for counting
         self._files = files
         self._channels = {name: i for i, name in enumerate(run.channels)}
         # the planes of a channel: one, or three where its images are in colour
@@ -159,9 +159,9 @@ class Acquisition:
         self._stale = dataset.mark_written
 
     def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> bool:
-        """A plane is on disk. Any thread; about a microsecond, no I/O, never raises.
+        """Notify that a plane is on disk. Any thread; about a microsecond, no I/O, never raises.
 
-        False if the indices name no plane of this run: counted in `ignored`, said once in the log.
+        Returns False for indices outside this run: counted in `ignored`, logged once.
         """
         try:
             t, p, z = operator.index(t), operator.index(fov_idx), operator.index(z)
@@ -180,7 +180,7 @@ class Acquisition:
         return True
 
     def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> bool:
-        """A plane is, or will soon be, in this file. As `notify`; `fov_idx` counts through the run."""
+        """Tell that a plane is, or will be, in this file. Like `notify`; `fov_idx` counts over the run."""
         p, path = fov_idx, filepath
         try:
             of = self._channels[channel]
@@ -204,13 +204,14 @@ class Acquisition:
             is_first = self.ignored == 1
         if is_first:
             logger.warning(
-                "notified of a plane this run does not have: (t, fov, z, channel, region or file) = %s",
-                reprlib.repr(said),  # short, and never raises
+                "ignored a notification for a plane outside this run: (t, fov, z, channel, region or file) "
+                "= %s",
+                reprlib.repr(said),  # short, and cannot raise
             )
         return False
 
     def end(self) -> None:
-        """The run is over; the planes in view are read once more. Idempotent, no I/O."""
+        """End the run; the planes in view are read once more. Idempotent, no I/O."""
         if self.active:
             self.active = False
             self.dataset.end()

@@ -1,8 +1,8 @@
-"""A run that a host has announced, found where it is really written.
+"""A run announced by a host, found where it is actually written.
 
 Hosts announce where planes will be, and may be wrong: the format was changed in the preferences, the
-writer decides by another rule whether the run is a plate, or the files that are named are never
-written. So the experiment's folder is tried in every form we know; what exists is what counts.
+writer uses a different rule to decide whether the run is a plate, or the registered files are never
+written. So every known layout is tried in the experiment's folder; what exists counts.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _LOOKED_AT = 64
 
 
 class AnnouncedSource(Source):
-    """The planes of an announced run, in the first form of which something exists.
+    """The planes of an announced run, in the first layout of which something exists.
 
-    Until then `info` is what the host said, afterwards what is found; positions and their order are
-    always those announced. Nothing is listed but the experiment's own folder: a form exists where the
-    file or store that would hold a plane does.
+    Until then `info` is as announced, afterwards as found; positions and their order are
+    always as announced. Only the experiment's own folder is listed: a layout exists if the
+    file or store that would contain a plane does.
     """
 
     def __init__(self, run: AnnouncedRun) -> None:
-        """Touches no disk."""
+        """Does not access the disk."""
         self._run = run
         self._announced = announced_info(run)
-        self._lock = threading.Lock()  # guards what follows; never held while a disk is touched
+        self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._found: Source | None = None
         self._images: AnnouncedTiff | None = None
         self._folder: str | None = None
@@ -58,57 +58,57 @@ class AnnouncedSource(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known now; a new object whenever more is known."""
+        """What is currently known; a new object whenever more becomes known."""
         found = self._found
         return self._announced if found is None else found.info
 
     def tell(self, key: PlaneKey, folder: str, path: str | None, page: int = 0) -> None:
-        """The host writes into the experiment at `folder`, and says that this plane will be in that file."""
+        """Tell that the host writes into the experiment at `folder`, and this plane into this file."""
         images = self._search(folder)
         if path is not None:
             images.register(key, path, page)
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """As `Source.read_plane`; what is not there yet is `PlaneNotStoredError`."""
+        """Like `Source.read_plane`; raises `PlaneNotStoredError` for planes that do not exist yet."""
         return self._form_of(key).read_plane(key, level)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """(Y, X) of one plane, None while nothing of its position exists."""
+        """(Y, X) of one plane; None while nothing of its position exists."""
         try:
             return self._form_of(key).plane_shape(key, level)
         except PlaneNotStoredError:
             return None
 
     def exists(self, key: PlaneKey) -> bool:
-        """Whether something of the position of `key` is there, in any form."""
+        """Whether anything of the position of `key` exists, in any layout."""
         try:
             return self._form_of(key).exists(key)
         except PlaneNotStoredError:
             return False
 
     def refresh(self) -> DatasetInfo:
-        """Look again at what was found; as long as there is nothing, whether any position exists."""
+        """Recheck what was found; if nothing was found yet, whether any position exists."""
         if self._found is None:
             for p in range(min(len(self._run.positions), _LOOKED_AT)):
                 key = PlaneKey(p=p)
                 if self.exists(key):
-                    self.plane_shape(key)  # opens it, and so learns what it says
+                    self.plane_shape(key)  # opens it, which reads its metadata
                     break
         found = self._found
         return self.info if found is None else found.refresh()
 
     def close(self) -> None:
-        """Close every form. Idempotent."""
+        """Close every layout. Idempotent."""
         with self._lock:
             self._closed = True
             forms, self._forms, self._found = self._forms, [], None
         for form in forms:
             form.close()
 
-    # ---- which form ------------------------------------------------------------------------
+    # ---- layouts ---------------------------------------------------------------------------
 
     def _form_of(self, key: PlaneKey) -> Source:
-        """The form in which the position of `key` exists: the one found before, if it has it, else any."""
+        """The layout in which the position of `key` exists: preferably the one found before."""
         with self._lock:
             found, forms = self._found, self._forms
             if self._closed:
@@ -124,13 +124,13 @@ class AnnouncedSource(Source):
             return found
         if forms:
             return forms[0]
-        raise PlaneNotStoredError("nothing of the run is written yet, and no file of it has been named")
+        raise PlaneNotStoredError("nothing of the run is written yet, and no file has been registered")
 
     def _search(self, folder: str) -> AnnouncedTiff:
-        """From now on every form in the experiment at `folder` counts, after what the host said itself.
+        """From now on, try every layout in the experiment at `folder`, after the announced one.
 
-        Returns its individual images, which are told of files. Where several threads come with the same
-        folder the first wins: what the others' forms had been told would be lost.
+        Returns its individual images, which receive registered files. If several threads pass the same
+        folder, the first wins: files registered with the others' layouts would be lost.
         """
         with self._lock:
             if self._images is not None and self._folder == folder:
@@ -147,7 +147,7 @@ class AnnouncedSource(Source):
 
 
 def experiment_folder(store: str) -> str | None:
-    """Return the experiment that a store was announced in: the folder of its plate or of its ``zarr``."""
+    """Return the experiment folder of an announced store: the parent of its plate or its ``zarr`` folder."""
     path = os.path.abspath(os.path.expanduser(store))
     while (parent := os.path.dirname(path)) != path:
         name = os.path.basename(path)
@@ -158,9 +158,9 @@ def experiment_folder(store: str) -> str | None:
 
 
 def _zarr_forms(run: AnnouncedRun, folder: str) -> Iterator[ZarrSource]:
-    """Squid's zarr layouts, each as if it had been announced."""
+    """Squid's Zarr layouts, each as if it had been announced."""
     if run.parts != replace(run, paths=("",)).parts:
-        return  # colour images are never written as zarr
+        return  # colour images are never written as Zarr
     ways: tuple[Callable[[Position], str], ...] = (
         lambda at: os.path.join("zarr", at.region, f"fov_{at.fov}.ome.zarr"),
         lambda at: os.path.join(PLATES[0], *_row_and_column(at.region), str(at.fov)),

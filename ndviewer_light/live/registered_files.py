@@ -1,7 +1,7 @@
-"""Which image file each plane of a run will be in, as the host says while it acquires.
+"""The image file of each plane of a run, as registered by the host during acquisition.
 
-A host registers hundreds of thousands of files in a run of days. Their names follow one rule, so the
-rule is learnt from the first and only the exceptions are kept.
+A host registers hundreds of thousands of files in a run of days. Their names follow a rule, so the
+rule is inferred from the first name and only exceptions are stored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RegisteredFiles:
     """The image files of `run`, (path, page) each. Any thread; no I/O.
 
     The rule is ``<folder>/<t>/<region>_<fov>_<z><end>``, with an `end` per channel and each number
-    padded with zeros to a width of its own (contract of Squid's individual images).
+    zero-padded to a width of its own (as Squid names individual images).
     """
 
     def __init__(self, run: AnnouncedRun) -> None:
@@ -37,7 +37,7 @@ class RegisteredFiles:
         self._parts = run.parts
         self._positions = run.positions
         self._n_z = run.n_z
-        self._lock = threading.Lock()  # for learning; registering what follows the rule takes none
+        self._lock = threading.Lock()  # for learning the rule; registering names that follow it needs no lock
         self._t_width = 1
         self._heads: list[str] = []  # "<region>_<fov>_" by position
         self._z_names: list[str] = []
@@ -47,7 +47,7 @@ class RegisteredFiles:
         self._attempts = _ATTEMPTS
 
     def register(self, t: int, p: int, channel: int, z: int, path: str, page: int = 0) -> None:
-        """Take note of the file of a plane; `channel` is the index of what the host calls one."""
+        """Register the file of a plane; `channel` is the host's channel index."""
         if t >= self.n_t:
             with self._lock:
                 self.n_t = max(self.n_t, t + 1)
@@ -65,7 +65,7 @@ class RegisteredFiles:
             self._exceptions.pop((t, p, channel, z), None)
 
     def file_of(self, key: PlaneKey) -> File | None:
-        """The file that holds a plane, registered or to be expected; None where nothing tells it."""
+        """The registered or expected file of a plane; None if unknown."""
         if not 0 <= key.c < len(self._parts):
             return None
         channel = self._parts[key.c].of
@@ -88,7 +88,7 @@ class RegisteredFiles:
         return self._by_rule(t, p, channel, z)
 
     def _learn(self, t: int, p: int, channel: int, z: int, path: str) -> bool:
-        """Take the rule, or the end of a channel's names, from a path; False if it follows none we know."""
+        """Infer the rule, or a channel's name ending, from a path; False if it follows no known rule."""
         if channel in self._ends or self._attempts <= 0:
             return False
         self._attempts -= 1
@@ -109,7 +109,7 @@ class RegisteredFiles:
     def _take_rule(self, folder: str, t_width: int, fov_width: int, z_width: int) -> None:
         self.folder, self._t_width = folder, t_width
         self._z_names = [str(z).zfill(z_width) for z in range(self._n_z)]
-        # last: from here on names are made by the rule
+        # last: from here on, names are derived from the rule
         self._heads = [f"{region}_{str(fov).zfill(fov_width)}_" for region, fov, *_ in self._positions]
 
 

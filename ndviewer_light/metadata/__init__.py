@@ -1,1 +1,1 @@
-"""Documents that describe images (NGFF, OME-XML, Squid's files, TIFF tags), turned into facts. No pixels."""
+"""Parses documents that describe images (NGFF, OME-XML, Squid's files, TIFF tags). No pixels."""

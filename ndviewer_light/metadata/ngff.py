@@ -1,9 +1,9 @@
-"""OME-NGFF, omero and Squid metadata, as dicts, understood; pure functions, no I/O.
+"""Interprets OME-NGFF, omero and Squid metadata, given as dicts; pure functions, no I/O.
 
 Sources: OME-NGFF 0.4 and 0.5 (axes, multiscales, coordinateTransformations, omero, plate, well,
 bioformats2raw.layout), the older places of the same keys at the root of the attributes, and what
-Squid adds under ``_squid``. What a viewer can do without is ignored with a warning; what would
-show wrong pixels is refused.
+Squid adds under ``_squid``. Problems a viewer can tolerate are ignored with a warning; those that would
+show wrong pixels are errors.
 """
 
 from __future__ import annotations
@@ -93,20 +93,20 @@ _TO_SECONDS = {
     **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0},
 }
 SANE_STEP = (1e-7, 1e9)
-"""Steps between pixels, slices (µm) or time points (s) outside this are mistakes."""
+"""Steps between pixels, slices (µm) or time points (s) outside this range are mistakes."""
 """µm or s; a step outside is a mistake and would only blank the view."""
 
-# ---- what an image says --------------------------------------------------------------------
+# ---- image metadata ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ImageMeta:
-    """What the metadata of one image says, before its arrays are looked at.
+    """The metadata of one image, before its arrays are examined.
 
-    `axes` is None where none are named. `paths` are those of all levels, largest first, ``""``
+    `axes` is None if none are named. `paths` are those of all levels, largest first, ``""``
     for the group itself. `scales` and `translations` hold one tuple per level, one value per axis,
     in µm (space) and s (time), None where unknown; they are empty without axes. `channels` are
-    those named, which may be fewer or more than there are.
+    those named, which may be fewer or more than exist.
     """
 
     axes: tuple[Axis, ...] | None = None
@@ -137,7 +137,7 @@ def _along(
 
 
 class NamedChannel(NamedTuple):
-    """One omero channel as written: name "" and colour "" where it names none."""
+    """One omero channel as written; name and colour are "" if missing."""
 
     name: str
     color: str
@@ -147,7 +147,7 @@ class NamedChannel(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Squid's own calibration; None where it says nothing."""
+    """Squid's own calibration; None where missing."""
 
     pixel_size_um: float | None
     z_step_um: float | None
@@ -155,10 +155,10 @@ class Steps(NamedTuple):
 
 
 def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
-    """Understand the attributes of an image group, or of an array that carries them itself.
+    """Interpret the attributes of an image group, or of an array that has them itself.
 
     Raises `MetadataError` for axes named twice, `UntrustedReferenceError` for a level that lies
-    outside. Everything else that makes no sense is ignored, with a warning.
+    outside. Anything else that is invalid is ignored, with a warning.
     """
     warnings: list[str] = []
     multiscale = _first_multiscale(attributes, where, warnings)
@@ -181,7 +181,7 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
 
 
 def lookup(attributes: JsonObject, *keys: str) -> JsonObject:
-    """Return the first object of these names under ``ome`` or, as older writers have it, at the root."""
+    """Return the first object with one of these names under ``ome`` or, for older writers, at the root."""
     found = _find(attributes, keys)
     return found if isinstance(found, dict) else {}
 
@@ -197,7 +197,7 @@ def _list(value: object) -> list[Any]:
 
 
 def clean(value: object) -> str:
-    """Text fit for display: no lone surrogates, "" for what is no text."""
+    """Text suitable for display: no lone surrogates; "" for anything but text."""
     return value.encode("utf-8", "replace").decode().strip() if isinstance(value, str) else ""
 
 
@@ -209,7 +209,7 @@ def is_image(attributes: JsonObject) -> bool:
 def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -> JsonObject:
     entries = [entry for entry in _list(_find(attributes, ("multiscales",))) if isinstance(entry, dict)]
     if len(entries) > 1:
-        warnings.append(f"{where}: {len(entries)} multiscales; the first is shown")
+        warnings.append(f"{where} contains {len(entries)} multiscales; only the first is shown")
     return entries[0] if entries else {}
 
 
@@ -221,7 +221,7 @@ def _axes(value: object, where: str, warnings: list[str]) -> tuple[Axis, ...] | 
     for kind, names in (("role", [axis.role for axis in axes]), ("name", [axis.name for axis in axes])):
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
-            raise MetadataError(f"{where}: two axes have the {kind} {brief(twice[0])}; axes must differ")
+            raise MetadataError(f"{where}: two axes have the same {kind} {brief(twice[0])}")
     return axes
 
 
@@ -239,9 +239,9 @@ def _axis(entry: object) -> Axis:
 def resolve_axes(
     meta: ImageMeta, shape: Sequence[int], dimension_names: Sequence[str | None] | None, where: str
 ) -> tuple[tuple[Axis, ...], str | None]:
-    """Return the axes of an array of this shape, and a warning where they had to be guessed.
+    """Return the axes of an array of this shape, with a warning if they had to be guessed.
 
-    They are those of the metadata, else those the array itself names, else those of the rank.
+    They come from the metadata, else from the array itself, else from its rank.
     Raises `MetadataError` if axes and rank differ, `UnsupportedError` naming the axes that have no
     role here and more than one sample, or if there is no y or no x.
     """
@@ -253,9 +253,9 @@ def resolve_axes(
         axes = named if all(roles) and len(set(roles)) == len(roles) else None
     if axes is None:
         axes = _axes_of_rank(len(shape), where)
-        warning = f"{where}: no axes are named; {' '.join(axis.role for axis in axes)} assumed"
+        warning = f"{where}: axes are not named; assuming {' '.join(axis.role for axis in axes)}"
     if len(axes) != len(shape):
-        raise MetadataError(f"{where}: {len(axes)} axes are named for an array of {len(shape)} dimensions")
+        raise MetadataError(f"{where}: names {len(axes)} axes for an array of {len(shape)} dimensions")
     _refuse_unknown(axes, shape, where)
     return axes, warning
 
@@ -274,7 +274,7 @@ def _refuse_unknown(axes: Sequence[Axis], shape: Sequence[int], where: str) -> N
         )
     if not {"y", "x"} <= {axis.role for axis in axes}:
         names = brief(", ".join(axis.name or "?" for axis in axes))[1:-1]
-        raise UnsupportedError(f"{where}: the axes {names} hold no y and x, so there is no plane to show")
+        raise UnsupportedError(f"{where}: no y and x among the axes {names}, so there is no plane to show")
 
 
 # ---- coordinate transformations ------------------------------------------------------------
@@ -307,12 +307,12 @@ def _apply(
     kind = transform.get("type")
     if kind not in ("scale", "translation"):
         if kind != "identity":
-            warnings.append(f"{where}: a coordinate transformation of type {brief(kind)} is ignored")
+            warnings.append(f"{where}: ignored a coordinate transformation of type {brief(kind)}")
         return
     vector = _list(transform.get(kind))
     if len(vector) != len(scale):
         if scale:
-            warnings.append(f"{where}: a {kind} of {len(vector)} values for {len(scale)} axes is ignored")
+            warnings.append(f"{where}: ignored a {kind} with {len(vector)} values for {len(scale)} axes")
         return
     for axis, value in enumerate(map(_finite, vector)):
         if kind == "translation":
@@ -335,13 +335,13 @@ def _finite(value: object) -> float | None:
 def _scale_value(value: object, where: str, warnings: list[str]) -> float | None:
     number = _finite(value)
     if value is not None and (number is None or number <= 0):
-        warnings.append(f"{where}: a scale of {ascii(value)[:40]} is ignored")
+        warnings.append(f"{where}: ignored an invalid scale {ascii(value)[:40]}")
         return None
     return number
 
 
 def _product(before: float | None, value: float | None) -> float | None:
-    if value is None:  # null says nothing, so it changes nothing
+    if value is None:  # null means unspecified, so it changes nothing
         return before
     return value if before is None else before * value
 
@@ -353,7 +353,7 @@ def _sum(before: float | None, value: float | None) -> float | None:
 
 
 def _unit_factor(axis: Axis) -> float | None:
-    """What turns a value of this axis into µm or s; no unit counts as that, an unknown one as None."""
+    """The factor from this axis's unit to µm or s; 1 without a unit, None for an unknown one."""
     table = _TO_SECONDS if axis.role == "t" else _TO_UM
     if axis.unit is None or axis.role not in ("t", "z", "y", "x"):
         return 1.0
@@ -376,7 +376,7 @@ def _in_our_unit(axis: Axis, value: float | None, where: str, warnings: list[str
 def _sane(value: float, what: str, warnings: list[str]) -> float | None:
     if SANE_STEP[0] <= value <= SANE_STEP[1]:
         return value
-    warnings.append(f"{what}: {value:g} makes no sense and is ignored")
+    warnings.append(f"{what}: ignored the implausible value {value:g}")
     return None
 
 
@@ -402,8 +402,8 @@ def _squid_step(value: object) -> float | None:
 def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | None, float | None]:
     """Return (pixel size y, pixel size x, z step) in µm and the time step in s at level 0, None if unknown.
 
-    Squid's own figures come first; its nulls say nothing. Where Squid knows no z or time step it
-    writes a scale of 1, which then is no figure either.
+    Squid's own values take precedence; its nulls mean unspecified. If Squid knows no z or time step, it
+    writes a scale of 1, which then counts as unspecified.
     """
     y, x, z, t = (meta.step(role) for role in "yxzt")
     if meta.squid is None:
@@ -415,7 +415,7 @@ def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | No
 def _unless_nobody_measured(
     meta: ImageMeta, y: float | None, x: float | None, z: float | None, t: float | None
 ) -> tuple[float | None, float | None, float | None, float | None]:
-    """Scales of exactly 1 without a unit are what writers put who know nothing: no scale bar from those."""
+    """Drop scales of exactly 1 without a unit: writers' defaults, which would give a wrong scale bar."""
     unitless = {axis.role for axis in meta.axes or () if axis.unit is None}
     if {"y", "x"} <= unitless and y == x == 1.0 and z in (None, 1.0):
         y = x = z = None
@@ -448,7 +448,7 @@ def _named_channel(entry: JsonObject) -> NamedChannel:
 
 
 def _color(value: object) -> str:
-    """``"#RRGGBB"`` exactly as written, upper case; "" where it is no colour."""
+    """``"#RRGGBB"`` as written, in upper case; "" if invalid."""
     if isinstance(value, int) and not isinstance(value, bool):
         if 0 <= value <= 0xFFFFFF:
             return f"#{value:06X}"
@@ -497,7 +497,7 @@ def _channel(named: NamedChannel, index: int, dtype: np.dtype[Any] | None) -> Ch
 def _worth_using(
     window: tuple[float, float] | None, dtype: np.dtype[Any] | None
 ) -> tuple[float, float] | None:
-    """Only a window narrower than the dtype's range, which writers that know none write (floats: 0..1)."""
+    """Only a window narrower than the dtype's range, which writers use as a default (floats: 0..1)."""
     if window is None or dtype is None:
         return window
     low, high = (0.0, 1.0)
@@ -517,7 +517,7 @@ class Well(NamedTuple):
 
 
 def region_name(row: str, column: str) -> str:
-    """``"A1"`` from row and column; ``"1/01"`` where a numbered row would run into the column."""
+    """``"A1"`` from row and column; ``"1/01"`` if a numbered row would merge with the column."""
     return f"{row}/{column}" if row[-1:].isdigit() else row + column
 
 

@@ -1,4 +1,4 @@
-"""What OME-XML says of an image and its pixels, with nothing but the standard library.
+"""Parses OME-XML with the standard library.
 
 https://docs.openmicroscopy.org/ome-model/ : `Pixels` carries sizes, `DimensionOrder`, ``PhysicalSizeX`` (Y,
 Z) and their units, `TimeIncrement`; its `TiffData` say which page of which file holds which plane.
@@ -52,7 +52,7 @@ _PREALLOCATES = "tifffile"
 
 
 class Pages(NamedTuple):
-    """Planes that follow each other: `n` from plane `first` on, in `file` ("" for itself) from `page` on."""
+    """Consecutive planes: `n` from plane `first` on, in `file` ("" for itself) from `page` on."""
 
     first: int
     n: int
@@ -62,11 +62,11 @@ class Pages(NamedTuple):
 
 @dataclass(frozen=True)
 class OmeImage:
-    """The first image of an OME-XML: its sizes in planes, where each plane is, and what it is called.
+    """The first image of an OME-XML: its sizes in planes, where each plane is, and its name.
 
-    `n_c` counts pages: a channel in colour is one. `order` names the axes of planes, the fastest first
-    ("CZT"). `complete` is False where a program that writes files of zeros first has not said that it is
-    done. Lengths in µm, times in s.
+    `n_c` counts pages: a colour channel is one. `order` names the axes of planes, fastest first
+    ("CZT"). `complete` is False if a program that first writes zeros has not declared the file
+    complete. Lengths in µm, times in s.
     """
 
     n_t: int
@@ -98,9 +98,9 @@ class OmeImage:
 
 
 def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
-    """What OME-XML says of its first image, in the file called `name`; None if it is no OME-XML.
+    """The first image of the OME-XML in the file `name`; None if it is not OME-XML.
 
-    Raises `MetadataError` where it contradicts itself, `LimitExceededError` for more planes than any image
+    Raises `MetadataError` if it contradicts itself, `LimitExceededError` for more planes than any image
     has, `UntrustedReferenceError` for pages in a file outside its folder. Any thread; no I/O.
     """
     root = _root(ome_metadata)
@@ -110,7 +110,7 @@ def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
     n_t, n_c, n_z = (_size(pixels, axis, name) for axis in "TCZ")
     if n_t * n_c * n_z > MAX_PLANES:
         raise LimitExceededError(
-            f"{name} says it has {n_t * n_c * n_z} planes; at most {MAX_PLANES} are shown"
+            f"{name} declares {n_t * n_c * n_z} planes; at most {MAX_PLANES} can be shown"
         )
     channels = [_local(child, "Channel") for child in pixels]
     named = tuple(channel for channel in channels if channel is not None)
@@ -159,7 +159,7 @@ def _file_of_pages(data: Element, name: str) -> str:
                 return ""
             if file in (".", "..") or any(mark in file for mark in "/\\:\0"):
                 raise UntrustedReferenceError(
-                    f"{name} says that planes of it are in {file!r}, outside its folder; that is not followed"
+                    f"{name} refers to planes in {file!r}, outside its folder; not followed for safety"
                 )
             return file
     return ""
@@ -173,7 +173,7 @@ def _local(element: Element, name: str) -> Element | None:
 def _size(pixels: Element, axis: str, name: str) -> int:
     size = _integer(pixels.get(f"Size{axis}"), 1)
     if size < 1:
-        raise MetadataError(f"{name} says that its Size{axis} is {size}")
+        raise MetadataError(f"{name} declares an invalid Size{axis} of {size}")
     return size
 
 
@@ -193,7 +193,7 @@ def _samples(channels: tuple[Element, ...], n_c: int) -> int:
 
 
 def _order(said: str) -> str:
-    """The axes of planes, the fastest first; some writers give those of an array, the slowest first."""
+    """The axes of planes, fastest first; some writers list those of an array, slowest first."""
     if sorted(said) != sorted("XYCZT"):
         return "CZT"
     if said.endswith("YX"):
@@ -222,9 +222,9 @@ def _time_step_s(pixels: Element) -> float | None:
 
 
 def physical_sizes_um(ome_metadata: str) -> tuple[float | None, float | None, float | None]:
-    """(x, y, z) size of a voxel in µm from the first `Pixels`, None for each that is not told.
+    """(x, y, z) size of a voxel in µm from the first `Pixels`; None for each that is missing.
 
-    Never raises: text that is no OME-XML tells nothing. Any thread; no I/O.
+    Never raises: all None for text that is not OME-XML. Any thread; no I/O.
     """
     root = _root(ome_metadata)
     pixels = None if root is None else _first_pixels(root)
@@ -234,7 +234,7 @@ def physical_sizes_um(ome_metadata: str) -> tuple[float | None, float | None, fl
 
 
 def _root(ome_metadata: str) -> Element | None:
-    # a document type declaration is all an entity bomb needs, and OME-XML never has one
+    # an entity bomb needs a document type declaration, which OME-XML never has
     if not ome_metadata or len(ome_metadata) > MAX_CHARACTERS or "<!DOCTYPE" in ome_metadata:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What only Squid does: the names and keys of the files it puts beside its images."""
+"""Specific to Squid: the names and keys of the files it writes beside its images."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _NOT_IN_FILE_NAMES = re.compile(r'[\s/\\:*?"<>|]+')
 
 
 def sanitised(name: str) -> str:
-    """A channel's name as Squid spells it in file names: "Fluorescence_488_nm_Ex"."""
+    """A channel name as Squid writes it in file names: "Fluorescence_488_nm_Ex"."""
     return _NOT_IN_FILE_NAMES.sub("_", name)
 
 
 def has_own_files(folder: str | os.PathLike[str]) -> bool:
-    """Whether there is a file in a folder that Squid puts beside its images. Any thread; touches the disk."""
+    """Whether a folder contains a file that Squid writes beside its images. Any thread; accesses the disk."""
     return any(os.path.isfile(os.path.join(folder, name)) for name in _OWN_FILES)
 
 
@@ -61,7 +61,7 @@ def is_done(experiment: str | os.PathLike[str]) -> bool:
 
 
 def channel_names(experiment: str | os.PathLike[str], links: LinkGuard | None = None) -> tuple[str, ...]:
-    """The channels of the acquisition in their order, as the user named them; () if no file tells.
+    """The channels of the acquisition in order, as named by the user; () if no file lists them.
 
     Never raises. Reads one small file; any thread.
     """
@@ -77,9 +77,9 @@ def channel_names(experiment: str | os.PathLike[str], links: LinkGuard | None = 
 
 
 def _names_in(document: object) -> tuple[str, ...]:
-    """The names in the first list of mappings that have one, wherever it is; nearer the top comes first."""
+    """The names in the first list of named mappings, preferring those nearer the top."""
     level: list[object] = [document]
-    seen: set[int] = set()  # aliases make a small file endless
+    seen: set[int] = set()  # aliases can make a small file expand endlessly
     while level and len(seen) < _MAX_NODES:
         deeper: list[object] = []
         for node in level:
@@ -99,14 +99,14 @@ def _names_in(document: object) -> tuple[str, ...]:
 
 
 class Coordinates(NamedTuple):
-    """Where fields of view are: (x, y, z) in µm by (region, fov), and what is wrong with their file."""
+    """Positions of fields of view: (x, y, z) in µm by (region, fov), and a warning about their file."""
 
     by_fov: Mapping[tuple[str, int], tuple[float | None, float | None, float | None]]
     warning: str = ""
 
 
 def coordinates(folder: str | os.PathLike[str], links: LinkGuard | None = None) -> Coordinates:
-    """The coordinates that Squid noted in `folder`, of an experiment (planned) or of a time point (reached).
+    """The coordinates Squid wrote in `folder`, of an experiment (planned) or a time point (actual).
 
     Without a column "fov", the rows of a region count its fields of view. Empty if there is no file.
     Never raises. Any thread.
@@ -117,26 +117,24 @@ def coordinates(folder: str | os.PathLike[str], links: LinkGuard | None = None) 
     text = _read_text(path, MAX_COORDINATES_BYTES, links)
     try:
         if text is None:
-            raise ValueError("it cannot be read, is too large, or is a link that leads out of the dataset")
+            raise ValueError("unreadable, too large, or a link that leads out of the dataset")
         return Coordinates(_by_fov(text))
     except (ValueError, csv.Error) as error:
-        return Coordinates({}, f"{path} is not used: {error}")
+        return Coordinates({}, f"{path} is ignored: {error}")
 
 
 def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None, float | None]]:
     rows = csv.reader(text.splitlines())
     header = [name.strip().lower() for name in next(rows, [])]
     if "region" not in header:
-        raise ValueError("its first line names no column 'region'")
+        raise ValueError("the first line has no column 'region'")
     columns = [_column(header, axis) for axis in "xyz"]
     found: dict[tuple[str, int], tuple[float | None, float | None, float | None]] = {}
     counted: dict[str, int] = {}
     for row in rows:
         if len(row) < len(header):
             if row:
-                raise ValueError(
-                    f"line {rows.line_num} has {len(row)} values where {len(header)} are expected"
-                )
+                raise ValueError(f"line {rows.line_num} has {len(row)} values instead of {len(header)}")
             continue
         region = row[header.index("region")].strip()
         if "fov" in header:
@@ -144,12 +142,12 @@ def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None
         else:
             fov = counted[region] = counted.get(region, -1) + 1
         x, y, z = (None if at < 0 else _scaled(row[at], factor) for at, factor in columns)
-        found.setdefault((region, fov), (x, y, z))  # the first z of a stack speaks for it
+        found.setdefault((region, fov), (x, y, z))  # the first z represents the stack
     return found
 
 
 def _column(header: list[str], axis: str) -> tuple[int, float]:
-    """Index of an axis's column (-1: there is none), and the µm in its unit."""
+    """Index of an axis's column (-1: none), and the µm per unit."""
     for unit, factor in (("(mm)", 1000.0), ("(um)", 1.0), ("(µm)", 1.0)):
         if (name := f"{axis} {unit}") in header:
             return header.index(name), factor
@@ -162,10 +160,10 @@ def _scaled(text: str, factor: float) -> float | None:
 
 
 def ome_progress_files(experiment: str, base_name: str) -> Iterator[str]:
-    """Where Squid may note which planes of an OME-TIFF it has written: outside the dataset, while it writes.
+    """Where Squid may list the planes already written to an OME-TIFF: outside the dataset, during the run.
 
-    `base_name` is that of the OME-TIFF, "A1_0". Squid makes the name of the path it has for the experiment,
-    which need not be spelt as ours.
+    `base_name` is that of the OME-TIFF, "A1_0". The name depends on Squid's path of the experiment,
+    which may be spelled differently from ours.
     """
     for path in dict.fromkeys((experiment, os.path.realpath(experiment))):
         digest = hashlib.sha1(f"{path}:{base_name}".encode(), usedforsecurity=False).hexdigest()
@@ -173,12 +171,12 @@ def ome_progress_files(experiment: str, base_name: str) -> Iterator[str]:
 
 
 def is_plausible_pixel_size_um(value: float | None) -> bool:
-    """Whether a light microscope can have such pixels; outside it is a default or another unit."""
+    """Whether a light microscope can have such pixels; other values are defaults or in another unit."""
     return value is not None and 0.01 < value <= 100
 
 
 class Parameters(NamedTuple):
-    """What the acquisition's parameters say; lengths in µm, times in s, None where they do not tell."""
+    """The acquisition's parameters; lengths in µm, times in s, None where missing."""
 
     pixel_size_um: float | None = None
     z_step_um: float | None = None
@@ -188,7 +186,7 @@ class Parameters(NamedTuple):
 def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard | None = None) -> Parameters:
     """The acquisition parameters in the folder `base_path`; all None if the file is missing or broken.
 
-    The pixel size is the one named, else the camera's divided by the magnification (of the
+    The pixel size is the one given, else the camera's divided by the magnification (of the
     objective as used with this tube lens). Never raises. Reads one small file; any thread.
     """
     for name in _PARAMETERS_FILES:
@@ -202,7 +200,7 @@ def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard |
 def read_acquisition_parameters(base_path: str | os.PathLike[str]) -> tuple[float | None, float | None]:
     """(pixel size, z step) in µm from the acquisition parameters in the folder `base_path`.
 
-    Each is None where the file does not tell it or is missing or broken; see `acquisition_parameters`.
+    Each is None if it is missing or the file is broken; see `acquisition_parameters`.
     """
     return acquisition_parameters(base_path)[:2]
 
@@ -217,7 +215,7 @@ def _read_object(path: Path, links: LinkGuard | None) -> dict[str, Any] | None:
 
 
 def _read_text(path: Path, most: int, links: LinkGuard | None = None) -> str | None:
-    """The text of a small file, None if there is none, it is too large, no UTF-8, or leads out of `links`."""
+    """The text of a small file; None if it is missing, too large, not UTF-8, or leads out of `links`."""
     try:
         if links is not None:
             links.check([str(path)])

@@ -1,4 +1,4 @@
-"""Pixel size out of the tags of a TIFF file's first page."""
+"""The pixel size from the tags of a TIFF file's first page."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _DESCRIPTION_KEYS = ("pixel_size_um", "pixel_size", "PixelSize", "pixelSize")
-_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre; 1 means a mere ratio
+_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre; 1 means only an aspect ratio
 
 
 def read_tiff_pixel_size(tiff_path: str) -> float | None:
-    """µm per pixel of a TIFF's first page, or None where its tags do not tell it.
+    """µm per pixel of a TIFF's first page, or None if its tags lack it.
 
     From a JSON `ImageDescription`, else from `XResolution` if its unit is inch or centimetre.
-    None too for what is no TIFF and where tifffile is not installed; never raises. Any thread.
+    Also None for other files and if tifffile is not installed; never raises. Any thread.
     """
     try:
         from tifffile import TiffFile
@@ -34,12 +34,12 @@ def read_tiff_pixel_size(tiff_path: str) -> float | None:
         with TiffFile(tiff_path) as tif:
             return pixel_size_of(tif.pages.first.tags)
     except Exception as error:  # noqa: BLE001 - damaged files raise ten different types inside tifffile
-        log.debug("no pixel size in %s: %s", tiff_path, error)
+        log.debug("cannot read the pixel size of %s: %s", tiff_path, error)
         return None
 
 
 def pixel_size_of(tags: TiffTags) -> float | None:
-    """µm per pixel by the tags of a page, None where they do not tell it, or make no sense."""
+    """µm per pixel from the tags of a page; None if missing or implausible."""
     try:
         return _from_description(tags) or _from_resolution(tags)
     except (ArithmeticError, TypeError, ValueError):
@@ -59,7 +59,7 @@ def _from_description(tags: TiffTags) -> float | None:
 
 
 def resolution_of(tags: TiffTags) -> float | None:
-    """Pixels per unit along x, None where the tags do not tell it, or make no sense."""
+    """Pixels per unit along x; None if missing or implausible."""
     try:
         pixels, units = tags.valueof("XResolution", default=(0, 0))
         return pixels / units if pixels > 0 and units > 0 else None
@@ -70,7 +70,7 @@ def resolution_of(tags: TiffTags) -> float | None:
 def _from_resolution(tags: TiffTags) -> float | None:
     um_per_unit = _UM_PER_RESOLUTION_UNIT.get(tags.valueof("ResolutionUnit", default=1))
     per_unit = resolution_of(tags)
-    # 1 per inch is what writers put that know nothing
+    # 1 per inch is a writer's default
     if um_per_unit is None or per_unit is None or per_unit <= 1:
         return None
     size = um_per_unit / per_unit

@@ -1,6 +1,6 @@
-"""Planes from servers, kept on disk: the second time they come from there, without a request.
+"""Planes from servers, cached on disk: the second time they are read from there, without a request.
 
-Local files are never kept: the disk they lie on is as near.
+Local files are never cached: their own disk is as near.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def open_disk_cached(path: str, options: StorageOptions = None) -> Source:
-    """As `open_source`; what comes from a server is kept on disk, where `cache_of` says.
+    """Like `open_source`, with planes from servers cached on disk, in the folder given by `cache_of`.
 
     When another dataset takes the place of the one at the path, that is the one read from then on.
     """
@@ -32,13 +32,13 @@ def open_disk_cached(path: str, options: StorageOptions = None) -> Source:
 def _opened(path: str, options: StorageOptions) -> Source:
     source = open_source(path, options)
     cache = cache_of(options) if is_url(path) else None
-    return source if cache is None else KeptSource(source, cache)
+    return source if cache is None else DiskCachedSource(source, cache)
 
 
-class KeptSource(Source):
-    """`source`, its planes in `cache` by what its content is called (`Source.identity`).
+class DiskCachedSource(Source):
+    """A `source` with its planes in `cache`, under the name of its content (`Source.identity`).
 
-    Without such a name nothing is kept: a plane that changed on the server must not come from here.
+    Without such a name nothing is cached: a plane that changed on the server must not come from here.
     """
 
     def __init__(self, source: Source, cache: DiskCache) -> None:
@@ -47,16 +47,16 @@ class KeptSource(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """As the source has it."""
+        """Same as the source's."""
         return self._source.info
 
     @property
     def identity(self) -> str | None:
-        """As the source has it."""
+        """Same as the source's."""
         return self._source.identity
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """The plane from disk if it was kept, else from the source, and kept."""
+        """The plane from disk if cached, else from the source, then cached."""
         identity = self._source.identity
         if identity is None:
             return self._source.read_plane(key, level)
@@ -68,21 +68,21 @@ class KeptSource(Source):
         return pixels
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """As the source has it."""
+        """Same as the source's."""
         return self._source.plane_shape(key, level)
 
     def exists(self, key: PlaneKey) -> bool:
-        """As the source has it."""
+        """Same as the source's."""
         return self._source.exists(key)
 
     def refresh(self) -> DatasetInfo:
-        """As the source has it; what has changed has another name from then on."""
+        """See `Source.refresh`; changed content has a new name from then on."""
         return self._source.refresh()
 
     def describe(self) -> dict[str, Any]:
-        """As the source has it."""
+        """Same as the source's."""
         return self._source.describe()
 
     def close(self) -> None:
-        """Close the source; what is kept stays."""
+        """Close the source; the cache stays."""
         self._source.close()

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Format(ABC):
-    """One format: whether a path is of it, and the way to a `Source` of what lies there.
+    """One format: recognises its datasets, and opens them as a `Source`.
 
-    Any thread; keeps nothing. The library that reads the format is imported in `open`, not by its own module:
-    every format is asked about every path.
+    Any thread; stateless. Import the library that reads the format in `open`, not at module level:
+    every format is tried on every path.
     """
 
     name: str
@@ -21,14 +21,14 @@ class Format(ABC):
 
     @abstractmethod
     def recognises(self, path: str) -> bool:
-        """Whether `path` looks like this format; looks at names and small files, opens no array.
+        """Whether `path` looks like this format, judging by names and small files; opens no array.
 
-        `path` is absolute, or a URL, of which only the name is looked at, or ``file::/path/inside``.
+        `path` is absolute, or a URL (judge only its name), or ``file::/path/inside``.
         """
 
     @abstractmethod
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """Open the dataset at `path` (or URL), reading its metadata only; raises a `DatasetError`.
 
-        `options` are those of the storage it lies on ("endpoint", "anonymous", …).
+        `options` are access options ("endpoint", "anonymous", …).
         """

@@ -6,7 +6,7 @@ point group ``ndviewer_light.sources``:
     [project.entry-points."ndviewer_light.sources"]
     lif = "my_package.lif:LifFormat"
 
-All are found by name and imported when first asked: nothing here imports a format, formats may import this.
+All are found by name and imported on first use: nothing here imports a format, formats may import this.
 """
 
 from __future__ import annotations
@@ -56,27 +56,27 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         check_address(path)
     else:
         _check_there(split_inner(path)[0])
-    if options and options.get("pattern"):  # a person has said that these are images, and how they are named
+    if options and options.get("pattern"):  # the user has declared these to be images, and how they are named
         return _built_in(IMAGES).open(path, options)
     failures: list[str] = []
     chosen = _format_of(path, failures)
     if chosen is not None:
         return chosen.open(path, options)
     raise DatasetNotFoundError(
-        f"{presentable(path)} is not a dataset we can read: expected an OME-Zarr image, plate, well or array "
-        "(zarr.json, .zgroup or .zarray), a folder that holds plate.ome.zarr or zarr/<region>/…, one with "
-        "ome_tiff/ or images named as Squid does (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
+        f"{presentable(path)} is not a supported dataset: expected an OME-Zarr image, plate, well or array "
+        "(zarr.json, .zgroup or .zarray), a folder with plate.ome.zarr or zarr/<region>/…, one with "
+        "ome_tiff/ or images named as by Squid (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
         f"an image, ND2, HDF5, NWB or reference file{''.join(f'; {each}' for each in failures)}"
     )
 
 
 def is_recognised(path: str) -> bool:
-    """Whether any format takes `path` (or a URL) for its own; opens nothing, blocks on disk."""
+    """Whether any format recognises `path` (or a URL); opens nothing, blocks on disk."""
     return _format_of(absolute(path), []) is not None
 
 
 def _format_of(path: str, failures: list[str]) -> Format | InstalledFormat | None:
-    """The first format that recognises a path; `failures` are told of those that could not be asked."""
+    """The first format that recognises a path; formats that raised are added to `failures`."""
     for entry in BUILT_IN:
         if _built_in(entry).recognises(path):
             return _built_in(entry)
@@ -103,12 +103,12 @@ def _built_in(entry: str) -> Format:
     return built_in
 
 
-# ---- of other packages ---------------------------------------------------------------------
+# ---- other packages -----------------------------------------------------------------------
 
 
 @functools.cache
 def installed_formats() -> tuple[InstalledFormat, ...]:
-    """The formats that installed packages bring, by name; looked for once, imported when first asked."""
+    """The formats of installed packages, by name; searched once, imported on first use."""
     found = metadata.entry_points(group=ENTRY_POINTS)
     return tuple(
         InstalledFormat(entry) for entry in sorted(found, key=lambda entry: (entry.name, entry.value))
@@ -116,7 +116,7 @@ def installed_formats() -> tuple[InstalledFormat, ...]:
 
 
 class InstalledFormat:
-    """A format of another package: whatever its code does wrong costs a warning, not what others can open."""
+    """A format of another package: its errors cost a warning, and do not affect other formats."""
 
     def __init__(self, entry: metadata.EntryPoint) -> None:
         self.name = entry.name
@@ -129,24 +129,24 @@ class InstalledFormat:
         return made
 
     def recognises(self, path: str, failures: list[str]) -> bool:
-        """As `Format.recognises`; an error is logged, added to `failures`, and means no."""
+        """Like `Format.recognises`; an error is logged, added to `failures`, and counts as no."""
         try:
             return bool(self._format.recognises(path))
         except Exception as error:  # noqa: BLE001  whatever others' code raises
-            failure = f"the format {self} could not be asked ({type(error).__name__}: {error})"
+            failure = f"the format plug-in {self} failed ({type(error).__name__}: {error})"
             logger.warning("%s: %s", path, failure)
             failures.append(failure)
             return False
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
-        """As `Format.open`; what is no `DatasetError` becomes one."""
+        """Like `Format.open`; other errors become a `DatasetError`."""
         try:
             return self._format.open(path, options)
         except DatasetError:
             raise
         except Exception as error:
             raise DatasetError(
-                f"the format {self} could not open {path} ({type(error).__name__}: {error})"
+                f"the format plug-in {self} could not open {path} ({type(error).__name__}: {error})"
             ) from error
 
     def __str__(self) -> str:
@@ -155,7 +155,7 @@ class InstalledFormat:
 
 
 def format_names() -> Iterator[str]:
-    """The names of all formats, in the order in which they are asked; those of other packages as they say."""
+    """The names of all formats in the order they are tried; other packages' formats declare theirs."""
     yield from (_built_in(entry).name for entry in BUILT_IN)
     yield from (other.name for other in installed_formats())
     yield _built_in(IMAGES).name

@@ -100,7 +100,7 @@ class ReplaceableSource(Source):
         self._path = path
         self._open_source = opened
         self._looking = threading.Lock()  # one look at a time; held while the disk is touched
-        self._lock = threading.Lock()  # guards what follows; never held while a disk is touched
+        self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._closed = False
         self._opened = self._open_now()
         self._of_source = self._info = self._opened.at_first
@@ -121,23 +121,23 @@ class ReplaceableSource(Source):
 
     @property
     def identity(self) -> str | None:
-        """As the source has it."""
+        """Same as the source's."""
         return self._opened.source.identity
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """As the source has it."""
+        """Same as the source's."""
         return self._of_one_dataset(lambda source: self._fitting(source.read_plane(key, level), level))
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """As the source has it."""
+        """Same as the source's."""
         return self._of_one_dataset(lambda source: source.plane_shape(key, level))
 
     def exists(self, key: PlaneKey) -> bool:
-        """As the source has it."""
+        """Same as the source's."""
         return self._of_one_dataset(lambda source: source.exists(key))
 
     def describe(self) -> dict[str, Any]:
-        """As the source has it."""
+        """Same as the source's."""
         return self._opened.source.describe()
 
     def refresh(self) -> DatasetInfo:
@@ -167,13 +167,13 @@ class ReplaceableSource(Source):
                     raise
             except Exception as error:
                 if isinstance(error, DatasetError):
-                    self._look()  # what cannot be understood may be another dataset's
+                    self._look()  # invalid data may belong to another dataset
                 if self._opened is opened:
-                    raise  # else it failed because its source was closed, or read what it was not made for
+                    raise  # otherwise it failed because its source was closed, or read another dataset
             else:
                 if self._opened is opened:
                     return answer
-        raise DatasetReplacedError(f"{self._path} is replaced by other datasets all the time")
+        raise DatasetReplacedError(f"{self._path} keeps being replaced by other datasets")
 
     def _fitting(self, pixels: np.ndarray, level: int) -> np.ndarray:
         """`pixels`, after a look at the disk if they are unlike the dataset's; positions may differ."""

@@ -16,7 +16,7 @@ StorageOptions = Mapping[str, str] | None
 
 
 class Source(ABC):
-    """Reads the planes of one dataset, blocking and dumb: no cache, no threads, no retries.
+    """Reads the planes of one dataset, blocking and simple: no cache, no threads, no retries.
 
     Every method may be called from any thread.
     """
@@ -27,22 +27,22 @@ class Source(ABC):
     @property
     @abstractmethod
     def info(self) -> DatasetInfo:
-        """What is known now. A new object whenever more is known: compare by identity."""
+        """What is currently known. A new object whenever more becomes known: compare by identity."""
 
     @property
     def identity(self) -> str | None:
-        """A name for what is stored, another one as soon as it changes; None where nothing tells.
+        """A name for the stored content that changes whenever the content does; None if there is none.
 
-        Planes are kept under it for the next time (see `disk_cached`), so it has to hold across programs.
+        Planes are cached under it (see `disk_cached`), so it must be stable across programs.
         """
         return None
 
     @abstractmethod
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """The pixels (Y, X) of one plane, in the memory order in which they are stored.
+        """The pixels (Y, X) of one plane, in their stored memory order.
 
         Raises `PlaneNotStoredError` if nothing of it is stored, `IndexError` outside the
-        dataset, another `DatasetError` if it cannot be read; never makes up pixels. What takes long may
+        dataset, another `DatasetError` if it cannot be read; never makes up pixels. A slow read may
         end early with `ReadDroppedError` when the `CancelScope` of the calling thread is dropped.
         """
 
@@ -51,21 +51,21 @@ class Source(ABC):
         """(Y, X) of one plane, or None while its store does not exist yet."""
 
     def exists(self, key: PlaneKey) -> bool:
-        """Whether there is a file or store that may hold this plane; cheaper than opening it."""
+        """Whether there is a file or store that may contain this plane; cheaper than opening it."""
         return self.plane_shape(key) is not None
 
     @abstractmethod
     def refresh(self) -> DatasetInfo:
-        """Look at the metadata again: sizes may have grown, stores may have appeared."""
+        """Reread the metadata: sizes may have grown, stores may have appeared."""
 
     def describe(self) -> dict[str, Any]:
-        """What there is to know beyond `info`, for people and as JSON; its names are free but for these.
+        """Further facts beyond `info`, for display and JSON; keys are free except for these.
 
-        ``why``: what made us take it for this format. ``hosts``: the computers that reading it asks.
-        ``requests``, ``bytes``: what was sent for so far by other means than the fetcher.
+        ``why``: what the format was recognised by. ``hosts``: the servers contacted for reading.
+        ``requests``, ``bytes``: what was requested so far, bypassing the scheduler.
         """
         return {}
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of every handle; reads under way end with an error. May be called twice."""
+        """Release every handle; reads in progress end with an error. May be called twice."""

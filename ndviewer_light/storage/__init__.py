@@ -1,1 +1,1 @@
-"""Bytes and their limits: what every format reads through before native code sees anything."""
+"""Bytes and their limits: every format reads through this before native code sees anything."""

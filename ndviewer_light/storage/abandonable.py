@@ -1,4 +1,4 @@
-"""Calls that block in compiled code or a library and cannot be told to stop, but need not be waited for."""
+"""Blocking calls in compiled code or a library that cannot be interrupted, but need not be waited for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from .cancellation import current_wish
+from .cancellation import current_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,15 +25,15 @@ def run_abandonable(
     check: Callable[[], object],
     discard: Callable[[T], object] | None = None,
 ) -> list[T]:
-    """What `calls` return, each made in a thread of its own on behalf of this one's `CancelScope`.
+    """The results of `calls`, each made in a separate thread within this thread's `CancelScope`.
 
-    `check` is called ten times a second and raises when nobody is to wait any longer; the threads end when
-    their calls do, and what those return then is given to `discard`. The first error of a call is raised.
+    `check` is called ten times a second and raises to stop waiting; the threads end when
+    their calls do, and late results are passed to `discard`. The first error of a call is raised.
     """
-    wish = current_wish()
+    scope = current_scope()
     futures: list[Future[T]] = [Future() for _ in calls]
     for call, future in zip(calls, futures, strict=True):
-        work = partial(_settle, call, future, wish)
+        work = partial(_settle, call, future, scope)
         threading.Thread(target=work, name="ndviewer-blocking-call", daemon=True).start()
     try:
         while not _are_settled(futures):
@@ -55,9 +55,9 @@ def _are_settled(futures: Sequence[Future[T]]) -> bool:
     return not others or any(future.exception() for future in done)
 
 
-def _settle(call: Callable[[], T], future: Future[T], wish: CancelScope | None) -> None:
+def _settle(call: Callable[[], T], future: Future[T], scope: CancelScope | None) -> None:
     try:
-        with wish or contextlib.nullcontext():
+        with scope or contextlib.nullcontext():
             result = call()
     except BaseException as error:  # noqa: BLE001  whoever waits gets it
         future.set_exception(error)

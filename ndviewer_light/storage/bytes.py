@@ -1,6 +1,6 @@
-"""The bytes of one file, wherever it lies: what formats that are one file are read from.
+"""The bytes of one file, local or remote, for all single-file formats.
 
-A path is a local file; ``https://``, ``s3://`` and others go through `fetch`. Formats see no difference.
+A path is a local file; ``https://``, ``s3://`` and others go through `remote`. Formats see no difference.
 """
 
 from __future__ import annotations
@@ -24,43 +24,42 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]  # offset, length in bytes
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: C:// is a drive
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # at least two letters: C:// is a drive
 
 
 def check_still_there(path: str) -> None:
-    """Tell what is not in a dataset from a dataset that is not there: raises `DatasetGoneError` then."""
+    """Raise `DatasetGoneError` if the dataset itself has disappeared, not just something in it."""
     try:
         os.stat(path)
     except OSError as error:
         raise DatasetGoneError(
-            f"{path} cannot be reached any more ({error.strerror}): "
-            "plug it in or move it back, it is looked for again"
+            f"{path} is no longer reachable: reconnect the disk or move it back; it will be shown again"
         ) from error
 
 
 def is_url(path: str) -> bool:
-    """Whether `path` names something that is not a file of this machine, "https://…"."""
+    """Whether `path` is a URL ("https://…") rather than a local file."""
     return _SCHEME.match(path) is not None
 
 
 def check_address(url: str) -> None:
-    """Raise `DatasetNotFoundError` for what looks like a URL and is none, ``http://[::1/x`` for example."""
+    """Raise `DatasetNotFoundError` for an invalid URL, for example ``http://[::1/x``."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # looked at only when asked for
+        _ = parts.port  # checked only on request
         url.encode("utf-8")
     except ValueError as error:
-        # what is wrong may be quoted, and be a part of a password
-        reason = "holds letters that are none" if isinstance(error, UnicodeError) else "makes no sense"
+        # the error may quote a part of a password
+        reason = "contains invalid characters" if isinstance(error, UnicodeError) else "is invalid"
         raise DatasetNotFoundError(
             f"{presentable(url)} is not a valid address: its host or port {reason}"
         ) from None
 
 
 def split_inner(path: str) -> tuple[str, str]:
-    """``"file.h5::/path/inside"`` → the file and the path inside, "" where none is given.
+    """``"file.h5::/path/inside"`` → the file and the path inside, "" if none is given.
 
-    Raises nothing: a file whose own name holds "::" is taken as it is if it exists.
+    Raises nothing: an existing file whose own name contains "::" is not split.
     """
     file, colons, inner = path.partition("::")
     if not colons or (not is_url(path) and os.path.exists(path)):
@@ -69,7 +68,7 @@ def split_inner(path: str) -> tuple[str, str]:
 
 
 def absolute(path: str) -> str:
-    """`path` as it is understood from any working directory; URLs stay as they are."""
+    """`path`, independent of the working directory; URLs are unchanged."""
     if is_url(path):
         return path
     file, inner = split_inner(path)
@@ -80,7 +79,7 @@ def absolute(path: str) -> str:
 class Bytes(ABC):
     """The bytes of one file. Any thread may call any method; all of them block on disk or network.
 
-    What is read is exactly what was asked for: a read that comes out short is an error, never padding.
+    A read returns exactly what was requested: a short read is an error, never padded.
     """
 
     name: str
@@ -89,11 +88,11 @@ class Bytes(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """Length in bytes, as it was when first asked for."""
+        """Length in bytes, as of the first request."""
 
     @property
     def identity(self) -> str | None:
-        """A name for these very bytes, for caches that outlive us; None if there is none to trust."""
+        """A name for exactly these bytes, for persistent caches; None if none is reliable."""
         return None
 
     @abstractmethod
@@ -101,36 +100,36 @@ class Bytes(ABC):
         """The bytes [offset, offset + length).
 
         Raises `CorruptDataError` beyond the end (the file is truncated), `DatasetGoneError` if the file is
-        not there any more, another `DatasetError` if it cannot be read.
+        gone, another `DatasetError` if it cannot be read.
         """
 
     @abstractmethod
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
-        """As `read`, for many ranges at once: read concurrently, neighbours together."""
+        """Like `read`, for many ranges at once: concurrently, with adjacent ranges merged."""
 
     def opened(self, block: int = 128 * 1024) -> BinaryIO:
-        """A seekable file for parsers of metadata; what it read stays in a few blocks of `block` bytes."""
+        """A seekable file for metadata parsers, with a small cache of blocks of `block` bytes."""
         return io.BufferedReader(_Raw(self), buffer_size=block)
 
     def opened_in_caller(self, block: int = 128 * 1024) -> BinaryIO:
-        """As `opened`, for a thread that holds a lock which any thread may come to need, as h5py's is.
+        """Like `opened`, for a thread that holds a lock which any thread may need, like h5py's.
 
-        Objects of h5py's take that lock when they are freed, and the garbage collector frees them in whatever
+        h5py objects take that lock when freed, and the garbage collector frees them in whatever
         thread it runs. So reads do all their work in the calling thread: they take no lock of Python's and
         wait for no other thread that runs Python, unless `needs_threads`.
         """
         return self.opened(block)
 
     needs_threads = False
-    """Whether other threads that run Python take part even so: then the collector has to pause meanwhile."""
+    """Whether other Python threads are involved even so: then the collector must pause meanwhile."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file; reads under way end with an error. May be called twice."""
+        """Release the file; reads in progress end with an error. May be called twice."""
 
 
 class SeekableFile(io.RawIOBase):
-    """A file to be read of `size` bytes, with a position; subclasses read."""
+    """A read-only file of `size` bytes with a position; subclasses implement reading."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -145,11 +144,11 @@ class SeekableFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The position."""
+        """The current position."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go there, beyond the end as well; raises `OSError` before the beginning, as files do."""
+        """Move the position, also beyond the end; raises `OSError` before the beginning, like files."""
         at = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence] + offset
         if at < 0:
             raise OSError(f"seek to {at}")
@@ -171,7 +170,7 @@ class _Raw(SeekableFile):
 
 
 class LocalBytes(Bytes):
-    """A file of this machine, opened once; never mapped into memory, since files may shrink."""
+    """A local file, opened once; never memory-mapped, since files may shrink."""
 
     def __init__(self, path: str) -> None:
         self.name = path
@@ -199,12 +198,12 @@ class LocalBytes(Bytes):
             raise DatasetError(f"{self.name} could not be read at byte {offset}: {error.strerror}") from error
         if len(data) != length:
             raise CorruptDataError(
-                f"{self.name} is truncated: {length} bytes expected at {offset}, {len(data)} are there"
+                f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
             )
         return data
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
-        """See `Bytes.read_many`; one after the other, the system reads ahead by itself."""
+        """See `Bytes.read_many`; sequentially, since the system reads ahead."""
         return [self.read(offset, length) for offset, length in ranges]
 
     def close(self) -> None:
@@ -213,16 +212,16 @@ class LocalBytes(Bytes):
 
 
 class _Descriptor:
-    """An open file of the system's, closed when nobody refers to it any more.
+    """An open file descriptor, closed when nobody refers to it any more.
 
-    Not before: its number could be another file's by the time a read under way uses it. Counting references
-    is Python's job and takes no lock, see `Bytes.opened_in_caller`.
+    Not earlier: its number could be reused for another file by a read in progress. Counting references
+    is done by Python and takes no lock, see `Bytes.opened_in_caller`.
     """
 
     def __init__(self, path: str) -> None:
         self.number = -1
         self.number = open_descriptor(path)
-        self.lock = None if hasattr(os, "pread") else threading.Lock()  # of the position, on Windows
+        self.lock = None if hasattr(os, "pread") else threading.Lock()  # for the position, on Windows
 
     def read(self, offset: int, length: int) -> bytes:
         if self.lock is None:

@@ -1,4 +1,4 @@
-"""The files a dataset is made of, kept open while they are read again and again, a bounded number."""
+"""A bounded pool of a dataset's files, kept open while in repeated use."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ FIRST_BYTES = 128 * 1024
 
 
 class BytesPool:
-    """Opens files by name; any thread. At most `limit` stay open beside those being read."""
+    """Opens files by name; any thread. At most `limit` stay open in addition to those being read."""
 
     def __init__(self, opener: Callable[[str], Bytes], limit: int = MAX_OPEN_FILES) -> None:
         self._opener = opener
         self._limit = limit
-        self._lock = threading.Lock()  # guards what follows; never held while a file is opened or read
+        self._lock = threading.Lock()  # guards the following; never held while opening or reading a file
         self._files: OrderedDict[str, Bytes] = OrderedDict()
         self._opening: SingleFlight[str, Bytes] = SingleFlight()
         self._users: dict[str, int] = {}
@@ -38,9 +38,9 @@ class BytesPool:
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[Bytes]:
-        """The file of that name, shared with other threads, open until the block ends.
+        """The file of that name, shared between threads, open until the block ends.
 
-        Raises what opening it raises, `DatasetError` once the pool is closed.
+        Raises the error of opening it, or `DatasetError` once the pool is closed.
         """
         with self._lock:
             self._raise_if_closed(name)
@@ -57,7 +57,7 @@ class BytesPool:
             name,
             lambda: self._known(name) or self._open(name),
             lambda: self._raise_if_closed(name),
-            apart=is_url(name),  # a server may be silent for long, and nobody has to wait for it
+            apart=is_url(name),  # a server may be silent for long, and nobody must wait for it
         )
 
     def _known(self, name: str) -> Bytes | None:
@@ -78,7 +78,7 @@ class BytesPool:
 
     def _raise_if_closed(self, name: str) -> None:
         if self._closed:
-            raise DatasetError(f"the dataset was closed while {name} was to be opened")
+            raise DatasetError(f"the dataset was closed before {name} was opened")
 
     def _leave(self, name: str) -> None:
         with self._lock:
@@ -90,21 +90,21 @@ class BytesPool:
             file.close()
 
     def _surplus(self) -> list[Bytes]:
-        """Take out files that nobody reads and that are too many; the lock is held."""
+        """Remove surplus idle files; the lock is held."""
         idle = [name for name in self._files if name not in self._users]
         n = len(idle) if self._closed else max(0, len(self._files) - self._limit)
         return [self._files.pop(name) for name in idle[:n]]
 
     def read(self, name: str, ranges: Sequence[Range]) -> list[bytes]:
-        """What is in these ranges of a file; see `Bytes.read_many`."""
+        """The bytes in these ranges of a file; see `Bytes.read_many`."""
         with self.opened(name) as file:
             known = [(offset, file.size - offset if n is None else n) for offset, n in ranges]
             if any(n > MAX_CHUNK_BYTES for _, n in known):
-                raise LimitExceededError(f"{file.name}: {max(known)[1]} bytes are too many for one chunk")
+                raise LimitExceededError(f"{file.name}: a chunk of {max(known)[1]} bytes is too large")
             return [whole(file)] if known == [(0, file.size)] else file.read_many(known)
 
     def close(self) -> None:
-        """Close all files; those being read as well, so that their reads end. May be called twice."""
+        """Close all files, including those being read, which ends their reads. May be called twice."""
         with self._lock:
             self._closed = True
             files = list(self._files.values())
@@ -113,6 +113,6 @@ class BytesPool:
 
 
 def whole(file: Bytes) -> bytes:
-    """All of a file; its beginning is not fetched again where opening it has brought it."""
+    """A whole file; its beginning is not fetched again if opening it already did."""
     head = file.read(0, min(FIRST_BYTES, file.size))
     return head if len(head) == file.size else head + file.read(len(head), file.size - len(head))

@@ -1,4 +1,4 @@
-"""Who waits for what is being read: when nobody does any more, the reads end and make room for others."""
+"""Cancelling reads: when nobody is waiting for them any more, they end and make room for others."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_JOINED_ATTEMPTS = 8  # of a read whose requests others had begun and gave up each time
+_JOINED_ATTEMPTS = 8  # for a read whose shared requests were cancelled by others each time
 
 
 class Cancellable(Protocol):
-    """A read under way that can be given up."""
+    """A read in progress that can be cancelled."""
 
     def give_up(self) -> None:
         """End it soon; its thread gets `ReadDroppedError`. Any thread, never blocks."""
 
     def not_wanted(self) -> ReadDroppedError:
-        """What its thread is told then."""
+        """The error for its thread in that case."""
 
 
 class CancelScope:
-    """What somebody waits for, a plane for one: the reads done within ``with scope:`` belong to it.
+    """The scope of one result, for example a plane: reads within ``with scope:`` belong to it.
 
-    When nobody waits any more, `drop` makes them end soon with `ReadDroppedError` and gives what they
-    occupied of the network to others. It concerns these reads only, never others of the same plane.
-    Reads in the background give way to all others. Any thread.
+    When nobody is waiting any more, `drop` ends them soon with `ReadDroppedError` and frees their share
+    of the network. It affects only these reads, never others of the same plane.
+    Background reads give way to all others. Any thread.
     """
 
     def __init__(self, *, background: bool = False) -> None:
@@ -40,7 +40,7 @@ class CancelScope:
         self._reads: set[Cancellable] = set()
 
     def drop(self) -> None:
-        """End all reads that belong to this wish, now and later."""
+        """End all reads in this scope, now and later."""
         with self._lock:
             self.dropped = True
             reads = list(self._reads)
@@ -50,8 +50,8 @@ class CancelScope:
     def run(self, read: Callable[[], T]) -> T:
         """Return what `read` returns, called in this scope; raises `ReadDroppedError` once it was dropped.
 
-        Requests to servers are shared: those that `read` had joined may end because whoever had begun them
-        gave them up. Then it is called again and begins them itself.
+        Requests to servers are shared: those that `read` had joined may end because their initiator
+        cancelled them. Then it is called again and starts them itself.
         """
         for _ in range(_JOINED_ATTEMPTS - 1):
             try:
@@ -64,33 +64,33 @@ class CancelScope:
             return read()
 
     def add(self, read: Cancellable) -> None:
-        """Let `read` end with this wish; raises `ReadDroppedError` if it has."""
+        """Add `read` to this scope; raises `ReadDroppedError` if it has ended."""
         with self._lock:
             if self.dropped:
                 raise read.not_wanted()
             self._reads.add(read)
 
     def remove(self, read: Cancellable) -> None:
-        """`read` is done."""
+        """Remove a finished `read`."""
         with self._lock:
             self._reads.discard(read)
 
     def __enter__(self) -> CancelScope:
-        _here.wishes.append(self)
+        _here.scopes.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _here.wishes.remove(self)
+        _here.scopes.remove(self)
 
 
 class _Here(threading.local):
     def __init__(self) -> None:
-        self.wishes: list[CancelScope] = []
+        self.scopes: list[CancelScope] = []
 
 
 _here = _Here()
 
 
-def current_wish() -> CancelScope | None:
-    """The wish that reads of this thread belong to now."""
-    return _here.wishes[-1] if _here.wishes else None
+def current_scope() -> CancelScope | None:
+    """The current cancel scope of this thread."""
+    return _here.scopes[-1] if _here.scopes else None

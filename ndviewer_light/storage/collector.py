@@ -1,7 +1,7 @@
-"""Python's garbage collector, kept from running by itself while somebody waits who may not be waited for.
+"""Pauses Python's garbage collector while a thread waits under a lock that it may need.
 
-Used where h5py reads through threads that run Python, as those of the libraries for network shares do. Under
-h5py's lock one waits for such a thread, and if the collector ran there and freed an object of h5py's, that
+Used where h5py reads through Python threads, as the libraries for network shares do. Under
+h5py's lock we wait for such a thread, and if the collector ran there and freed an h5py object, that
 thread would wait for the lock. A call of ``gc.collect`` is not held up: it waits in its own thread.
 """
 
@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.001
 
 
 class _Collector:
-    """Counts who wants it paused, and knows in which thread it runs."""
+    """Counts the pauses, and knows in which thread the collector runs."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class _Collector:
         self._number = 0
 
     def pause(self) -> None:
-        """Returns when no collection runs that had begun before, unless this thread runs it."""
+        """Returns when no earlier collection is running, unless in this thread."""
         with self._lock:
             if not self._is_watched:
                 gc.callbacks.append(self._watch)
@@ -64,9 +64,9 @@ _the_collector = _Collector()
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """The collector does not run by itself until the block ends; it may be paused by several at once.
+    """The collector does not run automatically until the block ends; pauses may overlap.
 
-    To be entered without holding h5py's lock: a collection that has begun may be waiting for it.
+    Enter without holding h5py's lock: a running collection may be waiting for it.
     """
     _the_collector.pause()
     try:

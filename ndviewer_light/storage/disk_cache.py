@@ -1,7 +1,7 @@
-"""Planes from servers kept on disk: a folder of bounded size that any number of processes share.
+"""The disk cache for planes from servers: a folder of bounded size, shared by any number of processes.
 
-One file per plane, written aside and renamed, with a checksum: what is damaged, or half gone, is not there.
-What was not used for longest goes first. Whatever the disk does, the worst that happens is that a plane is
+One file per plane, written under another name and renamed, with a checksum: damaged files count as missing.
+The least recently used are removed first. Whatever the disk does, the worst that happens is that a plane is
 fetched again.
 """
 
@@ -30,18 +30,18 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 4 * 1024**3
 _MAGIC = b"ndvplan1"
-_HEAD = struct.Struct("<8sI")  # magic, length of the description
-_SUM = struct.Struct("<I")  # CRC-32 of all that is before it
+_HEAD = struct.Struct("<8sI")  # magic number, length of the description
+_SUM = struct.Struct("<I")  # CRC-32 of everything before it
 _ALIGNMENT = 64
-# a folder may hold other things as well, which are not ours to delete
+# the folder may contain other files, which are not ours to delete
 _OUR_FOLDER = re.compile(r"[0-9a-f]{2}")
 _OUR_FILE = re.compile(r"[0-9a-f]{62}\.plane(\.\d+-\d+\.part)?")
-_PART_SECONDS = 3600.0  # whoever wrote that long has died
+_PART_SECONDS = 3600.0  # a writer that took this long has died
 _KINDS = "biufc"  # of dtypes: numbers only
 
 
 def default_folder() -> str:
-    """Where programs keep what they can fetch again, on this system."""
+    """The system's folder for caches."""
     if sys.platform == "win32":
         root = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
         return os.path.join(root, "ndviewer-light", "Cache")
@@ -52,7 +52,7 @@ def default_folder() -> str:
 
 
 def cache_of(options: Mapping[str, str] | None) -> DiskCache | None:
-    """Where what is opened with these storage options is kept: in ``cache_dir``, if one is given.
+    """The disk cache for these storage options, in ``cache_dir`` if given.
 
     None with ``disk_cache`` "no".
     """
@@ -69,23 +69,23 @@ class _CacheEntry(NamedTuple):
 
 
 class DiskCache:
-    """Arrays by key, in files below `folder`, least recently used dropped first. Any thread.
+    """Arrays by key, in files below `folder`; the least recently used are removed first. Any thread.
 
-    The files take at most `max_bytes`; for each other process that writes at the same time, a sixteenth
-    more for a moment. Nothing is raised: what cannot be kept is not.
+    The files take at most `max_bytes`, plus temporarily a sixteenth for each other process that writes at
+    the same time. Nothing is raised: planes that cannot be cached are not.
     """
 
     def __init__(self, folder: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> None:
         self.folder = os.fspath(folder)
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._taken: int | None = None  # bytes in the folder when we looked, and what we wrote since
-        self._unseen = 0  # what we wrote since
+        self._taken: int | None = None  # bytes in the folder when listed, plus bytes written since
+        self._unseen = 0  # bytes written since
         self._counter = 0
         self._has_complained = False
 
     def get(self, key: str) -> np.ndarray | None:
-        """The array kept under `key`, in the memory order it was put in, writable; None if there is none."""
+        """The array cached under `key`, in its original memory order, writable; None if there is none."""
         path = self._path(key)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -95,7 +95,7 @@ class DiskCache:
         except OSError:
             return None
         array = _array_of(data)
-        with contextlib.suppress(OSError):  # another process dropped it meanwhile
+        with contextlib.suppress(OSError):  # another process removed it meanwhile
             if array is None:
                 os.unlink(path)
             else:
@@ -103,7 +103,7 @@ class DiskCache:
         return array
 
     def put(self, key: str, array: np.ndarray) -> None:
-        """Keep a copy of `array` on disk. One larger than a quarter of the bound is not kept."""
+        """Cache a copy of `array` on disk, unless larger than a quarter of the limit."""
         if array.dtype.kind not in _KINDS or array.nbytes > self.max_bytes // 4:
             return
         parts = _file_of(array)
@@ -119,7 +119,7 @@ class DiskCache:
                 for piece in parts:
                     _write(file.fileno(), piece)
             os.replace(part, path)
-        except OSError as error:  # a full disk, no permission; or, on Windows, somebody reads it just now
+        except OSError as error:  # disk full, no permission; or, on Windows, another process is reading it
             self._complain(error)
             with contextlib.suppress(OSError):
                 os.unlink(part)
@@ -128,7 +128,7 @@ class DiskCache:
         with self._lock:
             first, self._has_complained = not self._has_complained, True
         if first:
-            log.warning("planes cannot be kept in %s: %s", self.folder, error.strerror)
+            log.warning("cannot cache planes in %s: %s", self.folder, error.strerror)
 
     def _path(self, key: str) -> str:
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -151,7 +151,7 @@ class DiskCache:
         for entry in entries:
             if taken <= allowed:
                 break
-            with contextlib.suppress(OSError):  # gone already, or read just now: the next one then
+            with contextlib.suppress(OSError):  # already gone, or being read: try the next one
                 os.unlink(entry.path)
                 taken -= entry.size
         return taken
@@ -165,7 +165,7 @@ class DiskCache:
                     if file.name.endswith(".part") and now - status.st_mtime > _PART_SECONDS:
                         os.unlink(file.path)
                         continue
-                except OSError:  # another process was quicker
+                except OSError:  # another process was faster
                     continue
                 yield _CacheEntry(status.st_mtime_ns, file.path, status.st_size)
 
@@ -174,7 +174,7 @@ def _listed(folder: str, ours: re.Pattern[str]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if ours.fullmatch(entry.name)]
-    except OSError:  # not there yet, or no folder
+    except OSError:  # does not exist yet, or not a folder
         return []
 
 
@@ -200,7 +200,7 @@ def _write(descriptor: int, data: bytes | memoryview) -> None:
 
 
 def _array_of(data: bytearray) -> np.ndarray | None:
-    """The array in the bytes of a file; None if they are not what was written."""
+    """The array in the bytes of a file; None if they are damaged."""
     end = len(data) - _SUM.size
     if end < _HEAD.size or zlib.crc32(memoryview(data)[:end]) != _SUM.unpack_from(data, end)[0]:
         return None
@@ -214,5 +214,5 @@ def _array_of(data: bytearray) -> np.ndarray | None:
             return None
         pixels = np.frombuffer(data, dtype, count=math.prod(shape), offset=_HEAD.size + length)
         return pixels.reshape(shape, order=order)
-    except (ValueError, KeyError, TypeError):  # written by another version of us
+    except (ValueError, KeyError, TypeError):  # written by another version of this program
         return None

@@ -1,7 +1,7 @@
 """Small files read safely: every size, depth and path is checked before anything is parsed or opened.
 
-The figures are those of no sane dataset; what exceeds them is refused with a sentence instead of
-taking the memory, or the process, with it.
+The limits are beyond any real dataset; anything larger is refused with a message instead of
+exhausting memory or crashing the process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_RANK = 8
 MAX_CHUNK_BYTES = 1024**3
 MAX_PLANE_BYTES = 1024**3
 MAX_T = 1_000_000
-"""No run has more time points: a larger index is a mistake, a folder with such a number a date."""
+"""No run has more time points: a larger index is a mistake, a folder with a larger number is a date."""
 MAX_SHARD_INDEX_BYTES = 256 * 1024**2
 MAX_POSITIONS = 100_000
 MAX_CHANNELS = 16_384
@@ -48,14 +48,14 @@ def read_json(path: str) -> JsonObject | None:
     """Read the JSON object in the file at `path`; None if there is no such file.
 
     Raises `LimitExceededError` above 16 MiB or 64 levels, `MetadataError` with line and byte for
-    what is no JSON object, `DatasetPermissionError`, or `DatasetError` if the disk fails. Any thread.
+    anything but a JSON object, `DatasetPermissionError`, or `DatasetError` if the disk fails. Any thread.
     """
     raw = read_small_file(path)
     return None if raw is None else parse_json(raw, path)
 
 
 def read_small_file(path: str) -> bytes | None:
-    """Read a metadata file whole; None if there is none. Never blocks on a pipe or device."""
+    """Read a whole metadata file; None if there is none. Never blocks on a pipe or device."""
     try:
         descriptor = open_descriptor(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -73,8 +73,10 @@ def read_small_file(path: str) -> bytes | None:
 def _read_descriptor(descriptor: int, path: str) -> bytes:
     status = os.fstat(descriptor)
     if status.st_size > MAX_METADATA_BYTES:
-        raise LimitExceededError(f"{path} has {status.st_size} bytes; metadata may have {MAX_METADATA_BYTES}")
-    # the file may grow or shrink while it is read: what comes is what is parsed
+        raise LimitExceededError(
+            f"{path} has {status.st_size} bytes; metadata may have at most {MAX_METADATA_BYTES}"
+        )
+    # the file may grow or shrink while being read: parse what was read
     raw = os.read(descriptor, status.st_size + 1)
     while len(raw) <= MAX_METADATA_BYTES and (more := os.read(descriptor, 65536)):
         raw += more
@@ -82,25 +84,27 @@ def _read_descriptor(descriptor: int, path: str) -> bytes:
 
 
 def error_of_os(error: Exception, path: str) -> DatasetError:
-    """Return the `DatasetError` that fits what the operating system said about `path`."""
+    """Return the `DatasetError` matching the operating system's error for `path`."""
     number = getattr(error, "errno", None)
     if isinstance(error, PermissionError):
         return DatasetPermissionError(f"no permission to read {path}")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return DatasetNotFoundError(f"there is nothing at {path}")
+        return DatasetNotFoundError(f"{path} does not exist")
     if number == errno.ENAMETOOLONG:
-        return DatasetNotFoundError(f"there is nothing at {path[:200]}…: its name is too long")
+        return DatasetNotFoundError(f"{path[:200]}… does not exist: the name is too long")
     if number == errno.ELOOP:
-        return DatasetNotFoundError(f"{path} is a link that leads back to itself")
-    if isinstance(error, ValueError):  # a NUL, or letters that this system has no bytes for
-        return DatasetNotFoundError(f"there is nothing at {path!a}: no file can have such a name")
+        return DatasetNotFoundError(f"{path} is a symbolic link loop")
+    if isinstance(error, ValueError):  # a NUL, or characters that this system cannot encode
+        return DatasetNotFoundError(f"{path!a} does not exist: it is not a valid file name")
     return DatasetError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}")
 
 
 def parse_json(raw: bytes, where: str) -> JsonObject:
     """Parse a JSON object (UTF-8, with or without BOM), refusing NaN, duplicate keys and deep nesting."""
     if len(raw) > MAX_METADATA_BYTES:
-        raise LimitExceededError(f"{where} has {len(raw)} bytes; metadata may have {MAX_METADATA_BYTES}")
+        raise LimitExceededError(
+            f"{where} has {len(raw)} bytes; metadata may have at most {MAX_METADATA_BYTES}"
+        )
     _check_depth(raw, where)
     try:
         text = raw.decode("utf-8-sig")
@@ -108,34 +112,34 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
     except json.JSONDecodeError as error:
         raise _broken(_where_json_breaks(error, where)) from error
     except UnicodeDecodeError as error:
-        raise _broken(f"{where} is not text (UTF-8) from byte {error.start} on{looks_like(raw)}") from error
+        raise _broken(f"{where} is not UTF-8 text at byte {error.start}{looks_like(raw)}") from error
     except (ValueError, RecursionError) as error:  # NaN, duplicate keys, integers of 5,000 digits
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         kind = next((kind for types, kind in _JSON_KINDS if isinstance(value, types)), "something")
-        raise MetadataError(f"{where} holds {kind} where an object is expected: {{…}}")
+        raise MetadataError(f"{where} contains {kind} where an object is expected: {{…}}")
     return value
 
 
 _JSON_KINDS = (
-    *((list, "a list"), (str, "a text"), (bool, "true or false"), ((int, float), "a number")),
+    *((list, "a list"), (str, "a string"), (bool, "true or false"), ((int, float), "a number")),
     (type(None), "null"),
 )
 
 
 def _where_json_breaks(error: json.JSONDecodeError, where: str) -> str:
-    """A sentence for a person with an editor, who knows lines, and one with a download, who knows bytes."""
+    """A message with line numbers for editors, and byte offsets for incomplete downloads."""
     if not error.doc.strip():
-        return f"{where} is empty: it was not written yet, or not copied"
+        return f"{where} is empty: not written yet, or not copied completely"
     offset = len(error.doc[: error.pos].encode())
     if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
-        return f"{where} is not valid JSON: it ends in the middle, after {len(error.doc.encode()):,} bytes"
+        return f"{where} is not valid JSON: it is truncated after {len(error.doc.encode()):,} bytes"
     kind = looks_like(error.doc.encode()) if error.doc.lstrip()[0] not in "{[" else ""
     return f"{where} is not valid JSON at line {error.lineno}, column {error.colno} (byte {offset}){kind}"
 
 
 def _broken(message: str) -> MetadataError:
-    """An error that passes by itself if somebody is just writing the file."""
+    """An error that is temporary if the file is just being written."""
     error = MetadataError(message)
     error.transient = True
     return error
@@ -147,7 +151,9 @@ def _check_depth(raw: bytes, where: str) -> None:
     brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
     deepest = max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
     if deepest > MAX_JSON_DEPTH:
-        raise LimitExceededError(f"{where} nests {deepest} levels deep; metadata may nest {MAX_JSON_DEPTH}")
+        raise LimitExceededError(
+            f"{where} is nested {deepest} levels deep; at most {MAX_JSON_DEPTH} are allowed"
+        )
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
@@ -160,19 +166,19 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def safe_relative(path: object, where: str) -> str:
-    """Return a path a dataset names inside itself, normalised with ``/``; ``""`` means the dataset itself.
+    """Return a relative path from a dataset, normalised with ``/``; ``""`` means the dataset itself.
 
-    Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is no text.
+    Raises `UntrustedReferenceError` if it leads out of the dataset, `MetadataError` if it is not a string.
     """
     if not isinstance(path, str):
-        raise MetadataError(f"{where} names a path that is no text: {brief(path)}")
+        raise MetadataError(f"{where} contains a path that is not a string: {brief(path)}")
     parts = path.replace("\\", "/").split("/")
     if path.startswith(("/", "\\")) or _DRIVE.match(path) or ".." in parts or "\0" in path:
         raise UntrustedReferenceError(
-            f"{where} names {brief(path, 200)}, which leads out of the dataset; it is not followed"
+            f"{where} refers to {brief(path, 200)}, which leads out of the dataset; not followed for safety"
         )
     return "/".join(part for part in parts if part not in ("", "."))

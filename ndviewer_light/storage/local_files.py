@@ -1,7 +1,7 @@
-"""Files of this machine that a dataset may consist of: regular ones, which lie in the dataset.
+"""The local files that a dataset may consist of: regular files inside the dataset.
 
-A pipe or a device would keep whoever opens it waiting for ever, and a symbolic link can make a dataset out
-of any file its reader may see: neither is what somebody else's dataset should decide.
+Opening a pipe or a device could block forever, and a symbolic link can make a dataset out
+of any readable file: a dataset from somebody else must not decide that.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FOLLOW_LINKS = "follow_links"
-"""The storage option by which a person allows symbolic links that lead out of a dataset."""
+"""The storage option with which the user allows symbolic links that lead out of a dataset."""
 
 OPEN_FLAGS = os.O_RDONLY
-for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):  # not every system has them all
+for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):  # not every system has all of them
     OPEN_FLAGS |= getattr(os, _flag, 0)
 
 _KINDS = (
@@ -32,7 +32,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-_TYPE = 0o170000  # the part of a mode that says what kind of file it is
+_TYPE = 0o170000  # the file type bits of a mode
 _CANNOT_BE_OPENED = (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.EISDIR)
 
 
@@ -44,7 +44,7 @@ def open_descriptor(path: str) -> int:
     try:
         descriptor = os.open(path, OPEN_FLAGS)
     except OSError as error:
-        if error.errno in _CANNOT_BE_OPENED:  # what a socket says
+        if error.errno in _CANNOT_BE_OPENED:  # the error for a socket
             check_regular(path, os.stat(path))
         raise
     try:
@@ -56,7 +56,7 @@ def open_descriptor(path: str) -> int:
 
 
 def open_regular(path: str) -> io.BufferedReader:
-    """As `open_descriptor`, as a buffered file; its `raw` is the file without a buffer."""
+    """Like `open_descriptor`, as a buffered file; its `raw` is the unbuffered file."""
     return open(path, "rb", opener=lambda name, _: open_descriptor(name))
 
 
@@ -65,23 +65,23 @@ def check_regular(path: str, status: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode):
         return
     kind = next((kind for holds, kind in _KINDS if holds(status.st_mode)), "something else")
-    raise NotRegularFileError(f"{path} is not a regular file but {kind}: it is not read")
+    raise NotRegularFileError(f"{path} is not a regular file but {kind}: not read")
 
 
 # ---- links -----------------------------------------------------------------------------------------
 
 
 class LinkGuard:
-    """Which files belong to a dataset: all in its folders, but for symbolic links that lead out of them.
+    """Which files belong to a dataset: all in its folders, except symbolic links that lead out of them.
 
-    Any thread; every call looks at the disk, since a writer may be at work. It is no wall against somebody
-    who can change the folder while it is read: such a person can read the disk anyway.
+    Any thread; every call accesses the disk, since a writer may be at work. No protection against somebody
+    who can change the folder while it is read, and so can read the disk anyway.
     """
 
     def __init__(
         self, folders: Iterable[str], *, named: str | None = None, options: Mapping[str, str] | None = None
     ) -> None:
-        """`folders` hold the dataset. `named` is a file that a person has named: it may be a link itself.
+        """`folders` contain the dataset. `named` is a file named by the user: it may itself be a link.
 
         The option "follow_links" allows everything.
         """
@@ -91,27 +91,27 @@ class LinkGuard:
 
     @functools.cached_property
     def _named(self) -> str | None:
-        # looked at when first needed: making a guard touches no disk
+        # looked at when first needed: making a guard does not access the disk
         return None if self._said is None or os.path.isdir(self._said) else self._said
 
     def check(self, paths: Iterable[str]) -> None:
         """Raise `UntrustedReferenceError` if one of these paths leads out of the dataset.
 
-        `NotRegularFileError` if one of them is neither a regular file nor a folder. Paths at which there is
-        nothing are fine. Costs one `lstat` for each file, and for each folder between it and the dataset's.
+        `NotRegularFileError` if one of them is neither a regular file nor a folder. Paths that do not
+        exist are fine. Costs one `lstat` per file, and per folder between it and the dataset's.
         """
         paths = list(paths)
         for path in paths:
             try:
                 mode = os.lstat(path).st_mode
-            except (OSError, ValueError):  # nothing there: whoever reads it says so
+            except (OSError, ValueError):  # does not exist: reading reports it
                 continue
             if mode & _TYPE != stat.S_IFREG:
                 self._check_odd(path)
         self.check_folders(paths)
 
     def check_folders(self, paths: Iterable[str]) -> None:
-        """As `check` of the folders in which these files lie, not of the files."""
+        """Like `check`, for the folders of these files, not the files."""
         if self.follows:
             return
         seen: set[str] = set()
@@ -130,7 +130,7 @@ class LinkGuard:
             path = path.rpartition(os.sep)[0]
 
     def _check_odd(self, path: str) -> None:
-        """Judge what is no regular file, but may be a link to one."""
+        """Check a path that is not a regular file, but may be a link to one."""
         if path != self._named and not self.follows and is_link(path):
             self._judge(path)
         try:
@@ -151,14 +151,14 @@ class LinkGuard:
         if any(target == top or target.startswith(top.rstrip(os.sep) + os.sep) for top in allowed):
             return
         raise UntrustedReferenceError(
-            f"{path} is a link to {target}, outside the dataset, and is not followed. If you trust the "
-            f"dataset, allow such links: --follow-links, or storage_options={{'{FOLLOW_LINKS}': 'true'}} "
-            "in a script"
+            f"{path} is a symbolic link to {target}, outside the dataset: not followed for safety. If you "
+            f"trust the dataset, allow such links: --follow-links, or storage_options={{'{FOLLOW_LINKS}': "
+            f"'true'}} in a script"
         )
 
 
 def is_link(path: str) -> bool:
-    """Whether `path` is a symbolic link, or what Windows has of the kind."""
+    """Whether `path` is a symbolic link, or its Windows equivalent."""
     try:
         status = os.lstat(path)
     except (OSError, ValueError):
@@ -167,5 +167,5 @@ def is_link(path: str) -> bool:
 
 
 def follows_links(options: Mapping[str, str] | None) -> bool:
-    """Whether a person has allowed links that lead out of the dataset."""
+    """Whether the user has allowed links that lead out of the dataset."""
     return (options or {}).get(FOLLOW_LINKS, "").lower() in ("yes", "true", "1")

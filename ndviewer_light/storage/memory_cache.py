@@ -1,4 +1,4 @@
-"""What costs something to make, kept for a while, each made once however many threads want it."""
+"""Cache for values that are costly to make; each is made once, however many threads want it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def nbytes(array: np.ndarray) -> int:
 
 
 class MemoryCache(Generic[K, V]):
-    """The values used last, together at most `max_size` (or one that is larger). Any thread.
+    """The most recently used values, up to `max_size` in total (or one that is larger). Any thread.
 
     `size_of` gives the size of one; without it they are counted.
     """
@@ -31,15 +31,15 @@ class MemoryCache(Generic[K, V]):
     def __init__(self, max_size: int, size_of: Callable[[V], int] = lambda _: 1) -> None:
         self._max_size = max_size
         self._size_of = size_of
-        self._lock = threading.Lock()  # guards what follows; never held while anything is made
+        self._lock = threading.Lock()  # guards the following; never held while making an array
         self._values: OrderedDict[K, V] = OrderedDict()
         self._size = 0
         self._flights: SingleFlight[K, V] = SingleFlight()
 
     def get(self, keys: Iterable[K], make: Callable[[Sequence[K]], Iterable[tuple[K, V]]]) -> dict[K, V]:
-        """The values of `keys`; those that nobody has, or is making, are made by one call of `make`.
+        """The values of `keys`; those neither cached nor being made are made by one call of `make`.
 
-        What `make` raises is raised to all who wait for the same, and not kept; see `SingleFlight`.
+        An error of `make` is raised to all waiting threads, and not cached; see `SingleFlight`.
         """
         wanted = list(keys)
         found = self._look_up(wanted)
@@ -51,7 +51,7 @@ class MemoryCache(Generic[K, V]):
     def _made(
         self, keys: list[K], make: Callable[[Sequence[K]], Iterable[tuple[K, V]]]
     ) -> Iterable[tuple[K, V]]:
-        found = self._look_up(keys)  # it may have been made since
+        found = self._look_up(keys)  # it may have been made meanwhile
         yield from found.items()
         if missing := [key for key in keys if key not in found]:
             for key, value in make(missing):
@@ -78,7 +78,7 @@ class MemoryCache(Generic[K, V]):
                 self._size -= self._size_of(self._values.popitem(last=False)[1])
 
     def clear(self) -> None:
-        """Let go of all that is kept."""
+        """Empty the cache."""
         with self._lock:
             self._values.clear()
             self._size = 0

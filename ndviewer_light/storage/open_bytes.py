@@ -1,4 +1,4 @@
-"""Opens the bytes of one file, wherever it lies."""
+"""Opens the bytes of one file, local or remote."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def open_bytes(path: str, options: Mapping[str, str] | None = None) -> Bytes:
     """The bytes at a path or URL.
 
-    `options` are those of the storage ("endpoint", "anonymous", …). Raises `DatasetNotFoundError`,
+    `options` are access options ("endpoint", "anonymous", …). Raises `DatasetNotFoundError`,
     `DatasetPermissionError` or another `DatasetError`.
     """
     if not is_url(path):
         return LocalBytes(path)
-    from .remote.remote_bytes import open_remote  # most files lie on this machine
+    from .remote.remote_bytes import open_remote  # most files are local
 
     return open_remote(path, options)

@@ -37,5 +37,5 @@ def presentable(path: str) -> str:
 
 
 def presentable_name(name: str) -> str:
-    """The last part of a path or URL without what looks like a query."""
+    """The last part of a path or URL, without anything that looks like a query."""
     return _QUERY.sub("", name)

@@ -1,6 +1,6 @@
-"""Text out of datasets, made fit for a terminal: no control characters, no escape sequences, no turned text.
+"""Makes text from datasets safe for a terminal: no control characters, escape sequences or bidi overrides.
 
-Names of channels, files and errors come from whoever wrote the dataset. A terminal obeys what is in them: it
+Names of channels, files and errors come from a dataset's author. A terminal obeys control sequences: it
 changes its title, clears the screen, answers with key strokes, or shows a name backwards.
 """
 
@@ -13,18 +13,18 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Control, format (bidirectional overrides, tags, zero-width), lone surrogates, ends of lines, paragraphs."""
 
 _JOINERS = "\u200c\u200d\u00ad"
-"""Of the format characters, those that some scripts cannot be written without."""
+"""Format characters that some scripts cannot do without."""
 
 
 def printable(text: str) -> str:
-    r"""`text` on one line; what a terminal would obey instead of show is spelt out: ``\x1b``, ``\u202e``."""
+    r"""`text` on one line; control characters are escaped: ``\x1b``, ``\u202e``."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_spelt(letter) if _is_unseen(letter) else letter for letter in text)
 
 
 def printable_lines(text: str) -> str:
-    """As `printable`, but the lines stay lines."""
+    """Like `printable`, but keeps line breaks."""
     return "\n".join(map(printable, text.split("\n")))
 
 
@@ -54,11 +54,11 @@ _FILTER = _PrintableFilter()
 
 
 def tame_logger(name: str) -> None:
-    """Make what another library logs of a file printable, whoever shows it. May be called again."""
+    """Make another library's log messages printable, whoever shows them. May be called repeatedly."""
     logging.getLogger(name).addFilter(_FILTER)
 
 
 def brief(value: object, most: int = 80) -> str:
-    """A value out of metadata as a message quotes it: in ASCII, and not longer than a line."""
+    """A metadata value quoted for a message: in ASCII, and no longer than a line."""
     text = ascii(value)
     return text if len(text) <= most else text[: most - 3] + "..."

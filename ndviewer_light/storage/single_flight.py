@@ -1,4 +1,4 @@
-"""One does the work, the others wait: whoever waits gets what it brings, or its error."""
+"""One thread does the work, the others wait and get its result or error."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import ReadDroppedError
-from .cancellation import current_wish
+from .cancellation import current_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 POLL_SECONDS = 0.25
-"""How often somebody who waits looks whether that still makes sense."""
+"""How often a waiting thread checks whether to keep waiting."""
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class _Flight(Generic[V]):
-    """Work under way for one key. What is below is written by its leader, before it is `over`.
+    """Work in progress for one key. Its fields are written by the leader, before it is `over`.
 
-    A lock that is held until then is waited for, not an `Event`: that is Python, and an interruption inside
+    Threads wait for a held lock, not for an `Event`, which is Python code, and an interruption inside
     leaves it locked for ever.
     """
 
@@ -40,7 +40,7 @@ class _Flight(Generic[V]):
         self._open_gate()
 
     def wait(self, seconds: float) -> None:
-        """Return when it is over, or after a while."""
+        """Return when it is over, or after a timeout."""
         if self._gate.acquire(timeout=seconds):
             self._open_gate()
 
@@ -50,11 +50,11 @@ class _Flight(Generic[V]):
 
 
 class SingleFlight(Generic[K, V]):
-    """Work by key, each done by one thread at a time however many want it. Nothing is kept. Any thread.
+    """Work by key, each done by one thread at a time, however many want it. Nothing is cached. Any thread.
 
-    The thread that comes first, the leader, does the work; those that come meanwhile wait for it. An
-    `Exception` is raised to all of them. What concerns the leader alone is not: if it is interrupted (Ctrl-C,
-    any other `BaseException`), or nobody wants what it reads any more (`ReadDroppedError`), the next does the
+    The first thread, the leader, does the work; those arriving meanwhile wait for it. An
+    `Exception` is raised to all of them, except what concerns only the leader: if it is interrupted (Ctrl-C,
+    any other `BaseException`), or its read is no longer wanted (`ReadDroppedError`), the next does the
     work.
 
     No lock is held while anything is called. Work must not ask for its own key, which is a `RuntimeError`,
@@ -68,12 +68,12 @@ class SingleFlight(Generic[K, V]):
     def do(
         self, key: K, work: Callable[[], V], check: Callable[[], None] | None = None, *, apart: bool = False
     ) -> V:
-        """What `work` returns, called here, or what another thread's brings that was begun before.
+        """The result of `work`, called here, or of the same work already started in another thread.
 
         `check` is called before waiting for another and every quarter of a second while doing so; what it
         raises ends the waiting, not the work. Waiting ends as well when the reads of this thread are dropped.
-        `apart`: work is done in a thread of its own, so that whoever came first may stop waiting as well; it
-        belongs to the `CancelScope` of that one.
+        `apart`: the work is done in a separate thread, so that the first caller may stop waiting as well; it
+        belongs to that caller's `CancelScope`.
         """
         if not apart:
             return self.do_many([key], lambda _: [(key, work())], check)[key]
@@ -98,10 +98,10 @@ class SingleFlight(Generic[K, V]):
         work: Callable[[list[K]], Iterable[tuple[K, V]]],
         check: Callable[[], None] | None = None,
     ) -> dict[K, V]:
-        """What is wanted at these keys: `work` is called with those that nobody works on, all at once.
+        """The results for these keys: `work` is called once with those not in progress.
 
-        It gives keys with their values, each handed on to who waits for it as soon as it is there. Otherwise
-        as `do`.
+        It yields keys with values, each passed on to waiting threads as soon as available. Otherwise
+        like `do`.
         """
         found: dict[K, V] = {}
         wanted = list(dict.fromkeys(keys))
@@ -117,16 +117,16 @@ class SingleFlight(Generic[K, V]):
                     self._end(mine)
                 finally:  # if that was interrupted
                     self._end(mine)
-            found.update(self._awaited(others, check))  # after our own: nobody waits for us while we wait
+            found.update(self._awaited(others, check))  # after our own, so that nobody waits for us meanwhile
             wanted = [key for key in wanted if key not in found]
         return found
 
     # ---- the leader ------------------------------------------------------------------------------
 
     def _claim(self, keys: list[K], mine: dict[K, _Flight[V]], others: dict[K, _Flight[V]]) -> None:
-        """Add the flights that the caller has to lead now to `mine`, those under way to `others`.
+        """Add the flights that the caller must lead to `mine`, those in progress to `others`.
 
-        Nothing is returned: between a return and what is done with it an interruption may come.
+        Nothing is returned, as an interruption may come between a return and its use.
         """
         with self._lock:
             for key in keys:
@@ -134,7 +134,7 @@ class SingleFlight(Generic[K, V]):
                 if flight is None or flight.over:
                     mine[key] = self._flights[key] = _Flight()
                 elif flight.leader == threading.get_ident():
-                    raise RuntimeError(f"the work for {key!r} needs itself")
+                    raise RuntimeError(f"computing {key!r} depends on itself")
                 else:
                     others[key] = flight
 
@@ -148,7 +148,7 @@ class SingleFlight(Generic[K, V]):
                 mine[key].values.append(value)
                 self._end({key: mine[key]})
             if missing := mine.keys() - done.keys():
-                raise RuntimeError(f"nothing was brought for {missing.pop()!r}")
+                raise RuntimeError(f"no result for {missing.pop()!r}")
         except ReadDroppedError:
             raise
         except Exception as error:
@@ -157,14 +157,14 @@ class SingleFlight(Generic[K, V]):
         return done
 
     def _start(self, mine: dict[K, _Flight[V]], work: Callable[[], V]) -> None:
-        """Lead in a thread of its own, for the scope of this one."""
-        scope = current_wish()
+        """Lead in a separate thread, within this thread's scope."""
+        scope = current_scope()
         _led_by(mine, 0)  # not by this thread, which may come again
 
         def lead() -> None:
             try:
                 _led_by(mine, threading.get_ident())
-                # whoever waits gets the error
+                # waiting threads get the error
                 with contextlib.suppress(Exception), scope or contextlib.nullcontext():
                     self._lead(mine, lambda keys: [(keys[0], work())])
             finally:
@@ -173,7 +173,7 @@ class SingleFlight(Generic[K, V]):
         threading.Thread(target=lead, name="ndviewer-single-flight", daemon=True).start()
 
     def _end(self, flights: dict[K, _Flight[V]]) -> None:
-        """They are over, and let go of: an error holds the frames it went through, these must not hold it."""
+        """Finish and release them: errors reference their frames, which must not reference them."""
         try:
             with self._lock:
                 for key, flight in flights.items():
@@ -200,7 +200,7 @@ class SingleFlight(Generic[K, V]):
                     raise flight.error
                 if flight.values:
                     found[key] = flight.values[0]
-                else:  # ours to do, unless the leader gave up what we had wanted
+                else:  # ours to do, unless the leader abandoned what we wanted
                     _go_on(key, check)
         finally:
             flight = None
@@ -212,8 +212,8 @@ def _go_on(key: object, check: Callable[[], None] | None) -> None:
     """Raise what ends the waiting."""
     if check is not None:
         check()
-    if (scope := current_wish()) is not None and scope.dropped:
-        raise ReadDroppedError(f"{key}: not wanted any more")
+    if (scope := current_scope()) is not None and scope.dropped:
+        raise ReadDroppedError(f"{key}: no longer needed")
 
 
 def _fail(flights: Mapping[K, _Flight[V]], error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""Files on a server 50 ms away: all of one (R1, R2), one plane among many that are not wanted any more (R3),
+"""Files on a server 50 ms away: all of one (R1, R2), one plane among many that are no longer needed (R3),
 and a server that often fails (R4). The server is on this machine, in a process of its own.
 """
 
@@ -106,13 +106,13 @@ def r3(folder: Path) -> Iterator[Figure]:
 def _scrubbed(file: Bytes, dropped: bool) -> float:
     from ndviewer_light.errors import DatasetError
     from ndviewer_light.storage.cancellation import CancelScope
-    from ndviewer_light.storage.remote.scheduler import the_fetcher
+    from ndviewer_light.storage.remote.scheduler import the_scheduler
 
-    wishes = [CancelScope() for _ in range(60)]
+    scopes = [CancelScope() for _ in range(60)]
 
     def read(number: int) -> None:
         try:
-            with wishes[number]:
+            with scopes[number]:
                 file.read(number * _PLANE, _PLANE)
         except DatasetError:  # given up
             return
@@ -120,12 +120,12 @@ def _scrubbed(file: Bytes, dropped: bool) -> float:
     threads = [threading.Thread(target=read, args=(number,)) for number in range(60)]
     for thread in threads:
         thread.start()
-    while the_fetcher().load[1] < 20 and any(thread.is_alive() for thread in threads):
+    while the_scheduler().load[1] < 20 and any(thread.is_alive() for thread in threads):
         time.sleep(0.001)
     start = time.perf_counter()
     if dropped:
-        for wish in wishes:
-            wish.drop()
+        for scope in scopes:
+            scope.drop()
     file.read(80 * _PLANE, _PLANE)
     took = time.perf_counter() - start
     for thread in threads:

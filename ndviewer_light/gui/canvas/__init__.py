@@ -1,1 +1,1 @@
-"""The picture: what is drawn, its contrast, and what is written over it."""
+"""The picture: what is drawn, its contrast, and the text drawn over it."""

@@ -1,4 +1,4 @@
-"""What contrast a plane suggests: a display window and a histogram, from a sample of its pixels."""
+"""The contrast a plane suggests: a display window and a histogram, from a sample of its pixels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 _SAMPLES = 65536
-_LOW, _HIGH = 0.1, 99.9  # percentiles: a few hot or dead pixels do not decide
+_LOW, _HIGH = 0.1, 99.9  # percentiles, so that a few hot or dead pixels do not matter
 _BINS = 96
 
 
 class Contrast(NamedTuple):
-    """A window (low, high) to show a plane with, its range of values, and a histogram over that range."""
+    """A display window (low, high) for a plane, its value range, and a histogram over that range."""
 
     window: tuple[float, float]
     range: tuple[float, float]
@@ -21,7 +21,7 @@ class Contrast(NamedTuple):
 
 
 def contrast_of(pixels: np.ndarray) -> Contrast:
-    """Return what `pixels` (any shape, real numbers) suggests; NaN and infinities are left out.
+    """Return what `pixels` (any shape, real numbers) suggests; NaN and infinities are ignored.
 
     A constant plane gets a window of width 1, so that it is neither black nor saturated by chance.
     """

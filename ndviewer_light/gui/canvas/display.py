@@ -1,8 +1,8 @@
-"""Pixels on screen: one ndv viewer per dataset, asked for one frame at a time.
+"""Pixels on screen: one ndv viewer per dataset, given one frame at a time.
 
 `Canvas` decides on the GUI thread when ndv may ask the `frames.DatasetWrapper` for a frame. ndv drops
 every request but the newest, so asking faster than it draws would show nothing at all: a new frame
-is asked for only once the last one has arrived.
+is requested only once the last one has arrived.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .view_arrays import DatasetWrapper, Frame, voxel_size
 
 try:
     from qtpy.QtOpenGLWidgets import QOpenGLWidget
-except ImportError:  # Qt 5 has it among the widgets
+except ImportError:  # part of QtWidgets in Qt 5
     from qtpy.QtWidgets import QOpenGLWidget
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
 
 
 class _VisibleArea(NamedTuple):
-    """A part of the picture: from, to along x and y, µm."""
+    """A part of the picture: start and end along x and y, in µm."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -52,10 +52,10 @@ def colormap(color: str) -> cmap.Colormap:
 
 
 class Canvas(QWidget):
-    """The picture: an ndv viewer without its controls, the request gate, hover and lost GL contexts.
+    """The picture: an ndv viewer without its controls; request gate, hover, and recovery of lost GL contexts.
 
-    `frame_arrived` is emitted just before a frame is handed to the canvas, so that what goes with it
-    is painted with it; `frame_shown` when it has been handed over; `hovered` with the position under
+    `frame_arrived` is emitted just before a frame is passed to the canvas, so that what belongs to it
+    is painted with it; `frame_shown` once it has been passed on; `hovered` with the position under
     the mouse (row, column; None outside).
     """
 
@@ -77,7 +77,7 @@ class Canvas(QWidget):
         self._wanted = View()
         self._dirty = False
         self._auto: dict[int, bool] = {}
-        self._place: _VisibleArea | None = None  # where the user had zoomed to, to go back to
+        self._place: _VisibleArea | None = None  # the user's zoom, to be restored
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_idle)
@@ -89,7 +89,7 @@ class Canvas(QWidget):
 
     @property
     def viewer(self) -> ndv.ArrayViewer | None:
-        """The ndv viewer, None while there is no dataset."""
+        """The ndv viewer; None while there is no dataset."""
         return self._viewer
 
     @property
@@ -99,16 +99,16 @@ class Canvas(QWidget):
 
     @property
     def busy(self) -> bool:
-        """Whether a frame has been asked for and has not arrived."""
+        """Whether a requested frame has not arrived yet."""
         return self._viewer is not None and bool(self._viewer_model.show_progress_spinner)
 
     def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> bool:
-        """Show `dataset`; channels with an entry in `windows` keep that contrast, the others are auto.
+        """Show `dataset`; channels in `windows` keep that contrast, the others use auto.
 
         False if Qt has deleted the canvas meanwhile.
         """
         self._wanted = view
-        self.clear()  # lets the event loop run: somebody may have gone elsewhere meanwhile, or deleted us
+        self.clear()  # runs the event loop: another dataset may have been chosen, or we may be deleted
         if self._in_use.ended:
             return False
         self._wrapper = DatasetWrapper(dataset)
@@ -126,32 +126,32 @@ class Canvas(QWidget):
         self._build_viewer()
         return not self._in_use.ended
 
-    def let_go(self) -> None:
-        """Show nothing more of the dataset; quick, `clear` or the next dataset does what takes long."""
+    def release(self) -> None:
+        """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
         self._wrapper = None
         self._dirty = False
         self._place = None
-        viewer = self._in_use.let_go()
+        viewer = self._in_use.release()
         if viewer is not None:
             viewer.widget().hide()
 
     def clear(self) -> None:
-        """Show nothing, let go of the dataset."""
-        self.let_go()
+        """Show nothing and release the dataset."""
+        self.release()
         self._drop_viewer()
 
     def show_view(self, view: View) -> None:
-        """Show other indices: now if nothing is under way, else as soon as it has arrived."""
+        """Show other indices: now if no frame is pending, else as soon as it has arrived."""
         self._wanted = view
         self._flush()
 
     def refresh(self) -> None:
-        """What is in view has changed: ask for it again."""
+        """Something in view has changed: request the frame again."""
         self._dirty = True
         self._flush()
 
     def reset_view(self) -> None:
-        """Fit the picture into the canvas."""
+        """Fit the picture to the canvas."""
         if self._viewer is not None:
             self._viewer._canvas.set_range()
             self._viewer._canvas.refresh()
@@ -178,14 +178,14 @@ class Canvas(QWidget):
         self._set_clims(c, low, high)
 
     def set_auto(self, c: int, auto: bool) -> None:
-        """Let the contrast of a channel follow what is shown, or leave it where it is."""
+        """Let the contrast of a channel follow the planes shown, or keep it fixed."""
         self._auto[c] = auto
         frame = self.frame
         if auto and frame is not None and c in frame.contrasts:
             self._set_clims(c, *frame.contrasts[c].window)
 
     def limits(self, c: int) -> tuple[float, float] | None:
-        """The contrast a channel is shown with, None before there is one."""
+        """The contrast a channel is shown with; None before there is one."""
         clims = self._display.luts[c].clims if self._wrapper is not None else None
         return (clims.min, clims.max) if clims is not None and clims.is_manual else None
 
@@ -196,7 +196,7 @@ class Canvas(QWidget):
     # ---- the gate --------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Ask for the wanted frame unless one is under way."""
+        """Request the wanted frame unless one is pending."""
         if self._viewer is None or self._wrapper is None or self.busy:
             return
         if self._wanted == self._wrapper.view and not self._dirty:
@@ -213,7 +213,7 @@ class Canvas(QWidget):
 
     @safe_slot
     def _on_spinner(self, spinning: bool) -> None:
-        # Called by ndv just before it uploads what has arrived: contrast set here is drawn with it.
+        # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
         if not spinning:
             self._apply_contrast()
             self._apply_scales()
@@ -229,7 +229,7 @@ class Canvas(QWidget):
                 self._set_clims(c, *contrast.window)
 
     def _apply_scales(self) -> None:
-        """Voxels stay to scale when a volume is shown at lower resolution."""
+        """Keep voxels to scale when a volume is shown at lower resolution."""
         frame = self.frame
         if frame is None or self._wrapper is None:
             return
@@ -276,7 +276,7 @@ class Canvas(QWidget):
                 self._wrapper, display_model=self._display, viewer_options=self._viewer_model
             )
         finally:
-            sys.excepthook = hook  # ndv puts its own in place; the host's crash log needs the host's
+            sys.excepthook = hook  # ndv installs its own; restore the host's, on which its crash log relies
         if self._in_use.ended:  # the event loop runs while it is built
             viewer, self._viewer, self._wrapper = self._viewer, None, None
             viewer._cancel_futures()
@@ -285,7 +285,7 @@ class Canvas(QWidget):
         _leave_buffers_to_qt(self._viewer._canvas)
         self._in_use.viewer, self._in_use.wrapper = self._viewer, self._wrapper
         self._viewer_model = self._viewer._viewer_model
-        self._viewer_model.show_controls = False  # ndv's Qt view ignores it when it is given at the start
+        self._viewer_model.show_controls = False  # ndv's Qt view ignores it if set at creation
         self._viewer_model.show_data_info = False
         self._viewer_model.events.show_progress_spinner.connect(self._on_spinner)
         widget = self._viewer.widget()
@@ -309,10 +309,10 @@ class Canvas(QWidget):
         viewer, self._viewer = self._viewer, None
         context, self._gl, self._context = self._context, None, None
         if context is not None:
-            with contextlib.suppress(RuntimeError, TypeError):  # it may be gone already
+            with contextlib.suppress(RuntimeError, TypeError):  # it may already be deleted
                 context.aboutToBeDestroyed.disconnect(
                     self._on_context_lost
-                )  # else its end rebuilds what follows
+                )  # otherwise its destruction would rebuild its successor
         if viewer is None:
             return
         self._viewer_model.events.show_progress_spinner.disconnect(self._on_spinner)
@@ -324,10 +324,10 @@ class Canvas(QWidget):
 
     @safe_slot
     def _rebuild_viewer(self) -> None:
-        """The GL context is gone (moved to another window): build the viewer again, same display."""
+        """Rebuild the viewer with the same display after its GL context was lost to another window."""
         if self._viewer is None or self._wrapper is None:
             return
-        logger.info("the OpenGL context was lost; building the canvas again")
+        logger.info("the OpenGL context was lost; rebuilding the canvas")
         place, wrapper = self._visible_place(), self._wrapper
         self.clear()
         self._place, self._wrapper = place, wrapper
@@ -350,7 +350,7 @@ class Canvas(QWidget):
             self._rebuild.start(0)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Keep from ndv what would stall it (hover picking) or confuse it (arrow keys)."""
+        """Filter events that would stall ndv (hover picking) or confuse it (arrow keys)."""
         try:
             return self._filter(watched, event)
         except Exception:
@@ -364,13 +364,13 @@ class Canvas(QWidget):
         if watched is self._gl:
             if kind == QEvent.Type.Paint:
                 if self._rebuild.isActive():
-                    return True  # its context is gone: what vispy would draw with does not exist
+                    return True  # the context is lost: vispy's resources no longer exist
                 self._watch_context()
             elif kind == QEvent.Type.Leave:
                 self.hovered.emit(None)
             elif kind == QEvent.Type.MouseMove and event.buttons() == Qt.MouseButton.NoButton:  # type: ignore[attr-defined]
                 self._hover(_position(event))
-                return True  # each hover would cost ndv a picking render of 130 ms and more
+                return True  # each hover event would cost a picking render of 130 ms or more
         return kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease) and watched is not self._gl
 
     def _hover(self, position: QPointF) -> None:
@@ -393,7 +393,7 @@ class Canvas(QWidget):
 
 
 def _dispose_of(viewer: ndv.ArrayViewer) -> None:
-    """Close an ndv viewer, whose widget goes with the next turn of the event loop."""
+    """Close an ndv viewer, whose widget is deleted by the event loop."""
     viewer.close()
     viewer._canvas.close()
     viewer.widget().setParent(None)
@@ -401,41 +401,41 @@ def _dispose_of(viewer: ndv.ArrayViewer) -> None:
 
 
 class _InUse(Owner):
-    """The ndv viewer that is asked for frames; apart from the canvas, which Qt may delete at any time."""
+    """The ndv viewer that renders frames; separate from the canvas, which Qt may delete at any time."""
 
     viewer: ndv.ArrayViewer | None = None
     wrapper: DatasetWrapper | None = None
     ended = False
     """Whether Qt has deleted the canvas."""
 
-    def let_go(self) -> ndv.ArrayViewer | None:
-        """Have no more frames asked for or drawn; returns the viewer that did, None if none does."""
+    def release(self) -> ndv.ArrayViewer | None:
+        """Stop requesting and drawing frames; returns the viewer that did, or None."""
         viewer, wrapper = self.viewer, self.wrapper
         self.viewer = self.wrapper = None
         if viewer is None or wrapper is None:
             return None
         wrapper.wanted = False
-        # ndv does not let go of it, and would draw into a view that is gone
+        # ndv keeps a reference, and would draw into a deleted view
         wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
         wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
         viewer._cancel_futures()
         return viewer
 
     def end(self) -> None:
-        """Let go while Qt deletes the canvas: nothing of ndv may reach a widget any more."""
+        """Release ndv while Qt deletes the canvas, so that it cannot reach a deleted widget."""
         super().end()
         self.ended = True
         if self.viewer is not None:
             self.viewer._viewer_model.events.disconnect()
             self.viewer._viewer_model.events.show_progress_spinner.disconnect()
-            self.let_go()
+            self.release()
 
 
 def _leave_buffers_to_qt(canvas: Any) -> None:
-    """Keep vispy from swapping buffers after each draw; Qt shows the widget's frame buffer by itself.
+    """Keep vispy from swapping buffers after each draw; Qt composes the widget's frame buffer itself.
 
-    The swap reaches no screen, but waits until all is drawn (40 ms in software) and keeps every other
-    Python thread waiting, the host's writer too.
+    The swap reaches no screen, but waits for drawing to finish (40 ms in software) and blocks every other
+    Python thread, including the host's writer.
     """
     scene = getattr(canvas, "_canvas", None)
     if hasattr(scene, "swap_buffers"):

@@ -1,4 +1,4 @@
-"""What is written over the canvas: position, scale bar, state."""
+"""Text drawn over the canvas: position, scale bar, state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TILE = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": Q
 def scale_bar(um_per_px: float | None, longest_px: float) -> tuple[float, str] | None:
     """Length in px and label of the longest bar of 1, 2 or 5 x 10^n µm that fits.
 
-    None where the scale is unknown or no number. "nm" below 1 µm, "mm" from 1,000 µm.
+    None if the scale is unknown or not a number. "nm" below 1 µm, "mm" from 1,000 µm.
 
     >>> scale_bar(0.325, 160)[1]
     '50 µm'
@@ -61,9 +61,9 @@ def _length_text(um: float) -> str:
 
 
 class CanvasOverlay(QWidget):
-    """Lies over its parent, follows its size, and lets every mouse event through.
+    """Covers its parent, follows its size, and is transparent to mouse events.
 
-    GUI thread only. All text is shown to the letter.
+    GUI thread only. All text is shown literally.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -86,7 +86,7 @@ class CanvasOverlay(QWidget):
             self.cover(parent)
 
     def cover(self, widget: QWidget) -> None:
-        """Lie over `widget` from now on."""
+        """Cover `widget` from now on."""
         if self._covered is not None:
             self._covered.removeEventFilter(self)
         self._covered = widget
@@ -97,26 +97,26 @@ class CanvasOverlay(QWidget):
         self.raise_()
 
     def position(self) -> str:
-        """The text top left."""
+        """The text at the top left."""
         return self._position
 
     def set_position(self, text: str) -> None:
-        """Where we are: "B11:1 · t 1 · z 3"."""
+        """Set the position text: "B11:1 · t 1 · z 3"."""
         self._position = text
         self._changed()
 
     def um_per_px(self) -> float | None:
-        """µm per screen pixel, None while unknown."""
+        """µm per screen pixel; None while unknown."""
         return self._um_per_px
 
     def set_um_per_px(self, um_per_px: float | None) -> None:
-        """µm per screen (logical) pixel at the zoom of now; None hides the scale bar."""
+        """Set the µm per (logical) screen pixel at the current zoom; None hides the scale bar."""
         if um_per_px != self._um_per_px:
             self._um_per_px = um_per_px
             self.update()
 
     def scale_bar(self) -> tuple[float, str] | None:
-        """Length (px) and label of the bar shown now."""
+        """Length (px) and label of the current scale bar."""
         return scale_bar(self._um_per_px, min(160.0, self.width() * 0.3))
 
     def state(self) -> tuple[StateKind, str]:
@@ -124,16 +124,16 @@ class CanvasOverlay(QWidget):
         return self._kind, self._text
 
     def set_state(self, kind: StateKind, text: str = "") -> None:
-        """What to say of the plane in view.
+        """Set the state of the plane in view.
 
         Parameters
         ----------
         kind
-            ``"none"``; ``"loading"``, a badge that waits 0.3 s before it shows; ``"partial"``, a
+            ``"none"``; ``"loading"``, a badge that appears after 0.3 s; ``"partial"``, a
             badge of up to six lines ("Missing: GFP"); ``"waiting"``, ``"absent"`` and ``"error"``, a
-            hatched tile over the whole canvas, so that a missing picture is never taken for a black one.
+            hatched tile over the whole canvas, so that a missing picture never looks like a black one.
         text
-            The sentence to show; where empty, one that fits the kind.
+            The sentence to show; if empty, the default of the kind.
         """
         if (kind, text) == (self._kind, self._text):
             return
@@ -145,21 +145,21 @@ class CanvasOverlay(QWidget):
         self._changed()
 
     def wait(self) -> str:
-        """What is said to be waited for, "" while nothing is."""
+        """What is being waited for, or ""."""
         return self._wait
 
     def set_wait(self, text: str) -> None:
-        """What has been waited for so long that it has to be said, in the badge; empty: nothing."""
+        """Show what has been waited for too long, in the badge; empty: nothing."""
         if text != self._wait:
             self._wait = text
             self._changed()
 
     def shows_badge(self) -> bool:
-        """Whether a badge is on screen now (a loading one only after its delay)."""
+        """Whether a badge is visible (a loading one only after its delay)."""
         return bool(self._wait) or (self._kind in _BADGES and not self._patience.isActive())
 
     def shown_text(self) -> str:
-        """The sentence for the state of now, shortened to what can be read."""
+        """The sentence for the current state, shortened to a readable length."""
         text = self._text or _TILES.get(self._kind) or _BADGE_TEXTS.get(self._kind, "")
         return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
@@ -250,7 +250,7 @@ class CanvasOverlay(QWidget):
         painter.setPen(_INK)
         text = plate.adjusted(0, 2, 0, -10)
         painter.drawText(text, label, QTextOption(Qt.AlignmentFlag.AlignCenter))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # a bar has sharp ends
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # the bar has square ends
         bar = QRectF(round(plate.center().x() - length / 2), round(plate.bottom() - 9), round(length), 3)
         painter.fillRect(bar, _INK)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -1,6 +1,6 @@
-"""What ndv reads from: the planes of the current view as one array per frame, and as a volume.
+"""The arrays ndv reads: the planes of the current view as one array per frame, or as a volume.
 
-`isel` runs in ndv's own threads; everything here is told what to show by `display`.
+`isel` runs in ndv's own threads; `display` decides what to show.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")  # looked at when the first viewer is built
+os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")  # read when the first viewer is built
 
 import ndv
 
@@ -33,11 +33,11 @@ MAX_TEXTURE_3D = 2048
 MAX_VOLUME_BYTES = 256 * 1024**2
 """What one volume view (all its channels) may hold; larger ones are shown at lower resolution."""
 
-_VOLUME_BATCH = 8  # planes read between two looks at whether the volume is still wanted
+_VOLUME_BATCH = 8  # planes read between checks whether the volume is still wanted
 
 
 class Frame(NamedTuple):
-    """What ndv was last given: per channel its plane (pixels as read) and what contrast it suggests."""
+    """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast."""
 
     view: View
     planes: dict[int, Plane]
@@ -46,9 +46,9 @@ class Frame(NamedTuple):
 
 
 class DatasetWrapper(ndv.DataWrapper["Dataset"]):
-    """A dataset as ndv wants it: dims (c, z, y, x); time and position are set from outside.
+    """A dataset as ndv expects it: dims (c, z, y, x); time and position are set from outside.
 
-    `view` and `visible` are set on the GUI thread while no request is under way; `isel` runs in
+    `view` and `visible` are set on the GUI thread while no request is pending; `isel` runs in
     ndv's threads and never raises.
     """
 
@@ -59,11 +59,11 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self.visible: frozenset[int] = frozenset(range(self._n_channels))
         self.frame: Frame | None = None
         self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
-        self.wanted = True  # False once closed: a volume being read is given up
+        self.wanted = True  # False once closed: abandons a volume being read
 
     @classmethod
     def supports(cls, obj: Any) -> TypeGuard[Any]:
-        """Never by itself: we always hand ndv a wrapper."""
+        """Always False: we pass ndv a wrapper explicitly."""
         return False
 
     @property
@@ -77,26 +77,26 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
 
     @property
     def coords(self) -> Mapping[Hashable, Sequence[Any]]:
-        """Indices only: anything else costs ndv milliseconds per frame."""
+        """Plain indices: anything else costs ndv milliseconds per frame."""
         info = self.dataset.info
         sizes = (max(self._n_channels, 1), info.n_z, info.height, info.width)
         return {dim: range(max(size, 1)) for dim, size in zip(self.dims, sizes, strict=True)}
 
     @property
     def dtype(self) -> np.dtype:
-        """The dtype planes are shown in."""
+        """The dtype in which planes are displayed."""
         return shown_dtype(self.dataset.info.dtype)
 
     def axis_scales(self) -> dict[Hashable, float]:
-        """Voxel size in µm, so that what is on the canvas is to scale; 1 where it is not known."""
+        """Voxel size in µm, so that the canvas is to scale; 1 if unknown."""
         return voxel_size(self.dataset.info)
 
     def summary_info(self) -> str:
-        """Nothing: our own widgets say it."""
+        """Empty: our own widgets show this."""
         return ""
 
     def isel(self, index: Mapping[int, int | slice]) -> np.ndarray:
-        """Return (C, Z, Y, X) of the current view; channels not shown, or not there, are zero."""
+        """Return (C, Z, Y, X) of the current view; hidden or missing channels are zero."""
         view, visible = self.view, sorted(self.visible)
         try:
             return self._volume(view, visible) if view.is_volume else self._plane(view, visible)
@@ -117,7 +117,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         return _Stack([p.astype(blank.dtype, copy=False) if p.shape == shape else blank for p in stack])  # type: ignore[return-value]
 
     def _suggestion(self, c: int, pixels: np.ndarray) -> tuple[np.ndarray, Contrast]:
-        """The pixels and the contrast they suggest; worked out once for as long as they stay on screen."""
+        """The pixels and the contrast they suggest; computed once while they stay on screen."""
         known = self._suggested.get(c)
         return known if known is not None and known[0] is pixels else (pixels, contrast_of(pixels))
 
@@ -171,7 +171,7 @@ class _Stack:
         self.size = math.prod(self.shape)
 
     def __getitem__(self, index: tuple[int, None]) -> np.ndarray:
-        """One channel, (1, 1, Y, X): the only thing ndv asks for."""
+        """One channel, (1, 1, Y, X): all that ndv requests."""
         return self._planes[index[0]][None, None]
 
     def __array__(self, *arguments: Any, **more: Any) -> np.ndarray:
@@ -183,7 +183,7 @@ def _fits(n_z: int, height: int, width: int, bytes_per_voxel: int) -> bool:
 
 
 def _worse(a: Plane | None, b: Plane) -> Plane:
-    """Of the planes of a stack, the one whose state the user has to know; pixels left out."""
+    """The plane of a stack whose state matters most to the user, without its pixels."""
     order = (
         PlaneState.PRESENT,
         PlaneState.ABSENT,
@@ -196,7 +196,7 @@ def _worse(a: Plane | None, b: Plane) -> Plane:
 
 
 def shown_dtype(dtype: np.dtype | None) -> np.dtype:
-    """The dtype a texture takes: uint8, uint16 or float32."""
+    """The dtype of the texture: uint8, uint16 or float32."""
     if dtype is None:
         return np.dtype(np.uint16)
     if dtype in (np.dtype(np.uint8), np.dtype(np.uint16)):
@@ -205,7 +205,7 @@ def shown_dtype(dtype: np.dtype | None) -> np.dtype:
 
 
 def shown_pixels(pixels: np.ndarray) -> np.ndarray:
-    """`pixels` in the dtype they are shown in; complex ones as their magnitude."""
+    """`pixels` in the dtype for display; complex ones as magnitude."""
     if pixels.dtype.kind == "c":
         pixels = np.abs(pixels)
     return pixels.astype(shown_dtype(pixels.dtype), copy=False)
@@ -216,7 +216,7 @@ def _common_dtype(shown: dict[int, np.ndarray], default: np.dtype) -> np.dtype:
 
 
 def voxel_size(info: DatasetInfo) -> dict[Hashable, float]:
-    """µm along z, y, x; where one is unknown, the pixel size; where none is, 1."""
+    """µm along z, y, x; the pixel size if one is unknown, 1 if all are."""
     pixel = info.pixel_size_um or 1.0
     return {
         "z": info.z_step_um or pixel,

@@ -33,7 +33,7 @@ _SOLO_KEYS = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifi
 
 
 class ElidedLabel(QWidget):
-    """One line of text, shortened with an ellipsis where it does not fit. Never reads markup."""
+    """One line of plain text, shortened with an ellipsis if it does not fit."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,16 +42,16 @@ class ElidedLabel(QWidget):
         self.set_text(text)
 
     def text(self) -> str:
-        """The whole text."""
+        """The full text."""
         return self._text
 
     def shown_text(self) -> str:
-        """What fits now."""
+        """The part that currently fits."""
         line = " ".join(self._text.split())
         return str(self.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, self.width()))
 
     def set_text(self, text: str) -> None:
-        """Show `text`; all of it in the tool tip."""
+        """Show `text`; the tooltip has all of it."""
         self._text = text
         self.setToolTip(plain_tooltip(text))
         self.setAccessibleName(text)
@@ -76,7 +76,7 @@ class ElidedLabel(QWidget):
 
 
 class _Dot(QToolButton):
-    """The channel's colour; a click chooses another."""
+    """The channel's colour; click to choose another."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -90,7 +90,7 @@ class _Dot(QToolButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         edge = QColor(colors_of(self).text)
-        edge.setAlpha(110)  # a black or a white channel still has an outline
+        edge.setAlpha(110)  # a black or white channel still has an outline
         painter.setPen(QPen(edge, 1))
         painter.setBrush(self.color)
         painter.drawEllipse(QPointF(self.width() / 2, self.height() / 2), 5, 5)
@@ -98,7 +98,7 @@ class _Dot(QToolButton):
 
 
 class _OnButton(QPushButton):
-    """Shows or hides the channel; with Alt or Ctrl held, asks for this channel alone."""
+    """Shows or hides the channel; with Alt or Ctrl, shows only this channel."""
 
     solo_clicked = Signal()
 
@@ -112,7 +112,7 @@ class _OnButton(QPushButton):
 
 
 class ChannelStrip(QFrame):
-    """The controls of one channel. Setters are silent; signals tell what the user did."""
+    """The controls of one channel. Setters are silent; signals report user actions."""
 
     visible_changed = Signal(bool)
     auto_changed = Signal(bool)
@@ -138,13 +138,13 @@ class ChannelStrip(QFrame):
         self.name = ElidedLabel(name, self)
         self.dot = _Dot(self)
         self.dot.setAccessibleName(f"Colour of {name}")
-        self.dot.setToolTip("Change the colour")
+        self.dot.setToolTip("Change colour")
         self.auto = QPushButton("Auto", self)
         self.auto.setAccessibleName(f"Automatic contrast of {name}")
-        self.auto.setToolTip("Follow the contrast of the picture")
+        self.auto.setToolTip("Adjust contrast automatically")
         self.on = _OnButton("On", self)
         self.on.setAccessibleName(f"Show {name}")
-        self.on.setToolTip("Show this channel\nAlt or Ctrl + click: this one alone")
+        self.on.setToolTip("Show or hide this channel\nAlt or Ctrl + click: show only this channel")
         for button in (self.auto, self.on):
             button.setCheckable(True)
             button.setAutoDefault(False)
@@ -158,7 +158,7 @@ class ChannelStrip(QFrame):
         self.state = QLabel(self)
         self.state.setTextFormat(Qt.TextFormat.PlainText)
         self.state.setWordWrap(True)
-        # a long file name must not widen the pane: it is cut, and whole in the tool tip
+        # a long file name must not widen the pane: it is shortened, with all of it in the tooltip
         self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._details = ""
         copy = QAction("Copy details", self.state)
@@ -206,34 +206,34 @@ class ChannelStrip(QFrame):
         self.high.editingFinished.connect(self._on_high_edited)
 
     def set_color(self, color: str) -> None:
-        """Show the channel in `color` ("#RRGGBB"); white where that is no colour."""
+        """Show the channel in `color` ("#RRGGBB"); white if invalid."""
         chosen = QColor(color) if QColor(color).isValid() else QColor("white")
         self.dot.color = self.histogram.color = chosen
         self.dot.update()
         self.histogram.update()
 
     def set_window(self, low: float, high: float) -> None:
-        """The contrast window in pixel values."""
+        """Set the contrast window in pixel values."""
         self.values.set_window(low, high)
         self._show_values()
 
     def set_range(self, low: float, high: float) -> None:
-        """The values the slider spans; two ints mean integer data."""
+        """Set the range of the slider; two ints mean integer data."""
         self.values.set_bounds(low, high)
         self._show_values()
 
     def set_auto(self, auto: bool) -> None:
-        """Show Auto pressed or not."""
+        """Set whether Auto is shown as pressed."""
         self.auto.setChecked(auto)
 
     def set_visible_channel(self, visible: bool) -> None:
-        """Show On pressed or not."""
+        """Set whether On is shown as pressed."""
         self.on.setChecked(visible)
 
     def set_state(self, text: str, details: str = "") -> None:
-        """One line under the name on what is wrong with the channel; empty: nothing is.
+        """Show one line under the name about a problem with the channel; empty if there is none.
 
-        `details` (default: the text) are its tool tip, and can be copied from its context menu.
+        `details` (default: the text) are its tooltip, and can be copied from its context menu.
         """
         self._details = details or text
         self.state.setText(text if len(text) <= _LONGEST_STATE else text[: _LONGEST_STATE - 1] + "…")
@@ -251,7 +251,7 @@ class ChannelStrip(QFrame):
 
     def _write_numbers(self) -> None:
         for field, value in zip((self.low, self.high), self.values.window, strict=True):
-            if not (field.hasFocus() and field.isModified()):  # never under the user's fingers
+            if not (field.hasFocus() and field.isModified()):  # not while the user is typing
                 field.setText(self.values.text(value))
                 field.setCursorPosition(0)
 
@@ -296,7 +296,7 @@ class ChannelStrip(QFrame):
     @safe_slot
     def _on_dot_clicked(self) -> None:
         if self._dialog is None:
-            self._dialog = QColorDialog(self)  # goes when the strip goes
+            self._dialog = QColorDialog(self)  # deleted with the strip
             self._dialog.setWindowTitle("Channel colour")
             self._dialog.colorSelected.connect(self._on_color_chosen)
         self._dialog.setCurrentColor(self.dot.color)
@@ -309,7 +309,7 @@ class ChannelStrip(QFrame):
 
 
 def _number(text: str) -> float | None:
-    """The finite number `text` means, with a point or a comma; None where it means none."""
+    """The finite number in `text`, with decimal point or comma; None if there is none."""
     try:
         value = float(text.strip().replace(",", "."))
     except ValueError:

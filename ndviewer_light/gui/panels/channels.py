@@ -25,8 +25,8 @@ PREFERRED_WIDTH_PX = 280
 class ChannelStrips(Panel):
     """Strips for the channels of one dataset.
 
-    GUI thread only. `i` is the index of the channel. Setters are silent; a signal always means
-    that the user did something.
+    GUI thread only. `i` is the channel index. Setters are silent; a signal always means
+    a user action.
     """
 
     mode_changed = Signal(bool)
@@ -65,7 +65,7 @@ class ChannelStrips(Panel):
         row.setSpacing(6)
         row.addWidget(title)
         row.addStretch(1)
-        for button, tip in ((self._flat, "One plane"), (self._volume, "The whole z stack as a volume")):
+        for button, tip in ((self._flat, "Single plane"), (self._volume, "The whole z stack as a volume")):
             button.setCheckable(True)
             button.setAutoDefault(False)
             button.setToolTip(tip)
@@ -93,9 +93,9 @@ class ChannelStrips(Panel):
         return QSize(PREFERRED_WIDTH_PX, super().sizeHint().height())
 
     def set_channels(self, channels: Sequence[Channel]) -> None:
-        """One new strip per channel, all visible; nothing of the strips before is kept.
+        """Create one strip per channel, all visible; nothing is kept from previous strips.
 
-        A channel that names a display window starts with it, the others with Auto.
+        A channel with a display window starts with it, the others with Auto.
         """
         for strip in self._strips:
             self._column.removeWidget(strip)
@@ -117,32 +117,32 @@ class ChannelStrips(Panel):
         return len(self._strips)
 
     def __bool__(self) -> bool:
-        return True  # an empty pane is still a pane
+        return True  # the pane stays even if empty
 
     def strip(self, i: int) -> ChannelStrip:
         """The widgets of channel `i`."""
         return self._strips[i]
 
     def is_3d(self) -> bool:
-        """Whether 3D is chosen."""
+        """Whether 3D is selected."""
         return self._is_3d
 
     def set_3d(self, is_3d: bool) -> None:
-        """Show 2D or 3D as chosen."""
+        """Show 2D or 3D as selected."""
         self._is_3d = is_3d
         (self._volume if is_3d else self._flat).setChecked(True)
 
     def set_3d_enabled(self, enabled: bool, why: str = "") -> None:
-        """Offer 3-D or not; `why` not is the tool tip."""
+        """Enable or disable 3-D; the tooltip says `why` not."""
         self._volume.setEnabled(enabled)
         self._volume.setToolTip("The whole z stack as a volume" if enabled else plain_tooltip(why))
 
     def set_window(self, i: int, low: float, high: float) -> None:
-        """Show the contrast window of channel `i`, in pixel values; bounds widen to hold it."""
+        """Show the contrast window of channel `i`, in pixel values; bounds widen to include it."""
         self._strips[i].set_window(low, high)
 
     def set_auto(self, i: int, auto: bool) -> None:
-        """Show whether channel `i` follows its picture."""
+        """Show whether the contrast of channel `i` is automatic."""
         self._strips[i].set_auto(auto)
 
     def set_visible_channel(self, i: int, visible: bool) -> None:
@@ -154,19 +154,19 @@ class ChannelStrips(Panel):
         self._strips[i].set_color(color)
 
     def set_range(self, i: int, low: float, high: float) -> None:
-        """The pixel values the slider and histogram of channel `i` span.
+        """Set the pixel values spanned by the slider and histogram of channel `i`.
 
-        Two ints mean integer data, floats mean steps of any size. The range of the data at hand
-        serves the eye better than that of the dtype: 12-bit data on 65,536 values is all at the left.
+        Two ints mean integer data, floats mean steps of any size. The range of the actual data
+        is more useful than that of the dtype: 12-bit data on 65,536 values is all at the left.
         """
         self._strips[i].set_range(low, high)
 
     def set_histogram(self, i: int, counts: np.ndarray, low: float, high: float) -> None:
-        """Draw `counts` (bins,), equally wide bins from `low` to `high`."""
+        """Draw `counts` (bins,): bins of equal width from `low` to `high`."""
         self._strips[i].histogram.set_counts(counts, low, high)
 
     def set_state(self, i: int, text: str, details: str = "") -> None:
-        """Say what is wrong with channel `i` ("not acquired"), `details` on request; empty: nothing."""
+        """Show a problem with channel `i` ("not acquired"), `details` on request; empty if none."""
         self._strips[i].set_state(text, details)
 
     def window_of(self, i: int) -> tuple[float, float]:
@@ -174,7 +174,7 @@ class ChannelStrips(Panel):
         return self._strips[i].values.window
 
     def range_of(self, i: int) -> tuple[float, float]:
-        """What the slider of channel `i` spans."""
+        """The range of the slider of channel `i`."""
         return self._strips[i].values.bounds
 
     def is_auto(self, i: int) -> bool:
@@ -190,12 +190,12 @@ class ChannelStrips(Panel):
         return str(self._strips[i].dot.color.name().upper())
 
     def state_text(self, i: int) -> str:
-        """What `set_state` said of channel `i`."""
+        """The text last given to `set_state` for channel `i`."""
         return str(self._strips[i].state.text())
 
     @safe_slot
     def solo(self, i: int) -> None:
-        """Only channel `i`; all of them where it was the only one. Sends `visible_changed` like a click."""
+        """Show only channel `i`, or all if it was the only one. Emits `visible_changed` like a click."""
         alone = [self.is_channel_visible(k) == (k == i) for k in range(len(self))]
         for k in range(len(self)):
             visible = all(alone) or k == i

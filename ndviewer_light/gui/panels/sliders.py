@@ -1,4 +1,4 @@
-"""The T, Z and FOV rows under the canvas: play, name, slider, and a value one can read."""
+"""The T, Z and FOV rows below the canvas: play button, name, slider and readable value."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MEASURED_TEXTS = 64
 
 
 class JumpSlider(QSlider):
-    """A horizontal slider that goes where one clicks, and one step per notch of the wheel."""
+    """A horizontal slider that jumps to a click, and moves one step per wheel notch."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -51,7 +51,7 @@ class JumpSlider(QSlider):
         x = round(event.position().x() if hasattr(event, "position") else event.pos().x())
         if event.button() == Qt.MouseButton.LeftButton and not self._handle_contains(x):
             self.setValue(self._value_at(x))
-        super().mousePressEvent(event)  # the handle lies under the mouse now: a drag may follow
+        super().mousePressEvent(event)  # the handle is now under the mouse: a drag may follow
 
     @safe_slot
     def wheelEvent(self, event: Any) -> None:
@@ -81,7 +81,7 @@ class JumpSlider(QSlider):
 
 
 class _Row(QObject):
-    """The four widgets of one axis, and what they do together."""
+    """The four widgets of one axis and their interaction."""
 
     moved = Signal(int)
     playing_changed = Signal()
@@ -123,7 +123,7 @@ class _Row(QObject):
             widget.setVisible(visible)
 
     def resize(self, size: int) -> None:
-        """Have `size` values; the index stays where it can."""
+        """Set the number of values; the index stays if possible."""
         self.size = max(1, size)
         with QSignalBlocker(self.slider):
             self.slider.setMaximum(self.size - 1)
@@ -132,7 +132,7 @@ class _Row(QObject):
         self.measure()
 
     def go_to(self, index: int) -> None:
-        """Move without telling anybody."""
+        """Move without emitting a signal."""
         with QSignalBlocker(self.slider):
             self.slider.setValue(index)
         self.write_value()
@@ -149,12 +149,12 @@ class _Row(QObject):
             try:
                 return str(self._text_of(index))
             except (LookupError, ValueError, TypeError, AttributeError):
-                # the data may be a change behind or ahead of the slider: say where we are regardless
+                # the data may lag behind or be ahead of the slider: show the index regardless
                 logger.debug("no text for index %d", index, exc_info=True)
         return f"{index + 1} / {self.size}"
 
     def measure(self) -> None:
-        """Make room for the widest text, so that the slider does not jump while it is dragged."""
+        """Reserve room for the widest text, so that the slider does not jump while dragged."""
         step = max(1, self.size // _MEASURED_TEXTS)
         samples = [*range(0, self.size, step), self.size - 1]
         metrics = self.value.fontMetrics()
@@ -212,28 +212,28 @@ class AxisSliders(Panel):
         self._draw_icons()
 
     def set_sizes(self, sizes: Mapping[str, int]) -> None:
-        """Give axes their lengths: ``{"t": 3, "p": 12, "z": 5}``; an axis left out keeps its own.
+        """Set the axis lengths: ``{"t": 3, "p": 12, "z": 5}``; omitted axes keep theirs.
 
-        An index beyond the new length goes to the last one, without `moved`.
+        An index beyond the new length becomes the last one, without `moved`.
         """
         for axis, size in sizes.items():
             if axis in self._rows:
                 self._rows[axis].resize(size)
 
     def set_index(self, axis: str, index: int) -> None:
-        """Show `index` (clamped to the axis) without sending `moved`."""
+        """Show `index` (clamped to the axis) without emitting `moved`."""
         self._rows[axis].go_to(index)
 
     def index(self, axis: str) -> int:
-        """Where the slider of `axis` stands."""
+        """The current index of `axis`."""
         return int(self._rows[axis].slider.value())
 
     def size(self, axis: str | None = None) -> Any:
-        """How many values `axis` has; without an axis, the widget's own QSize."""
+        """The number of values of `axis`; without an axis, the widget's QSize."""
         return super().size() if axis is None else self._rows[axis].size
 
     def slider(self, axis: str) -> QSlider:
-        """The slider of `axis`, for a host that places focus or tool tips."""
+        """The slider of `axis`, for hosts that set focus or tooltips."""
         return self._rows[axis].slider
 
     def play_button(self, axis: str) -> QToolButton:
@@ -241,19 +241,19 @@ class AxisSliders(Panel):
         return self._rows[axis].play
 
     def value_text(self, axis: str) -> str:
-        """What the row of `axis` says now."""
+        """The text shown in the row of `axis`."""
         return str(self._rows[axis].value.text())
 
     def set_value_text(self, axis: str, text_of: Callable[[int], str]) -> None:
-        """Say `text_of(index)` in the row of `axis`; "3 / 6" where it raises. Call again when it changes."""
+        """Show `text_of(index)` in the row of `axis`; "3 / 6" if it raises. Call again when it changes."""
         self._rows[axis].name_values(text_of)
 
     def set_busy_check(self, busy: Callable[[], bool]) -> None:
-        """Skip a step of play while `busy()` is true: no frame is dropped for one never seen."""
+        """Skip playback steps while `busy()` is true, so that every frame is seen."""
         self._busy = busy
 
     def is_playing(self) -> bool:
-        """Whether any axis plays."""
+        """Whether any axis is playing."""
         return any(row.play.isChecked() for row in self._rows.values())
 
     def stop_playing(self) -> None:

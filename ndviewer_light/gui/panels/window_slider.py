@@ -1,8 +1,8 @@
-"""Choosing a contrast window: a slider with two handles over a range of pixel values, and its histogram.
+"""Choosing a contrast window: a slider with two handles over a range of pixel values, with histogram.
 
-By hand, since the range sliders of superqt 0.9 ignore the keyboard, do not go between handles by Tab,
-and lose a window that lies outside a narrower range: (100, 3000) in 0 to 50 becomes (50, 50). A contrast
-window has to survive a dimmer plane, and ours must work without a mouse.
+Implemented here because superqt 0.9's range sliders ignore the keyboard, do not move between handles by Tab,
+and lose a window outside a narrower range: (100, 3000) in 0 to 50 becomes (50, 50). A contrast
+window must survive a dimmer plane, and the slider must work without a mouse.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _LOW, _HIGH = 0, 1
 
 
 class ValueRange:
-    """A window (low, high) of pixel values inside bounds, both kept sane. Pure; no Qt.
+    """A window (low, high) of pixel values within bounds, both kept consistent. Pure; no Qt.
 
     `low < high` always; a user's move keeps them `step` apart: 1 for integer data, a
-    hundred-thousandth of the bounds else.
+    hundred-thousandth of the bounds otherwise.
     """
 
     def __init__(self) -> None:
@@ -42,15 +42,15 @@ class ValueRange:
 
     @property
     def step(self) -> float:
-        """The smallest window."""
+        """The smallest window width."""
         if self.integer:
             return 1.0
         return max((self.bounds[1] - self.bounds[0]) * 1e-5, 1e-300)
 
     def set_bounds(self, low: float, high: float) -> None:
-        """Bounds as wanted, widened to hold the window; ints mean integer data.
+        """Set the bounds, widened to include the window; ints mean integer data.
 
-        Until somebody gives a window, the window is the bounds.
+        Until a window is set, it equals the bounds.
         """
         kinds = (int, np.integer)
         if not _usable(low, high):
@@ -63,16 +63,16 @@ class ValueRange:
         self._hold_window()
 
     def set_window(self, low: float, high: float) -> None:
-        """The window as wanted; the high end gives way where it is not above the low one."""
+        """Set the window; the high end is raised if it is not above the low end."""
         if not _usable(low, high):
             return
         self._window_given = True
         self.window = (float(low), _above(float(low), float(high), self.integer))
-        self.bounds = self._wanted  # what an earlier window widened is not kept
+        self.bounds = self._wanted  # undo widening by an earlier window
         self._hold_window()
 
     def move(self, which: int, value: float) -> None:
-        """Put one end at `value`; it stops short of the other."""
+        """Move one end to `value`, stopping short of the other."""
         if not math.isfinite(value):
             return
         self._window_given = True
@@ -84,7 +84,7 @@ class ValueRange:
         self._hold_window()
 
     def shift_from(self, window: tuple[float, float], by: float) -> None:
-        """Be `window`, moved as a whole."""
+        """Set `window`, shifted as a whole."""
         self._window_given = True
         self.window = (window[0] + by, window[1] + by)
 
@@ -92,7 +92,7 @@ class ValueRange:
         self.bounds = (min(self.bounds[0], self.window[0]), max(self.bounds[1], self.window[1]))
 
     def fraction(self, value: float) -> float:
-        """Where `value` lies between the bounds, 0 to 1."""
+        """The position of `value` between the bounds, 0 to 1."""
         low, high = self.bounds
         return min(1.0, max(0.0, (value - low) / (high - low)))
 
@@ -103,12 +103,12 @@ class ValueRange:
         return float(round(value)) if self.integer else value
 
     def text(self, value: float) -> str:
-        """`value` as a person writes it."""
+        """`value` formatted for display."""
         return str(round(value)) if self.integer else f"{value:.5g}"
 
 
 def _above(low: float, high: float, integer: bool) -> float:
-    """`high`, or the next value above `low` where it is not above it."""
+    """`high`, or the next value above `low` if it is not above."""
     if integer:
         return max(high, low + 1.0)
     return high if high > low else low + max(abs(low) * 1e-5, 1e-9)
@@ -119,9 +119,9 @@ def _usable(low: float, high: float) -> bool:
 
 
 class WindowSlider(QWidget):
-    """Two handles on one groove.
+    """A slider with two handles.
 
-    Drag or wheel moves the nearer handle; a drag between the two moves both. By keyboard, Tab goes
+    Dragging or the wheel moves the nearer handle; dragging between them moves both. On the keyboard, Tab goes
     from the low handle to the high one, and arrows, Page Up and Down, Home and End move it.
     """
 
@@ -145,7 +145,7 @@ class WindowSlider(QWidget):
         return QSize(60, 18)
 
     def handle_x(self, which: int) -> float:
-        """Where handle 0 (low) or 1 (high) is drawn, px."""
+        """The x position of handle 0 (low) or 1 (high), px."""
         return x_of(self.values.fraction(self.values.window[which]), self.width())
 
     @safe_slot
@@ -190,7 +190,7 @@ class WindowSlider(QWidget):
 
     @safe_slot
     def wheelEvent(self, event: Any) -> None:
-        if not self.hasFocus():  # a wheel over it is meant for the list it lies in
+        if not self.hasFocus():  # leave the wheel to the surrounding list
             event.ignore()
             return
         self._nudge(event.angleDelta().y() / 120)
@@ -229,7 +229,7 @@ class WindowSlider(QWidget):
 
     def _nearer(self, x: float) -> int:
         low, high = self.handle_x(_LOW), self.handle_x(_HIGH)
-        if abs(low - high) < 1:  # on top of each other: the side of the click decides
+        if abs(low - high) < 1:  # handles on top of each other: the side of the click decides
             return _LOW if x < low else _HIGH
         return _LOW if abs(x - low) <= abs(x - high) else _HIGH
 
@@ -263,7 +263,7 @@ class WindowSlider(QWidget):
 
 
 class Histogram(QWidget):
-    """Counts on a logarithmic scale in a channel's colour, over the same values as the slider below it."""
+    """Counts on a logarithmic scale in a channel's colour, over the range of the slider below."""
 
     def __init__(self, values: ValueRange, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -275,7 +275,7 @@ class Histogram(QWidget):
         self.setFixedHeight(42)
 
     def set_counts(self, counts: np.ndarray | Sequence[float], low: float, high: float) -> None:
-        """Show `counts`, bins of equal width over pixel values `low` to `high`; empty: nothing."""
+        """Show `counts`: bins of equal width over pixel values `low` to `high`; may be empty."""
         counts = np.nan_to_num(np.asarray(counts, dtype=np.float64).ravel(), nan=0.0, posinf=0.0, neginf=0.0)
         usable = _usable(low, high) and high > low
         self._counts = np.log1p(np.clip(counts, 0, None)) if usable else np.zeros(0)
@@ -293,7 +293,7 @@ class Histogram(QWidget):
         painter.end()
 
     def _heights(self) -> np.ndarray:
-        """(columns,) float: the tallest bin under each pixel column, 0 to 1; 0 where there are none."""
+        """(columns,) float: the tallest bin in each pixel column, 0 to 1; 0 if there is none."""
         columns = max(1, self.width() - 2 * MARGIN_PX)
         if not self._counts.any():
             return np.zeros(columns)
@@ -329,7 +329,7 @@ class Histogram(QWidget):
 
 
 def x_of(fraction: float, width: int) -> float:
-    """Where a fraction of the range is drawn in a widget `width` px wide."""
+    """The x position of a fraction of the range in a widget `width` px wide."""
     return MARGIN_PX + fraction * max(1, width - 2 * MARGIN_PX)
 
 

@@ -1,6 +1,6 @@
-"""One dataset of an HDF5 file judged: whether it can be shown, and how its pixels are read.
+"""Examines one dataset of an HDF5 file: whether it can be shown, and how its pixels are read.
 
-An untrusted file must not reach past itself: pixels that it keeps in other files are not read.
+An untrusted file must not reach beyond itself: pixels stored in other files are not read.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .chunk_index import structures as hdf5_structures
 from .chunk_index.arrays import (
     ExtensibleArray,
     FixedArray,
-    OneAfterTheOther,
+    ImplicitIndex,
     Order,
 )
 from .chunk_index.btree import BTree
 from .chunk_index.chunks import Grid, NothingStored, WholeBlocks
 from .chunk_index.index import ChunkIndex
-from .plane_reader import ChunkedDataset, Through
+from .plane_reader import ChunkedDataset, H5pyDataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ _MAX_VIRTUAL_SOURCES = 10_000
 _MAX_PLANE_CHUNKS = 250_000
 _MAX_CHUNKS = 2**40
 _NO_NUMBERS = {
-    **{"STRING": "text", "COMPOUND": "records of several fields", "OPAQUE": "opaque bytes"},
+    **{"STRING": "text", "COMPOUND": "records with several fields", "OPAQUE": "opaque bytes"},
     **{"REFERENCE": "references", "VLEN": "lists of varying length", "ARRAY": "arrays", "TIME": "times"},
     "COMPLEX": "complex numbers",
 }
@@ -55,7 +55,7 @@ _NO_NUMBERS = {
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What a dataset of numbers says of itself: its path in the file, its shape, the dtype planes come in."""
+    """The properties of a numeric dataset: its path in the file, its shape, the dtype of its planes."""
 
     path: str
     shape: tuple[int, ...]
@@ -63,20 +63,20 @@ class DatasetFacts:
 
 
 class Opened(NamedTuple):
-    """A dataset as it is read; `chunk_index` is None where there is nothing to look up."""
+    """A dataset opened for reading; `chunk_index` is None if there is nothing to look up."""
 
-    pixels: ChunkedDataset | Through
+    pixels: ChunkedDataset | H5pyDataset
     chunk_index: ChunkIndex | None
 
 
-# ---- what it holds: within `HDF5File.reading` ----------------------------------------------
+# ---- contents: within `HDF5File.reading` -----------------------------------------------------
 
 
 def facts(file: HDF5File, path: str, dataset: h5py.Dataset) -> DatasetFacts:
-    """Judge a dataset. Raises `UnsupportedError` if it holds no numbers."""
+    """Examine a dataset. Raises `UnsupportedError` if it is not numeric."""
     where = f"{file.name}::{path}"
     if dataset.shape is None:
-        raise UnsupportedError(f"{where} is empty: it has no shape")
+        raise UnsupportedError(f"{where} is empty")
     return DatasetFacts(path, tuple(dataset.shape), _dtype(dataset, where))
 
 
@@ -87,15 +87,15 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
     kind = identifier.get_class()
     names = {getattr(h5py.h5t, name, None): what for name, what in _NO_NUMBERS.items()}
     if kind in names:
-        raise UnsupportedError(f"{where} holds {names[kind]}; only numbers can be shown")
+        raise UnsupportedError(f"{where} contains {names[kind]}; only numbers can be shown")
     try:
         dtype = np.dtype(identifier.dtype.str)
     except (TypeError, NotImplementedError) as error:
-        raise UnsupportedError(f"{where} holds a kind of number that numpy does not have") from error
+        raise UnsupportedError(f"{where} has a number type that numpy does not support") from error
     if identifier.dtype.kind == "b":
         dtype = np.dtype(bool)
     if dtype.kind == "c" or dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise UnsupportedError(f"{where} holds {dtype}; only real numbers of at most 8 bytes can be shown")
+        raise UnsupportedError(f"{where} contains {dtype}; only real numbers of at most 8 bytes can be shown")
     native: np.dtype[Any] = dtype.newbyteorder("=")
     return native
 
@@ -104,7 +104,7 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
 
 
 def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str]) -> Opened:
-    """Make a dataset readable; `roles` has "y" and "x" where the axes of planes are.
+    """Open a dataset for reading; `roles` has "y" and "x" at the axes of planes.
 
     Raises `UntrustedReferenceError` if its pixels are in other files, `UnsupportedError` for a filter that
     is not installed.
@@ -115,14 +115,14 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     plist = dataset.id.get_create_plist()
     refuse_outside(file, dataset, where)
     layout = plist.get_layout()
-    through = Through(file, dataset, known.dtype, None)
+    through = H5pyDataset(file, dataset, known.dtype, None)
     if layout == h5py.h5d.CONTIGUOUS and _is_plain(dataset, known.dtype):
         return Opened(_contiguous(file, known, dataset, roles, through), None)
     if layout != h5py.h5d.CHUNKED:
         return Opened(through, None)
     chunk = tuple(dataset.chunks)
     if 0 in chunk or len(chunk) != len(known.shape):
-        raise CorruptDataError(f"{where} is damaged: its chunks are of shape {chunk}")
+        raise CorruptDataError(f"{where} is damaged: invalid chunk shape {chunk}")
     if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
     _check_count(known, chunk, roles, where)
@@ -132,13 +132,13 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
 
 
 def _check_count(known: DatasetFacts, chunk: tuple[int, ...], roles: Sequence[str], where: str) -> None:
-    """Refuse what is cut up so that a plane would take minutes."""
+    """Refuse chunks so small that a plane would take minutes."""
     counts = [-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True)]
     of_plane = math.prod(count for count, role in zip(counts, roles, strict=True) if role in ("y", "x"))
     if of_plane > _MAX_PLANE_CHUNKS or math.prod(counts) > _MAX_CHUNKS:
         raise LimitExceededError(
-            f"{where}: a plane is cut into {of_plane} chunks, the whole into {math.prod(counts)}; "
-            f"at most {_MAX_PLANE_CHUNKS} and {_MAX_CHUNKS} are read: store it in larger chunks"
+            f"{where}: {of_plane} chunks per plane and {math.prod(counts)} in total; "
+            f"at most {_MAX_PLANE_CHUNKS} and {_MAX_CHUNKS} are supported: store it in larger chunks"
         )
 
 
@@ -150,11 +150,11 @@ def _chunked(
     filters: tuple[hdf5_filters.Filter, ...],
 ) -> Opened:
     layout = _layout(file, dataset)
-    if layout is None or not _makes_sense(layout, dataset):  # h5py may understand it
-        return Opened(Through(file, dataset, known.dtype, None), None)
+    if layout is None or not _makes_sense(layout, dataset):  # h5py may be able to read it
+        return Opened(H5pyDataset(file, dataset, known.dtype, None), None)
     grid = Grid(known.shape, chunk)
     index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
-    through = Through(file, dataset, known.dtype, index)
+    through = H5pyDataset(file, dataset, known.dtype, index)
     sticks_out = any(whole % part for whole, part in zip(known.shape, chunk, strict=True))
     chain = hdf5_filters.codecs(filters)
     if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
@@ -172,7 +172,7 @@ def _lookup(
     grid: Grid,
     layout: hdf5_structures.ChunkIndexLayout,
 ) -> Lookup | None:
-    """Whoever finds chunks in this kind of index; None if only h5py can."""
+    """The lookup for this kind of index; None if only h5py can read it."""
     where = f"{file.name}::{known.path}"
     if layout.address == hdf5_structures.UNDEFINED:
         return NothingStored()
@@ -183,14 +183,14 @@ def _lookup(
     order = Order(dataset.maxshape, grid.chunk, *_growing(dataset))
     chunk_bytes = math.prod(grid.chunk) * dataset.id.get_type().get_size()
     if layout.kind in ("single", "implicit"):
-        return OneAfterTheOther(order, layout.address, layout.size or chunk_bytes, layout.mask)
-    # h5py must not be asked where these are: where it is not the first axis that grows, it mixes them up
+        return ImplicitIndex(order, layout.address, layout.size or chunk_bytes, layout.mask)
+    # do not ask h5py for these: it gets them wrong unless the first axis is the one that grows
     kind = FixedArray if layout.kind == "fixed" else ExtensibleArray
     return kind(file, order, layout.address, chunk_bytes, where)
 
 
 def _makes_sense(layout: hdf5_structures.ChunkIndexLayout, dataset: h5py.Dataset) -> bool:
-    """Whether the dataset may grow along as many axes as its kind of index is for."""
+    """Whether the dataset can grow along as many axes as its kind of index supports."""
     along = {"single": 0, "implicit": 0, "fixed": 0, "extensible": 1}
     if along.get(layout.kind, len(_growing(dataset))) != len(_growing(dataset)):
         return False
@@ -212,9 +212,9 @@ def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_structures.ChunkIndex
 
 
 def _contiguous(
-    file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str], through: Through
-) -> ChunkedDataset | Through:
-    """One piece, read by planes; where planes are scattered over it, by what they are scattered over."""
+    file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str], through: H5pyDataset
+) -> ChunkedDataset | H5pyDataset:
+    """Contiguous storage, read by planes, or by larger blocks if planes are scattered."""
     chunk = _block_of(known, roles)
     address = dataset.id.get_offset()
     index: ChunkIndex | WholeBlocks
@@ -241,7 +241,7 @@ def _stored_dtype(dataset: h5py.Dataset, known: DatasetFacts) -> np.dtype[Any]:
 
 
 def _is_plain(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> bool:
-    """Whether the bytes of an item are those that numpy wants: no unused bits, no odd floats."""
+    """Whether items are stored as in numpy: no unused bits, no unusual floats."""
     import h5py
 
     identifier = dataset.id.get_type()
@@ -271,7 +271,7 @@ def _filters(plist: Any) -> tuple[hdf5_filters.Filter, ...]:
 
 
 def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
-    """Refuse filters that nobody here can undo; those of hdf5plugin register when it is imported."""
+    """Refuse filters that cannot be decoded; importing hdf5plugin registers its own."""
     import h5py
 
     for filter_ in filters:
@@ -282,7 +282,7 @@ def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
         if not h5py.h5z.filter_avail(filter_.number):
             name = f"{filter_.name.partition(';')[0]!a} " if filter_.name else ""
             raise UnsupportedError(
-                f"{where} is compressed with the filter {name}(number {filter_.number}), which is not "
+                f"{where} is compressed with the HDF5 filter {name}(number {filter_.number}), which is not "
                 "installed: pip install hdf5plugin"
             )
 
@@ -293,7 +293,7 @@ def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
 def refuse_outside(file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual: bool = True) -> None:
     """Raise `UntrustedReferenceError` if any pixel of a dataset is in another file.
 
-    A virtual dataset may be put together of others in the same file, if those are not virtual themselves.
+    A virtual dataset may consist of others in the same file, if those are not virtual themselves.
     """
     import h5py
 
@@ -301,16 +301,16 @@ def refuse_outside(file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual
     if plist.get_external_count():
         name = plist.get_external(0)[0].decode("utf-8", "replace")
         raise UntrustedReferenceError(
-            f"{where} keeps its pixels in another file ({name!a}), which is not read: "
-            "copy it into one file first (h5repack)"
+            f"{where} stores its pixels in another file ({name!a}), which is not followed for safety: "
+            "merge it into one file first (h5repack)"
         )
     if plist.get_layout() != h5py.h5d.VIRTUAL:
         return
     if not virtual:
-        raise UnsupportedError(f"{where} is a virtual dataset inside another one, which is not supported")
+        raise UnsupportedError(f"{where} is a virtual dataset inside another one: not supported")
     count = plist.get_virtual_count()
     if count > _MAX_VIRTUAL_SOURCES:
-        raise LimitExceededError(f"{where} is put together of {count} datasets, too many to look at")
+        raise LimitExceededError(f"{where} is a virtual dataset of {count} datasets: too many")
     for i in range(count):
         _refuse_source_outside(file, plist.get_virtual_filename(i), plist.get_virtual_dsetname(i), where)
 
@@ -320,11 +320,14 @@ def _refuse_source_outside(file: HDF5File, other: str, path: str, where: str) ->
 
     if other != ".":
         raise UntrustedReferenceError(
-            f"{where} is put together of other files ({other!a}), which are not read: open those themselves"
+            f"{where} is a virtual dataset of other files ({other!a}), which are not followed for safety: "
+            "open those instead"
         )
-    if "%" in path:  # stands for a number: any dataset
-        raise UnsupportedError(f"{where} is put together of datasets named by a pattern, {path!a}")
+    if "%" in path:  # a placeholder for a number: any dataset
+        raise UnsupportedError(
+            f"{where} is a virtual dataset of datasets given by a pattern, {path!a}: not supported"
+        )
     source = file.node(path)
     if not isinstance(source, h5py.Dataset):
-        raise MetadataError(f"{where} is put together of {path!a}, which is no dataset of the file")
+        raise MetadataError(f"{where} is a virtual dataset of {path!a}, which is not a dataset of the file")
     refuse_outside(file, source, f"{file.name}::{path}", virtual=False)

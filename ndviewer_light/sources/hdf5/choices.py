@@ -1,7 +1,7 @@
-"""Which datasets of an HDF5 file can be shown, and which of them is.
+"""Which datasets of an HDF5 file can be shown, and which one is chosen.
 
-In an NWB file those are its image series, in any other those of numbers with 2 to 5 axes. The one with the
-most pixels is shown unless another is asked for. Everything here is called within `HDF5File.reading`.
+In an NWB file these are its image series, in others the numeric datasets with 2 to 5 axes. The one with the
+most pixels is shown unless another is requested. Everything here is called within `HDF5File.reading`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHOWN = 8
 
 
 class DatasetEntry(NamedTuple):
-    """One dataset of a file as it is offered: its path inside, shape, dtype, and what it is to a reader."""
+    """One dataset of a file as offered to the user: its path, shape, dtype and description."""
 
     path: str
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class DatasetEntry(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A dataset that can be shown; `series` is set if NWB says what it is."""
+    """A dataset that can be shown; `series` is set if NWB describes it."""
 
     facts: DatasetFacts
     node: h5py.Dataset
@@ -56,20 +56,22 @@ class Candidate(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What can be shown, most pixels first, and what cannot although it looks like it (sentences)."""
+    """What can be shown, most pixels first, and notes on what looks like an image but cannot be shown."""
 
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
 
 
 def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> Choices:
-    """Everything below a group that can be shown, as far as it is met in `seconds`."""
+    """Everything below a group that can be shown, as far as found within `seconds`."""
     is_nwb = nwb.is_nwb(file) and not top
     found = _all_series(file, seconds) if is_nwb else _all_plain(file, top, seconds)
     pixels = sorted(found.candidates, key=lambda each: math.prod(each.facts.shape), reverse=True)
     notes = found.notes
     if file.cut_short:
-        notes += (f"{file.name} holds more than was looked at: ask for a dataset as FILE::/PATH",)
+        notes += (
+            f"{file.name} contains more than was searched: to open a particular dataset, use FILE::/PATH",
+        )
     return Choices(tuple(pixels), notes)
 
 
@@ -79,7 +81,9 @@ def _all_series(file: HDF5File, seconds: float) -> Choices:
     candidates, notes = [], []
     for series in nwb.all_series(file, seconds):
         if series.elsewhere:
-            notes.append(f"{series.path} ({series.type}) keeps its images in other files: {series.elsewhere}")
+            notes.append(
+                f"{series.path} ({series.type}) stores its images in other files: {series.elsewhere}"
+            )
             continue
         node = file.node(series.data)
         assert isinstance(node, h5py.Dataset), "it was found there"
@@ -91,7 +95,7 @@ def _all_series(file: HDF5File, seconds: float) -> Choices:
         if math.prod(known.shape) and len(known.shape) in (2, 3, 4):
             candidates.append(Candidate(known, node, series))
         else:
-            notes.append(f"{series.path} ({series.type}) has no images: its shape is {known.shape}")
+            notes.append(f"{series.path} ({series.type}) contains no images: its shape is {known.shape}")
     return Choices(tuple(candidates), tuple(notes))
 
 
@@ -112,11 +116,11 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
     return Choices(tuple(candidates), tuple(notes))
 
 
-# ---- which one -----------------------------------------------------------------------------
+# ---- the choice ----------------------------------------------------------------------------
 
 
 def chosen(file: HDF5File, inner: str, known: Choices) -> Candidate:
-    """The dataset at a path inside, or the largest there is.
+    """The dataset at a path inside the file, or the largest.
 
     Raises `DatasetNotFoundError` if there is nothing at the path, `UnsupportedError` if nothing can be shown.
     """
@@ -129,7 +133,7 @@ def chosen(file: HDF5File, inner: str, known: Choices) -> Candidate:
     path = "/" + inner.strip("/")
     node = file.node(path)
     if node is None:
-        raise DatasetNotFoundError(f"{file.name} has no {path!a}{_offered(known)}")
+        raise DatasetNotFoundError(f"{file.name} does not contain {path!a}{_offered(known)}")
     if isinstance(node, h5py.Dataset):
         return _candidate(file, path, node)
     series = nwb.series_of(file, path, node)
@@ -159,18 +163,18 @@ def _candidate(file: HDF5File, path: str, node: h5py.Dataset) -> Candidate:
 
 def _nothing(file: HDF5File, known: Choices) -> str:
     if known.notes:
-        return f"{file.name} holds nothing that can be shown. {_several(known.notes)}"
+        return f"{file.name} contains nothing that can be shown. {_several(known.notes)}"
     if nwb.is_nwb(file):
         other = [candidate.facts for candidate in _all_plain(file, "", WALK_SECONDS).candidates]
-        which = f" It holds {_listed(other)}; ask for one as FILE::/PATH" if other else ""
-        return f"{file.name} holds no image series (TwoPhotonSeries, OnePhotonSeries, ImageSeries).{which}"
-    return f"{file.name} holds no dataset of numbers with 2 to 5 axes"
+        which = f" It contains {_listed(other)}; to open one of them, use FILE::/PATH" if other else ""
+        return f"{file.name} contains no image series (TwoPhotonSeries, OnePhotonSeries, ImageSeries).{which}"
+    return f"{file.name} contains no numeric dataset with 2 to 5 axes"
 
 
 def _offered(known: Choices) -> str:
     if not known.candidates:
         return ""
-    return f"; it holds {_listed([candidate.facts for candidate in known.candidates])}"
+    return f"; it contains {_listed([candidate.facts for candidate in known.candidates])}"
 
 
 def _listed(several: list[DatasetFacts]) -> str:
@@ -184,18 +188,18 @@ def _several(texts: Iterable[str]) -> str:
 
 
 def others_warning(file: HDF5File, known: Choices, shown: str) -> tuple[str, ...]:
-    """What else there is, for the person who expected another one."""
+    """A warning that lists the other datasets, for users who expected one of them."""
     others = [candidate.facts for candidate in known.candidates if candidate.facts.path != shown]
     if not others:
         return known.notes[:_SHOWN]
     return (
-        f"{file.name}: {shown} is shown; others are opened as FILE::/PATH: {_listed(others)}",
+        f"{file.name}: showing {shown}; open the others as FILE::/PATH: {_listed(others)}",
         *known.notes[:_SHOWN],
     )
 
 
 def described(file: HDF5File, candidate: Candidate) -> HDF5Image:
-    """What it shows. Raises `UnsupportedError` for what cannot be shown."""
+    """Interpret a candidate as an image. Raises `UnsupportedError` if it cannot be shown."""
     where = f"{file.name}::{candidate.facts.path}"
     if not math.prod(candidate.facts.shape):
         raise UnsupportedError(f"{where} is empty: its shape is {candidate.facts.shape}")

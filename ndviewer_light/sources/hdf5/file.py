@@ -1,7 +1,7 @@
-"""One open HDF5 file: objects inside it by path, never one of another file; h5py's errors in our words.
+"""One open HDF5 file: objects inside it by path, never from another file; h5py's errors translated.
 
-h5py reads through `storage.files`, so a file may lie anywhere, is not locked, and may be open elsewhere for
-writing. Only metadata, and pixels that we cannot decode ourselves, come this way: h5py does one thing at a
+h5py reads through `storage.bytes`, so a file may be anywhere, is not locked, and may be open elsewhere for
+writing. Only metadata, and pixels we cannot decode ourselves, are read this way: h5py does one thing at a
 time.
 """
 
@@ -28,7 +28,7 @@ from ...errors import (
 from ...storage import collector
 from ...storage.abandonable import run_abandonable
 from ...storage.bytes import SeekableFile, is_url
-from ...storage.cancellation import current_wish
+from ...storage.cancellation import current_scope
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
 
@@ -44,10 +44,10 @@ T = TypeVar("T")
 MAX_OBJECTS = 20_000
 """How many groups and datasets one search looks at."""
 
-_LEAST_OBJECTS = 50  # looked at however long it takes
+_LEAST_OBJECTS = 50  # searched however long it takes
 _MAX_SOFT_LINKS = 32
 _TICK_SECONDS = 0.25
-_SKEW_SECONDS = 60.0  # between our clock and that of who keeps the file
+_SKEW_SECONDS = 60.0  # between our clock and the file server's
 _MAX_ATTRIBUTE_BYTES = 64 * 1024
 _CHUNK_CACHE_BYTES = 64 * 1024**2
 _H5PY_ERRORS = (
@@ -57,19 +57,19 @@ _H5PY_ERRORS = (
 
 
 class FoundObject(NamedTuple):
-    """A dataset or group that a search met."""
+    """A dataset or group found by a search."""
 
     path: str
     node: h5py.Dataset | h5py.Group
 
 
 class HDF5File:
-    """An open file; any thread. What h5py hands out is used within `reading` only: one thread at a time."""
+    """An open file; any thread. h5py objects are used only within `reading`: one thread at a time."""
 
     def __init__(self, path: str, options: Mapping[str, str] | None) -> None:
         """Open the file at a path or URL.
 
-        Raises `MetadataError` for what is no HDF5 file, `CorruptDataError` if it is truncated or damaged,
+        Raises `MetadataError` if it is not an HDF5 file, `CorruptDataError` if it is truncated or damaged,
         `UnsupportedError` without h5py.
         """
         self._lock = threading.RLock()
@@ -92,33 +92,34 @@ class HDF5File:
     def _judged_superblock(self) -> hdf5_structures.Superblock:
         found = hdf5_structures.find_superblock(self.read_clipped, self.bytes.size)
         if found is None:
-            raise MetadataError(f"{self.name} is not an HDF5 file: it does not begin like one")
+            raise MetadataError(f"{self.name} is not an HDF5 file: it lacks the HDF5 signature")
         if self.bytes.size < found.end:
             raise CorruptDataError(
-                f"{self.name} is truncated: {found.end} bytes expected, {self.bytes.size} are there. "
-                "Copy it again; if it is being written, open it when that is done"
+                f"{self.name} is truncated: {self.bytes.size} of {found.end} bytes. "
+                "Copy it again; if it is still being written, wait until that has finished"
             )
         return found
 
     def _opened(self) -> h5py.File:
         if find_spec("h5py") is None:
             raise UnsupportedError(
-                f"{self.name} is an HDF5 file: to read these, pip install 'ndviewer_light[hdf5]'"
+                f"{self.name} is an HDF5 file, which needs an additional package: pip install "
+                "'ndviewer_light[hdf5]'"
             )
         with self.reading("it cannot be opened"):
             file = _open_cleanly(self._stream)
-        # a file that is open when Python ends takes the process with it
+        # a file still open when Python exits would crash the process
         weakref.finalize(self, _close, file)
         return file
 
     def read_clipped(self, offset: int, length: int) -> bytes:
-        """As `Bytes.read`, but what lies beyond the end of the file is left out."""
+        """Like `Bytes.read`, but clipped at the end of the file."""
         length = max(0, min(length, self.bytes.size - offset))
         return self.bytes.read(offset, length) if length and offset >= 0 else b""
 
     @contextlib.contextmanager
     def reading(self, what: str) -> Iterator[None]:
-        """One thread at a time uses h5py in here; what it raises becomes a `DatasetError` about `what`."""
+        """Let one thread at a time use h5py; its errors become a `DatasetError` about `what`."""
         try:
             with self._collector_paused(), self._lock:
                 if self._closed:
@@ -129,17 +130,17 @@ class HDF5File:
                 except DatasetError:
                     raise
                 except _H5PY_ERRORS as error:
-                    # without its frames, which hold objects of h5py's for as long as the error lives
+                    # without its frames, which would keep h5py objects alive as long as the error
                     raise self._error(error, what) from error.with_traceback(None)
         finally:
             if self._closed:
                 self._close_unless_used()
 
     def use(self, what: str, call: Callable[[], T]) -> T:
-        """What `call` returns, made within `reading`; for pixels, which may be long in coming.
+        """The result of `call`, made within `reading`; for pixels, which may take long.
 
-        On a server it is made in a thread of its own: nobody can interrupt h5py, but nobody who closes the
-        file or gives up the read has to wait for it.
+        For a server it is made in a separate thread: h5py cannot be interrupted, but nobody who closes the
+        file or cancels the read has to wait for it.
         """
 
         def inside() -> T:
@@ -148,30 +149,30 @@ class HDF5File:
 
         if not self.is_remote:
             return inside()
-        wish = current_wish()
+        scope = current_scope()
 
         def check() -> None:
             if self._closed:
                 raise DatasetError(f"{self.name} was closed")
-            if wish is not None and wish.dropped:
-                raise ReadDroppedError(f"{self.name}: not wanted any more")
+            if scope is not None and scope.dropped:
+                raise ReadDroppedError(f"{self.name}: no longer needed")
 
         return run_abandonable([inside], check)[0]
 
     def _collector_paused(self) -> contextlib.AbstractContextManager[object]:
-        """See `Bytes.opened_in_caller` for what the collector could do."""
+        """See `Bytes.opened_in_caller` for the problem with the garbage collector."""
         return collector.paused() if self.bytes.needs_threads else contextlib.nullcontext()
 
     def _error(self, error: Exception, what: str) -> DatasetError:
-        if self._stream.failure is not None:  # what h5py says of it is not the reason
+        if self._stream.failure is not None:  # h5py's message hides the actual reason
             return self._stream.failure
         reason = str(error).strip("'\"").partition("\n")[0][:200] or type(error).__name__
-        return CorruptDataError(f"{self.name} is damaged, or is just being written: {what}: {reason}")
+        return CorruptDataError(f"{self.name} is damaged, or still being written: {what}: {reason}")
 
     def close(self) -> None:
-        """Let go of the file; what is being read ends with an error. May be called twice.
+        """Release the file; reads in progress end with an error. May be called twice.
 
-        A thread that is inside h5py closes it when it comes out: nobody waits for a server that is silent.
+        A thread inside h5py closes it on leaving: nobody waits for a silent server.
         """
         self.bytes.close()
         self._closed = True
@@ -179,7 +180,7 @@ class HDF5File:
 
     def _close_unless_used(self) -> None:
         if not self._lock.acquire(blocking=False):
-            return  # by a thread that sees that it is closed when it has let go of the lock
+            return  # by a thread that sees it closed after releasing the lock
         try:
             if not self._is_shut:
                 self._is_shut = True
@@ -191,7 +192,7 @@ class HDF5File:
 
     @property
     def root(self) -> h5py.Group:
-        """The group everything is in."""
+        """The root group."""
         return self._file["/"]
 
     def node(self, path: str, start: h5py.Group | None = None) -> h5py.Dataset | h5py.Group | None:
@@ -211,7 +212,7 @@ class HDF5File:
             if isinstance(target, str):
                 followed += 1
                 if followed > _MAX_SOFT_LINKS:
-                    raise MetadataError(f"{self.name}: the links of {path!a} lead in a circle")
+                    raise MetadataError(f"{self.name}: the links at {path!a} form a loop")
                 here = self.root if target.startswith("/") else here
                 parts.extendleft(reversed(target.split("/")))
             else:
@@ -219,7 +220,7 @@ class HDF5File:
         return here if _kind(here) else None
 
     def _link(self, group: Any, name: str, path: str) -> Any:
-        """What `name` leads to: an object, the text of a soft link, None if there is nothing."""
+        """The target of `name`: an object, the text of a soft link, or None."""
         import h5py
 
         raw = name.encode("utf-8", "surrogateescape")
@@ -231,14 +232,15 @@ class HDF5File:
         if kind == h5py.h5l.TYPE_SOFT:
             return group.id.links.get_val(raw).decode("utf-8", "surrogateescape")
         raise UntrustedReferenceError(
-            f"{self.name}: {path!a} lies in another file, which is not opened; open that file itself"
+            f"{self.name}: {path!a} is in another file, which is not followed for safety; open that file "
+            "instead"
         )
 
     def walk(self, *tops: str, seconds: float) -> Iterator[FoundObject]:
         """Each group and dataset below the groups at `tops` once, nearest first.
 
-        Links are not followed: what they lead to inside this file is met where it is. It ends after
-        `seconds`, or after `MAX_OBJECTS`, and `cut_short` says so: on a server each object may be a request.
+        Links are not followed: their targets inside this file are visited in place. Stops after
+        `seconds`, or after `MAX_OBJECTS`, and sets `cut_short`: on a server each object may be a request.
         """
         import h5py
 
@@ -270,7 +272,7 @@ class HDF5File:
                         queue.append(found)
 
     def attribute(self, node: h5py.Dataset | h5py.Group, name: str) -> Any:
-        """An attribute: text, or an array of numbers; None if there is none, or none that makes sense."""
+        """An attribute: text or an array of numbers; None if missing or invalid."""
         import h5py
         import numpy as np
 
@@ -289,25 +291,23 @@ class HDF5File:
 
 
 def _open_cleanly(stream: _Stream) -> h5py.File:
-    """Open a file; if that fails, let go of the property lists that HDF5 forgets then.
+    """Open a file; on failure, release the property lists that HDF5 forgets.
 
-    One of them holds `stream`, and HDF5 frees it after Python has ended: the process would crash at its end.
+    One of them references `stream`, and HDF5 frees it after Python has exited: the process would crash.
     """
     import h5py
     from h5py._objects import phil
 
-    with phil:  # no other thread makes lists meanwhile
+    with phil:  # no other thread creates lists meanwhile
         before = _new_list().id
         try:
             return h5py.File(stream, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES)
         except BaseException as error:
-            traceback.clear_frames(
-                error.__traceback__
-            )  # those of h5py hold lists that are freed by themselves
+            traceback.clear_frames(error.__traceback__)  # h5py's own lists are freed automatically
             for number in range(before + 1, _new_list().id):
                 left = h5py.h5p.PropFAID(number)
                 if h5py.h5i.get_type(left) != h5py.h5i.GENPROP_LST:
-                    left.locked = True  # there is nothing to free
+                    left.locked = True  # nothing to free
             raise
 
 
@@ -334,7 +334,7 @@ def _text_or_numbers(value: Any) -> Any:
 
 
 def _wrapped(identifier: Any) -> Any:
-    """The h5py object of an identifier; None for what is neither group nor dataset."""
+    """The h5py object of an identifier; None if it is neither group nor dataset."""
     import h5py
 
     if isinstance(identifier, h5py.h5g.GroupID):
@@ -356,7 +356,7 @@ def _opened_bytes(path: str, options: Mapping[str, str] | None) -> Bytes:
 
 
 def file_version(path: str) -> tuple[int, ...]:
-    """What changes when a file of this machine does; () for URLs, and if it is not there."""
+    """A value that changes whenever a local file does; () for URLs and missing files."""
     if is_url(path):
         return ()
     try:
@@ -367,14 +367,14 @@ def file_version(path: str) -> tuple[int, ...]:
 
 
 def _was_just_written(version: tuple[int, ...]) -> bool:
-    """Whether more may be written without the time of writing, which is coarse, telling."""
+    """Whether more may be written without changing the coarse modification time."""
     return bool(version) and -_SKEW_SECONDS < time.time() - version[2] / 1e9 < _TICK_SECONDS
 
 
 class _Stream(SeekableFile):
-    """What h5py reads from: all that it asks for or an error, which it would otherwise keep to itself.
+    """The stream h5py reads from: delivers all bytes or records the error, which h5py would hide.
 
-    Of a file that a program appends to, the superblock tells where it ended once: here it ends where it does.
+    The superblock of a growing file holds an outdated end of file; this stream uses the actual one.
     """
 
     def __init__(self, source: Bytes, superblock: hdf5_structures.Superblock) -> None:
@@ -400,14 +400,15 @@ class _Stream(SeekableFile):
     def _fill(self, view: memoryview) -> None:
         if self._at + len(view) > self._size:
             raise CorruptDataError(
-                f"{self._name} is damaged: {len(view)} bytes expected at {self._at}, beyond its end"
+                f"{self._name} is damaged: {len(view)} bytes expected at byte {self._at}, beyond the end of "
+                "the file"
             )
         self._inner.seek(self._at)
         filled = 0
         while filled < len(view):
             part = self._inner.read(len(view) - filled)
             if not part:
-                raise CorruptDataError(f"{self._name} became shorter while it was read")
+                raise CorruptDataError(f"{self._name} was shortened while it was being read")
             view[filled : filled + len(part)] = part
             filled += len(part)
         offset, head = self._head

@@ -1,6 +1,6 @@
-"""What a chunk was passed through before it was stored, undone: never more than a chunk's bytes.
+"""Decodes the filters applied to a chunk, never to more than a chunk's bytes.
 
-Filters that cannot be undone here are left to h5py, which decodes one chunk at a time.
+Filters that cannot be decoded here are left to h5py, which decodes one chunk at a time.
 Source: "HDF5 File Format Specification", filter pipeline message, and the list of registered filters.
 """
 
@@ -43,7 +43,7 @@ class Filter(NamedTuple):
 
 
 def codecs(filters: Sequence[Filter]) -> tuple[Codec, ...] | None:
-    """What undoes each of them; None if one of them cannot be undone here."""
+    """The decoders of all filters; None if one of them cannot be decoded here."""
     found = [_codec(filter_) for filter_ in filters]
     known = tuple(codec for codec in found if codec is not None)
     return known if len(known) == len(found) else None
@@ -61,7 +61,7 @@ def _codec(filter_: Filter) -> Codec | None:
 
 @functools.cache
 def _library_codec(number: int) -> Codec | None:
-    """Of those that need a library, what there is."""
+    """The filters that need a library, if installed."""
     names = {BLOSC: "blosc", ZSTD: "zstd"}
     if number in names:
         try:
@@ -80,17 +80,17 @@ def _lzf() -> Callable[..., Any] | None:
     decode: Callable[..., Any] = lzf_decode
     try:
         return decode if decode(b"\x07ndviewer", out=8) == b"ndviewer" else None
-    except (RuntimeError, TypeError, ValueError):  # an installation without it
+    except (RuntimeError, TypeError, ValueError):  # not installed
         return None
 
 
 def decoded(stored: bytes, chain: Sequence[Codec], mask: int, n_bytes: int, where: str) -> Buffer:
-    """The `n_bytes` of a chunk, from what is stored; codecs whose bit is set in `mask` were left out.
+    """Decode a stored chunk to `n_bytes`; codecs whose bit is set in `mask` were skipped.
 
-    Raises `CorruptDataError` for what does not come to that length or does not match its checksum.
+    Raises `CorruptDataError` if the length or the checksum does not match.
     """
     data: Buffer = stored
-    most = n_bytes + 4 * min(len(chain), _MAX_CHECKSUMS)  # checksums may have been compressed with it
+    most = n_bytes + 4 * min(len(chain), _MAX_CHECKSUMS)  # checksums may be part of the compressed data
     try:
         for i in reversed(range(len(chain))):
             if not mask >> i & 1:
@@ -98,5 +98,7 @@ def decoded(stored: bytes, chain: Sequence[Codec], mask: int, n_bytes: int, wher
     except _DECODERS_SAY as error:
         raise CorruptDataError(f"{where} is damaged: {str(error).partition(chr(10))[0]}") from error
     if len(view(data)) != n_bytes:
-        raise CorruptDataError(f"{where} is damaged: it does not come to the {n_bytes} bytes of a chunk")
+        raise CorruptDataError(
+            f"{where} is damaged: it does not decompress to the {n_bytes} bytes of a chunk"
+        )
     return data

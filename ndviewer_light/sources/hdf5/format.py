@@ -24,7 +24,7 @@ class HDF5Format(Format):
     name = "hdf5"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` ends like HDF5 or, on this machine, begins like it."""
+        """Whether `path` has an HDF5 extension or, if local, the HDF5 signature."""
         file, _ = split_inner(path)
         if is_url(file):
             return urlsplit(file).path.lower().endswith(ENDINGS)

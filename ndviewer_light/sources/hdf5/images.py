@@ -1,8 +1,8 @@
-"""What a dataset shows: which axis is which, how long a step is, what its channels are called.
+"""Interprets a dataset as an image: axes, step sizes, channel names.
 
-Plain HDF5 says little of that. Names of axes are taken from dimension labels (`DIMENSION_LABELS`, as h5py's
+Plain HDF5 has little of this. Axis names are taken from dimension labels (`DIMENSION_LABELS`, as h5py's
 ``dims[i].label`` and netCDF write them) or from dimension scales; steps from scales that have a unit and from
-`element_size_um` (z, y, x), as ilastik and Fiji write it. The rest is a convention, and a warning says so.
+`element_size_um` (z, y, x), as written by ilastik and Fiji. The rest is assumed, with a warning.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ROLE_OF_NAME = {
 }
 _ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 _ROLES_IN_COLOUR = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
-_LEAST_IN_COLOUR = 16  # rows and columns; an array of (…, 5, 3) is hardly a picture
+_LEAST_IN_COLOUR = 16  # rows and columns; an array (…, 5, 3) is hardly an image
 
 UM_PER_UNIT = {
     **{"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6},
@@ -61,7 +61,7 @@ SECONDS_PER_UNIT = {
 class HDF5Image:
     """A dataset as an image: the role of each axis (``t p c z y x``), channels, steps in µm and s.
 
-    `rgb` is set where the channels are the samples of colour pixels.
+    `rgb` is set if the channels are the samples of colour pixels.
     """
 
     format: str
@@ -74,7 +74,7 @@ class HDF5Image:
     warnings: tuple[str, ...] = ()
 
     def size(self, role: str) -> int:
-        """Samples along an axis, 1 where there is none; of colour pixels without their alpha."""
+        """Samples along an axis, 1 if there is none; colour samples without alpha."""
         if role not in self.roles:
             return 1
         n = self.shape[self.roles.index(role)]
@@ -87,12 +87,12 @@ class HDF5Image:
 
 
 def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
-    """What the viewer is told. Raises `LimitExceededError` for sizes no sane dataset has."""
+    """The `DatasetInfo` of an image. Raises `LimitExceededError` for sizes beyond any real dataset."""
     check_plane(image.plane_shape, image.dtype, where)
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
         if image.size(role) > most:
             raise LimitExceededError(
-                f"{where}: an axis {role!r} of {image.size(role)}; at most {most} are shown"
+                f"{where}: axis {role!r} has size {image.size(role)}; at most {most} can be shown"
             )
     names = [channel.name for channel in image.channels]
     numbered = [f"Ch{i}" for i in range(len(names), image.size("c"))]
@@ -118,7 +118,7 @@ RGB_CHANNELS = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB
 
 
 def sane_steps(steps: Mapping[str, float | None]) -> dict[str, float]:
-    """Those that are known and can be."""
+    """The known and plausible steps."""
     return {
         role: step
         for role, step in steps.items()
@@ -127,7 +127,7 @@ def sane_steps(steps: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def unit_factor(unit: object, role: str) -> float | None:
-    """What turns a value in `unit` into µm, or s along t; None for a unit we do not know."""
+    """The factor from `unit` to µm, or s along t; None for an unknown unit."""
     table = SECONDS_PER_UNIT if role == "t" else UM_PER_UNIT
     if not isinstance(unit, str):
         return None
@@ -140,18 +140,18 @@ def unit_factor(unit: object, role: str) -> float | None:
 
 
 def is_picture(shape: Sequence[int]) -> bool:
-    """Whether an array of this shape may be shown without being asked for."""
+    """Whether an array of this shape may be shown by default."""
     return 2 <= len(shape) <= 5 and min(shape) > 0 and min(shape[-2:]) > 1
 
 
 def plain_roles(
     known: DatasetFacts, labels: Sequence[str], where: str
 ) -> tuple[tuple[str, ...], bool, str | None]:
-    """The role of each axis, whether the last one is colour, and a warning where they had to be guessed.
+    """The role of each axis, whether the last one is colour, and a warning if they had to be guessed.
 
-    Labels are believed if all of them are known and none is there twice. Without them the last two axes are y
+    Labels are used if all of them are known and distinct. Without them, the last two axes are y
     and x, before them z, then c, then t; a last axis of 3 or 4 samples of uint8 or uint16 is colour.
-    Raises `UnsupportedError` for what has no plane, or more axes than that.
+    Raises `UnsupportedError` if there is no plane, or too many axes.
     """
     shape = known.shape
     roles = tuple(_ROLE_OF_NAME.get(label.strip().lower(), "") for label in labels)
@@ -168,7 +168,7 @@ def plain_roles(
         return roles, rgb, None
     said = " ".join(roles[:-1]) + " and colour" if rgb else " ".join(roles)
     named = f" ({', '.join(label or '?' for label in labels)})" if any(labels) else ""
-    return roles, rgb, f"{where}: axes are not named{named}; {said} assumed"
+    return roles, rgb, f"{where}: axes are not named{named}; assuming {said}"
 
 
 def _looks_like_colour(known: DatasetFacts) -> bool:
@@ -210,7 +210,7 @@ def _step(scale: tuple[float, object] | None, role: str) -> float | None:
 
 
 def _dimensions(file: HDF5File, dataset: h5py.Dataset) -> tuple[list[str], list[tuple[float, object] | None]]:
-    """The label of each axis, "" where there is none, and (step, unit) of the scale attached to it."""
+    """The label of each axis ("" if none), and (step, unit) of the scale attached to it."""
     import h5py
 
     rank = len(dataset.shape)
@@ -228,7 +228,7 @@ def _dimensions(file: HDF5File, dataset: h5py.Dataset) -> tuple[list[str], list[
 
 
 def _scale_step(file: HDF5File, scale: h5py.Dataset, n: int) -> tuple[float, object] | None:
-    """What lies between two samples, if that is the same everywhere."""
+    """The distance between samples, if constant."""
     from .array import facts, refuse_outside
 
     if scale.shape != (n,) or n < 2:
@@ -236,7 +236,7 @@ def _scale_step(file: HDF5File, scale: h5py.Dataset, n: int) -> tuple[float, obj
     try:
         refuse_outside(file, scale, f"{file.name}::{scale.name}", virtual=False)
         known = facts(file, scale.name or "", scale)
-    except (UnsupportedError, UntrustedReferenceError):  # it only describes the pixels
+    except (UnsupportedError, UntrustedReferenceError):  # it is only metadata
         return None
     if known.dtype.kind not in "iuf":
         return None

@@ -1,6 +1,6 @@
-"""Image series of an NWB file: found by their type, axes as NWB has them, steps from what surrounds them.
+"""Image series of an NWB file: found by type, with NWB's axes, and steps from the surrounding metadata.
 
-NWB keeps images as (frame, x, y) or (frame, x, y, z), x across and y down: a plane is stored transposed.
+NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
 Source: NWB format specification 2.x: ``ImageSeries``, ``OnePhotonSeries``, ``TwoPhotonSeries``,
 ``ImagingPlane``.
 """
@@ -41,7 +41,7 @@ _MAX_NAME = 200
 class Series(NamedTuple):
     """One image series: the path of its group, its type, and where its images are.
 
-    `elsewhere` says in which files they are if not in this one, else "".
+    `elsewhere` names the files they are in, if not this one, else "".
     """
 
     path: str
@@ -58,7 +58,7 @@ class Series(NamedTuple):
 
 
 def is_nwb(file: HDF5File) -> bool:
-    """Whether the file says that it is NWB 2."""
+    """Whether the file declares itself as NWB 2."""
     root = file.root
     return (
         file.attribute(root, "neurodata_type") == "NWBFile" or file.attribute(root, "nwb_version") is not None
@@ -66,7 +66,7 @@ def is_nwb(file: HDF5File) -> bool:
 
 
 def series_of(file: HDF5File, path: str, node: h5py.Group) -> Series | None:
-    """The image series whose group is at `path`; None if it is none."""
+    """The image series with its group at `path`; None if there is none."""
     import h5py
 
     kind = file.attribute(node, "neurodata_type")
@@ -84,7 +84,7 @@ def series_of(file: HDF5File, path: str, node: h5py.Group) -> Series | None:
 
 
 def all_series(file: HDF5File, seconds: float) -> list[Series]:
-    """Every image series of the file that is met in `seconds`, in that order."""
+    """The image series of the file found within `seconds`, in that order."""
     import h5py
 
     groups = (found for found in file.walk(*_PLACES, seconds=seconds) if isinstance(found.node, h5py.Group))
@@ -96,8 +96,8 @@ def refuse_external(series: Series, where: str) -> None:
     """Raise `UnsupportedError` if the images of a series are not in the file."""
     if series.elsewhere:
         raise UnsupportedError(
-            f"{where}::{series.path} ({series.type}) keeps its images in other files, which are not read: "
-            f"{series.elsewhere}. Open those files themselves"
+            f"{where}::{series.path} ({series.type}) stores its images in other files, which are not "
+            f"followed for safety: {series.elsewhere}. Open those files instead"
         )
 
 
@@ -136,7 +136,9 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
     plane = _inside(file, node, "imaging_plane")
     plane = plane if isinstance(plane, h5py.Group) else None
     steps = {**_grid_steps(file, node, plane, known, roles), "t": time_step}
-    colour = f"{where}: a last axis of {known.shape[-1]} is taken for colour, not for z" if rgb else None
+    colour = (
+        f"{where}: the last axis, of size {known.shape[-1]}, is shown as colour, not as z" if rgb else None
+    )
     return HDF5Image(
         format="nwb",
         roles=roles,
@@ -150,13 +152,13 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
 
 
 def _looks_like_colour(series: Series, known: DatasetFacts) -> bool:
-    """Videos of a camera are kept as (frame, x, y, 3), which NWB has no place for."""
+    """Camera videos are stored as (frame, x, y, 3), although NWB does not define this."""
     is_camera = not series.type.endswith("PhotonSeries")
     return is_camera and len(known.shape) == 4 and known.shape[-1] in (3, 4) and known.dtype == np.uint8
 
 
 def _time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[float | None, str | None]:
-    """Seconds between frames, and a warning if they are not the same everywhere."""
+    """Seconds between frames, and a warning if not constant."""
     import h5py
 
     start = _inside(file, node, "starting_time")
@@ -171,13 +173,13 @@ def _time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[fl
     step = (last - first) / (n - 1)
     if step > 0 and abs(second - first - step) <= 0.01 * step:
         return step, None
-    return step, f"{where}: frames are not evenly spaced in time; the mean step is shown"
+    return step, f"{where}: frames are not evenly spaced in time; using the mean time step"
 
 
 def _grid_steps(
     file: HDF5File, node: h5py.Group, plane: h5py.Group | None, known: DatasetFacts, roles: tuple[str, ...]
 ) -> dict[str, float | None]:
-    """µm per pixel: what the imaging plane says, else the field of view divided by the pixels in it."""
+    """µm per pixel: from the imaging plane, else the field of view divided by its pixels."""
     spacing = _numbers(file, plane, "grid_spacing") if plane is not None else None
     if plane is not None and spacing is not None:
         factor = unit_factor(_unit(file, plane, "grid_spacing"), "x")
@@ -195,7 +197,7 @@ def _grid_steps(
 
 
 def _inside(file: HDF5File, node: h5py.Group, name: str) -> h5py.Dataset | h5py.Group | None:
-    """What a group holds; None if that is nothing, or not in this file: it only describes the images."""
+    """The object in a group; None if missing or in another file: it is only metadata."""
     import h5py
 
     try:
@@ -208,14 +210,14 @@ def _inside(file: HDF5File, node: h5py.Group, name: str) -> h5py.Dataset | h5py.
 
 
 def _unit(file: HDF5File, node: h5py.Group, name: str) -> object:
-    """The unit of a dataset: its attribute, metres where NWB says nothing."""
+    """The unit of a dataset: its attribute, or metres, NWB's default."""
     dataset = _inside(file, node, name)
     unit = file.attribute(dataset, "unit") if dataset is not None else None
     return unit or "meters"
 
 
 def _numbers(file: HDF5File, node: h5py.Group, name: str) -> list[float] | None:
-    """A few numbers in a dataset of a group."""
+    """A few numbers from a dataset in a group."""
     import h5py
 
     dataset = _inside(file, node, name)
@@ -228,7 +230,7 @@ def _numbers(file: HDF5File, node: h5py.Group, name: str) -> list[float] | None:
 
 
 def _text(file: HDF5File, node: h5py.Group, name: str) -> str:
-    """The text in a dataset of a group, "" if there is none."""
+    """The text of a dataset in a group, "" if there is none."""
     import h5py
 
     dataset = _inside(file, node, name)
@@ -242,7 +244,7 @@ def _text(file: HDF5File, node: h5py.Group, name: str) -> str:
 
 
 def _channel(file: HDF5File, series: Series, plane: h5py.Group | None) -> Channel:
-    """Named by the indicator where the imaging plane says one, else by the series."""
+    """The channel, named after the imaging plane's indicator if given, else after the series."""
     name = series.path.rpartition("/")[2]
     if plane is None:
         return Channel(name, color_for_name(name))

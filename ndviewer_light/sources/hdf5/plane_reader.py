@@ -1,6 +1,6 @@
-"""Pixels of one dataset: the chunks a plane cuts, fetched together, decoded here, put together.
+"""Reads the pixels of one dataset: fetches the chunks of a plane together, decodes and assembles them.
 
-What h5py alone can decode is read through h5py.
+Data that only h5py can decode is read through h5py.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _BATCH_BYTES = 64 * 1024**2
 _BATCH_CHUNKS = 4096
 
 
-class Through:
-    """A dataset read by h5py, one plane at a time; `index`, where there is one, tells what is not stored."""
+class H5pyDataset:
+    """A dataset read by h5py, one plane at a time; `index`, if any, tells what is not stored."""
 
     def __init__(
         self, file: HDF5File, dataset: h5py.Dataset, dtype: np.dtype[Any], index: ChunkIndex | None
@@ -47,11 +47,11 @@ class Through:
         self._index = index
 
     def read(self, selection: Selection) -> np.ndarray:
-        """The pixels [start, stop) along each axis, in the dataset's order of axes."""
+        """The pixels [start, stop) along each axis, in the dataset's axis order."""
         if self._index is not None:
             stored = self._index.find(places_cut(selection, self._index.grid.chunk))
             if stored is not None and not any(stored):
-                raise PlaneNotStoredError(f"{self._file.name} holds nothing of this plane yet")
+                raise PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
 
         def read() -> np.ndarray:
             pixels = self._dataset[tuple(slice(*part) for part in selection)]
@@ -61,7 +61,7 @@ class Through:
 
 
 class ChunkedDataset:
-    """A dataset whose chunks we fetch and decode ourselves; any number of threads at once."""
+    """A dataset whose chunks are fetched and decoded here, by any number of threads at once."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class ChunkedDataset:
         stored_dtype: np.dtype[Any],
         chain: tuple[Codec, ...],
         fill: Any,
-        otherwise: Through,
+        otherwise: H5pyDataset,
     ) -> None:
         self._file = file
         self._index = index
@@ -87,17 +87,17 @@ class ChunkedDataset:
         self._kept: MemoryCache[Place, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
 
     def read(self, selection: Selection) -> np.ndarray:
-        """The pixels [start, stop) along each axis, in the dataset's order of axes and our byte order.
+        """The pixels [start, stop) along each axis, in the dataset's axis order and native byte order.
 
-        What is not stored of a plane is its fill value; raises `PlaneNotStoredError` if nothing of it is.
+        Missing chunks become the fill value; raises `PlaneNotStoredError` if all are missing.
         """
         places = places_cut(selection, self._chunk)
         stored = self._index.find(places)
-        if stored is None:  # nobody but h5py knows where they are, as yet
+        if stored is None:  # only h5py knows where they are so far
             return self._otherwise.read(selection)
         wanted = {place: at for place, at in zip(places, stored, strict=True) if at is not None}
         if not wanted:
-            raise PlaneNotStoredError(f"{self._file.name} holds nothing of this plane yet")
+            raise PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
         shared = self._are_of_several_planes(selection)
         if len(places) == 1 and not shared:
             ((_, block),) = self._decoded(wanted)
@@ -112,7 +112,7 @@ class ChunkedDataset:
         return out
 
     def _are_of_several_planes(self, selection: Selection) -> bool:
-        """Whether chunks hold more of the array than what is selected."""
+        """Whether chunks extend beyond the selected planes."""
         return any(
             stop - start < min(part, whole)
             for (start, stop), part, whole in zip(selection, self._chunk, self._shape, strict=True)
@@ -121,14 +121,14 @@ class ChunkedDataset:
     # ---- chunks of one plane only ----------------------------------------------------------
 
     def _decoded(self, wanted: dict[Place, StoredChunk]) -> Iterator[tuple[Place, np.ndarray]]:
-        """Fetch and decode chunks, so many at a time that memory stays bounded."""
+        """Fetch and decode chunks in batches, so that memory stays bounded."""
         for batch in _batches(list(wanted), self._chunk_bytes):
             for place, raw in zip(batch, self._fetched([wanted[place] for place in batch]), strict=True):
                 yield place, self._block(place, raw, wanted[place].mask)
 
     def _fetched(self, stored: list[StoredChunk]) -> list[bytes]:
         if any(at.size > most_stored(self._chunk_bytes) for at in stored):
-            raise CorruptDataError(f"{self._file.name} is damaged: a chunk is longer than it can be")
+            raise CorruptDataError(f"{self._file.name} is damaged: a chunk is larger than possible")
         return self._file.bytes.read_many([(at.address, at.size) for at in stored])
 
     def _block(self, place: Place, raw: bytes, mask: int) -> np.ndarray:
@@ -141,7 +141,7 @@ class ChunkedDataset:
     # ---- chunks of several planes ----------------------------------------------------------
 
     def _shared(self, wanted: dict[Place, StoredChunk]) -> Iterator[tuple[Place, np.ndarray]]:
-        """As `_decoded`, but each chunk is decoded by one thread and kept for a while."""
+        """Like `_decoded`, but each chunk is decoded by one thread and kept for a while."""
         for batch in _batches(list(wanted), self._chunk_bytes):
             blocks = self._kept.get(
                 batch, lambda ours: self._decoded({place: wanted[place] for place in ours})
@@ -158,7 +158,7 @@ def _batches(places: list[Place], each: int) -> Iterator[list[Place]]:
 def _overlap(
     place: Place, chunk: tuple[int, ...], selection: Selection
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Which part of a chunk a selection takes, and where in the selection it goes."""
+    """The part of a chunk inside a selection, and its place in the selection."""
     inside, outside = [], []
     for i, part, (start, stop) in zip(place, chunk, selection, strict=True):
         first, last = max(start, i * part), min(stop, (i + 1) * part)

@@ -1,7 +1,7 @@
-"""HDF5 and NWB, local or remote: which dataset of a file is shown, and its planes.
+"""HDF5 and NWB, local or remote: chooses the dataset to show, and reads its planes.
 
-A file that somebody is writing is opened again whenever it has changed: addresses in it may mean something
-else by then. Remote files are read as they were when they were opened, until `refresh`.
+A file being written is reopened whenever it has changed: its addresses may mean something
+else by then. Remote files are read as of when they were opened, until `refresh`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ...errors import (
 from ...model import PlaneKey
 from ...storage.abandonable import run_abandonable
 from ...storage.bytes import absolute, check_still_there, is_url, split_inner
-from ...storage.cancellation import CancelScope, current_wish
+from ...storage.cancellation import CancelScope, current_scope
 from ...storage.disk_cache import cache_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
@@ -57,7 +57,7 @@ _JOIN_SECONDS = 2.0
 
 
 def list_datasets(path: str, options: StorageOptions = None) -> list[DatasetEntry]:
-    """What can be shown of the file at a path or URL, most pixels first; see `DatasetEntry`.
+    """The datasets that can be shown in the file at a path or URL, most pixels first; see `DatasetEntry`.
 
     Blocks on disk or network. Raises a `DatasetError` if the file cannot be read.
     """
@@ -70,9 +70,9 @@ def list_datasets(path: str, options: StorageOptions = None) -> list[DatasetEntr
 
 
 class HDF5Source(Source):
-    """One dataset of an HDF5 file, ``file.h5::/path/inside``; without a path that with the most pixels.
+    """One dataset of an HDF5 file, ``file.h5::/path/inside``; by default the one with the most pixels.
 
-    NWB image series are found by their type. `info.choices` are the paths of all that can be shown.
+    NWB image series are found by type. `info.choices` are the paths of all that can be shown.
     """
 
     format = "hdf5"
@@ -80,8 +80,8 @@ class HDF5Source(Source):
     def __init__(self, path: str, options: StorageOptions) -> None:
         self._path, inner = split_inner(path)
         self._options = options
-        self._lock = threading.Lock()  # guards what follows; never held while anything is read
-        self._opening = threading.Lock()  # one thread opens the file again
+        self._lock = threading.Lock()  # guards the following; never held while reading
+        self._opening = threading.Lock()  # one thread reopens the file
         self._closed = False
         self._shot = _open_steadily(self._path, options, inner)
 
@@ -94,20 +94,20 @@ class HDF5Source(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known now; a new object whenever more is known."""
+        """What is currently known; a new object whenever more becomes known."""
         return self._shot.info
 
     @property
     def identity(self) -> str | None:
-        """The name of the file's bytes, and which dataset of it."""
+        """The identity of the file's bytes, and of the dataset in it."""
         shot = self._shot
         file = shot.file.bytes.identity
         return None if file is None else f"{file}\n{shot.inner}"
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """The pixels (Y, X) of one plane, Fortran-ordered where x comes before y, as in NWB.
+        """The pixels (Y, X) of one plane, Fortran-ordered if x comes before y, as in NWB.
 
-        Raises `PlaneNotStoredError` if no chunk of it is stored; chunks that are missing are fill value.
+        Raises `PlaneNotStoredError` if no chunk of it is stored; single missing chunks become the fill value.
         """
         key = PlaneKey(*key)
         for _ in range(_READ_ATTEMPTS - 1):
@@ -121,7 +121,7 @@ class HDF5Source(Source):
             return shot.read(key, level)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """(Y, X) of one plane; None if there is none (yet)."""
+        """(Y, X) of one plane; None if there is none yet."""
         key = PlaneKey(*key)
         with self._using() as shot:
             if level or min(key) < 0:
@@ -129,7 +129,7 @@ class HDF5Source(Source):
             return (shot.info.height, shot.info.width) if shot.info.contains(key) else None
 
     def refresh(self) -> DatasetInfo:
-        """Look at the file again: it may have been written to, or a server may have another one."""
+        """Recheck the file: it may have been written to, or replaced on its server."""
         if not is_url(self._path):
             check_still_there(self._path)
         elif self._is_another_file():
@@ -146,17 +146,17 @@ class HDF5Source(Source):
             now.close()
 
     def close(self) -> None:
-        """Let go of the file; reads under way end with an error. May be called twice."""
+        """Release the file; reads in progress end with an error. May be called twice."""
         with self._lock:
             self._closed = True
             shot = self._shot
         shot.close()
 
-    # ---- the file as it is now -------------------------------------------------------------
+    # ---- the current file ------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _using(self) -> Iterator[_Snapshot]:
-        """The file as it is now, which stays open for as long as it is used."""
+        """The current file, kept open while in use."""
         now = file_version(self._path)
         if now and not (now == self._shot.file.version and self._shot.file.is_settled):
             self._open_again()
@@ -175,7 +175,7 @@ class HDF5Source(Source):
                 shot.close()
 
     def _is_outdated(self, shot: _Snapshot) -> bool:
-        """Whether the file has been written to since; one that is gone is read on."""
+        """Whether the file has been written to since; a deleted one can still be read."""
         return file_version(self._path) not in ((), shot.file.version)
 
     def _open_again(self) -> None:
@@ -188,14 +188,14 @@ class HDF5Source(Source):
                 if not self._closed:
                     self._shot, shot = shot, before
                 is_idle = not shot.users
-        if is_idle:  # else the last that uses it closes it
+        if is_idle:  # otherwise its last user closes it
             shot.close()
 
 
 def _open_steadily(
     path: str, options: StorageOptions, inner: str, before: _Snapshot | None = None
 ) -> _Snapshot:
-    """Open the file, again for a moment if it is damaged but changes: its writer is at work."""
+    """Open the file, retrying briefly if it is damaged but changing: its writer is at work."""
     for attempt in range(_OPEN_ATTEMPTS):
         version = file_version(path)
         try:
@@ -208,31 +208,31 @@ def _open_steadily(
 
 
 def _snapshot(path: str, options: StorageOptions, inner: str, before: _Snapshot | None) -> _Snapshot:
-    """The file as it is now; who gives up opening one on a server does not wait for it."""
+    """The current file; cancelling to open one on a server does not wait for it."""
     if not is_url(path):
         return _Snapshot(path, options, inner, before)
-    wish = current_wish()
+    scope = current_scope()
 
     def check() -> None:
-        if wish is not None and wish.dropped:
-            raise ReadDroppedError(f"{presentable(path)}: not wanted any more")
+        if scope is not None and scope.dropped:
+            raise ReadDroppedError(f"{presentable(path)}: no longer needed")
 
     call = partial(_Snapshot, path, options, inner, before)
     return run_abandonable([call], check, _Snapshot.close)[0]
 
 
-# ---- the file as it was --------------------------------------------------------------------
+# ---- snapshots -----------------------------------------------------------------------------
 
 
 class _Snapshot:
-    """The file as it was when it was opened, and one dataset of it. Any thread."""
+    """The file as of when it was opened, and one dataset of it. Any thread."""
 
     info: DatasetInfo
     inner: str
     _others: tuple[str, ...]
 
     def __init__(self, path: str, options: StorageOptions, inner: str, before: _Snapshot | None) -> None:
-        """`before` is the same dataset as it was, which is not looked for again then."""
+        """`before` is the same dataset's previous snapshot, to avoid searching for it again."""
         self.users = 0  # guarded by the source
         self.file = HDF5File(path, options)
         self._cache = cache_of(options)
@@ -277,7 +277,7 @@ class _Snapshot:
             index.use(saved)
 
     def _is_worth_indexing(self, index: ChunkIndex) -> bool:
-        """Of a file of this machine whose tree we walk, a look costs next to nothing."""
+        """Lookups in a local file's B-tree cost next to nothing, so it needs no index."""
         return index.grid.n_chunks > 1 and (self.file.is_remote or not index.can_look_up)
 
     # ---- planes ----------------------------------------------------------------------------
@@ -315,20 +315,20 @@ class _Snapshot:
         try:
             with self._giving_way():
                 table = index.scan(self._stop)
-        except DatasetError as error:  # planes are looked up one by one, and say so themselves
-            logger.debug("no index of %s: %s", self.file.name, error)
+        except DatasetError as error:  # planes are looked up one by one, and report errors themselves
+            logger.debug("cannot read the chunk index of %s: %s", self.file.name, error)
             return
         if table is not None and self._cache is not None and self._key is not None:
             hdf5_saved.save(self._cache, self._key, table)
 
     def _giving_way(self) -> contextlib.AbstractContextManager[object]:
-        """On a server planes that somebody waits for come before the index."""
+        """On a server, planes that somebody is waiting for come before the index."""
         if not self.file.is_remote:
             return contextlib.nullcontext()
         return CancelScope(background=True)
 
     def close(self) -> None:
-        """Let go of the file. May be called twice."""
+        """Release the file. May be called twice."""
         self._stop.set()
         self.file.bytes.close()
         with self._lock:
@@ -344,16 +344,16 @@ def _name(path: str, inner: str) -> str:
 
 
 def _unfinished(file: HDF5File) -> tuple[str, ...]:
-    """A warning about a file that is open for writing, and not in the way that is meant for readers."""
+    """A warning about a file that is open for writing, but not in SWMR mode, which is safe for readers."""
     if not file.superblock.is_open or file.superblock.is_growing:
         return ()
     return (
-        f"{file.name} is being written, or was not closed by the program that wrote it: "
+        f"{file.name} is still being written, or was not closed by the program that wrote it: "
         "what is shown may be incomplete",
     )
 
 
 def _choices(path: str, shown: str, catalogue: hdf5_catalogue.Choices) -> tuple[str, ...]:
-    """Paths of all that can be shown, the one that is first; () if there is no other."""
+    """The paths of all datasets that can be shown, the chosen one first; () if there is no other."""
     others = [each.facts.path for each in catalogue.candidates if each.facts.path != shown]
     return tuple(f"{path}::{inner}" for inner in (shown, *others[:_MAX_CHOICES])) if others else ()

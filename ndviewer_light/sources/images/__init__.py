@@ -1,1 +1,1 @@
-"""Folders of images whose names say what they show."""
+"""Folders of images whose names say which plane they are."""

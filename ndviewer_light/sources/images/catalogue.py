@@ -1,6 +1,6 @@
-"""Which file holds which planes: fields of names in, indices out. No disk.
+"""Maps files to planes: fields of names in, indices out. No disk access.
 
-What was found once keeps its index; what appears later comes after it.
+Files keep their index once found; later ones are appended.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class _FieldKey(NamedTuple):
 
 @dataclass
 class FileCatalogue:
-    """All files by what they hold: values along each axis in order, and the name of each file by index.
+    """All files by content: the ordered values along each axis, and the name of each file by index.
 
-    `times` and `z` are numbers or words as the names have them. One thread at a time may add.
+    `times` and `z` are numbers or words as in the names. One thread at a time may add.
     """
 
     times: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class FileCatalogue:
     doubles: int = 0
 
     def add(self, found: Iterable[tuple[Fields, str]]) -> None:
-        """Add files, by their fields and names; those that are known already stay as they are.
+        """Add files by their fields and names; those already known do not change.
 
         Raises `LimitExceededError` for more positions or channels than can be shown.
         """
@@ -63,8 +63,8 @@ class FileCatalogue:
         places = self._extended_places(_place(fields) for fields, _ in entries)
         if len(self.places) > MAX_POSITIONS or len(self.channels) > MAX_CHANNELS:
             raise LimitExceededError(
-                f"the names of the files tell of {len(self.places)} positions and {len(self.channels)} "
-                "channels: give a pattern that says what is what"
+                f"the file names imply {len(self.places)} positions and {len(self.channels)} "
+                "channels: give a pattern that describes the names"
             )
         for fields, name in entries:
             key = PlaneKey(
@@ -92,13 +92,13 @@ class FileCatalogue:
 
     @property
     def roles(self) -> frozenset[str]:
-        """Of time, channel and z those of which the names tell several."""
+        """The axes among time, channel and z with several values in the names."""
         lengths = {"t": len(self.times), "c": len(self.channels), "z": len(self.z)}
         return frozenset(role for role, n in lengths.items() if n > 1)
 
     @property
     def time_step_s(self) -> float | None:
-        """The time between time points in seconds, where the names tell times and they are evenly apart."""
+        """The time step in seconds, if the names contain evenly spaced times."""
         times = [_seconds(time) for time in self.times]
         if len(times) < 2 or None in times:
             return None
@@ -107,24 +107,24 @@ class FileCatalogue:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The numbers of the time points, where they are numbers and not 0…n-1."""
+        """The numbers of the time points, if they are numbers other than 0…n-1."""
         if not all(time.isdecimal() for time in self.times):
             return ()
         numbers = tuple(map(int, self.times))
         return () if numbers == tuple(range(len(numbers))) else numbers
 
     def channel_names(self) -> list[str]:
-        """What the channels are called: "Ch2" where they only have numbers, "" where there is but one."""
+        """The channel names: "Ch2" for numbers, "" if there is only one."""
         return [f"Ch{name}" if _is_count(name) else name for name in self.channels]
 
 
 def _numbered(fields: Fields) -> Fields:
-    """Fields with their numbers as such, "007" and "7" are the same; names of places stay as they are."""
+    """Fields with numbers by value, "007" and "7" are the same; position names are unchanged."""
     return {role: text if role in ("region", "plate") else _plain(text) for role, text in fields.items()}
 
 
 def _plain(text: str) -> str:
-    """A number without what changes nothing: "7" for "007", "0.5" for "+0.50"."""
+    """A number in canonical form: "7" for "007", "0.5" for "+0.50"."""
     if _is_number(text):
         return str(int(text))
     return f"{float(text):.9g}" if _NUMBER.fullmatch(text) else text
@@ -135,7 +135,7 @@ def _is_number(text: str) -> bool:
 
 
 def _is_count(name: str) -> bool:
-    """Whether a channel is only counted; 488 is a wavelength."""
+    """Whether a channel is just a count; 488 is a wavelength."""
     return name.isdecimal() and int(name) not in _WAVELENGTH_NM
 
 
@@ -168,7 +168,7 @@ def _next(text: str) -> str:
 
 
 def _row(text: str, first: int) -> str:
-    """Rows of a plate have letters; they count from `first`."""
+    """Plate rows are letters; they count from `first`."""
     row = int(text) - first if _is_number(text) else -1
     if not 0 <= row < 2 * len(_LETTERS):
         return text
@@ -176,7 +176,7 @@ def _row(text: str, first: int) -> str:
 
 
 def _extended(known: list[str], found: Iterable[str]) -> dict[str, int]:
-    """The index of each value; new ones come after those that are known, in natural order."""
+    """The index of each value; new ones are appended in natural order."""
     known += sorted(set(found).difference(known), key=_order)
     return {value: i for i, value in enumerate(known)}
 

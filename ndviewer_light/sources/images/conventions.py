@@ -1,7 +1,7 @@
-"""How instruments and programs name their files. Data only; see `patterns` for how a pattern is written.
+"""Naming conventions of instruments and programs. Data only; see `patterns` for the syntax.
 
-A pattern says how a name *ends*: what stands before it (a folder, the name of a plate) is understood by
-itself, as `numbering` does it. The first that explains all files wins, so the more particular come first.
+A pattern describes how a name *ends*: its prefix (a folder, the name of a plate) is analysed
+as in `numbering`. The first that explains all files wins, so more specific ones come first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 class Convention(NamedTuple):
     """Who names files so, and how.
 
-    `zero_based` are roles that always count from 0: names in which they do not were made by somebody else.
+    `zero_based` are roles that always count from 0: other names are not of this convention.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Pixels out of image files, wherever they lie: PNG, JPEG, BMP and TIFF, one page or many."""
+"""Reads pixels from image files, local or remote: PNG, JPEG, BMP and TIFF, one page or many."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ Page = tuple[str, int, int]  # path or URL, page, level
 
 @dataclass(frozen=True)
 class Sample:
-    """What one file tells of all: its pixels, the axes its pages are along, steps in µm and s.
+    """What one file reveals about all: pixel type, the axes of its pages, steps in µm and s.
 
-    `axes` and `sizes` as tifffile has them ("TZC"), "" for one page.
+    `axes` and `sizes` as in tifffile ("TZC"), "" for a single page.
     """
 
     picture: Picture
@@ -51,18 +51,18 @@ class Sample:
 
 
 class ImageFiles:
-    """The files of a dataset; any thread. Colour pictures are kept decoded, for all of their channels."""
+    """The files of a dataset; any thread. Colour images are kept decoded, for all of their channels."""
 
     def __init__(self, options: Mapping[str, str], links: LinkGuard | None = None) -> None:
-        """`links` judges files of this machine before they are opened."""
+        """`links` checks local files before they are opened."""
         self._links = links
         self._pool = BytesPool(lambda key: open_bytes(_path_of(key), options), _MAX_TIFFS)
-        self._lock = threading.Lock()  # guards what follows
+        self._lock = threading.Lock()  # guards the following
         self._tiffs: OrderedDict[str, tuple[Bytes, TiffPages]] = OrderedDict()
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
 
     def read(self, path: str, page: int = 0, level: int = 0, *, keep: bool = False) -> np.ndarray:
-        """The pixels of a page, (Y, X) or (Y, X, S); `keep` those that will soon be wanted again.
+        """The pixels of a page, (Y, X) or (Y, X, S); `keep` them if needed again soon.
 
         Raises `PlaneNotStoredError` if there is no such file or page, else a `DatasetError`.
         """
@@ -79,7 +79,7 @@ class ImageFiles:
             return decoded(whole(file), file.name)
 
     def picture(self, path: str, page: int = 0, level: int = 0) -> Picture:
-        """What a page says of its pixels; raises as `read`."""
+        """The pixel format of a page; raises like `read`."""
         with self._opened(path) as file:
             if is_tiff(path):
                 return self._tiff(path, file).picture(page, level)
@@ -88,7 +88,7 @@ class ImageFiles:
                 return picture_in(opened, file.name)
 
     def stored(self, path: str, page: int, level: int = 0) -> Extent | Parts | None:
-        """Where the pixels of a page of a TIFF are, as they are or in which parts; None for other files."""
+        """Where the pixels of a TIFF page are, contiguous or in parts; None for other files."""
         if not is_tiff(path):
             return None
         with self._opened(path) as file:
@@ -96,7 +96,7 @@ class ImageFiles:
             return pages.extent(page, level) or pages.parts(page, level)
 
     def sample(self, path: str) -> Sample:
-        """What a file tells of others like it; raises as `read`."""
+        """What a file reveals about others like it; raises like `read`."""
         if not is_tiff(path):
             return Sample(self.picture(path))
         with self._opened(path) as file:
@@ -114,7 +114,7 @@ class ImageFiles:
             raise PlaneNotStoredError(f"{error} (yet)") from error
 
     def _tiff(self, path: str, file: Bytes) -> TiffPages:
-        """The pages of an open file, which stay understood as long as it is open."""
+        """The parsed pages of an open file, kept as long as it is open."""
         with self._lock:
             known = self._tiffs.get(path)
             if known is not None and known[0] is file:
@@ -128,7 +128,7 @@ class ImageFiles:
         return pages
 
     def close(self) -> None:
-        """Close all files; reads under way end with an error. May be called twice."""
+        """Close all files; reads in progress end with an error. May be called twice."""
         self._pool.close()
         with self._lock:
             self._tiffs.clear()
@@ -136,17 +136,17 @@ class ImageFiles:
 
 
 def is_tiff(path: str) -> bool:
-    """Whether a file is a TIFF, by its name."""
+    """Whether a file is a TIFF, judging by its name."""
     return (path.partition("?")[0] if is_url(path) else path).lower().endswith(TIFF_ENDS)
 
 
 def _only_page(path: str, page: int, level: int) -> None:
     if page or level:
-        raise PlaneNotStoredError(f"{path} holds one picture, no page {page} at level {level}")
+        raise PlaneNotStoredError(f"{path} contains a single image: no page {page} at level {level}")
 
 
 def _key_of(path: str) -> str:
-    """A name for the file as it is now: one that was replaced is opened anew."""
+    """A key for the file's current version: a replaced file is opened again."""
     if is_url(path):
         return path
     try:
@@ -160,7 +160,7 @@ def _path_of(key: str) -> str:
     return key.partition("\0")[0]
 
 
-# ---- what a TIFF says of itself ----------------------------------------------------------------
+# ---- TIFF metadata ---------------------------------------------------------------------------
 
 
 def _sample_of(pages: TiffPages, layout: SeriesLayout, name: str) -> Sample:
@@ -173,7 +173,7 @@ def _sample_of(pages: TiffPages, layout: SeriesLayout, name: str) -> Sample:
         n_c = dict(zip(layout.axes, layout.sizes, strict=True)).get("C", 1)
         if isinstance(labels, list) and len(labels) == n_c > 1 and all(isinstance(e, str) for e in labels):
             channels = tuple(labels)
-    with contextlib.suppress(DatasetError):  # it only describes the pixels
+    with contextlib.suppress(DatasetError):  # it is only metadata
         if ome_xml and (image := ome_image(ome_xml, name)) is not None:
             steps = {
                 "x": image.pixel_x_um,
@@ -189,7 +189,7 @@ _MICRONS = ("micron", "um", "µm", "μm", "\\u00B5m", "micrometer")
 
 
 def _imagej_steps(imagej: Mapping[str, object], tags: object) -> dict[str, float | None]:
-    """ImageJ's own steps; its resolution counts pixels per its unit."""
+    """ImageJ's own steps; its resolution is in pixels per unit."""
     if imagej.get("unit") not in _MICRONS:
         return {}
     found: dict[str, float | None] = {}

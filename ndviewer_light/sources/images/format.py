@@ -20,7 +20,7 @@ class ImagesFormat(Format):
     name = "images"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` is an image file, a pattern of such, or a folder with images in or below it."""
+        """Whether `path` is an image file, a pattern, or a folder with images in or below it."""
         if is_url(path) or is_pattern(path):
             return is_image(path)
         return holds_images(path) if os.path.isdir(path) else is_image(path)

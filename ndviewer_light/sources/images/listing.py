@@ -1,4 +1,4 @@
-"""Which image files there are: in a folder, in folders of it, or at URLs that a pattern names."""
+"""Lists image files: in a folder, in its subfolders, or at URLs given by a pattern."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ IMAGE_ENDS = (*TIFF_ENDS, *PICTURE_ENDS)
 _OME_TIFF = (".ome.tif", ".ome.tiff")
 _KIND = {".tiff": ".tif", ".jpeg": ".jpg"}
 _NOT_FOLDERS = (".zarr", ".n5", ".ozx")
-"""Endings of folders that are datasets of their own."""
+"""Extensions of folders that are datasets themselves."""
 _THUMBNAIL = re.compile(r"(?:^|[_\-. /])thumb(?:nails?|s)?(?=[_\-. /]|$|[0-9a-f]{8}-)", re.IGNORECASE)
 _MAX_DEPTH = 4
 _MAX_FOLDERS = 20_000
 _MAX_BELOW = 100_000
-"""Images in folders of a folder that holds images itself; if there are more, they are left out."""
+"""The maximum number of images in subfolders of a folder that contains images itself; more are left out."""
 _MAX_SAID = 5
 _MAX_EVIDENCE = 5
 
 
 class Listing(NamedTuple):
-    """The files of a dataset: what is in front of every name, and the fields and name of each.
+    """The files of a dataset: their common prefix, and the fields and name of each.
 
-    `pattern` is "" where names were only put in order, each a time point. `evidence` is what speaks for this
-    understanding of the names, and which others there are.
+    `pattern` is "" if files were only sorted, each a time point. `evidence` supports this
+    interpretation of the names, and lists alternatives.
     """
 
     root: str
@@ -56,12 +56,12 @@ class Listing(NamedTuple):
 
 
 def is_image(path: str) -> bool:
-    """Whether a path or URL is that of an image file, by its ending."""
+    """Whether a path or URL is an image file, judging by its extension."""
     return (urlsplit(path).path if is_url(path) else path).lower().endswith(IMAGE_ENDS)
 
 
 def split_pattern(path: str, pattern: str) -> tuple[str, str]:
-    """The folder, and the pattern of the names in it: given apart, or within the path itself."""
+    """The folder, and the pattern of names in it: given separately, or as part of the path."""
     if pattern or not is_pattern(path):
         return path, pattern
     at = path.rindex("/", 0, path.index("{")) if "/" in path[: path.index("{")] else -1
@@ -69,7 +69,7 @@ def split_pattern(path: str, pattern: str) -> tuple[str, str]:
 
 
 def holds_images(folder: str) -> bool:
-    """Whether there is an image in a folder, or in one of the first folders in it; looks no further."""
+    """Whether there is an image in a folder, or in one of its first subfolders; searches no further."""
     level = [folder]
     for _ in range(_MAX_DEPTH):
         inner: list[str] = []
@@ -88,7 +88,7 @@ def holds_images(folder: str) -> bool:
 
 
 def listed(path: str, pattern: str = "") -> Listing:
-    """The images at a path or URL. Blocks on disk; sends no request.
+    """List the images at a path or URL. Blocks on disk; sends no request.
 
     Raises `DatasetNotFoundError` if there are none, `DatasetError` for a pattern that cannot be used.
     """
@@ -112,22 +112,26 @@ def _in_folder(folder: str, text: str) -> Listing:
     names = _names_below(folder, warnings)
     kept, others = _of_one_kind(names)
     if not kept:
-        raise DatasetNotFoundError(f"{folder} holds no images: expected {', '.join(IMAGE_ENDS)}")
+        raise DatasetNotFoundError(f"{folder} contains no images: expected {', '.join(IMAGE_ENDS)}")
     if others:
-        warnings.append(f"{folder} also holds {len(others)} images of other kinds; {_said(others)} not shown")
+        warnings.append(
+            f"{folder} also contains {len(others)} images of other types, not shown: {_said(others)}"
+        )
     kept, thumbnails = _without_thumbnails(kept)
     if thumbnails:
-        warnings.append(f"{folder} also holds {len(thumbnails)} thumbnails; {_said(thumbnails)} not shown")
+        warnings.append(
+            f"{folder} also contains {len(thumbnails)} thumbnails, not shown: {_said(thumbnails)}"
+        )
     return _understood(root, sorted(kept), warnings)
 
 
 def _check_number(names: list[str], folder: str) -> None:
     if len(names) > MAX_FILES:
-        raise LimitExceededError(f"{folder} holds more than {MAX_FILES} images")
+        raise LimitExceededError(f"{folder} contains more than {MAX_FILES} images")
 
 
 def _names_below(folder: str, warnings: list[str]) -> list[str]:
-    """All images in a folder and in the folders in it; those it holds itself if there are too many."""
+    """All images in a folder and its subfolders; only its own if there are too many."""
     names = list(islice(_walk(folder, 0), MAX_FILES + 1))
     _check_number(names, folder)
     below = _walk(folder, _MAX_DEPTH, at_least=1)
@@ -136,7 +140,7 @@ def _names_below(folder: str, warnings: list[str]) -> list[str]:
     if not names:
         _check_number(inner, folder)
     elif len(inner) > most:
-        warnings.append(f"{folder} also holds folders with more than {most} images, which are not shown")
+        warnings.append(f"{folder} also contains folders with more than {most} images, which are not shown")
         inner = []
     return names + inner
 
@@ -151,8 +155,8 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
         names = natural_sorted(names)
         if len(names) > 1:
             warnings.append(
-                f"{root}: what the names of the {len(names)} files mean is not known; each is a time point. "
-                "A pattern says more, as in --pattern 'img_t{t:d}_{c}_z{z:d}.png'"
+                f"{root}: the naming of the {len(names)} files is not recognised; each is shown as a time "
+                "point. Describe the names, for example with --pattern 'img_t{t:d}_{c}_z{z:d}.png'"
             )
         return Listing(
             root,
@@ -164,14 +168,18 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     files = [(fields, by_stem[stem]) for stem, fields in layout.fields.items()]
     doubles = len(names) - len(by_stem)
     if doubles:
-        warnings.append(f"{root}: {doubles} files have the names of others with another ending; not shown")
+        warnings.append(
+            f"{root}: {doubles} files have the same names as others with a different extension; not shown"
+        )
     if layout.left_out:
-        warnings.append(f"{root}: {_said(layout.left_out)} not named like the others and not shown")
+        warnings.append(
+            f"{root}: not shown, because named differently from the others: {_said(layout.left_out)}"
+        )
     n_planes = math.prod(layout.sizes.values())
     if n_planes > 2 * len(files):
         warnings.append(
-            f"{root}: only {len(files)} of the {n_planes} planes that the names tell of have a file "
-            f"({layout.pattern.text!r}). If that is wrong, give a pattern: --pattern"
+            f"{root}: only {len(files)} of the {n_planes} planes implied by the file names exist "
+            f"({layout.pattern.text!r}). If that is wrong, describe the names with --pattern"
         )
     if (doubt := _doubt(layout)) is not None:
         warnings.append(f"{root}: {doubt}")
@@ -188,13 +196,13 @@ def _doubt(layout: Layout) -> str | None:
     other = layout.other or layout.pattern.text
     shown = ", ".join(f"{n} {_AXES[axis]}" for axis, n in layout.sizes.items() if n > 1)
     return (
-        f"the names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
-        f"({layout.pattern.text!r}). If that is wrong, say what is what: --pattern {other!r}"
+        f"the file names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
+        f"({layout.pattern.text!r}). If that is wrong, try --pattern {other!r}"
     )
 
 
 def _evidence(found: Understanding) -> tuple[str, ...]:
-    """What speaks for and against the layouts of the names, the chosen one first."""
+    """The evidence for and against the layouts of the names, the chosen one first."""
     layouts = [layout for layout in (found.layout, *found.others) if layout is not None]
     lines = [
         f"{layout.author or 'numbers in names'}: {layout.pattern.text!r} {'; '.join(layout.evidence)}"
@@ -204,7 +212,7 @@ def _evidence(found: Understanding) -> tuple[str, ...]:
 
 
 def _without_thumbnails(names: list[str]) -> tuple[list[str], list[str]]:
-    """Images and, apart from them, their thumbnails; if there is nothing else, these are the images."""
+    """Images and, separately, their thumbnails; if there is nothing else, these are the images."""
     thumbnails = [name for name in names if _THUMBNAIL.search(name)]
     if not thumbnails or len(thumbnails) == len(names):
         return names, []
@@ -218,19 +226,19 @@ def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fi
     if not files:
         few = ", ".join(map(repr, natural_sorted(names)[:_MAX_SAID])) or "no images"
         raise DatasetNotFoundError(
-            f"{folder} holds no image like {presentable_name(pattern.text)!r}; there are {few}"
+            f"{folder} contains no image matching {presentable_name(pattern.text)!r}; found {few}"
         )
     return files
 
 
 def _fields(pattern: Pattern, name: str) -> Fields | None:
-    """The fields of a name; a pattern may leave the ending out."""
+    """The fields of a name; a pattern may omit the extension."""
     found = pattern.read(name)
     return pattern.read(stem_of(name)) if found is None else found
 
 
 def stem_of(name: str) -> str:
-    """A name without its ending, ".ome.tif" being one."""
+    """A name without its extension (".ome.tif" counts as one)."""
     lower = name.lower()
     for end in _OME_TIFF:
         if lower.endswith(end):
@@ -245,7 +253,7 @@ def _said(names: list[str] | tuple[str, ...]) -> str:
 
 
 def _of_one_kind(names: list[str]) -> tuple[list[str], list[str]]:
-    """Those with the ending that most have, and the others: thumbnails, mostly."""
+    """The files with the most common extension, and the others, mostly thumbnails."""
     kinds = [_kind(name) for name in names]
     if len(set(kinds)) < 2:
         return names, []
@@ -264,7 +272,7 @@ def _kind(name: str) -> str:
 
 
 def _walk(folder: str, depth: int | None, at_least: int = 0) -> Iterator[str]:
-    """The images in a folder and in folders of it, from `at_least` to `depth` down; None: as far as any."""
+    """The images in a folder and its subfolders, from `at_least` to `depth` levels down; None: any depth."""
     yield from _walk_in(folder, "", _MAX_DEPTH if depth is None else depth, at_least)
 
 
@@ -281,7 +289,7 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
                 elif depth > 0 and len(inner) < _MAX_FOLDERS and _is_wanted_folder(entry):
                     inner.append(entry.name)
     except (OSError, ValueError) as error:
-        if before:  # a folder in it that may not be read hides nothing of the others
+        if before:  # an unreadable subfolder does not affect the others
             return
         raise error_of_os(error, folder) from error
     for name in inner:

@@ -36,7 +36,7 @@ _MAX_WAVELENGTHS, _LEAST_NM_APART = 8, 20
 
 
 class Column(NamedTuple):
-    """What stands at one place in names, and what is cut off before it ("*" if that varies)."""
+    """The text at one place in names, and the separator before it ("*" if it varies)."""
 
     values: tuple[str, ...]
     cut: str
@@ -44,15 +44,15 @@ class Column(NamedTuple):
 
     @property
     def varies(self) -> bool:
-        """Whether it tells names apart."""
+        """Whether it distinguishes names."""
         return len(set(self.values)) > 1
 
 
 class Part(NamedTuple):
-    """A column, or a piece of one, as a pattern has it: fixed text, or a field.
+    """A column, or part of one, in a pattern: fixed text, or a field.
 
     `kind` is "" for fixed text, else "number", "signed", "time", "well", "word", "uuid", or "given" for what
-    a convention says already. `role` is "" where the name does not tell it.
+    a convention defines. `role` is "" if the name does not reveal it.
     """
 
     text: str
@@ -64,7 +64,7 @@ class Part(NamedTuple):
 
     @property
     def spelt(self) -> str:
-        """As a pattern has it, once its role is known."""
+        """The part as written in a pattern, once its role is known."""
         if not self.kind:
             return self.text
         if self.kind == "given":
@@ -75,7 +75,7 @@ class Part(NamedTuple):
         return f"{self.text}{{{self.role}{kind}}}"
 
     def dropped(self) -> Part:
-        """As text that says nothing, of one piece if it is one in all names."""
+        """The column as ignored text, in one piece if it is one in all names."""
         is_piece = self.kind != "signed" and not any(map(_ANY_CUT.search, map(str, self.values)))
         return self._replace(text=self.text + ("{:w}" if is_piece else "*"), kind="", role="")
 
@@ -84,17 +84,17 @@ class Part(NamedTuple):
 
 
 def columns_of(names: Sequence[str]) -> list[Column]:
-    """The columns of the names that are built as most are; none without names."""
+    """The columns of the most common structure of names; none without names."""
     return next(forms_of(names), [])
 
 
 def forms_of(
     names: Sequence[str], splitter: re.Pattern[str] = SPLITTERS[0], least: float = 1 / 3
 ) -> Iterator[list[Column]]:
-    """The columns of names that are built alike, for each way of building that has its share of them.
+    """The columns of similarly structured names, for each common structure.
 
-    The most frequent first; of those that are as frequent the simplest: masks are made from images. At first
-    alike are names with as many columns, then only those in which letters and digits stand alike too.
+    Most frequent first, then simplest, as masks are derived from images. At first
+    names with equally many columns are similar, then only those with the same letters and digits pattern.
     """
     rows = [_split(name, splitter) for name in names]
     shapes = [tuple(cut == "/" for cut in cuts) for _, cuts in rows]
@@ -122,7 +122,7 @@ def _columns(rows: list[tuple[list[str], list[str]]]) -> list[Column]:
 
 
 def _split(name: str, splitter: re.Pattern[str]) -> tuple[list[str], list[str]]:
-    """A name in pieces, and what was cut out between them: "" beside a UUID."""
+    """The pieces of a name, and the separators between them: "" beside a UUID."""
     values, cuts, at, after_uuid = [""], [], 0, False
     for match in splitter.finditer(name):
         plain = name[at : match.start()]
@@ -149,11 +149,11 @@ def _split(name: str, splitter: re.Pattern[str]) -> tuple[list[str], list[str]]:
     return values, cuts
 
 
-# ---- what a column says of itself ------------------------------------------------------------
+# ---- self-describing columns ----------------------------------------------------------------
 
 
 def parts_of(columns: Sequence[Column]) -> list[Part]:
-    """Columns taken apart into what a pattern is made of."""
+    """Columns split into pattern parts."""
     parts: list[Part] = []
     word = ""
     for column in columns:
@@ -173,7 +173,7 @@ def _with_tiles(parts: list[Part]) -> list[Part]:
 
 
 def _parts_of(column: Column, word: str) -> list[Part]:
-    """A column taken apart; `word` is what stands before it in all names."""
+    """Split a column; `word` is the word before it in all names."""
     cut = [Part(column.cut if column.cut == "*" else escaped(column.cut))] if column.cut else []
     if not column.varies:
         return [*cut, Part(escaped(column.values[0]))]
@@ -181,7 +181,9 @@ def _parts_of(column: Column, word: str) -> list[Part]:
 
 
 def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
-    if all(map(_UUID.fullmatch, values)):  # each of its own is no axis, one for several files an image
+    if all(
+        map(_UUID.fullmatch, values)
+    ):  # unique per file is not an axis; shared by several files it identifies an image
         return [Part("", "uuid", values=values) if len(set(values)) < len(values) else Part("*")]
     if all(map(_TIME.fullmatch, values)):
         return [Part("", "time", "t", values)]
@@ -203,7 +205,7 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
             Part(unit),
         ]
     waves = [_NAMED_WAVE.fullmatch(value) for value in values]
-    if all(waves):  # "w1DAPI": the number is in the name already
+    if all(waves):  # "w1DAPI": the name already contains the number
         return [Part("??", "word", "c", tuple(m[1] for m in waves if m), hint="channel")]
     markers = Counter(m[1].lower() for m in marked if m and m[1].lower() in MARKERS)
     if markers and markers.most_common(1)[0][1] * 2 >= len(values):
@@ -212,7 +214,7 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
 
 
 def _hint(values: Sequence[str]) -> str:
-    """What words are taken for: "channel", "place", or "" where they are unknown."""
+    """The role of words: "channel", "place", or "" if unknown."""
     distinct = set(values)
     if sum(map(is_channel_word, distinct)) * 2 > len(distinct):
         return "channel"
@@ -252,7 +254,7 @@ def _pieces(rows: list[list[tuple[str, str]]]) -> list[Part]:
 
 
 def _marked(pairs: list[tuple[str, str]], word: str) -> list[Part]:
-    """Numbers behind a marker, or behind a word of their own."""
+    """Numbers after a marker, or after a word."""
     marker = pairs[0][0]
     if any(each.lower() != marker.lower() for each, _ in pairs):
         values = tuple(each + number for each, number in pairs)
@@ -269,7 +271,7 @@ def _marked(pairs: list[tuple[str, str]], word: str) -> list[Part]:
 
 
 def _are_wavelengths(texts: Sequence[str]) -> bool:
-    """Whether numbers are those of lasers or filters in nm: few, of three digits, far apart."""
+    """Whether numbers are laser or filter wavelengths in nm: few, of three digits, far apart."""
     distinct = sorted(set(texts))
     if len(distinct) > _MAX_WAVELENGTHS or not all(is_channel_word(text) for text in distinct):
         return False
@@ -277,6 +279,6 @@ def _are_wavelengths(texts: Sequence[str]) -> bool:
 
 
 def _are_wells(values: Sequence[str]) -> bool:
-    """Whether their letters are rows of a plate: several, or one that does not number something else."""
+    """Whether their letters are plate rows: several, or one that does not mark another number."""
     letters = {value.rstrip("0123456789").lower() for value in values}
     return len(letters) > 1 or not letters & set(MARKERS)

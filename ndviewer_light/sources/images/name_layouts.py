@@ -1,8 +1,8 @@
-"""What the names of files mean: candidate layouts, what speaks for and against each, and the one that holds.
+"""Interprets file names: candidate layouts, the evidence for and against each, and the best one.
 
-Names in, layouts out; no disk. Conventions (`conventions`) and what the columns of the names say
-(`numbering`) propose; what cannot be argued with disposes: no two files for one plane, no grid that is
-mostly empty, no axis that tells nothing apart, and every file accounted for or said to be left out.
+Names in, layouts out; no disk access. Conventions (`conventions`) and the columns of the names
+(`numbering`) suggest candidates; hard rules decide: no two files for one plane, no grid that is
+mostly empty, no redundant axis, and every file either assigned or reported as left out.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _LEAST_EXPLAINED, _LEAST_EXPLAINED_BY_GUESS = 1 / 3, 0.8
 _LEAST_FILLED, _LEAST_FILLED_BY_GUESS, _LEAST_FILLED_BY_GUESSES = 0.1, 0.5, 0.9
 _MAX_CHANNELS = 12
 _CLEAR = 0.2
-"""By how much the score of a layout has to be better than another's to be beyond doubt."""
+"""The score difference beyond which a layout is considered certain."""
 _BEFORE_CUT = re.compile(r"[_\-. ]")
 _COUNTED = re.compile(r"(.*?)[0-9]+")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to understand names: its pattern, what it calls its author, the evidence, and how good it is.
+    """One interpretation of names: its pattern, its origin, the evidence, and its score.
 
     `fields` by name, without those that are `left_out`; `sizes` of t, p, c and z. `other` is a pattern that
-    would do as well, or "".
+    would be equally good, or "".
     """
 
     pattern: Pattern
@@ -60,7 +60,7 @@ class Layout:
 
 
 class Understanding(NamedTuple):
-    """What names mean: the best layout, None if they say nothing, and the others that hold, best first."""
+    """The interpretation of names: the best layout, or None, and other valid ones, best first."""
 
     layout: Layout | None
     others: tuple[Layout, ...] = ()
@@ -68,7 +68,7 @@ class Understanding(NamedTuple):
 
 
 def understood(names: Sequence[str]) -> Understanding:
-    """What the names of files mean, given without their endings, with "/" after folders.
+    """Interpret file names, given without extensions, with "/" after folders.
 
     Pure. Takes about 20 µs a name.
     """
@@ -110,7 +110,7 @@ def _is_perfect(layout: Layout) -> bool:
     return not layout.left_out and not layout.doubts and not layout.evidence[1:]
 
 
-# ---- what is proposed ----------------------------------------------------------------------
+# ---- candidates ----------------------------------------------------------------------------
 
 
 def _proposed(names: Sequence[str]) -> Iterator[tuple[str, Draft, tuple[str, ...]]]:
@@ -124,7 +124,7 @@ def _proposed(names: Sequence[str]) -> Iterator[tuple[str, Draft, tuple[str, ...
 
 @functools.lru_cache(maxsize=256)
 def _core(text: str) -> re.Pattern[str]:
-    """A convention's pattern, and in front of it whatever ends with a cut."""
+    """A convention's pattern, preceded by any prefix that ends at a separator."""
     if text.startswith("{region}"):
         head = r"(?:.*/)?"
     elif "/" in text:
@@ -135,7 +135,7 @@ def _core(text: str) -> re.Pattern[str]:
 
 
 def _by_convention(core: str, names: Sequence[str]) -> Iterator[Draft]:
-    """The pattern of a convention with what stands in front of it; nothing if few names are like it."""
+    """The pattern of a convention with its prefix; nothing if few names match."""
     regex = _core(core)
     matches = [match for name in names if (match := regex.fullmatch(name)) is not None]
     if len(matches) < max(2, _LEAST_EXPLAINED * len(names) * 0.8):
@@ -180,13 +180,13 @@ def _value(text: str) -> object:
     return int(text) if text.isdecimal() else text
 
 
-# ---- what holds ------------------------------------------------------------------------------
+# ---- checks ----------------------------------------------------------------------------------
 
 
 def _checked(
     pattern: Pattern, author: str, draft: Draft, zero_based: tuple[str, ...], names: Sequence[str]
 ) -> Layout | str:
-    """The layout that a pattern gives, or why it cannot be."""
+    """The layout of a pattern, or why it is impossible."""
     found = {name: fields for name in names if (fields := pattern.read(name)) is not None}
     explained = len(found) / len(names)
     guesses = len(draft.doubts)
@@ -195,7 +195,7 @@ def _checked(
         return f"explains {len(found)} of {len(names)} names"
     planes = _planes(list(found.values()), pattern.roles)
     if len(planes) < len(found):
-        return f"{len(found) - len(planes)} files would be the same plane as others"
+        return f"{len(found) - len(planes)} files would map to the same plane as others"
     sizes = _sizes(planes, pattern.roles)
     filled = len(found) / math.prod(sizes.values())
     least = _LEAST_FILLED_BY_GUESS if guesses else _LEAST_FILLED
@@ -216,7 +216,7 @@ def _checked(
 
 
 def _are_derived(names: Sequence[str], found: Mapping[str, Fields]) -> bool:
-    """Whether all names that are left over are others with something behind: "img_007_mask"."""
+    """Whether all remaining names are others with a suffix: "img_007_mask"."""
     others = (name for name in names if name not in found)
     return all(any(name[: cut.start()] in found for cut in _BEFORE_CUT.finditer(name)) for name in others)
 
@@ -236,7 +236,7 @@ def _against(found: list[Fields], filled: float) -> list[str]:
 
 
 def _planes(found: Sequence[Fields], roles: Sequence[str]) -> set[tuple[object, ...]]:
-    """What fields say, in the order of `roles`, numbers by value: "01" is "1"."""
+    """The meaning of fields, in the order of `roles`, with numbers by value: "01" is "1"."""
     known: dict[str, object] = {}
     for text in {text for fields in found for text in fields.values()} | {""}:
         known[text] = _value(text)
@@ -244,7 +244,7 @@ def _planes(found: Sequence[Fields], roles: Sequence[str]) -> set[tuple[object, 
 
 
 def _sizes(planes: set[tuple[object, ...]], roles: Sequence[str]) -> dict[str, int]:
-    """Lengths of the axes; a position for each place that there is."""
+    """The axis lengths, with one position per existing place."""
     places = [i for i, role in enumerate(roles) if role in PLACES]
     n_places = len({tuple([plane[i] for i in places]) for plane in planes})
     n = {role: len({plane[i] for plane in planes}) for i, role in enumerate(roles)}

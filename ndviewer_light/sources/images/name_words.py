@@ -1,4 +1,4 @@
-"""What words in file names mean: markers of numbers, names of channels and of samples. Data only."""
+"""The vocabulary of file names: markers of numbers, names of channels and samples. Data only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKERS = {
     ),
     **dict.fromkeys(("plate",), "plate"),
 }
-"""Words that stand before a number, and what it counts then."""
+"""Words before a number, and what the number counts."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -44,7 +44,7 @@ _CUT = re.compile(r"[^A-Za-z0-9]+")
 
 
 def is_channel_word(text: str) -> bool:
-    """Whether a text names a dye, a colour, a wavelength or a contrast, whatever else stands beside it."""
+    """Whether a text contains a dye, a colour, a wavelength or a contrast."""
     if _WAVELENGTH.fullmatch(text) or text.lower() in _CHANNEL_WORDS:
         return True
     words = [word for word in _CUT.split(text.lower()) if word]
@@ -56,5 +56,5 @@ def is_channel_word(text: str) -> bool:
 
 
 def is_place_word(text: str) -> bool:
-    """Whether a text says what was done to a sample, or which one it is."""
+    """Whether a text describes a treatment or a sample."""
     return any(word.rstrip("0123456789") in _PLACE_WORDS for word in _CUT.split(text.lower()))

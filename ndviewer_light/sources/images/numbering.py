@@ -1,10 +1,10 @@
-"""How files are numbered, by their names alone, where no convention is known. Names in, drafts out; no disk.
+"""Infers how files are numbered if no convention matches. Names in, drafts out; no disk access.
 
-Names are cut at ``_ - . ( )`` and blanks into columns. A column that is the same everywhere says nothing;
+Names are split at ``_ - . ( )`` and blanks into columns. A constant column carries no information;
 one of ``t001``, ``ch02``, ``Z7``, ``pos3`` says what it is; so does a number after a word (``time_003``), a
-well (``B07``) or a time (``00d06h00m``). Columns that vary together are one axis, a UUID is none. What is
-left and still needed to tell the files apart: words are channels, or places where they are folders or say
-what was done to a sample; numbers are time, then z, or fields of a well.
+well (``B07``) or a time (``00d06h00m``). Columns that vary together are one axis, a UUID is none. Of the
+rest, if needed to tell files apart: words are channels, or places if they are folders or describe
+a treatment; numbers are time, then z, or fields of a well.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PLACES = ("plate", "region", "row", "column", "row0", "column0", "wellnumber", "fov")
-"""The roles that together say where: a position for each combination that there is."""
+"""The roles that together define a position."""
 
 _HAS_FIELD = re.compile(r"\{\w")
 _UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}")
 _MAX_WILD = 2
-"""Texts of any kind in a pattern: with many of them a name that does not match takes for ever to say so."""
+"""The maximum number of free texts in a pattern: with many of them, a mismatch takes forever to detect."""
 _MAX_CHANNELS = 12
 """Words that differ more are places, not channels."""
 _MAX_UNKNOWN = 5
-"""Columns of which nothing is known; more are not tried in all combinations."""
+"""The maximum number of unknown columns tried in all combinations."""
 
 
 class Draft(NamedTuple):
-    """A pattern that may be meant, what is doubtful about it, and what else may be meant (a pattern).
+    """A possible pattern, its doubtful parts, and an alternative pattern.
 
-    `is_said` is whether names say at least of something what it is.
+    `is_said`: whether the names identify at least one axis.
     """
 
     text: str
@@ -44,12 +44,12 @@ class Draft(NamedTuple):
 
 
 def drafts(names: Sequence[str]) -> Iterator[Draft]:
-    """Patterns of names, as their columns tell them; names are without endings, with "/" after folders."""
+    """Patterns of names, from their columns; names are without extensions, with "/" after folders."""
     seen: set[str] = set()
     for splitter in SPLITTERS:
         for columns in forms_of(names, splitter):
             parts = parts_of(columns)
-            # "CH1", "CH2", "Overlay": some are numbered, others are something else; "A1-1-DAPI": three in one
+            # "CH1", "CH2", "Overlay": some are numbered, others are not; "A1-1-DAPI": three in one
             if any(part.hint == "mixed" or _hides_columns(part) for part in parts):
                 continue
             for draft in assigned(parts):
@@ -59,7 +59,7 @@ def drafts(names: Sequence[str]) -> Iterator[Draft]:
 
 
 def _hides_columns(part: Part) -> bool:
-    """Whether words are several columns that vary by themselves, as a coarser cut leaves them together."""
+    """Whether words are several independent columns that a coarser split leaves together."""
     if part.kind != "word" or not all(isinstance(value, str) for value in part.values):
         return False
     words = list(dict.fromkeys(map(str, part.values)))
@@ -68,17 +68,17 @@ def _hides_columns(part: Part) -> bool:
 
 
 def _says_something(text: str) -> bool:
-    """Whether it has a field, and it is clear, and soon found, where each field ends."""
+    """Whether it has a field, and the ends of its fields are unambiguous and quickly found."""
     return _HAS_FIELD.search(text) is not None and not _UNCLEAR.search(text) and text.count("*") <= _MAX_WILD
 
 
-# ---- what is still to be found ----------------------------------------------------------------
+# ---- unmarked columns --------------------------------------------------------------------------
 
 _RANK = {"given": 9, "time": 8, "well": 7, "word": 4, "signed": 3, "number": 3, "uuid": 0}
 
 
 def assigned(parts: list[Part]) -> Iterator[Draft]:
-    """All ways to give a role to what needs one to tell the files apart."""
+    """All assignments of roles to columns that are needed to tell the files apart."""
     parts = _without_doubles(_one_of_each(parts))
     fields = [i for i, part in enumerate(parts) if part.kind]
     labelled = [i for i in fields if parts[i].role]
@@ -96,7 +96,7 @@ def assigned(parts: list[Part]) -> Iterator[Draft]:
 
 
 def _codes_of(values: Sequence[object]) -> tuple[int, ...]:
-    """Values as numbers in order of their appearance: alike for columns that vary together."""
+    """Values numbered by first appearance: equal for columns that vary together."""
     index: dict[object, int] = {}
     return tuple(index.setdefault(value, len(index)) for value in values)
 
@@ -107,7 +107,7 @@ def _tells_apart(parts: Sequence[Part], chosen: Sequence[int]) -> bool:
 
 
 def _one_of_each(parts: list[Part]) -> list[Part]:
-    """Of columns that vary together keep the one that says most; the others become fixed or "*"."""
+    """Of columns that vary together, keep the most informative; the others become fixed or "*"."""
     found = list(parts)
     together: dict[tuple[int, ...], list[int]] = {}
     for i, part in enumerate(parts):
@@ -126,7 +126,7 @@ def _one_of_each(parts: list[Part]) -> list[Part]:
 
 
 def _kept(parts: Sequence[Part], alike: list[int]) -> set[int]:
-    """Which of columns that vary together stay: one for each role, a name rather than a number."""
+    """Which of the columns that vary together to keep: one per role, a name rather than a number."""
     by_role: dict[str, int] = {}
     for i in sorted(alike, key=lambda i: (-_RANK[parts[i].kind], i)):
         if parts[i].role:
@@ -140,7 +140,7 @@ def _kept(parts: Sequence[Part], alike: list[int]) -> set[int]:
 
 
 def _without_doubles(parts: list[Part]) -> list[Part]:
-    """Of two columns that say the same of themselves the first is the larger place: "s1" before "f1"."""
+    """Of two columns with the same role, the first is the larger place: "s1" before "f1"."""
     found = _without_coarser(parts)
     for role in ("c", "fov", "region", "plate", "t", "z"):
         while len(same := [i for i, part in enumerate(found) if part.kind and part.role == role]) > 1:
@@ -151,7 +151,7 @@ def _without_doubles(parts: list[Part]) -> list[Part]:
             is_place = role in PLACES or _is_well_after_all(found[first])
             if is_place and larger and role != "plate":
                 found[first] = _as_place(found[first], larger)
-            else:  # the one that tells more apart
+            else:  # the more distinguishing one
                 least = min(
                     (i for i in same if i not in given), key=lambda i: (len(set(found[i].values)), -i)
                 )
@@ -160,7 +160,7 @@ def _without_doubles(parts: list[Part]) -> list[Part]:
 
 
 def _without_coarser(parts: Sequence[Part]) -> list[Part]:
-    """Without columns that follow from another of the same role: "Site_1" from position 3 of all."""
+    """Without columns implied by another of the same role: "Site_1" by overall position 3."""
     found = list(parts)
     for i, part in enumerate(parts):
         same = [other for other in found if other.kind and other.role == part.role and other is not part]
@@ -170,7 +170,7 @@ def _without_coarser(parts: Sequence[Part]) -> list[Part]:
 
 
 def _follows(part: Part, other: Part) -> bool:
-    """Whether a column says nothing that another does not."""
+    """Whether a column is redundant given another."""
     return len(set(zip(part.values, other.values, strict=True))) == len(set(other.values))
 
 
@@ -179,7 +179,7 @@ def _is_well_after_all(part: Part) -> bool:
 
 
 def _as_place(part: Part, role: str) -> Part:
-    """A number with its marker as the name of a place: "s1", "C01"."""
+    """A number with its marker as a place name: "s1", "C01"."""
     return part._replace(text="", kind="word", role=role)
 
 
@@ -189,7 +189,7 @@ def _draft(parts: list[Part], labelled: Sequence[int], chosen: Sequence[int]) ->
         return None
     found = [part._replace(role=roles.get(i, part.role)) for i, part in enumerate(parts)]
     places = [i for i in (*labelled, *chosen) if found[i].role in PLACES]
-    for i in chosen:  # no axis that tells nothing apart
+    for i in chosen:  # no redundant axis
         rest = [each for each in (*labelled, *chosen) if each != i]
         if i not in places and rest and parts[i].hint != "channel" and _tells_apart(parts, rest):
             return None
@@ -203,7 +203,7 @@ def _draft(parts: list[Part], labelled: Sequence[int], chosen: Sequence[int]) ->
 
 
 def _is_one_word(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]) -> bool:
-    """Whether names are but words nobody knows: "cat", "dog"."""
+    """Whether names are just unknown words: "cat", "dog"."""
     if labelled or len(chosen) != 1:
         return False
     part = parts[chosen[0]]
@@ -222,7 +222,7 @@ _Roles = tuple["dict[int, str] | None", tuple[str, ...], "dict[int, str]"]
 
 
 def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]) -> _Roles:
-    """Roles of the chosen columns, what is doubtful about them, and which roles they would have otherwise."""
+    """The roles of the chosen columns, what is doubtful, and alternative roles."""
     taken = {parts[i].role for i in labelled}
     n_axes = len(labelled) + len(chosen)
     roles: dict[int, str] = {}
@@ -230,7 +230,7 @@ def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]
     others: list[tuple[int, str]] = []
     last = max((part.depth for part in parts), default=0)
     words = [i for i in chosen if parts[i].kind in ("word", "uuid")]
-    # the last word of a name is a channel sooner than the first; dyes and colours before all others
+    # the last word of a name is more likely a channel than the first; dyes and colours most of all
     for i in sorted(words, key=lambda i: (parts[i].hint != "channel", -i)):
         part = parts[i]
         many = len(set(part.values)) > _MAX_CHANNELS
@@ -269,7 +269,7 @@ def _roles_of_numbers(
     roles: Mapping[int, str],
     last: int,
 ) -> Iterator[tuple[int, str, str]]:
-    """For numbers that do not say what they are: their role ("" if none is left), and the next likely."""
+    """The role of unmarked numbers ("" if none is left), and the next likely one."""
     places = [i for i in (*labelled, *roles) if (roles.get(i) or parts[i].role) in PLACES]
     has_place = bool(places)
     used = set(taken)

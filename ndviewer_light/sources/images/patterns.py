@@ -1,20 +1,20 @@
-r"""Patterns of file names: which part of a name is the time, the channel, …. Text in, facts out; no disk.
+r"""Patterns of file names: which part of a name is the time, the channel, …. No disk access.
 
-``img_t{t:d}_c{c}_z{z:d}.png`` takes names apart; with ranges it also makes them, as is needed where nothing
+``img_t{t:d}_c{c}_z{z:d}.png`` parses names; with ranges it also generates them, as is needed where nothing
 can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
 
 ================  ==========================================================================
-``{z:d}``         a number, padded with zeros or not; ``{z:3d}`` one of at least three digits
+``{z:d}``         a number, zero-padded or not; ``{z:3d}`` one of at least three digits
 ``{z:f}``         a number that may have a sign and decimals: ``-1``, ``0.5``
 ``{t:time}``      a time: ``00d06h00m``, ``12h30m``, ``2024y01m15d_06h00m``
 ``{well:well}``   a well: ``A1``, ``b07``, ``A - 01``
 ``{c}``           any text without a slash
 ``{z:0..95}``     a number of this range; ``{z:00..95}`` always has two digits
 ``{c:GFP|RFP}``   one of these words
-``{:d}`` ``{:w}``  a number, a word (up to the next ``_``, dash, …) that says nothing; ``{uuid}`` a UUID
-``*`` ``?``       anything; any one letter
+``{:d}`` ``{:w}``  a number, a word (up to the next ``_``, dash, …) to be ignored; ``{uuid}`` a UUID
+``*`` ``?``       anything; any single character
 ``**/``           any folders, or none
-``<_s{p:d}>``     what only some names have
+``<_s{p:d}>``     optional text
 ================  ==========================================================================
 
 Fields are ``t``, ``c``, ``z``, ``p`` (or ``fov``), ``region`` (or ``well``), ``row`` and ``col`` (``row0``
@@ -60,7 +60,7 @@ TIME = (
 )
 SIGNED = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?"
 WELL = r"(?:a[a-f]|[a-p])(?: ?- ?)?(?:[1-4][0-9]|0?[1-9])"
-"""Regular expressions (case does not matter) of what stands for one thing in a name."""
+"""Case-insensitive regular expressions for single items in a name."""
 
 _KINDS = {"f": SIGNED, "time": TIME, "well": WELL, "w": r"[^/_\-. ()\[\]=,;]*"}
 
@@ -74,27 +74,27 @@ _RANGE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
 class _Field(NamedTuple):
     role: str
     expression: str
-    words: tuple[str, ...] = ()  # all that it can be, where that is known
+    words: tuple[str, ...] = ()  # all possible values, if known
 
 
 class Pattern:
-    """A pattern, understood. Immutable; any thread."""
+    """A parsed pattern. Immutable; any thread."""
 
     def __init__(self, text: str) -> None:
-        """Understand a pattern; raises `DatasetError` that says what is wrong with it."""
+        """Parse a pattern; raises `DatasetError` that explains what is wrong with it."""
         self.text = text
         self._parts = [_part(token, text) for token in _TOKEN.split(text) if token]
         fields = [part for part in self._parts if isinstance(part, _Field) and part.role]
         if self._parts.count("<") != self._parts.count(">"):
-            raise DatasetError(f"the pattern {text!r} has a '<' without '>', or the other way round")
+            raise DatasetError(f"the pattern {text!r} has unbalanced '<' and '>'")
         if not fields:
             raise DatasetError(
-                f"the pattern {presentable_name(text)!r} has no field: say which part is what, "
-                "as in 't{t:d}'"
+                f"the pattern {presentable_name(text)!r} has no field: mark the axes, for example 't{{t:d}}'"
             )
         if len(fields) > _MAX_FIELDS:
             raise DatasetError(
-                f"the pattern {presentable_name(text)!r} has {len(fields)} fields; {_MAX_FIELDS} are allowed"
+                f"the pattern {presentable_name(text)!r} has {len(fields)} fields; at most {_MAX_FIELDS} are "
+                "allowed"
             )
         self.roles = tuple(dict.fromkeys(field.role for field in fields))
         self._fields = fields
@@ -102,12 +102,12 @@ class Pattern:
 
     @property
     def expression(self) -> str:
-        """The regular expression it stands for, with a group for each role."""
+        """The equivalent regular expression, with a group for each role."""
         return self._regex.pattern
 
     @property
     def depth(self) -> int | None:
-        """How many folders down its files are, None if that is left open."""
+        """The depth of its files in subfolders; None if open."""
         return None if "**/" in self._parts else self.text.count("/")
 
     def _expression(self) -> str:
@@ -117,7 +117,7 @@ class Pattern:
                 parts.append(_SIGNS.get(part, re.escape(part)))
             elif not part.role:
                 parts.append(f"(?:{part.expression})")
-            elif part.role in seen:  # the same again
+            elif part.role in seen:  # the same field again
                 parts.append(f"(?P={part.role})")
             else:
                 seen.add(part.role)
@@ -125,31 +125,32 @@ class Pattern:
         return "".join(parts)
 
     def read(self, name: str) -> Fields | None:
-        """The fields of a name, by role; None if it is not of this pattern."""
+        """The fields of a name, by role; None if it does not match."""
         match = self._regex.fullmatch(name)
         if match is None:
             return None
         return {role: text for role, text in match.groupdict().items() if text is not None}
 
     def names(self) -> Iterator[tuple[str, Fields]]:
-        """All names there can be, with their fields.
+        """All possible names, with their fields.
 
-        Raises `DatasetError` if a field is no range, `LimitExceededError` for too many.
+        Raises `DatasetError` if a field is not a range, `LimitExceededError` for too many.
         """
         distinct = {field.role: field for field in reversed(self._fields)}
         open_ended = [field.role for field in distinct.values() if not field.words]
         if open_ended or any(part in _SIGNS or part[:1] == ("",) for part in self._parts):
             raise DatasetError(
-                f"the pattern {presentable_name(self.text)!r} does not say which files there are, and "
-                "nothing can be listed: give each field a range, as in '{z:0..95}', "
-                "or words, as in '{c:GFP|RFP}'"
+                f"the pattern {presentable_name(self.text)!r} does not name individual files, and the server "
+                "cannot list them: give each field a range, for example '{z:0..95}', "
+                "or words, for example '{c:GFP|RFP}'"
             )
         total = 1
         for field in distinct.values():
             total *= len(field.words)
         if total > MAX_FILES:
             raise LimitExceededError(
-                f"the pattern {presentable_name(self.text)!r} names {total} files; at most {MAX_FILES}"
+                f"the pattern {presentable_name(self.text)!r} names {total} files; at most {MAX_FILES} are "
+                "allowed"
             )
         roles = list(self.roles)
         for words in itertools.product(*(distinct[role].words for role in roles)):
@@ -167,7 +168,8 @@ def _part(token: str, text: str) -> str | _Field:
     if match is None or role is None or (not role and not match[2]):
         known = "t, c, z, p, well, fov"
         raise DatasetError(
-            f"the pattern {presentable_name(text)!r} has a field {token}; fields are {known}, as in '{{t:d}}'"
+            f"the pattern {presentable_name(text)!r} has an unknown field {token}; use {known}, for example "
+            f"'{{t:d}}'"
         )
     return _field(role, match[2] or "", token, text)
 
@@ -193,7 +195,7 @@ def _field(role: str, spec: str, token: str, text: str) -> _Field:
         if words and not any("/" in word for word in words):
             return _Field(role, "|".join(map(re.escape, sorted(words, key=len, reverse=True))), words)
     raise DatasetError(
-        f"the pattern {presentable_name(text)!r} has a field {token}: after the colon comes "
+        f"the pattern {presentable_name(text)!r} has an invalid field {token}: after the colon, expected "
         "'d', '0..95' or 'A|B'"
     )
 
@@ -202,14 +204,14 @@ def _compiled(expression: str, text: str) -> re.Pattern[str]:
     try:
         return re.compile(expression, re.DOTALL | re.IGNORECASE)
     except re.error as error:
-        raise DatasetError(f"the pattern {text!r} cannot be understood: {error}") from error
+        raise DatasetError(f"the pattern {text!r} is invalid: {error}") from error
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a path or URL is a pattern of many."""
+    """Whether a path or URL is a pattern."""
     return _FIELD.search(name) is not None
 
 
 def escaped(literal: str) -> str:
-    """Text of a name, as it is written in a pattern."""
+    """Text of a name, escaped for use in a pattern."""
     return re.sub(r"[{}*<>]", "?", literal)

@@ -1,7 +1,7 @@
-"""Existing image files as one dataset: nothing is copied, names say which plane is where.
+"""Existing image files as one dataset: nothing is copied; names determine which plane is where.
 
-A folder (or folders in one) of PNG, JPEG, BMP or TIFF, URLs that a pattern names, or one file. Folders that
-Squid has written are another format's, which knows more about them.
+A folder (with subfolders) of PNG, JPEG, BMP or TIFF, URLs given by a pattern, or one file. Folders
+written by Squid belong to another format, which knows more about them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ROLE_OF_AXIS = {"T": "t", "Z": "z", "C": "c"}
 
 @dataclass(frozen=True)
 class _Inner:
-    """How planes within a file are counted: roles and sizes of its pages, the slowest first."""
+    """How planes within a file are ordered: roles and sizes of its page axes, slowest first."""
 
     roles: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
@@ -62,21 +62,21 @@ class _Inner:
         return self.sizes[self.roles.index(role)] if role in self.roles else 1
 
     def page(self, key: PlaneKey) -> int:
-        """The page that holds a plane."""
+        """The page of a plane."""
         page = 0
         for role, size in zip(self.roles, self.sizes, strict=True):
             page = page * size + getattr(key, role)
         return page
 
     def of_file(self, key: PlaneKey) -> PlaneKey:
-        """The key without what is counted within the file."""
+        """The key without the axes inside the file."""
         return key._replace(**dict.fromkeys(self.roles, 0))
 
 
 class ImagesSource(Source):
-    """Image files; see `name_layouts` for how names are understood, `patterns` for what one may say.
+    """Image files; see `name_layouts` for how names are interpreted, `patterns` for the syntax.
 
-    Positions, channels and time points keep their index while a source is open; new ones come after them.
+    Positions, channels and time points keep their index while a source is open; new ones are appended.
     """
 
     format = "images"
@@ -85,7 +85,7 @@ class ImagesSource(Source):
         self._path = path
         self._listing = listing
         self._files = files
-        self._lock = threading.Lock()  # guards what is known; never held while a file is read
+        self._lock = threading.Lock()  # guards the state; never held while reading a file
         self._catalogue = FileCatalogue()
         self._catalogue.add(listing.files)
         self._norms: dict[int, tuple[int, int]] = {}
@@ -99,7 +99,7 @@ class ImagesSource(Source):
     def open(cls, path: str, options: StorageOptions = None) -> ImagesSource:
         """Open the images at `path`; folders are listed, one file is opened (more if it is damaged).
 
-        The option "pattern" says how files are named. Raises a `DatasetError`.
+        The option "pattern" describes the file names. Raises a `DatasetError`.
         """
         options = dict(options or {})
         pattern = options.pop(PATTERN, "")
@@ -121,14 +121,14 @@ class ImagesSource(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known now; a new object whenever more is known."""
+        """What is currently known; a new object whenever more becomes known."""
         return self._info
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """The pixels (Y, X) of one plane: of colour pictures one of the three colours.
+        """The pixels (Y, X) of one plane; for colour images, of one of the three colours.
 
-        Raises `PlaneNotStoredError` if there is no file for it, `UnsupportedError` if it is of another size
-        than the others, or has more bits.
+        Raises `PlaneNotStoredError` if there is no file for it, `UnsupportedError` if it differs in size
+        from the others, or has more bits.
         """
         key = PlaneKey(*key)
         part = self._checked(key, level)
@@ -138,11 +138,11 @@ class ImagesSource(Source):
         dtype = self._info.dtype
         assert dtype is not None, "a file was opened"
         if not np.can_cast(pixels.dtype, dtype, "safe"):
-            raise UnsupportedError(f"{path} has pixels of {pixels.dtype}, the others of {dtype}")
+            raise UnsupportedError(f"{path} has {pixels.dtype} pixels, the others have {dtype}")
         return one_sample(pixels, part.sample).astype(dtype, copy=False)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """(Y, X) of one plane by its own file, None if there is none."""
+        """(Y, X) of one plane from its own file; None if there is none."""
         key = PlaneKey(*key)
         self._checked(key, level)
         try:
@@ -157,7 +157,7 @@ class ImagesSource(Source):
         return self._info.contains(key) and self._name(key) is not None
 
     def refresh(self) -> DatasetInfo:
-        """List the folder again: new files are added."""
+        """Relist the folder and add new files."""
         if is_url(self._path) or not (os.path.isdir(self._path) or is_pattern(self._path)):
             return self._info
         again = listed(self._listing.root, self._listing.pattern)
@@ -176,7 +176,7 @@ class ImagesSource(Source):
             return self._info
 
     def describe(self) -> dict[str, Any]:
-        """What there is to know beyond `info`: how the files are named, how many there are, where."""
+        """Further facts beyond `info`: how the files are named, how many there are, where."""
         host = urlsplit(self._listing.root).netloc.rpartition("@")[2] if is_url(self._listing.root) else ""
         return {
             "files": len(self._catalogue.files),
@@ -187,35 +187,35 @@ class ImagesSource(Source):
         }
 
     def close(self) -> None:
-        """Close all files; reads under way end with an error. Idempotent."""
+        """Close all files; reads in progress end with an error. Idempotent."""
         self._closed = True
         self._files.close()
 
-    # ---- which file --------------------------------------------------------------------------
+    # ---- files -------------------------------------------------------------------------------
 
     def place(self, key: PlaneKey) -> tuple[str, int] | None:
-        """The file of a plane and the page in it, which holds all colours; None if there is none."""
+        """The file of a plane and its page, which contains all colours; None if there is none."""
         name = self._name(PlaneKey(*key))
         page = self._inner.page(self._acquired(PlaneKey(*key)))
         return None if name is None else (self._listing.root + name, page)
 
     @property
     def root(self) -> str:
-        """What stands in front of the names of all files: a folder or URL, with the slash that ends it."""
+        """The common prefix of all file names: a folder or URL, with trailing slash."""
         return self._listing.root
 
     @property
     def is_colour(self) -> bool:
-        """Whether the pictures are in colour, each the red, green and blue of three channels."""
+        """Whether the images are in colour, shown as three channels red, green and blue."""
         return self._parts[0].sample is not None
 
     @property
     def files(self) -> ImageFiles:
-        """The files, for those that want more than planes of them."""
+        """The files, for callers that need more than planes."""
         return self._files
 
     def _acquired(self, key: PlaneKey) -> PlaneKey:
-        """The key with its channel counted as in files, not as shown."""
+        """The key with the channel index of the files, not of the display."""
         return key._replace(c=self._parts[key.c].of)
 
     def _name(self, key: PlaneKey) -> str | None:
@@ -225,7 +225,7 @@ class ImagesSource(Source):
         found = self.place(key)
         if found is None:
             raise PlaneNotStoredError(
-                f"{self._listing.root} holds no image for t={key.t} p={key.p} c={key.c} z={key.z}"
+                f"{self._listing.root} contains no image for t={key.t} p={key.p} c={key.c} z={key.z}"
             )
         if not is_url(self._listing.root):
             check_still_there(self._listing.root)
@@ -235,37 +235,37 @@ class ImagesSource(Source):
         if not self._info.contains(key) or not 0 <= level < self._info.n_levels:
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self._info.sizes}")
         if self._closed:
-            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         return self._parts[key.c]
 
     # ---- sizes -------------------------------------------------------------------------------
 
     def _check_size(self, key: PlaneKey, shape: tuple[int, ...], path: str, level: int) -> None:
-        """Refuse a picture of another size than the others of its series; without a series, any will do."""
+        """Refuse an image whose size differs from its series; without a series, any size will do."""
         if level or not self._listing.pattern or shape == (self._info.height, self._info.width):
             return
         norm = self._norm(key.p)
         if shape != norm:
             raise UnsupportedError(
-                f"{path} has {shape[1]} × {shape[0]} pixels, others of its series {norm[1]} × {norm[0]}: "
-                "open it by itself, or take it out of the folder"
+                f"{path} has {shape[1]} × {shape[0]} pixels, but others of its series have {norm[1]} × "
+                f"{norm[0]}: open it separately, or move it out of the folder"
             )
 
     def _norm(self, p: int) -> tuple[int, int]:
-        """Rows and columns of the first file of a position."""
+        """The rows and columns of the first file of a position."""
         if p not in self._norms:
             first = min(key for key in list(self._catalogue.files) if key.p == p)
             try:
                 picture = self._files.picture(self._listing.root + self._catalogue.files[first])
-            except DatasetError:  # that plane says so itself
+            except DatasetError:  # reading that plane reports the error
                 return self._info.height, self._info.width
             self._norms[p] = (picture.height, picture.width)
         return self._norms[p]
 
-    # ---- what is known -----------------------------------------------------------------------
+    # ---- state -----------------------------------------------------------------------------
 
     def _first_sample(self) -> Sample:
-        """What the first file tells that can be read; raises the error of the very first if none can."""
+        """The sample of the first readable file; raises the error of the very first if none is."""
         errors: list[DatasetError] = []
         for _, name in self._listing.files[:_MAX_SAMPLES]:
             try:
@@ -282,7 +282,7 @@ class ImagesSource(Source):
         warnings = list(self._listing.warnings)
         if found.doubles:
             warnings.append(
-                f"{found.doubles} files of {self._listing.root} mean the same as others; not shown"
+                f"{self._listing.root}: {found.doubles} files duplicate planes of others; not shown"
             )
         return DatasetInfo(
             format=self.format,
@@ -307,7 +307,7 @@ class ImagesSource(Source):
         )
 
     def _grown(self) -> DatasetInfo:
-        """With what was added; not new channels, since what is shown has its colours already."""
+        """The info with added files; without new channels, since colours are already assigned."""
         found = self._catalogue
         return replace(
             self._info,
@@ -319,7 +319,7 @@ class ImagesSource(Source):
 
 
 def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:
-    """What the pages of a file are along: as the file says, else what its name does not say, z first."""
+    """The axes of the pages of a file: from the file, else those not in its name, z first."""
     free = [role for role in ("z", "t", "c") if role not in catalogue.roles]
     known = {_ROLE_OF_AXIS[axis] for axis in sample.axes if axis in _ROLE_OF_AXIS}
     roles = []
@@ -329,7 +329,7 @@ def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:
             role = next((each for each in free if each not in known), "")
         if not role:
             raise UnsupportedError(
-                f"the names of the files and their {sample.axes} pages both say what is time, channel and z"
+                f"the file names and the {sample.axes} pages inside the files both define time, channel and z"
             )
         free.remove(role)
         roles.append(role)
@@ -337,7 +337,7 @@ def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:
 
 
 def _parts(catalogue: FileCatalogue, sample: Sample, inner: _Inner) -> tuple[ChannelPart, ...]:
-    """The channels as they are shown: those of colour pictures as three."""
+    """The channels as displayed: those of colour images as three."""
     names = catalogue.channel_names()
     if "c" in inner.roles:
         n = inner.size("c")

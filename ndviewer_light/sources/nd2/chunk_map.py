@@ -1,4 +1,4 @@
-"""The chunks of a modern ND2 file: each has a name, all are listed in a map at the end of the file."""
+"""The chunks of a modern ND2 file: each has a name; a map at the end of the file lists them all."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LEGACY = b"\x00\x00\x00\x0cjP  "
 """The first bytes of files of NIS-Elements before 2010, and of any JPEG 2000 file."""
 
 _SIGNATURE = b"ND2 CHUNK MAP SIGNATURE 0000001!"
-_END_BYTES = len(_SIGNATURE) + 8  # at the end of the file: the signature, and where the map begins
-_HEADER = struct.Struct("<4sIQ")  # magic, length of the name, length of the data
+_END_BYTES = len(_SIGNATURE) + 8  # at the end of the file: the signature, and the offset of the map
+_HEADER = struct.Struct("<4sIQ")  # magic number, length of the name, length of the data
 _ALIGNMENT = 4096
 _MAX_NAME_BYTES = 64 * 1024
 
@@ -33,7 +33,7 @@ _MAX_PARSED_BYTES = 128 * 1024**2
 
 
 class Chunk(NamedTuple):
-    """The bytes of a chunk with its header, and where in them its data begin."""
+    """The bytes of a chunk with its header, and the offset of its data."""
 
     raw: bytes
     start: int
@@ -44,37 +44,39 @@ class Chunk(NamedTuple):
         return len(self.raw) - self.start
 
 
-def read_chunk(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int, limit: int) -> Chunk:
-    """Read the chunk that the map says begins at `offset` and has `expected` bytes of data (-1: unknown).
+def read_chunk(source: Bytes | CachedBytes, name: bytes, offset: int, expected: int, limit: int) -> Chunk:
+    """Read the chunk listed in the map at `offset` with `expected` bytes of data (-1: unknown).
 
-    One read where that is true and its header fills a block, as it does. Raises `CorruptDataError` if
-    another chunk is there, or none, `LimitExceededError` if it has more than `limit` bytes.
+    Takes one read if that is right and its header fills a block, as usual. Raises `CorruptDataError` if
+    there is another chunk, or none, `LimitExceededError` if it has more than `limit` bytes.
     """
     raw, start, length = _begin(source, name, offset, min(max(expected, 0), limit))
     if length > limit:
-        raise LimitExceededError(f"{source.name}: {_shown(name)} has {length} bytes, more than {limit}")
+        raise LimitExceededError(
+            f"{source.name}: {_shown(name)} has {length} bytes; at most {limit} are allowed"
+        )
     if start + length > len(raw):
         raw += source.read(offset + len(raw), start + length - len(raw))
     return Chunk(raw if len(raw) == start + length else raw[: start + length], start)
 
 
-def find_data(source: Bytes | KeptBytes, name: bytes, offset: int) -> tuple[int, int]:
-    """Where in a chunk its data begin, and how many bytes they are; reads its header only."""
+def find_data(source: Bytes | CachedBytes, name: bytes, offset: int) -> tuple[int, int]:
+    """The offset and length of a chunk's data; reads only its header."""
     _, start, length = _begin(source, name, offset, 0)
     return start, length
 
 
-def chunk_range(source: Bytes | KeptBytes, offset: int, expected: int, limit: int) -> Range:
-    """What `read_chunk` reads first, within the file."""
+def chunk_range(source: Bytes | CachedBytes, offset: int, expected: int, limit: int) -> Range:
+    """The range that `read_chunk` reads first, clipped to the file."""
     left = max(0, source.size - offset)
     return offset, min(_ALIGNMENT + min(max(expected, 0), limit), left)
 
 
-def _begin(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int) -> tuple[bytes, int, int]:
-    """At least header and name of a chunk, where in that its data begin, and how long they are."""
+def _begin(source: Bytes | CachedBytes, name: bytes, offset: int, expected: int) -> tuple[bytes, int, int]:
+    """At least header and name of a chunk, and the offset and length of its data."""
     if source.size - offset < _HEADER.size:
         raise CorruptDataError(
-            f"{source.name} is truncated: {_shown(name)} begins beyond its end (byte {offset})"
+            f"{source.name} is truncated: {_shown(name)} is beyond the end of the file (byte {offset})"
         )
     raw = source.read(*chunk_range(source, offset, expected, expected))
     magic, name_length, length = _HEADER.unpack_from(raw)
@@ -82,7 +84,7 @@ def _begin(source: Bytes | KeptBytes, name: bytes, offset: int, expected: int) -
     if magic != MODERN or name_length > _MAX_NAME_BYTES or not raw.startswith(name, _HEADER.size):
         raise CorruptDataError(
             f"{source.name} is damaged, or was changed while it was open: "
-            f"{_shown(name)} is not where the file says it is (byte {offset})"
+            f"{_shown(name)} is not where its index says (byte {offset})"
         )
     return raw, start, length
 
@@ -91,10 +93,10 @@ def _shown(name: bytes) -> str:
     return name.rstrip(b"!").decode("ascii", "replace")
 
 
-class KeptBytes:
-    """The bytes of a file, of which the beginning and the end are read at once, and kept.
+class CachedBytes:
+    """The bytes of a file, whose beginning and end are read together and cached.
 
-    Nearly all that a file says of itself lies there, so that opening takes one round trip, not ten.
+    Nearly all metadata is there, so that opening takes one round trip, not ten.
     """
 
     def __init__(self, source: Bytes) -> None:
@@ -106,54 +108,56 @@ class KeptBytes:
         self.fetch([(0, self.size)] if tail <= head else [(0, head), (tail, self.size - tail)])
 
     def fetch(self, ranges: Sequence[Range]) -> None:
-        """Read what is not kept yet of these ranges, all at once, and keep it."""
+        """Read the parts of these ranges that are not cached, all at once, and cache them."""
         missing = [(offset, length) for offset, length in ranges if self.kept(offset, length) is None]
         for (offset, _), data in zip(missing, self._source.read_many(missing), strict=True):
             self.keep(offset, data)
 
     def keep(self, offset: int, data: bytes) -> None:
-        """Hold what was read at `offset`."""
+        """Cache the bytes read at `offset`."""
         self._kept.append((offset, data))
 
     def kept(self, offset: int, length: int) -> bytes | None:
-        """The bytes [offset, offset + length) if all of them are kept, else None."""
+        """The bytes [offset, offset + length) if all of them are cached, else None."""
         for begin, data in self._kept:
             if begin <= offset and offset + length <= begin + len(data):
                 return data[offset - begin : offset - begin + length]
         return None
 
     def read(self, offset: int, length: int) -> bytes:
-        """As `Bytes.read`."""
+        """See `Bytes.read`."""
         kept = self.kept(offset, length)
         return self._source.read(offset, length) if kept is None else kept
 
     def opened(self) -> BinaryIO:
-        """As `Bytes.opened`, of what is not kept."""
+        """Like `Bytes.opened`, for the parts not cached."""
         return self._source.opened()
 
 
 class ParserFile:
-    """A file as the nd2 library reads it. Not for several threads at once."""
+    """A file object for the nd2 library. Not for several threads at once."""
 
     closed = False
 
-    def __init__(self, source: KeptBytes) -> None:
+    def __init__(self, source: CachedBytes) -> None:
         self._source = source
         self._file = source.opened()
         self._at = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As files do."""
+        """Like a file."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._source.size}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def read(self, length: int | None = -1) -> bytes:
-        """As files do, but never an absurd amount at once."""
+        """Like a file, but never an absurd amount at once."""
         left = max(0, self._source.size - self._at)
         length = left if length is None or length < 0 else min(length, left)
         if length > _MAX_PARSED_BYTES:
-            raise LimitExceededError(f"{self._source.name} wants {length} bytes of metadata read at once")
+            raise LimitExceededError(
+                f"{self._source.name} declares a metadata block of {length} bytes: too large"
+            )
         data = self._source.kept(self._at, length)
         if data is None:
             self._file.seek(self._at)
@@ -162,12 +166,12 @@ class ParserFile:
         return data
 
     def close(self) -> None:
-        """As files do; the bytes it reads from stay open."""
+        """Like a file; the underlying bytes stay open."""
         self.closed = True
         self._file.close()
 
 
-def has_map(source: KeptBytes) -> bool:
-    """Whether the file ends with its map, as it does once the acquisition is over."""
+def has_map(source: CachedBytes) -> bool:
+    """Whether the file ends with its map, which is written when the acquisition has finished."""
     end = source.kept(source.size - _END_BYTES, _END_BYTES)
     return end is not None and end.startswith(_SIGNATURE)

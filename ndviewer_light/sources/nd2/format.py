@@ -20,7 +20,7 @@ class Nd2Format(Format):
     name = "nd2"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` ends in ``.nd2`` or begins as a modern ND2 file does."""
+        """Whether `path` ends in ``.nd2`` or has the signature of a modern ND2 file."""
         if is_url(path):
             return urlsplit(path).path.lower().endswith(".nd2")
         if not os.path.isfile(path):

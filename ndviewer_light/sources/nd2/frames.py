@@ -1,4 +1,4 @@
-"""The frames of a modern ND2 file: all channels of one (t, p, z) interleaved, raw or deflated."""
+"""The frames of a modern ND2 file: all channels of one (t, p, z), interleaved, raw or deflated."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ...storage.bytes import Bytes
     from .metadata import Loops
 
-_TIME_BYTES = 8  # in front of the pixels of each frame
-_RAW_START = 4088  # where in its chunk a frame begins, if it is not compressed
+_TIME_BYTES = 8  # before the pixels of each frame
+_RAW_START = 4088  # offset of an uncompressed frame in its chunk
 _FRAME_NAME = re.compile(rb"ImageDataSeq\|(0|[1-9]\d{0,9})!")
 _FAR = 2**62  # beyond the end of any file
 KEPT_BYTES = 128 * 1024**2
@@ -39,21 +39,21 @@ _BAND_BYTES = 16 * 1024**2
 
 
 class Frames(Protocol):
-    """Where the planes of a file come from; any thread."""
+    """The frames of a file; any thread."""
 
     def holds(self, frame: int) -> bool:
-        """Whether anything of this frame is stored."""
+        """Whether any part of this frame is stored."""
 
     def plane(self, frame: int, component: int) -> np.ndarray:
         """The pixels (Y, X) of one component of a frame."""
 
     def forget(self) -> None:
-        """Let go of what is kept in memory."""
+        """Release cached memory."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A file as it was when it was opened."""
+    """A file as of when it was opened."""
 
     info: DatasetInfo
     loops: Loops
@@ -62,7 +62,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class FrameLayout:
-    """How pixels lie in a frame: rows of `row_bytes`, in them pixels, in them components."""
+    """The pixel layout of a frame: rows of `row_bytes`, containing pixels of several components."""
 
     height: int
     width: int
@@ -73,7 +73,7 @@ class FrameLayout:
 
     @property
     def nbytes(self) -> int:
-        """Length of the pixels of a frame, all components."""
+        """The size of a frame's pixels in bytes, all components."""
         return self.height * self.row_bytes
 
     def pixels(self, data: bytes, offset: int, height: int | None = None) -> np.ndarray:
@@ -86,28 +86,32 @@ class FrameLayout:
 
 
 def judged_layout(layout: FrameLayout, where: str) -> FrameLayout:
-    """`layout` if frames can be that; else `MetadataError`, `UnsupportedError` or `LimitExceededError`."""
+    """Return `layout` if valid; raises `MetadataError`, `UnsupportedError` or `LimitExceededError`."""
     sizes = (layout.height, layout.width, layout.components)
     if min(sizes) < 1:
-        raise MetadataError(f"{where} says its frames have {sizes} rows, columns and components")
+        raise MetadataError(f"{where} declares invalid frame sizes: {sizes} rows, columns and components")
     if layout.row_bytes < layout.width * layout.components * layout.dtype.itemsize:
-        raise MetadataError(f"{where} says {layout.width} pixels lie in rows of {layout.row_bytes} bytes")
+        raise MetadataError(
+            f"{where} declares {layout.width} pixels in rows of {layout.row_bytes} bytes: metadata is "
+            "inconsistent"
+        )
     plane = layout.height * layout.width * layout.dtype.itemsize
     if plane > MAX_PLANE_BYTES or layout.components > MAX_CHANNELS:
         raise LimitExceededError(
             f"{where} has frames of {layout.width} × {layout.height} pixels with {layout.components} "
-            f"components: a plane may have {MAX_PLANE_BYTES} bytes, a frame {MAX_CHANNELS} components"
+            f"components: at most {MAX_PLANE_BYTES} bytes per plane and {MAX_CHANNELS} components per frame "
+            "are supported"
         )
     if layout.deflated and layout.nbytes > MAX_CHUNK_BYTES:
         raise UnsupportedError(
-            f"{where} holds compressed frames of {layout.nbytes} bytes, more than {MAX_CHUNK_BYTES}: "
-            "save it without compression to see it here"
+            f"{where} contains compressed frames of {layout.nbytes} bytes, more than {MAX_CHUNK_BYTES}: "
+            "save it without compression to open it here"
         )
     return layout
 
 
 class FrameMap:
-    """Where the frames are that the file holds, by their number."""
+    """The locations of the frames in the file, by frame number."""
 
     def __init__(self, chunks: Mapping[bytes, tuple[int, int]]) -> None:
         found = sorted(
@@ -115,11 +119,11 @@ class FrameMap:
             for name, (offset, size) in chunks.items()
             if (match := _FRAME_NAME.fullmatch(name))
         )
-        # a file may have a million: three columns, not a million tuples
+        # a file may have a million frames: three columns, not a million tuples
         self.numbers, self._offsets, self._sizes = np.array(found, np.int64).reshape(-1, 3).T
 
     def place(self, frame: int) -> tuple[int, int] | None:
-        """Offset of the frame's chunk and length of its data in bytes; None if it is not stored."""
+        """Offset of the frame's chunk and length of its data in bytes; None if not stored."""
         at = int(np.searchsorted(self.numbers, frame))
         if at == len(self.numbers) or int(self.numbers[at]) != frame:
             return None
@@ -136,13 +140,13 @@ class StoredFrames:
         self._kept: MemoryCache[int, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
 
     def holds(self, frame: int) -> bool:
-        """Whether the file has this frame."""
+        """Whether the file contains this frame."""
         return self._frames.place(frame) is not None
 
     def plane(self, frame: int, component: int) -> np.ndarray:
         """The pixels (Y, X) of one component.
 
-        Raises `PlaneNotStoredError` if the file has no such frame, `CorruptDataError` if it is damaged.
+        Raises `PlaneNotStoredError` if the frame is missing, `CorruptDataError` if it is damaged.
         """
         layout = self._layout
         if layout.components == 1:
@@ -153,13 +157,15 @@ class StoredFrames:
         return np.ascontiguousarray(kept[frame][..., component])
 
     def forget(self) -> None:
-        """Let go of the frames that are kept."""
+        """Release cached frames."""
         self._kept.clear()
 
     def _place(self, frame: int) -> tuple[bytes, int, int]:
         place = self._frames.place(frame)
         if place is None:
-            error = PlaneNotStoredError(f"{self._source.name} holds no frame {frame}: it was not acquired")
+            error = PlaneNotStoredError(
+                f"{self._source.name} does not contain frame {frame}: it was not acquired"
+            )
             error.plane_shape = (self._layout.height, self._layout.width)
             raise error
         return b"ImageDataSeq|%d!" % frame, *place
@@ -174,13 +180,13 @@ class StoredFrames:
         return self._layout.pixels(chunk.raw, chunk.start + _TIME_BYTES)
 
     def _check(self, frame: int, start: int, length: int) -> None:
-        """Raw pixels have no checksum: at least they lie where they must, and are as many."""
+        """Check position and size of raw pixels, which have no checksum."""
         where, pixels = self._source.name, max(0, length - _TIME_BYTES)
         if start != _RAW_START:
-            raise CorruptDataError(f"{where} is damaged: the header of frame {frame} makes no sense")
+            raise CorruptDataError(f"{where} is damaged: frame {frame} has an invalid header")
         if pixels < self._layout.nbytes:
             raise CorruptDataError(
-                f"{where} is damaged: frame {frame} has {pixels} bytes of pixels where "
+                f"{where} is damaged: frame {frame} has {pixels} bytes of pixel data where "
                 f"{self._layout.nbytes} are expected"
             )
 
@@ -188,19 +194,21 @@ class StoredFrames:
         try:
             inflater = zlib.decompressobj()
             pixels = inflater.decompress(data, self._layout.nbytes)
-            more = inflater.decompress(inflater.unconsumed_tail, 1)  # nothing, but it checks the sum
+            more = inflater.decompress(
+                inflater.unconsumed_tail, 1
+            )  # returns nothing, but verifies the checksum
         except zlib.error as error:
             raise CorruptDataError(f"{self._source.name} is damaged: frame {frame}: {error}") from error
         if len(pixels) != self._layout.nbytes or more or not inflater.eof:
             size = f"{len(pixels)} bytes or more" if more else f"{len(pixels)} bytes"
             raise CorruptDataError(
-                f"{self._source.name} is damaged: frame {frame} inflates to {size} where "
+                f"{self._source.name} is damaged: frame {frame} decompresses to {size} where "
                 f"{self._layout.nbytes} are expected"
             )
         return pixels
 
     def _in_bands(self, frame: int, component: int) -> np.ndarray:
-        """Read a plane of a frame that is too large to be held whole."""
+        """Read a plane of a frame that is too large to hold in memory as a whole."""
         layout = self._layout
         name, offset, _ = self._place(frame)
         start, length = find_data(self._source, name, offset)

@@ -1,6 +1,6 @@
-"""The metadata of an ND2 file, judged before the nd2 library parses it.
+"""Checks the metadata of an ND2 file before the nd2 library parses it.
 
-The library trusts what it reads: it inflates whatever is deflated, and follows levels within levels,
+The library trusts what it reads: it decompresses without limit, and follows nesting without limit,
 each with a copy of all below it. Here the same walk is made first, counting instead of building.
 """
 
@@ -30,7 +30,9 @@ def check_metadata(data: bytes, where: str) -> None:
     What is merely damaged passes: parsing it ends with an error of the library's own.
     """
     if len(data) > MAX_METADATA_BYTES:
-        raise LimitExceededError(f"{where} has {len(data)} bytes; metadata may have {MAX_METADATA_BYTES}")
+        raise LimitExceededError(
+            f"{where} has {len(data)} bytes; metadata may have at most {MAX_METADATA_BYTES}"
+        )
     if data.startswith(b"<"):
         _check_xml(data, where)
         return
@@ -41,7 +43,7 @@ def check_metadata(data: bytes, where: str) -> None:
 def _check_xml(data: bytes, where: str) -> None:
     text = data.replace(b"\0", b"")  # it may be UTF-16
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise MetadataError(f"{where} declares XML entities, which no microscope writes; it is not read")
+        raise MetadataError(f"{where} declares XML entities, which no microscope writes; not read for safety")
 
 
 class _DamagedMetadataError(Exception):
@@ -60,10 +62,12 @@ class _Walk:
     def level(self, data: bytes, count: int, depth: int) -> None:
         """Walk `count` entries: type, length of the name, name in UTF-16, value by type."""
         if depth > MAX_JSON_DEPTH:
-            raise LimitExceededError(f"{self._where} nests more than {MAX_JSON_DEPTH} levels deep")
+            raise LimitExceededError(f"{self._where} is nested more than {MAX_JSON_DEPTH} levels deep")
         self._copied += len(data)
         if self._copied > _MAX_COPIED_BYTES:
-            raise LimitExceededError(f"{self._where} repeats itself: more than {_MAX_COPIED_BYTES} bytes")
+            raise LimitExceededError(
+                f"{self._where} repeats more than {_MAX_COPIED_BYTES} bytes; not read for safety"
+            )
         stream = BytesIO(data)
         for _ in range(count):
             start = stream.tell()
@@ -85,7 +89,7 @@ class _Walk:
             self.level(stream.read(length - (stream.tell() - start)), count, depth + 1)
             stream.seek(8 * count, 1)
         elif kind == _ARRAY:
-            # it may hold another tree, which the library looks into
+            # it may contain another tree, which the library parses
             data = stream.read(self._unpack("<Q", stream)[0])
             if len(data) >= 4 and (data[0] == _DEFLATED or (1 <= data[0] <= _LEVEL and data[1] >= 2)):
                 with contextlib.suppress(_DamagedMetadataError):
@@ -102,7 +106,7 @@ class _Walk:
             end += 2
         self._text_cost += (end - begin) ** 2
         if self._text_cost > _MAX_TEXT_COST:
-            raise LimitExceededError(f"{self._where} holds texts of more than {end - begin} bytes")
+            raise LimitExceededError(f"{self._where} contains text longer than its {end - begin} bytes")
         stream.seek(end + 2)
 
     def _unpack(self, layout: str, stream: BytesIO) -> tuple[int, ...]:
@@ -119,6 +123,6 @@ class _Walk:
         self._inflated += len(out)
         if self._inflated > _MAX_INFLATED_BYTES:
             raise LimitExceededError(
-                f"{self._where} inflates to more than {_MAX_INFLATED_BYTES} bytes; it is not read"
+                f"{self._where} decompresses to more than {_MAX_INFLATED_BYTES} bytes; not read for safety"
             )
         return out

@@ -1,4 +1,4 @@
-"""ND2 files before 2010: JPEG 2000 in boxes, read by the nd2 library, one frame at a time."""
+"""ND2 files from before 2010: JPEG 2000 in boxes, read by the nd2 library one frame at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def legacy_contents(parsed: ND2File, where: str) -> Contents:
-    """What is in the file; its frames are read through `parsed`, which must stay open.
+    """The contents of the file; its frames are read through `parsed`, which must stay open.
 
     Raises `UnsupportedError` without imagecodecs.
     """
@@ -36,7 +36,8 @@ def legacy_contents(parsed: ND2File, where: str) -> Contents:
         import imagecodecs  # noqa: F401  here, not at the first plane
     except ImportError as error:
         raise UnsupportedError(
-            f"{where} is an ND2 file from before 2010, which needs imagecodecs: pip install imagecodecs"
+            f"{where} is an ND2 file from before 2010, which needs an additional package: pip install "
+            "imagecodecs"
         ) from error
     attributes, experiment = parsed.attributes, parsed.experiment
     loops = metadata.loops(experiment, where)
@@ -67,7 +68,7 @@ def legacy_contents(parsed: ND2File, where: str) -> Contents:
 
 
 def _layout(parsed: ND2File, where: str) -> FrameLayout:
-    """How pixels lie in a decoded frame; the library says 8 bits where there are 12."""
+    """The pixel layout of a decoded frame; the library reports 8 bits for 12."""
     attributes = parsed.attributes
     n_bytes = 1 if attributes.bitsPerComponentInMemory <= 8 else 2
     width, components = attributes.widthPx or 0, attributes.componentCount
@@ -84,24 +85,24 @@ class LegacyFrames:
         self._layout = layout
         self._n_stored = n_stored
         self._where = where
-        self._lock = threading.Lock()  # held while reading: the library's handle is for one thread
+        self._lock = threading.Lock()  # held while reading: the library's handle is for one thread only
         self._kept: MemoryCache[int, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
 
     def holds(self, frame: int) -> bool:
-        """Whether the file has this frame."""
+        """Whether the file contains this frame."""
         return frame < self._n_stored
 
     def plane(self, frame: int, component: int) -> np.ndarray:
         """The pixels (Y, X) of one component of a frame."""
         if not self.holds(frame):
-            error = PlaneNotStoredError(f"{self._where} holds no frame {frame}: it was not acquired")
+            error = PlaneNotStoredError(f"{self._where} does not contain frame {frame}: it was not acquired")
             error.plane_shape = (self._layout.height, self._layout.width)
             raise error
         kept = self._kept.get([frame], lambda _: [(frame, self._read(frame))])
         return np.ascontiguousarray(kept[frame][component])
 
     def forget(self) -> None:
-        """Let go of the frames that are kept."""
+        """Release cached frames."""
         self._kept.clear()
 
     def _read(self, frame: int) -> np.ndarray:
@@ -118,8 +119,8 @@ class LegacyFrames:
                 raise ValueError(f"{pixels.shape} {pixels.dtype} where {layout.dtype} is expected")
         except DatasetError:
             raise
-        except Exception as error:  # whatever the library makes of damaged bytes
+        except Exception as error:  # any exception the library may raise for damaged bytes
             raise CorruptDataError(
-                f"{self._where} is damaged: frame {frame} cannot be decoded ({type(error).__name__}: {error})"
+                f"{self._where} is damaged: frame {frame} cannot be decoded: {error}"
             ) from error
         return pixels

@@ -1,6 +1,6 @@
-"""What an ND2 file says of itself, as facts: what the nd2 library parsed goes in, a `DatasetInfo` comes out.
+"""Interprets the metadata of an ND2 file: the nd2 library's results in, a `DatasetInfo` out.
 
-Nothing here reads a file. What it is given may be damaged: any exception means that it cannot be understood.
+Nothing here reads a file. The input may be damaged: any exception means it cannot be interpreted.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MAX_FRAMES = 10_000_000
 _AXES = {"TimeLoop": "t", "NETimeLoop": "t", "XYPosLoop": "p", "ZStackLoop": "z"}
-_TIME_AXIS = 2  # what the axis of a picture is, where it is not a length
-_LASER_LINE = 4  # kind of a point of a spectrum
+_TIME_AXIS = 2  # kind of an image axis other than a length
+_LASER_LINE = 4  # kind of a spectrum point
 _UNNAMED = "P"
 """Region of positions that have no name."""
 
@@ -42,22 +42,22 @@ _UNNAMED = "P"
 
 @dataclass(frozen=True)
 class Loops:
-    """The loops of an experiment, outermost first: frames count through them, the innermost fastest."""
+    """The loops of an experiment, outermost first; the innermost runs fastest."""
 
     axes: tuple[str, ...]
     counts: tuple[int, ...]
 
     @property
     def n_frames(self) -> int:
-        """How many frames a complete file has."""
+        """The number of frames of a complete file."""
         return math.prod(self.counts)
 
     def size(self, axis: str) -> int:
-        """How many there are along "t", "p" or "z"; 1 where the file has no such loop."""
+        """The size along "t", "p" or "z"; 1 if the file has no such loop."""
         return dict(zip(self.axes, self.counts, strict=True)).get(axis, 1)
 
     def frame(self, key: PlaneKey) -> int:
-        """Number of the frame that holds the plane `key`, which lies within the sizes."""
+        """The number of the frame containing the plane `key`, which must be within the sizes."""
         number = 0
         for axis, count in zip(self.axes, self.counts, strict=True):
             number = number * count + getattr(key, axis)
@@ -71,30 +71,30 @@ def loops(experiment: Sequence[ExpLoop], where: str) -> Loops:
     for axis, times in Counter(axes).items():
         if axis not in _AXES.values():
             raise UnsupportedError(
-                f"{where} has an axis that is no time, position or z ({axis}): not supported"
+                f"{where} has an axis other than time, position and z ({axis}): not supported"
             )
         if times > 1:
             raise UnsupportedError(f"{where} has {times} loops along the axis {axis}: not supported")
     found = Loops(axes, tuple(count for _, count in listed))
     if found.n_frames > MAX_FRAMES or found.size("p") > MAX_POSITIONS:
         sizes = ", ".join(f"{axis} {count}" for axis, count in listed)
-        raise LimitExceededError(f"{where} says it has {sizes}: no microscope takes so many")
+        raise LimitExceededError(f"{where} declares {sizes}: more than any acquisition has")
     return found
 
 
 def positions(
     experiment: Sequence[ExpLoop], stage_um: Sequence[float | None], where: str
 ) -> tuple[Position, ...]:
-    """One position per stage point: its name is its region, "P" where it has none.
+    """One position per stage point: its name becomes the region, "P" if it has none.
 
-    `stage_um` (x, y, z) is where the first frame was taken: the one position of a file without such a loop.
+    `stage_um` (x, y, z) is where the first frame was taken: the one position if there is no such loop.
     """
     loop: XYPosLoop | None = next((loop for loop in experiment if loop.type == "XYPosLoop"), None)
     if loop is None:
         return (Position(_UNNAMED, 0, *(_number(value) for value in stage_um)),)
     points = loop.parameters.points
     if len(points) != loop.count:
-        raise MetadataError(f"{where} names {len(points)} positions where it has {loop.count}")
+        raise MetadataError(f"{where} lists {len(points)} positions but has {loop.count}")
     fovs: Counter[str] = Counter()
     found = []
     for point in points:
@@ -106,14 +106,14 @@ def positions(
 
 
 def z_step_um(experiment: Sequence[ExpLoop]) -> float | None:
-    """µm between the planes of a stack, None where it has none."""
+    """µm between the planes of a stack; None without stack."""
     loop: ZStackLoop | None = next((loop for loop in experiment if loop.type == "ZStackLoop"), None)
     step = _number(loop.parameters.stepUm) if loop is not None else None
     return abs(step) if step else None
 
 
 def time_steps_s(experiment: Sequence[ExpLoop]) -> set[float]:
-    """Seconds between time points as the experiment was set up; several where its phases differ.
+    """Seconds between time points as configured; several if phases differ.
 
     0 stands for "as fast as possible".
     """
@@ -126,7 +126,7 @@ def time_steps_s(experiment: Sequence[ExpLoop]) -> set[float]:
 
 
 def measured_time_step_s(times_ms: np.ndarray, found: Loops) -> float | None:
-    """Seconds between time points on average, from the time of every frame; None if they do not tell."""
+    """Mean seconds between time points, from the time of every frame; None if unknown."""
     if found.size("t") < 2 or len(times_ms) < found.n_frames:
         return None
     last = found.frame(PlaneKey(t=found.size("t") - 1))
@@ -135,17 +135,17 @@ def measured_time_step_s(times_ms: np.ndarray, found: Loops) -> float | None:
 
 
 def notes(found: Loops, stored: np.ndarray) -> tuple[str, ...]:
-    """What a user should know of a file that holds other frames than its experiment says."""
+    """Warnings about a file whose frames do not match its experiment."""
     here = int((stored < found.n_frames).sum())
     said = []
     if here < found.n_frames:
         said.append(
-            f"{found.n_frames - here} of {found.n_frames} frames are not in the file: "
+            f"{found.n_frames - here} of {found.n_frames} frames are missing from the file: "
             "the acquisition was probably stopped early"
         )
     if here < len(stored):
         said.append(
-            f"{len(stored) - here} frames in the file belong to no time, position or z, and are not shown"
+            f"{len(stored) - here} frames in the file belong to no time, position or z and are not shown"
         )
     return tuple(said)
 
@@ -154,14 +154,14 @@ def notes(found: Loops, stored: np.ndarray) -> tuple[str, ...]:
 
 
 def layout(attributes: Attributes, where: str) -> FrameLayout:
-    """How pixels lie in the frames; raises `UnsupportedError` for what we cannot decode."""
+    """The pixel layout of the frames; raises `UnsupportedError` if it cannot be decoded."""
     if attributes.compressionType == "lossy":
         raise UnsupportedError(
-            f"{where} is compressed with loss, which we cannot decode: save it uncompressed in NIS-Elements"
+            f"{where} uses lossy compression, which is not supported: save it uncompressed in NIS-Elements"
         )
     bits = attributes.bitsPerComponentInMemory
     if bits not in (8, 16, 32):
-        raise UnsupportedError(f"{where} has pixels of {bits} bits: 8, 16 and 32 are supported")
+        raise UnsupportedError(f"{where} has {bits}-bit pixels: only 8, 16 and 32 bits are supported")
     width = attributes.widthPx or 0
     return judged_layout(
         FrameLayout(
@@ -182,13 +182,15 @@ def layout(attributes: Attributes, where: str) -> FrameLayout:
 def channels(named: Sequence[Channel], n_channels: int, n_components: int, where: str) -> tuple[Channel, ...]:
     """One channel per component of a frame; those of a colour camera are red, green and blue.
 
-    `named` is what the file says of its `n_channels` channels, which share the components evenly.
+    `named` is the file's metadata about its `n_channels` channels, which share the components evenly.
     """
     per_channel, rest = divmod(n_components, max(1, n_channels))
     if rest or not per_channel:
-        raise MetadataError(f"{where} says {n_channels} channels have {n_components} components")
+        raise MetadataError(
+            f"{where} declares {n_channels} channels with {n_components} components: metadata is inconsistent"
+        )
     if n_components > MAX_CHANNELS:
-        raise LimitExceededError(f"{where} says it has {n_components} channels")
+        raise LimitExceededError(f"{where} declares {n_components} channels: too many")
     found: list[Channel] = []
     for i in range(n_channels or 1):
         channel = named[i] if i < len(named) else Channel(f"Channel {i}")
@@ -207,9 +209,9 @@ def _components(channel: Channel, count: int) -> Iterator[Channel]:
 
 
 def named_channels(picture: Mapping[str, Any]) -> list[Channel]:
-    """What the metadata of the first picture say of its channels: name, colour, wavelengths (nm).
+    """The channels in the metadata of the first frame: name, colour, wavelengths (nm).
 
-    Read here, not by the library, whose version 0.12 fails where a channel names no dye.
+    Parsed here, not by the library, whose version 0.12 fails if a channel names no dye.
     """
     planes = picture.get("sPicturePlanes", {})
     return [
@@ -225,7 +227,7 @@ def named_channels(picture: Mapping[str, Any]) -> list[Channel]:
 
 def library_channels(said: Sequence[LibraryChannel]) -> list[Channel]:
     """The channels of a legacy file."""
-    metas = [each.channel for each in said]  # Python 3.12.1 would mix up "channel" with the function below
+    metas = [each.channel for each in said]  # Python 3.12.1 would confuse "channel" with the function below
     return [
         channel(meta.name or "", i, meta.color.as_abgr_u4(), meta.excitationLambdaNm, meta.emissionLambdaNm)
         for i, meta in enumerate(metas)
@@ -235,7 +237,7 @@ def library_channels(said: Sequence[LibraryChannel]) -> list[Channel]:
 def channel(
     name: str, index: int, color: int, excitation_nm: float | None, emission_nm: float | None
 ) -> Channel:
-    """A channel; `color` is 0x00BBGGRR, black where the file has none."""
+    """A channel; `color` is 0x00BBGGRR, black if the file has none."""
     name = name.strip() or f"Channel {index}"
     red, green, blue = color & 255, color >> 8 & 255, color >> 16 & 255
     shown = f"#{red:02X}{green:02X}{blue:02X}" if red or green or blue else color_for_name(name)
@@ -265,7 +267,7 @@ def pixel_size_um(picture: Mapping[str, Any]) -> tuple[float | None, float | Non
 
 
 def stage_um(picture: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
-    """Where the stage was (x, y, z in µm) for the first picture."""
+    """The stage position (x, y, z in µm) of the first frame."""
     x, y, z = (_number(picture.get(name)) for name in ("dXPos", "dYPos", "dZPos"))
     return x, y, z
 

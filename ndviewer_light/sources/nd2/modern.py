@@ -1,4 +1,4 @@
-"""ND2 files since 2010: what the nd2 library says they are, and where their frames lie."""
+"""ND2 files since 2010: metadata from the nd2 library, and the locations of frames."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from nd2.structures import ExpLoop
 
     from ...storage.bytes import Bytes
-    from .chunk_map import KeptBytes
+    from .chunk_map import CachedBytes
 
     Chunks = Mapping[bytes, tuple[int, int]]
 
 _METADATA = (b"ImageAttributes%s!", b"ImageMetadata%s!", b"ImageMetadataSeq%s|0!")
-_OPTIONAL = _METADATA[1]  # one picture has no experiment
+_OPTIONAL = _METADATA[1]  # a single frame has no experiment
 _TIMES = b"CustomData|AcqTimesCache!"
 
 
 class Internals(Protocol):
-    """What we use of the nd2 library that it does not promise to keep."""
+    """The parts of the nd2 library we use that are not public API."""
 
     chunkmap: dict[bytes, tuple[int, int]]
 
@@ -44,19 +44,21 @@ class Internals(Protocol):
 
 
 def library_internals(parsed: ND2File) -> Internals:
-    """The only way to anything private of the nd2 library.
+    """The only access to private parts of the nd2 library.
 
-    Raises `UnsupportedError` for a version that has changed there.
+    Raises `UnsupportedError` for a version that has changed them.
     """
     reader = getattr(parsed, "_rdr", None)
-    # of the class: looking at a property of an object would read the file
+    # on the class: accessing a property of an object would read the file
     if not hasattr(type(reader), "chunkmap") or not hasattr(type(reader), "_cached_raw_metadata"):
-        raise UnsupportedError("this version of the nd2 library is not known: pip install 'nd2>=0.12,<0.13'")
+        raise UnsupportedError(
+            "this version of the nd2 library is not supported: pip install 'nd2>=0.12,<0.13'"
+        )
     return cast("Internals", reader)
 
 
-def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents:
-    """What is in the file; its frames are read from `source`, its metadata through `kept`."""
+def modern_contents(parsed: ND2File, source: Bytes, kept: CachedBytes) -> Contents:
+    """The contents of the file; its frames are read from `source`, its metadata through `kept`."""
     internals, where = library_internals(parsed), source.name
     chunks = internals.chunkmap
     _fetch_metadata(kept, chunks, b"LV" if parsed.version >= (3, 0) else b"")
@@ -85,15 +87,17 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: KeptBytes) -> Contents
     return Contents(info, loops, StoredFrames(source, layout, frames))
 
 
-def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
-    """Have the metadata judged, and ready when the library asks for them."""
+def _fetch_metadata(kept: CachedBytes, chunks: Chunks, suffix: bytes) -> None:
+    """Fetch and check the metadata before the library asks for it."""
     places = {}
     for template in _METADATA:
         name = template % suffix
         if name in chunks:
             places[name] = chunks[name]
         elif template != _OPTIONAL:
-            raise MetadataError(f"{kept.name} lacks {name.decode()[:-1]}: what its frames are is not known")
+            raise MetadataError(
+                f"{kept.name} lacks {name.decode()[:-1]}, without which its frames cannot be interpreted"
+            )
     kept.fetch([chunk_range(kept, *place, MAX_METADATA_BYTES) for place in places.values()])
     for name, place in places.items():
         chunk = read_chunk(kept, name, *place, MAX_METADATA_BYTES)
@@ -102,9 +106,9 @@ def _fetch_metadata(kept: KeptBytes, chunks: Chunks, suffix: bytes) -> None:
 
 
 def _time_step_s(
-    experiment: Sequence[ExpLoop], loops: metadata.Loops, kept: KeptBytes, chunks: Chunks
+    experiment: Sequence[ExpLoop], loops: metadata.Loops, kept: CachedBytes, chunks: Chunks
 ) -> float | None:
-    """Seconds between time points: as set up, else on average as they were taken."""
+    """Seconds between time points: as configured, else as measured on average."""
     steps = metadata.time_steps_s(experiment)
     if len(steps) != 1:
         return None

@@ -1,7 +1,7 @@
-"""Nikon ND2: what the file is, from the nd2 library; its frames, by reads of our own wherever it lies.
+"""Nikon ND2: metadata from the nd2 library; frames by reads of our own, local or remote.
 
-The library has one handle with a lock, and turns what it cannot read into black frames; here every
-thread reads for itself, and what cannot be read is an error.
+The library has one handle with a lock, and turns unreadable frames black; here every
+thread reads for itself, and an unreadable frame is an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..source import Source
 from .chunk_map import (
     LEGACY,
     MODERN,
-    KeptBytes,
+    CachedBytes,
     ParserFile,
     has_map,
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Nd2Source(Source):
-    """ND2 files of NIS-Elements, local or at a URL; those older than 2010 (JPEG 2000) one plane at a time.
+    """ND2 files of NIS-Elements, local or at a URL; those from before 2010 (JPEG 2000) one plane at a time.
 
     Axes are time, position, z and channel; a colour camera is three channels.
     """
@@ -55,7 +55,7 @@ class Nd2Source(Source):
     def __init__(self, path: str, options: StorageOptions, opened: _OpenFile) -> None:
         self._path = path
         self._options = options
-        self._lock = threading.Lock()  # guards what is below; never held while a disk is touched
+        self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._opened = opened
         self._closed = False
 
@@ -64,54 +64,54 @@ class Nd2Source(Source):
         """Open the file at a path or URL: its metadata and the list of its frames are read.
 
         Raises `CorruptDataError` for a file that is still being written or was cut off, `UnsupportedError`
-        for axes and compressions that we do not know, or without the nd2 library.
+        for unknown axes and compressions, or without the nd2 library.
         """
         return cls(path, options, _open(path, options))
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known now; a new object after a `refresh` that found something else."""
+        """What is currently known; a new object after a `refresh` that found a change."""
         return self._opened.contents.info
 
     @property
     def identity(self) -> str | None:
-        """The name of the bytes of the file."""
+        """The identity of the file's bytes."""
         return self._opened.source.identity
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, perhaps read-only.
 
         All channels of a frame are read at once and kept for a while. Raises `PlaneNotStoredError` if the
-        acquisition ended before this frame, `CorruptDataError` if less is there than should be.
+        acquisition ended before this frame, `CorruptDataError` if it is incomplete.
         """
         opened, key = self._opened, PlaneKey(*key)
         opened.check(key, level)
-        if self._closed:  # channels of frames that were read would still be had
+        if self._closed:  # cached channels would still be returned
             raise DatasetError(f"{opened.source.name} was closed")
         try:
             return opened.contents.frames.plane(opened.contents.loops.frame(key), key.c)
         except DatasetError:
             if opened is self._opened:
                 raise
-        return self.read_plane(key, level)  # another file was found there meanwhile
+        return self.read_plane(key, level)  # a different file was found there meanwhile
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """(Y, X): all planes of a file are of one size."""
+        """(Y, X): all planes of a file have the same size."""
         opened = self._opened
         opened.check(PlaneKey(*key), level)
         return opened.contents.info.height, opened.contents.info.width
 
     def exists(self, key: PlaneKey) -> bool:
-        """Whether the file holds the frame of this plane; nothing is read."""
+        """Whether the file contains the frame of this plane; nothing is read."""
         contents, key = self._opened.contents, PlaneKey(*key)
         return contents.info.contains(key) and contents.frames.holds(contents.loops.frame(key))
 
     def refresh(self) -> DatasetInfo:
-        """Open the file again: it may have been replaced since."""
+        """Reopen the file: it may have been replaced."""
         found = _open(self._path, self._options)
         with self._lock:
             before, closed = self._opened, self._closed
-            if found.contents.info == before.contents.info:  # a new object would say that more is known
+            if found.contents.info == before.contents.info:  # a new object would signal that more is known
                 found = _OpenFile(found.source, replace(found.contents, info=before.contents.info))
             if not closed:
                 self._opened = found
@@ -119,29 +119,31 @@ class Nd2Source(Source):
         return self.info
 
     def close(self) -> None:
-        """Let go of the file; reads under way end with an error."""
+        """Release the file; reads in progress end with an error."""
         with self._lock:
             self._closed = True
         self._opened.close()
 
 
 class _OpenFile(NamedTuple):
-    """A file as it was when it was opened."""
+    """A file as of when it was opened."""
 
     source: Bytes
     contents: Contents
 
     def close(self) -> None:
-        """Let go of the file and of what was read of it."""
+        """Release the file and cached data."""
         self.source.close()
         self.contents.frames.forget()
 
     def check(self, key: PlaneKey, level: int) -> None:
-        """Raise `IndexError` for what is no plane of this file."""
+        """Raise `IndexError` for a plane outside this file."""
         if level != 0:
-            raise IndexError(f"level {level} of {self.source.name}: it has 1")
+            raise IndexError(f"{self.source.name} has no resolution level {level}")
         if not self.contents.info.contains(key):
-            raise IndexError(f"{self.source.name} has no plane {tuple(key)}, only {self.contents.info.sizes}")
+            raise IndexError(
+                f"{self.source.name} has no plane {tuple(key)}: its sizes are {self.contents.info.sizes}"
+            )
 
 
 def _open(path: str, options: StorageOptions) -> _OpenFile:
@@ -167,14 +169,14 @@ def _library(path: str) -> ModuleType:
 def _contents(library: ModuleType, source: Bytes) -> Contents:
     if not source.size:
         raise CorruptDataError(f"{source.name} is empty")
-    kept = KeptBytes(source)
+    kept = CachedBytes(source)
     begin = kept.read(0, min(len(LEGACY), source.size))
     if not begin.startswith(MODERN) and begin != LEGACY:
         raise MetadataError(f"{source.name} is not an ND2 file{looks_like(begin)}")
     if begin != LEGACY and not has_map(kept):
         raise CorruptDataError(
-            f"{source.name} does not end as ND2 files do: it is still being acquired, or was cut off when it "
-            "was copied. Open it when the acquisition is over, or copy it again"
+            f"{source.name} is incomplete: it is still being acquired, or was cut off when it "
+            "was copied. Open it after the acquisition has finished, or copy it again"
         )
     try:
         parsed = library.ND2File(ParserFile(kept))
@@ -184,15 +186,15 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
             contents = modern_contents(parsed, source, kept)
     except DatasetError:
         raise
-    except Exception as error:  # whatever a parser makes of damaged bytes
+    except Exception as error:  # any exception a parser may raise for damaged bytes
         kind = UnsupportedError if isinstance(error, NotImplementedError) else MetadataError
         raise kind(
-            f"the metadata of {source.name} cannot be understood, it may be damaged "
+            f"the metadata of {source.name} cannot be interpreted; the file may be damaged "
             f"({type(error).__name__}: {str(error)[:200]})"
         ) from error
     return replace(contents, info=replace(contents.info, name=_file_name(source.name)))
 
 
 def _file_name(where: str) -> str:
-    """The name of a file without its folders, as people read it."""
+    """The name of a file without its folders, for display."""
     return unquote(os.path.basename(urlsplit(where).path)) if is_url(where) else os.path.basename(where)

@@ -1,4 +1,4 @@
-"""Which bytes hold which chunk of one array, and which parts of which chunks make a plane. No I/O."""
+"""Maps the chunks of one array to bytes, and planes to parts of chunks. No I/O."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _MOST_WHOLE = 128 * 1024**2
 
 @dataclass(frozen=True)
 class ReferencedArray:
-    """One array: how it is cut into chunks, and where each of them is; sorted by its place in the grid.
+    """One array: its chunk grid, and the location of each chunk, sorted by grid index.
 
-    `flat` are places in the grid of chunks, counted in C order; the other columns are as in `References`.
+    `flat` are grid indices in C order; the other columns are as in `References`.
     """
 
     path: str
@@ -43,7 +43,7 @@ class ReferencedArray:
     length: np.ndarray
 
     def find(self, cells: np.ndarray) -> np.ndarray:
-        """The rows of places in the grid, -1 where nothing is stored."""
+        """The rows of grid places, -1 for chunks not stored."""
         if not len(self.flat):
             return np.full(cells.shape, -1)
         rows = np.minimum(np.searchsorted(self.flat, cells), len(self.flat) - 1)
@@ -51,7 +51,7 @@ class ReferencedArray:
 
 
 def referenced_array(references: References, path: str, document: JsonObject) -> ReferencedArray:
-    """The array at `path`, whose metadata are `document`; raises as `chunks_of`, or `MetadataError`."""
+    """The array at `path` with the metadata `document`; raises like `chunks_of`, or `MetadataError`."""
     where = f"{references.where}: {path or 'the root'}"
     chunks = chunks_of(document, where)
     prefix = f"{path}/" if path else ""
@@ -59,7 +59,7 @@ def referenced_array(references: References, path: str, document: JsonObject) ->
     found = [i for i, key in enumerate(references.keys) if key.startswith(prefix + inner)]
     suffixes = [references.keys[i][len(prefix) + len(inner) :] for i in found]
     if not path:
-        # arrays further down have names of their own
+        # arrays further down have their own names
         pairs = [(i, suffix) for i, suffix in zip(found, suffixes, strict=True) if _are_numbers(suffix)]
         found, suffixes = [i for i, _ in pairs], [suffix for _, suffix in pairs]
     flat = _flat(suffixes, separator, chunks.grid, where)
@@ -75,7 +75,7 @@ def referenced_array(references: References, path: str, document: JsonObject) ->
 
 
 def _key_form(document: JsonObject, where: str) -> tuple[str, str]:
-    """What stands before the numbers of a chunk's key, and between them."""
+    """The prefix of a chunk key, and the separator of its numbers."""
     if document.get("zarr_format") != 3:
         separator = document.get("dimension_separator", ".")
         if separator not in (".", "/"):
@@ -97,9 +97,9 @@ def _key_form(document: JsonObject, where: str) -> tuple[str, str]:
 
 
 def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str) -> np.ndarray:
-    """Places in the grid, -1 for those outside; raises `MetadataError` for a key that is no chunk's."""
+    """Grid places, -1 for those outside; raises `MetadataError` for a key that is not a chunk's."""
     if math.prod(grid) >= 2**62:
-        raise LimitExceededError(f"{where}: {grid} chunks are too many")
+        raise LimitExceededError(f"{where}: too many chunks ({grid})")
     if not suffixes:
         return np.empty(0, np.int64)
     text = "\n".join(suffixes)
@@ -110,7 +110,7 @@ def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str
 
     if not _are_numbers(text) or other in text or any(s.count(separator) != between for s in suffixes):
         wrong = next((suffix for suffix in suffixes if not is_chunk(suffix)), text)
-        raise MetadataError(f"{where}: {wrong[:80]!r} is no chunk of an array of {len(grid)} dimensions")
+        raise MetadataError(f"{where}: {wrong[:80]!r} is not a chunk of an array of {len(grid)} dimensions")
     numbers = np.fromstring(text.replace(separator, " ").replace("\n", " "), np.int64, sep=" ")
     index = numbers.reshape(len(suffixes), len(grid))
     inside = (index < np.array(grid)).all(axis=1)
@@ -121,7 +121,7 @@ def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str
 
 
 def _are_numbers(text: str) -> bool:
-    # two searches instead of one: a repeated group would keep a place to return to for each chunk
+    # two searches instead of one: a repeated group would store a backtracking position per chunk
     return _NUMBERS.fullmatch(text) is not None and _NO_NUMBERS.search(text) is None
 
 
@@ -129,10 +129,10 @@ def _are_numbers(text: str) -> bool:
 
 
 class ChunkPiece(NamedTuple):
-    """What a chunk contributes to a plane: a row of the array's columns, from where, to where.
+    """A chunk's contribution to a plane: its row in the array's columns, source and destination.
 
-    `rows` and `columns` are those of the plane that it fills. `start` and `stop` are bytes within a plain
-    chunk that hold them, (0, None) for all of it. `inner` selects them in the decoded chunk.
+    `rows` and `columns` are those of the plane. `start` and `stop` are the bytes within an uncompressed
+    chunk, (0, None) for all of it. `inner` selects the pixels in the decoded chunk.
     """
 
     row: int
@@ -145,7 +145,7 @@ class ChunkPiece(NamedTuple):
 
 @dataclass(frozen=True)
 class PlaneParts:
-    """The parts of one plane that are stored; `shape` is along the array's own order of the two axes."""
+    """The stored parts of one plane; `shape` is in the array's own order of the two axes."""
 
     shape: tuple[int, int]
     parts: tuple[ChunkPiece, ...]
@@ -153,14 +153,12 @@ class PlaneParts:
 
 
 def plane_parts(array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]) -> PlaneParts:
-    """The parts of the plane that spans the axes `plane` (rising) at `index` along all others."""
+    """The parts of the plane along the axes `plane` (ascending) at `index` along all others."""
     chunks = array.chunks
     grid, chunk, shape = chunks.grid, chunks.chunk, chunks.shape
     first, second = plane
     if grid[first] * grid[second] > _MAX_CELLS:
-        raise LimitExceededError(
-            f"{array.path}: a plane in {grid[first] * grid[second]} chunks cannot be shown"
-        )
+        raise LimitExceededError(f"{array.path}: {grid[first] * grid[second]} chunks per plane are too many")
     steps = _steps(grid)
     base = sum(index[axis] // chunk[axis] * steps[axis] for axis in index)
     cells = base + np.add.outer(
@@ -184,7 +182,7 @@ def _steps(grid: Sequence[int]) -> list[int]:
 
 
 def _bytes_of(chunks: ChunkDecoder, inner: tuple[int | slice, ...]) -> tuple[int, int | None]:
-    """The bytes of a plain chunk from the first to the last that is selected; all of it where most are."""
+    """The bytes of an uncompressed chunk from the first to the last selected; all if most are."""
     if not chunks.is_plain:
         return 0, None
     start, last, n = 0, 0, chunks.dtype.itemsize
@@ -194,18 +192,18 @@ def _bytes_of(chunks: ChunkDecoder, inner: tuple[int | slice, ...]) -> tuple[int
         last += (size - 1) * step
         n *= size
     stop = start + last + chunks.dtype.itemsize
-    # samples of one channel between those of others: the next channel wants the same bytes
+    # interleaved channels: the next channel needs the same bytes
     if stop - start > 2 * n and chunks.nbytes <= _MOST_WHOLE:
         return 0, None
     if stop - start > MAX_CHUNK_BYTES:
         raise LimitExceededError(
-            f"a plane is spread over {stop - start} bytes; at most {MAX_CHUNK_BYTES} are read"
+            f"a plane spans {stop - start} bytes; at most {MAX_CHUNK_BYTES} are supported"
         )
     return start, stop
 
 
 def part_of_plain(chunks: ChunkDecoder, part: ChunkPiece, data: bytes) -> Any:
-    """The pixels of a part of a plain chunk, out of its bytes [start, stop)."""
+    """The pixels of a part of an uncompressed chunk, from its bytes [start, stop)."""
     axes = [axis for axis, each in enumerate(part.inner) if isinstance(each, slice)]
     shape = tuple(part.inner[axis].stop for axis in axes)  # type: ignore[union-attr]
     strides = tuple(chunks.strides[axis] for axis in axes)

@@ -22,7 +22,7 @@ class ReferencesFormat(Format):
     name = "references"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` is a JSON file, by its name."""
+        """Whether `path` is a JSON file, judging by its name."""
         file = split_inner(path)[0]
         name = os.path.basename(urlsplit(file).path if is_url(file) else file).lower()
         return name.endswith(ENDING) and name not in _OF_ZARR and not os.path.isdir(file)

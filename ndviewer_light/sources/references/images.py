@@ -1,7 +1,7 @@
-"""Which of the arrays that references hold is shown, and as what: its axes, its channels, its steps.
+"""Chooses the array to show, and its axes, channels and steps.
 
-Images that say what they are (OME multiscales, image series of NWB) come first, the largest array of numbers
-after them. Pure functions over `References`; nothing is fetched.
+Described images (OME multiscales, NWB image series) come first, then the largest numeric array.
+Pure functions on `References`; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .reference_file import References
 
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
-_LEAST_IN_COLOUR = 16  # rows and columns; an array of (…, 5, 3) is hardly a picture
+_LEAST_IN_COLOUR = 16  # rows and columns; an array (…, 5, 3) is hardly an image
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
 _MAX_SAID = 20
 _MAX_OTHERS = 1000
@@ -47,7 +47,7 @@ LINK = "_EXTERNAL_ARRAY_LINK"
 
 
 class Link(NamedTuple):
-    """An array that LINDI says is in another file: its URL, and the path inside."""
+    """An array in another file, as linked by LINDI: its URL, and the path inside."""
 
     url: str
     path: str
@@ -55,9 +55,9 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class ReferencedImage:
-    """What is shown: one array per level, the role of each axis (``t p c z y x``), steps in µm and s.
+    """The image: one array per level, the role of each axis (``t p c z y x``), steps in µm and s.
 
-    `is_rgb` where the channels are the samples of colour pixels.
+    `is_rgb` if the channels are the samples of colour pixels.
     """
 
     format: str
@@ -71,12 +71,12 @@ class ReferencedImage:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of its pixels, in native byte order."""
+        """The pixels' dtype, in native byte order."""
         dtype: np.dtype[Any] = self.levels[0].chunks.dtype.newbyteorder("=")
         return dtype
 
     def size(self, role: str, level: int = 0) -> int:
-        """Samples along an axis, 1 where there is none; of colour pixels without their alpha."""
+        """Samples along an axis, 1 if there is none; colour samples without alpha."""
         if role not in self.roles:
             return 1
         n = self.levels[level].chunks.shape[self.roles.index(role)]
@@ -84,12 +84,12 @@ class ReferencedImage:
 
 
 def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], where: str) -> DatasetInfo:
-    """What the viewer is told. Raises `LimitExceededError` for sizes no sane dataset has."""
+    """The `DatasetInfo` of an image. Raises `LimitExceededError` for sizes beyond any real dataset."""
     check_plane((image.size("y"), image.size("x")), image.dtype, where)
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
         if image.size(role) > most:
             raise LimitExceededError(
-                f"{where}: an axis of {image.size(role)} {role}; at most {most} are shown"
+                f"{where}: axis {role} has size {image.size(role)}; at most {most} can be shown"
             )
     if min(image.levels[0].chunks.shape) < 1:
         raise DatasetNotFoundError(f"{where} is empty: its shape is {image.levels[0].chunks.shape}")
@@ -119,7 +119,7 @@ def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], wh
 
 
 class ImageChoice(NamedTuple):
-    """The image to show, or the link to follow instead, and the paths of all there are, this one first."""
+    """The image to show, or the link to follow, and the paths of all images, this one first."""
 
     image: ReferencedImage | None
     link: Link | None
@@ -127,16 +127,16 @@ class ImageChoice(NamedTuple):
 
 
 def find(references: References, path: str) -> ImageChoice:
-    """The image at `path`, the likeliest one for "".
+    """The image at `path`; for "", the likeliest one.
 
-    Raises `DatasetNotFoundError` if there is none, naming what there is; else the error of its metadata.
+    Raises `DatasetNotFoundError` that lists the arrays if there is none, or the error of its metadata.
     """
     arrays = references.arrays()
     images = _multiscales(references)
     series = [group for group in all_series(references) if f"{group}/data" in arrays]
     shown = [*images, *series] or _by_size(references, arrays)
     if not path and not shown:
-        raise DatasetNotFoundError(f"{references.where} holds no image: {_said(arrays)}")
+        raise DatasetNotFoundError(f"{references.where} contains no image: {_said(arrays)}")
     at = path.strip("/") if path else shown[0]
     paths = (at, *[other for other in shown if other != at][:_MAX_OTHERS])
     if at in images:
@@ -144,7 +144,7 @@ def find(references: References, path: str) -> ImageChoice:
     group = at if at in series else at.rpartition("/")[0]
     at = f"{at}/data" if at in series else at
     if at not in arrays:
-        raise DatasetNotFoundError(f"there is no array {at!r} in {references.where}: {_said(arrays)}")
+        raise DatasetNotFoundError(f"{references.where} does not contain the array {at!r}: {_said(arrays)}")
     if (link := _link(references, at)) is not None:
         return ImageChoice(None, link, paths)
     if group in series and at == f"{group}/data":
@@ -153,28 +153,28 @@ def find(references: References, path: str) -> ImageChoice:
 
 
 def others_said(paths: tuple[str, ...], where: str) -> str:
-    """What a person is told of the arrays that are not shown."""
+    """A message about the arrays that are not shown."""
     n_more = len(paths) - 1 - _MAX_SAID
     least = "at least " if len(paths) > _MAX_OTHERS else ""
     more = f" and {least}{n_more} more" if n_more > 0 else ""
     names = ", ".join(f"::/{path}" for path in paths[1 : 1 + _MAX_SAID])
-    return f"{where} also holds {names}{more}; its name with one of these after it opens that one"
+    return f"{where} also contains {names}{more}; append one of these to its name to open it"
 
 
 def _said(arrays: list[str]) -> str:
     if not arrays:
-        return "it holds no arrays at all"
+        return "it contains no arrays"
     more = f" and {len(arrays) - _MAX_SAID} more" if len(arrays) > _MAX_SAID else ""
     return "its arrays are " + ", ".join(f"/{path}" for path in arrays[:_MAX_SAID]) + more
 
 
 def _by_size(references: References, arrays: list[str]) -> list[str]:
-    """Arrays that may be pictures, the one with the most pixels first."""
+    """Arrays that may be images, most pixels first."""
     sizes = {}
     for path in arrays:
         try:
             document = references.array(path)
-        except DatasetError:  # one broken array must not cost the others
+        except DatasetError:  # one broken array must not affect the others
             continue
         shape, dtype = document.get("shape"), document.get("dtype", document.get("data_type"))
         if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
@@ -186,13 +186,13 @@ def _by_size(references: References, arrays: list[str]) -> list[str]:
 
 
 def _link(references: References, path: str) -> Link | None:
-    """The link that stands for an array's chunks, if these are not there."""
+    """The link in place of an array's chunks, if those are missing."""
     link = references.attributes(path).get(LINK)
     if not isinstance(link, dict) or any(key.startswith(f"{path}/") for key in references.keys):
         return None
     url, name = link.get("url"), link.get("name")
     if not isinstance(url, str) or not isinstance(name, str):
-        raise MetadataError(f"{references.where}: /{path} links to no file that we understand")
+        raise MetadataError(f"{references.where}: /{path} links to a file that cannot be read")
     return Link(url, name)
 
 
@@ -209,7 +209,7 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
     meta = ngff.image_meta(references.attributes(group), where)
     paths = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in meta.paths]
     if not paths:
-        raise MetadataError(f"{where}: its multiscales name no array")
+        raise MetadataError(f"{where}: its multiscales metadata lists no array")
     levels = [_referenced(references, path) for path in paths]
     first = levels[0].chunks
     axes, guessed = ngff.resolve_axes(meta, first.shape, _dimension_names(references, paths[0]), where)
@@ -236,7 +236,7 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
 
 
 def _positions(named: object, n: int) -> tuple[Position, ...]:
-    """Positions by the names that references of ours give them; () if they do not."""
+    """Positions by the names in references of ours; () if there are none."""
     if not isinstance(named, list) or len(named) != n:
         return ()
     try:
@@ -246,14 +246,14 @@ def _positions(named: object, n: int) -> tuple[Position, ...]:
 
 
 def _roles(axes: tuple[ngff.Axis, ...]) -> tuple[str, ...]:
-    # an axis of no role has one sample, and any name that is none of ours will do
+    # an axis without role has one sample, and may have any unknown name
     return tuple(axis.role or f"?{i}" for i, axis in enumerate(axes))
 
 
 def _referenced(references: References, path: str) -> ReferencedArray:
     document = references.array(path)
     if not document:
-        raise MetadataError(f"{references.where}: there is no array {path!r}, which its metadata name")
+        raise MetadataError(f"{references.where}: the array {path!r} listed in its metadata is missing")
     return referenced_array(references, path, document)
 
 
@@ -274,7 +274,7 @@ def _format(references: References, kind: str) -> str:
 
 
 def _plain_image(references: References, path: str) -> ReferencedImage:
-    """Axes as the array names them, else z, y, x and before them c, then t; colour in the last one."""
+    """Axes as named in the array, else z, y, x, preceded by c, then t; colour in the last one."""
     where = f"{references.where}: /{path}"
     array = _referenced(references, path)
     shape, dtype = array.chunks.shape, array.chunks.dtype
@@ -286,9 +286,9 @@ def _plain_image(references: References, path: str) -> ReferencedImage:
     )
     roles = _roles(axes)
     if is_rgb and "c" in roles:
-        raise UnsupportedError(f"{where} holds channels of colour pictures, which cannot be shown")
+        raise UnsupportedError(f"{where} contains colour images in several channels, which cannot be shown")
     if guessed and is_rgb:
-        guessed += f"; the last axis of {shape[-1]} is taken for colour"
+        guessed += f"; showing the last axis, of size {shape[-1]}, as colour"
     return ReferencedImage(
         format=_format(references, "zarr references"),
         levels=(array,),

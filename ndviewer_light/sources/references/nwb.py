@@ -1,6 +1,6 @@
-"""Image series of NWB, as references describe them: which there are, their axes, their steps.
+"""NWB image series as described by references: their axes and steps.
 
-NWB keeps images as (frame, x, y) or (frame, x, y, z), x across and y down: a plane is stored transposed.
+NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
 Source: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``ImagingPlane``.
 """
 
@@ -29,7 +29,7 @@ _UM_PER_UNIT = {
 
 
 class SeriesImage(NamedTuple):
-    """How a series is shown: the role of each axis, whether the last is colour, steps in µm and s."""
+    """How a series is displayed: the role of each axis, whether the last is colour, steps in µm and s."""
 
     roles: tuple[str, ...]
     is_rgb: bool
@@ -37,7 +37,7 @@ class SeriesImage(NamedTuple):
 
 
 def all_series(references: References) -> list[str]:
-    """The groups of image series, in the order in which they are written."""
+    """The groups of image series, in file order."""
     found = []
     for path in references.nodes():
         kind = references.attributes(path).get("neurodata_type")
@@ -55,7 +55,8 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
     kind = str(references.attributes(group).get("neurodata_type"))
     if f"{group}/external_file/.zarray" in references.metadata and 0 in chunks.shape:
         raise UnsupportedError(
-            f"{where} ({kind}) keeps its images in other files, which are not read. Open those themselves"
+            f"{where} ({kind}) stores its images in other files, which are not followed for safety. Open "
+            "those instead"
         )
     rank = len(chunks.shape)
     if rank not in (2, 3, 4):
@@ -77,7 +78,7 @@ def _frame_seconds(references: References, group: str) -> float | None:
 
 
 def _grid_um(references: References, group: str, sizes: Mapping[str, int]) -> dict[str, float | None]:
-    """µm per pixel: what the only imaging plane says, else the field of view over the pixels in it."""
+    """µm per pixel: from the only imaging plane, else the field of view divided by its pixels."""
     planes = [
         path
         for path in references.nodes()
@@ -93,7 +94,7 @@ def _grid_um(references: References, group: str, sizes: Mapping[str, int]) -> di
 
 
 def _numbers(references: References, path: str) -> list[float]:
-    """A few numbers that are written out in the file of references, in µm by their unit; else none."""
+    """A few numbers stored inline in the reference file, converted to µm; else none."""
     try:
         array = referenced_array(references, path, references.array(path))
         if not 0 < math.prod(array.chunks.shape) <= MAX_SHORT or math.prod(array.chunks.grid) != 1:

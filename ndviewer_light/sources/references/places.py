@@ -1,8 +1,8 @@
-"""Where references may lead: an untrusted file of references must not reach past itself.
+"""Where references may point to: an untrusted reference file must not reach beyond itself.
 
-One on a server names only what is on servers: no file of this machine, and no machine of the network this one
-is in unless it lies there itself. One on this machine names what is on servers, and files in its own folder.
-What a person has said about a server (a password, a token) is told to no other.
+A file on a server may refer only to servers: to no local file, and to no host of the local network
+unless it is on that host itself. A local file may refer to servers, and to files in its own folder.
+Credentials for a server (password, token) are never sent to another.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _SERVERS = ("http", "https", "s3", "gs")
 _SAME_SCHEME = {"gcs": "gs", "s3a": "s3", "local": "file"}
 _FILE = "file"
 _SECRETS = ("key", "secret", "token", "user", "password", "credentials")
-_BRACKETS = re.compile(r"//\[[0-9A-Fa-f:.]*\]")  # an address in which :: separates nothing
+_BRACKETS = re.compile(r"//\[[0-9A-Fa-f:.]*\]")  # an address in which :: is not a separator
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 class ReferencePolicy:
-    """What the references of one file mean, and whether they may be followed. Any thread."""
+    """Resolves the references of one file, and decides whether they may be followed. Any thread."""
 
     def __init__(self, home: str, options: Mapping[str, str]) -> None:
         """`home` is the path or URL of the file itself."""
@@ -42,28 +42,28 @@ class ReferencePolicy:
         self._allowed = options.get(ALLOW_OUTSIDE, "").lower() in ("yes", "true", "1")
         self._options = {name: value for name, value in options.items() if name != ALLOW_OUTSIDE}
         self._folder = "" if is_url(home) else os.path.realpath(os.path.dirname(os.path.abspath(home)))
-        self._checked: set[str] = set()  # looking costs as much as reading a plane
+        self._checked: set[str] = set()  # checking costs as much as reading a plane
         self.hosts: tuple[str, ...] = ()
 
     def learn(self, locations: Iterable[str]) -> None:
-        """Take note of all that is named; raises `UntrustedReferenceError` if something of it is refused.
+        """Check all locations; raises `UntrustedReferenceError` if one is refused.
 
-        Looks at no disk: where a link leads to is looked at when it is followed.
+        Does not access the disk: symbolic links are checked when followed.
         """
         found = (host_of(self.place(written)) for written in locations)
         self.hosts = tuple(dict.fromkeys(host for host in found if host))
 
     def place(self, written: str) -> str:
-        """The path or URL that is meant; raises `UntrustedReferenceError` or `MetadataError`."""
+        """The resolved path or URL; raises `UntrustedReferenceError` or `MetadataError`."""
         if not written or "\0" in written or "::" in _BRACKETS.sub("//host", written):
-            raise MetadataError(f"{self._name} names {_said(written)}, which is no file")
+            raise MetadataError(f"{self._name} refers to {_said(written)}, which is not a file")
         scheme = written.partition("://")[0].lower() if is_url(written) else ""
         scheme = _SAME_SCHEME.get(scheme, scheme)
         if scheme in _SERVERS:
             return self._on_server(f"{scheme}://{written.partition('://')[2]}")
         if scheme not in ("", _FILE):
             raise UntrustedReferenceError(
-                f"{self._name} names {_said(written)}; only {', '.join(f'{s}://' for s in _SERVERS)} "
+                f"{self._name} refers to {_said(written)}; only {', '.join(f'{s}://' for s in _SERVERS)} "
                 "and files are followed"
             )
         path = written.partition("://")[2] if scheme else written
@@ -77,39 +77,41 @@ class ReferencePolicy:
         try:
             host = host_as_clients_read_it(url)
         except MetadataError as error:
-            raise MetadataError(f"{self._name} names {_said(url)}, which is no address: {error}") from None
+            raise MetadataError(
+                f"{self._name} refers to {_said(url)}, which is not a valid address: {error}"
+            ) from None
         if is_inside_name(host):
             self._refuse_inside(url, host)
         parts = urlsplit(url)
         login, at, place = parts.netloc.rpartition("@")
         port = re.search(r":[0-9]*\Z", place)
-        # as it was judged, so that nobody reads it in another way
+        # as it was checked, so that nobody interprets it differently
         return parts._replace(netloc=f"{login}{at}{host}{port[0] if port else ''}").geturl()
 
     def _refuse_inside(self, url: str, host: str) -> None:
-        """Raise if a document on a public server names a machine of this network; may ask for addresses."""
+        """Raise if a document on a public server refers to a host of this network; may resolve names."""
         if self._allowed or not self._home.startswith(("http:", "https:", "s3:", "gs:")):
             return
         if self._home.startswith("http") and the_judge.may_follow(self._home, url):
             return
         raise UntrustedReferenceError(
-            f"{self._name} names {host}, a machine of the network this one is in; it is not asked "
-            f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
+            f"{self._name} refers to {host}, a computer on your local network; not followed for safety "
+            f"(to allow it, set the storage option {ALLOW_OUTSIDE}=yes)"
         )
 
     def _beside(self, path: str, written: str) -> str:
-        """What a file on a server names without saying where it is: it lies in its own folder."""
+        """Resolve a relative name in a file on a server: relative to its own folder."""
         if written != path or path.startswith(("/", "\\")) or _DRIVE.match(path):
             raise UntrustedReferenceError(
-                f"{self._name} names {_said(written)}, a file of this machine; it is not followed"
+                f"{self._name} refers to {_said(written)}, a file on this computer; not followed for safety"
             )
         folder = urlsplit(self._home)._replace(query="", fragment="").geturl().rpartition("/")[0]
         return f"{folder}/{safe_relative(path, self._name)}"
 
     def checked(self, place: str) -> str:
-        """A place, about to be read: a file has to lie in the folder of the references, also behind links.
+        """Check a place before reading: a file must be below the references' folder, also behind symlinks.
 
-        A name of a server is resolved: one that leads into this network is refused as its addresses are.
+        Server names are resolved: one that leads into this network is refused like its addresses.
         """
         if self._allowed or place in self._checked:
             return place
@@ -120,14 +122,14 @@ class ReferencePolicy:
         real = os.path.realpath(place)
         if not _is_below(real, self._folder):
             raise UntrustedReferenceError(
-                f"{self._name} names {place}, outside its folder; it is not read "
-                f"(the storage option {ALLOW_OUTSIDE}=yes allows it)"
+                f"{self._name} refers to {place}, outside its folder; not followed for safety "
+                f"(to allow it, set the storage option {ALLOW_OUTSIDE}=yes)"
             )
         self._checked.add(place)
         return place
 
     def options_for(self, place: str) -> dict[str, str]:
-        """The storage options for a place: secrets only for the server they were given for."""
+        """The storage options for a place, with credentials only for the server they were given for."""
         if not place.startswith(("http:", "https:")):
             return self._options
         own = host_of(self._home) if is_url(self._home) else None
@@ -138,7 +140,7 @@ class ReferencePolicy:
 
 
 def host_of(place: str) -> str:
-    """The server (or bucket) that a URL names as people read it, "" for a path."""
+    """The server (or bucket) of a URL, for display; "" for a path."""
     if not is_url(place):
         return ""
     parts = urlsplit(place)
@@ -147,7 +149,7 @@ def host_of(place: str) -> str:
 
 
 def _local(path: str) -> str:
-    """A path as this machine writes it; ``file:///C:/x`` has a slash too many."""
+    """A local path; ``file:///C:/x`` has one slash too many."""
     return path[1:] if re.match(r"/[A-Za-z]:[\\/]", path) else path
 
 

@@ -1,4 +1,4 @@
-"""Planes of one array, out of the bytes that references name."""
+"""Reads planes of one array from referenced bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import CorruptDataError, DatasetNotFoundError
 from ...storage.bytes import is_url
-from ...storage.cancellation import current_wish
+from ...storage.cancellation import current_scope
 from ...storage.memory_cache import MemoryCache, nbytes
 from .array_chunks import part_of_plain, plane_parts
 from .reference_file import INLINE, inline_bytes
@@ -33,9 +33,9 @@ ChunkKey = tuple[str, int]
 
 
 class ReferencedBytes(NamedTuple):
-    """Bytes of a location: of the file of references itself, `offset` counts what is written out there.
+    """Bytes at a location; in the reference file itself, `offset` counts inline data.
 
-    `length` None: to the end of the file. `start` and `stop` are the part that is wanted of what is there.
+    `length` None: to the end of the file. `start` and `stop` are the wanted part of it.
     """
 
     location: int
@@ -53,7 +53,7 @@ class ReferencedBytes(NamedTuple):
 
 
 class ReferencedBytesReader:
-    """The bytes of references: inline, of files of this machine, of servers. Any thread."""
+    """Reads referenced bytes: inline, from local files, from servers. Any thread."""
 
     def __init__(self, references: References, places: ReferencePolicy, pool: BytesPool) -> None:
         self._where = references.where
@@ -74,7 +74,7 @@ class ReferencedBytesReader:
             return file.identity
 
     def fetch(self, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
-        """What is wanted, that of each file together; files on servers at once."""
+        """Read the wanted bytes, together per file, and from servers concurrently."""
         of_location: dict[int, list[int]] = defaultdict(list)
         for i, each in enumerate(wanted):
             of_location[each.location].append(i)
@@ -82,7 +82,7 @@ class ReferencedBytesReader:
         at_once = remote if len(remote) > 1 else []
         futures = [
             self._own_threads().submit(
-                self._read_for, current_wish(), each, [wanted[i] for i in of_location[each]]
+                self._read_for, current_scope(), each, [wanted[i] for i in of_location[each]]
             )
             for each in at_once
         ]
@@ -98,10 +98,10 @@ class ReferencedBytesReader:
         return [found[i] for i in range(len(wanted))]
 
     def _read_for(
-        self, wish: CancelScope | None, location: int, wanted: Sequence[ReferencedBytes]
+        self, scope: CancelScope | None, location: int, wanted: Sequence[ReferencedBytes]
     ) -> list[bytes]:
-        """As `_read`, in a thread of ours on behalf of another one's wish."""
-        with wish or contextlib.nullcontext():
+        """Like `_read`, in our own thread, in the cancel scope of another."""
+        with scope or contextlib.nullcontext():
             return self._read(location, wanted)
 
     def _read(self, location: int, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
@@ -111,12 +111,12 @@ class ReferencedBytesReader:
         try:
             return self._pool.read(place, [each.range for each in wanted])
         except DatasetNotFoundError as error:
-            raise type(error)(f"{self._where} refers to what is not there: {error}") from error
+            raise type(error)(f"{self._where} refers to missing data: {error}") from error
 
     def _inline_part(self, wanted: ReferencedBytes) -> bytes:
         data = inline_bytes(self._inline[wanted.offset], self._where)
         if wanted.stop is not None and wanted.stop > len(data):
-            raise CorruptDataError(f"{self._where}: a chunk has {len(data)} bytes, {wanted.stop} expected")
+            raise CorruptDataError(f"{self._where}: a chunk has {len(data)} bytes instead of {wanted.stop}")
         return data[wanted.start : wanted.stop]
 
     def _own_threads(self) -> ThreadPoolExecutor:
@@ -126,7 +126,7 @@ class ReferencedBytesReader:
             return self._threads
 
     def close(self) -> None:
-        """End what is under way. May be called twice."""
+        """Cancel what is in progress. May be called twice."""
         self._pool.close()
         with self._lock:
             threads = self._threads
@@ -135,7 +135,7 @@ class ReferencedBytesReader:
 
 
 class PlaneReader:
-    """Planes of arrays; chunks that hold several planes are kept decoded, a bounded number of bytes."""
+    """Reads planes of arrays; chunks of several planes are kept decoded, up to a limit of bytes."""
 
     def __init__(self, fetcher: ReferencedBytesReader) -> None:
         self._fetcher = fetcher
@@ -144,9 +144,9 @@ class PlaneReader:
     def read(
         self, array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]
     ) -> np.ndarray | None:
-        """The plane along the axes `plane` (rising) at `index`; None if nothing of it is stored.
+        """The plane along the axes `plane` (ascending) at `index`; None if nothing of it is stored.
 
-        What is not stored of it is fill value. Read-only where it is one chunk as it came.
+        Missing chunks become the fill value. Read-only if it is a single chunk.
         """
         wanted = plane_parts(array, index, plane)
         if not wanted.parts:
@@ -174,7 +174,7 @@ class PlaneReader:
         }
 
     def _shared(self, array: ReferencedArray, rows: Sequence[int]) -> dict[int, np.ndarray]:
-        """Whole chunks, each read once however many threads want planes of it."""
+        """Whole chunks, each read once however many threads need it."""
 
         def make(keys: Sequence[ChunkKey]) -> list[tuple[ChunkKey, np.ndarray]]:
             made = self._decoded(array, [row for _, row in keys])
@@ -184,25 +184,25 @@ class PlaneReader:
         return {row: found[array.path, row] for row in rows}
 
     def close(self) -> None:
-        """Let go of everything; reads under way end with an error. May be called twice."""
+        """Release everything; reads in progress end with an error. May be called twice."""
         self._fetcher.close()
         self._kept.clear()
 
 
 def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None = None) -> ReferencedBytes:
-    """What is to be read of a chunk. Raises `CorruptDataError` for a reference of the wrong length."""
+    """The bytes to read of a chunk. Raises `CorruptDataError` for a reference of the wrong length."""
     location, offset, length = (int(column[row]) for column in (array.location, array.offset, array.length))
     if location == INLINE or length < 0:
         return ReferencedBytes(location, offset, None, start, stop)
     if length > array.chunks.most_stored or (stop or 0) > length:
         raise CorruptDataError(
-            f"{_name(array, row)} is referenced as {length} bytes, where a chunk takes {array.chunks.nbytes}"
+            f"{_name(array, row)} is referenced with {length} bytes, but a chunk has {array.chunks.nbytes}"
         )
     return ReferencedBytes(location, offset, length, start, stop)
 
 
 def _name(array: ReferencedArray, row: int) -> str:
-    """How messages call a chunk: the array and its place in the grid."""
+    """The name of a chunk in messages: the array and its grid index."""
     at = np.unravel_index(int(array.flat[row]), array.chunks.grid)
     return f"chunk {'.'.join(map(str, map(int, at)))} of /{array.path}"
 

@@ -1,7 +1,7 @@
-"""A file of references, read: kerchunk's JSON of version 0 and 1, LINDI's, understood alike.
+"""Parses reference files: kerchunk JSON, versions 0 and 1, and LINDI.
 
-Such a file may hold millions of entries, so it is walked through entry by entry and only kept as columns.
-What it could do beyond naming bytes is not done: nothing is generated, a template is a name that is replaced.
+Such a file may contain millions of entries, so it is parsed entry by entry and stored only as columns.
+Features beyond naming bytes are not supported: nothing is generated, templates are plain substitutions.
 Sources: the kerchunk and fsspec documentation of "ReferenceFileSystem"; the LINDI repository's specification.
 """
 
@@ -42,7 +42,7 @@ INLINE = -1
 
 _MARKS_OF_VERSION_1 = ("version", "refs", "templates", "gen", "generationMetadata")
 _SPACE = re.compile(r"[ \t\n\r]*")
-# nearly all entries are of this form; the next entry follows it
+# nearly all entries have this form, followed by the next entry
 _USUAL = re.compile(
     r'"([^"\\\x00-\x1f]*)"\s*:\s*\[\s*"([^"\\\x00-\x1f]*)"\s*,\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]\s*,\s*'
 )
@@ -51,9 +51,9 @@ _TEMPLATE = re.compile(r"\{\{\s*([A-Za-z0-9_.-]+)\s*\}\}")
 
 @dataclass
 class References:
-    """What a file of references says, by column: key, location, offset and length of each chunk.
+    """The contents of a reference file by column: key, location, offset and length of each chunk.
 
-    A length of -1 stands for a whole file. `inline` holds what is written out in the file itself, as
+    A length of -1 means a whole file. `inline` contains data stored in the reference file itself, as
     text; there the offset is its index. `locations` are URLs and paths as written, templates replaced.
     """
 
@@ -70,11 +70,11 @@ class References:
     _documents: dict[str, JsonObject] = field(default_factory=dict)
 
     def nodes(self) -> list[str]:
-        """The paths of all groups and arrays that have metadata of their own, "" for the root."""
+        """The paths of all groups and arrays that have metadata, "" for the root."""
         return list(dict.fromkeys(key.rpartition("/")[0] for key in self.metadata))
 
     def arrays(self) -> list[str]:
-        """The paths of all arrays, in the order in which they are written."""
+        """The paths of all arrays, in file order."""
         found = []
         for key in self.metadata:
             path, _, name = key.rpartition("/")
@@ -85,11 +85,11 @@ class References:
     def _is_array(self, path: str) -> bool:
         try:
             return bool(self.array(path))
-        except DatasetError:  # one broken node must not cost the others
+        except DatasetError:  # one broken node must not affect the others
             return False
 
     def array(self, path: str) -> JsonObject:
-        """The metadata of an array, {} if there is none of that path; raises as `document`."""
+        """The metadata of an array, {} if there is none at that path; raises like `document`."""
         prefix = f"{path}/" if path else ""
         if found := self.document(f"{prefix}.zarray"):
             return found
@@ -97,7 +97,7 @@ class References:
         return found if found.get("node_type") == "array" else {}
 
     def attributes(self, path: str) -> JsonObject:
-        """The attributes of a group or array, {} where they cannot be understood."""
+        """The attributes of a group or array, {} if invalid."""
         prefix = f"{path}/" if path else ""
         try:
             found = self.document(f"{prefix}.zattrs")
@@ -107,7 +107,7 @@ class References:
         return found if isinstance(found, dict) else {}
 
     def document(self, key: str) -> JsonObject:
-        """The JSON object under a key of metadata, {} if there is none.
+        """The JSON object under a metadata key, {} if there is none.
 
         Raises `MetadataError` or `LimitExceededError`, naming file and key.
         """
@@ -122,17 +122,17 @@ def _document(value: str | JsonObject, where: str) -> JsonObject:
     try:
         found = value if isinstance(value, dict) else json.loads(inline_bytes(value, where))
     except RecursionError as error:
-        raise LimitExceededError(f"{where} nests too deep") from error
+        raise LimitExceededError(f"{where} is nested too deeply") from error
     except ValueError as error:
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(found, dict):
-        raise MetadataError(f"{where} holds a JSON {type(found).__name__} where an object is expected")
+        raise MetadataError(f"{where} contains a JSON {type(found).__name__} where an object is expected")
     _check_depth(found, where)
     return found
 
 
 def inline_bytes(text: str, where: str) -> bytes:
-    """The bytes that are written out as text, plain or in base 64."""
+    """The bytes of inline text, plain or base 64."""
     if not text.startswith("base64:"):
         return text.encode("utf-8", "surrogatepass")
     try:
@@ -142,13 +142,15 @@ def inline_bytes(text: str, where: str) -> bytes:
 
 
 def parse(raw: bytes, where: str) -> References:
-    """Understand a file of references.
+    """Parse a reference file.
 
-    Raises `MetadataError` (no JSON, no references), `UnsupportedError` (generated references, templates that
-    compute) or `LimitExceededError`. Any thread; no I/O.
+    Raises `MetadataError` (no JSON, no references), `UnsupportedError` (generated references, templates with
+    expressions) or `LimitExceededError`. Any thread; no I/O.
     """
     if len(raw) > MAX_FILE_BYTES:
-        raise LimitExceededError(f"{where} has {len(raw)} bytes; references may have {MAX_FILE_BYTES}")
+        raise LimitExceededError(
+            f"{where} has {len(raw)} bytes; a reference file may have at most {MAX_FILE_BYTES}"
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -163,7 +165,7 @@ def parse(raw: bytes, where: str) -> References:
 
 
 class _Parser:
-    """One walk through the text; `at` is where it is."""
+    """One pass through the text; `at` is the current position."""
 
     def __init__(self, text: str, where: str) -> None:
         self._text = text
@@ -182,12 +184,13 @@ class _Parser:
             self._entries()
         self._skip()
         if self._at != len(self._text):
-            raise MetadataError(f"{self._where} goes on after its end, at character {self._at}")
+            raise MetadataError(f"{self._where} is not valid JSON: extra text at character {self._at}")
         found = self._found
         self._consolidated()
         if not found.metadata:
             raise MetadataError(
-                f"{self._where} holds no references: expected kerchunk or LINDI JSON, with .zarray and chunks"
+                f"{self._where} contains no references: expected kerchunk or LINDI JSON, with .zarray and "
+                "chunks"
             )
         found.locations = [self._replaced(url, templates) for url in found.locations]
         return found
@@ -204,24 +207,26 @@ class _Parser:
             if key == "templates":
                 templates = value
             elif key == "version" and value != 1:
-                raise UnsupportedError(f"{self._where}: references of version {value!r}; 0 and 1 are known")
+                raise UnsupportedError(
+                    f"{self._where}: references of version {value!r}; only versions 0 and 1 are supported"
+                )
             elif key == "gen" and value:
-                raise UnsupportedError(f"{self._where}: generated references ('gen') are not followed")
+                raise UnsupportedError(f"{self._where}: generated references ('gen') are not supported")
             elif key == "generationMetadata":
                 self._found.is_lindi = True
         if not isinstance(templates, dict) or not all(isinstance(text, str) for text in templates.values()):
-            raise MetadataError(f"{self._where}: templates are no object of texts")
+            raise MetadataError(f"{self._where}: templates must be an object of strings")
         return templates
 
     def _entries(self) -> None:
-        """All references, from the brace that opens them to the one that closes them."""
+        """Parse all references, from the opening to the closing brace."""
         for key in self._members():
             self._entry(key)
             if self._peek() == ",":
                 self._usual_entries()
 
     def _usual_entries(self) -> None:
-        """Entries of the usual form that follow a comma, up to the comma after the last of them."""
+        """Parse entries of the usual form after a comma, up to the comma after the last one."""
         text, put, match_usual = self._text, self._put, _USUAL.match
         comma, at = self._at, self._after_space(self._at + 1)
         while (match := match_usual(text, at)) is not None:
@@ -237,9 +242,9 @@ class _Parser:
         if key.rpartition("/")[2] in METADATA_NAMES:
             if isinstance(value, (str, dict)):
                 if key in self._found.metadata:
-                    raise MetadataError(f"{self._where} names {key!r} twice")
+                    raise MetadataError(f"{self._where} contains {key!r} twice")
                 self._found.metadata[key] = value
-            return  # metadata that lies elsewhere is not fetched; its array cannot be chosen
+            return  # metadata in other files is not fetched; its array cannot be chosen
         if isinstance(value, str):
             self._add(key, INLINE, len(self._found.inline), len(value))
             self._found.inline.append(value)
@@ -256,7 +261,9 @@ class _Parser:
         number = self._number_of.get(url)
         if number is None:
             if len(url) > _MAX_URL or len(self._number_of) >= _MAX_LOCATIONS:
-                raise LimitExceededError(f"{self._where} names too many, or too long, places")
+                raise LimitExceededError(
+                    f"{self._where} refers to too many files, or by names that are too long"
+                )
             number = self._number_of[url] = len(self._found.locations)
             self._found.locations.append(url)
         self._add(key, number, offset, length)
@@ -268,10 +275,10 @@ class _Parser:
         found.offset.append(offset)
         found.length.append(length)
         if len(found.keys) > MAX_REFERENCES:
-            raise LimitExceededError(f"{self._where} holds more than {MAX_REFERENCES} references")
+            raise LimitExceededError(f"{self._where} contains more than {MAX_REFERENCES} references")
 
     def _consolidated(self) -> None:
-        """What only a `.zmetadata` says."""
+        """Metadata that exists only in `.zmetadata`."""
         documents = self._found.document(".zmetadata").get("metadata")
         for key, value in documents.items() if isinstance(documents, dict) else ():
             if isinstance(value, dict) and key.rpartition("/")[2] in METADATA_NAMES:
@@ -280,20 +287,22 @@ class _Parser:
     def _replaced(self, url: str, templates: dict[str, str]) -> str:
         def value(match: re.Match[str]) -> str:
             if match[1] not in templates:
-                raise MetadataError(f"{self._where}: {url[:80]!r} uses a template that is not there")
+                raise MetadataError(f"{self._where}: {url[:80]!r} uses an undefined template")
             return templates[match[1]]
 
         full = _TEMPLATE.sub(value, url) if "{{" in url else url
         if len(full) > _MAX_URL:
-            raise LimitExceededError(f"{self._where}: {url[:80]!r} becomes too long")
+            raise LimitExceededError(f"{self._where}: {url[:80]!r} expands to a name that is too long")
         if "{{" in full or "{%" in full:
-            raise UnsupportedError(f"{self._where}: the template in {url[:80]!r} computes; that is not done")
+            raise UnsupportedError(
+                f"{self._where}: the template in {url[:80]!r} contains an expression; not supported"
+            )
         return full
 
     # ---- JSON ------------------------------------------------------------------------------
 
     def _members(self) -> Iterator[str]:
-        """The keys of the object at this place, each with its value next, which the caller reads."""
+        """The keys of the object at this position; the caller reads the value after each."""
         self._expect("{")
         if self._peek() == "}":
             self._at += 1
@@ -323,7 +332,7 @@ class _Parser:
         try:
             value, self._at = self._decoder.raw_decode(self._text, self._at)
         except RecursionError as error:
-            raise LimitExceededError(f"{self._where} nests too deep") from error
+            raise LimitExceededError(f"{self._where} is nested too deeply") from error
         return value
 
     def _peek(self) -> str:
@@ -344,7 +353,7 @@ class _Parser:
 
 
 def _check_depth(document: JsonObject, where: str) -> None:
-    """Refuse what nests deeper, or holds more, than metadata does."""
+    """Refuse deeper nesting, or more content, than metadata has."""
     level: list[Any] = [document]
     for _ in range(MAX_JSON_DEPTH):
         level = [child for value in level for child in _children(value)]
@@ -352,7 +361,7 @@ def _check_depth(document: JsonObject, where: str) -> None:
             return
         if len(level) > MAX_METADATA_BYTES // 4:
             break
-    raise LimitExceededError(f"{where} nests too deep, or holds too much, for metadata")
+    raise LimitExceededError(f"{where}: too deeply nested or too large for metadata")
 
 
 def _children(value: Any) -> list[Any]:

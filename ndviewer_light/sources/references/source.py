@@ -1,6 +1,6 @@
-"""References: a JSON file that says which bytes of which files are the chunks of a zarr array.
+"""References: a JSON file that lists which bytes of which files are the chunks of a Zarr array.
 
-kerchunk's (version 0 and 1) and LINDI's. Nothing is copied: planes are read out of the files that are named.
+kerchunk (versions 0 and 1) and LINDI. Nothing is copied: planes are read from the referenced files.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ReferencesSource(Source):
         places: ReferencePolicy,
         identity: str | None,
     ) -> None:
-        """`identity` is that of the file of references."""
+        """`identity` is that of the reference file."""
         self._image = image
         self._info = info
         self._fetcher = fetcher
@@ -72,7 +72,7 @@ class ReferencesSource(Source):
     def open(cls, path: str, options: StorageOptions = None) -> Source:
         """Open the references at `path`; ``refs.json::/path/inside`` chooses one of several arrays.
 
-        The file itself is read, nothing that it names. Where LINDI says that an array is in another file,
+        Only the file itself is read. If LINDI links an array to another file,
         that one is opened. Raises a `DatasetError`.
         """
         file, inner = split_inner(path)
@@ -93,12 +93,12 @@ class ReferencesSource(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """What the references say; it does not change."""
+        """The image's metadata; it does not change."""
         return self._info
 
     @functools.cached_property
     def identity(self) -> str | None:
-        """A name for the references and the files they name; None if these are many: each would be asked."""
+        """A name for the references and their files; None if those are too many to query."""
         if self._own_identity is None:
             return None
         locations = {int(each) for level in self._image.levels for each in np.unique(level.location)}
@@ -106,20 +106,20 @@ class ReferencesSource(Source):
             return None
         try:
             names = [self._own_identity, *map(self._fetcher.identity, sorted(locations - {INLINE}))]
-        except DatasetError:  # planes say so themselves
+        except DatasetError:  # reading planes will report it
             return None
         known = [name for name in names if name]
         return "\n".join([*known, self._image.levels[0].path]) if len(known) == len(names) else None
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """The pixels (Y, X) of one plane, in the order in which they are stored.
+        """The pixels (Y, X) of one plane, in their stored order.
 
-        A chunk without a reference is fill value; a plane of which none has one raises `PlaneNotStoredError`.
+        A chunk without reference is fill value; a plane without any raises `PlaneNotStoredError`.
         """
         key = PlaneKey(*key)
         self._check(key, level)
         if self._closed:
-            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         roles = self._image.roles
         at = {"t": key.t, "p": key.p, "c": key.c, "z": key.z}
         index = {axis: at.get(role, 0) for axis, role in enumerate(roles) if role not in ("y", "x")}
@@ -141,7 +141,7 @@ class ReferencesSource(Source):
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self._info.sizes}")
 
     def describe(self) -> dict[str, Any]:
-        """What there is to know beyond `info`: the arrays, and the servers that reading them asks."""
+        """Further facts beyond `info`: the arrays, and the servers contacted for reading."""
         array = self._image.levels[0]
         return {
             "array": f"/{array.path}",
@@ -153,22 +153,22 @@ class ReferencesSource(Source):
         }
 
     def refresh(self) -> DatasetInfo:
-        """Nothing more can be known."""
+        """Does nothing: the references do not change."""
         return self._info
 
     def close(self) -> None:
-        """Let go of all files; reads under way end with an error. Idempotent."""
+        """Release all files; reads in progress end with an error. Idempotent."""
         self._closed = True
         self._reader.close()
 
 
 def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
-    """What a file of references says, and the identity of its bytes."""
+    """The parsed reference file, and the identity of its bytes."""
     source = open_bytes(file, places.options_for(file))
     try:
         if source.size > MAX_FILE_BYTES:
             raise LimitExceededError(
-                f"{source.name} has {source.size} bytes; references may have {MAX_FILE_BYTES}"
+                f"{source.name} has {source.size} bytes; a reference file may have at most {MAX_FILE_BYTES}"
             )
         return parse(source.read(0, source.size), source.name), source.identity
     finally:
@@ -176,16 +176,17 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
 
 
 def _followed(link: Link, references: References, places: ReferencePolicy) -> Source:
-    """The dataset that stands in another file."""
+    """Open the linked dataset in another file."""
     place = places.checked(places.place(link.url))
     if place.lower().endswith(ENDING):
         raise UnsupportedError(
-            f"{references.where} leads to {presentable(link.url)}, which are references again"
+            f"{references.where} refers to {presentable(link.url)}, which is itself a reference file: not "
+            "supported"
         )
     try:
         return open_source(f"{place}::{link.path}", places.options_for(place))
     except DatasetError as error:
-        raise type(error)(f"{references.where} leads to {link.path} in another file: {error}") from error
+        raise type(error)(f"{references.where} refers to {link.path} in another file: {error}") from error
 
 
 def _name(file: str, inner: str) -> str:

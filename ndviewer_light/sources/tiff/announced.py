@@ -1,4 +1,4 @@
-"""TIFFs of a run that a host has announced: nothing of it need exist, and files come late or never."""
+"""TIFFs of a run announced by a host: nothing of it need exist yet, and files come late or never."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class AnnouncedTiff(TiffSource):
-    """A run that is being written into the experiment `folder` in one form: "images", "stacks" or "ome".
+    """A run being written into the experiment `folder` in one layout: "images", "stacks" or "ome".
 
-    Its keys count time as the acquisition does, positions and channels as announced (`run.parts`). `info` is
-    what the host says until a first file is read.
+    Keys use the run's time points, and positions and channels as announced (`run.parts`). `info` is
+    as announced until a first file is read.
     """
 
     def __init__(self, run: AnnouncedRun, folder: str, form: str) -> None:
-        """Touches no disk."""
+        """Does not access the disk."""
         folder = os.path.abspath(os.path.expanduser(folder))
         places = FileLocations(folder, run.positions, tuple(map(sanitised, run.channels)), computed=True)
         pool = TiffPool()
@@ -47,12 +47,12 @@ class AnnouncedTiff(TiffSource):
             "ome": lambda: OmeFiles(places, pool),
         }
         if form not in forms:
-            raise AcquisitionConfigError(f"there is no form {form!r} of TIFF: expected {', '.join(forms)}")
+            raise AcquisitionConfigError(f"unknown TIFF layout {form!r}: expected {', '.join(forms)}")
         super().__init__(forms[form](), run.parts, announced_info(run), pool, folder)
-        self._learned = False  # whether a file has told what the run holds
+        self._learned = False  # whether a file has revealed the run's contents
 
     def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
-        """A host says that this plane is, or will be, in that file. Any thread; no I/O.
+        """Tell that this plane is, or will be, in that file. Any thread; no I/O.
 
         Only runs of single images heed it: `path` comes before the name we would expect, and shows how others
         are named.
@@ -62,7 +62,7 @@ class AnnouncedTiff(TiffSource):
             self._form.register(self._acquired(key), os.path.abspath(path), page)
 
     def refresh(self) -> DatasetInfo:
-        """Look which time points have folders; nothing else is listed."""
+        """Find the time points that have folders; nothing else is listed."""
         self._find_time_folders()
         if is_done(self._path) and not self.info.complete:
             with self._lock:
@@ -70,17 +70,17 @@ class AnnouncedTiff(TiffSource):
         return self.info
 
     def _may_have(self, key: PlaneKey) -> bool:
-        # times are those of the acquisition, which says how many there are when it writes them
+        # times are those of the acquisition; their number becomes known as it writes them
         is_of_run = 0 <= key.p < len(self.info.positions) and 0 <= key.c < len(self._parts)
         return is_of_run and 0 <= key.t < MAX_T and key.z >= 0
 
     def _files(self, key: PlaneKey) -> Iterable[str]:
-        if not self._form.places.folders:  # until there is one, who knows how they are padded
+        if not self._form.places.folders:  # until there is one, the padding is unknown
             self._find_time_folders()
         return super()._files(key)
 
     def _raise_if_gone(self) -> None:
-        """Nothing of the run need exist."""
+        """Does nothing: nothing of the run need exist yet."""
 
     def _learn_from(self, path: str, key: PlaneKey) -> None:
         form = self._form
@@ -89,7 +89,7 @@ class AnnouncedTiff(TiffSource):
             return
         try:
             facts = form.facts(path, key)
-        except (DatasetError, FileMissingError):  # the plane's own error has said so
+        except (DatasetError, FileMissingError):  # already reported as the plane's own error
             return
         n_t = max(facts.n_t, key.t + 1 if form.one_time_per_file else 1)
         if self._learned:

@@ -1,8 +1,8 @@
-"""Small compressed parts that would become huge: refused before a decoder sees them.
+"""Guards against decompression bombs: refuses them before a decoder sees them.
 
-Decoders of streams stop where the page is full, if they are those of imagecodecs; the standard library's,
-which tifffile uses without it, do not. Decoders of images obey the size inside the part, whatever the page
-says.
+imagecodecs' stream decoders stop when the page is full; those of the standard library,
+which tifffile uses without it, do not. Image decoders obey the size inside the part, whatever the page
+declares.
 """
 
 from __future__ import annotations
@@ -36,24 +36,26 @@ _HEAD = 4096
 def refuse_bombs(page: TiffPage, file: BufferedReader, path: str) -> None:
     """Raise `LimitExceededError` for a page that would take more memory to decode than any image should.
 
-    `UnsupportedError` where that cannot be told.
+    Raises `UnsupportedError` if the size cannot be determined.
     """
     counts = page.databytecounts
     if len(counts) > _MAX_PARTS or max(counts, default=0) > MAX_PLANE_BYTES:
-        raise LimitExceededError(f"{path} has {len(counts)} parts of up to {max(counts)} bytes")
+        raise LimitExceededError(
+            f"{path} is damaged: {len(counts)} strips or tiles of up to {max(counts)} bytes"
+        )
     part = _nbytes(page)
     if part > MAX_PLANE_BYTES:
         raise LimitExceededError(
-            f"{path} is stored in parts that take {part} bytes; at most {MAX_PLANE_BYTES}"
+            f"{path} has strips or tiles of {part} bytes; at most {MAX_PLANE_BYTES} are allowed"
         )
     compression = int(page.compression)
     if compression in _JPEG or compression in _JPEG_2000:
         size = _jpeg_size if compression in _JPEG else _jpeg_2000_size
         for offset, count in _parts(page):
             if (n := size(file, offset, count)) > MAX_PLANE_BYTES:
-                raise LimitExceededError(f"{path} holds an image in itself that takes {n} bytes")
+                raise LimitExceededError(f"{path} contains an embedded image of {n} bytes: too large")
     elif compression not in _BOUNDED:
-        raise UnsupportedError(f"{path} is compressed as {page.compression!r}, which is not shown")
+        raise UnsupportedError(f"{path} uses the compression {page.compression!r}: not supported")
     elif compression in (*_DEFLATE, *_LZMA, *_ZSTD) and not _has_imagecodecs():
         _refuse_streams(page, file, compression, part, path)
 
@@ -63,7 +65,7 @@ def _parts(page: TiffPage) -> Iterator[tuple[int, int]]:
 
 
 def _nbytes(page: TiffPage) -> int:
-    """What one decoded part of the page takes."""
+    """The size in bytes of one decoded part of the page."""
     n = int(page.dtype.itemsize) if page.dtype is not None else 8
     for size in page.chunks:
         n *= int(size)
@@ -82,12 +84,14 @@ def _has_imagecodecs() -> bool:
 def _refuse_streams(page: TiffPage, file: BufferedReader, compression: int, part: int, path: str) -> None:
     for offset, count in _parts(page):
         decoder = _decoder(compression)
-        if decoder is None:  # tifffile will say what it needs
+        if decoder is None:  # tifffile will report the missing package
             return
         file.seek(offset)
-        # what is read here is decoded again by tifffile: slower, but only where imagecodecs is missing
+        # tifffile decodes this again: slower, but only without imagecodecs
         if len(decoder.decompress(file.read(count), max_length=part + 1)) > part:
-            raise LimitExceededError(f"{path} would become more than the {part} bytes that its pages say")
+            raise LimitExceededError(
+                f"{path} is damaged: it decompresses to more than the {part} bytes its header declares"
+            )
 
 
 def _decoder(compression: int) -> Any:
@@ -105,7 +109,7 @@ def _decoder(compression: int) -> Any:
 
 
 class _Deflate:
-    """zlib's, with the argument named as the others name it."""
+    """zlib's, with the argument named as in the others."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -115,7 +119,7 @@ class _Deflate:
 
 
 def _jpeg_size(file: BufferedReader, offset: int, count: int) -> int:
-    """Bytes of the image in a JPEG stream by its frame header, 0 if it has none."""
+    """Size in bytes of the image in a JPEG stream, from its frame header; 0 if it has none."""
     at, end = offset + 2, offset + count
     while at + 9 < end:
         file.seek(at)
@@ -124,13 +128,13 @@ def _jpeg_size(file: BufferedReader, offset: int, count: int) -> int:
             return 0
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
             return int(height * width * samples * (2 if bits > 8 else 1))
-        # padding and markers without a body
+        # padding and markers without body
         at += 1 if kind == 0xFF else 2 if kind == 0x01 or 0xD0 <= kind <= 0xD8 else 2 + length
     return 0
 
 
 def _jpeg_2000_size(file: BufferedReader, offset: int, count: int) -> int:
-    """Bytes of the image in a JPEG 2000 stream, bare or in a JP2; too many if its size is not at its head."""
+    """Size in bytes of a JPEG 2000 image, bare or in a JP2; too many if its header lacks the size."""
     file.seek(offset)
     head = file.read(min(count, _HEAD))
     start = head.find(_JPEG_2000_START)

@@ -1,6 +1,6 @@
-"""What can be wrong with an image file: not there, half-written, damaged, or in need of another package.
+"""Problems with image files: missing, incomplete, damaged, or needing another package.
 
-Decoders raise a dozen types at damaged files; from here on they are `DatasetError`s that name the file.
+Decoders raise many exception types for damaged files; here they become `DatasetError`s that name the file.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ BEING_WRITTEN_SECONDS = 30.0
 
 
 class FileMissingError(Exception):
-    """There is no such file (yet)."""
+    """The file does not exist yet."""
 
 
 class PageMissingError(Exception):
-    """The file has no such page (yet)."""
+    """The file has no such page yet."""
 
 
 def open_file(path: str) -> BufferedReader:
@@ -54,7 +54,7 @@ def open_file(path: str) -> BufferedReader:
 
 
 def is_being_written(path: str) -> bool:
-    """Whether a file was modified so recently that its writer may not be done."""
+    """Whether a file was modified so recently that its writer may not have finished."""
     try:
         return time.time() - os.stat(path).st_mtime < BEING_WRITTEN_SECONDS
     except OSError:
@@ -62,21 +62,21 @@ def is_being_written(path: str) -> bool:
 
 
 def short(path: str, why: str) -> DatasetError:
-    """The error for a file that is shorter than it says: it may still be written."""
+    """The error for a file shorter than its header says: damaged, or still being written."""
     if is_being_written(path):
         return PlaneNotWrittenError(f"{path} is still being written: {why}")
-    return CorruptDataError(f"{path} is truncated: {why}. Copy it again from where it came from")
+    return CorruptDataError(f"{path} is truncated: {why}. Copy it again")
 
 
 class OtherFormatError(CorruptDataError):
-    """The file is of another format than its name says, however long it is."""
+    """The file is not of the format its name implies, whatever its size."""
 
 
 @contextlib.contextmanager
 def faults_are_named(path: str) -> Iterator[None]:
-    """Turn whatever goes wrong with the file at `path` into a `DatasetError` that names it.
+    """Turn any error with the file at `path` into a `DatasetError` that names it.
 
-    What is wrong with a file that changes meanwhile, or is shorter than it says, is no damage: it is being
+    A file that changes meanwhile, or is shorter than its header says, is not damaged but being
     written. A missing page may be appended next.
     """
     before = _status(path)
@@ -84,7 +84,7 @@ def faults_are_named(path: str) -> Iterator[None]:
         yield
     except (PlaneNotStoredError, UntrustedReferenceError, FileMissingError):
         raise
-    except Exception as error:  # damaged files raise a dozen types inside decoders
+    except Exception as error:  # decoders raise many types for damaged files
         raise _judged(_named(error, path), path, before) from error
 
 
@@ -106,10 +106,10 @@ def _named(error: Exception, path: str) -> DatasetError:
     if isinstance(error, OSError) and error.errno is not None:
         return error_of_os(error, path)
     if isinstance(error, MemoryError):
-        return LimitExceededError(f"{path} asks for more memory than there is")
+        return LimitExceededError(f"{path}: not enough memory to read it")
     if "imagecodecs" in reason:
         return UnsupportedError(
-            f"{path} is compressed in a way that needs one more package: pip install 'ndviewer_light[tiff]'"
+            f"{path} uses a compression that needs an additional package: pip install 'ndviewer_light[tiff]'"
         )
     if isinstance(error, NotImplementedError) or "not supported" in reason:
         return UnsupportedError(f"{path} cannot be decoded: {reason}")
@@ -121,7 +121,7 @@ def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> D
         return error
     if isinstance(error, OtherFormatError):
         return CorruptDataError(str(error))
-    stored = stored_bytes(path)  # before the status: what this has seen must not have changed either
+    stored = stored_bytes(path)  # before the status, so that a change during the check is noticed
     if _status(path) != before and is_being_written(path):
         return PlaneNotWrittenError(f"{path} is still being written")
     if stored is None or isinstance(error, LimitExceededError):
@@ -129,24 +129,24 @@ def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> D
     if stored.there == 0:
         return _empty(path)
     if stored.expected is None:
-        return short(path, f"it has {stored.there:,} bytes, but its header is not written")
+        return short(path, f"it has {stored.there:,} bytes, but no header yet")
     return short(path, _of(stored.there, stored.expected)) if stored.there < stored.expected else error
 
 
 def _of(there: int, expected: int) -> str:
-    """How much of a file is there; `expected` is what is known of it, and may be only its header."""
+    """The actual size of a file; `expected` is the known minimum, perhaps only its header."""
     if expected <= _HEADER_BYTES:
-        return f"only {there} bytes are there, not even the header of an image"
-    return f"{there:,} of at least {expected:,} bytes are there"
+        return f"{there} bytes are less than the header of an image"
+    return f"{there:,} of at least {expected:,} bytes"
 
 
 def _empty(path: str) -> DatasetError:
     if is_being_written(path):
-        return PlaneNotWrittenError(f"{path} is empty: nothing has been written to it yet")
-    return CorruptDataError(f"{path} is empty, it has no bytes: copy it again from where it came from")
+        return PlaneNotWrittenError(f"{path} is empty: nothing is written to it yet")
+    return CorruptDataError(f"{path} is empty (0 bytes): copy it again")
 
 
-# ---- how many bytes a file should have, by its own header ----------------------------------------
+# ---- the size a file should have, by its own header ----------------------------------------------
 
 _HEADER_BYTES = 16
 _OFFSETS, _BYTE_COUNTS = (273, 324), (279, 325)
@@ -156,16 +156,16 @@ _MAX_CHUNKS = 100_000
 
 
 class FileSize(NamedTuple):
-    """Bytes a file has, and at least should have: None where not even its first page is described yet."""
+    """The actual and the minimum expected size of a file; None if its first page is not described yet."""
 
     there: int
     expected: int | None
 
 
 def stored_bytes(path: str) -> FileSize | None:
-    """Bytes of the file at `path`, and of it as its header describes it; None where that tells nothing.
+    """The actual size of the file at `path`, and the size its header declares; None if it declares none.
 
-    Reads the header and the first page's tags, or the heads of a PNG's chunks. Never raises.
+    Reads the header and the first page's tags, or the headers of a PNG's chunks. Never raises.
     """
     try:
         with open_regular(path) as file:
@@ -204,9 +204,9 @@ class _Directory:
         self._count, self._entry, self._value = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
 
     def end(self, offset: int) -> int | None:
-        """Where the page ends: the last byte of its tags, their values and its pixels.
+        """The end of the page: the last byte of its tags, their values and its pixels.
 
-        None while the place for its tags is empty: some writers fill it after the pixels.
+        None while the tags are empty: some writers fill them in after the pixels.
         """
         if offset == 0:
             return None
@@ -230,7 +230,7 @@ class _Directory:
         return max([end, *(at + count for at, count in zip(offsets, counts, strict=False))])
 
     def _entry_end(self, at: int, parts: dict[int, tuple[int, ...]]) -> int:
-        """Where the value of a tag ends; those that say where the pixels are go into `parts`."""
+        """The end of a tag's value; tags with pixel locations go into `parts`."""
         tag, kind, n = self._unpack(self._entry, at)
         size = TYPE_SIZES.get(kind, 1) * n
         inline = struct.calcsize(f"<{self._value}")

@@ -1,14 +1,14 @@
-"""How image files are named: names in, facts out, and back. No disk.
+"""Parses and builds the names of image files. No disk access.
 
 ============  ==========================================  =====================================
-form          file, in the experiment's folder            what its name tells
+form          file, in the experiment folder              what its name contains
 ============  ==========================================  =====================================
 images        ``<t>/<region>_<fov>_<z>_<channel>.tiff``   everything (also .tif, .png, .bmp)
 stacks        ``<t>/<region>_<fov>_stack.tiff``           time and position
 ome           ``ome_tiff/<region>_<fov>.ome.tiff``        position (and time, if inside ``<t>/``)
 ============  ==========================================  =====================================
 
-Numbers may be padded with zeros, endings be spelt in any case, and regions contain underscores.
+Numbers may be zero-padded, extensions in any case, and regions may contain underscores.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _OME = re.compile(r"(.+?)(?:_([0-9]+))?(\.ome\.tiff?)", re.DOTALL | re.IGNORECAS
 
 
 class ImageName(NamedTuple):
-    """The name of an image file, in parts as they are spelt; `channel` is "" where the file holds several."""
+    """The name of an image file in parts as written; `channel` is "" if the file contains several."""
 
     region: str
     fov: str
@@ -48,10 +48,10 @@ class ImageName(NamedTuple):
 
 
 class NameReader:
-    """Takes the names of single images apart.
+    """Parses the names of single images.
 
-    Where underscores leave several ways, `regions` and `channels` (as file names spell them) decide;
-    without them, the last two numbers that stand side by side are field of view and z.
+    If underscores make a name ambiguous, `regions` and `channels` (as in file names) decide;
+    without them, the last two adjacent numbers are field of view and z.
     """
 
     def __init__(self, regions: Iterable[str] = (), channels: Iterable[str] = ()) -> None:
@@ -60,7 +60,7 @@ class NameReader:
         self._tails: dict[str, tuple[str, str] | None] = {}
 
     def read(self, name: str) -> ImageName | None:
-        """The parts of a name, None if it is not that of an acquired image."""
+        """The parts of a name; None if it is not that of an acquired image."""
         parts = name.split("_", 3)  # a run has hundreds of thousands of names, nearly all like this
         if len(parts) < 4 or not (parts[1].isdecimal() and parts[2].isdecimal() and name.isascii()):
             return self._choose(name)
@@ -72,7 +72,7 @@ class NameReader:
         return self._choose(name) if known is None or region[:1] in "." else ImageName(region, fov, z, *known)
 
     def _channel_and_end(self, tail: str) -> tuple[str, str] | None:
-        """Channel and ending, None if it takes the whole name to tell."""
+        """Channel and extension; None if the whole name is needed to tell."""
         channel, end = os.path.splitext(tail)
         if end.lower() not in IMAGE_ENDS or _MAY_HOLD_NUMBERS.match(tail) or not is_acquired(tail):
             return None
@@ -96,37 +96,37 @@ class NameReader:
 
 
 def is_acquired(name: str) -> bool:
-    """Whether an image was acquired: not hidden, and not left by an autofocus camera."""
+    """Whether an image was acquired: not hidden, and not from an autofocus camera."""
     return name[:1] != "." and not os.path.splitext(name)[0].lower().endswith(_NOT_ACQUIRED)
 
 
 def base_channel(channel: str) -> str:
-    """The channel of which an image holds one colour, or all: its name without ``_R``, … ``_RGB``."""
+    """The channel of an image with one or all of its colours: the name without ``_R``, … ``_RGB``."""
     base, _, color = channel.rpartition("_")
     return base if color in ("R", "G", "B", "RGB") else channel
 
 
 def stack_name(name: str) -> ImageName | None:
-    """The parts of a stack's name, None if it is none."""
+    """The parts of a stack's name; None if it is not one."""
     match = _STACK.fullmatch(name)
     return None if match is None or name[0] == "." else ImageName(match[1], match[2], "", "", match[3])
 
 
 def ome_name(name: str) -> ImageName | None:
-    """The parts of an OME-TIFF's name, None if it is none; without a number it is field of view 0."""
+    """The parts of an OME-TIFF's name; None if it is not one. Without a number it is field of view 0."""
     match = _OME.fullmatch(name)
     return None if match is None or name[0] == "." else ImageName(match[1], match[2] or "", "", "", match[3])
 
 
 class Spelling(NamedTuple):
-    """How names are spelt: widths to which numbers are padded with zeros, endings; likeliest first."""
+    """How names are written: zero-padded widths of numbers, extensions; likeliest first."""
 
     widths: tuple[int, ...] = (1,)
     ends: tuple[str, ...] = IMAGE_ENDS
 
     def seen(self, *numbers: str, end: str = "") -> Spelling:
-        """With what a name has shown; itself if that is nothing new."""
-        # "12" says nothing about padding, "07" does
+        """The spelling extended by what a name shows; itself if nothing is new."""
+        # "12" reveals nothing about padding, "07" does
         widths = [len(number) for number in numbers if len(number) > 1 and number[0] == "0"]
         if all(width in self.widths for width in widths) and (not end or self.ends[:1] == (end,)):
             return self
@@ -134,7 +134,7 @@ class Spelling(NamedTuple):
         return Spelling(_first_of_each((*widths, *self.widths)), _first_of_each(ends))
 
     def numbers(self, *values: int) -> Iterator[tuple[str, ...]]:
-        """Each way to spell these numbers; those with the same padding first, as Squid does."""
+        """All ways to write these numbers; those with equal padding first, as Squid writes them."""
         ways = sorted(product(self.widths, repeat=len(values)), key=lambda way: len(set(way)))
         yield from dict.fromkeys(
             tuple(str(value).zfill(width) for value, width in zip(values, way, strict=True)) for way in ways
@@ -146,10 +146,10 @@ def _first_of_each(values: Iterable[_T]) -> tuple[_T, ...]:
 
 
 def is_number(name: str) -> bool:
-    """Whether a folder's name is that of a time point."""
+    """Whether a folder name is that of a time point."""
     return name.isdecimal() and name.isascii()
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a name made of parts that a host gave stays in its folder."""
+    """Whether a name built from a host's parts stays inside its folder."""
     return name not in ("", ".", "..") and not any(mark in name for mark in "/\\\0")

@@ -1,7 +1,7 @@
-"""Pixels and tags out of one image file; a bounded pool of those that stay open.
+"""Reads pixels and tags of image files; a bounded pool of open files.
 
-What tifffile raises at a damaged file becomes a `DatasetError` that names it. Sizes are judged before
-anything is decoded. Nothing is ever mapped into memory: a file that shrinks would then end the process.
+tifffile's errors for a damaged file become a `DatasetError` that names it. Sizes are checked before
+anything is decoded. Files are never memory-mapped: one that shrinks would crash the process.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MAX_OPEN_FILES = 32
 class OpenTiff:
     """One open TIFF file, for one thread at a time: tifffile has one file position.
 
-    Of damaged files its methods raise anything; whoever opens one does so within `faults_are_named`.
+    Its methods may raise anything for damaged files, so use it within `faults_are_named`.
     """
 
     def __init__(self, path: str) -> None:
@@ -76,7 +76,7 @@ class OpenTiff:
                 raise OtherFormatError(f"{path} is not a TIFF file{looks_like(head)}")
             self._chain = IfdChain(self._read_bytes, self.status.st_size, path)
             self._chain.check(0)
-            self._file.seek(0)  # where tifffile takes the file to begin
+            self._file.seek(0)  # where tifffile assumes the file to begin
             self._tif: TiffFile = TiffFile(self._file)
         except BaseException:
             self._file.close()
@@ -88,17 +88,17 @@ class OpenTiff:
 
     @property
     def tif(self) -> TiffFile:
-        """The file as tifffile has it; walks through all of its pages once, so that they form no circle."""
+        """The tifffile object; visits all of its pages once, to exclude loops."""
         self._chain.check()
         return self._tif
 
     @property
     def n_pages(self) -> int:
-        """How many pages there are; walks through all of them once."""
+        """The number of pages; visits all of them once."""
         return len(self.tif.pages)
 
     def page(self, index: int) -> TiffPage:
-        """One page, its tags read; raises `PageMissingError` if there is none."""
+        """One page with its tags; raises `PageMissingError` if there is none."""
         if not 0 <= index < MAX_PAGES:
             raise PageMissingError(f"{self.path} has no page {index}")
         try:
@@ -106,20 +106,20 @@ class OpenTiff:
             page = self._tif.pages[index] if index else self._tif.pages.first
         except IndexError as error:
             if index == 0:
-                raise  # a file without any is damaged
+                raise  # a file without any page is damaged
             raise PageMissingError(f"{self.path} has no page {index}") from error
-        return page.aspage()  # of what was read in short, all tags
+        return page.aspage()  # read all tags of pages read only partly
 
     def picture(self, index: int = 0) -> Picture:
-        """What a page says of its pixels, judged; none are read."""
+        """The pixel format of a page, checked; no pixels are read."""
         return picture_of(self.page(index), self.path)
 
     def read(self, index: int = 0) -> np.ndarray:
-        """The pixels of a page, (Y, X) or (Y, X, S), in memory of their own."""
+        """The pixels of a page, (Y, X) or (Y, X, S), in new memory."""
         return self.read_page(self.page(index))
 
     def read_page(self, page: TiffPage) -> np.ndarray:
-        """As `read`, of a page of this file."""
+        """Like `read`, for a page of this file."""
         picture = picture_of(page, self.path)
         self._check_stored(page, picture)
         if is_plain(page):
@@ -129,16 +129,16 @@ class OpenTiff:
         return _upright(pixels, page, picture)
 
     def _check_stored(self, page: TiffPage, picture: Picture) -> None:
-        """Refuse pages of which a part is missing, in their tags or beyond the file's end."""
+        """Refuse pages with missing parts, in their tags or beyond the end of the file."""
         offsets, counts = page.dataoffsets, page.databytecounts
         size = os.fstat(self._file.fileno()).st_size
         if (end := max(map(add, offsets, counts), default=0)) > size:
-            raise short(self.path, f"{size:,} of at least {end:,} bytes are there")
+            raise short(self.path, f"{size:,} of at least {end:,} bytes")
         n_parts = math.prod(page.chunked)
         if len(offsets) < n_parts or (is_plain(page) and 0 < sum(counts) < picture.nbytes):
             raise CorruptDataError(
-                f"{self.path} is damaged: {len(offsets)} parts of {sum(counts)} bytes in all for an image of "
-                f"{n_parts} parts, {picture.nbytes} bytes"
+                f"{self.path} is damaged: {len(offsets)} strips or tiles of {sum(counts)} bytes in total for "
+                f"an image of {n_parts} strips or tiles, {picture.nbytes} bytes"
             )
 
     def _read_plain(self, offset: int, picture: Picture, *, planar: bool) -> np.ndarray:
@@ -149,7 +149,7 @@ class OpenTiff:
         return np.moveaxis(pixels, 0, -1) if planar else pixels
 
     def read_at(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        """Read uncompressed pixels of the file's byte order from `offset` on; in native byte order."""
+        """Read uncompressed pixels in the file's byte order from `offset` on; returns native byte order."""
         pixels = np.empty(shape, dtype)
         into = pixels.reshape(-1).view(np.uint8).data
         self._file.seek(offset)
@@ -157,13 +157,13 @@ class OpenTiff:
         while there < len(into) and (n := self._file.readinto(into[there:])):
             there += n
         if there < len(into):
-            raise short(self.path, f"{offset + there:,} of at least {offset + len(into):,} bytes are there")
+            raise short(self.path, f"{offset + there:,} of at least {offset + len(into):,} bytes")
         if dtype.itemsize > 1 and self._tif.byteorder != _NATIVE:
             pixels.byteswap(inplace=True)
         return pixels
 
     def was_replaced(self) -> bool:
-        """Whether another file is there now, or it has another size."""
+        """Whether the file has been replaced, or its size has changed."""
         try:
             status = os.stat(self.path)
         except OSError:
@@ -181,10 +181,10 @@ _NATIVE = "<" if np.little_endian else ">"
 
 
 def picture_of(page: TiffPage, path: str) -> Picture:
-    """Judge what a page says of its pixels; raises `UnsupportedError` or `LimitExceededError`."""
+    """Check the pixel format of a page; raises `UnsupportedError` or `LimitExceededError`."""
     if page.dtype is None or page.imagedepth != 1:
         raise UnsupportedError(
-            f"{path}: pixels of {page.bitspersample} bits, {page.imagedepth} deep, cannot be shown"
+            f"{path}: {page.bitspersample}-bit pixels of depth {page.imagedepth} are not supported"
         )
     picture = Picture(
         int(page.imagelength),
@@ -194,12 +194,12 @@ def picture_of(page: TiffPage, path: str) -> Picture:
     )
     judged(picture, path)
     if picture.dtype.kind not in "buif":
-        raise UnsupportedError(f"{path}: pixels of type {picture.dtype} cannot be shown")
+        raise UnsupportedError(f"{path}: pixel type {picture.dtype} is not supported")
     return picture
 
 
 def is_plain(page: TiffPage) -> bool:
-    """Whether the pixels lie in the file one after the other as they are."""
+    """Whether the pixels are stored contiguous and uncompressed."""
     return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1)
 
 
@@ -220,22 +220,22 @@ def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray
 
 
 class TiffPool:
-    """TIFFs of many pages, kept open while they are read again and again; at most `limit` of them.
+    """Multi-page TIFFs, kept open while in repeated use; at most `limit` of them.
 
-    Any thread. A file that was replaced, or has grown, is opened anew.
+    Any thread. A file that was replaced, or has grown, is reopened.
     """
 
     def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
         self._limit = limit
-        self._lock = threading.Lock()  # guards what follows; never held while a disk is touched
-        self._idle: list[OpenTiff] = []  # the one used last comes last
+        self._lock = threading.Lock()  # guards the following; never held while accessing the disk
+        self._idle: list[OpenTiff] = []  # most recently used last
         self._closed = False
 
     @contextlib.contextmanager
     def opened(self, path: str) -> Iterator[OpenTiff]:
-        """The file at `path`, open, and for this thread alone until the block ends.
+        """The open file at `path`, exclusive to this thread until the block ends.
 
-        Two threads that want the same file at once get a handle each. Raises `FileMissingError` or a
+        Two threads using the same file at once get a handle each. Raises `FileMissingError` or a
         `DatasetError`.
         """
         with faults_are_named(path):
@@ -251,14 +251,14 @@ class TiffPool:
                 self._give_back(tiff)
                 raise
             except BaseException:
-                tiff.close()  # who knows what tifffile has made of it; a page may be there next time
+                tiff.close()  # tifffile's state is unreliable now, and a page may be there next time
                 raise
             self._give_back(tiff)
 
     def _take(self, path: str) -> OpenTiff | None:
         with self._lock:
             if self._closed:
-                raise DatasetError(f"the dataset was closed while {path} was to be opened")
+                raise DatasetError(f"the dataset was closed before {path} was opened")
             at = next((i for i, tiff in enumerate(self._idle) if tiff.path == path), None)
             return None if at is None else self._idle.pop(at)
 
@@ -271,7 +271,7 @@ class TiffPool:
             other.close()
 
     def close(self) -> None:
-        """Close every file that nobody reads now, and the others as soon as they are read. Idempotent."""
+        """Close all idle files, and the others as soon as their reads have finished. Idempotent."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -290,19 +290,19 @@ def read_image(path: str, page: int = 0) -> np.ndarray:
     if not path.lower().endswith(TIFF_ENDS):
         with faults_are_named(path), open_file(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_CHUNK_BYTES:
-                raise LimitExceededError(f"{path}: an image file of more than {MAX_CHUNK_BYTES} bytes")
+                raise LimitExceededError(f"{path}: the image file is larger than {MAX_CHUNK_BYTES} bytes")
             return decoded(file.read(), path)
     with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
         return tiff.read(page)
 
 
 def image_picture(path: str, page: int = 0) -> Picture:
-    """What an image file says of its pixels; as `read_image`, but none are read."""
+    """The pixel format of an image file; like `read_image`, but without reading pixels."""
     return image_facts(path, page)[0]
 
 
 def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:
-    """What an image file says of its pixels, and of their size in µm; as `read_image`, but none are read."""
+    """The pixel format of an image file and the pixel size in µm; like `image_picture`."""
     if not path.lower().endswith(TIFF_ENDS):
         with faults_are_named(path), open_file(path) as file:
             return picture_in(file, path), None

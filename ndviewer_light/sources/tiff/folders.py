@@ -1,6 +1,6 @@
-"""What the folders of a dataset hold, by the names of files alone: no image is opened here.
+"""The contents of a dataset's folders, by file names alone: no image is opened here.
 
-What was found once keeps its index: what appears later comes after it. A folder is listed again only if
+Everything keeps its index once found; later items are appended. A folder is relisted only if
 something in it has changed.
 """
 
@@ -44,16 +44,16 @@ MAX_FILES = 5_000_000
 _MAX_DIGITS = 10
 _MAX_LOOKED_AT = 10_000
 _MAX_COUNTED = 5
-"""Channels that differ in their number only; more are something else."""
+"""The maximum number of channels that differ only by number; more are something else."""
 
 _SETTLED_NS = 2_000_000_000
 """A folder that changed more recently may change again and show the same time of change."""
 
 
 class FolderKind(NamedTuple):
-    """What kind of dataset a path is: its form, and in which folders its files are.
+    """The kind of dataset at a path: its layout, and the folders of its files.
 
-    They are in `folder`, which is time point `number`; or, where that is "", in the folder `inside` of each
+    They are in `folder`, which is time point `number`; or, if that is "", in the folder `inside` of each
     folder of `experiment` whose name is a number.
     """
 
@@ -65,9 +65,9 @@ class FolderKind(NamedTuple):
 
 
 def kind_of(path: str) -> FolderKind | None:
-    """What kind of dataset the folder at `path` is, None if none; looks for one image, and no further.
+    """The kind of dataset in the folder at `path`, or None; stops at the first image.
 
-    Single images are Squid's only where `is_squids` says so: many a name has numbers between underscores.
+    Single images are Squid's only if `is_squids`: many names have numbers between underscores.
     """
     shared = os.path.join(path, OME_FOLDER)
     if _form_in(shared) == OME:
@@ -78,7 +78,7 @@ def kind_of(path: str) -> FolderKind | None:
         holding = ((folder, form) for folder in folders if (form := _form_of_squid(folder)) is not None)
         folder, form = next(holding, ("", ""))
         if form == OME and next(holding, None) is None:
-            return FolderKind(OME, path, folder)  # the only one: its files hold the whole run
+            return FolderKind(OME, path, folder)  # the only one: its files contain the whole run
         if form:
             return FolderKind(form, path, inside=inside)
     form = _form_of_squid(path) or ""
@@ -89,7 +89,7 @@ def kind_of(path: str) -> FolderKind | None:
 
 
 def folders_of(kind: FolderKind) -> list[tuple[int, str]]:
-    """The folders in which the files of a dataset may be, and the numbers of their time points."""
+    """The possible folders of a dataset's files, and the numbers of their time points."""
     if kind.folder:
         return [(kind.number, kind.folder)]
     return [
@@ -99,7 +99,7 @@ def folders_of(kind: FolderKind) -> list[tuple[int, str]]:
 
 
 def _numbers_in(path: str) -> list[str]:
-    """Names of what may be folders of time points, in their order."""
+    """The names of possible time-point folders, in order."""
     try:
         with os.scandir(path) as entries:
             names = [entry.name for entry in islice(entries, MAX_FILES) if is_number(entry.name)]
@@ -109,7 +109,7 @@ def _numbers_in(path: str) -> list[str]:
 
 
 def _form_in(folder: str) -> str | None:
-    """The form of the first image in a folder."""
+    """The layout of the first image in a folder."""
     readers = _readers(NameReader())
     try:
         with os.scandir(folder) as entries:
@@ -123,15 +123,15 @@ def _form_in(folder: str) -> str | None:
 
 
 def _form_of_squid(folder: str) -> str | None:
-    """The form of the first image in a folder, None if it is a single image that is not Squid's."""
+    """The layout of the first image in a folder; None if it is a single image that is not Squid's."""
     form = _form_in(folder)
     return None if form == IMAGES and not is_squids(folder) else form
 
 
 def is_squids(folder: str) -> bool:
-    """Whether images in a folder that are named as Squid does are its own. Lists the folder if need be.
+    """Whether images named as by Squid in a folder are its own. Lists the folder if necessary.
 
-    They are where Squid's own files lie beside them or around them; else if the folder has the number of a
+    They are if Squid's own files are beside or around them; else if the folder has the number of a
     time point, and all images in it are named so.
     """
     if has_own_files(folder) or has_own_files(os.path.dirname(folder)):
@@ -146,7 +146,7 @@ def is_squids(folder: str) -> bool:
         return False
     images = [name for name in names if _is_image(name)]
     parts = [read(name) for name in images]
-    # a channel is not counted: "t001", "t002" are time points after a date
+    # channels are not counted: "t001", "t002" are time points after a date
     channels = {part.channel for part in parts if part is not None}
     counted = {channel.rstrip("0123456789") for channel in channels}
     return None not in parts and (len(channels) <= _MAX_COUNTED or len(counted) > 1)
@@ -154,11 +154,11 @@ def is_squids(folder: str) -> bool:
 
 @dataclass
 class FolderContents:
-    """What was found so far: everything by index, in an order that only grows at its end.
+    """What was found so far, by index; lists only grow at the end.
 
-    `folders` by time index, and their numbers in `times`; none where each file holds all times. `channels` as
-    file names spell them; `names` of OME-TIFFs by region and field of view. `others` are images
-    that are named otherwise.
+    `folders` by time index, and their numbers in `times`; none if each file contains all times. `channels` as
+    in file names; `names` of OME-TIFFs by region and field of view. `others` are images
+    with other names.
     """
 
     folders: dict[int, str] = field(default_factory=dict)
@@ -172,9 +172,9 @@ class FolderContents:
 
 
 class Finder:
-    """Finds the files of a dataset, again and again. One thread at a time.
+    """Finds the files of a dataset, repeatedly. One thread at a time.
 
-    `regions`, and `channels` in the order of the acquisition, tell how names are to be taken apart.
+    `regions`, and `channels` in acquisition order, help to parse names.
     """
 
     def __init__(self, kind: FolderKind, regions: Iterable[str] = (), channels: Sequence[str] = ()) -> None:
@@ -182,18 +182,18 @@ class Finder:
         self.found = FolderContents()
         self._order = {sanitised(name): i for i, name in enumerate(channels)}
         self._read = _readers(NameReader(regions, self._order))[kind.form]
-        self._listed: dict[str, int] = {}  # folder → when it had last changed, as it was listed
+        self._listed: dict[str, int] = {}  # folder → its modification time when listed
 
     def look(self) -> FolderContents:
-        """List what has changed and add it to what was found. Blocks on disk.
+        """List what has changed and add it to the findings. Blocks on disk.
 
-        Raises a `DatasetError` if a folder cannot be listed, or holds more than is sane.
+        Raises a `DatasetError` if a folder cannot be listed, or contains too many files.
         """
         parts: dict[str, ImageName | None] = {}
         times: dict[int, str] = {}
         for number, folder in folders_of(self.kind):
             names = self._names(folder)
-            # time points mostly hold the same names: each is understood once
+            # time points mostly have the same names: parse each once
             for name in set(names).difference(parts):
                 parts[name] = self._read(name)
             if any(parts[name] is not None for name in names):
@@ -206,7 +206,7 @@ class Finder:
         return self.found
 
     def _names(self, folder: str) -> list[str]:
-        """What a folder holds; nothing if it is none, or has not changed since it was listed."""
+        """The names in a folder; nothing if it is not one, or has not changed since it was listed."""
         try:
             changed = os.stat(folder).st_mtime_ns
             if self._listed.get(folder) == changed:
@@ -218,7 +218,7 @@ class Finder:
         except OSError as error:
             raise error_of_os(error, folder) from error
         if len(names) > MAX_FILES:
-            raise LimitExceededError(f"{folder} holds more than {MAX_FILES} files")
+            raise LimitExceededError(f"{folder} contains more than {MAX_FILES} files")
         if time.time_ns() - changed > _SETTLED_NS:
             self._listed[folder] = changed
         return names
@@ -226,7 +226,7 @@ class Finder:
     def _add_times(self, times: dict[int, str]) -> None:
         found = self.found
         if self.kind.form == OME and self.kind.folder:
-            return  # its files hold all times
+            return  # its files contain all times
         for number in sorted(set(times).difference(found.times)):
             found.folders[len(found.times)] = times[number]
             found.times.append(number)
@@ -270,6 +270,6 @@ def _append(known: list[_T], names: Iterable[_T], key: Callable[[_T], Any]) -> N
 
 
 def _channel_key(name: str, order: dict[str, int]) -> tuple[int, object]:
-    """In the order of the acquisition; the colours of a channel with it, what is unknown at the end."""
+    """Sort key: acquisition order, with a channel's colours together, unknown ones at the end."""
     at = order.get(name, order.get(base_channel(name), len(order)))
-    return at, natural_key(f"_{name}")  # "BF" is no row of a plate
+    return at, natural_key(f"_{name}")  # "BF" is not a plate row

@@ -19,7 +19,7 @@ class TiffFormat(Format):
     name = "tiff"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` is an image file, or a folder in which there are images as Squid names them."""
+        """Whether `path` is an image file, or a folder with images named as by Squid."""
         if is_url(path):
             return False
         if os.path.isdir(path):

@@ -1,4 +1,4 @@
-"""The forms in which Squid writes TIFFs: which file holds a plane, and how it is read out of it.
+"""Squid's TIFF layouts: which file contains a plane, and how to read it.
 
 A form knows nothing of colours, of display, or of what is announced. Two are here, `ome` has the third.
 """
@@ -38,11 +38,11 @@ _MAX_DESCRIPTION = 1024**2
 
 @dataclass(frozen=True)
 class FileLocations:
-    """Where the files of a dataset are, as far as names tell.
+    """The locations of a dataset's files, as far as known from names.
 
-    `channels` as file names spell them. `folders` by time index; where `computed`, those of other times are
-    named by their number. `shared` is the one folder of files that hold all times. `z` by index, where the
-    numbers in file names are others; `names` of files that follow no rule, by region and field of view.
+    `channels` as in file names. `folders` by time index; if `computed`, those of other times are
+    named by their number. `shared` is the one folder of files that contain all times. `z` by index, if the
+    numbers in file names differ; `names` of irregular files, by region and field of view.
     """
 
     experiment: str
@@ -56,7 +56,7 @@ class FileLocations:
     names: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def time_folders(self, t: int) -> Iterator[str]:
-        """The folders that can be that of a time point, likeliest first."""
+        """The possible folders of a time point, likeliest first."""
         if self.shared:
             yield self.shared
         elif t in self.folders:
@@ -67,7 +67,7 @@ class FileLocations:
 
 
 class FileFacts(NamedTuple):
-    """What one file says of its dataset; None, 0 and () where it says nothing. Lengths in µm, times in s."""
+    """What one file reveals about its dataset; None, 0 and () if unknown. Lengths in µm, times in s."""
 
     picture: Picture
     n_t: int = 0
@@ -82,7 +82,7 @@ class FileFacts(NamedTuple):
 
 
 class Form(ABC):
-    """Finds and reads planes. The `c` of its keys counts channels as they are acquired. Any thread."""
+    """Finds and reads planes. The `c` of its keys is the acquired channel's index. Any thread."""
 
     format: str
     one_time_per_file = True
@@ -91,11 +91,11 @@ class Form(ABC):
         self.places = places
         """Replaced as a whole when more is known."""
         self.links: LinkGuard | None = None
-        """Which files belong to the dataset; None where a host has named them."""
-        self._lock = threading.Lock()  # guards replacing it
+        """Which files belong to the dataset; None if named by a host."""
+        self._lock = threading.Lock()  # guards its replacement
 
     def learn(self, numbers: Iterable[str], end: str = "", **changes: Any) -> None:
-        """Take what names have shown: numbers that may be padded, an ending; and other facts of `places`."""
+        """Update from names: numbers that may be padded, an extension; and other facts of `places`."""
         with self._lock:
             spelling = self.places.spelling.seen(end=end)
             for number in numbers:
@@ -103,13 +103,13 @@ class Form(ABC):
             self.places = replace(self.places, spelling=spelling, **changes)
 
     def check(self, path: str) -> None:
-        """Raise `UntrustedReferenceError` for a file that is not the dataset's, before it is opened."""
+        """Raise `UntrustedReferenceError` for a file outside the dataset, before it is opened."""
         if self.links is not None:
             self.links.check([path])
 
     @abstractmethod
     def files(self, key: PlaneKey) -> Iterator[str]:
-        """The files that can hold a plane, likeliest first. No I/O."""
+        """The files that may contain a plane, likeliest first. No I/O."""
 
     @abstractmethod
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
@@ -120,11 +120,11 @@ class Form(ABC):
 
     @abstractmethod
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
-        """What that file says; raises as `read`."""
+        """The facts from that file; raises like `read`."""
 
     @abstractmethod
     def picture(self, path: str, key: PlaneKey) -> Picture:
-        """What that file says of the plane's pixels; raises as `read`."""
+        """The pixel format of the plane in that file; raises like `read`."""
 
 
 class ImagePerPlane(Form):
@@ -146,7 +146,7 @@ class ImagePerPlane(Form):
         self.learn(_numbers_in(path), os.path.splitext(path)[1])
 
     def files(self, key: PlaneKey) -> Iterator[str]:
-        """The file that was registered, then those that would be named as the others are."""
+        """The registered file, then those named by the pattern of the others."""
         registered = self._registered.get(key)
         if registered is not None:
             yield registered[0]
@@ -168,28 +168,28 @@ class ImagePerPlane(Form):
         return registered[1] if registered is not None and registered[0] == path else 0
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
-        """As `Form.read`."""
+        """See `Form.read`."""
         return read_image(path, self._page(path, key))
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
-        """As `Form.facts`."""
+        """See `Form.facts`."""
         picture, size = image_facts(path, self._page(path, key))
         return FileFacts(picture, pixel_y=size, pixel_x=size)
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
-        """As `Form.picture`."""
+        """See `Form.picture`."""
         return image_picture(path, self._page(path, key))
 
 
 def _numbers_in(path: str) -> list[str]:
-    """Numbers that show padding: the time folder's, and those in the file's name."""
+    """Numbers that reveal padding: the time folder's, and those in the file name."""
     folder, name = os.path.split(path)
     numbers = name.split("_")[1:3]
     return [number for number in (os.path.basename(folder), *numbers) if is_number(number)]
 
 
 class StackPage(NamedTuple):
-    """What one page of a stack says of itself; `c` is the index Squid gave the channel, -1 if none."""
+    """The metadata of one page of a stack; `c` is Squid's channel index, -1 if missing."""
 
     page: int
     z: int
@@ -198,7 +198,7 @@ class StackPage(NamedTuple):
 
 
 class StackPerPosition(Form):
-    """One file per position and time, a page per plane, each of which says what it is."""
+    """One file per position and time, with one self-describing page per plane."""
 
     format = "tiff stacks"
 
@@ -207,7 +207,7 @@ class StackPerPosition(Form):
         self._pool = pool
 
     def files(self, key: PlaneKey) -> Iterator[str]:
-        """As `Form.files`."""
+        """See `Form.files`."""
         places = self.places
         region, number, *_ = places.positions[key.p]
         known = places.names.get((region, number))
@@ -220,20 +220,20 @@ class StackPerPosition(Form):
             yield from (os.path.join(folder, name) for name in names if is_file_name(name))
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
-        """As `Form.read`."""
+        """See `Form.read`."""
         with self._pool.opened(path) as tiff:
             return tiff.read(self._page(tiff, key))
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
-        """As `Form.picture`."""
+        """See `Form.picture`."""
         with self._pool.opened(path) as tiff:
             return tiff.picture(self._page(tiff, key))
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
-        """As `Form.facts`."""
+        """See `Form.facts`."""
         with self._pool.opened(path) as tiff:
             pages = stack_pages(tiff)
-            # those without an index come last, as they come
+            # those without index come last, in file order
             in_order = sorted(pages, key=lambda page: page.c if page.c >= 0 else _MAX_INDEX)
             channels = tuple(dict.fromkeys(page.channel for page in in_order))
             n_z = max((page.z for page in pages), default=0) + 1
@@ -249,7 +249,7 @@ class StackPerPosition(Form):
         for page in of_z:
             if page.c == key.c and sanitised(page.channel) not in channels:
                 return page.page
-        error = PlaneNotWrittenError(f"{tiff.path} has no page for z={key.z} of {wanted} (yet)")
+        error = PlaneNotWrittenError(f"{tiff.path} has no page for z={key.z} of {wanted} yet")
         with contextlib.suppress(DatasetError, PageMissingError):
             picture = tiff.picture(0)
             error.plane_shape = picture.height, picture.width
@@ -257,7 +257,7 @@ class StackPerPosition(Form):
 
 
 def stack_pages(tiff: OpenTiff) -> list[StackPage]:
-    """What each page of a stack says of itself; one that says nothing is a z of its own."""
+    """The metadata of each page of a stack; a page without any is its own z."""
     pages: list[StackPage] | None = tiff.known.get("stack")
     if pages is None:
         pages = tiff.known["stack"] = [_stack_page(tiff, i) for i in range(tiff.n_pages)]

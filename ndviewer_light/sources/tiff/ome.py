@@ -1,7 +1,7 @@
-"""OME-TIFF as Squid writes it: one file per position, of its full size from the start, written in place.
+"""OME-TIFF as Squid writes it: one file per position, created at full size and filled in place.
 
-Such a file holds zeros where nothing was written yet. Until it says that it is complete, what is written is
-told by the list that the writer keeps beside it or, without one, by the pixels: a plane of zeros is taken for
+Such a file contains zeros where nothing is written yet. Until it is declared complete, written planes are
+known from the writer's progress file or, without one, from the pixels: a plane of zeros counts as
 unwritten.
 """
 
@@ -40,7 +40,7 @@ _ENDS = (".ome.tiff", ".ome.tif")
 
 
 class _ParsedXML(NamedTuple):
-    """What a file's OME-XML says, and when the file was modified as it said so."""
+    """A file's parsed OME-XML, and the modification time it was read at."""
 
     image: OmeImage
     modified_ns: int
@@ -57,7 +57,7 @@ class OmeFiles(Form):
         self._pool = pool
 
     def files(self, key: PlaneKey) -> Iterator[str]:
-        """As `Form.files`."""
+        """See `Form.files`."""
         places = self.places
         region, number, *_ = places.positions[key.p]
         for folder in self._folders(key.t):
@@ -79,7 +79,7 @@ class OmeFiles(Form):
                 yield os.path.join(folder, OME_FOLDER)
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
-        """As `Form.read`."""
+        """See `Form.read`."""
         with self._pool.opened(path) as tiff:
             image = ome_of(tiff)
             t, c, z = self._index(tiff, image, key)
@@ -97,28 +97,28 @@ class OmeFiles(Form):
                 return tiff.read(page)
         except FileMissingError as error:
             raise PlaneNotStoredError(
-                f"{path} does not exist, but an OME-TIFF beside it says it does"
+                f"{path} does not exist, but an OME-TIFF beside it refers to it"
             ) from error
 
     def _read_unless_unwritten(self, tiff: OpenTiff, index: tuple[int, int, int], page: int) -> np.ndarray:
         written = self._written(tiff)
         if written is not None:
             if index not in written:
-                raise _not_written(tiff, page, "its writer has not listed this plane yet")
+                raise _not_written(tiff, page, "this plane is not marked as written yet")
             return tiff.read(page)
         pixels = tiff.read(page)
         if not pixels[-1].any():
             if not pixels.any():
-                raise _not_written(tiff, page, "this plane holds nothing but zeros")
+                raise _not_written(tiff, page, "this plane contains only zeros")
             if is_being_written(tiff.path):
-                raise _not_written(tiff, page, "the last row of this plane is not there yet")
-        # the writer may have passed us on our way, and left us the zeros before it
+                raise _not_written(tiff, page, "the last row of this plane is not written yet")
+        # the writer may have overtaken us, so that we read zeros it has replaced since
         if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page)):
-            raise _not_written(tiff, page, "this plane changed while it was read")
+            raise _not_written(tiff, page, "this plane changed while it was being read")
         return pixels
 
     def _written(self, tiff: OpenTiff) -> frozenset[tuple[int, int, int]] | None:
-        """The (t, c, z) that the writer has listed as written; None where it keeps no list."""
+        """The (t, c, z) that the writer has listed as written; None without a progress file."""
         name = os.path.basename(tiff.path)
         base = os.path.splitext(os.path.splitext(name)[0])[0]
         for path in ome_progress_files(self.places.experiment, base):
@@ -128,7 +128,7 @@ class OmeFiles(Form):
                 continue
             seen = (path, status.st_ino, status.st_size, status.st_mtime_ns)
             if tiff.known.get("progress", (None,))[0] != seen:
-                # while it is rewritten it is no JSON: the list before is true as well
+                # invalid JSON while being rewritten: the previous list is still true
                 with contextlib.suppress(DatasetError):
                     tiff.known["progress"] = seen, _written_indices(path)
             if "progress" in tiff.known:
@@ -136,14 +136,14 @@ class OmeFiles(Form):
         return None
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
-        """As `Form.picture`."""
+        """See `Form.picture`."""
         with self._pool.opened(path) as tiff:
             image = ome_of(tiff)
-            _page(tiff, image, *self._index(tiff, image, key))  # whether there is such a plane
+            _page(tiff, image, *self._index(tiff, image, key))  # checks that the plane exists
             return tiff.picture(0)
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
-        """As `Form.facts`."""
+        """See `Form.facts`."""
         with self._pool.opened(path) as tiff:
             image = ome_of(tiff)
             return FileFacts(
@@ -172,7 +172,7 @@ class OmeFiles(Form):
 
 
 def ome_of(tiff: OpenTiff) -> OmeImage:
-    """What the OME-XML of an open file says; read again while it may still be rewritten."""
+    """The OME-XML of an open file; reread while it may still be rewritten."""
     known: _ParsedXML | None = tiff.known.get("ome")
     modified_ns = os.stat(tiff.path).st_mtime_ns
     if known is not None and (known.image.complete or known.modified_ns == modified_ns):
@@ -180,7 +180,7 @@ def ome_of(tiff: OpenTiff) -> OmeImage:
     if known is None:
         image = _ome_of_first_page(tiff)
     else:
-        with contextlib.closing(OpenTiff(tiff.path)) as again:  # the pages found so far stay known in `tiff`
+        with contextlib.closing(OpenTiff(tiff.path)) as again:  # `tiff` remembers the pages found so far
             image = _ome_of_first_page(again)
     tiff.known["ome"] = _ParsedXML(image, modified_ns)
     return image
@@ -199,13 +199,13 @@ def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str,
     found = image.page(t, c, z)
     if found is None:
         raise PlaneNotStoredError(
-            f"{tiff.path} has no plane t={t} c={c} z={z}: it holds {image.n_t}×{image.n_c}×{image.n_z} planes"
+            f"{tiff.path} has no plane t={t} c={c} z={z}: it has {image.n_t}×{image.n_c}×{image.n_z} planes"
         )
     return found
 
 
 def _not_written(tiff: OpenTiff, page: int, why: str) -> PlaneNotWrittenError:
-    error = PlaneNotWrittenError(f"{tiff.path} is not complete: {why}")
+    error = PlaneNotWrittenError(f"{tiff.path} is incomplete: {why}")
     picture = tiff.picture(page)
     error.plane_shape = picture.height, picture.width
     return error

@@ -1,4 +1,4 @@
-"""Opened datasets, a folder of images or one image file: what is known of them, and how that grows."""
+"""Opened datasets, a folder of images or one file: what is known about them, and how that grows."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ _SPARSE = 16
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of an opened dataset: channels as they are shown, and everything else."""
+    """What is known about an opened dataset: displayed channels, and everything else."""
 
     parts: tuple[ChannelPart, ...]
     info: DatasetInfo
 
 
 class OpenedFolder:
-    """A dataset of many files. One thread at a time, but for its `form`."""
+    """A dataset of many files. One thread at a time, except for its `form`."""
 
     def __init__(
         self, path: str, kind: FolderKind, pool: TiffPool, options: Mapping[str, str] | None = None
@@ -94,18 +94,18 @@ class OpenedFolder:
         else:
             self.form = StackPerPosition(places, pool) if kind.form == STACKS else ImagePerPlane(places)
         self.form.links = self._links
-        self._channels: list[str] = []  # as the files, or their names, say
+        self._channels: list[str] = []  # as given in files or their names
         self._sample: tuple[str, PlaneKey] | None = None
         self._in_color: frozenset[int] = frozenset()
 
     def look(self, before: DatasetInfo | None = None) -> Known:
-        """List what has changed, and open one file: at first to learn from it, later if it may have grown.
+        """List what has changed, and open one file: at first for its metadata, later if it may have grown.
 
-        Raises a `DatasetError` if there is nothing, or nothing that can be read.
+        Raises a `DatasetError` if there is nothing readable.
         """
         found = self._finder.look()
         if not found.positions:
-            raise DatasetNotFoundError(f"{self._path} holds no image files (any more)")
+            raise DatasetNotFoundError(f"{self._path} contains no image files")
         if not self._coordinates.by_fov:
             self._coordinates = _coordinates(self._kind, self._links)
         self._add_channels(found.channels)
@@ -138,7 +138,7 @@ class OpenedFolder:
         )
 
     def _add_channels(self, names: Iterable[str]) -> None:
-        """Take names that are new; files of several channels say in their order which is which."""
+        """Add new names; files of several channels list them in order."""
         for i, name in enumerate(names):
             if name == "" and i >= len(self._channels):
                 self._channels.append(self._unnamed(i))
@@ -150,7 +150,7 @@ class OpenedFolder:
         return raw[index] if index < len(raw) else f"Ch{index}"
 
     def _display_name(self, name: str) -> str:
-        """A channel's name as the user gave it, where the acquisition's files tell."""
+        """The user's name for a channel, if the acquisition's files list it."""
         spelt = sanitised(name)
         if spelt in self._raw:
             return self._raw[spelt]
@@ -158,7 +158,7 @@ class OpenedFolder:
         return self._raw[base] + spelt[len(base) :] if base in self._raw else name
 
     def _first_facts(self) -> FileFacts:
-        """What the first file that can be read says; only one is opened unless it is damaged."""
+        """The facts from the first readable file; only one is opened unless it is damaged."""
         errors: list[DatasetError] = []
         for path, key in self._candidates():
             try:
@@ -178,7 +178,9 @@ class OpenedFolder:
             return facts
         if errors:
             raise errors[0]
-        raise DatasetNotFoundError(f"{self._path} holds image files, but none that can be told apart by name")
+        raise DatasetNotFoundError(
+            f"{self._path} contains image files, but their names do not tell the planes apart"
+        )
 
     def _candidates(self) -> Iterator[tuple[str, PlaneKey]]:
         """Files of the first planes: that of time, position, channel and z 0, then others."""
@@ -193,13 +195,13 @@ class OpenedFolder:
                 yield path, key
 
     def _facts_again(self, path: str, key: PlaneKey) -> FileFacts | None:
-        """What the sample says now, if it is of a kind that grows."""
+        """The sample's current facts, if it is of a kind that grows."""
         if isinstance(self.form, ImagePerPlane):
             return None
         try:
             self.form.check(path)
             return self.form.facts(path, key)
-        except (DatasetError, FileMissingError):  # the plane that needs it will say so
+        except (DatasetError, FileMissingError):  # reading the plane will report it
             return None
 
     def _info(
@@ -212,7 +214,7 @@ class OpenedFolder:
         if found.others:
             few = ", ".join(map(repr, natural_sorted(found.others)[:_MAX_SAID]))
             warnings.append(
-                f"{self._path} also holds {len(found.others)} images that are not named as Squid does, "
+                f"{self._path} also contains {len(found.others)} images that are not named as by Squid, "
                 f"which are not shown: {few}"
             )
         if before is None:
@@ -229,7 +231,7 @@ class OpenedFolder:
 
 
 def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = None) -> tuple[Form, Known]:
-    """One image file: as one of a dataset if it says so, else by the axes it has; raises a `DatasetError`."""
+    """Open one image file: as part of a dataset if it says so, else by its axes. Raises `DatasetError`."""
     folder, name = os.path.split(path)
     is_part = is_number(os.path.basename(folder)) or os.path.basename(folder) == OME_FOLDER
     experiment = os.path.dirname(folder) if is_part else folder
@@ -248,7 +250,7 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
         form.links = links
         facts = form.facts(path, PlaneKey())
     except FileMissingError as error:
-        raise DatasetNotFoundError(f"{path} does not exist any more") from error
+        raise DatasetNotFoundError(f"{path} no longer exists") from error
     names = list(facts.channels) or [""]
     if len(names) == 1 and not names[0] and parts_of_name:
         names = [raw.get(parts_of_name.channel, parts_of_name.channel)]
@@ -278,7 +280,7 @@ def _has_ome_xml(tiff: OpenTiff) -> bool:
 
 
 def _coordinates(kind: FolderKind, links: LinkGuard) -> Coordinates:
-    """Those of the experiment; else of the first time point."""
+    """The coordinates of the experiment, else of the first time point."""
     planned = coordinates(kind.experiment, links)
     if planned.by_fov:
         return planned
@@ -288,14 +290,14 @@ def _coordinates(kind: FolderKind, links: LinkGuard) -> Coordinates:
 
 
 def _z_numbers(found: Sequence[int]) -> tuple[int, ...]:
-    """The numbers of z by index, where they are not the indices: () if they count from 0, with few gaps."""
+    """The z numbers by index; () if they equal the index, counting from 0 with few gaps."""
     if not found or (min(found) == 0 and max(found) < 2 * len(found) + _SPARSE):
         return ()
     return tuple(found)
 
 
 def shown(parts: Sequence[ChannelPart], dtype: np.dtype | None) -> tuple[Channel, ...]:
-    """The channels as they are shown; those of colour images over their whole range."""
+    """The displayed channels; those of colour images with their full range as window."""
     window = (0.0, 255.0) if dtype == np.uint8 else None
     return tuple(
         Channel(part.name, part.color, window=None if part.sample is None else window) for part in parts
@@ -305,7 +307,7 @@ def shown(parts: Sequence[ChannelPart], dtype: np.dtype | None) -> tuple[Channel
 def learned(
     info: DatasetInfo, parts: Sequence[ChannelPart], facts: FileFacts, parameters: Parameters
 ) -> DatasetInfo:
-    """What a file, and the acquisition's parameters, add to what is known; sizes only grow."""
+    """Add facts from a file and the acquisition's parameters; sizes only grow."""
     picture = facts.picture
     return replace(
         info,

@@ -1,4 +1,4 @@
-"""One image file by itself: its planes along whatever axes its metadata names."""
+"""A single image file: its planes along whatever axes its metadata names."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _UM_PER_UNIT = {"um": 1.0, "µm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "nm": 1e-
 
 
 class Axes(NamedTuple):
-    """The axes along which the planes of a file lie, the slowest first: their roles and lengths."""
+    """The page axes of a file, slowest first: their roles and lengths."""
 
     roles: str
     sizes: tuple[int, ...]
 
     def size(self, role: str) -> int:
-        """Planes along an axis, 1 where there is none."""
+        """Planes along an axis, 1 if there is none."""
         return math.prod(n for r, n in zip(self.roles, self.sizes, strict=True) if r == role)
 
     def plane(self, t: int, p: int, c: int, z: int) -> int | None:
-        """Which plane of the file that is, None if there is none."""
+        """The number of that plane in the file; None if there is none."""
         at, index = {"t": t, "p": p, "c": c, "z": z}, 0
         if any(value and role not in self.roles for role, value in at.items()):
             return None
@@ -60,9 +60,9 @@ class Axes(NamedTuple):
 
 
 def axes_of(letters: str, shape: tuple[int, ...], path: str) -> Axes:
-    """The roles of tifffile's axes but for rows, columns and samples.
+    """The roles of tifffile's axes except rows, columns and samples.
 
-    Raises `UnsupportedError` where more axes are unknown than we have roles for.
+    Raises `UnsupportedError` if there are more unknown axes than free roles.
     """
     roles: list[str] = []
     for letter in letters:
@@ -70,7 +70,9 @@ def axes_of(letters: str, shape: tuple[int, ...], path: str) -> Axes:
         free = (role for role in "ztp" if role not in roles and not _names_role(letters, role))
         role = role if role is not None and role not in roles else next(free, None)
         if role is None:
-            raise UnsupportedError(f"{path}: its axes {letters} are more than time, position, channel and z")
+            raise UnsupportedError(
+                f"{path}: axes {letters} include others than time, position, channel and z: not supported"
+            )
         roles.append(role)
     return Axes("".join(roles), shape)
 
@@ -94,26 +96,26 @@ class SingleFile(Form):
             self.format = os.path.splitext(path)[1][1:].lower()
 
     def files(self, key: PlaneKey) -> Iterator[str]:
-        """As `Form.files`."""
+        """See `Form.files`."""
         yield self._path
 
     def read(self, path: str, key: PlaneKey) -> np.ndarray:
-        """As `Form.read`."""
+        """See `Form.read`."""
         if not self._is_tiff:
             return read_image(path)
         with self._pool.opened(path) as tiff:
             return _read_plane(tiff, _plane_of(tiff, key))
 
     def picture(self, path: str, key: PlaneKey) -> Picture:
-        """As `Form.picture`."""
+        """See `Form.picture`."""
         if not self._is_tiff:
             return image_picture(path)
         with self._pool.opened(path) as tiff:
-            _plane_of(tiff, key)  # whether there is such a plane
+            _plane_of(tiff, key)  # checks that the plane exists
             return _picture(tiff)
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
-        """As `Form.facts`."""
+        """See `Form.facts`."""
         if not self._is_tiff:
             return FileFacts(image_picture(path), n_t=1, n_z=1, channels=("",))
         with self._pool.opened(path) as tiff:
@@ -135,7 +137,7 @@ class SingleFile(Form):
 
 def _series(tiff: OpenTiff) -> TiffPageSeries:
     """The first series of pages of the same size."""
-    picture_of(tiff.page(0), tiff.path)  # judged before tifffile multiplies it by anything
+    picture_of(tiff.page(0), tiff.path)  # checked before tifffile multiplies it by anything
     series: TiffPageSeries = tiff.tif.series[0]
     return series
 
@@ -150,10 +152,10 @@ def _axes(tiff: OpenTiff) -> Axes:
             "".join(letters[i] for i in leading), tuple(int(series.shape[i]) for i in leading), tiff.path
         )
         if "".join(letter for letter in letters if letter in "YX") != "YX":
-            raise UnsupportedError(f"{tiff.path}: its axes {letters} hold no image (Y, X)")
+            raise UnsupportedError(f"{tiff.path}: axes {letters} do not include Y and X")
         limits = {"t": MAX_PAGES, "z": MAX_PAGES, "p": MAX_POSITIONS, "c": MAX_CHANNELS}
         if math.prod(axes.sizes) > MAX_PAGES or any(axes.size(role) > most for role, most in limits.items()):
-            raise LimitExceededError(f"{tiff.path}: {axes.sizes} planes are more than can be shown")
+            raise LimitExceededError(f"{tiff.path}: too many planes ({axes.sizes})")
         tiff.known["axes"] = axes
     return axes
 
@@ -170,18 +172,18 @@ def _picture(tiff: OpenTiff) -> Picture:
 
 
 def _read_plane(tiff: OpenTiff, index: int) -> np.ndarray:
-    """A plane of the series: a page of its own or, where one page stands for all, one that follows it."""
+    """Read a plane of the series: its own page or, if one page represents all, the pixels that follow it."""
     series = _series(tiff)
     pages = series.pages
     n_planes = math.prod(_axes(tiff).sizes)
     if len(pages) == n_planes:
         page = pages[index]
         if page is None:
-            raise PlaneNotStoredError(f"{tiff.path} leaves out page {index}")
+            raise PlaneNotStoredError(f"{tiff.path}: page {index} is missing")
         return tiff.read_page(page.aspage())
     keyframe, offset = series.keyframe.aspage(), series.dataoffset
     if offset is None or not is_plain(keyframe) or (keyframe.planarconfig == 2 and "S" in series.axes):
-        raise UnsupportedError(f"{tiff.path}: {n_planes} planes in {len(pages)} pages cannot be told apart")
+        raise UnsupportedError(f"{tiff.path}: cannot assign {len(pages)} pages to {n_planes} planes")
     picture = picture_of(keyframe, tiff.path)
     shape = (picture.height, picture.width, *((picture.samples,) if picture.samples > 1 else ()))
     return tiff.read_at(int(offset) + index * picture.nbytes, shape, picture.dtype)

@@ -1,4 +1,4 @@
-"""TIFF in every form Squid writes, and single image files: opened by listing folders, or announced."""
+"""TIFF in every layout Squid writes, and single image files: opened by listing folders, or announced."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class TiffSource(Source):
     """Images of any of Squid's TIFF forms; see `forms` for what the forms are.
 
-    Positions keep their index while a source is open; those that appear later come after all others.
+    Positions keep their index while a source is open; later ones are appended.
     """
 
     format = "tiff"
@@ -55,20 +55,20 @@ class TiffSource(Source):
         self._info = info
         self._pool = pool
         self._path = path
-        self._folder = folder  # None where it is one file
+        self._folder = folder  # None for a single file
         self._looking = threading.Lock()  # held while `folder` is listed
-        self._lock = threading.Lock()  # guards what is known; never held while a disk is touched
-        self._heard: set[int] = set()  # positions of which a file has said how many times and z it holds
+        self._lock = threading.Lock()  # guards the state; never held while accessing the disk
+        self._heard: set[int] = set()  # positions whose number of times and z is known from a file
         self._closed = False
 
-    # ---- the ways in -------------------------------------------------------------------------
+    # ---- opening -----------------------------------------------------------------------------
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> TiffSource:
         """Open the dataset at `path`: folders are listed, and one file is opened (more if it is damaged).
 
-        Raises `DatasetNotFoundError` if there is none, or it is still being written, else what is wrong
-        with the first.
+        Raises `DatasetNotFoundError` if there is none, or it is still being written, else the error of the
+        first file.
         """
         path = os.path.abspath(os.path.expanduser(path))
         pool = TiffPool()
@@ -78,7 +78,7 @@ class TiffSource(Source):
                 return cls(form, known.parts, known.info, pool, path)
             kind = kind_of(path)
             if kind is None:
-                raise DatasetNotFoundError(f"{path} holds no image files with names as Squid gives them")
+                raise DatasetNotFoundError(f"{path} contains no image files named as by Squid")
             folder = OpenedFolder(path, kind, pool, options)
             known = folder.look()
             return cls(folder.form, known.parts, known.info, pool, path, folder)
@@ -93,11 +93,11 @@ class TiffSource(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known now; a new object whenever more is known."""
+        """What is currently known; a new object whenever more becomes known."""
         return self._info
 
     def exists(self, key: PlaneKey) -> bool:
-        """Whether a file that may hold this plane is there now; nothing is opened."""
+        """Whether a file that may contain this plane exists now; nothing is opened."""
         key = PlaneKey(*key)
         self._check(key)
         return any(map(os.path.isfile, self._files(self._acquired(key))))
@@ -105,8 +105,8 @@ class TiffSource(Source):
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane.
 
-        One of the three colours of a colour image, or its brightness where grey was expected. Raises
-        `PlaneNotStoredError` while its file, or its page, is not there, `PlaneNotWrittenError` while it is
+        For a colour image, one of its three colours, or its brightness if grey was expected. Raises
+        `PlaneNotStoredError` while its file or page does not exist, `PlaneNotWrittenError` while it is
         being written.
         """
         key = PlaneKey(*key)
@@ -116,7 +116,7 @@ class TiffSource(Source):
         return one_sample(pixels, part.sample)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
-        """(Y, X) of one plane, None while its file does not exist or has no such plane."""
+        """(Y, X) of one plane; None while its file does not exist or has no such plane."""
         key = PlaneKey(*key)
         self._check(key, level)
         try:
@@ -126,7 +126,7 @@ class TiffSource(Source):
         return picture.height, picture.width
 
     def refresh(self) -> DatasetInfo:
-        """Look at the folders again: what has appeared comes after what was there."""
+        """Relist the folders; new items are appended."""
         self._raise_if_gone()
         if self._folder is None:
             self._heard.clear()
@@ -135,7 +135,7 @@ class TiffSource(Source):
         with self._looking:
             known = self._folder.look(self.info)
             with self._lock:
-                # reads may have learnt of more meanwhile
+                # reads may have found more meanwhile
                 n_t, n_z = max(known.info.n_t, self._info.n_t), max(known.info.n_z, self._info.n_z)
                 info = replace(known.info, n_t=n_t, n_z=n_z)
                 self._parts = known.parts
@@ -144,23 +144,23 @@ class TiffSource(Source):
         return self.info
 
     def close(self) -> None:
-        """Close every file; reads under way may still succeed. Idempotent."""
+        """Close every file; reads in progress may still succeed. Idempotent."""
         self._closed = True
         self._pool.close()
 
-    # ---- which file --------------------------------------------------------------------------
+    # ---- files -------------------------------------------------------------------------------
 
     def _acquired(self, key: PlaneKey) -> PlaneKey:
-        """The key with its channel counted as acquired, not as shown."""
+        """The key with the index of the acquired, not the displayed, channel."""
         return key._replace(c=self._parts[key.c].of)
 
     def _files(self, key: PlaneKey) -> Iterable[str]:
-        """The files that can hold a plane, likeliest first."""
+        """The files that may contain a plane, likeliest first."""
         return self._form.files(key)
 
     def _check(self, key: PlaneKey, level: int = 0) -> None:
         if level != 0:
-            raise IndexError(f"level {level}: images have only level 0")
+            raise IndexError(f"no resolution level {level}: images have only level 0")
         if not self._may_have(key):
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
 
@@ -169,9 +169,9 @@ class TiffSource(Source):
         return self.info.contains(key)
 
     def _from_file(self, key: PlaneKey, ask: Callable[[str, PlaneKey], _T]) -> _T:
-        """Ask the first file that exists; teaches what the dataset is, if nothing has yet."""
+        """Read from the first file that exists, and learn about the dataset from it if necessary."""
         if self._closed:
-            raise DatasetError(f"the dataset was closed while plane {tuple(key)} was to be read")
+            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         acquired = self._acquired(key)
         first = None
         for path in self._files(acquired):
@@ -187,20 +187,20 @@ class TiffSource(Source):
             self._learn_from(path, acquired)
             return answer
         self._raise_if_gone()
-        raise PlaneNotStoredError(f"{first or 'a file that could hold it'} does not exist (yet)")
+        raise PlaneNotStoredError(f"{first or 'a file for this plane'} does not exist yet")
 
     def _raise_if_gone(self) -> None:
-        """Tell a plane that is not there from a disk that is not there."""
+        """Distinguish a missing plane from a missing disk."""
         check_still_there(self._path)
 
-    # ---- what is known grows -----------------------------------------------------------------
+    # ---- learning from files -----------------------------------------------------------------
 
     def _learn_from(self, path: str, key: PlaneKey) -> None:
-        """Take from a file what is not known yet; it has just been read, or tried. Once for each position."""
+        """Learn what is still unknown from a file that has just been read or tried. Once per position."""
         if isinstance(self._form, ImagePerPlane) or key.p in self._heard:
             return
         self._heard.add(key.p)
-        with contextlib.suppress(DatasetError, FileMissingError):  # the plane's own error has said so
+        with contextlib.suppress(DatasetError, FileMissingError):  # already reported as the plane's own error
             facts = self._form.facts(path, key)
             self._grow(0 if self._form.one_time_per_file else facts.n_t, facts.n_z)
 

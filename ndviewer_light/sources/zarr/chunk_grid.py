@@ -1,6 +1,6 @@
-"""How an array is cut into chunks and shards, from its metadata; pure functions.
+"""The chunk and shard grid of an array, from its metadata; pure functions.
 
-The metadata have been judged by `zarr_guard`. Shapes are in the array's own order of axes.
+The metadata has been checked by `zarr_guard`. Shapes are in the array's own axis order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ChunkGrid(NamedTuple):
-    """The chunks of an array: what is stored as one object, what is decoded as one, and how."""
+    """The chunks of an array: what is stored as one object, what is decoded as a unit, and how."""
 
     stored: tuple[int, ...]
     decoded: tuple[int, ...]
@@ -35,7 +35,7 @@ class ChunkGrid(NamedTuple):
 
 
 def chunks_of(image: ZarrImage) -> ChunkGrid:
-    """How the array of an image is cut."""
+    """The chunk grid of an image's array."""
     document = image.document
     if image.facts.version == 2:
         filters = [_name(entry) for entry in document.get("filters") or ()]
@@ -62,7 +62,7 @@ def _name(codec: Any) -> str:
 
 
 def chunk_bytes(image: ZarrImage) -> int:
-    """Bytes of one decoded chunk."""
+    """The size of one decoded chunk in bytes."""
     return math.prod(chunks_of(image).decoded) * image.facts.dtype.itemsize
 
 
@@ -76,7 +76,7 @@ def planes_per_chunk(image: ZarrImage) -> int:
     )
 
 
-# ---- what the chunks are called, and where they are in shards --------------------------------------
+# ---- chunk names, and chunks in shards ------------------------------------------------------------
 
 MAX_CHUNKS = 1_000_000  # of a plane
 
@@ -84,7 +84,7 @@ Coordinates = tuple[int, ...]
 
 
 class StoredGrid(NamedTuple):
-    """How the chunks of an array are called: coordinates → name below the array's folder."""
+    """Chunk names of an array: coordinates → name below the array's folder."""
 
     chunk: tuple[int, ...]
     prefix: str
@@ -96,7 +96,7 @@ class StoredGrid(NamedTuple):
 
 
 class Shards(NamedTuple):
-    """How shards are laid out: chunks along each axis, and how and where the index of each is stored."""
+    """The shard layout: chunks along each axis, and how and where the index is stored."""
 
     per_shard: tuple[int, ...]
     index_codecs: list[Any]
@@ -111,7 +111,7 @@ class Shards(NamedTuple):
 
 
 def shards_of(image: ZarrImage) -> Shards | None:
-    """How shards are laid out; None if there are none, or other codecs come first: then each is one chunk."""
+    """The shard layout; None without shards, or if other codecs come first: then each is one chunk."""
     codecs = image.document["codecs"] if image.facts.version == 3 else []
     if len(codecs) != 1 or not isinstance(codecs[0], dict) or codecs[0].get("name") != "sharding_indexed":
         return None
@@ -120,13 +120,13 @@ def shards_of(image: ZarrImage) -> Shards | None:
     inner = tuple(told["chunk_shape"])
     if any(whole % part for whole, part in zip(chunks.stored, inner, strict=True)):
         raise UnsupportedError(
-            f"{image.array}: shards of {chunks.stored} cannot be cut into chunks of {inner}"
+            f"{image.array}: shards of {chunks.stored} cannot be divided into chunks of {inner}"
         )
     return _shards(told, tuple(whole // part for whole, part in zip(chunks.stored, inner, strict=True)))
 
 
 def shards_in_a_row(image: ZarrImage) -> Shards:
-    """As `shards_of` for shards that other codecs come before, which may turn them: their chunks in a row."""
+    """Like `shards_of`, for shards after other codecs, which may transpose them: their chunks in sequence."""
     told = next(codec for codec in image.document["codecs"] if _name(codec) == "sharding_indexed")
     grid = chunks_of(image)
     return _shards(told["configuration"], (math.prod(grid.stored) // math.prod(grid.decoded),))
@@ -139,12 +139,12 @@ def _shards(told: JsonObject, per_shard: tuple[int, ...]) -> Shards:
     ]
     checked = "crc32c" in map(_name, index_codecs)
     index_bytes = math.prod(per_shard) * 16 + 4 * checked
-    assert index_bytes <= MAX_SHARD_INDEX_BYTES + 4  # judged with the metadata
+    assert index_bytes <= MAX_SHARD_INDEX_BYTES + 4  # checked with the metadata
     return Shards(per_shard, index_codecs, index_bytes, told.get("index_location", "end") != "start")
 
 
 def stored_grid(image: ZarrImage) -> StoredGrid:
-    """The grid of what is stored as one object. Raises `UnsupportedError` for names we do not know."""
+    """The grid of stored objects. Raises `UnsupportedError` for unknown names."""
     stored = chunks_of(image).stored
     if image.facts.version == 2:
         return StoredGrid(stored, "", _separator(image.document.get("dimension_separator", "."), image))
@@ -152,21 +152,21 @@ def stored_grid(image: ZarrImage) -> StoredGrid:
     name = _name(encoding)
     told = encoding.get("configuration", {}) if isinstance(encoding, dict) else {}
     if name not in ("default", "v2") or not isinstance(told, dict):
-        raise UnsupportedError(f"{image.array}: chunks are named in a way we do not know ({name[:40]!r})")
+        raise UnsupportedError(f"{image.array}: unknown chunk naming ({name[:40]!r})")
     separator = _separator(told.get("separator", "/" if name == "default" else "."), image)
     return StoredGrid(stored, f"c{separator}" if name == "default" else "", separator)
 
 
 def _separator(value: object, image: ZarrImage) -> str:
     if value not in ("/", "."):
-        raise UnsupportedError(f"{image.array}: chunk names with {str(value)[:10]!r} between numbers")
+        raise UnsupportedError(f"{image.array}: unsupported separator {str(value)[:10]!r} in chunk names")
     return str(value)
 
 
 def without_shards(
     image: ZarrImage, stored: StoredGrid, shards: Shards | None
 ) -> tuple[JsonObject | None, StoredGrid]:
-    """The metadata of the same array if its chunks were not in shards, and how they would be called."""
+    """The metadata of the same array without shards, and the names of its chunks."""
     if shards is None:
         return None, stored
     told = image.document["codecs"][0]["configuration"]
@@ -182,11 +182,11 @@ def without_shards(
 def touched(
     selection: Sequence[int | slice], chunk: Sequence[int], shape: Sequence[int], what: str
 ) -> list[Coordinates]:
-    """The chunks that a selection of one plane cuts."""
+    """The chunks that a selection of one plane intersects."""
     along = [
         range(-(-size // part)) if isinstance(at, slice) else range(at // part, at // part + 1)
         for at, part, size in zip(selection, chunk, shape, strict=True)
     ]
     if math.prod(map(len, along)) > MAX_CHUNKS:
-        raise LimitExceededError(f"{what}: a plane in more than {MAX_CHUNKS} chunks cannot be shown")
+        raise LimitExceededError(f"{what}: more than {MAX_CHUNKS} chunks per plane are not supported")
     return list(itertools.product(*along))

@@ -1,7 +1,7 @@
-"""The chunk files of a plane, looked at before tensorstore reads them: what they are, and what they claim.
+"""Checks the chunk files of a plane before tensorstore reads them: their type, and their headers.
 
-tensorstore follows links, waits for pipes, and unpacks blosc into as much memory as the chunk's header says.
-Every other codec it unpacks as a stream and stops where the chunk is full (tensorstore 0.1.78 and later;
+tensorstore follows links, waits for pipes, and decompresses blosc into as much memory as its header declares.
+Every other codec is decompressed as a stream up to the chunk's size (tensorstore 0.1.78 and later;
 `tests/test_untrusted_chunks.py` holds it to that), so only blosc has its header read here.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .chunk_grid import Coordinates, Shards
     from .nodes import ZarrImage
 
-_HEADER = struct.Struct("<BBBBI")  # version, version of the codec, flags, item size, bytes unpacked
+_HEADER = struct.Struct("<BBBBI")  # version, codec version, flags, item size, decompressed size
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = OPEN_FLAGS | _NO_LINKS
 _ODD = (errno.ELOOP, errno.EMLINK, errno.ENXIO)  # a link, a socket
@@ -34,20 +34,20 @@ _KEEP_LENGTH = ("bytes", "transpose", "sharding_indexed")
 _CHECKSUM = "crc32c"
 _CHECKSUM_BYTES = 4
 _ENTRIES_AT_ONCE = 1024
-_ABSENT = 2**64 - 1  # offset and length of a chunk that is not in its shard
+_ABSENT = 2**64 - 1  # offset and length of a missing chunk in a shard index
 
 
 class BloscRule(NamedTuple):
-    """What the header of a chunk of blosc may claim: `most` bytes; `after` bytes of checksums follow it."""
+    """The limit of a blosc header: `most` bytes; followed by `after` bytes of checksums."""
 
     most: int
     after: int
 
     @classmethod
     def of(cls, image: ZarrImage) -> BloscRule | None:
-        """The rule for the chunks of an array, None if they are not packed with blosc.
+        """The rule for the chunks of an array; None if they are not compressed with blosc.
 
-        Raises `UnsupportedError` where blosc is packed once more, so that its header cannot be read.
+        Raises `UnsupportedError` if blosc is compressed again, so that its header cannot be read.
         """
         grid = chunks_of(image)
         if "blosc" not in grid.codecs:
@@ -63,11 +63,11 @@ class BloscRule(NamedTuple):
         return cls(n if keep else most_stored(n), _CHECKSUM_BYTES * len(after))
 
     def allows(self, head: bytes) -> bool:
-        """Whether a header claims no more than a chunk is, all that memory depends on; quicker."""
+        """Whether a header declares no more than a chunk, which bounds memory; the fast check."""
         return len(head) == BLOSC_HEAD and _HEADER.unpack_from(head)[4] <= self.most
 
     def check(self, head: bytes, stored: int, where: str) -> None:
-        """Raise `CorruptDataError`, which names the file, unless the header can be that of a chunk."""
+        """Raise `CorruptDataError`, which names the file, unless the header is valid for a chunk."""
         try:
             judge_blosc(head, stored - self.after, self.most)
         except DamagedError as error:
@@ -75,7 +75,7 @@ class BloscRule(NamedTuple):
 
 
 class ChunkGuard:
-    """Judges the files of an array on this machine. Any thread; looks at the disk each time."""
+    """Checks the files of a local array. Any thread; accesses the disk each time."""
 
     def __init__(self, image: ZarrImage, links: LinkGuard) -> None:
         self._image = image
@@ -87,10 +87,10 @@ class ChunkGuard:
             self._shards = shards_of(image) or shards_in_a_row(image)
 
     def check(self, selection: Sequence[int | slice]) -> None:
-        """Look at the chunk files that a selection of one plane touches; those that do not exist are fine.
+        """Check the chunk files that a selection of one plane intersects; missing ones are fine.
 
         Raises `UntrustedReferenceError` for a link that leads out of the dataset, `NotRegularFileError`,
-        `CorruptDataError` for a chunk that claims to be more than a chunk is.
+        `CorruptDataError` for a chunk that declares too large a size.
         """
         image = self._image
         folder = image.array + os.sep
@@ -101,14 +101,14 @@ class ChunkGuard:
             return
         if _NO_LINKS:
             self._links.check_folders(files)
-        else:  # Windows: the files themselves cannot be opened in a way that refuses links
+        else:  # Windows: files cannot be opened in a way that refuses links
             self._links.check(files)
         for at, file in zip(wanted, files, strict=True):
             try:
                 descriptor = self._opened(file)
             except DatasetError:  # which may be an OSError as well
                 raise
-            except OSError:  # tensorstore tells what that means
+            except OSError:  # tensorstore reports what that means
                 continue
             try:
                 self._check_blosc(self._blosc, descriptor, file, at, selection)
@@ -141,7 +141,8 @@ class ChunkGuard:
         for offset, length in _in_shard(descriptor, size, file, self._image, self._shards, at, selection):
             if offset + length > size:
                 raise CorruptDataError(
-                    f"{file} is damaged: its index names bytes up to {offset + length:,}, it has {size:,}"
+                    f"{file} is damaged: its index refers to bytes up to {offset + length:,}, but it has "
+                    f"{size:,}"
                 )
             os.lseek(descriptor, offset, os.SEEK_SET)
             rule.check(os.read(descriptor, BLOSC_HEAD), length, file)
@@ -161,11 +162,9 @@ def _in_shard(
     at: Coordinates,
     selection: Sequence[int | slice],
 ) -> Iterator[tuple[int, int]]:
-    """Offset and length of the chunks of a shard that a selection touches, as its index has them."""
+    """Offset and length of the chunks of a shard that a selection intersects, from its index."""
     if size < shards.index_bytes:
-        raise CorruptDataError(
-            f"{file} is truncated: it has {size:,} of at least {shards.index_bytes:,} bytes"
-        )
+        raise CorruptDataError(f"{file} is truncated: {size:,} of at least {shards.index_bytes:,} bytes")
     order = ">" if shards.is_big_endian else "<"
     start = size - shards.index_bytes if shards.at_end else 0
     entries = _entries(image, shards, at, selection)
@@ -179,7 +178,7 @@ def _in_shard(
 
 
 def _spans(entries: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Entries, in ascending order, that are read at once: those of one stretch of the index."""
+    """Ascending entries read at once: one stretch of the index."""
     start = 0
     for i in range(1, len(entries) + 1):
         if i == len(entries) or entries[i] - entries[start] >= _ENTRIES_AT_ONCE:
@@ -190,9 +189,9 @@ def _spans(entries: Sequence[int]) -> Iterator[Sequence[int]]:
 def _entries(
     image: ZarrImage, shards: Shards, at: Coordinates, selection: Sequence[int | slice]
 ) -> Sequence[int]:
-    """Which entries of the index of the shard `at` a selection touches."""
+    """The index entries of the shard `at` that a selection intersects."""
     inner, n = chunks_of(image).decoded, shards.per_shard
-    if len(n) != len(inner):  # shards that were turned: all of them
+    if len(n) != len(inner):  # transposed shards: all of them
         return range(n[0])
     along = []
     for where, part, per_shard, shard, whole in zip(selection, inner, n, at, image.facts.shape, strict=True):

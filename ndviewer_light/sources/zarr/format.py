@@ -21,7 +21,7 @@ class ZarrFormat(Format):
     name = "ome-zarr"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` looks like OME-Zarr; of a URL, whether it is called like it."""
+        """Whether `path` looks like OME-Zarr; a URL is judged by its name."""
         if is_url(path):
             return names_zarr(path)
         file, _ = split_inner(path)

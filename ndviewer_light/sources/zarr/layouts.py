@@ -1,12 +1,12 @@
-"""Where the images of an OME-Zarr dataset lie: folders and small JSON files → positions in order.
+"""Finds the images of an OME-Zarr dataset: folders and small JSON files → positions in order.
 
 No array is opened here. Opening reads the plate's and the wells' metadata, or one file per 6-D
-region; of the images themselves only what `read_image` is asked for.
+region; the images themselves are left to `read_image`.
 
-Layouts and the `format` each gives its dataset:
+Layouts, and the `format` of each:
 
 ====================  ==========================================================================
-ome-zarr plate        HCS plate by its metadata, or by folders ``<row>/<column>/<field>`` without
+ome-zarr plate        HCS plate by its metadata, or else by folders ``<row>/<column>/<field>``
 ome-zarr well         one well of a plate
 ome-zarr per-fov      ``zarr/<region>/fov_<n>.ome.zarr`` or ``.zarr``
 ome-zarr 6d           ``zarr/<region>/acquisition.zarr`` or any image with a position axis
@@ -51,7 +51,7 @@ _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
 class ImageLocation(NamedTuple):
-    """One position: the folder of its image group or array, and its index along a position axis if any."""
+    """One position: the folder of its image group or array, and its index along the position axis, if any."""
 
     position: Position
     store: str
@@ -68,7 +68,7 @@ class DatasetLayout:
 
 
 def recognises(path: str, tree: Tree = LOCAL) -> bool:
-    """Whether something at `path` looks like OME-Zarr: names, and at most a few small folders."""
+    """Whether `path` looks like OME-Zarr, judging by names and at most a few small folders."""
     if tree.name(path) in METADATA_FILES:
         return True
     if not tree.is_folder(path):
@@ -79,7 +79,7 @@ def recognises(path: str, tree: Tree = LOCAL) -> bool:
         return path.endswith(".zarr")
     if any(name in METADATA_FILES or name.endswith(".zarr") for name in names):
         return True
-    # by name: in other formats this folder may hold a hundred thousand images
+    # by name: in other formats this folder may contain 100,000 images
     if "0" in names and any(tree.is_file(tree.join(path, "0", name)) for name in METADATA_FILES):
         return True
     folders = [tree.join(path, "zarr")] * ("zarr" in names) + [path] * (tree.name(path) == "zarr")
@@ -89,7 +89,7 @@ def recognises(path: str, tree: Tree = LOCAL) -> bool:
 def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
     """Find the positions of the dataset at `path`; any thread, blocks on disk or network.
 
-    Raises `DatasetNotFoundError` if there are none, and the error of the metadata at `path` itself;
+    Raises `DatasetNotFoundError` if there are none, or the error of the metadata at `path` itself;
     wells and regions that cannot be read become warnings.
     """
     if tree.name(path) in METADATA_FILES and not tree.is_folder(path):
@@ -106,7 +106,7 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
 
 
 class _ImageFinder:
-    """One walk over a dataset; collects warnings on the way."""
+    """One pass over a dataset; collects warnings on the way."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -121,7 +121,7 @@ class _ImageFinder:
     def _layout(self, name: str, places: list[ImageLocation]) -> DatasetLayout | None:
         return DatasetLayout(name, tuple(places), tuple(self.warnings)) if places else None
 
-    # ---- what the metadata says ------------------------------------------------------------
+    # ---- from metadata ---------------------------------------------------------------------
 
     def _by_metadata(self, node: Node) -> DatasetLayout | None:
         if node.kind == "array" or ngff.is_image(node.attributes):
@@ -173,12 +173,12 @@ class _ImageFinder:
                     return self._images_listed_in(raw, file)
             node = read_node(path, self._tree, version, "group")
             return None if node is None else ngff.well_images(node.attributes, node.file)
-        except DatasetError as error:  # one broken well must not cost the plate
+        except DatasetError as error:  # one broken well must not affect the plate
             self.warnings.append(str(error))
             return None
 
     def _images_listed_in(self, raw: bytes, file: str) -> tuple[str, ...] | None:
-        # the wells of a plate mostly say the same, byte for byte: understand it once
+        # the wells of a plate mostly have identical metadata: parse it once
         if raw not in self._images_of_well:
             attributes = attributes_of(parse_json(raw, file))
             self._images_of_well[raw] = ngff.well_images(attributes, file)
@@ -195,7 +195,7 @@ class _ImageFinder:
             for i, name in enumerate(listed)
         ]
 
-    # ---- what the folders say --------------------------------------------------------------
+    # ---- from folders ----------------------------------------------------------------------
 
     def _by_folders(self, path: str, node: Node | None) -> DatasetLayout | None:
         for plate in PLATES:
@@ -237,12 +237,12 @@ class _ImageFinder:
         return [ImageLocation(Position(region, fov), stores[fov]) for fov in sorted(stores)]
 
     def _acquisition_places(self, store: str, region: str) -> list[ImageLocation]:
-        """Positions of a region in one store; how many there are only the store says."""
+        """The positions of a region in one store; only the store knows their number."""
         try:
             image = read_image(store, 0, self._tree)
         except PlaneNotStoredError:
             return []
-        except DatasetError as error:  # one broken region must not cost the others
+        except DatasetError as error:  # one broken region must not affect the others
             self.warnings.append(str(error))
             return [ImageLocation(Position(region, 0), store, 0)]
         if not image.has("p"):
@@ -259,7 +259,7 @@ class _ImageFinder:
         return self._layout("ome-zarr collection", self._series_places(path, None))
 
     def _plate_without_metadata(self, path: str, node: Node | None) -> DatasetLayout | None:
-        # only inside a store: in any other folder it would walk through whatever lies there
+        # only inside a store: in any other folder it would traverse everything
         if node is None and not path.endswith(".zarr"):
             return None
         places: list[ImageLocation] = []
@@ -293,14 +293,14 @@ def _field_numbers(images: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _field_places(well: str, region: str, tree: Tree) -> list[ImageLocation]:
-    """Fields of a well by its folders: those whose name is a number and that hold an image."""
+    """The fields of a well by its folders: those with a number as name that contain an image."""
     fields = [name for name in tree.folders(well) if name.isdecimal() and name.isascii()]
     stores = [(int(name), _field_store(tree.join(well, name), tree)) for name in fields]
     return [ImageLocation(Position(region, fov), store) for fov, store in stores if store is not None]
 
 
 def _field_store(field: str, tree: Tree) -> str | None:
-    """Return the folder of a field's image: the field itself or, as older Squid has it, a store inside."""
+    """Return the folder of a field's image: the field itself or, in older Squid versions, a store inside."""
     inner = inner_acquisition(field, tree)
     if inner is not None:
         return inner

@@ -1,6 +1,6 @@
-"""One group or array of a zarr store, one image: metadata files → what is stored and how it is to be shown.
+"""One group or array of a Zarr store, one image: metadata files → what is stored and how to show it.
 
-No array is opened here. The files come from a `Tree`, which knows where they lie.
+No array is opened here. The files come from a `Tree`, which knows where they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ACQUISITION = "acquisition.zarr"
 
 
 class Node(NamedTuple):
-    """One group or array: its folder, the file that says so, zarr version, attributes, array metadata."""
+    """One group or array: its folder, its metadata file, Zarr version, attributes, array metadata."""
 
     path: str
     file: str
@@ -41,12 +41,12 @@ class Node(NamedTuple):
 def read_node(path: str, tree: Tree = LOCAL, version: int | None = None, kind: str = "") -> Node | None:
     """Read the metadata of the group or array at `path`; None if there is none.
 
-    `version` and `kind` ("group", "array") are what its parent lets expect: on a server, nothing else is
-    asked for. Raises `MetadataError` for broken JSON and what else `Tree.read_json` raises.
+    `version` and `kind` ("group", "array") are those implied by its parent: on a server, nothing else is
+    requested. Raises `MetadataError` for broken JSON, and the errors of `Tree.read_json`.
     """
     if not tree.remote:
         return _v3_node_at(path, tree) or _v2_node(path, tree, "")
-    if version is None and tree.zarr_format is None:  # neither is likelier: ask for both at once
+    if version is None and tree.zarr_format is None:  # neither is likelier: request both at once
         tree.expect(tree.join(path, name) for name in ("zarr.json", ".zattrs"))
     likelier_2 = tree.zarr_format == 2
     for each in (version,) if version is not None else (2, 3) if likelier_2 else (3, 2):
@@ -67,7 +67,7 @@ def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
     array, group = tree.join(path, ".zarray"), tree.join(path, ".zattrs")
     if not tree.remote:
         document, attributes = tree.read_json(array), tree.read_json(group)
-    else:  # one request less where it is clear which of the two it is
+    else:  # saves a request if it is clear which of the two it is
         attributes = None if kind == "array" else tree.read_json(group)
         is_group = kind == "group" or (attributes is not None and _of_a_group(attributes, group))
         document = None if is_group else tree.read_json(array)
@@ -101,10 +101,10 @@ def attributes_of(document: JsonObject) -> JsonObject:
 
 @dataclass(frozen=True)
 class ZarrImage:
-    """One level of one image as its metadata describes it; compare two to see whether anything changed.
+    """One level of one image as described by its metadata; compare two to detect changes.
 
-    `array` is the folder of the array. `provisional` while no metadata names its axes: a writer may
-    write them after the array.
+    `array` is the folder of the array. `provisional` while no metadata names its axes: the writer may
+    write it after the array.
     """
 
     array: str
@@ -132,7 +132,7 @@ class ZarrImage:
 
 
 def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
-    """Read and judge the metadata of one level of the image at `store`, a group or an array.
+    """Read and check the metadata of one level of the image at `store`, a group or an array.
 
     Raises `PlaneNotStoredError` while there is none, `IndexError` if there is no such level, another
     `DatasetError` if it cannot be shown. Any thread, blocks on disk or network.
@@ -164,15 +164,15 @@ def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
 
 def _check_level(level: int, n_levels: int, store: str) -> None:
     if not 0 <= level < n_levels:
-        raise IndexError(f"level {level} of {store}: it has {n_levels}")
+        raise IndexError(f"{store} has no resolution level {level}: it has {n_levels} levels")
 
 
 def _array_node(folder: str, tree: Tree, version: int | None) -> Node:
     node = read_node(folder, tree, version, "array")
     if node is None:
-        raise PlaneNotStoredError(f"no array at {folder} (yet): expected zarr.json or .zarray there")
+        raise PlaneNotStoredError(f"no array in {folder} yet: expected zarr.json or .zarray")
     if node.kind != "array":
-        raise MetadataError(f"{node.file} describes a group where the image's array is expected")
+        raise MetadataError(f"{node.file} describes a group, but the image's array is expected there")
     return node
 
 
@@ -191,10 +191,10 @@ def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provi
         warnings=meta.warnings + ((warning,) if warning else ()),
     )
     check_plane(image.plane_shape, facts.dtype, node.file)
-    for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object
+    for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object in memory
         if image.size(role) > most:
             raise LimitExceededError(
-                f"{node.file}: an axis {role!r} of {image.size(role)}; at most {most} are shown"
+                f"{node.file}: axis {role!r} has size {image.size(role)}; at most {most} can be shown"
             )
     if 0 in facts.shape:
         raise PlaneNotStoredError(f"{node.file}: the array is empty, its shape is {facts.shape}")

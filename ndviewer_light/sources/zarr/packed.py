@@ -1,6 +1,6 @@
-"""Arrays in archives: chunks fetched and checked by ourselves, many at once, and decoded by tensorstore.
+"""Arrays in archives: chunks are fetched and checked here, many at once, and decoded by tensorstore.
 
-The chunks a plane needs are put into memory, where tensorstore reads them as an array without shards.
+The chunks of a plane are put into memory, from where tensorstore reads them as an unsharded array.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
-    from .tensorstore_arrays import Native
+    from .tensorstore_arrays import TensorStoreContext
 
 _KEPT_INDEXES = 256
-_ABSENT = np.uint64(2**64 - 1)  # offset and length of a chunk that is not in its shard
+_ABSENT = np.uint64(2**64 - 1)  # offset and length of a missing chunk in a shard index
 
 
-def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
+def packed_array(image: ZarrImage, tree: Tree, native: TensorStoreContext) -> PackedArray:
     """The array of an image in an archive."""
     assert isinstance(tree, ZipTree)
     return PackedArray(image, tree, native)
@@ -40,7 +40,7 @@ def packed_array(image: ZarrImage, tree: Tree, native: Native) -> PackedArray:
 class PackedArray(OpenArray):
     """An array in an archive. Any thread; a plane is read with one round trip, once its shards are known."""
 
-    def __init__(self, image: ZarrImage, tree: ZipTree, native: Native) -> None:
+    def __init__(self, image: ZarrImage, tree: ZipTree, native: TensorStoreContext) -> None:
         super().__init__(image, native)
         self._tree = tree
         chunks = chunks_of(image)
@@ -53,7 +53,7 @@ class PackedArray(OpenArray):
         self._indexes: OrderedDict[Coordinates, np.ndarray] = OrderedDict()
 
     def read(self, index: tuple[int, ...]) -> np.ndarray:
-        """See `OpenArray.read`: a chunk that is not in the archive is fill value, unless none of them is."""
+        """See `OpenArray.read`: missing chunks become the fill value, unless all are missing."""
         selection = self._selection(index)
         wanted = touched(selection, self._grid.chunk, self.image.facts.shape, self.image.array)
         chunks = self._of_shards(wanted) if self._shards else self._of_files(wanted)
@@ -91,9 +91,7 @@ class PackedArray(OpenArray):
             if offset == _ABSENT and length == _ABSENT:
                 continue
             if int(length) > 2 * math.prod(self._grid.chunk) * self.image.facts.dtype.itemsize + 2**20:
-                raise CorruptDataError(
-                    f"{self._path(shard)} is damaged: a chunk of {length} bytes makes no sense"
-                )
+                raise CorruptDataError(f"{self._path(shard)} is damaged: invalid chunk length {length}")
             parts[at] = FileRange(self._path(shard), int(offset), int(length))
         found = self._tree.read_parts(list(parts.values()), self._most)
         if self._blosc is not None:
@@ -102,7 +100,7 @@ class PackedArray(OpenArray):
         return dict(zip(parts, found, strict=True))
 
     def _indexes_of(self, shards: Sequence[Coordinates]) -> dict[Coordinates, np.ndarray]:
-        """What is where in each of these shards, without those that do not exist."""
+        """The indexes of these shards, without those that do not exist."""
         assert self._shards is not None
         with self._lock:
             found = {shard: self._indexes[shard] for shard in shards if shard in self._indexes}

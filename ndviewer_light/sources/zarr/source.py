@@ -1,6 +1,6 @@
-"""OME-Zarr on disk, on servers, in archives: positions found by metadata, stores opened when first shown.
+"""OME-Zarr on disk, on servers, in archives: positions come from metadata, stores open when first shown.
 
-What is known of a dataset grows as its stores are read; a run that is being written is read like any other.
+Knowledge of a dataset grows as its stores are read; a run being written is read like any other.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of
 from .tensorstore_arrays import (
-    Native,
     OpenArray,
     StoreArray,
+    TensorStoreContext,
     traffic,
 )
 from .tensorstore_errors import StoreChangedError
@@ -52,21 +52,21 @@ _REFRESHED_OPEN = 8
 
 
 _WHY = {
-    "ome-zarr plate": "the wells that its metadata list, or its folders <row>/<column>/<field>",
-    "ome-zarr well": "the images of a well that its metadata list",
-    "ome-zarr per-fov": "stores called fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
-    "ome-zarr 6d": "an axis of positions, or stores called acquisition.zarr in zarr/<region>",
+    "ome-zarr plate": "the wells listed in its metadata, or its folders <row>/<column>/<field>",
+    "ome-zarr well": "the images listed in its well metadata",
+    "ome-zarr per-fov": "stores named fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
+    "ome-zarr 6d": "a position axis, or stores named acquisition.zarr in zarr/<region>",
     "ome-zarr collection": "a bioformats2raw layout, or several images in one folder",
     "ome-zarr image": "the multiscales in its metadata",
-    "zarr array": "its array metadata; there are none of OME",
+    "zarr array": "its array metadata; it has no OME metadata",
 }
 
 
 class ZarrSource(Source):
     """Zarr v2 and v3, OME-NGFF 0.4 and 0.5, every layout of `layouts`; finished or being written.
 
-    Positions keep their index while a source is open. Those that appear later (`refresh`) come
-    after all others, in natural order among themselves; those of an announced run never change.
+    Positions keep their index while a source is open. Those that appear later (`refresh`) are
+    appended, in natural order; those of an announced run never change.
     """
 
     format = "ome-zarr"
@@ -80,16 +80,16 @@ class ZarrSource(Source):
         self._tree = tree
         self._info = self._announced = info
         self._planes_of: dict[str, tuple[object, ...]] = {}  # dtype, size and channels, by store
-        self._learned = learned  # whether any store has told us what it holds
-        self._lock = threading.Lock()  # guards what is above and below; never held while a disk is touched
+        self._learned = learned  # whether any store has been read
+        self._lock = threading.Lock()  # guards the above and below; never held while accessing the disk
         self._arrays: OrderedDict[tuple[str, int], OpenArray] = OrderedDict()
         self._opening: SingleFlight[tuple[str, int], OpenArray] = SingleFlight()
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._closed = threading.Event()
-        self._native = Native(tree, self._closed, self._warn)
+        self._native = TensorStoreContext(tree, self._closed, self._warn)
         self._identity = tree.identity()
 
-    # ---- the ways in -----------------------------------------------------------------------
+    # ---- opening ---------------------------------------------------------------------------
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> ZarrSource:
@@ -112,10 +112,10 @@ class ZarrSource(Source):
 
     @classmethod
     def announced(cls, run: AnnouncedRun) -> ZarrSource:
-        """A run that is about to be written; touches no disk.
+        """A run that is about to be written; does not access the disk.
 
-        `info` holds what the host says, with `n_t` 1 and no dtype, until a store exists and is
-        read (`read_plane`, `plane_shape`, `refresh`): from then on what the stores say.
+        `info` is as announced, with `n_t` 1 and no dtype, until a store exists and is
+        read (`read_plane`, `plane_shape`, `refresh`); from then on it is as in the stores.
         """
         paths = [LocalTree(path).root for path in run.paths]
         places = zip(run.positions, paths, run.indices, strict=True)
@@ -126,18 +126,18 @@ class ZarrSource(Source):
 
     @property
     def info(self) -> DatasetInfo:
-        """What is known now; a new object whenever more is known."""
+        """What is currently known; a new object whenever more becomes known."""
         return self._info
 
     @property
     def identity(self) -> str | None:
-        """Of an archive its own; of metadata on a server that nobody has touched for a day, theirs."""
+        """For an archive, its own; for metadata on a server, unchanged for a day, theirs."""
         return self._identity
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """The pixels (Y, X) of one plane, Fortran-ordered where the store keeps planes transposed.
+        """The pixels (Y, X) of one plane, Fortran-ordered if the store has planes transposed.
 
-        A chunk missing from a plane of several chunks is fill value, as the zarr specification has
+        A missing chunk of a plane of several chunks is fill value, as the Zarr specification defines
         it; a plane of which no chunk is stored raises `PlaneNotStoredError`.
         """
         key = PlaneKey(*key)
@@ -146,7 +146,7 @@ class ZarrSource(Source):
             return array.read(index)
         except StoreChangedError:
             return self._reopened(key, level)
-        except CorruptDataError:  # or the store was made anew, and its chunks are not those we know of
+        except CorruptDataError:  # or the store was recreated, and its chunks have changed
             if self._array(self._place(key).store, level, again=True) is array:
                 raise
             return self._reopened(key, level)
@@ -164,7 +164,7 @@ class ZarrSource(Source):
         if not 0 <= key.p < len(self._places):
             return False
         store = self._places[key.p].store
-        folders = (store, self._tree.join(store, "0"))  # a writer may make the array before its group
+        folders = (store, self._tree.join(store, "0"))  # a writer may create the array before its group
         return any(
             self._tree.is_file(self._tree.join(folder, name))
             for folder in folders
@@ -172,10 +172,10 @@ class ZarrSource(Source):
         )
 
     def refresh(self) -> DatasetInfo:
-        """Look again at the stores that are open or were missing, and at the folders of an opened path.
+        """Recheck the stores that are open or were missing, and the folders of an opened path.
 
         Blocks on disk or network, bounded by the number of wells and of open stores; of an announced run, and
-        of a dataset on a server, only the stores used last are looked at.
+        of a dataset on a server, only the most recently used stores are checked.
         """
         used_last = self._worth_looking_at()
         if self._tree.remote:
@@ -192,14 +192,14 @@ class ZarrSource(Source):
                 self._array(store, level, again=True)
             except DatasetReplacedError:
                 raise
-            except DatasetError:  # the plane that needs it will say so
+            except DatasetError:  # reading the plane will report it
                 continue
             except IndexError:
                 continue
         return self.info
 
     def describe(self) -> dict[str, Any]:
-        """What there is to know beyond `info`: how the first image is stored, and on which server."""
+        """Further facts beyond `info`: how the first image is stored, and on which server."""
         said: dict[str, Any] = {"why": _WHY.get(self._info.format, ""), "hosts": list(self._tree.hosts())}
         if self._tree.remote:
             said |= dict(zip(("requests", "bytes"), traffic(), strict=True))
@@ -220,17 +220,17 @@ class ZarrSource(Source):
         }
 
     def close(self) -> None:
-        """Let go of all stores; reads under way end within a quarter of a second. Idempotent."""
+        """Release all stores; reads in progress end within a quarter of a second. Idempotent."""
         self._closed.set()
         with self._lock:
             self._arrays.clear()
             self._missing.clear()
         self._tree.close()
 
-    # ---- which array, which index ----------------------------------------------------------
+    # ---- locating planes ------------------------------------------------------------------
 
     def _locate(self, key: PlaneKey, level: int) -> tuple[OpenArray, tuple[int, ...]]:
-        """The open array of a plane and the plane's index in it, looking again if it lies beyond."""
+        """The open array of a plane and the plane's index in it; rechecks if it is out of bounds."""
         place = self._place(key)
         array = self._array(place.store, level)
         if not array.holds(key, place.p_index) or (array.image.provisional and self._path is None):
@@ -241,7 +241,7 @@ class ZarrSource(Source):
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
         raise PlaneNotStoredError(
             f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: "
-            f"{array.image.array} is of shape {array.image.facts.shape}"
+            f"{array.image.array} has shape {array.image.facts.shape}"
         )
 
     def _place(self, key: PlaneKey) -> layouts.ImageLocation:
@@ -251,18 +251,18 @@ class ZarrSource(Source):
         return places[key.p]
 
     def _reopened(self, key: PlaneKey, level: int) -> np.ndarray:
-        """The store was rewritten under its handle: open it anew and read once more."""
+        """Reopen a store that was rewritten under its handle, and read again."""
         self._forget(self._place(key).store, level)
         array, index = self._locate(key, level)
         try:
             return array.read(index)
         except StoreChangedError as error:
-            raise CorruptDataError(f"{array.image.array} changes while it is read: {error}") from error
+            raise CorruptDataError(f"{array.image.array} changed while it was being read: {error}") from error
 
     # ---- stores: opened once, by one thread, without the lock ------------------------------
 
     def _array(self, store: str, level: int, *, again: bool = False) -> OpenArray:
-        """The open array of a store; `again` reads its metadata anew, keeps the handle if it is the same."""
+        """The open array of a store; `again` rereads its metadata and keeps the handle if unchanged."""
         name = (store, level)
         with self._lock:
             known = self._arrays.get(name)
@@ -276,7 +276,7 @@ class ZarrSource(Source):
         )
 
     def _opened_anew(self, name: tuple[str, int], known: OpenArray | None, *, again: bool) -> OpenArray:
-        if not again:  # it may have been opened since we looked
+        if not again:  # it may have been opened meanwhile
             with self._lock:
                 if (array := self._arrays.get(name)) is not None:
                     return array
@@ -294,8 +294,8 @@ class ZarrSource(Source):
         try:
             image = _read_image_live(store, level, self._tree)
         except PlaneNotStoredError:
-            if self._path is not None:  # of an announced run nothing need exist
-                self._tree.check_there()  # a plane that is not stored is not a disk that is not there
+            if self._path is not None:  # nothing of an announced run need exist
+                self._tree.check_there()  # distinguish a missing plane from a missing disk
             with self._lock:
                 self._missing[store] = None
                 self._missing.move_to_end(store)
@@ -352,7 +352,7 @@ class ZarrSource(Source):
                 self._learned = False
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return
-        raise DatasetReplacedError(f"{store} holds another image than before")
+        raise DatasetReplacedError(f"{store} contains a different image than before")
 
     def _learn(self, image: ZarrImage) -> None:
         with self._lock:
@@ -362,7 +362,7 @@ class ZarrSource(Source):
                 self._learned = not image.provisional
             else:
                 after = _grown_info(before, image)
-            if after != before:  # a new object only if it says something new
+            if after != before:  # a new object only if something changed
                 self._info = after
 
     def _warn(self, warning: str) -> None:
@@ -375,12 +375,12 @@ class ZarrSource(Source):
             few = self._path is None or self._tree.remote
             known = list(self._arrays)[-_REFRESHED_OPEN if few else 0 :]
             missing = list(reversed(self._missing))[:_REFRESHED_MISSING]
-            # before any store exists the first ones are the likeliest; later the first speaks for the run
+            # before any store exists, the first ones are the likeliest; later the first represents the run
             first = [place.store for place in self._places[: 1 if self._learned else _REFRESHED_MISSING]]
         return list(dict.fromkeys(known + [(store, 0) for store in missing + first]))
 
     def _find_new_places(self, path: str) -> None:
-        """Append positions that appeared since; an index, once given, stays."""
+        """Append new positions; existing indices do not change."""
         found = layouts.discover(path, self._tree)
         with self._lock:
             known = {(place.store, place.p_index) for place in self._places}
@@ -398,16 +398,16 @@ class ZarrSource(Source):
 
 
 def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
-    """Read an image's metadata; broken JSON may be a write under way, so trying again may help."""
+    """Read an image's metadata; broken JSON may be a write in progress, so a retry may help."""
     try:
         return layouts.read_image(store, level, tree)
     except MetadataError as error:
         if not error.transient:
             raise
-        raise CorruptDataError(f"{error}; if it is being written, the next read will tell") from error
+        raise CorruptDataError(f"{error}; if it is still being written, it will be read again") from error
 
 
-# ---- what is known -------------------------------------------------------------------------
+# ---- state -------------------------------------------------------------------------------
 
 
 def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> ZarrImage:
@@ -425,7 +425,7 @@ def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> ZarrImage:
     if errors:
         raise errors[0]
     raise DatasetNotFoundError(
-        f"{tree.root} announces {len(layout.places)} images ({layout.format}), none of which is written yet"
+        f"{tree.root} lists {len(layout.places)} images ({layout.format}), none of which is written yet"
     )
 
 
@@ -436,7 +436,7 @@ def _opened_info(layout: layouts.DatasetLayout, image: ZarrImage, tree: Tree) ->
 
 
 def _learned_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
-    """What the first store read says; names a host announced stay where the store names none."""
+    """The info from the first store read; announced names stay if the store has none."""
     y, x, z, t = ngff.calibration(image.meta)
     count, dtype = image.size("c"), image.facts.dtype
     height, width = image.plane_shape
@@ -462,7 +462,7 @@ def _learned_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
 
 
 def _grown_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
-    """What another store, or the same one later, adds: more times, more z, whether the run is complete."""
+    """The info extended by another store, or the same one later: more times, more z, whether complete."""
     return dataclasses.replace(
         info,
         n_t=max(info.n_t, image.size("t")),

@@ -1,6 +1,6 @@
-"""Arrays opened by tensorstore, planes read in the order they are stored.
+"""Arrays opened by tensorstore; planes are read in their stored order.
 
-The only file that opens stores natively, and only after Python has judged their metadata.
+The only module that opens stores natively, and only after their metadata was checked in Python.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from asyncio import CancelledError  # what a future of tensorstore's ends with
+from asyncio import CancelledError  # the exceptions of tensorstore futures
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from ...errors import (
     ReadTimeoutError,
     UnsupportedError,
 )
-from ...storage.cancellation import current_wish
+from ...storage.cancellation import current_scope
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
@@ -55,12 +55,12 @@ _POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
 class OpenArray(ABC):
     """One open array; any thread."""
 
-    def __init__(self, image: ZarrImage, native: Native) -> None:
+    def __init__(self, image: ZarrImage, native: TensorStoreContext) -> None:
         self.image = image
         self._native = native
 
     def holds(self, key: PlaneKey, p_index: int | None) -> bool:
-        """Whether the plane lies within the array as it was when opened."""
+        """Whether the plane is within the array as of when it was opened."""
         image = self.image
         return (
             key.t < image.size("t")
@@ -73,7 +73,7 @@ class OpenArray(ABC):
         """The plane's index along the leading roles t, p, c, z; the caller has checked `holds`."""
         if p_index is None and self.image.size("p") > 1:
             raise UnsupportedError(
-                f"{self.image.array} holds {self.image.size('p')} positions where one image is expected"
+                f"{self.image.array} contains {self.image.size('p')} positions where one image is expected"
             )
         return key.t, p_index or 0, key.c, key.z
 
@@ -97,18 +97,18 @@ class OpenArray(ABC):
     def _not_stored(self, missing: ChunkMissingError | None) -> PlaneNotStoredError:
         what = missing.file if missing is not None and missing.file else self.image.array
         refused = missing is not None and missing.refused is not None
-        how = "its server does not show" if refused else "is missing"
+        how = "is not accessible on its server" if refused else "is missing"
         error = PlaneNotStoredError(
-            f"nothing is stored of this plane ({what} {how}): not written, or all fill value"
+            f"nothing is stored for this plane ({what} {how}): not written, or all fill value"
         )
         error.plane_shape = self.image.plane_shape
         return error
 
 
 class StoreArray(OpenArray):
-    """An array that tensorstore reads where it lies."""
+    """An array that tensorstore reads in place."""
 
-    def __init__(self, image: ZarrImage, native: Native) -> None:
+    def __init__(self, image: ZarrImage, native: TensorStoreContext) -> None:
         super().__init__(image, native)
         self._guard = native.guard(image)
         self._store = native.open(image, fill_missing=False)
@@ -140,7 +140,7 @@ class StoreArray(OpenArray):
     def _any_chunk_stored(self, view: ts.TensorStore) -> bool:
         for rows, columns in _tiles(view):
             try:
-                # one pixel makes its chunk be read; the rest of it would only be copied
+                # reading one pixel reads its chunk; more would only be copied
                 pixel = view[rows.start : rows.start + 1, columns.start : columns.start + 1]
                 self._native.read(pixel, self.image)
             except ChunkMissingError:
@@ -149,7 +149,7 @@ class StoreArray(OpenArray):
         return False
 
     def _read_chunk_by_chunk(self, view: ts.TensorStore) -> np.ndarray:
-        """As above from a server, which may refuse what it does not hold; all chunks at once."""
+        """Like `_read_partial` from a server, which may deny missing chunks; all chunks at once."""
         fill = 0 if view.fill_value is None else view.fill_value
         pixels = np.full(view.shape, fill, view.dtype.numpy_dtype)
         reads = [(tile, self._native.begin(view[tile])) for tile in _tiles(view)]
@@ -169,7 +169,7 @@ class StoreArray(OpenArray):
 
 def _is_all(pixels: np.ndarray, fill: Any) -> bool:
     value = np.asarray(0 if fill is None else fill).astype(pixels.dtype)
-    return bool(((pixels == value) | ((pixels != pixels) & (value != value))).all())  # NaN is NaN here
+    return bool(((pixels == value) | ((pixels != pixels) & (value != value))).all())  # NaN equals NaN here
 
 
 def _has_several_chunks(view: ts.TensorStore) -> bool:
@@ -192,19 +192,19 @@ def _tiles(view: ts.TensorStore) -> Iterable[tuple[slice, slice]]:
 
 
 def _delivered(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:
-    """`pixels` as the dtype the image is delivered in."""
+    """`pixels` in the dtype of the image."""
     return pixels if pixels.dtype == image.facts.dtype else pixels.astype(image.facts.dtype, order="K")
 
 
-class Native:
-    """tensorstore with threads of our own, waited for so that `closed` ends every wait. Any thread.
+class TensorStoreContext:
+    """tensorstore with its own context, waited for such that `closed` ends every wait. Any thread.
 
-    What lies on this machine is read anew each time; what lies on a server is as it was when first read,
+    Local data is reread each time; data on a server is cached as first read,
     until `renew`.
     """
 
     def __init__(self, tree: Tree, closed: threading.Event, on_refusal: Callable[[str], None]) -> None:
-        """`on_refusal` is told once, in a sentence, that chunks refused by a server are taken for missing."""
+        """`on_refusal` is called once, with a message that denied chunks are treated as missing."""
         self.remote = tree.remote
         self._tree = tree
         self._closed = closed
@@ -221,9 +221,9 @@ class Native:
         kvstore: JsonObject | None = None,
         metadata: JsonObject | None = None,
     ) -> ts.TensorStore:
-        """Open an array whose metadata has been judged; raises a `DatasetError`.
+        """Open an array whose metadata has been checked; raises a `DatasetError`.
 
-        With `kvstore` its chunks lie there, with `metadata` they are cut as those say.
+        `kvstore` overrides where its chunks are, `metadata` how they are divided.
         """
         import tensorstore as ts
 
@@ -236,14 +236,14 @@ class Native:
             "fill_missing_data_reads": fill_missing,
             "open": True,
         }
-        if self.remote or kvstore is not None:  # what we have judged is used, and not asked for again
+        if self.remote or kvstore is not None:  # the checked metadata is used, not fetched again
             plain = _plain_metadata(metadata or image.document, image.facts.version)
             spec |= {"metadata": plain, "assume_metadata": True}
         try:
             future = ts.open(spec, read=True, context=self._own_context(self._pool_bytes(image)))
             store: ts.TensorStore = self._result(future, image.array)
         except (StoreChangedError, ChunkMissingError) as error:
-            raise PlaneNotStoredError(f"{image.array} disappeared while it was opened") from error
+            raise PlaneNotStoredError(f"{image.array} disappeared while it was being opened") from error
         except DatasetError:
             raise
         except (ValueError, RuntimeError) as error:
@@ -251,13 +251,13 @@ class Native:
         return store
 
     def guard(self, image: ZarrImage) -> ChunkGuard | None:
-        """What judges the chunks of an array before they are read; None where they are on a server."""
+        """The check of an array's chunks before they are read; None if on a server."""
         links = self._tree.links(image.array)
         return None if links is None else ChunkGuard(image, links)
 
     @contextlib.contextmanager
     def in_memory(self, files: Mapping[str, bytes]) -> Iterator[JsonObject]:
-        """Where tensorstore finds these files, by name, while the context lasts."""
+        """A kvstore with these files, by name, for the lifetime of the context."""
         import tensorstore as ts
 
         path = f"{next(self._numbers)}/"
@@ -270,7 +270,7 @@ class Native:
             store.delete_range(ts.KvStore.KeyRange()).result()
 
     def decoded(self, metadata: JsonObject, files: Mapping[str, bytes], what: str) -> np.ndarray:
-        """All of a small zarr v3 array that these files are the chunks of; `what` is named in errors."""
+        """Decode a small Zarr v3 array with these files as chunks; `what` is named in errors."""
         import tensorstore as ts
 
         with self.in_memory(files) as kvstore:
@@ -282,21 +282,21 @@ class Native:
                 raise dataset_error(error, what) from error
 
     def renew(self) -> None:
-        """What was read from servers so far may have changed: arrays opened from now on read anew."""
+        """Data on servers may have changed: arrays opened from now on do not use the cache."""
         with self._lock:
             self._context = None
 
     def read(self, view: ts.TensorStore, image: ZarrImage) -> np.ndarray:
-        """Read a two-dimensional view in stored order, as the dtype the image is delivered in."""
+        """Read a two-dimensional view in stored order, in the dtype of the image."""
         pixels, future = self.begin(view)
         self.finish(future, image)
         return _delivered(pixels, image)
 
     def begin(self, view: ts.TensorStore) -> tuple[np.ndarray, Any]:
-        """Begin to read a two-dimensional view into an array, which is filled once the future is done.
+        """Start reading a two-dimensional view into an array, which is filled once the future is done.
 
-        Into numpy's memory, which comes in huge pages: into its own, tensorstore takes up to 4 ms more
-        for 2048² uint16, spent on page faults.
+        Into numpy's memory, which has huge pages: into its own, tensorstore takes up to 4 ms longer
+        for 2048² uint16, because of page faults.
         """
         import tensorstore as ts
 
@@ -305,21 +305,21 @@ class Native:
         return pixels, ts.array(pixels, copy=False, write=True).write(view)
 
     def finish(self, future: Any, image: ZarrImage) -> None:
-        """Wait for what `begin` began; raises what it means that it failed."""
+        """Wait for a read started with `begin`; raises its translated error."""
         self._result(future, image.array, image.plane_shape[0] * image.plane_shape[1])
 
     def check_refusal(self, missing: ChunkMissingError) -> None:
-        """Raise the server's refusal of a chunk unless it may mean that there is no such chunk.
+        """Raise the server's denial of a chunk, unless it may mean that the chunk is missing.
 
-        It may as long as the dataset's metadata can be read: a link that has run out shows nothing at all.
+        It may, as long as the dataset's metadata can be read: an expired link gives access to nothing.
         """
         if missing.refused is None:
             return
         if not self._tree.may_read():
             raise missing.refused
         self._on_refusal(
-            f"{self._tree.root}: its server refuses some chunks (403), as those do that let nobody list what "
-            "they hold; such chunks are taken for not stored"
+            f"{self._tree.root}: its server denies access to some chunks (403), as servers do that do not "
+            "allow listing; these chunks are treated as missing"
         )
 
     # ---- the context ---------------------------------------------------------------------------
@@ -332,7 +332,7 @@ class Native:
                 self._context = ts.Context(
                     {
                         "cache_pool": {"total_bytes_limit": pool_bytes},
-                        # limits of its own: stuck reads of one dataset must not stop another
+                        # separate limits: stuck reads of one dataset must not block another
                         "file_io_concurrency": {"limit": _IO_THREADS},
                         "data_copy_concurrency": {"limit": max(2, os.cpu_count() or 2)},
                         **(self._of_servers() if self.remote else {}),
@@ -341,7 +341,7 @@ class Native:
             return self._context
 
     def _pool_bytes(self, image: ZarrImage) -> int:
-        """Planes are kept elsewhere; here what would have to be fetched again for the next plane."""
+        """Planes are cached elsewhere; this pool is for data needed again for the next plane."""
         if not self.remote or planes_per_chunk(image) == 1:
             return 0
         least, most = _POOL_BYTES
@@ -349,7 +349,7 @@ class Native:
 
     def _of_servers(self) -> JsonObject:
         stall = str(max(1, round(self._tree.stall_s)))
-        # tensorstore has no other way to say so; without it, it waits for a silent server for ever
+        # the only way to set this; without it, tensorstore waits for a silent server for ever
         os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", stall)
         os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "250")
         os.environ.setdefault("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "10")
@@ -362,13 +362,13 @@ class Native:
     # ---- waiting -------------------------------------------------------------------------------
 
     def _result(self, future: Any, array: str, pixels: int = 0) -> Any:
-        """Wait for tensorstore, looking up every quarter of a second whether the dataset was closed."""
+        """Wait for tensorstore, checking every quarter of a second whether the dataset was closed."""
         until = (
             time.monotonic() + max(_SLOWEST_START_S, 3 * self._tree.stall_s) + pixels / SLOWEST_BYTES_PER_S
         )
-        if not self.remote:  # done in a moment, and worth keeping
+        if not self.remote:  # local reads finish soon and are worth keeping
             return self._waited(future, array, until)
-        with _of_wish(future, array):
+        with _in_current_scope(future, array):
             return self._waited(future, array, until)
 
     def _waited(self, future: Any, array: str, until: float) -> Any:
@@ -379,7 +379,7 @@ class Native:
                     break
                 if self.remote and time.monotonic() > until:
                     future.cancel()
-                    raise ReadTimeoutError(f"{array} comes too slowly to be shown: the network may be busy")
+                    raise ReadTimeoutError(f"reading {array} timed out: the network may be slow or busy")
                 with contextlib.suppress(TimeoutError):
                     return future.result(timeout=_POLL_SECONDS)
             else:
@@ -388,18 +388,18 @@ class Native:
             raise
         except (ValueError, RuntimeError, TimeoutError) as error:
             self._raise_meaning(error, array)
-        raise DatasetError(f"the dataset was closed while {array} was read")
+        raise DatasetError(f"the dataset was closed while {array} was being read")
 
     def _raise_meaning(self, error: Exception, array: str) -> None:
         meaning = read_error(error, array, remote=self.remote)
         if isinstance(meaning, RedirectedError):
             self._tree.follow(meaning.url)
-            meaning = StoreChangedError(f"{array} is elsewhere")
+            meaning = StoreChangedError(f"{array} was redirected")
         raise meaning from error
 
 
 class _TensorStoreRead:
-    """A read of tensorstore's, as a wish knows it."""
+    """A tensorstore read as a `Cancellable`."""
 
     def __init__(self, future: Any, array: str) -> None:
         self.future = future
@@ -407,27 +407,27 @@ class _TensorStoreRead:
 
     def give_up(self) -> None:
         self.future.cancel()
-        if hasattr(self.future, "commit"):  # of a copy into our memory that has ended the copying only
+        if hasattr(self.future, "commit"):  # for a copy into our memory, that has only cancelled the copy
             self.future.commit.cancel()
 
     def not_wanted(self) -> ReadDroppedError:
-        return ReadDroppedError(f"{self.array}: not wanted any more")
+        return ReadDroppedError(f"{self.array}: no longer needed")
 
 
 @contextlib.contextmanager
-def _of_wish(future: Any, array: str) -> Iterator[None]:
-    """Let a read end with the wish of this thread, if it has one."""
-    wish, read = current_wish(), _TensorStoreRead(future, array)
-    if wish is None:
+def _in_current_scope(future: Any, array: str) -> Iterator[None]:
+    """Tie a read to this thread's cancel scope, if there is one."""
+    scope, read = current_scope(), _TensorStoreRead(future, array)
+    if scope is None:
         yield
         return
-    wish.add(read)
+    scope.add(read)
     try:
         yield
     except CancelledError:
         raise read.not_wanted() from None
     finally:
-        wish.remove(read)
+        scope.remove(read)
 
 
 _V2_FIELDS = (
@@ -438,14 +438,14 @@ _V3_PROSE = ("attributes", "consolidated_metadata")
 
 
 def _plain_metadata(document: JsonObject, version: int) -> JsonObject:
-    """What tensorstore has to know of an array; the rest it might not understand."""
+    """The metadata tensorstore needs; it might reject the rest."""
     if version == 2:
         return {name: document[name] for name in _V2_FIELDS if name in document}
     return {name: value for name, value in document.items() if name not in _V3_PROSE}
 
 
 def traffic() -> tuple[int, int]:
-    """How many requests tensorstore has sent from this process so far, and how many bytes came."""
+    """The number of requests tensorstore has sent in this process, and of bytes received."""
     import tensorstore as ts
 
     said = {m["name"]: m["values"] for m in ts.experimental_collect_matching_metrics("/tensorstore/http/")}

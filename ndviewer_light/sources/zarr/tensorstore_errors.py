@@ -1,6 +1,6 @@
-"""tensorstore's errors, told by their text: what a failed read means, in sentences that help.
+"""Translates tensorstore's errors, judging by their text, into helpful messages.
 
-What it says of a server holds the whole URL, signatures and all: its words are looked at and never passed on.
+Its messages contain the whole URL with signatures: they are only examined, never passed on.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 class StoreChangedError(Exception):
-    """The store is no longer what its handle knows: open it anew."""
+    """The store no longer matches its handle: reopen it."""
 
 
 class RedirectedError(Exception):
-    """The server says that the file is elsewhere; `url` is where it was looked for."""
+    """The server redirected the request; `url` is the original address."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("the server says that it is elsewhere")
+        super().__init__("redirected by the server")
         self.url = url
 
 
 class ChunkMissingError(Exception):
-    """A strict read met a chunk that is not stored, or that a server does not show (`refused`).
+    """A strict read hit a chunk that is not stored, or to which a server denies access (`refused`).
 
-    A bucket that lets nobody list it answers 403 for what it does not hold.
+    A bucket that does not allow listing answers 403 for missing objects.
     """
 
     def __init__(self, file: str, refused: DatasetError | None = None) -> None:
@@ -55,7 +55,7 @@ _UNREADABLE = re.compile(r"Error parsing|Unsupported|not registered|not supporte
 
 
 def read_error(error: Exception, array: str, *, remote: bool = False) -> Exception:
-    """What a failed read means: a missing chunk, a store to open anew, or a `DatasetError`."""
+    """Translate a failed read: a missing chunk, a store to reopen, or a `DatasetError`."""
     text = _said(error)
     code = text.partition(":")[0]
     file = _file_of(text, "")
@@ -70,12 +70,12 @@ def read_error(error: Exception, array: str, *, remote: bool = False) -> Excepti
     if code == "OUT_OF_RANGE" or "Updated zarr metadata" in text:
         return StoreChangedError(_sentence(text))
     if "Metadata at" in text and "does not exist" in text:
-        return StoreChangedError(f"{file} does not exist any more")
+        return StoreChangedError(f"{file} no longer exists")
     return dataset_error(error, array)
 
 
 def dataset_error(error: Exception, array: str) -> DatasetError:
-    """Return our error for what tensorstore said: one sentence, the file, no dump of its own state."""
+    """Translate tensorstore's error: one sentence, the file, no dump of its state."""
     text = _said(error)
     code = text.partition(":")[0]
     file = _file_of(text, array)
@@ -83,11 +83,11 @@ def dataset_error(error: Exception, array: str) -> DatasetError:
     if code == "PERMISSION_DENIED":
         return DatasetPermissionError(f"no permission to read {file}")
     if code == "NOT_FOUND":
-        return PlaneNotStoredError(f"{file} does not exist (yet)")
+        return PlaneNotStoredError(f"{file} does not exist yet")
     if os.path.basename(file) in METADATA_FILES:
-        if code == "DATA_LOSS":  # no JSON at all: most likely half-written
+        if code == "DATA_LOSS":  # not JSON at all: most likely incomplete
             return CorruptDataError(f"{file} cannot be read ({reason}); if it is being written, try again")
-        return MetadataError(f"{file} cannot be understood: {reason}")
+        return MetadataError(f"{file} is invalid: {reason}")
     if code in ("DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT") and not _UNREADABLE.search(text):
         return CorruptDataError(f"{file} is damaged: {reason}")
     if _UNREADABLE.search(text):
@@ -98,7 +98,7 @@ def dataset_error(error: Exception, array: str) -> DatasetError:
 
 
 def _said(error: Exception) -> str:
-    return _SPEC.sub("", str(error))  # which names every file and server there is
+    return _SPEC.sub("", str(error))  # it contains the name of every file and server
 
 
 def _file_of(text: str, otherwise: str) -> str:
@@ -115,14 +115,14 @@ def _file_of(text: str, otherwise: str) -> str:
 _MEANINGS = (
     ("Not enough data", "it is shorter than a chunk of this array"),
     ("End of data expected", "it is longer than a chunk of this array"),
-    ("Invalid blosc", "what is compressed in it makes no sense, or is cut short"),
-    ("zlib", "what is compressed in it makes no sense, or is cut short"),
-    ("Decompress", "what is compressed in it makes no sense, or is cut short"),
-    ("Error reading Zstd", "what is compressed in it makes no sense, or is cut short"),
-    ("CRC-32C checksum", "its checksum is another"),
-    ("Digest mismatch", "its checksum is another"),
+    ("Invalid blosc", "its compressed data is invalid or truncated"),
+    ("zlib", "its compressed data is invalid or truncated"),
+    ("Decompress", "its compressed data is invalid or truncated"),
+    ("Error reading Zstd", "its compressed data is invalid or truncated"),
+    ("CRC-32C checksum", "its checksum does not match"),
+    ("Digest mismatch", "its checksum does not match"),
 )
-"""What the library says of damaged chunks, and what a person is told."""
+"""The library's messages for damaged chunks, and our wording."""
 
 
 def _sentence(text: str) -> str:
@@ -137,7 +137,7 @@ def _sentence(text: str) -> str:
 
 _STATUS = re.compile(r"\[(?:HTTP code |http_response_code=')(\d{3})")  # newer and older versions
 _TRIES = re.compile(r"All (\d+) retry attempts failed")
-_BY_WORDS = (  # the first that fits
+_BY_WORDS = (  # the first match
     ("Could not resolve", "unknown host"),
     ("certificate", "not secure"),
     ("SSL", "not secure"),
@@ -154,14 +154,14 @@ _BY_WORDS = (  # the first that fits
 
 
 def _failure(text: str) -> Failure | None:
-    """The kind of trouble with a server, None if it is none."""
+    """The kind of server failure; None if it is not one."""
     from ...storage.remote.errors import Failure, failure_of_status
 
     status = _STATUS.search(text)
     if status is not None:
         return failure_of_status(int(status[1]), "gone")
     kind = next((kind for words, kind in _BY_WORDS if words in text), None)
-    return Failure(kind, "the rest is missing" if kind == "truncated" else "") if kind else None
+    return Failure(kind, "incomplete response" if kind == "truncated" else "") if kind else None
 
 
 def _of_server(failure: Failure, text: str, array: str) -> DatasetError:

@@ -1,1 +1,1 @@
-"""Chunks and pictures decoded within limits: headers are judged before native code sees them."""
+"""Decodes chunks and images within limits: headers are checked before native code sees them."""

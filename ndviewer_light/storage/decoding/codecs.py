@@ -1,7 +1,7 @@
-"""What the bytes of a chunk were passed through before they were stored, each undone within a bound.
+"""The codecs of chunks; each decodes within a size limit.
 
-Nothing is decoded by a library that was not told, or whose header does not say, how much may come out.
-Codecs that numcodecs and imagecodecs name, by their names. `codecs` puts them together.
+Nothing is decoded without a limit on the output, given to the library or checked in the header.
+Codecs have the names used by numcodecs and imagecodecs.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _WORDS_AT_ONCE = 1 << 20
 
 
 class DamagedError(Exception):
-    """The bytes are not what this codec makes."""
+    """The bytes are not valid output of this codec."""
 
 
 class Codec(ABC):
-    """One step on the way from a chunk to what is stored of it."""
+    """One encoding step from a chunk to its stored bytes."""
 
     @abstractmethod
     def stored_bytes(self, n: int) -> int | None:
-        """How many bytes it makes of `n`, None if that depends on which they are."""
+        """The encoded size of `n` bytes; None if it depends on their values."""
 
     @abstractmethod
     def undo(self, data: memoryview, n: int) -> Buffer:
-        """What was stored; at most `n` bytes, else `DamagedError` or an error of the library."""
+        """Decode; returns at most `n` bytes, else raises `DamagedError` or an error of the library."""
 
 
 def need(library: str, extra: str, codec: str) -> Any:
-    """The library that a codec needs. Raises `UnsupportedError` that says how it is installed."""
+    """Import the library of a codec. Raises `UnsupportedError` with installation instructions."""
     try:
         return importlib.import_module(library)
     except ImportError as error:
@@ -59,7 +59,7 @@ def need(library: str, extra: str, codec: str) -> Any:
 
 
 def view(data: Buffer) -> np.ndarray:
-    """Any buffer as single bytes; an array has to be contiguous."""
+    """Any buffer as single bytes; arrays must be contiguous."""
     return data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
 
 
@@ -68,12 +68,12 @@ def view(data: Buffer) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Compressor(Codec):
-    """A compressor whose function takes the data and the most that may come out."""
+    """A compressor whose function takes the data and the maximum output size."""
 
     decode: Callable[[memoryview, int], Buffer]
 
     def stored_bytes(self, n: int) -> int | None:
-        """It depends."""
+        """Depends on the data."""
         return None
 
     def undo(self, data: memoryview, n: int) -> Buffer:
@@ -83,7 +83,7 @@ class Compressor(Codec):
 
 @functools.cache
 def _from_imagecodecs(name: str) -> Callable[..., bytes] | None:
-    """The decoder of that name of imagecodecs, twice as fast as others; None if it is not there."""
+    """The decoder of that name in imagecodecs, twice as fast as others; None if not installed."""
     try:
         library = importlib.import_module("imagecodecs")
     except ImportError:
@@ -93,20 +93,20 @@ def _from_imagecodecs(name: str) -> Callable[..., bytes] | None:
 
 
 def inflated(data: memoryview, n: int) -> Buffer:
-    """The format of zlib, one stream; what follows it is ignored, as zlib does."""
+    """The zlib format, one stream; trailing data is ignored, as in zlib."""
     if (fast := _from_imagecodecs("deflate")) is not None:
-        with contextlib.suppress(RuntimeError):  # zlib says why, or reads what libdeflate will not
+        with contextlib.suppress(RuntimeError):  # zlib explains why, or accepts what libdeflate rejects
             return fast(data, raw=False, out=n)
     stream = zlib.decompressobj()
     out = stream.decompress(data, n + 1)
     if len(out) <= n and not stream.eof:
-        raise DamagedError("what is compressed is cut short")
+        raise DamagedError("the compressed data is truncated")
     return out
 
 
 def gunzipped(data: memoryview, n: int) -> Buffer:
-    """The format of gzip; several members one after the other are one."""
-    is_one_member = int.from_bytes(data[-4:], "little") == n & 0xFFFFFFFF  # RFC 1952: what its end says
+    """The gzip format; consecutive members are concatenated."""
+    is_one_member = int.from_bytes(data[-4:], "little") == n & 0xFFFFFFFF  # RFC 1952: the size in its trailer
     if is_one_member and (fast := _from_imagecodecs("gzip")) is not None:
         with contextlib.suppress(RuntimeError):  # as above
             return fast(data, out=n)
@@ -119,7 +119,7 @@ def gunzipped(data: memoryview, n: int) -> Buffer:
         if n < 0:
             break
         if not member.eof:
-            raise DamagedError("what is compressed is cut short")
+            raise DamagedError("the compressed data is truncated")
         rest = member.unused_data.lstrip(b"\0")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -141,29 +141,29 @@ def _streamed(new: Callable[[], Any], data: memoryview, n: int) -> Buffer:
     out: bytes = stream.decompress(data, n + 1)
     while len(out) <= n and not stream.eof:
         if not (more := stream.decompress(b"", n + 1 - len(out))):
-            raise DamagedError("what is compressed is cut short")
+            raise DamagedError("the compressed data is truncated")
         out += more
     return out
 
 
 BLOSC_HEAD = 16
-"""Bytes of the header that every chunk of blosc begins with."""
+"""The size of a blosc header in bytes."""
 
 
 def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
-    """Judge the header of `stored` bytes of Blosc 1 that should come to at most `n`.
+    """Check the header of `stored` bytes of Blosc 1 that should decompress to at most `n`.
 
-    The library takes as much memory as the header says, whatever is wanted of it. Raises `DamagedError`.
+    The library allocates as much memory as the header declares. Raises `DamagedError`.
     """
     if len(head) < BLOSC_HEAD:
-        raise DamagedError(f"it has {stored} bytes, fewer than the header of blosc")
+        raise DamagedError(f"{stored} bytes are too few for a blosc header")
     version, _, _, item, nbytes, block, cbytes = struct.unpack_from("<BBBBIII", head)
     if nbytes > n:
-        raise DamagedError(f"its blosc header claims {nbytes:,} bytes, a chunk of this array has {n:,}")
+        raise DamagedError(f"its blosc header declares {nbytes:,} bytes, but a chunk of this array has {n:,}")
     if version not in (1, 2) or not item or not 0 < block <= max(nbytes, 1):
-        raise DamagedError("its blosc header makes no sense")
+        raise DamagedError("its blosc header is invalid")
     if cbytes != stored:
-        raise DamagedError(f"its blosc header says that it is stored in {cbytes:,} bytes, it has {stored:,}")
+        raise DamagedError(f"its blosc header declares {cbytes:,} stored bytes, but it has {stored:,}")
 
 
 def _blosc(data: memoryview, n: int) -> Buffer:
@@ -173,10 +173,10 @@ def _blosc(data: memoryview, n: int) -> Buffer:
 
 
 def _lz4(data: memoryview, n: int) -> Buffer:
-    """A block of LZ4 with its size before it, as numcodecs writes it."""
+    """An LZ4 block preceded by its size, as numcodecs writes it."""
     size = int.from_bytes(bytes(data[:4]), "little", signed=True)
     if len(data) < 5 or not 0 < size <= n:
-        raise DamagedError("its size is not that of the chunk")
+        raise DamagedError("its size does not match the chunk's")
     decoded: bytes = need("numcodecs.lz4", "refs", "lz4").decompress(data)
     return decoded
 
@@ -184,7 +184,7 @@ def _lz4(data: memoryview, n: int) -> Buffer:
 def _zstd(data: memoryview, n: int) -> Buffer:
     if (fast := _from_imagecodecs("zstd")) is not None:
         return fast(data, out=n)
-    # into a buffer of ours: a frame may say any size, or none
+    # into our own buffer: a frame may declare any size, or none
     into = np.empty(n, np.uint8)
     need("numcodecs.zstd", "refs", "zstd").decompress(data, into)
     return into
@@ -195,17 +195,17 @@ def _by_imagecodecs(name: str) -> Compressor:
     return Compressor(lambda data, n: decode(data, out=n))
 
 
-# ---- what leaves the length as it is, or nearly ---------------------------------------------
+# ---- filters that keep the length, or nearly -------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Shuffle(Codec):
-    """All first bytes of items first, then all second ones, …; what is over stays at the end."""
+    """All first bytes of items, then all second bytes, …; the remainder stays at the end."""
 
     item: int
 
     def stored_bytes(self, n: int) -> int:
-        """As many."""
+        """The same number."""
         return n
 
     def undo(self, data: memoryview, n: int) -> Buffer:
@@ -216,7 +216,7 @@ class Shuffle(Codec):
             return data
         whole = count * self.item
         parts = raw[:whole].reshape(self.item, count)
-        if self.item in (2, 4, 8):  # by shifting whole items: a fifth of the time of single bytes
+        if self.item in (2, 4, 8):  # by shifting whole items: five times as fast as single bytes
             items = parts[-1].astype(f"<u{self.item}")
             for part in parts[-2::-1]:
                 items <<= 8
@@ -236,12 +236,12 @@ class Fletcher32(Codec):
         return n + 4
 
     def undo(self, data: memoryview, n: int) -> Buffer:
-        """See `Codec.undo`; a checksum that does not match is damage."""
+        """See `Codec.undo`; raises for a checksum mismatch."""
         raw = view(data)
         if len(raw) < 4:
             raise DamagedError("it has no checksum")
         content, stored = raw[:-4], int.from_bytes(raw[-4:].tobytes(), "little")
-        # 0 and 65535 are the same to it
+        # 0 and 65535 are equivalent in this checksum
         if [half % 65535 for half in divmod(stored, 65536)] != list(_fletcher32(content)):
             raise DamagedError("its checksum does not match")
         return content
@@ -253,7 +253,7 @@ def _fletcher32(raw: np.ndarray) -> tuple[int, int]:
     n = len(raw) // 2
     for start in range(0, n, _WORDS_AT_ONCE):
         words = raw[2 * start : 2 * min(n, start + _WORDS_AT_ONCE)].view(">u2").astype(np.uint64)
-        # each word counts in the higher sum once for itself and for every one that follows
+        # each word counts in the second sum once for itself and once for every following word
         weights = np.arange(len(words), 0, -1, dtype=np.uint64)
         high = (high + low * len(words) + int((words * weights).sum())) % 65535
         low = (low + int(words.sum())) % 65535
@@ -265,34 +265,34 @@ def _fletcher32(raw: np.ndarray) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Unchanged(Codec):
-    """A filter that changed values for good when it was applied."""
+    """A lossy filter that needs no decoding."""
 
     def stored_bytes(self, n: int) -> int:
-        """As many."""
+        """The same number."""
         return n
 
     def undo(self, data: memoryview, n: int) -> Buffer:
-        """What is there."""
+        """The data, unchanged."""
         return data
 
 
 @dataclass(frozen=True)
 class Numbers(Codec):
-    """A filter over numbers: `back` makes an array of `dtype` out of one of `stored`."""
+    """A filter on numbers: `back` converts an array of `stored` to one of `dtype`."""
 
     dtype: np.dtype[Any]
     stored: np.dtype[Any]
     back: Callable[[np.ndarray], np.ndarray]
 
     def stored_bytes(self, n: int) -> int:
-        """As many numbers, of another type."""
+        """The same count of numbers, of another type."""
         return n // self.dtype.itemsize * self.stored.itemsize
 
     def undo(self, data: memoryview, n: int) -> Buffer:
         """See `Codec.undo`."""
         raw = view(data)
         if len(raw) % self.stored.itemsize or len(raw) // self.stored.itemsize * self.dtype.itemsize > n:
-            raise DamagedError("its length is not that of the chunk")
+            raise DamagedError("its length does not match the chunk's")
         with np.errstate(all="ignore"):
             return np.ascontiguousarray(self.back(raw.view(self.stored)).astype(self.dtype, copy=False))
 
@@ -315,10 +315,10 @@ def _astype(config: JsonObject) -> Codec:
 
 
 def _differences(config: JsonObject) -> Codec:
-    """The delta of imagecodecs: along one axis of arrays of `shape`, wrapping around."""
+    """The delta of imagecodecs: along one axis of arrays of `shape`, with wrap-around."""
     dtype, shape, axis = _dtype(config, "dtype"), _shape(config), config.get("axis", -1)
     if config.get("dist", 1) != 1 or dtype.kind not in "ui" or axis not in range(-len(shape), len(shape)):
-        raise UnsupportedError("this kind of 'imagecodecs_delta' cannot be undone")
+        raise UnsupportedError("this variant of 'imagecodecs_delta' is not supported")
     native = dtype.newbyteorder("=")
     return Numbers(dtype, dtype, lambda raw: np.cumsum(raw.reshape(shape), axis=axis, dtype=native))
 
@@ -328,7 +328,7 @@ def _float_predictor(config: JsonObject) -> Codec:
     dtype, shape = _dtype(config, "dtype"), _shape(config)
     axis, dist = config.get("axis", -1), config.get("dist", 1)
     if dtype.kind != "f" or axis not in range(-len(shape), len(shape)) or dist not in (1, 2, 4):
-        raise UnsupportedError("this kind of 'imagecodecs_floatpred' cannot be undone")
+        raise UnsupportedError("this variant of 'imagecodecs_floatpred' is not supported")
     return Numbers(dtype, dtype, lambda raw: decode(raw.reshape(shape), axis=axis, dist=dist))
 
 
@@ -337,7 +337,7 @@ def _dtype(config: JsonObject, key: str, otherwise: np.dtype[Any] | None = None)
     if name is None and otherwise is not None:
         return otherwise
     try:
-        # text only: numpy takes nested lists for structures
+        # text only: numpy interprets nested lists as structures
         dtype = np.dtype(name) if isinstance(name, str) else None
     except TypeError:
         dtype = None
@@ -365,20 +365,20 @@ def _shape(config: JsonObject) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Pixels(Codec):
-    """A whole picture file; `decode` makes (Y, X) or (Y, X, S) of it, judged before."""
+    """A whole image file; `decode` returns (Y, X) or (Y, X, S), checked before."""
 
     decode: Callable[[memoryview], np.ndarray]
     dtype: np.dtype[Any]
 
     def stored_bytes(self, n: int) -> int | None:
-        """It depends."""
+        """Depends on the data."""
         return None
 
     def undo(self, data: memoryview, n: int) -> Buffer:
         """See `Codec.undo`."""
         pixels = self.decode(data)
         if pixels.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):
-            raise DamagedError(f"its pixels are {pixels.dtype}, those of the array are {self.dtype}")
+            raise DamagedError(f"its pixels are {pixels.dtype}, but the array's are {self.dtype}")
         return np.ascontiguousarray(pixels, dtype=self.dtype)
 
 
@@ -389,14 +389,14 @@ def _picture(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
 
 
 def _jpeg(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
-    """Whole files; parts of a TIFF lack the tables that its other parts share."""
+    """Complete files; parts of a TIFF lack the tables that they share."""
     parts = [config.get(key) for key in ("tables", "header")]
     spaces = [config.get(f"colorspace_{which}") for which in ("jpeg", "data")]
     if not any(parts) and all(space is None for space in spaces):
         return _picture(config, dtype)
     tables, header = (base64.b64decode(part) if isinstance(part, str) else None for part in parts)
     if not all(space is None or type(space) in (int, str) for space in spaces):
-        raise MetadataError("'imagecodecs_jpeg' has a colour space that is none")
+        raise MetadataError("'imagecodecs_jpeg' has an invalid colour space")
     from .pictures import judged_jpeg
 
     decode = need("imagecodecs", "tiff", "imagecodecs_jpeg").jpeg8_decode
@@ -424,7 +424,7 @@ def _tiff(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
 
 
 def _needs_numcodecs(name: str, decode: Callable[[memoryview, int], Buffer]) -> Codec:
-    need(f"numcodecs.{name}", "refs", name)  # to be told when the dataset is opened
+    need(f"numcodecs.{name}", "refs", name)  # to be reported when the dataset is opened
     return Compressor(decode)
 
 
@@ -434,7 +434,7 @@ def _zstd_codec(config: JsonObject) -> Codec:
 
 def _lzma_codec(config: JsonObject) -> Codec:
     if config.get("format", 1) not in (1, 2) or config.get("filters"):
-        raise UnsupportedError("'lzma' without its own header is not decoded")
+        raise UnsupportedError("'lzma' without its own header is not supported")
     return Compressor(_lzma)
 
 
@@ -479,21 +479,21 @@ ALLOWED = tuple(sorted((*_BY_NAME, *_PICTURES)))
 
 
 def codec_from(config: object, dtype: np.dtype[Any]) -> Codec:
-    """The codec that a configuration ``{"id": …}`` names, for an array of `dtype` as it is stored.
+    """The codec for a configuration ``{"id": …}``, for an array of the stored `dtype`.
 
-    Raises `UnsupportedError` for one that is not on the list or whose library is not installed, else
+    Raises `UnsupportedError` if it is not on the list or its library is not installed, else
     `MetadataError`; neither names the array.
     """
     name = config.get("id") if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(name, str):
-        raise MetadataError(f"a codec is given as {ascii(config)[:80]}, expected an object with an id")
+        raise MetadataError(f"invalid codec {ascii(config)[:80]}, expected an object with an id")
     if name in _BY_NAME:
         return _BY_NAME[name](config)
     if name in _PICTURES:
         return _PICTURES[name](config, dtype)
-    raise UnsupportedError(f"codec {name[:80]!a} is not decoded; those that are: {', '.join(ALLOWED)}")
+    raise UnsupportedError(f"codec {name[:80]!a} is not supported; supported are {', '.join(ALLOWED)}")
 
 
 def most_stored(n: int) -> int:
-    """More than any codec makes of `n` bytes, however badly they compress."""
+    """An upper limit on the encoded size of `n` bytes, however badly they compress."""
     return min(n + n // 2 + 65536, MAX_CHUNK_BYTES)

@@ -1,8 +1,8 @@
-"""The chain of pages of a TIFF, walked in Python before a library walks it.
+"""Checks the page chain of a TIFF in Python before a library follows it.
 
-Each page of a TIFF names the next, by its place in the file, and may name pages of its own (SubIFDs). In a
-damaged or malicious file they may name each other in a circle, which tifffile would follow for ever, or may
-all name the same large list of values, which it would keep once for each page.
+Each page of a TIFF points to the next, by its offset in the file, and may have sub-pages (SubIFDs). In a
+damaged or malicious file they may form a loop, which tifffile would follow forever, or may
+all refer to the same large list of values, which it would store once per page.
 Source of the layout: TIFF 6.0, BigTIFF.
 """
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 10_000_000
 MAX_TAGS = 4096
-"""As tifffile has it: a page with more is taken for the end of the chain."""
+"""As in tifffile: a page with more counts as the end of the chain."""
 
 _MAX_SUB_IFDS = 1024
 _SUB_IFDS = 330
 _SMALL_VALUE = 4096
 _SHARED_BYTES = 16 * 1024**2
-"""Values of tags may overlap by so much: writers let pages share a description."""
+"""How much tag values may overlap: some writers share a description among pages."""
 
 TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
 TYPE_SIZES[18] = 8
@@ -33,10 +33,10 @@ _USUAL_BYTES = 512  # of a page's tags
 
 
 class IfdChain:
-    """The pages of one TIFF, as far as they were walked; each is looked at once. One thread at a time."""
+    """The pages of one TIFF visited so far; each is read once. One thread at a time."""
 
     def __init__(self, read: Callable[[int, int], bytes], size: int, name: str) -> None:
-        """`read` gives the bytes at (offset, length), fewer at the end of the file, which has `size`."""
+        """`read` returns the bytes at (offset, length), fewer at the end of the file of `size` bytes."""
         self._read = read
         self._size = size
         self._name = name
@@ -54,10 +54,10 @@ class IfdChain:
         self._offset = struct.Struct(self._order + offset)
 
     def check(self, index: int | None = None) -> None:
-        """Walk as far as page `index`, by default to the end. Quick where that was walked before.
+        """Visit pages up to `index`, by default to the end. Fast for pages visited before.
 
-        Raises `CorruptDataError` for a circle and for values that overlap, `LimitExceededError` for more than
-        10 million pages. What is merely cut short is left to whoever reads it.
+        Raises `CorruptDataError` for a loop and for overlapping values, `LimitExceededError` for more than
+        10 million pages. Truncation is left to the reader.
         """
         while self._next and (index is None or len(self._seen) <= index):
             self._walk(self._next)
@@ -65,7 +65,7 @@ class IfdChain:
     def _walk(self, at: int) -> None:
         if at in self._seen:
             raise CorruptDataError(
-                f"{self._name} is damaged: its pages form a circle, page {len(self._seen)} is followed by an "
+                f"{self._name} is damaged: its pages form a loop, page {len(self._seen)} is followed by an "
                 f"earlier one (at byte {at:,})"
             )
         if len(self._seen) >= MAX_PAGES:
@@ -91,18 +91,18 @@ class IfdChain:
         (self._next,) = self._offset.unpack_from(data, end)
 
     def _check_values(self, nbytes: int) -> None:
-        # more than the file holds is refused by whoever reads it: it may still be written
+        # data beyond the end is left to the reader: it may still be written
         if _SMALL_VALUE < nbytes <= self._size:
             self._values += nbytes
             if self._values > 2 * self._size + _SHARED_BYTES:
                 raise CorruptDataError(
-                    f"{self._name} is damaged: its pages list {self._values:,} bytes of values, the "
+                    f"{self._name} is damaged: its tags declare {self._values:,} bytes of values, but the "
                     f"whole file has {self._size:,}"
                 )
 
     def _check_sub_ifds(self, kind: int, count: int, value: int) -> None:
         if count > _MAX_SUB_IFDS:
-            raise CorruptDataError(f"{self._name} is damaged: a page claims {count:,} pages inside it")
+            raise CorruptDataError(f"{self._name} is damaged: a page declares {count:,} sub-pages")
         size = TYPE_SIZES.get(kind, 4)
         if size * count <= self._offset.size:
             offsets = [value]
@@ -112,4 +112,4 @@ class IfdChain:
             n = len(data) // struct.calcsize(form)
             offsets = list(struct.unpack_from(f"{self._order}{n}{form}", data))
         if self._seen.intersection(offsets):
-            raise CorruptDataError(f"{self._name} is damaged: a page names itself as a part of itself")
+            raise CorruptDataError(f"{self._name} is damaged: a page contains itself")

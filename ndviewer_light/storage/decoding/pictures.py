@@ -1,7 +1,7 @@
-"""PNG, JPEG and BMP out of their bytes, judged by their headers before anything is decoded.
+"""Decodes PNG, JPEG and BMP; headers are checked before anything is decoded.
 
-Through Pillow, which notices every file that is cut short (libjpeg alone would paint the rest grey); colour
-of 16 bits, which Pillow cannot hold, through imagecodecs.
+Uses Pillow, which detects truncated files (libjpeg alone would fill the rest with grey); 16-bit colour,
+which Pillow does not support, goes through imagecodecs.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Picture(NamedTuple):
-    """What a picture says of itself: rows, columns, dtype of its pixels, samples per pixel."""
+    """The format of an image: rows, columns, dtype, samples per pixel."""
 
     height: int
     width: int
@@ -68,12 +68,12 @@ class Picture(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """What it takes in memory."""
+        """The decoded size in bytes."""
         return self.height * self.width * self.samples * self.dtype.itemsize
 
 
 def picture_in(file: BinaryIO, name: str) -> Picture:
-    """What the header of a picture says; no pixel is decoded.
+    """The format from an image's header; no pixel is decoded.
 
     Raises `CorruptDataError`, `UnsupportedError` or `LimitExceededError`, each naming the file.
     """
@@ -87,7 +87,7 @@ def picture_in(file: BinaryIO, name: str) -> Picture:
 
 
 def decoded(data: bytes, name: str) -> np.ndarray:
-    """The pixels, (Y, X) or (Y, X, S), native byte order. Raises as `picture_in`. Any thread."""
+    """The pixels, (Y, X) or (Y, X, S), native byte order. Raises like `picture_in`. Any thread."""
     with damage_is_named(name):
         picture = picture_in(io.BytesIO(data), name)
         if _deep_png(data[:32]) is not None:
@@ -97,15 +97,17 @@ def decoded(data: bytes, name: str) -> np.ndarray:
                 pixels = _pixels_of(image)
         pixels = pixels.astype(picture.dtype, copy=False)
         if pixels.shape != picture.shape:
-            raise CorruptDataError(f"{name} is damaged: its pixels are {pixels.shape}, not {picture.shape}")
+            raise CorruptDataError(
+                f"{name} is damaged: its pixels have shape {pixels.shape} instead of {picture.shape}"
+            )
         return pixels
 
 
 def one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
-    """(Y, X) of one colour, or with None of the brightness, of (Y, X) or (Y, X, S)."""
+    """(Y, X) of one colour, or with None the brightness, of (Y, X) or (Y, X, S)."""
     if pixels.ndim == 2:
         return pixels
-    if pixels.shape[-1] < 3:  # grey, with transparency
+    if pixels.shape[-1] < 3:  # grey with alpha
         return np.ascontiguousarray(pixels[..., 0])
     if sample is not None:
         return np.ascontiguousarray(pixels[..., sample])
@@ -116,38 +118,38 @@ def one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
 
 
 def judged(picture: Picture, name: str) -> Picture:
-    """The picture, unless no sane one is like it."""
+    """Check that a format is plausible, and return it."""
     if picture.height < 1 or picture.width < 1 or picture.samples < 1:
-        raise CorruptDataError(f"{name} is damaged: it says it is {picture.width}×{picture.height} pixels")
+        raise CorruptDataError(f"{name} is damaged: invalid image size {picture.width}×{picture.height}")
     if picture.nbytes > MAX_PLANE_BYTES:
         raise LimitExceededError(
             f"{name}: {picture.width}×{picture.height} pixels take {picture.nbytes} bytes; "
-            f"at most {MAX_PLANE_BYTES} are decoded"
+            f"at most {MAX_PLANE_BYTES} are supported"
         )
     return picture
 
 
 _STARTS = (b"\x89PNG", b"\xff\xd8", b"BM")
 _CUT_SHORT = ("runcated", "unpack requires", "unpack_from requires", "buffer is smaller", "unexpected end of")
-"""What decoders say of a file that ends too early."""
+"""Decoders' messages for a truncated file."""
 
 
 @contextlib.contextmanager
 def damage_is_named(name: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into a `DatasetError` that names the file."""
+    """Turn any decoder error into a `DatasetError` that names the file."""
     try:
         yield
     except DatasetError:
         raise
     except MemoryError as error:
-        raise LimitExceededError(f"{name} asks for more memory than there is") from error
-    except Exception as error:  # damaged files raise a dozen types inside decoders
+        raise LimitExceededError(f"{name}: not enough memory to read it") from error
+    except Exception as error:  # decoders raise many types for damaged files
         reason = str(error)[:200] or type(error).__name__
         if any(word in reason for word in _CUT_SHORT):
-            raise CorruptDataError(f"{name} is truncated: a part of it is missing") from error
+            raise CorruptDataError(f"{name} is truncated: part of it is missing") from error
         if "imagecodecs" in reason:
             raise UnsupportedError(
-                f"{name} needs one more package: pip install 'ndviewer_light[tiff]'"
+                f"{name} needs an additional package: pip install 'ndviewer_light[tiff]'"
             ) from error
         if isinstance(error, NotImplementedError) or "not supported" in reason:
             raise UnsupportedError(f"{name} cannot be decoded: {reason}") from error
@@ -162,7 +164,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[Image]:
         with PIL.Image.open(file, formats=_FORMATS) as image:
             yield image
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise LimitExceededError(f"{name} is larger than any picture should be: {error}") from error
+        raise LimitExceededError(f"{name} is too large: {error}") from error
     except PIL.UnidentifiedImageError as error:
         raise CorruptDataError(_not_a_picture(file, name)) from error
 
@@ -171,17 +173,17 @@ def _not_a_picture(file: BinaryIO, name: str) -> str:
     file.seek(0)
     head = file.read(64)
     if not head:
-        return f"{name} is empty, it has no bytes"
+        return f"{name} is empty (0 bytes)"
     if head.startswith(_STARTS):
-        return f"{name} is a damaged picture: its beginning makes no sense, or most of it is missing"
-    return f"{name} is not a PNG, JPEG or BMP picture{looks_like(head)}"
+        return f"{name} is damaged: its header is invalid, or most of it is missing"
+    return f"{name} is not a PNG, JPEG or BMP file{looks_like(head)}"
 
 
 def _picture_of(image: Image, head: bytes, name: str) -> Picture:
     if image.mode not in (*_DTYPES, *_AS_RGB):
-        raise UnsupportedError(f"{name}: pictures of mode {image.mode} cannot be shown")
+        raise UnsupportedError(f"{name}: images of mode {image.mode} are not supported")
     dtype, samples = _DTYPES.get(image.mode, ("u1", 3))
-    if image.mode == "I" and head.startswith(PNG_SIGNATURE):  # 16 bits, to older versions of Pillow
+    if image.mode == "I" and head.startswith(PNG_SIGNATURE):  # 16 bits in older versions of Pillow
         dtype = "u2"
     return Picture(image.height, image.width, np.dtype(dtype), samples)
 
@@ -192,13 +194,13 @@ def _pixels_of(image: Image) -> np.ndarray:
     return np.array(image if image.mode in _DTYPES else image.convert("RGB"))
 
 
-# ---- what Pillow cannot hold ---------------------------------------------------------------
+# ---- not supported by Pillow ---------------------------------------------------------------
 
 _SAMPLES_OF_COLOR_TYPE = {2: 3, 4: 2, 6: 4}
 
 
 def _deep_png(head: bytes) -> Picture | None:
-    """A PNG with several samples of 16 bits; None for any other picture."""
+    """A PNG with several 16-bit samples; None for any other image."""
     if len(head) < 26 or not head.startswith(PNG_SIGNATURE) or head[12:16] != b"IHDR":
         return None
     width, height, bits, color = struct.unpack(">IIBB", head[16:26])
@@ -212,14 +214,15 @@ def _deep_pixels(data: bytes, name: str) -> np.ndarray:
         from imagecodecs import png_decode
     except ImportError as error:
         raise UnsupportedError(
-            f"{name} is in colour with 16 bits, which needs imagecodecs: pip install 'ndviewer_light[tiff]'"
+            f"{name} is a 16-bit colour image, which needs an additional package: pip install "
+            "'ndviewer_light[tiff]'"
         ) from error
     pixels: np.ndarray = png_decode(data)
     return pixels
 
 
 def judged_jpeg(data: bytes, name: str) -> Picture:
-    """What a JPEG says of itself, also one that lacks its tables. Raises as `picture_in`."""
+    """The format of a JPEG, also of one without tables. Raises like `picture_in`."""
     at = 2
     while data[:2] == b"\xff\xd8" and at + 9 < len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")

@@ -1,6 +1,6 @@
-"""One TIFF, local or remote, as a series of planes: tags are parsed through blocks, pixels read by ranges.
+"""One TIFF, local or remote, as a series of planes: tags are parsed in blocks, pixels read as ranges.
 
-tifffile understands the file; which bytes are read, and how many at once, is decided here. Any thread may
+tifffile parses the file; which bytes are read, and how many at once, is decided here. Any thread may
 call: parsing is locked, reading and decoding are not.
 """
 
@@ -40,7 +40,7 @@ _BLOCK = 64 * 1024
 
 
 class SeriesLayout(NamedTuple):
-    """What a file holds: its axes before the pixels, by tifffile's letters ("TZC"), and their sizes."""
+    """The contents of a file: its page axes, in tifffile's letters ("TZC"), and their sizes."""
 
     axes: str
     sizes: tuple[int, ...]
@@ -49,22 +49,22 @@ class SeriesLayout(NamedTuple):
 
     @property
     def n_pages(self) -> int:
-        """How many planes there are."""
+        """The number of planes."""
         return math.prod(self.sizes)
 
 
 class Extent(NamedTuple):
-    """Where the pixels of a plane lie in the file, as they are, one after the other."""
+    """The location of a plane's uncompressed, contiguous pixels in the file."""
 
     offset: int
     picture: Picture
-    dtype: np.dtype[Any]  # with the byte order of the file
+    dtype: np.dtype[Any]  # in the file's byte order
 
 
 class Parts(NamedTuple):
-    """The strips or tiles of a plane: all of `shape`, row by row, each at (offset, length).
+    """The strips or tiles of a plane: each of `shape`, row by row, at (offset, length).
 
-    `compression` and `predictor` are the numbers TIFF gives them. The last strip may be shorter.
+    `compression` and `predictor` are TIFF's numbers. The last strip may be shorter.
     """
 
     shape: tuple[int, ...]
@@ -76,7 +76,7 @@ class Parts(NamedTuple):
 
 
 class TiffPages:
-    """The first series of a TIFF; `close` leaves the bytes it reads from open."""
+    """The first series of a TIFF; `close` does not close the underlying bytes."""
 
     def __init__(self, source: Bytes) -> None:
         """Parse the first page; raises a `DatasetError` that names the file."""
@@ -87,36 +87,36 @@ class TiffPages:
         self._series: TiffPageSeries | None = None
         with damage_is_named(self.name):
             self._chain = IfdChain(self._read_bytes, self._file.seek(0, io.SEEK_END), self.name)
-            self._file.seek(0)  # where tifffile takes the file to begin
+            self._file.seek(0)  # where tifffile assumes the file to begin
             self._tif = _parsed(self._file)
 
     def _read_bytes(self, offset: int, length: int) -> bytes:
         self._file.seek(offset)
         return self._file.read(length)
 
-    # ---- what is there -----------------------------------------------------------------------
+    # ---- contents ----------------------------------------------------------------------------
 
     def layout(self) -> SeriesLayout:
-        """Axes and sizes of the file; this looks at every page's tags."""
+        """Axes and sizes of the file; reads every page's tags."""
         with self._lock, damage_is_named(self.name):
             series = self._first_series()
             picture = _picture_of(self._page(0, 0), self.name)
             axes, shape = _axes(series)
             n = len(axes) - _trailing(axes)
             if n > _MAX_AXES or math.prod(shape[:n]) > MAX_PAGES:
-                raise LimitExceededError(f"{self.name} says it has {math.prod(shape[:n])} pages")
+                raise LimitExceededError(f"{self.name} declares {math.prod(shape[:n])} pages: too many")
             known = [(axis, int(size)) for axis, size in zip(axes[:n], shape[:n], strict=True)]
             kept = [(axis, size) for axis, size in known if size > 1]
             levels = len(series.levels) if series.is_pyramidal else 1
             return SeriesLayout("".join(a for a, _ in kept), tuple(s for _, s in kept), picture, levels)
 
     def picture(self, page: int = 0, level: int = 0) -> Picture:
-        """What a plane says of its pixels."""
+        """The pixel format of a plane."""
         with self._lock, damage_is_named(self.name):
             return _picture_of(self._page(page, level), self.name)
 
     def metadata(self) -> tuple[str, dict[str, Any], Any]:
-        """OME-XML ("" if none), what ImageJ has written ({} if nothing) and the first page's tags."""
+        """OME-XML ("" if none), ImageJ metadata ({} if none) and the first page's tags."""
         with self._lock, damage_is_named(self.name):
             imagej = self._tif.imagej_metadata or {}
             return self._tif.ome_metadata or "", dict(imagej), self._tif.pages.first.tags
@@ -124,7 +124,7 @@ class TiffPages:
     # ---- pixels ------------------------------------------------------------------------------
 
     def extent(self, page: int = 0, level: int = 0) -> Extent | None:
-        """Where the pixels of a plane lie as they are, None if they are compressed or in several parts."""
+        """The location of a plane's pixels; None if they are compressed or in several parts."""
         with self._lock, damage_is_named(self.name):
             return self._extent(page, level)
 
@@ -132,17 +132,19 @@ class TiffPages:
         first = self._page(0, level)
         picture = _picture_of(first, self.name)
         offset = self._level(level).dataoffset
-        if offset is not None and _is_plain(first):  # planes one after the other; not all need have tags
+        if offset is not None and _is_plain(first):  # contiguous planes, not all of which need have tags
             return self._at(int(offset) + page * picture.nbytes, picture)
         found = self._page(page, level)
         if not _is_plain(found) or not found.dataoffsets:
             return None
         if (size := sum(found.databytecounts)) < (picture := _picture_of(found, self.name)).nbytes:
-            raise CorruptDataError(f"{self.name}: page {page} has {size} bytes of {picture.nbytes}")
+            raise CorruptDataError(
+                f"{self.name} is damaged: page {page} has {size} of {picture.nbytes} bytes"
+            )
         return self._at(int(found.dataoffsets[0]), picture)
 
     def parts(self, page: int = 0, level: int = 0) -> Parts:
-        """In which parts, and how, a plane is stored."""
+        """The parts of a plane, and how they are stored."""
         with self._lock, damage_is_named(self.name):
             found = self._page(page, level)
             picture = _picture_of(found, self.name)
@@ -183,12 +185,14 @@ class TiffPages:
         picture = _picture_of(page, self.name)
         parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
         if len(parts) > _MAX_PARTS or sum(count for _, count in parts) > 2 * picture.nbytes + MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{self.name}: page {number} is in {len(parts)} parts")
+            raise LimitExceededError(
+                f"{self.name}: page {number} has too many strips or tiles ({len(parts)})"
+            )
         if math.prod(page.chunks) * picture.dtype.itemsize > MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{self.name}: parts of {page.chunks} pixels are too large")
+            raise LimitExceededError(f"{self.name}: strips or tiles of {page.chunks} pixels are too large")
         stored = [(int(offset), int(count)) for offset, count in parts if count]
         if not stored:
-            raise PlaneNotStoredError(f"{self.name}: nothing is stored of page {number}")
+            raise PlaneNotStoredError(f"{self.name}: nothing is stored for page {number}")
         found = iter(self._source.read_many(stored))
         out = np.full(page.shaped, page.nodata or 0, page.dtype)
         for i, (_, count) in enumerate(parts):
@@ -209,10 +213,10 @@ class TiffPages:
         if self._series is None:
             self._chain.check()
             found: Any = self._tif.series
-            # from tifffile 2026.5 on what is found has axes of one plane or not, as asked for
+            # from tifffile 2026.5 on, results may or may not include the axes of one plane
             series = found(squeeze=False) if callable(found) else found
             if not series:
-                raise CorruptDataError(f"{self.name} is damaged: it holds no image")
+                raise CorruptDataError(f"{self.name} is damaged: it contains no image")
             self._series = series[0]
         return self._series
 
@@ -220,7 +224,9 @@ class TiffPages:
         series = self._first_series()
         levels = series.levels if series.is_pyramidal else [series]
         if not 0 <= level < len(levels):
-            raise PlaneNotStoredError(f"{self.name} has {len(levels)} levels, no level {level}")
+            raise PlaneNotStoredError(
+                f"{self.name} has no resolution level {level}: it has {len(levels)} levels"
+            )
         return levels[level]
 
     def _page(self, page: int, level: int) -> TiffPage:
@@ -231,18 +237,18 @@ class TiffPages:
             raise PlaneNotStoredError(f"{self.name} has no page {page}")
         found = pages[page]
         if found is None:
-            raise PlaneNotStoredError(f"{self.name}: nothing is stored of page {page}")
+            raise PlaneNotStoredError(f"{self.name}: nothing is stored for page {page}")
         return found.aspage()
 
     def close(self) -> None:
-        """Let go of what was parsed. May be called twice."""
+        """Release parsed data. May be called twice."""
         with self._lock:
             self._tif.close()
             self._file.close()
 
 
 def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
-    """The pixels of a page of a TIFF that is in memory, (Y, X) or (Y, X, S)."""
+    """The pixels of a page of a TIFF in memory, (Y, X) or (Y, X, S)."""
     pages = TiffPages(_InMemory(data, name))  # type: ignore[arg-type]
     try:
         return pages.read(page)
@@ -253,7 +259,7 @@ def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
 
 
 class _InMemory:
-    """As much of `Bytes` as is needed here."""
+    """The part of `Bytes` needed here."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self._data = data
@@ -265,7 +271,9 @@ class _InMemory:
     def read(self, offset: int, length: int) -> bytes:
         data = self._data[offset : offset + length]
         if len(data) < length:
-            raise CorruptDataError(f"{self.name} is truncated: {len(data)} of {length} bytes at {offset}")
+            raise CorruptDataError(
+                f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
+            )
         return data
 
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -280,34 +288,34 @@ def _parsed(file: BinaryIO) -> TiffFile:
 
 
 def _axes(series: Any) -> tuple[str, tuple[int, ...]]:
-    """Letters and lengths of all axes of a series, also those of one plane."""
+    """Letters and lengths of all axes of a series, including those of one plane."""
     if hasattr(series, "get_axes"):  # tifffile before 2026.5
         return series.get_axes(False), series.get_shape(False)
     return series.axes, series.shape
 
 
 def _trailing(axes: str) -> int:
-    """How many of the last axes are pixels: YX, or YXS."""
+    """The number of trailing pixel axes: YX, or YXS."""
     return 3 if axes.endswith("S") else 2
 
 
 def _picture_of(page: TiffPage, name: str) -> Picture:
     if page.dtype is None or page.imagedepth != 1:
-        raise UnsupportedError(f"{name}: pixels of {page.bitspersample} bits cannot be shown")
+        raise UnsupportedError(f"{name}: {page.bitspersample}-bit pixels are not supported")
     dtype = np.dtype(page.dtype).newbyteorder("=")
     if dtype.kind not in "buif":
-        raise UnsupportedError(f"{name}: pixels of type {dtype} cannot be shown")
+        raise UnsupportedError(f"{name}: pixel type {dtype} is not supported")
     return judged(Picture(page.imagelength, page.imagewidth, dtype, page.samplesperpixel), name)
 
 
 def _is_plain(page: TiffPage) -> bool:
-    """Whether the pixels lie in the file one after the other as they are, and colours side by side."""
+    """Whether the pixels are uncompressed and contiguous, with interleaved colours."""
     is_planar = page.planarconfig == 2 and page.samplesperpixel > 1
     return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1 and not is_planar)
 
 
 def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray:
-    """(S, D, Y, X, s) as tifffile has it, with one of S and s being 1, as a picture."""
+    """Convert tifffile's (S, D, Y, X, s), with S or s being 1, to an image."""
     if page.planarconfig == 2 and picture.samples > 1:
         return np.moveaxis(pixels.reshape(picture.samples, picture.height, picture.width), 0, -1)
     return pixels.reshape(picture.shape)

@@ -1,8 +1,8 @@
-"""Array metadata (`zarr.json`, `.zarray`) judged in Python, before a native library sees it.
+"""Checks array metadata (`zarr.json`, `.zarray`) in Python, before a native library sees it.
 
-A damaged or absurd array file can make native code abort the whole process, so what is not on
-these lists is refused with a sentence. Pure functions over dicts, no I/O.
-Rules: zarr v3 core specification, zarr v2 specification; limits in `storage.limits`.
+Damaged or absurd metadata can make native code abort the whole process, so anything not on
+these lists is refused with a message. Pure functions on dicts, no I/O.
+Rules: Zarr v3 core specification, Zarr v2 specification; limits in `storage.limits`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WIDENED: dict[str, np.dtype[Any]] = {"int4": np.dtype(np.int8), "bfloat16": np.
 
 @dataclass(frozen=True)
 class ArrayFacts:
-    """What the metadata of one array says: shape, the dtype planes come in, names of its axes if any."""
+    """The metadata of one array: shape, dtype of planes, axis names if any."""
 
     version: int
     shape: tuple[int, ...]
@@ -40,7 +40,7 @@ class ArrayFacts:
 
 
 def array_facts(document: limits.JsonObject, version: int, where: str) -> ArrayFacts:
-    """Judge the metadata of one array; `where` is the file it came from.
+    """Check the metadata of one array; `where` is the file it came from.
 
     Raises `MetadataError`, `UnsupportedError` or `LimitExceededError`, each naming the file and the
     field.
@@ -77,7 +77,7 @@ def _integers(document: limits.JsonObject, field: str, where: str, least: int = 
     if not isinstance(values, list) or not all(type(value) is int for value in values):
         raise MetadataError(f"{where}: {field} is {brief(values)}, expected a list of whole numbers")
     if any(not least <= value < 2**62 for value in values):
-        raise LimitExceededError(f"{where}: {field} {brief(values)} is no size an array can have")
+        raise LimitExceededError(f"{where}: {field} {brief(values)} is not a valid array size")
     return tuple(values)
 
 
@@ -85,7 +85,7 @@ def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype
     if len(chunk) != len(shape):
         raise MetadataError(f"{where}: chunks of {len(chunk)} dimensions in an array of {len(shape)}")
     if 0 in chunk:
-        raise LimitExceededError(f"{where}: chunks of {chunk} hold nothing")
+        raise LimitExceededError(f"{where}: chunks of {chunk} are empty")
     if math.prod(chunk) * dtype.itemsize > limits.MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {dtype} exceed {_gib(limits.MAX_CHUNK_BYTES)}")
 
@@ -108,7 +108,7 @@ def _v3_facts(document: limits.JsonObject, shape: tuple[int, ...], where: str) -
 
 
 def _named(value: object, field: str, where: str) -> tuple[str, limits.JsonObject]:
-    """Name and configuration of an extension object; the short form is the bare name."""
+    """Name and configuration of an extension object; the short form is just the name."""
     if isinstance(value, str):
         return value, {}
     if isinstance(value, dict) and isinstance(value.get("name"), str):
@@ -134,14 +134,14 @@ def _dimension_names(document: limits.JsonObject, where: str) -> tuple[str | Non
         raise MetadataError(f"{where}: dimension_names is {brief(names)}, expected a list of names")
     known = [name for name in names if name]
     if len(set(known)) != len(known):
-        raise MetadataError(f"{where}: dimension_names {brief(names)} name one dimension twice")
+        raise MetadataError(f"{where}: dimension_names {brief(names)} contain a name twice")
     return tuple(names)
 
 
 def _check_v3_codecs(
     codecs: object, chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], where: str
 ) -> None:
-    """Check a codec chain; of a shard only the inner chunks and the index are ever held whole."""
+    """Check a codec chain; for shards, only inner chunks and the index are ever in memory as a whole."""
     if not isinstance(codecs, list) or not codecs:
         raise MetadataError(f"{where}: codecs is {brief(codecs)}, expected a list of codecs")
     chain = [_named(codec, "codecs", where) for codec in codecs]
@@ -171,9 +171,7 @@ def _check_shard(
         raise MetadataError(f"{where}: shards of {len(outer)} dimensions with chunks of {len(inner)}")
     entries = math.prod(-(-whole // part) for whole, part in zip(outer, inner, strict=True))
     if entries * 16 > limits.MAX_SHARD_INDEX_BYTES:
-        raise LimitExceededError(
-            f"{where}: shards of {outer} hold {entries} chunks of {inner}, too many to index"
-        )
+        raise LimitExceededError(f"{where}: shards of {outer} contain {entries} chunks of {inner}: too many")
     _check_v3_codecs(configuration.get("codecs"), inner, shape, dtype, where)
     index_codecs = configuration.get("index_codecs", [])
     if not isinstance(index_codecs, list):

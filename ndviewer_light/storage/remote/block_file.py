@@ -1,7 +1,7 @@
-"""A file on a server as parsers want it: small reads anywhere, which mostly cost nothing.
+"""A file on a server for parsers: small reads anywhere, mostly from memory.
 
-What was read stays in blocks of 64 KiB, shared by all who parse the same file, least recently used
-dropped first. Who reads on where the last request ended gets twice as much each time.
+Data is cached in blocks of 64 KiB, shared by all parsers of the same file, least recently used
+removed first. Sequential reads double the amount fetched each time.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MAX_AHEAD_BYTES = 4 * 1024**2
 class Blocks:
     """The blocks of one file that are in memory. Any thread.
 
-    It has no lock: whoever reads for h5py holds h5py's, and must wait for no thread that may need that one.
-    Each step is a single operation of a dictionary, and a block that another thread has just dropped counts
+    It has no lock: h5py's reads hold h5py's lock, and must not wait for a thread that may need it.
+    Each step is a single dictionary operation, and a block that another thread has just removed counts
     as missing.
     """
 
@@ -36,7 +36,7 @@ class Blocks:
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def put(self, offset: int, data: bytes) -> None:
-        """Keep the blocks that lie whole in `data`, which begins at `offset`."""
+        """Cache the blocks completely contained in `data`, which begins at `offset`."""
         first, end = -(-offset // BLOCK_BYTES), offset + len(data)
         for number in range(first, -(-end // BLOCK_BYTES)):
             start = number * BLOCK_BYTES
@@ -53,7 +53,7 @@ class Blocks:
             self._blocks.move_to_end(number)
 
     def get(self, offset: int, length: int) -> bytes | None:
-        """The bytes [offset, offset + length) if all of them are here."""
+        """The bytes [offset, offset + length) if all of them are cached."""
         if length > MAX_BYTES:
             return None
         parts = []
@@ -67,11 +67,11 @@ class Blocks:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def clear(self) -> None:
-        """Let go of all of them."""
+        """Release all blocks."""
         self._blocks.clear()
 
     def missing(self, offset: int, length: int) -> list[Range]:
-        """What to read so that `get` finds it: ranges of whole blocks."""
+        """The ranges of whole blocks to read before `get` succeeds."""
         runs: list[list[int]] = []
         for number in _numbers(offset, length):
             if number in self._blocks:
@@ -89,9 +89,9 @@ def _numbers(offset: int, length: int) -> range:
 
 
 class BlockFile(SeekableFile):
-    """A seekable file over `Blocks`; `ahead` bytes are read at once where nothing is here yet.
+    """A seekable file on `Blocks`; reads `ahead` bytes at once where nothing is cached.
 
-    As any file it has one position: threads that share it take turns.
+    Like any file it has one position: threads that share it must take turns.
     """
 
     def __init__(self, blocks: Blocks, read_many: ReadMany, ahead: int) -> None:
@@ -125,15 +125,15 @@ class BlockFile(SeekableFile):
         data = self._blocks.get(offset, length)
         if data is not None:
             return data
-        if length >= MAX_AHEAD_BYTES:  # pixels, not metadata: not worth keeping
+        if length >= MAX_AHEAD_BYTES:  # pixels, not metadata: not worth caching
             return self._read_many([(offset, length)])[0]
-        missing = self._blocks.missing(offset, length)  # nothing, if another thread has just brought it
+        missing = self._blocks.missing(offset, length)  # nothing, if another thread has just fetched it
         ranges = self._with_more(missing) if missing else []
         found = dict(zip(ranges, self._read_many(ranges), strict=True))
         for (start, _), read in found.items():
             self._blocks.put(start, read)
         data = self._blocks.get(offset, length)
-        # dropped again already, by others who read much at the same time
+        # already evicted by concurrent large reads
         return data if data is not None else self._read_many([(offset, length)])[0]
 
     def _with_more(self, ranges: list[Range]) -> list[Range]:

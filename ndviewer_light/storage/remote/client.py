@@ -1,6 +1,6 @@
-"""The one place that speaks to servers: obstore for http(s), s3 and gs. One request, one try.
+"""The only place that talks to servers: obstore for http(s), s3 and gs. One request, one attempt.
 
-Stores (connections kept open) are shared by all files of a server that are opened the same way.
+Stores (open connections) are shared by all files of a server that are opened the same way.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
-MAX_WHOLE_BYTES = 64 * 1024**2  # of a file that is loaded whole because its server cannot send parts
+MAX_WHOLE_BYTES = 64 * 1024**2  # of a file that is loaded whole because its server does not support ranges
 _MAX_STORES = 32
 _AMAZON = "https://s3.amazonaws.com"
 
 
-@dataclass(frozen=True, repr=False)  # it holds secrets
+@dataclass(frozen=True, repr=False)  # it contains secrets
 class Settings:
-    """The storage options, "" where not given.
+    """The storage options, "" if not given.
 
     endpoint, region: of a bucket. anonymous: "true" never to use credentials. key, secret, token: of s3;
     token: also of gs and, as a bearer token, of a web server. credentials: a service account's file, of gs.
     user, password: of a web server or a share. timeout: seconds a server may be silent. in_flight: how
-    many requests may be under way at once. cache_dir, disk_cache: not of the server, see `cache_of`.
+    many requests may be in flight at once. cache_dir, disk_cache: not about the server, see `cache_of`.
     """
 
     endpoint: str = ""
@@ -60,25 +60,25 @@ class Settings:
 
     @property
     def stall_s(self) -> float:
-        """How many seconds a server may be silent."""
+        """The number of seconds a server may be silent."""
         return float(self.timeout or STALL_SECONDS)
 
     @property
     def requests_at_once(self) -> int | None:
-        """How many requests may be under way at once in this process; None: as it is."""
+        """The limit on simultaneous requests of this process; None: unchanged."""
         return max(1, int(float(self.in_flight))) if self.in_flight else None
 
 
 def settings_from(options: Mapping[str, str] | None) -> Settings:
-    """The options of a dataset, checked. Raises `DatasetError` for a name that is none."""
+    """The checked options of a dataset. Raises `DatasetError` for an unknown name."""
     known = [field.name for field in fields(Settings)]
     for name in options or {}:
         if name not in known:
-            raise DatasetError(f"there is no storage option {name!r}; there are {', '.join(known)}")
+            raise DatasetError(f"unknown storage option {name!r}; known are {', '.join(known)}")
     settings = Settings(**{name: str(value) for name, value in (options or {}).items()})
     for name, text in (("timeout", settings.timeout), ("in_flight", settings.in_flight)):
         if text and not _is_number(text):
-            raise DatasetError(f"the storage option {name!r} has to be a number above 0, not {text!r}")
+            raise DatasetError(f"the storage option {name!r} must be a number above 0, not {text!r}")
     return settings
 
 
@@ -90,7 +90,7 @@ def _is_number(text: str) -> bool:
 
 
 class Version(NamedTuple):
-    """What tells whether a file is still the same; "" where the server does not say."""
+    """The version of a file, to detect changes; "" if the server reports none."""
 
     size: int
     etag: str
@@ -98,7 +98,7 @@ class Version(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A range as it came, and of which version of the file."""
+    """A received range, and the version of its file."""
 
     data: bytes
     version: Version
@@ -109,7 +109,7 @@ if TYPE_CHECKING:
 
 
 class RemoteFile:
-    """One file on a server, as it is asked for. Immutable; any thread."""
+    """One file on a server, and how it is requested. Immutable; any thread."""
 
     def __init__(self, url: str, settings: Settings, *, signed: bool = False) -> None:
         """`signed`: with the credentials in `settings`, else anonymously (buckets). Raises `DatasetError`."""
@@ -122,11 +122,11 @@ class RemoteFile:
         if parts.scheme in ("s3", "gs"):
             self.host = f"the bucket {self.host}"
         if not parts.netloc or (parts.scheme in ("s3", "gs") and not parts.path.strip("/")):
-            raise DatasetError(f"{self.name} names no file: expected {parts.scheme}://…/…")
+            raise DatasetError(f"{self.name} does not name a file: expected {parts.scheme}://…/…")
         self._store_key, self._path = _divided(url)
 
     def with_credentials(self) -> RemoteFile | None:
-        """The same file, asked for with the person's credentials; None if there are none, or no bucket."""
+        """The same file with the user's credentials; None if there are none, or it is not in a bucket."""
         scheme = urlsplit(self.url).scheme
         if self.signed or self.settings.anonymous.lower() in ("1", "true", "yes"):
             return None
@@ -139,7 +139,7 @@ class RemoteFile:
         return RemoteFile(self.url, replace(self.settings, **found), signed=True) if found else None
 
     def with_region(self) -> RemoteFile | None:
-        """The same file, asked for where its bucket lies; None if it does not say, or that was known."""
+        """The same file in its bucket's region; None if unknown, or already used."""
         known = self.settings.region or self.settings.endpoint
         if known or urlsplit(self.url).scheme != "s3":
             return None
@@ -151,7 +151,7 @@ class RemoteFile:
         )
 
     async def get(self, start: int, end: int) -> Answer:
-        """The bytes [start, end), or up to the end of the file if that comes first; raises `Failure`."""
+        """The bytes [start, end), clipped at the end of the file; raises `Failure`."""
         obstore = _obstore()
         self._note()
         try:
@@ -169,15 +169,15 @@ class RemoteFile:
 
     @property
     def login(self) -> str:
-        """The Authorization header for its web server, "" where no login is given or it is a bucket."""
+        """The Authorization header for its web server; "" without login or for a bucket."""
         scheme, netloc = urlsplit(self.url)[:2]
         return authorization(netloc, self.settings) if scheme in ("http", "https") else ""
 
     def blocking_get(self) -> BlockingGet:
-        """A function that does what `get` does in the calling thread, see `direct`.
+        """A function that does the same as `get` in the calling thread, see `direct`.
 
-        It is given the range and a function that is called whenever something has come, and may raise. What
-        takes locks is done here, before.
+        It takes the range and a function that is called whenever data arrives, and may raise. Anything that
+        takes locks is done here, beforehand.
         """
         obstore, store, path, errors = _obstore(), self._store(), self._path, _client_errors()
 
@@ -205,7 +205,7 @@ class RemoteFile:
         return get
 
     async def get_whole(self) -> Answer:
-        """The whole file, from a server that cannot send parts of it, or an empty one; raises `Failure`."""
+        """The whole file, for empty files and servers without range support; raises `Failure`."""
         obstore = _obstore()
         self._note()
         try:
@@ -246,7 +246,7 @@ class RemoteFile:
 
 
 class Traffic:
-    """What this process has asked servers for while it listened: every try of every request."""
+    """Counts this process's requests to servers, including retries, while active."""
 
     def __init__(self) -> None:
         # queues, since a counter would need a lock, see `direct`
@@ -255,17 +255,17 @@ class Traffic:
 
     @property
     def requests(self) -> int:
-        """How many there were."""
+        """The number of requests."""
         return len(self.sent)
 
     @property
     def bytes(self) -> int:
-        """How many bytes came of the bodies of those that succeeded."""
+        """The number of body bytes of successful requests."""
         return sum(tuple(self.came))
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The servers that were asked, in that order."""
+        """The servers contacted, in order."""
         return tuple(dict.fromkeys(tuple(self.sent)))
 
 
@@ -274,7 +274,7 @@ _listeners: tuple[Traffic, ...] = ()
 
 @contextlib.contextmanager
 def counted() -> Iterator[Traffic]:
-    """Count what is asked of servers until the block ends, whichever thread asks."""
+    """Count requests to servers until the block ends, from any thread."""
     global _listeners
     traffic = Traffic()
     with _lock:
@@ -287,10 +287,10 @@ def counted() -> Iterator[Traffic]:
 
 
 async def _at_most(result: Any, length: int) -> bytes:
-    """The body, which a server may make longer than the range it says it sends; raises `Failure` then."""
+    """The body; raises `Failure` if it is longer than the declared range."""
     data = b""
     async for part in result.stream(min_chunk_size=length + 1):
-        data = data + part if data else part  # as a rule there is just one
+        data = data + part if data else part  # usually just one
         if len(data) > length:
             raise Failure("wrong range")
     return data
@@ -314,7 +314,7 @@ def _obstore() -> Any:
         import obstore
     except ImportError as error:
         raise UnsupportedError(
-            "files on servers are read with obstore, which is not here: pip install 'ndviewer_light[remote]'"
+            "reading from servers needs an additional package: pip install 'ndviewer_light[remote]'"
         ) from error
     return obstore
 
@@ -324,9 +324,9 @@ def _client_errors() -> tuple[type[Exception], ...]:
 
 
 def _version_of(meta: Mapping[str, Any]) -> Version:
-    etag = str(meta.get("e_tag") or "").removeprefix("W/")  # weak or not: it is compared all the same
+    etag = str(meta.get("e_tag") or "").removeprefix("W/")  # weak or strong: compared in the same way
     modified = meta["last_modified"]
-    known = modified.timestamp() > 0  # 1970: the server did not say
+    known = modified.timestamp() > 0  # 1970: not reported by the server
     return Version(int(meta["size"]), etag, modified.isoformat() if known else "")
 
 
@@ -334,20 +334,20 @@ def _is_web_page(attributes: Mapping[Any, Any]) -> bool:
     return str(attributes.get("Content-Type", "")).startswith("text/html")
 
 
-# ---- which store ------------------------------------------------------------------------------
+# ---- stores -----------------------------------------------------------------------------------
 
-_PLAIN = re.compile(r"[\w .~/-]*")  # what every server and the client library write alike
+_PLAIN = re.compile(r"[\w .~/-]*")  # characters that every server and the client library encode alike
 
 
 def _divided(url: str) -> tuple[str, str]:
     """The URL of the store, and the path in it.
 
-    A path with signs that can be written in two ways, and any URL with a query (a signature may cover
-    both), is a store of its own, since then it is sent exactly as it was given.
+    A path with characters that can be encoded in two ways, and any URL with a query (a signature may cover
+    both), gets its own store, so that it is sent exactly as given.
     """
     parts = urlsplit(url)
     if parts.scheme in ("s3", "gs"):
-        bucket, _, key = url.partition("://")[2].partition("/")  # keys may hold # and ?
+        bucket, _, key = url.partition("://")[2].partition("/")  # keys may contain # and ?
         return f"{parts.scheme}://{bucket}", key
     path = unquote(parts.path)
     is_plain = not parts.query and _PLAIN.fullmatch(path) and "%2f" not in parts.path.lower()
@@ -365,9 +365,9 @@ def _new_store(url: str, settings: Settings, signed: bool) -> Any:
         "allow_http": url.startswith("http:") or settings.endpoint.startswith("http:"),
         "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
         "read_timeout": timedelta(seconds=settings.stall_s),
-        "timeout": timedelta(hours=12),  # of a whole body: a slow network is no error, a silent one is
+        "timeout": timedelta(hours=12),  # for a whole body: a slow network is not an error, a silent one is
     }
-    # tried again by the fetcher, which knows what is still wanted
+    # the scheduler retries, as it knows what is still wanted
     once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=60)}
     scheme, netloc = urlsplit(url)[:2]
     if scheme == "s3":
@@ -386,7 +386,7 @@ def _new_store(url: str, settings: Settings, signed: bool) -> Any:
 
 
 def authorization(netloc: str, settings: Settings) -> str:
-    """The Authorization header that the options, or the login in a URL, make; "" without any."""
+    """The Authorization header from the options, or from the login in a URL; "" without any."""
     user, _, password = (unquote(part) for part in netloc.rpartition("@")[0].partition(":"))
     user, password = settings.user or user, settings.password or password
     if settings.token:
@@ -416,12 +416,12 @@ def _gs_config(settings: Settings, signed: bool) -> Any:
 
 
 def region_of(bucket: str) -> str:
-    """Where a bucket of Amazon lies, which it tells everybody; "" if it does not. One request; blocks."""
+    """The region of an Amazon bucket, which is public; "" if unknown. One request; blocks."""
     request = urllib.request.Request(f"{_AMAZON}/{quote(bucket)}", method="HEAD")
     try:
         with urllib.request.urlopen(request, timeout=CONNECT_SECONDS) as answer:
             headers = answer.headers
-    except urllib.error.HTTPError as error:  # redirected or forbidden: it is said all the same
+    except urllib.error.HTTPError as error:  # the header is sent even if redirected or forbidden
         headers = error.headers
     except OSError:
         return ""
@@ -429,7 +429,7 @@ def region_of(bucket: str) -> str:
 
 
 def _aws_credentials(settings: Settings) -> dict[str, str]:
-    """The options, else the environment, else the profile in ~/.aws; never the network."""
+    """From the options, else the environment, else the profile in ~/.aws; never from the network."""
     if settings.key and settings.secret:
         return {"key": settings.key, "secret": settings.secret, "token": settings.token}
     environment = os.environ

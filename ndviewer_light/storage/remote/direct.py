@@ -1,9 +1,9 @@
-"""Ranges of a file on a server, read by the calling thread alone: for whoever holds h5py's lock meanwhile.
+"""Reads ranges of a remote file in the calling thread alone, for callers that hold h5py's lock.
 
-Objects of h5py's take its lock when they are freed, and Python's collector frees them in whatever thread it
-happens to run: that of the event loop of all requests, or one of obstore's that tells the loop of an answer.
-Waiting for either under h5py's lock could be waiting for oneself. Here the calling thread asks obstore itself
-and waits in its compiled code; nothing on the way takes a lock of Python's, logs or imports.
+h5py objects take its lock when freed, and Python's garbage collector frees them in whatever thread it
+happens to run: the event loop of all requests, or an obstore thread that delivers an answer.
+Waiting for either under h5py's lock could deadlock. Here the calling thread calls obstore itself
+and waits in its compiled code; nothing on the way takes a Python lock, logs or imports.
 (https://github.com/h5py/h5py/issues/2019)
 """
 
@@ -13,7 +13,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..cancellation import current_wish
+from ..cancellation import current_scope
 from .coalescing import MAX_BLOCK_BYTES, Block
 from .errors import Failure
 from .retries import Tries, seconds_for
@@ -36,7 +36,7 @@ class DirectReader:
         self._get = file.place.blocking_get()
 
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
-        """The bytes of each range, one after the other. Raises a `DatasetError`.
+        """The bytes of each range, in sequence. Raises a `DatasetError`.
 
         Ends when the file is closed or nobody wants the read any more (`CancelScope`) as soon as the server
         sends something or a try is over; a silent one is waited for as long as the storage option "timeout"
@@ -71,11 +71,11 @@ class DirectReader:
             self._check()
 
     def _check(self, until: float | None = None) -> None:
-        """Raise if nobody waits for the bytes any more, or they come too slowly."""
+        """Raise if nobody is waiting for the bytes any more, or the read is too slow."""
         if self._file.closed is not None:
             raise self._file.closed
-        wish = current_wish()
-        if wish is not None and wish.dropped:
+        scope = current_scope()
+        if scope is not None and scope.dropped:
             raise self._file.not_wanted()
         if until is not None and time.monotonic() > until:
             raise Failure("stalled")

@@ -1,7 +1,7 @@
-"""What can go wrong on the way to a server, in sentences that help, and without anybody's secrets.
+"""Errors of remote access as helpful messages, without secrets.
 
-What the client library says holds the whole URL, with signatures and passwords in it: its words are
-looked at here to find the kind of trouble, and never passed on.
+The client library's messages contain the whole URL, with signatures and passwords: they are only
+examined here to find the kind of failure, never passed on.
 """
 
 from __future__ import annotations
@@ -28,82 +28,79 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Kind:
     error: type[DatasetError]
-    sentence: str  # of {name}, {host}, {login} and {detail}
-    again: bool = False  # whether another try, at once, may help
-    passes: bool = False  # whether it may pass by itself later
+    sentence: str  # with {name}, {host}, {login} and {detail}
+    again: bool = False  # whether an immediate retry may help
+    passes: bool = False  # whether it may be temporary
 
 
 _LOGINS = {
-    "s3": "give the storage options 'key' and 'secret', or set up the usual environment variables",
-    "gs": "give the storage option 'credentials' (the file of a service account), or set up the usual "
+    "s3": "set the storage options 'key' and 'secret', or the usual environment variables",
+    "gs": "set the storage option 'credentials' (the file of a service account), or the usual "
     "environment variables",
-    "": "give the storage options 'user' and 'password', or 'token'",
+    "": "set the storage options 'user' and 'password', or 'token'",
 }
 _KINDS: Mapping[str, _Kind] = {
-    "missing": _Kind(
-        DatasetNotFoundError, "there is nothing at {name} (404): check the spelling of the address"
-    ),
-    "gone": _Kind(DatasetGoneError, "{name} was there and is not any more (404)", passes=True),
+    "missing": _Kind(DatasetNotFoundError, "{name} does not exist (404): check the spelling of the address"),
+    "gone": _Kind(DatasetGoneError, "{name} no longer exists (404)", passes=True),
     "forbidden": _Kind(
         DatasetPermissionError,
-        "{host} does not let us read {name} (403): a link of limited duration may have run out, a file may "
-        "be missing from a bucket, or a login is needed: {login}",
+        "{host} denied access to {name} (403): the link may have expired, the file may "
+        "be missing from the bucket, or a login is required: {login}",
     ),
-    "login": _Kind(DatasetPermissionError, "{host} asks who wants to read {name} (401): {login}"),
+    "login": _Kind(DatasetPermissionError, "{name} requires authentication (401): {login}"),
     "busy": _Kind(
-        DatasetError, "{host} is overloaded or out of order ({detail}) and sent nothing of {name}", True
+        DatasetError, "{host} is overloaded or out of service ({detail}) and did not send {name}", True
     ),
-    "refused request": _Kind(DatasetError, "{host} refused to send {name} (status {detail})"),
-    "dropped": _Kind(DatasetError, "{host} ended the connection while {name} was read", True),
-    "truncated": _Kind(CorruptDataError, "{host} sent less of {name} than it was asked for ({detail})", True),
-    "wrong range": _Kind(CorruptDataError, "{host} sent another part of {name} than it was asked for", True),
+    "refused request": _Kind(DatasetError, "{host} refused to send {name} (HTTP status {detail})"),
+    "dropped": _Kind(DatasetError, "{host} closed the connection while {name} was being read", True),
+    "truncated": _Kind(CorruptDataError, "{host} sent less of {name} than requested ({detail})", True),
+    "wrong range": _Kind(CorruptDataError, "{host} sent a different part of {name} than requested", True),
     "no ranges": _Kind(
         UnsupportedError,
-        "{host} cannot send parts of a file, and {name} is too large to load whole ({detail}): "
-        "download it and open the copy, or put it on a server with support for byte ranges",
+        "{host} does not support byte ranges, and {name} is too large to load whole ({detail}): "
+        "download it and open the copy, or put it on a server that supports byte ranges",
     ),
     "ranges ignored": _Kind(
-        DatasetError, "{host} sent the whole of {name}, or a web page, where a part was asked for", True
+        DatasetError, "{host} sent all of {name}, or a web page, instead of the requested part", True
     ),
-    "no parts": _Kind(UnsupportedError, "{host} cannot send parts of {name}"),
+    "no parts": _Kind(UnsupportedError, "{host} does not support byte ranges for {name}"),
     "empty": _Kind(CorruptDataError, "{name} is empty"),
     "web page": _Kind(
         DatasetPermissionError,
-        "{host} answered with a web page instead of {name}: it may want a login, or the address may be that "
-        "of a page about the file; use the link that downloads the file itself",
+        "{host} answered with a web page instead of {name}: it may require a login, or the address may be "
+        "that of a page about the file; use the direct download link",
     ),
-    "stalled": _Kind(ReadTimeoutError, "{host} stopped sending while {name} was read", True),
+    "stalled": _Kind(ReadTimeoutError, "reading {name} timed out: {host} stopped sending", True),
     "unreachable": _Kind(
         DatasetError,
-        "{host} does not answer: the server may be down, or a firewall in between",
+        "{host} does not answer: the server may be down, or blocked by a firewall",
         passes=True,
     ),
     "unknown host": _Kind(
         DatasetError,
-        "there is no computer named {host}, as far as this network knows: check the spelling of the address "
-        "and that you are online",
+        "cannot resolve host {host}: check the spelling of the address and your network connection",
         passes=True,
     ),
     "not secure": _Kind(
         DatasetError,
-        "the connection to {host} is not secure, so {name} is not read: its certificate is not trusted, is "
-        "for another name or has run out. For a server of your own institute, point the environment "
-        "variable SSL_CERT_FILE to its certificate",
+        "the connection to {host} is not secure, so {name} was not read: its certificate is not trusted, is "
+        "for another name, or has expired. For a server of your own institute, set the environment "
+        "variable SSL_CERT_FILE to the path of its certificate",
     ),
     "astray": _Kind(
         UntrustedReferenceError,
-        "{host} sends us elsewhere for {name}, in a circle or to an address that is not secure",
+        "{host} redirects {name} in a loop, or to an address that is not secure: redirect not followed",
     ),
     "inside": _Kind(
         UntrustedReferenceError,
-        "{host} sends us to a machine of the network this one is in for {name}; it is not asked",
+        "{host} redirects {name} to a computer on your local network: redirect not followed",
     ),
     "region": _Kind(
-        DatasetError, "the bucket of {name} lies in another region: give the storage option 'region'"
+        DatasetError, "the bucket of {name} is in another region: set the storage option 'region'"
     ),
     "changed": _Kind(
         CorruptDataError,
-        "{name} has changed on {host} since it was opened: open it again to see what it is now",
+        "{name} has changed on {host} since it was opened: open it again to see the new version",
     ),
     "other": _Kind(DatasetError, "{name} could not be read from {host}", True),
 }
@@ -112,7 +109,7 @@ _KINDS: Mapping[str, _Kind] = {
 class Failure(Exception):
     """A request that failed; `kind` is a key of the table above."""
 
-    tries = 1  # made before it was given up
+    tries = 1  # attempts made
 
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind} {detail}")
@@ -121,18 +118,18 @@ class Failure(Exception):
 
     @property
     def again(self) -> bool:
-        """Whether another try may help."""
+        """Whether a retry may help."""
         return _KINDS[self.kind].again
 
 
 def error_for(failure: Failure, name: str, host: str) -> DatasetError:
-    """What callers are told: `name` and `host` as people may see them."""
+    """The error for callers, with `name` and `host` for display."""
     kind = _KINDS[failure.kind]
     scheme = name.partition("://")[0]
     login = _LOGINS.get(scheme, _LOGINS[""])
     sentence = kind.sentence.format(name=name, host=host, detail=failure.detail, login=login)
     if failure.tries > 1:
-        sentence += f"; tried {failure.tries} times"
+        sentence += f" (tried {failure.tries} times)"
     error = kind.error(sentence)
     error.transient = kind.again or kind.passes
     return error
@@ -140,7 +137,7 @@ def error_for(failure: Failure, name: str, host: str) -> DatasetError:
 
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _BY_STATUS = {401: "login", 403: "forbidden", 407: "login"}
-_BY_WORDS = (  # in what the library says; the first that fits
+_BY_WORDS = (  # in the library's message; the first match
     ("RangeNotSupported", "ranges ignored"),
     ("UnexpectedRange", "wrong range"),
     ("BareRedirect", "region"),
@@ -162,7 +159,7 @@ _BY_WORDS = (  # in what the library says; the first that fits
 
 
 def failure_of_status(code: int, missing: str) -> Failure:
-    """The kind of trouble that a status of HTTP means; `missing` is what not to be there is called."""
+    """The failure for an HTTP status; `missing` is the kind to use for 404."""
     if code in (404, 410):
         return Failure(missing)
     if code in _BY_STATUS:
@@ -173,7 +170,7 @@ def failure_of_status(code: int, missing: str) -> Failure:
 
 
 def failure_of(error: Exception) -> Failure:
-    """The kind of trouble that an exception of the client library means."""
+    """The failure for an exception of the client library."""
     said = str(error)
     if isinstance(error, FileNotFoundError):
         return Failure("missing")
@@ -181,4 +178,4 @@ def failure_of(error: Exception) -> Failure:
     if status is not None:
         return failure_of_status(int(status[1]), "missing")
     kind = next((kind for words, kind in _BY_WORDS if words in said), "other")
-    return Failure(kind, "the rest is missing" if kind == "truncated" else "")
+    return Failure(kind, "incomplete response" if kind == "truncated" else "")

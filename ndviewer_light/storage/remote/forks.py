@@ -1,8 +1,8 @@
-"""Reading from servers in a process that was forked: refused at once where it would wait for ever.
+"""Reading from servers in a forked process: refused where it would hang forever.
 
-The threads of obstore and of the event loop are the parent's; a child that uses what they left behind waits
-for them, and takes the connections that both have out of service. So whoever was forked from a
-process that has asked a server is told so; one forked before that reads as any other.
+The threads of obstore and of the event loop are the parent's; a child using their remains would wait
+for them, and break the connections that both share. So a process forked from a
+process that has contacted a server gets an error; one forked before that reads normally.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ _is_forked = False
 
 
 def note_request() -> None:
-    """A request is sent by this process: from now on its children cannot."""
+    """Note that this process sends requests: from now on its forked children cannot."""
     global _has_asked
     _has_asked = True
 
 
 def check_not_forked() -> None:
-    """Raise `DatasetError` in a process that was forked from one that had asked a server."""
+    """Raise `DatasetError` in a process forked from one that had contacted a server."""
     if _is_forked:
         raise DatasetError(
-            "this process was forked from one that reads from servers, and cannot read from them itself: "
-            "start it with multiprocessing's 'spawn' or 'forkserver', or open the dataset with isolate=True"
+            "this process was forked after its parent had read from servers, and cannot read from them "
+            "itself: start it with multiprocessing's 'spawn' or 'forkserver', or open the dataset with "
+            "isolate=True"
         )
 
 
 def after_fork(renew: Callable[[], Iterable[object]]) -> None:
-    """Have `renew` called in children, to make locks and threads anew; what it returns is never freed there.
+    """Call `renew` in children, to recreate locks and threads; its result is never freed there.
 
-    Freeing a connection that the parent uses as well would end it for both.
+    Freeing a connection shared with the parent would close it for both.
     """
 
     def in_child() -> None:

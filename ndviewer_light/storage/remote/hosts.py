@@ -1,11 +1,11 @@
-"""Which computer a URL names, judged as the client reads it: whether it is one of this network's own.
+"""Whether a URL's host, as interpreted by the client, belongs to the local network.
 
-A document that lies on a public server, or a redirect that such a server sends, must not make this program
-ask machines that only it can reach (a router, the metadata service of a cloud, a web server on this machine).
-What a person typed may lie anywhere.
+A document on a public server, or a redirect from one, must not make this program
+contact hosts that only it can reach (a router, a cloud metadata service, a local web server).
+Addresses typed by the user may be anywhere.
 
-Held: every way of writing an address that URLs allow, addresses embedded in IPv6, and names that resolve to
-an address inside when they are judged. Not held: obstore resolves a name again when it connects, so a name
+Covered: every spelling of an address that URLs allow, addresses embedded in IPv6, and names that resolve to
+an internal address when checked. Not covered: obstore resolves a name again when it connects, so a name
 whose address changes in between (DNS rebinding) is not seen; behind a proxy only that knows the addresses.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # what clients take for a slash, or leave out
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # characters that clients treat as a slash, or drop
 _HOST = re.compile(r"[a-z0-9._~!$&'()*+,;=-]+")
 _INSIDE_NAMES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -37,25 +37,25 @@ def host_as_clients_read_it(url: str) -> str:
     """The host of an http(s) URL: lower case, no escapes, addresses in their usual form, IPv6 in brackets.
 
     ``http://0x7f.1``, ``http://%31%32%37.0.0.1`` and ``http://127.1.`` name "127.0.0.1" (WHATWG URL Standard,
-    host parsing). Raises `MetadataError` for a URL that clients may read in another way than we do.
+    host parsing). Raises `MetadataError` for a URL that clients may interpret differently.
     """
     if _FORBIDDEN.search(url):
-        raise MetadataError("an address with blanks, backslashes or control characters is no address")
+        raise MetadataError("an address must not contain blanks, backslashes or control characters")
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
-        raise MetadataError("the host of the address makes no sense") from None
+        raise MetadataError("the address has an invalid host") from None
     if ":" in host:
         try:
             return f"[{ipaddress.IPv6Address(host.replace('%', '/'))}]"  # a zone (%eth0) is none of ours
         except ValueError:
-            raise MetadataError("the host of the address makes no sense") from None
+            raise MetadataError("the address has an invalid host") from None
     try:
         host = unquote(host, errors="strict").encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
-        raise MetadataError("the host of the address makes no sense") from None
+        raise MetadataError("the address has an invalid host") from None
     if not _HOST.fullmatch(host):
-        raise MetadataError("the host of the address makes no sense")
+        raise MetadataError("the address has an invalid host")
     return _dotted(host) if _ends_in_number(host) else host
 
 
@@ -65,14 +65,14 @@ def _ends_in_number(host: str) -> bool:
 
 
 def _dotted(host: str) -> str:
-    """An IPv4 address out of one to four numbers, decimal, octal or hexadecimal."""
+    """An IPv4 address from one to four numbers, decimal, octal or hexadecimal."""
     parts = host.split(".")
     try:
         numbers = [_number(part) for part in parts]
     except ValueError:
-        raise MetadataError("the host of the address makes no sense") from None
+        raise MetadataError("the address has an invalid host") from None
     if len(parts) > 4 or any(n > 255 for n in numbers[:-1]) or numbers[-1] >= 256 ** (5 - len(numbers)):
-        raise MetadataError("the host of the address makes no sense")
+        raise MetadataError("the address has an invalid host")
     value = numbers[-1] + sum(n * 256 ** (3 - i) for i, n in enumerate(numbers[:-1]))
     return str(ipaddress.IPv4Address(value))
 
@@ -84,7 +84,7 @@ def _number(part: str) -> int:
 
 
 def is_inside_address(address: Address) -> bool:
-    """Whether an address is not one of the public internet, or stands for such a one."""
+    """Whether an address is not on the public internet, or embeds one that is not."""
     if isinstance(address, ipaddress.IPv6Address):
         embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
         if address in _NAT64 or address in _COMPATIBLE:
@@ -97,7 +97,7 @@ def is_inside_address(address: Address) -> bool:
 
 
 def is_inside_name(host: str) -> bool:
-    """Whether a host, as `host_as_clients_read_it` has it, is inside as far as its name tells. No I/O."""
+    """Whether a host, as returned by `host_as_clients_read_it`, is internal judging by its name. No I/O."""
     if host in ("", "localhost") or host.endswith(_INSIDE_NAMES):
         return True
     literal = _literal(host)
@@ -112,16 +112,16 @@ def _literal(host: str) -> Address | None:
 
 
 class HostJudge:
-    """Says which hosts are inside; what a name resolves to is kept for a minute. Any thread."""
+    """Decides which hosts are internal; resolved names are cached for a minute. Any thread."""
 
     def __init__(self, resolve: Callable[[str], list[Address]] | None = None) -> None:
         self._resolve = resolve or addresses_of
         self._known: dict[str, tuple[float, bool]] = {}
 
     def is_inside(self, host: str) -> bool:
-        """Whether a host is inside by its name, or one of its addresses is; asks the network for those.
+        """Whether a host is internal by its name or one of its addresses, which it resolves.
 
-        A name that cannot be resolved is not: nobody will reach it either.
+        An unresolvable name is not: it cannot be reached either.
         """
         if is_inside_name(host):
             return True
@@ -134,13 +134,13 @@ class HostJudge:
         return inside
 
     def may_follow(self, from_url: str, to_url: str) -> bool:
-        """Whether what a URL names, or redirects to, may be asked: public hosts do not lead inside."""
+        """Whether a URL or redirect target may be contacted: public hosts must not lead to internal ones."""
         start, end = host_as_clients_read_it(from_url), host_as_clients_read_it(to_url)
         return start == end or not self.is_inside(end) or self.is_inside(start)
 
 
 def addresses_of(host: str) -> list[Address]:
-    """What a name resolves to, as the system says; [] if to nothing. Asks the network."""
+    """The addresses a name resolves to; [] if none. Uses the network."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -150,4 +150,4 @@ def addresses_of(host: str) -> list[Address]:
 
 
 the_judge = HostJudge()
-"""The one of this process."""
+"""The instance of this process."""

@@ -1,4 +1,4 @@
-"""What is wanted: files on servers, jobs of threads, requests to servers."""
+"""The nouns of remote access: files on servers, jobs of threads, requests to servers."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class File:
     def __init__(self, place: RemoteFile, version: Version) -> None:
         self.place = place
         self.version = version
-        self.closed: DatasetError | None = None  # what reads end with once it is set
+        self.closed: DatasetError | None = None  # the error that ends reads once set
 
     def error(self, failure: Failure) -> DatasetError:
-        """What callers are told of a failure after the file was opened."""
+        """The error for callers after the file was opened."""
         failure.kind = "gone" if failure.kind == "missing" else failure.kind
         return error_for(failure, self.place.name, self.place.host)
 
     def not_wanted(self) -> ReadDroppedError:
-        """What those are told who gave up waiting."""
-        return ReadDroppedError(f"{self.place.name}: not wanted any more")
+        """The error for callers that stopped waiting."""
+        return ReadDroppedError(f"{self.place.name}: no longer needed")
 
     async def get(self, block: Block) -> Answer:
-        """One request; raises `Failure`, also if the file is not what it was."""
+        """One request; raises `Failure`, also if the file has changed."""
         return self.checked(block, await self.place.get(block.start, block.end))
 
     def checked(self, block: Block, answer: Answer) -> Answer:
-        """`answer` if it is `block` of the file as it was opened; raises `Failure`."""
+        """`answer`, if it is `block` of the file version that was opened; raises `Failure`."""
         size, etag, modified = answer.version
         mine = self.version
         if size != mine.size or (etag != mine.etag if etag and mine.etag else modified != mine.modified):
@@ -52,25 +52,25 @@ class File:
 
 
 class Job:
-    """Some ranges of a file that a thread waits for. All but `give_up` and `result` is for the loop."""
+    """Some ranges of a file that a thread is waiting for. All but `give_up` and `result` is for the loop."""
 
-    def __init__(self, file: File, ranges: Sequence[Range], wish: CancelScope | None) -> None:
+    def __init__(self, file: File, ranges: Sequence[Range], scope: CancelScope | None) -> None:
         self.file = file
         self.ranges = ranges
-        self.wish = wish
-        self.background = wish is not None and wish.background
-        self.give_up: Callable[[], None] = lambda: None  # set by whoever works on it
+        self.scope = scope
+        self.background = scope is not None and scope.background
+        self.give_up: Callable[[], None] = lambda: None  # set while somebody works on it
         self.requests: list[Request] = []
         self.missing = 0
         self.error: DatasetError | None = None
         self.done = threading.Event()
 
     def not_wanted(self) -> ReadDroppedError:
-        """What its thread is told when it was given up."""
+        """The error for its thread after cancellation."""
         return self.file.not_wanted()
 
     def result(self) -> list[bytes]:
-        """The bytes of each range, once `done`; copied out by the thread that wanted them."""
+        """The bytes of each range, once `done`; copied by the requesting thread."""
         if self.error is not None:
             raise self._own_error(self.error)
         requests = sorted(set(self.requests), key=lambda request: request.block)
@@ -86,7 +86,7 @@ class Job:
 
 
 class Request:
-    """A block on its way; `jobs` are those that wait for it."""
+    """A block in flight; `jobs` are those waiting for it."""
 
     def __init__(self, file: File, block: Block) -> None:
         self.file = file

@@ -1,7 +1,7 @@
-"""Where a server sends those who ask for a file: each step judged before it is taken.
+"""Follows a server's redirects, checking each step.
 
-obstore follows redirects by itself and tells nobody, so it is asked for a file of a public server only after
-the way there was walked once here. Not held: a server may answer us in one way and obstore in another, later.
+obstore follows redirects silently, so it is used for a file on a public server only after
+the redirects were followed once here. Not covered: a server may answer obstore differently later.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MAX_FOLDERS = 1000
 
 
 class _AstrayError(Exception):
-    """A redirect that is not followed; holds the kind of failure."""
+    """A redirect that is not followed; has the kind of failure."""
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from a secure address to one that is not, nor from outside to inside."""
+    """Follows redirects, but never from secure to insecure, nor from external to internal addresses."""
 
     def redirect_request(
         self,
@@ -50,7 +50,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _astray(request: urllib.request.Request, url: str) -> str:
-    """Why a redirect is not followed, as a kind of failure; "" if it is."""
+    """Why a redirect is not followed, as a kind of failure; "" if it may be."""
     if urlsplit(url).scheme not in (("https",) if request.type == "https" else ("http", "https")):
         return "astray"
     try:
@@ -60,9 +60,9 @@ def _astray(request: urllib.request.Request, url: str) -> str:
 
 
 def final_url(url: str, login: str, timeout_s: float) -> str:
-    """Where a URL leads in the end; nothing of the file there is read. Blocks; raises a `DatasetError`.
+    """The final URL after redirects; the file is not read. Blocks; raises a `DatasetError`.
 
-    `login` is the Authorization header for the server named in `url`, and told to no other.
+    `login` is the Authorization header for the server in `url`, never sent to another.
     """
     where, until = presentable(url), time.monotonic() + timeout_s
     host = urlsplit(where).netloc
@@ -85,7 +85,7 @@ def _walked(url: str, login: str, timeout_s: float) -> str:
     try:
         with urllib.request.build_opener(_Redirects).open(request, timeout=timeout_s) as answer:
             return str(answer.url)
-    except urllib.error.HTTPError as error:  # it may well not be there
+    except urllib.error.HTTPError as error:  # it may not exist
         with error:
             if 300 <= error.code < 400 or not error.url:
                 raise error_for(Failure("astray"), where, host) from None
@@ -101,10 +101,10 @@ _lately: dict[str, float] = {}
 
 
 def refuse_redirects_inside(url: str, login: str, timeout_s: float) -> None:
-    """Raise `UntrustedReferenceError` if a public server sends us to a machine of this network for a file.
+    """Raise `UntrustedReferenceError` if a public server redirects a file to a host of this network.
 
-    One request, unless a file beside it was served without a redirect lately. Other failures are left to
-    whoever reads the file.
+    One request, unless a file beside it was recently served without redirect. Other failures are left to
+    the reader of the file.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or hosts.the_judge.is_inside(hosts.host_as_clients_read_it(url)):

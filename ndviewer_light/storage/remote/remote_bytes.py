@@ -1,4 +1,4 @@
-"""Files on servers: right bytes or a clear error, few requests, many at once.
+"""Files on servers: correct bytes or a clear error, few requests, many at once.
 
 `jobs` has the nouns; `coalescing` merges; `scheduler` sends and retries; `client` speaks to http(s), s3 and
 gs; `direct` reads without the help of other threads; `shares` reads network shares; `block_file` serves
@@ -19,7 +19,7 @@ from .direct import DirectReader
 from .errors import Failure, error_for
 from .jobs import File
 from .redirects import refuse_redirects_inside
-from .scheduler import the_fetcher
+from .scheduler import the_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteBytes", "open_remote", "set_in_flight"]
 
-FIRST_BYTES = 128 * 1024  # read while finding out whether the file is there, and how large
+FIRST_BYTES = 128 * 1024  # read while checking that the file exists, and its size
 _WEB = ("http", "https", "s3", "gs")
 _SHARES = ("smb", "sftp")
-_WAYS = 4  # as it is, with the region, with credentials, and the one that fails
+_WAYS = 4  # plain, with region, with credentials, and the last one to fail
 
 
 def set_in_flight(requests: int) -> None:
-    """How many requests of this process may be under way at once; 32 unless told otherwise."""
-    the_fetcher().in_flight = max(1, requests)
+    """Set the limit on simultaneous requests of this process; 32 by default."""
+    the_scheduler().in_flight = max(1, requests)
 
 
 def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
-    """The bytes at a URL; one request, which brings the beginning of the file as well.
+    """The bytes at a URL; one request, which also fetches the beginning of the file.
 
     Raises `DatasetNotFoundError`, `DatasetPermissionError` or another `DatasetError`.
     """
@@ -54,14 +54,16 @@ def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
         return ShareBytes(url, settings)
     if scheme not in _WEB:
         known = ", ".join(f"{name}://" for name in _WEB + _SHARES)
-        raise UnsupportedError(f"{presentable(url)} cannot be opened: only files of this machine and {known}")
+        raise UnsupportedError(
+            f"{presentable(url)} cannot be opened: only files on this computer and {known} are supported"
+        )
     if settings.requests_at_once is not None:
         set_in_flight(settings.requests_at_once)
     return _opened(RemoteFile(scheme + url[len(scheme) :], settings))
 
 
 def _opened(place: RemoteFile) -> Bytes:
-    """Asked for as it is; if that is refused, in another way, if there is one: region, credentials."""
+    """Open it plainly; if refused, retry with the bucket's region or with credentials."""
     refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
     if place.settings.key or place.settings.credentials or place.settings.token:
         place = place.with_credentials() or place
@@ -79,8 +81,8 @@ def _opened(place: RemoteFile) -> Bytes:
 
 
 def _asked(place: RemoteFile) -> Bytes:
-    run = the_fetcher().run
-    for _ in range(2):  # a server may fail to send a part just once
+    run = the_scheduler().run
+    for _ in range(2):  # a server may fail to send a part only once
         try:
             return RemoteBytes(place, run(lambda: _first(place), place.name))
         except Failure as failure:
@@ -95,7 +97,7 @@ async def _first(place: RemoteFile) -> Answer:
     except Failure as failure:
         if failure.kind == "ranges ignored":
             raise Failure("no parts") from None
-        if failure.kind == "refused request" and failure.detail == "416":  # there is no first byte
+        if failure.kind == "refused request" and failure.detail == "416":  # an empty file has no first byte
             raise Failure("empty") from None
         raise
 
@@ -120,7 +122,7 @@ class RemoteBytes(Bytes):
 
     @property
     def identity(self) -> str | None:
-        """A name for these very bytes; None where the server does not say when they change."""
+        """A name for exactly these bytes; None if the server does not report changes."""
         return _identity(self._file.place.url, self._file.version)
 
     def read(self, offset: int, length: int) -> bytes:
@@ -135,12 +137,12 @@ class RemoteBytes(Bytes):
         here = [self._here(offset, length) for offset, length in ranges]
         wanted = [each for each, data in zip(ranges, here, strict=True) if data is None]
         if wanted:
-            fetched = iter(the_fetcher().read(self._file, wanted))
+            fetched = iter(the_scheduler().read(self._file, wanted))
             here = [next(fetched) if data is None else data for data in here]
         return cast("list[bytes]", here)
 
     def opened(self, block: int = FIRST_BYTES) -> BinaryIO:
-        """See `Bytes.opened`; `block` is what is read at once where nothing is in memory yet."""
+        """See `Bytes.opened`; `block` bytes are read at once where nothing is cached."""
         return cast("BinaryIO", BlockFile(self._blocks, self.read_many, block))
 
     def opened_in_caller(self, block: int = FIRST_BYTES) -> BinaryIO:
@@ -164,12 +166,10 @@ class RemoteBytes(Bytes):
 
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0:
-            raise ValueError(f"no range: {length} bytes at {offset}")
+            raise ValueError(f"invalid range: {length} bytes at {offset}")
         if offset + length > self.size:
             there = max(0, self.size - offset)
-            raise CorruptDataError(
-                f"{self.name} is truncated: {length} bytes expected at {offset}, {there} are there"
-            )
+            raise CorruptDataError(f"{self.name} is truncated: {there} of {length} bytes at byte {offset}")
 
     def _check_open(self) -> None:
         if self._closed:
@@ -179,12 +179,12 @@ class RemoteBytes(Bytes):
         """See `Bytes.close`."""
         self._closed = True
         self._blocks.clear()
-        the_fetcher().forget(self._file, DatasetError(f"{self.name} was closed"))
+        the_scheduler().forget(self._file, DatasetError(f"{self.name} was closed"))
 
 
 def _identity(url: str, version: Version) -> str | None:
     if not version.etag and not version.modified:
         return None
-    # what is after ? may be a signature, another one every day
+    # the query may be a signature that changes every day
     said = "\n".join((presentable(url), str(version.size), version.etag, version.modified))
     return hashlib.sha256(said.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""All requests of this process: what is wanted is gathered for 2 ms, merged, sent newest first, tried again.
+"""All requests of this process: gathered for 2 ms, merged, sent newest first, retried.
 
 One thread runs the loop that all requests share; it starts with the first and ends soon after the last.
-What readers wait for is a `Job`; what is sent is a `Request`, which may serve several jobs.
+Readers wait for a `Job`; a `Request` is sent, which may serve several jobs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, ReadDroppedError
-from ..cancellation import current_wish
+from ..cancellation import current_scope
 from .coalescing import blocks_for, blocks_of
 from .errors import Failure
 from .forks import after_fork, check_not_forked
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 32  # requests under way at once, unless told otherwise
+IN_FLIGHT = 32  # default number of simultaneous requests
 GATHER_SECONDS = 0.002
 _IDLE_SECONDS = 0.25
 _SETTLING_SECONDS = 0.05
-_BACKGROUND_RESERVE = 4  # requests that what somebody waits for can always have
+_BACKGROUND_RESERVE = 4  # requests reserved for foreground reads
 
 
 class RequestScheduler:
-    """Sends requests, so many at once, and hands out what came. Any thread may call the public methods."""
+    """Sends a limited number of requests at once and delivers the results. Public methods: any thread."""
 
     def __init__(self, in_flight: int = IN_FLIGHT) -> None:
         self.in_flight = in_flight
@@ -52,40 +52,40 @@ class RequestScheduler:
 
     def read(self, file: File, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of each range of `file`, none beyond its end; blocks. Raises a `DatasetError`."""
-        job = Job(file, ranges, current_wish())
+        job = Job(file, ranges, current_scope())
         sender = self._started(lambda sender: sender.gather(job))
         job.give_up = lambda: self._tell(sender, lambda: sender.end(job, file.not_wanted()))
         try:
-            if job.wish is not None:
-                job.wish.add(job)
+            if job.scope is not None:
+                job.scope.add(job)
             job.done.wait()
-        except BaseException:  # not wanted any more already, or Ctrl-C while waiting
+        except BaseException:  # no longer needed already, or Ctrl-C while waiting
             job.give_up()
             raise
         finally:
-            if job.wish is not None:
-                job.wish.remove(job)
+            if job.scope is not None:
+                job.scope.remove(job)
         return job.result()
 
     def run(self, get: Callable[[], Awaitable[Answer]], name: str) -> Answer:
-        """One request outside any file, tried again as all are; blocks. Raises `Failure`, `DatasetError`."""
-        single, wish = _Single(name), current_wish()
+        """One request outside any file, with the usual retries; blocks. Raises `Failure`, `DatasetError`."""
+        single, scope = _Single(name), current_scope()
         sender = self._started(lambda sender: single.start(sender, get))
         single.give_up = lambda: self._tell(sender, single.cancel)
         try:
-            if wish is not None:
-                wish.add(single)
+            if scope is not None:
+                scope.add(single)
             single.done.wait()
         except ReadDroppedError:
             single.give_up()
             raise
         finally:
-            if wish is not None:
-                wish.remove(single)
+            if scope is not None:
+                scope.remove(single)
         return single.result()
 
     def forget(self, file: File, error: DatasetError) -> None:
-        """End everything that is wanted of `file` with `error`, now and later."""
+        """End all reads of `file` with `error`, now and later."""
         file.closed = error
         with self._lock:
             sender = self._sender
@@ -93,7 +93,7 @@ class RequestScheduler:
             self._tell(sender, lambda: sender.end_all(file, error))
 
     def stop(self) -> int:
-        """End the thread and every read under way; returns how many requests that were."""
+        """End the thread and every read in progress; returns the number of requests in flight."""
         with self._lock:
             sender, self._sender = self._sender, None
             if sender is not None:
@@ -104,16 +104,16 @@ class RequestScheduler:
         return sender.cut_short
 
     def end(self) -> None:
-        """As `stop`, for good: the process ends, and threads that read on get an error."""
+        """Like `stop`, but permanent: the process is exiting, and further reads fail."""
         with self._lock:
             self._has_ended = True
         if self.stop():
-            # obstore's own threads look once more at what was cancelled; those that come when Python has
-            # begun to end take the whole process down
+            # obstore's own threads look once more at what was cancelled; if they do so when Python has
+            # begun to shut down, they crash the process
             time.sleep(_SETTLING_SECONDS)
 
     def renew(self) -> list[object]:
-        """In a process that was forked: begin anew; returns what was the parent's."""
+        """For a forked process: start afresh; returns the parent's objects."""
         left: _Sender | None = self._sender
         self._sender = None
         self._lock = threading.Lock()
@@ -121,16 +121,16 @@ class RequestScheduler:
 
     @property
     def load(self) -> tuple[int, int]:
-        """How many requests are under way, and how many wait for their turn."""
+        """The number of requests in flight, and of requests waiting."""
         with self._lock:
             return (0, 0) if self._sender is None else self._sender.load
 
     def _started(self, call: Callable[[_Sender], None]) -> _Sender:
-        """Have `call` called in the thread, which is started if there is none; it counts until `finished`."""
+        """Run `call` in the thread, which is started if necessary; it counts until `finished`."""
         check_not_forked()
         with self._lock:
             if self._has_ended:
-                raise ReadDroppedError("reading from servers has ended, as this program does")
+                raise ReadDroppedError("reading from servers has stopped because the program is exiting")
             if self._sender is None:
                 self._sender = _Sender(self)
                 self._sender.thread.start()
@@ -142,7 +142,7 @@ class RequestScheduler:
 
     def _tell(self, sender: _Sender, call: Callable[[], None]) -> None:
         with self._lock:
-            if sender is self._sender:  # else it has ended, and all that it worked on with it
+            if sender is self._sender:  # otherwise it has ended, with all its work
                 sender.loop.call_soon_threadsafe(call)
 
     def _finished(self, sender: _Sender) -> None:
@@ -158,20 +158,20 @@ class RequestScheduler:
 
 
 class _Single:
-    """A request outside any file, as a wish knows it; a thread waits for it to be `done`."""
+    """A request outside any file as a `Cancellable`; a thread waits for it to be `done`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.done = threading.Event()
-        self.give_up: Callable[[], None] = lambda: None  # set by whoever works on it
+        self.give_up: Callable[[], None] = lambda: None  # set while somebody works on it
         self._task: asyncio.Task[Answer] | None = None
         self._is_dropped = False
 
     def not_wanted(self) -> ReadDroppedError:
-        return ReadDroppedError(f"{self.name}: not wanted any more")
+        return ReadDroppedError(f"{self.name}: no longer needed")
 
     def start(self, sender: _Sender, get: Callable[[], Awaitable[Answer]]) -> None:
-        """In the thread that sends, as is `cancel`."""
+        """For the sending thread, like `cancel`."""
         self._task = sender.loop.create_task(_tried(get, 0))
         self._task.add_done_callback(lambda _: sender.finished(self.done))
 
@@ -185,19 +185,19 @@ class _Single:
             return self._task.result()
         if self._is_dropped:
             raise self.not_wanted()
-        raise Failure("other", "the process ends")
+        raise Failure("other", "the process is exiting")
 
 
 class _Sender:
-    """One life of the thread, and what it works on; but for `__init__`, all of it happens in the thread."""
+    """One lifetime of the thread, and its work; everything except `__init__` runs in the thread."""
 
-    def __init__(self, fetcher: RequestScheduler) -> None:
+    def __init__(self, scheduler: RequestScheduler) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._work, name="ndviewer-fetch", daemon=True)
-        self.calls = 0  # made and not finished; this and the next guarded by the lock of the fetcher
+        self.calls = 0  # not finished yet; this and the next are guarded by the scheduler's lock
         self.called = 0.0
-        self.cut_short = 0  # requests under way when it ended
-        self._fetcher = fetcher
+        self.cut_short = 0  # requests in flight when it ended
+        self._scheduler = scheduler
         self._has_ended = False
         self._gathered: dict[tuple[File, bool], list[Job]] = {}
         self._queue: list[tuple[bool, int, int, Request]] = []
@@ -219,14 +219,14 @@ class _Sender:
             self.loop.close()
 
     def _end_if_idle(self) -> None:
-        if self._fetcher._ends_if_idle(self):
+        if self._scheduler._ends_if_idle(self):
             self.loop.stop()
         else:
             self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
 
     async def _end(self) -> None:
         for job in self._waiting():
-            self.end(job, ReadDroppedError("reading from servers has ended"))
+            self.end(job, ReadDroppedError("reading from servers has stopped"))
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         self.cut_short = len(tasks)
         for task in tasks:
@@ -234,11 +234,11 @@ class _Sender:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def gather(self, job: Job) -> None:
-        """Take in `job`, to be sent with what others want within 2 ms."""
+        """Accept `job`, to be sent together with others within 2 ms."""
         if job.file.closed is not None or self._has_ended:
             self.end(job, job.file.closed or job.file.not_wanted())
             return
-        if not self._gathered:  # who comes first, or reads one after the other, does not wait for others
+        if not self._gathered:  # the first of a burst, or a sequential reader, does not wait for others
             self.loop.call_later(GATHER_SECONDS if self._under_way else 0.0, self._send)
         self._gathered.setdefault((job.file, job.background), []).append(job)
 
@@ -260,18 +260,18 @@ class _Sender:
                 self.end(job, None)
         batch = next(self._batches)
         for number, request in enumerate(requests.values()):
-            heapq.heappush(self._queue, (background, -batch, number, request))  # the newest first
+            heapq.heappush(self._queue, (background, -batch, number, request))  # newest first
 
     def _start(self) -> None:
         while self._queue:
             reserve = _BACKGROUND_RESERVE if self._queue[0][0] else 0
-            if len(self._under_way) >= max(1, self._fetcher.in_flight - reserve):
+            if len(self._under_way) >= max(1, self._scheduler.in_flight - reserve):
                 return
             request = heapq.heappop(self._queue)[-1]
-            if request.jobs:  # else everybody gave up waiting
+            if request.jobs:  # otherwise everybody stopped waiting
                 self._under_way.add(request)
                 request.task = self.loop.create_task(self._request(request))
-                # not the task itself: one that is cancelled before it begins never runs at all
+                # not the task itself, which never runs if cancelled before it starts
                 request.task.add_done_callback(partial(self._arrived, request))
 
     async def _request(self, request: Request) -> None:
@@ -288,7 +288,7 @@ class _Sender:
         self._start()
 
     def end(self, job: Job, error: DatasetError | None) -> None:
-        """`job` is done, unless it was; requests that only it waited for are cancelled."""
+        """Finish `job`, if not finished; requests that only it was waiting for are cancelled."""
         if job.done.is_set():
             return
         job.error = error
@@ -297,10 +297,10 @@ class _Sender:
             if job in request.jobs:
                 request.jobs.remove(job)
             if not request.jobs and request.task is not None:
-                request.task.cancel()  # a finished one is not changed by it
+                request.task.cancel()  # no effect on a finished one
 
     def end_all(self, file: File, error: DatasetError) -> None:
-        """End everything that is wanted of `file`."""
+        """End all reads of `file`."""
         for job in self._waiting():
             if job.file is file:
                 self.end(job, error)
@@ -312,8 +312,8 @@ class _Sender:
         return jobs
 
     def finished(self, done: threading.Event) -> None:
-        """A call that was counted is done, which somebody waits for."""
-        self._fetcher._finished(self)
+        """Finish a counted call that somebody is waiting for."""
+        self._scheduler._finished(self)
         done.set()
 
 
@@ -321,23 +321,23 @@ def _error_of(file: File, task: asyncio.Task[None]) -> DatasetError | None:
     if task.cancelled():
         return file.not_wanted()
     error = task.exception()
-    if error is None or isinstance(error, DatasetError):  # the latter: no client library
+    if error is None or isinstance(error, DatasetError):  # the latter: the client library is missing
         return error
     if isinstance(error, Failure):
         return file.error(error)
-    log.error("a request failed in an unforeseen way: %s", type(error).__name__)
+    log.error("a request failed unexpectedly: %s", type(error).__name__)
     return file.error(Failure("other", type(error).__name__))
 
 
 async def _tried(get: Callable[[], Awaitable[Answer]], length: int) -> Answer:
-    """What `get` answers, at the first try or a later one; raises the last `Failure`."""
+    """The result of `get`, with retries; raises the last `Failure`."""
     tries = Tries()
     while True:
         try:
             return await _within(get(), seconds_for(length))
         except Failure as failure:
             pause = tries.pause_after(failure)
-            log.debug("will try again after a failure: %s", failure.kind)
+            log.debug("will retry after a failure: %s", failure.kind)
         await asyncio.sleep(pause)
 
 
@@ -350,9 +350,9 @@ async def _within(answer: Awaitable[Answer], seconds: float) -> Answer:
 
 _the_fetcher = RequestScheduler()
 after_fork(_the_fetcher.renew)
-atexit.register(_the_fetcher.end)  # a loop that runs on while Python ends can take the process down
+atexit.register(_the_fetcher.end)  # a loop still running while Python shuts down can crash the process
 
 
-def the_fetcher() -> RequestScheduler:
-    """The one fetcher of this process."""
+def the_scheduler() -> RequestScheduler:
+    """The one scheduler of this process."""
     return _the_fetcher

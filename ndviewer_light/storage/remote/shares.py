@@ -1,6 +1,6 @@
-"""Files of network shares that are not mounted, smb:// and sftp://: a few file handles, one reader each.
+"""Files on network shares that are not mounted, smb:// and sftp://: a few file handles, one reader each.
 
-Mounted shares are plain files and never come here.
+Files on mounted shares are local files and do not use this.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ...errors import (
 )
 from ..abandonable import run_abandonable
 from ..bytes import Bytes
-from ..cancellation import current_wish
+from ..cancellation import current_scope
 from ..presentable import presentable
 from .block_file import BlockFile, Blocks
 from .client import CONNECT_SECONDS
@@ -47,17 +47,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HANDLES = 8
-# what is imported, and what brings it
+# the module to import, and the packages that provide it
 _LIBRARIES = {
     "smb": ("smbclient", "'ndviewer_light[smb]'"),
     "sftp": ("paramiko", "'ndviewer_light[smb]' paramiko"),
 }
-_DENIED = ("denied", "logon", "authentication", "password")  # in what the libraries say
+_DENIED = ("denied", "logon", "authentication", "password")  # in the libraries' messages
 _MISSING = ("not found", "no such file", "no_such_file", "bad_network_name")
 
 
 class ShareBytes(Bytes):
-    """A file of a network share; see `Bytes`."""
+    """A file on a network share; see `Bytes`."""
 
     needs_threads = True
     """Those of smbprotocol and paramiko, which take in what the server sends."""
@@ -86,7 +86,7 @@ class ShareBytes(Bytes):
     def _look(self, share: Any) -> tuple[int, str]:
         info = share.info(self._path)
         if info.get("type") == "directory":
-            raise DatasetNotFoundError(f"{self.name} is a folder; give the address of a file in it")
+            raise DatasetNotFoundError(f"{self.name} is a folder; give the address of a file inside")
         return int(info["size"]), str(info.get("last_write_time") or info.get("mtime") or "")
 
     @property
@@ -96,7 +96,7 @@ class ShareBytes(Bytes):
 
     @property
     def identity(self) -> str | None:
-        """The address, size and time of writing; None if the share does not tell that time."""
+        """The address, size and modification time; None if the share does not report that time."""
         size, modified = self._version
         return f"{self.name}\n{size}\n{modified}" if modified else None
 
@@ -109,8 +109,8 @@ class ShareBytes(Bytes):
         for offset, length in ranges:
             if offset < 0 or length < 0 or offset + length > self.size:
                 raise CorruptDataError(
-                    f"{self.name} is truncated: {length} bytes expected at {offset}, "
-                    f"{max(0, self.size - offset)} are there"
+                    f"{self.name} is truncated: {length} bytes expected at byte {offset}, "
+                    f"{max(0, self.size - offset)} available"
                 )
         blocks = blocks_for([wanted for wanted in ranges if wanted[1]])
         parts = [blocks[i::HANDLES] for i in range(min(HANDLES, len(blocks)))]
@@ -145,7 +145,7 @@ class ShareBytes(Bytes):
         _close(handle)
         if len(data) != block.length:
             raise CorruptDataError(
-                f"{self.name} is truncated: {block.length} bytes expected at {block.start}, {len(data)} came"
+                f"{self.name} is truncated: {len(data)} of {block.length} bytes at byte {block.start}"
             )
         return data
 
@@ -154,46 +154,46 @@ class ShareBytes(Bytes):
             raise DatasetError(f"{self.name} was closed")
 
     def _waited(self, calls: Sequence[Callable[[], T]], more_s: float) -> list[T]:
-        """What these calls return, each made in a thread of its own that is not waited for beyond a deadline.
+        """The results of these calls, each made in a separate thread that is waited for up to a deadline.
 
-        The libraries wait for an answer for as long as it takes, and cannot be told to stop.
+        The libraries wait indefinitely for an answer, and cannot be interrupted.
         """
         until = time.monotonic() + self._stall_s + more_s
-        wish = current_wish()
+        scope = current_scope()
 
         def check() -> None:
             self._check_open()
-            if wish is not None and wish.dropped:
-                raise ReadDroppedError(f"{self.name}: not wanted any more")
+            if scope is not None and scope.dropped:
+                raise ReadDroppedError(f"{self.name}: no longer needed")
             if time.monotonic() > until:
                 raise error_for(Failure("stalled"), self.name, self._host)
 
         return run_abandonable(calls, check)
 
     def _error(self, error: Exception) -> DatasetError:
-        """What the libraries say holds no secrets, but is long and in their own words."""
+        """The error for callers; the libraries' messages contain no secrets, but are long and technical."""
         if isinstance(error, DatasetError):
             return error
         said, number = str(error).lower(), getattr(error, "errno", None)
         if number in (errno.ENOENT, errno.ENOTDIR) or any(words in said for words in _MISSING):
-            return DatasetNotFoundError(f"there is nothing at {self.name}: check the spelling of the address")
+            return DatasetNotFoundError(f"{self.name} does not exist: check the spelling of the address")
         if number in (errno.EACCES, errno.EPERM) or any(words in said for words in _DENIED):
             return DatasetPermissionError(
-                f"{self.name} may not be read: give your login as storage options 'user' and 'password'"
+                f"no permission to read {self.name}: set the storage options 'user' and 'password'"
             )
         broken = DatasetError(
-            f"{self.name} could not be read ({type(error).__name__}): check that the server is on and "
+            f"{self.name} could not be read: check that the server is running and "
             "reachable, or mount the share and open the file from there"
         )
         broken.transient = True
         return broken
 
     def close(self) -> None:
-        """See `Bytes.close`; a request that is under way is not waited for."""
+        """See `Bytes.close`; does not wait for requests in progress."""
         with self._lock:
             self._closed = True
             handles, self._free = self._free, []
-        if handles:  # closing asks the server, which may not answer
+        if handles:  # closing sends a request, which may not be answered
 
             def work() -> None:
                 for handle in handles:
@@ -213,7 +213,7 @@ def _share(url: str, settings: Settings) -> Any:
     if parts.port:
         options["port"] = parts.port
     if parts.scheme == "smb":
-        # as everybody expects of somebody who only looks: others may go on writing
+        # as a reader, allow others to keep writing
         options |= {"share_access": "rwd", "timeout": settings.stall_s, "register_session_retries": 1}
     try:
         import fsspec
@@ -222,12 +222,12 @@ def _share(url: str, settings: Settings) -> Any:
         return fsspec.filesystem(parts.scheme, skip_instance_cache=True, **options)
     except ImportError:
         raise UnsupportedError(
-            f"{parts.scheme}:// needs libraries that are not installed: pip install {library}"
+            f"{parts.scheme}:// needs an additional package: pip install {library}"
         ) from None
-    except Exception as error:  # noqa: BLE001  as above
+    except Exception:  # noqa: BLE001  as above
         broken = DatasetError(
-            f"{parts.hostname} does not answer or does not let us in ({type(error).__name__}): check its "
-            "name, that it is on, and the storage options 'user' and 'password'"
+            f"{parts.hostname} does not answer or refused the login: check its "
+            "name, that it is running, and the storage options 'user' and 'password'"
         )
         broken.transient = True
         raise broken from None

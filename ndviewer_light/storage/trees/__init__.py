@@ -1,1 +1,1 @@
-"""Trees of small files: the metadata of an OME-Zarr dataset, wherever it lies."""
+"""Trees of small files: the metadata of an OME-Zarr dataset, local, remote or in an archive."""

@@ -1,4 +1,4 @@
-"""Where tensorstore finds the arrays of a dataset on a server, as its JSON has it (``kvstore``)."""
+"""The tensorstore ``kvstore`` specs of arrays on a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOGLE = "https://storage.googleapis.com"
 
 
 class AwsProfile:
-    """Credentials in the one form in which tensorstore takes them: files, which only this user may read.
+    """Credentials in the only form that tensorstore accepts: files readable only by this user.
 
     Any thread.
     """
@@ -28,7 +28,7 @@ class AwsProfile:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def spec(self, settings: Settings) -> JsonObject:
-        """As tensorstore's ``aws_credentials``; writes the files."""
+        """The value for tensorstore's ``aws_credentials``; writes the files."""
         lines = [f"aws_access_key_id = {settings.key}", f"aws_secret_access_key = {settings.secret}"]
         lines += [f"aws_session_token = {settings.token}"] if settings.token else []
         with self._lock:
@@ -54,7 +54,7 @@ class AwsProfile:
 
 
 def s3_spec(bucket: str, key: str, settings: Settings, profile: AwsProfile | None) -> JsonObject:
-    """An array in a bucket, read with the credentials of `settings` by way of `profile`, else anonymously."""
+    """An array in a bucket, read with the credentials of `settings` through `profile`, else anonymously."""
     found: JsonObject = {"driver": "s3", "bucket": bucket, "path": _with_slash(key)}
     endpoint = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
     region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -79,8 +79,8 @@ def web_spec(base: str, query: str, key: str, login: str) -> JsonObject:
 
 
 def google_spec(bucket: str, key: str, settings: Settings) -> JsonObject:
-    """An array in a bucket of Google's, read with a service account. Raises `UnsupportedError`."""
-    # tensorstore looks for a service account's file by itself, in the usual places only
+    """An array in a Google bucket, read with a service account. Raises `UnsupportedError`."""
+    # tensorstore finds a service account's file only in the usual places
     given = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     usual = os.path.expanduser("~/.config/gcloud/application_default_credentials.json")
     if settings.credentials not in (given, usual):

@@ -1,4 +1,4 @@
-"""Opens the tree of a dataset, wherever it lies."""
+"""Opens the tree of a dataset, local or remote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
-    """The tree in a folder of this machine, below a URL, or in a zip archive, whose listing is read.
+    """The tree in a local folder, below a URL, or in a zip archive, whose directory is read.
 
     Raises a `DatasetError`.
     """
@@ -24,7 +24,7 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
     if is_archive(file):
         return ZipTree(open_bytes(absolute(file), options), inner)
     if is_url(path):
-        from .url import UrlTree  # most datasets lie on this machine
+        from .url import UrlTree  # most datasets are local
 
         return UrlTree(path, options)
     return LocalTree(path, options)

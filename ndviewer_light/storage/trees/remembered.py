@@ -1,4 +1,4 @@
-"""Small files that were read from a server, and those that turned out not to be there."""
+"""A cache of small files read from a server, and of those found missing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_FILES = 20_000
 
 
 class ReadFile(NamedTuple):
-    """A file that was read; `version` as the server told it."""
+    """A file that was read; `version` as reported by the server."""
 
     path: str
     data: bytes
@@ -26,7 +26,7 @@ class ReadFile(NamedTuple):
 
 
 class RememberedFiles:
-    """What came of asking for files, a bounded number; those used last stay. Any thread."""
+    """The results of requests for files, a bounded number, least recently used removed first. Any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,10 +35,10 @@ class RememberedFiles:
         self._bytes = 0
 
     def get(self, path: str) -> bytes | None:
-        """The file; None if it is known not to be there.
+        """The file; None if known to be missing.
 
-        Raises `KeyError` if it was not asked for, or the `DatasetError` that it was refused with, once: it
-        may be another the next time.
+        Raises `KeyError` if it was not requested, or its `DatasetError`, once: it
+        may be different next time.
         """
         with self._lock:
             known = self._known[path]
@@ -49,7 +49,7 @@ class RememberedFiles:
             return known
 
     def put(self, path: str, data: bytes | DatasetError | None, version: Version | None = None) -> None:
-        """Remember what came of asking for a file."""
+        """Remember the result of a request for a file."""
         with self._lock:
             self._drop(path)
             self._known[path] = data
@@ -64,12 +64,12 @@ class RememberedFiles:
         self._versions.pop(path, None)
 
     def missing(self, paths: Iterable[str]) -> list[str]:
-        """Those that were not asked for, each once."""
+        """Those not requested yet, each once."""
         with self._lock:
             return [path for path in dict.fromkeys(paths) if path not in self._known]
 
     def read(self) -> list[ReadFile]:
-        """All that are there, those used last at the end."""
+        """All existing files, most recently used last."""
         with self._lock:
             found = [(path, data) for path, data in self._known.items() if isinstance(data, bytes)]
             return [ReadFile(path, data, self._versions.get(path)) for path, data in found]

@@ -1,7 +1,7 @@
-"""Trees of small files: where the metadata of an OME-Zarr dataset is read, and where its arrays lie.
+"""Trees of small files: access to the metadata of an OME-Zarr dataset, and the locations of its arrays.
 
-A folder of this machine, the same below a URL, or inside a zip archive. Whoever reads metadata sees no
-difference but one: on a server there is no listing, files can only be asked for by name.
+A local folder, the same below a URL, or inside a zip archive. Readers of metadata see only one
+difference: servers cannot list folders, files can only be requested by name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
 
 
 class Tree(ABC):
-    """Files by path. Paths are text as messages show it; those of one tree begin with its `root`.
+    """Files by path. Paths are strings as shown in messages; those of one tree begin with its `root`.
 
     Any thread may call any method; all but `join` and `name` block on disk or network.
     """
@@ -54,25 +54,25 @@ class Tree(ABC):
     zarr_format: int | None = None
     """Of the nodes read so far: on a server, the others are asked for in this form first."""
     stall_s = 20.0
-    """How many seconds a server may be silent."""
+    """The number of seconds a server may be silent."""
     in_flight = 32
-    """How many requests may be under way at once."""
+    """How many requests may be in progress at once."""
 
     def join(self, path: str, *names: str) -> str:
-        """The path of what is called `names` below `path`."""
+        """The path of `names` below `path`."""
         return self.sep.join((path, *names))
 
     def name(self, path: str) -> str:
-        """What `path` is called in its folder."""
+        """The name of `path` in its folder."""
         return path.rpartition(self.sep)[2]
 
     def inside(self, path: str, relative: str) -> str:
-        """The path of what metadata call `relative` ("A/1"), already judged by `safe_relative`."""
+        """The path of `relative` ("A/1") from metadata, already checked by `safe_relative`."""
         return path + self.sep + relative.replace("/", self.sep) if relative else path
 
     @abstractmethod
     def read_small(self, path: str) -> bytes | None:
-        """A metadata file whole; None if there is none. Raises a `DatasetError`."""
+        """A whole metadata file; None if there is none. Raises a `DatasetError`."""
 
     def read_json(self, path: str) -> JsonObject | None:
         """The JSON object in a metadata file; None if there is none. Raises a `DatasetError`."""
@@ -80,10 +80,10 @@ class Tree(ABC):
         return None if raw is None else parse_json(raw, path)
 
     def expect(self, paths: Iterable[str]) -> None:  # noqa: B027  most need not know
-        """These will be read next: fetched together where each costs a round trip. Raises nothing."""
+        """Announce the files read next, to fetch them together if each costs a round trip. Raises nothing."""
 
     def forget(self) -> None:  # noqa: B027
-        """What was read so far may have changed."""
+        """Forget what was read, as it may have changed."""
 
     @abstractmethod
     def is_file(self, path: str) -> bool:
@@ -91,65 +91,65 @@ class Tree(ABC):
 
     @abstractmethod
     def is_folder(self, path: str) -> bool:
-        """Whether there is such a folder, as far as folders can be listed."""
+        """Whether there is such a folder, if folders can be listed."""
 
     @abstractmethod
     def names(self, path: str) -> list[str]:
-        """What a folder holds and a person put there: nothing hidden, no locks; [] if it cannot be listed."""
+        """The names in a folder, without hidden files and locks; [] if it cannot be listed."""
 
     @abstractmethod
     def folders(self, path: str) -> list[str]:
         """The folders among `names`, in natural order."""
 
     def numbered(self, path: str, node: str) -> list[str]:
-        """The folders named by a number; on servers "0", "1", … as long as they hold the file `node`."""
+        """The folders named by a number; on servers "0", "1", … as long as they contain the file `node`."""
         return [name for name in self.folders(path) if name.isdecimal()]
 
     def nothing_at(self, path: str, warnings: Sequence[str]) -> DatasetError:
-        """What to say where there is no image; `warnings` say what could not be read."""
+        """The error if there is no image; `warnings` lists what could not be read."""
         return DatasetNotFoundError(
-            f"{path} holds no image that we can find: expected an OME-Zarr image, plate, well or array, "
-            "or a folder with plate.ome.zarr or zarr/<region>/… (a run just started holds nothing yet)"
+            f"{path} contains no image: expected an OME-Zarr image, plate, well or array, "
+            "or a folder with plate.ome.zarr or zarr/<region>/… (a run that has just started is still empty)"
         )
 
     def identity(self) -> str | None:
-        """A name for what is stored, for caches that outlive us; None where nothing tells of a change."""
+        """A name for the stored content, for persistent caches; None if changes are not detectable."""
         return None
 
     def hosts(self) -> tuple[str, ...]:
-        """The computers that requests go to, as far as is known."""
+        """The servers that requests go to, if known."""
         return ()
 
     @abstractmethod
     def kvstore(self, path: str) -> JsonObject:
-        """Where tensorstore finds the files of the array at `path`, as its JSON has it."""
+        """The tensorstore kvstore (JSON) of the array at `path`."""
 
     def links(self, array: str) -> LinkGuard | None:
-        """What judges the files of an array before a library reads them; None if they are not local."""
+        """The check of an array's files before a library reads them; None if they are not local."""
         return None
 
     def may_read(self) -> bool:
-        """Whether the server lets us read this dataset now; asks it."""
+        """Whether the server currently allows reading this dataset; sends a request."""
         return True
 
     def follow(self, url: str) -> None:
-        """What is at `url` is elsewhere: arrays are looked for there from now on. Raises a `DatasetError`."""
-        raise DatasetNotFoundError(f"{self.root} is elsewhere")
+        """Follow a redirect of `url`: arrays are read from there from now on. Raises a `DatasetError`."""
+        raise DatasetNotFoundError(f"{self.root} was redirected")
 
     def check_there(self) -> None:  # noqa: B027
-        """Raise `DatasetGoneError` if the tree cannot be reached any more."""
+        """Raise `DatasetGoneError` if the tree is no longer reachable."""
 
     def close(self) -> None:  # noqa: B027
-        """Let go of every handle. May be called twice."""
+        """Release every handle. May be called twice."""
 
 
 class LocalTree(Tree):
-    """A folder of this machine: nothing is kept in memory, everything may change at any time."""
+    """A local folder: nothing is cached, everything may change at any time."""
 
     sep = os.sep
 
     def __init__(self, root: str = "", options: Mapping[str, str] | None = None) -> None:
-        """Without a `root`, whatever path is asked for was named by the person or the host."""
+        """Without a `root`, every requested path was named by the user or the host."""
         self.root = os.path.abspath(os.path.expanduser(root)) if root else ""
         self.title = self.name(root) or root
         top = os.path.dirname(self.root) if self.name(root) in METADATA_FILES else self.root
@@ -199,7 +199,7 @@ LOCAL = LocalTree()
 
 
 def worth_showing(name: str) -> bool:
-    """Whether a person put a file of this name there: it is not hidden and no lock of a writer."""
+    """Whether a file of this name is regular content: not hidden and not a writer's lock."""
     return name in METADATA_FILES or not (name.startswith(".") or name.endswith(".__lock"))
 
 
@@ -212,7 +212,7 @@ def _entries(path: str) -> Iterator[os.DirEntry[str]]:
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
     if len(entries) > MAX_DIRECTORY_ENTRIES:
-        raise LimitExceededError(f"{path} holds more than {MAX_DIRECTORY_ENTRIES} entries")
+        raise LimitExceededError(f"{path} contains more than {MAX_DIRECTORY_ENTRIES} entries")
     for entry in entries:
         if worth_showing(entry.name):
             yield entry
@@ -229,7 +229,7 @@ _ARCHIVES = (".ozx", ".zip")
 
 
 def is_archive(path: str) -> bool:
-    """Whether a path or URL is called like a zip archive."""
+    """Whether a path or URL has the extension of a zip archive."""
     if is_url(path):
         return _path_of(path).endswith(_ARCHIVES)
     return path.lower().endswith(_ARCHIVES) and not os.path.isdir(path)
@@ -247,9 +247,9 @@ _OTHER_FORMATS = re.compile(
 
 
 def names_zarr(url: str) -> bool:
-    """Whether a URL is called like a zarr store, an archive of one, or like a folder, which may be one.
+    """Whether a URL is named like a Zarr store, an archive of one, or a folder, which may be one.
 
-    Of shares only archives can be read; a store there is ours all the same, to say so.
+    On shares only archives can be read; stores there are accepted, too, to report that.
     """
     scheme = url.partition("://")[0].lower()
     if is_archive(split_inner(url)[0]):
@@ -258,7 +258,7 @@ def names_zarr(url: str) -> bool:
     last = path.rstrip("/").rpartition("/")[2]
     if scheme not in _SCHEMES:
         return ".zarr" in path and not _OTHER_FORMATS.search(last)
-    if "{" in last:  # a pattern that stands for many files
+    if "{" in last:  # a pattern for many files
         return False
     if last in METADATA_FILES:
         return True

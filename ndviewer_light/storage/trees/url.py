@@ -1,7 +1,7 @@
-"""A tree of small files on a server: asked for by name, many at once, and remembered.
+"""A tree of small files on a server: requested by name, many at once, and cached.
 
-Metadata come through the one fetcher, arrays through tensorstore, both from the same place and with the same
-credentials: anonymously if that works, else with those of the person.
+Metadata is read through the scheduler, arrays through tensorstore, both from the same place and with the same
+credentials: anonymously if that works, else with the user's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..remote.client import RemoteFile, authorization, settings_from
 from ..remote.errors import Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import set_in_flight
-from ..remote.scheduler import IN_FLIGHT, the_fetcher
+from ..remote.scheduler import IN_FLIGHT, the_scheduler
 from .array_specs import GOOGLE, AwsProfile, google_spec, s3_spec, web_spec
 from .remembered import RememberedFiles
 from .tree import METADATA_FILES, Tree
@@ -43,17 +43,17 @@ _SETTLED = timedelta(days=1)
 
 
 class UrlTree(Tree):
-    """Files below a URL; see `Tree`. What was asked for once is remembered until `forget`.
+    """Files below a URL; see `Tree`. Requested files are cached until `forget`.
 
     Paths are URLs without login and query. Nothing can be listed. A file that is refused (403) or a web page
-    counts as missing as long as any other can be read: buckets that let nobody list them and servers of web
-    applications have no other answer.
+    counts as missing as long as any other can be read: buckets without listing and web application servers
+    give no other answer.
     """
 
     remote = True
 
     def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
-        """Asks for nothing yet. Raises `DatasetError` for options that are none."""
+        """Sends no request yet. Raises `DatasetError` for unknown options."""
         settings = settings_from(options)
         if settings.requests_at_once is not None:
             set_in_flight(settings.requests_at_once)
@@ -62,8 +62,8 @@ class UrlTree(Tree):
         scheme, base, self._query = _divided(url)
         if scheme not in ("http", "https", "s3", "gs"):
             raise UnsupportedError(
-                f"{presentable(url)}: OME-Zarr can be read from http(s)://, s3:// and gs://; a share has to "
-                "be mounted, so that it is a folder of this machine"
+                f"{presentable(url)}: OME-Zarr can be read from http(s)://, s3:// and gs://; a share must "
+                "be mounted as a folder of this computer"
             )
         self._scheme = scheme
         self._base = self._array_base = base
@@ -109,15 +109,15 @@ class UrlTree(Tree):
         return self.read_small(path) is not None
 
     def is_folder(self, path: str) -> bool:
-        """False: no server tells."""
+        """False: servers cannot list folders."""
         return False
 
     def names(self, path: str) -> list[str]:
-        """Nothing: no server tells."""
+        """Empty: servers cannot list folders."""
         return []
 
     def folders(self, path: str) -> list[str]:
-        """Nothing: no server tells."""
+        """Empty: servers cannot list folders."""
         return []
 
     def numbered(self, path: str, node: str) -> list[str]:
@@ -133,9 +133,9 @@ class UrlTree(Tree):
         return found
 
     def identity(self) -> str | None:
-        """See `Tree.identity`: a name for all metadata read so far, if the server says when they changed.
+        """See `Tree.identity`: a name for all metadata read so far, if the server reports when it changed.
 
-        Pixels have no say in it, so there is none while somebody may still be writing them: within a day of
+        It does not cover pixels, so it is None while they may still be written: within a day of
         the last change.
         """
         read = sorted(self._known.read())
@@ -164,7 +164,7 @@ class UrlTree(Tree):
         if warnings:
             return DatasetNotFoundError(warnings[0])
         return DatasetNotFoundError(
-            f"there is no OME-Zarr at {path}: expected zarr.json, .zattrs or .zarray there. Folders on a "
+            f"no OME-Zarr found at {path}: expected zarr.json, .zattrs or .zarray. Folders on a "
             "server cannot be listed: give the address of the plate, image or array itself, which often ends "
             "in .zarr"
         )
@@ -178,13 +178,13 @@ class UrlTree(Tree):
             self._known.put(path, data, version)
 
     def _fetch(self, path: str) -> tuple[bytes | None, Version | None]:
-        """One small file, in the way that works: as it is, where its bucket lies, with credentials."""
+        """One small file, by whatever works: plainly, with the bucket's region, with credentials."""
         place = self._place(path)
         if not self._any_read:
             refuse_redirects_inside(place.url, place.login, self.stall_s)
         for _ in range(_WAYS):
             try:
-                answer = the_fetcher().run(place.get_whole, place.name)
+                answer = the_scheduler().run(place.get_whole, place.name)
             except Failure as failure:
                 other = self._other_way(place, failure)
                 if other is None:
@@ -205,7 +205,9 @@ class UrlTree(Tree):
 
     def _raise_unless_missing(self, place: RemoteFile, failure: Failure) -> None:
         if failure.kind == "missing":
-            if place.signed:  # refused to the public, missing for us: we are known here
+            if (
+                place.signed
+            ):  # denied to the public but missing with credentials: the credentials are accepted
                 self._way = place.settings, True
             return
         error = error_for(failure, place.name, place.host)
@@ -221,7 +223,7 @@ class UrlTree(Tree):
         return RemoteFile(self._base + quote(relative) + self._query, settings, signed=signed)
 
     def _relative(self, path: str) -> str:
-        """What `path` is below the root, with the slash before it."""
+        """`path` relative to the root, with leading slash."""
         return path[len(self.root) :]
 
     # ---- arrays --------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ class UrlTree(Tree):
             return s3_spec(bucket, key, settings, self._profile if signed else None)
         if signed and settings.credentials:
             return google_spec(bucket, key, settings)
-        # what is public, or read with a token, is a web server like any other
+        # a public bucket, or one read with a token, is a plain web server
         return web_spec(
             f"{settings.endpoint.rstrip('/') or GOOGLE}/{quote(bucket)}",
             "",
@@ -247,7 +249,7 @@ class UrlTree(Tree):
         )
 
     def follow(self, url: str) -> None:
-        """See `Tree.follow`: asks where `url` leads, which tensorstore does not."""
+        """See `Tree.follow`: resolves `url`, which tensorstore does not."""
         where = presentable(url)
         if not self._scheme.startswith("http"):
             raise error_for(Failure("region"), where, urlsplit(where).netloc)
@@ -255,8 +257,8 @@ class UrlTree(Tree):
         found = urlsplit(final_url(url, self._login(self._way[0]), self.stall_s))
         if found.query and found.query != self._query.removeprefix("?"):
             raise UnsupportedError(
-                f"{urlsplit(where).netloc} sends us elsewhere for each file of {self.root}, with a signature "
-                "of its own: download the dataset, or ask for an address that needs none"
+                f"{urlsplit(where).netloc} redirects each file of {self.root} to an address with a signature "
+                "of its own, which is not supported: download the dataset, or ask for a direct address"
             )
         if not below or not found.path.endswith(below):
             raise error_for(Failure("astray"), where, urlsplit(where).netloc)
@@ -266,7 +268,7 @@ class UrlTree(Tree):
         self._array_base = base
 
     def hosts(self) -> tuple[str, ...]:
-        """The computers that requests for this dataset go to, as far as is known."""
+        """The servers that requests for this dataset go to, if known."""
         settings, _ = self._way
         bucket = urlsplit(self._base).netloc
         if self._scheme == "s3":
@@ -282,7 +284,7 @@ class UrlTree(Tree):
         self._profile.remove()
 
     def _login(self, settings: Settings) -> str:
-        """The Authorization header for the dataset's own server, "" for others and where none is given."""
+        """The Authorization header for the dataset's own server, "" for others or if none is given."""
         own, arrays = urlsplit(self._base), urlsplit(self._array_base)
         if own.netloc.rpartition("@")[2] != arrays.netloc.rpartition("@")[2]:
             return ""
@@ -290,13 +292,13 @@ class UrlTree(Tree):
 
 
 def _divided(url: str) -> tuple[str, str, str]:
-    """Scheme, URL without query and without slash at its end, and query with its "?".
+    """Scheme, URL without query and trailing slash, and query with "?".
 
-    Of a metadata file it is the folder: ``…/a.zarr/zarr.json`` is the same dataset as ``…/a.zarr``.
+    For a metadata file, that of its folder: ``…/a.zarr/zarr.json`` is the same dataset as ``…/a.zarr``.
     """
     scheme, _, rest = url.partition("://")
     scheme, query = scheme.lower(), ""
-    if scheme.startswith("http"):  # a key in a bucket may hold "?" and "#"
+    if scheme.startswith("http"):  # a key in a bucket may contain "?" and "#"
         rest, _, _ = rest.partition("#")
         rest, mark, query = rest.partition("?")
         query = mark + query if query else ""

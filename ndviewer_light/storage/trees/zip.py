@@ -1,6 +1,6 @@
 """A tree of small files inside a zip archive (``.zip``, ``.ozx``), local or on a server.
 
-Only what is asked for is read, and every byte of it is checked against the archive's checksums where a file
+Only requested files are read, and checked against the archive's checksums if a file
 is read whole. Files are stored or deflated; nothing is ever unpacked to disk.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 500_000
 MAX_DIRECTORY_BYTES = 256 * 1024**2
-_KEPT_BYTES = 64 * 1024**2  # of files that are read in parts but stored compressed
+_KEPT_BYTES = 64 * 1024**2  # for files that are read in parts but stored compressed
 
 _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
 _METHODS = {9: "Deflate64", 14: "LZMA", 93: "Zstandard", 95: "XZ", 97: "WavPack", 99: "AES"}
@@ -44,11 +44,11 @@ _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCAL = struct.Struct("<4s5H3L2H")
-_SLACK = 64  # the header before a file may be a little longer than the directory lets expect
+_SLACK = 64  # the header before a file may be slightly longer than the directory implies
 
 
 class FileRange(NamedTuple):
-    """Some bytes of a file of a tree."""
+    """A byte range of a file in a tree."""
 
     path: str
     offset: int
@@ -57,9 +57,9 @@ class FileRange(NamedTuple):
 
 class _ZipEntry(NamedTuple):
     name: str
-    at: int  # of the header before the file
-    header: int  # its length, about
-    packed: int  # bytes in the archive
+    at: int  # offset of the header before the file
+    header: int  # its approximate length
+    packed: int  # compressed bytes in the archive
     size: int
     checksum: int
     method: int
@@ -69,13 +69,13 @@ class _ZipEntry(NamedTuple):
 class ZipTree(Tree):
     """The files of an archive; see `Tree`. Any thread.
 
-    Archives are finished things: one that is written again while it is open is noticed by its checksums.
+    Archives do not change: one that is rewritten while open is detected by its checksums.
     """
 
     packed = True
 
     def __init__(self, source: Bytes, inner: str = "") -> None:
-        """Reads the archive's directory; `inner` is a folder in it, "" for all of it. Closes `source`.
+        """Read the archive's directory; `inner` is a folder in it, "" for all of it. Closes `source`.
 
         Raises `CorruptDataError` if it is no archive, `UntrustedReferenceError` if a name in it leads out,
         `LimitExceededError`.
@@ -97,7 +97,7 @@ class ZipTree(Tree):
         self.title = self.name((f"{source.name}/{inner}" if inner else source.name).rstrip("/"))
 
     def _start(self, inner: str) -> str:
-        """The folder that stands for the archive: of ``x.zarr/…``, which many packers write, ``x.zarr``."""
+        """The top folder of the dataset: ``x.zarr`` for archives of ``x.zarr/…``, as many packers write."""
         while inner not in self._files and inner.rpartition("/")[2] in METADATA_FILES:
             inner = inner.rpartition("/")[0]
         names = [name for name in self._below.get(inner, {}) if worth_showing(name) and name != "__MACOSX"]
@@ -118,7 +118,7 @@ class ZipTree(Tree):
         wanted = [path for path in paths if self.size(path) in range(MAX_METADATA_BYTES)]
         try:
             found = self.read_whole(wanted, MAX_METADATA_BYTES)
-        except DatasetError:  # told of the one it is, when that is read
+        except DatasetError:  # reported when that file is read
             return
         with self._lock:
             self._expected.update((path, data) for path, data in zip(wanted, found, strict=True) if data)
@@ -142,7 +142,7 @@ class ZipTree(Tree):
         return natural_sorted(name for name in self.names(path) if base + name in self._below)
 
     def identity(self) -> str | None:
-        """See `Tree.identity`: that of the archive, and where in it we are."""
+        """See `Tree.identity`: that of the archive, and the folder in it."""
         identity = self._source.identity
         return identity and f"{identity} {self.root[len(self._archive) :]}"
 
@@ -151,11 +151,11 @@ class ZipTree(Tree):
         return (urlsplit(self._archive).netloc,) if is_url(self._archive) else ()
 
     def kvstore(self, path: str) -> JsonObject:
-        """None of tensorstore's: it checks no checksums and reads a shard whole for each of its chunks."""
-        raise UnsupportedError(f"{path} lies in an archive, which is read by ourselves")
+        """Not used: tensorstore verifies no checksums, and reads a whole shard for each of its chunks."""
+        raise UnsupportedError(f"{path} is in an archive, which tensorstore does not read")
 
     def close(self) -> None:
-        """See `Tree.close`; reads under way end with an error."""
+        """See `Tree.close`; reads in progress end with an error."""
         self._source.close()
         with self._lock:
             self._kept.clear()
@@ -163,15 +163,15 @@ class ZipTree(Tree):
     # ---- files and parts of them ---------------------------------------------------------------
 
     def size(self, path: str) -> int | None:
-        """Bytes of a file, None if there is none."""
+        """The size of a file in bytes; None if there is none."""
         entry = self._files.get(self._name(path))
         return None if entry is None else entry.size
 
     def read_whole(self, paths: Sequence[str], most: int) -> list[bytes | None]:
-        """Files read whole and at once, checked; None for each that there is not.
+        """Read whole files at once, verified; None for each that is missing.
 
         Raises `LimitExceededError` for files of more than `most` bytes, `CorruptDataError` for those that
-        are not what was packed.
+        fail the checksum.
         """
         entries = [self._files.get(self._name(path)) for path in paths]
         found = [self._judged(entry, most) for entry in entries if entry is not None]
@@ -181,11 +181,11 @@ class ZipTree(Tree):
         return [None if entry is None else files[entry.name] for entry in entries]
 
     def read_parts(self, parts: Sequence[FileRange], most: int) -> list[bytes]:
-        """Parts of files that exist, all at once; compressed files are read whole, up to `most` bytes."""
+        """Read parts of existing files, all at once; compressed files are read whole, up to `most` bytes."""
         entries = [self._files[self._name(part.path)] for part in parts]
         for part, entry in zip(parts, entries, strict=True):
             if part.offset < 0 or part.offset + part.length > entry.size:
-                raise CorruptDataError(f"{part.path} is damaged: it names bytes beyond its own end")
+                raise CorruptDataError(f"{part.path} is damaged: its index points beyond the end of the file")
         for entry in entries:
             if entry.is_link:
                 self._judged(entry, most)
@@ -234,15 +234,17 @@ class ZipTree(Tree):
     def _judged(self, entry: _ZipEntry, most: int) -> _ZipEntry:
         if entry.is_link:
             raise UntrustedReferenceError(
-                f"{self._path(entry)} is a link, and links in archives are not followed: pack the "
-                "archive anew with the files themselves"
+                f"{self._path(entry)} is a symbolic link, which is not followed in archives: create the "
+                "archive again with the files themselves"
             )
         if entry.size > most or entry.packed > most + 1024**2:
-            raise LimitExceededError(f"{self._path(entry)} has {entry.size} bytes; at most {most} make sense")
+            raise LimitExceededError(
+                f"{self._path(entry)} has {entry.size} bytes; at most {most} are allowed"
+            )
         if entry.method not in (_STORED, _DEFLATED, _BZIP2):
             how = _METHODS.get(entry.method, f"method {entry.method}")
             raise UnsupportedError(
-                f"{self._path(entry)} is compressed in a way we cannot read ({how}): pack the archive anew "
+                f"{self._path(entry)} uses an unsupported zip compression ({how}): create the archive again "
                 "without compression, which OME-Zarr does not need"
             )
         return entry
@@ -251,10 +253,10 @@ class ZipTree(Tree):
         return min(entry.header + entry.packed + _SLACK, self._source.size - entry.at)
 
     def _before(self, entry: _ZipEntry, data: bytes) -> int:
-        """How many bytes of `data` come before the file itself."""
+        """The number of bytes of `data` before the file itself."""
         if len(data) < _LOCAL.size or data[:4] != b"PK\3\4":
             raise CorruptDataError(
-                f"{self._path(entry)} is not where the archive says: was it copied completely?"
+                f"{self._path(entry)} is not where the archive's index says: was it copied completely?"
             )
         *_, name, extra = _LOCAL.unpack_from(data)
         return int(_LOCAL.size + name + extra)
@@ -267,17 +269,16 @@ class ZipTree(Tree):
         try:
             found = _inflated(packed, entry)
         except (zlib.error, OSError, EOFError, ValueError) as error:
-            raise CorruptDataError(f"{self._path(entry)} is damaged in its archive: {error}") from error
+            raise CorruptDataError(f"{self._path(entry)} is damaged: {error}") from error
         if len(found) != entry.size or zlib.crc32(found) != entry.checksum:
             raise CorruptDataError(
-                f"{self._path(entry)} is damaged in its archive: its checksum is another. "
-                "Copy the archive again"
+                f"{self._path(entry)} is damaged: its checksum does not match. Copy the archive again"
             )
         return found
 
 
 def _inflated(packed: bytes, entry: _ZipEntry) -> bytes:
-    """At most one byte more than the archive says it is, whatever is in there."""
+    """Decompress to at most one byte more than declared, whatever the data."""
     if entry.method == _DEFLATED:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, entry.size + 1)
     if entry.method == _BZIP2:
@@ -289,7 +290,7 @@ def _inflated(packed: bytes, entry: _ZipEntry) -> bytes:
 
 
 def _entries(source: Bytes) -> list[_ZipEntry]:
-    """All files of the archive, by its directory at the end; of two with one name the later counts."""
+    """All files of the archive, from the directory at its end; of duplicates the last counts."""
     if not _judged_entries(source):
         return []
     try:
@@ -304,7 +305,7 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
             continue
         if info.flag_bits & 0x1:
             raise UnsupportedError(
-                f"{source.name} is encrypted: unpack it with its password, or pack it without"
+                f"{source.name} is encrypted: unpack it first, or create it without a password"
             )
         header = _LOCAL.size + len(info.orig_filename.encode("utf-8", "replace")) + len(info.extra)
         found.append(
@@ -323,7 +324,7 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
 
 
 def _judged_entries(source: Bytes) -> int:
-    """How many files the archive holds; refuses directories of absurd sizes before anything reads them."""
+    """The number of files in the archive; refuses directories of absurd size before reading them."""
     length = min(source.size, _END.size + 65_535 + _END64_LOCATOR.size)
     tail = source.read(source.size - length, length)
     at = tail.rfind(b"PK\5\6")
@@ -340,14 +341,14 @@ def _judged_entries(source: Bytes) -> int:
             *_, entries, size, _ = _END64.unpack(end)
     if entries > MAX_ENTRIES or size > MAX_DIRECTORY_BYTES:
         raise LimitExceededError(
-            f"{source.name} holds {entries} files; at most {MAX_ENTRIES} can be read from an archive: "
+            f"{source.name} contains {entries} files; at most {MAX_ENTRIES} are supported in an archive: "
             "unpack it, or store the chunks in shards"
         )
     return int(entries)
 
 
 def _folders_of(files: Iterable[str]) -> dict[str, dict[str, None]]:
-    """What each folder holds, by name; "" is the archive itself."""
+    """The contents of each folder, by name; "" is the archive itself."""
     below: dict[str, dict[str, None]] = {"": {}}
     for name in files:
         while name:

@@ -1,1 +1,1 @@
-"""Where the chunks of an HDF5 dataset lie, for all index types of the file format."""
+"""Where the chunks of an HDF5 dataset are, for all index types of the file format."""

@@ -1,7 +1,7 @@
-"""Chunks indexed in the ways that are newer than the tree: one alone, one after the other, in arrays.
+"""Chunk indexes newer than the B-tree: single chunk, implicit, fixed and extensible arrays.
 
-An array has an entry for each chunk, in pages; that of a dataset that may grow along one axis, as those that
-are read while they are written, grows by blocks that get longer and longer. Each piece ends with a checksum.
+An array has an entry for each chunk, in pages; that of a dataset that can grow along one axis, as those that
+are read while being written, grows by blocks of increasing length. Each part ends with a checksum.
 Source: "HDF5 File Format Specification Version 3.0", appendix C; ``H5EA`` and ``H5FA`` of the HDF5 library.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .chunks import Place
 
     Piece = tuple[int, int]  # offset, length
-    Run = tuple[Piece, int, int]  # of entries: the piece they are in, where, how many
+    Run = tuple[Piece, int, int]  # of entries: their piece, offset, count
 
 _MAX_PIECE_BYTES = 64 * 1024**2
 _ENTRIES_AT_ONCE = 1 << 16
@@ -41,7 +41,7 @@ _CHECKSUM = 4
 
 
 class Order:
-    """How chunks are counted: in C order, but along the axis that may grow without end first."""
+    """The numbering of chunks: C order, but with the unlimited axis first."""
 
     def __init__(self, most: Sequence[int | None], chunk: Sequence[int], grows: int | None = None) -> None:
         self._axes = [*([] if grows is None else [grows]), *(i for i in range(len(chunk)) if i != grows)]
@@ -64,7 +64,7 @@ class Order:
 
 
 class Entries(NamedTuple):
-    """Where chunks are, one after the other; `UNDEFINED` for those that are not stored."""
+    """The locations of chunks in sequence; `UNDEFINED` for those not stored."""
 
     addresses: np.ndarray
     sizes: np.ndarray
@@ -72,17 +72,17 @@ class Entries(NamedTuple):
 
     @classmethod
     def missing(cls, n: int) -> Entries:
-        """None of them is stored."""
+        """Entries of which none is stored."""
         return cls(np.full(n, UNDEFINED, np.uint64), np.zeros(n, np.uint64), np.zeros(n, np.uint64))
 
     def put(self, at: np.ndarray, other: Entries) -> None:
-        """Take over those of `other` at some places."""
+        """Copy those of `other` to some places."""
         for mine, theirs in zip(self, other, strict=True):
             mine[at] = theirs
 
 
 class _Numbered(Lookup):
-    """An index that has chunks by number."""
+    """An index by chunk number."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -91,7 +91,7 @@ class _Numbered(Lookup):
         raise NotImplementedError
 
     def _count(self) -> int:
-        """How many numbers there are."""
+        """The count of chunk numbers."""
         assert self._order.size is not None
         return self._order.size
 
@@ -114,8 +114,8 @@ class _Numbered(Lookup):
         return parts
 
 
-class OneAfterTheOther(_Numbered):
-    """Chunks of the same length, in their order, from an address on; also one alone."""
+class ImplicitIndex(_Numbered):
+    """Chunks of equal length, in order, from an address on; also a single one."""
 
     def __init__(self, order: Order, address: int, size: int, mask: int = 0) -> None:
         super().__init__(order)
@@ -132,7 +132,7 @@ class OneAfterTheOther(_Numbered):
 
 
 class _Array(_Numbered):
-    """What both kinds of arrays have in common: pieces with a checksum, pages of entries."""
+    """Common to both kinds of arrays: pieces with a checksum, pages of entries."""
 
     def __init__(self, file: HDF5File, order: Order, address: int, chunk_bytes: int, where: str) -> None:
         super().__init__(order)
@@ -159,10 +159,10 @@ class _Array(_Numbered):
         return raw
 
     def _damaged(self) -> CorruptDataError:
-        return CorruptDataError(f"{self._where} is damaged: the index of its chunks makes no sense")
+        return CorruptDataError(f"{self._where} is damaged: invalid chunk index")
 
     def _parsed(self, raw: bytes, start: int, count: int, entry_bytes: int) -> Entries:
-        """`count` entries from `start` on; of chunks without filters only the address is stored."""
+        """`count` entries from `start` on; for chunks without filters only the address is stored."""
         table = np.frombuffer(raw, np.uint8, count * entry_bytes, start).reshape(count, entry_bytes)
         addresses = table[:, :8].copy().view("<u8")[:, 0]
         addresses[addresses != UNDEFINED] += np.uint64(self._base)
@@ -180,7 +180,7 @@ class _Array(_Numbered):
             raise self._damaged()
 
     def _take(self, found: Entries, numbers: np.ndarray, wanted: dict[int, Run], entry_bytes: int) -> Entries:
-        """Fill in entries, of which `wanted` has runs by their first number."""
+        """Fill in entries; `wanted` has runs of them by their first number."""
         pieces = self._pieces.get({piece for piece, _, _ in wanted.values()}, self._fetch)
         for first, (piece, start, count) in wanted.items():
             of_run = np.flatnonzero((numbers >= first) & (numbers < first + count))
@@ -191,7 +191,7 @@ class _Array(_Numbered):
 
 
 class FixedArray(_Array):
-    """An array of as many entries as there can be chunks."""
+    """An array with an entry for every possible chunk."""
 
     def _entries(self, numbers: np.ndarray) -> Entries:
         raw = self._piece(self._address, 28, b"FAHD")
@@ -219,7 +219,7 @@ class FixedArray(_Array):
 
 
 class _Header(NamedTuple):
-    """What an array that grows says of itself."""
+    """The header of an extensible array."""
 
     entry_bytes: int
     max_bits: int
@@ -227,25 +227,25 @@ class _Header(NamedTuple):
     least: int  # entries of a data block
     least_pointers: int
     page: int
-    last: int  # the highest number that was set, and one
+    last: int  # the highest number set, plus one
     index_block: int
 
     @property
     def offset_bytes(self) -> int:
-        """How long the number of a block's first entry is, as stored."""
+        """The stored size of the number of a block's first entry."""
         return -(-self.max_bits // 8)
 
     @property
     def direct(self) -> int:
-        """How many levels have their data blocks in the index block itself."""
+        """The number of levels whose data blocks are in the index block itself."""
         return 2 * (self.least_pointers.bit_length() - 1)
 
     def blocks(self, level: int) -> int:
-        """Data blocks of a level."""
+        """The number of data blocks of a level."""
         return 1 << level // 2
 
     def entries(self, level: int) -> int:
-        """Entries of a data block of a level."""
+        """The number of entries per data block of a level."""
         return self.least << (level + 1) // 2
 
     def start(self, level: int) -> int:
@@ -253,12 +253,12 @@ class _Header(NamedTuple):
         return self.in_index + self.least * ((1 << level) - 1)
 
     def level(self, number: int) -> int:
-        """The level that holds a number which is not in the index block."""
+        """The level of a number that is not in the index block."""
         return ((number - self.in_index) // self.least + 1).bit_length() - 1
 
 
 class ExtensibleArray(_Array):
-    """An array that grows: a few entries in an index block, the others in blocks of ever more entries."""
+    """An extensible array: a few entries in an index block, the others in data blocks of increasing size."""
 
     def _header(self) -> _Header:
         raw = self._piece(self._address, 72, b"EAHD")
@@ -308,7 +308,7 @@ class ExtensibleArray(_Array):
         return levels
 
     def _level_block(self, header: _Header, level: int, address: int) -> tuple[tuple[int, ...], bytes]:
-        """Addresses of a level's data blocks, and which pages of them are there."""
+        """The addresses of a level's data blocks, and which of their pages exist."""
         n_blocks, n_pages = header.blocks(level), header.entries(level) // header.page
         page_bytes = n_blocks * -(-n_pages // 8) if n_pages > 1 else 0
         at = _PREFIX + header.offset_bytes
@@ -323,7 +323,7 @@ class ExtensibleArray(_Array):
         blocks: tuple[int, ...],
         is_there: bytes | None,
     ) -> dict[int, Run]:
-        """The pieces that hold `numbers`, all of one level: data blocks, or pages of long ones."""
+        """The pieces containing `numbers`, all of one level: data blocks, or pages of long ones."""
         entries, start = header.entries(level), header.start(level)
         prefix = _PREFIX + header.offset_bytes
         is_paged = entries > header.page

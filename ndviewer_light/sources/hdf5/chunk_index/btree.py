@@ -1,6 +1,6 @@
 """Chunks indexed by a version 1 B-tree, which nearly all files have.
 
-A few small reads per lookup; all nodes of a level at once where everything is wanted.
+A few small reads per lookup; all nodes of a level at once if everything is needed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class BTree(Lookup):
         self._nodes: MemoryCache[int, _Keys] = MemoryCache(KEPT_PIECES)
 
     def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
-        """See `Lookup.find`: a level at a time, for all of them together."""
+        """See `Lookup.find`: one level at a time, for all of them together."""
         at: dict[Place, int] = dict.fromkeys(places, self._root)
         found: dict[Place, StoredChunk | None] = dict.fromkeys(places)
         level: int | None = None
@@ -60,7 +60,7 @@ class BTree(Lookup):
     def parts(self, is_over: Callable[[], bool]) -> list[ChunkBatch] | None:
         """See `Lookup.parts`."""
         frontier, level = [self._root], None
-        most = min(self._grid.n_chunks, MAX_TABLE_CHUNKS)  # a node has one at least
+        most = min(self._grid.n_chunks, MAX_TABLE_CHUNKS)  # a node has at least one
         while len(frontier) <= most:
             nodes: list[TreeNode] = []
             for start in range(0, len(frontier), _NODES_AT_ONCE):
@@ -79,7 +79,7 @@ class BTree(Lookup):
         levels = {node.level for node in nodes}
         level = min(levels)
         if len(levels) > 1 or (above is not None and level != above - 1):
-            raise CorruptDataError(f"{self._where} is damaged: the index of its chunks leads in a circle")
+            raise CorruptDataError(f"{self._where} is damaged: its chunk index contains a loop")
         return level
 
     def _keys(self, addresses: Sequence[int]) -> Iterable[tuple[int, _Keys]]:
@@ -99,7 +99,7 @@ class BTree(Lookup):
 
 
 class _Keys(NamedTuple):
-    """A node as lookups want it: in tuples, which compare as the tree is sorted."""
+    """A node for lookups: tuples, which compare in the order of the tree."""
 
     level: int
     places: list[Place]
@@ -112,7 +112,7 @@ class _Keys(NamedTuple):
 
 
 def _step(node: _Keys, place: Place, found: dict[Place, StoredChunk | None]) -> int | None:
-    """The child that may hold `place`; at the lowest level it is `found`, or not there."""
+    """The child that may contain `place`; at the lowest level it is either `found` or not stored."""
     i = bisect.bisect_right(node.places, place) - 1
     if i < 0:
         return None

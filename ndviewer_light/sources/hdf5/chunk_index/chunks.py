@@ -1,7 +1,7 @@
-"""Chunks of one dataset: which of them a plane cuts, where those lie, and whoever knows that.
+"""Chunks of one dataset: which ones a plane intersects, and where they are.
 
 `btree` and `arrays` look chunks up in the kinds of index that HDF5 has, `index` puts them to
-use.
+them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
     from ..file import HDF5File
 
-    Place = tuple[int, ...]  # of a chunk in the grid, one index per axis
+    Place = tuple[int, ...]  # a chunk's place in the grid, one index per axis
 
 MAX_TABLE_CHUNKS = 2_000_000
 """Datasets of more chunks are never indexed whole (24 bytes each)."""
 
 KEPT_PIECES = 1024
-"""Parts of an index that are kept in memory."""
+"""The number of index parts kept in memory."""
 
 
 class StoredChunk(NamedTuple):
-    """Where a chunk is stored: bytes from the beginning of the file, and the filters it did not pass."""
+    """Where a chunk is stored: byte range in the file, and the filters that were skipped."""
 
     address: int
     size: int
@@ -39,7 +39,7 @@ class StoredChunk(NamedTuple):
 
 
 class Grid:
-    """The chunks of an array: `chunk` is their shape, also of those that stick out at the end."""
+    """The chunk grid of an array: `chunk` is their shape, also for those that extend beyond the end."""
 
     def __init__(self, shape: tuple[int, ...], chunk: tuple[int, ...]) -> None:
         self.shape = shape
@@ -50,17 +50,17 @@ class Grid:
         self._steps = tuple(reversed(list(steps)))
 
     def number(self, place: Sequence[int]) -> int:
-        """Chunks counted in C order."""
+        """The chunk number in C order."""
         return sum(i * step for i, step in zip(place, self._steps, strict=True))
 
     def numbers(self, places: np.ndarray) -> np.ndarray:
-        """The same for an array (n, rank), all of which lie inside."""
+        """The same for an array (n, rank) of places, all inside."""
         result: np.ndarray = places.astype(np.int64) @ np.array(self._steps, np.int64)
         return result
 
 
 def places_cut(selection: Sequence[tuple[int, int]], chunk: tuple[int, ...]) -> list[Place]:
-    """The chunks that [start, stop) along each axis touches."""
+    """The chunks that intersect [start, stop) along each axis."""
     ranges = [
         range(start // part, -(-stop // part)) for (start, stop), part in zip(selection, chunk, strict=True)
     ]
@@ -68,7 +68,7 @@ def places_cut(selection: Sequence[tuple[int, int]], chunk: tuple[int, ...]) -> 
 
 
 class Table(NamedTuple):
-    """All chunks that are stored, in the order of their numbers."""
+    """All stored chunks, in the order of their numbers."""
 
     numbers: np.ndarray  # int64
     addresses: np.ndarray  # uint64
@@ -76,7 +76,7 @@ class Table(NamedTuple):
     masks: np.ndarray  # uint32
 
     def find(self, numbers: Sequence[int]) -> list[StoredChunk | None]:
-        """Where these chunks are; None for what is not stored."""
+        """The locations of these chunks; None for those not stored."""
         at = np.searchsorted(self.numbers, np.array(numbers, np.int64))
         return [self._stored(int(i), number) for i, number in zip(at, numbers, strict=True)]
 
@@ -87,7 +87,7 @@ class Table(NamedTuple):
 
 
 class ChunkBatch(NamedTuple):
-    """Some chunks as an index has them: places (n, rank), addresses, sizes, masks."""
+    """Some chunks as listed in an index: places (n, rank), addresses, sizes, masks."""
 
     places: np.ndarray
     addresses: np.ndarray
@@ -96,7 +96,7 @@ class ChunkBatch(NamedTuple):
 
 
 def table_of(grid: Grid, parts: Iterable[ChunkBatch]) -> Table:
-    """A table of all parts; what lies outside the grid, or nowhere, is left out."""
+    """A table of all parts, without those outside the grid or without an address."""
     columns = list(zip(*parts, strict=True))
     rank = len(grid.chunk)
     places, addresses, sizes, masks = (
@@ -116,9 +116,9 @@ def table_of(grid: Grid, parts: Iterable[ChunkBatch]) -> Table:
 
 
 class WholeBlocks:
-    """An array that is stored in one piece, taken as chunks; those at its end are shorter.
+    """A contiguous array treated as chunks; those at its end are shorter.
 
-    All axes of `chunk` before the one that is cut are 1, all after it whole.
+    All axes of `chunk` before the one that is split are 1, all after it are complete.
     """
 
     def __init__(self, shape: tuple[int, ...], chunk: tuple[int, ...], address: int, item_bytes: int) -> None:
@@ -137,30 +137,30 @@ class WholeBlocks:
         return StoredChunk(self._address + first * self._item_bytes, size, 0)
 
     def block_shape(self, place: Place) -> tuple[int, ...]:
-        """The shape of one chunk as it is stored."""
+        """The stored shape of one chunk."""
         return tuple(
             min(part, whole - i * part)
             for i, part, whole in zip(place, self._chunk, self._whole.shape, strict=True)
         )
 
 
-# ---- whoever knows -------------------------------------------------------------------------
+# ---- lookups --------------------------------------------------------------------------------
 
 
 class Lookup(ABC):
-    """One kind of index. Any thread; all methods may read, and raise `CorruptDataError` for a damaged one."""
+    """One kind of index. Any thread; all methods may read, and raise `CorruptDataError` if it is damaged."""
 
     @abstractmethod
     def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
-        """Where these chunks are; None for each that is not stored."""
+        """The locations of these chunks; None for each that is not stored."""
 
     @abstractmethod
     def parts(self, is_over: Callable[[], bool]) -> list[ChunkBatch] | None:
-        """Everything there is; None if there is too much, or `is_over` said so meanwhile."""
+        """All chunks; None if there are too many, or `is_over` became true."""
 
 
 class NothingStored(Lookup):
-    """A dataset none of whose chunks is stored."""
+    """A dataset without any stored chunk."""
 
     def find(self, places: Sequence[Place]) -> list[StoredChunk | None]:
         """See `Lookup.find`."""
@@ -172,8 +172,8 @@ class NothingStored(Lookup):
 
 
 def read_index(file: HDF5File, ranges: list[tuple[int, int]], where: str) -> list[bytes]:
-    """Pieces of an index (offset, length), cut short where the file ends."""
+    """Read pieces of an index (offset, length), clipped at the end of the file."""
     size = file.bytes.size
     if any(address >= size for address, _ in ranges):
-        raise CorruptDataError(f"{where} is damaged: its chunks are indexed beyond the file's end")
+        raise CorruptDataError(f"{where} is damaged: its chunk index points beyond the end of the file")
     return file.bytes.read_many([(at, min(length, size - at)) for at, length in ranges])

@@ -1,4 +1,4 @@
-"""The index of one dataset: chunks looked up one by one at first, all known later."""
+"""The chunk index of one dataset: single lookups at first, a complete table later."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class ChunkIndex:
-    """Where the chunks of a dataset are. Any thread; `scan` is for one thread beside those that look up.
+    """The chunk locations of a dataset. Any thread; `scan` is for one thread beside those that look up.
 
-    Without a `lookup`, for kinds of index that we do not read, nothing is known before `scan` has asked h5py.
+    Without a `lookup`, for unsupported kinds of index, nothing is known before `scan` has asked h5py.
     """
 
     def __init__(self, file: HDF5File, dataset: h5py.Dataset, grid: Grid, lookup: Lookup | None) -> None:
@@ -40,24 +40,24 @@ class ChunkIndex:
 
     @property
     def complete(self) -> bool:
-        """Whether everything is known, and nothing is read any more."""
+        """Whether all chunks are known, so that nothing more is read."""
         return self._table is not None
 
     @property
     def can_look_up(self) -> bool:
-        """Whether single chunks are found without `scan`."""
+        """Whether single chunks can be found without `scan`."""
         return self._lookup is not None
 
     def block_shape(self, place: Place) -> tuple[int, ...]:
-        """The shape of one chunk as it is stored: those at the edge are whole, too."""
+        """The stored shape of one chunk; those at the edge are complete, too."""
         return self.grid.chunk
 
     def use(self, table: Table) -> None:
-        """From now on look up in `table`."""
+        """From now on, look up in `table`."""
         self._table = table
 
     def find(self, places: Sequence[Place]) -> list[StoredChunk | None] | None:
-        """Where these chunks are, None for each that is not stored; None at all if only h5py knows yet.
+        """The locations of these chunks, None for each not stored; just None if only h5py knows yet.
 
         May read. Raises `CorruptDataError` for an index that is damaged.
         """
@@ -67,14 +67,14 @@ class ChunkIndex:
         return None if self._lookup is None else self._lookup.find(places)
 
     def scan(self, stop: threading.Event) -> Table | None:
-        """Read the whole index and use it from then on; None if there are too many chunks, or `stop` was set.
+        """Read the whole index and use it from then on; None if there are too many chunks or `stop` was set.
 
         Blocks on disk or network; raises a `DatasetError` if it cannot be read.
         """
         if self.grid.n_chunks > MAX_TABLE_CHUNKS:
             return None
 
-        def is_over() -> bool:  # also when Python is ending
+        def is_over() -> bool:  # also while Python is shutting down
             return stop.is_set() or not threading.main_thread().is_alive()
 
         parts = self._ask_h5py(is_over) if self._lookup is None else self._lookup.parts(is_over)
@@ -90,9 +90,9 @@ class ChunkIndex:
         def note(chunk: Any) -> bool | None:
             if chunk.byte_offset is not None:
                 found.extend((*chunk.chunk_offset, chunk.byte_offset, chunk.size, chunk.filter_mask))
-            return True if is_over() else None  # anything but None ends it
+            return True if is_over() else None  # anything but None stops it
 
-        with self._file.reading("the index of its chunks"):
+        with self._file.reading("its chunk index"):
             self._dataset.id.chunk_iter(note)
         rank = len(self.grid.chunk)
         rows = np.array(found, np.uint64).reshape(-1, rank + 3)

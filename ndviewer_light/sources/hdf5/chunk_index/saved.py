@@ -1,6 +1,6 @@
-"""Indexes of chunks that were built once, kept on disk for next time.
+"""Chunk indexes saved on disk for next time.
 
-One that points nowhere gives an error, not pixels, like a file that does.
+A wrong one leads to an error, not to wrong pixels, just like a damaged file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WORTH_SAVING = 1000
 
 
 def key_of(file: HDF5File, path: str, shape: tuple[int, ...], chunk: tuple[int, ...]) -> str | None:
-    """A name for the chunks of one dataset of these very bytes; None if nobody says when they change."""
+    """A name for the chunks of one dataset of exactly this file; None if changes are undetectable."""
     identity = file.bytes.identity
     if identity is None and file.version:
         identity = f"{os.path.abspath(file.name)}\n{file.version}"
@@ -42,6 +42,6 @@ def load(cache: DiskCache, key: str) -> Table | None:
 
 
 def save(cache: DiskCache, key: str, table: Table) -> None:
-    """Keep an index, if it is worth it and there is room."""
+    """Save an index if it is worth it and there is room."""
     if len(table.numbers) >= WORTH_SAVING:
         cache.put(key, np.stack([column.astype(np.uint64) for column in table]))

@@ -1,7 +1,7 @@
-"""The few structures of HDF5 files that we read ourselves: superblock, layout of a dataset, tree of chunks.
+"""The HDF5 structures parsed here: superblock, dataset layout message, chunk B-tree.
 
-Pure functions over bytes, no I/O: whoever calls reads what is asked for. h5py tells the place of one chunk
-only by looking at all of them, and of all of them only one read after the other.
+Pure functions on bytes, no I/O: the caller reads what is requested. h5py finds the location of one chunk
+only by visiting all of them, and reads them only one after the other.
 Source: "HDF5 File Format Specification Version 3.0".
 """
 
@@ -32,10 +32,10 @@ _MAX_HEADER_PARTS = 1024
 
 
 class Superblock(NamedTuple):
-    """What stands at the head of the file; addresses are relative to `offset`, that of the superblock itself.
+    """The superblock of the file; addresses are relative to `offset`, that of the superblock itself.
 
-    `end` is where the file ends by its own account. `is_open` says that a program is writing it (or has not
-    closed it), `is_growing` that it does so for others to read (SWMR): such a file is longer than it says.
+    `end` is the declared end of the file. `is_open`: a program is writing it (or has not
+    closed it). `is_growing`: it is written in SWMR mode, and may be longer than declared.
     """
 
     offset: int
@@ -71,7 +71,7 @@ def _superblock(raw: bytes, offset: int) -> Superblock | None:
 
 
 def superblock_until(raw: bytes, end: int) -> bytes:
-    """A superblock (48 bytes, version 2 or 3) that says its file ends at `end`."""
+    """A superblock (48 bytes, version 2 or 3) with the end of file set to `end`."""
     body = raw[:28] + end.to_bytes(8, "little") + raw[36:44]
     return body + lookup3(body).to_bytes(4, "little")
 
@@ -82,7 +82,7 @@ def lookup3(data: bytes) -> int:
     n = -(-len(data) // 12)
     a = b = c = (0xDEADBEEF + len(data)) & m
     words: tuple[int, ...] = struct.unpack(f"<{3 * n}I", data.ljust(12 * n, b"\0"))
-    for i in range(0, 3 * n - 3, 3):  # rotations written out: calls take longer than they do
+    for i in range(0, 3 * n - 3, 3):  # rotations inlined: function calls would take longer
         a, b, c = a + words[i] & m, b + words[i + 1] & m, c + words[i + 2] & m
         a = (a - c ^ (c << 4 | c >> 28)) & m
         c = c + b & m
@@ -112,10 +112,10 @@ def lookup3(data: bytes) -> int:
 
 
 class ChunkIndexLayout(NamedTuple):
-    """How chunks are found: the `kind` of their index, and its address, `UNDEFINED` if there is none yet.
+    """How chunks are indexed: the `kind` of index, and its address, `UNDEFINED` if there is none yet.
 
-    Chunks at the edge pass through no filter if `plain_edges`. `size` and `mask` are those of a single chunk
-    that has passed some, else `size` is 0.
+    Edge chunks are not filtered if `plain_edges`. `size` and `mask` are those of a single
+    filtered chunk, else `size` is 0.
     """
 
     kind: str  # "tree", "single", "implicit", "fixed", "extensible" or "other"
@@ -127,13 +127,13 @@ class ChunkIndexLayout(NamedTuple):
 
 _V1_HEADER = struct.Struct("<BxHII4x")
 _LAYOUT, _CONTINUATION = 8, 16
-# by number: what it is, and how many bytes of it come before the address
+# by number: its kind, and how many bytes precede the address
 _KINDS = {2: ("implicit", 0), 3: ("fixed", 1), 4: ("extensible", 5), 5: ("other", 6)}
 _PLAIN_EDGES, _SINGLE_WITH_FILTER = 1, 2
 
 
 def chunked_layout(read: Read, base: int, address: int) -> ChunkIndexLayout | None:
-    """The layout of the chunked dataset whose object header is at `address`; None if it is not understood."""
+    """The layout of the chunked dataset whose object header is at `address`; None if it is unknown."""
     message = _layout_message(read, base, address)
     if message is None or len(message) < 11 or message[1] != 2:
         return None
@@ -221,10 +221,10 @@ _NODE_HEAD = 24
 
 
 class TreeNode(NamedTuple):
-    """A node: for each entry the chunk's indices in the grid, what its child is, and where.
+    """A B-tree node: for each entry the chunk's grid indices, and its child.
 
     `places` (n, rank) are those of the chunk (level 0) or of the first below the child. `sizes` and `masks`
-    are those of the chunk as stored, `addresses` in the file.
+    are those of the stored chunk, `addresses` those in the file.
     """
 
     level: int
@@ -235,26 +235,26 @@ class TreeNode(NamedTuple):
 
 
 def node_bytes(rank: int, entries: int = NODE_ENTRIES) -> int:
-    """How long a node is."""
+    """The size of a node."""
     key = 8 + 8 * (rank + 1)
     return _NODE_HEAD + entries * (key + 8) + key
 
 
 def missing_bytes(raw: bytes, rank: int) -> int:
-    """How long the node is of which `raw` is the beginning, 0 if that is all of it or no node at all."""
+    """The size of the node beginning with `raw`; 0 if `raw` is complete or not a node."""
     entries = int.from_bytes(raw[6:8], "little")
     length = node_bytes(rank, entries)
     return length if raw.startswith(b"TREE") and length > len(raw) else 0
 
 
 def tree_node(raw: bytes, chunk: tuple[int, ...], base: int, where: str) -> TreeNode:
-    """Parse a node; `chunk` is the shape of chunks. Raises `CorruptDataError` if it is none."""
+    """Parse a node; `chunk` is the chunk shape. Raises `CorruptDataError` if it is invalid."""
     rank = len(chunk)
     if len(raw) < _NODE_HEAD or not raw.startswith(b"TREE\1"):
-        raise CorruptDataError(f"{where} is damaged: a node of the index of its chunks is none")
+        raise CorruptDataError(f"{where} is damaged: invalid B-tree node in its chunk index")
     entries = int.from_bytes(raw[6:8], "little")
     if node_bytes(rank, entries) > len(raw):
-        raise CorruptDataError(f"{where} is damaged: a node of the index of its chunks is cut short")
+        raise CorruptDataError(f"{where} is damaged: truncated B-tree node in its chunk index")
     record = np.dtype([("size", "<u4"), ("mask", "<u4"), ("at", "<u8", (rank + 1,)), ("child", "<u8")])
     table = np.frombuffer(raw, record, entries, _NODE_HEAD)
     places = table["at"][:, :rank] // np.array(chunk, "<u8")
