@@ -6,17 +6,13 @@ on its list is ever decoded. Pure functions over dicts and bytes, no I/O.
 
 from __future__ import annotations
 
-import lzma
 import math
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import (
-    CorruptDataError,
     DatasetError,
     LimitExceededError,
     MetadataError,
@@ -24,28 +20,16 @@ from ...errors import (
 )
 from ..limits import MAX_CHUNK_BYTES
 from ..printable import brief
-from .codecs import (
-    Codec,
-    DamagedError,
-    Pixels,
-    codec_from,
-    most_stored,
-    view,
-)
+from .codec import most_stored, undone
+from .codecs import codec_from
+from .picture_codecs import Pixels
 from .zarr_guard import array_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..limits import JsonObject
+    from .codec import Codec
 
 _MAX_CODECS = 16
-
-_LIBRARY_ERRORS = (
-    *(DamagedError, zlib.error, lzma.LZMAError, struct.error),
-    *(RuntimeError, ValueError, TypeError, OSError, EOFError, AssertionError),
-)
-"""What decoders raise at damaged bytes."""
 
 
 @dataclass(frozen=True)
@@ -100,35 +84,10 @@ class ChunkDecoder:
 
         Raises `CorruptDataError` if the bytes do not come to exactly one chunk. Any thread.
         """
-        raw = view(data)
-        try:
-            for codec, (n, is_exact) in zip(reversed(self.codecs), self._sizes(), strict=True):
-                raw = view(codec.undo(raw.data, n))
-                if (is_exact and len(raw) != n) or len(raw) > n:
-                    raise DamagedError(f"it comes to {len(raw)} bytes, not {n}")
-        except DatasetError as error:
-            raise type(error)(f"{where}: {error}") from error
-        except MemoryError as error:
-            raise LimitExceededError(f"{where} asks for more memory than there is") from error
-        except _LIBRARY_ERRORS as error:
-            raise CorruptDataError(
-                f"{where} is damaged: {str(error)[:200] or type(error).__name__}"
-            ) from error
-        raw = view(raw)
-        if len(raw) != self.nbytes:
-            raise CorruptDataError(f"{where} is damaged: it comes to {len(raw)} bytes, not {self.nbytes}")
+        raw = undone(self.codecs, data, self.nbytes, where)
         laid_out: np.ndarray = np.ndarray([self.chunk[axis] for axis in self.axes], self.dtype, raw.data)
         pixels: np.ndarray = laid_out.transpose(np.argsort(self.axes))
         return pixels
-
-    def _sizes(self) -> Iterator[tuple[int, bool]]:
-        """For each codec, the last first: how many bytes it was given, and whether that is exact."""
-        sizes, exact = [(self.nbytes, True)], True
-        for codec in self.codecs:
-            stored = codec.stored_bytes(sizes[-1][0])
-            exact = exact and stored is not None
-            sizes.append((most_stored(sizes[-1][0]) if stored is None else stored, exact))
-        return reversed(sizes[:-1])
 
 
 def chunks_of(document: JsonObject, where: str) -> ChunkDecoder:
