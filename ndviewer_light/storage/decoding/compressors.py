@@ -137,10 +137,25 @@ def zstd_decoded(data: memoryview, n: int) -> Buffer:
     if (fast := from_imagecodecs("zstd")) is not None:
         decoded: bytes = fast(data, out=n)
         return decoded
-    # into a buffer of ours: a frame may say any size, or none
-    into = np.empty(n, np.uint8)
+    said = _zstd_says(data)
+    if said is not None and said > n:
+        raise DamagedError(f"its zstd header claims {said:,} bytes, expected at most {n:,}")
+    # into a buffer of ours, whatever follows the first frame; no larger than that frame, because the library
+    # does not tell how much of the buffer it has filled
+    into = np.empty(n if said is None else said, np.uint8)
     need("numcodecs.zstd", "refs", "zstd").decompress(data, into)
     return into
+
+
+def _zstd_says(data: memoryview) -> int | None:
+    """How many bytes the first frame comes to, None if it does not say (RFC 8878, 3.1.1.1)."""
+    if len(data) < 5 or bytes(data[:4]) != b"\x28\xb5\x2f\xfd":
+        return None
+    descriptor = data[4]
+    is_single = descriptor >> 5 & 1
+    size = (is_single, 2, 4, 8)[descriptor >> 6]
+    at = 5 + (not is_single) + (0, 1, 2, 4)[descriptor & 3]
+    return int.from_bytes(data[at : at + size], "little") + 256 * (size == 2) if size else None
 
 
 def by_imagecodecs(name: str) -> Compressor:
