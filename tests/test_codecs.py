@@ -21,8 +21,9 @@ from ndviewer_light.errors import (
     MetadataError,
     UnsupportedError,
 )
-from ndviewer_light.storage.decoding import codecs as codecs_undo
+from ndviewer_light.storage.decoding import codecs, compressors, numeric_filters
 from ndviewer_light.storage.decoding.chunk_decoder import chunks_of
+from ndviewer_light.storage.decoding.codec import DamagedError, view
 from ndviewer_light.storage.decoding.pictures import decoded, picture_in
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ def numbers(dtype: str = "<u2") -> np.ndarray:
 def chunks(dtype: str = "<u2", **more: Any) -> ChunkDecoder:
     """The same, judged."""
     return chunks_of(array_document(dtype, **more), "a.json")
+
+
+def without_imagecodecs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode as an installation without that library does."""
+    for module in (codecs, compressors, numeric_filters):
+        monkeypatch.setattr(module, "from_imagecodecs", lambda name: None)
 
 
 # ---- against numcodecs and zarr --------------------------------------------------------------
@@ -95,15 +102,16 @@ def test_what_numcodecs_encodes_is_decoded(compressor: Any, filters: list[Any]) 
     np.testing.assert_array_equal(found, pixels)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 4097, 65_535 * 3 + 1])
-def test_checksums_are_those_of_numcodecs(length: int) -> None:
+@pytest.mark.parametrize("length", [1, 2, 3, 511, 512, 513, 4097, 65_535 * 3 + 1])
+@pytest.mark.parametrize("lowest", [0, 255], ids=["noise", "all bits set"])
+def test_checksums_are_those_of_numcodecs(length: int, lowest: int) -> None:
     numcodecs = pytest.importorskip("numcodecs")
-    data = np.random.default_rng(length).integers(0, 256, length, np.uint8).tobytes()
+    data = np.random.default_rng(length).integers(lowest, 256, length, np.uint8).tobytes()
     stored = numcodecs.get_codec({"id": "fletcher32"}).encode(data)
-    assert bytes(codecs_undo.view(codecs_undo.Fletcher32().undo(memoryview(stored), length))) == data
+    assert bytes(view(numeric_filters.Fletcher32().undo(memoryview(stored), length))) == data
     broken = bytes([stored[0] ^ 1]) + bytes(stored[1:])
-    with pytest.raises(codecs_undo.DamagedError, match="checksum"):
-        codecs_undo.Fletcher32().undo(memoryview(broken), length)
+    with pytest.raises(DamagedError, match="checksum"):
+        numeric_filters.Fletcher32().undo(memoryview(broken), length)
 
 
 @pytest.mark.parametrize("dtype", ["|u1", "<u2", ">u2", "<i4", ">f4", "<f8", "|b1"])
@@ -163,8 +171,12 @@ def test_shards_are_refused() -> None:
         chunks_of(v3_document([{"name": "sharding_indexed", "configuration": {}}]), "a")
 
 
-def test_zstd_without_its_size_in_the_header() -> None:
+@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "numcodecs"])
+def test_zstd_without_its_size_in_the_header(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
     imagecodecs = pytest.importorskip("imagecodecs")
+    if not fast:
+        pytest.importorskip("numcodecs")
+        without_imagecodecs(monkeypatch)
     raw = numbers().tobytes()
     frame = imagecodecs.zstd_encode(raw)
     descriptor = frame[4]
@@ -175,19 +187,50 @@ def test_zstd_without_its_size_in_the_header() -> None:
     assert chunks(compressor={"id": "zstd"}).decode(unsized, "a").tobytes() == raw
 
 
-@pytest.mark.parametrize(
-    ("axis", "config"),
-    [
-        (-1, {"id": "imagecodecs_delta", "axis": -1, "dist": 1}),
-        (-2, {"id": "imagecodecs_delta", "axis": -2, "dist": 1}),
-    ],
-)
-def test_differences_of_imagecodecs(axis: int, config: dict[str, Any]) -> None:
-    imagecodecs = pytest.importorskip("imagecodecs")
+@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "numcodecs"])
+@pytest.mark.parametrize("length", [1, 255, 256, 65_791, 65_792, 70_000])
+@pytest.mark.parametrize("spare", [0, 1, 4])
+def test_zstd_comes_to_what_was_compressed(
+    monkeypatch: pytest.MonkeyPatch, fast: bool, length: int, spare: int
+) -> None:
+    numcodecs = pytest.importorskip("numcodecs")
+    if not fast:
+        without_imagecodecs(monkeypatch)
+    raw = np.random.default_rng(length).integers(0, 9, length, np.uint8).tobytes()
+    stored = memoryview(bytes(numcodecs.Zstd().encode(raw)))
+    # more may be allowed to come out than does: that is neither damage nor made up
+    assert bytes(compressors.zstd_decoded(stored, length + spare)) == raw
+    with pytest.raises((DamagedError, RuntimeError, ValueError)):
+        compressors.zstd_decoded(stored, length - 1)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "numcodecs"])
+def test_two_compressors_one_after_the_other(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
+    numcodecs = pytest.importorskip("numcodecs")
+    if not fast:
+        without_imagecodecs(monkeypatch)
     pixels = numbers()
+    stored = bytes(numcodecs.Zstd().encode(gzip.compress(pixels.tobytes())))
+    found = chunks(filters=[{"id": "gzip", "level": 1}], compressor={"id": "zstd"}).decode(stored, "a")
+    np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "numpy"])
+@pytest.mark.parametrize("dtype", ["|u1", "<u2", ">u2", "<i4"])
+@pytest.mark.parametrize("axis", [-1, -2, 0])
+def test_differences_of_imagecodecs(
+    monkeypatch: pytest.MonkeyPatch, axis: int, dtype: str, fast: bool
+) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    if not fast:
+        without_imagecodecs(monkeypatch)
+    pixels = (numbers("<i4") * 70_001).astype(dtype)  # differences wrap around
     stored = imagecodecs.delta_encode(pixels, axis=axis).tobytes()
-    filters = [{**config, "shape": list(SHAPE), "dtype": "<u2"}]
-    np.testing.assert_array_equal(chunks(filters=filters).decode(stored, "a"), pixels)
+    config = {"id": "imagecodecs_delta", "axis": axis, "dist": 1, "shape": list(SHAPE), "dtype": dtype}
+    coding = chunks(dtype, filters=[config])
+    np.testing.assert_array_equal(coding.decode(stored, "a"), pixels)
+    with pytest.raises(CorruptDataError):
+        coding.decode(stored[:-4], "a")
 
 
 def test_predicted_floats_of_imagecodecs() -> None:
@@ -362,13 +405,13 @@ def test_gzip_may_come_in_members_and_with_padding(
     monkeypatch: pytest.MonkeyPatch, fast: bool, parts: tuple[int, ...], after: bytes
 ) -> None:
     if not fast:
-        monkeypatch.setattr(codecs_undo, "_from_imagecodecs", lambda name: None)
+        without_imagecodecs(monkeypatch)
     content = bytes(range(200)) * 3
     data, at = b"", 0
     for length in parts:
         data += gzip.compress(content[at : at + length])
         at += length
-    assert bytes(codecs_undo.gunzipped(memoryview(data + after), len(content))) == content
+    assert bytes(compressors.gunzipped(memoryview(data + after), len(content))) == content
 
 
 def test_a_chunk_that_comes_out_short_is_damage() -> None:
@@ -376,6 +419,19 @@ def test_a_chunk_that_comes_out_short_is_damage() -> None:
     for stored, how in ((raw[:-2], None), (raw + b"\0\0", None), (zlib.compress(raw[:-2]), {"id": "zlib"})):
         with pytest.raises(CorruptDataError, match="instead of 3720"):
             chunks(compressor=how).decode(stored, "a")
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "numcodecs"])
+@pytest.mark.parametrize("name", ["zstd", "lz4", "blosc"])
+def test_a_frame_that_comes_out_short_is_damage(
+    monkeypatch: pytest.MonkeyPatch, name: str, fast: bool
+) -> None:
+    numcodecs = pytest.importorskip("numcodecs")
+    if not fast:
+        without_imagecodecs(monkeypatch)
+    stored = bytes(numcodecs.get_codec({"id": name}).encode(numbers().tobytes()[:-2]))
+    with pytest.raises(CorruptDataError, match="3718 bytes, not 3720"):
+        chunks(compressor={"id": name}).decode(stored, "a")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from ndviewer_light.sources.hdf5 import file as hdf5_file
 from ndviewer_light.sources.hdf5 import plane_reader as hdf5_pixels
 from ndviewer_light.sources.hdf5.format import HDF5Format
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
+from ndviewer_light.storage.decoding import compressors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -154,8 +155,13 @@ def test_filters_that_only_h5py_knows(tmp_path: Path, opened: Open) -> None:
     assert_shows(opened(tmp_path / "a.h5"), volume(), "zyx")
 
 
-def test_filters_of_other_libraries(tmp_path: Path, opened: Open) -> None:
+@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "numcodecs"])
+def test_filters_of_other_libraries(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
     numcodecs = pytest.importorskip("numcodecs")
+    if not fast:
+        monkeypatch.setattr(compressors, "from_imagecodecs", lambda name: None)
     data = volume((20, 30))
     for number, codec in ((32001, numcodecs.Blosc()), (32015, numcodecs.Zstd())):
         path = tmp_path / f"{number}.h5"

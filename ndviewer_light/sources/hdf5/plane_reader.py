@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import CorruptDataError, PlaneNotStoredError
-from ...storage.decoding.codecs import most_stored
+from ...storage.decoding.codec import most_stored
 from ...storage.memory_cache import MemoryCache, nbytes
 from .chunk_index.chunks import places_cut
 from .filters import decoded
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import h5py
 
-    from ...storage.decoding.codecs import Codec
+    from ...storage.decoding.codec import Codec
     from .chunk_index.chunks import Place, StoredChunk, WholeBlocks
     from .chunk_index.index import ChunkIndex
     from .file import HDF5File

@@ -15,7 +15,8 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
-from ...storage.decoding.codecs import BLOSC_HEAD, DamagedError, judge_blosc, most_stored
+from ...storage.decoding.codec import DamagedError, most_stored
+from ...storage.decoding.compressors import BLOSC_HEAD, judge_blosc
 from ...storage.local_files import OPEN_FLAGS, check_regular, open_descriptor
 from .chunk_grid import chunks_of, shards_in_a_row, shards_of, stored_grid, touched
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import CorruptDataError
-from ...storage.decoding.codecs import BLOSC_HEAD
+from ...storage.decoding.compressors import BLOSC_HEAD
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.trees.zip import FileRange, ZipTree
 from .chunk_grid import Coordinates, chunks_of, shards_of, stored_grid, touched, without_shards

@@ -1,22 +1,18 @@
-"""Decodes stored chunks into pixels; array metadata is checked before anything is decoded.
+"""What is stored of a chunk, turned back into its pixels; array metadata judged before anything is decoded.
 
-Sources: zarr v2 and v3 specifications; `codecs` has the codecs by name, and nothing that is not
+Sources: zarr v2 and v3 specifications; `codecs` holds the codecs, by name, and nothing that is not
 on its list is ever decoded. Pure functions over dicts and bytes, no I/O.
 """
 
 from __future__ import annotations
 
-import lzma
 import math
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import (
-    CorruptDataError,
     DatasetError,
     LimitExceededError,
     MetadataError,
@@ -24,36 +20,24 @@ from ...errors import (
 )
 from ..limits import MAX_CHUNK_BYTES
 from ..printable import brief
-from .codecs import (
-    Codec,
-    DamagedError,
-    Pixels,
-    codec_from,
-    most_stored,
-    view,
-)
+from .codec import most_stored, undone
+from .codecs import codec_from
+from .picture_codecs import Pixels
 from .zarr_guard import array_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..limits import JsonObject
+    from .codec import Codec
 
 _MAX_CODECS = 16
-
-_LIBRARY_ERRORS = (
-    *(DamagedError, zlib.error, lzma.LZMAError, struct.error),
-    *(RuntimeError, ValueError, TypeError, OSError, EOFError, AssertionError),
-)
-"""What decoders raise at damaged bytes."""
 
 
 @dataclass(frozen=True)
 class ChunkDecoder:
-    """An array's chunk grid, and the codecs applied to each chunk.
+    """How an array is cut into chunks, and what each was passed through before it was stored.
 
-    `dtype` is that of the stored numbers, with byte order. `axes` are those of the array in the order in
-    which a chunk is laid out, slowest first.
+    `dtype` is that of the stored numbers, with its byte order. `axes` are those of the array in the order in
+    which a chunk is laid out, the slowest first.
     """
 
     shape: tuple[int, ...]
@@ -65,22 +49,22 @@ class ChunkDecoder:
 
     @property
     def nbytes(self) -> int:
-        """The size of one decoded chunk in bytes."""
+        """What one chunk takes in memory."""
         return math.prod(self.chunk) * self.dtype.itemsize
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """The number of chunks along each axis."""
+        """How many chunks there are along each axis."""
         return tuple(-(-whole // part) for whole, part in zip(self.shape, self.chunk, strict=True))
 
     @property
     def is_plain(self) -> bool:
-        """Whether chunks are stored uncompressed, so that a part of one can be read."""
+        """Whether chunks are stored as they are, so that a part of one can be read."""
         return not self.codecs
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Strides in bytes along each axis of an uncompressed chunk."""
+        """Bytes from one element to the next along each axis, in a plain chunk."""
         strides, step = [0] * len(self.chunk), self.dtype.itemsize
         for axis in reversed(self.axes):
             strides[axis] = step
@@ -89,8 +73,8 @@ class ChunkDecoder:
 
     @property
     def most_stored(self) -> int:
-        """The maximum stored size of a chunk in bytes; more are not read."""
-        # an image may be one of many in its file
+        """No chunk takes more bytes where it is stored; more are not read."""
+        # a picture may be one of many in its file
         return (
             MAX_CHUNK_BYTES if any(isinstance(c, Pixels) for c in self.codecs) else most_stored(self.nbytes)
         )
@@ -98,45 +82,18 @@ class ChunkDecoder:
     def decode(self, data: bytes, where: str) -> np.ndarray:
         """The chunk as an array of shape `chunk`, read-only and in stored order.
 
-        Raises `CorruptDataError` if the bytes do not decode to exactly one chunk. Any thread.
+        Raises `CorruptDataError` if the bytes do not come to exactly one chunk. Any thread.
         """
-        raw = view(data)
-        try:
-            for codec, (n, is_exact) in zip(reversed(self.codecs), self._sizes(), strict=True):
-                raw = view(codec.undo(raw.data, n))
-                if (is_exact and len(raw) != n) or len(raw) > n:
-                    raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {n}")
-        except DatasetError as error:
-            raise type(error)(f"{where}: {error}") from error
-        except MemoryError as error:
-            raise LimitExceededError(f"{where}: not enough memory to read it") from error
-        except _LIBRARY_ERRORS as error:
-            raise CorruptDataError(
-                f"{where} is damaged: {str(error)[:200] or type(error).__name__}"
-            ) from error
-        raw = view(raw)
-        if len(raw) != self.nbytes:
-            raise CorruptDataError(
-                f"{where} is damaged: it decompresses to {len(raw)} bytes instead of {self.nbytes}"
-            )
+        raw = undone(self.codecs, data, self.nbytes, where)
         laid_out: np.ndarray = np.ndarray([self.chunk[axis] for axis in self.axes], self.dtype, raw.data)
         pixels: np.ndarray = laid_out.transpose(np.argsort(self.axes))
         return pixels
 
-    def _sizes(self) -> Iterator[tuple[int, bool]]:
-        """For each codec, last first: its input size in bytes, and whether that is exact."""
-        sizes, exact = [(self.nbytes, True)], True
-        for codec in self.codecs:
-            stored = codec.stored_bytes(sizes[-1][0])
-            exact = exact and stored is not None
-            sizes.append((most_stored(sizes[-1][0]) if stored is None else stored, exact))
-        return reversed(sizes[:-1])
-
 
 def chunks_of(document: JsonObject, where: str) -> ChunkDecoder:
-    """Check the metadata of a Zarr array (`.zarray` or `zarr.json`); `where` is its name in messages.
+    """Judge the metadata of a zarr array (`.zarray` or `zarr.json`); `where` is how messages call it.
 
-    Raises `MetadataError`, `UnsupportedError` (a codec or dtype not on our lists) or
+    Raises `MetadataError`, `UnsupportedError` (a codec or dtype that is not on our lists) or
     `LimitExceededError`.
     """
     if document.get("zarr_format") == 3:
@@ -169,9 +126,9 @@ def _of_v2(document: JsonObject, where: str) -> ChunkDecoder:
 
 
 def _judged_as(document: JsonObject) -> JsonObject:
-    """The metadata as to be checked by `array_facts`: codecs have their own list here.
+    """The metadata as `array_facts` is to judge them: codecs have a list of their own here.
 
-    Uncompressed chunks may have any size, since they are never read whole.
+    Chunks that are stored as they are may be of any size, since they are never read whole.
     """
     judged = {**document, "compressor": None, "filters": None}
     chunks = document.get("chunks")
@@ -184,13 +141,13 @@ def _judged_as(document: JsonObject) -> JsonObject:
 def _stored_dtype(name: object, where: str) -> np.dtype[Any]:
     try:
         return np.dtype(str(name))
-    except TypeError as error:  # types unknown to numpy: bfloat16, int4
-        raise UnsupportedError(f"{where}: dtype {brief(name)} is not supported") from error
+    except TypeError as error:  # what numpy has no name for: bfloat16, int4
+        raise UnsupportedError(f"{where}: dtype {brief(name)} is not decoded") from error
 
 
 def _codecs(configs: list[Any], dtype: np.dtype[Any], where: str) -> tuple[Codec, ...]:
     if len(configs) > _MAX_CODECS:
-        raise LimitExceededError(f"{where}: too many codecs ({len(configs)})")
+        raise LimitExceededError(f"{where}: {len(configs)} codecs one after the other")
     try:
         return tuple(codec_from(config, dtype) for config in configs)
     except DatasetError as error:
@@ -214,7 +171,7 @@ def _of_v3(document: JsonObject, where: str) -> ChunkDecoder:
     codecs = document.get("codecs")
     chain = [_named(codec, where) for codec in codecs] if isinstance(codecs, list) else []
     if [name for name, _ in chain].count("bytes") != 1:
-        raise UnsupportedError(f"{where}: shards, or codecs without 'bytes', are not supported in references")
+        raise UnsupportedError(f"{where}: shards, or codecs without 'bytes', are not decoded from references")
     at = [name for name, _ in chain].index("bytes")
     plain = {"name": "bytes", "configuration": {"endian": "little"}}
     facts = array_facts({**document, "codecs": [plain]}, 3, where)
@@ -242,7 +199,7 @@ def _named(codec: object, where: str) -> tuple[str, JsonObject]:
     name = codec.get("name") if isinstance(codec, dict) else codec
     configuration = codec.get("configuration") or {} if isinstance(codec, dict) else {}
     if not isinstance(name, str) or not isinstance(configuration, dict):
-        raise MetadataError(f"{where}: invalid codec {ascii(codec)[:80]}, expected a name")
+        raise MetadataError(f"{where}: a codec is given as {ascii(codec)[:80]}, expected a name")
     return name, configuration
 
 
@@ -251,8 +208,6 @@ def _transposed(configs: list[JsonObject], rank: int, where: str) -> tuple[int, 
     for config in configs:
         order = config.get("order")
         if not isinstance(order, list) or sorted(map(str, order)) != sorted(map(str, range(rank))):
-            raise MetadataError(
-                f"{where}: invalid transpose order {ascii(order)[:80]}, expected an order of axes"
-            )
+            raise MetadataError(f"{where}: a transposition is {ascii(order)[:80]}, expected an order of axes")
         axes = tuple(axes[int(axis)] for axis in order)
     return axes

@@ -1,0 +1,112 @@
+"""One step on the way from a chunk to what is stored of it, and all steps of a chunk undone within a bound.
+
+Nothing is decoded by a library that was not told, or whose header does not say, how much may come out.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import lzma
+import struct
+import zlib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import CorruptDataError, DatasetError, LimitExceededError, UnsupportedError
+from ..limits import MAX_CHUNK_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Buffer = bytes | memoryview | np.ndarray
+
+
+class DamagedError(Exception):
+    """The bytes are not what this codec makes."""
+
+
+_DECODERS_RAISE = (
+    *(DamagedError, zlib.error, lzma.LZMAError, struct.error),
+    *(RuntimeError, ValueError, TypeError, OSError, EOFError, AssertionError),
+)
+"""At damaged bytes."""
+
+
+class Codec(ABC):
+    """One step on the way from a chunk to what is stored of it."""
+
+    @abstractmethod
+    def stored_bytes(self, n: int) -> int | None:
+        """How many bytes it makes of `n`, None if that depends on which they are."""
+
+    @abstractmethod
+    def undo(self, data: memoryview, n: int) -> Buffer:
+        """What was stored; at most `n` bytes, else `DamagedError` or an error of the library."""
+
+
+def undone(codecs: Sequence[Codec], stored: Buffer, n: int, where: str) -> np.ndarray:
+    """The `n` bytes of a chunk, from what is stored of it, as uint8; `codecs` in the order of writing.
+
+    Raises `CorruptDataError` if they do not come to exactly that, `LimitExceededError` if there is not enough
+    memory; `where` is how messages call the chunk. Any thread.
+    """
+    raw = view(stored)
+    try:
+        for codec, (size, is_exact) in zip(reversed(codecs), _sizes(codecs, n), strict=True):
+            raw = view(codec.undo(raw.data, size))
+            if (is_exact and len(raw) != size) or len(raw) > size:
+                raise DamagedError(f"it comes to {len(raw)} bytes, not {size}")
+        if len(raw) != n:
+            raise DamagedError(f"it comes to {len(raw)} bytes, not {n}")
+    except DatasetError as error:
+        raise type(error)(f"{where}: {error}") from error
+    except MemoryError as error:
+        raise LimitExceededError(f"{where} asks for more memory than there is") from error
+    except _DECODERS_RAISE as error:
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise CorruptDataError(f"{where} is damaged: {reason}") from error
+    return raw
+
+
+def _sizes(codecs: Sequence[Codec], n: int) -> Iterator[tuple[int, bool]]:
+    """For each codec, the last first: how many bytes it was given, and whether that is exact."""
+    sizes, exact = [(n, True)], True
+    for codec in codecs:
+        stored = codec.stored_bytes(sizes[-1][0])
+        exact = exact and stored is not None
+        sizes.append((most_stored(sizes[-1][0]) if stored is None else stored, exact))
+    return reversed(sizes[:-1])
+
+
+def most_stored(n: int) -> int:
+    """More than any codec makes of `n` bytes, however badly they compress."""
+    return min(n + n // 2 + 65536, MAX_CHUNK_BYTES)
+
+
+def view(data: Buffer) -> np.ndarray:
+    """Any buffer as single bytes; an array has to be contiguous."""
+    return data.reshape(-1).view(np.uint8) if isinstance(data, np.ndarray) else np.frombuffer(data, np.uint8)
+
+
+def need(library: str, extra: str, codec: str) -> Any:
+    """The library that a codec needs. Raises `UnsupportedError` that says how it is installed."""
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise UnsupportedError(
+            f"{codec!r} needs {library}, which is not installed: pip install 'ndviewer_light[{extra}]'"
+        ) from error
+
+
+@functools.cache
+def from_imagecodecs(name: str) -> Callable[..., Any] | None:
+    """The decoder of that name of imagecodecs; None if it is not there."""
+    try:
+        library = importlib.import_module("imagecodecs")
+    except ImportError:
+        return None
+    decode: Callable[..., Any] | None = getattr(library, f"{name}_decode", None)
+    return decode if getattr(getattr(library, name.upper(), None), "available", False) else None
