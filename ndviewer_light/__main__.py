@@ -6,14 +6,30 @@ image files as one virtual Zarr store.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import importlib
-import io
 import os
 import sys
-import threading
-from typing import TYPE_CHECKING
+
+
+def _forget_working_directory() -> None:
+    """Import nothing more from there: Python puts it first on `sys.path` for ``-m``, and data may lie in it.
+
+    Where this package itself lies in it, as in a checkout, it is a folder of code and stays.
+    """
+    is_there = bool(sys.path) and not getattr(sys.flags, "safe_path", False)
+    packages = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    if is_there and os.path.realpath(sys.path[0]) != packages:
+        del sys.path[0]
+
+
+if __name__ == "__main__":  # before anything is imported that Python has not loaded by itself
+    _forget_working_directory()
+
+import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import importlib  # noqa: E402
+import io  # noqa: E402
+import threading  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
