@@ -82,7 +82,6 @@ class BackgroundWork:
         wait = AFTER_FAILURE_SECONDS[min(self._failures, len(AFTER_FAILURE_SECONDS) - 1)]
         what = str(error) or type(error).__name__
         with self._lock:
-            self._thread = None
             self._failures += 1
             self._not_before = time.monotonic() + wait
             closed = self._closed.is_set()
@@ -90,6 +89,8 @@ class BackgroundWork:
             self._trouble = "" if closed else f"{self._doing} is failing and will be retried: {what}"
         if is_first:
             logger.warning("%s failed and will be retried: %s", self._doing, what, exc_info=error)
+        with self._lock:
+            self._thread = None  # last: whoever sees it ended sees all that it left
 
     def close(self) -> None:
         """Start no more work, and tell running work to end (`closed`). Never blocks."""
