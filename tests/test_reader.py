@@ -466,7 +466,7 @@ def test_metadata_that_ends_the_reader_each_time_is_left_alone(image, monkeypatc
     clock = Clock()
     monkeypatch.setattr("ndviewer_light.isolation.blame.time", clock)
     source = IsolatedSource(str(image))
-    with pytest.raises(errors.ReaderCrashedError, match=r"opening .*image\.ome\.zarr ended .* 3 times"):
+    with pytest.raises(errors.ReaderCrashedError, match=r"opening .*image\.ome\.zarr crashed .* 3 times"):
         source.start()
     monkeypatch.undo()
     monkeypatch.setattr("ndviewer_light.isolation.blame.time", clock)
