@@ -66,6 +66,6 @@ def _library_codec(number: int) -> Codec | None:
 def decoded(stored: bytes, chain: Sequence[Codec], mask: int, n_bytes: int, where: str) -> np.ndarray:
     """The `n_bytes` of a chunk, from what is stored; codecs whose bit is set in `mask` were left out.
 
-    Raises `CorruptDataError` for what does not come to that length or does not match its checksum.
+    Raises `CorruptDataError` if the length or the checksum does not match.
     """
     return undone([codec for i, codec in enumerate(chain) if not mask >> i & 1], stored, n_bytes, where)

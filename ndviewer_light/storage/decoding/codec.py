@@ -58,9 +58,9 @@ def undone(codecs: Sequence[Codec], stored: Buffer, n: int, where: str) -> np.nd
         for codec, (size, is_exact) in zip(reversed(codecs), _sizes(codecs, n), strict=True):
             raw = view(codec.undo(raw.data, size))
             if (is_exact and len(raw) != size) or len(raw) > size:
-                raise DamagedError(f"it comes to {len(raw)} bytes, not {size}")
+                raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {size}")
         if len(raw) != n:
-            raise DamagedError(f"it comes to {len(raw)} bytes, not {n}")
+            raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {n}")
     except DatasetError as error:
         raise type(error)(f"{where}: {error}") from error
     except MemoryError as error:
