@@ -98,17 +98,17 @@ def test_a_reader_that_is_stopped_is_replaced_after_the_deadline(image, ask):  #
 
 
 def test_what_waits_beside_the_request_that_timed_out_is_sent_again(image):  # noqa: F811
-    source = IsolatedSource.open(str(image), timeout=2.0)
-    os.kill(source.pid, signal.SIGSTOP)
-    first = in_thread(source.read_plane, K)
-    wait_until(lambda: len(reading_now(source)) == 1)
-    time.sleep(0.5)  # so that it is the first that times out
-    others = [in_thread(source.read_plane, key) for key in FINE]
-    for key, other in zip(FINE, others, strict=True):
-        np.testing.assert_array_equal(other.result(TIMEOUT), stores.plane(*key))
-    with pytest.raises(errors.ReadTimeoutError):
-        first.result(TIMEOUT)
-    source.close()
+    with with_deadline(image, 2.0) as opened:
+        source = source_of(opened)
+        os.kill(source.pid, signal.SIGSTOP)
+        first = in_thread(source.read_plane, K)
+        wait_until(lambda: len(reading_now(source)) == 1)
+        time.sleep(0.5)  # so that it is the first that times out
+        others = [in_thread(source.read_plane, key) for key in FINE]
+        for key, other in zip(FINE, others, strict=True):
+            np.testing.assert_array_equal(other.result(TIMEOUT), stores.plane(*key))
+        with pytest.raises(errors.ReadTimeoutError):
+            first.result(TIMEOUT)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
