@@ -27,6 +27,7 @@ from ndviewer_light.errors import (
     DatasetError,
     MetadataError,
     PlaneNotStoredError,
+    ReadTimeoutError,
     UnsupportedError,
 )
 from ndviewer_light.model import PlaneKey, PlaneState
@@ -454,6 +455,62 @@ def test_a_failing_plane_in_view_of_a_live_dataset_is_retried_with_back_off_for_
     redraws(dataset, clock, source, 9)
     assert shown(dataset) == [5]
     assert redraws(dataset, clock, source, 60) == [], "healed: nothing left to try"
+
+
+TIMED_OUT = ReadTimeoutError("reading the plane timed out after 60 s")
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_plane_that_timed_out_is_tried_again_after_ever_longer_pauses(make, source, clock, live):
+    source.errors[K] = TIMED_OUT
+    dataset = make(live=live)
+    assert shown(dataset) == [PlaneState.UNREADABLE]
+    gaps = np.diff([0.0, *redraws(dataset, clock, source, 200)])
+    np.testing.assert_allclose(gaps, [8, 16, 32, 64, 64], atol=0.1)
+    source.errors.clear()
+    source.write(K, 5)
+    redraws(dataset, clock, source, 65)
+    assert shown(dataset) == [5]
+
+
+def test_while_a_plane_that_timed_out_is_read_again_it_shows_that_it_did(make, source, clock):
+    source.errors[K] = TIMED_OUT
+    dataset = make()
+    shown(dataset)
+    source.before_read, n_reads = Gate(), len(source.reads)
+    clock.now += 9
+    assert dataset.take_changes().in_view
+    for _ in range(2):  # as often as it is drawn
+        [plane] = dataset.planes([K], wait=0)
+        assert (plane.state, plane.reason) == (PlaneState.UNREADABLE, str(TIMED_OUT))
+    source.before_read.wait_for_one()
+    assert dataset.state(K) is PlaneState.UNREADABLE
+    assert len(source.reads) == n_reads + 1
+    source.errors.clear()
+    source.write(K, 5)
+    source.before_read.open()
+    assert wait_for_change(dataset).in_view
+    assert shown(dataset) == [5]
+
+
+def test_any_other_plane_that_is_read_again_is_loading(make, source, clock):
+    source.errors[K] = CorruptDataError("half a chunk")
+    dataset = make()
+    shown(dataset)
+    source.before_read = Gate()
+    clock.now += 9
+    dataset.take_changes()
+    assert shown(dataset, wait=0) == [PlaneState.LOADING]
+    assert dataset.state(K) is PlaneState.LOADING
+
+
+def test_a_plane_that_timed_out_is_loading_once_it_was_written(make, source, clock):
+    source.errors[K] = TIMED_OUT
+    dataset = make()
+    shown(dataset)
+    source.before_read = Gate()
+    dataset.notify(*K)
+    assert shown(dataset, wait=0) == [PlaneState.LOADING]
 
 
 def test_drawing_often_does_not_read_a_failing_plane_more_often(make, source, clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -17,15 +18,16 @@ from test_reader import K, disk_that_hangs, hang, image, reading_now, wait_for_e
 
 from ndviewer_light import errors, open_dataset
 from ndviewer_light.engine.cache import PlaneCache
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.isolation import reader_process
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.isolation.reader_process import READS_IN_FLIGHT
 from ndviewer_light.model import PlaneKey, PlaneState
+from tests import stress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from ndviewer_light.engine.dataset import Dataset
+    from pathlib import Path
 
 KEYS = [PlaneKey(t, 0, c, z) for t in range(2) for c in range(2) for z in range(2)]
 HUNG, FINE = KEYS[:READS_IN_FLIGHT], KEYS[READS_IN_FLIGHT:]
@@ -44,6 +46,16 @@ def dataset(image, soon) -> Iterator[Dataset]:  # noqa: F811
         yield opened
 
 
+@contextlib.contextmanager
+def with_deadline(path: Path, seconds: float) -> Iterator[Dataset]:
+    """The dataset, with a deadline for reads alone: a busy computer takes long to start a process."""
+    source = IsolatedSource(str(path), timeout=seconds)
+    source._readers._seconds = TIMEOUT
+    source.start()
+    with Dataset(source, path=str(path)) as opened:
+        yield opened
+
+
 def source_of(dataset: Dataset) -> IsolatedSource:
     source = dataset._source
     assert isinstance(source, IsolatedSource)
@@ -55,7 +67,7 @@ def source_of(dataset: Dataset) -> IsolatedSource:
 
 def test_a_plane_that_hangs_is_an_error_that_names_it_and_the_reader_is_replaced(image):  # noqa: F811
     put_back = hang(image, K)
-    with open_dataset(image, isolate=True, timeout=1.0) as opened:
+    with with_deadline(image, 1.0) as opened:
         pid = source_of(opened).pid
         with pytest.raises(
             errors.ReadTimeoutError, match=r"t=0 p=0 c=0 z=0 of .*image\.ome\.zarr timed out"
@@ -71,7 +83,7 @@ def test_a_plane_that_hangs_is_an_error_that_names_it_and_the_reader_is_replaced
 
 @pytest.mark.parametrize("ask", ["plane", "refresh", "plane_shape"])
 def test_a_reader_that_is_stopped_is_replaced_after_the_deadline(image, ask):  # noqa: F811
-    with open_dataset(image, isolate=True, timeout=1.0) as opened:
+    with with_deadline(image, 1.0) as opened:
         pid = source_of(opened).pid
         os.kill(pid, signal.SIGSTOP)
         asking = {
@@ -86,17 +98,17 @@ def test_a_reader_that_is_stopped_is_replaced_after_the_deadline(image, ask):  #
 
 
 def test_what_waits_beside_the_request_that_timed_out_is_sent_again(image):  # noqa: F811
-    source = IsolatedSource.open(str(image), timeout=2.0)
-    os.kill(source.pid, signal.SIGSTOP)
-    first = in_thread(source.read_plane, K)
-    wait_until(lambda: len(reading_now(source)) == 1)
-    time.sleep(0.5)  # so that it is the first that times out
-    others = [in_thread(source.read_plane, key) for key in FINE]
-    for key, other in zip(FINE, others, strict=True):
-        np.testing.assert_array_equal(other.result(TIMEOUT), stores.plane(*key))
-    with pytest.raises(errors.ReadTimeoutError):
-        first.result(TIMEOUT)
-    source.close()
+    with with_deadline(image, 2.0) as opened:
+        source = source_of(opened)
+        os.kill(source.pid, signal.SIGSTOP)
+        first = in_thread(source.read_plane, K)
+        wait_until(lambda: len(reading_now(source)) == 1)
+        time.sleep(0.5)  # so that it is the first that times out
+        others = [in_thread(source.read_plane, key) for key in FINE]
+        for key, other in zip(FINE, others, strict=True):
+            np.testing.assert_array_equal(other.result(TIMEOUT), stores.plane(*key))
+        with pytest.raises(errors.ReadTimeoutError):
+            first.result(TIMEOUT)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
@@ -123,7 +135,7 @@ def test_while_it_is_opened_that_is_told_and_afterwards_not(image, monkeypatch):
 
 def test_a_plane_that_timed_out_is_tried_again_with_pauses_not_at_once(image):  # noqa: F811
     hang(image, K)
-    with open_dataset(image, isolate=True, timeout=0.5) as opened:
+    with with_deadline(image, 0.5) as opened:
         pids = {source_of(opened).pid}
         [plane] = opened.planes([K], wait=None)
         assert plane.state is PlaneState.UNREADABLE
@@ -179,6 +191,14 @@ def test_a_reader_that_is_stopped_holds_back_no_other_plane(dataset):
     np.testing.assert_array_equal(behind.result(TIMEOUT), stores.plane(*FINE[0]))
     np.testing.assert_array_equal(hung.result(TIMEOUT), stores.plane())
     wait_for_end(stopped)  # nobody waits for it any more
+
+
+@pytest.mark.parametrize("what", ["kills", "stops"])
+def test_while_scrubbing_the_next_plane_comes_though_readers_fail(tmp_path, monkeypatch, caplog, what):
+    # each read is given up long before its deadline: that alone has to tell that the process is of no use
+    monkeypatch.setattr("ndviewer_light.isolation.client.HUNG_SECONDS", 1000.0)
+    assert len(stress.waits(what, 2, tmp_path, deadline=0.5)) == 2
+    assert all("ended unexpectedly (SIGKILL)" in message for message in caplog.messages)
 
 
 # ---- the cache -------------------------------------------------------------------------------------------

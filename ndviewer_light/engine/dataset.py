@@ -172,7 +172,7 @@ class Dataset:
         if isinstance(entry, np.ndarray):
             return PlaneState.PRESENT
         if entry is not None:
-            return PlaneState.LOADING
+            return self._waited_for(key).state
         error = self._retries.error_of(key)
         if error is not None:
             return self._failed_plane(key, error).state
@@ -277,7 +277,7 @@ class Dataset:
             error = entry.exception(timeout)
         except WaitedLongEnough:
             entry.add_done_callback(lambda future: self._arrived(key, future))
-            return Plane(PlaneState.LOADING)
+            return self._waited_for(key)
         except CancelledError:  # another view was requested meanwhile
             self._arrived(key, entry)
             return Plane(PlaneState.LOADING)
@@ -288,6 +288,10 @@ class Dataset:
                 PlaneState.LOADING
             )  # the notification that superseded it is a change: we will be asked again
         return self._failed(key, error)
+
+    def _waited_for(self, key: PlaneKey) -> Plane:
+        error = self._retries.timeout_of(key)
+        return Plane(PlaneState.LOADING) if error is None else self._failed_plane(key, error)
 
     def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
         self._retries.succeeded(key)

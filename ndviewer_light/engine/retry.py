@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import ReadTimeoutError
 from ..model import PlaneKey
 
 if TYPE_CHECKING:
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
 RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Delays before a plane in view is retried after its first, second, … failure; the last one repeats."""
 
+RETRY_SECONDS_AFTER_TIMEOUT = (8.0, 16.0, 32.0, 64.0)
+"""The same after a read that timed out: a retry occupies a process and may take as long again."""
+
 
 @dataclass
 class _FailedPlane:
     """Why a plane in view could not be shown, and when to retry it (`time.monotonic`).
 
-    `error` is None once the retry is due: the next request reads again.
+    Once the retry is due the next request reads again.
     """
 
-    error: Exception | None
+    error: Exception
     attempts: int
     due: float
+    is_due: bool = False
 
 
 class RetryPolicy:
@@ -40,20 +45,32 @@ class RetryPolicy:
         with self._lock:
             self._in_view = frozenset(keys)
             self._failures = {key: self._failures[key] for key in keys if key in self._failures}
-            return {key: failure.error for key, failure in self._failures.items() if failure.error}
+            return {key: failure.error for key, failure in self._failures.items() if not failure.is_due}
 
     def error_of(self, key: PlaneKey) -> Exception | None:
         """Why a plane in view could not be shown; None if unknown or due for a retry."""
         with self._lock:
             failure = self._failures.get(key)
-        return failure.error if failure is not None else None
+        return failure.error if failure is not None and not failure.is_due else None
+
+    def timeout_of(self, key: PlaneKey) -> ReadTimeoutError | None:
+        """What to show for a plane in view during a retry: the timeout before it, None after other errors.
+
+        Such a retry is slow too, and showing "loading" would hide for minutes that something is wrong.
+        """
+        with self._lock:
+            failure = self._failures.get(key)
+        if failure is not None and isinstance(failure.error, ReadTimeoutError):
+            return failure.error
+        return None
 
     def failed(self, key: PlaneKey, error: Exception, now: float, *, again: bool) -> bool:
         """Record a failure, to be retried later if `again`; True if it is the first of this plane."""
         with self._lock:
             before = self._failures.get(key)
             attempts = before.attempts + 1 if before is not None else 0
-            due = now + RETRY_SECONDS[min(attempts, len(RETRY_SECONDS) - 1)] if again else float("inf")
+            steps = RETRY_SECONDS_AFTER_TIMEOUT if isinstance(error, ReadTimeoutError) else RETRY_SECONDS
+            due = now + steps[min(attempts, len(steps) - 1)] if again else float("inf")
             if key in self._in_view:
                 error.__traceback__ = None  # its frames reference arrays
                 self._failures[key] = _FailedPlane(error, attempts, due)
@@ -80,5 +97,5 @@ class RetryPolicy:
         with self._lock:
             due = [failure for failure in self._failures.values() if failure.due <= now]
             for failure in due:
-                failure.error, failure.due = None, float("inf")
+                failure.is_due, failure.due = True, float("inf")
         return bool(due)

@@ -76,11 +76,12 @@ class IsolatedSource(Source):
         self._notice: str | None = None
         self._read_seconds = timeout if timeout is not None else READ_SECONDS
         self._open_seconds = timeout if timeout is not None else OPEN_SECONDS
+        patience = HUNG_REMOTE_SECONDS if isinstance(what, str) and is_url(what) else HUNG_SECONDS
         self._readers = Readers(
             self._name,
             lambda: {"what": protocol.what_to_json(self._what), "options": self.options},
             self._open_seconds,
-            HUNG_REMOTE_SECONDS if isinstance(what, str) and is_url(what) else HUNG_SECONDS,
+            min(patience, self._read_seconds),  # also of reads that are given up before their deadline
             self._adopt,
             self._take_notice,
         )

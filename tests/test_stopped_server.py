@@ -1,0 +1,75 @@
+"""A server that is stopped while a plane is read from it: an error in time, and others go on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import stores
+from memory_source import TIMEOUT, in_thread
+from test_remote_zarr import a_lonely_machine  # noqa: F401
+
+from ndviewer_light import errors, open_dataset
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.isolation.client import IsolatedSource
+from ndviewer_light.model import PlaneKey
+from tests.range_server import RangeServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+pytest.importorskip("obstore")
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing can be stopped here")
+
+LATER = PlaneKey(1, 0, 1, 1)
+
+
+def in_this_process(url: str) -> AbstractContextManager[Dataset]:
+    return open_dataset(url, storage_options={"timeout": "0.3", "disk_cache": "no"})
+
+
+def isolated_until_the_server_is_given_up(url: str) -> AbstractContextManager[Dataset]:
+    return open_dataset(url, isolate=True, storage_options={"timeout": "0.3", "disk_cache": "no"})
+
+
+@contextlib.contextmanager
+def isolated_until_the_deadline(url: str) -> Iterator[Dataset]:
+    source = IsolatedSource(url, options={"timeout": "1000", "disk_cache": "no"}, timeout=2.0)
+    source._readers._seconds = TIMEOUT  # a busy computer takes long to start a process
+    source.start()
+    with Dataset(source, path=url) as opened:
+        yield opened
+
+
+WAYS = [in_this_process, isolated_until_the_server_is_given_up, isolated_until_the_deadline]
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[tuple[RangeServer, RangeServer]]:
+    """Two servers of the same image: one that can be stopped, one that stays."""
+    stores.write_image(tmp_path / "a.ome.zarr")
+    with RangeServer(tmp_path) as stopped, RangeServer(tmp_path) as other:
+        yield stopped, other
+        os.kill(stopped._process.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stopped_server_is_an_error_in_time_and_holds_up_no_other(
+    servers, way: Callable[[str], AbstractContextManager[Dataset]]
+):
+    stopped, other = servers
+    with way(stopped.url("a.ome.zarr")) as opened, way(other.url("a.ome.zarr")) as beside:
+        np.testing.assert_array_equal(opened.plane(), stores.plane())
+        os.kill(stopped._process.pid, signal.SIGSTOP)
+        reading = in_thread(opened.plane, *LATER)
+        np.testing.assert_array_equal(beside.plane(*LATER), stores.plane(*LATER))
+        with pytest.raises(errors.ReadTimeoutError):
+            reading.result(TIMEOUT)
+        os.kill(stopped._process.pid, signal.SIGCONT)
+        np.testing.assert_array_equal(opened.plane(*LATER), stores.plane(*LATER))
