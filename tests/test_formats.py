@@ -145,7 +145,7 @@ def test_a_format_that_another_package_brings_is_opened(site: Path, grid: Path, 
 
 
 def test_without_that_package_it_is_nothing_we_can_read(site: Path, grid: Path) -> None:
-    with pytest.raises(DatasetNotFoundError, match=r"numbers\.grid is not a dataset"):
+    with pytest.raises(DatasetNotFoundError, match=r"numbers\.grid is not a supported dataset"):
         open_source(str(grid))
 
 
