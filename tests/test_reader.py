@@ -25,7 +25,7 @@ from memory_source import TIMEOUT, Clock, in_thread, memory_info, wait_until
 from ndviewer_light import errors
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.isolation import protocol as wire
-from ndviewer_light.isolation import spare
+from ndviewer_light.isolation import reader_process, spare
 from ndviewer_light.isolation.calls import Call
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.isolation.shared_memory import MAX_PLANE_BYTES, MappedSlot, OwnedSlot
@@ -222,8 +222,19 @@ def test_a_plane_larger_than_any_plane_is_refused_on_both_sides(mapped_and_owned
 # ---- a real store through a real process -----------------------------------------------------------
 
 
+_UNGUARDED = """
+from ndviewer_light.sources.zarr.chunk_guard import ChunkGuard
+ChunkGuard.check = lambda self, selection: None
+"""
+
+
 @pytest.fixture
-def image(tmp_path):
+def image(tmp_path, monkeypatch):
+    """A store; processes that read it wait for pipes, as for files of a disk that hangs (see `hang`)."""
+    bootstrap, head = reader_process._BOOTSTRAP, "from ndviewer_light.isolation.server import main"
+    assert head in bootstrap
+    monkeypatch.setattr(reader_process, "_BOOTSTRAP", bootstrap.replace(head, _UNGUARDED + head))
+    spare.discard_spare()
     path = tmp_path / "image.ome.zarr"
     stores.write_image(path)
     return path

@@ -125,7 +125,7 @@ def test_while_it_is_opened_that_is_told_and_afterwards_not(image, monkeypatch):
 @needs_fifo
 def test_a_plane_that_timed_out_is_tried_again_with_pauses_not_at_once(image):  # noqa: F811
     hang(image, K)
-    with open_dataset(image, isolate=True, timeout=0.5) as opened:
+    with open_dataset(image, isolate=True, timeout=2.0) as opened:
         pids = {source_of(opened).pid}
         [plane] = opened.planes([K], wait=None)
         assert plane.state is PlaneState.UNREADABLE
@@ -176,7 +176,7 @@ def test_a_reader_that_is_stopped_holds_back_no_other_plane(dataset):
     np.testing.assert_array_equal(behind.result(TIMEOUT), stores.plane(*FINE[0])) if hung.done() else None
     for key in FINE[1:]:
         wait_until(
-            lambda: source_of(dataset)._sessions.process.has_hung_calls or source_of(dataset).pid != stopped
+            lambda: source_of(dataset)._readers.process.has_hung_calls or source_of(dataset).pid != stopped
         )
         np.testing.assert_array_equal(in_thread(dataset.plane, *key).result(TIMEOUT), stores.plane(*key))
     os.kill(stopped, signal.SIGCONT)

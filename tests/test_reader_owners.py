@@ -355,7 +355,7 @@ def test_a_reader_that_talks_without_end_fills_neither_disk_nor_memory(image, tm
         before = os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1])
         for _ in range(50):
             source.read_plane(PlaneKey())
-        kept = source._sessions.process._last_words._kept
+        kept = source._readers.process._last_words._kept
         os.kill(source.pid, signal.SIGKILL)
         source.read_plane(PlaneKey())
         print(len(kept), len(source.info.warnings[0]) < 10_000, "SIGKILL" in source.info.warnings[0])
