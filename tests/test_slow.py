@@ -90,7 +90,8 @@ def stopped_reader(viewer):
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # it was replaced
+            os.kill(pid, signal.SIGCONT)
 
 
 def seconds_of(text: str) -> int:
@@ -138,6 +139,22 @@ def test_one_channel_that_takes_long_is_named_beside_those_that_are_there(qtbot,
     settle(qtbot, viewer)
     qtbot.waitUntil(lambda: overlay.wait() == "", timeout=20_000)
     assert_shows(viewer, planes_of(written, 0, 1, 0))
+
+
+def test_a_plane_that_hangs_is_slow_and_another_one_is_shown_meanwhile(qtbot, viewer, written, monkeypatch):
+    monkeypatch.setattr("ndviewer_light.isolation.client.HUNG_SECONDS", 0.5)
+    monkeypatch.setattr("ndviewer_light.engine.cache.HUNG_SECONDS", 0.5)
+    load(qtbot, viewer, written.folder)
+    settle(qtbot, viewer)
+    with stopped_reader(viewer):
+        hung = viewer.dataset._source.pid
+        viewer.load_fov(1)
+        qtbot.waitUntil(lambda: "slow" in viewer.stage.overlay.wait(), timeout=20_000)
+        viewer.load_fov(2)
+        settle(qtbot, viewer)
+        assert_shows(viewer, planes_of(written, 0, 2, 0))
+        qtbot.waitUntil(lambda: viewer.stage.overlay.wait() == "", timeout=20_000)
+        assert viewer.dataset._source.pid != hung
 
 
 def test_the_time_is_the_datasets_where_it_knows_since_when_it_reads(qtbot, viewer, written, monkeypatch):

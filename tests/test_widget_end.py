@@ -11,7 +11,7 @@ import psutil
 import pytest
 from conftest import _our_threads, _reader_children
 from qtpy import API_NAME
-from qtpy.QtCore import QCoreApplication, QEvent, Qt
+from qtpy.QtCore import QCoreApplication, QEvent, Qt, QTimer
 from qtpy.QtWidgets import QMainWindow, QTabWidget, QVBoxLayout, QWidget
 from runs import CHANNELS, load, planes_of, small_run, write
 from screen import assert_shows, settle
@@ -244,3 +244,29 @@ if {deleted}:
     assert "Traceback" not in result.stderr
     pid = int(result.stdout.split()[-1])
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("to", ["nothing", "another dataset"])
+def test_a_dataset_that_is_closed_while_it_is_built_up(qtbot, viewer, tmp_path, caplog, to):
+    runs = [small_run(tmp_path / name) for name in ("run", "other")]
+    for run in runs:
+        write(run)
+    load(qtbot, viewer, runs[0].folder)
+    settle(qtbot, viewer)
+    stage, happened = viewer.stage, []
+
+    def meanwhile() -> None:
+        happened.append(to)
+        if to == "nothing":
+            stage.clear()
+        else:
+            viewer.load_dataset(str(runs[1].folder))
+
+    QTimer.singleShot(0, meanwhile)  # building lets the event loop run
+    stage._on_build_due()
+    qtbot.waitUntil(lambda: bool(happened), timeout=20_000)
+    if to == "another dataset":
+        qtbot.waitUntil(lambda: "other" in repr(viewer.dataset), timeout=20_000)
+        settle(qtbot, viewer)
+        assert_shows(viewer, planes_of(runs[1], 0, 0, 0))
+    assert not caplog.records, caplog.text

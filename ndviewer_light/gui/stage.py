@@ -235,18 +235,21 @@ class Stage(QWidget):
 
     def _build(self) -> None:
         assert self._canvas is not None and self._dataset is not None and self._info is not None
-        strips, channels = self.strips, self._info.channels[:MAX_CHANNELS_SHOWN]
+        dataset, info = self._dataset, self._info
+        strips, channels = self.strips, info.channels[:MAX_CHANNELS_SHOWN]
         windows = {c: strips.window_of(c) for c in range(len(channels)) if not strips.is_auto(c)}
-        if not self._canvas.show_dataset(self._dataset, self.view, windows):
+        if not self._canvas.show_dataset(dataset, self.view, windows):
+            return
+        if self._dataset is not dataset:  # closed, or followed by another, while the event loop ran in there
+            if self._dataset is None:
+                self._canvas.clear()
             return
         for c, channel in enumerate(channels):
             if strips.color_of(c) != channel.color:
                 self._canvas.set_color(c, strips.color_of(c))
             if not strips.is_channel_visible(c):
                 self._canvas.set_visible(c, False)
-        self.strips.set_3d_enabled(
-            self._info.n_z > 1, "" if self._info.n_z > 1 else "only one z plane: no volume"
-        )
+        self.strips.set_3d_enabled(info.n_z > 1, "" if info.n_z > 1 else "only one z plane: no volume")
         self._scale_timer.start()
 
     def _take_sizes(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import struct
@@ -179,7 +180,7 @@ def _bend_one(document: Any, rng: random.Random) -> None:
     node, key = rng.choice(nodes)
     kind = rng.random()
     if kind < 0.55:
-        node[key] = rng.choice(_ODD)
+        node[key] = copy.deepcopy(rng.choice(_ODD))  # it may be bent next, or what is put into itself
     elif kind < 0.70:
         del node[key]
     elif kind < 0.80:

@@ -27,10 +27,11 @@ from ...errors import (
 )
 from ...storage import collector
 from ...storage.abandonable import run_abandonable
-from ...storage.bytes import SeekableFile, is_url
+from ...storage.bytes import is_url
 from ...storage.cancellation import current_scope
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
+from .stream import HDF5Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,7 +84,7 @@ class HDF5File:
         self.name = self.bytes.name
         try:
             self.superblock = self._judged_superblock()
-            self._stream = _Stream(self.bytes, self.superblock)
+            self._stream = HDF5Stream(self.bytes, self.superblock)
             self._file = self._opened()
         except BaseException:
             self.bytes.close()
@@ -290,7 +291,7 @@ class HDF5File:
         return _text_or_numbers(value)
 
 
-def _open_cleanly(stream: _Stream) -> h5py.File:
+def _open_cleanly(stream: HDF5Stream) -> h5py.File:
     """Open a file; on failure, release the property lists that HDF5 forgets.
 
     One of them references `stream`, and HDF5 frees it after Python has exited: the process would crash.
@@ -369,48 +370,3 @@ def file_version(path: str) -> tuple[int, ...]:
 def _was_just_written(version: tuple[int, ...]) -> bool:
     """Whether more may be written without changing the coarse modification time."""
     return bool(version) and -_SKEW_SECONDS < time.time() - version[2] / 1e9 < _TICK_SECONDS
-
-
-class _Stream(SeekableFile):
-    """The stream h5py reads from: delivers all bytes or records the error, which h5py would hide.
-
-    The superblock of a growing file holds an outdated end of file; this stream uses the actual one.
-    """
-
-    def __init__(self, source: Bytes, superblock: hdf5_structures.Superblock) -> None:
-        super().__init__(source.size)
-        self._inner = source.opened_in_caller()
-        self._name = source.name
-        self.failure: DatasetError | None = None
-        self._head = (0, b"")
-        if superblock.is_growing and superblock.version >= 2:
-            raw = source.read(superblock.offset, 48)
-            self._head = (superblock.offset, hdf5_structures.superblock_until(raw, self._size))
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        try:
-            self._fill(view)
-        except DatasetError as error:
-            self.failure = error
-            raise
-        self._at += len(view)
-        return len(view)
-
-    def _fill(self, view: memoryview) -> None:
-        if self._at + len(view) > self._size:
-            raise CorruptDataError(
-                f"{self._name} is damaged: {len(view)} bytes expected at byte {self._at}, beyond the end of "
-                "the file"
-            )
-        self._inner.seek(self._at)
-        filled = 0
-        while filled < len(view):
-            part = self._inner.read(len(view) - filled)
-            if not part:
-                raise CorruptDataError(f"{self._name} was shortened while it was being read")
-            view[filled : filled + len(part)] = part
-            filled += len(part)
-        offset, head = self._head
-        for at in range(max(self._at, offset), min(self._at + len(view), offset + len(head))):
-            view[at - self._at] = head[at - offset]

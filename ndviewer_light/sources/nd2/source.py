@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from ..source import StorageOptions
     from .frames import Contents
 
+_BEGINNING = 64  # bytes; enough to tell what else it is
+
 
 class Nd2Source(Source):
     """ND2 files of NIS-Elements, local or at a URL; those from before 2010 (JPEG 2000) one plane at a time.
@@ -170,17 +172,17 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
     if not source.size:
         raise CorruptDataError(f"{source.name} is empty")
     kept = CachedBytes(source)
-    begin = kept.read(0, min(len(LEGACY), source.size))
-    if not begin.startswith(MODERN) and begin != LEGACY:
+    begin = kept.read(0, min(_BEGINNING, source.size))
+    if not begin.startswith((MODERN, LEGACY)):
         raise MetadataError(f"{source.name} is not an ND2 file{looks_like(begin)}")
-    if begin != LEGACY and not has_map(kept):
+    if not begin.startswith(LEGACY) and not has_map(kept):
         raise CorruptDataError(
             f"{source.name} is incomplete: it is still being acquired, or was cut off when it "
             "was copied. Open it after the acquisition has finished, or copy it again"
         )
     try:
         parsed = library.ND2File(ParserFile(kept))
-        if begin == LEGACY:
+        if begin.startswith(LEGACY):
             contents = legacy_contents(parsed, source.name)
         else:
             contents = modern_contents(parsed, source, kept)

@@ -34,8 +34,9 @@ _MAX_HEADER_PARTS = 1024
 class Superblock(NamedTuple):
     """The superblock of the file; addresses are relative to `offset`, that of the superblock itself.
 
-    `end` is the declared end of the file. `is_open`: a program is writing it (or has not
+        `end` is the declared end of the file. `is_open`: a program is writing it (or has not
     closed it). `is_growing`: it is written in SWMR mode, and may be longer than declared.
+    Addresses have `offset_bytes`, lengths `length_bytes`.
     """
 
     offset: int
@@ -43,7 +44,13 @@ class Superblock(NamedTuple):
     end: int
     is_open: bool
     is_growing: bool
-    eight_bytes: bool
+    offset_bytes: int
+    length_bytes: int
+
+    @property
+    def eight_bytes(self) -> bool:
+        """Whether addresses and lengths have 8 bytes each, as nearly always."""
+        return self.offset_bytes == self.length_bytes == 8
 
 
 def find_superblock(read: Read, size: int) -> Superblock | None:
@@ -62,11 +69,11 @@ def _superblock(raw: bytes, offset: int) -> Superblock | None:
     if version in (0, 1):
         at = 40 if version == 0 else 44
         end = int.from_bytes(raw[at : at + 8], "little")
-        return Superblock(offset, version, end, False, False, raw[13] == raw[14] == 8)
+        return Superblock(offset, version, end, False, False, raw[13], raw[14])
     if version in (2, 3):
         end = int.from_bytes(raw[28:36], "little")
         is_open, is_growing = bool(raw[11] & _OPEN_FLAG), bool(raw[11] & _SWMR_FLAG)
-        return Superblock(offset, version, end, is_open, is_growing, raw[9] == raw[10] == 8)
+        return Superblock(offset, version, end, is_open, is_growing, raw[9], raw[10])
     return None
 
 
