@@ -51,19 +51,20 @@ def _hdf5() -> bytes:
     ("written", "kind"),
     [
         *((_tiff(big, order), "a TIFF file") for big in (False, True) for order in "<>"),
-        (_picture("PNG"), "a PNG picture"),
-        (_picture("JPEG"), "a JPEG picture"),
-        (_picture("BMP"), "a BMP picture"),
-        (_picture("GIF"), "a GIF picture"),
+        (_picture("PNG"), "a PNG image"),
+        (_picture("JPEG"), "a JPEG image"),
+        (_picture("BMP"), "a BMP image"),
+        (_picture("GIF"), "a GIF image"),
         (_zip(), "a zip archive"),
-        (gzip.compress(b"a"), "packed with gzip"),
+        (gzip.compress(b"a"), "a gzip-compressed file"),
         (_hdf5(), "an HDF5 file"),
         (b"\n <!DOCTYPE HTML><html>", "a web page"),
         (b"<HTML><head>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "Git LFS"),
         (b'  {"a": 1}', "JSON"),
-        (bytes(100), "zeros only"),
+        (bytes(100), "it begins with zeros"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "written",  # the bytes may hold the time
 )
 def test_kinds_are_told_by_what_their_programs_write(written: bytes, kind: str) -> None:
     assert kind in looks_like(written[:100])
@@ -77,5 +78,5 @@ def test_nothing_is_made_up(head: bytes) -> None:
 @pytest.mark.parametrize("name", ["a.tif", "a.png", "a.nd2"])
 def test_a_web_page_in_the_place_of_a_file_is_said_to_be_one(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"<!doctype html><html><body>Sign in</body></html>" + b" " * 200)
-    with pytest.raises(DatasetError, match=f"{name}.*a web page, saved in its place"):
+    with pytest.raises(DatasetError, match=f"{name}.*a web page saved in its place"):
         open_source(str(tmp_path / name)).read_plane  # noqa: B018

@@ -64,7 +64,7 @@ def undone(codecs: Sequence[Codec], stored: Buffer, n: int, where: str) -> np.nd
     except DatasetError as error:
         raise type(error)(f"{where}: {error}") from error
     except MemoryError as error:
-        raise LimitExceededError(f"{where} asks for more memory than there is") from error
+        raise LimitExceededError(f"{where}: not enough memory to read it") from error
     except _DECODERS_RAISE as error:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise CorruptDataError(f"{where} is damaged: {reason}") from error

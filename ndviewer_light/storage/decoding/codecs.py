@@ -31,7 +31,7 @@ def _zstd_codec(config: JsonObject) -> Codec:
 
 def _lzma_codec(config: JsonObject) -> Codec:
     if config.get("format", 1) not in (1, 2) or config.get("filters"):
-        raise UnsupportedError("'lzma' without its own header is not decoded")
+        raise UnsupportedError("'lzma' without its own header is not supported")
     return Compressor(compressors.lzma_decoded)
 
 
@@ -83,9 +83,9 @@ def codec_from(config: object, dtype: np.dtype[Any]) -> Codec:
     """
     name = config.get("id") if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(name, str):
-        raise MetadataError(f"a codec is given as {ascii(config)[:80]}, expected an object with an id")
+        raise MetadataError(f"invalid codec {ascii(config)[:80]}, expected an object with an id")
     if name in _BY_NAME:
         return _BY_NAME[name](config)
     if name in _PICTURES:
         return _PICTURES[name](config, dtype)
-    raise UnsupportedError(f"codec {name[:80]!a} is not decoded; those that are: {', '.join(ALLOWED)}")
+    raise UnsupportedError(f"codec {name[:80]!a} is not supported; supported are {', '.join(ALLOWED)}")

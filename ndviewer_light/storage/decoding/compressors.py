@@ -47,7 +47,7 @@ def inflated(data: memoryview, n: int) -> Buffer:
     stream = zlib.decompressobj()
     out = stream.decompress(data, n + 1)
     if len(out) <= n and not stream.eof:
-        raise DamagedError("what is compressed is cut short")
+        raise DamagedError("the compressed data is truncated")
     return out
 
 
@@ -67,7 +67,7 @@ def gunzipped(data: memoryview, n: int) -> Buffer:
         if n < 0:
             break
         if not member.eof:
-            raise DamagedError("what is compressed is cut short")
+            raise DamagedError("the compressed data is truncated")
         rest = member.unused_data.lstrip(b"\0")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -91,7 +91,7 @@ def _streamed(new: Callable[[], Any], data: memoryview, n: int) -> Buffer:
     out: bytes = stream.decompress(data, n + 1)
     while len(out) <= n and not stream.eof:
         if not (more := stream.decompress(b"", n + 1 - len(out))):
-            raise DamagedError("what is compressed is cut short")
+            raise DamagedError("the compressed data is truncated")
         out += more
     return out
 
@@ -106,14 +106,14 @@ def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
     The library takes as much memory as the header says, whatever is wanted of it. Raises `DamagedError`.
     """
     if len(head) < BLOSC_HEAD:
-        raise DamagedError(f"it has {stored} bytes, fewer than the header of blosc")
+        raise DamagedError(f"{stored} bytes are too few for a blosc header")
     version, _, _, item, nbytes, block, cbytes = struct.unpack_from("<BBBBIII", head)
     if nbytes > n:
-        raise DamagedError(f"its blosc header claims {nbytes:,} bytes, a chunk of this array has {n:,}")
+        raise DamagedError(f"its blosc header declares {nbytes:,} bytes, but a chunk of this array has {n:,}")
     if version not in (1, 2) or not item or not 0 < block <= max(nbytes, 1):
-        raise DamagedError("its blosc header makes no sense")
+        raise DamagedError("its blosc header is invalid")
     if cbytes != stored:
-        raise DamagedError(f"its blosc header says that it is stored in {cbytes:,} bytes, it has {stored:,}")
+        raise DamagedError(f"its blosc header declares {cbytes:,} stored bytes, but it has {stored:,}")
 
 
 def blosc_decoded(data: memoryview, n: int) -> Buffer:
@@ -127,7 +127,7 @@ def lz4_decoded(data: memoryview, n: int) -> Buffer:
     """A block of LZ4 with its size before it, as numcodecs writes it."""
     size = int.from_bytes(bytes(data[:4]), "little", signed=True)
     if len(data) < 5 or not 0 < size <= n:
-        raise DamagedError("its size is not that of the chunk")
+        raise DamagedError("its size does not match the chunk's")
     decoded: bytes = need("numcodecs.lz4", "refs", "lz4").decompress(data)
     return decoded
 
@@ -139,7 +139,7 @@ def zstd_decoded(data: memoryview, n: int) -> Buffer:
         return decoded
     said = _zstd_says(data)
     if said is not None and said > n:
-        raise DamagedError(f"its zstd header claims {said:,} bytes, expected at most {n:,}")
+        raise DamagedError(f"its zstd header declares {said:,} bytes, expected at most {n:,}")
     # into a buffer of ours, whatever follows the first frame; no larger than that frame, because the library
     # does not tell how much of the buffer it has filled
     into = np.empty(n if said is None else said, np.uint8)

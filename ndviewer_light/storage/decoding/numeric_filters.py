@@ -123,7 +123,7 @@ class Numbers(Codec):
         """See `Codec.undo`."""
         raw = view(data)
         if len(raw) % self.stored.itemsize or len(raw) // self.stored.itemsize * self.dtype.itemsize > n:
-            raise DamagedError("its length is not that of the chunk")
+            raise DamagedError("its length does not match the chunk's")
         with np.errstate(all="ignore"):
             return np.ascontiguousarray(self.back(raw.view(self.stored)).astype(self.dtype, copy=False))
 
@@ -155,7 +155,7 @@ def differences(config: JsonObject) -> Codec:
     """
     dtype, shape, axis = _dtype(config, "dtype"), _shape(config), config.get("axis", -1)
     if config.get("dist", 1) != 1 or dtype.kind not in "ui" or axis not in range(-len(shape), len(shape)):
-        raise UnsupportedError("this kind of 'imagecodecs_delta' cannot be undone")
+        raise UnsupportedError("this variant of 'imagecodecs_delta' is not supported")
     if (fast := from_imagecodecs("delta")) is not None:
         return Numbers(dtype, dtype, lambda raw: fast(raw.reshape(shape), axis=axis))
     native = dtype.newbyteorder("=")
@@ -168,7 +168,7 @@ def float_predictor(config: JsonObject) -> Codec:
     dtype, shape = _dtype(config, "dtype"), _shape(config)
     axis, dist = config.get("axis", -1), config.get("dist", 1)
     if dtype.kind != "f" or axis not in range(-len(shape), len(shape)) or dist not in (1, 2, 4):
-        raise UnsupportedError("this kind of 'imagecodecs_floatpred' cannot be undone")
+        raise UnsupportedError("this variant of 'imagecodecs_floatpred' is not supported")
     return Numbers(dtype, dtype, lambda raw: decode(raw.reshape(shape), axis=axis, dist=dist))
 
 

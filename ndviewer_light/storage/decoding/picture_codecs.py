@@ -34,7 +34,7 @@ class Pixels(Codec):
         """See `Codec.undo`."""
         pixels = self.decode(data)
         if pixels.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):
-            raise DamagedError(f"its pixels are {pixels.dtype}, those of the array are {self.dtype}")
+            raise DamagedError(f"its pixels are {pixels.dtype}, but the array's are {self.dtype}")
         return np.ascontiguousarray(pixels, dtype=self.dtype)
 
 
@@ -53,7 +53,7 @@ def jpeg(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
         return picture(config, dtype)
     tables, header = (base64.b64decode(part) if isinstance(part, str) else None for part in parts)
     if not all(space is None or type(space) in (int, str) for space in spaces):
-        raise MetadataError("'imagecodecs_jpeg' has a colour space that is none")
+        raise MetadataError("'imagecodecs_jpeg' has an invalid colour space")
     from .pictures import judged_jpeg
 
     decode = need("imagecodecs", "tiff", "imagecodecs_jpeg").jpeg8_decode
