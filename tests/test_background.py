@@ -48,7 +48,11 @@ class NoThreads:
 
 
 def idle(work: BackgroundWork) -> None:
-    wait_until(lambda: work._thread is None)
+    def ended() -> bool:
+        with work._lock:
+            return work._thread is None
+
+    wait_until(ended)
 
 
 def warnings_in(caplog) -> list[str]:

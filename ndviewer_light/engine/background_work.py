@@ -37,7 +37,8 @@ class BackgroundWork:
     @property
     def trouble(self) -> str:
         """What currently prevents the work, one sentence; else empty."""
-        return self._trouble
+        with self._lock:
+            return self._trouble
 
     @property
     def closed(self) -> threading.Event:
@@ -82,15 +83,15 @@ class BackgroundWork:
         wait = AFTER_FAILURE_SECONDS[min(self._failures, len(AFTER_FAILURE_SECONDS) - 1)]
         what = str(error) or type(error).__name__
         with self._lock:
-            self._failures += 1
-            self._not_before = time.monotonic() + wait
             closed = self._closed.is_set()
-            is_first = self._failures == 1 and not closed
-            self._trouble = "" if closed else f"{self._doing} is failing and will be retried: {what}"
+            is_first = self._failures == 0 and not closed
         if is_first:
             logger.warning("%s failed and will be retried: %s", self._doing, what, exc_info=error)
-        with self._lock:
-            self._thread = None  # last: whoever sees it ended sees all that it left
+        with self._lock:  # last: whoever sees that it has ended sees all that it left
+            self._failures += 1
+            self._not_before = time.monotonic() + wait
+            self._trouble = "" if closed else f"{self._doing} is failing and will be retried: {what}"
+            self._thread = None
 
     def close(self) -> None:
         """Start no more work, and tell running work to end (`closed`). Never blocks."""
