@@ -60,6 +60,7 @@ class Screen(QWidget):
         self._go_when_known: tuple[int, int | None, int | None] | None = None
         self._no_display = ""  # why the canvas cannot be displayed, "" if it can
         self.poll = Poll(self._step, self)
+        self._warning = ""  # of the dataset shown, as the status line says it
         self.poll.failed.connect(self._on_poll_failed)
         self.poll.recovered.connect(self._on_poll_recovered)
         self.status = StatusLine()
@@ -398,7 +399,11 @@ class Screen(QWidget):
     def _say_warnings(self, session: Session) -> None:
         warnings = session.dataset.info.warnings
         if warnings:
-            self.status.say("message", warnings[-1], "\n".join(warnings))
+            self._warning = warnings[-1]
+            self.status.say("message", self._warning, "\n".join(warnings))
+        elif self._warning and self.status.said("message") == self._warning:
+            self._warning = ""  # no longer true
+            self.status.say("message", "")
 
 
 def _check_ndv() -> None:
