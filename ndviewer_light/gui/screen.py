@@ -242,6 +242,13 @@ class Screen(QWidget):
         else:
             logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
 
+    def move_along(self, **indices: int) -> None:
+        """Move along some axes (p, t, z) within the known sizes; the others stay, also where `go_to` waits."""
+        self.stage.go_to(**indices)
+        if self._go_when_known is not None:
+            p, t, z = self._go_when_known
+            self._go_when_known = indices.get("p", p), indices.get("t", t), indices.get("z", z)
+
     # ---- on screen -------------------------------------------------------------------------
 
     def show_now(self) -> None:

@@ -225,7 +225,7 @@ class LightweightViewer(QWidget):
         label = f"{well_id}:{fov_index}"
         for p, position in enumerate(session.dataset.info.positions):
             if position.label == label:
-                self._screen.stage.go_to(p=p)
+                self._screen.move_along(p=p)
                 return True
         return False
 
@@ -241,7 +241,7 @@ class LightweightViewer(QWidget):
         if axis == "c":
             self._screen.stage.show_channel(index)
         else:
-            self._screen.stage.go_to(**{axis: index})
+            self._screen.move_along(**{axis: index})
         return True
 
     def get_fov_list(self) -> list[dict[str, Any]]:
