@@ -243,7 +243,7 @@ class Screen(QWidget):
             logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
 
     def move_along(self, **indices: int) -> None:
-        """Move along axes (p, t, z) within the known sizes; others stay, also those that are still unknown."""
+        """Move along axes (p, t, z) within the known sizes; the others stay, known or not."""
         self.stage.go_to(**indices)
         if self._go_when_known is not None:
             p, t, z = self._go_when_known
