@@ -178,14 +178,17 @@ def test_one_plane_that_hangs_beside_others_needs_no_other_process(dataset, imag
 
 def test_a_reader_that_is_stopped_holds_back_no_other_plane(dataset):
     stopped = source_of(dataset).pid
+
+    def is_noticed(source: IsolatedSource) -> bool:
+        process = source._readers.process  # None while it is being replaced
+        return process is None or process.pid != stopped or process.has_hung_calls
+
     os.kill(stopped, signal.SIGSTOP)
     hung = in_thread(dataset.plane, *K)
     behind = in_thread(dataset.plane, *FINE[0])  # sent to the same process, a moment later
     np.testing.assert_array_equal(behind.result(TIMEOUT), stores.plane(*FINE[0])) if hung.done() else None
     for key in FINE[1:]:
-        wait_until(
-            lambda: source_of(dataset)._readers.process.has_hung_calls or source_of(dataset).pid != stopped
-        )
+        wait_until(lambda: is_noticed(source_of(dataset)))
         np.testing.assert_array_equal(in_thread(dataset.plane, *key).result(TIMEOUT), stores.plane(*key))
     os.kill(stopped, signal.SIGCONT)
     np.testing.assert_array_equal(behind.result(TIMEOUT), stores.plane(*FINE[0]))
