@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -134,10 +134,13 @@ def test_zeros_are_pixels_in_a_complete_file_and_unwritten_in_one_that_is_not(
     assert not source.read_plane(PlaneKey(t=1)).any()
 
 
-def test_a_plane_whose_last_row_is_missing_is_still_being_written(tmp_path: Path, opened: Open) -> None:
+@pytest.mark.parametrize("missing", [np.s_[-3:], np.s_[-1, 20:], np.s_[-1, -8:]])
+def test_a_plane_whose_end_is_missing_is_still_being_written(
+    tmp_path: Path, opened: Open, missing: Any
+) -> None:
     path = tiffs.create_ome(tiffs.ome_path(tmp_path, "A1", 0))
     half = stores.plane()
-    half[-3:] = 0
+    half[missing] = 0
     tiffs.write_ome_plane(path, 0, 0, 0, half)
     source = opened(tmp_path)
     with pytest.raises(PlaneNotWrittenError):

@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
 _ENDS = (".ome.tiff", ".ome.tif")
 
+_LAST_PIXELS = 8
+"""A plane filled through a memory map is complete if one of so many pixels at its end is not zero. Not the
+whole last row: a page of memory usually ends inside it, and there the writer waits for the disk.
+"""
+
 
 class _ParsedXML(NamedTuple):
     """A file's parsed OME-XML, and the modification time it was read at."""
@@ -107,11 +112,11 @@ class OmeFiles(Form):
                 raise _not_written(tiff, page, "this plane is not marked as written yet")
             return tiff.read(page)
         pixels = tiff.read(page)
-        if not pixels[-1].any():
+        if not pixels[-1, -_LAST_PIXELS:].any():
             if not pixels.any():
                 raise _not_written(tiff, page, "this plane contains only zeros")
             if is_being_written(tiff.path):
-                raise _not_written(tiff, page, "the last row of this plane is not written yet")
+                raise _not_written(tiff, page, "the end of this plane is not written yet")
         # the writer may have overtaken us, so that we read zeros it has replaced since
         if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page)):
             raise _not_written(tiff, page, "this plane changed while it was being read")
