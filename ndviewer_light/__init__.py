@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     )
     from .gui.viewer import LightweightViewer
     from .gui.window import LauncherWindow, LightweightMainWindow
-    from .model import Channel, DatasetInfo, Plane, PlaneKey, PlaneState, Position
+    from .model import Channel, DatasetInfo, ImageInfo, Level, Plane, PlaneKey, PlaneState, Position, Region
     from .opening import open_dataset
 
 __version__ = "0.3.0"
@@ -69,7 +69,9 @@ _HOME = {
     "DatasetReplacedError": "errors",
     "FPATTERN": "core",
     "FPATTERN_OME": "core",
+    "ImageInfo": "model",
     "LauncherWindow": "gui.window",
+    "Level": "model",
     "LightweightMainWindow": "gui.window",
     "LightweightViewer": "gui.viewer",
     "LimitExceededError": "errors",
@@ -89,6 +91,7 @@ _HOME = {
     "ReadDroppedError": "errors",
     "ReadTimeoutError": "errors",
     "ReaderCrashedError": "errors",
+    "Region": "model",
     "UnsupportedError": "errors",
     "UntrustedReferenceError": "errors",
     "data_structure_changed": "core",
@@ -119,7 +122,9 @@ __all__ = [
     "DatasetNotFoundError",
     "DatasetPermissionError",
     "DatasetReplacedError",
+    "ImageInfo",
     "LauncherWindow",
+    "Level",
     "LightweightMainWindow",
     "LightweightViewer",
     "LimitExceededError",
@@ -138,6 +143,7 @@ __all__ = [
     "ReadDroppedError",
     "ReadTimeoutError",
     "ReaderCrashedError",
+    "Region",
     "UnsupportedError",
     "UntrustedReferenceError",
     "__version__",

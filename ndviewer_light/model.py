@@ -6,15 +6,18 @@ does not have has size 1.
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from .colours import color_for_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -77,12 +80,116 @@ class Channel:
         return f"Channel({self.name!r}, {self.color!r}{known})"
 
 
+class Sizes(NamedTuple):
+    """The size of one pyramid level in its own voxels."""
+
+    z: int
+    y: int
+    x: int
+
+
+class Scale(NamedTuple):
+    """How many voxels of level 0 one voxel of a level spans, per axis; not always a power of 2."""
+
+    z: float = 1.0
+    y: float = 1.0
+    x: float = 1.0
+
+
+_SAME_SCALE = Scale()
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution of one image. Time points and channels are those of level 0.
+
+    `PlaneKey.z` at a level is an index into that level's own planes.
+    """
+
+    sizes: Sizes
+    scale: Scale = _SAME_SCALE
+
+    def z_at(self, z: int, of: Level | None = None) -> int:
+        """The plane of this level that covers plane `z` of level `of` (None: of level 0)."""
+        span = of.scale.z if of is not None else 1.0
+        return min(max(math.floor((z + 0.5) * span / self.scale.z), 0), max(self.sizes.z - 1, 0))
+
+
+class Region(NamedTuple):
+    """A rectangle of a plane, in pixels of its level."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array (Y, X)."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+    def within(self, height: int, width: int) -> bool:
+        """Whether it lies in a plane of that size, and is not empty."""
+        is_inside = self.top + self.height <= height and self.left + self.width <= width
+        return is_inside and min(self.top, self.left) >= 0 and min(self.height, self.width) > 0
+
+
+@dataclass(frozen=True, repr=False)
+class ImageInfo:
+    """What one position contains; equal ones are one object (see `DatasetInfo.with_image`).
+
+    Lengths in µm, times in s, None if unknown. `times` as in `DatasetInfo`. `acquisition` is the name of the
+    acquisition of the plate that it belongs to (else its id), None if there is only one.
+    """
+
+    channels: tuple[Channel, ...]
+    n_t: int
+    n_z: int
+    height: int
+    width: int
+    dtype: np.dtype | None
+    pixel_size_y_um: float | None = None
+    pixel_size_x_um: float | None = None
+    z_step_um: float | None = None
+    time_step_s: float | None = None
+    n_levels: int = 1
+    times: tuple[int, ...] = ()
+    acquisition: str | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """``{"t": …, "c": …, "z": …, "y": …, "x": …}``, always in that order."""
+        values = (self.n_t, len(self.channels), self.n_z, self.height, self.width)
+        return dict(zip("tczyx", values, strict=True))
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """µm per pixel along x (along y if only that is known)."""
+        return self.pixel_size_x_um if self.pixel_size_x_um is not None else self.pixel_size_y_um
+
+    @property
+    def level(self) -> Level:
+        """Level 0."""
+        return Level(Sizes(self.n_z, self.height, self.width))
+
+    def __repr__(self) -> str:
+        n = self.sizes
+        channels = ", ".join(_some([channel.name for channel in self.channels]))
+        return (
+            f"<ImageInfo t {n['t']}, c {n['c']} ({channels}), z {n['z']}, {n['y']} × {n['x']} {self.dtype}>"
+        )
+
+
 @dataclass(frozen=True, repr=False)
 class DatasetInfo:
     """What is known about a dataset before any pixel is read.
 
-    `height` and `width` are those of the first image; other positions may differ (their planes
-    say). `n_t` and `n_z` are the largest seen so far and may grow. Lengths in µm, times in s,
+    Positions may differ: `image` is what one of them contains. `images` are those that are known to
+    differ from `common`, by position; `common` is what the others contain, None if no image differs.
+    The sizes and channels here are then the largest sizes and all channels, by name, and the rest are
+    facts of `common`. `PlaneKey.c` counts these channels.
+
+    `n_t` and `n_z` may grow. Lengths in µm, times in s,
     None if unknown. `complete` is the writer's own claim about its run
     (None: no claim); a hint, not a promise. `times` are the numbers the acquisition gave its
     time points, one per index, if they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
@@ -109,6 +216,51 @@ class DatasetInfo:
     times: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
     generation: int = 0
+    common: ImageInfo | None = None
+    images: Mapping[int, ImageInfo] = field(default_factory=dict)
+
+    @cached_property
+    def _alike(self) -> ImageInfo:
+        """What every position contains that is not in `images`."""
+        if self.common is not None:
+            return self.common
+        return ImageInfo(
+            **{
+                each.name: getattr(self, each.name)
+                for each in fields(ImageInfo)
+                if each.name != "acquisition"
+            }
+        )
+
+    def image(self, p: int) -> ImageInfo:
+        """What position `p` contains, as far as is known; raises `IndexError` if there is none.
+
+        A position that has not been looked at yet counts as like the others: see `Dataset.image`.
+        """
+        if not 0 <= p < len(self.positions):
+            raise IndexError(f"no position {p}: the dataset has {len(self.positions)}")
+        return self.images.get(p, self._alike)
+
+    def with_image(self, p: int, image: ImageInfo) -> DatasetInfo:
+        """Add what position `p` contains; returns the same object if that was known already."""
+        if image == self.images.get(p, self._alike):
+            return self
+        images = {**self.images, p: image}
+        if image == self._alike:
+            del images[p]
+        else:
+            images[p] = next((each for each in self.images.values() if each == image), image)
+        every = (self._alike, *images.values())
+        return replace(
+            self,
+            channels=all_channels(self.channels, image.channels),
+            n_t=max(self.n_t, image.n_t),
+            n_z=max(self.n_z, image.n_z),
+            height=max(each.height for each in every),
+            width=max(each.width for each in every),
+            common=self._alike,
+            images=images,
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -150,6 +302,29 @@ class DatasetInfo:
             and 0 <= key.c < len(self.channels)
             and 0 <= key.z < self.n_z
         )
+
+
+def all_channels(known: Sequence[Channel], more: Sequence[Channel]) -> tuple[Channel, ...]:
+    """The channels of two images: those of `known` keep their index, others follow in order.
+
+    Channels are the same if their names are; the second of one name is the second of that name.
+    """
+    of_known = Counter(channel.name for channel in known)
+    seen: Counter[str] = Counter()
+    new = []
+    for channel in more:
+        seen[channel.name] += 1
+        if seen[channel.name] > of_known[channel.name]:
+            new.append(channel)
+    return (*known, *new)
+
+
+def channel_in(image: Sequence[Channel], channels: Sequence[Channel], c: int) -> int | None:
+    """The index in `image` of channel `c` of `channels` (see `all_channels`); None if it is not there."""
+    name = channels[c].name
+    nth = sum(channel.name == name for channel in channels[:c])
+    same = [i for i, channel in enumerate(image) if channel.name == name]
+    return same[nth] if nth < len(same) else None
 
 
 _NAMED = 8  # maximum number of names listed in a message

@@ -33,6 +33,7 @@ from ndviewer_light.live.acquisition import announce_per_fov
 from ndviewer_light.model import (
     AnnouncedRun,
     Channel,
+    ImageInfo,
     PlaneKey,
     PlaneState,
     Position,
@@ -79,6 +80,16 @@ def across(message: dict) -> dict:
         pytest.param(
             memory_info(n_t=np.int64(4), pixel_size_x_um=np.float64(0.325), pixel_size_y_um=np.float32(0.5)),
             id="numpy numbers",
+        ),
+        pytest.param(
+            memory_info(n_p=4)
+            .with_image(
+                1, ImageInfo((Channel("Cy5", window=(1, 2)),), 1, 2, 9, 8, np.dtype("u1"), times=(3,))
+            )
+            .with_image(
+                3, ImageInfo((Channel("Cy5", window=(1, 2)),), 1, 2, 9, 8, np.dtype("u1"), times=(3,))
+            ),
+            id="positions that differ",
         ),
     ],
 )

@@ -22,6 +22,7 @@ from ..model import (
     AnnouncedRun,
     Channel,
     DatasetInfo,
+    ImageInfo,
     Position,
 )
 
@@ -98,23 +99,44 @@ def info_to_json(info: DatasetInfo) -> Message:
     message = {name: getattr(info, name) for name in info.__dataclass_fields__}
     message["positions"] = [list(column) for column in zip(*info.positions, strict=True)]
     message["channels"] = [asdict(channel) for channel in info.channels]
-    message["dtype"] = info.dtype.str if info.dtype is not None else None
+    message["dtype"] = _dtype_to_json(info.dtype)
+    different = list(dict.fromkeys((*filter(None, (info.common,)), *info.images.values())))
+    message["common"] = None if info.common is None else 0
+    message["images"] = [[p, different.index(image)] for p, image in info.images.items()]
+    return {**message, "different": [_image_to_json(image) for image in different]}
+
+
+def _image_to_json(image: ImageInfo) -> Message:
+    message = {name: getattr(image, name) for name in image.__dataclass_fields__}
+    message["channels"] = [asdict(channel) for channel in image.channels]
+    message["dtype"] = _dtype_to_json(image.dtype)
     return message
+
+
+def _dtype_to_json(dtype: np.dtype | None) -> str | None:
+    return dtype.str if dtype is not None else None
 
 
 def info_from_json(message: Message) -> DatasetInfo:
     """The inverse of `info_to_json`."""
-    fields = dict(message)
+    fields = _with_types(message)
+    different = [ImageInfo(**_with_types(image)) for image in fields.pop("different")]
+    fields["common"] = None if message["common"] is None else different[message["common"]]
+    fields["images"] = {p: different[i] for p, i in message["images"]}
     fields["positions"] = tuple(Position(*row) for row in zip(*message["positions"], strict=True))
-    fields["channels"] = tuple(
+    fields["warnings"] = tuple(message["warnings"])
+    fields["choices"] = tuple(message["choices"])
+    return DatasetInfo(**fields)
+
+
+def _with_types(message: Message) -> Message:
+    """The fields of an `ImageInfo` or `DatasetInfo` that JSON has other types for."""
+    channels = (
         Channel(**{**channel, "window": tuple(channel["window"]) if channel["window"] else None})
         for channel in message["channels"]
     )
-    fields["dtype"] = np.dtype(message["dtype"]) if message["dtype"] is not None else None
-    fields["warnings"] = tuple(message["warnings"])
-    fields["times"] = tuple(message["times"])
-    fields["choices"] = tuple(message["choices"])
-    return DatasetInfo(**fields)
+    dtype = np.dtype(message["dtype"]) if message["dtype"] is not None else None
+    return {**message, "channels": tuple(channels), "dtype": dtype, "times": tuple(message["times"])}
 
 
 def error_to_json(error: BaseException) -> Message:

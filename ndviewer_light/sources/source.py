@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import DatasetInfo, PlaneKey
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, Region
 
 StorageOptions = Mapping[str, str] | None
 """How the storage is accessed on which a dataset lies ("endpoint", "anonymous", …)."""
@@ -49,6 +49,31 @@ class Source(ABC):
     @abstractmethod
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane, or None while its store does not exist yet."""
+
+    def image(self, p: int) -> ImageInfo:
+        """What position `p` contains; looks at it (blocks on disk or network) if that is not known yet.
+
+        Raises `IndexError` if there is no such position, a `DatasetError` if it cannot be read.
+        """
+        return self.info.image(p)
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """The pyramid levels of position `p`, largest first; blocks on disk or network, like `image`."""
+        return (self.image(p).level,)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """The rows and columns that are worth reading at once: whole chunks, 1–2 megapixels.
+
+        None: a region costs as much as the whole plane.
+        """
+        return None
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """Like `read_plane`, for a part of the plane; raises `IndexError` if it is not within the plane."""
+        pixels = self.read_plane(key, level)
+        if not region.within(pixels.shape[0], pixels.shape[1]):
+            raise IndexError(f"{region} is not within a plane of {pixels.shape}")
+        return pixels[region.slices]
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a file or store that may contain this plane; cheaper than opening it."""
