@@ -71,11 +71,13 @@ class LimitExceededError(DatasetError, ValueError):
 class PlaneNotStoredError(DatasetError, LookupError):
     """Nothing of this plane is stored: not written yet, never acquired, or all fill value.
 
-    `plane_shape` is (Y, X) if the store exists and declares it, else None.
+    `plane_shape` is (Y, X) if the store exists and declares it, else None. `fill_value` is what the store
+    declares for pixels that are not stored.
     """
 
     transient = True
     plane_shape: tuple[int, int] | None = None
+    fill_value: float = 0
 
 
 class PlaneNotWrittenError(PlaneNotStoredError):

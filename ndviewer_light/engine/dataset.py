@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import PlaneNotStoredError, PlaneNotWrittenError
-from ..model import Plane, PlaneKey, PlaneState
+from ..model import Plane, PlaneKey, PlaneState, Region
 from ..sources.replacement import has_other_planes, said_of_both
 from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .follower import DiskFollower
 from .leases import SupersededRead
+from .overview import OVERVIEW, OverviewBuilder
 from .planes_in_view import PlanesInView
+from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
 from .transpose import c_ordered
@@ -79,7 +81,8 @@ class Dataset:
         self.reopen = reopen
         self.storage_options = dict(storage_options or {})
         self._source = source
-        self._cache = PlaneCache(self._read, cache_bytes, workers)
+        self._cache = PlaneCache(self._read, cache_bytes, workers, self._read)
+        self._tiled = TiledPlanes(source, self._cache)
         self._lock = threading.Lock()  # guards the following, and that all parts agree about what is in view
         self._live = live
         self._known = source.info
@@ -90,6 +93,7 @@ class Dataset:
         self._said_odd = False
         self._closed = False
         self._view = PlanesInView()
+        self._overviews = OverviewBuilder(source, self._tiled, self._view.draw_again)
         self._retries = RetryPolicy()
         self._announced = AnnouncedPlanes(self._known)
         self._follower = DiskFollower(
@@ -192,18 +196,52 @@ class Dataset:
 
     # ---- planes ----------------------------------------------------------------------------
 
-    def plane(self, t: int = 0, p: int | str = 0, c: int | str = 0, z: int = 0, level: int = 0) -> np.ndarray:
+    def plane(
+        self,
+        t: int = 0,
+        p: int | str = 0,
+        c: int | str = 0,
+        z: int = 0,
+        level: int = 0,
+        region: Region | tuple[int, int, int, int] | None = None,
+    ) -> np.ndarray:
         """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
 
-        A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``.
+        A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``. With
+        a `region` (top, left, height, width; in pixels of that level) only that part is returned, and of a
+        large plane no more is read than the tiles that it intersects.
         Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a missing or ambiguous
-        name, `PlaneNotStoredError` if nothing is stored, another `DatasetError` if it cannot be read: never
-        made-up pixels.
+        name, `PlaneNotStoredError` if nothing is stored, `LimitExceededError` for more than 1 GiB at once,
+        another `DatasetError` if it cannot be read: never made-up pixels.
         """
         info = self._adopt_info()
         p = info.position_index(p) if isinstance(p, str) else p
         c = info.channel_index(c) if isinstance(c, str) else c
+        if level < 0:
+            raise IndexError(f"no resolution level {level}")
+        if region is not None:
+            return self._tiled.region(PlaneKey(t, p, c, z), level, Region(*region))
         return self._cache.read(PlaneKey(t, p, c, z), level)
+
+    def level_for(self, p: int, height: int, width: int) -> int:
+        """The level of position `p` to draw in `height` × `width` screen pixels; may block on disk.
+
+        0 for small planes; for large ones the smallest level of at least that size, or `OVERVIEW` if
+        that is too large for one picture: `planes` then reads all tiles and keeps every n-th pixel.
+        """
+        level = self._tiled.level_for(p, height, width)
+        return OVERVIEW if level is None else level
+
+    def z_at(self, p: int, z: int, level: int) -> int:
+        """The plane of a level that covers plane `z` of level 0; may block on disk."""
+        return self._tiled.z_at(p, z, max(level, 0))
+
+    def downsampling(self, p: int, level: int, shape: tuple[int, int]) -> tuple[float, float]:
+        """How many rows and columns of level 0 a pixel spans in planes of `shape` at that level."""
+        if level == OVERVIEW:
+            return self._overviews.step(p)
+        image = self.info.image(p)
+        return image.height / shape[0], image.width / shape[1]
 
     def plane_shape(self, level: int = 0) -> tuple[int, int]:
         """Return the shape (Y, X) of the first position's planes at one level; may block on disk.
@@ -243,7 +281,7 @@ class Dataset:
         planes = [
             self._failed_plane(key, known[key])
             if key in known
-            else self._outcome(key, entries[key], deadline)
+            else self._outcome(key, level, entries[key], deadline)
             for key in keys
         ]
         if _is_another(began_with, self._adopt_info()):  # some may belong to the old, some to the new dataset
@@ -262,13 +300,15 @@ class Dataset:
         return failures
 
     def _exceeds_cache(self, n_planes: int, level: int) -> bool:
+        if level == OVERVIEW:
+            return False
         info = self.info
         itemsize = info.dtype.itemsize if info.dtype is not None else 2
         nbytes = n_planes * info.height * info.width * itemsize // int(4**level)
         return nbytes > self._cache.max_bytes
 
     def _outcome(
-        self, key: PlaneKey, entry: np.ndarray | Future[np.ndarray], deadline: float | None
+        self, key: PlaneKey, level: int, entry: np.ndarray | Future[np.ndarray], deadline: float | None
     ) -> Plane:
         if isinstance(entry, np.ndarray):
             return self._present(key, entry)
@@ -277,7 +317,8 @@ class Dataset:
             error = entry.exception(timeout)
         except WaitedLongEnough:
             entry.add_done_callback(lambda future: self._arrived(key, future))
-            return self._waited_for(key)
+            growing = self._overviews.so_far(key) if level == OVERVIEW else None
+            return growing or self._waited_for(key)
         except CancelledError:  # another view was requested meanwhile
             self._arrived(key, entry)
             return Plane(PlaneState.LOADING)
@@ -325,10 +366,15 @@ class Dataset:
             return Plane(PlaneState.PRESENT, np.zeros(error.plane_shape, self.info.dtype or np.uint16))
         return Plane(PlaneState.PENDING if self._live else PlaneState.ABSENT, reason=reason)
 
-    def _read(self, key: PlaneKey, level: int) -> np.ndarray:
+    def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before = self._source.info
         try:
-            pixels = c_ordered(self._source.read_plane(key, level))
+            if level == OVERVIEW:
+                pixels = self._overviews.read(key)
+            elif tile is not None:
+                pixels = c_ordered(self._source.read_region(key, tile, level))
+            else:
+                pixels = c_ordered(self._source.read_plane(key, level))
         except PlaneNotWrittenError:
             raise
         except PlaneNotStoredError as error:

@@ -147,7 +147,7 @@ def error_to_json(error: BaseException) -> Message:
         "text": str(error) if known else f"{type(error).__name__}: {error}",
     }
     if isinstance(error, PlaneNotStoredError):
-        message["plane_shape"] = error.plane_shape
+        message |= {"plane_shape": error.plane_shape, "fill_value": error.fill_value}
     return message
 
 
@@ -156,7 +156,9 @@ def error_from_json(message: Message) -> Exception:
     if message["name"] == IndexError.__name__:
         return IndexError(message["text"])
     error = BY_NAME.get(message["name"], DatasetError)(message["text"])
-    if isinstance(error, PlaneNotStoredError) and message.get("plane_shape"):
-        height, width = message["plane_shape"]
-        error.plane_shape = (int(height), int(width))
+    if isinstance(error, PlaneNotStoredError):
+        error.fill_value = message.get("fill_value", 0)
+        if message.get("plane_shape"):
+            height, width = message["plane_shape"]
+            error.plane_shape = (int(height), int(width))
     return error

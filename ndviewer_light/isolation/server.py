@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..engine.transpose import copy_into
 from ..errors import OutOfMemoryError
 from ..live.announced_source import AnnouncedSource
+from ..model import PlaneKey, Region
 from ..sources.disk_cached import open_disk_cached
 from ..storage.cancellation import CancelScope
 from . import protocol
@@ -93,11 +94,19 @@ class _Server:
             return self._read(self._source, request)
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_key(request), request["level"])}
+        if request["op"] == "tile":
+            return {"shape": self._source.tile_shape(_key(request).p, request["level"])}
+        if request["op"] == "level":
+            return {"level": self._source.level_for(_key(request).p, *request["size"])}
         self._source.refresh()
         return {}
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
-        pixels = source.read_plane(_key(request), request["level"])
+        key, level, region = _key(request), request["level"], request.get("region")
+        if region is None:
+            pixels = source.read_plane(key, level)
+        else:
+            pixels = source.read_region(key, Region(*region), level)
         number = self._free.get()
         try:
             slot = self._slots[number]
@@ -146,9 +155,7 @@ def _as_answer(error: BaseException, request: protocol.Message) -> BaseException
     )
 
 
-def _key(request: protocol.Message) -> Any:
-    from ..model import PlaneKey
-
+def _key(request: protocol.Message) -> PlaneKey:
     return PlaneKey(*request["key"])
 
 

@@ -1,0 +1,137 @@
+"""Planes too large for one piece: which tiles they are read in, and regions put together from tiles."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import PlaneNotStoredError
+from ..model import PlaneKey, Region
+from ..storage.tiling import check_whole_plane
+from .leases import StoredKey, SupersededRead
+from .tiles import ONE_TILE_PIXELS, TileGrid, common_part, whole
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from ..model import DatasetInfo
+    from ..sources import Source
+    from .cache import PlaneCache
+
+PICTURE_SIDE = 16384
+PICTURE_PIXELS = 8192**2
+"""The largest plane that is drawn as one picture: a texture that every graphics card can hold."""
+
+_AHEAD = 4  # tiles that are read at the same time
+_MAX_GRIDS = 1024
+
+
+class TiledPlanes:
+    """The tile grids of a source's planes, and regions put together from tiles in `cache`. Any thread."""
+
+    def __init__(self, source: Source, cache: PlaneCache) -> None:
+        self._source = source
+        self._cache = cache
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
+        self._grids: dict[tuple[int, int], tuple[DatasetInfo, TileGrid]] = {}
+
+    def is_small(self, p: int) -> bool:
+        """Whether planes of position `p` are one tile each, by what is known of them; does not block."""
+        info = self._source.info
+        if p >= len(info.positions):
+            return True
+        image = info.image(p)
+        return image.height * image.width <= ONE_TILE_PIXELS
+
+    def grid(self, p: int, level: int) -> TileGrid:
+        """The tiles of the planes of a position at one level; may block on disk.
+
+        Raises `PlaneNotStoredError` if there is no such level yet, another `DatasetError`.
+        """
+        info = self._source.info
+        with self._lock:
+            known = self._grids.get((p, level))
+        if known is not None and known[0] is info:
+            return known[1]
+        shape = self._source.plane_shape(PlaneKey(p=p), level)
+        if shape is None:
+            raise PlaneNotStoredError(f"resolution level {level} of position {p} is not written yet")
+        grid = whole(*shape)
+        if shape[0] * shape[1] > ONE_TILE_PIXELS:
+            tile = self._source.tile_shape(p, level)
+            if tile is not None:
+                grid = TileGrid(*shape, *tile)
+        with self._lock:
+            if len(self._grids) >= _MAX_GRIDS:
+                self._grids.clear()
+            self._grids[p, level] = info, grid
+        return grid
+
+    def z_at(self, p: int, z: int, level: int) -> int:
+        """The plane of a level that covers plane `z` of level 0; may block on disk."""
+        levels = self._source.levels(p) if level else ()
+        return levels[level].z_at(z) if level < len(levels) else z
+
+    def level_for(self, p: int, height: int, width: int) -> int | None:
+        """The level whose planes to draw in `height` × `width` screen pixels; may block on disk.
+
+        Level 0 as long as its planes are small. None if not even the smallest level of that size
+        has planes that can be drawn as one picture.
+        """
+        if self.is_small(p):
+            return 0
+        n_levels = self._source.info.image(p).n_levels
+        level = self._source.level_for(p, height, width) if n_levels > 1 else 0
+        grid = self.grid(p, level)
+        is_picture = (
+            max(grid.height, grid.width) <= PICTURE_SIDE and grid.height * grid.width <= PICTURE_PIXELS
+        )
+        return level if is_picture else None
+
+    def region(self, key: PlaneKey, level: int, region: Region) -> np.ndarray:
+        """The pixels (Y, X) of a region, read-only; its tiles are read four at a time, and cached.
+
+        Tiles of which nothing is stored are fill value. Raises `PlaneNotStoredError` if none is stored,
+        `LimitExceededError` if it is too large for memory, `IndexError` if it is not within the plane.
+        """
+        grid = self.grid(key.p, level)
+        if not region.within(grid.height, grid.width):
+            raise IndexError(f"{region} is not within a plane of {grid.height} × {grid.width} pixels")
+        dtype = self._source.info.dtype
+        itemsize = dtype.itemsize if dtype is not None else 2
+        check_whole_plane((region.height, region.width), itemsize, "the region")
+        if grid.is_whole:
+            return self._cache.read(key, level)[region.slices]
+        tiles = list(grid.tiles(region))
+        out: np.ndarray | None = None
+        missing: list[tuple[Region, PlaneNotStoredError]] = []
+        for i in range(0, len(tiles), _AHEAD):
+            batch = tiles[i : i + _AHEAD]
+            entries = self._cache.request_tiles([StoredKey(key, level, tile) for tile in batch])
+            for tile, entry in zip(batch, entries, strict=True):
+                try:
+                    pixels = self._finished(StoredKey(key, level, tile), entry)
+                except PlaneNotStoredError as error:
+                    missing.append((tile, error))
+                    continue
+                if out is None:
+                    out = np.empty((region.height, region.width), pixels.dtype)
+                there, here = common_part(tile, region)
+                out[there] = pixels[here]
+        if out is None:
+            raise missing[0][1]
+        for tile, reason in missing:
+            out[common_part(tile, region)[0]] = reason.fill_value
+        out.flags.writeable = False
+        return out
+
+    def _finished(self, stored: StoredKey, entry: np.ndarray | Future[np.ndarray]) -> np.ndarray:
+        if isinstance(entry, np.ndarray):
+            return entry
+        try:
+            return entry.result()
+        except (CancelledError, SupersededRead):  # dropped for a view, or written meanwhile
+            return self._cache.read(*stored)
