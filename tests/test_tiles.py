@@ -316,7 +316,7 @@ def test_planes_of_up_to_4096_squared_are_read_once_and_whole() -> None:
     with Dataset(source) as dataset:
         assert (dataset.plane(region=Region(2, 2, 3, 3)) == 3).all()
         assert (dataset.plane(region=Region(5, 0, 3, 3)) == 3).all()
-        assert dataset.level_for(0, 1, 1) == 0
+        assert dataset.drawn_level(0, 1, 1) == (0, (8, 10), (1, 1))
         assert dataset.planes([KEY])[0].state is PlaneState.PRESENT
     assert source.reads == [KEY]
 
@@ -328,15 +328,15 @@ def test_the_level_that_fits_the_window_is_the_smallest_of_its_size(slide: Path)
     for isolate in (False, True):
         with open_dataset(str(slide), isolate=isolate) as dataset:
             sides = [(1000, 5), (1250, 5), (1251, 4), (2501, 3), (900, 5), (1, 5)]
-            assert [(side, dataset.level_for(0, side, side)) for side, _ in sides] == sides
-            assert dataset.level_for(0, 300, 2501) == 3
+            assert [(side, dataset.drawn_level(0, side, side).level) for side, _ in sides] == sides
+            assert dataset.drawn_level(0, 300, 2501) == (5, (1250, 1250), (32, 32))
 
 
 def test_an_overview_has_every_nth_pixel(tmp_path: Path) -> None:
     side = 17_000
     slides.write_slide(tmp_path / "s.zarr", side, chunks=[(0, 0), (1, 3), (16, 16)])
     with open_dataset(str(tmp_path / "s.zarr")) as dataset:
-        assert dataset.level_for(0, 800, 800) == OVERVIEW
+        assert dataset.drawn_level(0, 800, 800).level == OVERVIEW
         (plane,) = dataset.planes([KEY], OVERVIEW, None)
         assert plane.state is PlaneState.PRESENT
         assert plane.pixels is not None
@@ -347,7 +347,7 @@ def test_an_overview_has_every_nth_pixel(tmp_path: Path) -> None:
             part = Region(top, left, min(1024, side - top), min(1024, side - left))
             expected[part.slices] = slides.pixels(part)
         np.testing.assert_array_equal(plane.pixels, expected[::step, ::step])
-        assert dataset.downsampling(0, OVERVIEW, plane.pixels.shape) == (step, step)
+        assert dataset.drawn_level(0, 800, 800) == (OVERVIEW, plane.pixels.shape, (step, step))
         again = dataset.planes([KEY], OVERVIEW, 0)[0]
         assert again.pixels is plane.pixels, "it was not kept"
 
@@ -457,7 +457,7 @@ def test_the_first_picture_of_a_slide_on_a_server_costs_the_level_that_fits(serv
     slides.write_slide(server.folder / "s.zarr", 20_000, 6, chunks=[(0, 0)])
     server.set()
     with open_dataset(server.url("s.zarr"), storage_options={"disk_cache": "no"}) as dataset:
-        level = dataset.level_for(0, 600, 800)
+        level = dataset.drawn_level(0, 600, 800).level
         (plane,) = dataset.planes([KEY], level, None)
         assert plane.pixels is not None
         assert plane.pixels.shape == (1250, 1250)
@@ -471,6 +471,6 @@ def test_a_hundred_thousand_squared_opens_without_levels(flat: Path) -> None:
         assert dataset.sizes["y"] * dataset.sizes["x"] > ONE_TILE_PIXELS
         last = Region(99_990, 99_990, 10, 10)
         np.testing.assert_array_equal(dataset.plane(region=last), slides.pixels(last))
-        assert dataset.level_for(0, 700, 700) == OVERVIEW
+        assert dataset.drawn_level(0, 700, 700).level == OVERVIEW
         with pytest.raises(LimitExceededError, match="region"):
             dataset.plane()

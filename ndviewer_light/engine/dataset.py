@@ -21,7 +21,7 @@ from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .follower import DiskFollower
 from .leases import SupersededRead
-from .overview import OVERVIEW, OverviewBuilder
+from .overview import OVERVIEW, DrawnLevel, OverviewBuilder
 from .planes_in_view import PlanesInView
 from .regions import TiledPlanes
 from .rereader import Rereader
@@ -223,25 +223,17 @@ class Dataset:
             return self._tiled.region(PlaneKey(t, p, c, z), level, Region(*region))
         return self._cache.read(PlaneKey(t, p, c, z), level)
 
-    def level_for(self, p: int, height: int, width: int) -> int:
-        """The level of position `p` to draw in `height` × `width` screen pixels; may block on disk.
+    def drawn_level(self, p: int, height: int, width: int) -> DrawnLevel:
+        """What to draw of position `p` in `height` × `width` screen pixels; may block on disk.
 
-        0 for small planes; for large ones the smallest level of at least that size, or `OVERVIEW` if
+        Level 0 of small planes; of large ones the smallest level that fills the screen, or `OVERVIEW` if
         that is too large for one picture: `planes` then reads all tiles and keeps every n-th pixel.
         """
-        level = self._tiled.level_for(p, height, width)
-        return OVERVIEW if level is None else level
+        return self._overviews.drawn_level(p, height, width)
 
     def z_at(self, p: int, z: int, level: int) -> int:
         """The plane of a level that covers plane `z` of level 0; may block on disk."""
         return self._tiled.z_at(p, z, max(level, 0))
-
-    def downsampling(self, p: int, level: int, shape: tuple[int, int]) -> tuple[float, float]:
-        """How many rows and columns of level 0 a pixel spans in planes of `shape` at that level."""
-        if level == OVERVIEW:
-            return self._overviews.step(p)
-        image = self.info.image(p)
-        return image.height / shape[0], image.width / shape[1]
 
     def plane_shape(self, level: int = 0) -> tuple[int, int]:
         """Return the shape (Y, X) of the first position's planes at one level; may block on disk.

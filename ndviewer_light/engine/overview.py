@@ -6,13 +6,15 @@ grows while it is built. In the cache an overview is a plane of the level `OVERV
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import PlaneNotStoredError, ReadDroppedError
+from ..errors import DatasetError, PlaneNotStoredError, ReadDroppedError
 from ..model import Plane, PlaneKey, PlaneState, Region
 from ..storage.cancellation import CancelScope, current_scope
 from .leases import SupersededRead
@@ -23,14 +25,31 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .regions import TiledPlanes
 
+logger = logging.getLogger(__name__)
+
 OVERVIEW = -1
 """The level that overviews are kept at."""
 
 SIDE = 2048
 """An overview has at most so many rows and columns."""
 
+PICTURE_SIDE = 16384
+PICTURE_PIXELS = 8192**2
+"""The largest plane that is drawn as one picture: a texture that every graphics card can hold."""
+
 _HELPERS = 3  # threads that read beside the one that asked
 _NEWS_SECONDS = 0.3  # how often the picture is redrawn while it grows
+
+
+class DrawnLevel(NamedTuple):
+    """What is drawn of a position as one picture: planes of `shape` (Y, X) at a level.
+
+    One of their pixels spans `spans` rows and columns of level 0.
+    """
+
+    level: int
+    shape: tuple[int, int]
+    spans: tuple[float, float] = (1.0, 1.0)
 
 
 class _Base(NamedTuple):
@@ -79,19 +98,32 @@ class OverviewBuilder:
             build = self._builds.get(key)
         return build.so_far() if build is not None else None
 
-    def step(self, p: int) -> tuple[float, float]:
-        """How many rows and columns of level 0 one pixel of an overview spans."""
-        base = self._base(PlaneKey(p=p))
-        image = self._source.info.image(p)
-        grid = self._tiled.grid(p, base.level)
-        return base.step * image.height / grid.height, base.step * image.width / grid.width
+    def drawn_level(self, p: int, height: int, width: int) -> DrawnLevel:
+        """The level to draw in `height` × `width` screen pixels; blocks on disk or network for large planes.
+
+        Level 0 as long as its planes are small, else the smallest that fills the screen, or `OVERVIEW`
+        if even that is too large for one picture.
+        """
+        image = self._source.info.image(p) if p < len(self._source.info.positions) else self._source.info
+        if self._tiled.is_small(p):
+            return DrawnLevel(0, (max(image.height, 1), max(image.width, 1)))
+        try:
+            level = self._tiled.level_that_fits(p, height, width)
+            grid = self._tiled.grid(p, level)
+            shape, span = (grid.height, grid.width), 1
+            if max(shape) > PICTURE_SIDE or math.prod(shape) > PICTURE_PIXELS:
+                base = self._base(PlaneKey(p=p))
+                grid = self._tiled.grid(p, base.level)
+                level, shape, span = OVERVIEW, base.shape, base.step
+        except DatasetError as error:  # reading the plane will say so
+            logger.debug("choosing a level of position %d: %s", p, error)
+            span = -(-max(image.height, image.width) // SIDE)
+            shape = (-(-image.height // span), -(-image.width // span))
+            return DrawnLevel(0, shape, (span, span))
+        return DrawnLevel(level, shape, (span * image.height / grid.height, span * image.width / grid.width))
 
     def _base(self, key: PlaneKey) -> _Base:
-        image = self._source.info.image(key.p)
-        level = 0
-        if image.n_levels > 1:
-            whole = -(-max(image.height, image.width) // SIDE)
-            level = self._source.level_for(key.p, image.height // whole, image.width // whole)
+        level = self._tiled.level_that_fits(key.p, SIDE, SIDE)
         grid = self._tiled.grid(key.p, level)
         step = max(1, -(-max(grid.height, grid.width) // SIDE))
         shape = (-(-grid.height // step), -(-grid.width // step))

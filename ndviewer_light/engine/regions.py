@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .cache import PlaneCache
 
-PICTURE_SIDE = 16384
-PICTURE_PIXELS = 8192**2
-"""The largest plane that is drawn as one picture: a texture that every graphics card can hold."""
-
 _AHEAD = 4  # tiles that are read at the same time
 _MAX_GRIDS = 1024
 
@@ -75,21 +71,13 @@ class TiledPlanes:
         levels = self._source.levels(p) if level else ()
         return levels[level].z_at(z) if level < len(levels) else z
 
-    def level_for(self, p: int, height: int, width: int) -> int | None:
-        """The level whose planes to draw in `height` × `width` screen pixels; may block on disk.
-
-        Level 0 as long as its planes are small. None if not even the smallest level of that size
-        has planes that can be drawn as one picture.
-        """
-        if self.is_small(p):
+    def level_that_fits(self, p: int, height: int, width: int) -> int:
+        """The smallest level that fills `height` × `width` screen pixels; may block on disk or network."""
+        image = self._source.info.image(p)
+        if image.n_levels == 1:
             return 0
-        n_levels = self._source.info.image(p).n_levels
-        level = self._source.level_for(p, height, width) if n_levels > 1 else 0
-        grid = self.grid(p, level)
-        is_picture = (
-            max(grid.height, grid.width) <= PICTURE_SIDE and grid.height * grid.width <= PICTURE_PIXELS
-        )
-        return level if is_picture else None
+        share = min(height / image.height, width / image.width, 1.0)
+        return self._source.level_for(p, int(image.height * share), int(image.width * share))
 
     def region(self, key: PlaneKey, level: int, region: Region) -> np.ndarray:
         """The pixels (Y, X) of a region, read-only; its tiles are read four at a time, and cached.

@@ -30,6 +30,7 @@ except ImportError:  # part of QtWidgets in Qt 5
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
+    from qtpy.QtGui import QResizeEvent
 
     from ...engine.dataset import Dataset
     from ...model import Channel
@@ -78,6 +79,7 @@ class Canvas(QWidget):
         self._dirty = False
         self._auto: dict[int, bool] = {}
         self._place: _VisibleArea | None = None  # the user's zoom, to be restored
+        self._shown_frame: Frame | None = None  # the last one that the scale was set for
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_idle)
@@ -113,6 +115,7 @@ class Canvas(QWidget):
             return False
         self._wrapper = DatasetWrapper(dataset)
         self._wrapper.view = view = self._wanted
+        self._wrapper.screen = self._screen()
         channels = dataset.info.channels[:MAX_CHANNELS_SHOWN]
         self._auto = {c: c not in windows for c in range(len(channels))}
         self._viewer_model = _viewer_model()
@@ -130,7 +133,7 @@ class Canvas(QWidget):
         """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
         self._wrapper = None
         self._dirty = False
-        self._place = None
+        self._place = self._shown_frame = None
         viewer = self._in_use.release()
         if viewer is not None:
             viewer.widget().hide()
@@ -206,6 +209,7 @@ class Canvas(QWidget):
         if volume_changed and self._wanted.is_volume:
             self._place = self._visible_place()
         self._wrapper.view = self._wanted
+        self._wrapper.screen = self._screen()
         if volume_changed:
             self._display.visible_axes = ("z", "y", "x") if self._wanted.is_volume else ("y", "x")
         else:
@@ -229,17 +233,35 @@ class Canvas(QWidget):
                 self._set_clims(c, *contrast.window)
 
     def _apply_scales(self) -> None:
-        """Keep voxels to scale when a volume is shown at lower resolution."""
+        """Keep what is shown at lower resolution to scale: world coordinates are those of level 0, in µm."""
         frame = self.frame
         if frame is None or self._wrapper is None:
             return
         scales = {}
-        if frame.view.is_volume:
+        if frame.view.is_volume or frame.downsampled != (1.0, 1.0, 1.0):
             size = voxel_size(self._wrapper.dataset.info)
             scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
         if dict(self._display.scales) != scales:
+            is_zoomed = self._shown_frame is not None and not self._shown_frame.view.is_volume
+            if is_zoomed and not frame.view.is_volume and self._place is None:
+                self._place = self._visible_place()  # ndv shows everything after a change of scale
             self._display.scales.clear()
             self._display.scales.update(scales)  # type: ignore[arg-type]
+        self._shown_frame = frame
+
+    def _screen(self) -> tuple[int, int]:
+        """Rows and columns of the canvas, in device pixels."""
+        ratio = self.devicePixelRatioF()
+        return max(int(self.height() * ratio), 1), max(int(self.width() * ratio), 1)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """A larger canvas may need a larger level; a smaller one keeps what it has."""
+        super().resizeEvent(event)
+        frame, screen = self.frame, self._screen()
+        if frame is not None and frame.level > 0 and self._wrapper is not None:
+            shown = self._wrapper.screen
+            if screen[0] > shown[0] or screen[1] > shown[1]:
+                self.refresh()
 
     # ---- zoom ------------------------------------------------------------------------------
 

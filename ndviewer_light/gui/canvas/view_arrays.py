@@ -43,6 +43,8 @@ class Frame(NamedTuple):
     planes: dict[int, Plane]
     contrasts: dict[int, Contrast]
     downsampled: tuple[float, float, float] = (1.0, 1.0, 1.0)  # z, y, x
+    level: int = 0
+    z: int = 0  # of the planes, at that level
 
 
 class DatasetWrapper(ndv.DataWrapper["Dataset"]):
@@ -58,6 +60,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self.view = View()
         self.visible: frozenset[int] = frozenset(range(self._n_channels))
         self.frame: Frame | None = None
+        self.screen = (1024, 1024)  # rows and columns of the canvas, in device pixels; set on the GUI thread
         self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
         self.wanted = True  # False once closed: abandons a volume being read
 
@@ -105,15 +108,17 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             return np.zeros((max(self._n_channels, 1), 1, 1, 1), self.dtype)
 
     def _plane(self, view: View, visible: list[int]) -> np.ndarray:
-        keys = [PlaneKey(view.t, view.p, c, view.z) for c in visible]
-        planes = dict(zip(visible, self.dataset.planes(keys), strict=True))
+        drawn = self.dataset.drawn_level(view.p, *self.screen)
+        z = self.dataset.z_at(view.p, view.z, drawn.level)
+        keys = [PlaneKey(view.t, view.p, c, z) for c in visible]
+        planes = dict(zip(visible, self.dataset.planes(keys, drawn.level), strict=True))
         shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
-        info = self.dataset.info
-        shape = next((pixels.shape for pixels in shown.values()), (max(info.height, 1), max(info.width, 1)))
+        shape = next((pixels.shape for pixels in shown.values()), drawn.shape)
         blank = np.zeros(shape, _common_dtype(shown, self.dtype))
         stack = [shown.get(c, blank) for c in range(max(self._n_channels, 1))]
         self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
-        self.frame = Frame(view, planes, {c: contrast for c, (_, contrast) in self._suggested.items()})
+        contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
+        self.frame = Frame(view, planes, contrasts, (1.0, *drawn.spans), drawn.level, z)
         return _Stack([p.astype(blank.dtype, copy=False) if p.shape == shape else blank for p in stack])  # type: ignore[return-value]
 
     def _suggestion(self, c: int, pixels: np.ndarray) -> tuple[np.ndarray, Contrast]:
