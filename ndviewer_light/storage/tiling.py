@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from ..errors import LimitExceededError
+from ..model import Level, Scale, Sizes
 from .limits import MAX_PLANE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TILE_PIXELS = 1536 * 1024
 """About how many pixels a tile of several chunks has; a single chunk may have more."""
@@ -37,3 +42,18 @@ def check_whole_plane(shape: tuple[int, int], itemsize: int, where: str) -> None
             f"the {MAX_PLANE_BYTES / 1024**3:g} GiB that may be read at once: read a region of it, or a "
             "coarser level"
         )
+
+
+def levels_of(shapes: Sequence[tuple[int, int]], n_z: int) -> tuple[Level, ...]:
+    """The pyramid levels of planes of these `shapes` (Y, X), where nothing but sizes is known of them.
+
+    Sizes are rounded up or down by whoever halves them: an integer scale that explains them is the scale.
+    """
+    height, width = shapes[0]
+    return tuple(Level(Sizes(n_z, y, x), Scale(1.0, _scale(height, y), _scale(width, x))) for y, x in shapes)
+
+
+def _scale(whole: int, part: int) -> float:
+    scale = whole / part
+    near = round(scale)
+    return float(near) if near and part in (whole // near, -(-whole // near)) else scale
