@@ -209,7 +209,7 @@ def test_a_sub_page_that_is_the_page_itself_is_refused(tmp_path: Path) -> None:
 
 
 def write_slide(path: Path, side: int, n_levels: int, *, ome: bool, compression: str = "zlib") -> None:
-    """A tiled slide, u8, with few tiles, all the same, so that it is quick to write; level i has 10 i more."""
+    """A tiled slide, u8, of few tiles, all the same, so that it is quick to write; level i has 10 i more."""
     n = -(-side // TILE)
 
     def tiles(count: int, value: int) -> Iterator[bytes]:

@@ -460,8 +460,8 @@ def test_the_first_picture_of_a_slide_on_a_server_costs_the_level_that_fits(serv
         level = dataset.drawn_level(0, 600, 800).level
         (plane,) = dataset.planes([KEY], level, None)
         assert plane.pixels is not None
-        assert plane.pixels.shape == (1250, 1250)
-    n_chunks = 4
+        assert plane.pixels.shape == (625, 625)
+    n_chunks = 1
     asked = [entry["path"] for entry in server.log()]
     assert len(asked) <= n_chunks + 4, asked
 

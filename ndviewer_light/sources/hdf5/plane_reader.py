@@ -97,7 +97,9 @@ class ChunkedDataset:
             return self._otherwise.read(selection)
         wanted = {place: at for place, at in zip(places, stored, strict=True) if at is not None}
         if not wanted:
-            raise PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
+            error = PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
+            error.fill_value = np.asarray(self._fill).item()
+            raise error
         shared = self._are_of_several_planes(selection)
         if len(places) == 1 and not shared:
             ((_, block),) = self._decoded(wanted)

@@ -30,6 +30,7 @@ from ...storage.cancellation import CancelScope, current_scope
 from ...storage.disk_cache import cache_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
+from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ..source import Source
 from . import choices as hdf5_catalogue
 from .array import opened
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import DatasetInfo
+    from ...model import DatasetInfo, Region
     from ..source import StorageOptions
     from .choices import DatasetEntry
     from .chunk_index.index import ChunkIndex
@@ -109,16 +110,27 @@ class HDF5Source(Source):
 
         Raises `PlaneNotStoredError` if no chunk of it is stored; single missing chunks become the fill value.
         """
-        key = PlaneKey(*key)
+        return self._read(PlaneKey(*key), level, None)
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """See `Source.read_region`: reads the chunks that it touches; missing ones as in `read_plane`."""
+        return self._read(PlaneKey(*key), level, region)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`: whole chunks; bands of rows where there are none."""
+        with self._using() as shot:
+            return shot.tile_shape
+
+    def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         for _ in range(_READ_ATTEMPTS - 1):
             with self._using() as shot:
                 try:
-                    return shot.read(key, level)
+                    return shot.read(key, level, region)
                 except (CorruptDataError, IndexError, PlaneNotStoredError):
                     if not self._is_outdated(shot):
                         raise
         with self._using() as shot:
-            return shot.read(key, level)
+            return shot.read(key, level, region)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None if there is none yet."""
@@ -263,7 +275,9 @@ class _Snapshot:
         warnings = info.warnings + _unfinished(self.file) + self._others
         info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
         self.info = before.info if before is not None and before.info == info else info
-        self._pixels, self._index = opened(self.file, candidate.facts, candidate.node, self._image.roles)
+        self._pixels, self._index, self._chunk = opened(
+            self.file, candidate.facts, candidate.node, self._image.roles
+        )
         self._key: str | None = None
         if self._index is not None and self._is_worth_indexing(self._index):
             self._use_saved(self._index)
@@ -282,17 +296,30 @@ class _Snapshot:
 
     # ---- planes ----------------------------------------------------------------------------
 
-    def read(self, key: PlaneKey, level: int) -> np.ndarray:
-        """See `HDF5Source.read_plane`."""
+    @property
+    def tile_shape(self) -> tuple[int, int] | None:
+        """See `HDF5Source.tile_shape`."""
+        plane = self._image.plane_shape
+        if self._chunk is None:
+            return tile_of_chunks((1, 1), plane)
+        along = dict(zip(self._image.roles, self._chunk, strict=True))
+        return tile_of_chunks((along["y"], along["x"]), plane)
+
+    def read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        """See `HDF5Source.read_plane`, `HDF5Source.read_region`."""
         if level or not self.info.contains(key):
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self.info.sizes}")
+        shape = self._image.plane_shape
+        if region is not None and not region.within(*shape):
+            raise IndexError(f"{region} is not within a plane of {shape}")
+        top, left, height, width = region or (0, 0, *shape)
+        check_whole_plane((height, width), self._image.dtype.itemsize, self.file.name)
         at = key._asdict()
         roles = self._image.roles
         is_plane = [role in ("y", "x") for role in roles]
-        selection = [
-            (0, size) if whole else (at.get(role, 0), at.get(role, 0) + 1)
-            for role, size, whole in zip(roles, self._image.shape, is_plane, strict=True)
-        ]
+        along = {role: (index, index + 1) for role, index in at.items()}
+        along |= {"y": (top, top + height), "x": (left, left + width)}
+        selection = [along.get(role, (0, 1)) for role in roles]
         pixels = self._pixels.read(selection)
         pixels = pixels[tuple(slice(None) if whole else 0 for whole in is_plane)]
         self._start_indexing()
