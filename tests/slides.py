@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import stores
 
 from ndviewer_light.model import Region
+from tests import stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
