@@ -315,10 +315,31 @@ def test_planes_of_up_to_4096_squared_are_read_once_and_whole() -> None:
     source.tile_shape = None  # type: ignore[method-assign, assignment]
     with Dataset(source) as dataset:
         assert (dataset.plane(region=Region(2, 2, 3, 3)) == 3).all()
-        assert (dataset.plane(region=Region(5, 0, 3, 3)) == 3).all()
+        part = dataset.plane(region=Region(5, 0, 3, 3))
+        assert (part == 3).all()
+        assert part.flags.c_contiguous
+        assert not part.flags.writeable
         assert dataset.drawn_level(0, 1, 1) == (0, (8, 10), (1, 1))
         assert dataset.planes([KEY])[0].state is PlaneState.PRESENT
     assert source.reads == [KEY]
+
+
+def test_lazy_arrays_of_large_planes_have_a_chunk_for_each_tile(slide: Path) -> None:
+    with open_dataset(str(slide)) as dataset:
+        array = dataset.to_xarray()
+        assert array.shape == (1, 1, 1, 1, 40_000, 40_000)
+        assert array.data.chunksize == (1, 1, 1, 1, 1024, 1024)
+        region = Region(1030, 3080, 30, 500)
+        found = array[0, 0, 0, 0, 1030:1060, 3080:3580].compute()
+        np.testing.assert_array_equal(found, slides.pixels(region))
+        with pytest.raises(PlaneNotStoredError):
+            array[0, 0, 0, 0, 20_000:20_010, 20_000:20_010].compute()
+        assert not dataset.to_xarray(missing="fill")[0, 0, 0, 0, 20_000:20_010, 20_000:20_010].compute().any()
+        coarse = dataset.to_xarray(level=5)
+        assert coarse.data.chunksize[4:] == (1250, 1250)
+        np.testing.assert_array_equal(
+            coarse[0, 0, 0, 0, ::-2, 7].compute(), slides.pixels(Region(0, 0, 1250, 1250), 5)[::-2, 7]
+        )
 
 
 # ---- the level that fits, and overviews --------------------------------------------------------------

@@ -247,6 +247,14 @@ class Dataset:
             raise PlaneNotStoredError(f"{self.path}: resolution level {level} is not written yet")
         return shape
 
+    def tile_shape(self, p: int = 0, level: int = 0) -> tuple[int, int]:
+        """Rows and columns of the parts that planes are read in: small planes as a whole; may block on disk."""
+        if self._tiled.is_small(p):
+            image = self.info.image(p)
+            return max(image.height, 1), max(image.width, 1)
+        grid = self._tiled.grid(p, level)
+        return grid.rows, grid.columns
+
     def planes(
         self,
         keys: Sequence[PlaneKey],

@@ -92,7 +92,9 @@ class TiledPlanes:
         itemsize = dtype.itemsize if dtype is not None else 2
         check_whole_plane((region.height, region.width), itemsize, "the region")
         if grid.is_whole:
-            return self._cache.read(key, level)[region.slices]
+            pixels = np.ascontiguousarray(self._cache.read(key, level)[region.slices])
+            pixels.flags.writeable = False
+            return pixels
         tiles = list(grid.tiles(region))
         out: np.ndarray | None = None
         missing: list[tuple[Region, PlaneNotStoredError]] = []

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import PlaneKey
+from ..model import PlaneKey, Region
+from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
 
@@ -54,30 +55,42 @@ class LazyPlanes:
         """Return the planes at up to six slices or integers (T, P, Z, C, Y, X), with ``...`` as in numpy."""
         index = _for_every_axis(index, self.ndim)
         wanted = [np.arange(n)[i] for n, i in zip(self.shape[:4], index[:4], strict=True)]
-        out = np.empty((*(np.size(w) for w in wanted), *self.shape[4:]), self.dtype)
+        region = self._region(index[4:])
+        pixels = self.shape[4:] if region is None else (region.height, region.width)
+        out = np.empty((*(np.size(w) for w in wanted), *pixels), self.dtype)
         for place in np.ndindex(out.shape[:4]):
             t, p, z, c = (int(np.atleast_1d(w)[i]) for w, i in zip(wanted, place, strict=True))
-            out[place] = self._plane(PlaneKey(t, p, c, z))
+            out[place] = self._plane(PlaneKey(t, p, c, z), region)
         outer = tuple(0 if np.ndim(w) == 0 else slice(None) for w in wanted)
-        rows_and_columns = (..., *index[4:])
+        rows_and_columns = (..., *(index[4:] if region is None else ()))
         return cast("np.ndarray", out[outer][rows_and_columns])
 
-    def _plane(self, key: PlaneKey) -> np.ndarray:
+    def _region(self, index: Sequence[Any]) -> Region | None:
+        """The part of large planes that an index of rows and columns selects; None to read planes whole."""
+        height, width = self.shape[4:]
+        if height * width <= ONE_TILE_PIXELS or not all(isinstance(part, slice) for part in index):
+            return None
+        (top, bottom, down), (left, right, across) = index[0].indices(height), index[1].indices(width)
+        region = Region(top, left, bottom - top, right - left)
+        return region if down == across == 1 and region.within(height, width) else None
+
+    def _plane(self, key: PlaneKey, region: Region | None) -> np.ndarray:
         if self._dataset is None:
             assert self._reopen is not None, "it has been pickled"
             self._dataset = _opened(self._reopen)
+        shape = self.shape[4:] if region is None else (region.height, region.width)
         try:
-            pixels = self._dataset.plane(*key, level=self._level)
+            pixels = self._dataset.plane(*key, level=self._level, region=region)
         except PlaneNotStoredError:
             if self._missing == "raise":
                 raise
-            return np.zeros(self.shape[4:], self.dtype)
+            return np.zeros(shape, self.dtype)
         info = self._dataset.info
         if self._generation is None:  # reopened here
             self._generation = info.generation
         if info.generation != self._generation or info.dtype != self.dtype:
             raise ValueError(f"{self._dataset.path} has been replaced since: call to_xarray again")
-        if pixels.shape != self.shape[4:]:
+        if pixels.shape != shape:
             label = self._dataset.info.positions[key.p].label
             raise ValueError(
                 f"position {label} has planes of {pixels.shape}, but the array has planes of "
@@ -109,6 +122,8 @@ def _open_once(reopen: Callable[[], Dataset]) -> Dataset:
 def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     """Return `dataset` as a lazy DataArray, dims (time, fov, z, channel, y, x), one dask chunk per plane.
 
+    Planes of more than 4096² pixels have one chunk per tile.
+
     Coords: time (s if the step is known, else the time points' numbers), fov (0…n-1, with
     `position` labels), z (µm), channel (names), y and x (µm) where known, else indices.
     Attrs: pixel sizes, colours, format, path.
@@ -118,10 +133,16 @@ def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
     import xarray as xr
 
     planes, coords, attrs = lazy_planes(dataset, level, missing)
-    chunks = (*((1,) * n for n in planes.shape[:4]), *((n,) for n in planes.shape[4:]))
+    tile = dataset.tile_shape(0, level)
+    chunks = (*((1,) * n for n in planes.shape[:4]), *map(_cut, planes.shape[4:], tile))
     meta = np.empty((0,) * 6, planes.dtype)
     array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
     return xr.DataArray(array, dims=DIMS, coords=coords, attrs=attrs, name=dataset.info.name)
+
+
+def _cut(whole: int, part: int) -> tuple[int, ...]:
+    """The sizes of the chunks of an axis."""
+    return tuple(min(part, whole - start) for start in range(0, whole, part))
 
 
 class LabelledPlanes(NamedTuple):
