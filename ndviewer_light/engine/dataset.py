@@ -248,7 +248,7 @@ class Dataset:
         return shape
 
     def tile_shape(self, p: int = 0, level: int = 0) -> tuple[int, int]:
-        """Rows and columns of the parts that planes are read in: small planes as a whole; may block on disk."""
+        """Rows and columns of the parts that planes are read in; small planes are one. May block on disk."""
         if self._tiled.is_small(p):
             image = self.info.image(p)
             return max(image.height, 1), max(image.width, 1)
