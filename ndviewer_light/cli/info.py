@@ -13,7 +13,7 @@ positions       ``count``; ``first``: region, fov, label, x_um, y_um, z_um of th
 channels        name, color, excitation_nm, emission_nm, window
 levels          ``[height, width]`` of each, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
-first_plane     the same for the plane at 0, 0, 0, 0; ``error`` says why there is none (else null)
+first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that fits a window, or a tile); ``error`` says why there is none (else null)
 hosts           the servers that were contacted
 details         specific to the format: chunks, codecs, file names, …
 warnings        what the user should know
@@ -118,7 +118,6 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
 
     Blocks on disk or network. Raises a `DatasetError` if it cannot be opened.
     """
-    from ..model import PlaneKey
     from ..sources import open_source
     from ..storage.remote.client import counted
 
@@ -128,7 +127,7 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
         source = costs.of("open", lambda: open_source(path, options))
         try:
             costs.source = source
-            costs.of("first_plane", lambda: source.read_plane(PlaneKey()))
+            costs.of("first_plane", lambda: _read_first_plane(source))
             more = source.describe()
             info = source.info
             said = _facts(path, info, more.pop("why", "") or _usual_reason(path))
@@ -142,6 +141,22 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
             source.close()
 
 
+def _read_first_plane(source: Source) -> None:
+    """Read what a viewer shows first: of a large image the level that fits a window, or one tile of it."""
+    from ..engine.tiles import ONE_TILE_PIXELS
+    from ..model import PlaneKey, Region
+
+    image, level, tile = source.info.image(0), 0, None
+    if image.height * image.width > ONE_TILE_PIXELS:
+        level = source.level_for(0, *_WINDOW) if image.n_levels > 1 else 0
+        tile = source.tile_shape(0) if level == 0 else None
+    if tile is None:
+        source.read_plane(PlaneKey(), level)
+    else:
+        source.read_region(PlaneKey(), Region(0, 0, *tile))
+
+
+_WINDOW = (800, 1100)
 _SENT = ("requests", "bytes")
 """What a source may report about requests of its own that bypass the scheduler."""
 
