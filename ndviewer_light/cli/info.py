@@ -13,7 +13,8 @@ positions       ``count``; ``first``: region, fov, label, x_um, y_um, z_um of th
 channels        name, color, excitation_nm, emission_nm, window
 levels          ``[height, width]`` of each, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
-first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that fits a window, or a tile); ``error`` says why there is none (else null)
+first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that fits a window, or one
+                tile of it); ``error`` says why there is none (else null)
 hosts           the servers that were contacted
 details         specific to the format: chunks, codecs, file names, …
 warnings        what the user should know
