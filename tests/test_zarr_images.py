@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import signal
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import stores
 import zarr
 from image_stores import Made, halved, pixels
 
+from ndviewer_light.engine.to_xarray import _open_once, array_of
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.live.acquisition import announce_per_fov
@@ -356,3 +358,74 @@ def test_channels_keep_their_index_when_the_reader_process_dies(tmp_path: Path) 
             source.read_plane(PlaneKey(p=2, c=4))
     finally:
         source.close()
+
+
+# ---- lazy arrays ---------------------------------------------------------------------------------
+
+
+def test_a_lazy_array_of_a_level_has_the_planes_of_that_level(
+    tmp_path: Path, opened: Callable[[Path], Dataset]
+) -> None:
+    first = pixels(1, 2, 9, 33, 27)
+    levels = [first, halved(first, 3, 3, 3)]
+    made = Made(levels, ("A", "B"), [(2.0, 0.5, 0.25), (6.0, 1.5, 0.75)])
+    image_stores.write(tmp_path / "i.zarr", made)
+    array = opened(tmp_path / "i.zarr").to_xarray(level=1)
+    assert dict(array.sizes) == {"time": 1, "fov": 1, "z": 3, "channel": 2, "y": 11, "x": 9}
+    np.testing.assert_allclose(array.coords["z"], [0.0, 6.0, 12.0])
+    np.testing.assert_allclose(array.coords["y"], np.arange(11) * 1.5)
+    np.testing.assert_allclose(array.coords["x"], np.arange(9) * 0.75)
+    np.testing.assert_array_equal(array.values[:, 0].swapaxes(1, 2), levels[1])
+
+
+def test_where_positions_differ_there_is_an_array_for_each_kind(
+    tmp_path: Path, opened: Callable[[Path], Dataset]
+) -> None:
+    one, three = pixels(1, 2, 1, 8, 8, seed=1), pixels(1, 2, 3, 8, 8, seed=2)
+    made = [Made([array], ("A", "B"), [(1, 1, 1)]) for array in (one, three, one)]
+    image_stores.write_plate(tmp_path / "p.zarr", {"A/1": made, "A/2": [FIRST]})
+    dataset = opened(tmp_path / "p.zarr")
+    arrays = dataset.to_xarray()
+    assert list(arrays) == ["A1:0", "A1:1", "A2:0"]
+    assert [list(array.coords["fov"].values) for array in arrays.values()] == [[0, 2], [1], [3]]
+    assert list(arrays["A1:0"].coords["position"].values) == ["A1:0", "A1:2"]
+    for name, expected in (("A1:0", [one, one]), ("A1:1", [three]), ("A2:0", [FIRST.levels[0]])):
+        np.testing.assert_array_equal(arrays[name].values.swapaxes(2, 3), np.stack(expected, axis=1))
+    assert list(arrays["A2:0"].coords["channel"].values) == ["DAPI", "GFP"]
+    assert arrays["A2:0"].attrs["pixel_size_um"] == pytest.approx(0.65)
+    for position in ("A1:1", 1):
+        alone = dataset.to_xarray(position=position)
+        np.testing.assert_array_equal(alone.values.swapaxes(2, 3)[:, 0], three)
+        assert list(alone.coords["position"].values) == ["A1:1"]
+
+
+def test_one_position_is_looked_at_for_its_own_array(tmp_path: Path) -> None:
+    image_stores.write_plate(tmp_path / "plate.zarr", {"B/3": [FIRST, SECOND]})
+    with open_dataset(tmp_path / "plate.zarr") as dataset:
+        array = dataset.to_xarray(position="B3:1")
+        assert list(array.coords["channel"].values) == list(SECOND.channels)
+        np.testing.assert_array_equal(array.values[0, 0, 0], SECOND.levels[0][0, :, 0])
+
+
+def test_an_array_of_one_kind_is_read_elsewhere_by_the_names_of_channels(tmp_path: Path) -> None:
+    third = Made([pixels(1, 1, 1, 64, 80, seed=3)], ("mCherry",), [(1.0, 0.3, 0.3)])
+    image_stores.write_plate(tmp_path / "plate.zarr", {"B/3": [FIRST, SECOND, third]})
+    with open_dataset(tmp_path / "plate.zarr") as dataset:
+        arrays = dataset.to_xarray()
+        elsewhere = pickle.loads(pickle.dumps(arrays))
+    try:
+        np.testing.assert_array_equal(elsewhere["B3:2"].values[0, 0, 0], third.levels[0][0, :, 0])
+        np.testing.assert_array_equal(elsewhere["B3:1"].values[0, 0, 0], SECOND.levels[0][0, :, 0])
+        np.testing.assert_array_equal(elsewhere["B3:0"].values[0, 0, 0], FIRST.levels[0][0, :, 0])
+    finally:
+        _open_once.cache_clear()
+
+
+def test_a_position_that_turns_out_to_differ_is_not_cut(tmp_path: Path) -> None:
+    made = [Made([pixels(1, 1, n, 8, 8)], ("A",), [(1, 1, 1)]) for n in (1, 3)]
+    image_stores.write_plate(tmp_path / "p.zarr", {"A/1": made})
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        array = array_of(dataset, 0, "raise", [0, 1])  # as if nobody had looked at the second
+        array.isel(fov=0).compute()
+        with pytest.raises(ValueError, match=r"A1:1 differs.*z 3.*to_xarray\(position='A1:1'\)"):
+            array.isel(fov=1).compute()

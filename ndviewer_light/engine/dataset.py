@@ -228,7 +228,7 @@ class Dataset:
 
         Blocks on disk or network. Positions that cannot be read are passed over.
         """
-        self._source.look_at_all()
+        self._images.look_at_all()
         return self._adopt_info()
 
     def levels(self, p: int | str = 0) -> tuple[Level, ...]:
@@ -467,11 +467,18 @@ class Dataset:
 
     # ---- export and close ------------------------------------------------------------------
 
-    def to_xarray(self, level: int = 0, missing: str = "raise") -> xr.DataArray:
-        """Return a lazy array (time, fov, z, channel, y, x) with coords and attrs; see `to_xarray`."""
+    def to_xarray(
+        self, level: int = 0, missing: str = "raise", position: int | str | None = None
+    ) -> xr.DataArray | dict[str, xr.DataArray]:
+        """Return a lazy array (time, fov, z, channel, y, x) with coords and attrs; see `to_xarray`.
+
+        If positions differ (sizes, channels, dtype, …), a dict of such arrays, one for those that are
+        equal, by the label of the first of them; with `position` (index or label) the array of that one.
+        Looks at all positions first: blocks the first time.
+        """
         from .to_xarray import to_xarray
 
-        return to_xarray(self, level, missing)
+        return to_xarray(self, level, missing, position)
 
     def close(self) -> None:
         """Release the source and the planes; reads in progress end with an error. Idempotent."""

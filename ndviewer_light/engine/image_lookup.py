@@ -21,6 +21,7 @@ class ImageLookup:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._looked_at: set[int] = set()
+        self._all_of = 0  # how many positions there were when all were looked at
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._levels: OrderedDict[int, tuple[_Shape, tuple[Level, ...]]] = OrderedDict()
 
@@ -58,8 +59,16 @@ class ImageLookup:
                     self._levels.popitem(last=False)
         return levels
 
+    def look_at_all(self) -> None:
+        """See `Source.look_at_all`; not again unless positions were added."""
+        n = len(self._source.info.positions)
+        if self._all_of != n:
+            self._source.look_at_all()
+            self._all_of = n
+
     def forget(self) -> None:
         """Look at every position anew: the dataset was replaced, or is to be reread."""
         self._looked_at.clear()
+        self._all_of = 0
         with self._lock:
             self._levels.clear()
