@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import PlaneKey, Region
+from ..model import PlaneKey, Region, channel_name, find_channel
 from ..storage.tiling import check_whole_plane
 from .leases import StoredKey, SupersededRead
 from .tiles import ONE_TILE_PIXELS, TileGrid, common_part, whole
@@ -52,7 +52,7 @@ class TiledPlanes:
             known = self._grids.get((p, level))
         if known is not None and known[0] is info:
             return known[1]
-        shape = self._source.plane_shape(PlaneKey(p=p), level)
+        shape = self._source.plane_shape(self._a_plane_of(p), level)
         if shape is None:
             raise PlaneNotStoredError(f"resolution level {level} of position {p} is not written yet")
         grid = whole(*shape)
@@ -66,9 +66,17 @@ class TiledPlanes:
             self._grids[p, level] = info, grid
         return grid
 
+    def _a_plane_of(self, p: int) -> PlaneKey:
+        """The address of a plane that the position has: not every position has the first channel."""
+        info = self._source.info
+        own = info.image(p).channels
+        c = find_channel(info.channels, *channel_name(own, 0)) if own else 0
+        return PlaneKey(p=p, c=c or 0)
+
     def z_at(self, p: int, z: int, level: int) -> int:
         """The plane of a level that covers plane `z` of level 0; may block on disk."""
-        levels = self._source.levels(p) if level else ()
+        is_deep = level > 0 and self._source.info.image(p).n_z > 1
+        levels = self._source.levels(p) if is_deep else ()
         return levels[level].z_at(z) if level < len(levels) else z
 
     def level_that_fits(self, p: int, height: int, width: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..model import channel_name
 from ..storage.bytes import is_url
 from ..storage.disk_cache import cache_of
 from .registry import open_source
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..model import DatasetInfo, PlaneKey, Region
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, Region
     from ..storage.disk_cache import DiskCache
     from .source import StorageOptions
 
@@ -59,18 +60,18 @@ class DiskCachedSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The plane from disk if cached, else from the source, then cached."""
-        return self._cached(f"{level}\n{tuple(key)}", lambda: self._source.read_plane(key, level))
+        return self._cached((level, key), lambda: self._source.read_plane(key, level))
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Like `read_plane`; regions are cached as they are asked for."""
-        name = f"{level}\n{tuple(key)}\n{tuple(region)}"
-        return self._cached(name, lambda: self._source.read_region(key, region, level))
+        return self._cached((level, key, *region), lambda: self._source.read_region(key, region, level))
 
-    def _cached(self, name: str, read: Callable[[], np.ndarray]) -> np.ndarray:
+    def _cached(self, what: tuple[Any, ...], read: Callable[[], np.ndarray]) -> np.ndarray:
         identity = self._source.identity
         if identity is None:
             return read()
-        name = f"{identity}\n{name}"
+        level, key, *region = what
+        name = "\n".join(map(str, (identity, level, _address(self._source.info, key), *region)))
         pixels = self._cache.get(name)
         if pixels is None:
             pixels = read()
@@ -89,6 +90,18 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.plane_shape(key, level)
 
+    def image(self, p: int) -> ImageInfo:
+        """Same as the source's."""
+        return self._source.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Same as the source's."""
+        return self._source.look_at_all()
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """Same as the source's."""
+        return self._source.levels(p)
+
     def exists(self, key: PlaneKey) -> bool:
         """Same as the source's."""
         return self._source.exists(key)
@@ -104,3 +117,13 @@ class DiskCachedSource(Source):
     def close(self) -> None:
         """Close the source; the cache stays."""
         self._source.close()
+
+
+def _address(info: DatasetInfo, key: PlaneKey) -> tuple[object, ...]:
+    """`key` as it is in every program: the index of a channel that the first image lacks is not.
+
+    It depends on the order in which other positions were looked at; its name does not.
+    """
+    if len(info.groups[0].channels) <= key.c < len(info.channels):
+        return (*key._replace(c=-1), *channel_name(info.channels, key.c))
+    return tuple(key)

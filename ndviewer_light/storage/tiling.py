@@ -44,7 +44,7 @@ def check_whole_plane(shape: tuple[int, int], itemsize: int, where: str) -> None
         )
 
 
-def levels_of(shapes: Sequence[tuple[int, int]], n_z: int) -> tuple[Level, ...]:
+def levels_by_size(shapes: Sequence[tuple[int, int]], n_z: int) -> tuple[Level, ...]:
     """The pyramid levels of planes of these `shapes` (Y, X), where nothing but sizes is known of them.
 
     Sizes are rounded up or down by whoever halves them: an integer scale that explains them is the scale.

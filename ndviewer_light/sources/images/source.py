@@ -34,7 +34,7 @@ from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError
 from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
-from ...storage.tiling import levels_of
+from ...storage.tiling import levels_by_size
 from ..source import Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
@@ -143,7 +143,7 @@ class ImagesSource(Source):
         """See `Source.levels`: of the first file of the position; files say nothing about their scale."""
         key = PlaneKey(p=p)
         pictures = [self._files.picture(*self._place(key), level) for level in range(self._info.n_levels)]
-        return levels_of([(picture.height, picture.width) for picture in pictures], self._info.n_z)
+        return levels_by_size([(picture.height, picture.width) for picture in pictures], self._info.n_z)
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`: whole tiles or strips of the first file of the position."""

@@ -24,7 +24,7 @@ from ...storage.bytes import is_url, split_inner
 from ...storage.bytes_pool import BytesPool
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
-from ...storage.tiling import check_whole_plane, levels_of
+from ...storage.tiling import check_whole_plane, levels_by_size
 from ..registry import open_source
 from ..source import Source
 from .images import dataset_info, find, others_said
@@ -129,7 +129,7 @@ class ReferencesSource(Source):
         planes = [(image.size("y", level), image.size("x", level)) for level in range(len(image.levels))]
         return tuple(
             dataclasses.replace(each, sizes=each.sizes._replace(z=image.size("z", level)))
-            for level, each in enumerate(levels_of(planes, image.size("z")))
+            for level, each in enumerate(levels_by_size(planes, image.size("z")))
         )
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:

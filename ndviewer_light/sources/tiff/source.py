@@ -13,7 +13,7 @@ from ...model import PlaneKey
 from ...storage.bytes import check_still_there
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError, PagePart
-from ...storage.tiling import levels_of
+from ...storage.tiling import levels_by_size
 from ..source import Source
 from .file_errors import FileMissingError
 from .file_pool import TiffPool
@@ -142,7 +142,7 @@ class TiffSource(Source):
         """See `Source.levels`: the sizes of the file's sub-pages; TIFF says nothing about their scale."""
         n_z, n_levels = self.info.n_z, self.info.n_levels
         pictures = [self._picture(PlaneKey(p=p), level) for level in range(n_levels)]
-        return levels_of([(picture.height, picture.width) for picture in pictures], n_z)
+        return levels_by_size([(picture.height, picture.width) for picture in pictures], n_z)
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`: whole tiles or strips; None while there is no file."""
