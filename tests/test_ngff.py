@@ -300,7 +300,7 @@ def test_names_survive_lone_surrogates() -> None:
         ({"start": 0, "end": 255}, U16, (0, 255)),
         ({"start": 0.0, "end": 1.0}, np.dtype(np.float32), None),
         ({"start": 5, "end": 5}, U16, None),
-        ({"start": 9, "end": 5}, U16, None),
+        ({"start": 9, "end": 5}, U16, (5, 9)),
         ({"start": math.nan, "end": 5}, U16, None),
         ({"min": 3, "max": 5}, U16, None),
         (None, U16, None),

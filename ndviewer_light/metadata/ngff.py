@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..colours import color_for_name
 from ..errors import LimitExceededError, MetadataError, UnsupportedError
-from ..model import Channel, natural_key
+from ..model import Channel, colored, natural_key
 from ..storage.limits import MAX_POSITIONS, safe_relative
 from ..storage.printable import brief
 
@@ -137,13 +136,16 @@ def _along(
 
 
 class NamedChannel(NamedTuple):
-    """One omero channel as written; name and colour are "" if missing."""
+    """One omero channel as written; name, colour and lookup table are "" if missing."""
 
-    name: str
-    color: str
-    window: tuple[float, float] | None
-    excitation_nm: float | None
-    emission_nm: float | None
+    name: str = ""
+    color: str = ""
+    window: tuple[float, float] | None = None
+    excitation_nm: float | None = None
+    emission_nm: float | None = None
+    active: bool = True
+    lut: str = ""
+    inverted: bool = False
 
 
 class Steps(NamedTuple):
@@ -428,7 +430,9 @@ def _unless_placeholder(said: float | None, scale: float | None) -> float | None
 
 # ---- channels ------------------------------------------------------------------------------
 
-_HEX = re.compile(r"#*([0-9A-Fa-f]{6})(?:[0-9A-Fa-f]{2})?")
+_HEX = re.compile(r"(?:#*|0x)([0-9A-Fa-f]{6})(?:[0-9A-Fa-f]{2})?")
+_SHORT_HEX = re.compile(r"#([0-9A-Fa-f])([0-9A-Fa-f])([0-9A-Fa-f])")
+_LONGEST_LUT = 64
 
 
 def _named_channels(omero: JsonObject) -> tuple[NamedChannel, ...]:
@@ -439,12 +443,24 @@ def _named_channels(omero: JsonObject) -> tuple[NamedChannel, ...]:
 
 def _named_channel(entry: JsonObject) -> NamedChannel:
     return NamedChannel(
-        name=clean(entry.get("label")) or clean(entry.get("name")),
+        name=_label(entry.get("label")) or _label(entry.get("name")),
         color=_color(entry.get("color")),
         window=_window(entry.get("window")),
         excitation_nm=_nanometres(entry.get("excitation_wavelength")),
         emission_nm=_nanometres(entry.get("emission_wavelength")),
+        active=entry.get("active") is not False,
+        lut=clean(entry.get("lut"))[:_LONGEST_LUT],
+        inverted=entry.get("inverted") is True,
     )
+
+
+def _label(value: object) -> str:
+    """A label as text; some writers number their channels, from 0."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:g}"
+    return clean(value)
 
 
 def _color(value: object) -> str:
@@ -453,15 +469,22 @@ def _color(value: object) -> str:
         if 0 <= value <= 0xFFFFFF:
             return f"#{value:06X}"
         return f"#{value % 2**32 >> 8:06X}" if -(2**31) <= value < 2**32 else ""  # OMERO's signed RGBA
-    match = _HEX.fullmatch(value.strip()) if isinstance(value, str) else None
-    return f"#{match[1].upper()}" if match else ""
+    if not isinstance(value, str):
+        return ""
+    if match := _HEX.fullmatch(value.strip()):
+        return f"#{match[1].upper()}"
+    short = _SHORT_HEX.fullmatch(value.strip())
+    return "#" + "".join(digit * 2 for digit in short.groups()).upper() if short else ""
 
 
 def _window(value: object) -> tuple[float, float] | None:
+    """`start` and `end`, in either order; `min` and `max` only tell what could be chosen."""
     if not isinstance(value, dict):
         return None
-    low, high = (_finite(value.get(key)) for key in ("start", "end"))
-    return (low, high) if low is not None and high is not None and low < high else None
+    one, other = (_finite(value.get(key)) for key in ("start", "end"))
+    if one is None or other is None or one == other:
+        return None
+    return min(one, other), max(one, other)
 
 
 def _nanometres(value: object) -> float | None:
@@ -477,20 +500,34 @@ def _nanometres(value: object) -> float | None:
     return nanometres if 1 <= nanometres <= 1e6 else None
 
 
-def channels(named: Sequence[NamedChannel], count: int, dtype: np.dtype[Any] | None) -> tuple[Channel, ...]:
-    """Return exactly `count` channels: those named, then ``Ch{i}``; colour by name if none is given."""
-    padding = NamedChannel("", "", None, None, None)
-    return tuple(_channel(named[i] if i < len(named) else padding, i, dtype) for i in range(count))
+def channels(
+    named: Sequence[NamedChannel],
+    count: int,
+    dtype: np.dtype[Any] | None,
+    known: Sequence[Channel] = (),
+) -> tuple[Channel, ...]:
+    """Return exactly `count` channels: those named, then ``Ch{i}``.
 
-
-def _channel(named: NamedChannel, index: int, dtype: np.dtype[Any] | None) -> Channel:
-    name = named.name or f"Ch{index}"
-    return Channel(
-        name=name,
-        color=named.color or color_for_name(name),
-        excitation_nm=named.excitation_nm,
-        emission_nm=named.emission_nm,
-        window=_worth_using(named.window, dtype),
+    `known` are those of the dataset's other images: see `colored`.
+    """
+    unnamed = NamedChannel()
+    said = [named[i] if i < len(named) else unnamed for i in range(count)]
+    some_active = any(channel.active for channel in said)  # all off would be an empty canvas
+    return colored(
+        (
+            Channel(
+                name=channel.name or f"Ch{i}",
+                color=channel.color,
+                excitation_nm=channel.excitation_nm,
+                emission_nm=channel.emission_nm,
+                window=_worth_using(channel.window, dtype),
+                visible=channel.active or not some_active,
+                lut=channel.lut,
+                inverted=channel.inverted,
+            )
+            for i, channel in enumerate(said)
+        ),
+        known,
     )
 
 

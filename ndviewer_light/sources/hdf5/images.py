@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...colours import color_for_name
 from ...errors import LimitExceededError, UnsupportedError, UntrustedReferenceError
 from ...metadata.ngff import SANE_STEP
 from ...model import (
@@ -21,6 +20,7 @@ from ...model import (
     Channel,
     DatasetInfo,
     Position,
+    colored,
 )
 from ...storage.decoding.zarr_guard import check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
@@ -99,7 +99,7 @@ def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
     return DatasetInfo(
         format=image.format,
         positions=tuple(Position("default", i) for i in range(image.size("p"))),
-        channels=image.channels + tuple(Channel(name, color_for_name(name)) for name in numbered),
+        channels=colored(image.channels + tuple(Channel(name, "") for name in numbered)),
         n_t=image.size("t"),
         n_z=image.size("z"),
         height=image.size("y"),

@@ -19,11 +19,11 @@ from ...metadata.squid import (
     sanitised,
 )
 from ...model import (
-    Channel,
     DatasetInfo,
     PlaneKey,
     Position,
     channel_parts,
+    channels_shown,
     natural_sorted,
 )
 from ...storage.decoding.tiff_pages import TIFF_ENDS
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...metadata.squid import Parameters
-    from ...model import ChannelPart
+    from ...model import Channel, ChannelPart
     from .file_pool import OpenTiff, TiffPool
     from .folders import FolderContents
 
@@ -298,10 +298,7 @@ def _z_numbers(found: Sequence[int]) -> tuple[int, ...]:
 
 def shown(parts: Sequence[ChannelPart], dtype: np.dtype | None) -> tuple[Channel, ...]:
     """The displayed channels; those of colour images with their full range as window."""
-    window = (0.0, 255.0) if dtype == np.uint8 else None
-    return tuple(
-        Channel(part.name, part.color, window=None if part.sample is None else window) for part in parts
-    )
+    return channels_shown(parts, (0.0, 255.0) if dtype == np.uint8 else None)
 
 
 def learned(

@@ -442,7 +442,7 @@ def _learned_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
     height, width = image.plane_shape
     names = image.meta.channels
     if not names and info.channels:
-        names = tuple(ngff.NamedChannel(ch.name, "", None, None, None) for ch in info.channels)
+        names = tuple(ngff.NamedChannel(ch.name) for ch in info.channels)
     return dataclasses.replace(
         info,
         channels=ngff.channels(names, count, dtype),
