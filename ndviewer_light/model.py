@@ -62,7 +62,9 @@ class Position(NamedTuple):
         name = self.name
         if name in ("", str(self.fov), f"fov_{self.fov}", self.region, self.label):
             return self.label
-        return name if self.region in _PLACEHOLDERS else f"{self.region}:{name}"
+        if self.region not in _PLACEHOLDERS:
+            return name if name.startswith(self.region) else f"{self.region}:{name}"
+        return self.label if name.isdecimal() else name
 
     def __repr__(self) -> str:
         where = (("x_um", self.x_um), ("y_um", self.y_um), ("z_um", self.z_um))

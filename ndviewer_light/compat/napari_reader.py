@@ -58,7 +58,8 @@ def _look(dataset: Dataset, channel: Channel) -> dict[str, Any]:
         "name": channel.name if len(info.channels) > 1 else f"{info.name} {channel.name}".strip(),
         "colormap": {"name": channel.color, "colors": [[0.0, 0.0, 0.0, 1.0], [*rgb, 1.0]]},
         "blending": "additive",
-        "metadata": {"format": info.format, "positions": [position.label for position in info.positions]},
+        "visible": channel.visible,
+        "metadata": {"format": info.format, "positions": [position.title for position in info.positions]},
     }
     if channel.window is not None:
         look["contrast_limits"] = list(channel.window)

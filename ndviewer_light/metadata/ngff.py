@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -586,17 +587,40 @@ def is_well(attributes: JsonObject) -> bool:
     return isinstance(_find(attributes, ("well",)), dict)
 
 
-def well_images(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
-    """Return paths of the images of a well in natural order; None if the metadata does not list them."""
+class WellImages(NamedTuple):
+    """The images of a well in natural order: their paths, and the acquisition of each, "" if not given."""
+
+    paths: tuple[str, ...] = ()
+    acquisitions: tuple[str, ...] = ()
+
+
+def well_images(attributes: JsonObject, where: str) -> WellImages | None:
+    """Return the images of a well; None if the metadata does not list them."""
     images = lookup(attributes, "well").get("images")
     if not isinstance(images, list):
         return None
-    return _in_order(tuple(image.get("path") for image in images if isinstance(image, dict)), where)
+    found: dict[str, str] = {}
+    for image in images:
+        if isinstance(image, dict) and (path := safe_relative(image.get("path"), where)):
+            found.setdefault(path, _label(image.get("acquisition")))
+    paths = sorted(found, key=natural_key)
+    return WellImages(tuple(paths), tuple(found[path] for path in paths))
 
 
-def _in_order(paths: tuple[object, ...], where: str) -> tuple[str, ...]:
-    checked = {safe_relative(path, where): None for path in paths}
-    return tuple(sorted((path for path in checked if path), key=natural_key))
+def plate_acquisitions(attributes: JsonObject) -> dict[str, str]:
+    """Return the acquisitions of a plate by id: the name of each, with its id if others have the same.
+
+    Those without a name go by their id; those without a valid id are left out.
+    """
+    entries = _list(lookup(attributes, "plate").get("acquisitions"))
+    listed = [entry for entry in entries if isinstance(entry, dict)]
+    names = {_label(entry.get("id")): clean(entry.get("name")) for entry in listed}
+    names.pop("", None)
+    many = Counter(names.values())
+    return {
+        number: name if name and many[name] == 1 else f"{name} ({number})" if name else number
+        for number, name in names.items()
+    }
 
 
 def series_paths(attributes: JsonObject, where: str) -> tuple[str, ...] | None:

@@ -240,7 +240,10 @@ def _positions(named: object, n: int) -> tuple[Position, ...]:
     if not isinstance(named, list) or len(named) != n:
         return ()
     try:
-        return tuple(Position(ngff.clean(region), int(fov)) for region, fov in named)
+        return tuple(
+            Position(ngff.clean(region), int(fov), name=ngff.clean("".join(name)))
+            for region, fov, *name in named
+        )
     except (TypeError, ValueError):
         return ()
 

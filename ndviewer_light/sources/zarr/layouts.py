@@ -42,6 +42,8 @@ from .nodes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from ...storage.trees.tree import Tree
 
 __all__ = ["METADATA_FILES", "Node", "ZarrImage", "discover", "read_image", "read_node", "recognises"]
@@ -51,11 +53,15 @@ _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
 class ImageLocation(NamedTuple):
-    """One position: the folder of its image group or array, and its index along the position axis, if any."""
+    """One position: the folder of its image group or array, and its index along the position axis, if any.
+
+    `acquisition` is the name of the plate's acquisition it belongs to; None if the plate has only one.
+    """
 
     position: Position
     store: str
     p_index: int | None = None
+    acquisition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class _ImageFinder:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self.warnings: list[str] = []
-        self._images_of_well: dict[bytes, tuple[str, ...] | None] = {}
+        self._images_of_well: dict[bytes, ngff.WellImages | None] = {}
 
     def find(self, path: str) -> DatasetLayout | None:
         node = read_node(path, self._tree)
@@ -130,8 +136,11 @@ class _ImageFinder:
             return self._layout("ome-zarr plate", self._plate_places(node))
         if ngff.is_well(node.attributes):
             row, column = ("", *node.path.split(self._tree.sep))[-2:]
+            images = self._listed_images(node.path, node.version)
+            names = _Acquisitions({}, [images])
             return self._layout(
-                "ome-zarr well", self._well_places(node.path, ngff.region_name(row, column), node.version)
+                "ome-zarr well",
+                self._well_places(node.path, ngff.region_name(row, column), images, names),
             )
         if ngff.is_collection(node.attributes):
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
@@ -150,22 +159,26 @@ class _ImageFinder:
         paths = [self._tree.inside(node.path, well.path) for well in wells]
         file = "zarr.json" if node.version == 3 else ".zattrs"
         self._tree.expect(self._tree.join(path, file) for path in paths)
+        images = [self._listed_images(path, node.version) for path in paths]
+        names = _Acquisitions(ngff.plate_acquisitions(node.attributes), images)
         places: list[ImageLocation] = []
-        for well, path in zip(wells, paths, strict=True):
-            places += self._well_places(path, well.region, node.version)
+        for well, path, listed in zip(wells, paths, images, strict=True):
+            places += self._well_places(path, well.region, listed, names)
         return places
 
-    def _well_places(self, path: str, region: str, version: int) -> list[ImageLocation]:
-        images = self._listed_images(path, version)
+    def _well_places(
+        self, path: str, region: str, images: ngff.WellImages | None, names: _Acquisitions
+    ) -> list[ImageLocation]:
         if images is None:
             return _field_places(path, region, self._tree)
-        base = path + self._tree.sep
-        positions = map(Position, repeat(region), _field_numbers(images))
-        return list(
-            map(ImageLocation._make, zip(positions, [base + image for image in images], repeat(None)))
+        base, none = path + self._tree.sep, repeat(None)
+        positions = map(
+            Position, repeat(region), _field_numbers(images.paths), none, none, none, images.paths
         )
+        stores = [base + image for image in images.paths]
+        return list(map(ImageLocation._make, zip(positions, stores, none, names.of(images), strict=False)))
 
-    def _listed_images(self, path: str, version: int) -> tuple[str, ...] | None:
+    def _listed_images(self, path: str, version: int) -> ngff.WellImages | None:
         try:
             if version == 3:
                 file = self._tree.join(path, "zarr.json")
@@ -177,7 +190,7 @@ class _ImageFinder:
             self.warnings.append(str(error))
             return None
 
-    def _images_listed_in(self, raw: bytes, file: str) -> tuple[str, ...] | None:
+    def _images_listed_in(self, raw: bytes, file: str) -> ngff.WellImages | None:
         # the wells of a plate mostly have identical metadata: parse it once
         if raw not in self._images_of_well:
             attributes = attributes_of(parse_json(raw, file))
@@ -233,8 +246,14 @@ class _ImageFinder:
         stores: dict[int, str] = {}
         for name in sorted(names):  # .ome.zarr before .zarr
             if match := _FOV_STORE.fullmatch(name):
-                stores.setdefault(int(match[1]), self._tree.join(path, name))
-        return [ImageLocation(Position(region, fov), stores[fov]) for fov in sorted(stores)]
+                stores.setdefault(int(match[1]), name)
+        return [
+            ImageLocation(
+                Position(region, fov, name=stores[fov].partition(".")[0]),
+                self._tree.join(path, stores[fov]),
+            )
+            for fov in sorted(stores)
+        ]
 
     def _acquisition_places(self, store: str, region: str) -> list[ImageLocation]:
         """The positions of a region in one store; only the store knows their number."""
@@ -274,16 +293,34 @@ class _ImageFinder:
         if len(stores) == 1:
             return self.find(self._tree.join(path, stores[0]))
         places = [
-            ImageLocation(
-                Position(name.removesuffix(".zarr").removesuffix(".ome"), 0), self._tree.join(path, name)
-            )
+            ImageLocation(Position(stem, 0, name=stem), self._tree.join(path, name))
             for name in stores
+            for stem in (name.removesuffix(".zarr").removesuffix(".ome"),)
         ]
         return self._layout("ome-zarr collection", places)
 
 
+class _Acquisitions:
+    """The acquisitions of a plate: names by id, if there is more than one."""
+
+    def __init__(self, names: Mapping[str, str], wells: Iterable[ngff.WellImages | None]) -> None:
+        used = {number for listed in set(wells) if listed is not None for number in listed.acquisitions}
+        self._names = names
+        self._several = len(used.union(names).difference({""})) > 1
+        self._of_well: dict[tuple[str, ...], tuple[str | None, ...]] = {}
+
+    def of(self, images: ngff.WellImages) -> Iterable[str | None]:
+        """The name of the acquisition of each image; its id if the plate does not name it, else None."""
+        if not self._several:
+            return repeat(None)
+        if images.acquisitions not in self._of_well:
+            named = tuple(self._names.get(number, number) or None for number in images.acquisitions)
+            self._of_well[images.acquisitions] = named
+        return self._of_well[images.acquisitions]
+
+
 def _series_position(index: int, name: str) -> Position:
-    return Position("series", index) if name.isdecimal() else Position(name, 0)
+    return Position("series", index, name=name) if name.isdecimal() else Position(name, 0, name=name)
 
 
 @lru_cache(maxsize=64)  # wells of a plate mostly list the same images
@@ -296,7 +333,11 @@ def _field_places(well: str, region: str, tree: Tree) -> list[ImageLocation]:
     """The fields of a well by its folders: those with a number as name that contain an image."""
     fields = [name for name in tree.folders(well) if name.isdecimal() and name.isascii()]
     stores = [(int(name), _field_store(tree.join(well, name), tree)) for name in fields]
-    return [ImageLocation(Position(region, fov), store) for fov, store in stores if store is not None]
+    return [
+        ImageLocation(Position(region, fov, name=name), store)
+        for name, (fov, store) in zip(fields, stores, strict=True)
+        if store is not None
+    ]
 
 
 def _field_store(field: str, tree: Tree) -> str | None:
