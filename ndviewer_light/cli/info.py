@@ -182,7 +182,9 @@ class _Costs:
 
 
 def _facts(path: str, info: DatasetInfo, why: str) -> Said:
-    positions = [{**p._asdict(), "label": p.label, "title": p.title} for p in info.positions[:_FIRST_POSITIONS]]
+    positions = [
+        {**p._asdict(), "label": p.label, "title": p.title} for p in info.positions[:_FIRST_POSITIONS]
+    ]
     return {
         "path": presentable(path),
         "name": info.name,
