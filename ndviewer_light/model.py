@@ -64,7 +64,12 @@ class Position(NamedTuple):
             return self.label
         if self.region not in _PLACEHOLDERS:
             return name if name.startswith(self.region) else f"{self.region}:{name}"
-        return self.label if name.isdecimal() else name
+        return self.label if self.is_unnamed else name
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether neither region nor name is more than a number."""
+        return self.region in _PLACEHOLDERS and (not self.name or self.name.isdecimal())
 
     def __repr__(self) -> str:
         where = (("x_um", self.x_um), ("y_um", self.y_um), ("z_um", self.z_um))

@@ -96,6 +96,8 @@ SANE_STEP = (1e-7, 1e9)
 """Steps between pixels, slices (µm) or time points (s) outside this range are mistakes."""
 """µm or s; a step outside is a mistake and would only blank the view."""
 
+_FARTHEST_UM = 1e8  # no stage travels 100 m
+
 # ---- image metadata ------------------------------------------------------------------------
 
 
@@ -413,6 +415,22 @@ def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | No
         return _unless_nobody_measured(meta, y, x, z, t)
     pixel, z_step, time_step = meta.squid
     return pixel or y, pixel or x, _unless_placeholder(z_step, z), _unless_placeholder(time_step, t)
+
+
+def stage_position_um(meta: ImageMeta) -> tuple[float | None, float | None, float | None]:
+    """Return where an image lies along x, y and z in µm: the translation of its first level, None if unknown.
+
+    All transformations of the image count, those of the level before those of all levels. Without a unit
+    the translation is in that of the scale, and unknown where the scale is.
+    """
+    y, x, z, _ = calibration(meta)
+    units = {axis.role: axis.unit for axis in meta.axes or ()}
+    found = (
+        None if units.get(role) is None and step is None else meta.origin(role)
+        for role, step in (("x", x), ("y", y), ("z", z))
+    )
+    x_um, y_um, z_um = (None if at is None or abs(at) > _FARTHEST_UM else at for at in found)
+    return x_um, y_um, z_um
 
 
 def _unless_nobody_measured(

@@ -21,13 +21,14 @@ Order is natural everywhere: 0, 1, 2, 10; A1, A2, A10, B1; Z before AA.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff
+from ...metadata.squid import coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, METADATA_FILES
@@ -108,7 +109,20 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
         raise LimitExceededError(
             f"{path} has {len(layout.places)} positions; at most {MAX_POSITIONS} can be shown"
         )
-    return layout
+    return layout if tree.remote or tree.packed else _with_planned_positions(layout, path, tree)
+
+
+def _with_planned_positions(layout: DatasetLayout, path: str, tree: Tree) -> DatasetLayout:
+    """The layout with the stage coordinates that Squid wrote beside the stores of an experiment."""
+    planned = coordinates(path, tree.links(path))
+    if not planned.by_fov:
+        return replace(layout, warnings=(*layout.warnings, planned.warning)) if planned.warning else layout
+    places = []
+    for place in layout.places:
+        region, fov, *_ = position = place.position
+        x, y, z = planned.by_fov.get((region, fov), (None, None, None))
+        places.append(place._replace(position=position._replace(x_um=x, y_um=y, z_um=z)))
+    return replace(layout, places=tuple(places))
 
 
 class _ImageFinder:
