@@ -481,14 +481,17 @@ def channel_parts(names: Sequence[str], in_color: Collection[int] = ()) -> tuple
 
 
 def channels_shown(
-    parts: Iterable[ChannelPart], window: tuple[float, float] | None = None, colors: Sequence[str] = ()
+    parts: Iterable[ChannelPart],
+    window: tuple[float, float] | None = None,
+    described: Sequence[Channel] = (),
 ) -> tuple[Channel, ...]:
     """The channels for `parts`; those of colour images are red, green and blue, with `window`.
 
-    `colors` are those in the metadata, by the acquisition's channel, "" where there is none.
+    `described` is what the metadata says of the acquisition's channels, beyond their names.
     """
+    unknown = Channel("", "")
     return colored(
-        Channel(part.name, colors[part.of] if part.of < len(colors) else "")
+        replace(described[part.of] if part.of < len(described) else unknown, name=part.name)
         if part.sample is None
         else Channel(part.name, RGB_COLORS[part.sample], window=window)
         for part in parts

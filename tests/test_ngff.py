@@ -17,7 +17,7 @@ from ndviewer_light.errors import (
     MetadataError,
     UnsupportedError,
 )
-from ndviewer_light.metadata import ngff
+from ndviewer_light.metadata import ngff, plates
 from ndviewer_light.storage.decoding import zarr_guard
 
 U16 = np.dtype(np.uint16)
@@ -347,7 +347,7 @@ FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # 
     )
 )
 def test_any_json_is_understood_or_refused_with_our_error(attributes: dict[str, Any]) -> None:
-    for understand in (ngff.image_meta, ngff.plate_wells, ngff.well_images, ngff.series_paths):
+    for understand in (ngff.image_meta, plates.plate_wells, plates.well_images, plates.series_paths):
         try:
             understand(attributes, "zarr.json")
         except DatasetError as error:

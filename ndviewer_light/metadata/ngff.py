@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from ..errors import LimitExceededError, MetadataError, UnsupportedError
-from ..model import Channel, colored, natural_key
-from ..storage.limits import MAX_POSITIONS, safe_relative
+from ..errors import MetadataError, UnsupportedError
+from ..model import Channel, colored
+from ..storage.limits import safe_relative
 from ..storage.printable import brief
+from .display_window import useful_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    import numpy as np
 
     from ..storage.limits import JsonObject
 
@@ -168,8 +168,8 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     warnings: list[str] = []
     multiscale = _first_multiscale(attributes, where, warnings)
     axes = _axes(multiscale.get("axes"), where, warnings)
-    datasets = [entry for entry in _list(multiscale.get("datasets")) if isinstance(entry, dict)]
-    transforms = _list(multiscale.get("coordinateTransformations"))
+    datasets = [entry for entry in listed(multiscale.get("datasets")) if isinstance(entry, dict)]
+    transforms = listed(multiscale.get("coordinateTransformations"))
     steps = [_level_steps(axes or (), entry, transforms, where, warnings) for entry in datasets]
     squid = lookup(attributes, "_squid", "_squid_metadata")
     return ImageMeta(
@@ -187,17 +187,17 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
 
 def lookup(attributes: JsonObject, *keys: str) -> JsonObject:
     """Return the first object with one of these names under ``ome`` or, for older writers, at the root."""
-    found = _find(attributes, keys)
+    found = find(attributes, keys)
     return found if isinstance(found, dict) else {}
 
 
-def _find(attributes: JsonObject, keys: Iterable[str]) -> Any:
+def find(attributes: JsonObject, keys: Iterable[str]) -> Any:
     ome = attributes.get("ome")
     places = (ome, attributes) if isinstance(ome, dict) else (attributes,)
     return next((place[key] for key in keys for place in places if place.get(key) is not None), None)
 
 
-def _list(value: object) -> list[Any]:
+def listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
@@ -208,18 +208,18 @@ def clean(value: object) -> str:
 
 def is_image(attributes: JsonObject) -> bool:
     """Whether these attributes describe an image."""
-    return bool(_list(_find(attributes, ("multiscales",))))
+    return bool(listed(find(attributes, ("multiscales",))))
 
 
 def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -> JsonObject:
-    entries = [entry for entry in _list(_find(attributes, ("multiscales",))) if isinstance(entry, dict)]
+    entries = [entry for entry in listed(find(attributes, ("multiscales",))) if isinstance(entry, dict)]
     if len(entries) > 1:
         warnings.append(f"{where} contains {len(entries)} multiscales; only the first is shown")
     return entries[0] if entries else {}
 
 
 def _axes(value: object, where: str, warnings: list[str]) -> tuple[Axis, ...] | None:
-    entries = _list(value)
+    entries = listed(value)
     if not entries:
         return None
     axes = tuple(_axis(entry) for entry in entries)
@@ -291,7 +291,7 @@ def _level_steps(
     """Scale and translation of one level: its own transformations, then those of all levels."""
     scale: list[float | None] = [None] * len(axes)
     origin: list[float | None] = [None] * len(axes)
-    for transform in [*_list(dataset.get("coordinateTransformations")), *outer]:
+    for transform in [*listed(dataset.get("coordinateTransformations")), *outer]:
         if isinstance(transform, dict):
             _apply(transform, scale, origin, where, warnings)
     steps = [_in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, scale, strict=True)]
@@ -314,7 +314,7 @@ def _apply(
         if kind != "identity":
             warnings.append(f"{where}: ignored a coordinate transformation of type {brief(kind)}")
         return
-    vector = _list(transform.get(kind))
+    vector = listed(transform.get(kind))
     if len(vector) != len(scale):
         if scale:
             warnings.append(f"{where}: ignored a {kind} with {len(vector)} values for {len(scale)} axes")
@@ -456,13 +456,13 @@ _LONGEST_LUT = 64
 
 def _named_channels(omero: JsonObject) -> tuple[NamedChannel, ...]:
     return tuple(
-        _named_channel(entry if isinstance(entry, dict) else {}) for entry in _list(omero.get("channels"))
+        _named_channel(entry if isinstance(entry, dict) else {}) for entry in listed(omero.get("channels"))
     )
 
 
 def _named_channel(entry: JsonObject) -> NamedChannel:
     return NamedChannel(
-        name=_label(entry.get("label")) or _label(entry.get("name")),
+        name=written_label(entry.get("label")) or written_label(entry.get("name")),
         color=_color(entry.get("color")),
         window=_window(entry.get("window")),
         excitation_nm=_nanometres(entry.get("excitation_wavelength")),
@@ -473,7 +473,7 @@ def _named_channel(entry: JsonObject) -> NamedChannel:
     )
 
 
-def _label(value: object) -> str:
+def written_label(value: object) -> str:
     """A label as text; some writers number their channels, from 0."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
         return str(value)
@@ -539,7 +539,7 @@ def channels(
                 color=channel.color,
                 excitation_nm=channel.excitation_nm,
                 emission_nm=channel.emission_nm,
-                window=_worth_using(channel.window, dtype),
+                window=useful_window(channel.window, dtype),
                 visible=channel.active or not some_active,
                 lut=channel.lut,
                 inverted=channel.inverted,
@@ -548,107 +548,3 @@ def channels(
         ),
         known,
     )
-
-
-def _worth_using(
-    window: tuple[float, float] | None, dtype: np.dtype[Any] | None
-) -> tuple[float, float] | None:
-    """Only a window narrower than the dtype's range, which writers use as a default (floats: 0..1)."""
-    if window is None or dtype is None:
-        return window
-    low, high = (0.0, 1.0)
-    if dtype.kind in "iu":
-        low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
-    return None if window[0] <= low and window[1] >= high else window
-
-
-# ---- plates, wells, collections ------------------------------------------------------------
-
-
-class Well(NamedTuple):
-    """One well of a plate: its path in the plate and the region name users read ("A1")."""
-
-    path: str
-    region: str
-
-
-def region_name(row: str, column: str) -> str:
-    """``"A1"`` from row and column; ``"1/01"`` if a numbered row would merge with the column."""
-    return f"{row}/{column}" if row[-1:].isdigit() else row + column
-
-
-def is_plate(attributes: JsonObject) -> bool:
-    """Whether these attributes describe a plate."""
-    return isinstance(_find(attributes, ("plate",)), dict)
-
-
-def plate_wells(attributes: JsonObject, where: str) -> tuple[Well, ...]:
-    """Return the wells of a plate in natural order, by row, then column (A1, A2, A10, B1; Z before AA)."""
-    wells = _list(lookup(attributes, "plate").get("wells"))
-    if len(wells) > MAX_POSITIONS:
-        raise LimitExceededError(
-            f"{where}: {len(wells)} wells; at most {MAX_POSITIONS} positions can be shown"
-        )
-    paths = [safe_relative(well.get("path"), where) for well in wells if isinstance(well, dict)]
-    found = {path: _row_and_column(path) for path in paths if path}
-    order = sorted(found, key=lambda path: (natural_key(found[path][0]), natural_key(found[path][1])))
-    return tuple(Well(path, region_name(*found[path])) for path in order)
-
-
-def _row_and_column(path: str) -> tuple[str, str]:
-    row, _, column = path.rpartition("/")
-    return clean(row), clean(column)
-
-
-def is_well(attributes: JsonObject) -> bool:
-    """Whether these attributes describe a well."""
-    return isinstance(_find(attributes, ("well",)), dict)
-
-
-class WellImages(NamedTuple):
-    """The images of a well in natural order: their paths, and the acquisition of each, "" if not given."""
-
-    paths: tuple[str, ...] = ()
-    acquisitions: tuple[str, ...] = ()
-
-
-def well_images(attributes: JsonObject, where: str) -> WellImages | None:
-    """Return the images of a well; None if the metadata does not list them."""
-    images = lookup(attributes, "well").get("images")
-    if not isinstance(images, list):
-        return None
-    found: dict[str, str] = {}
-    for image in images:
-        if isinstance(image, dict) and (path := safe_relative(image.get("path"), where)):
-            found.setdefault(path, _label(image.get("acquisition")))
-    paths = sorted(found, key=natural_key)
-    return WellImages(tuple(paths), tuple(found[path] for path in paths))
-
-
-def plate_acquisitions(attributes: JsonObject) -> dict[str, str]:
-    """Return the acquisitions of a plate by id: the name of each, with its id if others have the same.
-
-    Those without a name go by their id; those without a valid id are left out.
-    """
-    entries = _list(lookup(attributes, "plate").get("acquisitions"))
-    listed = [entry for entry in entries if isinstance(entry, dict)]
-    names = {_label(entry.get("id")): clean(entry.get("name")) for entry in listed}
-    names.pop("", None)
-    many = Counter(names.values())
-    return {
-        number: name if name and many[name] == 1 else f"{name} ({number})" if name else number
-        for number, name in names.items()
-    }
-
-
-def series_paths(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
-    """Return the images a bioformats2raw ``OME`` group lists, in its order; None if it lists none."""
-    series = _find(attributes, ("series",))
-    if not isinstance(series, list):
-        return None
-    return tuple(safe_relative(path, where) for path in series)
-
-
-def is_collection(attributes: JsonObject) -> bool:
-    """Whether these attributes mark a bioformats2raw collection."""
-    return _find(attributes, ("bioformats2raw.layout",)) is not None

@@ -285,7 +285,7 @@ class ImagesSource(Source):
         return DatasetInfo(
             format=self.format,
             positions=found.positions,
-            channels=channels_shown(self._parts, window),
+            channels=channels_shown(self._parts, window, sample.described if "c" in inner.roles else ()),
             n_t=max(len(found.times), inner.size("t")),
             n_z=max(len(found.z), inner.size("z")),
             height=picture.height,

@@ -27,7 +27,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
-from ...metadata import ngff
+from ...metadata import ngff, plates
 from ...metadata.squid import coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
@@ -131,7 +131,7 @@ class _ImageFinder:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self.warnings: list[str] = []
-        self._images_of_well: dict[bytes, ngff.WellImages | None] = {}
+        self._images_of_well: dict[bytes, plates.WellImages | None] = {}
 
     def find(self, path: str) -> DatasetLayout | None:
         node = read_node(path, self._tree)
@@ -146,17 +146,17 @@ class _ImageFinder:
     def _by_metadata(self, node: Node) -> DatasetLayout | None:
         if node.kind == "array" or ngff.is_image(node.attributes):
             return self._single(node.path)
-        if ngff.is_plate(node.attributes):
+        if plates.is_plate(node.attributes):
             return self._layout("ome-zarr plate", self._plate_places(node))
-        if ngff.is_well(node.attributes):
+        if plates.is_well(node.attributes):
             row, column = ("", *node.path.split(self._tree.sep))[-2:]
             images = self._listed_images(node.path, node.version)
             names = _Acquisitions({}, [images])
             return self._layout(
                 "ome-zarr well",
-                self._well_places(node.path, ngff.region_name(row, column), images, names),
+                self._well_places(node.path, plates.region_name(row, column), images, names),
             )
-        if ngff.is_collection(node.attributes):
+        if plates.is_collection(node.attributes):
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
         return None
 
@@ -169,19 +169,19 @@ class _ImageFinder:
         return self._layout("zarr array" if bare else "ome-zarr image", [places[0]._replace(p_index=None)])
 
     def _plate_places(self, node: Node) -> list[ImageLocation]:
-        wells = ngff.plate_wells(node.attributes, node.file)
+        wells = plates.plate_wells(node.attributes, node.file)
         paths = [self._tree.inside(node.path, well.path) for well in wells]
         file = "zarr.json" if node.version == 3 else ".zattrs"
         self._tree.expect(self._tree.join(path, file) for path in paths)
         images = [self._listed_images(path, node.version) for path in paths]
-        names = _Acquisitions(ngff.plate_acquisitions(node.attributes), images)
+        names = _Acquisitions(plates.plate_acquisitions(node.attributes), images)
         places: list[ImageLocation] = []
         for well, path, listed in zip(wells, paths, images, strict=True):
             places += self._well_places(path, well.region, listed, names)
         return places
 
     def _well_places(
-        self, path: str, region: str, images: ngff.WellImages | None, names: _Acquisitions
+        self, path: str, region: str, images: plates.WellImages | None, names: _Acquisitions
     ) -> list[ImageLocation]:
         if images is None:
             return _field_places(path, region, self._tree)
@@ -192,29 +192,29 @@ class _ImageFinder:
         stores = [base + image for image in images.paths]
         return list(map(ImageLocation._make, zip(positions, stores, none, names.of(images), strict=False)))
 
-    def _listed_images(self, path: str, version: int) -> ngff.WellImages | None:
+    def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
         try:
             if version == 3:
                 file = self._tree.join(path, "zarr.json")
                 if (raw := self._tree.read_small(file)) is not None:
                     return self._images_listed_in(raw, file)
             node = read_node(path, self._tree, version, "group")
-            return None if node is None else ngff.well_images(node.attributes, node.file)
+            return None if node is None else plates.well_images(node.attributes, node.file)
         except DatasetError as error:  # one broken well must not affect the plate
             self.warnings.append(str(error))
             return None
 
-    def _images_listed_in(self, raw: bytes, file: str) -> ngff.WellImages | None:
+    def _images_listed_in(self, raw: bytes, file: str) -> plates.WellImages | None:
         # the wells of a plate mostly have identical metadata: parse it once
         if raw not in self._images_of_well:
             attributes = attributes_of(parse_json(raw, file))
-            self._images_of_well[raw] = ngff.well_images(attributes, file)
+            self._images_of_well[raw] = plates.well_images(attributes, file)
         return self._images_of_well[raw]
 
     def _series_places(self, path: str, node: Node | None) -> list[ImageLocation]:
         version = None if node is None else node.version
         ome = read_node(self._tree.join(path, "OME"), self._tree, version, "group")
-        listed = ngff.series_paths(ome.attributes, ome.file) if ome is not None else None
+        listed = plates.series_paths(ome.attributes, ome.file) if ome is not None else None
         if listed is None:
             listed = tuple(self._tree.numbered(path, "zarr.json" if version == 3 else ".zattrs"))
         return [
@@ -299,7 +299,7 @@ class _ImageFinder:
         for row in self._tree.folders(path):
             for column in self._tree.folders(self._tree.join(path, row)):
                 well = self._tree.join(path, row, column)
-                places += _field_places(well, ngff.region_name(row, column), self._tree)
+                places += _field_places(well, plates.region_name(row, column), self._tree)
         return self._layout("ome-zarr plate", places)
 
     def _folder_of_images(self, path: str) -> DatasetLayout | None:
@@ -317,13 +317,13 @@ class _ImageFinder:
 class _Acquisitions:
     """The acquisitions of a plate: names by id, if there is more than one."""
 
-    def __init__(self, names: Mapping[str, str], wells: Iterable[ngff.WellImages | None]) -> None:
+    def __init__(self, names: Mapping[str, str], wells: Iterable[plates.WellImages | None]) -> None:
         used = {number for listed in set(wells) if listed is not None for number in listed.acquisitions}
         self._names = names
         self._several = len(used.union(names).difference({""})) > 1
         self._of_well: dict[tuple[str, ...], tuple[str | None, ...]] = {}
 
-    def of(self, images: ngff.WellImages) -> Iterable[str | None]:
+    def of(self, images: plates.WellImages) -> Iterable[str | None]:
         """The name of the acquisition of each image; its id if the plate does not name it, else None."""
         if not self._several:
             return repeat(None)
