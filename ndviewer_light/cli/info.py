@@ -9,8 +9,8 @@ sizes           samples along ``t p c z y x``, in that order
 dtype, bytes    of a pixel; of all pixels of the largest level, decompressed
 pixel_size_um   ``y`` and ``x``
 z_step_um, time_step_s, times, complete
-positions       ``count``; ``first``: region, fov, label, x_um, y_um, z_um of the first five
-channels        name, color, excitation_nm, emission_nm, window
+positions       ``count``; ``first``: region, fov, x_um, y_um, z_um, name, acquisition, label, title (5)
+channels        name, color, excitation_nm, emission_nm, window, visible, lut, inverted
 levels          ``[height, width]`` of each, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
 first_plane     the same for the plane at 0, 0, 0, 0; ``error`` says why there is none (else null)
@@ -182,7 +182,9 @@ class _Costs:
 
 
 def _facts(path: str, info: DatasetInfo, why: str) -> Said:
-    positions = [{**p._asdict(), "label": p.label} for p in info.positions[:_FIRST_POSITIONS]]
+    positions = [
+        {**p._asdict(), "label": p.label, "title": p.title} for p in info.positions[:_FIRST_POSITIONS]
+    ]
     return {
         "path": presentable(path),
         "name": info.name,
@@ -275,13 +277,14 @@ def _channel(channel: Mapping[str, Any]) -> str:
             parts.append(f"{what} {channel[key]:g} nm")
     if channel["window"] is not None:
         parts.append("displayed from {:g} to {:g}".format(*channel["window"]))
+    parts += ["inverted"] * channel["inverted"] + ["hidden at first"] * (not channel["visible"])
     return "  ".join(parts)
 
 
 def _positions(positions: Mapping[str, Any]) -> str:
-    labels = [position["label"] for position in positions["first"]]
-    more = positions["count"] - len(labels)
-    return f"{positions['count']:,}: {', '.join(labels)}" + (f" and {more:,} more" if more else "")
+    titles = [position["title"] for position in positions["first"]]
+    more = positions["count"] - len(titles)
+    return f"{positions['count']:,}: {', '.join(titles)}" + (f" and {more:,} more" if more else "")
 
 
 def _plain(value: Any) -> str:

@@ -253,6 +253,7 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
         "time": along(shape[0], image.time_step_s, numbers=image.times),
         "fov": np.array(positions),
         "position": ("fov", [info.positions[p].label for p in positions]),
+        "acquisition": ("fov", [info.positions[p].acquisition for p in positions]),
         "z": along(shape[2], image.z_step_um, scale.z),
         "channel": [channel.name for channel in image.channels],
         "y": along(shape[4], image.pixel_size_y_um, scale.y),
@@ -268,7 +269,6 @@ def _attrs(info: DatasetInfo, planes: LazyPlanes, path: str, level: int) -> dict
         "pixel_size_y_um": image.pixel_size_y_um,
         "dz_um": image.z_step_um,
         "time_step_s": image.time_step_s,
-        "acquisition": image.acquisition,
     }
     known = {name: value for name, value in attrs.items() if value is not None}
     return {

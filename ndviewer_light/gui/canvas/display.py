@@ -12,7 +12,6 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import cmap
 import ndv
 from ndv.models import ArrayDisplayModel, ChannelMode, ClimsManual, LUTModel
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer, Signal
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ..ends import Owner
 from ..slots import safe_slot
 from .canvas_view import MAX_CHANNELS_SHOWN, View
+from .colormaps import colormap_of, ramp
 from .view_arrays import DatasetWrapper, Frame, voxel_size
 
 try:
@@ -44,11 +44,6 @@ class _VisibleArea(NamedTuple):
 
     x: tuple[float, float]
     y: tuple[float, float]
-
-
-def colormap(color: str) -> cmap.Colormap:
-    """Black to `color`."""
-    return cmap.Colormap(["#000000", color])
 
 
 class Canvas(QWidget):
@@ -177,7 +172,8 @@ class Canvas(QWidget):
     def set_color(self, c: int, color: str) -> None:
         """Show a channel in another colour ``"#RRGGBB"``."""
         if self._wrapper is not None:
-            self._display.luts[c].cmap = colormap(color)
+            channel = self._wrapper.dataset.info.channels[c]
+            self._display.luts[c].cmap = ramp(color, inverted=channel.inverted)
 
     def set_window(self, c: int, low: float, high: float) -> None:
         """Fix the contrast of a channel."""
@@ -481,7 +477,7 @@ def _viewer_model() -> Any:
 
 
 def _lut(channel: Channel, window: tuple[float, float] | None) -> LUTModel:
-    lut = LUTModel(cmap=colormap(channel.color), name=channel.name)
+    lut = LUTModel(cmap=colormap_of(channel), name=channel.name)
     low, high = window if window is not None else (0.0, 1.0)
     lut.clims = ClimsManual(min=low, max=high)
     return lut

@@ -93,7 +93,7 @@ class ChannelStrips(Panel):
         return QSize(PREFERRED_WIDTH_PX, super().sizeHint().height())
 
     def set_channels(self, channels: Sequence[Channel]) -> None:
-        """Create one strip per channel, all visible; nothing is kept from previous strips.
+        """Create one strip per channel, on or off as it says; nothing is kept from previous strips.
 
         A channel with a display window starts with it, the others with Auto.
         """

@@ -161,6 +161,9 @@ class OmeFiles(Form):
                 z_step=image.z_step_um,
                 time_step=image.time_step_s,
                 complete=None if image.complete else False,
+                described=image.described,
+                position_um=image.position_um,
+                name=image.name,
             )
 
     def _index(self, tiff: OpenTiff, image: OmeImage, key: PlaneKey) -> tuple[int, int, int]:

@@ -51,6 +51,7 @@ class KnownImages:
         self._lock = threading.Lock()  # guards the following and the above
         self._grows = announced  # whether stores may be behind others
         self._seen: dict[str, _Seen] = {}  # by store
+        self._in_info: set[str] = set()  # the stores whose contents `info` includes
         self._in_store: dict[str, list[int]] = {}
         self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
 
@@ -60,8 +61,8 @@ class KnownImages:
         return self._info
 
     def has_seen(self, store: str) -> bool:
-        """Whether the metadata of a store has been read."""
-        return store in self._seen
+        """Whether the metadata of a store has been read, and `info` says what is in it."""
+        return store in self._in_info
 
     def unseen(self) -> list[str]:
         """The stores whose metadata has not been read yet, in the order of their positions."""
@@ -103,6 +104,7 @@ class KnownImages:
                 return False
             if self._announced is not None:
                 self._seen = {store: now}
+                self._in_info.clear()
                 self.learned = False
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return True
@@ -126,6 +128,7 @@ class KnownImages:
             after = with_contents(after, contents, grows=self._grows)
             if after != before:  # a new object only if something changed
                 self._info = after
+            self._in_info.update(images)
 
     def _positions_of(self) -> dict[str, list[int]]:
         """The positions in each store. With the lock held."""

@@ -14,7 +14,7 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...metadata import ngff
+from ...metadata import ngff, plates
 from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from ...storage.printable import brief
@@ -81,7 +81,7 @@ def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
 def _of_a_group(attributes: JsonObject, file: str) -> bool:
     if ngff.is_image(attributes):
         return "" not in ngff.image_meta(attributes, file).paths
-    return ngff.is_plate(attributes) or ngff.is_well(attributes) or ngff.is_collection(attributes)
+    return plates.is_plate(attributes) or plates.is_well(attributes) or plates.is_collection(attributes)
 
 
 def _v3_node(path: str, file: str, document: JsonObject) -> Node:
