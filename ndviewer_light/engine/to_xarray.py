@@ -31,8 +31,9 @@ _Index = tuple[slice, ...]
 class LazyPlanes:
     """An array (T, P, Z, C, Y, X) that reads planes when it is sliced.
 
-    `missing` decides about planes that are not stored: "raise" (`PlaneNotStoredError`) or "fill"
-    (zeros). Other errors are raised always.
+    Planes that count as the fill value have it (see `sources.missing`). `missing` decides about others of
+    which nothing is stored: "raise" (`PlaneNotStoredError`) or "fill" (the fill value, 0 where none is
+    declared). Other errors are raised always.
     """
 
     def __init__(self, dataset: Dataset, level: int, missing: str, shape: tuple[int, ...]) -> None:
@@ -68,10 +69,10 @@ class LazyPlanes:
             self._dataset = _opened(self._reopen)
         try:
             pixels = self._dataset.plane(*key, level=self._level)
-        except PlaneNotStoredError:
+        except PlaneNotStoredError as error:
             if self._missing == "raise":
                 raise
-            return np.zeros(self.shape[4:], self.dtype)
+            return np.full(self.shape[4:], 0 if error.fill_value is None else error.fill_value, self.dtype)
         info = self._dataset.info
         if self._generation is None:  # reopened here
             self._generation = info.generation
