@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Plane3 = tuple[int, int, int]  # t, c, z
 
-LOOKS = 1024
+LOOKS = 256
 """How many planes of a position are looked for, where looking costs microseconds."""
 LOOKS_REMOTE = 8
 """The same where each look is a request; they are sent together."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from ...errors import CorruptDataError
 from ..missing import LOOKS, StoredPlanes, Surroundings, judge, not_stored
 from .chunk_grid import chunks_of, planes_per_chunk, stored_grid, touched
 from .tensorstore_errors import ChunkMissingError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_CHUNKS = 64
 """So many chunks of a plane are looked for, to see whether anything of it is stored."""
-_MAX_LOOKED_FOR = 2048
+_MAX_LOOKED_FOR = 1024
 """So many chunks are looked for in all."""
 
 
@@ -106,7 +106,11 @@ def first_on_server(
     reads = [native.begin(view[tuple(slice(n // 2, n // 2 + 1) for n in view.shape)])[1] for view in views]
     found: list[int] = []
     for i, future in enumerate(reads):
-        with contextlib.suppress(ChunkMissingError):
+        try:
             native.finish(future, image)
-            found.append(i)
+        except ChunkMissingError:
+            continue
+        except CorruptDataError:  # damaged, but there
+            pass
+        found.append(i)
     return found[0] if found else None

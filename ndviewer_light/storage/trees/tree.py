@@ -176,8 +176,8 @@ class LocalTree(Tree):
         return self._links or LinkGuard([array])
 
     def activity(self, array: str) -> Activity:
-        """See `Tree.activity`."""
-        return activity_of(array, partial(newest_change, array))
+        """See `Tree.activity`; of a run that a host has announced, it is the host who says so."""
+        return Activity(None) if not self.root else activity_of(array, partial(newest_change, array))
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""
