@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import stores
 import zarr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from memory_source import Clock
 
 from ndviewer_light import open_dataset
@@ -333,6 +335,37 @@ def test_a_fill_value_as_text(tmp_path, opened, written):
     file = tmp_path / "a.zarr/0/.zarray"
     file.write_text(json.dumps({**json.loads(file.read_text()), "fill_value": written}))
     assert_is_all_there(opened(tmp_path / "a.zarr"), pixels)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_any_pattern_of_missing_chunks(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """What has pixels has those of zarr-python; what has none is fill value there, and nothing tells more."""
+    n_t, n_c, n_z = sizes = tuple(data.draw(st.integers(1, 3)) for _ in range(3))
+    dtype, fill = data.draw(st.sampled_from([("u2", 0), ("u1", 7), ("f4", np.nan), ("i2", -1)]))
+    blank = data.draw(st.sets(st.tuples(*(st.integers(0, n - 1) for n in sizes))))
+    chunks = (*(data.draw(st.integers(1, n)) for n in sizes), *data.draw(st.sampled_from([SIZE, (8, 8)])))
+    shards = data.draw(st.sampled_from([None, tuple(2 * n for n in chunks)]))
+    pixels = np.full((*sizes, *SIZE), 100, dtype)
+    for at in blank:
+        pixels[at] = fill
+    path = tmp_path_factory.mktemp("any") / "a.zarr"
+    array = np.asarray(write(path, pixels, fill, "tczyx", chunks=chunks, shards=shards)[...])
+    with open_dataset(path) as dataset:
+        np.testing.assert_array_equal(dataset.to_xarray(missing="fill").values[:, 0].swapaxes(1, 2), array)
+        written = [at for at in np.ndindex(*sizes) if at not in blank]
+        for t, c, z in np.ndindex(*sizes):
+            [plane] = dataset.planes([PlaneKey(t, 0, c, z)], 0, None)
+            if plane.pixels is not None:
+                assert plane.state is (PRESENT if (t, c, z) in written else plane.state)
+                np.testing.assert_array_equal(plane.pixels, array[t, c, z])
+                continue
+            assert plane.state is ABSENT
+            assert (t, c, z) in blank
+            assert not [at for at in written if at[0] == t], "others of its stack are there"
+            assert not [at for at in written if at[0] >= t and at[1] >= c and at[2] >= z], (
+                "later ones are there"
+            )
 
 
 # ---- zarr: what was never acquired ---------------------------------------------------------------
