@@ -55,7 +55,8 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
         """Open a path or URL, reading its metadata; planes are read when they are needed.
 
         `level` is the pyramid level; `missing` decides about planes that are not stored and do not count as
-        the fill value: "raise" or "fill". The dataset has one variable, "image", and is closed with ``close()``.
+        the fill value: "raise" or "fill". The dataset has one variable, "image", and is closed with
+        ``close()``.
         """
         if not isinstance(filename_or_obj, (str, os.PathLike)):
             raise TypeError(f"expected a path or URL, not {type(filename_or_obj).__name__}")
