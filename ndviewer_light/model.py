@@ -447,17 +447,21 @@ def _index_of(name: str, names: Sequence[str], what: str) -> int:
 
 
 class PlaneState(Enum):
-    """What is known about one plane; only PRESENT has pixels."""
+    """What is known about one plane; only PRESENT and FILLED have pixels."""
 
     PENDING = "not written yet"
     LOADING = "being read"
     PRESENT = "present"
+    FILLED = "nothing stored, so it is the fill value"
     ABSENT = "nothing stored"
     UNREADABLE = "could not be read"
 
 
 class Plane(NamedTuple):
-    """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if PRESENT, else why not."""
+    """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if there are any.
+
+    `reason` tells why it is not PRESENT.
+    """
 
     state: PlaneState
     pixels: np.ndarray | None = None

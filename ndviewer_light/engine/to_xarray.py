@@ -31,8 +31,9 @@ _Index = tuple[slice, ...]
 class LazyPlanes:
     """An array (T, P, Z, C, Y, X) of equal positions, that reads planes when it is sliced.
 
-    `missing` decides about planes that are not stored: "raise" (`PlaneNotStoredError`) or "fill"
-    (zeros). Other errors are raised always. Planes of a smaller dtype than that of the array are converted;
+    Planes that count as the fill value have it (see `sources.missing`). `missing` decides about others of
+    which nothing is stored: "raise" (`PlaneNotStoredError`) or "fill" (the fill value, 0 where none is
+    declared). Other errors are raised always. Planes of a smaller dtype than that of the array are converted;
     a plane that the array cannot hold raises `ValueError`.
     """
 
@@ -75,11 +76,11 @@ class LazyPlanes:
         dataset = self._dataset
         try:
             pixels = dataset.plane(t, p, self._channel(dataset, p, c), z, level=self._level)
-        except PlaneNotStoredError:
+        except PlaneNotStoredError as error:
             self._check(dataset, p)
             if self._missing == "raise":
                 raise
-            return np.zeros(self.shape[4:], self.dtype)
+            return np.full(self.shape[4:], 0 if error.fill_value is None else error.fill_value, self.dtype)
         self._check(dataset, p)
         if pixels.shape != self.shape[4:]:
             label = dataset.info.positions[p].label
