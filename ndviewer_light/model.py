@@ -292,24 +292,64 @@ class DatasetInfo:
             raise IndexError(f"no position {p}: the dataset has {len(self.positions)}")
         return self.images.get(p, self._alike)
 
+    @property
+    def groups(self) -> tuple[ImageInfo, ...]:
+        """The different contents of positions: of those that are alike first, then as they became known."""
+        return tuple({id(image): image for image in (self._alike, *self.images.values())}.values())
+
     def with_image(self, p: int, image: ImageInfo) -> DatasetInfo:
         """Add what position `p` contains; returns the same object if that was known already."""
-        if image == self.images.get(p, self._alike):
+        return self.with_images({p: image})
+
+    def with_images(self, new: Mapping[int, ImageInfo]) -> DatasetInfo:
+        """Add what several positions contain, like `with_image`."""
+        new = {p: image for p, image in new.items() if image != self.images.get(p, self._alike)}
+        if not new:
             return self
-        images = {**self.images, p: image}
-        if image == self._alike:
-            del images[p]
-        else:
-            images[p] = next((each for each in self.images.values() if each == image), image)
-        every = (self._alike, *images.values())
+        images = {**self.images}
+        known = {image: image for image in self.groups}
+        for p, image in new.items():
+            if image == self._alike:
+                del images[p]
+            else:
+                images[p] = known.setdefault(image, image)
+        return self._with_contents(self._alike, images)
+
+    def with_group(self, group: ImageInfo, image: ImageInfo) -> DatasetInfo:
+        """Replace one of `groups`: the positions that contained `group` contain `image`."""
+        common = image if group is self._alike else self._alike
+        images = {p: image if each is group else each for p, each in self.images.items()}
+        known = {each: each for each in (common, *images.values())}
+        images = {p: known[each] for p, each in images.items() if each != common}
+        if self.common is None:  # all are alike still
+            names = (each.name for each in fields(ImageInfo) if each.name != "acquisition")
+            return replace(self, **{name: getattr(image, name) for name in names})
+        return self._with_contents(common, images)
+
+    def with_known(self, earlier: DatasetInfo) -> DatasetInfo:
+        """Add what an earlier description of the same dataset knew of positions; channels keep its order."""
+        if earlier.common is None:
+            return self
+        images = {p: image for p, image in earlier.images.items() if p < len(self.positions)}
+        images = {p: image for p, image in {**images, **self.images}.items() if image != self._alike}
+        known = {image: image for image in images.values()}
+        channels = all_channels(earlier.channels, self.channels)
+        base = replace(self, channels=channels, images={}, common=self._alike)
+        return base._with_contents(self._alike, {p: known[image] for p, image in images.items()})
+
+    def _with_contents(self, common: ImageInfo, images: dict[int, ImageInfo]) -> DatasetInfo:
+        every = {id(image): image for image in (common, *images.values())}.values()
+        channels = self.channels
+        for image in every:
+            channels = all_channels(channels, image.channels)
         return replace(
             self,
-            channels=all_channels(self.channels, image.channels),
-            n_t=max(self.n_t, image.n_t),
-            n_z=max(self.n_z, image.n_z),
-            height=max(each.height for each in every),
-            width=max(each.width for each in every),
-            common=self._alike,
+            channels=channels,
+            n_t=max(self.n_t, *(image.n_t for image in every)),
+            n_z=max(self.n_z, *(image.n_z for image in every)),
+            height=max(image.height for image in every),
+            width=max(image.width for image in every),
+            common=common,
             images=images,
         )
 
@@ -380,9 +420,18 @@ def all_channels(known: Sequence[Channel], more: Sequence[Channel]) -> tuple[Cha
 
 def channel_in(image: Sequence[Channel], channels: Sequence[Channel], c: int) -> int | None:
     """The index in `image` of channel `c` of `channels` (see `all_channels`); None if it is not there."""
+    return find_channel(image, *channel_name(channels, c))
+
+
+def channel_name(channels: Sequence[Channel], c: int) -> tuple[str, int]:
+    """The name of channel `c`, and how many before it have the same."""
     name = channels[c].name
-    nth = sum(channel.name == name for channel in channels[:c])
-    same = [i for i, channel in enumerate(image) if channel.name == name]
+    return name, sum(channel.name == name for channel in channels[:c])
+
+
+def find_channel(channels: Sequence[Channel], name: str, nth: int = 0) -> int | None:
+    """The inverse of `channel_name`; None if there is no such channel."""
+    same = [i for i, channel in enumerate(channels) if channel.name == name]
     return same[nth] if nth < len(same) else None
 
 

@@ -17,7 +17,7 @@ from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.to_xarray import DIMS, LazyPlanes, _open_once
 from ndviewer_light.errors import CorruptDataError, PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
-from ndviewer_light.model import Position
+from ndviewer_light.model import Level, Position, Scale, Sizes
 from ndviewer_light.opening import open_dataset
 
 pytest.importorskip("dask.array")
@@ -114,7 +114,10 @@ def test_what_the_dataset_does_not_know_is_left_out_and_counted_instead():
 def test_a_smaller_level_has_larger_pixels(shrunk):
     info = memory_info(height=24, width=40, n_levels=2, pixel_size_y_um=0.5, pixel_size_x_um=0.25)
     source = MemorySource(info)
-    source.plane_shape = lambda key, level=0: shrunk
+    source.levels = lambda p: (
+        info.image(p).level,
+        Level(Sizes(2, *shrunk), Scale(1, 24 / shrunk[0], 40 / shrunk[1])),
+    )
     with Dataset(source) as dataset:
         array = dataset.to_xarray(level=1)
     assert (array.sizes["y"], array.sizes["x"]) == shrunk
@@ -157,7 +160,7 @@ def test_any_part_of_it_can_be_taken(dataset, index):
     ids=str,
 )
 def test_the_array_under_it_is_indexed_as_numpy_is(dataset, index):
-    planes = LazyPlanes(dataset, 0, "raise", everything().shape)
+    planes = LazyPlanes(dataset, range(3), 0, "raise")
     np.testing.assert_array_equal(planes[index], everything()[index])
 
 

@@ -10,6 +10,7 @@ import written
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import PlaneNotStoredError
+from ndviewer_light.model import channel_name, find_channel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,16 +51,44 @@ def check_planes(dataset: Dataset, images: list[WrittenImage]) -> None:
             for t, c, z in np.ndindex(pixels.shape[:3]):
                 if not stored[t].any():  # nobody was there at that time
                     with pytest.raises(PlaneNotStoredError):
-                        dataset.plane(t, p, dataset_channel(dataset, image, p, c), z, level=level)
+                        dataset.plane(t, p, dataset_channel(dataset, p, c), z, level=level)
                     continue
-                plane = dataset.plane(t, p, dataset_channel(dataset, image, p, c), z, level=level)
+                plane = dataset.plane(t, p, dataset_channel(dataset, p, c), z, level=level)
                 assert plane.dtype == pixels.dtype
                 assert np.array_equal(plane, pixels[t, c, z]), (image.path, level, t, c, z)
 
 
-def dataset_channel(dataset: Dataset, image: WrittenImage, p: int, c: int) -> int:
+def dataset_channel(dataset: Dataset, p: int, c: int) -> int:
     """Where channel `c` of an image is among all channels."""
-    return c
+    name = channel_name(dataset.image(p).channels, c)  # from here on the dataset knows it
+    found = find_channel(dataset.info.channels, *name)
+    assert found is not None
+    return found
+
+
+def test_every_level_has_the_sizes_and_scale_of_its_metadata(unpacked: dict[str, Path]) -> None:
+    for root in unpacked.values():
+        with open_dataset(root) as dataset:
+            for p, image in enumerate(written.images_in(root)):
+                levels = dataset.levels(p)
+                assert [level.sizes for level in levels] == [
+                    image.sizes(number) for number in range(len(image.arrays))
+                ]
+                for number, level in enumerate(levels):
+                    for axis, span in level.scale._asdict().items():
+                        step, first = image.step(axis, number), image.step(axis)
+                        if step is not None and first is not None:
+                            assert span == pytest.approx(step / first), (root, image.path, number, axis)
+
+
+def test_every_lazy_array_has_what_zarr_python_reads(unpacked: dict[str, Path]) -> None:
+    for root in unpacked.values():
+        with open_dataset(root) as dataset:
+            for p, image in enumerate(written.images_in(root)):
+                for number in range(len(image.arrays)):
+                    array = dataset.to_xarray(number, missing="fill", position=p)
+                    found = array.values[:, 0].swapaxes(1, 2)
+                    assert np.array_equal(found, image.pixels(number)), (root, image.path, number)
 
 
 @pytest.mark.parametrize("name", NAMES)

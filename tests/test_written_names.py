@@ -256,3 +256,38 @@ def test_a_label_that_occurs_twice(tmp_path: Path) -> None:
         ("x", "#00FFFF"),
         ("GFP", "#00FF00"),
     ]
+
+
+# ---- what positions contain ----------------------------------------------------------------
+
+
+def test_each_field_is_of_its_acquisition(tmp_path: Path) -> None:
+    wells = {"A/1": [("0", 0), ("1", 1)], "A/2": [("0", 0), ("1", 1)]}
+    write_plate(tmp_path / "p.zarr", wells, [FIRST, SECOND])
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        names = [dataset.image(p).acquisition for p in range(4)]
+        assert names == ["before drug", "after drug", "before drug", "after drug"]
+        assert dataset.image(1) is dataset.image(3)
+    write_plate(tmp_path / "q.zarr", wells, [FIRST])
+    with open_dataset(tmp_path / "q.zarr") as dataset:
+        assert [dataset.image(p).acquisition for p in (0, 1)] == ["before drug", "1"]
+
+
+def test_a_name_has_one_colour_at_all_positions(tmp_path: Path) -> None:
+    write_plate(tmp_path / "p.zarr", {"A/1": []})
+    well = zarr.open_group(tmp_path / "p.zarr" / "A" / "1", mode="r+")
+    labels = (["x", "y"], ["y", "z"], ["w"], ["x", "GFP"])
+    for i, names in enumerate(labels):
+        omero = {"channels": [{"label": name} for name in names]}
+        put_image(well.create_group(str(i)), n_c=len(names), omero=omero)
+    put(well, {"well": {"images": [{"path": str(i)} for i in range(len(labels))]}})
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        images = [dataset.image(p) for p in range(4)]
+        colors = [{channel.name: channel.color for channel in image.channels} for image in images]
+        assert colors[0] == {"x": "#FF00FF", "y": "#00FF00"}
+        assert colors[1] == {"y": "#00FF00", "z": "#00FFFF"}
+        assert colors[2] == {"w": "#FFFFFF"}
+        assert colors[3] == {"x": "#FF00FF", "GFP": "#00FF00"}
+        assert {channel.name: channel.color for channel in dataset.info.channels} == {
+            name: color for image in reversed(colors) for name, color in image.items()
+        }

@@ -41,7 +41,14 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
     """Opens OME-Zarr, TIFF, ND2, HDF5, NWB, references and folders of images, local or remote."""
 
     description = "Open microscopy data (OME-Zarr, TIFF, ND2, HDF5, NWB, images) with ndviewer_light"
-    open_dataset_parameters = ("filename_or_obj", "drop_variables", "level", "missing", "storage_options")
+    open_dataset_parameters = (
+        "filename_or_obj",
+        "drop_variables",
+        "level",
+        "missing",
+        "position",
+        "storage_options",
+    )
 
     def open_dataset(  # type: ignore[override]
         self,
@@ -50,21 +57,30 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
         drop_variables: str | Iterable[str] | None = None,
         level: int = 0,
         missing: str = "raise",
+        position: int | str | None = None,
         storage_options: Mapping[str, str] | None = None,
     ) -> xr.Dataset:
         """Open a path or URL, reading its metadata; planes are read when they are needed.
 
-        `level` is the pyramid level; `missing` decides about planes that are not stored:
+        `level` is the pyramid level; `position` (index or label) chooses one position, which is necessary
+        where they differ (raises `ValueError` else); `missing` decides about planes that are not stored:
         "raise" or "fill" (zeros). The dataset has one variable, "image", and is closed with ``close()``.
         """
         if not isinstance(filename_or_obj, (str, os.PathLike)):
             raise TypeError(f"expected a path or URL, not {type(filename_or_obj).__name__}")
-        from ..engine.to_xarray import DIMS, lazy_planes
+        from ..engine.to_xarray import DIMS, groups_of, lazy_planes, looked_at
         from ..opening import open_dataset
 
         dataset = open_dataset(filename_or_obj, storage_options=storage_options)
         try:
-            planes, coords, attrs = lazy_planes(dataset, level, missing)
+            groups = groups_of(dataset) if position is None else {}
+            if len(groups) > 1:
+                raise ValueError(
+                    f"{dataset.path} contains {len(groups)} kinds of images, of different sizes or channels: "
+                    f"choose one position, for example position={list(groups)[1]!r}"
+                )
+            chosen = next(iter(groups.values())) if position is None else [looked_at(dataset, position)]
+            planes, coords, attrs = lazy_planes(dataset, level, missing, chosen)
         except BaseException:
             dataset.close()
             raise

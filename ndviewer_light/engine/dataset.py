@@ -20,6 +20,7 @@ from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .follower import DiskFollower
+from .image_lookup import ImageLookup
 from .leases import SupersededRead
 from .planes_in_view import PlanesInView
 from .rereader import Rereader
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from ..model import DatasetInfo
+    from ..model import DatasetInfo, ImageInfo, Level
     from ..sources import Source
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Dataset:
         self.reopen = reopen
         self.storage_options = dict(storage_options or {})
         self._source = source
+        self._images = ImageLookup(source)
         self._cache = PlaneCache(self._read, cache_bytes, workers)
         self._lock = threading.Lock()  # guards the following, and that all parts agree about what is in view
         self._live = live
@@ -141,6 +143,7 @@ class Dataset:
 
     def _forget_all(self) -> None:
         """Forget all reads and failures so far; planes in view are reread."""
+        self._images.forget()
         self._retries.clear()
         self._cache.clear()
         self._view.draw_all_again()
@@ -195,27 +198,71 @@ class Dataset:
     def plane(self, t: int = 0, p: int | str = 0, c: int | str = 0, z: int = 0, level: int = 0) -> np.ndarray:
         """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
 
+        `c` counts `info.channels`, which are those of all positions; `z` at a level counts the planes of
+        that level (see `levels`).
+
         A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``.
         Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a missing or ambiguous
         name, `PlaneNotStoredError` if nothing is stored, another `DatasetError` if it cannot be read: never
         made-up pixels.
         """
-        info = self._adopt_info()
-        p = info.position_index(p) if isinstance(p, str) else p
-        c = info.channel_index(c) if isinstance(c, str) else c
+        p = self._position(p)
+        c = self._channel(c, p) if isinstance(c, str) else c
         return self._cache.read(PlaneKey(t, p, c, z), level)
+
+    def image(self, p: int | str = 0) -> ImageInfo:
+        """Return what a position contains: channels, sizes, dtype, voxel size; positions may differ.
+
+        `p` is an index or a label ("A1:0"). Blocks on disk or network the first time. Raises `IndexError` or
+        `KeyError` if there is no such position, `PlaneNotStoredError` if nothing of it is written yet,
+        another `DatasetError` if it cannot be read.
+        """
+        return self._images.image(self._position(p))
+
+    def known_image(self, p: int) -> ImageInfo | None:
+        """Return what a position contains if it was looked at already, else None; does not block."""
+        return self._images.known(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Look at every position, on a server at the first 64; afterwards `info` says how they differ.
+
+        Blocks on disk or network. Positions that cannot be read are passed over.
+        """
+        self._images.look_at_all()
+        return self._adopt_info()
+
+    def levels(self, p: int | str = 0) -> tuple[Level, ...]:
+        """Return the pyramid levels of a position, largest first: z, y, x and scale of each.
+
+        Blocks and raises like `image`. Levels that are announced but not written yet are left out.
+        """
+        return self._images.levels(self._position(p))
 
     def plane_shape(self, level: int = 0) -> tuple[int, int]:
         """Return the shape (Y, X) of the first position's planes at one level; may block on disk.
 
-        Raises a `DatasetError` if there is no such level.
+        Raises a `DatasetError` if there is no such level. See `levels` for other positions.
         """
         if level == 0:
-            return self.info.height, self.info.width
+            image = self.info.image(0)
+            return image.height, image.width
         shape = self._source.plane_shape(PlaneKey(), level)
         if shape is None:
             raise PlaneNotStoredError(f"{self.path}: resolution level {level} is not written yet")
         return shape
+
+    def _channel(self, name: str, p: int) -> int:
+        """The index of a channel of position `p`; looks at the position if the name alone does not tell."""
+        info = self._adopt_info()
+        if sum(channel.name == name for channel in info.channels) != 1:
+            own = self.image(p).channels
+            if sum(channel.name == name for channel in own) == 1:
+                info = self._adopt_info()
+                return next(c for c, channel in enumerate(info.channels) if channel.name == name)
+        return info.channel_index(name)
+
+    def _position(self, p: int | str) -> int:
+        return self._adopt_info().position_index(p) if isinstance(p, str) else p
 
     def planes(
         self,
@@ -335,6 +382,7 @@ class Dataset:
             if error.plane_shape is None:
                 error.plane_shape = self._source.plane_shape(key, level)
             raise
+        self._images.add(key.p)
         if _is_another(before, self._source.info):
             raise SupersededRead  # it may belong to either of the two
         return pixels
@@ -419,11 +467,18 @@ class Dataset:
 
     # ---- export and close ------------------------------------------------------------------
 
-    def to_xarray(self, level: int = 0, missing: str = "raise") -> xr.DataArray:
-        """Return a lazy array (time, fov, z, channel, y, x) with coords and attrs; see `to_xarray`."""
+    def to_xarray(
+        self, level: int = 0, missing: str = "raise", position: int | str | None = None
+    ) -> xr.DataArray | dict[str, xr.DataArray]:
+        """Return a lazy array (time, fov, z, channel, y, x) with coords and attrs; see `to_xarray`.
+
+        If positions differ (sizes, channels, dtype, …), a dict of such arrays, one for those that are
+        equal, by the label of the first of them; with `position` (index or label) the array of that one.
+        Looks at all positions first: blocks the first time.
+        """
         from .to_xarray import to_xarray
 
-        return to_xarray(self, level, missing)
+        return to_xarray(self, level, missing, position)
 
     def close(self) -> None:
         """Release the source and the planes; reads in progress end with an error. Idempotent."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import PlaneKey
+from ..model import channel_name, find_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import xarray as xr
 
-    from ..model import DatasetInfo
+    from ..model import DatasetInfo, ImageInfo, Level
     from .dataset import Dataset
 
 DIMS = ("time", "fov", "z", "channel", "y", "x")
@@ -29,21 +29,27 @@ _Index = tuple[slice, ...]
 
 
 class LazyPlanes:
-    """An array (T, P, Z, C, Y, X) that reads planes when it is sliced.
+    """An array (T, P, Z, C, Y, X) of equal positions, that reads planes when it is sliced.
 
     `missing` decides about planes that are not stored: "raise" (`PlaneNotStoredError`) or "fill"
-    (zeros). Other errors are raised always.
+    (zeros). Other errors are raised always. Planes of a smaller dtype than that of the array are converted;
+    a plane that the array cannot hold raises `ValueError`.
     """
 
-    def __init__(self, dataset: Dataset, level: int, missing: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, dataset: Dataset, positions: Sequence[int], level: int, missing: str) -> None:
         self._dataset: Dataset | None = dataset
         self._reopen = dataset.reopen
         self._level = level
         self._missing = missing
-        self.shape = shape
+        self._positions = tuple(positions)
+        self.image = dataset.info.image(positions[0])
+        self.of_level = _level(dataset, positions[0], level)
+        sizes = self.of_level.sizes
+        n_c = len(self.image.channels)
+        self.shape = (self.image.n_t, len(positions), sizes.z, n_c, sizes.y, sizes.x)
         self._generation: int | None = dataset.info.generation
-        self.dtype = cast("np.dtype", dataset.info.dtype)
-        self.ndim = len(shape)
+        self.dtype = cast("np.dtype", self.image.dtype)
+        self.ndim = len(self.shape)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._reopen is None:
@@ -57,33 +63,75 @@ class LazyPlanes:
         out = np.empty((*(np.size(w) for w in wanted), *self.shape[4:]), self.dtype)
         for place in np.ndindex(out.shape[:4]):
             t, p, z, c = (int(np.atleast_1d(w)[i]) for w, i in zip(wanted, place, strict=True))
-            out[place] = self._plane(PlaneKey(t, p, c, z))
+            out[place] = self._plane(t, self._positions[p], z, c)
         outer = tuple(0 if np.ndim(w) == 0 else slice(None) for w in wanted)
         rows_and_columns = (..., *index[4:])
         return cast("np.ndarray", out[outer][rows_and_columns])
 
-    def _plane(self, key: PlaneKey) -> np.ndarray:
+    def _plane(self, t: int, p: int, z: int, c: int) -> np.ndarray:
         if self._dataset is None:
             assert self._reopen is not None, "it has been pickled"
             self._dataset = _opened(self._reopen)
+        dataset = self._dataset
         try:
-            pixels = self._dataset.plane(*key, level=self._level)
+            pixels = dataset.plane(t, p, self._channel(dataset, p, c), z, level=self._level)
         except PlaneNotStoredError:
+            self._check(dataset, p)
             if self._missing == "raise":
                 raise
             return np.zeros(self.shape[4:], self.dtype)
-        info = self._dataset.info
-        if self._generation is None:  # reopened here
-            self._generation = info.generation
-        if info.generation != self._generation or info.dtype != self.dtype:
-            raise ValueError(f"{self._dataset.path} has been replaced since: call to_xarray again")
+        self._check(dataset, p)
         if pixels.shape != self.shape[4:]:
-            label = self._dataset.info.positions[key.p].label
+            label = dataset.info.positions[p].label
             raise ValueError(
                 f"position {label} has planes of {pixels.shape}, but the array has planes of "
-                f"{self.shape[4:]}: use Dataset.plane for positions of a different size"
+                f"{self.shape[4:]}: use to_xarray(position={label!r})"
+            )
+        if not np.can_cast(pixels.dtype, self.dtype, "safe"):
+            label = dataset.info.positions[p].label
+            raise ValueError(
+                f"the plane t={t} c={c} z={z} of {label} has pixels of {pixels.dtype}, which an array of "
+                f"{self.dtype} cannot hold: use Dataset.plane"
             )
         return pixels
+
+    def _channel(self, dataset: Dataset, p: int, c: int) -> int:
+        """The dataset's index of a channel of this array: by name, where positions differ."""
+        if dataset.info.common is None and self._generation is not None:
+            return c
+        name = channel_name(self.image.channels, c)
+        found = find_channel(dataset.info.channels, *name)
+        if found is None:
+            dataset.image(p)
+            found = find_channel(dataset.info.channels, *name)
+        if found is None:
+            raise self._replaced(dataset)
+        return found
+
+    def _check(self, dataset: Dataset, p: int) -> None:
+        """Raise `ValueError` if the position is not what it was when the array was made, or unlike others."""
+        info = dataset.info
+        if self._generation is None:  # reopened here
+            self._generation = info.generation
+        image = info.image(p)
+        if info.generation != self._generation or image.dtype != self.dtype:
+            raise self._replaced(dataset)
+        if image is info.image(self._positions[0]):
+            return
+        own, first = (_told_apart_by(each) for each in (image, self.image))
+        if own != first:
+            label = info.positions[p].label
+            raise ValueError(
+                f"position {label} differs from the others of this array: {image!r}, not {self.image!r}. "
+                f"Call to_xarray again, or to_xarray(position={label!r})"
+            )
+
+    def _replaced(self, dataset: Dataset) -> ValueError:
+        return ValueError(f"{dataset.path} has been replaced since: call to_xarray again")
+
+
+def _told_apart_by(image: ImageInfo) -> tuple[object, ...]:
+    return tuple(channel.name for channel in image.channels), image.n_z, image.height, image.width
 
 
 def _for_every_axis(index: Any, ndim: int) -> tuple[Any, ...]:
@@ -106,22 +154,65 @@ def _open_once(reopen: Callable[[], Dataset]) -> Dataset:
     return reopen()
 
 
-def to_xarray(dataset: Dataset, level: int, missing: str) -> xr.DataArray:
+def to_xarray(
+    dataset: Dataset, level: int, missing: str, position: int | str | None = None
+) -> xr.DataArray | dict[str, xr.DataArray]:
     """Return `dataset` as a lazy DataArray, dims (time, fov, z, channel, y, x), one dask chunk per plane.
 
-    Coords: time (s if the step is known, else the time points' numbers), fov (0…n-1, with
-    `position` labels), z (µm), channel (names), y and x (µm) where known, else indices.
-    Attrs: pixel sizes, colours, format, path.
-    Costs milliseconds at any size. Raises `ValueError` for a level or `missing` that do not exist.
+    If its positions differ, a dict of such arrays: one for those that are equal, by the label of the first;
+    with `position` (index or label), the array of one position.
+    Coords: time (s if the step is known, else the time points' numbers), fov (the positions' indices, with
+    `position` labels), z (µm), channel (names), y and x (µm) where known, else indices; at a level, those
+    of its own planes and pixels. Attrs: pixel sizes of level 0, colours, format, path.
+    Costs milliseconds at any size, once all positions were looked at. Raises `ValueError` for a level or
+    `missing` that do not exist.
     """
+    if position is not None:
+        return array_of(dataset, level, missing, [looked_at(dataset, position)])
+    groups = groups_of(dataset)
+    found = {name: array_of(dataset, level, missing, group) for name, group in groups.items()}
+    return found if len(found) > 1 else next(iter(found.values()))
+
+
+def looked_at(dataset: Dataset, position: int | str) -> int:
+    """The index of a position that has been looked at; blocks the first time."""
+    p = dataset.info.position_index(position) if isinstance(position, str) else position
+    dataset.image(p)
+    return p
+
+
+def array_of(dataset: Dataset, level: int, missing: str, positions: Sequence[int]) -> xr.DataArray:
+    """Return the lazy array of some positions of `dataset` that are equal; see `to_xarray`."""
     import dask.array as da
     import xarray as xr
 
-    planes, coords, attrs = lazy_planes(dataset, level, missing)
+    planes, coords, attrs = lazy_planes(dataset, level, missing, positions)
     chunks = (*((1,) * n for n in planes.shape[:4]), *((n,) for n in planes.shape[4:]))
     meta = np.empty((0,) * 6, planes.dtype)
     array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
     return xr.DataArray(array, dims=DIMS, coords=coords, attrs=attrs, name=dataset.info.name)
+
+
+def groups_of(dataset: Dataset) -> dict[str, list[int]]:
+    """The indices of positions that contain the same kind of image, by the label of the first of them.
+
+    Looks at all positions that can be looked at cheaply (see `Dataset.look_at_all`); blocks the first time.
+    """
+    if not dataset.live:
+        dataset.look_at_all()
+    info = dataset.info
+    if not info.images:
+        return {info.positions[0].label: list(range(len(info.positions)))}
+    groups: dict[int, list[int]] = {}
+    for p in range(len(info.positions)):
+        groups.setdefault(id(info.image(p)), []).append(p)
+    return {_name(info, group[0]): group for group in groups.values()}
+
+
+def _name(info: DatasetInfo, p: int) -> str:
+    label = info.positions[p].label
+    is_only_one = sum(position.label == label for position in info.positions) == 1
+    return label if is_only_one else f"{label} ({p})"
 
 
 class LabelledPlanes(NamedTuple):
@@ -132,50 +223,58 @@ class LabelledPlanes(NamedTuple):
     attrs: dict[str, Any]
 
 
-def lazy_planes(dataset: Dataset, level: int, missing: str) -> LabelledPlanes:
-    """Return the parts of a lazy array of `dataset`; see `to_xarray`."""
+def lazy_planes(dataset: Dataset, level: int, missing: str, positions: Sequence[int]) -> LabelledPlanes:
+    """Return the parts of a lazy array of equal `positions` of `dataset`; see `to_xarray`."""
     if missing not in ("raise", "fill"):
         raise ValueError(f"missing must be 'raise' or 'fill', not {missing!r}")
     info = dataset.info
-    if not 0 <= level < info.n_levels:
-        raise ValueError(f"level {level} does not exist: the dataset has {info.n_levels}")
-    if info.dtype is None:
+    if info.image(positions[0]).dtype is None:
         raise ValueError("nothing of the dataset is written yet, so its dtype is unknown")
-    height, width = dataset.plane_shape(level)
-    shape = (info.n_t, len(info.positions), info.n_z, len(info.channels), height, width)
-    planes = LazyPlanes(dataset, level, missing, shape)
-    return LabelledPlanes(planes, _coords(info, shape), _attrs(info, dataset.path, level))
+    planes = LazyPlanes(dataset, positions, level, missing)
+    return LabelledPlanes(planes, _coords(info, planes, positions), _attrs(info, planes, dataset.path, level))
 
 
-def _coords(info: DatasetInfo, shape: tuple[int, ...]) -> dict[str, Any]:
-    def along(n: int, step: float | None, numbers: tuple[int, ...] = ()) -> np.ndarray:
+def _level(dataset: Dataset, p: int, level: int) -> Level:
+    image = dataset.info.image(p)
+    levels = dataset.levels(p) if 0 < level < image.n_levels else (image.level,)
+    if not 0 <= level < len(levels):
+        where = dataset.info.positions[p].label if dataset.info.images else "the dataset"
+        raise ValueError(f"level {level} does not exist: {where} has {len(levels)}")
+    return levels[level]
+
+
+def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> dict[str, Any]:
+    def along(n: int, step: float | None, scale: float = 1.0, numbers: tuple[int, ...] = ()) -> np.ndarray:
         numbered = np.array(numbers) if numbers else np.arange(n)
-        return numbered if step is None else numbered * step
+        return numbered if step is None else numbered * step * scale
 
+    image, shape, scale = planes.image, planes.shape, planes.of_level.scale
     return {
-        "time": along(shape[0], info.time_step_s, info.times),
-        "fov": np.arange(shape[1]),
-        "position": ("fov", [position.label for position in info.positions]),
-        "z": along(shape[2], info.z_step_um),
-        "channel": [channel.name for channel in info.channels],
-        "y": along(shape[4], info.pixel_size_y_um and info.pixel_size_y_um * info.height / shape[4]),
-        "x": along(shape[5], info.pixel_size_x_um and info.pixel_size_x_um * info.width / shape[5]),
+        "time": along(shape[0], image.time_step_s, numbers=image.times),
+        "fov": np.array(positions),
+        "position": ("fov", [info.positions[p].label for p in positions]),
+        "z": along(shape[2], image.z_step_um, scale.z),
+        "channel": [channel.name for channel in image.channels],
+        "y": along(shape[4], image.pixel_size_y_um, scale.y),
+        "x": along(shape[5], image.pixel_size_x_um, scale.x),
     }
 
 
-def _attrs(info: DatasetInfo, path: str, level: int) -> dict[str, Any]:
+def _attrs(info: DatasetInfo, planes: LazyPlanes, path: str, level: int) -> dict[str, Any]:
+    image = planes.image
     attrs = {
-        "pixel_size_um": info.pixel_size_um,
-        "pixel_size_x_um": info.pixel_size_x_um,
-        "pixel_size_y_um": info.pixel_size_y_um,
-        "dz_um": info.z_step_um,
-        "time_step_s": info.time_step_s,
+        "pixel_size_um": image.pixel_size_um,
+        "pixel_size_x_um": image.pixel_size_x_um,
+        "pixel_size_y_um": image.pixel_size_y_um,
+        "dz_um": image.z_step_um,
+        "time_step_s": image.time_step_s,
+        "acquisition": image.acquisition,
     }
     known = {name: value for name, value in attrs.items() if value is not None}
     return {
         **known,
-        "channel_names": [channel.name for channel in info.channels],
-        "channel_colors": [channel.color for channel in info.channels],
+        "channel_names": [channel.name for channel in image.channels],
+        "channel_colors": [channel.color for channel in image.channels],
         "format": info.format,
         "path": path,
         "level": level,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import DatasetError, ReaderCrashedError, ReadTimeoutError
 from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
+from ..sources.replacement import has_other_planes
 from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 from . import protocol
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..live.registered_files import RegisteredFiles
-    from ..model import DatasetInfo
+    from ..model import DatasetInfo, ImageInfo, Level
     from ..sources import StorageOptions
     from .reader_process import ReaderProcess
 
@@ -72,6 +73,8 @@ class IsolatedSource(Source):
         self._known = announced
         self._files = files
         self._said: DatasetInfo | None = None  # from the process, without our own notices
+        self._said_by: ReaderProcess | None = None
+        self._earlier: DatasetInfo | None = None  # the last of the process before
         self._lock = threading.Lock()
         self._notice: str | None = None
         self._read_seconds = timeout if timeout is not None else READ_SECONDS
@@ -133,6 +136,22 @@ class IsolatedSource(Source):
         shape = self._ask("shape", key, level, lambda _, reply: reply["shape"])
         return (int(shape[0]), int(shape[1])) if shape is not None else None
 
+    def image(self, p: int) -> ImageInfo:
+        """See `Source.image`."""
+        self._ask("image", PlaneKey(p=p), 0, lambda _process, _reply: None)
+        return self.info.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """See `Source.look_at_all`."""
+        self._ask("look at all", PlaneKey(), 0, lambda _process, _reply: None)
+        return self.info
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`."""
+        return self._ask(
+            "levels", PlaneKey(p=p), 0, lambda _, reply: protocol.levels_from_json(reply["levels"])
+        )
+
     def refresh(self) -> DatasetInfo:
         """See `Source.refresh`."""
         self._ask("refresh", PlaneKey(), 0, lambda _process, _reply: None)
@@ -144,7 +163,7 @@ class IsolatedSource(Source):
         return files.n_t if files is not None and isinstance(what, AnnouncedRun) and what.names_files else 0
 
     def _which(self, key: PlaneKey, level: int) -> dict[str, Any]:
-        which: dict[str, Any] = {"key": list(key), "level": level}
+        which: dict[str, Any] = {**protocol.key_to_json(key, self._known), "level": level}
         files = self._files
         if files is not None and files.folder is not None:
             which |= {"folder": files.folder, "file": files.file_of(key) or (None,)}
@@ -163,7 +182,7 @@ class IsolatedSource(Source):
     ) -> T:
         """Send a request until it is answered, or has crashed or blocked too many processes."""
         request, what = (op, tuple(key), level), what_was_asked(op, key, level, self._name)
-        seconds = self._open_seconds if op == "refresh" else self._read_seconds
+        seconds = self._open_seconds if op in ("refresh", "look at all") else self._read_seconds
         for sent in range(_MAX_SENT):
             self._readers.blame.check(request, what)
             process = self._readers.current()
@@ -192,11 +211,22 @@ class IsolatedSource(Source):
         info = protocol.info_from_json(message)
         if info.dtype is None and self._said is not None and self._said.dtype is not None:
             info = self._said  # a new process has not looked at the stores yet: keep what was seen
+        info = self._with_what_others_knew(info)
         self._said = info
         if self._notice is not None:
             info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
         with self._lock:
             self._known = info
+
+    def _with_what_others_knew(self, info: DatasetInfo) -> DatasetInfo:
+        """Add what an earlier process has seen of positions; channels keep their index."""
+        process = self._readers.process
+        if process is not self._said_by:
+            self._said_by, self._earlier = process, self._said
+        earlier = self._earlier
+        if earlier is None or has_other_planes(earlier, info):
+            return info
+        return info.with_known(earlier)
 
     def _take_notice(self, error: ReaderCrashedError) -> None:
         self._notice = f"{error}; a new one was started"

@@ -23,11 +23,16 @@ from ..model import (
     Channel,
     DatasetInfo,
     ImageInfo,
+    Level,
+    PlaneKey,
     Position,
+    Scale,
+    Sizes,
+    channel_name,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     Message = dict[str, Any]
 
@@ -137,6 +142,27 @@ def _with_types(message: Message) -> Message:
     )
     dtype = np.dtype(message["dtype"]) if message["dtype"] is not None else None
     return {**message, "channels": tuple(channels), "dtype": dtype, "times": tuple(message["times"])}
+
+
+def levels_to_json(levels: Sequence[Level]) -> list[list[float]]:
+    """The levels of an image: three sizes and three scales each."""
+    return [[*level.sizes, *level.scale] for level in levels]
+
+
+def levels_from_json(levels: Sequence[Sequence[float]]) -> tuple[Level, ...]:
+    """The inverse of `levels_to_json`."""
+    return tuple(Level(Sizes(*map(int, each[:3])), Scale(*each[3:])) for each in levels)
+
+
+def key_to_json(key: PlaneKey, info: DatasetInfo | None) -> Message:
+    """The address of a plane.
+
+    A channel that the first image lacks goes by its name: its index depends on the order in which a
+    process has looked at the positions.
+    """
+    if info is not None and len(info.groups[0].channels) <= key.c < len(info.channels):
+        return {"key": list(key), "channel": channel_name(info.channels, key.c)}
+    return {"key": list(key)}
 
 
 def error_to_json(error: BaseException) -> Message:

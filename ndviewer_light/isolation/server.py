@@ -16,8 +16,9 @@ import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..engine.transpose import copy_into
-from ..errors import OutOfMemoryError
+from ..errors import OutOfMemoryError, PlaneNotStoredError
 from ..live.announced_source import AnnouncedSource
+from ..model import PlaneKey, find_channel
 from ..sources.disk_cached import open_disk_cached
 from ..storage.cancellation import CancelScope
 from . import protocol
@@ -92,12 +93,19 @@ class _Server:
         if request["op"] == "read":
             return self._read(self._source, request)
         if request["op"] == "shape":
-            return {"shape": self._source.plane_shape(_key(request), request["level"])}
-        self._source.refresh()
+            return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
+        if request["op"] == "levels":
+            return {"levels": protocol.levels_to_json(self._source.levels(_key(request).p))}
+        if request["op"] == "image":
+            self._source.image(_key(request).p)
+        elif request["op"] == "look at all":
+            self._source.look_at_all()
+        else:
+            self._source.refresh()
         return {}
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
-        pixels = source.read_plane(_key(request), request["level"])
+        pixels = source.read_plane(_plane_key(request, source), request["level"])
         number = self._free.get()
         try:
             slot = self._slots[number]
@@ -146,10 +154,23 @@ def _as_answer(error: BaseException, request: protocol.Message) -> BaseException
     )
 
 
-def _key(request: protocol.Message) -> Any:
-    from ..model import PlaneKey
-
+def _key(request: protocol.Message) -> PlaneKey:
     return PlaneKey(*request["key"])
+
+
+def _plane_key(request: protocol.Message, source: Source) -> PlaneKey:
+    """The key as the source counts channels, of which it may not know all yet; see `key_to_json`."""
+    key = _key(request)
+    if "channel" not in request:
+        return key
+    name, nth = request["channel"]
+    c = find_channel(source.info.channels, name, nth)
+    if c is None:
+        c = find_channel(source.image(key.p).channels, name, nth)
+        c = None if c is None else find_channel(source.info.channels, name, nth)
+    if c is None:
+        raise PlaneNotStoredError(f"{source.info.positions[key.p].label} has no channel {name!r}")
+    return key._replace(c=c)
 
 
 def _end_with_parent(parent: int) -> None:

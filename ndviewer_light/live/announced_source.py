@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..model import AnnouncedRun, DatasetInfo, Position
+    from ..model import AnnouncedRun, DatasetInfo, ImageInfo, Level, Position
 
 _WELL = re.compile(r"([A-Za-z]+)(\d+)")
 _IMAGES = "images"
@@ -78,6 +78,19 @@ class AnnouncedSource(Source):
             return self._form_of(key).plane_shape(key, level)
         except PlaneNotStoredError:
             return None
+
+    def image(self, p: int) -> ImageInfo:
+        """See `Source.image`; raises `PlaneNotStoredError` while nothing of the position exists."""
+        return self._form_of(PlaneKey(p=p)).image(p)
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`; raises `PlaneNotStoredError` while nothing of the position exists."""
+        return self._form_of(PlaneKey(p=p)).levels(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Look at every position in the layout that was found, if any."""
+        found = self._found
+        return self.info if found is None else found.look_at_all()
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether anything of the position of `key` exists, in any layout."""

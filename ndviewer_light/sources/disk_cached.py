@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..model import channel_name
 from ..storage.bytes import is_url
 from ..storage.disk_cache import cache_of
 from .registry import open_source
@@ -16,7 +17,7 @@ from .source import Source
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import DatasetInfo, PlaneKey
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey
     from ..storage.disk_cache import DiskCache
     from .source import StorageOptions
 
@@ -60,7 +61,7 @@ class DiskCachedSource(Source):
         identity = self._source.identity
         if identity is None:
             return self._source.read_plane(key, level)
-        name = f"{identity}\n{level}\n{tuple(key)}"
+        name = f"{identity}\n{level}\n{_address(self._source.info, key)}"
         pixels = self._cache.get(name)
         if pixels is None:
             pixels = self._source.read_plane(key, level)
@@ -70,6 +71,18 @@ class DiskCachedSource(Source):
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """Same as the source's."""
         return self._source.plane_shape(key, level)
+
+    def image(self, p: int) -> ImageInfo:
+        """Same as the source's."""
+        return self._source.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Same as the source's."""
+        return self._source.look_at_all()
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """Same as the source's."""
+        return self._source.levels(p)
 
     def exists(self, key: PlaneKey) -> bool:
         """Same as the source's."""
@@ -86,3 +99,13 @@ class DiskCachedSource(Source):
     def close(self) -> None:
         """Close the source; the cache stays."""
         self._source.close()
+
+
+def _address(info: DatasetInfo, key: PlaneKey) -> tuple[object, ...]:
+    """`key` as it is in every program: the index of a channel that the first image lacks is not.
+
+    It depends on the order in which other positions were looked at; its name does not.
+    """
+    if len(info.groups[0].channels) <= key.c < len(info.channels):
+        return (*key._replace(c=-1), *channel_name(info.channels, key.c))
+    return tuple(key)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..model import DatasetInfo, PlaneKey
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey
 
 _Answer = TypeVar("_Answer")
 
@@ -30,14 +30,20 @@ _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
 
 
 def has_other_planes(old: DatasetInfo, new: DatasetInfo) -> bool:
-    """Whether planes of both cannot be of one dataset: size, dtype or number of channels differ."""
+    """Whether planes of both cannot be of one dataset: size, dtype or number of channels differ.
+
+    Positions are compared with themselves: one may differ from others, and may not have been looked at yet.
+    """
     if old is new or old.dtype is None or new.dtype is None:  # of what is not written yet anything may come
         return False
-    return _planes_of(old) != _planes_of(new)
+    if _planes_of(old.groups[0]) != _planes_of(new.groups[0]):
+        return True
+    both = old.images.keys() & new.images.keys()
+    return any(_planes_of(old.images[p]) != _planes_of(new.images[p]) for p in both)
 
 
-def _planes_of(info: DatasetInfo) -> tuple[object, ...]:
-    return info.dtype, info.height, info.width, len(info.channels)
+def _planes_of(image: ImageInfo) -> tuple[object, ...]:
+    return image.dtype, image.height, image.width, len(image.channels)
 
 
 def _has_fewer(old: DatasetInfo, new: DatasetInfo) -> bool:
@@ -126,11 +132,24 @@ class ReplaceableSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """Same as the source's."""
-        return self._of_one_dataset(lambda source: self._fitting(source.read_plane(key, level), level))
+        return self._of_one_dataset(lambda source: self._fitting(source.read_plane(key, level), key.p, level))
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """Same as the source's."""
         return self._of_one_dataset(lambda source: source.plane_shape(key, level))
+
+    def image(self, p: int) -> ImageInfo:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.image(p))
+
+    def look_at_all(self) -> DatasetInfo:
+        """Same as the source's."""
+        self._of_one_dataset(lambda source: source.look_at_all())
+        return self.info
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.levels(p))
 
     def exists(self, key: PlaneKey) -> bool:
         """Same as the source's."""
@@ -175,11 +194,11 @@ class ReplaceableSource(Source):
                     return answer
         raise DatasetReplacedError(f"{self._path} keeps being replaced by other datasets")
 
-    def _fitting(self, pixels: np.ndarray, level: int) -> np.ndarray:
-        """`pixels`, after a look at the disk if they are unlike the dataset's; positions may differ."""
-        info = self.info
-        if info.dtype not in (None, pixels.dtype) or (
-            level == 0 and pixels.shape != (info.height, info.width)
+    def _fitting(self, pixels: np.ndarray, p: int, level: int) -> np.ndarray:
+        """`pixels`, after a look at the disk if they are unlike what is known of their position."""
+        image = self.info.image(p)
+        if image.dtype not in (None, pixels.dtype) or (
+            level == 0 and pixels.shape != (image.height, image.width)
         ):
             self._look()
         return pixels
@@ -202,6 +221,7 @@ class ReplaceableSource(Source):
                 return
             is_another = replaced is not None or _is_another(opened, fresh)
             keeps = not is_another and _grows_by_itself(opened, fresh)
+            is_another |= not keeps and _counts_other_channels(opened.source.info, fresh)
             with self._lock:
                 if self._closed:
                     old = fresh
@@ -224,6 +244,11 @@ def _is_another(opened: _AtPath, fresh: _AtPath) -> bool:
         return True
     has_grown = old.sizes != new.sizes
     return not has_grown and _place(opened) != _place(fresh)
+
+
+def _counts_other_channels(known: DatasetInfo, fresh: _AtPath) -> bool:
+    """Whether channels would have other indices in it, so that nothing of before can be kept."""
+    return len(known.channels) > len(fresh.at_first.channels) and known.common is not None
 
 
 def _grows_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:

@@ -53,9 +53,17 @@ class Source(ABC):
     def image(self, p: int) -> ImageInfo:
         """What position `p` contains; looks at it (blocks on disk or network) if that is not known yet.
 
+        It is known, and in `info`, once a plane of the position has been read.
         Raises `IndexError` if there is no such position, a `DatasetError` if it cannot be read.
         """
         return self.info.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Look at every position that can be looked at cheaply; afterwards `info` says how they differ.
+
+        Blocks on disk or network. Positions that cannot be read are passed over: their planes say why.
+        """
+        return self.info
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """The pyramid levels of position `p`, largest first; blocks on disk or network, like `image`."""

@@ -164,7 +164,8 @@ def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
 
 def _check_level(level: int, n_levels: int, store: str) -> None:
     if not 0 <= level < n_levels:
-        raise IndexError(f"{store} has no resolution level {level}: it has {n_levels} levels")
+        have = "only level 0" if n_levels == 1 else f"levels 0 to {n_levels - 1}"
+        raise IndexError(f"{store} has no resolution level {level}: it has {have}")
 
 
 def _array_node(folder: str, tree: Tree, version: int | None) -> Node:

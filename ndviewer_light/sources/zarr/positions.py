@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from .layouts import ImageLocation
     from .nodes import ZarrImage
 
-_FEW = 512
+FEW = 512
 """Up to so many positions, a new one is told at once; of more, all that came up are told together."""
 
-_BATCH = 64
+BATCH = 64
 
 
 def described(position: Position, image: ZarrImage) -> Position:
@@ -54,7 +54,7 @@ class DescribedPositions:
 
     def take(self, places: tuple[ImageLocation, ...], *, all_of_them: bool = False) -> Mapping[int, Position]:
         """What to tell now; {} as long as it would cost more than it is worth."""
-        if not all_of_them and len(places) > _FEW and len(self._pending) < _BATCH:
+        if not all_of_them and len(places) > FEW and len(self._pending) < BATCH:
             return {}
         pending, self._pending = self._pending, {}
         return pending

@@ -5,6 +5,7 @@ Knowledge of a dataset grows as its stores are read; a run being written is read
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections import OrderedDict
@@ -18,7 +19,6 @@ from ...errors import (
     MetadataError,
     PlaneNotStoredError,
 )
-from ...metadata import ngff
 from ...model import DatasetInfo, PlaneKey, announced_info
 from ...storage.single_flight import SingleFlight
 from ...storage.trees.open_tree import open_tree
@@ -26,6 +26,8 @@ from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of
+from .image_facts import image_info, learned_info, levels_of
+from .known_images import KnownImages
 from .tensorstore_arrays import (
     OpenArray,
     StoreArray,
@@ -35,14 +37,18 @@ from .tensorstore_arrays import (
 from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
-    from ...model import AnnouncedRun
+    from ...model import AnnouncedRun, ImageInfo, Level
     from ...storage.trees.tree import Tree
     from ..source import StorageOptions
     from .nodes import ZarrImage
 
 MAX_OPEN_STORES = 256
+_LOOKED_AT_REMOTELY = 64
+"""How many positions one `look_at_all` looks at on a server."""
 _MAX_UNREADABLE = 16
 """How many images that cannot be shown are passed over, at open, in search of one that can."""
 _REFRESHED_MISSING = 64
@@ -74,19 +80,16 @@ class ZarrSource(Source):
     def __init__(
         self, layout: layouts.DatasetLayout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
     ) -> None:
-        self._places = layout.places
-        self._layout = layout
+        self._known = KnownImages(layout.places, info, announced=path is None, learned=learned)
         self._path = path
         self._tree = tree
-        self._info = self._announced = info
-        self._planes_of: dict[str, tuple[object, ...]] = {}  # dtype, size and channels, by store
-        self._learned = learned  # whether any store has been read
+        self._levels: OrderedDict[str, tuple[ZarrImage, tuple[Level, ...]]] = OrderedDict()
         self._lock = threading.Lock()  # guards the above and below; never held while accessing the disk
         self._arrays: OrderedDict[tuple[str, int], OpenArray] = OrderedDict()
         self._opening: SingleFlight[tuple[str, int], OpenArray] = SingleFlight()
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._closed = threading.Event()
-        self._native = TensorStoreContext(tree, self._closed, self._warn)
+        self._native = TensorStoreContext(tree, self._closed, self._known.warn)
         self._identity = tree.identity()
 
     # ---- opening ---------------------------------------------------------------------------
@@ -101,14 +104,17 @@ class ZarrSource(Source):
         tree = open_tree(path, options)
         try:
             layout = layouts.discover(tree.root, tree)
-            image = _first_image(layout, tree)
+            p, image = _first_image(layout, tree)
         except PlaneNotStoredError as error:
             tree.close()
             raise DatasetNotFoundError(str(error)) from error
         except BaseException:
             tree.close()
             raise
-        return cls(layout, _opened_info(layout, image, tree), tree.root, tree, learned=True)
+        info = _opened_info(layout, image, layout.places[p].acquisition, tree)
+        source = cls(layout, info, tree.root, tree, learned=not image.provisional)
+        source._known.describe(p, image)
+        return source
 
     @classmethod
     def announced(cls, run: AnnouncedRun) -> ZarrSource:
@@ -127,7 +133,7 @@ class ZarrSource(Source):
     @property
     def info(self) -> DatasetInfo:
         """What is currently known; a new object whenever more becomes known."""
-        return self._info
+        return self._known.info
 
     @property
     def identity(self) -> str | None:
@@ -159,11 +165,70 @@ class ZarrSource(Source):
             return None
         return array.image.plane_shape
 
+    def image(self, p: int) -> ImageInfo:
+        """What position `p` contains; reads the metadata of its store if that was not done yet."""
+        store = self._place(PlaneKey(p=p)).store
+        if not self._known.has_seen(store):
+            self._array(store, 0)
+        return self.info.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Read the metadata of all stores, on a server of the first 64 that were not read yet."""
+        stores = self._known.unseen()
+        if self._tree.remote:
+            stores = stores[:_LOOKED_AT_REMOTELY]
+            self._tree.expect(file for store in stores for file in self._metadata_files(store))
+        found: dict[str, ZarrImage] = {}
+        for store in stores:
+            self._raise_if_closed("its images were being looked at")
+            with contextlib.suppress(DatasetError):  # reading its planes will report it
+                found[store] = _read_image_live(store, 0, self._tree)
+        for store, image in found.items():
+            self._known.judge(store, image)
+        self._known.learn(found)
+        return self.info
+
+    def _metadata_files(self, store: str) -> Iterator[str]:
+        """The files that most probably describe an image: those of one that was read."""
+        with self._lock:
+            known = next(((at, each.image) for (at, _), each in self._arrays.items()), None)
+        if known is not None:
+            folder, image = known
+            group, array = (".zattrs", ".zarray") if image.facts.version == 2 else ("zarr.json", "zarr.json")
+            yield self._tree.join(store, group)
+            if image.array != folder:
+                yield self._tree.join(store + image.array[len(folder) :], array)
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """The pyramid levels of position `p`, as their metadata says; those not written yet are left out."""
+        place = self._place(PlaneKey(p=p))
+        store, largest = place.store, self._array(place.store, 0).image
+        with self._lock:
+            known = self._levels.get(store)
+            if known is not None and known[0] is largest:
+                return known[1]
+        images = [largest]
+        file = ".zarray" if largest.facts.version == 2 else "zarr.json"
+        self._tree.expect(self._tree.join(store, path, file) for path in largest.meta.paths[1:])
+        for level in range(1, largest.n_levels):
+            try:
+                images.append(_read_image_live(store, level, self._tree))
+            except PlaneNotStoredError:
+                break
+        levels = levels_of(images)
+        if len(levels) < largest.n_levels:  # the others may still be written
+            return levels
+        with self._lock:
+            self._levels[store] = largest, levels
+            while len(self._levels) > MAX_OPEN_STORES:
+                self._levels.popitem(last=False)
+        return levels
+
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a store for the position of `key`; looks at names only."""
-        if not 0 <= key.p < len(self._places):
+        if not 0 <= key.p < len(self._known.places):
             return False
-        store = self._places[key.p].store
+        store = self._known.places[key.p].store
         folders = (store, self._tree.join(store, "0"))  # a writer may create the array before its group
         return any(
             self._tree.is_file(self._tree.join(folder, name))
@@ -185,7 +250,7 @@ class ZarrSource(Source):
                 self._arrays.clear()
         if self._path is not None:
             self._tree.check_there()
-            self._find_new_places(self._path)
+            self._known.add_places(layouts.discover(self._path, self._tree).places)
             self._identity = self._tree.identity()
         for store, level in used_last if self._tree.remote else self._worth_looking_at():
             try:
@@ -200,11 +265,11 @@ class ZarrSource(Source):
 
     def describe(self) -> dict[str, Any]:
         """Further facts beyond `info`: how the first image is stored, and on which server."""
-        said: dict[str, Any] = {"why": _WHY.get(self._info.format, ""), "hosts": list(self._tree.hosts())}
+        said: dict[str, Any] = {"why": _WHY.get(self.info.format, ""), "hosts": list(self._tree.hosts())}
         if self._tree.remote:
             said |= dict(zip(("requests", "bytes"), traffic(), strict=True))
         try:
-            image = layouts.read_image(self._places[0].store, 0, self._tree)
+            image = layouts.read_image(self._known.places[0].store, 0, self._tree)
         except (DatasetError, IndexError):
             return said
         chunks = chunks_of(image)
@@ -232,20 +297,26 @@ class ZarrSource(Source):
     def _locate(self, key: PlaneKey, level: int) -> tuple[OpenArray, tuple[int, ...]]:
         """The open array of a plane and the plane's index in it; rechecks if it is out of bounds."""
         place = self._place(key)
+        if level and not self._known.has_seen(place.store):
+            self._array(place.store, 0)  # its channels are known from there on
         array = self._array(place.store, level)
-        if not array.holds(key, place.p_index) or (array.image.provisional and self._path is None):
+        own = self._known.own_key(key, place)
+        if not array.holds(own, place.p_index) or (array.image.provisional and self._path is None):
             array = self._array(place.store, level, again=True)
-        if array.holds(key, place.p_index):
-            return array, array.index(key, place.p_index)
-        if not self.info.contains(key):
+            own = self._known.own_key(key, place)
+        if array.holds(own, place.p_index):
+            return array, array.index(own, place.p_index)
+        shape = f"{array.image.array} has shape {array.image.facts.shape}"
+        if not self.info.contains(key._replace(z=0) if level else key):
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
+        if level and key.z >= array.image.size("z"):
+            raise IndexError(f"{place.position.label} has no plane z={key.z} at level {level}: {shape}")
         raise PlaneNotStoredError(
-            f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: "
-            f"{array.image.array} has shape {array.image.facts.shape}"
+            f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: {shape}"
         )
 
     def _place(self, key: PlaneKey) -> layouts.ImageLocation:
-        places = self._places
+        places = self._known.places
         if not 0 <= key.p < len(places) or min(key) < 0:
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
         return places[key.p]
@@ -304,11 +375,12 @@ class ZarrSource(Source):
             raise
         if known is not None and known.image == image:
             return known
-        if level == 0:
-            self._judge(store, image)
+        if level == 0 and self._known.judge(store, image):
+            with self._lock:
+                self._arrays.clear()
         array = self._opened_array(image)
         if level == 0:
-            self._learn(image)
+            self._known.learn({store: image})
         return array
 
     def _opened_array(self, image: ZarrImage) -> OpenArray:
@@ -336,39 +408,7 @@ class ZarrSource(Source):
         if self._closed.is_set():
             raise DatasetError(f"the dataset was closed while {doing}")
 
-    # ---- what is known grows, or is of another dataset ---------------------------------------
-
-    def _judge(self, store: str, image: ZarrImage) -> None:
-        """Start over, or raise `DatasetReplacedError`, where the store holds another image than before."""
-        planes = image.facts.dtype, image.plane_shape, image.size("c")
-        with self._lock:
-            before = self._planes_of.get(store)
-            if before is None or before == planes or image.provisional:
-                self._planes_of[store] = planes
-                return
-            if self._path is None:  # what the host has announced is true still, what stores said is not
-                self._planes_of = {store: planes}
-                self._arrays.clear()
-                self._learned = False
-                self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
-                return
-        raise DatasetReplacedError(f"{store} contains a different image than before")
-
-    def _learn(self, image: ZarrImage) -> None:
-        with self._lock:
-            before = self._info
-            if not self._learned:
-                after = _learned_info(before, image)
-                self._learned = not image.provisional
-            else:
-                after = _grown_info(before, image)
-            if after != before:  # a new object only if something changed
-                self._info = after
-
-    def _warn(self, warning: str) -> None:
-        with self._lock:
-            if warning not in self._info.warnings:
-                self._info = dataclasses.replace(self._info, warnings=(*self._info.warnings, warning))
+    # ---- rereading -----------------------------------------------------------------------------
 
     def _worth_looking_at(self) -> list[tuple[str, int]]:
         with self._lock:
@@ -376,25 +416,11 @@ class ZarrSource(Source):
             known = list(self._arrays)[-_REFRESHED_OPEN if few else 0 :]
             missing = list(reversed(self._missing))[:_REFRESHED_MISSING]
             # before any store exists, the first ones are the likeliest; later the first represents the run
-            first = [place.store for place in self._places[: 1 if self._learned else _REFRESHED_MISSING]]
+            first = [
+                place.store
+                for place in self._known.places[: 1 if self._known.learned else _REFRESHED_MISSING]
+            ]
         return list(dict.fromkeys(known + [(store, 0) for store in missing + first]))
-
-    def _find_new_places(self, path: str) -> None:
-        """Append new positions; existing indices do not change."""
-        found = layouts.discover(path, self._tree)
-        with self._lock:
-            known = {(place.store, place.p_index) for place in self._places}
-            labels = {place.position for place in self._places}
-            new = tuple(
-                place
-                for place in found.places
-                if (place.store, place.p_index) not in known and place.position not in labels
-            )
-            if not new:
-                return
-            self._places += new
-            positions = tuple(place.position for place in self._places)
-            self._info = dataclasses.replace(self._info, positions=positions)
 
 
 def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
@@ -410,12 +436,12 @@ def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
 # ---- state -------------------------------------------------------------------------------
 
 
-def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> ZarrImage:
-    """The first image that exists and can be shown."""
+def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
+    """The first image that exists and can be shown, and its position."""
     errors: list[DatasetError] = []
-    for place in layout.places:
+    for p, place in enumerate(layout.places):
         try:
-            return layouts.read_image(place.store, 0, tree)
+            return p, layouts.read_image(place.store, 0, tree)
         except PlaneNotStoredError:
             continue  # planned, not written yet
         except DatasetError as error:
@@ -429,43 +455,10 @@ def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> ZarrImage:
     )
 
 
-def _opened_info(layout: layouts.DatasetLayout, image: ZarrImage, tree: Tree) -> DatasetInfo:
+def _opened_info(
+    layout: layouts.DatasetLayout, image: ZarrImage, acquisition: str | None, tree: Tree
+) -> DatasetInfo:
     positions = tuple(place.position for place in layout.places)
     info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
-    return dataclasses.replace(_learned_info(info, image), warnings=layout.warnings + image.warnings)
-
-
-def _learned_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
-    """The info from the first store read; announced names stay if the store has none."""
-    y, x, z, t = ngff.calibration(image.meta)
-    count, dtype = image.size("c"), image.facts.dtype
-    height, width = image.plane_shape
-    names = image.meta.channels
-    if not names and info.channels:
-        names = tuple(ngff.NamedChannel(ch.name) for ch in info.channels)
-    return dataclasses.replace(
-        info,
-        channels=ngff.channels(names, count, dtype),
-        n_t=image.size("t"),
-        n_z=image.size("z"),
-        height=height,
-        width=width,
-        dtype=dtype,
-        pixel_size_y_um=y,
-        pixel_size_x_um=x,
-        z_step_um=z,
-        time_step_s=t,
-        n_levels=image.n_levels,
-        complete=image.meta.complete,
-        warnings=image.warnings,
-    )
-
-
-def _grown_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
-    """The info extended by another store, or the same one later: more times, more z, whether complete."""
-    return dataclasses.replace(
-        info,
-        n_t=max(info.n_t, image.size("t")),
-        n_z=max(info.n_z, image.size("z")),
-        complete=info.complete if image.meta.complete is None else image.meta.complete,
-    )
+    learned = learned_info(info, image, image_info(image, acquisition=acquisition))
+    return dataclasses.replace(learned, warnings=layout.warnings + image.warnings)

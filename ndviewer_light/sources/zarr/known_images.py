@@ -1,0 +1,188 @@
+"""What is known of a dataset whose stores are read one by one: it grows with each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import DatasetReplacedError, PlaneNotStoredError
+from ...model import ImageInfo, PlaneKey, channel_in
+from .image_facts import (
+    default_names,
+    grown_info,
+    image_info,
+    learned_info,
+    with_contents,
+    without_lag,
+)
+from .positions import DescribedPositions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ...model import DatasetInfo, Position
+    from .layouts import ImageLocation
+    from .nodes import ZarrImage
+
+
+class _Seen(NamedTuple):
+    """What a store was found to contain when its metadata was last read."""
+
+    planes: tuple[object, ...]  # dtype, size and channels, which never change
+    grown_to: tuple[int, int]  # t, z
+    provisional: bool
+
+
+class KnownImages:
+    """The positions of a dataset, and what is known of each. Any thread; nothing here touches the disk.
+
+    Of an announced run everything announced holds until a store says otherwise, and stores may always be
+    behind others.
+    """
+
+    def __init__(
+        self, places: tuple[ImageLocation, ...], info: DatasetInfo, *, announced: bool, learned: bool
+    ) -> None:
+        """`learned`: whether `info` is that of a store, whose metadata names its axes."""
+        self.places = places
+        self.learned = learned
+        self._announced = info if announced else None
+        self._info = info
+        self._lock = threading.Lock()  # guards the following and the above
+        self._grows = announced  # whether stores may be behind others
+        self._seen: dict[str, _Seen] = {}  # by store
+        self._in_store: dict[str, list[int]] = {}
+        self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
+        self._described = DescribedPositions()
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is currently known; a new object whenever more becomes known."""
+        return self._info
+
+    def has_seen(self, store: str) -> bool:
+        """Whether the metadata of a store has been read."""
+        return store in self._seen
+
+    def unseen(self) -> list[str]:
+        """The stores whose metadata has not been read yet, in the order of their positions."""
+        with self._lock:
+            return [store for store in self._positions_of() if store not in self._seen]
+
+    def own_key(self, key: PlaneKey, place: ImageLocation) -> PlaneKey:
+        """`key` with the index that its channel has in the image itself, whose store has been read.
+
+        Raises `PlaneNotStoredError` if the image has no such channel.
+        """
+        info = self._info
+        if not info.images or key.c >= len(info.channels):
+            return key
+        c = channel_in(info.image(key.p).channels, info.channels, key.c)
+        if c is None:
+            name = info.channels[key.c].name
+            raise PlaneNotStoredError(f"{place.position.label} has no channel {name!r}")
+        return key._replace(c=c)
+
+    # ---- it grows, or is of another dataset --------------------------------------------------
+
+    def judge(self, store: str, image: ZarrImage) -> bool:
+        """Compare a store with what it contained before; whether everything starts over.
+
+        Of an announced run: what the host has announced is true still, what stores said is not. Else raises
+        `DatasetReplacedError` for another image.
+        """
+        planes = image.facts.dtype, image.plane_shape, image.size("c")
+        now = _Seen(planes, (image.size("t"), image.size("z")), image.provisional)
+        with self._lock:
+            before = self._seen.get(store)
+            is_unclear = before is not None and image.provisional and not before.provisional
+            if before is None or before.planes == planes or is_unclear:
+                self._seen[store] = now
+                if before is not None and not self._grows and now.grown_to > before.grown_to:
+                    self._grows = True
+                    self._info = without_lag(self._info)
+                return False
+            if self._announced is not None:
+                self._seen = {store: now}
+                self.learned = False
+                self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
+                return True
+        raise DatasetReplacedError(f"{store} contains a different image than before")
+
+    def learn(self, images: Mapping[str, ZarrImage]) -> None:
+        """Add what stores contain."""
+        with self._lock:
+            before = after = self._info
+            contents: dict[int, ImageInfo] = {}
+            for store, image in images.items():
+                at = self._positions_of().get(store, ())
+                content = image_info(
+                    image,
+                    default_names(image, self._announced, after),
+                    self.places[at[0]].acquisition if at else None,
+                    after.channels if self.learned else (),
+                )
+                for p in at:
+                    self._described.add(p, self.places[p], image)
+                if not self.learned and not (image.provisional and after.dtype is not None):
+                    after = learned_info(after, image, content)
+                    self.learned = not image.provisional
+                    continue
+                self._grows |= image.meta.complete is False
+                after = grown_info(after, image)
+                if after.images or content != after.groups[0]:
+                    contents |= dict.fromkeys(at, content)
+            after = with_contents(after, contents, grows=self._grows)
+            after = self._with_positions(after, self._described.take(self.places))
+            if after != before:  # a new object only if something changed
+                self._info = after
+
+    def describe(self, p: int, image: ZarrImage) -> None:
+        """Add what the image of position `p` says of it, whose contents are known."""
+        with self._lock:
+            self._described.add(p, self.places[p], image)
+            pending = self._described.take(self.places, all_of_them=True)
+            self._info = self._with_positions(self._info, pending)
+
+    def _with_positions(self, info: DatasetInfo, positions: Mapping[int, Position]) -> DatasetInfo:
+        """The info, and `places`, with these positions. With the lock held."""
+        if not positions:
+            return info
+        places = list(self.places)
+        for p, position in positions.items():
+            places[p] = places[p]._replace(position=position)
+        self.places = tuple(places)
+        return dataclasses.replace(info, positions=tuple(place.position for place in places))
+
+    def _positions_of(self) -> dict[str, list[int]]:
+        """The positions in each store. With the lock held."""
+        if self._mapped is not self.places:
+            found: dict[str, list[int]] = {}
+            for p, place in enumerate(self.places):
+                found.setdefault(place.store, []).append(p)
+            self._in_store, self._mapped = found, self.places
+        return self._in_store
+
+    def add_places(self, found: Iterable[ImageLocation]) -> None:
+        """Append those of `found` that are new; existing indices do not change."""
+        with self._lock:
+            pending = self._described.take(self.places, all_of_them=True)
+            self._info = self._with_positions(self._info, pending)
+            known = {(place.store, place.p_index) for place in self.places}
+            labels = {place.position[:2] for place in self.places}
+            new = tuple(
+                place
+                for place in found
+                if (place.store, place.p_index) not in known and place.position[:2] not in labels
+            )
+            if new:
+                self.places += new
+                positions = tuple(place.position for place in self.places)
+                self._info = dataclasses.replace(self._info, positions=positions)
+
+    def warn(self, warning: str) -> None:
+        """Add a warning, once."""
+        with self._lock:
+            if warning not in self._info.warnings:
+                self._info = dataclasses.replace(self._info, warnings=(*self._info.warnings, warning))
