@@ -38,7 +38,8 @@ class Position(NamedTuple):
 
     `region` is a well ("A1") or a free name ("manual0"), `fov` the index within it; the stage
     coordinates are in µm, if known. `name` is what the dataset itself calls the field ("pos3",
-    "001007"), "" if it gives no name.
+    "001007"), "" if it gives no name. `acquisition` is the name of the plate's acquisition that it
+    belongs to (else its id), "" if the plate has only one.
     """
 
     region: str
@@ -47,6 +48,7 @@ class Position(NamedTuple):
     y_um: float | None = None
     z_um: float | None = None
     name: str = ""
+    acquisition: str = ""
 
     @property
     def label(self) -> str:
@@ -75,7 +77,8 @@ class Position(NamedTuple):
         where = (("x_um", self.x_um), ("y_um", self.y_um), ("z_um", self.z_um))
         known = "".join(f", {name}={value:g}" for name, value in where if value is not None)
         named = f", name={self.name!r}" if self.title != self.label else ""
-        return f"Position({self.label!r}{known}{named})"
+        of = f", acquisition={self.acquisition!r}" if self.acquisition else ""
+        return f"Position({self.label!r}{known}{named}{of})"
 
 
 _PLACEHOLDERS = frozenset(("default", "series", "P"))

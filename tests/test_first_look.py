@@ -90,6 +90,17 @@ def test_lookup_tables_by_name(qtbot, viewer, tmp_path, lut, expected):
     assert np.abs(row - wanted).max() <= 6
 
 
+def test_the_acquisition_is_shown_beside_the_position(qtbot, viewer, tmp_path):
+    defined = [{"id": 0, "name": "before drug"}, {"id": 1, "name": "after drug"}]
+    write_plate(tmp_path / "p.zarr", {"A/1": [("0", 0), ("1", 1)]}, defined)
+    load(qtbot, viewer, tmp_path / "p.zarr")
+    settle(qtbot, viewer)
+    assert viewer.stage.overlay.position() == "A1:0  ·  before drug"
+    viewer.load_fov(1)
+    assert viewer.stage.overlay.position() == "A1:1  ·  after drug"
+    assert viewer.stage.sliders.value_text("p") == "A1:1  ·  after drug   2 / 2"
+
+
 def test_positions_are_shown_by_the_name_they_are_written_under(qtbot, viewer, tmp_path):
     write_plate(tmp_path / "p.zarr", {"A/1": [("pos3", None), ("001007", None)], "A/2": [("0", None)]})
     load(qtbot, viewer, tmp_path / "p.zarr")

@@ -138,17 +138,17 @@ FIRST, SECOND = {"id": 0, "name": "before drug"}, {"id": 1, "name": "after drug"
     [
         ([FIRST, SECOND], (0, 1), ("before drug", "after drug")),
         ([FIRST, SECOND], (1, 1), ("after drug", "after drug")),
-        ([FIRST, SECOND], (0, None), ("before drug", None)),
+        ([FIRST, SECOND], (0, None), ("before drug", "")),
         ([FIRST, SECOND], (0, 7), ("before drug", "7")),  # referenced, not defined
-        ([FIRST], (0, 0), (None, None)),  # nothing to tell apart
+        ([FIRST], (0, 0), ("", "")),  # nothing to tell apart
         ([FIRST], (0, 3), ("before drug", "3")),
-        (None, (None, None), (None, None)),
-        (None, (2, 2), (None, None)),
+        (None, (None, None), ("", "")),
+        (None, (2, 2), ("", "")),
         (None, (1, 2), ("1", "2")),
         ([{"id": 0}, {"id": 1, "name": "B"}], (0, 1), ("0", "B")),  # a name is optional
         ([{"id": 0, "name": "A"}, {"id": 1, "name": "A"}], (0, 1), ("A (0)", "A (1)")),
         ([{"id": "0", "name": "A"}, {"id": 1, "name": "B"}], (0, "1"), ("A", "B")),
-        ([3, None, {"name": "no id"}, {"id": True}], (0, []), (None, None)),
+        ([3, None, {"name": "no id"}, {"id": True}], (0, []), ("", "")),
         ("nonsense", (0, 1), ("0", "1")),
     ],
 )
@@ -158,14 +158,14 @@ def test_fields_know_their_acquisition_where_there_are_several(
     wells = {"A/1": [("0", used[0]), ("1", used[1])], "A/2": [("0", used[0]), ("1", used[1])]}
     write_plate(tmp_path / "p.zarr", wells, defined, zarr_format)
     found = layouts.discover(str(tmp_path / "p.zarr")).places
-    assert [place.acquisition for place in found] == [*expected, *expected]
+    assert [place.position.acquisition for place in found] == [*expected, *expected]
     assert [place.position.label for place in found] == ["A1:0", "A1:1", "A2:0", "A2:1"]
 
 
 def test_a_well_opened_alone_tells_acquisitions_by_their_number(tmp_path: Path) -> None:
     write_plate(tmp_path / "p.zarr", {"A/1": [("0", 0), ("1", 4)]}, [FIRST, SECOND])
     found = layouts.discover(str(tmp_path / "p.zarr" / "A" / "1")).places
-    assert [place.acquisition for place in found] == ["0", "4"]
+    assert [place.position.acquisition for place in found] == ["0", "4"]
 
 
 # ---- channels ------------------------------------------------------------------------------

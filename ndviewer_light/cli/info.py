@@ -9,7 +9,7 @@ sizes           samples along ``t p c z y x``, in that order
 dtype, bytes    of a pixel; of all pixels of the largest level, decompressed
 pixel_size_um   ``y`` and ``x``
 z_step_um, time_step_s, times, complete
-positions       ``count``; ``first``: region, fov, x_um, y_um, z_um, name, label, title of the first five
+positions       ``count``; ``first``: region, fov, x_um, y_um, z_um, name, acquisition, label, title (5)
 channels        name, color, excitation_nm, emission_nm, window, visible, lut, inverted
 levels          ``[height, width]`` of each, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it

@@ -23,7 +23,7 @@ from .words import explain_plane
 
 if TYPE_CHECKING:
     from ..engine.dataset import Changes, Dataset
-    from ..model import DatasetInfo, Plane
+    from ..model import DatasetInfo, Plane, Position
     from .canvas.contrast import Contrast
     from .canvas.display import Canvas
     from .canvas.overlay import StateKind
@@ -260,7 +260,7 @@ class Stage(QWidget):
         self.sliders.set_value_text("t", lambda i: _counted(i, info.n_t, _time_of(i, info)))
         self.sliders.set_value_text("z", lambda i: _counted(i, info.n_z, _height(i, info.z_step_um)))
         self.sliders.set_value_text(
-            "p", lambda i: f"{info.positions[i].title}   {i + 1} / {len(info.positions)}"
+            "p", lambda i: f"{_named(info.positions[i])}   {i + 1} / {len(info.positions)}"
         )
 
     # ---- position --------------------------------------------------------------------------
@@ -297,7 +297,7 @@ class Stage(QWidget):
         if info is None or p >= len(info.positions):
             self.overlay.set_position("")
             return
-        parts = [info.positions[p].title]
+        parts = [_named(info.positions[p])]
         if info.n_t > 1:
             parts.append(f"t {self.sliders.index('t') + 1}")
         if info.n_z > 1 and not self.strips.is_3d():
@@ -461,6 +461,12 @@ def _built_on(info: DatasetInfo) -> tuple[object, ...]:
         info.z_step_um,
         info.n_z,
     )
+
+
+def _named(position: Position) -> str:
+    """A position and, if there are several, its acquisition."""
+    of = position.acquisition
+    return f"{position.title}  ·  {of}" if of else position.title
 
 
 def _counted(i: int, n: int, extra: str) -> str:

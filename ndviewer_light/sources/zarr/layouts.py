@@ -54,15 +54,11 @@ _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
 class ImageLocation(NamedTuple):
-    """One position: the folder of its image group or array, and its index along the position axis, if any.
-
-    `acquisition` is the name of the plate's acquisition it belongs to; None if the plate has only one.
-    """
+    """One position: the folder of its image group or array, and its index along the position axis, if any."""
 
     position: Position
     store: str
     p_index: int | None = None
-    acquisition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,11 +182,10 @@ class _ImageFinder:
         if images is None:
             return _field_places(path, region, self._tree)
         base, none = path + self._tree.sep, repeat(None)
-        positions = map(
-            Position, repeat(region), _field_numbers(images.paths), none, none, none, images.paths
-        )
+        numbers, acquisitions = _field_numbers(images.paths), names.of(images)
+        positions = map(Position, repeat(region), numbers, none, none, none, images.paths, acquisitions)
         stores = [base + image for image in images.paths]
-        return list(map(ImageLocation._make, zip(positions, stores, none, names.of(images), strict=False)))
+        return list(map(ImageLocation._make, zip(positions, stores, none, strict=False)))
 
     def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
         try:
@@ -321,14 +316,14 @@ class _Acquisitions:
         used = {number for listed in set(wells) if listed is not None for number in listed.acquisitions}
         self._names = names
         self._several = len(used.union(names).difference({""})) > 1
-        self._of_well: dict[tuple[str, ...], tuple[str | None, ...]] = {}
+        self._of_well: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def of(self, images: plates.WellImages) -> Iterable[str | None]:
-        """The name of the acquisition of each image; its id if the plate does not name it, else None."""
+    def of(self, images: plates.WellImages) -> Iterable[str]:
+        """The name of the acquisition of each image; its id if the plate does not name it."""
         if not self._several:
-            return repeat(None)
+            return repeat("")
         if images.acquisitions not in self._of_well:
-            named = tuple(self._names.get(number, number) or None for number in images.acquisitions)
+            named = tuple(self._names.get(number, number) for number in images.acquisitions)
             self._of_well[images.acquisitions] = named
         return self._of_well[images.acquisitions]
 
