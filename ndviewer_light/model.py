@@ -192,8 +192,7 @@ class Region(NamedTuple):
 class ImageInfo:
     """What one position contains; equal ones are one object (see `DatasetInfo.with_image`).
 
-    Lengths in µm, times in s, None if unknown. `times` as in `DatasetInfo`. `acquisition` is the name of the
-    acquisition of the plate that it belongs to (else its id), None if there is only one.
+    Lengths in µm, times in s, None if unknown. `times` as in `DatasetInfo`.
     """
 
     channels: tuple[Channel, ...]
@@ -208,7 +207,6 @@ class ImageInfo:
     time_step_s: float | None = None
     n_levels: int = 1
     times: tuple[int, ...] = ()
-    acquisition: str | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -278,13 +276,7 @@ class DatasetInfo:
         """What every position contains that is not in `images`."""
         if self.common is not None:
             return self.common
-        return ImageInfo(
-            **{
-                each.name: getattr(self, each.name)
-                for each in fields(ImageInfo)
-                if each.name != "acquisition"
-            }
-        )
+        return ImageInfo(**{each.name: getattr(self, each.name) for each in fields(ImageInfo)})
 
     def image(self, p: int) -> ImageInfo:
         """What position `p` contains, as far as is known; raises `IndexError` if there is none.
@@ -325,7 +317,7 @@ class DatasetInfo:
         known = {each: each for each in (common, *images.values())}
         images = {p: known[each] for p, each in images.items() if each != common}
         if self.common is None:  # all are alike still
-            names = (each.name for each in fields(ImageInfo) if each.name != "acquisition")
+            names = (each.name for each in fields(ImageInfo))
             return replace(self, **{name: getattr(image, name) for name in names})
         return self._with_contents(common, images)
 

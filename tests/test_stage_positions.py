@@ -1,4 +1,4 @@
-"""Where a field lies on the stage, in µm, however its dataset says so; and the names images give themselves."""
+"""Where a field lies on the stage in µm, however its dataset says so, and the names images have themselves."""
 
 from __future__ import annotations
 

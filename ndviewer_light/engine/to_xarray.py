@@ -253,11 +253,18 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
         "time": along(shape[0], image.time_step_s, numbers=image.times),
         "fov": np.array(positions),
         "position": ("fov", [info.positions[p].label for p in positions]),
+        **_acquisitions(info, positions),
         "z": along(shape[2], image.z_step_um, scale.z),
         "channel": [channel.name for channel in image.channels],
         "y": along(shape[4], image.pixel_size_y_um, scale.y),
         "x": along(shape[5], image.pixel_size_x_um, scale.x),
     }
+
+
+def _acquisitions(info: DatasetInfo, positions: Sequence[int]) -> dict[str, Any]:
+    """The acquisition of each position, on a plate with several."""
+    names = [info.positions[p].acquisition for p in positions]
+    return {"acquisition": ("fov", names)} if any(names) else {}
 
 
 def _attrs(info: DatasetInfo, planes: LazyPlanes, path: str, level: int) -> dict[str, Any]:
@@ -268,7 +275,6 @@ def _attrs(info: DatasetInfo, planes: LazyPlanes, path: str, level: int) -> dict
         "pixel_size_y_um": image.pixel_size_y_um,
         "dz_um": image.z_step_um,
         "time_step_s": image.time_step_s,
-        "acquisition": image.acquisition,
     }
     known = {name: value for name, value in attrs.items() if value is not None}
     return {

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def learned_info(info: DatasetInfo, image: ZarrImage, contents: ImageInfo) -> DatasetInfo:
     """The info from the first store read, and the contents of its image."""
-    names = (field.name for field in dataclasses.fields(ImageInfo) if field.name != "acquisition")
+    names = (field.name for field in dataclasses.fields(ImageInfo))
     first = dataclasses.replace(
         info,
         **{name: getattr(contents, name) for name in names},
         complete=image.meta.complete,
         warnings=image.warnings,
-        common=contents if contents.acquisition is not None else None,
+        common=None,
         images={},
     )
     return first.with_images(info.images)
@@ -35,7 +35,6 @@ def learned_info(info: DatasetInfo, image: ZarrImage, contents: ImageInfo) -> Da
 def image_info(
     image: ZarrImage,
     names: Sequence[ngff.NamedChannel] = (),
-    acquisition: str | None = None,
     known: Sequence[Channel] = (),
 ) -> ImageInfo:
     """What an image contains, by its own metadata; `names` are those of its channels if it has none.
@@ -56,7 +55,6 @@ def image_info(
         z_step_um=z,
         time_step_s=t,
         n_levels=image.n_levels,
-        acquisition=acquisition,
     )
 
 

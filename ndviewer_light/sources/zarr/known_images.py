@@ -120,7 +120,6 @@ class KnownImages:
                 content = image_info(
                     image,
                     default_names(image, self._announced, after),
-                    self.places[at[0]].acquisition if at else None,
                     after.channels if self.learned else (),
                 )
                 for p in at:

@@ -111,7 +111,7 @@ class ZarrSource(Source):
         except BaseException:
             tree.close()
             raise
-        info = _opened_info(layout, image, layout.places[p].acquisition, tree)
+        info = _opened_info(layout, image, tree)
         source = cls(layout, info, tree.root, tree, learned=not image.provisional)
         source._known.describe(p, image)
         return source
@@ -455,10 +455,8 @@ def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrIm
     )
 
 
-def _opened_info(
-    layout: layouts.DatasetLayout, image: ZarrImage, acquisition: str | None, tree: Tree
-) -> DatasetInfo:
+def _opened_info(layout: layouts.DatasetLayout, image: ZarrImage, tree: Tree) -> DatasetInfo:
     positions = tuple(place.position for place in layout.places)
     info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
-    learned = learned_info(info, image, image_info(image, acquisition=acquisition))
+    learned = learned_info(info, image, image_info(image))
     return dataclasses.replace(learned, warnings=layout.warnings + image.warnings)
