@@ -1,4 +1,4 @@
-"""Where a field lies on the stage in µm, however its dataset says so, and the names images have themselves."""
+"""Where a field lies on the stage in µm, however its dataset says so, and the names that images have."""
 
 from __future__ import annotations
 
