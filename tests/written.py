@@ -62,7 +62,8 @@ class WrittenImage:
 
     def pixels(self, level: int = 0) -> np.ndarray:
         """All of a level: (T, C, Z, Y, X)."""
-        return self._in_order(np.asarray(self.arrays[level][...]))
+        pixels = np.asarray(self.arrays[level][...])
+        return self._in_order(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
 
     def stored(self, level: int = 0) -> np.ndarray:
         """(T, C, Z): whether a chunk (or shard) that the plane is in is there."""
@@ -159,6 +160,6 @@ def _by_number(name: str) -> list[tuple[int, str]]:
 def _chunk_keys(array: zarr.Array) -> Iterator[list[str]]:
     root = Path(str(array.store_path).removeprefix("file://"))
     for file in root.rglob("*"):
-        key = file.relative_to(root).as_posix().removeprefix("c/").replace("/", ".").split(".")
+        key = file.relative_to(root).as_posix().replace("/", ".").removeprefix("c.").split(".")
         if file.is_file() and all(part.isdigit() for part in key):
             yield key

@@ -65,6 +65,7 @@ class Canvas(QWidget):
         self.setMinimumSize(160, 120)
         self._viewer: ndv.ArrayViewer | None = None
         self._wrapper: DatasetWrapper | None = None
+        self._build = 0  # counts what was to be shown: a viewer that is built for an earlier one is not used
         self._in_use = _InUse()
         self._in_use.end_with(self)
         self._gl: QOpenGLWidget | None = None
@@ -100,11 +101,14 @@ class Canvas(QWidget):
     def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> bool:
         """Show `dataset`; channels in `windows` keep that contrast, the others use auto.
 
-        False if Qt has deleted the canvas meanwhile.
+        False if it was overtaken: the event loop runs in here, so another dataset (or none) may have
+        been chosen meanwhile, or Qt may have deleted the canvas.
         """
         self._wanted = view
-        self.clear()  # runs the event loop: another dataset may have been chosen, or we may be deleted
-        if self._in_use.ended:
+        self.release()
+        build = self._build
+        self._drop_viewer()
+        if self._is_overtaken(build):
             return False
         self._wrapper = DatasetWrapper(dataset)
         self._wrapper.view = view = self._wanted
@@ -118,11 +122,14 @@ class Canvas(QWidget):
             channel_mode=ChannelMode.COMPOSITE,
             luts=luts,  # type: ignore[arg-type]
         )
-        self._build_viewer()
-        return not self._in_use.ended
+        return self._build_viewer()
+
+    def _is_overtaken(self, build: int) -> bool:
+        return self._in_use.ended or build != self._build
 
     def release(self) -> None:
         """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
+        self._build += 1
         self._wrapper = None
         self._dirty = False
         self._place = None
@@ -265,19 +272,20 @@ class Canvas(QWidget):
 
     # ---- the ndv viewer --------------------------------------------------------------------
 
-    def _build_viewer(self) -> None:
-        hook = sys.excepthook
+    def _build_viewer(self) -> bool:
+        """Build the viewer of the current dataset; False if it was overtaken."""
+        hook, build = sys.excepthook, self._build
         try:
-            self._viewer = ndv.ArrayViewer(
+            viewer = ndv.ArrayViewer(
                 self._wrapper, display_model=self._display, viewer_options=self._viewer_model
             )
         finally:
             sys.excepthook = hook  # ndv installs its own; restore the host's, on which its crash log relies
-        if self._in_use.ended:  # the event loop runs while it is built
-            viewer, self._viewer, self._wrapper = self._viewer, None, None
+        if self._is_overtaken(build):  # the event loop runs while it is built
             viewer._cancel_futures()
             _dispose_of(viewer)
-            return
+            return False
+        self._viewer = viewer
         _leave_buffers_to_qt(self._viewer._canvas)
         self._in_use.viewer, self._in_use.wrapper = self._viewer, self._wrapper
         self._viewer_model = self._viewer._viewer_model
@@ -298,6 +306,7 @@ class Canvas(QWidget):
             self._gl.setMouseTracking(True)
         if not self.busy:
             self._on_spinner(False)
+        return True
 
     def _drop_viewer(self) -> None:
         self._later.stop()
@@ -325,12 +334,15 @@ class Canvas(QWidget):
             return
         logger.info("the OpenGL context was lost; rebuilding the canvas")
         place, wrapper = self._visible_place(), self._wrapper
-        self.clear()
+        self.release()
+        build = self._build
+        self._drop_viewer()
+        if self._is_overtaken(build):
+            return
         self._place, self._wrapper = place, wrapper
         wrapper.wanted = True
         self._viewer_model = _viewer_model()
-        self._build_viewer()
-        if not self._in_use.ended:
+        if self._build_viewer():
             self.frame_shown.emit()
 
     def _watch_context(self) -> None:
@@ -390,10 +402,30 @@ class Canvas(QWidget):
 
 def _dispose_of(viewer: ndv.ArrayViewer) -> None:
     """Close an ndv viewer, whose widget is deleted by the event loop."""
+    _delete_gl_objects(viewer._canvas)
     viewer.close()
     viewer._canvas.close()
     viewer.widget().setParent(None)
     viewer.widget().deleteLater()
+
+
+def _delete_gl_objects(canvas: Any) -> None:
+    """Delete the textures, buffers and programs of a canvas.
+
+    vispy leaves them to the end of the GL context. Where contexts are shared, as in our own application, they
+    outlive it: megabytes of graphics memory for each dataset that was shown.
+    """
+    scene = getattr(canvas, "_canvas", None)
+    widget = getattr(scene, "native", None)
+    if scene is None or not isinstance(widget, QOpenGLWidget) or not widget.isValid():
+        return
+    widget.makeCurrent()
+    objects = scene.context.shared.parser._objects
+    for each in list(objects.values()):
+        if hasattr(each, "delete"):  # vispy notes those just deleted as a constant
+            each.delete()
+    objects.clear()
+    widget.doneCurrent()
 
 
 class _InUse(Owner):
