@@ -52,6 +52,7 @@ class KnownImages:
         self._lock = threading.Lock()  # guards the following and the above
         self._grows = announced  # whether stores may be behind others
         self._seen: dict[str, _Seen] = {}  # by store
+        self._learned_from: set[str] = set()  # stores; a store is seen, then opened, then learned from
         self._in_store: dict[str, list[int]] = {}
         self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
         self._described = DescribedPositions()
@@ -62,13 +63,13 @@ class KnownImages:
         return self._info
 
     def has_seen(self, store: str) -> bool:
-        """Whether the metadata of a store has been read."""
-        return store in self._seen
+        """Whether what a store contains is known."""
+        return store in self._learned_from
 
     def unseen(self) -> list[str]:
-        """The stores whose metadata has not been read yet, in the order of their positions."""
+        """The stores whose contents are not known yet, in the order of their positions."""
         with self._lock:
-            return [store for store in self._positions_of() if store not in self._seen]
+            return [store for store in self._positions_of() if store not in self._learned_from]
 
     def own_key(self, key: PlaneKey, place: ImageLocation) -> PlaneKey:
         """`key` with the index that its channel has in the image itself, whose store has been read.
@@ -105,6 +106,7 @@ class KnownImages:
                 return False
             if self._announced is not None:
                 self._seen = {store: now}
+                self._learned_from.clear()
                 self.learned = False
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return True
@@ -136,6 +138,7 @@ class KnownImages:
             after = self._with_positions(after, self._described.take(self.places))
             if after != before:  # a new object only if something changed
                 self._info = after
+            self._learned_from.update(images)
 
     def describe(self, p: int, image: ZarrImage) -> None:
         """Add what the image of position `p` says of it, whose contents are known."""
