@@ -317,8 +317,7 @@ class DatasetInfo:
         known = {each: each for each in (common, *images.values())}
         images = {p: known[each] for p, each in images.items() if each != common}
         if self.common is None:  # all are alike still
-            names = (each.name for each in fields(ImageInfo))
-            return replace(self, **{name: getattr(image, name) for name in names})
+            return replace(self, **{each.name: getattr(image, each.name) for each in fields(ImageInfo)})
         return self._with_contents(common, images)
 
     def with_known(self, earlier: DatasetInfo) -> DatasetInfo:
@@ -448,17 +447,21 @@ def _index_of(name: str, names: Sequence[str], what: str) -> int:
 
 
 class PlaneState(Enum):
-    """What is known about one plane; only PRESENT has pixels."""
+    """What is known about one plane; only PRESENT and FILLED have pixels."""
 
     PENDING = "not written yet"
     LOADING = "being read"
     PRESENT = "present"
+    FILLED = "nothing stored, so it is the fill value"
     ABSENT = "nothing stored"
     UNREADABLE = "could not be read"
 
 
 class Plane(NamedTuple):
-    """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if PRESENT, else why not."""
+    """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if there are any.
+
+    `reason` tells why it is not PRESENT.
+    """
 
     state: PlaneState
     pixels: np.ndarray | None = None

@@ -119,7 +119,7 @@ def check_facts(dataset: Dataset, images: Sequence[WrittenImage]) -> None:
         assert info.sizes == {axis: image.size(axis) for axis in "tczyx"}
         assert info.dtype == image.arrays[0].dtype
         assert [channel.name for channel in info.channels] == channel_names(image)
-        assert info.acquisition == image.acquisition
+        assert dataset.info.positions[p].acquisition == (image.acquisition or "")
         for axis, found in (
             ("t", info.time_step_s),
             ("z", info.z_step_um),

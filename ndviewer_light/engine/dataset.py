@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState
+from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
 from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
@@ -203,12 +204,18 @@ class Dataset:
 
         A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``.
         Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a missing or ambiguous
-        name, `PlaneNotStoredError` if nothing is stored, another `DatasetError` if it cannot be read: never
-        made-up pixels.
+        name, `PlaneNotStoredError` if nothing is stored and the plane does not count as the fill value (see
+        `sources.missing`), another `DatasetError` if it cannot be read: never made-up pixels.
         """
         p = self._position(p)
-        c = self._channel(c, p) if isinstance(c, str) else c
-        return self._cache.read(PlaneKey(t, p, c, z), level)
+        key = PlaneKey(t, p, self._channel(c, p) if isinstance(c, str) else c, z)
+        try:
+            return self._cache.read(key, level)
+        except PlaneNotStoredError as error:
+            plane = self._failed_plane(key, error)
+            if plane.pixels is None:
+                raise
+            return plane.pixels
 
     def image(self, p: int | str = 0) -> ImageInfo:
         """Return what a position contains: channels, sizes, dtype, voxel size; positions may differ.
@@ -301,6 +308,8 @@ class Dataset:
         """Set the view to `keys`; return the failures among them whose retry is not due yet."""
         self._fold_notified()
         with self._lock:
+            if level != self._view.shown.level:
+                self._retries.clear()  # a failure is of one level
             is_elsewhere = self._view.show(keys, level)
             self._cache.watch(self._view.watched)
             failures = self._retries.show(keys)
@@ -366,11 +375,7 @@ class Dataset:
         reason = str(error) or type(error).__name__
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
-        is_known_unwritten = isinstance(error, PlaneNotWrittenError)
-        if error.plane_shape is not None and not is_known_unwritten and self.was_notified(key):
-            # written, and stores omit planes of only fill value: this plane is truly black
-            return Plane(PlaneState.PRESENT, np.zeros(error.plane_shape, self.info.dtype or np.uint16))
-        return Plane(PlaneState.PENDING if self._live else PlaneState.ABSENT, reason=reason)
+        return missing_plane(error, live=self._live, notified=self.was_notified(key))
 
     def _read(self, key: PlaneKey, level: int) -> np.ndarray:
         before = self._source.info

@@ -31,8 +31,9 @@ _Index = tuple[slice, ...]
 class LazyPlanes:
     """An array (T, P, Z, C, Y, X) of equal positions, that reads planes when it is sliced.
 
-    `missing` decides about planes that are not stored: "raise" (`PlaneNotStoredError`) or "fill"
-    (zeros). Other errors are raised always. Planes of a smaller dtype than that of the array are converted;
+    Planes that count as the fill value have it (see `sources.missing`). `missing` decides about others of
+    which nothing is stored: "raise" (`PlaneNotStoredError`) or "fill" (the fill value, 0 where none is
+    declared). Other errors are raised always. Planes of a smaller dtype than that of the array are converted;
     a plane that the array cannot hold raises `ValueError`.
     """
 
@@ -75,11 +76,11 @@ class LazyPlanes:
         dataset = self._dataset
         try:
             pixels = dataset.plane(t, p, self._channel(dataset, p, c), z, level=self._level)
-        except PlaneNotStoredError:
+        except PlaneNotStoredError as error:
             self._check(dataset, p)
             if self._missing == "raise":
                 raise
-            return np.zeros(self.shape[4:], self.dtype)
+            return np.full(self.shape[4:], 0 if error.fill_value is None else error.fill_value, self.dtype)
         self._check(dataset, p)
         if pixels.shape != self.shape[4:]:
             label = dataset.info.positions[p].label
@@ -253,18 +254,12 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
         "time": along(shape[0], image.time_step_s, numbers=image.times),
         "fov": np.array(positions),
         "position": ("fov", [info.positions[p].label for p in positions]),
-        **_acquisitions(info, positions),
+        "acquisition": ("fov", [info.positions[p].acquisition for p in positions]),
         "z": along(shape[2], image.z_step_um, scale.z),
         "channel": [channel.name for channel in image.channels],
         "y": along(shape[4], image.pixel_size_y_um, scale.y),
         "x": along(shape[5], image.pixel_size_x_um, scale.x),
     }
-
-
-def _acquisitions(info: DatasetInfo, positions: Sequence[int]) -> dict[str, Any]:
-    """The acquisition of each position, on a plate with several."""
-    names = [info.positions[p].acquisition for p in positions]
-    return {"acquisition": ("fov", names)} if any(names) else {}
 
 
 def _attrs(info: DatasetInfo, planes: LazyPlanes, path: str, level: int) -> dict[str, Any]:

@@ -17,34 +17,20 @@ from .canvas.canvas_view import MAX_CHANNELS_SHOWN, View
 from .canvas.overlay import CanvasOverlay
 from .panels.channels import ChannelStrips
 from .panels.sliders import AxisSliders
+from .plane_states import state_of_view, states_of_channels
 from .slots import safe_slot
 from .waiting import PlaneWaits, Wait
-from .words import explain_plane
 
 if TYPE_CHECKING:
     from ..engine.dataset import Changes, Dataset
-    from ..model import DatasetInfo, Plane, Position
+    from ..model import DatasetInfo, Position
     from .canvas.contrast import Contrast
     from .canvas.display import Canvas
-    from .canvas.overlay import StateKind
     from .canvas.view_arrays import Frame
 
 logger = logging.getLogger(__name__)
 
 _VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded as a whole, so not thirty times a second
-_STATE_WORDS = {
-    PlaneState.PENDING: "not written yet",
-    PlaneState.ABSENT: "nothing stored",
-    PlaneState.LOADING: "loading…",
-    PlaneState.UNREADABLE: "could not be read",
-}
-_TILES: tuple[tuple[PlaneState, StateKind], ...] = (
-    (PlaneState.UNREADABLE, "error"),
-    (PlaneState.LOADING, "loading"),
-    (PlaneState.PENDING, "waiting"),
-    (PlaneState.ABSENT, "absent"),
-)
-"""The state to show if no channel has pixels, most important first."""
 
 
 class Stage(QWidget):
@@ -398,25 +384,10 @@ class Stage(QWidget):
     def _say_states(self, frame: Frame) -> None:
         assert self._info is not None
         names = [channel.name for channel in self._info.channels]
-        missing = {c: plane for c, plane in frame.planes.items() if plane.state is not PlaneState.PRESENT}
+        said = states_of_channels(frame)
         for c in range(len(self.strips)):
-            plane = missing.get(c)
-            self.strips.set_state(c, *(("",) if plane is None else (_STATE_WORDS[plane.state], plane.reason)))
-        if not missing:
-            self.overlay.set_state("none", "")
-        elif len(missing) < len(frame.planes):
-            said = (f"{names[c]}: {_STATE_WORDS[plane.state]}" for c, plane in missing.items())
-            self.overlay.set_state("partial", "\n".join(said))
-        else:
-            self._say_nothing_there(frame)
-
-    def _say_nothing_there(self, frame: Frame) -> None:
-        planes = list(frame.planes.values())
-        for state, kind in _TILES:
-            found = [plane for plane in planes if plane.state is state]
-            if found:
-                self.overlay.set_state(kind, _reasons(found) if kind == "error" else "")
-                return
+            self.strips.set_state(c, *said.get(c, ("", "")))
+        self.overlay.set_state(*state_of_view(frame, names))
 
     @safe_slot
     def _on_hovered(self, place: object) -> None:
@@ -440,13 +411,6 @@ class Stage(QWidget):
     @safe_slot
     def _update_scale_bar(self) -> None:
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
-
-
-def _reasons(planes: list[Plane]) -> str:
-    """Why these could not be read: each reason once, technical ones in plain words."""
-    said = list(dict.fromkeys(explain_plane(plane.reason).sentence for plane in planes))
-    more = f"\n(and {len(said) - 1} more, see the channel list)" if len(said) > 1 else ""
-    return said[0] + more
 
 
 def _built_on(info: DatasetInfo) -> tuple[object, ...]:

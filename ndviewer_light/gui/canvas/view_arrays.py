@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -37,12 +39,17 @@ _VOLUME_BATCH = 8  # planes read between checks whether the volume is still want
 
 
 class Frame(NamedTuple):
-    """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast."""
+    """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast.
+
+    Of a volume, a channel's plane is the one of which there is most to say, without its pixels; `counts` are
+    how many of its planes are in each state.
+    """
 
     view: View
     planes: dict[int, Plane]
     contrasts: dict[int, Contrast]
     downsampled: tuple[float, float, float] = (1.0, 1.0, 1.0)  # z, y, x
+    counts: Mapping[int, Counter[PlaneState]] = MappingProxyType({})
 
 
 class DatasetWrapper(ndv.DataWrapper["Dataset"]):
@@ -130,10 +137,12 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         shape = (len(zs), -(-height // steps[1]), -(-width // steps[1]))
         out = np.zeros((max(self._n_channels, 1), *shape), self.dtype)
         worst: dict[int, Plane] = {}
+        counts: dict[int, Counter[PlaneState]] = {c: Counter() for c in visible}
         for start in range(0, len(keys), _VOLUME_BATCH):
             batch = keys[start : start + _VOLUME_BATCH]
             for key, plane in zip(batch, self.dataset.planes(batch, level, None, keys), strict=True):
                 worst[key.c] = _worse(worst.get(key.c), plane)
+                counts[key.c][plane.state] += 1
                 if plane.pixels is not None:
                     part = shown_pixels(plane.pixels[:: steps[1], :: steps[1]])
                     if part.shape == shape[1:]:
@@ -142,7 +151,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
                 break
         contrasts = {c: contrast_of(out[c]) for c in visible}
         factors = (float(steps[0]), info.height / shape[1], info.width / shape[2])
-        self.frame = Frame(view, worst, contrasts, factors)
+        self.frame = Frame(view, worst, contrasts, factors, counts)
         return out
 
     def _resolution(self, info: DatasetInfo, n_channels: int) -> tuple[int, tuple[int, int]]:
@@ -186,6 +195,7 @@ def _worse(a: Plane | None, b: Plane) -> Plane:
     """The plane of a stack whose state matters most to the user, without its pixels."""
     order = (
         PlaneState.PRESENT,
+        PlaneState.FILLED,
         PlaneState.ABSENT,
         PlaneState.PENDING,
         PlaneState.LOADING,

@@ -52,7 +52,7 @@ class KnownImages:
         self._lock = threading.Lock()  # guards the following and the above
         self._grows = announced  # whether stores may be behind others
         self._seen: dict[str, _Seen] = {}  # by store
-        self._learned_from: set[str] = set()  # stores; a store is seen, then opened, then learned from
+        self._in_info: set[str] = set()  # the stores whose contents `info` includes
         self._in_store: dict[str, list[int]] = {}
         self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
         self._described = DescribedPositions()
@@ -63,13 +63,13 @@ class KnownImages:
         return self._info
 
     def has_seen(self, store: str) -> bool:
-        """Whether what a store contains is known."""
-        return store in self._learned_from
+        """Whether the metadata of a store has been read, and `info` says what is in it."""
+        return store in self._in_info
 
     def unseen(self) -> list[str]:
-        """The stores whose contents are not known yet, in the order of their positions."""
+        """The stores whose metadata has not been read yet, in the order of their positions."""
         with self._lock:
-            return [store for store in self._positions_of() if store not in self._learned_from]
+            return [store for store in self._positions_of() if store not in self._seen]
 
     def own_key(self, key: PlaneKey, place: ImageLocation) -> PlaneKey:
         """`key` with the index that its channel has in the image itself, whose store has been read.
@@ -106,7 +106,7 @@ class KnownImages:
                 return False
             if self._announced is not None:
                 self._seen = {store: now}
-                self._learned_from.clear()
+                self._in_info.clear()
                 self.learned = False
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return True
@@ -119,11 +119,8 @@ class KnownImages:
             contents: dict[int, ImageInfo] = {}
             for store, image in images.items():
                 at = self._positions_of().get(store, ())
-                content = image_info(
-                    image,
-                    default_names(image, self._announced, after),
-                    after.channels if self.learned else (),
-                )
+                names = default_names(image, self._announced, after)
+                content = image_info(image, names, after.channels if self.learned else ())
                 for p in at:
                     self._described.add(p, self.places[p], image)
                 if not self.learned and not (image.provisional and after.dtype is not None):
@@ -138,7 +135,7 @@ class KnownImages:
             after = self._with_positions(after, self._described.take(self.places))
             if after != before:  # a new object only if something changed
                 self._info = after
-            self._learned_from.update(images)
+            self._in_info.update(images)
 
     def describe(self, p: int, image: ZarrImage) -> None:
         """Add what the image of position `p` says of it, whose contents are known."""
@@ -172,11 +169,11 @@ class KnownImages:
             pending = self._described.take(self.places, all_of_them=True)
             self._info = self._with_positions(self._info, pending)
             known = {(place.store, place.p_index) for place in self.places}
-            labels = {place.position[:2] for place in self.places}
+            labels = {place.position.label for place in self.places}
             new = tuple(
                 place
                 for place in found
-                if (place.store, place.p_index) not in known and place.position[:2] not in labels
+                if (place.store, place.p_index) not in known and place.position.label not in labels
             )
             if new:
                 self.places += new

@@ -315,7 +315,7 @@ class _Acquisitions:
     def __init__(self, names: Mapping[str, str], wells: Iterable[plates.WellImages | None]) -> None:
         used = {number for listed in set(wells) if listed is not None for number in listed.acquisitions}
         self._names = names
-        self._several = len(used.union(names).difference({""})) > 1
+        self._several = max(len(used - {""}), len(names)) > 1
         self._of_well: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def of(self, images: plates.WellImages) -> Iterable[str]:

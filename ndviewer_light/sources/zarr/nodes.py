@@ -15,12 +15,15 @@ from ...errors import (
     UnsupportedError,
 )
 from ...metadata import ngff, plates
+from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from ...storage.printable import brief
 from ...storage.trees.tree import LOCAL
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
@@ -129,6 +132,11 @@ class ZarrImage:
     def plane_shape(self) -> tuple[int, int]:
         """(Y, X) of one plane."""
         return self.size("y"), self.size("x")
+
+    @property
+    def fill_value(self) -> np.generic:
+        """What pixels are that are not stored; raises `MetadataError`."""
+        return fill_value(self.document.get("fill_value"), self.facts.dtype, self.array)
 
 
 def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
