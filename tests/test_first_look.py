@@ -69,6 +69,20 @@ def test_an_inverted_channel_is_bright_where_values_are_low(qtbot, viewer, tmp_p
     qtbot.waitUntil(lambda: np.abs(screen_pixels(viewer)[8, 0].astype(int) - (0, 0, 255)).max() <= 3)
 
 
+def test_what_is_missing_of_an_inverted_channel_is_not_bright(qtbot, viewer, tmp_path):
+    channels = [{"color": "FF0000"}, {"color": "00FF00", "inverted": True}]
+    write_ramp(tmp_path / "i.zarr", {"channels": channels}, n_c=2)
+    chunk = next(file for file in (tmp_path / "i.zarr" / "0").rglob("*") if file.name.startswith("1.0"))
+    kept = chunk.read_bytes()
+    chunk.write_bytes(b"damaged")
+    load(qtbot, viewer, tmp_path / "i.zarr")
+    frame = settle(qtbot, viewer)
+    assert frame.planes[1].pixels is None
+    assert (screen_pixels(viewer)[..., 1] <= 3).all()
+    chunk.write_bytes(kept)  # and it is drawn as soon as it can be read
+    qtbot.waitUntil(lambda: (screen_pixels(viewer)[8, 0] > (-1, 250, -1)).all(), timeout=20_000)
+
+
 @pytest.mark.parametrize(
     ("lut", "expected"),
     [

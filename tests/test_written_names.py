@@ -256,3 +256,39 @@ def test_a_label_that_occurs_twice(tmp_path: Path) -> None:
         ("x", "#00FFFF"),
         ("GFP", "#00FF00"),
     ]
+
+
+# ---- what positions contain ----------------------------------------------------------------
+
+
+def test_lazy_arrays_tell_the_acquisition_of_each_position(tmp_path: Path) -> None:
+    wells = {"A/1": [("0", 0), ("1", 1)], "A/2": [("0", 0)]}
+    write_plate(tmp_path / "p.zarr", wells, [FIRST, SECOND])
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        assert dataset.image(0) is dataset.image(1)  # the acquisition alone makes no other image
+        acquisitions = dataset.to_xarray().coords["acquisition"]
+        assert acquisitions.dims == ("fov",)
+        assert list(acquisitions.values) == ["before drug", "after drug", "before drug"]
+    write_plate(tmp_path / "q.zarr", wells | {"A/1": [("0", 0)]}, [FIRST])
+    with open_dataset(tmp_path / "q.zarr") as dataset:
+        assert list(dataset.to_xarray().coords["acquisition"].values) == ["", ""]
+
+
+def test_a_name_has_one_colour_at_all_positions(tmp_path: Path) -> None:
+    write_plate(tmp_path / "p.zarr", {"A/1": []})
+    well = zarr.open_group(tmp_path / "p.zarr" / "A" / "1", mode="r+")
+    labels = (["x", "y"], ["y", "z"], ["w"], ["x", "GFP"])
+    for i, names in enumerate(labels):
+        omero = {"channels": [{"label": name} for name in names]}
+        put_image(well.create_group(str(i)), n_c=len(names), omero=omero)
+    put(well, {"well": {"images": [{"path": str(i)} for i in range(len(labels))]}})
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        images = [dataset.image(p) for p in range(4)]
+        colors = [{channel.name: channel.color for channel in image.channels} for image in images]
+        assert colors[0] == {"x": "#FF00FF", "y": "#00FF00"}
+        assert colors[1] == {"y": "#00FF00", "z": "#00FFFF"}
+        assert colors[2] == {"w": "#FFFFFF"}
+        assert colors[3] == {"x": "#FF00FF", "GFP": "#00FF00"}
+        assert {channel.name: channel.color for channel in dataset.info.channels} == {
+            name: color for image in reversed(colors) for name, color in image.items()
+        }

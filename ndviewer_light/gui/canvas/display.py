@@ -219,6 +219,7 @@ class Canvas(QWidget):
         # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
         if not spinning:
             self._apply_contrast()
+            self._hide_what_is_missing()
             self._apply_scales()
             self.frame_arrived.emit()
             self._later.start(0)
@@ -230,6 +231,16 @@ class Canvas(QWidget):
         for c, contrast in frame.contrasts.items():
             if self._auto.get(c, True):
                 self._set_clims(c, *contrast.window)
+
+    def _hide_what_is_missing(self) -> None:
+        """Draw nothing of channels without pixels: low values need not be black."""
+        frame = self.frame
+        if frame is None or self._wrapper is None:
+            return
+        for c, plane in frame.planes.items():
+            drawn = c in self._wrapper.visible and (frame.view.is_volume or plane.pixels is not None)
+            if self._display.luts[c].visible != drawn:
+                self._display.luts[c].visible = drawn
 
     def _apply_scales(self) -> None:
         """Keep voxels to scale when a volume is shown at lower resolution."""

@@ -32,12 +32,19 @@ def learned_info(info: DatasetInfo, image: ZarrImage, contents: ImageInfo) -> Da
     return first.with_images(info.images)
 
 
-def image_info(image: ZarrImage, names: Sequence[ngff.NamedChannel] = ()) -> ImageInfo:
-    """What an image contains, by its own metadata; `names` are those of its channels if it has none."""
+def image_info(
+    image: ZarrImage,
+    names: Sequence[ngff.NamedChannel] = (),
+    known: Sequence[Channel] = (),
+) -> ImageInfo:
+    """What an image contains, by its own metadata; `names` are those of its channels if it has none.
+
+    `known` are the channels of the dataset's other images: a name has one colour in all of them.
+    """
     y, x, z, t = ngff.calibration(image.meta)
     height, width = image.plane_shape
     return ImageInfo(
-        channels=ngff.channels(image.meta.channels or names, image.size("c"), image.facts.dtype),
+        channels=ngff.channels(image.meta.channels or names, image.size("c"), image.facts.dtype, known),
         n_t=image.size("t"),
         n_z=image.size("z"),
         height=height,
