@@ -347,6 +347,14 @@ class DatasetInfo:
             images=images,
         )
 
+    def channels_of(self, image: ImageInfo) -> tuple[int, ...]:
+        """The indices of the channels that an image has."""
+        own = image.channels
+        every = range(len(self.channels))
+        if own is self.channels:
+            return tuple(every)
+        return tuple(c for c in every if channel_in(own, self.channels, c) is not None)
+
     @property
     def sizes(self) -> dict[str, int]:
         """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, always in that order."""

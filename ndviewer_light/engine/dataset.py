@@ -227,8 +227,18 @@ class Dataset:
         return self._images.image(self._position(p))
 
     def known_image(self, p: int) -> ImageInfo | None:
-        """Return what a position contains if it was looked at already, else None; does not block."""
-        return self._images.known(p)
+        """Return what a position contains, as far as can be said without blocking; else None.
+
+        As long as no positions are known to differ, and in a run that a host has announced, one that was not
+        looked at yet counts as like the others.
+        """
+        info = self._adopt_info()
+        may_be_said = self.has_looked_at(p) or not info.images or self._live
+        return info.image(p) if may_be_said and p < len(info.positions) else None
+
+    def has_looked_at(self, p: int) -> bool:
+        """Whether it was looked up already what a position contains: `image` does not block then."""
+        return self._images.has_looked_at(p)
 
     def look_at_all(self) -> DatasetInfo:
         """Look at every position, on a server at the first 64; afterwards `info` says how they differ.

@@ -29,10 +29,12 @@ except ImportError:  # part of QtWidgets in Qt 5
     from qtpy.QtWidgets import QOpenGLWidget
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from qtpy.QtCore import QObject
 
     from ...engine.dataset import Dataset
-    from ...model import Channel
+    from ...model import Channel, ImageInfo
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Canvas(QWidget):
         self._dirty = False
         self._auto: dict[int, bool] = {}
         self._place: _VisibleArea | None = None  # the user's zoom, to be restored
+        self._shown_extent: tuple[object, ...] | None = None  # see `_extent`
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_idle)
@@ -132,7 +135,7 @@ class Canvas(QWidget):
         self._build += 1
         self._wrapper = None
         self._dirty = False
-        self._place = None
+        self._place = self._shown_extent = None
         viewer = self._in_use.release()
         if viewer is not None:
             viewer.widget().hide()
@@ -248,12 +251,21 @@ class Canvas(QWidget):
         if frame is None or self._wrapper is None:
             return
         scales = {}
-        if frame.view.is_volume:
-            size = voxel_size(self._wrapper.dataset.info)
+        size = self._voxel_size()
+        if frame.view.is_volume or size != self._wrapper.axis_scales():
             scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
         if dict(self._display.scales) != scales:
             self._display.scales.clear()
             self._display.scales.update(scales)  # type: ignore[arg-type]
+
+    def _facts(self) -> ImageInfo:
+        """What the picture on the canvas shows; of the first image until there is one."""
+        assert self._wrapper is not None
+        frame, info = self._wrapper.frame, self._wrapper.dataset.info
+        return info.groups[0] if frame is None else frame.image or info.image(frame.view.p)
+
+    def _voxel_size(self) -> dict[Hashable, float]:
+        return voxel_size(self._facts())
 
     # ---- zoom ------------------------------------------------------------------------------
 
@@ -271,11 +283,24 @@ class Canvas(QWidget):
         if place is not None and self._viewer is not None:
             self._viewer._canvas.set_range(x=place.x, y=place.y, margin=_NO_MARGIN)
 
+    def _extent(self) -> tuple[object, ...] | None:
+        """The size of the image on the canvas in pixels and in µm; None while it is not known."""
+        frame = self.frame
+        if frame is None or frame.image is None:
+            return self._shown_extent
+        size = self._voxel_size()
+        return frame.image.height, frame.image.width, size["y"], size["x"]
+
     @safe_slot
     def _on_idle(self) -> None:
         if self._viewer is None or self.busy:
             return
         frame = self.frame
+        extent = self._extent()
+        if self._shown_extent not in (None, extent):
+            self._place = None
+            self.reset_view()  # a picture of another size: fit it as if it were the first
+        self._shown_extent = extent
         if self._place is not None and frame is not None and not frame.view.is_volume:
             self._go_back_to_place()
         self.frame_shown.emit()
@@ -397,14 +422,15 @@ class Canvas(QWidget):
             self.hovered.emit(None)
             return
         x, y, _ = self._viewer._canvas.canvas_to_world((position.x(), position.y()))
-        size = voxel_size(self._wrapper.dataset.info)
+        size = self._voxel_size()
         self.hovered.emit((int(y // size["y"]), int(x // size["x"])))
 
     def um_per_screen_pixel(self) -> float | None:
         """How many µm one logical screen pixel spans; None if unknown or in a volume."""
         if self._viewer is None or self._wrapper is None or self._wanted.is_volume:
             return None
-        if self._wrapper.dataset.info.pixel_size_um is None:
+        frame = self.frame
+        if frame is None or frame.image is None or frame.image.pixel_size_um is None:
             return None
         canvas = self._viewer._canvas
         left, right = canvas.canvas_to_world((0, 0))[0], canvas.canvas_to_world((100, 0))[0]
