@@ -27,6 +27,11 @@ NDViewerError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 class NDViewerError(Exception):
     """Root of every error this package raises on purpose.
@@ -71,13 +76,17 @@ class LimitExceededError(DatasetError, ValueError):
 class PlaneNotStoredError(DatasetError, LookupError):
     """Nothing of this plane is stored: not written yet, never acquired, or all fill value.
 
-    `plane_shape` is (Y, X) if the store exists and declares it, else None. `fill_value` is what the store
-    declares for pixels that are not stored.
+    `plane_shape` is (Y, X) if the store exists and declares it, else None; `fill_value` is what the store
+    declares for pixels that are not stored, a scalar of the dtype of the planes, None if it declares none.
+    `is_fill_value` and `is_expected`: what the plane counts as by the rule in `sources.missing`, as far
+    as the dataset itself tells; at most one of them.
     """
 
     transient = True
     plane_shape: tuple[int, int] | None = None
-    fill_value: float = 0
+    fill_value: np.generic | None = None
+    is_fill_value: bool = False
+    is_expected: bool = False
 
 
 class PlaneNotWrittenError(PlaneNotStoredError):

@@ -14,7 +14,7 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from .colours import color_for_name
+from .colours import channel_colors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -37,7 +37,9 @@ class Position(NamedTuple):
     """One field of view; a tuple, because a plate has ten thousand of them.
 
     `region` is a well ("A1") or a free name ("manual0"), `fov` the index within it; the stage
-    coordinates are in µm, if known.
+    coordinates are in µm, if known. `name` is what the dataset itself calls the field ("pos3",
+    "001007"), "" if it gives no name. `acquisition` is the name of the plate's acquisition that it
+    belongs to (else its id), "" if the plate has only one.
     """
 
     region: str
@@ -45,23 +47,52 @@ class Position(NamedTuple):
     x_um: float | None = None
     y_um: float | None = None
     z_um: float | None = None
+    name: str = ""
+    acquisition: str = ""
 
     @property
     def label(self) -> str:
-        """``"A1:0"``: shown to the user, and used by hosts to navigate."""
+        """``"A1:0"``: used by hosts to navigate."""
         return f"{self.region}:{self.fov}"
+
+    @property
+    def title(self) -> str:
+        """What is shown to the user: the label, with the name as written where that says more.
+
+        ``"A1:pos3"`` for the field "pos3" of a well; a region that is no more than a placeholder is left out.
+        """
+        name = self.name
+        if name in ("", str(self.fov), f"fov_{self.fov}", self.region, self.label):
+            return self.label
+        if self.region not in _PLACEHOLDERS:
+            return name if name.startswith(self.region) else f"{self.region}:{name}"
+        return self.label if self.is_unnamed else name
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether neither region nor name is more than a number."""
+        return self.region in _PLACEHOLDERS and (not self.name or self.name.isdecimal())
 
     def __repr__(self) -> str:
         where = (("x_um", self.x_um), ("y_um", self.y_um), ("z_um", self.z_um))
         known = "".join(f", {name}={value:g}" for name, value in where if value is not None)
-        return f"Position({self.label!r}{known})"
+        named = f", name={self.name!r}" if self.title != self.label else ""
+        of = f", acquisition={self.acquisition!r}" if self.acquisition else ""
+        return f"Position({self.label!r}{known}{named}{of})"
+
+
+_PLACEHOLDERS = frozenset(("default", "series", "P"))
+"""Regions that stand for "the dataset names none"."""
 
 
 @dataclass(frozen=True, repr=False)
 class Channel:
-    """One channel: its name, display colour ``"#RRGGBB"``, wavelengths (nm) and display window.
+    """One channel: its name, wavelengths (nm), and how the dataset wants it displayed.
 
-    `window` is (low, high) in pixel values; None if the dataset has no useful one.
+    `color` is ``"#RRGGBB"`` ("" only until `colored` has chosen one). `window` is (low, high) in pixel
+    values; None if the dataset has no useful one. `visible` says whether it is on when the dataset is
+    opened. `lut` is the name of a colour map, "" if none, which a display that knows it uses instead of
+    the colour. `inverted` channels are brightest where the values are low.
     """
 
     name: str
@@ -69,15 +100,38 @@ class Channel:
     excitation_nm: float | None = None
     emission_nm: float | None = None
     window: tuple[float, float] | None = None
+    visible: bool = True
+    lut: str = ""
+    inverted: bool = False
 
     def __repr__(self) -> str:
-        more = {
-            "excitation_nm": self.excitation_nm,
-            "emission_nm": self.emission_nm,
-            "window": self.window,
-        }
-        known = "".join(f", {name}={value!r}" for name, value in more.items() if value is not None)
+        known = "".join(
+            f", {each.name}={getattr(self, each.name)!r}"
+            for each in fields(self)[2:]
+            if getattr(self, each.name) != each.default
+        )
         return f"Channel({self.name!r}, {self.color!r}{known})"
+
+
+def colored(channels: Iterable[Channel], known: Iterable[Channel] = ()) -> tuple[Channel, ...]:
+    """The channels of an image, with a colour for those whose `color` is "": see `channel_colors`.
+
+    `known` are the channels of the dataset so far: a channel of the same name is shown in the same colour.
+    """
+    channels, seen, of_name = tuple(channels), Counter[str](), {}
+    for channel in known:
+        of_name[channel.name, seen[channel.name]] = channel.color
+        seen[channel.name] += 1
+    found = channel_colors(
+        [channel.name for channel in channels],
+        [channel.color for channel in channels],
+        [(channel.excitation_nm, channel.emission_nm) for channel in channels],
+        of_name,
+    )
+    return tuple(
+        channel if channel.color == color else replace(channel, color=color)
+        for channel, color in zip(channels, found, strict=True)
+    )
 
 
 class Sizes(NamedTuple):
@@ -138,8 +192,7 @@ class Region(NamedTuple):
 class ImageInfo:
     """What one position contains; equal ones are one object (see `DatasetInfo.with_image`).
 
-    Lengths in µm, times in s, None if unknown. `times` as in `DatasetInfo`. `acquisition` is the name of the
-    acquisition of the plate that it belongs to (else its id), None if there is only one.
+    Lengths in µm, times in s, None if unknown. `times` as in `DatasetInfo`.
     """
 
     channels: tuple[Channel, ...]
@@ -154,7 +207,6 @@ class ImageInfo:
     time_step_s: float | None = None
     n_levels: int = 1
     times: tuple[int, ...] = ()
-    acquisition: str | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -224,13 +276,7 @@ class DatasetInfo:
         """What every position contains that is not in `images`."""
         if self.common is not None:
             return self.common
-        return ImageInfo(
-            **{
-                each.name: getattr(self, each.name)
-                for each in fields(ImageInfo)
-                if each.name != "acquisition"
-            }
-        )
+        return ImageInfo(**{each.name: getattr(self, each.name) for each in fields(ImageInfo)})
 
     def image(self, p: int) -> ImageInfo:
         """What position `p` contains, as far as is known; raises `IndexError` if there is none.
@@ -271,8 +317,7 @@ class DatasetInfo:
         known = {each: each for each in (common, *images.values())}
         images = {p: known[each] for p, each in images.items() if each != common}
         if self.common is None:  # all are alike still
-            names = (each.name for each in fields(ImageInfo) if each.name != "acquisition")
-            return replace(self, **{name: getattr(image, name) for name in names})
+            return replace(self, **{each.name: getattr(image, each.name) for each in fields(ImageInfo)})
         return self._with_contents(common, images)
 
     def with_known(self, earlier: DatasetInfo) -> DatasetInfo:
@@ -302,6 +347,14 @@ class DatasetInfo:
             images=images,
         )
 
+    def channels_of(self, image: ImageInfo) -> tuple[int, ...]:
+        """The indices of the channels that an image has."""
+        own = image.channels
+        every = range(len(self.channels))
+        if own is self.channels:
+            return tuple(every)
+        return tuple(c for c in every if channel_in(own, self.channels, c) is not None)
+
     @property
     def sizes(self) -> dict[str, int]:
         """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, always in that order."""
@@ -318,8 +371,16 @@ class DatasetInfo:
         return _index_of(name, [channel.name for channel in self.channels], "channel")
 
     def position_index(self, label: str) -> int:
-        """The index of the position "A1:0"; raises `KeyError` unless there is exactly one."""
-        return _index_of(label, [position.label for position in self.positions], "position")
+        """The index of the position "A1:0", or of the one with that title or name as written.
+
+        Raises `KeyError` unless there is exactly one.
+        """
+        labels = [position.label for position in self.positions]
+        if label not in labels:
+            for names in ([at.title for at in self.positions], [at.name for at in self.positions]):
+                if label and label in names:
+                    return _index_of(label, names, "position")
+        return _index_of(label, labels, "position")
 
     def summary(self) -> str:
         """Format, sizes and names in one line, as ``repr`` shows them."""
@@ -394,17 +455,21 @@ def _index_of(name: str, names: Sequence[str], what: str) -> int:
 
 
 class PlaneState(Enum):
-    """What is known about one plane; only PRESENT has pixels."""
+    """What is known about one plane; only PRESENT and FILLED have pixels."""
 
     PENDING = "not written yet"
     LOADING = "being read"
     PRESENT = "present"
+    FILLED = "nothing stored, so it is the fill value"
     ABSENT = "nothing stored"
     UNREADABLE = "could not be read"
 
 
 class Plane(NamedTuple):
-    """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if PRESENT, else why not."""
+    """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if there are any.
+
+    `reason` tells why it is not PRESENT.
+    """
 
     state: PlaneState
     pixels: np.ndarray | None = None
@@ -452,11 +517,6 @@ class ChannelPart(NamedTuple):
     of: int
     sample: int | None = None
 
-    @property
-    def color(self) -> str:
-        """``"#RRGGBB"``: the primary colour of its sample, else by its name."""
-        return color_for_name(self.name) if self.sample is None else RGB_COLORS[self.sample]
-
 
 RGB_COLORS = ("#FF0000", "#00FF00", "#0000FF")
 
@@ -475,12 +535,30 @@ def channel_parts(names: Sequence[str], in_color: Collection[int] = ()) -> tuple
     return tuple(parts)
 
 
+def channels_shown(
+    parts: Iterable[ChannelPart],
+    window: tuple[float, float] | None = None,
+    described: Sequence[Channel] = (),
+) -> tuple[Channel, ...]:
+    """The channels for `parts`; those of colour images are red, green and blue, with `window`.
+
+    `described` is what the metadata says of the acquisition's channels, beyond their names.
+    """
+    unknown = Channel("", "")
+    return colored(
+        replace(described[part.of] if part.of < len(described) else unknown, name=part.name)
+        if part.sample is None
+        else Channel(part.name, RGB_COLORS[part.sample], window=window)
+        for part in parts
+    )
+
+
 def announced_info(run: AnnouncedRun) -> DatasetInfo:
     """What is known of a run before any of it is written: as announced, colours by channel name."""
     return DatasetInfo(
         format="tiff" if run.names_files else "ome-zarr",
         positions=run.positions,
-        channels=tuple(Channel(part.name, part.color) for part in run.parts),
+        channels=channels_shown(run.parts),
         n_t=1,
         n_z=run.n_z,
         height=run.height,

@@ -84,7 +84,9 @@ class MemorySource(Source):
         if error is not None:
             raise error
         if pixels is None:
-            raise PlaneNotStoredError(f"nothing stored at {tuple(key)}")
+            nothing = PlaneNotStoredError(f"nothing stored at {tuple(key)}")
+            nothing.fill_value = np.zeros((), self._info.dtype)[()]
+            raise nothing
         return pixels.copy()
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:

@@ -51,8 +51,8 @@ def screen_pixels(viewer: LightweightViewer) -> np.ndarray:
     ratio = canvas._gl.devicePixelRatioF()
     x0, y0, _ = canvas.viewer._canvas.canvas_to_world((0, 0))
     x1, y1, _ = canvas.viewer._canvas.canvas_to_world((100, 100))
-    info = viewer.dataset.info
-    size_y, size_x = info.pixel_size_y_um or 1.0, info.pixel_size_x_um or 1.0
+    image = viewer.dataset.info.image(canvas.frame.view.p)
+    size_y, size_x = image.pixel_size_y_um or 1.0, image.pixel_size_x_um or 1.0
     shape = next(p.pixels.shape for p in canvas.frame.planes.values() if p.pixels is not None)
     rows = (((np.arange(shape[0]) + 0.5) * size_y - y0) / (y1 - y0) * 100 * ratio).astype(int)
     columns = (((np.arange(shape[1]) + 0.5) * size_x - x0) / (x1 - x0) * 100 * ratio).astype(int)

@@ -376,7 +376,8 @@ def wait_until_shown(qtbot: QtBot, viewer: Any, run: Run, p: int | None = None) 
     """
     t, at, z = viewer.stage.view[:3]
     wanted = planes_of(run, t, at if p is None else p, z)
-    wait_for_states(qtbot, viewer, *["PRESENT"] * len(wanted))
+    are_stored = ["PRESENT" if pixels.any() or not run.is_zarr else "FILLED" for pixels in wanted.values()]
+    wait_for_states(qtbot, viewer, *are_stored)
     wait_for_pixels(qtbot, viewer, wanted)
 
 

@@ -102,7 +102,6 @@ def test_a_plane_stored_transposed_comes_in_c_order(make, source):
 @pytest.mark.parametrize("live", [True, False])
 def test_plane_raises_where_nothing_is_stored(make, live):
     dataset = make(live)
-    dataset.notify(*K)
     with pytest.raises(PlaneNotStoredError) as caught:
         dataset.plane(*K)
     assert caught.value.plane_shape == SHAPE
@@ -299,13 +298,15 @@ def test_a_plane_not_stored_is_absent_when_nobody_writes(make):
     assert dataset.state(K) is PlaneState.ABSENT
 
 
-def test_a_plane_notified_but_not_stored_is_black_and_never_kept(make, source):
+def test_a_plane_notified_but_not_stored_is_its_fill_value_and_never_kept(make, source):
     dataset = make()
     dataset.notify(*K)
     [plane] = dataset.planes([K])
-    assert plane.state is PlaneState.PRESENT
+    assert plane.state is PlaneState.FILLED
+    assert plane.reason == "nothing stored, shown as the fill value 0"
     assert plane.pixels.shape == SHAPE
     assert not plane.pixels.any()
+    np.testing.assert_array_equal(dataset.plane(*K), plane.pixels)
     assert dataset._cache.nbytes == 0
     source.write(K, 7)
     assert dataset.plane(*K)[0, 0] == 7, "no notification needed: nothing was kept"
@@ -317,7 +318,7 @@ def test_a_black_plane_has_the_dtype_of_the_others(make, source, dtype):
     dataset = make()
     dataset.notify(*K)
     [plane] = dataset.planes([K])
-    assert plane.state is PlaneState.PRESENT
+    assert plane.state is PlaneState.FILLED
     assert plane.pixels.dtype == dtype
 
 

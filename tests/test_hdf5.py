@@ -443,3 +443,23 @@ def test_a_file_that_nobody_closes_does_not_take_python_down(tmp_path: Path) -> 
         [sys.executable, "-c", code, str(tmp_path / "a.h5")], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", str(volume()[0].sum()))
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_scales_of_text_name_channels_and_positions(tmp_path: Path, fixed: bool) -> None:
+    kind = "S9" if fixed else h5py.string_dtype()
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image"] = np.ones((2, 3, 8, 9), "u2")
+        for axis, (name, texts) in enumerate(
+            {"position": ["A1", "B 2"], "channel": ["GFP", "", "x"]}.items()
+        ):
+            file[name] = np.array(texts, dtype=kind)
+            file[name].make_scale(name)
+            file["image"].dims[axis].attach_scale(file[name])
+        for axis, name in enumerate("pcyx"):
+            file["image"].dims[axis].label = name
+    with open_dataset(tmp_path / "a.h5") as dataset:
+        assert [channel.name for channel in dataset.info.channels] == ["GFP", "Ch1", "x"]
+        assert [channel.color for channel in dataset.info.channels] == ["#00FF00", "#FF00FF", "#00FFFF"]
+        assert [position.title for position in dataset.info.positions] == ["A1", "B 2"]
+        assert dataset.plane(p="B 2", c="GFP").shape == (8, 9)

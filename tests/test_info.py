@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import image_stores
 import pytest
 import slides
 import stores
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 KEYS = [
     *("path", "name", "format", "why", "sizes", "dtype", "bytes", "pixel_size_um", "z_step_um"),
-    *("time_step_s", "times", "complete", "positions", "channels", "levels", "open", "first_plane"),
+    *("time_step_s", "times", "complete", "positions", "channels", "images", "levels", "open", "first_plane"),
     *("hosts", "details", "warnings"),
 ]
 
@@ -80,8 +81,26 @@ def test_a_plate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_levels_and_what_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stores.write_pyramid(tmp_path / "i.zarr", names=("full", "half"))
     said = as_json(capsys, str(tmp_path / "i.zarr"))
-    assert said["levels"] == [[24, 40], [12, 20]]
+    assert said["levels"] == [[1, 24, 40], [1, 12, 20]]
     assert (said["times"], said["complete"]) == (None, None)
+
+
+def test_positions_that_differ_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alike, other = (
+        image_stores.Made([image_stores.pixels(1, n_c, n_z, 8, 10)], names, [(1, um, um)])
+        for n_c, n_z, names, um in ((1, 1, ("DAPI",), 0.65), (2, 3, ("Cy5", "Cy7"), 0.1625))
+    )
+    image_stores.write_plate(tmp_path / "p.zarr", {"A/1": [alike, other, alike]})
+    said = as_json(capsys, str(tmp_path / "p.zarr"))
+    assert [(image["positions"], image["channels"]) for image in said["images"]] == [
+        (2, ["DAPI"]),
+        (1, ["Cy5", "Cy7"]),
+    ]
+    assert said["images"][1]["sizes"] == {"t": 1, "c": 2, "z": 3, "y": 8, "x": 10}
+    assert said["images"][1]["pixel_size_um"] == {"y": 0.1625, "x": 0.1625}
+    assert said["bytes"] == (2 * 1 + 2 * 3) * 8 * 10 * 2
+    info.main([str(tmp_path / "p.zarr")])
+    assert "1 like A1:1: t 1 c 2 z 3 y 8 x 10" in capsys.readouterr().out
 
 
 def test_plane_that_is_not_stored_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,8 +165,8 @@ def test_requests_and_bytes_from_a_server_are_those_it_served(
     said = as_json(capsys, server.url("p.zarr"))
     counts = server.counts()
     assert (said["open"]["requests"], said["first_plane"]["requests"]) == (6, 1)
-    assert counts["requests"] + counts["heads"] == 7
-    assert said["open"]["bytes"] + said["first_plane"]["bytes"] == counts["bytes"]
+    assert counts["requests"] + counts["heads"] == 7 + 2  # the second image is looked at as well
+    assert said["open"]["bytes"] + said["first_plane"]["bytes"] < counts["bytes"]
     assert said["first_plane"]["bytes"] == stores.HEIGHT * stores.WIDTH * 2
     assert said["hosts"] == [server.url().split("/")[2]]
     assert (RemoteFile.get, RemoteFile.get_whole) == methods

@@ -97,19 +97,18 @@ def test_a_plane_written_again_is_shown_again(qtbot, viewer, tmp_path):
     viewer.end_zarr_acquisition()
 
 
-def test_an_all_zero_plane_that_was_notified_is_black_and_one_that_was_not_is_hatched(
-    qtbot, viewer, tmp_path
-):
+def test_an_all_zero_plane_is_black_with_a_note_in_a_run_and_when_that_is_opened(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run", channels=CHANNELS[:1], blank=(0,))
     announce_run(viewer, run)
     follow(qtbot, viewer, run)
     settle(qtbot, viewer)
-    assert viewer.stage.overlay.state()[0] == "none"
+    said = ("filled", "Nothing stored, shown as the fill value 0")
+    assert viewer.stage.overlay.state() == said
     assert framebuffer(viewer).max() == 0
     viewer.end_zarr_acquisition()
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    assert viewer.stage.overlay.state()[0] == "absent"
+    assert viewer.stage.overlay.state() == said
 
 
 def test_live_and_reopened_look_the_same(qtbot, viewer, tmp_path):

@@ -119,8 +119,8 @@ def test_what_the_file_says_of_the_sample(tmp_path, opened):
 def test_positions_have_their_names_and_stage_coordinates(tmp_path, opened):
     write_nd2(tmp_path / "a.nd2", frame, [P], TWO)
     assert opened(tmp_path / "a.nd2").info.positions == (
-        Position("A1", 0, 100.0, -50.0, 7.0),
-        Position("A1", 1, 200.0, -50.0, 7.5),
+        Position("A1", 0, 100.0, -50.0, 7.0, "A1"),
+        Position("A1", 1, 200.0, -50.0, 7.5, "A1"),
         Position("P", 0, 300.0, -60.0, 8.0),
     )
 

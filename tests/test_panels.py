@@ -589,7 +589,7 @@ def test_a_badge_has_room_for_each_line(canvas):
     assert lit_rows(canvas, 400) > 2 * one > 0
 
 
-@pytest.mark.parametrize("kind", ["none", "loading", "partial", "waiting", "absent", "error"])
+@pytest.mark.parametrize("kind", ["none", "loading", "partial", "filled", "waiting", "absent", "error"])
 @pytest.mark.parametrize("size", [(640, 400), (60, 40), (1, 1)])
 @pytest.mark.parametrize("text", ["/a/path/without/spaces" * 200, "a line\n" * 100, "", "\n"])
 def test_any_state_draws_at_any_size(qtbot, canvas, caplog, kind, size, text):

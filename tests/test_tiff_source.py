@@ -82,7 +82,7 @@ def test_experiment_of_each_form(tmp_path: Path, opened: Open, write: Callable[.
     assert tiffs.names_of(source) == list(tiffs.CHANNELS)
     assert [channel.color for channel in info.channels] == ["#FFFFFF", "#00FF00"]
     assert (info.pixel_size_um, info.z_step_um, info.time_step_s) == (0.325, 1.5, 2.5)
-    assert info.positions[1][2:] == (1500.0, 2000.0, 250.0)
+    assert info.positions[1][2:5] == (1500.0, 2000.0, 250.0)
     assert info.name == "run"
     tiffs.assert_shows_what_was_written(source)
 

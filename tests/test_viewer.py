@@ -149,7 +149,7 @@ def test_after_a_failure_trying_again_opens_what_is_there_now(qtbot, viewer, tmp
 
 def test_a_missing_plane_is_hatched_and_the_rest_stays_usable(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run")
-    write(run)
+    write(run, "--aborted")
     shutil.rmtree(tmp_path / "run" / "zarr" / "A1" / "fov_1.ome.zarr" / "0" / "c")
     load(qtbot, viewer, run.folder)
     viewer.load_fov(1)
@@ -161,15 +161,16 @@ def test_a_missing_plane_is_hatched_and_the_rest_stays_usable(qtbot, viewer, tmp
     assert_shows(viewer, planes_of(run, 0, 2, 0))
 
 
-def test_one_missing_channel_is_named(qtbot, viewer, tmp_path):
+@pytest.mark.parametrize(("ended", "kind"), [("--aborted", "partial"), ("", "filled")])
+def test_one_missing_channel_is_named(qtbot, viewer, tmp_path, ended, kind):
     run = small_run(tmp_path / "run")
-    write(run)
+    write(run, *filter(None, [ended]))
     (tmp_path / "run" / "zarr" / "A1" / "fov_0.ome.zarr" / "0" / "c" / "0" / "1" / "0" / "0" / "0").unlink()
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    kind, text = viewer.stage.overlay.state()
-    assert kind == "partial"
-    assert CHANNELS[1] in text
+    shown, text = viewer.stage.overlay.state()
+    assert shown == kind
+    assert text.startswith(f"{CHANNELS[1]}: nothing stored")
     assert viewer.stage.strips.state_text(1)
     assert not viewer.stage.strips.state_text(0)
 

@@ -119,7 +119,7 @@ def check_facts(dataset: Dataset, images: Sequence[WrittenImage]) -> None:
         assert info.sizes == {axis: image.size(axis) for axis in "tczyx"}
         assert info.dtype == image.arrays[0].dtype
         assert [channel.name for channel in info.channels] == channel_names(image)
-        assert info.acquisition == image.acquisition
+        assert dataset.info.positions[p].acquisition == image.acquisition
         for axis, found in (
             ("t", info.time_step_s),
             ("z", info.z_step_um),
@@ -155,12 +155,24 @@ def test_levels_are_as_large_and_as_far_apart_as_the_metadata_says(path: Path) -
 def test_positions_are_called_as_they_are_written(path: Path) -> None:
     with open_dataset(path) as dataset:
         images = written.images_in(path)
-        for position, image in zip(dataset.info.positions, images, strict=True):
+        for p, image in enumerate(images):
+            dataset.image(p)  # its name may be in its own metadata
+            position = dataset.info.positions[p]
             if image.well:
                 assert (position.region, position.name) == (image.well, image.name)
             elif len(images) > 1:
                 assert position.name == image.multiscale.get("name", image.name)
         assert len(set(dataset.positions)) == len(images)
+
+
+def test_positions_are_where_the_translation_of_their_image_says(path: Path) -> None:
+    with open_dataset(path) as dataset:
+        for p, image in enumerate(written.images_in(path)):
+            dataset.image(p)
+            position = dataset.info.positions[p]
+            if image.origin("x") is not None:
+                found = (position.z_um, position.y_um, position.x_um)
+                assert found == tuple(image.origin(axis) for axis in "zyx")
 
 
 def test_an_array_per_position_and_level_holds_the_same_pixels(path: Path) -> None:

@@ -37,7 +37,7 @@ class WrittenImage:
 
     path: str
     well: str
-    acquisition: str | None
+    acquisition: str
     multiscale: dict[str, Any]
     omero: dict[str, Any]
     arrays: tuple[zarr.Array, ...]
@@ -94,6 +94,16 @@ class WrittenImage:
         units = _SECONDS if axis == "t" else _MICROMETRES
         return value * units[self.unit(axis)]
 
+    def origin(self, axis: str) -> float | None:
+        """µm of the first sample of level 0; None without that axis, or where the metadata says nothing."""
+        transforms = self.multiscale["datasets"][0]["coordinateTransformations"]
+        found = [each["translation"] for each in transforms if each["type"] == "translation"]
+        if axis not in self.axes or not found:
+            return None
+        (translation,) = found
+        at = self.axes.index(axis)
+        return float(translation[at]) * _MICROMETRES[self.unit(axis)]
+
     def unit(self, axis: str) -> str | None:
         """As written."""
         unit: str | None = self.multiscale["axes"][self.axes.index(axis)].get("unit")
@@ -118,16 +128,24 @@ def images_in(root: Path) -> list[WrittenImage]:
 
 
 def _of_plate(group: zarr.Group, plate: dict[str, Any]) -> Iterator[WrittenImage]:
-    acquisitions = {each["id"]: each.get("name") or str(each["id"]) for each in plate.get("acquisitions", [])}
-    for well in sorted(plate["wells"], key=lambda each: (each["rowIndex"], each["columnIndex"])):
-        images = _ome(_group(group, well["path"]))["well"]["images"]
-        for each in sorted(images, key=lambda image: _by_number(image["path"])):
-            acquisition = acquisitions.get(each.get("acquisition")) if len(acquisitions) > 1 else None
-            path = f"{well['path']}/{each['path']}"
-            yield _image(group, path, well["path"].replace("/", ""), acquisition)
+    names = {each["id"]: each.get("name") or str(each["id"]) for each in plate.get("acquisitions", [])}
+    wells = sorted(plate["wells"], key=lambda each: (each["rowIndex"], each["columnIndex"]))
+    images = [
+        (well["path"], each)
+        for well in wells
+        for each in sorted(
+            _ome(_group(group, well["path"]))["well"]["images"], key=lambda image: _by_number(image["path"])
+        )
+    ]
+    for _, each in images:  # writers use numbers that their plate does not list
+        if "acquisition" in each:
+            names.setdefault(each["acquisition"], str(each["acquisition"]))
+    for well, each in images:
+        acquisition = names.get(each.get("acquisition"), "") if len(names) > 1 else ""
+        yield _image(group, f"{well}/{each['path']}", well.replace("/", ""), acquisition)
 
 
-def _image(root: zarr.Group, path: str, well: str = "", acquisition: str | None = None) -> WrittenImage:
+def _image(root: zarr.Group, path: str, well: str = "", acquisition: str = "") -> WrittenImage:
     group = _group(root, path) if path else root
     attributes = _ome(group)
     multiscale = attributes["multiscales"][0]

@@ -9,9 +9,11 @@ sizes           samples along ``t p c z y x``, in that order
 dtype, bytes    of a pixel; of all pixels of the largest level, decompressed
 pixel_size_um   ``y`` and ``x``
 z_step_um, time_step_s, times, complete
-positions       ``count``; ``first``: region, fov, label, x_um, y_um, z_um of the first five
-channels        name, color, excitation_nm, emission_nm, window
-levels          ``[height, width]`` of each, the largest first
+positions       ``count``; ``first``: region, fov, x_um, y_um, z_um, name, acquisition, label, title (5)
+channels        name, color, excitation_nm, emission_nm, window, visible, lut, inverted
+images          if positions differ (else null), for those that are alike: ``positions`` (count), ``first``
+                (title), sizes, dtype, pixel_size_um, z_step_um, time_step_s, ``channels`` (names)
+levels          ``[z, height, width]`` of each level of the first position, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
 first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that fits a window, or one
                 tile of it); ``error`` says why there is none (else null)
@@ -42,13 +44,15 @@ from .terminal import complain, guarded, say
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from ..model import DatasetInfo
+    from ..model import DatasetInfo, ImageInfo
     from ..sources import Source
     from ..storage.remote.client import Traffic
 
     Said = dict[str, Any]
 
 _FIRST_POSITIONS = 5
+_LOOKED_AT = 512
+"""Datasets with more positions are described by those that were read anyway."""
 _COUNTED = ("http", "https", "s3", "gs")
 
 
@@ -129,10 +133,12 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
         try:
             costs.source = source
             costs.of("first_plane", lambda: _read_first_plane(source))
+            if len(source.info.positions) <= _LOOKED_AT:
+                source.look_at_all()
             more = source.describe()
             info = source.info
             said = _facts(path, info, more.pop("why", "") or _usual_reason(path))
-            said["levels"] = [_plane_shape(source, level) for level in range(info.n_levels)]
+            said["levels"] = _levels(source)
             said |= costs.said
             said["hosts"] = list(dict.fromkeys([*more.pop("hosts", ()), *traffic.hosts]))
             for name in _SENT:
@@ -198,7 +204,9 @@ class _Costs:
 
 
 def _facts(path: str, info: DatasetInfo, why: str) -> Said:
-    positions = [{**p._asdict(), "label": p.label} for p in info.positions[:_FIRST_POSITIONS]]
+    positions = [
+        {**p._asdict(), "label": p.label, "title": p.title} for p in info.positions[:_FIRST_POSITIONS]
+    ]
     return {
         "path": presentable(path),
         "name": info.name,
@@ -206,14 +214,38 @@ def _facts(path: str, info: DatasetInfo, why: str) -> Said:
         "why": why,
         "sizes": info.sizes,
         "dtype": None if info.dtype is None else str(info.dtype),
-        "bytes": None if info.dtype is None else math.prod(info.sizes.values()) * info.dtype.itemsize,
-        "pixel_size_um": {"y": info.pixel_size_y_um, "x": info.pixel_size_x_um},
-        "z_step_um": info.z_step_um,
-        "time_step_s": info.time_step_s,
+        "bytes": None if info.dtype is None else sum(map(_size, map(info.image, range(len(info.positions))))),
+        **_steps(info),
         "times": list(info.times) or None,
         "complete": info.complete,
         "positions": {"count": len(info.positions), "first": positions},
         "channels": [asdict(channel) for channel in info.channels],
+        "images": [_image(info, image) for image in info.groups] if len(info.groups) > 1 else None,
+    }
+
+
+def _steps(of: DatasetInfo | ImageInfo) -> Said:
+    return {
+        "pixel_size_um": {"y": of.pixel_size_y_um, "x": of.pixel_size_x_um},
+        "z_step_um": of.z_step_um,
+        "time_step_s": of.time_step_s,
+    }
+
+
+def _size(image: ImageInfo) -> int:
+    """The bytes of all pixels of the largest level, decompressed."""
+    return 0 if image.dtype is None else math.prod(image.sizes.values()) * image.dtype.itemsize
+
+
+def _image(info: DatasetInfo, image: ImageInfo) -> Said:
+    positions = [p for p in range(len(info.positions)) if info.image(p) is image]
+    return {
+        "positions": len(positions),
+        "first": info.positions[positions[0]].title if positions else None,
+        "sizes": image.sizes,
+        "dtype": None if image.dtype is None else str(image.dtype),
+        **_steps(image),
+        "channels": [channel.name for channel in image.channels],
     }
 
 
@@ -221,14 +253,11 @@ def _usual_reason(path: str) -> str:
     return "its name" if is_url(path) else "its name, its signature or its contents"
 
 
-def _plane_shape(source: Source, level: int) -> list[int] | None:
-    from ..model import PlaneKey
-
+def _levels(source: Source) -> list[list[int]]:
     try:
-        shape = source.plane_shape(PlaneKey(), level)
-    except NDViewerError:
-        return None
-    return None if shape is None else list(shape)
+        return [list(level.sizes) for level in source.levels(0)]
+    except (NDViewerError, IndexError):
+        return []
 
 
 # ---- as text -------------------------------------------------------------------------------------
@@ -254,8 +283,11 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "scale", [_scale(said)]
     yield "channels", [_channel(channel) for channel in said["channels"]]
     yield "positions", [_positions(said["positions"])]
+    if said["images"]:
+        yield "which differ", [_contents(image) for image in said["images"]]
     if len(said["levels"]) > 1:
-        shapes = [_plain(shape) if shape else "?" for shape in said["levels"]]
+        is_flat = all(z == 1 for z, _, _ in said["levels"])
+        shapes = [_plain(shape[1:] if is_flat else shape) for shape in said["levels"]]
         yield "levels", [f"{len(shapes)}: {', '.join(shapes)}"]
     for name, value in said["details"].items():
         if value not in (None, "", [], {}):
@@ -291,13 +323,20 @@ def _channel(channel: Mapping[str, Any]) -> str:
             parts.append(f"{what} {channel[key]:g} nm")
     if channel["window"] is not None:
         parts.append("displayed from {:g} to {:g}".format(*channel["window"]))
+    parts += ["inverted"] * channel["inverted"] + ["hidden at first"] * (not channel["visible"])
     return "  ".join(parts)
 
 
 def _positions(positions: Mapping[str, Any]) -> str:
-    labels = [position["label"] for position in positions["first"]]
-    more = positions["count"] - len(labels)
-    return f"{positions['count']:,}: {', '.join(labels)}" + (f" and {more:,} more" if more else "")
+    titles = [position["title"] for position in positions["first"]]
+    more = positions["count"] - len(titles)
+    return f"{positions['count']:,}: {', '.join(titles)}" + (f" and {more:,} more" if more else "")
+
+
+def _contents(image: Mapping[str, Any]) -> str:
+    sizes = " ".join(f"{axis} {n:,}" for axis, n in image["sizes"].items())
+    where = f"{image['positions']:,} like {image['first']}"
+    return f"{where}: {sizes}   {image['dtype']}   {_scale(image)}   {', '.join(image['channels'])}"
 
 
 def _plain(value: Any) -> str:

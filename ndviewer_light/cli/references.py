@@ -323,7 +323,7 @@ def _attributes(source: ImagesSource, shapes: list[list[int]]) -> dict[str, Any]
     channels = [
         {"label": channel.name, "color": channel.color.removeprefix("#")} for channel in info.channels
     ]
-    positions = [[position.region, position.fov] for position in info.positions]
+    positions = [[at.region, at.fov, *([at.name] if at.title != at.label else [])] for at in info.positions]
     return {
         "multiscales": [{"version": "0.4", "name": info.name, "axes": described, "datasets": datasets}],
         "omero": {"channels": channels},

@@ -76,7 +76,8 @@ def _look(dataset: Dataset, channel: Channel, positions: list[int], label: str) 
         "name": f"{label} {name}".strip(),
         "colormap": {"name": channel.color, "colors": [[0.0, 0.0, 0.0, 1.0], [*rgb, 1.0]]},
         "blending": "additive",
-        "metadata": {"format": info.format, "positions": [info.positions[p].label for p in positions]},
+        "visible": channel.visible,
+        "metadata": {"format": info.format, "positions": [info.positions[p].title for p in positions]},
     }
     if channel.window is not None:
         look["contrast_limits"] = list(channel.window)

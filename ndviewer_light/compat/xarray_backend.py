@@ -63,8 +63,9 @@ class NDViewerBackendEntrypoint(BackendEntrypoint):
         """Open a path or URL, reading its metadata; planes are read when they are needed.
 
         `level` is the pyramid level; `position` (index or label) chooses one position, which is necessary
-        where they differ (raises `ValueError` else); `missing` decides about planes that are not stored:
-        "raise" or "fill" (zeros). The dataset has one variable, "image", and is closed with ``close()``.
+        where they differ (raises `ValueError` else); `missing` decides about planes that are not stored and
+        do not count as the fill value: "raise" or "fill". The dataset has one variable, "image", and is
+        closed with ``close()``.
         """
         if not isinstance(filename_or_obj, (str, os.PathLike)):
             raise TypeError(f"expected a path or URL, not {type(filename_or_obj).__name__}")

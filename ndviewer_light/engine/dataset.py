@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState, Region
+from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
 from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
@@ -217,16 +218,23 @@ class Dataset:
         a `region` (top, left, height, width; in pixels of that level) only that part is returned, and of a
         large plane no more is read than the tiles that it intersects.
         Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a missing or ambiguous
-        name, `PlaneNotStoredError` if nothing is stored, `LimitExceededError` for more than 1 GiB at once,
-        another `DatasetError` if it cannot be read: never made-up pixels.
+        name, `PlaneNotStoredError` if nothing is stored and the plane does not count as the fill value (see
+        `sources.missing`), `LimitExceededError` for more than 1 GiB at once, another `DatasetError` if it
+        cannot be read: never made-up pixels.
         """
         p = self._position(p)
-        c = self._channel(c, p) if isinstance(c, str) else c
+        key = PlaneKey(t, p, self._channel(c, p) if isinstance(c, str) else c, z)
         if level < 0:
             raise IndexError(f"no resolution level {level}")
-        if region is not None:
-            return self._tiled.region(PlaneKey(t, p, c, z), level, Region(*region))
-        return self._cache.read(PlaneKey(t, p, c, z), level)
+        try:
+            if region is not None:
+                return self._tiled.region(key, level, Region(*region))
+            return self._cache.read(key, level)
+        except PlaneNotStoredError as error:
+            plane = self._failed_plane(key, error)
+            if plane.pixels is None:
+                raise
+            return plane.pixels
 
     def drawn_level(self, p: int, height: int, width: int) -> DrawnLevel:
         """What to draw of position `p` in `height` × `width` screen pixels; may block on disk.
@@ -250,8 +258,18 @@ class Dataset:
         return self._images.image(self._position(p))
 
     def known_image(self, p: int) -> ImageInfo | None:
-        """Return what a position contains if it was looked at already, else None; does not block."""
-        return self._images.known(p)
+        """Return what a position contains, as far as can be said without blocking; else None.
+
+        As long as no positions are known to differ, and in a run that a host has announced, one that was not
+        looked at yet counts as like the others.
+        """
+        info = self._adopt_info()
+        may_be_said = self.has_looked_at(p) or not info.images or self._live
+        return info.image(p) if may_be_said and p < len(info.positions) else None
+
+    def has_looked_at(self, p: int) -> bool:
+        """Whether it was looked up already what a position contains: `image` does not block then."""
+        return self._images.has_looked_at(p)
 
     def look_at_all(self) -> DatasetInfo:
         """Look at every position, on a server at the first 64; afterwards `info` says how they differ.
@@ -339,6 +357,8 @@ class Dataset:
         """Set the view to `keys`; return the failures among them whose retry is not due yet."""
         self._fold_notified()
         with self._lock:
+            if level != self._view.shown.level:
+                self._retries.clear()  # a failure is of one level
             is_elsewhere = self._view.show(keys, level)
             self._cache.watch(self._view.watched)
             failures = self._retries.show(keys)
@@ -407,11 +427,7 @@ class Dataset:
         reason = str(error) or type(error).__name__
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
-        is_known_unwritten = isinstance(error, PlaneNotWrittenError)
-        if error.plane_shape is not None and not is_known_unwritten and self.was_notified(key):
-            # written, and stores omit planes of only fill value: this plane is truly black
-            return Plane(PlaneState.PRESENT, np.zeros(error.plane_shape, self.info.dtype or np.uint16))
-        return Plane(PlaneState.PENDING if self._live else PlaneState.ABSENT, reason=reason)
+        return missing_plane(error, live=self._live, notified=self.was_notified(key))
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before = self._source.info

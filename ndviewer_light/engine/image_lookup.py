@@ -27,16 +27,15 @@ class ImageLookup:
 
     def image(self, p: int) -> ImageInfo:
         """See `Source.image`; blocks the first time."""
-        known = self.known(p)
-        if known is not None:
-            return known
+        if p in self._looked_at:
+            return self._source.info.image(p)
         image = self._source.image(p)
         self.add(p)
         return image
 
-    def known(self, p: int) -> ImageInfo | None:
-        """What position `p` contains if it was looked at, else None; does not block."""
-        return self._source.info.image(p) if p in self._looked_at else None
+    def has_looked_at(self, p: int) -> bool:
+        """Whether position `p` was looked at; does not block."""
+        return p in self._looked_at
 
     def add(self, p: int) -> None:
         """A plane of position `p` was read: the source has looked at it."""

@@ -18,6 +18,7 @@ from ..errors import DatasetError, PlaneNotStoredError, ReadDroppedError
 from ..model import Plane, PlaneKey, PlaneState, Region
 from ..storage.cancellation import CancelScope, current_scope
 from .leases import SupersededRead
+from .regions import of_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,11 +166,9 @@ class _Build:
         if self._scope.dropped:
             raise ReadDroppedError("the overview is no longer needed")
         if self._picture is None:
-            error = self._missing[0][1]
-            error.plane_shape = self._base.shape
-            raise error
+            raise of_shape(self._missing[0][1], self._base.shape)
         for tile, error in self._missing:
-            self._picture[self._place(tile)[0]] = error.fill_value
+            self._picture[self._place(tile)[0]] = error.fill_value or 0
         return self._picture
 
     def so_far(self) -> Plane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
@@ -100,7 +101,10 @@ class TiledPlanes:
         itemsize = dtype.itemsize if dtype is not None else 2
         check_whole_plane((region.height, region.width), itemsize, "the region")
         if grid.is_whole:
-            pixels = np.ascontiguousarray(self._cache.read(key, level)[region.slices])
+            try:
+                pixels = np.ascontiguousarray(self._cache.read(key, level)[region.slices])
+            except PlaneNotStoredError as error:
+                raise of_shape(error, (region.height, region.width)) from error
             pixels.flags.writeable = False
             return pixels
         tiles = list(grid.tiles(region))
@@ -120,9 +124,9 @@ class TiledPlanes:
                 there, here = common_part(tile, region)
                 out[there] = pixels[here]
         if out is None:
-            raise missing[0][1]
+            raise of_shape(missing[0][1], (region.height, region.width))
         for tile, reason in missing:
-            out[common_part(tile, region)[0]] = reason.fill_value
+            out[common_part(tile, region)[0]] = reason.fill_value or 0
         out.flags.writeable = False
         return out
 
@@ -133,3 +137,10 @@ class TiledPlanes:
             return entry.result()
         except (CancelledError, SupersededRead):  # dropped for a view, or written meanwhile
             return self._cache.read(*stored)
+
+
+def of_shape(error: PlaneNotStoredError, shape: tuple[int, int]) -> PlaneNotStoredError:
+    """The same error for a part of its plane, or an overview: others may wait for the one of the plane."""
+    own = copy.copy(error)
+    own.plane_shape = shape
+    return own

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import ReadTimeoutError
+from ..errors import PlaneNotStoredError, ReadTimeoutError
 from ..model import PlaneKey
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 RETRY_SECONDS_AFTER_TIMEOUT = (8.0, 16.0, 32.0, 64.0)
 """The same after a read that timed out: a retry occupies a process and may take as long again."""
+
+RETRY_SECONDS_OF_FILL = (2.0, 8.0)
+"""The same for a plane that counts as the fill value; after that it is final as long as it is in view."""
 
 
 @dataclass
@@ -69,8 +72,7 @@ class RetryPolicy:
         with self._lock:
             before = self._failures.get(key)
             attempts = before.attempts + 1 if before is not None else 0
-            steps = RETRY_SECONDS_AFTER_TIMEOUT if isinstance(error, ReadTimeoutError) else RETRY_SECONDS
-            due = now + steps[min(attempts, len(steps) - 1)] if again else float("inf")
+            due = now + _wait_after(error, attempts) if again else float("inf")
             if key in self._in_view:
                 error.__traceback__ = None  # its frames reference arrays
                 self._failures[key] = _FailedPlane(error, attempts, due)
@@ -99,3 +101,11 @@ class RetryPolicy:
             for failure in due:
                 failure.is_due, failure.due = True, float("inf")
         return bool(due)
+
+
+def _wait_after(error: Exception, attempts: int) -> float:
+    """Seconds until the next attempt; for ever if there is none."""
+    if isinstance(error, PlaneNotStoredError) and error.is_fill_value:
+        return RETRY_SECONDS_OF_FILL[attempts] if attempts < len(RETRY_SECONDS_OF_FILL) else float("inf")
+    steps = RETRY_SECONDS_AFTER_TIMEOUT if isinstance(error, ReadTimeoutError) else RETRY_SECONDS
+    return steps[min(attempts, len(steps) - 1)]

@@ -32,8 +32,9 @@ _Index = tuple[slice, ...]
 class LazyPlanes:
     """An array (T, P, Z, C, Y, X) of equal positions, that reads planes when it is sliced.
 
-    `missing` decides about planes that are not stored: "raise" (`PlaneNotStoredError`) or "fill"
-    (zeros). Other errors are raised always. Planes of a smaller dtype than that of the array are converted;
+    Planes that count as the fill value have it (see `sources.missing`). `missing` decides about others of
+    which nothing is stored: "raise" (`PlaneNotStoredError`) or "fill" (the fill value, 0 where none is
+    declared). Other errors are raised always. Planes of a smaller dtype than that of the array are converted;
     a plane that the array cannot hold raises `ValueError`.
     """
 
@@ -88,11 +89,11 @@ class LazyPlanes:
         shape = self.shape[4:] if region is None else (region.height, region.width)
         try:
             pixels = dataset.plane(t, p, self._channel(dataset, p, c), z, level=self._level, region=region)
-        except PlaneNotStoredError:
+        except PlaneNotStoredError as error:
             self._check(dataset, p)
             if self._missing == "raise":
                 raise
-            return np.zeros(shape, self.dtype)
+            return np.full(shape, 0 if error.fill_value is None else error.fill_value, self.dtype)
         self._check(dataset, p)
         if pixels.shape != shape:
             label = dataset.info.positions[p].label
@@ -273,6 +274,7 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
         "time": along(shape[0], image.time_step_s, numbers=image.times),
         "fov": np.array(positions),
         "position": ("fov", [info.positions[p].label for p in positions]),
+        "acquisition": ("fov", [info.positions[p].acquisition for p in positions]),
         "z": along(shape[2], image.z_step_um, scale.z),
         "channel": [channel.name for channel in image.channels],
         "y": along(shape[4], image.pixel_size_y_um, scale.y),
@@ -288,7 +290,6 @@ def _attrs(info: DatasetInfo, planes: LazyPlanes, path: str, level: int) -> dict
         "pixel_size_y_um": image.pixel_size_y_um,
         "dz_um": image.z_step_um,
         "time_step_s": image.time_step_s,
-        "acquisition": image.acquisition,
     }
     known = {name: value for name, value in attrs.items() if value is not None}
     return {

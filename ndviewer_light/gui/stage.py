@@ -12,39 +12,25 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
-from ..model import PlaneKey, PlaneState
+from ..model import PlaneKey, PlaneState, channel_name
 from .canvas.canvas_view import MAX_CHANNELS_SHOWN, View
 from .canvas.overlay import CanvasOverlay
 from .panels.channels import ChannelStrips
 from .panels.sliders import AxisSliders
+from .plane_states import state_of_view, states_of_channels
 from .slots import safe_slot
 from .waiting import PlaneWaits, Wait
-from .words import explain_plane
 
 if TYPE_CHECKING:
     from ..engine.dataset import Changes, Dataset
-    from ..model import DatasetInfo, Plane
+    from ..model import DatasetInfo, ImageInfo, Position
     from .canvas.contrast import Contrast
     from .canvas.display import Canvas
-    from .canvas.overlay import StateKind
     from .canvas.view_arrays import Frame
 
 logger = logging.getLogger(__name__)
 
 _VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded as a whole, so not thirty times a second
-_STATE_WORDS = {
-    PlaneState.PENDING: "not written yet",
-    PlaneState.ABSENT: "nothing stored",
-    PlaneState.LOADING: "loading…",
-    PlaneState.UNREADABLE: "could not be read",
-}
-_TILES: tuple[tuple[PlaneState, StateKind], ...] = (
-    (PlaneState.UNREADABLE, "error"),
-    (PlaneState.LOADING, "loading"),
-    (PlaneState.PENDING, "waiting"),
-    (PlaneState.ABSENT, "absent"),
-)
-"""The state to show if no channel has pixels, most important first."""
 
 
 class Stage(QWidget):
@@ -56,6 +42,8 @@ class Stage(QWidget):
         super().__init__(parent)
         self._dataset: Dataset | None = None
         self._info: DatasetInfo | None = None
+        self._image: ImageInfo | None = None  # what the position in view contains, None while unknown
+        self._asked: dict[str, int] = {}  # indices beyond the sizes known when they were asked for
         self._canvas: Canvas | None = None
         self._volume_due = 0.0
         self._spans: dict[int, tuple[float, float]] = {}
@@ -130,6 +118,8 @@ class Stage(QWidget):
     def show_dataset(self, dataset: Dataset) -> None:
         """Show `dataset` from its first plane on, with auto contrast; the previous one is released."""
         self._dataset, self._info = dataset, dataset.info
+        self._image = None
+        self._asked.clear()
         self._spans.clear()
         self._on_strip.clear()
         self._waits.clear()
@@ -137,8 +127,10 @@ class Stage(QWidget):
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
-        self._take_sizes()
         self.strips.set_channels(self._info.channels[:MAX_CHANNELS_SHOWN])
+        self._image = self._known_image()
+        self._take_sizes()
+        self._show_own_strips()
         self.strips.set_3d(False)
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
         self._say_position()
@@ -149,7 +141,7 @@ class Stage(QWidget):
         self.sliders.stop_playing()
         self._scale_timer.stop()
         self._build_timer.stop()
-        self._dataset = self._info = None
+        self._dataset = self._info = self._image = None
         self._waits.clear()
         self._progress = ""
         if self._canvas is not None:
@@ -190,10 +182,15 @@ class Stage(QWidget):
     def _take_info(self, info: DatasetInfo) -> None:
         """Apply new metadata: sizes go to the sliders; the canvas is rebuilt if it depends on the change."""
         before, self._info = self._info, info
+        self._image = self._known_image()
         self._take_sizes()
+        self._say_position()
+        self._say_whether_3d()
         if before is None or _built_on(before) == _built_on(info):
+            self._show_own_strips()
             return
         self._keep_choices(before, info)
+        self._show_own_strips()
         if self._canvas is not None and not self._build_timer.isActive():
             self._build()
 
@@ -212,7 +209,7 @@ class Stage(QWidget):
         """Create channel strips that keep the user's choices for channels of the same name."""
         strips = self.strips
         choices = {
-            channel.name: (
+            channel_name(before.channels, c): (
                 strips.is_channel_visible(c),
                 strips.is_auto(c),
                 strips.window_of(c),
@@ -220,17 +217,19 @@ class Stage(QWidget):
             )
             for c, channel in enumerate(before.channels[:MAX_CHANNELS_SHOWN])
         }
-        colors = {channel.name: channel.color for channel in before.channels}
+        proposed = {channel_name(before.channels, c): channel for c, channel in enumerate(before.channels)}
         is_volume = strips.is_3d()
         strips.set_channels(info.channels[:MAX_CHANNELS_SHOWN])
         self._on_strip.clear()
         strips.set_3d(is_volume)
-        for c, channel in enumerate(info.channels[:MAX_CHANNELS_SHOWN]):
-            if channel.name not in choices:
+        for c in range(len(info.channels[:MAX_CHANNELS_SHOWN])):
+            name = channel_name(info.channels, c)
+            if name not in choices:
                 continue
-            visible, auto, window, color = choices[channel.name]
-            strips.set_visible_channel(c, visible)
-            if color != colors[channel.name]:
+            visible, auto, window, color = choices[name]
+            if visible != proposed[name].visible:
+                strips.set_visible_channel(c, visible)
+            if color != proposed[name].color:
                 strips.set_color(c, color)
             if not auto:
                 strips.set_auto(c, False)
@@ -252,17 +251,56 @@ class Stage(QWidget):
                 self._canvas.set_color(c, strips.color_of(c))
             if not strips.is_channel_visible(c):
                 self._canvas.set_visible(c, False)
-        self.strips.set_3d_enabled(info.n_z > 1, "" if info.n_z > 1 else "only one z plane: no volume")
+        self._say_whether_3d()
         self._scale_timer.start()
 
+    def _say_whether_3d(self) -> None:
+        n_z = self._image.n_z if self._image is not None else self._info.n_z if self._info is not None else 1
+        may_be = n_z > 1 or self.strips.is_3d()
+        self.strips.set_3d_enabled(may_be, "" if may_be else "only one z plane: no volume")
+
+    # ---- what the position in view contains ------------------------------------------------
+
+    def _known_image(self) -> ImageInfo | None:
+        """What the position in view contains; not looked up here, since that may block."""
+        return self._dataset.known_image(self.sliders.index("p")) if self._dataset is not None else None
+
+    def _take_known_image(self) -> None:
+        """Apply what has become known of the position in view: sliders, channel strips, 3-D."""
+        assert self._dataset is not None
+        image, p = self._known_image(), self.sliders.index("p")
+        asked = self._asked if self._dataset.has_looked_at(p) else {}
+        if image is None or (image == self._image and not asked):
+            return
+        self._image = image
+        self._take_sizes()
+        self._show_own_strips()
+        self._say_whether_3d()
+        for axis, index in asked.items():
+            self.sliders.set_index(axis, index)
+        asked.clear()
+        self._say_position()
+        if self._canvas is not None:
+            self._canvas.show_view(self.view)
+
+    def _show_own_strips(self) -> None:
+        """Show the strips of the channels that the position in view has; until that is known, all stay."""
+        if self._image is not None and self._info is not None:
+            self.strips.show_only(self._info.channels_of(self._image))
+
     def _take_sizes(self) -> None:
-        assert self._info is not None
-        info, sizes = self._info, self._info.sizes
-        self.sliders.set_sizes({axis: sizes[axis] for axis in ("t", "z", "p")})
-        self.sliders.set_value_text("t", lambda i: _counted(i, info.n_t, _time_of(i, info)))
-        self.sliders.set_value_text("z", lambda i: _counted(i, info.n_z, _height(i, info.z_step_um)))
+        assert self._info is not None and self._dataset is not None
+        info, image = self._info, self._image
+        n_z = info.n_z if image is None else image.n_z
+        n_t = info.n_t if image is None or self._dataset.live else image.n_t
+        step = None if image is None else image.z_step_um
+        self.sliders.set_sizes({"t": n_t, "z": n_z, "p": len(info.positions)})
         self.sliders.set_value_text(
-            "p", lambda i: f"{info.positions[i].label}   {i + 1} / {len(info.positions)}"
+            "t", lambda i: _counted(i, n_t, "" if image is None else _time_of(i, image))
+        )
+        self.sliders.set_value_text("z", lambda i: _counted(i, n_z, _height(i, step)))
+        self.sliders.set_value_text(
+            "p", lambda i: f"{_named(info.positions[i])}   {i + 1} / {len(info.positions)}"
         )
 
     # ---- position --------------------------------------------------------------------------
@@ -277,10 +315,28 @@ class Stage(QWidget):
         """Move to these indices as if the sliders had been moved; None means no change."""
         if self._dataset is not None and self._dataset.info is not self._info:
             self._take_info(self._dataset.info)  # the sliders must cover what the caller knows
-        for axis, index in (("t", t), ("p", p), ("z", z)):
+        if p is not None:
+            self.sliders.set_index("p", p)
+            self._on_position()
+        for axis, index in (("t", t), ("z", z)):
             if index is not None:
                 self.sliders.set_index(axis, index)
+                if index != self.sliders.index(axis):
+                    self._asked[axis] = index  # there may be as many at a position not looked at yet
         self._show_view()
+
+    def _on_position(self) -> None:
+        """Another position is in view: take what is known of it; the rest comes with its first frame."""
+        self._asked.clear()
+        if self._dataset is None:
+            return
+        image = self._known_image()
+        if image is None or image != self._image:
+            self._image = image
+            self._take_sizes()
+            if image is not None:
+                self._show_own_strips()
+                self._say_whether_3d()
 
     def show_channel(self, c: int) -> None:
         """Make a channel visible."""
@@ -299,10 +355,11 @@ class Stage(QWidget):
         if info is None or p >= len(info.positions):
             self.overlay.set_position("")
             return
-        parts = [info.positions[p].label]
-        if info.n_t > 1:
+        parts = [_named(info.positions[p])]
+        facts = self._image or info
+        if facts.n_t > 1:
             parts.append(f"t {self.sliders.index('t') + 1}")
-        if info.n_z > 1 and not self.strips.is_3d():
+        if facts.n_z > 1 and not self.strips.is_3d():
             parts.append(f"z {self.sliders.index('z') + 1}")
         self.overlay.set_position("  ·  ".join(parts))
 
@@ -338,10 +395,15 @@ class Stage(QWidget):
 
     @safe_slot
     def _on_moved(self, axis: str, index: int) -> None:
+        if axis == "p":
+            self._on_position()
+        else:
+            self._asked.pop(axis, None)
         self._show_view()
 
     @safe_slot
     def _on_mode_changed(self, is_3d: bool) -> None:
+        self._say_whether_3d()
         self._show_view()
 
     @safe_slot
@@ -372,6 +434,8 @@ class Stage(QWidget):
         frame = self._canvas.frame if self._canvas is not None else None
         if frame is None or self._info is None:
             return
+        if frame.view.p == self.sliders.index("p"):
+            self._take_known_image()
         self._say_states(frame)
         self._note_waits(frame)
         for c, contrast in frame.contrasts.items():
@@ -388,7 +452,8 @@ class Stage(QWidget):
         """The range of a channel's slider: all values seen so far."""
         seen_low, seen_high = self._spans.get(c, (low, high))
         low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
-        whole = self._info is not None and self._info.dtype is not None and self._info.dtype.kind in "iub"
+        dtypes = [image.dtype for image in self._info.groups] if self._info is not None else [None]
+        whole = all(dtype is not None and dtype.kind in "iub" for dtype in dtypes)
         self.strips.set_range(c, *((int(low), int(high)) if whole else (low, high)))
 
     def _say_contrast(self, c: int) -> None:
@@ -407,26 +472,10 @@ class Stage(QWidget):
     def _say_states(self, frame: Frame) -> None:
         assert self._info is not None
         names = [channel.name for channel in self._info.channels]
-        missing = {c: plane for c, plane in frame.planes.items() if plane.state is not PlaneState.PRESENT}
+        said = states_of_channels(frame)
         for c in range(len(self.strips)):
-            plane = missing.get(c)
-            self.strips.set_state(c, *(("",) if plane is None else (_STATE_WORDS[plane.state], plane.reason)))
-        if not missing:
-            self.overlay.set_state("none", "")
-        elif len(missing) < len(frame.planes):
-            said = (f"{names[c]}: {_STATE_WORDS[plane.state]}" for c, plane in missing.items())
-            self.overlay.set_state("partial", "\n".join(said))
-        else:
-            self._say_nothing_there(frame)
-
-    def _say_nothing_there(self, frame: Frame) -> None:
-        planes = list(frame.planes.values())
-        for state, kind in _TILES:
-            found = [plane for plane in planes if plane.state is state]
-            if found:
-                said = _reasons(found) if kind == "error" else found[0].reason if kind == "loading" else ""
-                self.overlay.set_state(kind, said)
-                return
+            self.strips.set_state(c, *said.get(c, ("", "")))
+        self.overlay.set_state(*state_of_view(frame, names))
 
     @safe_slot
     def _on_hovered(self, place: object) -> None:
@@ -442,9 +491,9 @@ class Stage(QWidget):
             if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
                 values.append(f"{pixels[y, x]:g}")
         where = f"x {column}  y {row}"
-        if self._info.pixel_size_um is not None:
-            um_x = column * (self._info.pixel_size_x_um or self._info.pixel_size_um)
-            um_y = row * (self._info.pixel_size_y_um or self._info.pixel_size_um)
+        if frame.image is not None and frame.image.pixel_size_um is not None:
+            um_x = column * (frame.image.pixel_size_x_um or frame.image.pixel_size_um)
+            um_y = row * (frame.image.pixel_size_y_um or frame.image.pixel_size_um)
             where += f"   ({um_x:.1f}, {um_y:.1f} µm)"
         self.hover_text.emit(f"{where}   {' | '.join(values)}" if values else "")
 
@@ -453,36 +502,36 @@ class Stage(QWidget):
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 
 
-def _reasons(planes: list[Plane]) -> str:
-    """Why these could not be read: each reason once, technical ones in plain words."""
-    said = list(dict.fromkeys(explain_plane(plane.reason).sentence for plane in planes))
-    more = f"\n(and {len(said) - 1} more, see the channel list)" if len(said) > 1 else ""
-    return said[0] + more
-
-
 def _built_on(info: DatasetInfo) -> tuple[object, ...]:
-    """The properties that cannot change once the canvas is built."""
+    """The properties that cannot change once the canvas is built: of the first image, and of all together."""
+    first = info.groups[0]
     return (
         info.channels,
-        info.height,
-        info.width,
-        info.dtype,
-        info.pixel_size_um,
-        info.pixel_size_y_um,
-        info.z_step_um,
-        info.n_z,
+        *({image.dtype: None for image in info.groups}),
+        first.height,
+        first.width,
+        first.pixel_size_um,
+        first.pixel_size_y_um,
+        first.z_step_um,
+        first.n_z,
     )
+
+
+def _named(position: Position) -> str:
+    """A position and, if there are several, its acquisition."""
+    of = position.acquisition
+    return f"{position.title}  ·  {of}" if of else position.title
 
 
 def _counted(i: int, n: int, extra: str) -> str:
     return f"{i + 1} / {n}{extra}"
 
 
-def _time_of(i: int, info: DatasetInfo) -> str:
+def _time_of(i: int, image: ImageInfo) -> str:
     """The time of a time point; also its original number if the run skipped some."""
-    if not info.times:
-        return _clock(i, info.time_step_s)
-    return f"   #{info.times[i]}{_clock(info.times[i], info.time_step_s)}"
+    if not image.times:
+        return _clock(i, image.time_step_s)
+    return f"   #{image.times[i]}{_clock(image.times[i], image.time_step_s)}"
 
 
 def _clock(i: int, step_s: float | None) -> str:

@@ -77,7 +77,7 @@ def plane_name(key: PlaneKey, info: DatasetInfo) -> str:
     """The plane's indices as on the sliders; axes with a single value are omitted."""
     parts = []
     if len(info.positions) > 1 and key.p < len(info.positions):
-        parts.append(info.positions[key.p].label)
+        parts.append(info.positions[key.p].title)
     if info.n_t > 1:
         parts.append(f"t {key.t + 1}")
     if info.n_z > 1:

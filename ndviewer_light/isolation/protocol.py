@@ -173,8 +173,18 @@ def error_to_json(error: BaseException) -> Message:
         "text": str(error) if known else f"{type(error).__name__}: {error}",
     }
     if isinstance(error, PlaneNotStoredError):
-        message |= {"plane_shape": error.plane_shape, "fill_value": error.fill_value}
+        message["missing"] = _missing_to_json(error)
     return message
+
+
+def _missing_to_json(error: PlaneNotStoredError) -> Message:
+    fill = error.fill_value
+    return {
+        "plane_shape": error.plane_shape,
+        "fill_value": None if fill is None else [fill.dtype.str, fill.tobytes().hex()],
+        "is_fill_value": error.is_fill_value,
+        "is_expected": error.is_expected,
+    }
 
 
 def error_from_json(message: Message) -> Exception:
@@ -182,9 +192,16 @@ def error_from_json(message: Message) -> Exception:
     if message["name"] == IndexError.__name__:
         return IndexError(message["text"])
     error = BY_NAME.get(message["name"], DatasetError)(message["text"])
-    if isinstance(error, PlaneNotStoredError):
-        error.fill_value = message.get("fill_value", 0)
-        if message.get("plane_shape"):
-            height, width = message["plane_shape"]
-            error.plane_shape = (int(height), int(width))
+    if isinstance(error, PlaneNotStoredError) and message.get("missing"):
+        _take_missing(error, message["missing"])
     return error
+
+
+def _take_missing(error: PlaneNotStoredError, said: Message) -> None:
+    if said["plane_shape"]:
+        height, width = said["plane_shape"]
+        error.plane_shape = (int(height), int(width))
+    if said["fill_value"]:
+        dtype, value = said["fill_value"]
+        error.fill_value = np.frombuffer(bytes.fromhex(value), dtype)[0]
+    error.is_fill_value, error.is_expected = bool(said["is_fill_value"]), bool(said["is_expected"])

@@ -13,16 +13,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from ..colours import color_for_name
-from ..errors import LimitExceededError, MetadataError, UnsupportedError
-from ..model import Channel, natural_key
-from ..storage.limits import MAX_POSITIONS, safe_relative
+from ..errors import MetadataError, UnsupportedError
+from ..model import Channel, colored
+from ..storage.limits import safe_relative
 from ..storage.printable import brief
+from .display_window import useful_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    import numpy as np
 
     from ..storage.limits import JsonObject
 
@@ -96,6 +96,8 @@ SANE_STEP = (1e-7, 1e9)
 """Steps between pixels, slices (µm) or time points (s) outside this range are mistakes."""
 """µm or s; a step outside is a mistake and would only blank the view."""
 
+_FARTHEST_UM = 1e8  # no stage travels 100 m
+
 # ---- image metadata ------------------------------------------------------------------------
 
 
@@ -137,13 +139,16 @@ def _along(
 
 
 class NamedChannel(NamedTuple):
-    """One omero channel as written; name and colour are "" if missing."""
+    """One omero channel as written; name, colour and lookup table are "" if missing."""
 
-    name: str
-    color: str
-    window: tuple[float, float] | None
-    excitation_nm: float | None
-    emission_nm: float | None
+    name: str = ""
+    color: str = ""
+    window: tuple[float, float] | None = None
+    excitation_nm: float | None = None
+    emission_nm: float | None = None
+    active: bool = True
+    lut: str = ""
+    inverted: bool = False
 
 
 class Steps(NamedTuple):
@@ -163,8 +168,8 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     warnings: list[str] = []
     multiscale = _first_multiscale(attributes, where, warnings)
     axes = _axes(multiscale.get("axes"), where, warnings)
-    datasets = [entry for entry in _list(multiscale.get("datasets")) if isinstance(entry, dict)]
-    transforms = _list(multiscale.get("coordinateTransformations"))
+    datasets = [entry for entry in listed(multiscale.get("datasets")) if isinstance(entry, dict)]
+    transforms = listed(multiscale.get("coordinateTransformations"))
     steps = [_level_steps(axes or (), entry, transforms, where, warnings) for entry in datasets]
     squid = lookup(attributes, "_squid", "_squid_metadata")
     return ImageMeta(
@@ -182,17 +187,17 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
 
 def lookup(attributes: JsonObject, *keys: str) -> JsonObject:
     """Return the first object with one of these names under ``ome`` or, for older writers, at the root."""
-    found = _find(attributes, keys)
+    found = find(attributes, keys)
     return found if isinstance(found, dict) else {}
 
 
-def _find(attributes: JsonObject, keys: Iterable[str]) -> Any:
+def find(attributes: JsonObject, keys: Iterable[str]) -> Any:
     ome = attributes.get("ome")
     places = (ome, attributes) if isinstance(ome, dict) else (attributes,)
     return next((place[key] for key in keys for place in places if place.get(key) is not None), None)
 
 
-def _list(value: object) -> list[Any]:
+def listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
@@ -203,18 +208,18 @@ def clean(value: object) -> str:
 
 def is_image(attributes: JsonObject) -> bool:
     """Whether these attributes describe an image."""
-    return bool(_list(_find(attributes, ("multiscales",))))
+    return bool(listed(find(attributes, ("multiscales",))))
 
 
 def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -> JsonObject:
-    entries = [entry for entry in _list(_find(attributes, ("multiscales",))) if isinstance(entry, dict)]
+    entries = [entry for entry in listed(find(attributes, ("multiscales",))) if isinstance(entry, dict)]
     if len(entries) > 1:
         warnings.append(f"{where} contains {len(entries)} multiscales; only the first is shown")
     return entries[0] if entries else {}
 
 
 def _axes(value: object, where: str, warnings: list[str]) -> tuple[Axis, ...] | None:
-    entries = _list(value)
+    entries = listed(value)
     if not entries:
         return None
     axes = tuple(_axis(entry) for entry in entries)
@@ -286,7 +291,7 @@ def _level_steps(
     """Scale and translation of one level: its own transformations, then those of all levels."""
     scale: list[float | None] = [None] * len(axes)
     origin: list[float | None] = [None] * len(axes)
-    for transform in [*_list(dataset.get("coordinateTransformations")), *outer]:
+    for transform in [*listed(dataset.get("coordinateTransformations")), *outer]:
         if isinstance(transform, dict):
             _apply(transform, scale, origin, where, warnings)
     steps = [_in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, scale, strict=True)]
@@ -309,7 +314,7 @@ def _apply(
         if kind != "identity":
             warnings.append(f"{where}: ignored a coordinate transformation of type {brief(kind)}")
         return
-    vector = _list(transform.get(kind))
+    vector = listed(transform.get(kind))
     if len(vector) != len(scale):
         if scale:
             warnings.append(f"{where}: ignored a {kind} with {len(vector)} values for {len(scale)} axes")
@@ -412,6 +417,22 @@ def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | No
     return pixel or y, pixel or x, _unless_placeholder(z_step, z), _unless_placeholder(time_step, t)
 
 
+def stage_position_um(meta: ImageMeta) -> tuple[float | None, float | None, float | None]:
+    """Return where an image lies along x, y and z in µm: the translation of its first level, None if unknown.
+
+    All transformations of the image count, those of the level before those of all levels. Without a unit
+    the translation is in that of the scale, and unknown where the scale is.
+    """
+    y, x, z, _ = calibration(meta)
+    units = {axis.role: axis.unit for axis in meta.axes or ()}
+    found = (
+        None if units.get(role) is None and step is None else meta.origin(role)
+        for role, step in (("x", x), ("y", y), ("z", z))
+    )
+    x_um, y_um, z_um = (None if at is None or abs(at) > _FARTHEST_UM else at for at in found)
+    return x_um, y_um, z_um
+
+
 def _unless_nobody_measured(
     meta: ImageMeta, y: float | None, x: float | None, z: float | None, t: float | None
 ) -> tuple[float | None, float | None, float | None, float | None]:
@@ -428,23 +449,37 @@ def _unless_placeholder(said: float | None, scale: float | None) -> float | None
 
 # ---- channels ------------------------------------------------------------------------------
 
-_HEX = re.compile(r"#*([0-9A-Fa-f]{6})(?:[0-9A-Fa-f]{2})?")
+_HEX = re.compile(r"(?:#*|0x)([0-9A-Fa-f]{6})(?:[0-9A-Fa-f]{2})?")
+_SHORT_HEX = re.compile(r"#([0-9A-Fa-f])([0-9A-Fa-f])([0-9A-Fa-f])")
+_LONGEST_LUT = 64
 
 
 def _named_channels(omero: JsonObject) -> tuple[NamedChannel, ...]:
     return tuple(
-        _named_channel(entry if isinstance(entry, dict) else {}) for entry in _list(omero.get("channels"))
+        _named_channel(entry if isinstance(entry, dict) else {}) for entry in listed(omero.get("channels"))
     )
 
 
 def _named_channel(entry: JsonObject) -> NamedChannel:
     return NamedChannel(
-        name=clean(entry.get("label")) or clean(entry.get("name")),
+        name=written_label(entry.get("label")) or written_label(entry.get("name")),
         color=_color(entry.get("color")),
         window=_window(entry.get("window")),
         excitation_nm=_nanometres(entry.get("excitation_wavelength")),
         emission_nm=_nanometres(entry.get("emission_wavelength")),
+        active=entry.get("active") is not False,
+        lut=clean(entry.get("lut"))[:_LONGEST_LUT],
+        inverted=entry.get("inverted") is True,
     )
+
+
+def written_label(value: object) -> str:
+    """A label as text; some writers number their channels, from 0."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:g}"
+    return clean(value)
 
 
 def _color(value: object) -> str:
@@ -453,15 +488,22 @@ def _color(value: object) -> str:
         if 0 <= value <= 0xFFFFFF:
             return f"#{value:06X}"
         return f"#{value % 2**32 >> 8:06X}" if -(2**31) <= value < 2**32 else ""  # OMERO's signed RGBA
-    match = _HEX.fullmatch(value.strip()) if isinstance(value, str) else None
-    return f"#{match[1].upper()}" if match else ""
+    if not isinstance(value, str):
+        return ""
+    if match := _HEX.fullmatch(value.strip()):
+        return f"#{match[1].upper()}"
+    short = _SHORT_HEX.fullmatch(value.strip())
+    return "#" + "".join(digit * 2 for digit in short.groups()).upper() if short else ""
 
 
 def _window(value: object) -> tuple[float, float] | None:
+    """`start` and `end`, in either order; `min` and `max` only tell what could be chosen."""
     if not isinstance(value, dict):
         return None
-    low, high = (_finite(value.get(key)) for key in ("start", "end"))
-    return (low, high) if low is not None and high is not None and low < high else None
+    one, other = (_finite(value.get(key)) for key in ("start", "end"))
+    if one is None or other is None or one == other:
+        return None
+    return min(one, other), max(one, other)
 
 
 def _nanometres(value: object) -> float | None:
@@ -477,99 +519,32 @@ def _nanometres(value: object) -> float | None:
     return nanometres if 1 <= nanometres <= 1e6 else None
 
 
-def channels(named: Sequence[NamedChannel], count: int, dtype: np.dtype[Any] | None) -> tuple[Channel, ...]:
-    """Return exactly `count` channels: those named, then ``Ch{i}``; colour by name if none is given."""
-    padding = NamedChannel("", "", None, None, None)
-    return tuple(_channel(named[i] if i < len(named) else padding, i, dtype) for i in range(count))
+def channels(
+    named: Sequence[NamedChannel],
+    count: int,
+    dtype: np.dtype[Any] | None,
+    known: Sequence[Channel] = (),
+) -> tuple[Channel, ...]:
+    """Return exactly `count` channels: those named, then ``Ch{i}``.
 
-
-def _channel(named: NamedChannel, index: int, dtype: np.dtype[Any] | None) -> Channel:
-    name = named.name or f"Ch{index}"
-    return Channel(
-        name=name,
-        color=named.color or color_for_name(name),
-        excitation_nm=named.excitation_nm,
-        emission_nm=named.emission_nm,
-        window=_worth_using(named.window, dtype),
+    `known` are those of the dataset's other images: see `colored`.
+    """
+    unnamed = NamedChannel()
+    said = [named[i] if i < len(named) else unnamed for i in range(count)]
+    some_active = any(channel.active for channel in said)  # all off would be an empty canvas
+    return colored(
+        (
+            Channel(
+                name=channel.name or f"Ch{i}",
+                color=channel.color,
+                excitation_nm=channel.excitation_nm,
+                emission_nm=channel.emission_nm,
+                window=useful_window(channel.window, dtype),
+                visible=channel.active or not some_active,
+                lut=channel.lut,
+                inverted=channel.inverted,
+            )
+            for i, channel in enumerate(said)
+        ),
+        known,
     )
-
-
-def _worth_using(
-    window: tuple[float, float] | None, dtype: np.dtype[Any] | None
-) -> tuple[float, float] | None:
-    """Only a window narrower than the dtype's range, which writers use as a default (floats: 0..1)."""
-    if window is None or dtype is None:
-        return window
-    low, high = (0.0, 1.0)
-    if dtype.kind in "iu":
-        low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
-    return None if window[0] <= low and window[1] >= high else window
-
-
-# ---- plates, wells, collections ------------------------------------------------------------
-
-
-class Well(NamedTuple):
-    """One well of a plate: its path in the plate and the region name users read ("A1")."""
-
-    path: str
-    region: str
-
-
-def region_name(row: str, column: str) -> str:
-    """``"A1"`` from row and column; ``"1/01"`` if a numbered row would merge with the column."""
-    return f"{row}/{column}" if row[-1:].isdigit() else row + column
-
-
-def is_plate(attributes: JsonObject) -> bool:
-    """Whether these attributes describe a plate."""
-    return isinstance(_find(attributes, ("plate",)), dict)
-
-
-def plate_wells(attributes: JsonObject, where: str) -> tuple[Well, ...]:
-    """Return the wells of a plate in natural order, by row, then column (A1, A2, A10, B1; Z before AA)."""
-    wells = _list(lookup(attributes, "plate").get("wells"))
-    if len(wells) > MAX_POSITIONS:
-        raise LimitExceededError(
-            f"{where}: {len(wells)} wells; at most {MAX_POSITIONS} positions can be shown"
-        )
-    paths = [safe_relative(well.get("path"), where) for well in wells if isinstance(well, dict)]
-    found = {path: _row_and_column(path) for path in paths if path}
-    order = sorted(found, key=lambda path: (natural_key(found[path][0]), natural_key(found[path][1])))
-    return tuple(Well(path, region_name(*found[path])) for path in order)
-
-
-def _row_and_column(path: str) -> tuple[str, str]:
-    row, _, column = path.rpartition("/")
-    return clean(row), clean(column)
-
-
-def is_well(attributes: JsonObject) -> bool:
-    """Whether these attributes describe a well."""
-    return isinstance(_find(attributes, ("well",)), dict)
-
-
-def well_images(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
-    """Return paths of the images of a well in natural order; None if the metadata does not list them."""
-    images = lookup(attributes, "well").get("images")
-    if not isinstance(images, list):
-        return None
-    return _in_order(tuple(image.get("path") for image in images if isinstance(image, dict)), where)
-
-
-def _in_order(paths: tuple[object, ...], where: str) -> tuple[str, ...]:
-    checked = {safe_relative(path, where): None for path in paths}
-    return tuple(sorted((path for path in checked if path), key=natural_key))
-
-
-def series_paths(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
-    """Return the images a bioformats2raw ``OME`` group lists, in its order; None if it lists none."""
-    series = _find(attributes, ("series",))
-    if not isinstance(series, list):
-        return None
-    return tuple(safe_relative(path, where) for path in series)
-
-
-def is_collection(attributes: JsonObject) -> bool:
-    """Whether these attributes mark a bioformats2raw collection."""
-    return _find(attributes, ("bioformats2raw.layout",)) is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
 from ..errors import LimitExceededError, MetadataError, UntrustedReferenceError
+from ..model import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,7 @@ _UM_PER_UNIT = {
 }
 """By lower-case name; whatever is not here counts as µm, as writers mostly mean it."""
 
+_LONGEST_NAME = 200
 _NO_LENGTH = frozenset({"pixel", "reference frame"})
 
 
@@ -67,6 +69,9 @@ class OmeImage:
     `n_c` counts pages: a colour channel is one. `order` names the axes of planes, fastest first
     ("CZT"). `complete` is False if a program that first writes zeros has not declared the file
     complete. Lengths in µm, times in s.
+
+    `described` is what is said of each of `channels`. `position_um` (x, y, z) is that of its first plane:
+    where the stage was. `name` is the image's.
     """
 
     n_t: int
@@ -80,6 +85,9 @@ class OmeImage:
     pixel_x_um: float | None = None
     z_step_um: float | None = None
     time_step_s: float | None = None
+    described: tuple[Channel, ...] = ()
+    position_um: tuple[float | None, float | None, float | None] = (None, None, None)
+    name: str = ""
 
     def page(self, t: int, c: int, z: int) -> tuple[str, int] | None:
         """The file ("" for itself) and page of a plane; None if it is not in this image."""
@@ -116,20 +124,86 @@ def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
     named = tuple(channel for channel in channels if channel is not None)
     samples = _samples(named, n_c)
     x, y, z = (_size_um(pixels, axis) for axis in "XYZ")
+    described = _described(named[: n_c // samples])
     image = OmeImage(
         n_t,
         n_z,
         n_c // samples,
         _order(pixels.get("DimensionOrder", "")),
-        tuple(channel.get("Name") or channel.get("ID") or "" for channel in named)[: n_c // samples],
+        tuple(channel.name for channel in described),
         (),
         _is_complete(root, pixels),
         y,
         x,
         z,
         _time_step_s(pixels),
+        described,
+        _position_um(pixels),
+        _name_of(root, pixels),
     )
     return _with_pages(image, pixels, name)
+
+
+def _described(channels: tuple[Element, ...]) -> tuple[Channel, ...]:
+    """Names, colours and wavelengths; white is the default of the schema, and is no choice for several."""
+    found = tuple(
+        Channel(
+            channel.get("Name") or channel.get("ID") or "",
+            _color(channel.get("Color")),
+            excitation_nm=_wavelength_nm(channel, "Excitation"),
+            emission_nm=_wavelength_nm(channel, "Emission"),
+        )
+        for channel in channels
+    )
+    if len(found) > 1 and {channel.color for channel in found} <= {"", "#FFFFFF"}:
+        found = tuple(replace(channel, color="") for channel in found)
+    return found
+
+
+def _color(text: str | None) -> str:
+    """``"#RRGGBB"`` for a signed integer RGBA, "" for anything else."""
+    try:
+        rgba = int(text) if text is not None and len(text) < 12 else None
+    except ValueError:
+        return ""
+    return f"#{rgba % 2**32 >> 8:06X}" if rgba is not None and -(2**31) <= rgba < 2**32 else ""
+
+
+def _wavelength_nm(channel: Element, kind: str) -> float | None:
+    unit = channel.get(f"{kind}WavelengthUnit", "nm").strip().lower()
+    factor = 1e3 if unit in ("µm", "μm") else _UM_PER_UNIT.get(unit, 0.0) * 1e3
+    nanometres = _float(channel.get(f"{kind}Wavelength"))
+    return nanometres * factor if nanometres is not None and 1 <= nanometres * factor <= 1e6 else None
+
+
+def _position_um(pixels: Element) -> tuple[float | None, float | None, float | None]:
+    """The stage position of the first plane described, None where its unit is no length."""
+    plane = next((child for child in pixels if _local(child, "Plane") is not None), None)
+    if plane is None:
+        return None, None, None
+    x, y, z = (_length_um(plane, f"Position{axis}") for axis in "XYZ")
+    return x, y, z
+
+
+def _length_um(plane: Element, name: str) -> float | None:
+    unit = plane.get(f"{name}Unit", "µm").strip().lower()
+    value = _float(plane.get(name))
+    return None if value is None or unit in _NO_LENGTH else value * _UM_PER_UNIT.get(unit, 1.0)
+
+
+def _float(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _name_of(root: Element, pixels: Element) -> str:
+    for image in root.iter():
+        if _local(image, "Image") is not None and pixels in list(image):
+            return " ".join(image.get("Name", "").split())[:_LONGEST_NAME]
+    return ""
 
 
 def _with_pages(image: OmeImage, pixels: Element, name: str) -> OmeImage:

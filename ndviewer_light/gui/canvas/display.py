@@ -12,7 +12,6 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import cmap
 import ndv
 from ndv.models import ArrayDisplayModel, ChannelMode, ClimsManual, LUTModel
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer, Signal
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ..ends import Owner
 from ..slots import safe_slot
 from .canvas_view import MAX_CHANNELS_SHOWN, View
+from .colormaps import colormap_of, ramp
 from .view_arrays import DatasetWrapper, Frame, voxel_size
 
 try:
@@ -29,11 +29,13 @@ except ImportError:  # part of QtWidgets in Qt 5
     from qtpy.QtWidgets import QOpenGLWidget
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from qtpy.QtCore import QObject
     from qtpy.QtGui import QResizeEvent
 
     from ...engine.dataset import Dataset
-    from ...model import Channel
+    from ...model import Channel, ImageInfo
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +47,6 @@ class _VisibleArea(NamedTuple):
 
     x: tuple[float, float]
     y: tuple[float, float]
-
-
-def colormap(color: str) -> cmap.Colormap:
-    """Black to `color`."""
-    return cmap.Colormap(["#000000", color])
 
 
 class Canvas(QWidget):
@@ -81,6 +78,7 @@ class Canvas(QWidget):
         self._auto: dict[int, bool] = {}
         self._place: _VisibleArea | None = None  # the user's zoom, to be restored
         self._shown_frame: Frame | None = None  # the last one that the scale was set for
+        self._shown_extent: tuple[object, ...] | None = None  # see `_extent`
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_idle)
@@ -140,7 +138,7 @@ class Canvas(QWidget):
         self._build += 1
         self._wrapper = None
         self._dirty = False
-        self._place = self._shown_frame = None
+        self._place = self._shown_extent = self._shown_frame = None
         viewer = self._in_use.release()
         if viewer is not None:
             viewer.widget().hide()
@@ -180,7 +178,8 @@ class Canvas(QWidget):
     def set_color(self, c: int, color: str) -> None:
         """Show a channel in another colour ``"#RRGGBB"``."""
         if self._wrapper is not None:
-            self._display.luts[c].cmap = colormap(color)
+            channel = self._wrapper.dataset.info.channels[c]
+            self._display.luts[c].cmap = ramp(color, inverted=channel.inverted)
 
     def set_window(self, c: int, low: float, high: float) -> None:
         """Fix the contrast of a channel."""
@@ -227,6 +226,7 @@ class Canvas(QWidget):
         # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
         if not spinning:
             self._apply_contrast()
+            self._hide_what_is_missing()
             self._apply_scales()
             self.frame_arrived.emit()
             self._later.start(0)
@@ -239,14 +239,25 @@ class Canvas(QWidget):
             if self._auto.get(c, True):
                 self._set_clims(c, *contrast.window)
 
+    def _hide_what_is_missing(self) -> None:
+        """Draw nothing of channels without pixels: low values need not be black."""
+        frame = self.frame
+        if frame is None or self._wrapper is None:
+            return
+        for c, plane in frame.planes.items():
+            drawn = c in self._wrapper.visible and (frame.view.is_volume or plane.pixels is not None)
+            if self._display.luts[c].visible != drawn:
+                self._display.luts[c].visible = drawn
+
     def _apply_scales(self) -> None:
         """Keep what is shown at lower resolution to scale: world coordinates are those of level 0, in µm."""
         frame = self.frame
         if frame is None or self._wrapper is None:
             return
         scales = {}
-        if frame.view.is_volume or frame.downsampled != (1.0, 1.0, 1.0):
-            size = voxel_size(self._wrapper.dataset.info)
+        size = self._voxel_size()
+        is_downsampled = frame.downsampled != (1.0, 1.0, 1.0)
+        if frame.view.is_volume or is_downsampled or size != self._wrapper.axis_scales():
             scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
         if dict(self._display.scales) != scales:
             is_zoomed = self._shown_frame is not None and not self._shown_frame.view.is_volume
@@ -270,6 +281,15 @@ class Canvas(QWidget):
             if screen[0] > shown[0] or screen[1] > shown[1]:
                 self.refresh()
 
+    def _facts(self) -> ImageInfo:
+        """What the picture on the canvas shows; of the first image until there is one."""
+        assert self._wrapper is not None
+        frame, info = self._wrapper.frame, self._wrapper.dataset.info
+        return info.groups[0] if frame is None else frame.image or info.image(frame.view.p)
+
+    def _voxel_size(self) -> dict[Hashable, float]:
+        return voxel_size(self._facts())
+
     # ---- zoom ------------------------------------------------------------------------------
 
     def _visible_place(self) -> _VisibleArea | None:
@@ -286,11 +306,24 @@ class Canvas(QWidget):
         if place is not None and self._viewer is not None:
             self._viewer._canvas.set_range(x=place.x, y=place.y, margin=_NO_MARGIN)
 
+    def _extent(self) -> tuple[object, ...] | None:
+        """The size of the image on the canvas in pixels and in µm; None while it is not known."""
+        frame = self.frame
+        if frame is None or frame.image is None:
+            return self._shown_extent
+        size = self._voxel_size()
+        return frame.image.height, frame.image.width, size["y"], size["x"]
+
     @safe_slot
     def _on_idle(self) -> None:
         if self._viewer is None or self.busy:
             return
         frame = self.frame
+        extent = self._extent()
+        if self._shown_extent not in (None, extent):
+            self._place = None
+            self.reset_view()  # a picture of another size: fit it as if it were the first
+        self._shown_extent = extent
         if self._place is not None and frame is not None and not frame.view.is_volume:
             self._go_back_to_place()
         self.frame_shown.emit()
@@ -412,14 +445,15 @@ class Canvas(QWidget):
             self.hovered.emit(None)
             return
         x, y, _ = self._viewer._canvas.canvas_to_world((position.x(), position.y()))
-        size = voxel_size(self._wrapper.dataset.info)
+        size = self._voxel_size()
         self.hovered.emit((int(y // size["y"]), int(x // size["x"])))
 
     def um_per_screen_pixel(self) -> float | None:
         """How many µm one logical screen pixel spans; None if unknown or in a volume."""
         if self._viewer is None or self._wrapper is None or self._wanted.is_volume:
             return None
-        if self._wrapper.dataset.info.pixel_size_um is None:
+        frame = self.frame
+        if frame is None or frame.image is None or frame.image.pixel_size_um is None:
             return None
         canvas = self._viewer._canvas
         left, right = canvas.canvas_to_world((0, 0))[0], canvas.canvas_to_world((100, 0))[0]
@@ -503,7 +537,7 @@ def _viewer_model() -> Any:
 
 
 def _lut(channel: Channel, window: tuple[float, float] | None) -> LUTModel:
-    lut = LUTModel(cmap=colormap(channel.color), name=channel.name)
+    lut = LUTModel(cmap=colormap_of(channel), name=channel.name)
     low, high = window if window is not None else (0.0, 1.0)
     lut.clims = ClimsManual(min=low, max=high)
     return lut

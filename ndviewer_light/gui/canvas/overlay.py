@@ -14,18 +14,22 @@ from ..slots import safe_slot
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
-    StateKind = Literal["none", "loading", "waiting", "absent", "error", "partial"]
+    StateKind = Literal["none", "loading", "waiting", "absent", "error", "partial", "filled"]
 
 LOADING_DELAY_MS = 300
 """A plane that comes sooner gets no badge: it would only flicker."""
-_BADGES = ("loading", "partial")
+_BADGES = ("loading", "partial", "filled")
 _TILES = {
     "waiting": "Not written yet",
     "absent": "Nothing stored for this plane",
     "error": "This plane could not be read",
 }
 """States that stand for a whole plane, and their sentence where the caller has none."""
-_BADGE_TEXTS = {"loading": "Loading…", "partial": "Some channels are missing"}
+_BADGE_TEXTS = {
+    "loading": "Loading…",
+    "partial": "Some channels are missing",
+    "filled": "Nothing stored, shown as the fill value",
+}
 _MARGIN = 12.0
 _LONGEST_TEXT = 600
 _MOST_BADGE_LINES = 6
@@ -130,8 +134,10 @@ class CanvasOverlay(QWidget):
         ----------
         kind
             ``"none"``; ``"loading"``, a badge that appears after 0.3 s; ``"partial"``, a
-            badge of up to six lines ("Missing: GFP"); ``"waiting"``, ``"absent"`` and ``"error"``, a
-            hatched tile over the whole canvas, so that a missing picture never looks like a black one.
+            badge of up to six lines ("GFP: nothing stored"); ``"filled"``, the same without a warning dot,
+            for pixels that are not stored because they are the fill value; ``"waiting"``, ``"absent"``
+            and ``"error"``, a hatched tile over the whole canvas, so that a missing picture never looks
+            like a black one.
         text
             The sentence to show; if empty, the default of the kind.
         """
@@ -200,7 +206,8 @@ class CanvasOverlay(QWidget):
         self._plate(painter, self._badge_lines(), self._badge_room(), left_side=False, dot=dot)
 
     def _badge_lines(self) -> list[str]:
-        lines = self.shown_text().splitlines() if self._kind == "partial" or not self._wait else []
+        has_lines = self._kind in ("partial", "filled") or not self._wait
+        lines = self.shown_text().splitlines() if has_lines else []
         if self._wait:
             lines += self._wait.replace(" for ", " for\n", 1).splitlines()
         return lines if len(lines) <= _MOST_BADGE_LINES else [*lines[: _MOST_BADGE_LINES - 1], "…"]

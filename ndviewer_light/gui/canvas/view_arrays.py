@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
+from collections import Counter
+from concurrent.futures import CancelledError
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +20,7 @@ os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")  # read when the first view
 
 import ndv
 
+from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .contrast import Contrast, contrast_of
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
     from ...engine.dataset import Dataset
-    from ...model import DatasetInfo
+    from ...model import DatasetInfo, ImageInfo, Level
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +42,19 @@ _VOLUME_BATCH = 8  # planes read between checks whether the volume is still want
 
 
 class Frame(NamedTuple):
-    """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast."""
+    """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast.
+
+    Of a volume, a channel's plane is the one of which there is most to say, without its pixels; `counts` are
+    how many of its planes are in each state. `image` is what the position contains, None while that is not
+    known; channels it does not have are not among the planes.
+    """
 
     view: View
     planes: dict[int, Plane]
     contrasts: dict[int, Contrast]
     downsampled: tuple[float, float, float] = (1.0, 1.0, 1.0)  # z, y, x
+    counts: Mapping[int, Counter[PlaneState]] = MappingProxyType({})
+    image: ImageInfo | None = None
     level: int = 0
     z: int = 0  # of the planes, at that level
 
@@ -87,12 +99,12 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
 
     @property
     def dtype(self) -> np.dtype:
-        """The dtype in which planes are displayed."""
-        return shown_dtype(self.dataset.info.dtype)
+        """The dtype in which planes are displayed: one for all positions, however they differ."""
+        return common_shown_dtype(self.dataset.info)
 
     def axis_scales(self) -> dict[Hashable, float]:
-        """Voxel size in µm, so that the canvas is to scale; 1 if unknown."""
-        return voxel_size(self.dataset.info)
+        """Voxel size of the first image in µm, so that the canvas is to scale; 1 if unknown."""
+        return voxel_size(self.dataset.info.groups[0])
 
     def summary_info(self) -> str:
         """Empty: our own widgets show this."""
@@ -109,17 +121,48 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
 
     def _plane(self, view: View, visible: list[int]) -> np.ndarray:
         drawn = self.dataset.drawn_level(view.p, *self.screen)
-        z = self.dataset.z_at(view.p, view.z, drawn.level)
-        keys = [PlaneKey(view.t, view.p, c, z) for c in visible]
-        planes = dict(zip(visible, self.dataset.planes(keys, drawn.level), strict=True))
+        keys = self._own_keys(view, visible, drawn.level)
+        planes = self._planes(keys, drawn.level)
+        if not any(plane.state is PlaneState.LOADING for plane in planes.values()):
+            self._look_at(view.p)  # known already if any of them was read
+            now = self.dataset.drawn_level(view.p, *self.screen)
+            own = self._own_keys(view, visible, now.level)
+            planes = planes if (own, now) == (keys, drawn) else self._planes(own, now.level)
+            keys, drawn = own, now
+        image = self.dataset.known_image(view.p)
         shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
         shape = next((pixels.shape for pixels in shown.values()), drawn.shape)
         blank = np.zeros(shape, _common_dtype(shown, self.dtype))
         stack = [shown.get(c, blank) for c in range(max(self._n_channels, 1))]
         self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
         contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
-        self.frame = Frame(view, planes, contrasts, (1.0, *drawn.spans), drawn.level, z)
+        z = next((key.z for key in keys.values()), view.z)
+        spans = (1.0, *drawn.spans)
+        self.frame = Frame(view, planes, contrasts, spans, image=image, level=drawn.level, z=z)
         return _Stack([p.astype(blank.dtype, copy=False) if p.shape == shape else blank for p in stack])  # type: ignore[return-value]
+
+    def _own_keys(self, view: View, visible: list[int], level: int = 0) -> dict[int, PlaneKey]:
+        """The planes of a view, without channels that the position does not have; z at most its last.
+
+        At a level, those that cover them.
+        """
+        image = self.dataset.known_image(view.p)
+        z = view.z
+        if image is not None:
+            has = self.dataset.info.channels_of(image)
+            visible = [c for c in visible if c in has]
+            if self.dataset.has_looked_at(view.p):
+                z = min(z, max(image.n_z - 1, 0))
+        z = self.dataset.z_at(view.p, z, level)
+        return {c: PlaneKey(view.t, view.p, c, z) for c in visible}
+
+    def _planes(self, keys: dict[int, PlaneKey], level: int) -> dict[int, Plane]:
+        return dict(zip(keys, self.dataset.planes(list(keys.values()), level), strict=True))
+
+    def _look_at(self, p: int) -> None:
+        """Look up what a position contains; if that cannot be read, its planes say why."""
+        with contextlib.suppress(DatasetError, IndexError, CancelledError):
+            self.dataset.image(p)
 
     def _suggestion(self, c: int, pixels: np.ndarray) -> tuple[np.ndarray, Contrast]:
         """The pixels and the contrast they suggest; computed once while they stay on screen."""
@@ -127,41 +170,52 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         return known if known is not None and known[0] is pixels else (pixels, contrast_of(pixels))
 
     def _volume(self, view: View, visible: list[int]) -> np.ndarray:
-        info = self.dataset.info
-        level, steps = self._resolution(info, max(len(visible), 1))
-        zs = range(0, info.n_z, steps[0])
-        keys = [PlaneKey(view.t, view.p, c, z) for c in visible for z in zs]
-        height, width = self.dataset.plane_shape(level)
-        shape = (len(zs), -(-height // steps[1]), -(-width // steps[1]))
+        self._look_at(view.p)
+        image = self.dataset.known_image(view.p)
+        facts = image or self.dataset.info.image(view.p)
+        channels = list(self._own_keys(view, visible))
+        number, level, z_step, step = self._resolution(self._levels(view.p, facts), max(len(channels), 1))
+        zs = range(0, level.sizes.z, z_step)
+        keys = [PlaneKey(view.t, view.p, c, z) for c in channels for z in zs]
+        shape = (len(zs), -(-level.sizes.y // step), -(-level.sizes.x // step))
         out = np.zeros((max(self._n_channels, 1), *shape), self.dtype)
         worst: dict[int, Plane] = {}
+        counts: dict[int, Counter[PlaneState]] = {c: Counter() for c in channels}
         for start in range(0, len(keys), _VOLUME_BATCH):
             batch = keys[start : start + _VOLUME_BATCH]
-            for key, plane in zip(batch, self.dataset.planes(batch, level, None, keys), strict=True):
+            for key, plane in zip(batch, self.dataset.planes(batch, number, None, keys), strict=True):
                 worst[key.c] = _worse(worst.get(key.c), plane)
+                counts[key.c][plane.state] += 1
                 if plane.pixels is not None:
-                    part = shown_pixels(plane.pixels[:: steps[1], :: steps[1]])
+                    part = shown_pixels(plane.pixels[::step, ::step])
                     if part.shape == shape[1:]:
-                        out[key.c, key.z // steps[0]] = part
+                        out[key.c, key.z // z_step] = part
             if not self.wanted or self.view != view:
                 break
-        contrasts = {c: contrast_of(out[c]) for c in visible}
-        factors = (float(steps[0]), info.height / shape[1], info.width / shape[2])
-        self.frame = Frame(view, worst, contrasts, factors)
+        contrasts = {c: contrast_of(out[c]) for c in channels}
+        spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
+        self.frame = Frame(view, worst, contrasts, spans, counts, image)
         return out
 
-    def _resolution(self, info: DatasetInfo, n_channels: int) -> tuple[int, tuple[int, int]]:
-        """The level and the steps (z, yx) at which a volume of `n_channels` fits texture and budget."""
-        z_step = -(-info.n_z // MAX_TEXTURE_3D)
-        n_z = -(-info.n_z // z_step)
-        for level in range(info.n_levels):
-            height, width = self.dataset.plane_shape(level)
+    def _levels(self, p: int, facts: ImageInfo) -> Sequence[Level]:
+        try:
+            return self.dataset.levels(p)
+        except (DatasetError, IndexError, CancelledError):
+            return (facts.level,)
+
+    def _resolution(self, levels: Sequence[Level], n_channels: int) -> tuple[int, Level, int, int]:
+        """The level, and the steps along z and along y and x, so that it fits texture and budget."""
+        for number, level in enumerate(levels):
+            n_z, height, width = level.sizes
+            z_step = max(-(-n_z // MAX_TEXTURE_3D), 1)
             step = 1
-            while not _fits(n_z, height // step, width // step, n_channels * self.dtype.itemsize):
+            while not _fits(
+                -(-n_z // z_step), height // step, width // step, n_channels * self.dtype.itemsize
+            ):
                 step += 1
-            if step == 1 or level == info.n_levels - 1:
+            if step == z_step == 1 or number == len(levels) - 1:
                 break
-        return level, (z_step, step)
+        return number, level, z_step, step
 
 
 class _Stack:
@@ -191,6 +245,7 @@ def _worse(a: Plane | None, b: Plane) -> Plane:
     """The plane of a stack whose state matters most to the user, without its pixels."""
     order = (
         PlaneState.PRESENT,
+        PlaneState.FILLED,
         PlaneState.ABSENT,
         PlaneState.PENDING,
         PlaneState.LOADING,
@@ -217,14 +272,19 @@ def shown_pixels(pixels: np.ndarray) -> np.ndarray:
 
 
 def _common_dtype(shown: dict[int, np.ndarray], default: np.dtype) -> np.dtype:
-    return np.result_type(*shown.values()) if shown else default
+    return np.result_type(default, *shown.values())
 
 
-def voxel_size(info: DatasetInfo) -> dict[Hashable, float]:
+def common_shown_dtype(info: DatasetInfo) -> np.dtype:
+    """The dtype of textures that hold the pixels of every position known so far."""
+    return np.result_type(*(shown_dtype(image.dtype) for image in info.groups))
+
+
+def voxel_size(image: ImageInfo) -> dict[Hashable, float]:
     """µm along z, y, x; the pixel size if one is unknown, 1 if all are."""
-    pixel = info.pixel_size_um or 1.0
+    pixel = image.pixel_size_um or 1.0
     return {
-        "z": info.z_step_um or pixel,
-        "y": info.pixel_size_y_um or pixel,
-        "x": info.pixel_size_x_um or pixel,
+        "z": image.z_step_um or pixel,
+        "y": image.pixel_size_y_um or pixel,
+        "x": image.pixel_size_x_um or pixel,
     }

@@ -129,6 +129,7 @@ class ChannelStrip(QFrame):
         self._lay_out()
         self._connect()
         self.set_color(channel.color)
+        self.on.setChecked(channel.visible)
         self.set_auto(channel.window is None)
         if channel.window is not None:
             self.set_window(*channel.window)
@@ -149,7 +150,6 @@ class ChannelStrip(QFrame):
             button.setCheckable(True)
             button.setAutoDefault(False)
             set_role(button, "chip")
-        self.on.setChecked(True)
         self.histogram = Histogram(self.values, self)
         self.slider = WindowSlider(self.values, self)
         self.slider.setAccessibleName(f"Contrast window of {name}")

@@ -13,7 +13,7 @@ from ..theme import Panel, heading_font, plain_tooltip, set_role
 from .channel_strip import ChannelStrip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import numpy as np
 
@@ -41,6 +41,7 @@ class ChannelStrips(Panel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._strips: list[ChannelStrip] = []
+        self._shown: list[int] = []
         self._list = QWidget()
         self._list.setAutoFillBackground(False)
         self._column = QVBoxLayout(self._list)
@@ -93,7 +94,7 @@ class ChannelStrips(Panel):
         return QSize(PREFERRED_WIDTH_PX, super().sizeHint().height())
 
     def set_channels(self, channels: Sequence[Channel]) -> None:
-        """Create one strip per channel, all visible; nothing is kept from previous strips.
+        """Create one strip per channel, on or off as it says; nothing is kept from previous strips.
 
         A channel with a display window starts with it, the others with Auto.
         """
@@ -102,6 +103,7 @@ class ChannelStrips(Panel):
             strip.hide()
             strip.deleteLater()
         self._strips = [self._make_strip(i, channel) for i, channel in enumerate(channels)]
+        self._shown = list(range(len(self._strips)))
 
     def _make_strip(self, i: int, channel: Channel) -> ChannelStrip:
         strip = ChannelStrip(channel, self._list)
@@ -112,6 +114,18 @@ class ChannelStrips(Panel):
         strip.color_changed.connect(partial(self.color_changed.emit, i))
         strip.solo_clicked.connect(partial(self.solo, i))
         return strip
+
+    def show_only(self, indices: Collection[int]) -> None:
+        """Show the strips of these channels; the others keep what was chosen for them."""
+        shown = [i for i in range(len(self._strips)) if i in indices]
+        if shown != self._shown:
+            self._shown = shown
+            for i, strip in enumerate(self._strips):
+                strip.setVisible(i in indices)
+
+    def shown(self) -> list[int]:
+        """The channels whose strips are shown."""
+        return list(self._shown)
 
     def __len__(self) -> int:
         return len(self._strips)
@@ -196,8 +210,8 @@ class ChannelStrips(Panel):
     @safe_slot
     def solo(self, i: int) -> None:
         """Show only channel `i`, or all if it was the only one. Emits `visible_changed` like a click."""
-        alone = [self.is_channel_visible(k) == (k == i) for k in range(len(self))]
-        for k in range(len(self)):
+        alone = [self.is_channel_visible(k) == (k == i) for k in self.shown()]
+        for k in self.shown():
             visible = all(alone) or k == i
             if visible != self.is_channel_visible(k):
                 self.set_visible_channel(k, visible)

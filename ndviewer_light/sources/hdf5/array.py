@@ -69,6 +69,7 @@ class Opened(NamedTuple):
 
     pixels: ChunkedDataset | H5pyDataset
     chunk_index: ChunkIndex | None
+    fill: np.generic
     chunk: tuple[int, ...] | None
 
 
@@ -118,11 +119,13 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     plist = dataset.id.get_create_plist()
     refuse_outside(file, dataset, where)
     layout = plist.get_layout()
+    fill = _fill(dataset, known.dtype)
     through = H5pyDataset(file, dataset, known.dtype, None)
     if layout == h5py.h5d.CONTIGUOUS and _is_plain(dataset, known.dtype):
-        return Opened(_contiguous(file, known, dataset, roles, through), None, _block_of(known, roles))
+        chunk = _block_of(known, roles)
+        return Opened(_contiguous(file, known, dataset, roles, through), None, fill, chunk)
     if layout != h5py.h5d.CHUNKED:
-        return Opened(through, None, None)
+        return Opened(through, None, fill, None)
     chunk = tuple(dataset.chunks)
     if 0 in chunk or len(chunk) != len(known.shape):
         raise CorruptDataError(f"{where} is damaged: invalid chunk shape {chunk}")
@@ -131,7 +134,7 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     _check_count(known, chunk, where)
     filters = _filters(plist)
     _check_filters(filters, where)
-    return _chunked(file, known, dataset, chunk, filters)
+    return _chunked(file, known, dataset, chunk, filters, fill)
 
 
 def _check_count(known: DatasetFacts, chunk: tuple[int, ...], where: str) -> None:
@@ -149,21 +152,22 @@ def _chunked(
     dataset: h5py.Dataset,
     chunk: tuple[int, ...],
     filters: tuple[hdf5_filters.Filter, ...],
+    fill: np.generic,
 ) -> Opened:
     layout = _layout(file, dataset)
     if layout is None or not _makes_sense(layout, dataset):  # h5py may be able to read it
-        return Opened(H5pyDataset(file, dataset, known.dtype, None), None, chunk)
+        return Opened(H5pyDataset(file, dataset, known.dtype, None), None, fill, chunk)
     grid = Grid(known.shape, chunk)
     index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
     through = H5pyDataset(file, dataset, known.dtype, index)
     sticks_out = any(whole % part for whole, part in zip(known.shape, chunk, strict=True))
     chain = hdf5_filters.codecs(filters)
     if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
-        return Opened(through, index, chunk)
+        return Opened(through, index, fill, chunk)
     pixels = ChunkedDataset(
-        file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, _fill(dataset), through
+        file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, fill, through
     )
-    return Opened(pixels, index, chunk)
+    return Opened(pixels, index, fill, chunk)
 
 
 def _lookup(
@@ -255,9 +259,11 @@ def _is_plain(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> bool:
     return bool(identifier.equal(h5py.h5t.py_create(plain)))
 
 
-def _fill(dataset: h5py.Dataset) -> Any:
-    value = dataset.fillvalue
-    return 0 if value is None else value
+def _fill(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> np.generic:
+    value: np.generic = (
+        np.asarray(0 if dataset.fillvalue is None else dataset.fillvalue).astype(dtype).flat[0]
+    )
+    return value
 
 
 # ---- filters -------------------------------------------------------------------------------

@@ -2,18 +2,18 @@
 
 Plain HDF5 has little of this. Axis names are taken from dimension labels (`DIMENSION_LABELS`, as h5py's
 ``dims[i].label`` and netCDF write them) or from dimension scales; steps from scales that have a unit and from
-`element_size_um` (z, y, x), as written by ilastik and Fiji. The rest is assumed, with a warning.
+`element_size_um` (z, y, x), as written by ilastik and Fiji; names of channels and positions from scales of
+text, as xarray writes coordinates. The rest is assumed, with a warning.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ...colours import color_for_name
 from ...errors import LimitExceededError, UnsupportedError, UntrustedReferenceError
 from ...metadata.ngff import SANE_STEP
 from ...model import (
@@ -21,6 +21,7 @@ from ...model import (
     Channel,
     DatasetInfo,
     Position,
+    colored,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 
@@ -42,6 +43,8 @@ _ROLE_OF_NAME = {
 }
 _ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 _ROLES_IN_COLOUR = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
+_MOST_NAMES = 1024
+_LONGEST_NAME = 256  # bytes of a fixed length, and characters shown
 _LEAST_IN_COLOUR = 16  # rows and columns; an array (…, 5, 3) is hardly an image
 
 UM_PER_UNIT = {
@@ -60,7 +63,8 @@ SECONDS_PER_UNIT = {
 class HDF5Image:
     """A dataset as an image: the role of each axis (``t p c z y x``), channels, steps in µm and s.
 
-    `rgb` is set if the channels are the samples of colour pixels.
+    `rgb` is set if the channels are the samples of colour pixels. `position_names` are by index, () if there
+    are none.
     """
 
     format: str
@@ -71,6 +75,7 @@ class HDF5Image:
     channels: tuple[Channel, ...] = ()
     rgb: bool = False
     warnings: tuple[str, ...] = ()
+    position_names: tuple[str, ...] = ()
 
     def size(self, role: str) -> int:
         """Samples along an axis, 1 if there is none; colour samples without alpha."""
@@ -96,8 +101,11 @@ def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
     numbered = [f"Ch{i}" for i in range(len(names), image.size("c"))]
     return DatasetInfo(
         format=image.format,
-        positions=tuple(Position("default", i) for i in range(image.size("p"))),
-        channels=image.channels + tuple(Channel(name, color_for_name(name)) for name in numbered),
+        positions=tuple(
+            Position("default", i, name=name)
+            for i, name in enumerate(image.position_names or ("",) * image.size("p"))
+        ),
+        channels=colored(image.channels + tuple(Channel(name, "") for name in numbered)),
         n_t=image.size("t"),
         n_z=image.size("z"),
         height=image.size("y"),
@@ -181,10 +189,11 @@ def _looks_like_colour(known: DatasetFacts) -> bool:
 
 def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, where: str) -> HDF5Image:
     """Describe a dataset of plain HDF5; within `HDF5File.reading`."""
-    labels, scale_steps = _dimensions(file, dataset)
+    labels, scale_steps, scale_names = _dimensions(file, dataset)
     roles, rgb, warning = plain_roles(known, labels, where)
     along = {role: scale_steps[i] for i, role in enumerate(roles)}
     steps = {role: _step(along[role], role) for role in roles if role in "tzyx"}
+    names = {role: scale_names[i] for i, role in enumerate(roles)}
     size = file.attribute(dataset, "element_size_um")
     if isinstance(size, np.ndarray) and size.size in (2, 3):
         steps.update(zip("xyz", map(float, size.reshape(-1)[::-1]), strict=False))
@@ -194,10 +203,15 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
         shape=known.shape,
         dtype=known.dtype,
         steps=sane_steps(steps),
-        channels=RGB_CHANNELS if rgb else (),
+        channels=RGB_CHANNELS if rgb else _named(names.get("c", ())),
         rgb=rgb,
         warnings=(warning,) if warning else (),
+        position_names=names.get("p", ()),
     )
+
+
+def _named(names: Sequence[str]) -> tuple[Channel, ...]:
+    return tuple(Channel(name or f"Ch{i}", "") for i, name in enumerate(names))
 
 
 def _step(scale: tuple[float, object] | None, role: str) -> float | None:
@@ -207,22 +221,49 @@ def _step(scale: tuple[float, object] | None, role: str) -> float | None:
     return None if factor is None else scale[0] * factor
 
 
-def _dimensions(file: HDF5File, dataset: h5py.Dataset) -> tuple[list[str], list[tuple[float, object] | None]]:
-    """The label of each axis ("" if none), and (step, unit) of the scale attached to it."""
+class _Dimensions(NamedTuple):
+    """For each axis its label ("" if none), and of the scale attached to it (step, unit), or the texts."""
+
+    labels: list[str]
+    steps: list[tuple[float, object] | None]
+    texts: list[tuple[str, ...]]
+
+
+def _dimensions(file: HDF5File, dataset: h5py.Dataset) -> _Dimensions:
     import h5py
 
     rank = len(dataset.shape)
-    labels, steps = [""] * rank, [None] * rank  # type: list[str], list[tuple[float, object] | None]
+    found = _Dimensions([""] * rank, [None] * rank, [()] * rank)
     has_scales = h5py.h5a.exists(dataset.id, b"DIMENSION_LIST")
     if not has_scales and not h5py.h5a.exists(dataset.id, b"DIMENSION_LABELS"):
-        return labels, steps
+        return found
     for axis in range(rank):
-        labels[axis] = h5py.h5ds.get_label(dataset.id, axis).decode("utf-8", "replace")
+        found.labels[axis] = h5py.h5ds.get_label(dataset.id, axis).decode("utf-8", "replace")
         if has_scales and h5py.h5ds.get_num_scales(dataset.id, axis):
             scale = dataset.dims[axis][0]
-            labels[axis] = labels[axis] or (scale.name or "").rpartition("/")[2]
-            steps[axis] = _scale_step(file, scale, dataset.shape[axis])
-    return labels, steps
+            found.labels[axis] = found.labels[axis] or (scale.name or "").rpartition("/")[2]
+            found.steps[axis] = _scale_step(file, scale, dataset.shape[axis])
+            found.texts[axis] = _scale_texts(file, scale, dataset.shape[axis])
+    return found
+
+
+def _scale_texts(file: HDF5File, scale: h5py.Dataset, n: int) -> tuple[str, ...]:
+    """The texts that name the samples of an axis; () if there are none."""
+    import h5py
+
+    from .array import refuse_outside
+
+    if scale.shape != (n,) or not 0 < n <= _MOST_NAMES:
+        return ()
+    kind = scale.id.get_type()
+    if kind.get_class() != h5py.h5t.STRING or kind.get_size() > _LONGEST_NAME:
+        return ()
+    try:
+        refuse_outside(file, scale, f"{file.name}::{scale.name}", virtual=False)
+    except (UnsupportedError, UntrustedReferenceError):  # it is only metadata
+        return ()
+    texts = (value.decode("utf-8", "replace") if isinstance(value, bytes) else "" for value in scale[()])
+    return tuple(" ".join(text.split())[:_LONGEST_NAME] for text in texts)
 
 
 def _scale_step(file: HDF5File, scale: h5py.Dataset, n: int) -> tuple[float, object] | None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ...colours import color_for_name
 from ...errors import (
     DatasetError,
     MetadataError,
@@ -247,12 +246,12 @@ def _channel(file: HDF5File, series: Series, plane: h5py.Group | None) -> Channe
     """The channel, named after the imaging plane's indicator if given, else after the series."""
     name = series.path.rpartition("/")[2]
     if plane is None:
-        return Channel(name, color_for_name(name))
+        return Channel(name, "")
     indicator = _text(file, plane, "indicator")
     name = indicator if indicator and indicator.lower() not in ("unknown", "n/a", "none") else name
     return Channel(
         name,
-        color_for_name(name),
+        "",
         excitation_nm=_nanometres(file, plane, "excitation_lambda"),
         emission_nm=_emission(file, plane),
     )

@@ -48,16 +48,21 @@ class H5pyDataset:
 
     def read(self, selection: Selection) -> np.ndarray:
         """The pixels [start, stop) along each axis, in the dataset's axis order."""
-        if self._index is not None:
-            stored = self._index.find(places_cut(selection, self._index.grid.chunk))
-            if stored is not None and not any(stored):
-                raise PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
+        if self.is_stored(selection) is False:
+            raise PlaneNotStoredError(f"{self._file.name}: nothing is stored for this plane")
 
         def read() -> np.ndarray:
             pixels = self._dataset[tuple(slice(*part) for part in selection)]
             return np.asarray(pixels).astype(self._dtype, copy=False)
 
         return self._file.use("its pixels", read)
+
+    def is_stored(self, selection: Selection) -> bool | None:
+        """Whether anything of a selection is stored; None if only h5py knows."""
+        if self._index is None:
+            return None
+        stored = self._index.find(places_cut(selection, self._index.grid.chunk))
+        return None if stored is None else any(stored)
 
 
 class ChunkedDataset:
@@ -97,9 +102,7 @@ class ChunkedDataset:
             return self._otherwise.read(selection)
         wanted = {place: at for place, at in zip(places, stored, strict=True) if at is not None}
         if not wanted:
-            error = PlaneNotStoredError(f"{self._file.name}: nothing of this plane is stored yet")
-            error.fill_value = np.asarray(self._fill).item()
-            raise error
+            raise PlaneNotStoredError(f"{self._file.name}: nothing is stored for this plane")
         shared = self._are_of_several_planes(selection)
         if len(places) == 1 and not shared:
             ((_, block),) = self._decoded(wanted)
@@ -112,6 +115,11 @@ class ChunkedDataset:
             inside, outside = _overlap(place, self._chunk, selection)
             out[outside] = block[inside]
         return out
+
+    def is_stored(self, selection: Selection) -> bool | None:
+        """See `H5pyDataset.is_stored`."""
+        stored = self._index.find(places_cut(selection, self._chunk))
+        return None if stored is None else any(stored)
 
     def _are_of_several_planes(self, selection: Selection) -> bool:
         """Whether chunks extend beyond the selected planes."""

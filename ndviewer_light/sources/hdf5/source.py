@@ -25,12 +25,14 @@ from ...errors import (
 )
 from ...model import PlaneKey
 from ...storage.abandonable import run_abandonable
+from ...storage.activity import Activity, activity_of
 from ...storage.bytes import absolute, check_still_there, is_url, split_inner
 from ...storage.cancellation import CancelScope, current_scope
 from ...storage.disk_cache import cache_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ...storage.tiling import check_whole_plane, tile_of_chunks
+from ..missing import LOOKS, LOOKS_REMOTE, StoredPlanes, Surroundings, judge, not_stored
 from ..source import Source
 from . import choices as hdf5_catalogue
 from .array import opened
@@ -39,7 +41,7 @@ from .file import HDF5File, file_version
 from .images import dataset_info
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -81,6 +83,8 @@ class HDF5Source(Source):
     def __init__(self, path: str, options: StorageOptions) -> None:
         self._path, inner = split_inner(path)
         self._options = options
+        look = partial(file_version, self._path)
+        self._activity = Activity(None) if is_url(self._path) else activity_of(self._path, look)
         self._lock = threading.Lock()  # guards the following; never held while reading
         self._opening = threading.Lock()  # one thread reopens the file
         self._closed = False
@@ -109,6 +113,7 @@ class HDF5Source(Source):
         """The pixels (Y, X) of one plane, Fortran-ordered if x comes before y, as in NWB.
 
         Raises `PlaneNotStoredError` if no chunk of it is stored; single missing chunks become the fill value.
+        A file that was not closed by its writer counts as not complete.
         """
         return self._read(PlaneKey(*key), level, None)
 
@@ -126,11 +131,17 @@ class HDF5Source(Source):
             with self._using() as shot:
                 try:
                     return shot.read(key, level, region)
-                except (CorruptDataError, IndexError, PlaneNotStoredError):
+                except PlaneNotStoredError as error:
+                    if not self._is_outdated(shot):
+                        raise shot.missing(key, error, self._activity) from error
+                except (CorruptDataError, IndexError):
                     if not self._is_outdated(shot):
                         raise
         with self._using() as shot:
-            return shot.read(key, level, region)
+            try:
+                return shot.read(key, level, region)
+            except PlaneNotStoredError as error:
+                raise shot.missing(key, error, self._activity) from error
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None if there is none yet."""
@@ -248,6 +259,7 @@ class _Snapshot:
         self.users = 0  # guarded by the source
         self.file = HDF5File(path, options)
         self._cache = cache_of(options)
+        self._stored = StoredPlanes()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -275,8 +287,9 @@ class _Snapshot:
         warnings = info.warnings + _unfinished(self.file) + self._others
         info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
         self.info = before.info if before is not None and before.info == info else info
-        self._pixels, self._index, self._chunk = opened(
-            self.file, candidate.facts, candidate.node, self._image.roles
+        roles = self._image.roles
+        self._pixels, self._index, self._fill, self._chunk = opened(
+            self.file, candidate.facts, candidate.node, roles
         )
         self._key: str | None = None
         if self._index is not None and self._is_worth_indexing(self._index):
@@ -312,18 +325,41 @@ class _Snapshot:
         shape = self._image.plane_shape
         if region is not None and not region.within(*shape):
             raise IndexError(f"{region} is not within a plane of {shape}")
-        top, left, height, width = region or (0, 0, *shape)
-        check_whole_plane((height, width), self._image.dtype.itemsize, self.file.name)
-        at = key._asdict()
+        size = (region.height, region.width) if region is not None else shape
+        check_whole_plane(size, self._image.dtype.itemsize, self.file.name)
         roles = self._image.roles
-        is_plane = [role in ("y", "x") for role in roles]
-        along = {role: (index, index + 1) for role, index in at.items()}
-        along |= {"y": (top, top + height), "x": (left, left + width)}
-        selection = [along.get(role, (0, 1)) for role in roles]
-        pixels = self._pixels.read(selection)
-        pixels = pixels[tuple(slice(None) if whole else 0 for whole in is_plane)]
+        pixels = self._pixels.read(self._selection(key, region))
+        pixels = pixels[tuple(slice(None) if role in ("y", "x") else 0 for role in roles)]
+        self._stored.note(key.p, (key.t, key.c, key.z))
         self._start_indexing()
         return pixels if roles.index("y") < roles.index("x") else pixels.T
+
+    def _selection(self, key: PlaneKey, region: Region | None = None) -> list[tuple[int, int]]:
+        """Start and stop along each axis of the dataset; of the whole plane without a region."""
+        top, left, height, width = region or (0, 0, *self._image.plane_shape)
+        along = {role: (index, index + 1) for role, index in key._asdict().items()}
+        along |= {"y": (top, top + height), "x": (left, left + width)}
+        return [along.get(role, (0, 1)) for role in self._image.roles]
+
+    def missing(self, key: PlaneKey, error: PlaneNotStoredError, activity: Activity) -> PlaneNotStoredError:
+        """What the plane counts as of which nothing is stored, as `error` tells; may read the index."""
+
+        def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
+            keys = (PlaneKey(t, key.p, c, z) for t, c, z in planes)
+            there = (self._pixels.is_stored(self._selection(each)) for each in keys)
+            return next((plane for plane, is_there in zip(planes, there, strict=True) if is_there), None)
+
+        info, is_near = self.info, self._index is None or self._index.complete or not self.file.is_remote
+        around = Surroundings(
+            sizes=(info.n_t, len(info.channels), info.n_z),
+            complete=False if self.file.superblock.is_open else None,
+            first_stored=first_stored,
+            is_being_written=activity.is_on,
+            stored=self._stored.of(key.p),
+            looks=LOOKS if is_near else LOOKS_REMOTE,
+        )
+        verdict = judge((key.t, key.c, key.z), around)
+        return not_stored(str(error), (info.height, info.width), self._fill, verdict)
 
     # ---- the index, once the first plane is there ------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections import OrderedDict
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...metadata.imagej import channels as imagej_channels
 from ...metadata.ome_xml import ome_image
 from ...metadata.tiff_tags import pixel_size_of
 from ...storage.bytes import is_url
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import Region
+    from ...model import Channel, Region
     from ...storage.bytes import Bytes
     from ...storage.decoding.pictures import Picture
     from ...storage.decoding.tiff_pages import Extent, Parts, SeriesLayout
@@ -40,7 +42,8 @@ Page = tuple[str, int, int, "Region | None"]  # path or URL, page, level, region
 class Sample:
     """What one file reveals about all: pixel type, the axes of its pages, steps in µm and s.
 
-    `axes` and `sizes` as in tifffile ("TZC"), "" for a single page.
+    `axes` and `sizes` as in tifffile ("TZC"), "" for a single page. `described` is more about the channels in
+    the file, whose names are `channels` if all of them have one.
     """
 
     picture: Picture
@@ -49,6 +52,7 @@ class Sample:
     n_levels: int = 1
     steps: Mapping[str, float | None] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
+    described: tuple[Channel, ...] = ()
 
 
 class ImageFiles:
@@ -177,13 +181,11 @@ def _path_of(key: str) -> str:
 def _sample_of(pages: TiffPages, layout: SeriesLayout, name: str) -> Sample:
     ome_xml, imagej, tags = pages.metadata()
     steps: dict[str, float | None] = {"x": pixel_size_of(tags), "y": pixel_size_of(tags)}
-    channels: tuple[str, ...] = ()
+    described: tuple[Channel, ...] = ()
     if imagej:
         steps |= _imagej_steps(imagej, tags)
-        labels = imagej.get("Labels")
         n_c = dict(zip(layout.axes, layout.sizes, strict=True)).get("C", 1)
-        if isinstance(labels, list) and len(labels) == n_c > 1 and all(isinstance(e, str) for e in labels):
-            channels = tuple(labels)
+        described = imagej_channels(imagej, n_c, math.prod(layout.sizes), layout.picture.dtype)
     with contextlib.suppress(DatasetError):  # it is only metadata
         if ome_xml and (image := ome_image(ome_xml, name)) is not None:
             steps = {
@@ -192,8 +194,9 @@ def _sample_of(pages: TiffPages, layout: SeriesLayout, name: str) -> Sample:
                 "z": image.z_step_um,
                 "t": image.time_step_s,
             }
-            channels = image.channels
-    return Sample(layout.picture, layout.axes, layout.sizes, layout.n_levels, steps, channels)
+            described = image.described
+    names = tuple(channel.name for channel in described if channel.name)
+    return Sample(layout.picture, layout.axes, layout.sizes, layout.n_levels, steps, names, described)
 
 
 _MICRONS = ("micron", "um", "µm", "μm", "\\u00B5m", "micrometer")

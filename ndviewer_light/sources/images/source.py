@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...colours import color_for_name
 from ...errors import (
     DatasetError,
     DatasetNotFoundError,
@@ -22,12 +21,11 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import (
-    RGB_COLORS,
-    Channel,
     ChannelPart,
     DatasetInfo,
     PlaneKey,
     channel_parts,
+    channels_shown,
 )
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
@@ -315,10 +313,7 @@ class ImagesSource(Source):
         return DatasetInfo(
             format=self.format,
             positions=found.positions,
-            channels=tuple(
-                Channel(part.name, _color(part), window=window if part.sample is not None else None)
-                for part in self._parts
-            ),
+            channels=channels_shown(self._parts, window, sample.described if "c" in inner.roles else ()),
             n_t=max(len(found.times), inner.size("t")),
             n_z=max(len(found.z), inner.size("z")),
             height=picture.height,
@@ -375,7 +370,3 @@ def _parts(catalogue: FileCatalogue, sample: Sample, inner: _Inner) -> tuple[Cha
     if names == [""]:
         return tuple(ChannelPart(name, 0, i) for i, name in enumerate(("red", "green", "blue")))
     return channel_parts(names, range(len(names)))
-
-
-def _color(part: ChannelPart) -> str:
-    return color_for_name(part.name) if part.sample is None else RGB_COLORS[part.sample]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...colours import color_for_name
 from ...errors import LimitExceededError, MetadataError, UnsupportedError
 from ...model import (
     RGB_COLORS,
     Channel,
     PlaneKey,
     Position,
+    colored,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from .frames import FrameLayout, judged_layout
@@ -91,16 +91,18 @@ def positions(
     """
     loop: XYPosLoop | None = next((loop for loop in experiment if loop.type == "XYPosLoop"), None)
     if loop is None:
-        return (Position(_UNNAMED, 0, *(_number(value) for value in stage_um)),)
+        x, y, z = (_number(value) for value in stage_um)
+        return (Position(_UNNAMED, 0, x, y, z),)
     points = loop.parameters.points
     if len(points) != loop.count:
         raise MetadataError(f"{where} lists {len(points)} positions but has {loop.count}")
     fovs: Counter[str] = Counter()
     found = []
     for point in points:
-        region = str(point.name or "").strip() or _UNNAMED
+        name = str(point.name or "").strip()
+        region = name or _UNNAMED
         x, y, z = (_number(value) for value in point.stagePositionUm)
-        found.append(Position(region, fovs[region], x, y, z if loop.parameters.isSettingZ else None))
+        found.append(Position(region, fovs[region], x, y, z if loop.parameters.isSettingZ else None, name))
         fovs[region] += 1
     return tuple(found)
 
@@ -193,9 +195,9 @@ def channels(named: Sequence[Channel], n_channels: int, n_components: int, where
         raise LimitExceededError(f"{where} declares {n_components} channels: too many")
     found: list[Channel] = []
     for i in range(n_channels or 1):
-        channel = named[i] if i < len(named) else Channel(f"Channel {i}")
+        channel = named[i] if i < len(named) else Channel(f"Channel {i}", "")
         found += _components(channel, per_channel)
-    return tuple(found)
+    return colored(found)
 
 
 def _components(channel: Channel, count: int) -> Iterator[Channel]:
@@ -205,7 +207,7 @@ def _components(channel: Channel, count: int) -> Iterator[Channel]:
         if count == 3:
             yield Channel(f"{channel.name} ({'RGB'[i]})", RGB_COLORS[i])
         else:
-            yield Channel(f"{channel.name} ({i + 1})")
+            yield Channel(f"{channel.name} ({i + 1})", "")
 
 
 def named_channels(picture: Mapping[str, Any]) -> list[Channel]:
@@ -237,10 +239,10 @@ def library_channels(said: Sequence[LibraryChannel]) -> list[Channel]:
 def channel(
     name: str, index: int, color: int, excitation_nm: float | None, emission_nm: float | None
 ) -> Channel:
-    """A channel; `color` is 0x00BBGGRR, black if the file has none."""
+    """A channel; `color` is 0x00BBGGRR, black if the file has none: then it gets one with the others."""
     name = name.strip() or f"Channel {index}"
     red, green, blue = color & 255, color >> 8 & 255, color >> 16 & 255
-    shown = f"#{red:02X}{green:02X}{blue:02X}" if red or green or blue else color_for_name(name)
+    shown = f"#{red:02X}{green:02X}{blue:02X}" if red or green or blue else ""
     return Channel(name, shown, _number(excitation_nm) or None, _number(emission_nm) or None)
 
 

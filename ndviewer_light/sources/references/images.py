@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...colours import color_for_name
 from ...errors import (
     DatasetError,
     DatasetNotFoundError,
@@ -24,6 +23,7 @@ from ...model import (
     Channel,
     DatasetInfo,
     Position,
+    colored,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
 from ...storage.tiling import tile_of_chunks
@@ -102,11 +102,11 @@ def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], wh
     if min(image.levels[0].chunks.shape) < 1:
         raise DatasetNotFoundError(f"{where} is empty: its shape is {image.levels[0].chunks.shape}")
     n_c = image.size("c")
-    numbered = tuple(Channel(f"Ch{i}", color_for_name(f"Ch{i}")) for i in range(len(image.channels), n_c))
+    numbered = tuple(Channel(f"Ch{i}", "") for i in range(len(image.channels), n_c))
     return DatasetInfo(
         format=image.format,
         positions=image.positions or tuple(Position("default", i) for i in range(image.size("p"))),
-        channels=image.channels[:n_c] + numbered,
+        channels=colored(image.channels[:n_c] + numbered),
         n_t=image.size("t"),
         n_z=image.size("z"),
         height=image.size("y"),
@@ -248,7 +248,10 @@ def _positions(named: object, n: int) -> tuple[Position, ...]:
     if not isinstance(named, list) or len(named) != n:
         return ()
     try:
-        return tuple(Position(ngff.clean(region), int(fov)) for region, fov in named)
+        return tuple(
+            Position(ngff.clean(region), int(fov), name=ngff.clean("".join(name)))
+            for region, fov, *name in named
+        )
     except (TypeError, ValueError):
         return ()
 
@@ -326,7 +329,7 @@ def _series_image(references: References, group: str) -> ReferencedImage:
         format=_format(references, "nwb references"),
         levels=(array,),
         roles=series.roles,
-        channels=_RGB if series.is_rgb else (Channel(name, color_for_name(name)),),
+        channels=_RGB if series.is_rgb else (Channel(name, ""),),
         steps=series.steps,
         is_rgb=series.is_rgb,
     )

@@ -25,8 +25,10 @@ from ...storage.bytes_pool import BytesPool
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ...storage.tiling import check_whole_plane, levels_by_size
+from ..missing import Surroundings, judge, not_stored
 from ..registry import open_source
 from ..source import Source
+from .array_chunks import plane_parts
 from .images import dataset_info, find, others_said
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
@@ -39,6 +41,8 @@ from .reference_file import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...model import DatasetInfo, Level, Region
     from ..source import StorageOptions
     from .images import Link, ReferencedImage
@@ -115,7 +119,7 @@ class ReferencesSource(Source):
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, in their stored order.
 
-        A chunk without reference is fill value; a plane without any raises `PlaneNotStoredError`.
+        A chunk without reference is the fill value; a plane without any raises `PlaneNotStoredError`.
         """
         return self._read(PlaneKey(*key), level, None)
 
@@ -146,20 +150,41 @@ class ReferencesSource(Source):
         check_whole_plane(size, self._image.dtype.itemsize, self._image.levels[level].path)
         if self._closed:
             raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
-        roles = self._image.roles
-        at = {"t": key.t, "p": key.p, "c": key.c, "z": key.z}
-        index = {axis: at.get(role, 0) for axis, role in enumerate(roles) if role not in ("y", "x")}
-        y, x = roles.index("y"), roles.index("x")
+        array, plane = self._image.levels[level], self._plane_axes
+        is_upright = plane == (self._image.roles.index("y"), self._image.roles.index("x"))
         window = None
         if region is not None:
-            window = region.slices if y < x else region.slices[::-1]
-        array = self._image.levels[level]
-        pixels = self._reader.read(array, index, (min(y, x), max(y, x)), window)
+            window = region.slices if is_upright else region.slices[::-1]
+        pixels = self._reader.read(array, self._index(key), plane, window)
         if pixels is None:
-            error = PlaneNotStoredError("nothing is stored of this plane: no chunk of it is referenced")
-            error.plane_shape, error.fill_value = shape, np.asarray(array.chunks.fill).item()
-            raise error
-        return pixels if y < x else pixels.T
+            raise self._missing(key, level)
+        return pixels if is_upright else pixels.T
+
+    @property
+    def _plane_axes(self) -> tuple[int, int]:
+        """The axes of the array that planes have, in its order."""
+        y, x = self._image.roles.index("y"), self._image.roles.index("x")
+        return min(y, x), max(y, x)
+
+    def _index(self, key: PlaneKey) -> dict[int, int]:
+        at = {"t": key.t, "p": key.p, "c": key.c, "z": key.z}
+        roles = enumerate(self._image.roles)
+        return {axis: at.get(role, 0) for axis, role in roles if role not in ("y", "x")}
+
+    def _missing(self, key: PlaneKey, level: int) -> PlaneNotStoredError:
+        array, image = self._image.levels[level], self._image
+
+        def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
+            keys = (PlaneKey(t, key.p, c, z) for t, c, z in planes)
+            there = (plane_parts(array, self._index(each), self._plane_axes).parts for each in keys)
+            return next((plane for plane, parts in zip(planes, there, strict=True) if parts), None)
+
+        sizes = image.size("t", level), image.size("c", level), image.size("z", level)
+        around = Surroundings(sizes, None, first_stored, is_being_written=lambda: False)
+        said = f"{self._info.name}: no chunk of this plane is referenced"
+        fill = array.chunks.fill
+        shape = image.size("y", level), image.size("x", level)
+        return not_stored(said, shape, fill, judge((key.t, key.c, key.z), around))
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane."""

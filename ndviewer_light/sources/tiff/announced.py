@@ -97,7 +97,7 @@ class AnnouncedTiff(TiffSource):
             return
         parameters = acquisition_parameters(self._path)
         with self._lock:
-            self._info = learned(self._info, self._parts, facts._replace(n_t=n_t), parameters)
+            self._info = learned(self._info, self._parts, facts._replace(n_t=n_t, described=()), parameters)
             self._learned = True
 
     def _find_time_folders(self) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import PlaneKey, Position
+    from ...model import Channel, PlaneKey, Position
     from ...storage.decoding.pictures import Picture
     from ...storage.local_files import LinkGuard
     from .file_pool import OpenTiff, TiffPool
@@ -68,7 +68,10 @@ class FileLocations:
 
 
 class FileFacts(NamedTuple):
-    """What one file reveals about its dataset; None, 0 and () if unknown. Lengths in µm, times in s."""
+    """What one file reveals about its dataset; None, 0 and () if unknown. Lengths in µm, times in s.
+
+    `described` is more about the `channels`, `position_um` (x, y, z) and `name` are those of the position.
+    """
 
     picture: Picture
     n_t: int = 0
@@ -81,6 +84,9 @@ class FileFacts(NamedTuple):
     time_step: float | None = None
     complete: bool | None = None
     n_levels: int = 1
+    described: tuple[Channel, ...] = ()
+    position_um: tuple[float | None, float | None, float | None] = (None, None, None)
+    name: str = ""
 
 
 class Form(ABC):

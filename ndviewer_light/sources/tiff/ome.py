@@ -170,6 +170,9 @@ class OmeFiles(Form):
                 time_step=image.time_step_s,
                 complete=None if image.complete else False,
                 n_levels=tiff.n_levels(0),
+                described=image.described,
+                position_um=image.position_um,
+                name=image.name,
             )
 
     def _index(self, tiff: OpenTiff, image: OmeImage, key: PlaneKey) -> tuple[int, int, int]:

@@ -19,11 +19,11 @@ from ...metadata.squid import (
     sanitised,
 )
 from ...model import (
-    Channel,
     DatasetInfo,
     PlaneKey,
     Position,
     channel_parts,
+    channels_shown,
     natural_sorted,
 )
 from ...storage.decoding.tiff_pages import TIFF_ENDS
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...metadata.squid import Parameters
-    from ...model import ChannelPart
+    from ...model import Channel, ChannelPart
     from .file_pool import OpenTiff, TiffPool
     from .folders import FolderContents
 
@@ -97,6 +97,7 @@ class OpenedFolder:
         self._channels: list[str] = []  # as given in files or their names
         self._sample: tuple[str, PlaneKey] | None = None
         self._in_color: frozenset[int] = frozenset()
+        self._described: tuple[Channel, ...] = ()
 
     def look(self, before: DatasetInfo | None = None) -> Known:
         """List what has changed, and open one file: at first for its metadata, later if it may have grown.
@@ -113,6 +114,7 @@ class OpenedFolder:
         facts = self._first_facts() if self._sample is None else self._facts_again(*self._sample)
         if facts is not None:
             self._add_channels(facts.channels)
+            self._described = facts.described
             self.form.places = self._places(found)
         parts = channel_parts([self._display_name(name) for name in self._channels], self._in_color)
         info = self._info(found, before, facts)
@@ -120,7 +122,7 @@ class OpenedFolder:
             info = learned(info, parts, facts, acquisition_parameters(self._kind.experiment, self._links))
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
-        return Known(parts, replace(info, channels=shown(parts, info.dtype)))
+        return Known(parts, replace(info, channels=shown(parts, info.dtype, self._described)))
 
     def _places(self, found: FolderContents) -> FileLocations:
         return FileLocations(
@@ -257,12 +259,15 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
     names = [channel or f"Ch{i}" for i, channel in enumerate(names)]
     if facts.n_p > 1:
         places = replace(places, positions=tuple(Position(region, fov + i) for i in range(facts.n_p)))
+    else:
+        position = Position(region, fov, *facts.position_um, facts.name)
+        places = replace(places, positions=(position,))
     form.places = replace(places, channels=tuple(map(sanitised, names)))
     in_color = set(range(len(names))) if facts.picture.samples >= 3 else set()
     parts = channel_parts(names, in_color)
     info = DatasetInfo(form.format, form.places.positions, (), 1, 1, 1, 1, None, name=name)
     info = learned(info, parts, facts, acquisition_parameters(experiment, links))
-    return form, Known(parts, replace(info, channels=shown(parts, info.dtype)))
+    return form, Known(parts, info)
 
 
 def _form_of_file(path: str, places: FileLocations, pool: TiffPool) -> Form:
@@ -296,12 +301,11 @@ def _z_numbers(found: Sequence[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def shown(parts: Sequence[ChannelPart], dtype: np.dtype | None) -> tuple[Channel, ...]:
+def shown(
+    parts: Sequence[ChannelPart], dtype: np.dtype | None, described: Sequence[Channel] = ()
+) -> tuple[Channel, ...]:
     """The displayed channels; those of colour images with their full range as window."""
-    window = (0.0, 255.0) if dtype == np.uint8 else None
-    return tuple(
-        Channel(part.name, part.color, window=None if part.sample is None else window) for part in parts
-    )
+    return channels_shown(parts, (0.0, 255.0) if dtype == np.uint8 else None, described)
 
 
 def learned(
@@ -311,7 +315,7 @@ def learned(
     picture = facts.picture
     return replace(
         info,
-        channels=shown(parts, picture.dtype),
+        channels=shown(parts, picture.dtype, facts.described),
         n_t=max(info.n_t, facts.n_t),
         n_z=max(info.n_z, facts.n_z),
         height=picture.height,

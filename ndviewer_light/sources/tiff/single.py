@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
+from ...metadata import imagej
 from ...metadata.tiff_tags import pixel_size_of, resolution_of
 from ...storage.decoding.ifd_chain import MAX_PAGES
 from ...storage.decoding.tiff_pages import TIFF_ENDS
@@ -139,12 +140,15 @@ class SingleFile(Form):
             axes = _axes(tiff)
             size = pixel_size_of(tiff.page(0).tags)
             said: Mapping[str, Any] = tiff.tif.imagej_metadata or {}
+            picture = _picture(tiff)
+            described = imagej.channels(said, axes.size("c"), math.prod(axes.sizes), picture.dtype)
             return FileFacts(
-                _picture(tiff),
+                picture,
                 n_t=axes.size("t"),
                 n_z=axes.size("z"),
                 n_p=axes.size("p"),
-                channels=_labels(said, axes.size("c")),
+                channels=tuple(channel.name for channel in described),
+                described=described,
                 pixel_y=size or _imagej_pixel_size(tiff, said),
                 pixel_x=size or _imagej_pixel_size(tiff, said),
                 z_step=_positive(said.get("spacing")) if axes.size("z") > 1 else None,
@@ -229,13 +233,6 @@ def _read_plane(tiff: OpenTiff, index: int, part: PagePart) -> np.ndarray:
     bytes_per_pixel = picture.dtype.itemsize * picture.samples
     check_whole_plane((region.height, region.width), bytes_per_pixel, tiff.path)
     return tiff.read_plain(int(offset) + index * picture.nbytes, picture, region, planar=False)
-
-
-def _labels(said: Mapping[str, Any], n_c: int) -> tuple[str, ...]:
-    labels = said.get("Labels")
-    if isinstance(labels, list) and len(labels) == n_c and all(isinstance(label, str) for label in labels):
-        return tuple(labels)
-    return ("",) * n_c
 
 
 def _imagej_pixel_size(tiff: OpenTiff, said: Mapping[str, Any]) -> float | None:

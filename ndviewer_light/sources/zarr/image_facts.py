@@ -20,26 +20,31 @@ if TYPE_CHECKING:
 
 def learned_info(info: DatasetInfo, image: ZarrImage, contents: ImageInfo) -> DatasetInfo:
     """The info from the first store read, and the contents of its image."""
-    names = (field.name for field in dataclasses.fields(ImageInfo) if field.name != "acquisition")
+    names = (field.name for field in dataclasses.fields(ImageInfo))
     first = dataclasses.replace(
         info,
         **{name: getattr(contents, name) for name in names},
         complete=image.meta.complete,
         warnings=image.warnings,
-        common=contents if contents.acquisition is not None else None,
+        common=None,
         images={},
     )
     return first.with_images(info.images)
 
 
 def image_info(
-    image: ZarrImage, names: Sequence[ngff.NamedChannel] = (), acquisition: str | None = None
+    image: ZarrImage,
+    names: Sequence[ngff.NamedChannel] = (),
+    known: Sequence[Channel] = (),
 ) -> ImageInfo:
-    """What an image contains, by its own metadata; `names` are those of its channels if it has none."""
+    """What an image contains, by its own metadata; `names` are those of its channels if it has none.
+
+    `known` are the channels of the dataset's other images: a name has one colour in all of them.
+    """
     y, x, z, t = ngff.calibration(image.meta)
     height, width = image.plane_shape
     return ImageInfo(
-        channels=ngff.channels(image.meta.channels or names, image.size("c"), image.facts.dtype),
+        channels=ngff.channels(image.meta.channels or names, image.size("c"), image.facts.dtype, known),
         n_t=image.size("t"),
         n_z=image.size("z"),
         height=height,
@@ -50,7 +55,6 @@ def image_info(
         z_step_um=z,
         time_step_s=t,
         n_levels=image.n_levels,
-        acquisition=acquisition,
     )
 
 
@@ -67,10 +71,7 @@ def default_names(
 
 
 def _named(channels: Sequence[Channel], *, in_color: bool) -> tuple[ngff.NamedChannel, ...]:
-    return tuple(
-        ngff.NamedChannel(channel.name, channel.color if in_color else "", None, None, None)
-        for channel in channels
-    )
+    return tuple(ngff.NamedChannel(channel.name, channel.color if in_color else "") for channel in channels)
 
 
 def with_contents(info: DatasetInfo, images: Mapping[int, ImageInfo], *, grows: bool) -> DatasetInfo:

@@ -16,11 +16,12 @@ from .image_facts import (
     with_contents,
     without_lag,
 )
+from .positions import DescribedPositions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ...model import DatasetInfo
+    from ...model import DatasetInfo, Position
     from .layouts import ImageLocation
     from .nodes import ZarrImage
 
@@ -51,8 +52,10 @@ class KnownImages:
         self._lock = threading.Lock()  # guards the following and the above
         self._grows = announced  # whether stores may be behind others
         self._seen: dict[str, _Seen] = {}  # by store
+        self._in_info: set[str] = set()  # the stores whose contents `info` includes
         self._in_store: dict[str, list[int]] = {}
         self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
+        self._described = DescribedPositions()
 
     @property
     def info(self) -> DatasetInfo:
@@ -60,8 +63,8 @@ class KnownImages:
         return self._info
 
     def has_seen(self, store: str) -> bool:
-        """Whether the metadata of a store has been read."""
-        return store in self._seen
+        """Whether the metadata of a store has been read, and `info` says what is in it."""
+        return store in self._in_info
 
     def unseen(self) -> list[str]:
         """The stores whose metadata has not been read yet, in the order of their positions."""
@@ -103,6 +106,7 @@ class KnownImages:
                 return False
             if self._announced is not None:
                 self._seen = {store: now}
+                self._in_info.clear()
                 self.learned = False
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return True
@@ -114,7 +118,11 @@ class KnownImages:
             before = after = self._info
             contents: dict[int, ImageInfo] = {}
             for store, image in images.items():
-                content = image_info(image, default_names(image, self._announced, after))
+                at = self._positions_of().get(store, ())
+                names = default_names(image, self._announced, after)
+                content = image_info(image, names, after.channels if self.learned else ())
+                for p in at:
+                    self._described.add(p, self.places[p], image)
                 if not self.learned and not (image.provisional and after.dtype is not None):
                     after = learned_info(after, image, content)
                     self.learned = not image.provisional
@@ -122,10 +130,29 @@ class KnownImages:
                 self._grows |= image.meta.complete is False
                 after = grown_info(after, image)
                 if after.images or content != after.groups[0]:
-                    contents |= dict.fromkeys(self._positions_of().get(store, ()), content)
+                    contents |= dict.fromkeys(at, content)
             after = with_contents(after, contents, grows=self._grows)
+            after = self._with_positions(after, self._described.take(self.places))
             if after != before:  # a new object only if something changed
                 self._info = after
+            self._in_info.update(images)
+
+    def describe(self, p: int, image: ZarrImage) -> None:
+        """Add what the image of position `p` says of it, whose contents are known."""
+        with self._lock:
+            self._described.add(p, self.places[p], image)
+            pending = self._described.take(self.places, all_of_them=True)
+            self._info = self._with_positions(self._info, pending)
+
+    def _with_positions(self, info: DatasetInfo, positions: Mapping[int, Position]) -> DatasetInfo:
+        """The info, and `places`, with these positions. With the lock held."""
+        if not positions:
+            return info
+        places = list(self.places)
+        for p, position in positions.items():
+            places[p] = places[p]._replace(position=position)
+        self.places = tuple(places)
+        return dataclasses.replace(info, positions=tuple(place.position for place in places))
 
     def _positions_of(self) -> dict[str, list[int]]:
         """The positions in each store. With the lock held."""
@@ -139,12 +166,14 @@ class KnownImages:
     def add_places(self, found: Iterable[ImageLocation]) -> None:
         """Append those of `found` that are new; existing indices do not change."""
         with self._lock:
+            pending = self._described.take(self.places, all_of_them=True)
+            self._info = self._with_positions(self._info, pending)
             known = {(place.store, place.p_index) for place in self.places}
-            labels = {place.position for place in self.places}
+            labels = {place.position.label for place in self.places}
             new = tuple(
                 place
                 for place in found
-                if (place.store, place.p_index) not in known and place.position not in labels
+                if (place.store, place.p_index) not in known and place.position.label not in labels
             )
             if new:
                 self.places += new

@@ -21,13 +21,14 @@ Order is natural everywhere: 0, 1, 2, 10; A1, A2, A10, B1; Z before AA.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
-from ...metadata import ngff
+from ...metadata import ngff, plates
+from ...metadata.squid import coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, METADATA_FILES
@@ -42,6 +43,8 @@ from .nodes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from ...storage.trees.tree import Tree
 
 __all__ = ["METADATA_FILES", "Node", "ZarrImage", "discover", "read_image", "read_node", "recognises"]
@@ -102,7 +105,20 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
         raise LimitExceededError(
             f"{path} has {len(layout.places)} positions; at most {MAX_POSITIONS} can be shown"
         )
-    return layout
+    return layout if tree.remote or tree.packed else _with_planned_positions(layout, path, tree)
+
+
+def _with_planned_positions(layout: DatasetLayout, path: str, tree: Tree) -> DatasetLayout:
+    """The layout with the stage coordinates that Squid wrote beside the stores of an experiment."""
+    planned = coordinates(path, tree.links(path))
+    if not planned.by_fov:
+        return replace(layout, warnings=(*layout.warnings, planned.warning)) if planned.warning else layout
+    places = []
+    for place in layout.places:
+        region, fov, *_ = position = place.position
+        x, y, z = planned.by_fov.get((region, fov), (None, None, None))
+        places.append(place._replace(position=position._replace(x_um=x, y_um=y, z_um=z)))
+    return replace(layout, places=tuple(places))
 
 
 class _ImageFinder:
@@ -111,7 +127,7 @@ class _ImageFinder:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self.warnings: list[str] = []
-        self._images_of_well: dict[bytes, tuple[str, ...] | None] = {}
+        self._images_of_well: dict[bytes, plates.WellImages | None] = {}
 
     def find(self, path: str) -> DatasetLayout | None:
         node = read_node(path, self._tree)
@@ -126,14 +142,17 @@ class _ImageFinder:
     def _by_metadata(self, node: Node) -> DatasetLayout | None:
         if node.kind == "array" or ngff.is_image(node.attributes):
             return self._single(node.path)
-        if ngff.is_plate(node.attributes):
+        if plates.is_plate(node.attributes):
             return self._layout("ome-zarr plate", self._plate_places(node))
-        if ngff.is_well(node.attributes):
+        if plates.is_well(node.attributes):
             row, column = ("", *node.path.split(self._tree.sep))[-2:]
+            images = self._listed_images(node.path, node.version)
+            names = _Acquisitions({}, [images])
             return self._layout(
-                "ome-zarr well", self._well_places(node.path, ngff.region_name(row, column), node.version)
+                "ome-zarr well",
+                self._well_places(node.path, plates.region_name(row, column), images, names),
             )
-        if ngff.is_collection(node.attributes):
+        if plates.is_collection(node.attributes):
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
         return None
 
@@ -146,48 +165,51 @@ class _ImageFinder:
         return self._layout("zarr array" if bare else "ome-zarr image", [places[0]._replace(p_index=None)])
 
     def _plate_places(self, node: Node) -> list[ImageLocation]:
-        wells = ngff.plate_wells(node.attributes, node.file)
+        wells = plates.plate_wells(node.attributes, node.file)
         paths = [self._tree.inside(node.path, well.path) for well in wells]
         file = "zarr.json" if node.version == 3 else ".zattrs"
         self._tree.expect(self._tree.join(path, file) for path in paths)
+        images = [self._listed_images(path, node.version) for path in paths]
+        names = _Acquisitions(plates.plate_acquisitions(node.attributes), images)
         places: list[ImageLocation] = []
-        for well, path in zip(wells, paths, strict=True):
-            places += self._well_places(path, well.region, node.version)
+        for well, path, listed in zip(wells, paths, images, strict=True):
+            places += self._well_places(path, well.region, listed, names)
         return places
 
-    def _well_places(self, path: str, region: str, version: int) -> list[ImageLocation]:
-        images = self._listed_images(path, version)
+    def _well_places(
+        self, path: str, region: str, images: plates.WellImages | None, names: _Acquisitions
+    ) -> list[ImageLocation]:
         if images is None:
             return _field_places(path, region, self._tree)
-        base = path + self._tree.sep
-        positions = map(Position, repeat(region), _field_numbers(images))
-        return list(
-            map(ImageLocation._make, zip(positions, [base + image for image in images], repeat(None)))
-        )
+        base, none = path + self._tree.sep, repeat(None)
+        numbers, acquisitions = _field_numbers(images.paths), names.of(images)
+        positions = map(Position, repeat(region), numbers, none, none, none, images.paths, acquisitions)
+        stores = [base + image for image in images.paths]
+        return list(map(ImageLocation._make, zip(positions, stores, none, strict=False)))
 
-    def _listed_images(self, path: str, version: int) -> tuple[str, ...] | None:
+    def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
         try:
             if version == 3:
                 file = self._tree.join(path, "zarr.json")
                 if (raw := self._tree.read_small(file)) is not None:
                     return self._images_listed_in(raw, file)
             node = read_node(path, self._tree, version, "group")
-            return None if node is None else ngff.well_images(node.attributes, node.file)
+            return None if node is None else plates.well_images(node.attributes, node.file)
         except DatasetError as error:  # one broken well must not affect the plate
             self.warnings.append(str(error))
             return None
 
-    def _images_listed_in(self, raw: bytes, file: str) -> tuple[str, ...] | None:
+    def _images_listed_in(self, raw: bytes, file: str) -> plates.WellImages | None:
         # the wells of a plate mostly have identical metadata: parse it once
         if raw not in self._images_of_well:
             attributes = attributes_of(parse_json(raw, file))
-            self._images_of_well[raw] = ngff.well_images(attributes, file)
+            self._images_of_well[raw] = plates.well_images(attributes, file)
         return self._images_of_well[raw]
 
     def _series_places(self, path: str, node: Node | None) -> list[ImageLocation]:
         version = None if node is None else node.version
         ome = read_node(self._tree.join(path, "OME"), self._tree, version, "group")
-        listed = ngff.series_paths(ome.attributes, ome.file) if ome is not None else None
+        listed = plates.series_paths(ome.attributes, ome.file) if ome is not None else None
         if listed is None:
             listed = tuple(self._tree.numbered(path, "zarr.json" if version == 3 else ".zattrs"))
         return [
@@ -233,8 +255,14 @@ class _ImageFinder:
         stores: dict[int, str] = {}
         for name in sorted(names):  # .ome.zarr before .zarr
             if match := _FOV_STORE.fullmatch(name):
-                stores.setdefault(int(match[1]), self._tree.join(path, name))
-        return [ImageLocation(Position(region, fov), stores[fov]) for fov in sorted(stores)]
+                stores.setdefault(int(match[1]), name)
+        return [
+            ImageLocation(
+                Position(region, fov, name=stores[fov].partition(".")[0]),
+                self._tree.join(path, stores[fov]),
+            )
+            for fov in sorted(stores)
+        ]
 
     def _acquisition_places(self, store: str, region: str) -> list[ImageLocation]:
         """The positions of a region in one store; only the store knows their number."""
@@ -266,7 +294,7 @@ class _ImageFinder:
         for row in self._tree.folders(path):
             for column in self._tree.folders(self._tree.join(path, row)):
                 well = self._tree.join(path, row, column)
-                places += _field_places(well, ngff.region_name(row, column), self._tree)
+                places += _field_places(well, plates.region_name(row, column), self._tree)
         return self._layout("ome-zarr plate", places)
 
     def _folder_of_images(self, path: str) -> DatasetLayout | None:
@@ -274,16 +302,34 @@ class _ImageFinder:
         if len(stores) == 1:
             return self.find(self._tree.join(path, stores[0]))
         places = [
-            ImageLocation(
-                Position(name.removesuffix(".zarr").removesuffix(".ome"), 0), self._tree.join(path, name)
-            )
+            ImageLocation(Position(stem, 0, name=stem), self._tree.join(path, name))
             for name in stores
+            for stem in (name.removesuffix(".zarr").removesuffix(".ome"),)
         ]
         return self._layout("ome-zarr collection", places)
 
 
+class _Acquisitions:
+    """The acquisitions of a plate: names by id, if there is more than one."""
+
+    def __init__(self, names: Mapping[str, str], wells: Iterable[plates.WellImages | None]) -> None:
+        used = {number for listed in set(wells) if listed is not None for number in listed.acquisitions}
+        self._names = names
+        self._several = max(len(used - {""}), len(names)) > 1
+        self._of_well: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def of(self, images: plates.WellImages) -> Iterable[str]:
+        """The name of the acquisition of each image; its id if the plate does not name it."""
+        if not self._several:
+            return repeat("")
+        if images.acquisitions not in self._of_well:
+            named = tuple(self._names.get(number, number) for number in images.acquisitions)
+            self._of_well[images.acquisitions] = named
+        return self._of_well[images.acquisitions]
+
+
 def _series_position(index: int, name: str) -> Position:
-    return Position("series", index) if name.isdecimal() else Position(name, 0)
+    return Position("series", index, name=name) if name.isdecimal() else Position(name, 0, name=name)
 
 
 @lru_cache(maxsize=64)  # wells of a plate mostly list the same images
@@ -296,7 +342,11 @@ def _field_places(well: str, region: str, tree: Tree) -> list[ImageLocation]:
     """The fields of a well by its folders: those with a number as name that contain an image."""
     fields = [name for name in tree.folders(well) if name.isdecimal() and name.isascii()]
     stores = [(int(name), _field_store(tree.join(well, name), tree)) for name in fields]
-    return [ImageLocation(Position(region, fov), store) for fov, store in stores if store is not None]
+    return [
+        ImageLocation(Position(region, fov, name=name), store)
+        for name, (fov, store) in zip(fields, stores, strict=True)
+        if store is not None
+    ]
 
 
 def _field_store(field: str, tree: Tree) -> str | None:

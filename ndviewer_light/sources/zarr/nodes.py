@@ -14,13 +14,16 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...metadata import ngff
+from ...metadata import ngff, plates
+from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.zarr_guard import ArrayFacts, array_facts
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from ...storage.printable import brief
 from ...storage.trees.tree import LOCAL
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
@@ -81,7 +84,7 @@ def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
 def _of_a_group(attributes: JsonObject, file: str) -> bool:
     if ngff.is_image(attributes):
         return "" not in ngff.image_meta(attributes, file).paths
-    return ngff.is_plate(attributes) or ngff.is_well(attributes) or ngff.is_collection(attributes)
+    return plates.is_plate(attributes) or plates.is_well(attributes) or plates.is_collection(attributes)
 
 
 def _v3_node(path: str, file: str, document: JsonObject) -> Node:
@@ -129,6 +132,11 @@ class ZarrImage:
     def plane_shape(self) -> tuple[int, int]:
         """(Y, X) of one plane."""
         return self.size("y"), self.size("x")
+
+    @property
+    def fill_value(self) -> np.generic:
+        """What pixels are that are not stored; raises `MetadataError`."""
+        return fill_value(self.document.get("fill_value"), self.facts.dtype, self.array)
 
 
 def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:

@@ -16,6 +16,7 @@ from ...errors import CorruptDataError
 from ...storage.decoding.compressors import BLOSC_HEAD
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.trees.zip import FileRange, ZipTree
+from ..missing import LOOKS_REMOTE
 from .chunk_grid import Coordinates, chunks_of, shards_of, stored_grid, touched, without_shards
 from .chunk_guard import BloscRule
 from .tensorstore_arrays import OpenArray
@@ -46,8 +47,10 @@ class PackedArray(OpenArray):
         self._tree = tree
         chunks = chunks_of(image)
         self._shards = shards_of(image)
-        self._stored = stored_grid(image)
-        self._metadata, self._grid = without_shards(image, self._stored, self._shards)
+        self._stored_grid = stored_grid(image)
+        self._metadata, self._grid = without_shards(image, self._stored_grid, self._shards)
+        if tree.hosts() and self._shards is not None:  # whose indexes are read, one request each
+            self._missing.looks = LOOKS_REMOTE
         self._most = min(MAX_CHUNK_BYTES, 2 * math.prod(chunks.stored) * image.facts.dtype.itemsize) + 2**20
         self._blosc = BloscRule.of(image)
         self._lock = threading.Lock()
@@ -59,11 +62,23 @@ class PackedArray(OpenArray):
         wanted = touched(selection, self._grid.chunk, self.image.facts.shape, self.image.array)
         chunks = self._of_shards(wanted) if self._shards else self._of_files(wanted)
         if not chunks:
-            raise self._not_stored(None)
+            raise self._missing.error(index)
         named = {self._grid.name(at): data for at, data in chunks.items()}
         with self._native.in_memory(named) as kvstore:
             store = self._native.open(self.image, fill_missing=True, kvstore=kvstore, metadata=self._metadata)
-            return self._upright(self._native.read(store[selection], self.image))
+            pixels = self._upright(self._native.read(store[selection], self.image))
+        self._missing.note(index)
+        return pixels
+
+    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
+        """See `OpenArray`: by the archive's directory, and the indexes of shards."""
+        return next((i for i, index in enumerate(indices) if self._has_files(index)), None)
+
+    def _has_files(self, index: tuple[int, ...]) -> bool:
+        wanted = touched(self._selection(index), self._grid.chunk, self.image.facts.shape, self.image.array)
+        if self._shards is None:
+            return any(self._tree.size(self._path(at)) is not None for at in wanted)
+        return bool(self._parts_in_shards(wanted))
 
     def _of_files(self, wanted: Sequence[Coordinates]) -> dict[Coordinates, bytes]:
         found = self._tree.read_whole([self._path(at) for at in wanted], self._most)
@@ -74,11 +89,20 @@ class PackedArray(OpenArray):
         return there
 
     def _path(self, stored: Coordinates) -> str:
-        return self._tree.join(self.image.array, self._stored.name(stored))
+        return self._tree.join(self.image.array, self._stored_grid.name(stored))
 
     # ---- shards --------------------------------------------------------------------------------
 
     def _of_shards(self, wanted: Sequence[Coordinates]) -> dict[Coordinates, bytes]:
+        parts = self._parts_in_shards(wanted)
+        found = self._tree.read_parts(list(parts.values()), self._most)
+        if self._blosc is not None:
+            for part, data in zip(parts.values(), found, strict=True):
+                self._blosc.check(data[:BLOSC_HEAD], len(data), part.path)
+        return dict(zip(parts, found, strict=True))
+
+    def _parts_in_shards(self, wanted: Sequence[Coordinates]) -> dict[Coordinates, FileRange]:
+        """Where the chunks are that are stored."""
         assert self._shards is not None
         per_shard = self._shards.per_shard
         in_shard = {at: tuple(a // n for a, n in zip(at, per_shard, strict=True)) for at in wanted}
@@ -94,11 +118,7 @@ class PackedArray(OpenArray):
             if int(length) > 2 * math.prod(self._grid.chunk) * self.image.facts.dtype.itemsize + 2**20:
                 raise CorruptDataError(f"{self._path(shard)} is damaged: invalid chunk length {length}")
             parts[at] = FileRange(self._path(shard), int(offset), int(length))
-        found = self._tree.read_parts(list(parts.values()), self._most)
-        if self._blosc is not None:
-            for part, data in zip(parts.values(), found, strict=True):
-                self._blosc.check(data[:BLOSC_HEAD], len(data), part.path)
-        return dict(zip(parts, found, strict=True))
+        return parts
 
     def _indexes_of(self, shards: Sequence[Coordinates]) -> dict[Coordinates, np.ndarray]:
         """The indexes of these shards, without those that do not exist."""

@@ -105,7 +105,7 @@ class ZarrSource(Source):
         tree = open_tree(path, options)
         try:
             layout = layouts.discover(tree.root, tree)
-            image = _first_image(layout, tree)
+            p, image = _first_image(layout, tree)
         except PlaneNotStoredError as error:
             tree.close()
             raise DatasetNotFoundError(str(error)) from error
@@ -113,7 +113,9 @@ class ZarrSource(Source):
             tree.close()
             raise
         info = _opened_info(layout, image, tree)
-        return cls(layout, info, tree.root, tree, learned=not image.provisional)
+        source = cls(layout, info, tree.root, tree, learned=not image.provisional)
+        source._known.describe(p, image)
+        return source
 
     @classmethod
     def announced(cls, run: AnnouncedRun) -> ZarrSource:
@@ -472,12 +474,12 @@ def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
 # ---- state -------------------------------------------------------------------------------
 
 
-def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> ZarrImage:
-    """The first image that exists and can be shown."""
+def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
+    """The first image that exists and can be shown, and its position."""
     errors: list[DatasetError] = []
-    for place in layout.places:
+    for p, place in enumerate(layout.places):
         try:
-            return layouts.read_image(place.store, 0, tree)
+            return p, layouts.read_image(place.store, 0, tree)
         except PlaneNotStoredError:
             continue  # planned, not written yet
         except DatasetError as error:

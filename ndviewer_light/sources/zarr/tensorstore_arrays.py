@@ -24,10 +24,14 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import Region
+from ...storage.activity import Activity
 from ...storage.cancellation import current_scope
+from ...storage.decoding.fill_values import as_json, is_usual
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
+from ..missing import LOOKS, LOOKS_REMOTE
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
+from .missing_chunks import MissingPlanes, first_in_folder, first_on_server
 from .tensorstore_errors import (
     ChunkMissingError,
     RedirectedError,
@@ -37,7 +41,7 @@ from .tensorstore_errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import tensorstore as ts
 
@@ -59,6 +63,7 @@ class OpenArray(ABC):
     def __init__(self, image: ZarrImage, native: TensorStoreContext) -> None:
         self.image = image
         self._native = native
+        self._missing = MissingPlanes(image, native.activity(image), self._first_stored)
 
     def holds(self, key: PlaneKey, p_index: int | None) -> bool:
         """Whether the plane is within the array as of when it was opened."""
@@ -85,7 +90,11 @@ class OpenArray(ABC):
         Raises `PlaneNotStoredError` if nothing of them is stored, another `DatasetError`.
         """
 
-    def _selection(self, index: tuple[int, ...], region: Region | None) -> tuple[int | slice, ...]:
+    @abstractmethod
+    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
+        """Which of some planes (t, p, c, z) is the first of which anything is stored."""
+
+    def _selection(self, index: tuple[int, ...], region: Region | None = None) -> tuple[int | slice, ...]:
         """What to read along each axis of the array: all slices have a start and a stop."""
         at: dict[str, int | slice] = dict(zip("tpcz", index, strict=True))
         at["y"], at["x"] = (region or Region(0, 0, *self.image.plane_shape)).slices
@@ -95,25 +104,6 @@ class OpenArray(ABC):
         roles = [axis.role for axis in self.image.axes]
         return pixels if roles.index("y") < roles.index("x") else pixels.T
 
-    def _not_stored(self, missing: ChunkMissingError | None) -> PlaneNotStoredError:
-        what = missing.file if missing is not None and missing.file else self.image.array
-        refused = missing is not None and missing.refused is not None
-        how = "is not accessible on its server" if refused else "is missing"
-        error = PlaneNotStoredError(
-            f"nothing is stored for this plane ({what} {how}): not written, or all fill value"
-        )
-        error.plane_shape = self.image.plane_shape
-        error.fill_value = _fill_of(self.image)
-        return error
-
-
-def _fill_of(image: ZarrImage) -> float:
-    """The fill value of an array; 0 if it is none that a plane can have."""
-    value = image.document.get("fill_value")
-    with contextlib.suppress(TypeError, ValueError):  # also "NaN", "Infinity"; complex ones are lists
-        return value if isinstance(value, bool | int | float) else float(value)  # type: ignore[arg-type]
-    return 0
-
 
 class StoreArray(OpenArray):
     """An array that tensorstore reads in place."""
@@ -122,6 +112,7 @@ class StoreArray(OpenArray):
         super().__init__(image, native)
         self._guard = native.guard(image)
         self._store = native.open(image, fill_missing=False)
+        self._missing.looks = LOOKS_REMOTE if native.remote else LOOKS
 
     def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
         """See `OpenArray.read`; strict, then lenient if some chunks exist."""
@@ -130,21 +121,25 @@ class StoreArray(OpenArray):
             self._guard.check(selection)
         view = self._store[selection]
         try:
-            return self._upright(self._native.read(view, self.image))
+            pixels = self._native.read(view, self.image)
         except ChunkMissingError as missing:
             self._native.check_refusal(missing)
             if not _has_several_chunks(view):
-                raise self._not_stored(missing) from missing
-        return self._upright(self._read_partial(view, selection))
+                raise self._missing.error(index, missing) from missing
+            pixels = self._read_partial(view, index, selection)
+        self._missing.note(index)
+        return self._upright(pixels)
 
-    def _read_partial(self, view: ts.TensorStore, selection: tuple[int | slice, ...]) -> np.ndarray:
+    def _read_partial(
+        self, view: ts.TensorStore, index: tuple[int, ...], selection: tuple[int | slice, ...]
+    ) -> np.ndarray:
         """A plane with missing chunks: those are fill value, unless nothing at all is stored."""
         if self._native.remote:
-            return self._read_chunk_by_chunk(view)
+            return self._read_chunk_by_chunk(view, index)
         lenient = self._native.open(self.image, fill_missing=True)[selection]
         pixels = self._native.read(lenient, self.image)
         if _is_all(pixels, view.fill_value) and not self._any_chunk_stored(view):
-            raise self._not_stored(None)
+            raise self._missing.error(index)
         return pixels
 
     def _any_chunk_stored(self, view: ts.TensorStore) -> bool:
@@ -158,7 +153,7 @@ class StoreArray(OpenArray):
             return True
         return False
 
-    def _read_chunk_by_chunk(self, view: ts.TensorStore) -> np.ndarray:
+    def _read_chunk_by_chunk(self, view: ts.TensorStore, index: tuple[int, ...]) -> np.ndarray:
         """Like `_read_partial` from a server, which may deny missing chunks; all chunks at once."""
         fill = 0 if view.fill_value is None else view.fill_value
         pixels = np.full(view.shape, fill, view.dtype.numpy_dtype)
@@ -175,8 +170,15 @@ class StoreArray(OpenArray):
             stored = True
             pixels[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = chunk
         if not stored:
-            raise self._not_stored(missing)
+            raise self._missing.error(index, missing)
         return _delivered(pixels, self.image)
+
+    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
+        """See `OpenArray`."""
+        selections = [self._selection(index) for index in indices]
+        if self._native.remote:
+            return first_on_server([self._store[each] for each in selections], self.image, self._native)
+        return first_in_folder(selections, self._store, self.image, self._native)
 
 
 def _is_all(pixels: np.ndarray, fill: Any) -> bool:
@@ -254,8 +256,11 @@ class TensorStoreContext:
             "fill_missing_data_reads": fill_missing,
             "open": True,
         }
-        if self.remote or kvstore is not None:  # the checked metadata is used, not fetched again
-            plain = _plain_metadata(metadata or image.document, image.facts.version)
+        document, usual = metadata or image.document, is_usual(image.document.get("fill_value"))
+        if not usual:
+            document = {**document, "fill_value": as_json(image.fill_value)}
+        if self.remote or kvstore is not None or not usual:  # the checked metadata is used, not read again
+            plain = _plain_metadata(document, image.facts.version)
             spec |= {"metadata": plain, "assume_metadata": True}
         try:
             future = ts.open(spec, read=True, context=self._own_context(self._pool_bytes(image)))
@@ -267,6 +272,15 @@ class TensorStoreContext:
         except (ValueError, RuntimeError) as error:
             raise dataset_error(error, image.array) from error
         return store
+
+    def activity(self, image: ZarrImage) -> Activity:
+        """Whether an array is being written from now on; nobody asks if it says that it is complete."""
+        return Activity(None) if image.meta.complete else self._tree.activity(image.array)
+
+    def is_empty(self, view: ts.TensorStore, image: ZarrImage) -> bool:
+        """Whether nothing of a view is stored, also in shards. Raises a `DatasetError`."""
+        future = view.storage_statistics(query_not_stored=True)
+        return bool(self._result(future, image.array).not_stored)
 
     def guard(self, image: ZarrImage) -> ChunkGuard | None:
         """The check of an array's chunks before they are read; None if on a server."""

@@ -22,6 +22,7 @@ from ..limits import MAX_CHUNK_BYTES
 from ..printable import brief
 from .codec import most_stored, undone
 from .codecs import codec_from
+from .fill_values import fill_value
 from .picture_codecs import Pixels
 from .zarr_guard import array_facts
 
@@ -44,8 +45,8 @@ class ChunkDecoder:
     chunk: tuple[int, ...]
     dtype: np.dtype[Any]
     axes: tuple[int, ...]
-    codecs: tuple[Codec, ...] = ()
-    fill: Any = 0
+    codecs: tuple[Codec, ...]
+    fill: np.generic
 
     @property
     def nbytes(self) -> int:
@@ -121,7 +122,7 @@ def _of_v2(document: JsonObject, where: str) -> ChunkDecoder:
         dtype,
         axes if order == "C" else axes[::-1],
         _codecs([*filters, *([compressor] if compressor else [])], dtype, where),
-        _fill(document.get("fill_value"), dtype, where),
+        fill_value(document.get("fill_value"), dtype, where),
     )
 
 
@@ -154,16 +155,6 @@ def _codecs(configs: list[Any], dtype: np.dtype[Any], where: str) -> tuple[Codec
         raise type(error)(f"{where}: {error}") from error
 
 
-def _fill(value: object, dtype: np.dtype[Any], where: str) -> Any:
-    if value is None:
-        return dtype.type(0)
-    try:
-        # text: "NaN", "Infinity", "-Infinity"
-        return np.array(float(value) if isinstance(value, str) else value).astype(dtype)[()]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise MetadataError(f"{where}: fill_value is {ascii(value)[:80]}, expected a number") from error
-
-
 # ---- zarr v3 -------------------------------------------------------------------------------
 
 
@@ -191,7 +182,7 @@ def _of_v3(document: JsonObject, where: str) -> ChunkDecoder:
         dtype,
         _transposed([config for _, config in before], len(facts.shape), where),
         _codecs(configs, dtype, where),
-        _fill(document.get("fill_value"), dtype, where),
+        fill_value(document.get("fill_value"), dtype, where),
     )
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
+from ..activity import Activity, activity_of, newest_change
 from ..bytes import (
     check_still_there,
     is_url,
@@ -128,6 +130,10 @@ class Tree(ABC):
         """The check of an array's files before a library reads them; None if they are not local."""
         return None
 
+    def activity(self, array: str) -> Activity:
+        """Whether the array at this path is being written from now on; never on servers and in archives."""
+        return Activity(None)
+
     def may_read(self) -> bool:
         """Whether the server currently allows reading this dataset; sends a request."""
         return True
@@ -168,6 +174,10 @@ class LocalTree(Tree):
     def links(self, array: str) -> LinkGuard | None:
         """See `Tree.links`."""
         return self._links or LinkGuard([array])
+
+    def activity(self, array: str) -> Activity:
+        """See `Tree.activity`; of a run that a host has announced, it is the host who says so."""
+        return Activity(None) if not self.root else activity_of(array, partial(newest_change, array))
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""

@@ -1,0 +1,98 @@
+"""What is said of the planes of a view: over the canvas, and at the strip of each channel. Pure functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..model import PlaneState
+from .words import explain_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..model import Plane
+    from .canvas.overlay import StateKind
+    from .canvas.view_arrays import Frame
+
+_WORDS = {
+    PlaneState.FILLED: "nothing stored, shown as the fill value",
+    PlaneState.PENDING: "not written yet",
+    PlaneState.ABSENT: "nothing stored",
+    PlaneState.LOADING: "loading…",
+    PlaneState.UNREADABLE: "could not be read",
+}
+_TILES: tuple[tuple[PlaneState, StateKind], ...] = (
+    (PlaneState.UNREADABLE, "error"),
+    (PlaneState.LOADING, "loading"),
+    (PlaneState.PENDING, "waiting"),
+    (PlaneState.ABSENT, "absent"),
+)
+"""The state to show if no channel has pixels, most important first."""
+_WITH_PIXELS = (PlaneState.PRESENT, PlaneState.FILLED)
+
+
+def states_of_channels(frame: Frame) -> dict[int, tuple[str, str]]:
+    """For each channel that is not simply there: its state in words, and the reason."""
+    return {
+        c: ("; ".join(_said(frame, c)), plane.reason)
+        for c, plane in frame.planes.items()
+        if plane.state is not PlaneState.PRESENT
+    }
+
+
+def state_of_view(frame: Frame, names: Sequence[str]) -> tuple[StateKind, str]:
+    """What to show over the canvas: kind and text, as `CanvasOverlay.set_state` takes them.
+
+    As long as any channel has pixels the picture stays visible: a volume of which one plane is missing as
+    well as a plane of which one channel is.
+    """
+    planes = frame.planes
+    if all(plane.state is PlaneState.PRESENT for plane in planes.values()):
+        return "none", ""
+    if not any(_has_pixels(frame, c) for c in planes):
+        return _nothing_there(list(planes.values()))
+    said = {c: list(_said(frame, c)) for c in planes}
+    lines = [f"{names[c]}: {text}" for c, texts in said.items() for text in texts]
+    if any(plane.state not in _WITH_PIXELS for plane in planes.values()):
+        return "partial", "\n".join(lines)
+    texts = {text for each in said.values() for text in each}
+    is_same = len(texts) == 1 and all(said.values())
+    return "filled", _sentence(texts.pop()) if is_same else "\n".join(lines)
+
+
+def _said(frame: Frame, c: int) -> Iterator[str]:
+    """The states of a channel other than PRESENT, in words; of a volume, how many planes are in each."""
+    plane = frame.planes[c]
+    counts = frame.counts.get(c) or {plane.state: 1}
+    total = sum(counts.values())
+    for state, words in _WORDS.items():
+        n = counts.get(state, 0)
+        if not n:
+            continue
+        if state is PlaneState.FILLED is plane.state:
+            words = plane.reason  # with the value
+        yield words if n == total else f"{n} of {total} planes: {words}"
+
+
+def _has_pixels(frame: Frame, c: int) -> bool:
+    states = frame.counts.get(c) or (frame.planes[c].state,)
+    return any(state in _WITH_PIXELS for state in states)
+
+
+def _nothing_there(planes: Sequence[Plane]) -> tuple[StateKind, str]:
+    for state, kind in _TILES:
+        found = [plane for plane in planes if plane.state is state]
+        if found:
+            return kind, _reasons(found) if kind == "error" else ""
+    return "none", ""
+
+
+def _reasons(planes: Sequence[Plane]) -> str:
+    """Why these could not be read: each reason once, technical ones in plain words."""
+    said = list(dict.fromkeys(explain_plane(plane.reason).sentence for plane in planes))
+    more = f"\n(and {len(said) - 1} more, see the channel list)" if len(said) > 1 else ""
+    return said[0] + more
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

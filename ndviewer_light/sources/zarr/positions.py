@@ -1,0 +1,60 @@
+"""What an image says of the position it belongs to: its name, and where on the stage it is.
+
+That is known only once the image has been read; a plate of 10,000 wells is not read for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...metadata import ngff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...model import Position
+    from .layouts import ImageLocation
+    from .nodes import ZarrImage
+
+FEW = 512
+"""Up to so many positions, a new one is told at once; of more, all that came up are told together."""
+
+BATCH = 64
+
+
+def described(position: Position, image: ZarrImage) -> Position:
+    """The position with what its image adds; the same object if that is nothing.
+
+    The stage coordinates of the host or of the experiment come first. The name in the multiscales metadata
+    replaces that of a mere number in a list of images.
+    """
+    if image.has("p"):
+        return position
+    if position.x_um is None and position.y_um is None and position.z_um is None:
+        x, y, z = ngff.stage_position_um(image.meta)
+        if (x, y, z) != (None, None, None):
+            position = position._replace(x_um=x, y_um=y, z_um=z)
+    name = image.meta.name.strip("/")
+    if name and name != position.name and position.is_unnamed:
+        position = position._replace(name=name)
+    return position
+
+
+class DescribedPositions:
+    """Collects what images say of their positions until it is worth telling. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._pending: dict[int, Position] = {}
+
+    def add(self, p: int, place: ImageLocation, image: ZarrImage) -> None:
+        """Note what the image of position `p` says."""
+        found = described(place.position, image)
+        if found is not place.position:
+            self._pending[p] = found
+
+    def take(self, places: tuple[ImageLocation, ...], *, all_of_them: bool = False) -> Mapping[int, Position]:
+        """What to tell now; {} as long as it would cost more than it is worth."""
+        if not all_of_them and len(places) > FEW and len(self._pending) < BATCH:
+            return {}
+        pending, self._pending = self._pending, {}
+        return pending
