@@ -231,4 +231,4 @@ def test_of_a_slide_what_is_shown_first_is_read(tmp_path: Path, capsys: pytest.C
     for name, n_levels in (("pyramid.zarr", 6), ("flat.zarr", 1)):
         said = as_json(capsys, str(tmp_path / name))
         assert said["first_plane"]["error"] is None
-        assert said["levels"] == [[slides.side_of(40_000, i)] * 2 for i in range(n_levels)]
+        assert said["levels"] == [[1, *[slides.side_of(40_000, i)] * 2] for i in range(n_levels)]

@@ -265,8 +265,8 @@ def test_a_slide_opens_and_any_part_of_it_can_be_read(slide: Path, isolate: bool
             dataset.plane(region=Region(0, 0, 39_000, 39_000))
         with pytest.raises(IndexError):
             dataset.plane(region=Region(0, 0, 40_001, 1))
-        with pytest.raises(PlaneNotStoredError):
-            dataset.plane(region=Region(20_000, 20_000, 10, 10))
+        # of this plane other chunks are stored, as was read above: these are the fill value
+        assert not dataset.plane(region=Region(20_000, 20_000, 10, 10)).any()
 
 
 def test_missing_tiles_are_the_arrays_fill_value(tmp_path: Path) -> None:
@@ -332,8 +332,7 @@ def test_lazy_arrays_of_large_planes_have_a_chunk_for_each_tile(slide: Path) -> 
         region = Region(1030, 3080, 30, 500)
         found = array[0, 0, 0, 0, 1030:1060, 3080:3580].compute()
         np.testing.assert_array_equal(found, slides.pixels(region))
-        with pytest.raises(PlaneNotStoredError):
-            array[0, 0, 0, 0, 20_000:20_010, 20_000:20_010].compute()
+        assert not array[0, 0, 0, 0, 20_000:20_010, 20_000:20_010].compute().any()
         assert not dataset.to_xarray(missing="fill")[0, 0, 0, 0, 20_000:20_010, 20_000:20_010].compute().any()
         coarse = dataset.to_xarray(level=5)
         assert coarse.data.chunksize[4:] == (1250, 1250)
