@@ -2,7 +2,7 @@
 
 One thread takes the steps of many: what a worker does is cut at the moments where another thread can
 come between (begin, sample, commit). Pixels say which read they come from, so that what the cache
-returns can be judged by itself.
+returns can be judged by itself. What is read is a plane or a tile of one; what is written is a plane.
 """
 
 from __future__ import annotations
@@ -27,17 +27,22 @@ from ndviewer_light.engine.cache import PlaneCache
 from ndviewer_light.engine.leases import StoredKey, SupersededRead
 from ndviewer_light.engine.memory_bounded_lru import MemoryBoundedLRUCache
 from ndviewer_light.errors import PlaneNotStoredError
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, Region
 
 BOUND = 2000
+TILED = PlaneKey(1, 0, 0, 0)
 SIZES = {
-    PlaneKey(0, 0, 0, 0): 400,
-    PlaneKey(0, 1, 0, 0): 800,
-    PlaneKey(1, 0, 0, 0): 1200,
-    PlaneKey(1, 1, 0, 0): 3000,  # larger than the bound
+    StoredKey(PlaneKey(0, 0, 0, 0), 0): 400,
+    StoredKey(PlaneKey(0, 1, 0, 0), 0): 800,
+    StoredKey(TILED, 0, Region(0, 0, 8, 8)): 1200,
+    StoredKey(TILED, 0, Region(0, 8, 8, 8)): 400,
+    StoredKey(TILED, 1): 800,  # the whole plane, at another level
+    StoredKey(PlaneKey(1, 1, 0, 0), 0): 3000,  # larger than the bound
 }
 KEYS = list(SIZES)
+PLANES = sorted({key.plane for key in KEYS})
 SOME_KEY = st.sampled_from(KEYS)
+SOME_PLANE = st.sampled_from(PLANES)
 WHICH = st.integers(0, 5)
 
 
@@ -49,7 +54,7 @@ class Stamp(NamedTuple):
     began: int
 
 
-def pixels_of(key: PlaneKey, stamp: Stamp) -> np.ndarray:
+def pixels_of(key: StoredKey, stamp: Stamp) -> np.ndarray:
     pixels = np.zeros(SIZES[key] // 4, np.uint32)
     pixels[:3] = stamp
     return pixels
@@ -91,7 +96,7 @@ class Read:
 
     def __init__(self, lease, began: int) -> None:
         self.lease = lease
-        self.key: PlaneKey = lease.key.plane
+        self.key: StoredKey = lease.key
         self.began = began
         self.found: Stamp | None = None
         self.overtaken = False
@@ -110,47 +115,47 @@ class CacheStates(RuleBasedStateMachine):
         self.cache._planes._arrays = NeverOver()
         self.clock = 0
         self.session = 0
-        self.on_disk = dict.fromkeys(KEYS, 0)
-        self.cut = dict.fromkeys(KEYS, 0)  # nothing begun before it may be returned for this plane
+        self.on_disk = dict.fromkeys(PLANES, 0)
+        self.cut = dict.fromkeys(PLANES, 0)  # nothing begun before it may be returned for this plane
         self.reads: list[Read] = []
 
     # ---- writers ---------------------------------------------------------------------------
 
-    @rule(key=SOME_KEY)
-    def write(self, key):
-        self.on_disk[key] += 1
+    @rule(plane=SOME_PLANE)
+    def write(self, plane):
+        self.on_disk[plane] += 1
 
-    @rule(key=SOME_KEY)
-    def notify(self, key):
-        self.cache.mark_stale(key)
-        self._cut(key)
+    @rule(plane=SOME_PLANE)
+    def notify(self, plane):
+        self.cache.mark_stale(plane)
+        self._cut(plane)
 
-    @rule(key=SOME_KEY)
-    def write_and_notify(self, key):
-        self.write(key)
-        self.notify(key)
+    @rule(plane=SOME_PLANE)
+    def write_and_notify(self, plane):
+        self.write(plane)
+        self.notify(plane)
 
     @precondition(lambda self: self._sampled())
     @rule(which=WHICH, twice=st.booleans())
     def write_and_notify_between_sample_and_commit(self, which, twice):
-        key = self._pick(self._sampled(), which).key
-        self.write_and_notify(key)
+        plane = self._pick(self._sampled(), which).key.plane
+        self.write_and_notify(plane)
         if twice:
-            self.write_and_notify(key)
+            self.write_and_notify(plane)
 
     @precondition(lambda self: self._sampled())
     @rule(which=WHICH)
     def write_end_and_commit(self, which):
         read = self._pick(self._sampled(), which)
-        self.write(read.key)
-        self.end([read.key])
+        self.write(read.key.plane)
+        self.end([read.key.plane])
         self._commit(read)
 
     @precondition(lambda self: self._sampled())
     @rule(which=WHICH)
     def write_and_read_again_before_an_older_read_commits(self, which):
         older = self._pick(self._sampled(), which)
-        self.write_and_notify(older.key)
+        self.write_and_notify(older.key.plane)
         self.request([older.key], dropping=True)
         while self.cache._queue:
             self.begin()
@@ -164,34 +169,34 @@ class CacheStates(RuleBasedStateMachine):
         self.request([older.key], dropping=False)
         while self.cache._queue:
             self.begin()
-        self.write_and_notify(older.key)
+        self.write_and_notify(older.key.plane)
         self._commit(older)
 
-    @rule(in_view=st.lists(SOME_KEY, unique=True))
+    @rule(in_view=st.lists(SOME_PLANE, unique=True))
     def end(self, in_view):
         self.cache.end(in_view)
-        for key in in_view:
-            self._cut(key)
+        for plane in in_view:
+            self._cut(plane)
 
     @rule()
     def start_another_run(self):
         self.cache.clear()
         self.session += 1
-        self.on_disk = dict.fromkeys(KEYS, 0)
-        for key in KEYS:
-            self._cut(key)
+        self.on_disk = dict.fromkeys(PLANES, 0)
+        for plane in PLANES:
+            self._cut(plane)
 
-    def _cut(self, key):
+    def _cut(self, plane):
         self.clock += 1
-        self.cut[key] = self.clock
+        self.cut[plane] = self.clock
         for read in self.reads:
-            read.overtaken |= read.key == key
+            read.overtaken |= read.key.plane == plane
 
     # ---- readers ---------------------------------------------------------------------------
 
     @rule(keys=st.lists(SOME_KEY, max_size=3), dropping=st.booleans())
     def request(self, keys, dropping):
-        answers = self.cache.request(keys, drop_except=() if dropping else None)
+        answers = self.cache.request_tiles(keys, drop_except=() if dropping else None)
         for read in self.reads:  # what is wanted again is not the read that was abandoned
             read.overtaken |= read.abandoned and read.key in keys
         waiting = [read for read in self.reads if not (read.overtaken or read.abandoned)]
@@ -248,25 +253,25 @@ class CacheStates(RuleBasedStateMachine):
 
     @rule()
     def when_writing_stops_everybody_gets_what_is_on_disk(self):
-        for key in KEYS:
-            self.notify(key)
+        for plane in PLANES:
+            self.notify(plane)
         for read in list(self.reads):
             self._sample(read)
             self._commit(read)
         self.request([], dropping=True)
         for key in KEYS:
             self.read_at_once(key)
-            pixels = self.cache.peek(key)
-            assert SIZES[key] > BOUND or stamp_of(pixels).version == self.on_disk[key]
+            pixels = self.cache.peek(*key)
+            assert SIZES[key] > BOUND or stamp_of(pixels).version == self.on_disk[key.plane]
 
     def _sample(self, read):
-        read.found = Stamp(self.session, self.on_disk[read.key], read.began)
+        read.found = Stamp(self.session, self.on_disk[read.key.plane], read.began)
 
     def _commit(self, read):
         self.reads.remove(read)
         self.cache._commit(read.lease, pixels_of(read.key, read.found))
         assert stamp_of(read.lease.future.result()) == read.found
-        kept = isinstance(self.cache.peek(read.key), np.ndarray)
+        kept = isinstance(self.cache.peek(*read.key), np.ndarray)
         if self.leases and not read.overtaken and SIZES[read.key] <= BOUND:
             assert kept, "a read nothing came between is kept"
 
@@ -284,17 +289,19 @@ class CacheStates(RuleBasedStateMachine):
 
     @initialize()
     def nothing_is_known(self):
-        assert all(self.cache.peek(key) is None for key in KEYS)
+        assert all(self.cache.peek(*key) is None for key in KEYS)
 
     def _judge(self, key, pixels):
         stamp = stamp_of(pixels)
-        assert stamp.began > self.cut[key], f"{key}: a read of before the last notification was returned"
+        assert stamp.began > self.cut[key.plane], (
+            f"{key}: a read of before the last notification was returned"
+        )
         assert stamp.session == self.session, f"{key}: a plane of another run was returned"
 
     @invariant()
     def nothing_in_memory_is_older_than_its_last_notification(self):
         for key in KEYS:
-            pixels = self.cache.peek(key)
+            pixels = self.cache.peek(*key)
             if isinstance(pixels, np.ndarray):
                 self._judge(key, pixels)
 
@@ -326,6 +333,42 @@ class NoInvalidate(SteppedCache):
         if lease is not None and lease.started:
             lease.stale = True
             del self._reading[key]
+
+
+class ForgetsTiles(SteppedCache):
+    """Marks stale what was read of a plane as a whole, and none of its tiles."""
+
+    def _mark_planes_stale(self, batch):
+        for key in batch:
+            for level in self._levels:
+                self._mark_stale(StoredKey(PlaneKey(*key), level))
+
+
+class ForgetsOnlyTilesInMemory(SteppedCache):
+    """Leaves the leases of the tiles that are being read as they are."""
+
+    def _mark_planes_stale(self, batch):
+        for stored in list(self._planes.keys()):
+            if stored.plane in batch:
+                self._mark_stale(stored)
+        for key in batch:
+            for level in self._levels:
+                self._mark_stale(StoredKey(PlaneKey(*key), level))
+
+
+class ForgetsOneLevel(SteppedCache):
+    def _mark_planes_stale(self, batch):
+        for stored in [*self._planes.keys(), *self._reading]:
+            if stored.plane in batch and stored.level == 0:
+                self._mark_stale(stored)
+
+
+class GivesUpAllTilesOfAPlane(SteppedCache):
+    """Takes a tile for the plane: what is wanted of it keeps all of its reads under way."""
+
+    def _give_up(self, wanted):
+        planes = {stored.plane for stored in wanted}
+        return super()._give_up({key for key in self._reading if key.plane in planes})
 
 
 class ClearKeepsLeases(SteppedCache):
@@ -395,7 +438,9 @@ class WasWrittenBeforeRead(SteppedCache):
 
     def mark_stale(self, key):
         self._written.add(key)
-        self._planes.invalidate(StoredKey(key, 0))
+        for stored in list(self._planes.keys()):
+            if stored.plane == key:
+                self._planes.invalidate(stored)
 
     def clear(self):
         self._written.clear()
@@ -465,6 +510,10 @@ def test_no_order_of_interrupts_breaks_the_invariants():
     [
         NoStaleCheck,
         NoInvalidate,
+        ForgetsTiles,
+        ForgetsOnlyTilesInMemory,
+        ForgetsOneLevel,
+        GivesUpAllTilesOfAPlane,
         ClearKeepsLeases,
         LateEviction,
         LeaseLeaksOnError,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import image_stores
 import pytest
+import slides
 import stores
 
 from ndviewer_light.cli import info
@@ -222,3 +223,12 @@ def test_every_letter_of_a_name_can_be_printed_anywhere(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.decode("ascii")
+
+
+def test_of_a_slide_what_is_shown_first_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slides.write_slide(tmp_path / "pyramid.zarr", 40_000, 6)
+    slides.write_slide(tmp_path / "flat.zarr", 40_000)
+    for name, n_levels in (("pyramid.zarr", 6), ("flat.zarr", 1)):
+        said = as_json(capsys, str(tmp_path / name))
+        assert said["first_plane"]["error"] is None
+        assert said["levels"] == [[1, *[slides.side_of(40_000, i)] * 2] for i in range(n_levels)]

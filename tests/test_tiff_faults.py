@@ -29,7 +29,7 @@ from ndviewer_light.errors import (
     PlaneNotWrittenError,
     UnsupportedError,
 )
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.tiff.source import TiffSource
 
@@ -233,12 +233,14 @@ def tiff_saying(path: Path, compression: int, data: bytes, height: int, width: i
 
 
 @pytest.mark.parametrize(("height", "width"), [(2**31 - 1, 2**31 - 1), (40_000, 40_000), (1, 2**31 - 1)])
-def test_an_image_too_large_is_refused_before_it_is_read(
+def test_a_strip_too_large_is_refused_before_it_is_read(
     tmp_path: Path, opened: Open, height: int, width: int
 ) -> None:
-    path = tiff_saying(tmp_path / "bomb.tif", 8, zlib.compress(b"x"), height, width)
-    with pytest.raises(LimitExceededError, match=r"bomb\.tif"):
-        opened(path)
+    source = opened(tiff_saying(tmp_path / "bomb.tif", 8, zlib.compress(b"x"), height, width))
+    with pytest.raises(LimitExceededError, match=r"bomb\.tif.*GiB.*read a region"):
+        source.read_plane(PlaneKey())
+    with pytest.raises(LimitExceededError, match=r"bomb\.tif.*strips or tiles of \d+ bytes"):
+        source.read_region(PlaneKey(), Region(0, 0, 1, 8))
 
 
 def test_a_strip_that_inflates_beyond_its_page_is_refused(tmp_path: Path, opened: Open) -> None:

@@ -15,7 +15,8 @@ images          if positions differ (else null), for those that are alike: ``pos
                 (title), sizes, dtype, pixel_size_um, z_step_um, time_step_s, ``channels`` (names)
 levels          ``[z, height, width]`` of each level of the first position, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
-first_plane     the same for the plane at 0, 0, 0, 0; ``error`` says why there is none (else null)
+first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that fits a window, or one
+                tile of it); ``error`` says why there is none (else null)
 hosts           the servers that were contacted
 details         specific to the format: chunks, codecs, file names, …
 warnings        what the user should know
@@ -122,7 +123,6 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
 
     Blocks on disk or network. Raises a `DatasetError` if it cannot be opened.
     """
-    from ..model import PlaneKey
     from ..sources import open_source
     from ..storage.remote.client import counted
 
@@ -132,7 +132,7 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
         source = costs.of("open", lambda: open_source(path, options))
         try:
             costs.source = source
-            costs.of("first_plane", lambda: source.read_plane(PlaneKey()))
+            costs.of("first_plane", lambda: _read_first_plane(source))
             if len(source.info.positions) <= _LOOKED_AT:
                 source.look_at_all()
             more = source.describe()
@@ -148,6 +148,22 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
             source.close()
 
 
+def _read_first_plane(source: Source) -> None:
+    """Read what a viewer shows first: of a large image the level that fits a window, or one tile of it."""
+    from ..engine.tiles import ONE_TILE_PIXELS
+    from ..model import PlaneKey, Region
+
+    image, level, tile = source.info.image(0), 0, None
+    if image.height * image.width > ONE_TILE_PIXELS:
+        level = source.level_for(0, *_WINDOW) if image.n_levels > 1 else 0
+        tile = source.tile_shape(0) if level == 0 else None
+    if tile is None:
+        source.read_plane(PlaneKey(), level)
+    else:
+        source.read_region(PlaneKey(), Region(0, 0, *tile))
+
+
+_WINDOW = (800, 1100)
 _SENT = ("requests", "bytes")
 """What a source may report about requests of its own that bypass the scheduler."""
 

@@ -3,7 +3,8 @@
 A read takes a *lease*. `mark_stale(key)` marks the lease of a read in progress stale, and a stale lease
 cannot put pixels into the cache; so no bookkeeping per plane is needed, and a run that restarts,
 ends or rewrites a plane during a read cannot leave old pixels behind. A read is also given up
-by its lease: a later read of the same plane has a new one.
+by its lease: a later read of the same plane has a new one. Large planes are read in tiles, each with a
+lease of its own; what makes a plane stale does so for all of its tiles.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from .memory_bounded_lru import MemoryBoundedLRUCache
 from .notifications import Inbox, Notified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Future
+
+    from ..model import Region
 
 PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 """Bound of the plane cache of one dataset, bytes."""
@@ -44,11 +47,12 @@ _INBOX_MAX = 4096  # notifications collected before the notifying thread itself 
 
 
 class PlaneCache:
-    """Planes by key: in memory, being read, or read on request by a few worker threads.
+    """Planes and tiles by key: in memory, being read, or read on request by a few worker threads.
 
-    `read(key, level)` is called without any lock held, from at most `workers` threads that do not hang,
-    plus the callers of `read`, in the `CancelScope` of that read: dropping it, when nobody waits for a read
-    in progress any more, may let it fail with `ReadDroppedError`. Nothing else in here blocks on it.
+    `read(key, level)`, for tiles `read_tile(key, level, tile)`, is called without any lock held, from at
+    most `workers` threads that do not hang, plus the callers of `read`, in the `CancelScope` of that read:
+    dropping it, when nobody waits for a read in progress any more, may let it fail with
+    `ReadDroppedError`. Nothing else in here blocks on it.
     """
 
     def __init__(
@@ -56,11 +60,14 @@ class PlaneCache:
         read: Callable[[PlaneKey, int], np.ndarray],
         max_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
         workers: int = 4,
+        read_tile: Callable[[PlaneKey, int, Region], np.ndarray] | None = None,
     ) -> None:
         self._read_plane = read
+        self._read_tile = read_tile
         self._max_workers = workers
         self._max_bytes = max_bytes
         self._levels = {0}
+        self._has_tiles = False
         self._closed = False
         self._begin_empty()
         _caches.add(self)
@@ -88,9 +95,11 @@ class PlaneCache:
         """The size of the planes currently cached, in bytes."""
         return self._planes._current_memory
 
-    def peek(self, key: PlaneKey, level: int = 0) -> np.ndarray | Future[np.ndarray] | None:
+    def peek(
+        self, key: PlaneKey, level: int = 0, tile: Region | None = None
+    ) -> np.ndarray | Future[np.ndarray] | None:
         """Return the pixels in memory or the future of a read in progress, without starting one."""
-        stored = StoredKey(PlaneKey(*key), level)
+        stored = StoredKey(PlaneKey(*key), level, tile)
         with self._wake:
             self._apply_notifications()
             pixels = self._planes.get(stored)
@@ -118,12 +127,19 @@ class PlaneCache:
         are dropped (their futures are cancelled) and those in progress abandoned, unless their plane is
         among `keys` or `drop_except`; with None nothing is dropped. Any thread; never blocks.
         """
+        kept = None if drop_except is None else [StoredKey(PlaneKey(*key), level) for key in drop_except]
+        return self.request_tiles([StoredKey(PlaneKey(*key), level) for key in keys], drop_except=kept)
+
+    def request_tiles(
+        self, wanted: Sequence[StoredKey], *, drop_except: Iterable[StoredKey] | None = None
+    ) -> list[np.ndarray | Future[np.ndarray]]:
+        """Like `request`, for tiles, or planes, of any levels."""
         with self._wake:
             self._apply_notifications()
-            self._levels.add(level)
-            wanted = [StoredKey(PlaneKey(*key), level) for key in keys]
+            for stored in wanted:
+                self._note_kind(stored)
             answers, queued = self._answers(wanted)
-            kept = {StoredKey(PlaneKey(*key), level) for key in drop_except or ()}.union(wanted)
+            kept = {*(drop_except or ()), *wanted}
             dropped = self._drop_queued(kept) if drop_except is not None else []
             abandoned = self._give_up(kept) if drop_except is not None else []
             self._queue.extendleft(reversed(queued))
@@ -137,12 +153,12 @@ class PlaneCache:
             lease.scope.drop()  # only this read: another one may have started by now
         return answers
 
-    def read(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """Return the pixels of one plane, read in the caller's thread unless another is already reading it.
+    def read(self, key: PlaneKey, level: int = 0, tile: Region | None = None) -> np.ndarray:
+        """Return the pixels of one plane or tile; read in the caller's thread, if no other is reading it.
 
         Raises what the source raises.
         """
-        stored = StoredKey(PlaneKey(*key), level)
+        stored = StoredKey(PlaneKey(*key), level, tile)
         while True:
             try:
                 return self._read_or_join(stored)
@@ -156,7 +172,7 @@ class PlaneCache:
         try:
             with self._wake:
                 self._apply_notifications()
-                self._levels.add(stored.level)
+                self._note_kind(stored)
                 pixels = self._planes.get(stored)
                 if pixels is not None:
                     return pixels
@@ -193,7 +209,14 @@ class PlaneCache:
             lease.drop()
         self._start(threads)
 
-    def _answers(self, wanted: list[StoredKey]) -> tuple[list[np.ndarray | Future[np.ndarray]], list[Lease]]:
+    def _note_kind(self, stored: StoredKey) -> None:
+        """Remember what there may be of a plane that is marked stale."""
+        self._levels.add(stored.level)
+        self._has_tiles |= stored.tile is not None
+
+    def _answers(
+        self, wanted: Sequence[StoredKey]
+    ) -> tuple[list[np.ndarray | Future[np.ndarray]], list[Lease]]:
         answers: list[np.ndarray | Future[np.ndarray]] = []
         queued: list[Lease] = []
         for key in wanted:
@@ -345,11 +368,17 @@ class PlaneCache:
             self._forget(lease)  # the future was given up by its holder; the plane can be requested again
             return
         try:
-            pixels = lease.scope.run(lambda: _owned(self._read_plane(lease.key.plane, lease.key.level)))
+            pixels = lease.scope.run(lambda: _owned(self._read_stored(lease.key)))
         except Exception as error:  # noqa: BLE001  whatever it was belongs to those who wait
             self._fail(lease, error)
         else:
             self._commit(lease, pixels)
+
+    def _read_stored(self, key: StoredKey) -> np.ndarray:
+        if key.tile is None:
+            return self._read_plane(key.plane, key.level)
+        assert self._read_tile is not None, "a cache of whole planes"
+        return self._read_tile(key.plane, key.level, key.tile)
 
     def _commit(self, lease: Lease, pixels: np.ndarray) -> None:
         with self._wake:
@@ -417,15 +446,17 @@ class PlaneCache:
         """Like `mark_stale`, without counting as a notification."""
         with self._wake:
             self._apply_notifications()
-            for level in self._levels:
-                self._mark_stale(StoredKey(key, level))
+            self._mark_planes_stale({PlaneKey(*key)})
 
     def _apply_notifications(self) -> None:
         batch = self._inbox.take_arrived()
-        if not batch:
-            return
+        if batch:
+            self._mark_planes_stale(batch)
+
+    def _mark_planes_stale(self, batch: Collection[tuple[int, int, int, int]]) -> None:
+        """Everything of these planes: all levels, all tiles."""
         known = len(self._planes) + len(self._reading)
-        if len(batch) * len(self._levels) < known:
+        if len(batch) * len(self._levels) < known and not self._has_tiles:
             for key in batch:
                 for level in self._levels:
                     self._mark_stale(StoredKey(PlaneKey(*key), level))

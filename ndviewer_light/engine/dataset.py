@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..errors import PlaneNotStoredError, PlaneNotWrittenError
-from ..model import Plane, PlaneKey, PlaneState
+from ..model import Plane, PlaneKey, PlaneState, Region
 from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
 from ..storage.presentable import presentable
@@ -23,7 +23,9 @@ from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .follower import DiskFollower
 from .image_lookup import ImageLookup
 from .leases import SupersededRead
+from .overview import OVERVIEW, DrawnLevel, OverviewBuilder
 from .planes_in_view import PlanesInView
+from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
 from .transpose import c_ordered
@@ -82,7 +84,8 @@ class Dataset:
         self.storage_options = dict(storage_options or {})
         self._source = source
         self._images = ImageLookup(source)
-        self._cache = PlaneCache(self._read, cache_bytes, workers)
+        self._cache = PlaneCache(self._read, cache_bytes, workers, self._read)
+        self._tiled = TiledPlanes(source, self._cache)
         self._lock = threading.Lock()  # guards the following, and that all parts agree about what is in view
         self._live = live
         self._known = source.info
@@ -93,6 +96,7 @@ class Dataset:
         self._said_odd = False
         self._closed = False
         self._view = PlanesInView()
+        self._overviews = OverviewBuilder(source, self._tiled, self._view.draw_again)
         self._retries = RetryPolicy()
         self._announced = AnnouncedPlanes(self._known)
         self._follower = DiskFollower(
@@ -196,26 +200,53 @@ class Dataset:
 
     # ---- planes ----------------------------------------------------------------------------
 
-    def plane(self, t: int = 0, p: int | str = 0, c: int | str = 0, z: int = 0, level: int = 0) -> np.ndarray:
+    def plane(
+        self,
+        t: int = 0,
+        p: int | str = 0,
+        c: int | str = 0,
+        z: int = 0,
+        level: int = 0,
+        region: Region | tuple[int, int, int, int] | None = None,
+    ) -> np.ndarray:
         """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
 
         `c` counts `info.channels`, which are those of all positions; `z` at a level counts the planes of
         that level (see `levels`).
 
-        A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``.
+        A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``. With
+        a `region` (top, left, height, width; in pixels of that level) only that part is returned, and of a
+        large plane no more is read than the tiles that it intersects.
         Blocks until read. Raises `IndexError` outside the dataset, `KeyError` for a missing or ambiguous
         name, `PlaneNotStoredError` if nothing is stored and the plane does not count as the fill value (see
-        `sources.missing`), another `DatasetError` if it cannot be read: never made-up pixels.
+        `sources.missing`), `LimitExceededError` for more than 1 GiB at once, another `DatasetError` if it
+        cannot be read: never made-up pixels.
         """
         p = self._position(p)
         key = PlaneKey(t, p, self._channel(c, p) if isinstance(c, str) else c, z)
+        if level < 0:
+            raise IndexError(f"no resolution level {level}")
         try:
+            if region is not None:
+                return self._tiled.region(key, level, Region(*region))
             return self._cache.read(key, level)
         except PlaneNotStoredError as error:
             plane = self._failed_plane(key, error)
             if plane.pixels is None:
                 raise
             return plane.pixels
+
+    def drawn_level(self, p: int, height: int, width: int) -> DrawnLevel:
+        """What to draw of position `p` in `height` × `width` screen pixels; may block on disk.
+
+        Level 0 of small planes; of large ones the smallest level that fills the screen, or `OVERVIEW` if
+        that is too large for one picture: `planes` then reads all tiles and keeps every n-th pixel.
+        """
+        return self._overviews.drawn_level(p, height, width)
+
+    def z_at(self, p: int, z: int, level: int) -> int:
+        """The plane of a level that covers plane `z` of level 0; may block on disk."""
+        return self._tiled.z_at(p, z, max(level, 0))
 
     def image(self, p: int | str = 0) -> ImageInfo:
         """Return what a position contains: channels, sizes, dtype, voxel size; positions may differ.
@@ -268,6 +299,14 @@ class Dataset:
             raise PlaneNotStoredError(f"{self.path}: resolution level {level} is not written yet")
         return shape
 
+    def tile_shape(self, p: int = 0, level: int = 0) -> tuple[int, int]:
+        """Rows and columns of the parts that planes are read in; small planes are one. May block on disk."""
+        if self._tiled.is_small(p):
+            image = self.info.image(p)
+            return max(image.height, 1), max(image.width, 1)
+        grid = self._tiled.grid(p, level)
+        return grid.rows, grid.columns
+
     def _channel(self, name: str, p: int) -> int:
         """The index of a channel of position `p`; looks at the position if the name alone does not tell."""
         info = self._adopt_info()
@@ -307,7 +346,7 @@ class Dataset:
         planes = [
             self._failed_plane(key, known[key])
             if key in known
-            else self._outcome(key, entries[key], deadline)
+            else self._outcome(key, level, entries[key], deadline)
             for key in keys
         ]
         if _is_another(began_with, self._adopt_info()):  # some may belong to the old, some to the new dataset
@@ -328,13 +367,15 @@ class Dataset:
         return failures
 
     def _exceeds_cache(self, n_planes: int, level: int) -> bool:
+        if level == OVERVIEW:
+            return False
         info = self.info
         itemsize = info.dtype.itemsize if info.dtype is not None else 2
         nbytes = n_planes * info.height * info.width * itemsize // int(4**level)
         return nbytes > self._cache.max_bytes
 
     def _outcome(
-        self, key: PlaneKey, entry: np.ndarray | Future[np.ndarray], deadline: float | None
+        self, key: PlaneKey, level: int, entry: np.ndarray | Future[np.ndarray], deadline: float | None
     ) -> Plane:
         if isinstance(entry, np.ndarray):
             return self._present(key, entry)
@@ -343,7 +384,8 @@ class Dataset:
             error = entry.exception(timeout)
         except WaitedLongEnough:
             entry.add_done_callback(lambda future: self._arrived(key, future))
-            return self._waited_for(key)
+            growing = self._overviews.so_far(key) if level == OVERVIEW else None
+            return growing or self._waited_for(key)
         except CancelledError:  # another view was requested meanwhile
             self._arrived(key, entry)
             return Plane(PlaneState.LOADING)
@@ -387,10 +429,15 @@ class Dataset:
             return Plane(PlaneState.UNREADABLE, reason=reason)
         return missing_plane(error, live=self._live, notified=self.was_notified(key))
 
-    def _read(self, key: PlaneKey, level: int) -> np.ndarray:
+    def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before = self._source.info
         try:
-            pixels = c_ordered(self._source.read_plane(key, level))
+            if level == OVERVIEW:
+                pixels = self._overviews.read(key)
+            elif tile is not None:
+                pixels = c_ordered(self._source.read_region(key, tile, level))
+            else:
+                pixels = c_ordered(self._source.read_plane(key, level))
         except PlaneNotWrittenError:
             raise
         except PlaneNotStoredError as error:

@@ -14,6 +14,7 @@ from ..errors import DatasetError
 from ..model import PlaneKey
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
+from .overview import OVERVIEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -153,6 +154,8 @@ class DiskFollower:
 
     def _compare(self, keys: Sequence[PlaneKey], level: int) -> None:
         """Reread cached planes; if one differs, none can be trusted."""
+        if level == OVERVIEW:  # would read everything again
+            return
         for key in keys:
             shown = self._cache.peek(key, level)
             if not isinstance(shown, np.ndarray) or self._work.closed.is_set():

@@ -11,7 +11,7 @@ from ..storage.cancellation import CancelScope
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import PlaneKey
+    from ..model import PlaneKey, Region
 
 
 class SupersededRead(Exception):
@@ -19,10 +19,11 @@ class SupersededRead(Exception):
 
 
 class StoredKey(NamedTuple):
-    """The key of the cache: a plane and the pyramid level it was read at."""
+    """The key of the cache: a plane, the pyramid level it was read at, and which tile of it (None: all)."""
 
     plane: PlaneKey
     level: int
+    tile: Region | None = None
 
 
 class Lease:

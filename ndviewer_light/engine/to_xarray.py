@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import channel_name, find_channel
+from ..model import Region, channel_name, find_channel
+from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,28 +62,40 @@ class LazyPlanes:
         """Return the planes at up to six slices or integers (T, P, Z, C, Y, X), with ``...`` as in numpy."""
         index = _for_every_axis(index, self.ndim)
         wanted = [np.arange(n)[i] for n, i in zip(self.shape[:4], index[:4], strict=True)]
-        out = np.empty((*(np.size(w) for w in wanted), *self.shape[4:]), self.dtype)
+        region = self._region(index[4:])
+        pixels = self.shape[4:] if region is None else (region.height, region.width)
+        out = np.empty((*(np.size(w) for w in wanted), *pixels), self.dtype)
         for place in np.ndindex(out.shape[:4]):
             t, p, z, c = (int(np.atleast_1d(w)[i]) for w, i in zip(wanted, place, strict=True))
-            out[place] = self._plane(t, self._positions[p], z, c)
+            out[place] = self._plane(t, self._positions[p], z, c, region)
         outer = tuple(0 if np.ndim(w) == 0 else slice(None) for w in wanted)
-        rows_and_columns = (..., *index[4:])
+        rows_and_columns = (..., *(index[4:] if region is None else ()))
         return cast("np.ndarray", out[outer][rows_and_columns])
 
-    def _plane(self, t: int, p: int, z: int, c: int) -> np.ndarray:
+    def _region(self, index: Sequence[Any]) -> Region | None:
+        """The part of large planes that an index of rows and columns selects; None to read planes whole."""
+        height, width = self.shape[4:]
+        if height * width <= ONE_TILE_PIXELS or not all(isinstance(part, slice) for part in index):
+            return None
+        (top, bottom, down), (left, right, across) = index[0].indices(height), index[1].indices(width)
+        region = Region(top, left, bottom - top, right - left)
+        return region if down == across == 1 and region.within(height, width) else None
+
+    def _plane(self, t: int, p: int, z: int, c: int, region: Region | None) -> np.ndarray:
         if self._dataset is None:
             assert self._reopen is not None, "it has been pickled"
             self._dataset = _opened(self._reopen)
         dataset = self._dataset
+        shape = self.shape[4:] if region is None else (region.height, region.width)
         try:
-            pixels = dataset.plane(t, p, self._channel(dataset, p, c), z, level=self._level)
+            pixels = dataset.plane(t, p, self._channel(dataset, p, c), z, level=self._level, region=region)
         except PlaneNotStoredError as error:
             self._check(dataset, p)
             if self._missing == "raise":
                 raise
-            return np.full(self.shape[4:], 0 if error.fill_value is None else error.fill_value, self.dtype)
+            return np.full(shape, 0 if error.fill_value is None else error.fill_value, self.dtype)
         self._check(dataset, p)
-        if pixels.shape != self.shape[4:]:
+        if pixels.shape != shape:
             label = dataset.info.positions[p].label
             raise ValueError(
                 f"position {label} has planes of {pixels.shape}, but the array has planes of "
@@ -160,6 +173,7 @@ def to_xarray(
 ) -> xr.DataArray | dict[str, xr.DataArray]:
     """Return `dataset` as a lazy DataArray, dims (time, fov, z, channel, y, x), one dask chunk per plane.
 
+    Planes of more than 4096² pixels have one chunk per tile.
     If its positions differ, a dict of such arrays: one for those that are equal, by the label of the first;
     with `position` (index or label), the array of one position.
     Coords: time (s if the step is known, else the time points' numbers), fov (the positions' indices, with
@@ -188,10 +202,16 @@ def array_of(dataset: Dataset, level: int, missing: str, positions: Sequence[int
     import xarray as xr
 
     planes, coords, attrs = lazy_planes(dataset, level, missing, positions)
-    chunks = (*((1,) * n for n in planes.shape[:4]), *((n,) for n in planes.shape[4:]))
+    tile = dataset.tile_shape(positions[0], level)
+    chunks = (*((1,) * n for n in planes.shape[:4]), *map(_cut, planes.shape[4:], tile))
     meta = np.empty((0,) * 6, planes.dtype)
     array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
     return xr.DataArray(array, dims=DIMS, coords=coords, attrs=attrs, name=dataset.info.name)
+
+
+def _cut(whole: int, part: int) -> tuple[int, ...]:
+    """The sizes of the chunks of an axis."""
+    return tuple(min(part, whole - start) for start in range(0, whole, part))
 
 
 def groups_of(dataset: Dataset) -> dict[str, list[int]]:

@@ -369,7 +369,8 @@ class Screen(QWidget):
     def _say_waits(self) -> None:
         waits = [wait for wait in (self._opening_wait(), *self._dataset_waits()) if wait is not None]
         slow = next((wait for wait in waits if wait.is_slow), None)
-        self.status.say("waiting", str(slow) if slow is not None else "")
+        progress = self.stage.progress if self.stage is not None else ""
+        self.status.say("waiting", str(slow) if slow is not None else progress)
 
     def _opening_wait(self) -> Wait | None:
         opening = self.sessions.asked

@@ -49,6 +49,7 @@ class Stage(QWidget):
         self._spans: dict[int, tuple[float, float]] = {}
         self._on_strip: dict[int, Contrast] = {}
         self._waits = PlaneWaits()
+        self._progress = ""
         self._drawing_since: float | None = None
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
@@ -122,6 +123,7 @@ class Stage(QWidget):
         self._spans.clear()
         self._on_strip.clear()
         self._waits.clear()
+        self._progress = ""
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
@@ -141,6 +143,7 @@ class Stage(QWidget):
         self._build_timer.stop()
         self._dataset = self._info = self._image = None
         self._waits.clear()
+        self._progress = ""
         if self._canvas is not None:
             self._canvas.clear()
 
@@ -360,6 +363,11 @@ class Stage(QWidget):
             parts.append(f"z {self.sliders.index('z') + 1}")
         self.overlay.set_position("  ·  ".join(parts))
 
+    @property
+    def progress(self) -> str:
+        """How far what is shown has been read: "building an overview: 12 of 400 tiles"; else empty."""
+        return self._progress
+
     def say_wait(self, name: str) -> Wait | None:
         """Show over the canvas what is being waited for, once it takes long; returns it in any case.
 
@@ -455,9 +463,11 @@ class Stage(QWidget):
 
     def _note_waits(self, frame: Frame) -> None:
         if self._dataset is not None:
-            t, p, z, _ = frame.view
-            loading = (c for c, plane in frame.planes.items() if plane.state is PlaneState.LOADING)
-            self._waits.update((PlaneKey(t, p, c, z) for c in loading), self._dataset)
+            t, p, _, _ = frame.view
+            loading = [(c, plane) for c, plane in frame.planes.items() if plane.state is PlaneState.LOADING]
+            waiting = (PlaneKey(t, p, c, frame.z) for c, plane in loading if not plane.reason)
+            self._waits.update(waiting, self._dataset, frame.level)
+            self._progress = next((plane.reason for _, plane in loading), "")
 
     def _say_states(self, frame: Frame) -> None:
         assert self._info is not None
@@ -473,12 +483,13 @@ class Stage(QWidget):
         if not isinstance(place, tuple) or frame is None or self._info is None:
             self.hover_text.emit("")
             return
-        row, column = place
+        row, column = place  # of level 0
+        _, span_y, span_x = frame.downsampled
         values = []
         for plane in frame.planes.values():
-            pixels = plane.pixels
-            if pixels is not None and 0 <= row < pixels.shape[0] and 0 <= column < pixels.shape[1]:
-                values.append(f"{pixels[row, column]:g}")
+            pixels, y, x = plane.pixels, int(row // span_y), int(column // span_x)
+            if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
+                values.append(f"{pixels[y, x]:g}")
         where = f"x {column}  y {row}"
         if frame.image is not None and frame.image.pixel_size_um is not None:
             um_x = column * (frame.image.pixel_size_x_um or frame.image.pixel_size_um)

@@ -97,4 +97,4 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
         return f"reading the metadata of position p={key.p} of {name}"
     indices = " ".join(f"{axis}={index}" for axis, index in zip("tpcz", key, strict=True))
     at_level = f" level={level}" if level else ""
-    return f"reading {'the shape of ' if op == 'shape' else ''}the plane {indices}{at_level} of {name}"
+    return f"reading {'' if op == 'read' else 'the shape of '}the plane {indices}{at_level} of {name}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..live.registered_files import RegisteredFiles
-    from ..model import DatasetInfo, ImageInfo, Level
+    from ..model import DatasetInfo, ImageInfo, Level, Region
     from ..sources import StorageOptions
     from .reader_process import ReaderProcess
 
@@ -131,6 +131,23 @@ class IsolatedSource(Source):
         """Like `Source.read_plane`, C-contiguous; a reader process that dies meanwhile is replaced."""
         return self._ask("read", key, level, lambda process, reply: process.copy_out(reply))
 
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """Like `Source.read_region`, C-contiguous; see `read_plane`."""
+        return self._ask(
+            "read", key, level, lambda process, reply: process.copy_out(reply), region=tuple(region)
+        )
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`."""
+        shape = self._ask("tile", PlaneKey(p=p), level, lambda _, reply: reply["shape"])
+        return (int(shape[0]), int(shape[1])) if shape is not None else None
+
+    def level_for(self, p: int, height: int, width: int) -> int:
+        """See `Source.level_for`."""
+        return self._ask(
+            "level", PlaneKey(p=p), 0, lambda _, reply: int(reply["level"]), size=(height, width)
+        )
+
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """See `Source.plane_shape`."""
         shape = self._ask("shape", key, level, lambda _, reply: reply["shape"])
@@ -178,16 +195,22 @@ class IsolatedSource(Source):
         self._readers.current()
 
     def _ask(
-        self, op: str, key: PlaneKey, level: int, take: Callable[[ReaderProcess, protocol.Message], T]
+        self,
+        op: str,
+        key: PlaneKey,
+        level: int,
+        take: Callable[[ReaderProcess, protocol.Message], T],
+        **part: tuple[int, ...],
     ) -> T:
         """Send a request until it is answered, or has crashed or blocked too many processes."""
-        request, what = (op, tuple(key), level), what_was_asked(op, key, level, self._name)
+        request = (op, tuple(key), level, *part.values())
+        what = what_was_asked(op, key, level, self._name)
         seconds = self._open_seconds if op in ("refresh", "look at all") else self._read_seconds
         for sent in range(_MAX_SENT):
             self._readers.blame.check(request, what)
             process = self._readers.current()
             with_slots: Callable[[protocol.Message], T] = functools.partial(take, process)
-            which = self._which(key, level)
+            which = self._which(key, level) | part
             try:
                 with self._readers.blame.alone_if_suspected(request):
                     answer = process.ask(op, seconds, moves=not sent, take=with_slots, **which)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..engine.transpose import copy_into
 from ..errors import OutOfMemoryError, PlaneNotStoredError
 from ..live.announced_source import AnnouncedSource
-from ..model import PlaneKey, find_channel
+from ..model import PlaneKey, Region, find_channel
 from ..sources.disk_cached import open_disk_cached
 from ..storage.cancellation import CancelScope
 from . import protocol
@@ -94,6 +94,10 @@ class _Server:
             return self._read(self._source, request)
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
+        if request["op"] == "tile":
+            return {"shape": self._source.tile_shape(_key(request).p, request["level"])}
+        if request["op"] == "level":
+            return {"level": self._source.level_for(_key(request).p, *request["size"])}
         if request["op"] == "levels":
             return {"levels": protocol.levels_to_json(self._source.levels(_key(request).p))}
         if request["op"] == "image":
@@ -105,7 +109,11 @@ class _Server:
         return {}
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
-        pixels = source.read_plane(_plane_key(request, source), request["level"])
+        key, level, region = _plane_key(request, source), request["level"], request.get("region")
+        if region is None:
+            pixels = source.read_plane(key, level)
+        else:
+            pixels = source.read_region(key, Region(*region), level)
         number = self._free.get()
         try:
             slot = self._slots[number]

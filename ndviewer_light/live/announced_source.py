@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..model import AnnouncedRun, DatasetInfo, ImageInfo, Level, Position
+    from ..model import AnnouncedRun, DatasetInfo, ImageInfo, Level, Position, Region
 
 _WELL = re.compile(r"([A-Za-z]+)(\d+)")
 _IMAGES = "images"
@@ -71,6 +71,24 @@ class AnnouncedSource(Source):
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """Like `Source.read_plane`; raises `PlaneNotStoredError` for planes that do not exist yet."""
         return self._form_of(key).read_plane(key, level)
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """Like `Source.read_region`; raises `PlaneNotStoredError` for planes that do not exist yet."""
+        return self._form_of(key).read_region(key, region, level)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`; None while nothing of the position exists."""
+        try:
+            return self._form_of(PlaneKey(p=p)).tile_shape(p, level)
+        except PlaneNotStoredError:
+            return None
+
+    def level_for(self, p: int, height: int, width: int) -> int:
+        """See `Source.level_for`; 0 while nothing of the position exists."""
+        try:
+            return self._form_of(PlaneKey(p=p)).level_for(p, height, width)
+        except PlaneNotStoredError:
+            return 0
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while nothing of its position exists."""

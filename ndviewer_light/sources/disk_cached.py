@@ -15,9 +15,11 @@ from .replacement import ReplaceableSource
 from .source import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
-    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, Region
     from ..storage.disk_cache import DiskCache
     from .source import StorageOptions
 
@@ -58,15 +60,31 @@ class DiskCachedSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The plane from disk if cached, else from the source, then cached."""
+        return self._cached((level, key), lambda: self._source.read_plane(key, level))
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """Like `read_plane`; regions are cached as they are asked for."""
+        return self._cached((level, key, *region), lambda: self._source.read_region(key, region, level))
+
+    def _cached(self, what: tuple[Any, ...], read: Callable[[], np.ndarray]) -> np.ndarray:
         identity = self._source.identity
         if identity is None:
-            return self._source.read_plane(key, level)
-        name = f"{identity}\n{level}\n{_address(self._source.info, key)}"
+            return read()
+        level, key, *region = what
+        name = "\n".join(map(str, (identity, level, _address(self._source.info, key), *region)))
         pixels = self._cache.get(name)
         if pixels is None:
-            pixels = self._source.read_plane(key, level)
+            pixels = read()
             self._cache.put(name, pixels)
         return pixels
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """Same as the source's."""
+        return self._source.tile_shape(p, level)
+
+    def level_for(self, p: int, height: int, width: int) -> int:
+        """Same as the source's."""
+        return self._source.level_for(p, height, width)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """Same as the source's."""

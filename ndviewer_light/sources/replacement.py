@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, Region
 
 _Answer = TypeVar("_Answer")
 
@@ -134,6 +134,18 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._of_one_dataset(lambda source: self._fitting(source.read_plane(key, level), key.p, level))
 
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: self._of_type(source.read_region(key, region, level)))
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.tile_shape(p, level))
+
+    def level_for(self, p: int, height: int, width: int) -> int:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.level_for(p, height, width))
+
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """Same as the source's."""
         return self._of_one_dataset(lambda source: source.plane_shape(key, level))
@@ -200,6 +212,12 @@ class ReplaceableSource(Source):
         if image.dtype not in (None, pixels.dtype) or (
             level == 0 and pixels.shape != (image.height, image.width)
         ):
+            self._look()
+        return pixels
+
+    def _of_type(self, pixels: np.ndarray) -> np.ndarray:
+        """The same for a part of a plane, which has a size of its own."""
+        if self.info.dtype not in (None, pixels.dtype):
             self._look()
         return pixels
 

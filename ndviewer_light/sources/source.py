@@ -76,6 +76,16 @@ class Source(ABC):
         """
         return None
 
+    def level_for(self, p: int, height: int, width: int) -> int:
+        """The smallest level of position `p` of at least `height` × `width` pixels; 0 if none is as large.
+
+        Blocks on disk or network, but does not look at more levels than it must.
+        """
+        fits = (
+            i for i, level in enumerate(self.levels(p)) if level.sizes.y >= height and level.sizes.x >= width
+        )
+        return max(fits, default=0)
+
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Like `read_plane`, for a part of the plane; raises `IndexError` if it is not within the plane."""
         pixels = self.read_plane(key, level)

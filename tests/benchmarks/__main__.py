@@ -51,6 +51,8 @@ ROWS = {
     "T1": ("tiffs", "t1", False),
     "T2": ("tiffs", "t2", False),
     "T3": ("tiffs", "t3", False),
+    "L1": ("slides", "l1", False),
+    "L2": ("slides", "l2", True),
     "H1": ("host", "h1", True),
     "H2": ("host", "h2", True),
     "H3": ("host", "h3", True),

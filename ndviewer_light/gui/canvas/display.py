@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from qtpy.QtCore import QObject
+    from qtpy.QtGui import QResizeEvent
 
     from ...engine.dataset import Dataset
     from ...model import Channel, ImageInfo
@@ -76,6 +77,7 @@ class Canvas(QWidget):
         self._dirty = False
         self._auto: dict[int, bool] = {}
         self._place: _VisibleArea | None = None  # the user's zoom, to be restored
+        self._shown_frame: Frame | None = None  # the last one that the scale was set for
         self._shown_extent: tuple[object, ...] | None = None  # see `_extent`
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -115,6 +117,7 @@ class Canvas(QWidget):
             return False
         self._wrapper = DatasetWrapper(dataset)
         self._wrapper.view = view = self._wanted
+        self._wrapper.screen = self._screen()
         channels = dataset.info.channels[:MAX_CHANNELS_SHOWN]
         self._auto = {c: c not in windows for c in range(len(channels))}
         self._viewer_model = _viewer_model()
@@ -135,7 +138,7 @@ class Canvas(QWidget):
         self._build += 1
         self._wrapper = None
         self._dirty = False
-        self._place = self._shown_extent = None
+        self._place = self._shown_extent = self._shown_frame = None
         viewer = self._in_use.release()
         if viewer is not None:
             viewer.widget().hide()
@@ -212,6 +215,7 @@ class Canvas(QWidget):
         if volume_changed and self._wanted.is_volume:
             self._place = self._visible_place()
         self._wrapper.view = self._wanted
+        self._wrapper.screen = self._screen()
         if volume_changed:
             self._display.visible_axes = ("z", "y", "x") if self._wanted.is_volume else ("y", "x")
         else:
@@ -246,17 +250,36 @@ class Canvas(QWidget):
                 self._display.luts[c].visible = drawn
 
     def _apply_scales(self) -> None:
-        """Keep voxels to scale when a volume is shown at lower resolution."""
+        """Keep what is shown at lower resolution to scale: world coordinates are those of level 0, in µm."""
         frame = self.frame
         if frame is None or self._wrapper is None:
             return
         scales = {}
         size = self._voxel_size()
-        if frame.view.is_volume or size != self._wrapper.axis_scales():
+        is_downsampled = frame.downsampled != (1.0, 1.0, 1.0)
+        if frame.view.is_volume or is_downsampled or size != self._wrapper.axis_scales():
             scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
         if dict(self._display.scales) != scales:
+            is_zoomed = self._shown_frame is not None and not self._shown_frame.view.is_volume
+            if is_zoomed and not frame.view.is_volume and self._place is None:
+                self._place = self._visible_place()  # ndv shows everything after a change of scale
             self._display.scales.clear()
             self._display.scales.update(scales)  # type: ignore[arg-type]
+        self._shown_frame = frame
+
+    def _screen(self) -> tuple[int, int]:
+        """Rows and columns of the canvas, in device pixels."""
+        ratio = self.devicePixelRatioF()
+        return max(int(self.height() * ratio), 1), max(int(self.width() * ratio), 1)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """A larger canvas may need a larger level; a smaller one keeps what it has."""
+        super().resizeEvent(event)
+        frame, screen = self.frame, self._screen()
+        if frame is not None and frame.level > 0 and self._wrapper is not None:
+            shown = self._wrapper.screen
+            if screen[0] > shown[0] or screen[1] > shown[1]:
+                self.refresh()
 
     def _facts(self) -> ImageInfo:
         """What the picture on the canvas shows; of the first image until there is one."""

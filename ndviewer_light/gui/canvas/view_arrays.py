@@ -55,6 +55,8 @@ class Frame(NamedTuple):
     downsampled: tuple[float, float, float] = (1.0, 1.0, 1.0)  # z, y, x
     counts: Mapping[int, Counter[PlaneState]] = MappingProxyType({})
     image: ImageInfo | None = None
+    level: int = 0
+    z: int = 0  # of the planes, at that level
 
 
 class DatasetWrapper(ndv.DataWrapper["Dataset"]):
@@ -70,6 +72,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self.view = View()
         self.visible: frozenset[int] = frozenset(range(self._n_channels))
         self.frame: Frame | None = None
+        self.screen = (1024, 1024)  # rows and columns of the canvas, in device pixels; set on the GUI thread
         self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
         self.wanted = True  # False once closed: abandons a volume being read
 
@@ -117,25 +120,32 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             return np.zeros((max(self._n_channels, 1), 1, 1, 1), self.dtype)
 
     def _plane(self, view: View, visible: list[int]) -> np.ndarray:
-        keys = self._own_keys(view, visible)
-        planes = self._planes(keys)
+        drawn = self.dataset.drawn_level(view.p, *self.screen)
+        keys = self._own_keys(view, visible, drawn.level)
+        planes = self._planes(keys, drawn.level)
         if not any(plane.state is PlaneState.LOADING for plane in planes.values()):
             self._look_at(view.p)  # known already if any of them was read
-            own = self._own_keys(view, visible)
-            planes = planes if own == keys else self._planes(own)
+            now = self.dataset.drawn_level(view.p, *self.screen)
+            own = self._own_keys(view, visible, now.level)
+            planes = planes if (own, now) == (keys, drawn) else self._planes(own, now.level)
+            keys, drawn = own, now
         image = self.dataset.known_image(view.p)
         shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
-        facts = image or self.dataset.info.image(view.p)
-        shape = next((pixels.shape for pixels in shown.values()), (max(facts.height, 1), max(facts.width, 1)))
+        shape = next((pixels.shape for pixels in shown.values()), drawn.shape)
         blank = np.zeros(shape, _common_dtype(shown, self.dtype))
         stack = [shown.get(c, blank) for c in range(max(self._n_channels, 1))]
         self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
         contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
-        self.frame = Frame(view, planes, contrasts, image=image)
+        z = next((key.z for key in keys.values()), view.z)
+        spans = (1.0, *drawn.spans)
+        self.frame = Frame(view, planes, contrasts, spans, image=image, level=drawn.level, z=z)
         return _Stack([p.astype(blank.dtype, copy=False) if p.shape == shape else blank for p in stack])  # type: ignore[return-value]
 
-    def _own_keys(self, view: View, visible: list[int]) -> dict[int, PlaneKey]:
-        """The planes of a view, without channels that the position does not have; z at most its last."""
+    def _own_keys(self, view: View, visible: list[int], level: int = 0) -> dict[int, PlaneKey]:
+        """The planes of a view, without channels that the position does not have; z at most its last.
+
+        At a level, those that cover them.
+        """
         image = self.dataset.known_image(view.p)
         z = view.z
         if image is not None:
@@ -143,10 +153,11 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             visible = [c for c in visible if c in has]
             if self.dataset.has_looked_at(view.p):
                 z = min(z, max(image.n_z - 1, 0))
+        z = self.dataset.z_at(view.p, z, level)
         return {c: PlaneKey(view.t, view.p, c, z) for c in visible}
 
-    def _planes(self, keys: dict[int, PlaneKey]) -> dict[int, Plane]:
-        return dict(zip(keys, self.dataset.planes(list(keys.values())), strict=True))
+    def _planes(self, keys: dict[int, PlaneKey], level: int) -> dict[int, Plane]:
+        return dict(zip(keys, self.dataset.planes(list(keys.values()), level), strict=True))
 
     def _look_at(self, p: int) -> None:
         """Look up what a position contains; if that cannot be read, its planes say why."""

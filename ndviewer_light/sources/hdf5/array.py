@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 64 * 1024**2
 _BAND_BYTES = 16 * 1024**2
 _MAX_VIRTUAL_SOURCES = 10_000
-_MAX_PLANE_CHUNKS = 250_000
 _MAX_CHUNKS = 2**40
 _NO_NUMBERS = {
     **{"STRING": "text", "COMPOUND": "records with several fields", "OPAQUE": "opaque bytes"},
@@ -63,11 +62,15 @@ class DatasetFacts:
 
 
 class Opened(NamedTuple):
-    """A dataset opened for reading; `chunk_index` is None if there is nothing to look up."""
+    """A dataset opened for reading; `chunk_index` is None if there is nothing to look up.
+
+    `chunk` is what is read at once; None if anything can be.
+    """
 
     pixels: ChunkedDataset | H5pyDataset
     chunk_index: ChunkIndex | None
     fill: np.generic
+    chunk: tuple[int, ...] | None
 
 
 # ---- contents: within `HDF5File.reading` -----------------------------------------------------
@@ -119,28 +122,27 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     fill = _fill(dataset, known.dtype)
     through = H5pyDataset(file, dataset, known.dtype, None)
     if layout == h5py.h5d.CONTIGUOUS and _is_plain(dataset, known.dtype):
-        return Opened(_contiguous(file, known, dataset, roles, through), None, fill)
+        chunk = _block_of(known, roles)
+        return Opened(_contiguous(file, known, dataset, roles, through), None, fill, chunk)
     if layout != h5py.h5d.CHUNKED:
-        return Opened(through, None, fill)
+        return Opened(through, None, fill, None)
     chunk = tuple(dataset.chunks)
     if 0 in chunk or len(chunk) != len(known.shape):
         raise CorruptDataError(f"{where} is damaged: invalid chunk shape {chunk}")
     if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
-    _check_count(known, chunk, roles, where)
+    _check_count(known, chunk, where)
     filters = _filters(plist)
     _check_filters(filters, where)
     return _chunked(file, known, dataset, chunk, filters, fill)
 
 
-def _check_count(known: DatasetFacts, chunk: tuple[int, ...], roles: Sequence[str], where: str) -> None:
-    """Refuse chunks so small that a plane would take minutes."""
-    counts = [-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True)]
-    of_plane = math.prod(count for count, role in zip(counts, roles, strict=True) if role in ("y", "x"))
-    if of_plane > _MAX_PLANE_CHUNKS or math.prod(counts) > _MAX_CHUNKS:
+def _check_count(known: DatasetFacts, chunk: tuple[int, ...], where: str) -> None:
+    """Refuse chunks so small that nobody can have written all of them."""
+    count = math.prod(-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True))
+    if count > _MAX_CHUNKS:
         raise LimitExceededError(
-            f"{where}: {of_plane} chunks per plane and {math.prod(counts)} in total; "
-            f"at most {_MAX_PLANE_CHUNKS} and {_MAX_CHUNKS} are supported: store it in larger chunks"
+            f"{where}: {count} chunks; at most {_MAX_CHUNKS} are supported: store it in larger chunks"
         )
 
 
@@ -154,18 +156,18 @@ def _chunked(
 ) -> Opened:
     layout = _layout(file, dataset)
     if layout is None or not _makes_sense(layout, dataset):  # h5py may be able to read it
-        return Opened(H5pyDataset(file, dataset, known.dtype, None), None, fill)
+        return Opened(H5pyDataset(file, dataset, known.dtype, None), None, fill, chunk)
     grid = Grid(known.shape, chunk)
     index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
     through = H5pyDataset(file, dataset, known.dtype, index)
     sticks_out = any(whole % part for whole, part in zip(known.shape, chunk, strict=True))
     chain = hdf5_filters.codecs(filters)
     if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
-        return Opened(through, index, fill)
+        return Opened(through, index, fill, chunk)
     pixels = ChunkedDataset(
         file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, fill, through
     )
-    return Opened(pixels, index, fill)
+    return Opened(pixels, index, fill, chunk)
 
 
 def _lookup(

@@ -23,7 +23,6 @@ from ...model import (
     Position,
     colored,
 )
-from ...storage.decoding.zarr_guard import check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 
 if TYPE_CHECKING:
@@ -93,7 +92,6 @@ class HDF5Image:
 
 def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
     """The `DatasetInfo` of an image. Raises `LimitExceededError` for sizes beyond any real dataset."""
-    check_plane(image.plane_shape, image.dtype, where)
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
         if image.size(role) > most:
             raise LimitExceededError(

@@ -31,6 +31,7 @@ from ...storage.cancellation import CancelScope, current_scope
 from ...storage.disk_cache import cache_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
+from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ..missing import LOOKS, LOOKS_REMOTE, StoredPlanes, Surroundings, judge, not_stored
 from ..source import Source
 from . import choices as hdf5_catalogue
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import DatasetInfo
+    from ...model import DatasetInfo, Region
     from ..source import StorageOptions
     from .choices import DatasetEntry
     from .chunk_index.index import ChunkIndex
@@ -114,11 +115,22 @@ class HDF5Source(Source):
         Raises `PlaneNotStoredError` if no chunk of it is stored; single missing chunks become the fill value.
         A file that was not closed by its writer counts as not complete.
         """
-        key = PlaneKey(*key)
+        return self._read(PlaneKey(*key), level, None)
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """See `Source.read_region`: reads the chunks that it touches; missing ones as in `read_plane`."""
+        return self._read(PlaneKey(*key), level, region)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`: whole chunks; bands of rows where there are none."""
+        with self._using() as shot:
+            return shot.tile_shape
+
+    def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         for _ in range(_READ_ATTEMPTS - 1):
             with self._using() as shot:
                 try:
-                    return shot.read(key, level)
+                    return shot.read(key, level, region)
                 except PlaneNotStoredError as error:
                     if not self._is_outdated(shot):
                         raise shot.missing(key, error, self._activity) from error
@@ -127,7 +139,7 @@ class HDF5Source(Source):
                         raise
         with self._using() as shot:
             try:
-                return shot.read(key, level)
+                return shot.read(key, level, region)
             except PlaneNotStoredError as error:
                 raise shot.missing(key, error, self._activity) from error
 
@@ -276,7 +288,9 @@ class _Snapshot:
         info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
         self.info = before.info if before is not None and before.info == info else info
         roles = self._image.roles
-        self._pixels, self._index, self._fill = opened(self.file, candidate.facts, candidate.node, roles)
+        self._pixels, self._index, self._fill, self._chunk = opened(
+            self.file, candidate.facts, candidate.node, roles
+        )
         self._key: str | None = None
         if self._index is not None and self._is_worth_indexing(self._index):
             self._use_saved(self._index)
@@ -295,23 +309,37 @@ class _Snapshot:
 
     # ---- planes ----------------------------------------------------------------------------
 
-    def read(self, key: PlaneKey, level: int) -> np.ndarray:
-        """See `HDF5Source.read_plane`."""
+    @property
+    def tile_shape(self) -> tuple[int, int] | None:
+        """See `HDF5Source.tile_shape`."""
+        plane = self._image.plane_shape
+        if self._chunk is None:
+            return tile_of_chunks((1, 1), plane)
+        along = dict(zip(self._image.roles, self._chunk, strict=True))
+        return tile_of_chunks((along["y"], along["x"]), plane)
+
+    def read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        """See `HDF5Source.read_plane`, `HDF5Source.read_region`."""
         if level or not self.info.contains(key):
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self.info.sizes}")
+        shape = self._image.plane_shape
+        if region is not None and not region.within(*shape):
+            raise IndexError(f"{region} is not within a plane of {shape}")
+        size = (region.height, region.width) if region is not None else shape
+        check_whole_plane(size, self._image.dtype.itemsize, self.file.name)
         roles = self._image.roles
-        pixels = self._pixels.read(self._selection(key))
+        pixels = self._pixels.read(self._selection(key, region))
         pixels = pixels[tuple(slice(None) if role in ("y", "x") else 0 for role in roles)]
         self._stored.note(key.p, (key.t, key.c, key.z))
         self._start_indexing()
         return pixels if roles.index("y") < roles.index("x") else pixels.T
 
-    def _selection(self, key: PlaneKey) -> list[tuple[int, int]]:
-        at = key._asdict()
-        return [
-            (0, size) if role in ("y", "x") else (at.get(role, 0), at.get(role, 0) + 1)
-            for role, size in zip(self._image.roles, self._image.shape, strict=True)
-        ]
+    def _selection(self, key: PlaneKey, region: Region | None = None) -> list[tuple[int, int]]:
+        """Start and stop along each axis of the dataset; of the whole plane without a region."""
+        top, left, height, width = region or (0, 0, *self._image.plane_shape)
+        along = {role: (index, index + 1) for role, index in key._asdict().items()}
+        along |= {"y": (top, top + height), "x": (left, left + width)}
+        return [along.get(role, (0, 1)) for role in self._image.roles]
 
     def missing(self, key: PlaneKey, error: PlaneNotStoredError, activity: Activity) -> PlaneNotStoredError:
         """What the plane counts as of which nothing is stored, as `error` tells; may read the index."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import Channel
+    from ...model import Channel, Region
     from ...storage.bytes import Bytes
     from ...storage.decoding.pictures import Picture
     from ...storage.decoding.tiff_pages import Extent, Parts, SeriesLayout
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _MAX_TIFFS = 16
 _KEPT_BYTES = 128 * 1024**2
 
-Page = tuple[str, int, int]  # path or URL, page, level
+Page = tuple[str, int, int, "Region | None"]  # path or URL, page, level, region
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,32 @@ class ImageFiles:
         self._tiffs: OrderedDict[str, tuple[Bytes, TiffPages]] = OrderedDict()
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
 
-    def read(self, path: str, page: int = 0, level: int = 0, *, keep: bool = False) -> np.ndarray:
-        """The pixels of a page, (Y, X) or (Y, X, S); `keep` them if needed again soon.
+    def read(
+        self, path: str, page: int = 0, level: int = 0, region: Region | None = None, *, keep: bool = False
+    ) -> np.ndarray:
+        """The pixels of a page, (Y, X) or (Y, X, S), or of a region; `keep` them if needed again soon.
 
         Raises `PlaneNotStoredError` if there is no such file or page, else a `DatasetError`.
         """
         if not keep:
-            return self._read(path, page, level)
-        wanted = (path, page, level)
-        return self._kept.get([wanted], lambda _: [(wanted, self._read(path, page, level))])[wanted]
+            return self._read(path, page, level, region)
+        wanted = (path, page, level, region)
+        return self._kept.get([wanted], lambda _: [(wanted, self._read(*wanted))])[wanted]
 
-    def _read(self, path: str, page: int, level: int) -> np.ndarray:
+    def _read(self, path: str, page: int, level: int, region: Region | None) -> np.ndarray:
         with self._opened(path) as file:
             if is_tiff(path):
-                return self._tiff(path, file).read(page, level)
+                return self._tiff(path, file).read(page, level, region)
             _only_page(path, page, level)
-            return decoded(whole(file), file.name)
+            pixels = decoded(whole(file), file.name)
+            return pixels if region is None else pixels[region.slices]
+
+    def tile(self, path: str, level: int = 0) -> tuple[int, int] | None:
+        """Rows and columns of a TIFF worth reading at once; None: the whole plane. Raises like `read`."""
+        if not is_tiff(path):
+            return None
+        with self._opened(path) as file:
+            return self._tiff(path, file).tile(level)
 
     def picture(self, path: str, page: int = 0, level: int = 0) -> Picture:
         """The pixel format of a page; raises like `read`."""

@@ -29,8 +29,10 @@ from ...model import (
 )
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
+from ...storage.decoding.tiff_parts import OutsidePlaneError
 from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
+from ...storage.tiling import levels_by_size
 from ..source import Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
@@ -38,6 +40,7 @@ from .listing import listed
 from .patterns import is_pattern
 
 if TYPE_CHECKING:
+    from ...model import Level, Region
     from ..source import StorageOptions
     from .listing import Listing
 
@@ -128,11 +131,36 @@ class ImagesSource(Source):
         Raises `PlaneNotStoredError` if there is no file for it, `UnsupportedError` if it differs in size
         from the others, or has more bits.
         """
-        key = PlaneKey(*key)
+        return self._read(PlaneKey(*key), level, None)
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """See `Source.read_region`: of a TIFF, only the strips or tiles that it touches are read."""
+        return self._read(PlaneKey(*key), level, region)
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`: of the first file of the position; files say nothing about their scale."""
+        key = PlaneKey(p=p)
+        pictures = [self._files.picture(*self._place(key), level) for level in range(self._info.n_levels)]
+        return levels_by_size([(picture.height, picture.width) for picture in pictures], self._info.n_z)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`: whole tiles or strips of the first file of the position."""
+        key = PlaneKey(p=p)
+        self._checked(key, level)
+        try:
+            return self._files.tile(self._place(key)[0], level)
+        except PlaneNotStoredError:
+            return None
+
+    def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         part = self._checked(key, level)
         path, page = self._place(key)
-        pixels = self._files.read(path, page, level, keep=part.sample is not None)
-        self._check_size(key, pixels.shape[:2], path, level)
+        try:
+            pixels = self._files.read(path, page, level, region, keep=part.sample is not None)
+        except OutsidePlaneError as error:
+            raise IndexError(str(error)) from None
+        if region is None:
+            self._check_size(key, pixels.shape[:2], path, level)
         dtype = self._info.dtype
         assert dtype is not None, "a file was opened"
         if not np.can_cast(pixels.dtype, dtype, "safe"):

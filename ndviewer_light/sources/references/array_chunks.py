@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NUMBERS = re.compile(r"[0-9./\n]+")
 _NO_NUMBERS = re.compile(r"\A[./\n]|[./\n]{2}|[./\n]\Z|[0-9]{19}")
 _MAX_CELLS = 1_000_000
-"""More chunks than any plane is cut into."""
+"""More chunks than are read at once."""
 _MOST_WHOLE = 128 * 1024**2
 """Bytes of the largest chunk that is read whole for the sake of other planes in it."""
 
@@ -131,7 +131,7 @@ def _are_numbers(text: str) -> bool:
 class ChunkPiece(NamedTuple):
     """A chunk's contribution to a plane: its row in the array's columns, source and destination.
 
-    `rows` and `columns` are those of the plane. `start` and `stop` are the bytes within an uncompressed
+    `rows` and `columns` are those of what is read. `start` and `stop` are the bytes within an uncompressed
     chunk, (0, None) for all of it. `inner` selects the pixels in the decoded chunk.
     """
 
@@ -145,36 +145,56 @@ class ChunkPiece(NamedTuple):
 
 @dataclass(frozen=True)
 class PlaneParts:
-    """The stored parts of one plane; `shape` is in the array's own order of the two axes."""
+    """The stored parts of what is read of one plane; `shape` is in the array's own order of the two axes."""
 
     shape: tuple[int, int]
     parts: tuple[ChunkPiece, ...]
     n_cells: int
 
 
-def plane_parts(array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]) -> PlaneParts:
-    """The parts of the plane along the axes `plane` (ascending) at `index` along all others."""
+def plane_parts(
+    array: ReferencedArray,
+    index: Mapping[int, int],
+    plane: tuple[int, int],
+    window: tuple[slice, slice] | None = None,
+) -> PlaneParts:
+    """The parts of the plane along the axes `plane` (ascending) at `index` along all others.
+
+    Only those of `window`, if given: start and stop along both axes.
+    """
     chunks = array.chunks
     grid, chunk, shape = chunks.grid, chunks.chunk, chunks.shape
     first, second = plane
-    if grid[first] * grid[second] > _MAX_CELLS:
-        raise LimitExceededError(f"{array.path}: {grid[first] * grid[second]} chunks per plane are too many")
+    down, across = window or (slice(0, shape[first]), slice(0, shape[second]))
     steps = _steps(grid)
+    i_range = range(down.start // chunk[first], -(-down.stop // chunk[first]))
+    j_range = range(across.start // chunk[second], -(-across.stop // chunk[second]))
+    if len(i_range) * len(j_range) > _MAX_CELLS:
+        raise LimitExceededError(
+            f"{array.path}: {len(i_range) * len(j_range)} chunks cannot be read at once: read a region"
+        )
     base = sum(index[axis] // chunk[axis] * steps[axis] for axis in index)
-    cells = base + np.add.outer(
-        np.arange(grid[first]) * steps[first], np.arange(grid[second]) * steps[second]
-    )
+    cells = base + np.add.outer(np.array(i_range) * steps[first], np.array(j_range) * steps[second])
     found = array.find(cells)
     within = {axis: at % chunk[axis] for axis, at in index.items()}
     parts = []
     for i, j in zip(*np.nonzero(found >= 0), strict=True):
-        rows = slice(int(i) * chunk[first], min((int(i) + 1) * chunk[first], shape[first]))
-        columns = slice(int(j) * chunk[second], min((int(j) + 1) * chunk[second], shape[second]))
-        sizes = {first: rows.stop - rows.start, second: columns.stop - columns.start}
-        inner = tuple(slice(sizes[axis]) if axis in sizes else within[axis] for axis in range(len(shape)))
+        rows, in_rows = _overlap(i_range[i], chunk[first], down)
+        columns, in_columns = _overlap(j_range[j], chunk[second], across)
+        of_plane = {first: in_rows, second: in_columns}
+        inner = tuple(of_plane.get(axis, within.get(axis, 0)) for axis in range(len(shape)))
         start, stop = _bytes_of(chunks, inner)
         parts.append(ChunkPiece(int(found[i, j]), rows, columns, inner, start, stop))
-    return PlaneParts((shape[first], shape[second]), tuple(parts), cells.size)
+    return PlaneParts((down.stop - down.start, across.stop - across.start), tuple(parts), cells.size)
+
+
+def _overlap(cell: int, part: int, window: slice) -> tuple[slice, slice]:
+    """What a chunk and a window have in common along an axis: seen from the window, from the chunk."""
+    start, stop = max(cell * part, window.start), min((cell + 1) * part, window.stop)
+    return (
+        slice(start - window.start, stop - window.start),
+        slice(start - cell * part, stop - cell * part),
+    )
 
 
 def _steps(grid: Sequence[int]) -> list[int]:
@@ -187,24 +207,23 @@ def _bytes_of(chunks: ChunkDecoder, inner: tuple[int | slice, ...]) -> tuple[int
         return 0, None
     start, last, n = 0, 0, chunks.dtype.itemsize
     for step, part in zip(chunks.strides, inner, strict=True):
-        size = part.stop if isinstance(part, slice) else 1
-        start += 0 if isinstance(part, slice) else part * step
+        size = part.stop - part.start if isinstance(part, slice) else 1
+        start += (part.start if isinstance(part, slice) else part) * step
         last += (size - 1) * step
         n *= size
     stop = start + last + chunks.dtype.itemsize
-    # interleaved channels: the next channel needs the same bytes
-    if stop - start > 2 * n and chunks.nbytes <= _MOST_WHOLE:
+    # interleaved channels: the next channel needs the same bytes; a region of few rows needs few of them
+    if stop - start > max(2 * n, chunks.nbytes // 4) and chunks.nbytes <= _MOST_WHOLE:
         return 0, None
     if stop - start > MAX_CHUNK_BYTES:
         raise LimitExceededError(
-            f"a plane spans {stop - start} bytes; at most {MAX_CHUNK_BYTES} are supported"
+            f"{stop - start} bytes cannot be read at once, only {MAX_CHUNK_BYTES}: read a region of the plane"
         )
     return start, stop
 
 
 def part_of_plain(chunks: ChunkDecoder, part: ChunkPiece, data: bytes) -> Any:
     """The pixels of a part of an uncompressed chunk, from its bytes [start, stop)."""
-    axes = [axis for axis, each in enumerate(part.inner) if isinstance(each, slice)]
-    shape = tuple(part.inner[axis].stop for axis in axes)  # type: ignore[union-attr]
-    strides = tuple(chunks.strides[axis] for axis in axes)
-    return np.ndarray(shape, chunks.dtype, data, 0, strides)
+    along = [(each, chunks.strides[axis]) for axis, each in enumerate(part.inner) if isinstance(each, slice)]
+    shape = tuple(each.stop - each.start for each, _ in along)
+    return np.ndarray(shape, chunks.dtype, data, 0, tuple(stride for _, stride in along))

@@ -25,8 +25,8 @@ from ...model import (
     Position,
     colored,
 )
-from ...storage.decoding.zarr_guard import check_plane
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
+from ...storage.tiling import tile_of_chunks
 from .array_chunks import ReferencedArray, referenced_array
 from .nwb import all_series, series_image
 
@@ -82,10 +82,18 @@ class ReferencedImage:
         n = self.levels[level].chunks.shape[self.roles.index(role)]
         return min(n, 3) if self.is_rgb and role == "c" else n
 
+    def tile_shape(self, level: int) -> tuple[int, int] | None:
+        """Rows and columns worth reading at once (see `Source.tile_shape`)."""
+        chunks = self.levels[level].chunks
+        y, x = self.roles.index("y"), self.roles.index("x")
+        rows, columns = chunks.chunk[y], chunks.chunk[x]
+        if chunks.is_plain:  # along the slower axis any part can be read
+            rows, columns = (1, columns) if chunks.strides[y] > chunks.strides[x] else (rows, 1)
+        return tile_of_chunks((rows, columns), (self.size("y", level), self.size("x", level)))
+
 
 def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], where: str) -> DatasetInfo:
     """The `DatasetInfo` of an image. Raises `LimitExceededError` for sizes beyond any real dataset."""
-    check_plane((image.size("y"), image.size("x")), image.dtype, where)
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
         if image.size(role) > most:
             raise LimitExceededError(

@@ -142,13 +142,18 @@ class PlaneReader:
         self._kept: MemoryCache[ChunkKey, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
 
     def read(
-        self, array: ReferencedArray, index: Mapping[int, int], plane: tuple[int, int]
+        self,
+        array: ReferencedArray,
+        index: Mapping[int, int],
+        plane: tuple[int, int],
+        window: tuple[slice, slice] | None = None,
     ) -> np.ndarray | None:
         """The plane along the axes `plane` (ascending) at `index`; None if nothing of it is stored.
 
-        Missing chunks become the fill value. Read-only if it is a single chunk.
+        Only `window` of it, if given: start and stop along both axes. Missing chunks become the fill value.
+        Read-only if it is a single chunk.
         """
-        wanted = plane_parts(array, index, plane)
+        wanted = plane_parts(array, index, plane, window)
         if not wanted.parts:
             return None
         is_shared = any(array.chunks.chunk[axis] > 1 < array.chunks.shape[axis] for axis in index)

@@ -24,6 +24,7 @@ from ...storage.bytes import is_url, split_inner
 from ...storage.bytes_pool import BytesPool
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
+from ...storage.tiling import check_whole_plane, levels_by_size
 from ..missing import Surroundings, judge, not_stored
 from ..registry import open_source
 from ..source import Source
@@ -42,7 +43,7 @@ from .reference_file import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...model import DatasetInfo
+    from ...model import DatasetInfo, Level, Region
     from ..source import StorageOptions
     from .images import Link, ReferencedImage
 
@@ -120,15 +121,44 @@ class ReferencesSource(Source):
 
         A chunk without reference is the fill value; a plane without any raises `PlaneNotStoredError`.
         """
-        key = PlaneKey(*key)
+        return self._read(PlaneKey(*key), level, None)
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """See `Source.read_region`: reads the chunks that it touches; missing ones as in `read_plane`."""
+        return self._read(PlaneKey(*key), level, region)
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`."""
+        image = self._image
+        planes = [(image.size("y", level), image.size("x", level)) for level in range(len(image.levels))]
+        return tuple(
+            dataclasses.replace(each, sizes=each.sizes._replace(z=image.size("z", level)))
+            for level, each in enumerate(levels_by_size(planes, image.size("z")))
+        )
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`: whole chunks; of uncompressed ones, any rows."""
+        self._check(PlaneKey(p=p), level)
+        return self._image.tile_shape(level)
+
+    def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         self._check(key, level)
+        shape = self._image.size("y", level), self._image.size("x", level)
+        if region is not None and not region.within(*shape):
+            raise IndexError(f"{region} is not within a plane of {shape}")
+        size = (region.height, region.width) if region is not None else shape
+        check_whole_plane(size, self._image.dtype.itemsize, self._image.levels[level].path)
         if self._closed:
             raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         array, plane = self._image.levels[level], self._plane_axes
-        pixels = self._reader.read(array, self._index(key), plane)
+        is_upright = plane == (self._image.roles.index("y"), self._image.roles.index("x"))
+        window = None
+        if region is not None:
+            window = region.slices if is_upright else region.slices[::-1]
+        pixels = self._reader.read(array, self._index(key), plane, window)
         if pixels is None:
             raise self._missing(key, level)
-        return pixels if plane == (self._image.roles.index("y"), self._image.roles.index("x")) else pixels.T
+        return pixels if is_upright else pixels.T
 
     @property
     def _plane_axes(self) -> tuple[int, int]:

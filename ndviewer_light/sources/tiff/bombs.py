@@ -17,7 +17,7 @@ from ...errors import LimitExceededError, UnsupportedError
 from ...storage.limits import MAX_PLANE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from io import BufferedReader
 
     from tifffile import TiffPage
@@ -33,12 +33,16 @@ _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _HEAD = 4096
 
 
-def refuse_bombs(page: TiffPage, file: BufferedReader, path: str) -> None:
+def refuse_bombs(page: TiffPage, file: BufferedReader, path: str, parts: Sequence[int] | None = None) -> None:
     """Raise `LimitExceededError` for a page that would take more memory to decode than any image should.
 
-    Raises `UnsupportedError` if the size cannot be determined.
+    Only these strips or tiles (None: all) are looked at. Raises `UnsupportedError` if the size cannot be
+    determined.
     """
-    counts = page.databytecounts
+    counts = page.databytecounts if parts is None else [page.databytecounts[i] for i in parts]
+    places = list(
+        zip(page.dataoffsets if parts is None else [page.dataoffsets[i] for i in parts], counts, strict=False)
+    )
     if len(counts) > _MAX_PARTS or max(counts, default=0) > MAX_PLANE_BYTES:
         raise LimitExceededError(
             f"{path} is damaged: {len(counts)} strips or tiles of up to {max(counts)} bytes"
@@ -51,17 +55,13 @@ def refuse_bombs(page: TiffPage, file: BufferedReader, path: str) -> None:
     compression = int(page.compression)
     if compression in _JPEG or compression in _JPEG_2000:
         size = _jpeg_size if compression in _JPEG else _jpeg_2000_size
-        for offset, count in _parts(page):
+        for offset, count in places:
             if (n := size(file, offset, count)) > MAX_PLANE_BYTES:
                 raise LimitExceededError(f"{path} contains an embedded image of {n} bytes: too large")
     elif compression not in _BOUNDED:
         raise UnsupportedError(f"{path} uses the compression {page.compression!r}: not supported")
     elif compression in (*_DEFLATE, *_LZMA, *_ZSTD) and not _has_imagecodecs():
-        _refuse_streams(page, file, compression, part, path)
-
-
-def _parts(page: TiffPage) -> Iterator[tuple[int, int]]:
-    return zip(page.dataoffsets, page.databytecounts, strict=False)
+        _refuse_streams(places, file, compression, part, path)
 
 
 def _nbytes(page: TiffPage) -> int:
@@ -81,8 +81,10 @@ def _has_imagecodecs() -> bool:
     return True
 
 
-def _refuse_streams(page: TiffPage, file: BufferedReader, compression: int, part: int, path: str) -> None:
-    for offset, count in _parts(page):
+def _refuse_streams(
+    places: Sequence[tuple[int, int]], file: BufferedReader, compression: int, part: int, path: str
+) -> None:
+    for offset, count in places:
         decoder = _decoder(compression)
         if decoder is None:  # tifffile will report the missing package
             return

@@ -27,13 +27,24 @@ from ...storage.decoding.ifd_chain import MAX_PAGES, IfdChain
 from ...storage.decoding.pictures import (
     Picture,
     decoded,
-    judged,
     picture_in,
+    sane,
 )
 from ...storage.decoding.tiff_pages import TIFF_ENDS
+from ...storage.decoding.tiff_parts import (
+    WHOLE,
+    PagePart,
+    is_planar,
+    put_together,
+    sub_pages,
+    tile_of_page,
+    touched_parts,
+    within,
+)
 from ...storage.file_kinds import looks_like
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.printable import tame_logger
+from ...storage.tiling import check_whole_plane
 from .bombs import refuse_bombs
 from .file_errors import (
     OtherFormatError,
@@ -47,6 +58,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tifffile import TiffFile, TiffPage
+
+    from ...model import Region
 
 MAX_OPEN_FILES = 32
 """TIFFs that are kept open; half of what a process with 64 handles may have."""
@@ -110,23 +123,68 @@ class OpenTiff:
             raise PageMissingError(f"{self.path} has no page {index}") from error
         return page.aspage()  # read all tags of pages read only partly
 
-    def picture(self, index: int = 0) -> Picture:
+    def n_levels(self, index: int = 0) -> int:
+        """How many pyramid levels a page has: itself, and its sub-pages that are the same but smaller."""
+        page = self.page(index)
+        before = picture_of(page, self.path)
+        for level, _ in enumerate(sub_pages(page), 1):
+            picture = picture_of(self.at_level(page, level), self.path)
+            same = (picture.dtype, picture.samples) == (before.dtype, before.samples)
+            if not same or picture.height * picture.width >= before.height * before.width:
+                return level
+            before = picture
+        return len(sub_pages(page)) + 1
+
+    def at_level(self, page: TiffPage, level: int) -> TiffPage:
+        """A page, or its sub-page of a smaller level; raises `PlaneNotStoredError` if it has none."""
+        if level == 0:
+            return page
+        offsets, subs = sub_pages(page), None
+        if level <= len(offsets):
+            self._chain.check_sub_page(offsets[level - 1])
+            subs = page.pages
+        if subs is None or level > len(subs):
+            raise PlaneNotStoredError(f"{self.path} has no resolution level {level} of this plane")
+        return subs[level - 1].aspage()
+
+    def picture(self, index: int = 0, level: int = 0) -> Picture:
         """The pixel format of a page, checked; no pixels are read."""
-        return picture_of(self.page(index), self.path)
+        return picture_of(self.at_level(self.page(index), level), self.path)
 
-    def read(self, index: int = 0) -> np.ndarray:
-        """The pixels of a page, (Y, X) or (Y, X, S), in new memory."""
-        return self.read_page(self.page(index))
+    def tile(self, index: int = 0, level: int = 0) -> tuple[int, int] | None:
+        """Rows and columns worth reading at once; None if that is the whole page."""
+        page = self.at_level(self.page(index), level)
+        return tile_of_page(page, picture_of(page, self.path), is_plain=is_plain(page))
 
-    def read_page(self, page: TiffPage) -> np.ndarray:
+    def read(self, index: int = 0, part: PagePart = WHOLE) -> np.ndarray:
+        """The pixels of a page, (Y, X) or (Y, X, S), in new memory; or only of a part of it."""
+        return self.read_page(self.at_level(self.page(index), part.level), part.region)
+
+    def read_page(self, page: TiffPage, region: Region | None = None) -> np.ndarray:
         """Like `read`, for a page of this file."""
         picture = picture_of(page, self.path)
-        self._check_stored(page, picture)
+        wanted = within(region, picture)
+        bytes_per_pixel = picture.dtype.itemsize * picture.samples
+        check_whole_plane((wanted.height, wanted.width), bytes_per_pixel, self.path)
         if is_plain(page):
-            return self._read_plain(int(page.dataoffsets[0]), picture, planar=_is_planar(page))
+            self._check_stored(page, picture)
+            return self.read_plain(int(page.dataoffsets[0]), picture, wanted, planar=is_planar(page, picture))
+        if region is not None:
+            return self._read_parts(page, picture, region)
+        self._check_stored(page, picture)
         refuse_bombs(page, self._file, self.path)
         pixels: np.ndarray = page.asarray()
         return _upright(pixels, page, picture)
+
+    def _read_parts(self, page: TiffPage, picture: Picture, region: Region) -> np.ndarray:
+        parts = touched_parts(page, picture, region, self.path)
+        places = [(int(page.dataoffsets[i]), int(page.databytecounts[i])) for i in parts]
+        size = os.fstat(self._file.fileno()).st_size
+        if (end := max(offset + count for offset, count in places)) > size:
+            raise short(self.path, f"{size:,} of at least {end:,} bytes")
+        refuse_bombs(page, self._file, self.path, parts)
+        stored = (self._read_bytes(offset, count) for offset, count in places if count)
+        return put_together(page, picture, region, parts, stored)
 
     def _check_stored(self, page: TiffPage, picture: Picture) -> None:
         """Refuse pages with missing parts, in their tags or beyond the end of the file."""
@@ -141,12 +199,19 @@ class OpenTiff:
                 f"an image of {n_parts} strips or tiles, {picture.nbytes} bytes"
             )
 
-    def _read_plain(self, offset: int, picture: Picture, *, planar: bool) -> np.ndarray:
-        shape: tuple[int, ...] = (picture.height, picture.width)
-        if picture.samples > 1:
-            shape = (picture.samples, *shape) if planar else (*shape, picture.samples)
-        pixels = self.read_at(offset, shape, picture.dtype)
-        return np.moveaxis(pixels, 0, -1) if planar else pixels
+    def read_plain(self, offset: int, picture: Picture, region: Region, *, planar: bool) -> np.ndarray:
+        """The pixels of a region of uncompressed pixels that begin at `offset`: its rows are read whole."""
+        samples = () if planar or picture.samples == 1 else (picture.samples,)
+        row = picture.width * picture.dtype.itemsize * math.prod(samples)
+        planes = [
+            self.read_at(
+                offset + sample * picture.height * row + region.top * row,
+                (region.height, picture.width, *samples),
+                picture.dtype,
+            )[:, region.left : region.left + region.width]
+            for sample in range(picture.samples if planar else 1)
+        ]
+        return np.stack(planes, axis=-1) if planar else planes[0]
 
     def read_at(self, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         """Read uncompressed pixels in the file's byte order from `offset` on; returns native byte order."""
@@ -192,7 +257,7 @@ def picture_of(page: TiffPage, path: str) -> Picture:
         np.dtype(page.dtype).newbyteorder("="),
         int(page.samplesperpixel),
     )
-    judged(picture, path)
+    sane(picture, path)
     if picture.dtype.kind not in "buif":
         raise UnsupportedError(f"{path}: pixel type {picture.dtype} is not supported")
     return picture
@@ -203,15 +268,11 @@ def is_plain(page: TiffPage) -> bool:
     return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1)
 
 
-def _is_planar(page: TiffPage) -> bool:
-    return page.planarconfig == 2 and page.samplesperpixel > 1
-
-
 def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray:
     shape = (picture.height, picture.width)
     if picture.samples == 1:
         return pixels.reshape(shape)
-    if _is_planar(page):
+    if is_planar(page, picture):
         return np.moveaxis(pixels.reshape(picture.samples, *shape), 0, -1)
     return pixels.reshape(*shape, picture.samples)
 
@@ -282,8 +343,8 @@ class TiffPool:
 # ---- files of one image --------------------------------------------------------------------------
 
 
-def read_image(path: str, page: int = 0) -> np.ndarray:
-    """The pixels of an image file, (Y, X) or (Y, X, S); opened, read, closed.
+def read_image(path: str, page: int = 0, part: PagePart = WHOLE) -> np.ndarray:
+    """The pixels of an image file, (Y, X) or (Y, X, S), or a part of them; opened, read, closed.
 
     Raises `FileMissingError`, `PageMissingError` or a `DatasetError`. Any thread.
     """
@@ -291,14 +352,23 @@ def read_image(path: str, page: int = 0) -> np.ndarray:
         with faults_are_named(path), open_file(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_CHUNK_BYTES:
                 raise LimitExceededError(f"{path}: the image file is larger than {MAX_CHUNK_BYTES} bytes")
-            return decoded(file.read(), path)
+            pixels = decoded(file.read(), path)
+            return pixels if part.region is None else pixels[part.region.slices]
     with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
-        return tiff.read(page)
+        return tiff.read(page, part)
 
 
 def image_picture(path: str, page: int = 0) -> Picture:
     """The pixel format of an image file; like `read_image`, but without reading pixels."""
     return image_facts(path, page)[0]
+
+
+def image_tile(path: str, page: int = 0) -> tuple[int, int] | None:
+    """Rows and columns worth reading at once (see `OpenTiff.tile`); None for pictures of other formats."""
+    if not path.lower().endswith(TIFF_ENDS):
+        return None
+    with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
+        return tiff.tile(page)
 
 
 def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...errors import DatasetError, PlaneNotWrittenError
 from ...metadata.squid import sanitised
 from ...storage.decoding.tiff_pages import TIFF_ENDS
+from ...storage.decoding.tiff_parts import WHOLE, PagePart
 from .file_errors import PageMissingError
 from .file_names import Spelling, is_file_name, is_number
-from .file_pool import image_facts, image_picture, read_image
+from .file_pool import image_facts, image_picture, image_tile, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -82,6 +83,7 @@ class FileFacts(NamedTuple):
     z_step: float | None = None
     time_step: float | None = None
     complete: bool | None = None
+    n_levels: int = 1
     described: tuple[Channel, ...] = ()
     position_um: tuple[float | None, float | None, float | None] = (None, None, None)
     name: str = ""
@@ -118,8 +120,8 @@ class Form(ABC):
         """The files that may contain a plane, likeliest first. No I/O."""
 
     @abstractmethod
-    def read(self, path: str, key: PlaneKey) -> np.ndarray:
-        """The pixels (Y, X) or (Y, X, S) of the plane in that file.
+    def read(self, path: str, key: PlaneKey, part: PagePart = WHOLE) -> np.ndarray:
+        """The pixels (Y, X) or (Y, X, S) of the plane in that file, or of a part of it.
 
         Raises `FileMissingError`, `PlaneNotStoredError` if the file has no such plane, other `DatasetError`.
         """
@@ -129,8 +131,12 @@ class Form(ABC):
         """The facts from that file; raises like `read`."""
 
     @abstractmethod
-    def picture(self, path: str, key: PlaneKey) -> Picture:
+    def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """The pixel format of the plane in that file; raises like `read`."""
+
+    def tile(self, path: str, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """Rows and columns worth reading at once; None: the whole plane. Raises like `read`."""
+        return None
 
 
 class ImagePerPlane(Form):
@@ -173,18 +179,22 @@ class ImagePerPlane(Form):
         registered = self._registered.get(key)
         return registered[1] if registered is not None and registered[0] == path else 0
 
-    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+    def read(self, path: str, key: PlaneKey, part: PagePart = WHOLE) -> np.ndarray:
         """See `Form.read`."""
-        return read_image(path, self._page(path, key))
+        return read_image(path, self._page(path, key), part)
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""
         picture, size = image_facts(path, self._page(path, key))
         return FileFacts(picture, pixel_y=size, pixel_x=size)
 
-    def picture(self, path: str, key: PlaneKey) -> Picture:
+    def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""
         return image_picture(path, self._page(path, key))
+
+    def tile(self, path: str, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """See `Form.tile`."""
+        return image_tile(path, self._page(path, key))
 
 
 def _numbers_in(path: str) -> list[str]:
@@ -225,15 +235,20 @@ class StackPerPosition(Form):
         for folder in places.time_folders(key.t):
             yield from (os.path.join(folder, name) for name in names if is_file_name(name))
 
-    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+    def read(self, path: str, key: PlaneKey, part: PagePart = WHOLE) -> np.ndarray:
         """See `Form.read`."""
         with self._pool.opened(path) as tiff:
-            return tiff.read(self._page(tiff, key))
+            return tiff.read(self._page(tiff, key), part)
 
-    def picture(self, path: str, key: PlaneKey) -> Picture:
+    def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""
         with self._pool.opened(path) as tiff:
-            return tiff.picture(self._page(tiff, key))
+            return tiff.picture(self._page(tiff, key), level)
+
+    def tile(self, path: str, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """See `Form.tile`."""
+        with self._pool.opened(path) as tiff:
+            return tiff.tile(self._page(tiff, key), level)
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""

@@ -22,6 +22,7 @@ from ...metadata.ome_xml import (
 )
 from ...metadata.squid import ome_progress_files, sanitised
 from ...storage.decoding.ifd_chain import MAX_PAGES
+from ...storage.decoding.tiff_parts import WHOLE, PagePart, sub_pages
 from ...storage.limits import read_json
 from .file_errors import FileMissingError, is_being_written
 from .file_names import OME_FOLDER, is_file_name
@@ -83,42 +84,44 @@ class OmeFiles(Form):
             if places.computed:
                 yield os.path.join(folder, OME_FOLDER)
 
-    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+    def read(self, path: str, key: PlaneKey, part: PagePart = WHOLE) -> np.ndarray:
         """See `Form.read`."""
         with self._pool.opened(path) as tiff:
             image = ome_of(tiff)
             t, c, z = self._index(tiff, image, key)
             file, page = _page(tiff, image, t, c, z)
             if not file:
-                if image.complete:
-                    return tiff.read(page)
-                return self._read_unless_unwritten(tiff, (t, c, z), page)
-        return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page)
+                if image.complete or sub_pages(tiff.page(page)):  # levels are made of finished planes
+                    return tiff.read(page, part)
+                return self._read_unless_unwritten(tiff, (t, c, z), page, part)
+        return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page, part)
 
-    def _read_elsewhere(self, path: str, page: int) -> np.ndarray:
+    def _read_elsewhere(self, path: str, page: int, part: PagePart) -> np.ndarray:
         self.check(path)
         try:
             with self._pool.opened(path) as tiff:
-                return tiff.read(page)
+                return tiff.read(page, part)
         except FileMissingError as error:
             raise PlaneNotStoredError(
                 f"{path} does not exist, but an OME-TIFF beside it refers to it"
             ) from error
 
-    def _read_unless_unwritten(self, tiff: OpenTiff, index: tuple[int, int, int], page: int) -> np.ndarray:
+    def _read_unless_unwritten(
+        self, tiff: OpenTiff, index: tuple[int, int, int], page: int, part: PagePart
+    ) -> np.ndarray:
         written = self._written(tiff)
         if written is not None:
             if index not in written:
                 raise _not_written(tiff, page, "this plane is not marked as written yet")
-            return tiff.read(page)
-        pixels = tiff.read(page)
+            return tiff.read(page, part)
+        pixels = tiff.read(page, part)
         if not pixels[-1, -_LAST_PIXELS:].any():
             if not pixels.any():
                 raise _not_written(tiff, page, "this plane contains only zeros")
             if is_being_written(tiff.path):
                 raise _not_written(tiff, page, "the end of this plane is not written yet")
         # the writer may have overtaken us, so that we read zeros it has replaced since
-        if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page)):
+        if is_being_written(tiff.path) and not np.array_equal(pixels, tiff.read(page, part)):
             raise _not_written(tiff, page, "this plane changed while it was being read")
         return pixels
 
@@ -140,12 +143,17 @@ class OmeFiles(Form):
                 return tiff.known["progress"][1]  # type: ignore[no-any-return]
         return None
 
-    def picture(self, path: str, key: PlaneKey) -> Picture:
+    def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""
         with self._pool.opened(path) as tiff:
             image = ome_of(tiff)
             _page(tiff, image, *self._index(tiff, image, key))  # checks that the plane exists
-            return tiff.picture(0)
+            return tiff.picture(0, level)
+
+    def tile(self, path: str, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """See `Form.tile`: as of the first page, like sizes."""
+        with self._pool.opened(path) as tiff:
+            return tiff.tile(0, level)
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""
@@ -161,6 +169,7 @@ class OmeFiles(Form):
                 z_step=image.z_step_um,
                 time_step=image.time_step_s,
                 complete=None if image.complete else False,
+                n_levels=tiff.n_levels(0),
                 described=image.described,
                 position_um=image.position_um,
                 name=image.name,

@@ -326,4 +326,5 @@ def learned(
         z_step_um=parameters.z_step_um or facts.z_step,
         time_step_s=parameters.time_step_s or facts.time_step,
         complete=facts.complete,
+        n_levels=facts.n_levels,
     )

@@ -11,7 +11,16 @@ from ...metadata import imagej
 from ...metadata.tiff_tags import pixel_size_of, resolution_of
 from ...storage.decoding.ifd_chain import MAX_PAGES
 from ...storage.decoding.tiff_pages import TIFF_ENDS
+from ...storage.decoding.tiff_parts import (
+    MAX_LEVELS,
+    WHOLE,
+    PagePart,
+    sub_pages,
+    tile_of_page,
+    within,
+)
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from ...storage.tiling import check_whole_plane
 from .file_pool import (
     image_picture,
     is_plain,
@@ -21,11 +30,11 @@ from .file_pool import (
 from .forms import FileFacts, Form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     import numpy as np
-    from tifffile import TiffPageSeries
+    from tifffile import TiffPage, TiffPageSeries
 
     from ...model import PlaneKey
     from ...storage.decoding.pictures import Picture
@@ -100,20 +109,28 @@ class SingleFile(Form):
         """See `Form.files`."""
         yield self._path
 
-    def read(self, path: str, key: PlaneKey) -> np.ndarray:
+    def read(self, path: str, key: PlaneKey, part: PagePart = WHOLE) -> np.ndarray:
         """See `Form.read`."""
         if not self._is_tiff:
-            return read_image(path)
+            return read_image(path, 0, part)
         with self._pool.opened(path) as tiff:
-            return _read_plane(tiff, _plane_of(tiff, key))
+            return _read_plane(tiff, _plane_of(tiff, key), part)
 
-    def picture(self, path: str, key: PlaneKey) -> Picture:
+    def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""
         if not self._is_tiff:
             return image_picture(path)
         with self._pool.opened(path) as tiff:
             _plane_of(tiff, key)  # checks that the plane exists
-            return _picture(tiff)
+            return _picture(tiff, level)
+
+    def tile(self, path: str, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """See `Form.tile`."""
+        if not self._is_tiff:
+            return None
+        with self._pool.opened(path) as tiff:
+            page = _keyframe(tiff, level)
+            return tile_of_page(page, picture_of(page, path), is_plain=is_plain(page))
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""
@@ -136,14 +153,37 @@ class SingleFile(Form):
                 pixel_x=size or _imagej_pixel_size(tiff, said),
                 z_step=_positive(said.get("spacing")) if axes.size("z") > 1 else None,
                 time_step=_positive(said.get("finterval")),
+                n_levels=len(_levels(tiff)),
             )
 
 
 def _series(tiff: OpenTiff) -> TiffPageSeries:
     """The first series of pages of the same size."""
-    picture_of(tiff.page(0), tiff.path)  # checked before tifffile multiplies it by anything
+    first = tiff.page(0)
+    picture_of(first, tiff.path)  # checked before tifffile multiplies it by anything
+    for level, _ in enumerate(sub_pages(first), 1):
+        tiff.at_level(first, level)  # the same
     series: TiffPageSeries = tiff.tif.series[0]
     return series
+
+
+def _levels(tiff: OpenTiff) -> Sequence[TiffPageSeries]:
+    """The pyramid levels of the series, largest first: sub-pages, or pages of the file."""
+    series = _series(tiff)
+    if not series.is_pyramidal or len(series.levels) > MAX_LEVELS:
+        return [series]
+    return list(series.levels)
+
+
+def _level(tiff: OpenTiff, level: int) -> TiffPageSeries:
+    levels = _levels(tiff)
+    if not 0 <= level < len(levels):
+        raise PlaneNotStoredError(f"{tiff.path} has no resolution level {level}: it has {len(levels)}")
+    return levels[level]
+
+
+def _keyframe(tiff: OpenTiff, level: int) -> TiffPage:
+    return _level(tiff, level).keyframe.aspage()
 
 
 def _axes(tiff: OpenTiff) -> Axes:
@@ -171,26 +211,28 @@ def _plane_of(tiff: OpenTiff, key: PlaneKey) -> int:
     return index
 
 
-def _picture(tiff: OpenTiff) -> Picture:
-    return picture_of(_series(tiff).keyframe.aspage(), tiff.path)
+def _picture(tiff: OpenTiff, level: int = 0) -> Picture:
+    return picture_of(_keyframe(tiff, level), tiff.path)
 
 
-def _read_plane(tiff: OpenTiff, index: int) -> np.ndarray:
+def _read_plane(tiff: OpenTiff, index: int, part: PagePart) -> np.ndarray:
     """Read a plane of the series: its own page or, if one page represents all, the pixels that follow it."""
-    series = _series(tiff)
+    series = _level(tiff, part.level)
     pages = series.pages
     n_planes = math.prod(_axes(tiff).sizes)
     if len(pages) == n_planes:
         page = pages[index]
         if page is None:
             raise PlaneNotStoredError(f"{tiff.path}: page {index} is missing")
-        return tiff.read_page(page.aspage())
+        return tiff.read_page(page.aspage(), part.region)
     keyframe, offset = series.keyframe.aspage(), series.dataoffset
     if offset is None or not is_plain(keyframe) or (keyframe.planarconfig == 2 and "S" in series.axes):
         raise UnsupportedError(f"{tiff.path}: cannot assign {len(pages)} pages to {n_planes} planes")
     picture = picture_of(keyframe, tiff.path)
-    shape = (picture.height, picture.width, *((picture.samples,) if picture.samples > 1 else ()))
-    return tiff.read_at(int(offset) + index * picture.nbytes, shape, picture.dtype)
+    region = within(part.region, picture)
+    bytes_per_pixel = picture.dtype.itemsize * picture.samples
+    check_whole_plane((region.height, region.width), bytes_per_pixel, tiff.path)
+    return tiff.read_plain(int(offset) + index * picture.nbytes, picture, region, planar=False)
 
 
 def _imagej_pixel_size(tiff: OpenTiff, said: Mapping[str, Any]) -> float | None:

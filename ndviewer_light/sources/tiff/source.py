@@ -12,6 +12,8 @@ from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import PlaneKey
 from ...storage.bytes import check_still_there
 from ...storage.decoding.pictures import one_sample
+from ...storage.decoding.tiff_parts import OutsidePlaneError, PagePart
+from ...storage.tiling import levels_by_size
 from ..source import Source
 from .file_errors import FileMissingError
 from .file_pool import TiffPool
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import ChannelPart, DatasetInfo
+    from ...model import ChannelPart, DatasetInfo, Level, Region
     from ...storage.decoding.pictures import Picture
     from ..source import StorageOptions
     from .forms import Form
@@ -109,21 +111,47 @@ class TiffSource(Source):
         `PlaneNotStoredError` while its file or page does not exist, `PlaneNotWrittenError` while it is
         being written.
         """
-        key = PlaneKey(*key)
-        self._check(key, level)
-        part = self._parts[key.c]
-        pixels = self._from_file(key, self._form.read)
-        return one_sample(pixels, part.sample)
+        return self._read(PlaneKey(*key), PagePart(level))
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """See `Source.read_region`: only the strips or tiles that it touches are read."""
+        return self._read(PlaneKey(*key), PagePart(level, region))
+
+    def _read(self, key: PlaneKey, part: PagePart) -> np.ndarray:
+        self._check(key, part.level)
+        try:
+            pixels = self._from_file(key, lambda path, acquired: self._form.read(path, acquired, part))
+        except OutsidePlaneError as error:
+            raise IndexError(str(error)) from None
+        return one_sample(pixels, self._parts[key.c].sample)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its file does not exist or has no such plane."""
         key = PlaneKey(*key)
         self._check(key, level)
         try:
-            picture: Picture = self._from_file(key, self._form.picture)
+            picture = self._picture(key, level)
         except PlaneNotStoredError:
             return None
         return picture.height, picture.width
+
+    def _picture(self, key: PlaneKey, level: int) -> Picture:
+        return self._from_file(key, lambda path, acquired: self._form.picture(path, acquired, level))
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`: the sizes of the file's sub-pages; TIFF says nothing about their scale."""
+        n_z, n_levels = self.info.n_z, self.info.n_levels
+        pictures = [self._picture(PlaneKey(p=p), level) for level in range(n_levels)]
+        return levels_by_size([(picture.height, picture.width) for picture in pictures], n_z)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`: whole tiles or strips; None while there is no file."""
+        key = PlaneKey(p=p)
+        self._check(key, level)
+        try:
+            return self._from_file(key, lambda path, acquired: self._form.tile(path, acquired, level))
+        except PlaneNotStoredError:
+            return None
 
     def refresh(self) -> DatasetInfo:
         """Relist the folders; new items are appended."""
@@ -159,8 +187,8 @@ class TiffSource(Source):
         return self._form.files(key)
 
     def _check(self, key: PlaneKey, level: int = 0) -> None:
-        if level != 0:
-            raise IndexError(f"no resolution level {level}: images have only level 0")
+        if not 0 <= level < self.info.n_levels:
+            raise IndexError(f"no resolution level {level}: {self._path} has {self.info.n_levels}")
         if not self._may_have(key):
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
 

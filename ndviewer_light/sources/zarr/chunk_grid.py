@@ -66,6 +66,28 @@ def chunk_bytes(image: ZarrImage) -> int:
     return math.prod(chunks_of(image).decoded) * image.facts.dtype.itemsize
 
 
+def plane_chunk(image: ZarrImage) -> tuple[int, int]:
+    """Rows and columns of one decoded chunk."""
+    along = dict(zip((axis.role for axis in image.axes), chunks_of(image).decoded, strict=True))
+    return along["y"], along["x"]
+
+
+def level_spans(image: ZarrImage) -> list[tuple[float, float]] | None:
+    """Pixels of level 0 that one pixel of each level spans along y and x; None if the scales do not say."""
+    roles = [axis.role for axis in image.meta.axes or ()]
+    if len(image.meta.scales) != image.n_levels or "y" not in roles or "x" not in roles:
+        return None
+    y, x = roles.index("y"), roles.index("x")
+    first, spans = image.meta.scales[0], []
+    for scale in image.meta.scales:
+        steps = (first[y], first[x], scale[y], scale[x])
+        if not all(steps):
+            return None
+        spans.append((scale[y] / first[y], scale[x] / first[x]))  # type: ignore[operator]
+    is_pyramid = all(b[0] * b[1] > a[0] * a[1] for a, b in itertools.pairwise(spans))
+    return spans if is_pyramid else None
+
+
 def planes_per_chunk(image: ZarrImage) -> int:
     """How many planes share one stored object."""
     stored = chunks_of(image).stored
@@ -78,7 +100,7 @@ def planes_per_chunk(image: ZarrImage) -> int:
 
 # ---- chunk names, and chunks in shards ------------------------------------------------------------
 
-MAX_CHUNKS = 1_000_000  # of a plane
+MAX_CHUNKS = 1_000_000  # read at once
 
 Coordinates = tuple[int, ...]
 
@@ -182,11 +204,25 @@ def without_shards(
 def touched(
     selection: Sequence[int | slice], chunk: Sequence[int], shape: Sequence[int], what: str
 ) -> list[Coordinates]:
-    """The chunks that a selection of one plane intersects."""
-    along = [
-        range(-(-size // part)) if isinstance(at, slice) else range(at // part, at // part + 1)
-        for at, part, size in zip(selection, chunk, shape, strict=True)
-    ]
+    """The chunks that a selection of one plane, or of a part of it, intersects."""
+    along = [_chunks_along(at, part, size) for at, part, size in zip(selection, chunk, shape, strict=True)]
     if math.prod(map(len, along)) > MAX_CHUNKS:
-        raise LimitExceededError(f"{what}: more than {MAX_CHUNKS} chunks per plane are not supported")
+        raise LimitExceededError(
+            f"{what}: more than {MAX_CHUNKS} chunks cannot be read at once: read a region"
+        )
     return list(itertools.product(*along))
+
+
+def _chunks_along(at: int | slice, part: int, size: int) -> range:
+    """The chunks of `part` samples that an index, or a slice, of an axis of `size` samples intersects."""
+    if not isinstance(at, slice):
+        return range(at // part, at // part + 1)
+    start, stop, _ = at.indices(size)
+    return range(start // part, -(-stop // part))
+
+
+def chunks_in_shard(at: int | slice, part: int, size: int, shard: int, per_shard: int) -> range:
+    """The same, numbered within a shard, the `shard`-th along that axis, of `per_shard` chunks."""
+    first = shard * per_shard
+    chunks = _chunks_along(at, part, size)
+    return range(max(chunks.start - first, 0), min(chunks.stop - first, per_shard))

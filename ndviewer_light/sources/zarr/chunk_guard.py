@@ -18,7 +18,7 @@ from ...errors import CorruptDataError, DatasetError, UnsupportedError
 from ...storage.decoding.codec import DamagedError, most_stored
 from ...storage.decoding.compressors import BLOSC_HEAD, judge_blosc
 from ...storage.local_files import OPEN_FLAGS, check_regular, open_descriptor
-from .chunk_grid import chunks_of, shards_in_a_row, shards_of, stored_grid, touched
+from .chunk_grid import chunks_in_shard, chunks_of, shards_in_a_row, shards_of, stored_grid, touched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,12 +194,7 @@ def _entries(
     inner, n = chunks_of(image).decoded, shards.per_shard
     if len(n) != len(inner):  # transposed shards: all of them
         return range(n[0])
-    along = []
-    for where, part, per_shard, shard, whole in zip(selection, inner, n, at, image.facts.shape, strict=True):
-        first = shard * per_shard
-        last = min(first + per_shard, -(-whole // part)) if isinstance(where, slice) else first
-        chosen = range(last - first) if isinstance(where, slice) else (where // part - first,)
-        along.append(chosen)
+    along = [chunks_in_shard(*each) for each in zip(selection, inner, image.facts.shape, at, n, strict=True)]
     strides = [math.prod(n[axis + 1 :]) for axis in range(len(n))]
     return [
         sum(index * stride for index, stride in zip(place, strides, strict=True))

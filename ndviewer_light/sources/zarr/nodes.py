@@ -16,7 +16,7 @@ from ...errors import (
 )
 from ...metadata import ngff, plates
 from ...storage.decoding.fill_values import fill_value
-from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, check_plane
+from ...storage.decoding.zarr_guard import ArrayFacts, array_facts
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from ...storage.printable import brief
 from ...storage.trees.tree import LOCAL
@@ -199,7 +199,6 @@ def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provi
         provisional=provisional,
         warnings=meta.warnings + ((warning,) if warning else ()),
     )
-    check_plane(image.plane_shape, facts.dtype, node.file)
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object in memory
         if image.size(role) > most:
             raise LimitExceededError(

@@ -24,6 +24,7 @@ from .tensorstore_arrays import OpenArray
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...model import Region
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
     from .tensorstore_arrays import TensorStoreContext
@@ -55,9 +56,9 @@ class PackedArray(OpenArray):
         self._lock = threading.Lock()
         self._indexes: OrderedDict[Coordinates, np.ndarray] = OrderedDict()
 
-    def read(self, index: tuple[int, ...]) -> np.ndarray:
+    def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
         """See `OpenArray.read`: missing chunks become the fill value, unless all are missing."""
-        selection = self._selection(index)
+        selection = self._selection(index, region)
         wanted = touched(selection, self._grid.chunk, self.image.facts.shape, self.image.array)
         chunks = self._of_shards(wanted) if self._shards else self._of_files(wanted)
         if not chunks:

@@ -21,11 +21,12 @@ from ...errors import (
 )
 from ...model import DatasetInfo, PlaneKey, announced_info
 from ...storage.single_flight import SingleFlight
+from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
 from . import layouts
-from .chunk_grid import chunks_of
+from .chunk_grid import chunks_of, level_spans, plane_chunk
 from .image_facts import image_info, learned_info, levels_of
 from .known_images import KnownImages
 from .tensorstore_arrays import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import AnnouncedRun, ImageInfo, Level
+    from ...model import AnnouncedRun, ImageInfo, Level, Region
     from ...storage.trees.tree import Tree
     from ..source import StorageOptions
     from .nodes import ZarrImage
@@ -146,16 +147,32 @@ class ZarrSource(Source):
         A missing chunk of a plane of several chunks is fill value, as the Zarr specification defines
         it; a plane of which no chunk is stored raises `PlaneNotStoredError`.
         """
-        key = PlaneKey(*key)
-        array, index = self._locate(key, level)
+        return self._read(PlaneKey(*key), level, None)
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """See `Source.read_region`: reads the chunks that it intersects; missing ones as in `read_plane`."""
+        return self._read(PlaneKey(*key), level, region)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`: whole chunks, in shards as well. None while there is no store."""
         try:
-            return array.read(index)
-        except StoreChangedError:
-            return self._reopened(key, level)
-        except CorruptDataError:  # or the store was recreated, and its chunks have changed
-            if self._array(self._place(key).store, level, again=True) is array:
-                raise
-            return self._reopened(key, level)
+            image = self._array(self._place(PlaneKey(p=p)).store, level).image
+        except PlaneNotStoredError:
+            return None
+        return tile_of_chunks(plane_chunk(image), image.plane_shape)
+
+    def level_for(self, p: int, height: int, width: int) -> int:
+        """See `Source.level_for`; by the scales in the metadata, so that no other level is opened."""
+        image = self._array(self._place(PlaneKey(p=p)).store, 0).image
+        spans = level_spans(image)
+        if spans is None:
+            return super().level_for(p, height, width)
+        rows, columns = image.plane_shape
+        return max(
+            (level for level, (y, x) in enumerate(spans) if rows / y >= height and columns / x >= width),
+            key=lambda level: spans[level][0] * spans[level][1],
+            default=0,
+        )
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its store does not exist or has no such plane."""
@@ -321,12 +338,33 @@ class ZarrSource(Source):
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
         return places[key.p]
 
-    def _reopened(self, key: PlaneKey, level: int) -> np.ndarray:
+    def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        array, index = self._located(key, level, region)
+        try:
+            return array.read(index, region)
+        except StoreChangedError:
+            return self._reopened(key, level, region)
+        except CorruptDataError:  # or the store was recreated, and its chunks have changed
+            if self._array(self._place(key).store, level, again=True) is array:
+                raise
+            return self._reopened(key, level, region)
+
+    def _located(self, key: PlaneKey, level: int, region: Region | None) -> tuple[OpenArray, tuple[int, ...]]:
+        """Like `_locate`; checks that what is to be read is within the plane, and of a sane size."""
+        array, index = self._locate(key, level)
+        shape = array.image.plane_shape
+        if region is not None and not region.within(*shape):
+            raise IndexError(f"{region} is not within a plane of {shape}")
+        size = shape if region is None else (region.height, region.width)
+        check_whole_plane(size, array.image.facts.dtype.itemsize, array.image.array)
+        return array, index
+
+    def _reopened(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         """Reopen a store that was rewritten under its handle, and read again."""
         self._forget(self._place(key).store, level)
-        array, index = self._locate(key, level)
+        array, index = self._located(key, level, region)
         try:
-            return array.read(index)
+            return array.read(index, region)
         except StoreChangedError as error:
             raise CorruptDataError(f"{array.image.array} changed while it was being read: {error}") from error
 

@@ -23,6 +23,7 @@ from ...errors import (
     ReadTimeoutError,
     UnsupportedError,
 )
+from ...model import Region
 from ...storage.activity import Activity
 from ...storage.cancellation import current_scope
 from ...storage.decoding.fill_values import as_json, is_usual
@@ -83,8 +84,8 @@ class OpenArray(ABC):
         return key.t, p_index or 0, key.c, key.z
 
     @abstractmethod
-    def read(self, index: tuple[int, ...]) -> np.ndarray:
-        """The pixels (Y, X) at (t, p, c, z), in stored order.
+    def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
+        """The pixels (Y, X) at (t, p, c, z), in stored order; only those of `region`, if given.
 
         Raises `PlaneNotStoredError` if nothing of them is stored, another `DatasetError`.
         """
@@ -93,11 +94,11 @@ class OpenArray(ABC):
     def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
         """Which of some planes (t, p, c, z) is the first of which anything is stored."""
 
-    def _selection(self, index: tuple[int, ...]) -> tuple[int | slice, ...]:
-        at = dict(zip("tpcz", index, strict=True))
-        return tuple(
-            slice(None) if axis.role in ("y", "x") else at.get(axis.role, 0) for axis in self.image.axes
-        )
+    def _selection(self, index: tuple[int, ...], region: Region | None = None) -> tuple[int | slice, ...]:
+        """What to read along each axis of the array: all slices have a start and a stop."""
+        at: dict[str, int | slice] = dict(zip("tpcz", index, strict=True))
+        at["y"], at["x"] = (region or Region(0, 0, *self.image.plane_shape)).slices
+        return tuple(at.get(axis.role, 0) for axis in self.image.axes)
 
     def _upright(self, pixels: np.ndarray) -> np.ndarray:
         roles = [axis.role for axis in self.image.axes]
@@ -113,9 +114,9 @@ class StoreArray(OpenArray):
         self._store = native.open(image, fill_missing=False)
         self._missing.looks = LOOKS_REMOTE if native.remote else LOOKS
 
-    def read(self, index: tuple[int, ...]) -> np.ndarray:
+    def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
         """See `OpenArray.read`; strict, then lenient if some chunks exist."""
-        selection = self._selection(index)
+        selection = self._selection(index, region)
         if self._guard is not None:
             self._guard.check(selection)
         view = self._store[selection]
@@ -125,15 +126,16 @@ class StoreArray(OpenArray):
             self._native.check_refusal(missing)
             if not _has_several_chunks(view):
                 raise self._missing.error(index, missing) from missing
-            pixels = self._read_partial(view, index)
+            pixels = self._read_partial(view, index, selection)
         self._missing.note(index)
         return self._upright(pixels)
 
-    def _read_partial(self, view: ts.TensorStore, index: tuple[int, ...]) -> np.ndarray:
+    def _read_partial(
+        self, view: ts.TensorStore, index: tuple[int, ...], selection: tuple[int | slice, ...]
+    ) -> np.ndarray:
         """A plane with missing chunks: those are fill value, unless nothing at all is stored."""
         if self._native.remote:
             return self._read_chunk_by_chunk(view, index)
-        selection = self._selection(index)
         lenient = self._native.open(self.image, fill_missing=True)[selection]
         pixels = self._native.read(lenient, self.image)
         if _is_all(pixels, view.fill_value) and not self._any_chunk_stored(view):
@@ -155,16 +157,18 @@ class StoreArray(OpenArray):
         """Like `_read_partial` from a server, which may deny missing chunks; all chunks at once."""
         fill = 0 if view.fill_value is None else view.fill_value
         pixels = np.full(view.shape, fill, view.dtype.numpy_dtype)
+        top, left = view.domain.inclusive_min
         reads = [(tile, self._native.begin(view[tile])) for tile in _tiles(view)]
         missing: ChunkMissingError | None = None
         stored = False
-        for tile, (chunk, future) in reads:
+        for (rows, columns), (chunk, future) in reads:
             try:
                 self._native.finish(future, self.image)
             except ChunkMissingError as error:
                 missing = error
                 continue
-            pixels[tile], stored = chunk, True
+            stored = True
+            pixels[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = chunk
         if not stored:
             raise self._missing.error(index, missing)
         return _delivered(pixels, self.image)
@@ -183,22 +187,28 @@ def _is_all(pixels: np.ndarray, fill: Any) -> bool:
 
 
 def _has_several_chunks(view: ts.TensorStore) -> bool:
-    return _chunk_shape(view) != tuple(view.shape)
+    return any(len(parts) > 1 for parts in _cuts(view))
 
 
-def _chunk_shape(view: ts.TensorStore) -> tuple[int, int]:
-    """Rows and columns of the chunks of a two-dimensional view, at most its own."""
+def _cuts(view: ts.TensorStore) -> tuple[list[slice], list[slice]]:
+    """How the chunks of an array divide the rows and columns of a two-dimensional view of it."""
     parts = view.chunk_layout.read_chunk.shape or (None, None)
-    rows, columns = (min(part or whole, whole) for part, whole in zip(parts, view.shape, strict=True))
+    rows, columns = (
+        [
+            slice(max(at, start), min(at + step, stop))
+            for at in range(start // step * step, stop, step)  # chunk grids begin at 0
+        ]
+        for start, stop, step in (
+            (axis.inclusive_min, axis.exclusive_max, part or axis.exclusive_max)
+            for axis, part in zip(view.domain, parts, strict=True)
+        )
+    )
     return rows, columns
 
 
 def _tiles(view: ts.TensorStore) -> Iterable[tuple[slice, slice]]:
-    rows, columns = view.shape
-    step_y, step_x = _chunk_shape(view)
-    for y in range(0, rows, step_y):
-        for x in range(0, columns, step_x):
-            yield slice(y, min(y + step_y, rows)), slice(x, min(x + step_x, columns))
+    rows, columns = _cuts(view)
+    return itertools.product(rows, columns)
 
 
 def _delivered(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:

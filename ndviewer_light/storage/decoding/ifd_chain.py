@@ -41,6 +41,7 @@ class IfdChain:
         self._size = size
         self._name = name
         self._seen: set[int] = set()
+        self._sub_seen: set[int] = set()
         self._values = 0
         head = read(0, 16)
         self._order, self._big = _BEGINNINGS.get(head[:4], ("<", False))
@@ -62,6 +63,14 @@ class IfdChain:
         while self._next and (index is None or len(self._seen) <= index):
             self._walk(self._next)
 
+    def check_sub_page(self, at: int) -> None:
+        """Visit a sub-page, by its offset; raises like `check`."""
+        if at in self._seen:
+            raise CorruptDataError(f"{self._name} is damaged: a page contains itself")
+        if at not in self._sub_seen:
+            self._sub_seen.add(at)
+            self._visit(at)  # what follows a sub-page is not looked at
+
     def _walk(self, at: int) -> None:
         if at in self._seen:
             raise CorruptDataError(
@@ -72,23 +81,28 @@ class IfdChain:
             raise LimitExceededError(f"{self._name} has more than {MAX_PAGES:,} pages")
         self._seen.add(at)
         self._next = 0
+        self._next = self._visit(at)
+
+    def _visit(self, at: int) -> int:
+        """Check the tags of a page; returns where the next one is, 0 if there is none."""
         data = self._read(at, _USUAL_BYTES) if 0 < at < self._size else b""
         if len(data) < self._count.size:
-            return
+            return 0
         (n,) = self._count.unpack_from(data)
         if n > MAX_TAGS:
-            return
+            return 0
         start, end = self._count.size, self._count.size + n * self._tag.size
         if len(data) < end + self._offset.size:
             data = self._read(at, end + self._offset.size)
         if len(data) < end + self._offset.size:
-            return
+            return 0
         for code, kind, count, value in self._tag.iter_unpack(data[start:end]):
             if count > 16:
                 self._check_values(count * TYPE_SIZES.get(kind, 1))
             if code == _SUB_IFDS:
                 self._check_sub_ifds(kind, count, value)
-        (self._next,) = self._offset.unpack_from(data, end)
+        (following,) = self._offset.unpack_from(data, end)
+        return int(following)
 
     def _check_values(self, nbytes: int) -> None:
         # data beyond the end is left to the reader: it may still be written

@@ -117,10 +117,16 @@ def one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
     return np.asarray(brightness).astype(pixels.dtype)
 
 
-def judged(picture: Picture, name: str) -> Picture:
-    """Check that a format is plausible, and return it."""
+def sane(picture: Picture, name: str) -> Picture:
+    """Check that a format is that of an image, of whatever size, and return it."""
     if picture.height < 1 or picture.width < 1 or picture.samples < 1:
         raise CorruptDataError(f"{name} is damaged: invalid image size {picture.width}×{picture.height}")
+    return picture
+
+
+def judged(picture: Picture, name: str) -> Picture:
+    """Check the format of an image that is decoded as a whole, and return it."""
+    sane(picture, name)
     if picture.nbytes > MAX_PLANE_BYTES:
         raise LimitExceededError(
             f"{name}: {picture.width}×{picture.height} pixels take {picture.nbytes} bytes; "

@@ -21,8 +21,10 @@ from ...errors import (
 )
 from ..limits import MAX_CHUNK_BYTES
 from ..printable import tame_logger
+from ..tiling import check_whole_plane
 from .ifd_chain import MAX_PAGES, IfdChain
-from .pictures import Picture, damage_is_named, judged
+from .pictures import Picture, damage_is_named, sane
+from .tiff_parts import put_together, sub_pages, tile_of_page, touched_parts, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from tifffile import TiffFile, TiffPage, TiffPageSeries
 
+    from ...model import Region
     from ..bytes import Bytes
 
 TIFF_ENDS = (".tif", ".tiff")
@@ -162,56 +165,62 @@ class TiffPages:
     def _at(self, offset: int, picture: Picture) -> Extent:
         return Extent(offset, picture, picture.dtype.newbyteorder("<" if self._tif.byteorder == "<" else ">"))
 
-    def read(self, page: int = 0, level: int = 0) -> np.ndarray:
-        """The pixels of a plane, (Y, X) or (Y, X, S).
+    def tile(self, level: int = 0) -> tuple[int, int] | None:
+        """Rows and columns worth reading at once; None if that is a whole plane."""
+        with self._lock, damage_is_named(self.name):
+            found = self._page(0, level)
+            return tile_of_page(found, _picture_of(found, self.name), is_plain=_is_plain(found))
 
-        Raises `PlaneNotStoredError` if there is no such page, another `DatasetError` if it cannot be read.
+    def read(self, page: int = 0, level: int = 0, region: Region | None = None) -> np.ndarray:
+        """The pixels of a plane, (Y, X) or (Y, X, S), or of a region of it.
+
+        Raises `PlaneNotStoredError` if there is no such page, another `DatasetError` if it cannot be read,
+        `IndexError` if the region is not within it.
         """
         with self._lock, damage_is_named(self.name):
-            extent = self._extent(page, level)
-            found = self._page(page, level) if extent is None else None
+            extent, found = self._extent(page, level), None
+            if extent is None:
+                found = self._page(page, level)
+                picture = _picture_of(found, self.name)
+            else:
+                picture = extent.picture
+        wanted = within(region, picture)
+        bytes_per_pixel = picture.dtype.itemsize * picture.samples
+        check_whole_plane((wanted.height, wanted.width), bytes_per_pixel, self.name)
         if extent is not None:
-            return self._read_plain(extent)
+            return self._read_plain(extent, wanted)
         assert found is not None
         with damage_is_named(self.name):
-            return self._read_parts(found, page)
+            return self._read_parts(found, page, picture, wanted)
 
-    def _read_plain(self, extent: Extent) -> np.ndarray:
+    def _read_plain(self, extent: Extent, region: Region) -> np.ndarray:
+        """Whole rows are read, and what is beside the region is cut off."""
         picture = extent.picture
-        raw = self._source.read(extent.offset, picture.nbytes)
-        return np.frombuffer(raw, extent.dtype).reshape(picture.shape)
+        row = picture.nbytes // picture.height
+        raw = self._source.read(extent.offset + region.top * row, region.height * row)
+        rows = np.frombuffer(raw, extent.dtype).reshape(region.height, *picture.shape[1:])
+        return rows[:, region.left : region.left + region.width]
 
-    def _read_parts(self, page: TiffPage, number: int) -> np.ndarray:
-        picture = _picture_of(page, self.name)
-        parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-        if len(parts) > _MAX_PARTS or sum(count for _, count in parts) > 2 * picture.nbytes + MAX_CHUNK_BYTES:
+    def _read_parts(self, page: TiffPage, number: int, picture: Picture, region: Region) -> np.ndarray:
+        parts = touched_parts(page, picture, region, self.name)
+        places = [(int(page.dataoffsets[i]), int(page.databytecounts[i])) for i in parts]
+        most = 2 * region.height * region.width * picture.samples * picture.dtype.itemsize + MAX_CHUNK_BYTES
+        if len(parts) > _MAX_PARTS or sum(count for _, count in places) > most:
             raise LimitExceededError(
                 f"{self.name}: page {number} has too many strips or tiles ({len(parts)})"
             )
-        if math.prod(page.chunks) * picture.dtype.itemsize > MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{self.name}: strips or tiles of {page.chunks} pixels are too large")
-        stored = [(int(offset), int(count)) for offset, count in parts if count]
+        stored = [place for place in places if place[1]]
         if not stored:
             raise PlaneNotStoredError(f"{self.name}: nothing is stored for page {number}")
-        found = iter(self._source.read_many(stored))
-        out = np.full(page.shaped, page.nodata or 0, page.dtype)
-        for i, (_, count) in enumerate(parts):
-            if count:
-                self._put(out, page, next(found), i)
-        return _upright(out, page, picture)
-
-    @staticmethod
-    def _put(out: np.ndarray, page: TiffPage, data: bytes, index: int) -> None:
-        pixels, (s, d, y, x, _), shape = page.decode(data, index, jpegtables=page.jpegtables)
-        if pixels is not None:
-            room = out[s, d : d + shape[0], y : y + shape[1], x : x + shape[2]]
-            room[...] = pixels[: room.shape[0], : room.shape[1], : room.shape[2]]
+        return put_together(page, picture, region, parts, iter(self._source.read_many(stored)))
 
     # ---- tifffile, within the lock -----------------------------------------------------------
 
     def _first_series(self) -> TiffPageSeries:
         if self._series is None:
             self._chain.check()
+            for offset in sub_pages(self._tif.pages.first):
+                self._chain.check_sub_page(offset)
             found: Any = self._tif.series
             # from tifffile 2026.5 on, results may or may not include the axes of one plane
             series = found(squeeze=False) if callable(found) else found
@@ -305,17 +314,10 @@ def _picture_of(page: TiffPage, name: str) -> Picture:
     dtype = np.dtype(page.dtype).newbyteorder("=")
     if dtype.kind not in "buif":
         raise UnsupportedError(f"{name}: pixel type {dtype} is not supported")
-    return judged(Picture(page.imagelength, page.imagewidth, dtype, page.samplesperpixel), name)
+    return sane(Picture(page.imagelength, page.imagewidth, dtype, page.samplesperpixel), name)
 
 
 def _is_plain(page: TiffPage) -> bool:
     """Whether the pixels are uncompressed and contiguous, with interleaved colours."""
     is_planar = page.planarconfig == 2 and page.samplesperpixel > 1
     return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1 and not is_planar)
-
-
-def _upright(pixels: np.ndarray, page: TiffPage, picture: Picture) -> np.ndarray:
-    """Convert tifffile's (S, D, Y, X, s), with S or s being 1, to an image."""
-    if page.planarconfig == 2 and picture.samples > 1:
-        return np.moveaxis(pixels.reshape(picture.samples, picture.height, picture.width), 0, -1)
-    return pixels.reshape(picture.shape)

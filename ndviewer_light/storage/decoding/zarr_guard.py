@@ -60,14 +60,6 @@ def array_facts(document: limits.JsonObject, version: int, where: str) -> ArrayF
     return ArrayFacts(2, shape, dtype)
 
 
-def check_plane(shape: tuple[int, int], dtype: np.dtype[Any], where: str) -> None:
-    """Refuse planes larger than 1 GiB."""
-    if math.prod(shape) * dtype.itemsize > limits.MAX_PLANE_BYTES:
-        raise LimitExceededError(
-            f"{where}: a plane of {shape[0]} × {shape[1]} {dtype} exceeds {_gib(limits.MAX_PLANE_BYTES)}"
-        )
-
-
 def _gib(size: int) -> str:
     return f"{size / 1024**3:g} GiB"
 

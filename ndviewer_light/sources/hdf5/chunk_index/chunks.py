@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ....errors import CorruptDataError
+from ....errors import CorruptDataError, LimitExceededError
 from .structures import UNDEFINED
 
 if TYPE_CHECKING:
@@ -59,11 +59,19 @@ class Grid:
         return result
 
 
+MAX_CHUNKS_AT_ONCE = 250_000
+"""More take minutes."""
+
+
 def places_cut(selection: Sequence[tuple[int, int]], chunk: tuple[int, ...]) -> list[Place]:
-    """The chunks that intersect [start, stop) along each axis."""
+    """The chunks that intersect [start, stop) along each axis; raises `LimitExceededError` if too many."""
     ranges = [
         range(start // part, -(-stop // part)) for (start, stop), part in zip(selection, chunk, strict=True)
     ]
+    if (n := math.prod(map(len, ranges))) > MAX_CHUNKS_AT_ONCE:
+        raise LimitExceededError(
+            f"{n} chunks of {chunk} cannot be read at once, only {MAX_CHUNKS_AT_ONCE}: read a smaller region"
+        )
     return list(itertools.product(*ranges))
 
 
