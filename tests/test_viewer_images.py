@@ -70,6 +70,20 @@ def test_every_position_has_the_strips_the_scale_and_the_planes_of_its_own(qtbot
     assert stage.canvas.um_per_screen_pixel() == pytest.approx(um_per_px, rel=0.01)
 
 
+def test_a_smaller_image_fills_the_canvas_although_channels_of_others_are_larger(qtbot, viewer, tmp_path):
+    small = Made([pixels(1, 1, 1, 16, 20, seed=3)], ("Cy7",), [(1, 0.1, 0.1)])
+    image_stores.write_plate(tmp_path / "plate.zarr", {"B/3": [FIRST, small]})
+    load(qtbot, viewer, tmp_path / "plate.zarr")
+    settle(qtbot, viewer)
+    viewer.load_fov(1)
+    qtbot.waitUntil(lambda: shown_names(viewer) == ["Cy7"])
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes(small))
+    canvas = viewer.stage.canvas
+    spans = [canvas.um_per_screen_pixel() * side for side in (canvas._gl.width(), canvas._gl.height())]
+    assert min(spans[0] / (20 * 0.1), spans[1] / (16 * 0.1)) == pytest.approx(1.02, abs=0.03)
+
+
 def test_contrast_and_visibility_follow_the_name_of_the_channel(qtbot, viewer, plate):
     load(qtbot, viewer, plate)
     settle(qtbot, viewer)

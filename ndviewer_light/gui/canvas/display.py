@@ -160,9 +160,22 @@ class Canvas(QWidget):
 
     def reset_view(self) -> None:
         """Fit the picture to the canvas."""
-        if self._viewer is not None:
-            self._viewer._canvas.set_range()
-            self._viewer._canvas.refresh()
+        if self._viewer is None:
+            return
+        x, y = self._edges()
+        self._viewer._canvas.set_range(x=x, y=y)
+        self._viewer._canvas.refresh()
+
+    def _edges(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+        """Where the picture begins and ends along x and y in µm; None leaves it to ndv, as in a volume.
+
+        ndv would include channels that are not drawn, which keep the picture of another position.
+        """
+        frame = self.frame
+        if frame is None or frame.image is None or frame.view.is_volume:
+            return None, None
+        size = self._voxel_size()
+        return (0.0, frame.image.width * size["x"]), (0.0, frame.image.height * size["y"])
 
     # ---- channels --------------------------------------------------------------------------
 
