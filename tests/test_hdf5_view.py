@@ -42,14 +42,14 @@ def test_colour_pixels_are_three_channels(qtbot, viewer, tmp_path):
     assert_shows(viewer, {name: data[..., i] for i, name in enumerate(("red", "green", "blue"))})
 
 
-def test_planes_that_are_not_written_are_hatched(qtbot, viewer, tmp_path):
+def test_planes_of_a_stack_that_are_not_stored_are_said_to_be_fill_value(qtbot, viewer, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         data = file.create_dataset("a", (4, 40, 40), "u2", chunks=(1, 16, 16))
         data[:2] = volume((2, 40, 40))
     load(qtbot, viewer, tmp_path / "a.h5")
     viewer.load_fov(0, z=3)
     settle(qtbot, viewer)
-    assert viewer.stage.overlay.state()[0] == "absent"
+    assert viewer.stage.overlay.state()[0] == "filled"
     viewer.load_fov(0, z=1)
     settle(qtbot, viewer)
     assert_shows(viewer, {"Ch0": volume((2, 40, 40))[1]})
