@@ -54,10 +54,9 @@ class Samples:
         """Take one more."""
         gc.collect()
         process = psutil.Process()
-        readers = [child for child in process.children() if "isolation.server" in " ".join(child.cmdline())]
         self.at.append(at)
         self.rss.append(rss_bytes() / 1e6)
-        self.reader_rss.append(sum(reader.memory_info().rss for reader in readers) / 1e6)
+        self.reader_rss.append(sum(map(_reader_bytes, process.children())) / 1e6)
         self.descriptors.append(process.num_fds())
         self.threads.append(process.num_threads())
 
@@ -66,6 +65,15 @@ class Samples:
         begin = int(len(values) * _WARM_UP)
         seconds = (self.at[-1] - self.at[begin]) / max(1, len(values) - 1 - begin)
         return slope(values[begin:]) / seconds * 60
+
+
+def _reader_bytes(child: psutil.Process) -> int:
+    """The resident memory of a reader process; 0 for other children, and for one that has just ended."""
+    try:
+        is_reader = "isolation.server" in " ".join(child.cmdline())
+        return int(child.memory_info().rss) if is_reader else 0
+    except psutil.Error:
+        return 0
 
 
 class _Writer(threading.Thread):

@@ -16,6 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
+
 from ...errors import (
     CorruptDataError,
     DatasetError,
@@ -42,8 +44,6 @@ from .images import dataset_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import numpy as np
 
     from ...model import DatasetInfo, Region
     from ..source import StorageOptions
@@ -328,7 +328,13 @@ class _Snapshot:
         size = (region.height, region.width) if region is not None else shape
         check_whole_plane(size, self._image.dtype.itemsize, self.file.name)
         roles = self._image.roles
-        pixels = self._pixels.read(self._selection(key, region))
+        try:
+            pixels = self._pixels.read(self._selection(key, region))
+        except PlaneNotStoredError:
+            if region is None or not self._pixels.is_stored(self._selection(key)):
+                raise
+            sizes = [stop - start for start, stop in self._selection(key, region)]
+            pixels = np.full(sizes, self._fill, self._image.dtype)
         pixels = pixels[tuple(slice(None) if role in ("y", "x") else 0 for role in roles)]
         self._stored.note(key.p, (key.t, key.c, key.z))
         self._start_indexing()

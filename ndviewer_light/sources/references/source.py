@@ -157,8 +157,15 @@ class ReferencesSource(Source):
             window = region.slices if is_upright else region.slices[::-1]
         pixels = self._reader.read(array, self._index(key), plane, window)
         if pixels is None:
-            raise self._missing(key, level)
+            if region is None or not self._is_stored(key, level):
+                raise self._missing(key, level)
+            pixels = np.full(size if is_upright else size[::-1], array.chunks.fill, self._image.dtype)
         return pixels if is_upright else pixels.T
+
+    def _is_stored(self, key: PlaneKey, level: int) -> bool:
+        """Whether any chunk of a plane is referenced, so that what is missing of it is fill value."""
+        array = self._image.levels[level]
+        return bool(plane_parts(array, self._index(key), self._plane_axes).parts)
 
     @property
     def _plane_axes(self) -> tuple[int, int]:
@@ -175,9 +182,8 @@ class ReferencesSource(Source):
         array, image = self._image.levels[level], self._image
 
         def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
-            keys = (PlaneKey(t, key.p, c, z) for t, c, z in planes)
-            there = (plane_parts(array, self._index(each), self._plane_axes).parts for each in keys)
-            return next((plane for plane, parts in zip(planes, there, strict=True) if parts), None)
+            there = (self._is_stored(PlaneKey(t, key.p, c, z), level) for t, c, z in planes)
+            return next((plane for plane, is_there in zip(planes, there, strict=True) if is_there), None)
 
         sizes = image.size("t", level), image.size("c", level), image.size("z", level)
         around = Surroundings(sizes, None, first_stored, is_being_written=lambda: False)

@@ -50,6 +50,11 @@ class MissingPlanes:
         t, p, c, z = index
         self._stored.note(p, (t, c, z))
 
+    def is_partly_stored(self, index: tuple[int, ...]) -> bool:
+        """Whether anything of the plane at (t, p, c, z) is stored, so that what is missing is fill value."""
+        t, p, c, z = index
+        return (t, c, z) in self._stored.of(p) or self._first_stored([index]) is not None
+
     def error(self, index: tuple[int, ...], missing: ChunkMissingError | None = None) -> PlaneNotStoredError:
         """The error for the plane at (t, p, c, z); `missing` tells which of its chunks was asked for."""
         image = self._image

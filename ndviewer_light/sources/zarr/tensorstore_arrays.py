@@ -124,9 +124,14 @@ class StoreArray(OpenArray):
             pixels = self._native.read(view, self.image)
         except ChunkMissingError as missing:
             self._native.check_refusal(missing)
-            if not _has_several_chunks(view):
-                raise self._missing.error(index, missing) from missing
-            pixels = self._read_partial(view, index, selection)
+            try:
+                if not _has_several_chunks(view):
+                    raise self._missing.error(index, missing) from missing
+                pixels = self._read_partial(view, index, selection)
+            except PlaneNotStoredError:
+                if region is None or not self._missing.is_partly_stored(index):
+                    raise
+                pixels = np.full(view.shape, self.image.fill_value, self.image.facts.dtype)
         self._missing.note(index)
         return self._upright(pixels)
 
