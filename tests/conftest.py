@@ -11,6 +11,7 @@ import functools
 import gc
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -98,6 +99,7 @@ def left_after_grace(remaining: Callable[[], list[str]]) -> list[str]:
 def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail the test that leaves a thread or process of ours, an open file in tmp_path or a changed hook."""
     hook, threads, readers = sys.excepthook, set(_our_threads()), set(_reader_children())
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     yield
     changed_hook, sys.excepthook = sys.excepthook, hook
     _flush_deferred_deletes()
@@ -108,6 +110,7 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         left += left_after_grace(lambda: _open_files_in(request.node.funcargs["tmp_path"]))
     assert not left, f"left behind by this test: {left}"
     assert changed_hook is hook, f"sys.excepthook was replaced by {changed_hook!r}"
+    assert signal.getsignal(signal.SIGINT) is on_ctrl_c, "the handler of Ctrl-C was replaced"
 
 
 # of a spare reader, which waits for the next dataset by design: they end with that reader

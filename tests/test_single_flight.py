@@ -363,6 +363,7 @@ def test_an_error_apart_is_raised_to_whoever_waits_and_one_that_cannot_start_lea
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that interrupt")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of callbacks it falls into
 def test_an_interruption_at_any_moment_leaves_nothing_that_others_would_wait_for() -> None:
     flights: SingleFlight[str, int] = SingleFlight()
     rng = np.random.default_rng(1)
