@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import PlaneNotStoredError, PlaneNotWrittenError
-from ..model import Plane, PlaneKey, PlaneState, Region
+from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
+from ..model import Plane, PlaneKey, PlaneState, Region, channel_name, find_channel
 from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
 from ..storage.presentable import presentable
@@ -211,7 +211,7 @@ class Dataset:
     ) -> np.ndarray:
         """Return the pixels (Y, X) of one plane, C-contiguous and read-only (shared with the cache).
 
-        `c` counts `info.channels`, which are those of all positions; `z` at a level counts the planes of
+        `c` counts the channels of that position (`image(p).channels`); `z` at a level counts the planes of
         that level (see `levels`).
 
         A channel may be given by its name, a position by its label: ``plane(c="DAPI", p="A1:0")``. With
@@ -223,7 +223,7 @@ class Dataset:
         cannot be read: never made-up pixels.
         """
         p = self._position(p)
-        key = PlaneKey(t, p, self._channel(c, p) if isinstance(c, str) else c, z)
+        key = PlaneKey(t, p, self._channel(c, p) if isinstance(c, str) else self._own_channel(c, p), z)
         if level < 0:
             raise IndexError(f"no resolution level {level}")
         try:
@@ -235,6 +235,20 @@ class Dataset:
             if plane.pixels is None:
                 raise
             return plane.pixels
+
+    def _own_channel(self, c: int, p: int) -> int:
+        """The index in `info.channels`, the channels of all positions, of a position's own channel `c`."""
+        try:
+            own = self._images.image(p).channels
+        except (DatasetError, IndexError):  # reading the plane will say why
+            return c
+        info = self.info
+        if info.common is None:
+            return c
+        if not 0 <= c < len(own):
+            raise IndexError(f"no channel {c}: {info.positions[p].label} has {len(own)}")
+        found = find_channel(info.channels, *channel_name(own, c))
+        return c if found is None else found
 
     def drawn_level(self, p: int, height: int, width: int) -> DrawnLevel:
         """What to draw of position `p` in `height` × `width` screen pixels; may block on disk.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import Region, channel_name, find_channel
+from ..model import Region
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class LazyPlanes:
         dataset = self._dataset
         shape = self.shape[4:] if region is None else (region.height, region.width)
         try:
-            pixels = dataset.plane(t, p, self._channel(dataset, p, c), z, level=self._level, region=region)
+            pixels = dataset.plane(t, p, c, z, level=self._level, region=region)
         except PlaneNotStoredError as error:
             self._check(dataset, p)
             if self._missing == "raise":
@@ -108,19 +108,6 @@ class LazyPlanes:
                 f"{self.dtype} cannot hold: use Dataset.plane"
             )
         return pixels
-
-    def _channel(self, dataset: Dataset, p: int, c: int) -> int:
-        """The dataset's index of a channel of this array: by name, where positions differ."""
-        if dataset.info.common is None and self._generation is not None:
-            return c
-        name = channel_name(self.image.channels, c)
-        found = find_channel(dataset.info.channels, *name)
-        if found is None:
-            dataset.image(p)
-            found = find_channel(dataset.info.channels, *name)
-        if found is None:
-            raise self._replaced(dataset)
-        return found
 
     def _check(self, dataset: Dataset, p: int) -> None:
         """Raise `ValueError` if the position is not what it was when the array was made, or unlike others."""

@@ -61,6 +61,7 @@ class Stage(QWidget):
         self.strips.color_changed.connect(self._on_color_changed)
         self.strips.mode_changed.connect(self._on_mode_changed)
         self._frame_place = QWidget()
+        self._under_mouse: object = None  # row and column, as last told by the canvas
         place = QVBoxLayout(self._frame_place)
         place.setContentsMargins(0, 0, 0, 0)
         self._frame_place.setMinimumSize(160, 120)
@@ -122,6 +123,7 @@ class Stage(QWidget):
         self._asked.clear()
         self._spans.clear()
         self._on_strip.clear()
+        self._on_hovered(None)
         self._waits.clear()
         self._progress = ""
         self.sliders.stop_playing()
@@ -438,6 +440,8 @@ class Stage(QWidget):
             self._take_known_image()
         self._say_states(frame)
         self._note_waits(frame)
+        if self._under_mouse is not None:
+            self._say_under_mouse()
         for c, contrast in frame.contrasts.items():
             if self._on_strip.get(c) is contrast:
                 continue  # unchanged plane: repainting its histogram would cost 2 ms
@@ -479,6 +483,12 @@ class Stage(QWidget):
 
     @safe_slot
     def _on_hovered(self, place: object) -> None:
+        self._under_mouse = place
+        self._say_under_mouse()
+
+    def _say_under_mouse(self) -> None:
+        """Tell the value under the mouse; again whenever the picture has changed."""
+        place = self._under_mouse
         frame = self._canvas.frame if self._canvas is not None else None
         if not isinstance(place, tuple) or frame is None or self._info is None:
             self.hover_text.emit("")

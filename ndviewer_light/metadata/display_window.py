@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def useful_window(window: Window | None, dtype: np.dtype[Any] | None) -> Window | None:
-    """Only a window narrower than the dtype's range, which writers use as a default (floats: 0..1)."""
+    """Only a window narrower than the dtype's range; that, and 0..1 of floats, are defaults of writers."""
     if window is None or dtype is None:
         return window
-    low, high = (0.0, 1.0)
-    if dtype.kind in "iu":
-        low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    if dtype.kind not in "iu":
+        return None if window == (0.0, 1.0) else window
+    low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
     return None if window[0] <= low and window[1] >= high else window

@@ -205,12 +205,17 @@ def touched(
     selection: Sequence[int | slice], chunk: Sequence[int], shape: Sequence[int], what: str
 ) -> list[Coordinates]:
     """The chunks that a selection of one plane, or of a part of it, intersects."""
-    along = [_chunks_along(at, part, size) for at, part, size in zip(selection, chunk, shape, strict=True)]
+    along = chunk_ranges(selection, chunk, shape)
     if math.prod(map(len, along)) > MAX_CHUNKS:
         raise LimitExceededError(
             f"{what}: more than {MAX_CHUNKS} chunks cannot be read at once: read a region"
         )
     return list(itertools.product(*along))
+
+
+def chunk_ranges(selection: Sequence[int | slice], chunk: Sequence[int], shape: Sequence[int]) -> list[range]:
+    """The same along each axis."""
+    return [_chunks_along(at, part, size) for at, part, size in zip(selection, chunk, shape, strict=True)]
 
 
 def _chunks_along(at: int | slice, part: int, size: int) -> range:

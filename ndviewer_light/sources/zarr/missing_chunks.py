@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import math
 import os
 from typing import TYPE_CHECKING
 
 from ...errors import CorruptDataError
 from ..missing import LOOKS, StoredPlanes, Surroundings, judge, not_stored
-from .chunk_grid import chunks_of, planes_per_chunk, stored_grid, touched
+from .chunk_grid import chunk_ranges, chunks_of, planes_per_chunk, stored_grid
 from .tensorstore_errors import ChunkMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import tensorstore as ts
 
     from ...errors import PlaneNotStoredError
     from ...storage.activity import Activity
+    from .chunk_grid import StoredGrid
     from .nodes import ZarrImage
     from .tensorstore_arrays import TensorStoreContext
 
@@ -24,6 +28,7 @@ _MAX_CHUNKS = 64
 """So many chunks of a plane are looked for, to see whether anything of it is stored."""
 _MAX_LOOKED_FOR = 1024
 """So many chunks are looked for in all."""
+_MAX_DIGITS = 19
 
 
 class MissingPlanes:
@@ -53,7 +58,12 @@ class MissingPlanes:
     def is_partly_stored(self, index: tuple[int, ...]) -> bool:
         """Whether anything of the plane at (t, p, c, z) is stored, so that what is missing is fill value."""
         t, p, c, z = index
-        return (t, c, z) in self._stored.of(p) or self._first_stored([index]) is not None
+        if (t, c, z) in self._stored.of(p):
+            return True
+        found = self._first_stored([index]) is not None
+        if found:
+            self.note(index)
+        return found
 
     def error(self, index: tuple[int, ...], missing: ChunkMissingError | None = None) -> PlaneNotStoredError:
         """The error for the plane at (t, p, c, z); `missing` tells which of its chunks was asked for."""
@@ -90,18 +100,60 @@ def first_in_folder(
     native: TensorStoreContext,
 ) -> int | None:
     """Which of some planes is the first with chunks in a local folder, by their names; looks into shards."""
-    grid = stored_grid(image)
     is_shared = chunks_of(image).sharded and planes_per_chunk(image) > 1
     looked = 0
     for i, selection in enumerate(selections):
-        wanted = touched(selection, grid.chunk, image.facts.shape, image.array)[:_MAX_CHUNKS]
-        names = (os.path.join(image.array, *grid.name(at).split("/")) for at in wanted)
-        if any(map(os.path.lexists, names)) and not (is_shared and native.is_empty(store[selection], image)):
+        wanted = chunk_ranges(selection, stored_grid(image).chunk, image.facts.shape)
+        if is_any_in_folder(selection, image) and not (
+            is_shared and native.is_empty(store[selection], image)
+        ):
             return i
-        looked += len(wanted)
+        looked += min(math.prod(map(len, wanted)), _MAX_CHUNKS)
         if looked >= _MAX_LOOKED_FOR:
             break
     return None
+
+
+def is_any_in_folder(selection: Sequence[int | slice], image: ZarrImage) -> bool:
+    """Whether there is a file for any chunk (of shards: any shard) that a selection of an array intersects.
+
+    Few are looked for by their names; for many, folders are listed: only what exists takes time.
+    """
+    grid = stored_grid(image)
+    wanted = chunk_ranges(selection, grid.chunk, image.facts.shape)
+    if math.prod(map(len, wanted)) <= _MAX_CHUNKS:
+        names = (grid.name(at).split("/") for at in itertools.product(*wanted))
+        return any(os.path.lexists(os.path.join(image.array, *name)) for name in names)
+    if grid.separator == "/":
+        return _is_any_below(os.path.join(image.array, grid.prefix), wanted)
+    return any(_is_within(name, grid, wanted) for name in _names_in(image.array))
+
+
+def _is_any_below(folder: str, wanted: Sequence[range]) -> bool:
+    first, *others = wanted
+    names = (
+        [str(first[0])] if len(first) == 1 else [name for name in _names_in(folder) if _is_in(name, first)]
+    )
+    if not others:
+        return any(os.path.lexists(os.path.join(folder, name)) for name in names)
+    return any(_is_any_below(os.path.join(folder, name), others) for name in names)
+
+
+def _is_within(name: str, grid: StoredGrid, wanted: Sequence[range]) -> bool:
+    if not name.startswith(grid.prefix):
+        return False
+    numbers = name[len(grid.prefix) :].split(grid.separator)
+    return len(numbers) == len(wanted) and all(map(_is_in, numbers, wanted))
+
+
+def _is_in(number: str, wanted: range) -> bool:
+    return number.isascii() and number.isdecimal() and len(number) < _MAX_DIGITS and int(number) in wanted
+
+
+def _names_in(folder: str) -> Iterator[str]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry.name
 
 
 def first_on_server(

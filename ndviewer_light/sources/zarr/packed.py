@@ -61,7 +61,7 @@ class PackedArray(OpenArray):
         selection = self._selection(index, region)
         wanted = touched(selection, self._grid.chunk, self.image.facts.shape, self.image.array)
         chunks = self._of_shards(wanted) if self._shards else self._of_files(wanted)
-        if not chunks:
+        if not chunks and (region is None or not self._missing.is_partly_stored(index)):
             raise self._missing.error(index)
         named = {self._grid.name(at): data for at, data in chunks.items()}
         with self._native.in_memory(named) as kvstore:

@@ -31,7 +31,7 @@ from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from ..missing import LOOKS, LOOKS_REMOTE
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
-from .missing_chunks import MissingPlanes, first_in_folder, first_on_server
+from .missing_chunks import MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
 from .tensorstore_errors import (
     ChunkMissingError,
     RedirectedError,
@@ -124,16 +124,33 @@ class StoreArray(OpenArray):
             pixels = self._native.read(view, self.image)
         except ChunkMissingError as missing:
             self._native.check_refusal(missing)
-            try:
-                if not _has_several_chunks(view):
-                    raise self._missing.error(index, missing) from missing
-                pixels = self._read_partial(view, index, selection)
-            except PlaneNotStoredError:
-                if region is None or not self._missing.is_partly_stored(index):
-                    raise
-                pixels = np.full(view.shape, self.image.fill_value, self.image.facts.dtype)
+            found = self._read_if_any(view, index, selection, is_whole=region is None)
+            if found is None and (region is None or not self._missing.is_partly_stored(index)):
+                raise self._missing.error(index, missing) from missing
+            fill, dtype = self.image.fill_value, self.image.facts.dtype
+            pixels = np.full(view.shape, fill, dtype) if found is None else found
         self._missing.note(index)
         return self._upright(pixels)
+
+    def _read_if_any(
+        self,
+        view: ts.TensorStore,
+        index: tuple[int, ...],
+        selection: tuple[int | slice, ...],
+        *,
+        is_whole: bool,
+    ) -> np.ndarray | None:
+        """A plane, or a part of it, with missing chunks; None if all of them are."""
+        if not _has_several_chunks(view):
+            return None
+        if not self._native.remote and not is_any_in_folder(selection, self.image):
+            return None
+        try:
+            return self._read_partial(view, index, selection)
+        except PlaneNotStoredError:
+            if is_whole:
+                raise
+            return None
 
     def _read_partial(
         self, view: ts.TensorStore, index: tuple[int, ...], selection: tuple[int | slice, ...]
