@@ -384,6 +384,9 @@ class Canvas(QWidget):
         self._later.stop()
         self._rebuild.stop()
         viewer, self._viewer = self._viewer, None
+        # a context that was lost took all of it along, and other objects have these names in the one after it
+        if viewer is not None and self._gl is not None and self._context is self._gl.context():
+            _delete_gl_objects(viewer._canvas)
         context, self._gl, self._context = self._context, None, None
         if context is not None:
             with contextlib.suppress(RuntimeError, TypeError):  # it may already be deleted
@@ -475,7 +478,6 @@ class Canvas(QWidget):
 
 def _dispose_of(viewer: ndv.ArrayViewer) -> None:
     """Close an ndv viewer, whose widget is deleted by the event loop."""
-    _delete_gl_objects(viewer._canvas)
     viewer.close()
     viewer._canvas.close()
     viewer.widget().setParent(None)
