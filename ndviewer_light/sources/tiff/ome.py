@@ -209,7 +209,9 @@ def _ome_of_first_page(tiff: OpenTiff) -> OmeImage:
     if image is not None:
         return image
     n_pages = min(tiff.n_pages, MAX_PAGES)
-    return OmeImage(1, n_pages, 1, "CZT", (), (Pages(0, n_pages, 0),), complete=True)
+    # the XML of a file that is just being created may follow
+    is_complete = not is_being_written(tiff.path)
+    return OmeImage(1, n_pages, 1, "CZT", (), (Pages(0, n_pages, 0),), complete=is_complete)
 
 
 def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str, int]:
