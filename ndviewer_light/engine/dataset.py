@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
+from ..errors import PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState, Region, channel_name, find_channel
 from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
@@ -238,9 +238,11 @@ class Dataset:
 
     def _own_channel(self, c: int, p: int) -> int:
         """The index in `info.channels`, the channels of all positions, of a position's own channel `c`."""
+        if len(self.info.positions) == 1:
+            return c
         try:
             own = self._images.image(p).channels
-        except (DatasetError, IndexError):  # reading the plane will say why
+        except (PlaneNotStoredError, IndexError):  # reading the plane will say why
             return c
         info = self.info
         if info.common is None:
