@@ -238,13 +238,13 @@ class Dataset:
 
     def _own_channel(self, c: int, p: int) -> int:
         """The index in `info.channels`, the channels of all positions, of a position's own channel `c`."""
-        if len(self.info.positions) == 1:
+        if len(self._source.info.positions) == 1:
             return c
         try:
             own = self._images.image(p).channels
         except (PlaneNotStoredError, IndexError):  # reading the plane will say why
             return c
-        info = self.info
+        info = self._source.info
         if info.common is None:
             return c
         if not 0 <= c < len(own):
