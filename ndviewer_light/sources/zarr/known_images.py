@@ -69,7 +69,7 @@ class KnownImages:
     def unseen(self) -> list[str]:
         """The stores whose metadata has not been read yet, in the order of their positions."""
         with self._lock:
-            return [store for store in self._positions_of() if store not in self._seen]
+            return [store for store in self._positions_of() if store not in self._in_info]
 
     def own_key(self, key: PlaneKey, place: ImageLocation) -> PlaneKey:
         """`key` with the index that its channel has in the image itself, whose store has been read.
