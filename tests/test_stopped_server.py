@@ -17,6 +17,7 @@ from ndviewer_light import errors, open_dataset
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources.zarr import tensorstore_arrays
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ def servers(tmp_path: Path) -> Iterator[tuple[RangeServer, RangeServer]]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_stopped_server_is_an_error_in_time_and_holds_up_no_other(
-    servers, way: Callable[[str], AbstractContextManager[Dataset]]
+    servers, way: Callable[[str], AbstractContextManager[Dataset]], monkeypatch: pytest.MonkeyPatch
 ):
     stopped, other = servers
+    monkeypatch.setattr(tensorstore_arrays, "_SLOWEST_START_S", 5.0)  # a minute is for networks
     with way(stopped.url("a.ome.zarr")) as opened, way(other.url("a.ome.zarr")) as beside:
         np.testing.assert_array_equal(opened.plane(), stores.plane())
         os.kill(stopped._process.pid, signal.SIGSTOP)
