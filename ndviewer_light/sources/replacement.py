@@ -136,7 +136,9 @@ class ReplaceableSource(Source):
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Same as the source's."""
-        return self._of_one_dataset(lambda source: self._of_type(source.read_region(key, region, level)))
+        return self._of_one_dataset(
+            lambda source: self._of_type(source.read_region(key, region, level), key.p)
+        )
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """Same as the source's."""
@@ -215,9 +217,9 @@ class ReplaceableSource(Source):
             self._look()
         return pixels
 
-    def _of_type(self, pixels: np.ndarray) -> np.ndarray:
+    def _of_type(self, pixels: np.ndarray, p: int) -> np.ndarray:
         """The same for a part of a plane, which has a size of its own."""
-        if self.info.dtype not in (None, pixels.dtype):
+        if self.info.image(p).dtype not in (None, pixels.dtype):
             self._look()
         return pixels
 
