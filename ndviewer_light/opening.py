@@ -23,13 +23,15 @@ def open_dataset(
     isolate: bool = False,
     storage_options: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    follow: bool = False,
 ) -> Dataset:
     """Open the dataset at a path or URL. Metadata is read now, pixels on demand.
 
     ``file.h5::/path/inside`` opens one of several datasets in a file. `isolate` reads in a separate process,
     so that a damaged file cannot crash this one; `timeout` (seconds) then ends every call that hangs with
     `ReadTimeoutError` (None: 60 s for a plane, 180 s for opening). Without `isolate` only requests to servers
-    have timeouts, of their own. `storage_options` are access options, mostly for URLs ("endpoint",
+    have timeouts, of their own. With `follow`, what another program writes meanwhile is noticed: see
+    `Dataset.changes`. `storage_options` are access options, mostly for URLs ("endpoint",
     "anonymous", …). Raises a `DatasetError` that names the file and is also the matching built-in
     (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or network.
     Any thread.
@@ -39,8 +41,8 @@ def open_dataset(
         raise ValueError("timeout needs isolate=True: reads in this process cannot be interrupted")
     options = dict(storage_options or {})
     reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
-    source = _open(path, isolate, options, timeout)
-    return Dataset(source, cache_bytes, path=path, storage_options=options, reopen=reopen)
+    source = _open(path, isolate, options, timeout, follow)
+    return Dataset(source, cache_bytes, path=path, storage_options=options, follow=follow, reopen=reopen)
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,16 @@ class Reopening:
         return open_dataset(self.path, isolate=self.isolate, storage_options=options, timeout=self.timeout)
 
 
-def _open(path: str, isolate: bool, options: Mapping[str, str], timeout: float | None) -> Source:
+def _open(
+    path: str, isolate: bool, options: Mapping[str, str], timeout: float | None, follow: bool
+) -> Source:
     if isolate:
         from .isolation.client import IsolatedSource
 
-        return IsolatedSource.open(path, options, timeout)
+        return IsolatedSource.open(path, options, timeout, follow=follow)
     from .sources.disk_cached import open_disk_cached
 
-    return open_disk_cached(path, options)
+    source = open_disk_cached(path, options)
+    if follow:
+        source.follow()
+    return source

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import PlaneNotStoredError, PlaneNotWrittenError
+from ..errors import CorruptDataError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState, Region, channel_name, find_channel
 from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
@@ -23,6 +23,7 @@ from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .follower import DiskFollower
 from .image_lookup import ImageLookup
 from .leases import SupersededRead
+from .look_schedule import Following, GrowthSchedule, RunSchedule
 from .overview import OVERVIEW, DrawnLevel, OverviewBuilder
 from .planes_in_view import PlanesInView
 from .regions import TiledPlanes
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from ..errors import DatasetError
     from ..model import DatasetInfo, ImageInfo, Level
     from ..sources import Source
 
@@ -44,6 +46,9 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 0.15
 """How long a view waits for planes that are being read before it is drawn without them."""
 
+
+SETTLING_SECONDS = 1.9
+"""While a dataset grows, a plane that looks damaged, or left out, for less than this is being written."""
 
 _END_SECONDS = 2.0  # how long `close` waits for threads delayed by a slow disk
 
@@ -75,10 +80,14 @@ class Dataset:
         path: str = "",
         storage_options: Mapping[str, str] | None = None,
         live: bool = False,
+        follow: bool = False,
         workers: int = 4,
         reopen: Callable[[], Dataset] | None = None,
     ) -> None:
-        """`reopen` opens it again, also in another process: it can be pickled and compared."""
+        """`live`: a host says what is written. `follow`: what grows at the path is noticed by itself.
+
+        `reopen` opens it again, also in another process: it can be pickled and compared.
+        """
         self.path = path
         self.reopen = reopen
         self.storage_options = dict(storage_options or {})
@@ -99,8 +108,16 @@ class Dataset:
         self._overviews = OverviewBuilder(source, self._tiled, self._view.draw_again)
         self._retries = RetryPolicy()
         self._announced = AnnouncedPlanes(self._known)
+        now = time.monotonic()
         self._follower = DiskFollower(
-            source, self._cache, self._view, self._read, is_told=self._is_told, is_live=lambda: self._live
+            source,
+            self._cache,
+            self._view,
+            self._retries,
+            self._read,
+            is_told=self._is_told,
+            is_live=lambda: self._live,
+            schedule=GrowthSchedule(now) if follow else RunSchedule(now, live=live),
         )
         self._rereader = Rereader(self._read_again)
 
@@ -149,6 +166,7 @@ class Dataset:
     def _forget_all(self) -> None:
         """Forget all reads and failures so far; planes in view are reread."""
         self._images.forget()
+        self._follower.start_over()
         self._retries.clear()
         self._cache.clear()
         self._view.draw_all_again()
@@ -172,6 +190,18 @@ class Dataset:
     def live(self) -> bool:
         """Whether somebody is writing this dataset and notifying us."""
         return self._live
+
+    @property
+    def following(self) -> Following:
+        """Whether changes on disk will be noticed without a `refresh`. Any thread; no I/O."""
+        return self._follower.following
+
+    def set_following(self, following: bool) -> None:
+        """Pause following what grows at the path, or go on. Any thread; no I/O.
+
+        What counted as finished is followed again for ten minutes.
+        """
+        self._follower.pause(not following)
 
     def state(self, key: PlaneKey) -> PlaneState:
         """The state of one plane at the level in view, without reading it."""
@@ -432,7 +462,7 @@ class Dataset:
     def _failed(self, key: PlaneKey, error: BaseException) -> Plane:
         if not isinstance(error, Exception):
             raise error
-        again = self._live or getattr(error, "transient", False)
+        again = self._live or self._follower.is_following_growth or getattr(error, "transient", False)
         is_first = self._retries.failed(key, error, time.monotonic(), again=again)
         if is_first and not self._closed:
             level = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
@@ -441,19 +471,27 @@ class Dataset:
 
     def _failed_plane(self, key: PlaneKey, error: Exception) -> Plane:
         reason = str(error) or type(error).__name__
+        if isinstance(error, (CorruptDataError, PlaneNotStoredError)) and self._may_be_on_its_way(key, error):
+            return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
         return missing_plane(error, live=self._live, notified=self.was_notified(key))
+
+    def _may_be_on_its_way(self, key: PlaneKey, error: DatasetError) -> bool:
+        """Whether a plane that is damaged, or missing among others, is perhaps about to be written."""
+        if isinstance(error, PlaneNotStoredError) and not error.is_fill_value:
+            return False
+        since = self._retries.failing_since(key)
+        is_new = since is None or time.monotonic() - since < SETTLING_SECONDS
+        return is_new and self._follower.is_growing()
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before = self._source.info
         try:
             if level == OVERVIEW:
                 pixels = self._overviews.read(key)
-            elif tile is not None:
-                pixels = c_ordered(self._source.read_region(key, tile, level))
             else:
-                pixels = c_ordered(self._source.read_plane(key, level))
+                pixels = c_ordered(self._follower.read(key, level, tile))
         except PlaneNotWrittenError:
             raise
         except PlaneNotStoredError as error:

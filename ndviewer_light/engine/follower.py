@@ -1,4 +1,4 @@
-"""Checks the disk while a run is on: notifications are hints, the disk has the last word."""
+"""Follows what is on disk: notifications are hints, the disk has the last word."""
 
 from __future__ import annotations
 
@@ -15,75 +15,29 @@ from ..model import PlaneKey
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
 from .overview import OVERVIEW
+from .plane_versions import PlaneVersions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..model import Region
     from ..sources import Source
     from .cache import PlaneCache
+    from .look_schedule import Following, LookSchedule
     from .planes_in_view import PlanesInView
+    from .retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Delays before the next check after unsuccessful ones; the last one repeats."""
-GRACE_SECONDS = 15.0
-"""How long after the end of a run the disk is still followed: writers in other processes lag behind."""
 _COMPARED_PLANES = 16  # all channels of a view, but only the first planes of a volume
-
-
-class LookSchedule:
-    """When to check the disk: with back-off, sooner if there is a reason. Not thread-safe.
-
-    Times are those of `time.monotonic`.
-    """
-
-    def __init__(self, now: float, *, live: bool) -> None:
-        self._until = float("inf") if live else float("-inf")
-        self._since = now  # when this view came into view
-        self._looked = float("-inf")
-        self._in_vain = 0  # checks since there was a reason to expect something
-        self._expected: tuple[int, int, int, int] | None = None
-
-    def gone_elsewhere(self, now: float) -> None:
-        """Different planes are in view now."""
-        self._in_vain, self._since = 0, now
-
-    def expect(self, beyond: tuple[int, int, int, int]) -> None:
-        """A writer notified a plane beyond the known sizes."""
-        self._expected, self._in_vain = beyond, 0
-
-    def end(self, now: float) -> None:
-        """The run is over."""
-        self._until, self._in_vain = now + GRACE_SECONDS, 0
-
-    def is_due(self, now: float) -> bool:
-        """Whether it is time to check."""
-        wait = LOOK_SECONDS[min(self._in_vain, len(LOOK_SECONDS) - 1)]
-        follows = self._since + wait <= now < self._until
-        return (follows or self._expected is not None) and now >= self._looked + wait
-
-    def begin(self, now: float) -> tuple[int, int, int, int] | None:
-        """Record that a check starts; returns the expected plane, if any."""
-        expected, self._expected = self._expected, None
-        self._looked = now
-        self._in_vain += 1
-        return expected
-
-    def found_nothing_of(self, expected: tuple[int, int, int, int]) -> None:
-        """The notified plane is still missing: check again, unless another was notified since."""
-        self._expected = self._expected or expected
-
-    def found_something(self) -> None:
-        """Something was new, so more may follow soon."""
-        self._in_vain = 0
+_VERSIONED_PLANES = 1024
 
 
 class DiskFollower:
-    """Checks the disk, one thread per check: the metadata, and whether planes in view match what is stored.
+    """Looks at the disk, one thread per look: the metadata, and whether planes in view match what is stored.
 
-    `is_told(key)`: whether writers notify that plane, so that it need not be compared. `read` reads a
-    plane as the cache does. `is_live()`: whether the run is still on.
+    `schedule` says when. `is_told(key)`: whether writers notify that plane, so that it need not be compared.
+    `read` reads a plane as the cache does. `is_live()`: whether a host's run is on.
     """
 
     def __init__(
@@ -91,27 +45,55 @@ class DiskFollower:
         source: Source,
         cache: PlaneCache,
         view: PlanesInView,
+        retries: RetryPolicy,
         read: Callable[[PlaneKey, int], np.ndarray],
         is_told: Callable[[PlaneKey], bool],
         is_live: Callable[[], bool],
+        schedule: LookSchedule,
     ) -> None:
         self._source = source
         self._cache = cache
         self._view = view
+        self._retries = retries
         self._read = read
         self._is_told = is_told
         self._is_live = is_live
+        self._versions = PlaneVersions()
+        self._follows_growth = schedule.follows_growth
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
-        self._schedule = LookSchedule(time.monotonic(), live=is_live())
+        self._schedule = schedule
         self._work = BackgroundWork("ndviewer-look", "following the disk")
+
+    # ---- state -----------------------------------------------------------------------------
 
     @property
     def trouble(self) -> str:
         """Why the disk currently cannot be followed; else empty."""
         return self._work.trouble
 
+    @property
+    def following(self) -> Following:
+        """Whether the dataset is being followed."""
+        with self._lock:
+            return self._schedule.following
+
+    @property
+    def is_following_growth(self) -> bool:
+        """Whether what grows at the path will be noticed."""
+        return self._follows_growth and self.following.value == "Following"
+
+    def is_growing(self) -> bool:
+        """Whether the dataset was found to be written lately."""
+        with self._lock:
+            return self._schedule.is_growing(time.monotonic())
+
+    def pause(self, paused: bool) -> None:
+        """Look no more; or again, at once."""
+        with self._lock:
+            self._schedule.pause(paused, time.monotonic())
+
     def gone_elsewhere(self) -> None:
-        """Different planes are in view now: check the disk there soon."""
+        """Different planes are in view now: look at the disk there soon."""
         with self._lock:
             self._schedule.gone_elsewhere(time.monotonic())
 
@@ -120,8 +102,26 @@ class DiskFollower:
         with self._lock:
             self._schedule.end(time.monotonic())
 
+    def start_over(self) -> None:
+        """Nothing read so far counts."""
+        self._versions.clear()
+
+    # ---- reading with versions -------------------------------------------------------------
+
+    def read(self, key: PlaneKey, level: int, tile: Region | None) -> np.ndarray:
+        """Read a plane or tile from the source, and remember its version if that is worth anything."""
+        if self._follows_growth:
+            pixels, version = self._source.read_versioned(key, level, tile)
+            self._versions.note(key, level, version, is_part=tile is not None)
+            return pixels
+        if tile is not None:
+            return self._source.read_region(key, tile, level)
+        return self._source.read_plane(key, level)
+
+    # ---- looking ---------------------------------------------------------------------------
+
     def look_if_due(self, beyond: tuple[int, int, int, int] | None, now: float) -> None:
-        """Check in a thread if it is time; `beyond`: a plane just notified beyond the known sizes."""
+        """Look in a thread if it is time; `beyond`: a plane just notified beyond the known sizes."""
         with self._lock:
             if beyond is not None:
                 self._schedule.expect(beyond)
@@ -135,24 +135,62 @@ class DiskFollower:
     def _look(self, expected: tuple[int, int, int, int] | None) -> None:
         before = self._source.info
         keys, level = self._view.shown
+        found = False
         try:
             if expected is None or self._source.plane_shape(PlaneKey(*expected)) is not None:
-                self._source.refresh()
+                self._source.look()
             # notified planes are known already; unreadable ones are retried anyway
             untold = [key for key in keys if not self._is_told(key)]
-            self._compare(untold[:_COMPARED_PLANES], level)
+            if self._follows_growth:
+                found = self._find_changed(untold, level, has_grown=self._source.info is not before)
+            else:
+                self._compare_all(untold[:_COMPARED_PLANES], level)
         except (DatasetError, IndexError, CancelledError) as error:
             logger.debug("checking the disk for new planes: %s", error)
         finally:
-            info = self._source.info
-            live = self._is_live()
+            info, live = self._source.info, self._is_live()
+            now = time.monotonic()
             with self._lock:
+                self._schedule.ended(now)
                 if expected is not None and live and is_beyond(info, expected):
                     self._schedule.found_nothing_of(expected)
-                elif info is not before:
-                    self._schedule.found_something()
+                elif info is not before or found:
+                    self._schedule.found_something(now)
+                if self._follows_growth and info.complete:
+                    self._schedule.end(now)
 
-    def _compare(self, keys: Sequence[PlaneKey], level: int) -> None:
+    def _find_changed(self, keys: Sequence[PlaneKey], level: int, *, has_grown: bool) -> bool:
+        """Find planes in view that were written since they were read; whether there are any."""
+        keys = keys[:_VERSIONED_PLANES]
+        found, compared = False, 0
+        for key, version in zip(keys, self._source.versions(keys, max(level, 0)), strict=True):
+            known = self._versions.get(key, level)
+            if (version == known) if version is not None else not has_grown:
+                continue
+            if known is None and level == OVERVIEW:  # its tiles are read without
+                self._versions.note(key, level, version)
+                continue
+            shown = self._cache.peek(key, level)
+            if self._work.closed.is_set():
+                return found
+            if isinstance(shown, np.ndarray) and level != OVERVIEW and compared < _COMPARED_PLANES:
+                compared += 1
+                if np.array_equal(shown, self._read(key, level)):  # notes the version
+                    continue
+            elif isinstance(shown, np.ndarray) or known is not None:
+                self._versions.note(key, level, version)
+            elif shown is None:  # looked for in vain so far, and never looked at: retried with back-off
+                self._versions.note(key, level, version)
+                continue
+            else:
+                continue  # being read: the next look knows what it was read at
+            found = True
+            self._cache.invalidate(key)
+            self._retries.written([key])
+            self._view.draw_again(key)
+        return found
+
+    def _compare_all(self, keys: Sequence[PlaneKey], level: int) -> None:
         """Reread cached planes; if one differs, none can be trusted."""
         if level == OVERVIEW:  # would read everything again
             return
@@ -167,9 +205,9 @@ class DiskFollower:
             return
 
     def close(self) -> None:
-        """Start no more checks; a running one ends when the source is closed. Never blocks."""
+        """Start no more looks; a running one ends when the source is closed. Never blocks."""
         self._work.close()
 
     def join(self, deadline: float) -> None:
-        """Wait for a running check to end, at most until `deadline` (`time.monotonic`)."""
+        """Wait for a running look to end, at most until `deadline` (`time.monotonic`)."""
         self._work.join(deadline)

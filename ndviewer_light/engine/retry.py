@@ -32,6 +32,7 @@ class _FailedPlane:
     error: Exception
     attempts: int
     due: float
+    since: float
     is_due: bool = False
 
 
@@ -56,6 +57,12 @@ class RetryPolicy:
             failure = self._failures.get(key)
         return failure.error if failure is not None and not failure.is_due else None
 
+    def failing_since(self, key: PlaneKey) -> float | None:
+        """Since when a plane in view could not be shown (`time.monotonic`), or None."""
+        with self._lock:
+            failure = self._failures.get(key)
+        return failure.since if failure is not None else None
+
     def timeout_of(self, key: PlaneKey) -> ReadTimeoutError | None:
         """What to show for a plane in view during a retry: the timeout before it, None after other errors.
 
@@ -75,7 +82,8 @@ class RetryPolicy:
             due = now + _wait_after(error, attempts) if again else float("inf")
             if key in self._in_view:
                 error.__traceback__ = None  # its frames reference arrays
-                self._failures[key] = _FailedPlane(error, attempts, due)
+                since = before.since if before is not None else now
+                self._failures[key] = _FailedPlane(error, attempts, due, since)
         return attempts == 0
 
     def succeeded(self, key: PlaneKey) -> None:

@@ -52,9 +52,12 @@ class Opener:
     def _open(self, opening: Opening) -> None:
         source = opening.source
         try:
+            source.follow()
             source.start()
             reopen = Reopening(opening.path, tuple(sorted(source.options.items())))
-            dataset = Dataset(source, path=opening.path, storage_options=source.options, reopen=reopen)
+            dataset = Dataset(
+                source, path=opening.path, storage_options=source.options, follow=True, reopen=reopen
+            )
         except Exception as error:  # whatever it is, report it to the user
             source.close()
             if self._sessions.asked is not opening:  # cancelled meanwhile: it failed because it was closed

@@ -91,10 +91,11 @@ class Call:
 
 def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
     """A description of a request for errors: "reading the plane t=0 p=1 c=0 z=0 of NAME"."""
-    if op in ("refresh", "look at all"):
+    if op in ("refresh", "look", "look at all"):
         return f"reading the metadata of {name}"
     if op in ("image", "levels"):
         return f"reading the metadata of position p={key.p} of {name}"
     indices = " ".join(f"{axis}={index}" for axis, index in zip("tpcz", key, strict=True))
     at_level = f" level={level}" if level else ""
-    return f"reading {'' if op == 'read' else 'the shape of '}the plane {indices}{at_level} of {name}"
+    of = {"read": "", "versions": "the age of "}.get(op, "the shape of ")
+    return f"reading {of}the plane {indices}{at_level} of {name}"

@@ -25,7 +25,7 @@ from .reader_process import HUNG_REMOTE_SECONDS, HUNG_SECONDS
 from .readers import Readers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -80,9 +80,14 @@ class IsolatedSource(Source):
         self._read_seconds = timeout if timeout is not None else READ_SECONDS
         self._open_seconds = timeout if timeout is not None else OPEN_SECONDS
         patience = HUNG_REMOTE_SECONDS if isinstance(what, str) and is_url(what) else HUNG_SECONDS
+        self._followed = False
         self._readers = Readers(
             self._name,
-            lambda: {"what": protocol.what_to_json(self._what), "options": self.options},
+            lambda: {
+                "what": protocol.what_to_json(self._what),
+                "options": self.options,
+                "follow": self._followed,
+            },
             self._open_seconds,
             min(patience, self._read_seconds),  # also of reads that are given up before their deadline
             self._adopt,
@@ -90,9 +95,18 @@ class IsolatedSource(Source):
         )
 
     @classmethod
-    def open(cls, path: str, options: StorageOptions = None, timeout: float | None = None) -> IsolatedSource:
+    def open(
+        cls,
+        path: str,
+        options: StorageOptions = None,
+        timeout: float | None = None,
+        *,
+        follow: bool = False,
+    ) -> IsolatedSource:
         """Open `path` in a reader process; blocks until its metadata is read, raises a `DatasetError`."""
         reader = cls(path, options=options, timeout=timeout)
+        if follow:
+            reader.follow()
         try:
             reader.start()
         except BaseException:
@@ -174,6 +188,33 @@ class IsolatedSource(Source):
         self._ask("refresh", PlaneKey(), 0, lambda _process, _reply: None)
         return self.info
 
+    def follow(self) -> None:
+        """See `Source.follow`; for before it is started."""
+        self._followed = True
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`."""
+        self._ask("look", PlaneKey(), 0, lambda _process, _reply: None)
+        return self.info
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions`: one request. Raises if the reader process does not answer."""
+        if not keys:
+            return []
+        which = [protocol.key_to_json(key, self._known) for key in keys]
+        return self._ask("versions", keys[0], level, lambda _, reply: list(reply["versions"]), planes=which)
+
+    def read_versioned(
+        self, key: PlaneKey, level: int = 0, region: Region | None = None
+    ) -> tuple[np.ndarray, str | None]:
+        """See `Source.read_versioned`: one request."""
+
+        def take(process: ReaderProcess, reply: protocol.Message) -> tuple[np.ndarray, str | None]:
+            return process.copy_out(reply), reply.get("version")
+
+        part: dict[str, Any] = {} if region is None else {"region": tuple(region)}
+        return self._ask("read", key, level, take, versioned=True, **part)
+
     def _registered_n_t(self) -> int:
         """Time points of a run with registered files, whose total number no store declares."""
         what, files = self._what, self._files
@@ -200,12 +241,12 @@ class IsolatedSource(Source):
         key: PlaneKey,
         level: int,
         take: Callable[[ReaderProcess, protocol.Message], T],
-        **part: tuple[int, ...],
+        **part: Any,
     ) -> T:
         """Send a request until it is answered, or has crashed or blocked too many processes."""
-        request = (op, tuple(key), level, *part.values())
+        request = (op, tuple(key), level, part.get("region"), part.get("size"))
         what = what_was_asked(op, key, level, self._name)
-        seconds = self._open_seconds if op in ("refresh", "look at all") else self._read_seconds
+        seconds = self._open_seconds if op in ("refresh", "look", "look at all") else self._read_seconds
         for sent in range(_MAX_SENT):
             self._readers.blame.check(request, what)
             process = self._readers.current()

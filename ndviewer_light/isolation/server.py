@@ -86,12 +86,17 @@ class _Server:
                 self._source = open_disk_cached(what, request["options"])
             else:
                 self._source = AnnouncedSource(what)
+            if request["follow"]:
+                self._source.follow()
             return {}
         assert self._source is not None, "the first request is always 'open'"
         if request.get("folder") is not None and isinstance(self._source, AnnouncedSource):
             self._source.tell(_key(request), request["folder"], *request["file"])
         if request["op"] == "read":
             return self._read(self._source, request)
+        if request["op"] == "versions":
+            keys = [_plane_key(plane, self._source) for plane in request["planes"]]
+            return {"versions": self._source.versions(keys, request["level"])}
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
         if request["op"] == "tile":
@@ -104,16 +109,22 @@ class _Server:
             self._source.image(_key(request).p)
         elif request["op"] == "look at all":
             self._source.look_at_all()
+        elif request["op"] == "look":
+            self._source.look()
         else:
             self._source.refresh()
         return {}
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
-        key, level, region = _plane_key(request, source), request["level"], request.get("region")
-        if region is None:
+        key, level, part = _plane_key(request, source), request["level"], request.get("region")
+        region = None if part is None else Region(*part)
+        version = None
+        if request.get("versioned"):
+            pixels, version = source.read_versioned(key, level, region)
+        elif region is None:
             pixels = source.read_plane(key, level)
         else:
-            pixels = source.read_region(key, Region(*region), level)
+            pixels = source.read_region(key, region, level)
         number = self._free.get()
         try:
             slot = self._slots[number]
@@ -122,7 +133,7 @@ class _Server:
         except BaseException:
             self._free.put(number)
             raise
-        return {"slot": number, "shape": pixels.shape, "dtype": pixels.dtype.str}
+        return {"slot": number, "shape": pixels.shape, "dtype": pixels.dtype.str, "version": version}
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:

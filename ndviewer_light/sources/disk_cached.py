@@ -15,7 +15,7 @@ from .replacement import ReplaceableSource
 from .source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -109,6 +109,18 @@ class DiskCachedSource(Source):
     def refresh(self) -> DatasetInfo:
         """See `Source.refresh`; changed content has a new name from then on."""
         return self._source.refresh()
+
+    def follow(self) -> None:
+        """See `Source.follow`."""
+        self._source.follow()
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`."""
+        return self._source.look()
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """Same as the source's."""
+        return self._source.versions(keys, level)
 
     def describe(self) -> dict[str, Any]:
         """Same as the source's."""

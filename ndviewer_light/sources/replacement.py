@@ -17,7 +17,7 @@ from ..storage.bytes import is_url, split_inner
 from .source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -108,6 +108,7 @@ class ReplaceableSource(Source):
         self._looking = threading.Lock()  # one look at a time; held while the disk is touched
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._closed = False
+        self._followed = False
         self._opened = self._open_now()
         self._of_source = self._info = self._opened.at_first
 
@@ -178,6 +179,21 @@ class ReplaceableSource(Source):
         self._look()
         self._of_one_dataset(lambda source: source.refresh())
         return self.info
+
+    def follow(self) -> None:
+        """See `Source.follow`; whatever lies at the path from now on."""
+        self._followed = True
+        self._opened.source.follow()
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`; the same as `refresh` otherwise."""
+        self._look()
+        self._of_one_dataset(lambda source: source.look())
+        return self.info
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """Same as the source's."""
+        return self._opened.source.versions(keys, level)
 
     def close(self) -> None:
         """Close the source. Idempotent."""
@@ -255,6 +271,8 @@ class ReplaceableSource(Source):
     def _open_now(self) -> _AtPath:
         stamp = _stamp(self._path)  # before: what changes meanwhile is looked at again
         source = self._open_source()
+        if self._followed:
+            source.follow()
         return _AtPath(source, stamp, source.info)
 
 

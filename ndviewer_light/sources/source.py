@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,6 +100,29 @@ class Source(ABC):
     @abstractmethod
     def refresh(self) -> DatasetInfo:
         """Reread the metadata: sizes may have grown, stores may have appeared."""
+
+    def follow(self) -> None:  # noqa: B027  most formats need not know
+        """From now on somebody follows what is written: what was just written may be incomplete."""
+
+    def look(self) -> DatasetInfo:
+        """Like `refresh`, for whoever follows a dataset that grows: rereads only what has changed."""
+        return self.refresh()
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """For each plane, a text that changes whenever what is stored of it is written; None if unknown.
+
+        Looks at times and sizes of files, not at pixels; blocks on disk. Raises nothing.
+        """
+        return [None] * len(keys)
+
+    def read_versioned(
+        self, key: PlaneKey, level: int = 0, region: Region | None = None
+    ) -> tuple[np.ndarray, str | None]:
+        """`read_plane`, or `read_region`, with the version of the plane as of before the read."""
+        (version,) = self.versions([key], level)
+        if region is not None:
+            return self.read_region(key, region, level), version
+        return self.read_plane(key, level), version
 
     def describe(self) -> dict[str, Any]:
         """Further facts beyond `info`, for display and JSON; keys are free except for these.

@@ -23,6 +23,7 @@ from ...model import DatasetInfo, PlaneKey, announced_info
 from ...storage.single_flight import SingleFlight
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ...storage.trees.open_tree import open_tree
+from ...storage.trees.recording import recorded
 from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
 from . import layouts
@@ -38,11 +39,12 @@ from .tensorstore_arrays import (
 from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
 
     from ...model import AnnouncedRun, ImageInfo, Level, Region
+    from ...storage.trees.recording import RecordingTree
     from ...storage.trees.tree import Tree
     from ..source import StorageOptions
     from .nodes import ZarrImage
@@ -90,8 +92,10 @@ class ZarrSource(Source):
         self._opening: SingleFlight[tuple[str, int], OpenArray] = SingleFlight()
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._closed = threading.Event()
-        self._native = TensorStoreContext(tree, self._closed, self._known.warn)
+        # of an announced run, anything may be being written
+        self._native = TensorStoreContext(tree, self._closed, self._known.warn, followed=path is None)
         self._identity = tree.identity()
+        self._listed: RecordingTree | None = None  # what was looked at to find the positions
 
     # ---- opening ---------------------------------------------------------------------------
 
@@ -103,8 +107,9 @@ class ZarrSource(Source):
         image if none of the first sixteen can be shown.
         """
         tree = open_tree(path, options)
+        listed = recorded(tree)
         try:
-            layout = layouts.discover(tree.root, tree)
+            layout = layouts.discover(tree.root, listed or tree)
             p, image = _first_image(layout, tree)
         except PlaneNotStoredError as error:
             tree.close()
@@ -115,6 +120,7 @@ class ZarrSource(Source):
         info = _opened_info(layout, image, tree)
         source = cls(layout, info, tree.root, tree, learned=not image.provisional)
         source._known.describe(p, image)
+        source._listed = listed
         return source
 
     @classmethod
@@ -265,20 +271,54 @@ class ZarrSource(Source):
             self._native.renew()
             with self._lock:
                 self._arrays.clear()
-        if self._path is not None:
-            self._tree.check_there()
-            self._known.add_places(layouts.discover(self._path, self._tree).places)
-            self._identity = self._tree.identity()
-        for store, level in used_last if self._tree.remote else self._worth_looking_at():
+        self._find_places()
+        self._look_at(used_last if self._tree.remote else self._worth_looking_at())
+        return self.info
+
+    def follow(self) -> None:
+        """See `Source.follow`."""
+        self._native.followed = True
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`: of a local store, metadata files and listings that have changed are reread."""
+        if self._tree.remote:
+            return self.refresh()
+        if self._listed is None or not self._listed.is_current():
+            self._find_places()
+        with self._lock:
+            current = {name for name, array in self._arrays.items() if array.is_current()}
+        self._look_at(name for name in self._worth_looking_at() if name not in current)
+        return self.info
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions`: the times and sizes of the files of chunks or shards."""
+        return [self._version(PlaneKey(*key), level) for key in keys]
+
+    def _version(self, key: PlaneKey, level: int) -> str | None:
+        try:
+            array, index = self._locate(key, level)
+            return array.version(index)
+        except (DatasetError, IndexError):
+            return None
+
+    def _find_places(self) -> None:
+        """Look for positions that were added."""
+        if self._path is None:
+            return
+        self._tree.check_there()
+        listed = recorded(self._tree)
+        self._known.add_places(layouts.discover(self._path, listed or self._tree).places)
+        self._identity = self._tree.identity()
+        self._listed = listed
+
+    def _look_at(self, stores: Iterable[tuple[str, int]]) -> None:
+        for store, level in stores:
             try:
                 self._array(store, level, again=True)
             except DatasetReplacedError:
                 raise
-            except DatasetError:  # reading the plane will report it
+            except (DatasetError, IndexError):  # reading the plane will report it
                 continue
-            except IndexError:
-                continue
-        return self.info
 
     def describe(self) -> dict[str, Any]:
         """Further facts beyond `info`: how the first image is stored, and on which server."""
@@ -401,7 +441,8 @@ class ZarrSource(Source):
         store, level = name
         self._raise_if_closed(f"{store} was to be opened")
         try:
-            image = _read_image_live(store, level, self._tree)
+            record = recorded(self._tree)
+            image = _read_image_live(store, level, record or self._tree)
         except PlaneNotStoredError:
             if self._path is not None:  # nothing of an announced run need exist
                 self._tree.check_there()  # distinguish a missing plane from a missing disk
@@ -412,11 +453,13 @@ class ZarrSource(Source):
                     self._missing.popitem(last=False)
             raise
         if known is not None and known.image == image:
+            known.record = record
             return known
         if level == 0 and self._known.judge(store, image):
             with self._lock:
                 self._arrays.clear()
         array = self._opened_array(image)
+        array.record = record
         if level == 0:
             self._known.learn({store: image})
         return array

@@ -29,8 +29,10 @@ from ...storage.cancellation import current_scope
 from ...storage.decoding.fill_values import as_json, is_usual
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from ..missing import LOOKS, LOOKS_REMOTE
+from .chunk_files import version_of_selection
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
+from .growing import check_complete, not_written_yet
 from .missing_chunks import MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
 from .tensorstore_errors import (
     ChunkMissingError,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
     from ...model import PlaneKey
     from ...storage.limits import JsonObject
+    from ...storage.trees.recording import RecordingTree
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
 
@@ -62,6 +65,8 @@ class OpenArray(ABC):
 
     def __init__(self, image: ZarrImage, native: TensorStoreContext) -> None:
         self.image = image
+        self.record: RecordingTree | None = None
+        """What was looked at to describe it."""
         self._native = native
         self._missing = MissingPlanes(image, native.activity(image), self._first_stored)
 
@@ -82,6 +87,14 @@ class OpenArray(ABC):
                 f"{self.image.array} contains {self.image.size('p')} positions where one image is expected"
             )
         return key.t, p_index or 0, key.c, key.z
+
+    def is_current(self) -> bool:
+        """Whether reading its metadata again would give the same, as far as can be told cheaply."""
+        return self.record is not None and self.record.is_current()
+
+    def version(self, index: tuple[int, ...]) -> str | None:
+        """See `Source.versions`."""
+        return None
 
     @abstractmethod
     def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
@@ -127,10 +140,24 @@ class StoreArray(OpenArray):
             found = self._read_if_any(view, index, selection, is_whole=region is None)
             if found is None and (region is None or not self._missing.is_partly_stored(index)):
                 raise self._missing.error(index, missing) from missing
+            if self._is_followed:
+                check_complete(self._selection(index), self.image)
             fill, dtype = self.image.fill_value, self.image.facts.dtype
             pixels = np.full(view.shape, fill, dtype) if found is None else found
+        if self._is_followed and region is None:
+            error = not_written_yet(pixels, selection, self.image, self._read_any)
+            if error is not None:
+                raise error
         self._missing.note(index)
         return self._upright(pixels)
+
+    @property
+    def _is_followed(self) -> bool:
+        return self._native.followed and not self._native.remote
+
+    def _read_any(self, selection: tuple[int | slice, ...]) -> np.ndarray:
+        """A selection of any number of planes; what is missing is the fill value."""
+        return self._native.read_all(self._native.open(self.image, fill_missing=True)[selection], self.image)
 
     def _read_if_any(
         self,
@@ -195,6 +222,10 @@ class StoreArray(OpenArray):
             raise self._missing.error(index, missing)
         return _delivered(pixels, self.image)
 
+    def version(self, index: tuple[int, ...]) -> str | None:
+        """See `Source.versions`; None on a server."""
+        return None if self._native.remote else version_of_selection(self._selection(index), self.image)
+
     def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
         """See `OpenArray`."""
         selections = [self._selection(index) for index in indices]
@@ -245,9 +276,18 @@ class TensorStoreContext:
     until `renew`.
     """
 
-    def __init__(self, tree: Tree, closed: threading.Event, on_refusal: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        closed: threading.Event,
+        on_refusal: Callable[[str], None],
+        *,
+        followed: bool = False,
+    ) -> None:
         """`on_refusal` is called once, with a message that denied chunks are treated as missing."""
         self.remote = tree.remote
+        self.followed = followed
+        """Whether somebody follows what is written: what was just written may be incomplete."""
         self._tree = tree
         self._closed = closed
         self._on_refusal = on_refusal
@@ -345,6 +385,10 @@ class TensorStoreContext:
         pixels, future = self.begin(view)
         self.finish(future, image)
         return _delivered(pixels, image)
+
+    def read_all(self, view: ts.TensorStore, image: ZarrImage) -> np.ndarray:
+        """Read a view of any number of dimensions; raises a `DatasetError`."""
+        return np.asarray(self._result(view.read(), image.array))
 
     def begin(self, view: ts.TensorStore) -> tuple[np.ndarray, Any]:
         """Start reading a two-dimensional view into an array, which is filled once the future is done.

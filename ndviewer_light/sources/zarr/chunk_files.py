@@ -1,0 +1,40 @@
+"""The local files that contain a plane: when they were written, without reading them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+from typing import TYPE_CHECKING
+
+from ...storage.file_versions import newest_ns, versions_of
+from .chunk_grid import chunk_ranges, stored_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .nodes import ZarrImage
+
+_MAX_FILES = 256
+"""Of a plane of more chunks, so many, evenly spread, stand for all."""
+
+
+def files_of(selection: Sequence[int | slice], image: ZarrImage) -> Iterator[str]:
+    """The files of the chunks, or shards, that a selection of an array intersects."""
+    grid = stored_grid(image)
+    wanted = chunk_ranges(selection, grid.chunk, image.facts.shape)
+    step = -(-math.prod(map(len, wanted)) // _MAX_FILES)
+    for at in itertools.islice(itertools.product(*wanted), 0, None, max(step, 1)):
+        yield os.path.join(image.array, *grid.name(at).split("/"))
+
+
+def version_of_selection(selection: Sequence[int | slice], image: ZarrImage) -> str:
+    """A text that changes whenever one of these files is written."""
+    return versions_of(files_of(selection, image))
+
+
+def age_s(selection: Sequence[int | slice], image: ZarrImage) -> float:
+    """How long ago (s) the newest of these files was written; infinite if there is none."""
+    newest = newest_ns(files_of(selection, image))
+    return (time.time_ns() - newest) / 1e9 if newest else math.inf

@@ -1,0 +1,99 @@
+"""Planes of which something is stored, but perhaps not all of it yet: for whoever follows what is written.
+
+A writer that fills a chunk of several planes one by one leaves fill value in those to come, and one that
+writes a plane of several chunks has written some of them first. Neither is data, and no reader can tell it
+from data; only the time at which the files were written, and what comes later, give a hint.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import DatasetError, PlaneNotWrittenError
+from ...storage.activity import QUIET_SECONDS
+from ..missing import Found, Verdict, not_stored
+from .chunk_files import age_s
+from .chunk_grid import chunks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...errors import PlaneNotStoredError
+    from .nodes import ZarrImage
+
+    Selection = Sequence[int | slice]
+
+PART_SECONDS = 2.0
+"""A plane with missing chunks is complete when none of the others has been written for so long."""
+_SAMPLES = 64
+"""So many rows and columns of the other planes in a chunk are looked at."""
+
+
+def check_complete(selection: Selection, image: ZarrImage) -> None:
+    """Raise `PlaneNotWrittenError` for a plane with missing chunks of which others were just written."""
+    if not image.meta.complete and age_s(selection, image) < PART_SECONDS:
+        error = PlaneNotWrittenError(f"{image.array}: some chunks of this plane are not written yet")
+        error.plane_shape = image.plane_shape
+        raise error
+
+
+def not_written_yet(
+    pixels: np.ndarray,
+    selection: Selection,
+    image: ZarrImage,
+    read: Callable[[tuple[int | slice, ...]], np.ndarray],
+) -> PlaneNotStoredError | None:
+    """The error for a plane that is all fill value in chunks that others are being written into; else None.
+
+    `read` reads a selection of the array.
+    """
+    if image.meta.complete or not is_fill(pixels, image) or not _shares_chunks(image):
+        return None
+    if age_s(selection, image) >= QUIET_SECONDS or _has_later(selection, image, read):
+        return None
+    said = f"{image.array}: of this plane nothing but the fill value is stored"
+    verdict = Verdict(Found.EXPECTED, "others in the same chunk are being written")
+    return not_stored(said, image.plane_shape, image.fill_value, verdict)
+
+
+def is_fill(pixels: np.ndarray, image: ZarrImage) -> bool:
+    """Whether all pixels are the fill value; usually told by the first row."""
+    return not _differs(pixels[:1], image).any() and not _differs(pixels, image).any()
+
+
+def _differs(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:
+    value = np.asarray(image.fill_value).astype(pixels.dtype)
+    found: np.ndarray = np.logical_not(np.isnan(pixels)) if value != value else np.not_equal(pixels, value)
+    return found
+
+
+def _shares_chunks(image: ZarrImage) -> bool:
+    parts = zip(chunks_of(image).decoded, image.facts.shape, image.axes, strict=True)
+    return math.prod(min(part, whole) for part, whole, axis in parts if axis.role not in ("y", "x")) > 1
+
+
+def _has_later(
+    selection: Selection, image: ZarrImage, read: Callable[[tuple[int | slice, ...]], np.ndarray]
+) -> bool:
+    """Whether the same chunks contain a later plane, so that the writer has been past this one."""
+    wanted: list[int | slice] = []
+    for at, part, size, axis in zip(
+        selection, chunks_of(image).decoded, image.facts.shape, image.axes, strict=True
+    ):
+        if isinstance(at, slice):
+            wanted.append(slice(at.start, at.stop, max(1, (at.stop - at.start) // _SAMPLES)))
+        elif axis.role == "p":
+            wanted.append(at)
+        else:
+            wanted.append(slice(at, min(size, (at // part + 1) * part), 1))
+    try:
+        found = read(tuple(wanted))
+    except DatasetError:
+        return False
+    roles = [axis.role for at, axis in zip(wanted, image.axes, strict=True) if isinstance(at, slice)]
+    written = _differs(found, image).any(axis=tuple(i for i, role in enumerate(roles) if role in ("y", "x")))
+    written.flat[0] = False  # the plane itself
+    return bool(written.any())

@@ -1,0 +1,47 @@
+"""What a file or folder can be told by without opening it: something that changes whenever it is written."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_UNSETTLED_NS = 50_000_000
+"""A file changed so recently may be changed again within the same tick of the file system's clock."""
+
+NOTHING = "-"
+"""The version of a path at which there is nothing."""
+
+
+def version_of(path: str) -> str:
+    """The version of the file or folder at a local path. Never raises; blocks on disk.
+
+    A folder's changes when entries are added, removed or renamed. That of a file written within the last
+    50 ms is never twice the same, as the next write may leave the same times.
+    """
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return NOTHING
+    version = f"{found.st_mtime_ns}.{found.st_size}.{found.st_ino}"
+    now = time.time_ns()
+    return version if abs(now - found.st_mtime_ns) > _UNSETTLED_NS else f"{version}~{now}"
+
+
+def versions_of(paths: Iterable[str]) -> str:
+    """The versions of several paths, as one text."""
+    return " ".join(map(version_of, paths))
+
+
+def newest_ns(paths: Iterable[str]) -> int:
+    """When the newest of some files was changed (ns since 1970); 0 if none of them exists."""
+    newest = 0
+    for path in paths:
+        try:
+            newest = max(newest, os.stat(path).st_mtime_ns)
+        except (OSError, ValueError):
+            continue
+    return newest

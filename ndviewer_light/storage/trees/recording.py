@@ -1,0 +1,71 @@
+"""Remembers which files and folders were looked at, so that looking again can be saved."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..file_versions import version_of
+from .tree import LocalTree
+
+if TYPE_CHECKING:
+    from .tree import Tree
+
+
+def recorded(tree: Tree) -> RecordingTree | None:
+    """`tree` for one reading, which remembers what it looked at; None if it is not a local folder."""
+    return RecordingTree(tree) if isinstance(tree, LocalTree) else None
+
+
+class RecordingTree(LocalTree):
+    """A local tree for one reading of metadata; `is_current` is whether it would read the same now.
+
+    For use by one thread.
+    """
+
+    def __init__(self, tree: LocalTree) -> None:
+        self.root = tree.root
+        self.title = tree.title
+        self._links = tree._links
+        self._versions: dict[str, str] = {}
+        self._kinds: dict[str, tuple[bool, bool]] = {}
+
+    def is_current(self) -> bool:
+        """Whether nothing that was looked at has changed; costs one call of the system for each."""
+        return all(map(_has_version, self._versions.items())) and all(
+            _kind(path) == kind for path, kind in self._kinds.items()
+        )
+
+    def read_small(self, path: str) -> bytes | None:
+        """See `Tree.read_small`."""
+        self._versions.setdefault(path, version_of(path))
+        return super().read_small(path)
+
+    def names(self, path: str) -> list[str]:
+        """See `Tree.names`."""
+        self._versions.setdefault(path, version_of(path))
+        return super().names(path)
+
+    def folders(self, path: str) -> list[str]:
+        """See `Tree.folders`."""
+        self._versions.setdefault(path, version_of(path))
+        return super().folders(path)
+
+    def is_file(self, path: str) -> bool:
+        """See `Tree.is_file`; what is in the file does not matter."""
+        self._kinds.setdefault(path, _kind(path))
+        return super().is_file(path)
+
+    def is_folder(self, path: str) -> bool:
+        """See `Tree.is_folder`; what is in the folder does not matter."""
+        self._kinds.setdefault(path, _kind(path))
+        return super().is_folder(path)
+
+
+def _has_version(item: tuple[str, str]) -> bool:
+    path, version = item
+    return version_of(path) == version
+
+
+def _kind(path: str) -> tuple[bool, bool]:
+    return os.path.isfile(path), os.path.isdir(path)
