@@ -122,6 +122,11 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.versions(keys, level)
 
+    @property
+    def landmark(self) -> str | None:
+        """Same as the source's."""
+        return self._source.landmark
+
     def describe(self) -> dict[str, Any]:
         """Same as the source's."""
         return self._source.describe()

@@ -30,20 +30,21 @@ _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
 
 
 def has_other_planes(old: DatasetInfo, new: DatasetInfo) -> bool:
-    """Whether planes of both cannot be of one dataset: size, dtype or number of channels differ.
+    """Whether planes of both cannot be of one dataset: size or dtype differ, or there are fewer channels.
 
     Positions are compared with themselves: one may differ from others, and may not have been looked at yet.
     """
     if old is new or old.dtype is None or new.dtype is None:  # of what is not written yet anything may come
         return False
-    if _planes_of(old.groups[0]) != _planes_of(new.groups[0]):
+    if _is_other(old.groups[0], new.groups[0]):
         return True
     both = old.images.keys() & new.images.keys()
-    return any(_planes_of(old.images[p]) != _planes_of(new.images[p]) for p in both)
+    return any(_is_other(old.images[p], new.images[p]) for p in both)
 
 
-def _planes_of(image: ImageInfo) -> tuple[object, ...]:
-    return image.dtype, image.height, image.width, len(image.channels)
+def _is_other(old: ImageInfo, new: ImageInfo) -> bool:
+    was, now = ((image.dtype, image.height, image.width) for image in (old, new))
+    return was != now or len(new.channels) < len(old.channels)
 
 
 def _has_fewer(old: DatasetInfo, new: DatasetInfo) -> bool:
@@ -68,22 +69,24 @@ class _Stamp(NamedTuple):
     versions: tuple[tuple[int, int, int], ...]  # inode, size, time of change: of itself and its metadata
 
 
-def _stamp(path: str) -> _Stamp | None:
-    """The stamp of what lies at a local path, None on a server or where there is nothing."""
+def _stamp(path: str, landmark: str | None) -> _Stamp | None:
+    """The stamp of what lies at a local path, None on a server or where there is nothing.
+
+    With a `landmark`, files may come and go in a folder: that one stays as it is.
+    """
     if is_url(path):
         return None
     path = split_inner(path)[0]
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):
+        return None
     versions = []
-    for name in ("", *_METADATA):
+    for file in [landmark] if landmark else [path, *(os.path.join(path, name) for name in _METADATA)]:
         with contextlib.suppress(OSError, ValueError):
-            stat = os.stat(os.path.join(path, name) if name else path)
-            if not name:
-                place = stat.st_dev, stat.st_ino
-            versions.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-            continue
-        if not name:
-            return None
-    return _Stamp(place, tuple(versions))
+            found = os.stat(file)
+            versions.append((found.st_ino, found.st_size, found.st_mtime_ns))
+    return _Stamp((stat.st_dev, stat.st_ino), tuple(versions))
 
 
 class _AtPath(NamedTuple):
@@ -195,6 +198,11 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._opened.source.versions(keys, level)
 
+    @property
+    def landmark(self) -> str | None:
+        """Same as the source's."""
+        return self._opened.source.landmark
+
     def close(self) -> None:
         """Close the source. Idempotent."""
         with self._lock:
@@ -248,7 +256,7 @@ class ReplaceableSource(Source):
             opened = self._opened
             if replaced is not None and opened is not replaced:
                 return  # somebody was faster
-            stamp = _stamp(self._path)
+            stamp = _stamp(self._path, opened.source.landmark)
             if replaced is None and (stamp is None or stamp == opened.stamp):
                 return
             try:
@@ -269,8 +277,10 @@ class ReplaceableSource(Source):
             old.source.close()
 
     def _open_now(self) -> _AtPath:
-        stamp = _stamp(self._path)  # before: what changes meanwhile is looked at again
+        stamp = _stamp(self._path, None)  # before: what changes meanwhile is looked at again
         source = self._open_source()
+        if source.landmark is not None:
+            stamp = _stamp(self._path, source.landmark)
         if self._followed:
             source.follow()
         return _AtPath(source, stamp, source.info)

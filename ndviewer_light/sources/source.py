@@ -124,6 +124,14 @@ class Source(ABC):
             return self.read_region(key, region, level), version
         return self.read_plane(key, level), version
 
+    @property
+    def landmark(self) -> str | None:
+        """A local file that stays as it is while the dataset grows: if it is another one, so is the dataset.
+
+        None if nothing is known to stay.
+        """
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Further facts beyond `info`, for display and JSON; keys are free except for these.
 

@@ -31,6 +31,7 @@ from ...storage.activity import Activity, activity_of
 from ...storage.bytes import absolute, check_still_there, is_url, split_inner
 from ...storage.cancellation import CancelScope, current_scope
 from ...storage.disk_cache import cache_of
+from ...storage.file_versions import version_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ...storage.tiling import check_whole_plane, tile_of_chunks
@@ -159,6 +160,11 @@ class HDF5Source(Source):
             self._open_again()
         with self._using() as shot:
             return shot.info
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions`: that of the file."""
+        version = None if is_url(self._path) else version_of(self._path)
+        return [version] * len(keys)
 
     def _is_another_file(self) -> bool:
         now = open_bytes(self._path, self._options)

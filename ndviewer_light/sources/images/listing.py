@@ -102,6 +102,21 @@ def listed(path: str, pattern: str = "") -> Listing:
     return _in_folder(os.path.abspath(root), pattern)
 
 
+def names_in(root: str, pattern: str) -> Iterator[str]:
+    """The images in a folder, and in as many levels of its subfolders as a pattern has; without one, in all.
+
+    Raises a `DatasetError` if the folder cannot be listed.
+    """
+    return islice(
+        _walk(root.rstrip(os.sep) or os.sep, Pattern(pattern).depth if pattern else None), MAX_FILES
+    )
+
+
+def is_thumbnail(name: str) -> bool:
+    """Whether a file is named like a thumbnail of others."""
+    return _THUMBNAIL.search(name) is not None
+
+
 def _in_folder(folder: str, text: str) -> Listing:
     root, warnings = folder + os.sep, list[str]()
     if text:
@@ -221,7 +236,7 @@ def _without_thumbnails(names: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fields, str], ...]:
-    read = ((_fields(pattern, name), name) for name in sorted(names))
+    read = ((fields_of(pattern, name), name) for name in sorted(names))
     files = tuple((fields, name) for fields, name in read if fields is not None)
     if not files:
         few = ", ".join(map(repr, natural_sorted(names)[:_MAX_SAID])) or "no images"
@@ -231,7 +246,7 @@ def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fi
     return files
 
 
-def _fields(pattern: Pattern, name: str) -> Fields | None:
+def fields_of(pattern: Pattern, name: str) -> Fields | None:
     """The fields of a name; a pattern may omit the extension."""
     found = pattern.read(name)
     return pattern.read(stem_of(name)) if found is None else found

@@ -30,18 +30,23 @@ from ...model import (
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError
+from ...storage.file_versions import NOTHING, version_of
 from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
 from ..source import Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
+from .growth import FolderGrowth
 from .listing import listed
 from .patterns import is_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...model import Level, Region
     from ..source import StorageOptions
+    from .growth import Grown
     from .listing import Listing
 
 PATTERN = "pattern"
@@ -82,8 +87,12 @@ class ImagesSource(Source):
 
     format = "images"
 
-    def __init__(self, path: str, listing: Listing, files: ImageFiles) -> None:
+    def __init__(self, path: str, listing: Listing, files: ImageFiles, *, by_user: bool = False) -> None:
+        """`by_user`: the pattern of the names was given, rather than found."""
         self._path = path
+        is_folder = not is_url(path) and (os.path.isdir(path) or is_pattern(path))
+        self._growth = FolderGrowth(listing, by_user=by_user) if is_folder else None
+        self._growing = threading.Lock()  # held while the folder is listed
         self._listing = listing
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while reading a file
@@ -91,7 +100,7 @@ class ImagesSource(Source):
         self._catalogue.add(listing.files)
         self._norms: dict[int, tuple[int, int]] = {}
         self._closed = False
-        sample = self._first_sample()
+        sample = self._sample = self._first_sample()
         self._inner = _inner_of(sample, self._catalogue)
         self._parts = _parts(self._catalogue, sample, self._inner)
         self._info = self._described(sample)
@@ -113,7 +122,7 @@ class ImagesSource(Source):
             links = LinkGuard([listing.root], named=path, options=options)
         files = ImageFiles(options, links)
         try:
-            return cls(path, listing, files)
+            return cls(path, listing, files, by_user=bool(pattern) or is_pattern(path))
         except BaseException:
             files.close()
             raise
@@ -184,22 +193,50 @@ class ImagesSource(Source):
 
     def refresh(self) -> DatasetInfo:
         """Relist the folder and add new files."""
-        if is_url(self._path) or not (os.path.isdir(self._path) or is_pattern(self._path)):
+        if self._growth is None:
             return self._info
-        again = listed(self._listing.root, self._listing.pattern)
+        check_still_there(self._listing.root)
+        with self._growing:
+            grown = self._growth.look(self._listing, self._catalogue)
+            if grown is not None:
+                self._take(grown)
+        return self._info
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`: nothing is listed as long as no folder has changed."""
+        if self._growth is None or self._growth.is_current(self._listing.root):
+            return self._info
+        return self.refresh()
+
+    def _take(self, grown: Grown) -> None:
+        """Take files that were added; pages inside files keep the axes that they have."""
+        if not grown.catalogue.roles.isdisjoint(self._inner.roles):
+            return
+        parts = _parts(grown.catalogue, self._sample, self._inner)
         with self._lock:
-            known = set(self._catalogue.files.values())
-            ending = os.path.splitext(self._listing.files[0][1])[1].lower()
-            new = [
-                (f, name) for f, name in again.files if name not in known and name.lower().endswith(ending)
-            ]
-            if not new:
-                return self._info
-            if not self._listing.pattern:  # each is a time point
-                new = [({"t": str(len(known) + i)}, name) for i, (_, name) in enumerate(new)]
-            self._catalogue.add(new)
-            self._info = self._grown()
-            return self._info
+            self._listing, self._catalogue = grown.listing, grown.catalogue
+            if len(parts) > len(self._parts):
+                self._parts = parts
+            info = self._grown()
+            if info != self._info:  # a new object would mean that more is known
+                self._info = info
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions`: those of the files."""
+        if is_url(self._listing.root):
+            return [None] * len(keys)
+        return [self._version(PlaneKey(*key)) for key in keys]
+
+    def _version(self, key: PlaneKey) -> str | None:
+        if not self._info.contains(key):
+            return None
+        name = self._name(key)
+        return NOTHING if name is None else version_of(self._listing.root + name)
+
+    @property
+    def landmark(self) -> str | None:
+        """See `Source.landmark`: the first file."""
+        return self._listing.root + self._listing.files[0][1]
 
     def describe(self) -> dict[str, Any]:
         """Further facts beyond `info`: how the files are named, how many there are, where."""
@@ -330,11 +367,16 @@ class ImagesSource(Source):
         )
 
     def _grown(self) -> DatasetInfo:
-        """The info with added files; without new channels, since colours are already assigned."""
+        """The info with added files."""
         found = self._catalogue
+        channels = self._info.channels
+        if len(self._parts) > len(channels):
+            window = (0.0, 255.0) if self._info.dtype == np.uint8 else None
+            channels = channels_shown(self._parts, window, ())
         return replace(
             self._info,
             positions=found.positions,
+            channels=channels,
             n_t=max(len(found.times), self._info.n_t),
             n_z=max(len(found.z), self._info.n_z),
             times=found.numbers,

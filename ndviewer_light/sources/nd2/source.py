@@ -21,6 +21,7 @@ from ...errors import (
 from ...model import PlaneKey
 from ...storage.bytes import is_url
 from ...storage.file_kinds import looks_like
+from ...storage.file_versions import version_of
 from ...storage.open_bytes import open_bytes
 from ..source import Source
 from .chunk_map import (
@@ -34,6 +35,7 @@ from .legacy import legacy_contents
 from .modern import modern_contents
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     import numpy as np
@@ -108,13 +110,24 @@ class Nd2Source(Source):
         contents, key = self._opened.contents, PlaneKey(*key)
         return contents.info.contains(key) and contents.frames.holds(contents.loops.frame(key))
 
+    def look(self) -> DatasetInfo:
+        """See `Source.look`."""
+        if not is_url(self._path) and version_of(self._path) == self._opened.version:
+            return self.info
+        return self.refresh()
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions`: that of the file."""
+        version = None if is_url(self._path) else version_of(self._path)
+        return [version] * len(keys)
+
     def refresh(self) -> DatasetInfo:
         """Reopen the file: it may have been replaced."""
         found = _open(self._path, self._options)
         with self._lock:
             before, closed = self._opened, self._closed
             if found.contents.info == before.contents.info:  # a new object would signal that more is known
-                found = _OpenFile(found.source, replace(found.contents, info=before.contents.info))
+                found = found._replace(contents=replace(found.contents, info=before.contents.info))
             if not closed:
                 self._opened = found
         (found if closed else before).close()
@@ -132,6 +145,7 @@ class _OpenFile(NamedTuple):
 
     source: Bytes
     contents: Contents
+    version: str
 
     def close(self) -> None:
         """Release the file and cached data."""
@@ -150,9 +164,10 @@ class _OpenFile(NamedTuple):
 
 def _open(path: str, options: StorageOptions) -> _OpenFile:
     library = _library(path)
+    version = "" if is_url(path) else version_of(path)
     source = open_bytes(path, options)
     try:
-        return _OpenFile(source, _contents(library, source))
+        return _OpenFile(source, _contents(library, source), version)
     except BaseException:
         source.close()
         raise

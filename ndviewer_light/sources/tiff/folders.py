@@ -183,26 +183,29 @@ class Finder:
         self._order = {sanitised(name): i for i, name in enumerate(channels)}
         self._read = _readers(NameReader(regions, self._order))[kind.form]
         self._listed: dict[str, int] = {}  # folder → its modification time when listed
+        self._parsed: dict[str, bool] = {}  # names of files → whether they are the dataset's
 
     def look(self) -> FolderContents:
         """List what has changed and add it to the findings. Blocks on disk.
 
         Raises a `DatasetError` if a folder cannot be listed, or contains too many files.
         """
-        parts: dict[str, ImageName | None] = {}
+        new: dict[str, ImageName] = {}
         times: dict[int, str] = {}
         for number, folder in folders_of(self.kind):
             names = self._names(folder)
             # time points mostly have the same names: parse each once
-            for name in set(names).difference(parts):
-                parts[name] = self._read(name)
-            if any(parts[name] is not None for name in names):
+            for name in set(names).difference(self._parsed):
+                understood = self._read(name)
+                self._parsed[name] = understood is not None
+                if understood is not None:
+                    new[name] = understood
+                elif _is_image(name):
+                    self.found.others.add(name)
+            if any(map(self._parsed.__getitem__, names)):
                 times.setdefault(number, folder)
-        self.found.others |= {
-            name for name, understood in parts.items() if not understood and _is_image(name)
-        }
         self._add_times(times)
-        self._add_names({name: understood for name, understood in parts.items() if understood is not None})
+        self._add_names(new)
         return self.found
 
     def _names(self, folder: str) -> list[str]:

@@ -99,6 +99,11 @@ class OpenedFolder:
         self._in_color: frozenset[int] = frozenset()
         self._described: tuple[Channel, ...] = ()
 
+    @property
+    def first_file(self) -> str | None:
+        """The file that was opened at first, if it is of one plane and so does not grow."""
+        return self._sample[0] if self._sample is not None and isinstance(self.form, ImagePerPlane) else None
+
     def look(self, before: DatasetInfo | None = None) -> Known:
         """List what has changed, and open one file: at first for its metadata, later if it may have grown.
 

@@ -13,6 +13,7 @@ from ...model import PlaneKey
 from ...storage.bytes import check_still_there
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError, PagePart
+from ...storage.file_versions import NOTHING, version_of
 from ...storage.tiling import levels_by_size
 from ..source import Source
 from .file_errors import FileMissingError
@@ -22,7 +23,7 @@ from .forms import ImagePerPlane
 from .opened import OpenedFolder, open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
 
     import numpy as np
@@ -170,6 +171,21 @@ class TiffSource(Source):
                 if info != self._info:
                     self._info = info
         return self.info
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions`: those of the files, which may contain other planes as well."""
+        return [self._version(PlaneKey(*key)) for key in keys]
+
+    def _version(self, key: PlaneKey) -> str | None:
+        if not self._may_have(key):
+            return None
+        versions = map(version_of, self._files(self._acquired(key)))
+        return next((version for version in versions if version != NOTHING), NOTHING)
+
+    @property
+    def landmark(self) -> str | None:
+        """See `Source.landmark`: the first image of a folder with one for each plane."""
+        return self._folder.first_file if self._folder is not None else None
 
     def close(self) -> None:
         """Close every file; reads in progress may still succeed. Idempotent."""
