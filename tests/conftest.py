@@ -71,6 +71,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("NDVIEWER_REQUIRE_GL=1, but there is no working OpenGL context here")
 
 
+def pytest_collection_finish() -> None:
+    _leave_out_of_collections()
+
+
+def _leave_out_of_collections() -> None:
+    """Spare the collector, which runs after every test of a widget, what is there now: modules, for good."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gl") and not gl_works():
         pytest.skip("no working OpenGL context")
@@ -84,6 +94,9 @@ def qapp_cls() -> type:
     from qtpy.QtCore import QCoreApplication, Qt
     from qtpy.QtWidgets import QApplication
 
+    import ndviewer_light.gui.canvas.display  # noqa: F401  and with it ndv and vispy
+
+    _leave_out_of_collections()
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     return QApplication
 
@@ -103,7 +116,8 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     yield
     changed_hook, sys.excepthook = sys.excepthook, hook
-    _flush_deferred_deletes()
+    if "qapp" in request.fixturenames:
+        _flush_deferred_deletes()
     _end_idle_scheduler()
     left = left_after_grace(lambda: [thread.name for thread in set(_our_threads()) - threads])
     _end_spare_reader()
