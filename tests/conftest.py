@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from ndviewer_light.gui.viewer import LightweightViewer
+    from tests.range_server import RangeServer
 
 GRACE_SECONDS = 3.0
 
@@ -70,6 +71,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("NDVIEWER_REQUIRE_GL=1, but there is no working OpenGL context here")
 
 
+def pytest_collection_finish() -> None:
+    _leave_out_of_collections()
+
+
+def _leave_out_of_collections() -> None:
+    """Spare the collector, which runs after every test of a widget, what is there now: modules, for good."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gl") and not gl_works():
         pytest.skip("no working OpenGL context")
@@ -83,6 +94,9 @@ def qapp_cls() -> type:
     from qtpy.QtCore import QCoreApplication, Qt
     from qtpy.QtWidgets import QApplication
 
+    import ndviewer_light.gui.canvas.display  # noqa: F401  and with it ndv and vispy
+
+    _leave_out_of_collections()
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     return QApplication
 
@@ -102,7 +116,9 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     yield
     changed_hook, sys.excepthook = sys.excepthook, hook
-    _flush_deferred_deletes()
+    if "qapp" in request.fixturenames:
+        _flush_deferred_deletes()
+    _end_idle_scheduler()
     left = left_after_grace(lambda: [thread.name for thread in set(_our_threads()) - threads])
     _end_spare_reader()
     left += left_after_grace(lambda: [f"reader {pid}" for pid in set(_reader_children()) - readers])
@@ -142,6 +158,13 @@ def _end_spare_reader() -> None:
     reader = sys.modules.get("ndviewer_light.isolation.spare")
     if reader is not None:
         reader.discard_spare()
+
+
+def _end_idle_scheduler() -> None:
+    """Do not wait for the thread that sends requests: it ends a quarter of a second after the last."""
+    scheduler = sys.modules.get("ndviewer_light.storage.remote.scheduler")
+    if scheduler is not None and scheduler.the_scheduler().load == (0, 0):
+        scheduler.the_scheduler().stop()
 
 
 def _open_files_in(folder: Path) -> list[str]:
@@ -195,6 +218,25 @@ def nothing_is_kept_in_the_users_cache(tmp_path_factory: pytest.TempPathFactory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def server_of_all_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
+    """One process that serves the folders of all tests; `server` is what a test sees of it."""
+    from tests.range_server import RangeServer
+
+    with RangeServer(tmp_path_factory.getbasetemp()) as server:
+        yield server
+
+
+@pytest.fixture
+def server(
+    server_of_all_folders: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RangeServer]:
+    """A server of `tmp_path`; what fails is tried again almost at once."""
+    monkeypatch.setattr("ndviewer_light.storage.remote.retries.RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
+    yield server_of_all_folders.at(tmp_path)
+    server_of_all_folders.end_stalls()
 
 
 @pytest.fixture

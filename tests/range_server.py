@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import copy
 import json
 import os
 import random
@@ -72,6 +73,7 @@ class RangeServer:
         self._command += ["--tls", str(tls)] if tls else []
         self._scheme = "https" if tls else "http"
         self._control_port = self.port = 0
+        self._below = ""
 
     def __enter__(self) -> RangeServer:
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -85,14 +87,26 @@ class RangeServer:
         self._process.wait(10)
         self._process.stdout.close()
 
+    def at(self, folder: Path) -> RangeServer:
+        """The same server, without faults, seen from a folder below its own: as if it served only that."""
+        inside = copy.copy(self)
+        inside._below = f"/{quote(folder.relative_to(self.folder).as_posix())}"
+        inside.folder = folder
+        inside.set()
+        return inside
+
     def url(self, path: str = "") -> str:
         """The URL of a file, given below the folder."""
-        return f"{self._scheme}://127.0.0.1:{self.port}/{quote(path)}"
+        return f"{self._scheme}://127.0.0.1:{self.port}{self._below}/{quote(path)}"
 
     def set(self, **behaviour: Any) -> None:
         """Answer like this from now on (fields of `Behaviour`, others at their defaults) and count anew."""
         Behaviour(**behaviour)
         self._control(behaviour)
+
+    def end_stalls(self) -> None:
+        """End the answers that have stalled, and their connections."""
+        self._control({}, "end_stalls")
 
     def counts(self) -> dict[str, int]:
         """What was served since `set`: requests, heads, bytes (of bodies), in_flight, faults, …"""
@@ -102,10 +116,10 @@ class RangeServer:
     def log(self) -> list[dict[str, Any]]:
         """Each answer since `set`, in order: method, path, range, what (status or fault), at (seconds)."""
         log: list[dict[str, Any]] = self._control(None)["log"]
-        return log
+        return [{**entry, "path": entry["path"].removeprefix(unquote(self._below))} for entry in log]
 
-    def _control(self, behaviour: dict[str, Any] | None) -> dict[str, Any]:
-        url = f"http://127.0.0.1:{self._control_port}/"
+    def _control(self, behaviour: dict[str, Any] | None, what: str = "set") -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self._control_port}/{what}"
         body = None if behaviour is None else json.dumps(behaviour).encode()
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(urllib.request.Request(url, body), timeout=10) as answer:
@@ -132,6 +146,7 @@ class _Closed(Exception):
 class _Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        self._stalled: set[asyncio.Future[None]] = set()
         self.reset(Behaviour())
 
     def reset(self, behaviour: Behaviour) -> None:
@@ -146,7 +161,10 @@ class _Server:
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await _request(reader)
         if request is not None:
-            if request.method == "POST":
+            if request.path == "/end_stalls":
+                for stalled in self._stalled:
+                    stalled.cancel()
+            elif request.method == "POST":
                 self.reset(Behaviour(**json.loads(request.body)))
             body = json.dumps({"counts": self.counts, "log": self.log}).encode()
             writer.write(_head(200, {"Content-Length": len(body), "Connection": "close"}) + body)
@@ -276,9 +294,15 @@ class _Server:
                 await writer.drain()
                 self.counts["bytes"] += len(_ZEROS)
         if fault == "stall":
-            await asyncio.sleep(self.behaviour.stall_s)
+            await self._stall()
         if fault in ("truncate", "stall"):
             raise _Closed
+
+    async def _stall(self) -> None:
+        stalled = asyncio.ensure_future(asyncio.sleep(self.behaviour.stall_s))
+        self._stalled.add(stalled)
+        await asyncio.wait([stalled])
+        self._stalled.discard(stalled)
 
     async def _body(self, file: Any, start: int, end: int, writer: asyncio.StreamWriter) -> None:
         speed, began, at = self.behaviour.bytes_per_s, time.monotonic(), start

@@ -30,6 +30,7 @@ from tests.served import (  # noqa: F401  fixtures
     a_server_without_faults,
     files_that_are_closed,
     tries_without_pauses,
+    wait_until,
 )
 
 PASSING = ["drop", "503", "truncate", "short", "no_range", "wrong_range", "html"]
@@ -106,6 +107,13 @@ def test_who_reads_on_and_on_gets_more_at_once(server, opened):
     assert read == CONTENT
     assert server.counts()["requests"] <= 16
     assert server.counts()["bytes"] == len(CONTENT)
+
+
+def test_the_thread_that_sends_ends_soon_after_the_last_request_and_starts_again(opened):
+    file = opened()
+    for _ in range(2):
+        assert file.read(5 * MIB, 10) == CONTENT[5 * MIB : 5 * MIB + 10]
+        wait_until(lambda: "ndviewer-fetch" not in [thread.name for thread in threading.enumerate()])
 
 
 def test_many_threads_read_at_once(opened):

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hdf5_files import GZIP, volume, write, write_nwb
 from memory_source import TIMEOUT, in_thread, wait_until
-from range_server import RangeServer
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
@@ -29,6 +28,8 @@ from tests import stress_remote_gc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from range_server import RangeServer
+
     Open = Callable[[str], HDF5Source]
 
 pytest.importorskip("obstore")
@@ -41,12 +42,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept for next time is kept here."""
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
         monkeypatch.setenv(name, str(tmp_path / "kept"))
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RangeServer]:
-    with RangeServer(tmp_path) as server:
-        yield server
 
 
 def n_requests(server: RangeServer) -> int:
@@ -377,7 +372,7 @@ def test_closing_does_not_wait_for_a_server_that_is_silent_under_h5py(
 ) -> None:
     stress_remote_gc.write_many_series(tmp_path / "many.nwb")
     file = HDF5File(server.url("many.nwb"), {"timeout": "3"})
-    server.set(faults={"stall": 1.0})
+    server.set(latency_s=60)  # a byte that came after `close` would end the read at once
 
     def walk() -> int:
         with file.reading("its datasets"):

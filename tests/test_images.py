@@ -29,11 +29,12 @@ from ndviewer_light.sources.images.name_layouts import understood
 from ndviewer_light.sources.images.patterns import Pattern
 from ndviewer_light.sources.images.source import ImagesSource
 from ndviewer_light.sources.tiff.source import TiffSource
-from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from tests.range_server import RangeServer
 
 HEIGHT, WIDTH = 20, 32
 
@@ -605,13 +606,6 @@ def test_arrays_can_be_pickled_with_their_pattern(tmp_path: Path) -> None:
 
 
 # ---- over a network ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RangeServer]:
-    """A server of the test's folder."""
-    with RangeServer(tmp_path) as server:
-        yield server
 
 
 @pytest.mark.parametrize("end", ["png", "tif"])

@@ -11,7 +11,6 @@ import pytest
 from memory_source import TIMEOUT, in_thread, wait_until
 from nd2_samples import HEIGHT, TWO, WIDTH, P, T, Z, assert_planes_are, frame, keys
 from nd2_writer import Plane, time_loop, write_legacy_nd2, write_nd2
-from range_server import RangeServer
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
@@ -20,8 +19,7 @@ from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from range_server import RangeServer
 
 pytest.importorskip("nd2")
 pytest.importorskip("obstore")
@@ -33,12 +31,6 @@ FOUR = [Plane(name) for name in ("DAPI", "GFP", "RFP", "Cy5")]
 def large(number: int) -> np.ndarray:
     """A frame of 2 MiB: four channels of 512² pixels."""
     return (np.arange(SIDE * SIDE * 4).reshape(SIDE, SIDE, 4) * 7 + number * 1000).astype("u2")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RangeServer]:
-    with RangeServer(tmp_path) as server:
-        yield server
 
 
 def n_requests(server: RangeServer) -> int:

@@ -32,13 +32,13 @@ from ndviewer_light.sources.references.format import ReferencesFormat
 from ndviewer_light.sources.references.places import ReferencePolicy
 from ndviewer_light.sources.references.reference_file import parse
 from ndviewer_light.sources.references.source import ReferencesSource
-from tests.range_server import RangeServer
 from tests.reference_files import ZLIB, ReferenceWriter, deflated, pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ndviewer_light.sources import Source
+    from tests.range_server import RangeServer
 
 VOLUME = (5, 24, 40)
 
@@ -521,13 +521,6 @@ def test_a_reader_process_reads_them(writer: ReferenceWriter) -> None:
 
 
 # ---- over a network --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RangeServer]:
-    """A server of the test's folder."""
-    with RangeServer(tmp_path) as server:
-        yield server
 
 
 @pytest.mark.parametrize("url", ["pixels.bin", "./pixels.bin", "{server}"])

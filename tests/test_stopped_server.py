@@ -15,6 +15,7 @@ from test_remote_zarr import a_lonely_machine  # noqa: F401
 
 from ndviewer_light import errors, open_dataset
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.isolation import reader_process
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.zarr import tensorstore_arrays
@@ -29,6 +30,12 @@ pytest.importorskip("obstore")
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="nothing can be stopped here")
 
 LATER = PlaneKey(1, 0, 1, 1)
+START_SECONDS = 5.0
+"""How long an answer may take to begin: a minute is for networks."""
+SOON = f"""
+from ndviewer_light.sources.zarr import tensorstore_arrays
+tensorstore_arrays._SLOWEST_START_S = {START_SECONDS}
+from ndviewer_light.isolation.server import main"""
 
 
 def in_this_process(url: str) -> AbstractContextManager[Dataset]:
@@ -65,7 +72,10 @@ def test_a_stopped_server_is_an_error_in_time_and_holds_up_no_other(
     servers, way: Callable[[str], AbstractContextManager[Dataset]], monkeypatch: pytest.MonkeyPatch
 ):
     stopped, other = servers
-    monkeypatch.setattr(tensorstore_arrays, "_SLOWEST_START_S", 5.0)  # a minute is for networks
+    monkeypatch.setattr(tensorstore_arrays, "_SLOWEST_START_S", START_SECONDS)
+    in_readers = reader_process._BOOTSTRAP.replace("\nfrom ndviewer_light.isolation.server import main", SOON)
+    assert in_readers != reader_process._BOOTSTRAP
+    monkeypatch.setattr(reader_process, "_BOOTSTRAP", in_readers)
     with way(stopped.url("a.ome.zarr")) as opened, way(other.url("a.ome.zarr")) as beside:
         np.testing.assert_array_equal(opened.plane(), stores.plane())
         os.kill(stopped._process.pid, signal.SIGSTOP)
