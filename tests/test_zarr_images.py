@@ -16,6 +16,7 @@ import stores
 import zarr
 from image_stores import Made, halved, pixels
 
+from ndviewer_light.engine import regions
 from ndviewer_light.engine.to_xarray import _open_once, array_of
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
@@ -303,14 +304,28 @@ def test_levels_that_are_not_halves(
         found = dataset.levels()
         for level, array, step in zip(found, levels, [(1, 1, 1), *steps], strict=True):
             assert level.sizes == array.shape[2:]
-            by_size = [n / own for n, own in zip(size, level.sizes, strict=True)]
             for axis in range(3):
                 if said == "scale" or step[axis] == 1:
                     assert level.scale[axis] == pytest.approx(step[axis])
-                elif said in ("same", "nothing"):
-                    assert level.scale[axis] == pytest.approx(by_size[axis])
+                elif said != "other axis":  # by the sizes: 5 of 17 pixels span 3 or 4
+                    assert level.scale[axis].is_integer()
                 assert abs(level.scale[axis] * level.sizes[axis] - size[axis]) < level.scale[axis]
         assert_levels_are_as_zarr_reads_them(dataset, tmp_path / "i.zarr")
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_pixel_of_33_of_65_rows_spans_two_of_them(
+    tmp_path: Path, opened: Callable[[Path], Dataset], monkeypatch: pytest.MonkeyPatch, said: bool
+) -> None:
+    monkeypatch.setattr(regions, "ONE_TILE_PIXELS", 1000)
+    first = pixels(1, 1, 3, 65, 65)
+    levels = [first, halved(first, 1), halved(halved(first, 1), 1)]
+    scales = [(2.0, 0.5 * span, 0.5 * span) for span in (1, 2, 4)] if said else ()
+    image_stores.write(tmp_path / "i.zarr", Made(levels, ("A",), scales))
+    dataset = opened(tmp_path / "i.zarr")
+    assert [dataset.drawn_level(0, side, side) for side in (65, 32, 16)] == [
+        (level, (side, side), (span, span)) for level, side, span in ((0, 65, 1), (1, 33, 2), (2, 17, 4))
+    ]
 
 
 def test_a_position_with_fewer_levels_says_so(tmp_path: Path, opened: Callable[[Path], Dataset]) -> None:

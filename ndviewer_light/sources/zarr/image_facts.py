@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...metadata import ngff
 from ...model import ImageInfo, Level, Scale, Sizes, channel_in
+from ...storage.tiling import scale_by_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,17 +136,12 @@ def grown_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
 # ---- levels --------------------------------------------------------------------------------
 
 
-def levels_of(images: Sequence[ZarrImage]) -> tuple[Level, ...]:
-    """The levels of one image, given the metadata of each, largest first."""
-    return tuple(Level(_sizes(image), _scale(image, images[0])) for image in images)
-
-
-def _sizes(image: ZarrImage) -> Sizes:
-    return Sizes(image.size("z"), *image.plane_shape)
-
-
-def _scale(image: ZarrImage, largest: ZarrImage) -> Scale:
-    return Scale(*(_span(image, largest, role) for role in "zyx"))
+def level_of(image: ZarrImage, largest: ZarrImage) -> Level:
+    """One level of an image, given its metadata and that of the largest level."""
+    return Level(
+        Sizes(image.size("z"), *image.plane_shape),
+        Scale(*(_span(image, largest, role) for role in "zyx")),
+    )
 
 
 def _span(image: ZarrImage, largest: ZarrImage, role: str) -> float:
@@ -160,4 +156,4 @@ def _span(image: ZarrImage, largest: ZarrImage, role: str) -> float:
         span = step / smallest_step
         if abs(n * span - n_largest) < span * (1 + 1e-6):
             return span
-    return n_largest / n
+    return scale_by_size(n_largest, n)

@@ -27,7 +27,7 @@ from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of, level_spans, plane_chunk
-from .image_facts import image_info, learned_info, levels_of
+from .image_facts import image_info, learned_info, level_of
 from .known_images import KnownImages
 from .tensorstore_arrays import (
     OpenArray,
@@ -232,7 +232,7 @@ class ZarrSource(Source):
                 images.append(_read_image_live(store, level, self._tree))
             except PlaneNotStoredError:
                 break
-        levels = levels_of(images)
+        levels = tuple(level_of(image, largest) for image in images)
         if len(levels) < largest.n_levels:  # the others may still be written
             return levels
         with self._lock:
@@ -240,6 +240,12 @@ class ZarrSource(Source):
             while len(self._levels) > MAX_OPEN_STORES:
                 self._levels.popitem(last=False)
         return levels
+
+    def level_at(self, p: int, level: int) -> Level:
+        """See `Source.level_at`; raises `PlaneNotStoredError` if it is not written yet."""
+        store = self._place(PlaneKey(p=p)).store
+        largest = self._array(store, 0).image
+        return level_of(self._array(store, level).image, largest)
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a store for the position of `key`; looks at names only."""
