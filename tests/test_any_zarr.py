@@ -60,11 +60,12 @@ def images(draw: st.DrawFn, version: int) -> Made:
         z, y, x = (slice(0, count * span, span) for count, span in zip(counts, spans, strict=True))
         levels.append(level_0[..., z, y, x])
         scales.append(tuple(a * b for a, b in zip(scales[0], spans, strict=True)))
-    complete = draw(st.sampled_from([None, True, False]))
+    complete, is_said = draw(st.sampled_from([None, True, False])), draw(st.booleans())
     return Made(
         levels,
         ("A", "B")[: sizes[1]],
-        scales if draw(st.booleans()) else (),
+        scales if is_said else (),
+        translations=[(-4.0, draw(st.integers(-9, 9)), 0.125 * i) for i in range(len(levels) * is_said)],
         chunks=(
             1,
             draw(st.integers(1, 2)),
@@ -109,6 +110,14 @@ class Known:
             return tuple(step / first for step, first in pairs)
         pairs = zip(self.image.sizes(), self.image.sizes(level), strict=True)
         return tuple(by_size(whole, part) for whole, part in pairs)
+
+    def along(self, axis: int, level: int) -> np.ndarray:
+        """Where the voxels of a level are along z, y or x: in µm from the first of level 0, or indices."""
+        indices, made = np.arange(self.image.sizes(level)[axis]), self.made
+        if not made.scales:
+            return indices
+        offset = made.translations[level][axis] - made.translations[0][axis]
+        return indices * made.scales[level][axis] + offset
 
     def z_at(self, z: int, level: int) -> int:
         """The plane of a level in which the middle of a plane of level 0 is."""
@@ -163,6 +172,8 @@ def check_parts(dataset: Dataset, p: int, known: Known, data: st.DataObject) -> 
         assert array.dtype == wanted.dtype
         some = tuple(data.draw(st.slices(n)) for n in array.shape)
         np.testing.assert_array_equal(array[some].values, wanted.swapaxes(1, 2)[:, None][some])
+        for i, axis in enumerate("zyx"):
+            np.testing.assert_allclose(array.coords[axis], known.along(i, level), atol=1e-9)
 
 
 def check_views(wrapper: DatasetWrapper, p: int, known: Known, data: st.DataObject) -> None:

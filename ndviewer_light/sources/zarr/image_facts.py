@@ -9,7 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ...metadata import ngff
-from ...model import ImageInfo, Level, Scale, Sizes, channel_in
+from ...model import ImageInfo, Level, Offset, Scale, Sizes, channel_in
 from ...storage.tiling import scale_by_size
 
 if TYPE_CHECKING:
@@ -141,7 +141,14 @@ def level_of(image: ZarrImage, largest: ZarrImage) -> Level:
     return Level(
         Sizes(image.size("z"), *image.plane_shape),
         Scale(*(_span(image, largest, role) for role in "zyx")),
+        Offset(*(_offset_um(image, largest, role) for role in "zyx")),
     )
+
+
+def _offset_um(image: ZarrImage, largest: ZarrImage, role: str) -> float:
+    """How much further in the first voxel is; a level without a translation begins at 0."""
+    at, first = image.meta.origin(role, image.level), image.meta.origin(role, largest.level)
+    return (at or 0.0) - (first or 0.0)
 
 
 def _span(image: ZarrImage, largest: ZarrImage, role: str) -> float:
