@@ -15,7 +15,9 @@ from ...storage.tiling import scale_by_size
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ...metadata.ome_xml import OmeSeries
     from ...model import Channel, DatasetInfo
+    from .layouts import ImageLocation
     from .nodes import ZarrImage
 
 
@@ -60,15 +62,27 @@ def image_info(
 
 
 def default_names(
-    image: ZarrImage, announced: DatasetInfo | None, known: DatasetInfo
+    image: ZarrImage, announced: DatasetInfo | None, known: DatasetInfo, place: ImageLocation | None
 ) -> tuple[ngff.NamedChannel, ...]:
-    """Names for the channels of an image that has none: those of an announced run, or none.
+    """Names for the channels of an image that has none: of an announced run, of the OME-XML, or none.
 
     An array whose metadata may still be written has the same channels as the others until then.
     """
     if announced is not None:
         return _named(announced.channels, in_color=False)
+    if place is not None and place.said is not None:
+        return names_said(place.said)
     return _named(known.channels, in_color=True) if image.provisional else ()
+
+
+def names_said(said: OmeSeries | None) -> tuple[ngff.NamedChannel, ...]:
+    """The channels that OME-XML names."""
+    return tuple(
+        ngff.NamedChannel(
+            each.name, each.color, excitation_nm=each.excitation_nm, emission_nm=each.emission_nm
+        )
+        for each in (said.channels if said is not None else ())
+    )
 
 
 def _named(channels: Sequence[Channel], *, in_color: bool) -> tuple[ngff.NamedChannel, ...]:

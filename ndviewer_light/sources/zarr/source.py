@@ -27,7 +27,7 @@ from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of, level_spans, plane_chunk
-from .image_facts import image_info, learned_info, level_of
+from .image_facts import image_info, learned_info, level_of, names_said
 from .known_images import KnownImages
 from .tensorstore_arrays import (
     OpenArray,
@@ -112,7 +112,7 @@ class ZarrSource(Source):
         except BaseException:
             tree.close()
             raise
-        info = _opened_info(layout, image, tree)
+        info = _opened_info(layout, p, image, tree)
         source = cls(layout, info, tree.root, tree, learned=not image.provisional)
         source._known.describe(p, image)
         return source
@@ -499,8 +499,8 @@ def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrIm
     )
 
 
-def _opened_info(layout: layouts.DatasetLayout, image: ZarrImage, tree: Tree) -> DatasetInfo:
+def _opened_info(layout: layouts.DatasetLayout, p: int, image: ZarrImage, tree: Tree) -> DatasetInfo:
     positions = tuple(place.position for place in layout.places)
     info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
-    learned = learned_info(info, image, image_info(image))
+    learned = learned_info(info, image, image_info(image, names_said(layout.places[p].said)))
     return dataclasses.replace(learned, warnings=layout.warnings + image.warnings)
