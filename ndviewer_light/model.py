@@ -153,6 +153,17 @@ class Scale(NamedTuple):
 _SAME_SCALE = Scale()
 
 
+class Offset(NamedTuple):
+    """How far the first voxel of a level is from that of level 0, in µm: part of a voxel for averages."""
+
+    z: float = 0.0
+    y: float = 0.0
+    x: float = 0.0
+
+
+_NO_OFFSET = Offset()
+
+
 @dataclass(frozen=True)
 class Level:
     """One resolution of one image. Time points and channels are those of level 0.
@@ -162,6 +173,7 @@ class Level:
 
     sizes: Sizes
     scale: Scale = _SAME_SCALE
+    offset_um: Offset = _NO_OFFSET
 
     def z_at(self, z: int, of: Level | None = None) -> int:
         """The plane of this level that covers plane `z` of level `of` (None: of level 0)."""
@@ -226,7 +238,7 @@ class ImageInfo:
 
     def __repr__(self) -> str:
         n = self.sizes
-        channels = ", ".join(_some([channel.name for channel in self.channels]))
+        channels = ", ".join(some_names([channel.name for channel in self.channels]))
         return (
             f"<ImageInfo t {n['t']}, c {n['c']} ({channels}), z {n['z']}, {n['y']} × {n['x']} {self.dtype}>"
         )
@@ -385,7 +397,7 @@ class DatasetInfo:
     def summary(self) -> str:
         """Format, sizes and names in one line, as ``repr`` shows them."""
         n = self.sizes
-        channels = ", ".join(_some([channel.name for channel in self.channels]))
+        channels = ", ".join(some_names([channel.name for channel in self.channels]))
         dtype = self.dtype if self.dtype is not None else "of unknown type"
         return (
             f"{self.format}: t {n['t']}, p {n['p']}, c {n['c']} ({channels}), z {n['z']}, "
@@ -440,7 +452,8 @@ def find_channel(channels: Sequence[Channel], name: str, nth: int = 0) -> int | 
 _NAMED = 8  # maximum number of names listed in a message
 
 
-def _some(names: Sequence[str]) -> list[str]:
+def some_names(names: Sequence[str]) -> list[str]:
+    """The first names, quoted, and how many more there are, for a message."""
     shown = [repr(name) for name in names[:_NAMED]]
     return [*shown, f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else shown
 
@@ -451,7 +464,7 @@ def _index_of(name: str, names: Sequence[str], what: str) -> int:
         return found[0]
     if found:
         raise KeyError(f"{len(found)} {what}s are named {name!r}: use one of the indices {found}")
-    raise KeyError(f"no {what} is named {name!r}; available: {', '.join(_some(names))}")
+    raise KeyError(f"no {what} is named {name!r}; available: {', '.join(some_names(names))}")
 
 
 class PlaneState(Enum):

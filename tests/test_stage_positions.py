@@ -161,3 +161,86 @@ def test_a_single_image_has_its_own_name(tmp_path: Path, name: str, title: str) 
     with open_dataset(tmp_path / "i.zarr") as dataset:
         assert dataset.info.positions[0].title == title
         assert dataset.positions == ("default:0",)
+
+
+# ---- the OME-XML of a collection -----------------------------------------------------------
+
+OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+
+
+def ome_xml(*images: str) -> str:
+    return f'<?xml version="1.0" encoding="UTF-8"?><OME xmlns="{OME}">{"".join(images)}</OME>'
+
+
+def ome_image(name: str, x: float, *channels: str) -> str:
+    about = 'Color="16711935" EmissionWavelength="520"'
+    named = "".join(f'<Channel Name="{each}" {about}/>' for each in channels)
+    plane = f'<Plane TheT="0" TheC="0" TheZ="0" PositionX="{x}" PositionXUnit="mm" PositionY="2"/>'
+    return f'<Image Name="{name}"><Pixels>{named}<MetadataOnly/>{plane}</Pixels></Image>'
+
+
+def write_collection(root: Path, zarr_format: Any, series: Sequence[str], xml: str, **image: Any) -> None:
+    """Images of two channels without names, as a converter that leaves them to the OME-XML."""
+    group = zarr.create_group(root, zarr_format=zarr_format)
+    put(group, {"bioformats2raw.layout": 3})
+    put(group.create_group("OME"), {"series": list(series)})
+    for i in sorted(series):
+        put_image(group.create_group(i), **image)
+    (root / "OME/METADATA.ome.xml").write_text(xml, "utf-8")
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_the_ome_xml_of_a_collection_tells_of_series_before_they_are_read(
+    tmp_path: Path, zarr_format: Any, isolate: bool
+) -> None:
+    xml = ome_xml(ome_image("overview", 1.5, "DAPI"), ome_image("scan 40×", -2, "GFP"))
+    write_collection(tmp_path / "c.zarr", zarr_format, ["1", "0"], xml)  # its order is that of the images
+    with open_dataset(tmp_path / "c.zarr", isolate=isolate) as dataset:
+        info = dataset.info
+        assert [position.title for position in info.positions] == ["overview", "scan 40×"]
+        assert [(each.x_um, each.y_um, each.z_um) for each in info.positions] == [
+            (1500.0, 2.0, None),
+            (-2000.0, 2.0, None),
+        ]
+        assert not info.warnings
+        assert dataset.channels == ("DAPI",)
+        (channel,) = dataset.image("scan 40×").channels
+        assert (channel.name, channel.color, channel.emission_nm) == ("GFP", "#00FF00", 520)
+        assert dataset.info.positions == info.positions
+
+
+def test_what_images_say_of_themselves_comes_before_the_ome_xml(tmp_path: Path) -> None:
+    said = {"transforms": [SCALE, move(0, 7, 9)], "omero": {"channels": [{"label": "mine"}]}}
+    write_collection(tmp_path / "c.zarr", 2, ["0"], ome_xml(ome_image("overview", 1.5, "DAPI")), **said)
+    with open_dataset(tmp_path / "c.zarr") as dataset:
+        assert dataset.channels == ("mine",)
+        assert dataset.info.positions[0][2:4] == (9.0, 7.0)
+
+
+def test_series_of_one_name_are_told_apart_by_their_numbers(tmp_path: Path) -> None:
+    write_collection(
+        tmp_path / "c.zarr", 2, ["0", "1"], ome_xml(ome_image("scan", 0, "A"), ome_image("scan", 1, "A"))
+    )
+    with open_dataset(tmp_path / "c.zarr") as dataset:
+        assert [position.title for position in dataset.info.positions] == ["series:0", "series:1"]
+        assert dataset.info.positions[1].x_um == 1000.0
+
+
+@pytest.mark.parametrize(
+    ("xml", "why"),
+    [
+        ("<OME", "is not OME-XML"),
+        ('<!DOCTYPE x [<!ENTITY a "aa">]>' + ome_xml(ome_image("x", 0, "A")), "is not OME-XML"),
+        (ome_xml(*[ome_image("x", 0, "A")] * 3), "describes 3 images, not 1"),
+        (" " * (16 * 1024**2 + 1), "at most"),
+    ],
+    ids=["broken", "entities", "other images", "too large"],
+)
+def test_an_ome_xml_that_is_of_no_use_is_only_a_warning(tmp_path: Path, xml: str, why: str) -> None:
+    write_collection(tmp_path / "c.zarr", 3, ["0"], xml)
+    with open_dataset(tmp_path / "c.zarr") as dataset:
+        assert dataset.positions == ("series:0",)
+        assert dataset.channels == ("Ch0",)
+        (warning,) = [each for each in dataset.info.warnings if "METADATA.ome.xml" in each]
+        assert why in warning

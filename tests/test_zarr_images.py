@@ -16,6 +16,7 @@ import stores
 import zarr
 from image_stores import Made, halved, pixels
 
+from ndviewer_light.engine import regions
 from ndviewer_light.engine.to_xarray import _open_once, array_of
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
@@ -303,14 +304,28 @@ def test_levels_that_are_not_halves(
         found = dataset.levels()
         for level, array, step in zip(found, levels, [(1, 1, 1), *steps], strict=True):
             assert level.sizes == array.shape[2:]
-            by_size = [n / own for n, own in zip(size, level.sizes, strict=True)]
             for axis in range(3):
                 if said == "scale" or step[axis] == 1:
                     assert level.scale[axis] == pytest.approx(step[axis])
-                elif said in ("same", "nothing"):
-                    assert level.scale[axis] == pytest.approx(by_size[axis])
+                elif said != "other axis":  # by the sizes: 5 of 17 pixels span 3 or 4
+                    assert level.scale[axis].is_integer()
                 assert abs(level.scale[axis] * level.sizes[axis] - size[axis]) < level.scale[axis]
         assert_levels_are_as_zarr_reads_them(dataset, tmp_path / "i.zarr")
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_pixel_of_33_of_65_rows_spans_two_of_them(
+    tmp_path: Path, opened: Callable[[Path], Dataset], monkeypatch: pytest.MonkeyPatch, said: bool
+) -> None:
+    monkeypatch.setattr(regions, "ONE_TILE_PIXELS", 1000)
+    first = pixels(1, 1, 3, 65, 65)
+    levels = [first, halved(first, 1), halved(halved(first, 1), 1)]
+    scales = [(2.0, 0.5 * span, 0.5 * span) for span in (1, 2, 4)] if said else ()
+    image_stores.write(tmp_path / "i.zarr", Made(levels, ("A",), scales))
+    dataset = opened(tmp_path / "i.zarr")
+    assert [dataset.drawn_level(0, side, side) for side in (65, 32, 16)] == [
+        (level, (side, side), (span, span)) for level, side, span in ((0, 65, 1), (1, 33, 2), (2, 17, 4))
+    ]
 
 
 def test_a_position_with_fewer_levels_says_so(tmp_path: Path, opened: Callable[[Path], Dataset]) -> None:
@@ -385,6 +400,68 @@ def test_a_lazy_array_of_a_level_has_the_planes_of_that_level(
     np.testing.assert_allclose(array.coords["y"], np.arange(11) * 1.5)
     np.testing.assert_allclose(array.coords["x"], np.arange(9) * 0.75)
     np.testing.assert_array_equal(array.values[:, 0].swapaxes(1, 2), levels[1])
+
+
+def test_the_coords_of_a_level_have_its_own_translation(
+    tmp_path: Path, opened: Callable[[Path], Dataset]
+) -> None:
+    """Where pixels are averaged, the first of a level is half a pixel further in."""
+    first = pixels(1, 1, 4, 33, 27)
+    made = Made(
+        [first, halved(first)],
+        ("A",),
+        [(2.0, 0.5, 0.25), (4.0, 1.0, 0.5)],
+        translations=[(10.0, 300.0, -20.0), (11.0, 300.25, -19.875)],
+    )
+    image_stores.write(tmp_path / "i.zarr", made)
+    dataset = opened(tmp_path / "i.zarr")
+    assert [level.offset_um for level in dataset.levels()] == [(0, 0, 0), (1.0, 0.25, 0.125)]
+    for level, (z, y, x), (step_z, step_y, step_x) in (
+        (0, (0.0, 0.0, 0.0), (2.0, 0.5, 0.25)),
+        (1, (1.0, 0.25, 0.125), (4.0, 1.0, 0.5)),
+    ):
+        array = dataset.to_xarray(level=level)
+        for axis, start, step in (("z", z, step_z), ("y", y, step_y), ("x", x, step_x)):
+            np.testing.assert_allclose(array.coords[axis], start + np.arange(array.sizes[axis]) * step)
+        # where the first pixel of level 0 is on the stage
+        stage = [float(array.coords[name].item()) for name in ("z_um", "y_um", "x_um")]
+        assert stage == pytest.approx([10.0, 300.0, -20.0])
+
+
+def test_a_position_whose_level_is_another_one_is_not_given_the_coords_of_others(tmp_path: Path) -> None:
+    first = pixels(1, 1, 1, 32, 32)
+    levels, scales = [first, halved(first, 1)], [(1.0, 0.5, 0.5), (1.0, 1.0, 1.0)]
+    shifted = Made(levels, ("A",), scales, translations=[(0, 0, 0), (0, 0.25, 0.25)])
+    image_stores.write_plate(tmp_path / "p.zarr", {"A/1": [Made(levels, ("A",), scales), shifted]})
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        array = dataset.to_xarray(level=1)
+        array.isel(fov=0).compute()
+        with pytest.raises(ValueError, match=r"A1:1 differs .*to_xarray\(position='A1:1'\)"):
+            array.isel(fov=1).compute()
+        np.testing.assert_allclose(dataset.to_xarray(1, position="A1:1").coords["y"][:2], [0.25, 1.25])
+
+
+def test_positions_without_a_level_are_left_out_by_name(
+    tmp_path: Path, opened: Callable[[Path], Dataset]
+) -> None:
+    first = pixels(1, 1, 1, 32, 32)
+    levels, scales = [first, halved(first, 1)], [(1.0, 0.5, 0.5), (1.0, 1.0, 1.0)]
+    with_level, without = Made(levels, ("A",), scales), Made(levels[:1], ("A",), scales[:1])
+    image_stores.write_plate(
+        tmp_path / "p.zarr", {"A/1": [without, with_level], "B/2": [with_level, without]}
+    )
+    dataset = opened(tmp_path / "p.zarr")
+    with pytest.warns(UserWarning, match=r"level 1 .* 2 of 4 positions.*: 'A1:0', 'B2:1'"):
+        arrays = dataset.to_xarray(level=1)
+    assert list(arrays) == ["A1:1"]
+    assert list(arrays["A1:1"].coords["position"].values) == ["A1:1", "B2:0"]
+    assert arrays["A1:1"].attrs["positions_without_level"] == ["A1:0", "B2:1"]
+    np.testing.assert_array_equal(arrays["A1:1"].values[0, 1, 0, 0], levels[1][0, 0, 0])
+    assert list(dataset.to_xarray()) == ["A1:0", "A1:1"]
+    with pytest.raises(ValueError, match="level 1 does not exist: A1:0 has 1"):
+        dataset.to_xarray(level=1, position="A1:0")
+    with pytest.raises(ValueError, match="level 2 does not exist"):
+        dataset.to_xarray(level=2)
 
 
 def test_where_positions_differ_there_is_an_array_for_each_kind(

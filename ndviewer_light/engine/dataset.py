@@ -332,6 +332,11 @@ class Dataset:
         """
         return self._images.levels(self._position(p))
 
+    def level_at(self, p: int, level: int) -> Level:
+        """One of `levels`; looks at no other but the largest. Raises `IndexError` if it does not exist."""
+        self.image(p)
+        return self._tiled.level(p, level)
+
     def plane_shape(self, level: int = 0) -> tuple[int, int]:
         """Return the shape (Y, X) of the first position's planes at one level; may block on disk.
 
@@ -590,6 +595,7 @@ class Dataset:
 
         If positions differ (sizes, channels, dtype, …), a dict of such arrays, one for those that are
         equal, by the label of the first of them; with `position` (index or label) the array of that one.
+        Positions that lack the level are left out with a warning, and listed in the attrs.
         Looks at all positions first: blocks the first time.
         """
         from .to_xarray import to_xarray

@@ -111,17 +111,18 @@ class OverviewBuilder:
         try:
             level = self._tiled.level_that_fits(p, height, width)
             grid = self._tiled.grid(p, level)
+            scale = self._tiled.level(p, level).scale
             shape, span = (grid.height, grid.width), 1
             if max(shape) > PICTURE_SIDE or math.prod(shape) > PICTURE_PIXELS:
                 base = self._base(PlaneKey(p=p))
-                grid = self._tiled.grid(p, base.level)
+                scale = self._tiled.level(p, base.level).scale
                 level, shape, span = OVERVIEW, base.shape, base.step
         except DatasetError as error:  # reading the plane will say so
             logger.debug("choosing a level of position %d: %s", p, error)
             span = -(-max(image.height, image.width) // SIDE)
             shape = (-(-image.height // span), -(-image.width // span))
             return DrawnLevel(0, shape, (span, span))
-        return DrawnLevel(level, shape, (span * image.height / grid.height, span * image.width / grid.width))
+        return DrawnLevel(level, shape, (span * scale.y, span * scale.x))
 
     def _base(self, key: PlaneKey) -> _Base:
         level = self._tiled.level_that_fits(key.p, SIDE, SIDE)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import PlaneNotStoredError
+from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, Region, channel_name, find_channel
 from ..storage.tiling import check_whole_plane
 from .leases import StoredKey, SupersededRead
@@ -18,7 +18,7 @@ from .tiles import ONE_TILE_PIXELS, TileGrid, common_part, whole
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from ..model import DatasetInfo
+    from ..model import DatasetInfo, Level
     from ..sources import Source
     from .cache import PlaneCache
 
@@ -34,6 +34,7 @@ class TiledPlanes:
         self._cache = cache
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._grids: dict[tuple[int, int], tuple[DatasetInfo, TileGrid]] = {}
+        self._levels: dict[tuple[int, int], tuple[DatasetInfo, Level]] = {}
 
     def is_small(self, p: int) -> bool:
         """Whether planes of position `p` are one tile each, by what is known of them; does not block."""
@@ -76,9 +77,29 @@ class TiledPlanes:
 
     def z_at(self, p: int, z: int, level: int) -> int:
         """The plane of a level that covers plane `z` of level 0; may block on disk."""
-        is_deep = level > 0 and self._source.info.image(p).n_z > 1
-        levels = self._source.levels(p) if is_deep else ()
-        return levels[level].z_at(z) if level < len(levels) else z
+        if level == 0 or self._source.info.image(p).n_z == 1:
+            return z
+        try:
+            return self.level(p, level).z_at(z)
+        except (DatasetError, IndexError):  # reading the plane will say so
+            return z
+
+    def level(self, p: int, level: int) -> Level:
+        """The sizes and the scale of one level; blocks on disk or network the first time.
+
+        Raises what `Source.level_at` raises.
+        """
+        info = self._source.info
+        with self._lock:
+            known = self._levels.get((p, level))
+        if known is not None and known[0] is info:
+            return known[1]
+        found = self._source.level_at(p, level)
+        with self._lock:
+            if len(self._levels) >= _MAX_GRIDS:
+                self._levels.clear()
+            self._levels[p, level] = info, found
+        return found
 
     def level_that_fits(self, p: int, height: int, width: int) -> int:
         """The smallest level that fills `height` × `width` screen pixels; may block on disk or network."""

@@ -7,13 +7,15 @@ it opens the dataset there, once per process.
 from __future__ import annotations
 
 import functools
+import math
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import Region
+from ..model import Region, some_names
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from ..model import DatasetInfo, ImageInfo, Level
+    from ..model import DatasetInfo, ImageInfo, Level, Position
     from .dataset import Dataset
 
 DIMS = ("time", "fov", "z", "channel", "y", "x")
 
 _Index = tuple[slice, ...]
+
+_SAME_UM = 1e-6  # offsets of levels that differ by less are the same, rounded otherwise
 
 
 class LazyPlanes:
@@ -49,6 +53,7 @@ class LazyPlanes:
         sizes = self.of_level.sizes
         n_c = len(self.image.channels)
         self.shape = (self.image.n_t, len(positions), sizes.z, n_c, sizes.y, sizes.x)
+        self._same_level = {positions[0]}  # those whose level is known to be `of_level`
         self._generation: int | None = dataset.info.generation
         self.dtype = cast("np.dtype", self.image.dtype)
         self.ndim = len(self.shape)
@@ -117,15 +122,25 @@ class LazyPlanes:
         image = info.image(p)
         if info.generation != self._generation or image.dtype != self.dtype:
             raise self._replaced(dataset)
-        if image is info.image(self._positions[0]):
-            return
-        own, first = (_told_apart_by(each) for each in (image, self.image))
-        if own != first:
-            label = info.positions[p].label
-            raise ValueError(
-                f"position {label} differs from the others of this array: {image!r}, not {self.image!r}. "
-                f"Call to_xarray again, or to_xarray(position={label!r})"
-            )
+        if image is not info.image(self._positions[0]):
+            own, first = (_told_apart_by(each) for each in (image, self.image))
+            if own != first:
+                raise self._differs(dataset, p, f"{image!r}, not {self.image!r}")
+        if self._level > 0 and p not in self._same_level:
+            try:
+                level = dataset.level_at(p, self._level)
+            except PlaneNotStoredError:  # not written yet
+                return
+            if not _is_same(level, self.of_level):
+                raise self._differs(dataset, p, f"its level {self._level} is {level}, not {self.of_level}")
+            self._same_level.add(p)
+
+    def _differs(self, dataset: Dataset, p: int, how: str) -> ValueError:
+        label = dataset.info.positions[p].label
+        return ValueError(
+            f"position {label} differs from the others of this array: {how}. "
+            f"Call to_xarray again, or to_xarray(position={label!r})"
+        )
 
     def _replaced(self, dataset: Dataset) -> ValueError:
         return ValueError(f"{dataset.path} has been replaced since: call to_xarray again")
@@ -133,6 +148,17 @@ class LazyPlanes:
 
 def _told_apart_by(image: ImageInfo) -> tuple[object, ...]:
     return tuple(channel.name for channel in image.channels), image.n_z, image.height, image.width
+
+
+def _is_same(one: Level, other: Level) -> bool:
+    """Whether two levels are the same, but for rounding in what their writers say."""
+    scales = zip(one.scale, other.scale, strict=True)
+    offsets = zip(one.offset_um, other.offset_um, strict=True)
+    return (
+        one.sizes == other.sizes
+        and all(math.isclose(a, b, rel_tol=1e-6) for a, b in scales)
+        and all(abs(a - b) < _SAME_UM for a, b in offsets)
+    )
 
 
 def _for_every_axis(index: Any, ndim: int) -> tuple[Any, ...]:
@@ -164,16 +190,38 @@ def to_xarray(
     If its positions differ, a dict of such arrays: one for those that are equal, by the label of the first;
     with `position` (index or label), the array of one position.
     Coords: time (s if the step is known, else the time points' numbers), fov (the positions' indices, with
-    `position` labels), z (µm), channel (names), y and x (µm) where known, else indices; at a level, those
-    of its own planes and pixels. Attrs: pixel sizes of level 0, colours, format, path.
+    `position` labels and, where known, the place of their first pixel on the stage, `x_um`, `y_um`, `z_um`),
+    z (µm), channel (names), y and x (µm) where known, else indices. z, y and x count from the first pixel of
+    level 0; at a level they are those of its own planes and pixels, by its own scale and translation. Attrs:
+    pixel sizes of level 0, colours, format, path.
+    Positions that lack the level are left out with a `UserWarning` that names them, and listed in the attrs
+    of every array as `positions_without_level`; so are there arrays of the same names at every level.
     Costs milliseconds at any size, once all positions were looked at. Raises `ValueError` for a level or
     `missing` that do not exist.
     """
     if position is not None:
         return array_of(dataset, level, missing, [looked_at(dataset, position)])
     groups = groups_of(dataset)
-    found = {name: array_of(dataset, level, missing, group) for name, group in groups.items()}
-    return found if len(found) > 1 else next(iter(found.values()))
+    have = {name: group for name, group in groups.items() if _has_level(dataset, group[0], level)}
+    if not have:
+        have = groups  # which says that there is no such level
+    found = {name: array_of(dataset, level, missing, group) for name, group in have.items()}
+    without = sorted(p for name, group in groups.items() if name not in have for p in group)
+    if without:
+        labels = [dataset.info.positions[p].label for p in without]
+        for array in found.values():
+            array.attrs["positions_without_level"] = labels
+        _warn_of_those_without(level, labels, len(dataset.info.positions))
+    return found if len(groups) > 1 else next(iter(found.values()))
+
+
+def _warn_of_those_without(level: int, labels: Sequence[str], n_positions: int) -> None:
+    warnings.warn(
+        f"level {level} does not exist at {len(labels)} of {n_positions} positions, which are left out: "
+        f"{', '.join(some_names(labels))}. Level 0 of them is to_xarray(position=…)",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def looked_at(dataset: Dataset, position: int | str) -> int:
@@ -242,6 +290,11 @@ def lazy_planes(dataset: Dataset, level: int, missing: str, positions: Sequence[
     return LabelledPlanes(planes, _coords(info, planes, positions), _attrs(info, planes, dataset.path, level))
 
 
+def _has_level(dataset: Dataset, p: int, level: int) -> bool:
+    n_levels = dataset.info.image(p).n_levels
+    return level == 0 or (0 < level < n_levels and level < len(dataset.levels(p)))
+
+
 def _level(dataset: Dataset, p: int, level: int) -> Level:
     image = dataset.info.image(p)
     levels = dataset.levels(p) if 0 < level < image.n_levels else (image.level,)
@@ -252,20 +305,34 @@ def _level(dataset: Dataset, p: int, level: int) -> Level:
 
 
 def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> dict[str, Any]:
-    def along(n: int, step: float | None, scale: float = 1.0, numbers: tuple[int, ...] = ()) -> np.ndarray:
-        numbered = np.array(numbers) if numbers else np.arange(n)
-        return numbered if step is None else numbered * step * scale
-
-    image, shape, scale = planes.image, planes.shape, planes.of_level.scale
+    image, shape, level = planes.image, planes.shape, planes.of_level
+    scale, offset = level.scale, level.offset_um
+    times = np.array(image.times) if image.times else np.arange(shape[0])
     return {
-        "time": along(shape[0], image.time_step_s, numbers=image.times),
+        "time": times if image.time_step_s is None else times * image.time_step_s,
         "fov": np.array(positions),
         "position": ("fov", [info.positions[p].label for p in positions]),
         "acquisition": ("fov", [info.positions[p].acquisition for p in positions]),
-        "z": along(shape[2], image.z_step_um, scale.z),
+        **_on_the_stage([info.positions[p] for p in positions]),
+        "z": _along(shape[2], image.z_step_um, scale.z, offset.z),
         "channel": [channel.name for channel in image.channels],
-        "y": along(shape[4], image.pixel_size_y_um, scale.y),
-        "x": along(shape[5], image.pixel_size_x_um, scale.x),
+        "y": _along(shape[4], image.pixel_size_y_um, scale.y, offset.y),
+        "x": _along(shape[5], image.pixel_size_x_um, scale.x, offset.x),
+    }
+
+
+def _along(n: int, step: float | None, scale: float, offset: float) -> np.ndarray:
+    """Where the samples of an axis of a level are, in µm; their indices if the step of level 0 is unknown."""
+    return np.arange(n) if step is None else np.arange(n) * step * scale + offset
+
+
+def _on_the_stage(positions: Sequence[Position]) -> dict[str, tuple[str, list[float]]]:
+    """Stage coordinates in µm, NaN where unknown; none of an axis that is known of no position."""
+    found = {name: [getattr(position, name) for position in positions] for name in ("x_um", "y_um", "z_um")}
+    return {
+        name: ("fov", [math.nan if at is None else at for at in along])
+        for name, along in found.items()
+        if any(at is not None for at in along)
     }
 
 

@@ -183,6 +183,12 @@ class IsolatedSource(Source):
             "levels", PlaneKey(p=p), 0, lambda _, reply: protocol.levels_from_json(reply["levels"])
         )
 
+    def level_at(self, p: int, level: int) -> Level:
+        """See `Source.level_at`."""
+        return self._ask(
+            "level at", PlaneKey(p=p), level, lambda _, reply: protocol.levels_from_json(reply["levels"])[0]
+        )
+
     def refresh(self) -> DatasetInfo:
         """See `Source.refresh`."""
         self._ask("refresh", PlaneKey(), 0, lambda _process, _reply: None)

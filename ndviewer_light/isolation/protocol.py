@@ -24,6 +24,7 @@ from ..model import (
     DatasetInfo,
     ImageInfo,
     Level,
+    Offset,
     PlaneKey,
     Position,
     Scale,
@@ -145,13 +146,13 @@ def _with_types(message: Message) -> Message:
 
 
 def levels_to_json(levels: Sequence[Level]) -> list[list[float]]:
-    """The levels of an image: three sizes and three scales each."""
-    return [[*level.sizes, *level.scale] for level in levels]
+    """The levels of an image: three sizes, three scales and three offsets each."""
+    return [[*level.sizes, *level.scale, *level.offset_um] for level in levels]
 
 
 def levels_from_json(levels: Sequence[Sequence[float]]) -> tuple[Level, ...]:
     """The inverse of `levels_to_json`."""
-    return tuple(Level(Sizes(*map(int, each[:3])), Scale(*each[3:])) for each in levels)
+    return tuple(Level(Sizes(*map(int, each[:3])), Scale(*each[3:6]), Offset(*each[6:])) for each in levels)
 
 
 def key_to_json(key: PlaneKey, info: DatasetInfo | None) -> Message:

@@ -105,6 +105,9 @@ class _Server:
             return {"level": self._source.level_for(_key(request).p, *request["size"])}
         if request["op"] == "levels":
             return {"levels": protocol.levels_to_json(self._source.levels(_key(request).p))}
+        if request["op"] == "level at":
+            level = self._source.level_at(_key(request).p, request["level"])
+            return {"levels": protocol.levels_to_json([level])}
         if request["op"] == "image":
             self._source.image(_key(request).p)
         elif request["op"] == "look at all":

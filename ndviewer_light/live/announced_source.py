@@ -105,6 +105,10 @@ class AnnouncedSource(Source):
         """See `Source.levels`; raises `PlaneNotStoredError` while nothing of the position exists."""
         return self._form_of(PlaneKey(p=p)).levels(p)
 
+    def level_at(self, p: int, level: int) -> Level:
+        """See `Source.level_at`; raises `PlaneNotStoredError` while nothing of the position exists."""
+        return self._form_of(PlaneKey(p=p)).level_at(p, level)
+
     def look_at_all(self) -> DatasetInfo:
         """Look at every position in the layout that was found, if any."""
         found = self._found

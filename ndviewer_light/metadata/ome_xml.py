@@ -144,6 +144,29 @@ def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
     return _with_pages(image, pixels, name)
 
 
+class OmeSeries(NamedTuple):
+    """What is said of one of several images: its name, its channels, where its first plane is (x, y, z)."""
+
+    name: str = ""
+    channels: tuple[Channel, ...] = ()
+    position_um: tuple[float | None, float | None, float | None] = (None, None, None)
+
+
+def ome_series(ome_metadata: str) -> tuple[OmeSeries, ...]:
+    """What is said of every image, in their order; () for text that is not OME-XML. Never raises."""
+    root = _root(ome_metadata)
+    return () if root is None else tuple(_series(each) for each in root if _local(each, "Image") is not None)
+
+
+def _series(image: Element) -> OmeSeries:
+    pixels = next((child for child in image if _local(child, "Pixels") is not None), None)
+    name = _clean_name(image)
+    if pixels is None:
+        return OmeSeries(name)
+    channels = tuple(child for child in pixels if _local(child, "Channel") is not None)
+    return OmeSeries(name, _described(channels), _position_um(pixels))
+
+
 def _described(channels: tuple[Element, ...]) -> tuple[Channel, ...]:
     """Names, colours and wavelengths; white is the default of the schema, and is no choice for several."""
     found = tuple(
@@ -202,8 +225,12 @@ def _float(text: str | None) -> float | None:
 def _name_of(root: Element, pixels: Element) -> str:
     for image in root.iter():
         if _local(image, "Image") is not None and pixels in list(image):
-            return " ".join(image.get("Name", "").split())[:_LONGEST_NAME]
+            return _clean_name(image)
     return ""
+
+
+def _clean_name(image: Element) -> str:
+    return " ".join(image.get("Name", "").split())[:_LONGEST_NAME]
 
 
 def _with_pages(image: OmeImage, pixels: Element, name: str) -> OmeImage:

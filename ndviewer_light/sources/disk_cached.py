@@ -102,6 +102,10 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.levels(p)
 
+    def level_at(self, p: int, level: int) -> Level:
+        """Same as the source's."""
+        return self._source.level_at(p, level)
+
     def exists(self, key: PlaneKey) -> bool:
         """Same as the source's."""
         return self._source.exists(key)

@@ -169,6 +169,10 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._of_one_dataset(lambda source: source.levels(p))
 
+    def level_at(self, p: int, level: int) -> Level:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.level_at(p, level))
+
     def exists(self, key: PlaneKey) -> bool:
         """Same as the source's."""
         return self._of_one_dataset(lambda source: source.exists(key))

@@ -69,6 +69,13 @@ class Source(ABC):
         """The pyramid levels of position `p`, largest first; blocks on disk or network, like `image`."""
         return (self.image(p).level,)
 
+    def level_at(self, p: int, level: int) -> Level:
+        """One of `levels`; looks at no other but the largest. Raises `IndexError` if it does not exist."""
+        levels = self.levels(p)
+        if not 0 <= level < len(levels):
+            raise IndexError(f"no resolution level {level}: position {p} has {len(levels)}")
+        return levels[level]
+
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """The rows and columns that are worth reading at once: whole chunks, 1–2 megapixels.
 

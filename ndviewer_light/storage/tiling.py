@@ -45,15 +45,19 @@ def check_whole_plane(shape: tuple[int, int], itemsize: int, where: str) -> None
 
 
 def levels_by_size(shapes: Sequence[tuple[int, int]], n_z: int) -> tuple[Level, ...]:
-    """The pyramid levels of planes of these `shapes` (Y, X), where nothing but sizes is known of them.
+    """The pyramid levels of planes of these `shapes` (Y, X), where nothing but sizes is known of them."""
+    height, width = shapes[0]
+    return tuple(
+        Level(Sizes(n_z, y, x), Scale(1.0, scale_by_size(height, y), scale_by_size(width, x)))
+        for y, x in shapes
+    )
+
+
+def scale_by_size(whole: int, part: int) -> float:
+    """How many of `whole` samples one of `part` spans, where nothing else tells.
 
     Sizes are rounded up or down by whoever halves them: an integer scale that explains them is the scale.
     """
-    height, width = shapes[0]
-    return tuple(Level(Sizes(n_z, y, x), Scale(1.0, _scale(height, y), _scale(width, x))) for y, x in shapes)
-
-
-def _scale(whole: int, part: int) -> float:
     scale = whole / part
     near = round(scale)
     return float(near) if near and part in (whole // near, -(-whole // near)) else scale

@@ -209,8 +209,9 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             n_z, height, width = level.sizes
             z_step = max(-(-n_z // MAX_TEXTURE_3D), 1)
             step = 1
-            while not _fits(
-                -(-n_z // z_step), height // step, width // step, n_channels * self.dtype.itemsize
+            bytes_per_voxel = n_channels * self.dtype.itemsize
+            while step < max(height, width) and not _fits(
+                -(-n_z // z_step), -(-height // step), -(-width // step), bytes_per_voxel
             ):
                 step += 1
             if step == z_step == 1 or number == len(levels) - 1:

@@ -9,12 +9,15 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ...metadata import ngff
-from ...model import ImageInfo, Level, Scale, Sizes, channel_in
+from ...model import ImageInfo, Level, Offset, Scale, Sizes, channel_in
+from ...storage.tiling import scale_by_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ...metadata.ome_xml import OmeSeries
     from ...model import Channel, DatasetInfo
+    from .layouts import ImageLocation
     from .nodes import ZarrImage
 
 
@@ -59,15 +62,27 @@ def image_info(
 
 
 def default_names(
-    image: ZarrImage, announced: DatasetInfo | None, known: DatasetInfo
+    image: ZarrImage, announced: DatasetInfo | None, known: DatasetInfo, place: ImageLocation | None
 ) -> tuple[ngff.NamedChannel, ...]:
-    """Names for the channels of an image that has none: those of an announced run, or none.
+    """Names for the channels of an image that has none: of an announced run, of the OME-XML, or none.
 
     An array whose metadata may still be written has the same channels as the others until then.
     """
     if announced is not None:
         return _named(announced.channels, in_color=False)
+    if place is not None and place.said is not None:
+        return names_said(place.said)
     return _named(known.channels, in_color=True) if image.provisional else ()
+
+
+def names_said(said: OmeSeries | None) -> tuple[ngff.NamedChannel, ...]:
+    """The channels that OME-XML names."""
+    return tuple(
+        ngff.NamedChannel(
+            each.name, each.color, excitation_nm=each.excitation_nm, emission_nm=each.emission_nm
+        )
+        for each in (said.channels if said is not None else ())
+    )
 
 
 def _named(channels: Sequence[Channel], *, in_color: bool) -> tuple[ngff.NamedChannel, ...]:
@@ -135,17 +150,19 @@ def grown_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
 # ---- levels --------------------------------------------------------------------------------
 
 
-def levels_of(images: Sequence[ZarrImage]) -> tuple[Level, ...]:
-    """The levels of one image, given the metadata of each, largest first."""
-    return tuple(Level(_sizes(image), _scale(image, images[0])) for image in images)
+def level_of(image: ZarrImage, largest: ZarrImage) -> Level:
+    """One level of an image, given its metadata and that of the largest level."""
+    return Level(
+        Sizes(image.size("z"), *image.plane_shape),
+        Scale(*(_span(image, largest, role) for role in "zyx")),
+        Offset(*(_offset_um(image, largest, role) for role in "zyx")),
+    )
 
 
-def _sizes(image: ZarrImage) -> Sizes:
-    return Sizes(image.size("z"), *image.plane_shape)
-
-
-def _scale(image: ZarrImage, largest: ZarrImage) -> Scale:
-    return Scale(*(_span(image, largest, role) for role in "zyx"))
+def _offset_um(image: ZarrImage, largest: ZarrImage, role: str) -> float:
+    """How much further in the first voxel is; a level without a translation begins at 0."""
+    at, first = image.meta.origin(role, image.level), image.meta.origin(role, largest.level)
+    return (at or 0.0) - (first or 0.0)
 
 
 def _span(image: ZarrImage, largest: ZarrImage, role: str) -> float:
@@ -160,4 +177,4 @@ def _span(image: ZarrImage, largest: ZarrImage, role: str) -> float:
         span = step / smallest_step
         if abs(n * span - n_largest) < span * (1 + 1e-6):
             return span
-    return n_largest / n
+    return scale_by_size(n_largest, n)

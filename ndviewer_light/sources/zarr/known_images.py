@@ -119,7 +119,7 @@ class KnownImages:
             contents: dict[int, ImageInfo] = {}
             for store, image in images.items():
                 at = self._positions_of().get(store, ())
-                names = default_names(image, self._announced, after)
+                names = default_names(image, self._announced, after, self.places[at[0]] if at else None)
                 content = image_info(image, names, after.channels if self.learned else ())
                 for p in at:
                     self._described.add(p, self.places[p], image)

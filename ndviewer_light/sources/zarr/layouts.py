@@ -21,6 +21,7 @@ Order is natural everywhere: 0, 1, 2, 10; A1, A2, A10, B1; Z before AA.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import repeat
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, plates
+from ...metadata.ome_xml import OmeSeries, ome_series
 from ...metadata.squid import coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
@@ -49,16 +51,21 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA_FILES", "Node", "ZarrImage", "discover", "read_image", "read_node", "recognises"]
 
+SERIES_XML = "METADATA.ome.xml"
 PLATES = ("plate.ome.zarr", "plate.zarr")
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
 class ImageLocation(NamedTuple):
-    """One position: the folder of its image group or array, and its index along the position axis, if any."""
+    """One position: the folder of its image group or array, and its index along the position axis, if any.
+
+    `said` is what a file for all images says of it; what its own metadata says comes first.
+    """
 
     position: Position
     store: str
     p_index: int | None = None
+    said: OmeSeries | None = None
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ class _ImageFinder:
         numbers, acquisitions = _field_numbers(images.paths), names.of(images)
         positions = map(Position, repeat(region), numbers, none, none, none, images.paths, acquisitions)
         stores = [base + image for image in images.paths]
-        return list(map(ImageLocation._make, zip(positions, stores, none, strict=False)))
+        return list(map(ImageLocation._make, zip(positions, stores, none, none, strict=False)))
 
     def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
         try:
@@ -208,14 +215,41 @@ class _ImageFinder:
 
     def _series_places(self, path: str, node: Node | None) -> list[ImageLocation]:
         version = None if node is None else node.version
-        ome = read_node(self._tree.join(path, "OME"), self._tree, version, "group")
+        folder, xml = self._tree.join(path, "OME"), self._tree.join(path, "OME", SERIES_XML)
+        self._tree.expect([self._tree.join(folder, "zarr.json" if version == 3 else ".zattrs"), xml])
+        ome = read_node(folder, self._tree, version, "group")
         listed = plates.series_paths(ome.attributes, ome.file) if ome is not None else None
         if listed is None:
             listed = tuple(self._tree.numbered(path, "zarr.json" if version == 3 else ".zattrs"))
-        return [
-            ImageLocation(_series_position(i, name), self._tree.inside(path, name))
-            for i, name in enumerate(listed)
-        ]
+        said = self._said_of_series(xml, len(listed))
+        names = Counter(each.name for each in said)
+        places = []
+        for i, name in enumerate(listed):
+            series = said[i] if said else None
+            position = _series_position(i, name)
+            if series is not None:
+                x, y, z = series.position_um
+                position = position._replace(x_um=x, y_um=y, z_um=z)
+                if position.is_unnamed and names[series.name] == 1:  # of equal names, none tells which it is
+                    position = position._replace(name=series.name or name)
+            places.append(ImageLocation(position, self._tree.inside(path, name), said=series))
+        return places
+
+    def _said_of_series(self, xml: str, n_series: int) -> tuple[OmeSeries, ...]:
+        """What the OME-XML of a collection says of each series; () without one, or if it is of others."""
+        try:
+            raw = self._tree.read_small(xml)
+        except DatasetError as error:  # too large, or outside: the images can be shown without
+            self.warnings.append(f"{error}; series have the names in their own metadata")
+            return ()
+        if raw is None:
+            return ()
+        said = ome_series(raw.decode("utf-8-sig", "replace"))
+        if len(said) == n_series:
+            return said
+        what = f"describes {len(said)} images, not {n_series}" if said else "is not OME-XML"
+        self.warnings.append(f"{xml} {what}; series have the names in their own metadata")
+        return ()
 
     # ---- from folders ----------------------------------------------------------------------
 

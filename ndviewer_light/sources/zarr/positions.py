@@ -22,15 +22,18 @@ FEW = 512
 BATCH = 64
 
 
-def described(position: Position, image: ZarrImage) -> Position:
+def described(place: ImageLocation, image: ZarrImage) -> Position:
     """The position with what its image adds; the same object if that is nothing.
 
-    The stage coordinates of the host or of the experiment come first. The name in the multiscales metadata
+    The stage coordinates of the host or of the experiment come first, those in the OME-XML of all images
+    last. The name in the multiscales metadata
     replaces that of a mere number in a list of images.
     """
+    position = place.position
     if image.has("p"):
         return position
-    if position.x_um is None and position.y_um is None and position.z_um is None:
+    known = position.x_um, position.y_um, position.z_um
+    if known == (None, None, None) or (place.said is not None and known == place.said.position_um):
         x, y, z = ngff.stage_position_um(image.meta)
         if (x, y, z) != (None, None, None):
             position = position._replace(x_um=x, y_um=y, z_um=z)
@@ -48,7 +51,7 @@ class DescribedPositions:
 
     def add(self, p: int, place: ImageLocation, image: ZarrImage) -> None:
         """Note what the image of position `p` says."""
-        found = described(place.position, image)
+        found = described(place, image)
         if found is not place.position:
             self._pending[p] = found
 

@@ -28,7 +28,7 @@ from ...storage.trees.tree import LOCAL, LocalTree
 from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of, level_spans, plane_chunk
-from .image_facts import image_info, learned_info, levels_of
+from .image_facts import image_info, learned_info, level_of, names_said
 from .known_images import KnownImages
 from .tensorstore_arrays import (
     OpenArray,
@@ -117,7 +117,7 @@ class ZarrSource(Source):
         except BaseException:
             tree.close()
             raise
-        info = _opened_info(layout, image, tree)
+        info = _opened_info(layout, p, image, tree)
         source = cls(layout, info, tree.root, tree, learned=not image.provisional)
         source._known.describe(p, image)
         source._listed = listed
@@ -238,7 +238,7 @@ class ZarrSource(Source):
                 images.append(_read_image_live(store, level, self._tree))
             except PlaneNotStoredError:
                 break
-        levels = levels_of(images)
+        levels = tuple(level_of(image, largest) for image in images)
         if len(levels) < largest.n_levels:  # the others may still be written
             return levels
         with self._lock:
@@ -246,6 +246,12 @@ class ZarrSource(Source):
             while len(self._levels) > MAX_OPEN_STORES:
                 self._levels.popitem(last=False)
         return levels
+
+    def level_at(self, p: int, level: int) -> Level:
+        """See `Source.level_at`; raises `PlaneNotStoredError` if it is not written yet."""
+        store = self._place(PlaneKey(p=p)).store
+        largest = self._array(store, 0).image
+        return level_of(self._array(store, level).image, largest)
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a store for the position of `key`; looks at names only."""
@@ -536,8 +542,8 @@ def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrIm
     )
 
 
-def _opened_info(layout: layouts.DatasetLayout, image: ZarrImage, tree: Tree) -> DatasetInfo:
+def _opened_info(layout: layouts.DatasetLayout, p: int, image: ZarrImage, tree: Tree) -> DatasetInfo:
     positions = tuple(place.position for place in layout.places)
     info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
-    learned = learned_info(info, image, image_info(image))
+    learned = learned_info(info, image, image_info(image, names_said(layout.places[p].said)))
     return dataclasses.replace(learned, warnings=layout.warnings + image.warnings)
