@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from ..model import DatasetInfo, ImageInfo, Level
     from ..sources import Source
+    from .newest_places import NewestWanted, Place
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +198,15 @@ class Dataset:
         """Whether a writer has announced that this plane is on disk."""
         self._fold_notified()
         return key in self._announced
+
+    def newest(self, wanted: NewestWanted) -> Place | None:
+        """The newest place that writers have announced, of those `wanted`; None without one.
+
+        Within the sizes in `info`. Any thread; no I/O, a few microseconds if nothing has changed.
+        """
+        info = self._adopt_info()
+        self._fold_notified()
+        return self._announced.newest(wanted, info)
 
     # ---- planes ----------------------------------------------------------------------------
 
