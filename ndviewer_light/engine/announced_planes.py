@@ -95,7 +95,6 @@ class AnnouncedPlanes:
         with self._lock:
             self._planes = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
             self._places = NewestPlaces()
-            self._newest: tuple[NewestWanted, DatasetInfo, Place | None] | None = None  # as last asked for
             self._in_view: set[tuple[int, int, int, int]] = set()
             self._beyond: tuple[int, int, int, int] | None = None
 
@@ -106,7 +105,6 @@ class AnnouncedPlanes:
             new = self._planes.update(rows)
             if len(new):
                 self._places.add(new)
-                self._newest = None
             self._in_view |= in_view
             self._beyond = beyond or self._beyond
 
@@ -117,11 +115,7 @@ class AnnouncedPlanes:
     def newest(self, wanted: NewestWanted, info: DatasetInfo) -> Place | None:
         """The newest place that is `wanted`, within the sizes of `info`; cheap if nothing has changed."""
         with self._lock:
-            known = self._newest
-            if known is None or known[0] != wanted or known[1] is not info:
-                newest = self._places.newest(wanted, self._planes.__contains__, info)
-                known = self._newest = (wanted, info, newest)
-            return known[2]
+            return self._places.newest(wanted, self._planes.__contains__, info)
 
     def unseen(self, keys: Collection[PlaneKey]) -> list[PlaneKey]:
         """Those of `keys` that are still new, in their order."""
