@@ -314,6 +314,10 @@ class Stage(QWidget):
         index = self.sliders.index
         return View(index("t"), index("p"), index("z"), self.strips.is_3d())
 
+    def visible_channels(self) -> tuple[int, ...]:
+        """The channels that are drawn, of those that the position in view has."""
+        return tuple(c for c in self.strips.shown() if self.strips.is_channel_visible(c))
+
     def go_to(self, t: int | None = None, p: int | None = None, z: int | None = None) -> None:
         """Move to these indices as if the sliders had been moved; None means no change."""
         if self._dataset is not None and self._dataset.info is not self._info:
