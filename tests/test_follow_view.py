@@ -335,6 +335,17 @@ def test_a_dataset_that_grows_by_itself_is_followed_along_time_and_to_new_positi
     wait_at(qtbot, viewer, (8, 2, 0))
 
 
+def test_positions_inserted_before_the_one_in_view_do_not_move_it(qtbot, viewer):
+    source = MemorySource(memory_info(n_t=2, n_p=2))
+    dataset = show(qtbot, viewer, Dataset(source, path="/a"))
+    viewer.load_fov(1)
+    grow(dataset, source, positions=(Position("A0", 0), *source.info.positions))
+    wait_at(qtbot, viewer, (0, 2, 0))
+    assert viewer.stage.sliders.value_text("p").startswith("A1:1 ")
+    viewer.set_follow(p=True)
+    assert at(viewer) == (0, 0, 0), "the new one"
+
+
 # ---- the disk -----------------------------------------------------------------------------------
 
 

@@ -103,15 +103,15 @@ def newest_of_growth(before: DatasetInfo, info: DatasetInfo, at: Place) -> Place
     """Where a dataset has grown since `before`: at a new position, or else along time; None if nowhere.
 
     For what nobody announces: this is all that is known without reading. If several positions have more time
-    points, the one in view counts, then the last one. z is that of the view.
+    points, the one in view counts, then the last one. `at` is the view, in the indices of `info`.
     """
-    labels = {position.label for position in before.positions}
-    new = [p for p, position in enumerate(info.positions) if position.label not in labels]
+    indices = {position.label: p for p, position in enumerate(before.positions)}
+    new = [p for p, position in enumerate(info.positions) if position.label not in indices]
     if new:
         return Place(info.image(new[-1]).n_t - 1, new[-1], at.z)
     grown = [
         p
         for p in (*info.images, at.p)
-        if p < len(before.positions) and info.image(p).n_t > before.image(p).n_t
+        if p < len(info.positions) and info.image(p).n_t > before.image(indices[info.positions[p].label]).n_t
     ]
     return Place(info.image(grown[-1]).n_t - 1, grown[-1], at.z) if grown else None

@@ -185,6 +185,7 @@ class Stage(QWidget):
     def _take_info(self, info: DatasetInfo) -> None:
         """Apply new metadata: sizes go to the sliders; the canvas is rebuilt if it depends on the change."""
         before, self._info = self._info, info
+        self._stay_at_position(before, info)
         self._image = self._known_image()
         self._take_sizes()
         self._say_position()
@@ -196,6 +197,21 @@ class Stage(QWidget):
         self._show_own_strips()
         if self._canvas is not None and not self._build_timer.isActive():
             self._build()
+
+    def _stay_at_position(self, before: DatasetInfo | None, info: DatasetInfo) -> None:
+        """Keep the position in view where others were inserted before it, as wells of a plate are."""
+        p = self.sliders.index("p")
+        if before is None or before.positions is info.positions or p >= len(before.positions):
+            return
+        label = before.positions[p].label
+        if p < len(info.positions) and info.positions[p].label == label:
+            return
+        labels = [position.label for position in info.positions]
+        if label in labels:
+            self.sliders.set_sizes({"p": len(labels)})
+            self.sliders.set_index("p", labels.index(label))
+            if self._canvas is not None:
+                self._canvas.show_view(self.view)
 
     def _build_soon(self) -> None:
         """Build the canvas from the event loop: it takes 100 ms, and the host is waiting for a start."""
