@@ -34,6 +34,7 @@ class FollowButton(QPushButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._drawn: tuple[bool, PanelColors] | None = None
         self.setCheckable(True)
         self.setText("Follow newest")
         self.setIconSize(QSize(12, 12))
@@ -62,7 +63,10 @@ class FollowButton(QPushButton):
 
     def draw(self, colors: PanelColors) -> None:
         """Draw the dot in these colours."""
-        self.setIcon(icon("dot", colors.accent if self.isChecked() else colors.faint))
+        wanted = (self.isChecked(), colors)
+        if wanted != self._drawn:
+            self._drawn = wanted
+            self.setIcon(icon("dot", colors.accent if self.isChecked() else colors.faint))
 
     @safe_slot
     def _on_clicked(self, on: bool) -> None:

@@ -62,7 +62,7 @@ class ViewFollower(QObject):
         if dataset is None or self._stage.dataset is not dataset:
             return
         self._note_growth(dataset)
-        newest = self._newest(dataset)
+        newest = self._newest(dataset) if self._may_grow and self.rule.followed else None
         if newest is None:
             return
         at = self._at
