@@ -364,6 +364,37 @@ class FollowedDataset(Dataset):
         self.following = DiskState.FOLLOWING if following else DiskState.PAUSED
 
 
+def store(source, t, p):
+    for c in range(2):
+        for z in range(2):
+            source.write((t, p, c, z), 1)
+
+
+def test_planes_within_reserved_sizes_are_followed_as_they_are_stored(qtbot, window):
+    viewer = window.viewer
+    source = MemorySource(memory_info(n_t=6, n_p=2))
+    for t in range(3):
+        store(source, t, 0)
+        store(source, t, 1)
+    dataset = show(qtbot, viewer, FollowedDataset(source, path="/a"))
+    looks = dataset._scout
+    qtbot.waitUntil(lambda: looks._answer == (2, 1, 0), timeout=20_000)
+    viewer.stage.sliders.slider("z").setValue(1)
+    qtbot.wait(50)
+    assert at(viewer) == (0, 0, 1), "it was opened: that is shown from its beginning"
+    store(source, 3, 0)
+    wait_at(qtbot, viewer, (3, 0, 1))
+    viewer.stage.sliders.slider("t").setValue(0)
+    store(source, 3, 1)
+    wait_at(qtbot, viewer, (0, 1, 1))
+    qtbot.keyClick(window, Qt.Key.Key_F)
+    wait_at(qtbot, viewer, (3, 1, 1))
+    source.write((4, 0, 0, 1), 1)
+    looked = looks._looked
+    qtbot.waitUntil(lambda: looks._looked > looked + 1, timeout=20_000)
+    assert at(viewer) == (3, 1, 1), "a channel is missing"
+
+
 def test_the_switch_says_whether_the_disk_is_followed_and_pauses_it(qtbot, window):
     viewer = window.viewer
     dataset = show(qtbot, viewer, FollowedDataset(MemorySource(), path="/a"))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..engine.dataset import Dataset
+    from ..engine.newest_places import NewestWanted
     from ..model import DatasetInfo
     from .stage import Stage
     from .status_row import StatusRow
@@ -34,6 +35,8 @@ class ViewFollower(QObject):
         self._info: DatasetInfo | None = None
         self._grown: Place | None = None  # where the dataset has grown last, by itself
         self._may_grow = False
+        self._at_first: tuple[NewestWanted, Place] | None = None  # as first asked
+        self._has_news = False  # since then; or somebody has asked to be led there
         stage.sliders.moved.connect(self._on_moved)
         stage.sliders.play_started.connect(self._on_play_started)
         stage.sliders.light_clicked.connect(self._on_light_clicked)
@@ -52,6 +55,7 @@ class ViewFollower(QObject):
         self._info = dataset.info if dataset is not None else None
         self._grown = None
         self._may_grow = False
+        self._at_first, self._has_news = None, False
         self.rule.start_over()
         self.step()
         self._say()
@@ -78,16 +82,24 @@ class ViewFollower(QObject):
         return Place(view.t, view.p, view.z)
 
     def _newest(self, dataset: Dataset) -> Place | None:
-        wanted = self.rule.wanted(
-            self._at, self._stage.visible_channels(), is_volume=self._stage.view.is_volume
-        )
+        at = self._at
+        wanted = self.rule.wanted(at, self._stage.visible_channels(), is_volume=self._stage.view.is_volume)
         if wanted is None:
             return None
-        announced = dataset.newest(wanted)
-        if announced is not None or self._grown is None:
-            return announced
-        is_elsewhere = "p" not in self.rule.followed and self._grown.p != self._at.p
+        newest = dataset.newest(wanted)
+        if dataset.looks_for_newest:
+            return newest._replace(z=at.z) if newest is not None and self._is_news(wanted, newest) else None
+        if newest is not None or self._grown is None:
+            return newest
+        is_elsewhere = "p" not in self.rule.followed and self._grown.p != at.p
         return None if is_elsewhere else self._grown
+
+    def _is_news(self, wanted: NewestWanted, newest: Place) -> bool:
+        """Whether more is stored than at first: what is opened is shown from its beginning until then."""
+        if self._at_first is None or self._at_first[0] != wanted:
+            self._at_first = wanted, newest
+        self._has_news = self._has_news or newest != self._at_first[1]
+        return self._has_news
 
     def _note_growth(self, dataset: Dataset) -> None:
         """Note what has been added to the dataset by whoever writes it, announced or not."""
@@ -109,6 +121,7 @@ class ViewFollower(QObject):
         """Choose modes for now and for every dataset from now on."""
         for axis, mode in modes.items():
             self.rule.set_default(axis, mode)
+        self._has_news = True
         self._changed()
 
     def set_waits_for_channels(self, waits: bool) -> None:
@@ -125,6 +138,7 @@ class ViewFollower(QObject):
         """Follow everything again, if there is anything to follow."""
         if self._may_grow:
             self.rule.follow_again()
+            self._has_news = True
             self._changed()
 
     def _changed(self) -> None:
@@ -160,6 +174,7 @@ class ViewFollower(QObject):
         chosen = cast("Axis", axis)
         is_followed = chosen in self.rule.followed
         self.rule.set_mode(chosen, FollowMode.PINNED if is_followed else FollowMode.NEWEST)
+        self._has_news = self._has_news or not is_followed
         self._changed()
 
     @safe_slot
