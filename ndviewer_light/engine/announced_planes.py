@@ -11,11 +11,14 @@ import numpy as np
 
 from ..model import PlaneKey
 from ..storage.limits import MAX_T
+from .newest_places import NewestPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from collections.abc import Set as AbstractSet
 
     from ..model import DatasetInfo
+    from .newest_places import NewestWanted, Place
 
 _BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
 
@@ -30,21 +33,25 @@ class PlaneBits:
         self._sizes = (n_p, n_c, n_z)
         self._per_t: dict[int, np.ndarray] = {}
 
-    def update(self, rows: np.ndarray) -> None:
-        """Add every key, as `key_rows` gives them."""
+    def update(self, rows: np.ndarray) -> np.ndarray:
+        """Add every key, as `key_rows` gives them; returns those that were new, in their order."""
         n_p, n_c, n_z = self._sizes
         ts, ps, cs, zs = rows.T
         inside = (ts >= 0) & (ts < MAX_T)
         for indices, size in ((ps, n_p), (cs, n_c), (zs, n_z)):
             inside &= (indices >= 0) & (indices < size)
         planes = ((ps * n_c + cs) * n_z + zs)[inside]
-        ts = ts[inside]
+        rows, ts = rows[inside], ts[inside]
+        is_new = np.zeros(len(ts), bool)
         for t in np.unique(ts).tolist():
             row = self._per_t.get(t)
             if row is None:
                 row = self._per_t[t] = np.zeros((n_p * n_c * n_z + 7) // 8, np.uint8)
-            of_t = planes[ts == t]
+            is_of_t = ts == t
+            of_t = planes[is_of_t]
+            is_new[is_of_t] = (row[of_t >> 3] & _BIT[of_t & 7]) == 0
             np.bitwise_or.at(row, of_t >> 3, _BIT[of_t & 7])
+        return rows[is_new]
 
     def __contains__(self, key: tuple[int, int, int, int]) -> bool:
         t, p, c, z = key
@@ -87,6 +94,7 @@ class AnnouncedPlanes:
         sizes = info.sizes
         with self._lock:
             self._planes = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
+            self._places = NewestPlaces()
             self._in_view: set[tuple[int, int, int, int]] = set()
             self._beyond: tuple[int, int, int, int] | None = None
 
@@ -94,13 +102,20 @@ class AnnouncedPlanes:
         """Add planes (n, 4), with those `in_view`, of the dataset described by `info`."""
         beyond = _first_beyond(info, rows)
         with self._lock:
-            self._planes.update(rows)
+            new = self._planes.update(rows)
+            if len(new):
+                self._places.add(new)
             self._in_view |= in_view
             self._beyond = beyond or self._beyond
 
     def __contains__(self, key: tuple[int, int, int, int]) -> bool:
         with self._lock:
             return key in self._planes
+
+    def newest(self, wanted: NewestWanted, info: DatasetInfo) -> Place | None:
+        """The newest place that is `wanted`, within the sizes of `info`; cheap if nothing has changed."""
+        with self._lock:
+            return self._places.newest(wanted, self._planes.__contains__, info)
 
     def unseen(self, keys: Collection[PlaneKey]) -> list[PlaneKey]:
         """Those of `keys` that are still new, in their order."""
@@ -134,9 +149,9 @@ def _first_beyond(info: DatasetInfo, rows: np.ndarray) -> tuple[int, int, int, i
 
 
 class SortedOut(NamedTuple):
-    """Notifications, sorted into planes and invalid keys."""
+    """Notifications, sorted into planes, in their order, and invalid keys."""
 
-    keys: set[tuple[int, int, int, int]]
+    keys: AbstractSet[tuple[int, int, int, int]]
     odd: list[object]
 
 
@@ -148,10 +163,10 @@ def plane_keys(said: Sequence[Any]) -> SortedOut:
     """
     try:
         if set(map(len, said)) == {4} and set(map(type, chain.from_iterable(said))) == {int}:
-            return SortedOut(set(said), [])
+            return SortedOut(dict.fromkeys(said).keys(), [])
     except Exception:  # noqa: BLE001  an odd object's own error
         pass
-    keys: set[tuple[int, int, int, int]] = set()
+    keys: dict[tuple[int, int, int, int], None] = {}
     odd: list[object] = []
     for key in said:
         try:
@@ -159,5 +174,5 @@ def plane_keys(said: Sequence[Any]) -> SortedOut:
         except Exception:  # noqa: BLE001  as above
             odd.append(key)
         else:
-            keys.add((t, p, c, z))
-    return SortedOut(keys, odd)
+            keys[t, p, c, z] = None
+    return SortedOut(keys.keys(), odd)

@@ -17,6 +17,7 @@ from ..errors import CorruptDataError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState, Region, channel_name, find_channel
 from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
+from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
@@ -29,6 +30,7 @@ from .planes_in_view import PlanesInView
 from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
+from .stored_scout import StoredScout
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from ..errors import DatasetError
     from ..model import DatasetInfo, ImageInfo, Level
     from ..sources import Source
+    from .newest_places import NewestWanted, Place
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +123,7 @@ class Dataset:
             schedule=GrowthSchedule(now) if follow else RunSchedule(now, live=live),
         )
         self._rereader = Rereader(self._read_again)
+        self._scout = StoredScout(self._read_whole)
 
     # ---- state ---------------------------------------------------------------------------
 
@@ -227,6 +231,29 @@ class Dataset:
         """Whether a writer has announced that this plane is on disk."""
         self._fold_notified()
         return key in self._announced
+
+    def newest(self, wanted: NewestWanted) -> Place | None:
+        """The newest place that writers have announced, of those `wanted`; None without one.
+
+        Of a dataset `looks_for_newest`, the newest that was stored about a second ago. Within the sizes in
+        `info`. Any thread; no I/O here, a few microseconds if nothing has changed.
+        """
+        info = self._adopt_info()
+        self._fold_notified()
+        announced = self._announced.newest(wanted, info)
+        if announced is not None or not self.looks_for_newest:
+            return announced
+        return self._scout.newest(wanted, info, time.monotonic())
+
+    @property
+    def looks_for_newest(self) -> bool:
+        """Whether `newest` finds what nobody announces: while a local dataset is followed as it grows."""
+        following = getattr(self, "following", None)
+        is_followed = following is not None and following.name == "FOLLOWING"
+        return is_followed and not self._live and not is_url(self.path) and self._tiled.is_small(0)
+
+    def _read_whole(self, key: PlaneKey) -> np.ndarray:
+        return self._cache.read(key)
 
     # ---- planes ----------------------------------------------------------------------------
 
@@ -608,11 +635,13 @@ class Dataset:
         self._view.close()
         self._follower.close()
         self._rereader.close()
+        self._scout.close()
         self._source.close()
         self._cache.close()
         deadline = time.monotonic() + _END_SECONDS
         self._follower.join(deadline)
         self._rereader.join(deadline)
+        self._scout.join(deadline)
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ", live" if self._live else ""

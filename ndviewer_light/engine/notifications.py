@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .announced_planes import key_rows, plane_keys
 
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
 _BATCHES_MAX = 256  # batches of notifications kept until somebody asks what was notified
 
 
 class Notified(NamedTuple):
-    """Notified planes: all, as int64 (n, 4) each, and those being watched.
+    """Notified planes: all in their order, as int64 (n, 4) each, and those being watched.
 
     Stored as numbers, not as keys: a burst of 100,000 takes a megabyte or two and a few milliseconds.
     """
@@ -36,7 +39,7 @@ class Inbox:
         self._odd: list[object] = []
         self._watched: set[tuple[int, int, int, int]] = set()
 
-    def take_arrived(self) -> set[tuple[int, int, int, int]]:
+    def take_arrived(self) -> AbstractSet[tuple[int, int, int, int]]:
         """The keys that have arrived since the last call; they are remembered for `take_notified`."""
         n = len(self.arrived)
         if not n:

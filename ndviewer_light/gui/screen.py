@@ -17,6 +17,7 @@ from ..storage.bytes import is_url, split_inner
 from ..storage.presentable import presentable
 from .background import Background
 from .chooser import DatasetChooser
+from .follow import AXES
 from .message_page import MessagePage
 from .opener import Opener, Refresher
 from .poll import Poll
@@ -24,7 +25,8 @@ from .runs import Runs
 from .sessions import NothingToShow, Opening, Session, Sessions
 from .slots import safe_slot
 from .stage import Stage
-from .status_line import StatusLine
+from .status_row import StatusRow
+from .view_follower import ViewFollower
 from .waiting import Wait, short_path
 from .words import Explanation, explain
 
@@ -63,7 +65,8 @@ class Screen(QWidget):
         self._warning = ""  # of the dataset shown, as the status line says it
         self.poll.failed.connect(self._on_poll_failed)
         self.poll.recovered.connect(self._on_poll_recovered)
-        self.status = StatusLine()
+        self._row = StatusRow()
+        self.status = self._row.line
         sessions.end_with(self)
         try:
             self._build()
@@ -77,6 +80,7 @@ class Screen(QWidget):
 
     def _build(self) -> None:
         self.stage = Stage()
+        self.follower = ViewFollower(self.stage, self._row)
         self.stage.hover_text.connect(self._on_hover_text)
         self.message = MessagePage()
         self.message.retry.connect(self._on_retry)
@@ -85,6 +89,7 @@ class Screen(QWidget):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.message)
         self.pages.addWidget(self.stage)
+        self.pages.currentChanged.connect(self._on_page_changed)
         self.choices = QComboBox()
         self.choices.setAccessibleName("Datasets in this file")
         self.choices.setToolTip("This file contains several datasets")
@@ -97,13 +102,13 @@ class Screen(QWidget):
         column.setSpacing(0)
         column.addWidget(self.pages, 1)
         column.addWidget(self.choices)
-        column.addWidget(self.status)
+        column.addWidget(self._row)
 
     def end(self) -> None:
         """Release everything; nothing is shown or opened any more."""
         self.sessions.end()
         self.poll.stop()
-        if hasattr(self, "stage"):
+        if hasattr(self, "follower"):
             self._leave_stage()
 
     # ---- ndv, imported off the GUI thread --------------------------------------------------
@@ -236,8 +241,10 @@ class Screen(QWidget):
         outside = [axis for axis, i in wanted.items() if i is not None and not 0 <= i < info.sizes[axis]]
         if not outside:
             self.stage.go_to(t=t, p=p, z=z)
+            self.follower.pin([axis for axis in AXES if wanted[axis] is not None])
         elif "p" not in outside and info.dtype is None:
             self.stage.go_to(p=p)
+            self.follower.pin([axis for axis in AXES if wanted[axis] is not None])
             self._go_when_known = (p, t, z)
         else:
             logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
@@ -245,6 +252,7 @@ class Screen(QWidget):
     def move_along(self, **indices: int) -> None:
         """Move along axes (p, t, z) within the known sizes; the others stay, known or not."""
         self.stage.go_to(**indices)
+        self.follower.pin([axis for axis in AXES if axis in indices])
         if self._go_when_known is not None:
             p, t, z = self._go_when_known
             self._go_when_known = indices.get("p", p), indices.get("t", t), indices.get("z", z)
@@ -280,6 +288,10 @@ class Screen(QWidget):
         if is_new:
             self.loaded.emit(asked.path)
 
+    @safe_slot
+    def _on_page_changed(self) -> None:
+        self._row.show_controls(self.pages.currentWidget() is self.stage)
+
     def _show_opening(self, opening: Opening) -> None:
         self._failed_opening = None
         self.message.show_message("busy", "Opening", presentable(opening.path), cancel="Cancel")
@@ -293,6 +305,7 @@ class Screen(QWidget):
         is_new = self.stage.dataset is not session.dataset
         if is_new:
             self.stage.show_dataset(session.dataset)
+            self.follower.start_over(session.dataset)
         else:
             self.stage.refresh()  # it was not followed meanwhile
         if session.acquisition is not None:
@@ -321,6 +334,8 @@ class Screen(QWidget):
     def _leave_stage(self) -> None:
         if self.stage is not None:
             self.stage.clear()
+            self.follower.start_over(None)
+        self._row.show_disk(None, can_pause=False)
         self._offer_choices(())
 
     @safe_slot
@@ -339,6 +354,8 @@ class Screen(QWidget):
                 self._show_replacement(session)
             elif changes.in_view or changes.info:
                 self.stage.take(changes)
+            self.follower.step()
+            self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
             if changes.info:
                 self._say_warnings(session)
                 if self._go_when_known is not None:
@@ -349,6 +366,7 @@ class Screen(QWidget):
         """The dataset at that path was replaced: nothing shown so far applies to it."""
         self._go_when_known = None
         self.stage.show_dataset(session.dataset)
+        self.follower.start_over(session.dataset)
         self._offer_choices(session.dataset.info.choices)
         self.status.say("message", f"{short_path(session.path)} was replaced by another dataset")
 

@@ -19,11 +19,12 @@ from .panels.channels import ChannelStrips
 from .panels.sliders import AxisSliders
 from .plane_states import state_of_view, states_of_channels
 from .slots import safe_slot
+from .view_texts import counted, height_of, name_of, text_under_mouse, time_of
 from .waiting import PlaneWaits, Wait
 
 if TYPE_CHECKING:
     from ..engine.dataset import Changes, Dataset
-    from ..model import DatasetInfo, ImageInfo, Position
+    from ..model import DatasetInfo, ImageInfo
     from .canvas.contrast import Contrast
     from .canvas.display import Canvas
     from .canvas.view_arrays import Frame
@@ -184,6 +185,7 @@ class Stage(QWidget):
     def _take_info(self, info: DatasetInfo) -> None:
         """Apply new metadata: sizes go to the sliders; the canvas is rebuilt if it depends on the change."""
         before, self._info = self._info, info
+        self._stay_at_position(before, info)
         self._image = self._known_image()
         self._take_sizes()
         self._say_position()
@@ -195,6 +197,21 @@ class Stage(QWidget):
         self._show_own_strips()
         if self._canvas is not None and not self._build_timer.isActive():
             self._build()
+
+    def _stay_at_position(self, before: DatasetInfo | None, info: DatasetInfo) -> None:
+        """Keep the position in view where others were inserted before it, as wells of a plate are."""
+        p = self.sliders.index("p")
+        if before is None or before.positions is info.positions or p >= len(before.positions):
+            return
+        label = before.positions[p].label
+        if p < len(info.positions) and info.positions[p].label == label:
+            return
+        labels = [position.label for position in info.positions]
+        if label in labels:
+            self.sliders.set_sizes({"p": len(labels)})
+            self.sliders.set_index("p", labels.index(label))
+            if self._canvas is not None:
+                self._canvas.show_view(self.view)
 
     def _build_soon(self) -> None:
         """Build the canvas from the event loop: it takes 100 ms, and the host is waiting for a start."""
@@ -298,11 +315,11 @@ class Stage(QWidget):
         step = None if image is None else image.z_step_um
         self.sliders.set_sizes({"t": n_t, "z": n_z, "p": len(info.positions)})
         self.sliders.set_value_text(
-            "t", lambda i: _counted(i, n_t, "" if image is None else _time_of(i, image))
+            "t", lambda i: counted(i, n_t, "" if image is None else time_of(i, image))
         )
-        self.sliders.set_value_text("z", lambda i: _counted(i, n_z, _height(i, step)))
+        self.sliders.set_value_text("z", lambda i: counted(i, n_z, height_of(i, step)))
         self.sliders.set_value_text(
-            "p", lambda i: f"{_named(info.positions[i])}   {i + 1} / {len(info.positions)}"
+            "p", lambda i: f"{name_of(info.positions[i])}   {i + 1} / {len(info.positions)}"
         )
 
     # ---- position --------------------------------------------------------------------------
@@ -312,6 +329,10 @@ class Stage(QWidget):
         """The indices on screen, as set by the sliders and the 2D/3D switch."""
         index = self.sliders.index
         return View(index("t"), index("p"), index("z"), self.strips.is_3d())
+
+    def visible_channels(self) -> tuple[int, ...]:
+        """The channels that are drawn, of those that the position in view has."""
+        return tuple(c for c in self.strips.shown() if self.strips.is_channel_visible(c))
 
     def go_to(self, t: int | None = None, p: int | None = None, z: int | None = None) -> None:
         """Move to these indices as if the sliders had been moved; None means no change."""
@@ -357,7 +378,7 @@ class Stage(QWidget):
         if info is None or p >= len(info.positions):
             self.overlay.set_position("")
             return
-        parts = [_named(info.positions[p])]
+        parts = [name_of(info.positions[p])]
         facts = self._image or info
         if facts.n_t > 1:
             parts.append(f"t {self.sliders.index('t') + 1}")
@@ -493,19 +514,7 @@ class Stage(QWidget):
         if not isinstance(place, tuple) or frame is None or self._info is None:
             self.hover_text.emit("")
             return
-        row, column = place  # of level 0
-        _, span_y, span_x = frame.downsampled
-        values = []
-        for plane in frame.planes.values():
-            pixels, y, x = plane.pixels, int(row // span_y), int(column // span_x)
-            if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
-                values.append(f"{pixels[y, x]:g}")
-        where = f"x {column}  y {row}"
-        if frame.image is not None and frame.image.pixel_size_um is not None:
-            um_x = column * (frame.image.pixel_size_x_um or frame.image.pixel_size_um)
-            um_y = row * (frame.image.pixel_size_y_um or frame.image.pixel_size_um)
-            where += f"   ({um_x:.1f}, {um_y:.1f} µm)"
-        self.hover_text.emit(f"{where}   {' | '.join(values)}" if values else "")
+        self.hover_text.emit(text_under_mouse(frame, *place))
 
     @safe_slot
     def _update_scale_bar(self) -> None:
@@ -525,35 +534,3 @@ def _built_on(info: DatasetInfo) -> tuple[object, ...]:
         first.z_step_um,
         first.n_z,
     )
-
-
-def _named(position: Position) -> str:
-    """A position and, if there are several, its acquisition."""
-    of = position.acquisition
-    return f"{position.title}  ·  {of}" if of else position.title
-
-
-def _counted(i: int, n: int, extra: str) -> str:
-    return f"{i + 1} / {n}{extra}"
-
-
-def _time_of(i: int, image: ImageInfo) -> str:
-    """The time of a time point; also its original number if the run skipped some."""
-    if not image.times:
-        return _clock(i, image.time_step_s)
-    return f"   #{image.times[i]}{_clock(image.times[i], image.time_step_s)}"
-
-
-def _clock(i: int, step_s: float | None) -> str:
-    if step_s is None:
-        return ""
-    seconds = i * step_s
-    if step_s < 1:
-        return f"   {seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"   {hours:02d}:{minutes:02d}:{rest:02d}"
-
-
-def _height(i: int, step_um: float | None) -> str:
-    return "" if step_um is None else f"   +{i * step_um:.1f} µm"

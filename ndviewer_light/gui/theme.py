@@ -123,6 +123,14 @@ QAbstractButton[role="dot"] {{
 }}
 QAbstractButton[role="dot"]:hover {{ border-color: {dim}; }}
 QAbstractButton[role="dot"]:focus {{ border-color: {text}; }}
+QPushButton[role="bar"] {{
+    background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 2px 8px;
+}}
+QPushButton[role="bar"]:flat {{ background: transparent; color: {dim}; border-color: transparent; }}
+QPushButton[role="bar"]:hover {{ border-color: {dim}; }}
+QPushButton[role="bar"]:focus {{ border-color: {text}; }}
+QPushButton[role="bar"]:checked {{ background: {accent_fill}; border-color: {accent}; }}
+QPushButton[role="bar"]:disabled {{ color: {dim}; border-color: transparent; }}
 QLineEdit[role="number"] {{
     background: transparent; color: {text}; border: 1px solid transparent; border-radius: 3px;
     padding: 1px 3px; selection-background-color: {accent};

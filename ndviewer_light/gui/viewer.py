@@ -10,10 +10,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
+from .follow import Axis, FollowMode
+from .follow_controls import KEY
 from .screen import Screen
+from .slots import safe_slot
 from .words import Explanation
 
 if TYPE_CHECKING:
@@ -55,6 +59,10 @@ class LightweightViewer(QWidget):
         self._screen = Screen()
         self._screen.loaded.connect(self.dataset_loaded)
         self._screen.failed.connect(self.dataset_failed)
+        # not for the whole window: a host's text fields and keys are its own
+        key = QShortcut(QKeySequence(KEY), self)
+        key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        key.activated.connect(self._on_follow_key)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._screen)
@@ -112,9 +120,11 @@ class LightweightViewer(QWidget):
             self._screen.open(wanted, options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Escape cancels an opening."""
-        is_escape = event is not None and event.key() == Qt.Key.Key_Escape
-        if not (is_escape and self._screen.cancel_opening()):
+        """Escape cancels an opening; F follows the newest planes again."""
+        key = event.key() if event is not None else None
+        if key == Qt.Key.Key_F and event is not None and not event.modifiers():
+            self._on_follow_key()
+        elif not (key == Qt.Key.Key_Escape and self._screen.cancel_opening()):
             super().keyPressEvent(event)
 
     def refresh(self) -> None:
@@ -208,6 +218,41 @@ class LightweightViewer(QWidget):
         return acquisition is not None and not acquisition.run.names_files
 
     # ---- navigation ------------------------------------------------------------------------
+
+    def set_follow(
+        self,
+        t: bool | None = None,
+        p: bool | None = None,
+        z: bool | None = None,
+        *,
+        wait_for_channels: bool | None = None,
+    ) -> None:
+        """Let the view follow the newest planes along these axes, or pin it; None leaves an axis as it is.
+
+        Holds at once, and for every run and dataset from now on. By default nothing is followed. A user who
+        moves a slider, and a host that calls `load_fov`, `go_to_well_fov` or `set_current_index`, pins the
+        axes that were moved, until somebody follows again (the button, F, or this call) or the next run
+        starts.
+
+        What is shown is the newest time point and position whose visible channels are all there; without
+        `wait_for_channels`, any one of them. GUI thread; never raises.
+        """
+        asked: dict[Axis, bool | None] = {"t": t, "p": p, "z": z}
+        follower = getattr(self._screen, "follower", None)
+        if follower is None:
+            return
+        modes = {axis: on for axis, on in asked.items() if on is not None}
+        follower.set_default(
+            {axis: FollowMode.NEWEST if on else FollowMode.PINNED for axis, on in modes.items()}
+        )
+        if wait_for_channels is not None:
+            follower.set_waits_for_channels(bool(wait_for_channels))
+
+    @safe_slot
+    def _on_follow_key(self) -> None:
+        follower = getattr(self._screen, "follower", None)
+        if follower is not None:
+            follower.follow_again()
 
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
         """Show field of view `fov` (index into the run's labels), at time `t` and `z` if given.

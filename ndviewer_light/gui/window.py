@@ -72,7 +72,10 @@ class _DropTarget:
 
 
 class LightweightMainWindow(_DropTarget, QMainWindow):
-    """A window with one dataset; drop another on it to show that instead."""
+    """A window with one dataset; drop another on it to show that instead.
+
+    While it is being written, the view follows its newest time point and position.
+    """
 
     closed = Signal(object)
     """The window itself, when it is closed."""
@@ -82,6 +85,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self._storage_options = dict(storage_options or {})
         self.setPalette(dark_palette())
         self.viewer = LightweightViewer()
+        self.viewer.set_follow(t=True, p=True)
         self.setCentralWidget(self.viewer)
         self.setAcceptDrops(True)
         self.setGeometry(100, 100, 1200, 800)
@@ -96,7 +100,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.viewer.load_dataset(path, self._storage_options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Unhandled keys go to the viewer: Escape, while it is opening."""
+        """Unhandled keys go to the viewer, wherever the focus is: Escape and F."""
         self.viewer.keyPressEvent(event)
 
     @safe_slot

@@ -1,4 +1,4 @@
-"""The T, Z and FOV rows below the canvas: play button, name, slider and readable value."""
+"""The T, Z and FOV rows below the canvas: play button, name, slider, follow light and readable value."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ from ..theme import (
     heading_font,
     set_role,
 )
+from .follow_light import FollowLight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ..follow import FollowMode
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +84,16 @@ class JumpSlider(QSlider):
 
 
 class _Row(QObject):
-    """The four widgets of one axis and their interaction."""
+    """The five widgets of one axis and their interaction."""
 
-    moved = Signal(int)
+    moved = Signal(str, int)
     playing_changed = Signal()
+    play_started = Signal(str)
+    light_clicked = Signal(str)
 
-    def __init__(self, panel: AxisSliders, name: str, spoken: str) -> None:
+    def __init__(self, panel: AxisSliders, axis: str, name: str, spoken: str) -> None:
         super().__init__(panel)
+        self.axis = axis
         self.size = 1
         self._text_of: Callable[[int], str] | None = None
         self.play = QToolButton(panel)
@@ -103,6 +109,8 @@ class _Row(QObject):
         self.slider = JumpSlider(panel)
         self.slider.setRange(0, 0)
         self.slider.setAccessibleName(spoken)
+        self.light = FollowLight(spoken, panel)
+        self.has_light = False
         self.value = QLabel(panel)
         self.value.setTextFormat(Qt.TextFormat.PlainText)
         self.value.setFont(digits_font(self.value))
@@ -110,17 +118,18 @@ class _Row(QObject):
         self.value.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Preferred)
         self.play.toggled.connect(self._on_play_toggled)
         self.slider.valueChanged.connect(self._on_value_changed)
+        self.light.clicked.connect(self._on_light_clicked)
         self.show(False)
 
     @property
     def widgets(self) -> tuple[QWidget, ...]:
-        return (self.play, self.name, self.slider, self.value)
+        return (self.play, self.name, self.slider, self.light, self.value)
 
     def show(self, visible: bool) -> None:
         if not visible:
             self.play.setChecked(False)
         for widget in self.widgets:
-            widget.setVisible(visible)
+            widget.setVisible(visible and (widget is not self.light or self.has_light))
 
     def resize(self, size: int) -> None:
         """Set the number of values; the index stays if possible."""
@@ -172,11 +181,17 @@ class _Row(QObject):
     @safe_slot
     def _on_value_changed(self, index: int) -> None:
         self.write_value()
-        self.moved.emit(index)
+        self.moved.emit(self.axis, index)
 
     @safe_slot
-    def _on_play_toggled(self) -> None:
+    def _on_play_toggled(self, playing: bool) -> None:
         self.playing_changed.emit()
+        if playing:
+            self.play_started.emit(self.axis)
+
+    @safe_slot
+    def _on_light_clicked(self) -> None:
+        self.light_clicked.emit(self.axis)
 
 
 class AxisSliders(Panel):
@@ -187,6 +202,10 @@ class AxisSliders(Panel):
 
     moved = Signal(str, int)
     """(axis, index): the user, or play, moved a slider. Never sent for `set_index` or `set_sizes`."""
+    play_started = Signal(str)
+    """The axis that starts to play."""
+    light_clicked = Signal(str)
+    """The axis whose follow light was clicked; `set_follow_mode` changes the light."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -201,14 +220,14 @@ class AxisSliders(Panel):
         grid.setColumnStretch(2, 1)
         self._rows: dict[str, _Row] = {}
         for line, (axis, name, spoken) in enumerate(ROWS):
-            row = _Row(self, name, spoken)
+            row = _Row(self, axis, name, spoken)
             for column, widget in enumerate(row.widgets):
                 grid.addWidget(widget, line, column)
             row.playing_changed.connect(self._on_playing_changed)
+            row.moved.connect(self.moved)
+            row.play_started.connect(self.play_started)
+            row.light_clicked.connect(self.light_clicked)
             self._rows[axis] = row
-        self._rows["t"].moved.connect(self._on_t_moved)
-        self._rows["z"].moved.connect(self._on_z_moved)
-        self._rows["p"].moved.connect(self._on_p_moved)
         self._draw_icons()
 
     def set_sizes(self, sizes: Mapping[str, int]) -> None:
@@ -256,10 +275,26 @@ class AxisSliders(Panel):
         """Whether any axis is playing."""
         return any(row.play.isChecked() for row in self._rows.values())
 
-    def stop_playing(self) -> None:
-        """Release every play button."""
+    def stop_playing(self, axes: Iterable[str] | None = None) -> None:
+        """Release the play buttons of these axes; by default every one."""
+        for axis in self._rows if axes is None else axes:
+            self._rows[axis].play.setChecked(False)
+
+    def show_lights(self, shown: bool) -> None:
+        """Show the follow lights, or none: where nothing new can come, there is nothing to follow."""
         for row in self._rows.values():
-            row.play.setChecked(False)
+            if row.has_light != shown:
+                row.has_light = shown
+                row.light.setVisible(shown and row.size > 1)
+
+    def set_follow_mode(self, axis: str, mode: FollowMode) -> None:
+        """Show in the light of `axis` whether it follows the newest plane."""
+        if self._rows[axis].light.mode is not mode:
+            self._rows[axis].light.set_mode(mode, self.colors)
+
+    def light(self, axis: str) -> FollowLight:
+        """The follow light of `axis`."""
+        return self._rows[axis].light
 
     def palette_changed(self) -> None:
         if hasattr(self, "_rows"):
@@ -270,6 +305,7 @@ class AxisSliders(Panel):
             drawing = icon("play", self.colors.text, checked="pause")
             row.play.setIcon(drawing)
             row.play.setText("▶" if drawing.isNull() else "")
+            row.light.draw(self.colors)
 
     @safe_slot
     def _on_playing_changed(self) -> None:
@@ -285,15 +321,3 @@ class AxisSliders(Panel):
         for row in self._rows.values():
             if row.play.isChecked():
                 row.step()
-
-    @safe_slot
-    def _on_t_moved(self, index: int) -> None:
-        self.moved.emit("t", index)
-
-    @safe_slot
-    def _on_z_moved(self, index: int) -> None:
-        self.moved.emit("z", index)
-
-    @safe_slot
-    def _on_p_moved(self, index: int) -> None:
-        self.moved.emit("p", index)

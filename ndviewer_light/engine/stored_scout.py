@@ -1,0 +1,134 @@
+"""How far a dataset is written of which nobody says so: found among what is stored, a few planes at a time.
+
+Sizes do not tell: many writers reserve them before the first plane. What is written is taken to be written in
+order, time points one after the other at each position; then a handful of questions find the newest one.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ..errors import DatasetError
+from ..model import PlaneKey
+from .background_work import BackgroundWork
+from .newest_places import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..model import DatasetInfo
+    from .newest_places import NewestWanted
+
+LOOK_SECONDS = 1.0
+"""How long after a look the next one may begin."""
+
+
+def last_of(is_there: Callable[[int], bool], n: int, near: int = -1) -> int:
+    """The last index below `n` that is there, -1 without any, if those that are there come first.
+
+    Asks few questions if it is not far beyond `near`.
+    """
+    low, high, step = (near if 0 <= near < n and is_there(near) else -1), n, 1
+    while low + step < n:
+        if not is_there(low + step):
+            high = low + step
+            break
+        low, step = low + step, 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_there(middle) else (low, middle)
+    return low
+
+
+def front(
+    is_there: Callable[[int, int], bool], n_t: int, n_p: int, near: tuple[int, int] = (-1, -1)
+) -> tuple[int, int] | None:
+    """The time point and position written last, whichever of the two is the outer loop; None without any."""
+    near_t, near_p = near
+    first = last_of(lambda t: is_there(t, 0), n_t, near_t)
+    if first < 0:
+        return None
+    last = last_of(lambda t: is_there(t, n_p - 1), n_t, near_t)
+    if last >= first:
+        return first, n_p - 1
+    p = last_of(lambda p: is_there(first, p), n_p, near_p)
+    if last < first - 1 and p + 1 < n_p:  # not all positions in turn: one after the other
+        t = last_of(lambda t: is_there(t, p + 1), n_t, near_t)
+        if t >= 0:
+            return t, p + 1
+    return first, p
+
+
+class StoredScout:
+    """Answers what the newest place is, by looking at what is stored in a thread of its own. Any thread.
+
+    `read` reads a plane, or raises; it blocks.
+    """
+
+    def __init__(self, read: Callable[[PlaneKey], object]) -> None:
+        self._read = read
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
+        self._asked: NewestWanted | None = None
+        self._answer: Place | None = None
+        self._looked = float("-inf")
+        self._work = BackgroundWork("ndviewer-scout", "looking for the newest planes")
+
+    def newest(self, wanted: NewestWanted, info: DatasetInfo, now: float) -> Place | None:
+        """The newest place as of the last look, None until there was one for this question; never blocks.
+
+        `now`: as `time.monotonic`. Starts the next look if it is time.
+        """
+        with self._lock:
+            is_answered = self._asked == wanted
+            answer = self._answer if is_answered else None
+            near = self._answer
+            is_due = now >= self._looked + LOOK_SECONDS or not is_answered
+        if is_due and self._work.can_begin(now):
+            self._work.begin(lambda: self._look(wanted, info, near), now)
+            with self._lock:
+                self._looked = now
+        return answer
+
+    def _look(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> None:
+        found = self._find(wanted, info, near)
+        with self._lock:
+            self._asked, self._answer = wanted, found
+
+    def _find(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> Place | None:
+        n_t, n_p, z = info.n_t, len(info.positions), wanted.z or 0
+        near_t, near_p = near[:2] if near is not None else (-1, -1)
+
+        def is_there(t: int, p: int) -> bool:
+            if self._work.closed.is_set():
+                return False
+            zs = (0, info.n_z - 1) if wanted.whole_stack else (z,)
+            enough = all if wanted.every_channel else any
+            return all(enough(self._is_stored(PlaneKey(t, p, c, at)) for c in wanted.channels) for at in zs)
+
+        pin_t, pin_p = wanted.t, wanted.p
+        if pin_t is not None and pin_p is not None:
+            return None
+        if pin_p is not None:
+            t = last_of(lambda t: is_there(t, pin_p), n_t, near_t)
+            return Place(t, pin_p, z) if t >= 0 else None
+        if pin_t is not None:
+            p = last_of(lambda p: is_there(pin_t, p), n_p, near_p)
+            return Place(pin_t, p, z) if p >= 0 else None
+        found = front(is_there, n_t, n_p, (near_t, near_p))
+        return Place(*found, z) if found is not None else None
+
+    def _is_stored(self, key: PlaneKey) -> bool:
+        try:
+            self._read(key)
+        except (DatasetError, IndexError):  # not there, or not wholly
+            return False
+        return True
+
+    def close(self) -> None:
+        """Look no more. Never blocks."""
+        self._work.close()
+
+    def join(self, deadline: float) -> None:
+        """Wait for a look to end, at most until `deadline` (`time.monotonic`)."""
+        self._work.join(deadline)

@@ -1,0 +1,55 @@
+"""The row below the picture: the status line, and at its end the controls of following."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QHBoxLayout, QWidget
+
+from .follow_controls import FollowButton, FollowingSwitch
+from .status_line import StatusLine
+from .theme import Panel
+
+if TYPE_CHECKING:
+    from ..engine.dataset import Dataset
+
+
+class StatusRow(Panel):
+    """Text on the left; `follow` and `switch` on the right, where there is anything to follow."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.line = StatusLine()
+        self.follow = FollowButton()
+        self.follow.hide()
+        self.switch = FollowingSwitch()
+        self._controls = QWidget()
+        controls = QHBoxLayout(self._controls)
+        controls.setContentsMargins(0, 0, 6, 3)
+        controls.setSpacing(6)
+        controls.addWidget(self.switch)
+        controls.addWidget(self.follow)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.line, 1)
+        row.addWidget(self._controls)
+
+    def show_controls(self, shown: bool) -> None:
+        """Show the controls, or only the text: where no dataset is on screen."""
+        self._controls.setVisible(shown)
+
+    def show_following(self, on: bool, waits: bool) -> None:
+        """Show whether the whole view follows, and whether it waits for all channels."""
+        self.follow.set_waits(waits)
+        if on != self.follow.isChecked():
+            self.follow.set_following(on)
+        self.follow.draw(self.colors)
+
+    def show_disk(self, dataset: Dataset | None, *, can_pause: bool) -> None:
+        """Show whether `dataset` is followed on disk."""
+        self.switch.show_state(dataset, self.colors, can_pause=can_pause)
+
+    def palette_changed(self) -> None:
+        if hasattr(self, "follow"):
+            self.follow.draw(self.colors)

@@ -1,0 +1,57 @@
+"""What is said of the indices in view and of the pixel under the mouse. Pure functions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..model import ImageInfo, Position
+    from .canvas.view_arrays import Frame
+
+
+def name_of(position: Position) -> str:
+    """A position and, if there are several, its acquisition."""
+    of = position.acquisition
+    return f"{position.title}  ·  {of}" if of else position.title
+
+
+def counted(i: int, n: int, extra: str) -> str:
+    return f"{i + 1} / {n}{extra}"
+
+
+def time_of(i: int, image: ImageInfo) -> str:
+    """The time of a time point; also its original number if the run skipped some."""
+    if not image.times:
+        return _clock(i, image.time_step_s)
+    return f"   #{image.times[i]}{_clock(image.times[i], image.time_step_s)}"
+
+
+def _clock(i: int, step_s: float | None) -> str:
+    if step_s is None:
+        return ""
+    seconds = i * step_s
+    if step_s < 1:
+        return f"   {seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"   {hours:02d}:{minutes:02d}:{rest:02d}"
+
+
+def height_of(i: int, step_um: float | None) -> str:
+    return "" if step_um is None else f"   +{i * step_um:.1f} µm"
+
+
+def text_under_mouse(frame: Frame, row: int, column: int) -> str:
+    """The place and the values of the pixel at a row and column of level 0; "" outside the picture."""
+    _, span_y, span_x = frame.downsampled
+    values = []
+    for plane in frame.planes.values():
+        pixels, y, x = plane.pixels, int(row // span_y), int(column // span_x)
+        if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
+            values.append(f"{pixels[y, x]:g}")
+    where = f"x {column}  y {row}"
+    if frame.image is not None and frame.image.pixel_size_um is not None:
+        um_x = column * (frame.image.pixel_size_x_um or frame.image.pixel_size_um)
+        um_y = row * (frame.image.pixel_size_y_um or frame.image.pixel_size_um)
+        where += f"   ({um_x:.1f}, {um_y:.1f} µm)"
+    return f"{where}   {' | '.join(values)}" if values else ""

@@ -1,0 +1,107 @@
+"""How far a dataset is written is found with few questions, whatever order it is written in."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+from memory_source import Gate, MemorySource, memory_info, wait_until
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.newest_places import NewestWanted, Place
+from ndviewer_light.engine.stored_scout import StoredScout, front, last_of
+from ndviewer_light.errors import CorruptDataError
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 100])
+def test_the_last_one_is_found_wherever_it_is_and_wherever_it_was(n):
+    for there in range(n + 1):
+        for near in (-1, 0, there - 2, there - 1, there, n - 1, n + 5):
+            assert last_of(lambda i, there=there: i < there, n, near) == there - 1
+
+
+def test_few_questions_find_it_in_a_long_run():
+    asked = []
+
+    def is_there(i):
+        asked.append(i)
+        return i < 70_000
+
+    assert last_of(is_there, 100_000) == 69_999
+    assert len(asked) < 2.2 * math.log2(100_000) + 2
+    asked.clear()
+    assert last_of(is_there, 100_000, 69_999) == 69_999
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("n_p", [1, 2, 3, 5])
+@pytest.mark.parametrize("n_t", [1, 2, 4])
+@pytest.mark.parametrize("outer", ["t", "p"])
+def test_the_front_is_where_the_writer_is_in_either_order(n_t, n_p, outer):
+    order = [(t, p) for t in range(n_t) for p in range(n_p)]
+    if outer == "p":
+        order.sort(key=lambda place: place[::-1])
+    assert front(lambda t, p: False, n_t, n_p) is None
+    near = (-1, -1)
+    for i, place in enumerate(order):
+        written = set(order[: i + 1])
+        found = front(lambda t, p, written=written: (t, p) in written, n_t, n_p, near)
+        # both orders have left the same traces there
+        is_ambiguous = outer == "p" and place == (n_t - 2, n_p - 1)
+        assert found in written
+        assert found == place or is_ambiguous
+        near = found
+
+
+def ask(scout, wanted, info):
+    """The answer of the next look."""
+    scout.newest(wanted, info, time.monotonic())
+    wait_until(lambda: scout._work.can_begin(math.inf))
+    return scout.newest(wanted, info, -math.inf)
+
+
+def test_only_what_is_wholly_there_counts_at_the_pinned_indices():
+    info = memory_info(n_t=6, n_p=3, n_z=2)
+    source = MemorySource(info)
+    for t in range(3):
+        for p in range(3):
+            for c in range(2):
+                source.write((t, p, c, 0), 1)
+    source.write((3, 0, 0, 0), 1)
+    source.write((3, 0, 1, 0), 1)
+    source.write((3, 1, 0, 0), 1)
+    source.errors[3, 1, 1, 0] = CorruptDataError("being written")
+    scout = StoredScout(source.read_plane)
+    both = (0, 1)
+    assert ask(scout, NewestWanted(None, None, 0, both), info) == (3, 0, 0)
+    assert ask(scout, NewestWanted(None, None, 0, both, every_channel=False), info) == (3, 1, 0)
+    assert ask(scout, NewestWanted(None, 2, 0, both), info) == (2, 2, 0)
+    assert ask(scout, NewestWanted(1, None, 0, both), info) == (1, 2, 0)
+    assert ask(scout, NewestWanted(4, None, 0, both), info) is None
+    assert ask(scout, NewestWanted(None, None, 1, both), info) is None
+    assert ask(scout, NewestWanted(None, None, 0, both, whole_stack=True), info) is None
+    scout.close()
+
+
+def test_nobody_waits_for_a_look():
+    source = MemorySource()
+    gate = source.before_read = Gate()
+    source.write((0, 0, 0, 0), 1)
+    scout, wanted = StoredScout(source.read_plane), NewestWanted(None, None, 0, (0,))
+    assert scout.newest(wanted, source.info, time.monotonic()) is None
+    gate.wait_for_one()
+    assert scout.newest(wanted, source.info, time.monotonic()) is None
+    gate.open()
+    wait_until(lambda: scout.newest(wanted, source.info, -math.inf) == Place(0, 0, 0))
+    other = wanted._replace(t=0)
+    assert scout.newest(other, source.info, -math.inf) is None, "that was another question"
+    scout.close()
+    scout.join(time.monotonic() + 20)
+
+
+def test_a_dataset_that_nobody_follows_is_not_looked_through():
+    with Dataset(MemorySource(), path="/a") as dataset:
+        assert not dataset.looks_for_newest
+        assert dataset.newest(NewestWanted(None, None, 0, (0,))) is None
+        assert dataset._source.reads == []
