@@ -1,7 +1,7 @@
 """The command line: `ndviewer-light PATH…` opens datasets; without a path, the launcher.
 
-``ndviewer-light info PATH`` describes a dataset, ``ndviewer-light references PATH -o FILE`` writes its
-image files as one virtual Zarr store.
+``ndviewer-light watch PATH`` opens a dataset as soon as there is one, ``ndviewer-light info PATH`` describes
+it, ``ndviewer-light references PATH -o FILE`` writes its image files as one virtual Zarr store.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays, "
         "zipped too), folders of TIFF (an image per plane, stacks, OME-TIFF), folders of images, Nikon ND2, "
         "HDF5, NWB, references (kerchunk, LINDI); on disk or at https://, s3://, gs://, smb://. "
+        "`ndviewer-light watch PATH` waits until there is a dataset at the path; "
         "`ndviewer-light info PATH` describes a dataset; `ndviewer-light references PATH -o FILE` writes "
         "image files as one virtual Zarr store.",
     )
@@ -148,11 +149,12 @@ def change_shortcut(install: bool) -> int:
     return 0
 
 
-def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
+def run(paths: Sequence[str], options: Mapping[str, str] | None = None, *, watch: bool = False) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
-    `options` are the access options of the datasets. Returns the exit status: 1 where there is no
-    display, 128 + the signal after Ctrl-C or a request to end.
+    With `watch`, there need not be anything at the paths yet. `options` are the access options of the
+    datasets. Returns the exit status: 1 where there is no display, 128 + the signal after Ctrl-C or a request
+    to end.
     """
     from .gui.display_server import why_no_display
 
@@ -166,7 +168,7 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None) -> int:
 
     app = application()
     windows: list[LightweightMainWindow | LauncherWindow] = [
-        LightweightMainWindow(path, options) for path in paths
+        LightweightMainWindow(path, options, watch=watch) for path in paths
     ]
     if not windows:
         windows.append(LauncherWindow(options))
@@ -196,10 +198,11 @@ def _main(arguments: Sequence[str]) -> int:
     from .cli.terminal import log_to_terminal, say
 
     parser = _parser()
+    watch = bool(arguments) and arguments[0] == "watch"
     said = io.StringIO()  # argparse does not tell whether its help could be written
     try:
         with contextlib.redirect_stdout(said):
-            options = parser.parse_args(arguments)
+            options = parser.parse_args(arguments[1:] if watch else arguments)
     finally:
         if said.getvalue():
             say(said.getvalue().rstrip("\n"))
@@ -210,7 +213,9 @@ def _main(arguments: Sequence[str]) -> int:
     log_to_terminal(verbose=options.verbose)
     if options.install_shortcut or options.uninstall_shortcut:
         return change_shortcut(options.install_shortcut)
-    return run(options.path, storage)
+    if watch and not options.path:
+        parser.error("watch: expected a path")
+    return run(options.path, storage, watch=watch)
 
 
 if __name__ == "__main__":

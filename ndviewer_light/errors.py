@@ -79,7 +79,8 @@ class PlaneNotStoredError(DatasetError, LookupError):
     `plane_shape` is (Y, X) if the store exists and declares it, else None; `fill_value` is what the store
     declares for pixels that are not stored, a scalar of the dtype of the planes, None if it declares none.
     `is_fill_value` and `is_expected`: what the plane counts as by the rule in `sources.missing`, as far
-    as the dataset itself tells; at most one of them.
+    as the dataset itself tells; at most one of them. `shares_chunks`: other planes are stored together with
+    it, so that a writer may still keep it in memory after its write.
     """
 
     transient = True
@@ -87,6 +88,7 @@ class PlaneNotStoredError(DatasetError, LookupError):
     fill_value: np.generic | None = None
     is_fill_value: bool = False
     is_expected: bool = False
+    shares_chunks: bool = False
 
 
 class PlaneNotWrittenError(PlaneNotStoredError):

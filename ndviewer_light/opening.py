@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
 from .engine.dataset import Dataset
+from .storage.appearing import opened_when_there
 from .storage.bytes import absolute
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ def open_dataset(
     storage_options: Mapping[str, str] | None = None,
     timeout: float | None = None,
     follow: bool = False,
+    wait: float = 0.0,
 ) -> Dataset:
     """Open the dataset at a path or URL. Metadata is read now, pixels on demand.
 
@@ -31,7 +34,8 @@ def open_dataset(
     so that a damaged file cannot crash this one; `timeout` (seconds) then ends every call that hangs with
     `ReadTimeoutError` (None: 60 s for a plane, 180 s for opening). Without `isolate` only requests to servers
     have timeouts, of their own. With `follow`, what another program writes meanwhile is noticed: see
-    `Dataset.changes`. `storage_options` are access options, mostly for URLs ("endpoint",
+    `Dataset.changes`. `wait`: how long (s) a dataset may take to appear at the path, or to become complete
+    enough to be opened. `storage_options` are access options, mostly for URLs ("endpoint",
     "anonymous", …). Raises a `DatasetError` that names the file and is also the matching built-in
     (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or network.
     Any thread.
@@ -41,7 +45,7 @@ def open_dataset(
         raise ValueError("timeout needs isolate=True: reads in this process cannot be interrupted")
     options = dict(storage_options or {})
     reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
-    source = _open(path, isolate, options, timeout, follow)
+    source = _open(path, isolate, options, timeout, follow, time.monotonic() + wait)
     return Dataset(source, cache_bytes, path=path, storage_options=options, follow=follow, reopen=reopen)
 
 
@@ -61,15 +65,18 @@ class Reopening:
 
 
 def _open(
-    path: str, isolate: bool, options: Mapping[str, str], timeout: float | None, follow: bool
+    path: str, isolate: bool, options: Mapping[str, str], timeout: float | None, follow: bool, until: float
 ) -> Source:
-    if isolate:
-        from .isolation.client import IsolatedSource
+    def opened() -> Source:
+        if isolate:
+            from .isolation.client import IsolatedSource
 
-        return IsolatedSource.open(path, options, timeout, follow=follow)
-    from .sources.disk_cached import open_disk_cached
+            return IsolatedSource.open(path, options, timeout, follow=follow)
+        from .sources.disk_cached import open_disk_cached
 
-    source = open_disk_cached(path, options)
-    if follow:
-        source.follow()
-    return source
+        source = open_disk_cached(path, options)
+        if follow:
+            source.follow()
+        return source
+
+    return opened_when_there(path, opened, lambda: time.monotonic() < until) or opened()

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import CorruptDataError, PlaneNotStoredError, PlaneNotWrittenError
+from ..errors import CorruptDataError, DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState, Region, channel_name, find_channel
 from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
 from ..storage.bytes import is_url
+from ..storage.file_versions import NOTHING
 from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
@@ -34,14 +35,14 @@ from .stored_scout import StoredScout
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     import xarray as xr
 
-    from ..errors import DatasetError
     from ..model import DatasetInfo, ImageInfo, Level
     from ..sources import Source
+    from .changes import ChangeListener, DatasetChange
     from .newest_places import NewestWanted, Place
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class Dataset:
             schedule=GrowthSchedule(now) if follow else RunSchedule(now, live=live),
         )
         self._rereader = Rereader(self._read_again)
-        self._scout = StoredScout(self._read_whole)
+        self._scout = StoredScout(self._is_stored, self._follower.found_news)
 
     # ---- state ---------------------------------------------------------------------------
 
@@ -207,6 +208,11 @@ class Dataset:
         """
         self._follower.pause(not following)
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def state(self, key: PlaneKey) -> PlaneState:
         """The state of one plane at the level in view, without reading it."""
         self._adopt_info()
@@ -248,12 +254,18 @@ class Dataset:
     @property
     def looks_for_newest(self) -> bool:
         """Whether `newest` finds what nobody announces: while a local dataset is followed as it grows."""
-        following = getattr(self, "following", None)
-        is_followed = following is not None and following.name == "FOLLOWING"
-        return is_followed and not self._live and not is_url(self.path) and self._tiled.is_small(0)
+        return self._follower.is_following_growth and not is_url(self.path) and self._tiled.is_small(0)
 
-    def _read_whole(self, key: PlaneKey) -> np.ndarray:
-        return self._cache.read(key)
+    def _is_stored(self, key: PlaneKey) -> bool:
+        """Whether the whole plane is stored; reads it if its version does not deny it."""
+        try:
+            (version,) = self._source.versions([key])
+            if version is not None and set(version.split()) == {NOTHING}:
+                return False
+            self._cache.read(key)
+        except (DatasetError, IndexError, CancelledError):
+            return False
+        return True
 
     # ---- planes ----------------------------------------------------------------------------
 
@@ -283,6 +295,7 @@ class Dataset:
         key = PlaneKey(t, p, self._channel(c, p) if isinstance(c, str) else self._own_channel(c, p), z)
         if level < 0:
             raise IndexError(f"no resolution level {level}")
+        self._follower.check(key, level)
         try:
             if region is not None:
                 return self._tiled.region(key, level, Region(*region))
@@ -480,7 +493,8 @@ class Dataset:
         return Plane(PlaneState.LOADING) if error is None else self._failed_plane(key, error)
 
     def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
-        self._retries.succeeded(key)
+        if self._retries.succeeded(key):
+            self._follower.found_news()
         return Plane(PlaneState.PRESENT, pixels)
 
     def _arrived(self, key: PlaneKey, future: Future[np.ndarray]) -> None:
@@ -583,6 +597,22 @@ class Dataset:
             self._rereader.start(now)
         self._follower.look_if_due(news.beyond, now)
         return Changes(in_view or grown, grown, replaced)
+
+    def changes(self, timeout: float | None = None) -> Iterator[DatasetChange]:
+        """Yield what changes while it is written, as soon as it is noticed; see `engine.changes`.
+
+        For a dataset opened with ``follow=True``. Blocks in between; ends after `timeout` s without a change,
+        and when the dataset is finished or closed.
+        """
+        from .changes import changes
+
+        return changes(self, timeout)
+
+    def on_change(self, callback: Callable[[DatasetChange], object]) -> ChangeListener:
+        """Call a function with every change, in a thread of its own, until `stop` of the result is called."""
+        from .changes import ChangeListener
+
+        return ChangeListener(self, callback)
 
     def _read_again(self) -> None:
         """Request the planes in view that were written since the last `take_changes`."""

@@ -14,6 +14,7 @@ from ..errors import DatasetError
 from ..model import PlaneKey
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
+from .look_schedule import Following
 from .overview import OVERVIEW
 from .plane_versions import PlaneVersions
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..model import Region
     from ..sources import Source
     from .cache import PlaneCache
-    from .look_schedule import Following, LookSchedule
+    from .look_schedule import LookSchedule
     from .planes_in_view import PlanesInView
     from .retry import RetryPolicy
 
@@ -80,7 +81,7 @@ class DiskFollower:
     @property
     def is_following_growth(self) -> bool:
         """Whether what grows at the path will be noticed."""
-        return self._follows_growth and self.following.value == "Following"
+        return self._follows_growth and self.following is Following.FOLLOWING
 
     def is_growing(self) -> bool:
         """Whether the dataset was found to be written lately."""
@@ -117,6 +118,20 @@ class DiskFollower:
         if tile is not None:
             return self._source.read_region(key, tile, level)
         return self._source.read_plane(key, level)
+
+    def check(self, key: PlaneKey, level: int) -> None:
+        """Forget a plane in memory if another version of it is stored now; blocks on disk."""
+        if not self.is_following_growth:
+            return
+        known = self._versions.get(key, level)
+        if known is not None and self._source.versions([key], level) != [known]:
+            self._versions.forget(key)
+            self._cache.invalidate(key)
+
+    def found_news(self) -> None:
+        """Something that was missing is there: more may follow soon."""
+        with self._lock:
+            self._schedule.found_something(time.monotonic())
 
     # ---- looking ---------------------------------------------------------------------------
 

@@ -86,10 +86,10 @@ class RetryPolicy:
                 self._failures[key] = _FailedPlane(error, attempts, due, since)
         return attempts == 0
 
-    def succeeded(self, key: PlaneKey) -> None:
-        """The plane was read: its next failure counts as the first."""
+    def succeeded(self, key: PlaneKey) -> bool:
+        """The plane was read: its next failure counts as the first. Whether it had failed before."""
         with self._lock:
-            self._failures.pop(key, None)
+            return self._failures.pop(key, None) is not None
 
     def written(self, keys: Iterable[tuple[int, int, int, int]]) -> None:
         """These planes were written: earlier failures no longer count."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError
 from ..model import PlaneKey
 from .background_work import BackgroundWork
 from .newest_places import Place
@@ -63,11 +62,14 @@ def front(
 class StoredScout:
     """Answers what the newest place is, by looking at what is stored in a thread of its own. Any thread.
 
-    `read` reads a plane, or raises; it blocks.
+    `is_stored(key)` may block. `found_news` is called when the newest place is another one than before.
     """
 
-    def __init__(self, read: Callable[[PlaneKey], object]) -> None:
-        self._read = read
+    def __init__(
+        self, is_stored: Callable[[PlaneKey], bool], found_news: Callable[[], None] = lambda: None
+    ) -> None:
+        self._is_stored = is_stored
+        self._found_news = found_news
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._asked: NewestWanted | None = None
         self._answer: Place | None = None
@@ -93,7 +95,10 @@ class StoredScout:
     def _look(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> None:
         found = self._find(wanted, info, near)
         with self._lock:
+            is_news = self._asked == wanted and self._answer != found
             self._asked, self._answer = wanted, found
+        if is_news:
+            self._found_news()
 
     def _find(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> Place | None:
         n_t, n_p, z = info.n_t, len(info.positions), wanted.z or 0
@@ -117,13 +122,6 @@ class StoredScout:
             return Place(pin_t, p, z) if p >= 0 else None
         found = front(is_there, n_t, n_p, (near_t, near_p))
         return Place(*found, z) if found is not None else None
-
-    def _is_stored(self, key: PlaneKey) -> bool:
-        try:
-            self._read(key)
-        except (DatasetError, IndexError):  # not there, or not wholly
-            return False
-        return True
 
     def close(self) -> None:
         """Look no more. Never blocks."""

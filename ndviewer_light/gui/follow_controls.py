@@ -7,7 +7,7 @@ disk: whether what is written there is noticed.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QAction, QPushButton, QWidget
@@ -77,13 +77,6 @@ class FollowButton(QPushButton):
         self.waits_changed.emit(waits)
 
 
-class _Followed(Protocol):
-    """What a dataset that is followed on disk can do besides."""
-
-    def set_following(self, following: bool) -> None:
-        """Pause, or go on."""
-
-
 class _DiskState(Enum):
     """What the switch shows, by the name of the dataset's own state."""
 
@@ -112,8 +105,7 @@ class FollowingSwitch(QPushButton):
     def show_state(self, dataset: Dataset | None, colors: PanelColors, *, can_pause: bool) -> None:
         """Show the state of `dataset`; call it as often as you like."""
         self._dataset = dataset
-        following = getattr(dataset, "following", None)
-        state = None if following is None else _DiskState[following.name]
+        state = None if dataset is None else _DiskState[dataset.following.name]
         wanted = (state, colors, can_pause)
         if wanted == self._drawn:
             return
@@ -130,4 +122,4 @@ class FollowingSwitch(QPushButton):
     @safe_slot
     def _on_clicked(self) -> None:
         if self._dataset is not None and self._state is not None:
-            cast("_Followed", self._dataset).set_following(self._state is not _DiskState.FOLLOWING)
+            self._dataset.set_following(self._state is not _DiskState.FOLLOWING)

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from ..engine.dataset import Dataset
 from ..errors import NDViewerError
 from ..opening import Reopening
+from ..storage.appearing import opened_when_there
 from ..storage.presentable import presentable
-from .sessions import Opening, Session
+from .sessions import Opening, Session, Watching
 from .waiting import Wait, short_path
 from .words import Explanation, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..isolation.client import IsolatedSource
     from .background import Background
     from .sessions import Sessions
 
@@ -25,23 +27,35 @@ logger = logging.getLogger(__name__)
 
 
 class Opener:
-    """Opens what `Sessions` requests. `failed` is called in the opening thread, if still wanted."""
+    """Opens what `Sessions` requests. `failed` and `tried` are called in the opening thread.
+
+    `failed(opening, reason, explanation)` if it is still wanted; `tried(opening, reason)` whenever what is
+    watched cannot be opened yet.
+    """
 
     def __init__(
         self,
         sessions: Sessions,
         background: Background,
         failed: Callable[[Opening, str, Explanation], None],
+        tried: Callable[[Opening, str], None],
     ) -> None:
         self._sessions = sessions
         self._background = background
         self._failed = failed
+        self._tried = tried
 
     def open(self, path: str, options: Mapping[str, str]) -> None:
         """Open the dataset at a path or URL; an opening in progress is cancelled."""
         opening = Opening.of(path, options)
         if self._sessions.ask_for(opening):
             self._background.run("ndviewer-open", lambda: self._open(opening))
+
+    def watch(self, path: str, options: Mapping[str, str]) -> None:
+        """Open the dataset at a path or URL as soon as there is one."""
+        opening = Watching.of(path, options)
+        if self._sessions.ask_for(opening):
+            self._background.run("ndviewer-watch", lambda: self._open(opening))
 
     def refuse(self, why: Explanation) -> None:
         """The request cannot be opened: fails like an opening."""
@@ -53,7 +67,15 @@ class Opener:
         source = opening.source
         try:
             source.follow()
-            source.start()
+            if isinstance(opening, Watching):
+                opened_when_there(
+                    opening.path,
+                    lambda: _started(source),
+                    lambda: self._sessions.asked is opening,
+                    lambda error: self._tried(opening, str(error)),
+                )
+            else:
+                source.start()
             reopen = Reopening(opening.path, tuple(sorted(source.options.items())))
             dataset = Dataset(
                 source, path=opening.path, storage_options=source.options, follow=True, reopen=reopen
@@ -111,3 +133,8 @@ class Refresher:
         self._looked(session, problem)
         if again:
             self.refresh(session)
+
+
+def _started(source: IsolatedSource) -> IsolatedSource:
+    source.start()
+    return source

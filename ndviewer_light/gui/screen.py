@@ -22,7 +22,7 @@ from .message_page import MessagePage
 from .opener import Opener, Refresher
 from .poll import Poll
 from .runs import Runs
-from .sessions import NothingToShow, Opening, Session, Sessions
+from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .slots import safe_slot
 from .stage import Stage
 from .status_row import StatusRow
@@ -55,7 +55,7 @@ class Screen(QWidget):
         self._background = Background()
         self.sessions = sessions = Sessions(self._background)
         self.runs = Runs(sessions, self._background, self.show_now)
-        self._opener = Opener(sessions, self._background, self._post_failure)
+        self._opener = Opener(sessions, self._background, self._post_failure, self._post_try)
         self._refresher = Refresher(self._background, self._post_look)
         self._on_screen: Opening | Session | NothingToShow | None = None
         self._failed_opening: Opening | None = None
@@ -149,10 +149,25 @@ class Screen(QWidget):
         self._opener.open(path, options)
         self.show_now()
 
+    def watch(self, path: str, options: Mapping[str, str]) -> None:
+        """Open a dataset as soon as there is one at the path."""
+        if self.sessions.closed:
+            return
+        self.path, self._options = path, dict(options)
+        self._opener.watch(path, options)
+        self.show_now()
+
     def refuse(self, why: Explanation) -> None:
         """The request cannot be opened."""
         self._opener.refuse(why)
         self.show_now()
+
+    def _post_try(self, opening: Opening, reason: str) -> None:
+        self.poll.post(lambda: self._on_tried(opening, reason))
+
+    def _on_tried(self, opening: Opening, reason: str) -> None:
+        if opening is self.sessions.asked:
+            self.status.say("message", f"Not yet: {reason}")
 
     def _post_failure(self, opening: Opening, reason: str, why: Explanation) -> None:
         self.poll.post(lambda: self._on_failed(opening, reason, why))
@@ -294,10 +309,12 @@ class Screen(QWidget):
 
     def _show_opening(self, opening: Opening) -> None:
         self._failed_opening = None
-        self.message.show_message("busy", "Opening", presentable(opening.path), cancel="Cancel")
+        place, watches = presentable(opening.path), isinstance(opening, Watching)
+        headline = "Waiting for a dataset" if watches else "Opening"
+        self.message.show_message("busy", headline, place, cancel="Cancel")
         self.pages.setCurrentWidget(self.message)
         self._offer_choices(())
-        self.status.say("message", f"Loading: {presentable(opening.path)}")
+        self.status.say("message", f"{'Waiting for' if watches else 'Loading:'} {place}")
 
     def _show_session(self, session: Session) -> bool:
         """Whether it is new, rather than shown again after a cancelled opening."""
@@ -394,6 +411,8 @@ class Screen(QWidget):
         opening = self.sessions.asked
         if not isinstance(opening, Opening) or opening is self._failed_opening:
             return None
+        if isinstance(opening, Watching):
+            return None  # it may take as long as it likes
         wait = Wait(f"{short_path(opening.path)} to open", opening.since)
         if wait.is_slow:
             self.message.set_headline(f"Still opening after {wait.seconds} s")

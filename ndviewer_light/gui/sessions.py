@@ -46,6 +46,11 @@ class Opening:
 
 
 @dataclass(frozen=True, eq=False)
+class Watching(Opening):
+    """The same for a path at which there need not be a dataset yet: it is opened as soon as it can be."""
+
+
+@dataclass(frozen=True, eq=False)
 class NothingToShow:
     """A run that was announced without positions, channels or planes."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from qtpy.QtCore import QObject
 
+from ..engine.look_schedule import Following
 from ..engine.newest_places import Place
 from .follow import AXES, Axis, FollowMode, FollowRule, newest_of_growth
 from .slots import safe_slot
@@ -109,8 +110,7 @@ class ViewFollower(QObject):
             # what a run contains is known with its first store: that is no growth
             if before is not None and before.dtype is not None:
                 self._grown = newest_of_growth(before, info, self._at) or self._grown
-        following = getattr(dataset, "following", None)
-        is_followed = following is not None and following.name != "FINISHED"
+        is_followed = dataset.following is not Following.FINISHED
         if not self._may_grow and (dataset.live or is_followed or self._grown is not None):
             self._may_grow = True
             self._say()

@@ -21,7 +21,7 @@ from .slots import safe_slot
 from .words import Explanation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qtpy.QtGui import QCloseEvent, QKeyEvent
     from qtpy.QtWidgets import QLabel
@@ -104,6 +104,21 @@ class LightweightViewer(QWidget):
         Returns at once and never raises; `dataset_loaded` or `dataset_failed` is emitted later. What was
         shown before, even a run, is closed, unless the user cancels the opening.
         """
+        self._ask_for(path, storage_options, self._screen.open)
+
+    def watch(self, path: str, storage_options: Mapping[str, str] | None = None) -> None:
+        """Show the dataset at a path or URL as soon as there is one, however long that takes.
+
+        Like `load_dataset` otherwise: what grows is followed in both.
+        """
+        self._ask_for(path, storage_options, self._screen.watch)
+
+    def _ask_for(
+        self,
+        path: str,
+        storage_options: Mapping[str, str] | None,
+        show: Callable[[str, Mapping[str, str]], None],
+    ) -> None:
         try:
             wanted = "" if path is None else os.fsdecode(path)
         except (TypeError, ValueError) as error:  # for example an array
@@ -117,7 +132,7 @@ class LightweightViewer(QWidget):
             )
             return
         if wanted:
-            self._screen.open(wanted, options)
+            show(wanted, options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Escape cancels an opening; F follows the newest planes again."""

@@ -80,7 +80,14 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
     closed = Signal(object)
     """The window itself, when it is closed."""
 
-    def __init__(self, dataset_path: str = "", storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        dataset_path: str = "",
+        storage_options: Mapping[str, str] | None = None,
+        *,
+        watch: bool = False,
+    ) -> None:
+        """`watch`: there need not be a dataset at the path yet."""
         super().__init__()
         self._storage_options = dict(storage_options or {})
         self.setPalette(dark_palette())
@@ -91,7 +98,10 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.setGeometry(100, 100, 1200, 800)
         self._name("")
         self.viewer.dataset_loaded.connect(self._name)
-        if dataset_path:
+        if dataset_path and watch:
+            self._name(dataset_path)
+            self.viewer.watch(dataset_path, self._storage_options)
+        elif dataset_path:
             self.open_path(dataset_path)
 
     def open_path(self, path: str) -> None:

@@ -185,6 +185,7 @@ def _missing_to_json(error: PlaneNotStoredError) -> Message:
         "fill_value": None if fill is None else [fill.dtype.str, fill.tobytes().hex()],
         "is_fill_value": error.is_fill_value,
         "is_expected": error.is_expected,
+        "shares_chunks": error.shares_chunks,
     }
 
 
@@ -206,3 +207,4 @@ def _take_missing(error: PlaneNotStoredError, said: Message) -> None:
         dtype, value = said["fill_value"]
         error.fill_value = np.frombuffer(bytes.fromhex(value), dtype)[0]
     error.is_fill_value, error.is_expected = bool(said["is_fill_value"]), bool(said["is_expected"])
+    error.shares_chunks = bool(said["shares_chunks"])

@@ -5,7 +5,9 @@ default), HDF5 allocates chunks as they are written, references list what exists
 that the plane is its fill value all over, that it is still to be written, or that it was never acquired, and
 no format tells which. Black where nothing was acquired is as wrong as a blank mask that is hidden. The rule:
 
-1. While a host says that its run is on: the *fill value* if a writer has notified the plane, else *pending*.
+1. While a host says that its run is on: the *fill value* if a writer has notified the plane and no other
+   shares its chunks, else *pending*. A notification is a hint: of a chunk of several planes, the writer may
+   still keep some in memory.
 2. The dataset says that it is complete: the *fill value*.
 3. It says that it is not: *pending* if it changes while it is open, else *not acquired*.
 4. It says nothing, and a plane is stored at the same position that comes later however the writer's loops
@@ -178,13 +180,15 @@ def missing_plane(error: PlaneNotStoredError, *, live: bool, notified: bool) -> 
     that exists but has not been filled is never the fill value (`PlaneNotWrittenError`).
     """
     shape, fill = error.plane_shape, error.fill_value
-    counts = notified or (error.is_fill_value and not live)
+    counts = notified and not error.shares_chunks if live else error.is_fill_value
     if counts and shape is not None and fill is not None and not isinstance(error, PlaneNotWrittenError):
         pixels = np.full(shape, fill, fill.dtype)
         pixels.flags.writeable = False
         said = f"nothing stored, shown as the fill value {_text_of(fill)}"
         return Plane(PlaneState.FILLED, pixels, said)
     reason = str(error) or type(error).__name__
+    if live and notified:
+        reason = f"announced as written, but not stored: empty, or not written yet ({reason})"
     return Plane(PlaneState.PENDING if live or error.is_expected else PlaneState.ABSENT, reason=reason)
 
 

@@ -36,7 +36,7 @@ def check_complete(selection: Selection, image: ZarrImage) -> None:
     """Raise `PlaneNotWrittenError` for a plane with missing chunks of which others were just written."""
     if not image.meta.complete and age_s(selection, image) < PART_SECONDS:
         error = PlaneNotWrittenError(f"{image.array}: some chunks of this plane are not written yet")
-        error.plane_shape = image.plane_shape
+        error.plane_shape, error.is_expected = image.plane_shape, True
         raise error
 
 
@@ -56,7 +56,9 @@ def not_written_yet(
         return None
     said = f"{image.array}: of this plane nothing but the fill value is stored"
     verdict = Verdict(Found.EXPECTED, "others in the same chunk are being written")
-    return not_stored(said, image.plane_shape, image.fill_value, verdict)
+    error = not_stored(said, image.plane_shape, image.fill_value, verdict)
+    error.shares_chunks = True
+    return error
 
 
 def is_fill(pixels: np.ndarray, image: ZarrImage) -> bool:

@@ -90,7 +90,9 @@ class MissingPlanes:
         refused = missing is not None and missing.refused is not None
         how = "is not accessible on its server" if refused else "is missing"
         said = f"nothing is stored for this plane ({what} {how})"
-        return not_stored(said, image.plane_shape, image.fill_value, verdict)
+        error = not_stored(said, image.plane_shape, image.fill_value, verdict)
+        error.shares_chunks = planes_per_chunk(image) > 1
+        return error
 
 
 def first_in_folder(

@@ -1,0 +1,376 @@
+"""Datasets are followed while another program writes them: what is new appears, and nothing untrue."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import stores
+import tifffile
+from memory_source import TIMEOUT, Clock, wait_until
+from PIL import Image
+
+from ndviewer_light.engine.look_schedule import Following
+from ndviewer_light.errors import DatasetNotFoundError
+from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.opening import open_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ndviewer_light.engine.dataset import Dataset
+
+SIZE = 16
+
+
+@pytest.fixture
+def followed(request) -> Iterator[Callable[[Any], Dataset]]:
+    """Opens a path to be followed."""
+    opened: list[Dataset] = []
+
+    def open_it(path: Path) -> Dataset:
+        opened.append(open_dataset(path, follow=True))
+        return opened[-1]
+
+    yield open_it
+    for dataset in opened:
+        dataset.close()
+
+
+def shown(dataset: Dataset, key: PlaneKey) -> object:
+    """What a view shows of one plane: its value if it is there and the same all over, else its state."""
+    dataset.take_changes()
+    [plane] = dataset.planes([key], wait=None)
+    if plane.state is not PlaneState.PRESENT:
+        return plane.state
+    assert plane.pixels is not None
+    values = np.unique(plane.pixels)
+    return int(values[0]) if len(values) == 1 else "parts"
+
+
+def wait_for(dataset: Dataset, key: PlaneKey, wanted: object) -> set[object]:
+    """Wait until a plane looks so; returns what was seen before."""
+    seen: set[object] = set()
+
+    def arrived() -> bool:
+        now = shown(dataset, key)
+        if now == wanted:
+            return True
+        seen.add(now)
+        time.sleep(0.01)
+        return False
+
+    wait_until(arrived)
+    return seen
+
+
+def wait_for_size(dataset: Dataset, axis: str, n: int) -> None:
+    def has_grown() -> bool:
+        dataset.take_changes()
+        return dataset.sizes[axis] == n
+
+    wait_until(has_grown)
+
+
+def grey(value: int, dtype: str = "uint16") -> np.ndarray:
+    return np.full((SIZE, SIZE), value, dtype)
+
+
+# ---- what grows -------------------------------------------------------------------------------------
+
+
+class GrowingZarr:
+    """An OME-Zarr image (t, c, z, y, x) that gets another time point with each `add`."""
+
+    def __init__(self, path: Path, *, t_chunk: int = 1) -> None:
+        self.n_t = 0
+        self.path = path
+        self._array = stores.create_array(path, (1, 1, 1, SIZE, SIZE), chunk=(t_chunk, 1, 1, SIZE, SIZE))
+
+    def add(self, value: int) -> None:
+        self.n_t += 1
+        self._array = self._array.resize(exclusive_max=[self.n_t, 1, 1, SIZE, SIZE]).result()
+        self._array[self.n_t - 1].write(np.broadcast_to(grey(value), (1, 1, SIZE, SIZE))).result()
+
+
+class GrowingTiff:
+    """A TIFF to which a page is appended with each `add`; tifffile calls them z."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_suffix(".tif")
+
+    def add(self, value: int) -> None:
+        tifffile.imwrite(self.path, grey(value), append=True, metadata=None)
+
+
+class GrowingFolder:
+    """A folder of PNGs, one for each time point."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+        self.n_t = 0
+
+    def add(self, value: int) -> None:
+        Image.fromarray(grey(value, "uint8")).save(self.path / f"img_t{self.n_t:03d}.png")
+        self.n_t += 1
+
+
+class GrowingHDF5:
+    """An HDF5 file in SWMR mode."""
+
+    def __init__(self, path: Path) -> None:
+        h5py = pytest.importorskip("h5py")
+        self.path = path.with_suffix(".h5")
+        self._file = h5py.File(self.path, "w", libver="latest")
+        self._data = self._file.create_dataset(
+            "images", (0, SIZE, SIZE), "u2", maxshape=(None, SIZE, SIZE), chunks=(1, SIZE, SIZE)
+        )
+        self._file.swmr_mode = True
+
+    def add(self, value: int) -> None:
+        n = len(self._data)
+        self._data.resize((n + 1, SIZE, SIZE))
+        self._data[n] = grey(value)
+        self._data.flush()
+
+
+GROWING = {
+    "zarr": (GrowingZarr, "t"),
+    "tiff": (GrowingTiff, "z"),
+    "folder": (GrowingFolder, "t"),
+    "hdf5": (GrowingHDF5, "z"),
+}
+
+
+@pytest.mark.parametrize("kind", GROWING)
+def test_what_is_added_appears_by_itself_and_never_looks_otherwise(kind, tmp_path, followed):
+    make, axis = GROWING[kind]
+    growing = make(tmp_path / "data")
+    for value in (1, 2):
+        growing.add(value)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey(**{axis: 1})) == 2
+    assert dataset.following is Following.FOLLOWING
+    for i in range(2, 5):
+        growing.add(i + 1)
+        wait_for_size(dataset, axis, i + 1)
+        states = wait_for(dataset, PlaneKey(**{axis: i}), i + 1)
+        assert states <= {PlaneState.PENDING, PlaneState.LOADING, PlaneState.ABSENT}
+    assert shown(dataset, PlaneKey()) == 1
+
+
+def test_a_plane_that_is_written_again_is_shown_anew_also_after_having_been_elsewhere(tmp_path, followed):
+    array = stores.create_array(tmp_path / "a.zarr", (2, 1, 1, SIZE, SIZE))
+    array[0].write(grey(1)).result()
+    array[1].write(grey(2)).result()
+    dataset = followed(tmp_path / "a.zarr")
+    first, second = PlaneKey(), PlaneKey(t=1)
+    assert shown(dataset, first) == 1
+    array[0].write(grey(7)).result()
+    assert wait_for(dataset, first, 7) <= {1}
+    assert shown(dataset, second) == 2
+    array[0].write(grey(8)).result()  # in memory, but not in view
+    assert wait_for(dataset, first, 8) <= {7}
+    assert dataset.plane(0)[0, 0] == 8
+    array[0].write(grey(9)).result()
+    assert dataset.plane(0)[0, 0] == 9, "a script that follows gets what is stored now"
+
+
+def test_new_positions_and_channels_of_a_folder_appear(tmp_path, followed):
+    def save(p: int, c: int, t: int, value: int) -> None:
+        Image.fromarray(grey(value, "uint8")).save(tmp_path / f"img_p{p}_c{c}_t{t}.png")
+
+    save(0, 0, 0, 1)
+    save(0, 0, 1, 2)
+    dataset = followed(tmp_path)
+    assert shown(dataset, PlaneKey(t=1)) == 2
+    save(1, 0, 0, 3)
+    wait_for_size(dataset, "p", 2)
+    wait_for(dataset, PlaneKey(p=1), 3)
+    save(0, 1, 0, 4)
+    wait_for_size(dataset, "c", 2)
+    wait_for(dataset, PlaneKey(c=1), 4)
+    assert shown(dataset, PlaneKey(t=1)) == 2, "indices are as they were"
+
+
+def test_stores_of_fields_appear_one_by_one(tmp_path, followed):
+    def write(fov: int) -> None:
+        store = tmp_path / "zarr" / "A1" / f"fov_{fov}.ome.zarr"
+        stores.create_array(store, (1, 1, 1, SIZE, SIZE)).write(grey(fov + 1)).result()
+
+    write(0)
+    dataset = followed(tmp_path)
+    for fov in (1, 2):
+        write(fov)
+        wait_for_size(dataset, "p", fov + 1)
+        wait_for(dataset, PlaneKey(p=fov), fov + 1)
+
+
+# ---- what is not whole yet ---------------------------------------------------------------------------
+
+
+def test_planes_to_come_in_a_chunk_of_several_are_pending_and_appear_when_they_are_written(
+    tmp_path, followed
+):
+    growing = GrowingZarr(tmp_path / "a.zarr", t_chunk=4)
+    growing.add(1)
+    growing._array = growing._array.resize(exclusive_max=[4, 1, 1, SIZE, SIZE]).result()
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey(t=0)) == 1
+    for t in (1, 2, 3):
+        assert shown(dataset, PlaneKey(t=t)) is PlaneState.PENDING, "its chunk is stored, the plane is not"
+        growing._array[t].write(grey(t + 1)).result()
+        assert wait_for(dataset, PlaneKey(t=t), t + 1) <= {PlaneState.PENDING}
+    with open_dataset(growing.path) as script:
+        assert [int(script.plane(t)[0, 0]) for t in range(4)] == [1, 2, 3, 4]
+
+
+def test_an_empty_plane_among_others_in_its_chunk_is_data_once_the_writer_is_past_it(tmp_path, followed):
+    growing = GrowingZarr(tmp_path / "a.zarr", t_chunk=4)
+    for value in (1, 0, 3):
+        growing.add(value)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey(t=1)) == 0
+
+
+def test_a_plane_of_several_chunks_is_not_shown_in_parts(tmp_path, followed):
+    array = stores.create_array(
+        tmp_path / "a.zarr", (2, 1, 1, SIZE, SIZE), chunk=(1, 1, 1, SIZE // 2, SIZE // 2), dtype="uint16"
+    )
+    array[0].write(grey(1)).result()
+    dataset = followed(tmp_path / "a.zarr")
+    half = SIZE // 2
+    array[1, 0, 0, :half].write(grey(2)[:half]).result()
+    assert shown(dataset, PlaneKey(t=1)) is PlaneState.PENDING
+    array[1, 0, 0, half:].write(grey(2)[half:]).result()
+    assert wait_for(dataset, PlaneKey(t=1), 2) <= {PlaneState.PENDING, PlaneState.LOADING}
+
+
+def test_torn_metadata_and_half_a_chunk_are_waited_for(tmp_path, followed):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey()) == 1
+    growing.add(2)
+    wait_for(dataset, PlaneKey(t=1), 2)
+    file = next(growing.path.glob("zarr.json"))
+    whole = file.read_bytes()
+    document = json.loads(whole)
+    document["shape"][0] = 3
+    later = json.dumps(document).encode()
+    file.write_bytes(later[: len(later) // 2])
+    time.sleep(0.5)
+    assert shown(dataset, PlaneKey(t=1)) == 2, "what is known stays"
+    file.write_bytes(later)
+    wait_for_size(dataset, "t", 3)
+    chunk = next(path for path in growing.path.rglob("*") if path.is_file() and "/c/1/" in path.as_posix())
+    target = growing.path / "c" / "2" / chunk.relative_to(growing.path / "c" / "1")
+    target.parent.mkdir(parents=True)
+    target.write_bytes(chunk.read_bytes()[:-5])
+    assert wait_for(dataset, PlaneKey(t=2), PlaneState.PENDING) <= {PlaneState.LOADING, PlaneState.ABSENT}
+    target.write_bytes(chunk.read_bytes())
+    assert wait_for(dataset, PlaneKey(t=2), 2) <= {PlaneState.PENDING, PlaneState.UNREADABLE}
+
+
+# ---- beginnings and ends -----------------------------------------------------------------------------
+
+
+def test_a_dataset_is_waited_for_until_it_can_be_opened(tmp_path):
+    path = tmp_path / "not" / "yet.zarr"
+    with pytest.raises(DatasetNotFoundError):
+        open_dataset(path, wait=0.3)
+
+    def write() -> None:
+        time.sleep(0.3)
+        path.mkdir(parents=True)
+        (path / "zarr.json").write_text("{")
+        time.sleep(0.2)
+        shutil.rmtree(path)
+        GrowingZarr(path).add(5)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with open_dataset(path, wait=TIMEOUT, follow=True) as dataset:
+        wait_for(dataset, PlaneKey(), 5)
+    writer.join()
+
+
+def test_a_dataset_that_is_removed_and_made_again_is_followed_on(tmp_path, followed):
+    path = tmp_path / "a.zarr"
+    growing = GrowingZarr(path)
+    for value in (1, 2, 3):
+        growing.add(value)
+    dataset = followed(path)
+    assert shown(dataset, PlaneKey(t=2)) == 3
+    shutil.rmtree(path)
+    again = GrowingZarr(path)
+    again.add(10)
+    wait_for_size(dataset, "t", 1)
+    wait_for(dataset, PlaneKey(), 10)
+    again.add(11)
+    wait_for_size(dataset, "t", 2)
+    wait_for(dataset, PlaneKey(t=1), 11)
+
+
+def test_changes_are_an_iterator_and_a_callback(tmp_path):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    with open_dataset(growing.path, follow=True) as dataset:
+        writer = threading.Thread(target=lambda: [growing.add(value) for value in (2, 3)])
+        writer.start()
+        seen = []
+        for change in dataset.changes(timeout=TIMEOUT):
+            assert change.info is not change.before
+            seen.append(change.info.n_t)
+            if change.info.n_t == 3:
+                break
+        writer.join()
+        assert seen == sorted(seen)
+        called = threading.Event()
+        listener = dataset.on_change(lambda change: called.set() if change.info.n_t == 4 else None)
+        growing.add(4)
+        assert called.wait(TIMEOUT)
+        listener.stop()
+        assert dataset.plane(3)[0, 0] == 4
+    assert list(dataset.changes()) == []
+
+
+def test_paused_nothing_changes_until_it_goes_on(tmp_path, followed):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey()) == 1
+    dataset.set_following(False)
+    assert dataset.following is Following.PAUSED
+    growing.add(2)
+    time.sleep(0.6)
+    dataset.take_changes()
+    assert dataset.sizes["t"] == 1
+    dataset.set_following(True)
+    wait_for_size(dataset, "t", 2)
+
+
+def test_a_dataset_that_calls_itself_complete_is_finished_after_some_seconds(tmp_path, monkeypatch, followed):
+    clock = Clock()
+    for module in ("dataset", "follower", "background_work"):
+        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    GrowingZarr(tmp_path / "a.zarr" / "0").add(1)
+    stores.write_group(
+        tmp_path / "a.zarr", stores.image_attributes("tczyx") | {"_squid": {"acquisition_complete": True}}
+    )
+    dataset = followed(tmp_path / "a.zarr")
+
+    def is_finished() -> bool:
+        clock.now += 1
+        dataset.take_changes()
+        return dataset.following is Following.FINISHED
+
+    wait_until(is_finished)
+    assert clock.now < 1060
