@@ -58,7 +58,7 @@ class RetryPolicy:
         return failure.error if failure is not None and not failure.is_due else None
 
     def failing_since(self, key: PlaneKey) -> float | None:
-        """Since when a plane in view could not be shown (`time.monotonic`), or None."""
+        """Since when a plane in view could not be shown for a reason of this kind (`time.monotonic`), or None."""
         with self._lock:
             failure = self._failures.get(key)
         return failure.since if failure is not None else None
@@ -82,7 +82,8 @@ class RetryPolicy:
             due = now + _wait_after(error, attempts) if again else float("inf")
             if key in self._in_view:
                 error.__traceback__ = None  # its frames reference arrays
-                since = before.since if before is not None else now
+                is_same = before is not None and type(before.error) is type(error)
+                since = before.since if before is not None and is_same else now
                 self._failures[key] = _FailedPlane(error, attempts, due, since)
         return attempts == 0
 
