@@ -2,6 +2,7 @@
 # Sourced, never run. Every step looks first and does only what is missing, so repeating is fast.
 
 set -euo pipefail
+unset PYTHONDONTWRITEBYTECODE # containers set it; tests start hundreds of processes, and each would compile all modules
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
 
@@ -23,6 +24,26 @@ stage() { # stage NAME COMMAND…: run it, say what and how long
     "$@"
     say "$name: done in $((SECONDS - begin)) s"
 }
+
+in_background() { # in_background NAME COMMAND…: start it; what it says comes with `results`
+    local output
+    output=$(mktemp)
+    "${@:2}" >"$output" 2>&1 &
+    names+=("$1") running+=($!) outputs+=("$output")
+}
+
+results() { # wait for all that was started in the background, say what each said; fails if one of them failed
+    local i status=0
+    for i in "${!names[@]}"; do
+        wait "${running[i]}" || status=$?
+        say "${names[i]}:"
+        cat "${outputs[i]}"
+        rm "${outputs[i]}"
+    done
+    names=() running=() outputs=()
+    return $status
+}
+names=() running=() outputs=()
 
 is_installed() { # newer releases call libglib2.0-0 libglib2.0-0t64, and so on
     [[ "$(dpkg-query -W -f '${Status}\n' "$1" "$1t64" 2>/dev/null)" == *"install ok installed"* ]]
@@ -111,7 +132,8 @@ make_venv() {
 pip_install() { # pip_install VENV REQUIREMENT…
     local venv=$1
     shift
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    # modules are compiled when they are used, most of them never
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "$@"
 }
 
 app_environment() { # the viewer alone, in .venv

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,29 @@ def _exits_well(code: str) -> bool:
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     if not pluginmanager.has_plugin("pytest-qt"):  # else its options in pyproject.toml are unknown
         parser.addini("qt_log_level_fail", "see pytest-qt")
+    parser.addoption(
+        "--share",
+        default="1/1",
+        metavar="K/N",
+        help="run the Kth of N shares of the cases of each test; a test of one case is in every share",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cases of other shares."""
+    share, shares = map(int, config.getoption("--share", "1/1").split("/"))
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out: set[pytest.Item] = set()
+    for cases in tests.values():
+        # not in their order: with two values in turn, one share would get all of one
+        cases.sort(key=lambda case: zlib.crc32(case.nodeid.encode()))
+        if len(cases) >= shares:
+            left_out |= set(cases) - set(cases[share - 1 :: shares])
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_configure(config: pytest.Config) -> None:
