@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+MANY_PLANES = 2**31
+"""More than any axis has."""
+
 AXES = ("t", "p", "c", "z", "y", "x")
 
 
@@ -179,6 +182,12 @@ class Level:
         """The plane of this level that covers plane `z` of level `of` (None: of level 0)."""
         span = of.scale.z if of is not None else 1.0
         return min(max(math.floor((z + 0.5) * span / self.scale.z), 0), max(self.sizes.z - 1, 0))
+
+    def covers(self, z: int) -> range:
+        """The planes of level 0 that plane `z` of this level shows; the last stands for all that follow."""
+        first = math.floor(z * self.scale.z)
+        end = MANY_PLANES if z >= self.sizes.z - 1 else math.ceil((z + 1) * self.scale.z)
+        return range(first, max(end, first + 1))
 
 
 class Region(NamedTuple):

@@ -114,10 +114,10 @@ def test_news_are_told_once_with_one_plane_beyond_what_is_known():
     info = memory_info()
     announced = AnnouncedPlanes(info)
     announced.add(key_rows([K, OTHER, (5, 0, 0, 0)]), {K}, info)
-    assert announced.unseen([OTHER, K]) == [K]
+    assert announced.unseen() == {K}
     assert announced.take_news() == ({K}, (5, 0, 0, 0))
     assert announced.take_news() == (set(), None)
-    assert announced.unseen([OTHER, K]) == []
+    assert announced.unseen() == set()
     assert K in announced
     assert (5, 0, 0, 0) in announced
     assert PlaneKey(0, 1, 0, 0) not in announced

@@ -8,6 +8,7 @@ returns can be judged by itself. What is read is a plane or a tile of one; what 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +28,13 @@ from ndviewer_light.engine.cache import PlaneCache
 from ndviewer_light.engine.leases import StoredKey, SupersededRead
 from ndviewer_light.engine.memory_bounded_lru import MemoryBoundedLRUCache
 from ndviewer_light.errors import PlaneNotStoredError
-from ndviewer_light.model import PlaneKey, Region
+from ndviewer_light.model import Level, PlaneKey, Region, Scale, Sizes
 
 BOUND = 2000
 TILED = PlaneKey(1, 0, 0, 0)
+DEEP = [PlaneKey(0, 2, 0, z) for z in range(3)]
+"""A stack whose level 1 has two planes: of the first two of level 0, and of the last."""
+OF_DEEP = Level(Sizes(2, 1, 1), Scale(2, 2, 2))
 SIZES = {
     StoredKey(PlaneKey(0, 0, 0, 0), 0): 400,
     StoredKey(PlaneKey(0, 1, 0, 0), 0): 800,
@@ -38,9 +42,17 @@ SIZES = {
     StoredKey(TILED, 0, Region(0, 8, 8, 8)): 400,
     StoredKey(TILED, 1): 800,  # the whole plane, at another level
     StoredKey(PlaneKey(1, 1, 0, 0), 0): 3000,  # larger than the bound
+    StoredKey(DEEP[0], 1): 400,
+    StoredKey(DEEP[1], 1): 400,
+    StoredKey(DEEP[1], 0): 400,
 }
 KEYS = list(SIZES)
-PLANES = sorted({key.plane for key in KEYS})
+SHOWS = {key: {key.plane} for key in KEYS} | {
+    StoredKey(DEEP[0], 1): {DEEP[0], DEEP[1]},
+    StoredKey(DEEP[1], 1): {DEEP[2]},
+}
+"""The planes, of level 0, that each has pixels of."""
+PLANES = sorted(set().union(*SHOWS.values()))
 SOME_KEY = st.sampled_from(KEYS)
 SOME_PLANE = st.sampled_from(PLANES)
 WHICH = st.integers(0, 5)
@@ -69,6 +81,8 @@ class SteppedCache(PlaneCache):
 
     def __init__(self) -> None:
         super().__init__(self._unreachable, BOUND)
+        self.note_level(TILED.p, 1, Level(Sizes(1, 1, 1), Scale(1, 2, 2)))
+        self.note_level(DEEP[0].p, 1, OF_DEEP)
 
     @staticmethod
     def _unreachable(key, level):
@@ -138,7 +152,7 @@ class CacheStates(RuleBasedStateMachine):
     @precondition(lambda self: self._sampled())
     @rule(which=WHICH, twice=st.booleans())
     def write_and_notify_between_sample_and_commit(self, which, twice):
-        plane = self._pick(self._sampled(), which).key.plane
+        plane = self._one_of(self._pick(self._sampled(), which), which)
         self.write_and_notify(plane)
         if twice:
             self.write_and_notify(plane)
@@ -147,15 +161,16 @@ class CacheStates(RuleBasedStateMachine):
     @rule(which=WHICH)
     def write_end_and_commit(self, which):
         read = self._pick(self._sampled(), which)
-        self.write(read.key.plane)
-        self.end([read.key.plane])
+        plane = self._one_of(read, which)
+        self.write(plane)
+        self.end([plane])
         self._commit(read)
 
     @precondition(lambda self: self._sampled())
     @rule(which=WHICH)
     def write_and_read_again_before_an_older_read_commits(self, which):
         older = self._pick(self._sampled(), which)
-        self.write_and_notify(older.key.plane)
+        self.write_and_notify(self._one_of(older, which))
         self.request([older.key], dropping=True)
         while self.cache._queue:
             self.begin()
@@ -169,7 +184,7 @@ class CacheStates(RuleBasedStateMachine):
         self.request([older.key], dropping=False)
         while self.cache._queue:
             self.begin()
-        self.write_and_notify(older.key.plane)
+        self.write_and_notify(self._one_of(older, which))
         self._commit(older)
 
     @rule(in_view=st.lists(SOME_PLANE, unique=True))
@@ -190,7 +205,7 @@ class CacheStates(RuleBasedStateMachine):
         self.clock += 1
         self.cut[plane] = self.clock
         for read in self.reads:
-            read.overtaken |= read.key.plane == plane
+            read.overtaken |= plane in SHOWS[read.key]
 
     # ---- readers ---------------------------------------------------------------------------
 
@@ -262,10 +277,10 @@ class CacheStates(RuleBasedStateMachine):
         for key in KEYS:
             self.read_at_once(key)
             pixels = self.cache.peek(*key)
-            assert SIZES[key] > BOUND or stamp_of(pixels).version == self.on_disk[key.plane]
+            assert SIZES[key] > BOUND or stamp_of(pixels).version == self._version(key)
 
     def _sample(self, read):
-        read.found = Stamp(self.session, self.on_disk[read.key.plane], read.began)
+        read.found = Stamp(self.session, self._version(read.key), read.began)
 
     def _commit(self, read):
         self.reads.remove(read)
@@ -281,6 +296,14 @@ class CacheStates(RuleBasedStateMachine):
     def _sampled(self):
         return [read for read in self.reads if read.found is not None]
 
+    def _version(self, key):
+        return sum(self.on_disk[plane] for plane in SHOWS[key])
+
+    @staticmethod
+    def _one_of(read, which):
+        planes = sorted(SHOWS[read.key])
+        return planes[which % len(planes)]
+
     @staticmethod
     def _pick(reads, which):
         return reads[which % len(reads)]
@@ -293,7 +316,7 @@ class CacheStates(RuleBasedStateMachine):
 
     def _judge(self, key, pixels):
         stamp = stamp_of(pixels)
-        assert stamp.began > self.cut[key.plane], (
+        assert stamp.began > max(self.cut[plane] for plane in SHOWS[key]), (
             f"{key}: a read of before the last notification was returned"
         )
         assert stamp.session == self.session, f"{key}: a plane of another run was returned"
@@ -338,22 +361,19 @@ class NoInvalidate(SteppedCache):
 class ForgetsTiles(SteppedCache):
     """Marks stale what was read of a plane as a whole, and none of its tiles."""
 
-    def _mark_planes_stale(self, batch):
-        for key in batch:
-            for level in self._levels:
-                self._mark_stale(StoredKey(PlaneKey(*key), level))
+    def _mark_stale(self, key):
+        if key.tile is None:
+            super()._mark_stale(key)
 
 
 class ForgetsOnlyTilesInMemory(SteppedCache):
     """Leaves the leases of the tiles that are being read as they are."""
 
-    def _mark_planes_stale(self, batch):
-        for stored in list(self._planes.keys()):
-            if stored.plane in batch:
-                self._mark_stale(stored)
-        for key in batch:
-            for level in self._levels:
-                self._mark_stale(StoredKey(PlaneKey(*key), level))
+    def _mark_stale(self, key):
+        if key.tile is None:
+            super()._mark_stale(key)
+        else:
+            self._planes.invalidate(key)
 
 
 class ForgetsOneLevel(SteppedCache):
@@ -361,6 +381,22 @@ class ForgetsOneLevel(SteppedCache):
         for stored in [*self._planes.keys(), *self._reading]:
             if stored.plane in batch and stored.level == 0:
                 self._mark_stale(stored)
+
+
+class SameIndexAtEveryLevel(SteppedCache):
+    """Takes z of level 0 for an index into every level."""
+
+    def _mark_planes_stale(self, batch):
+        for stored in [*self._planes.keys(), *self._reading]:
+            if stored.plane in batch:
+                self._mark_stale(stored)
+
+
+class OnlyTheFirstOfALevel(SteppedCache):
+    """Of the planes that one of a level shows, counts the first alone."""
+
+    def note_level(self, p, level, facts):
+        super().note_level(p, level, replace(facts, scale=facts.scale._replace(z=1.0)))
 
 
 class GivesUpAllTilesOfAPlane(SteppedCache):
@@ -513,6 +549,8 @@ def test_no_order_of_interrupts_breaks_the_invariants():
         ForgetsTiles,
         ForgetsOnlyTilesInMemory,
         ForgetsOneLevel,
+        SameIndexAtEveryLevel,
+        OnlyTheFirstOfALevel,
         GivesUpAllTilesOfAPlane,
         ClearKeepsLeases,
         LateEviction,

@@ -6,6 +6,7 @@ import cmap
 import numpy as np
 import pytest
 import zarr
+from qtpy.QtGui import QColor
 from runs import load
 from screen import assert_shows, screen_pixels, settle
 from test_written_names import put_image, write_plate
@@ -102,6 +103,30 @@ def test_lookup_tables_by_name(qtbot, viewer, tmp_path, lut, expected):
     row = screen_pixels(viewer)[8].astype(int)
     wanted = np.array([expected(column / 23).rgba8[:3] for column in range(24)])
     assert np.abs(row - wanted).max() <= 6
+
+
+@pytest.mark.parametrize("color", ["#00FF00", "#FF00FF"])
+def test_a_colour_chosen_instead_of_a_lookup_table_stays(qtbot, viewer, tmp_path, color):
+    """Also the one that the channel has itself, which its lookup table hid."""
+    group = zarr.create_group(tmp_path / "c.zarr", zarr_format=2)
+    group.attrs["bioformats2raw.layout"] = 3
+    for i, label in enumerate(("A", "B")):
+        omero = {"channels": [{"label": label, "color": "00FF00", "lut": "fire.lut"}]}
+        omero["channels"][0]["window"] = {"start": 0, "end": 230}
+        write_ramp(tmp_path / f"c.zarr/{i}", omero)
+    load(qtbot, viewer, tmp_path / "c.zarr")
+    settle(qtbot, viewer)
+    viewer.stage.strips.strip(0)._on_color_chosen(QColor(color))
+    settle(qtbot, viewer)
+    wanted = np.array([cmap.Colormap(["#000000", color])(column / 23).rgba8[:3] for column in range(24)])
+    viewer.load_fov(1)  # another channel: the canvas is built anew
+    qtbot.waitUntil(lambda: len(viewer.stage.strips) == 2)
+    settle(qtbot, viewer)
+    fire = np.array([cmap.Colormap("imagej:fire")(column / 23).rgba8[:3] for column in range(24)])
+    assert np.abs(screen_pixels(viewer)[8].astype(int) - fire).max() <= 6
+    viewer.load_fov(0)
+    settle(qtbot, viewer)
+    assert np.abs(screen_pixels(viewer)[8].astype(int) - wanted).max() <= 6
 
 
 def test_the_acquisition_is_shown_beside_the_position(qtbot, viewer, tmp_path):

@@ -31,10 +31,11 @@ from ndviewer_light.errors import (
     UntrustedReferenceError,
 )
 from ndviewer_light.isolation.client import IsolatedSource
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
 from ndviewer_light.sources.zarr.format import ZarrFormat
+from ndviewer_light.sources.zarr.missing_chunks import MAX_ASKED
 from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.storage.remote import client as fetch_client
 from ndviewer_light.storage.remote import retries
@@ -450,6 +451,48 @@ def test_missing_tile_of_a_plane_is_fill_value(
     np.testing.assert_array_equal(source.read_plane(PlaneKey()), expected)
     with pytest.raises(PlaneNotStoredError):
         source.read_plane(PlaneKey(z=1))
+
+
+PARTS = {
+    "tiles": {"chunk": [1, 8, 8]},
+    "v2": {"chunk": [1, 8, 8], "version": 2},
+    "shards": {"chunk": [1, 8, 8], "shard": [1, 16, 24]},
+    "shards of planes": {"chunk": [1, 8, 8], "shard": [2, 24, 40]},
+}
+
+
+@pytest.mark.parametrize("part", [Region(0, 0, 8, 8), Region(16, 32, 8, 8)])
+@pytest.mark.parametrize("how", PARTS)
+@pytest.mark.parametrize("status", [404, 403])
+def test_whichever_part_of_a_plane_is_stored_the_others_are_fill_value(
+    server: RangeServer, opened: Open, status: int, how: str, part: Region
+) -> None:
+    store = stores.create_array(server.folder / "a.zarr", [4, 24, 40], **PARTS[how])
+    store[(2, *part.slices)] = 5
+    server.set(missing_status=status)
+    source = opened(server.url("a.zarr"))
+    server.set(missing_status=status)
+    assert not source.read_region(PlaneKey(z=2), Region(8, 16, 8, 8)).any()
+    assert server.counts()["bytes"] < 4096, "no pixels are fetched to see whether there are any"
+    source = opened(server.url("a.zarr"))
+    with pytest.raises(PlaneNotStoredError) as raised:
+        source.read_plane(PlaneKey(z=1))
+    assert raised.value.is_fill_value, "a later plane is stored"
+
+
+def test_of_many_chunks_some_are_asked_for_once_and_it_is_said(server: RangeServer, opened: Open) -> None:
+    store = stores.create_array(server.folder / "a.zarr", [1, 160, 160], chunk=[1, 8, 8])
+    store[0, 152:, 152:] = 5
+    source = opened(server.url("a.zarr"))
+    server.set()
+    for region, n_requests in ((Region(0, 0, 8, 8), 1 + MAX_ASKED), (Region(8, 0, 8, 8), 1)):
+        server.set()
+        with pytest.raises(PlaneNotStoredError, match="the 64 that were asked for of its 400 chunks"):
+            source.read_region(PlaneKey(), region)
+        counts = server.counts()
+        assert counts["requests"] + counts["heads"] == n_requests
+    assert source.read_region(PlaneKey(), Region(152, 152, 8, 8)).all()
+    assert not source.read_region(PlaneKey(), Region(8, 0, 8, 8)).any()
 
 
 def test_metadata_that_a_bucket_refuses_are_missing(server: RangeServer, opened: Open) -> None:

@@ -17,6 +17,7 @@ import zarr
 from image_stores import Made, halved, pixels
 
 from ndviewer_light.engine import regions
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.to_xarray import _open_once, array_of
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ndviewer_light.engine.dataset import Dataset
     from ndviewer_light.model import DatasetInfo
 
 FIRST = Made([pixels(1, 2, 1, 64, 80, seed=1)], ("DAPI", "GFP"), [(1.0, 0.65, 0.65)])
@@ -515,3 +515,44 @@ def test_a_position_that_turns_out_to_differ_is_not_cut(tmp_path: Path) -> None:
         array.isel(fov=0).compute()
         with pytest.raises(ValueError, match=r"A1:1 differs.*z 3.*to_xarray\(position='A1:1'\)"):
             array.isel(fov=1).compute()
+
+
+# ---- a pyramid that is being written -------------------------------------------------------------
+
+
+def test_what_is_written_at_level_0_is_read_anew_at_the_levels_that_show_it(tmp_path: Path) -> None:
+    first = pixels(1, 1, 5, 32, 32)
+    levels = [first, halved(first), halved(halved(first))]
+    scales = [(2.0 * s, 0.5 * s, 0.5 * s) for s in (1, 2, 4)]
+    image_stores.write(tmp_path / "i.zarr", Made(levels, ("A",), scales))
+    group = zarr.open_group(str(tmp_path / "i.zarr"))
+    with open_dataset(tmp_path / "i.zarr") as dataset:
+        for written, shown, level in ((3, 1, 1), (4, 2, 1), (3, 0, 2), (4, 1, 2), (0, 0, 1)):
+            keys = [PlaneKey(z=z) for z in range(len(levels[level][0, 0]))]
+            before = [plane.pixels for plane in dataset.planes(keys, level, None)]
+            group[str(level)][0, 0] = group[str(level)][0, 0] + 1
+            dataset.mark_written((0, 0, 0, written))
+            assert dataset.take_changes().in_view
+            for z, plane in enumerate(dataset.planes(keys, level, None)):
+                assert (plane.pixels is before[z]) == (z != shown)
+            np.testing.assert_array_equal(dataset.plane(z=shown, level=level), group[str(level)][0, 0, shown])
+            assert not dataset.take_changes().in_view
+            dataset.planes(keys[:shown] + keys[shown + 1 :], level, None)
+            dataset.mark_written((0, 0, 0, written))
+            assert not dataset.take_changes().in_view, "nothing of it is in view"
+
+
+def test_a_plane_of_a_level_is_written_when_all_that_it_shows_is(tmp_path: Path) -> None:
+    first = pixels(1, 1, 4, 32, 32)
+    made = Made([first, halved(first)], ("A",), [(2.0, 0.5, 0.5), (4.0, 1.0, 1.0)])
+    image_stores.write(tmp_path / "i.zarr", made)
+    for chunk in stores.chunk_files(tmp_path / "i.zarr/1"):
+        chunk.unlink()
+    with Dataset(open_source(str(tmp_path / "i.zarr")), live=True) as dataset:
+        key = PlaneKey(z=1)
+        states = []
+        for z in (1, 2, 3):
+            states.append(dataset.planes([key], 1, None)[0].state)
+            dataset.mark_written((0, 0, 0, z))
+        states.append(dataset.planes([key], 1, None)[0].state)
+        assert states == [PlaneState.PENDING] * 3 + [PlaneState.FILLED]

@@ -117,10 +117,10 @@ class AnnouncedPlanes:
         with self._lock:
             return self._places.newest(wanted, self._planes.__contains__, info)
 
-    def unseen(self, keys: Collection[PlaneKey]) -> list[PlaneKey]:
-        """Those of `keys` that are still new, in their order."""
+    def unseen(self) -> frozenset[tuple[int, int, int, int]]:
+        """Those in view that are still new."""
         with self._lock:
-            return [key for key in keys if key in self._in_view]
+            return frozenset(self._in_view)
 
     def take_news(self) -> News:
         """Return what is new, once."""

@@ -4,7 +4,8 @@ A read takes a *lease*. `mark_stale(key)` marks the lease of a read in progress 
 cannot put pixels into the cache; so no bookkeeping per plane is needed, and a run that restarts,
 ends or rewrites a plane during a read cannot leave old pixels behind. A read is also given up
 by its lease: a later read of the same plane has a new one. Large planes are read in tiles, each with a
-lease of its own; what makes a plane stale does so for all of its tiles.
+lease of its own; what makes a plane stale does so for all of its tiles, and for the planes of other levels
+that show a part of it: notifications are for planes of level 0.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Future
 
-    from ..model import Region
+    from ..model import Level, Region
 
 PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 """Bound of the plane cache of one dataset, bytes."""
@@ -66,7 +67,7 @@ class PlaneCache:
         self._read_tile = read_tile
         self._max_workers = workers
         self._max_bytes = max_bytes
-        self._levels = {0}
+        self._other_levels = False  # there may be planes of levels other than 0
         self._has_tiles = False
         self._closed = False
         self._begin_empty()
@@ -84,6 +85,20 @@ class PlaneCache:
         self._idle = 0
         self._relief: threading.Thread | None = None
         self._inbox = Inbox()
+        self._facts: dict[tuple[int, int], Level] = {}  # by position and level
+
+    def note_level(self, p: int, level: int, facts: Level) -> None:
+        """Tell which planes of level 0 those of a level (`OVERVIEW`: of what it is made from) show.
+
+        Told before each read that is to be kept. Where it is not known, every plane of a stack at that level
+        counts as stale when one of level 0 is written.
+        """
+        with self._wake:
+            self._facts[p, level] = facts
+
+    def facts_of(self, p: int, level: int) -> Level | None:
+        """What was told by `note_level`. Any thread, no lock."""
+        return self._facts.get((p, level))
 
     @property
     def max_bytes(self) -> int:
@@ -211,7 +226,7 @@ class PlaneCache:
 
     def _note_kind(self, stored: StoredKey) -> None:
         """Remember what there may be of a plane that is marked stale."""
-        self._levels.add(stored.level)
+        self._other_levels |= stored.level != 0
         self._has_tiles |= stored.tile is not None
 
     def _answers(
@@ -454,16 +469,32 @@ class PlaneCache:
             self._mark_planes_stale(batch)
 
     def _mark_planes_stale(self, batch: Collection[tuple[int, int, int, int]]) -> None:
-        """Everything of these planes: all levels, all tiles."""
+        """Everything of these planes of level 0: what shows a part of them at any level, all tiles."""
         known = len(self._planes) + len(self._reading)
-        if len(batch) * len(self._levels) < known and not self._has_tiles:
+        if len(batch) < known and not self._has_tiles and not self._other_levels:
             for key in batch:
-                for level in self._levels:
-                    self._mark_stale(StoredKey(PlaneKey(*key), level))
-        else:
-            for stored in [*cast("list[StoredKey]", self._planes.keys()), *self._reading]:
-                if stored.plane in batch:
-                    self._mark_stale(stored)
+                self._mark_stale(StoredKey(PlaneKey(*key), 0))
+            return
+        stacks: dict[tuple[int, ...], list[int]] = {}
+        if self._other_levels:
+            for key in batch:
+                stacks.setdefault(key[:3], []).append(key[3])
+        for stored in [*cast("list[StoredKey]", self._planes.keys()), *self._reading]:
+            if stored.level == 0:
+                is_written = stored.plane in batch
+            else:
+                is_written = self._shows_any(stored, stacks.get(stored.plane[:3], ()))
+            if is_written:
+                self._mark_stale(stored)
+
+    def _shows_any(self, stored: StoredKey, written: Sequence[int]) -> bool:
+        """Whether a plane of another level has a part of one of these z of level 0."""
+        facts = self._facts.get((stored.plane.p, stored.level))
+        if facts is None or not written:
+            return bool(written)
+        z = stored.plane.z
+        shown = facts.covers(z if stored.level > 0 else facts.z_at(z))  # overviews go by z of level 0
+        return any(each in shown for each in written)
 
     def _mark_stale(self, key: StoredKey) -> None:
         self._planes.invalidate(key)

@@ -216,14 +216,15 @@ class Dataset:
     def state(self, key: PlaneKey) -> PlaneState:
         """The state of one plane at the level in view, without reading it."""
         self._adopt_info()
-        entry = self._cache.peek(key, self._view.shown.level)
+        level = self._view.shown.level
+        entry = self._cache.peek(key, level)
         if isinstance(entry, np.ndarray):
             return PlaneState.PRESENT
         if entry is not None:
-            return self._waited_for(key).state
+            return self._waited_for(key, level).state
         error = self._retries.error_of(key)
         if error is not None:
-            return self._failed_plane(key, error).state
+            return self._failed_plane(key, error, level).state
         return PlaneState.PENDING if self._live else PlaneState.ABSENT
 
     def waiting_since(self, key: PlaneKey, level: int = 0) -> float | None:
@@ -301,7 +302,7 @@ class Dataset:
                 return self._tiled.region(key, level, Region(*region))
             return self._cache.read(key, level)
         except PlaneNotStoredError as error:
-            plane = self._failed_plane(key, error)
+            plane = self._failed_plane(key, error, level)
             if plane.pixels is None:
                 raise
             return plane.pixels
@@ -435,7 +436,7 @@ class Dataset:
             wait = None  # late planes would be evicted before they are drawn, so wait for all
         deadline = None if wait is None else time.monotonic() + wait
         planes = [
-            self._failed_plane(key, known[key])
+            self._failed_plane(key, known[key], level)
             if key in known
             else self._outcome(key, level, entries[key], deadline)
             for key in keys
@@ -447,15 +448,37 @@ class Dataset:
     def _now_in_view(self, keys: Sequence[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
         """Set the view to `keys`; return the failures among them whose retry is not due yet."""
         self._fold_notified()
+        parts = None if level == 0 else {key: self._shown_of_level_0(key, level) for key in keys}
         with self._lock:
             if level != self._view.shown.level:
                 self._retries.clear()  # a failure is of one level
-            is_elsewhere = self._view.show(keys, level)
+            is_elsewhere = self._view.show(keys, level, parts)
             self._cache.watch(self._view.watched)
             failures = self._retries.show(keys)
         if is_elsewhere:
             self._follower.gone_elsewhere()
         return failures
+
+    def _shown_of_level_0(self, key: PlaneKey, level: int) -> list[PlaneKey]:
+        """The planes of level 0 that one of another level shows a part of; all while that is not known."""
+        n_z = self._known.n_z
+        if n_z == 1:
+            return [key._replace(z=0)]
+        z, facts = key.z, self._cache.facts_of(key.p, level)
+        if facts is None:
+            return [key._replace(z=z) for z in range(n_z)]
+        if level == OVERVIEW:
+            z = facts.z_at(z)
+        covered = facts.covers(z)
+        return [key._replace(z=z) for z in covered[: max(n_z - covered.start, 1)]]
+
+    def _note_level(self, p: int, level: int) -> None:
+        """Tell the cache which planes of level 0 those of a level show; reads its metadata."""
+        try:
+            of = self._overviews.base_level(p) if level == OVERVIEW else level
+            self._cache.note_level(p, level, self._tiled.level(p, of))
+        except (DatasetError, IndexError):  # reading the plane will say so
+            return
 
     def _exceeds_cache(self, n_planes: int, level: int) -> bool:
         if level == OVERVIEW:
@@ -474,11 +497,11 @@ class Dataset:
         try:
             error = entry.exception(timeout)
         except WaitedLongEnough:
-            entry.add_done_callback(lambda future: self._arrived(key, future))
+            entry.add_done_callback(lambda future: self._arrived(key, future, level))
             growing = self._overviews.so_far(key) if level == OVERVIEW else None
-            return growing or self._waited_for(key)
+            return growing or self._waited_for(key, level)
         except CancelledError:  # another view was requested meanwhile
-            self._arrived(key, entry)
+            self._arrived(key, entry, level)
             return Plane(PlaneState.LOADING)
         if error is None:
             return self._present(key, entry.result())
@@ -486,42 +509,47 @@ class Dataset:
             return Plane(
                 PlaneState.LOADING
             )  # the notification that superseded it is a change: we will be asked again
-        return self._failed(key, error)
+        return self._failed(key, error, level)
 
-    def _waited_for(self, key: PlaneKey) -> Plane:
+    def _waited_for(self, key: PlaneKey, level: int) -> Plane:
         error = self._retries.timeout_of(key)
-        return Plane(PlaneState.LOADING) if error is None else self._failed_plane(key, error)
+        return Plane(PlaneState.LOADING) if error is None else self._failed_plane(key, error, level)
 
     def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
         if self._retries.succeeded(key):
             self._follower.found_news()
         return Plane(PlaneState.PRESENT, pixels)
 
-    def _arrived(self, key: PlaneKey, future: Future[np.ndarray]) -> None:
+    def _arrived(self, key: PlaneKey, future: Future[np.ndarray], level: int) -> None:
         """A read finished too late for the view that asked; called in the reading thread."""
         if not future.cancelled() and (error := future.exception()) is not None:
             if isinstance(error, SupersededRead):
                 return
-            self._failed(key, error)
+            self._failed(key, error, level)
         self._view.draw_again(key)
 
-    def _failed(self, key: PlaneKey, error: BaseException) -> Plane:
+    def _failed(self, key: PlaneKey, error: BaseException, level: int) -> Plane:
         if not isinstance(error, Exception):
             raise error
         again = self._live or self._follower.is_following_growth or getattr(error, "transient", False)
         is_first = self._retries.failed(key, error, time.monotonic(), again=again)
         if is_first and not self._closed:
-            level = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
-            logger.log(level, "plane %s: %s", tuple(key), error)
-        return self._failed_plane(key, error)
+            severity = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
+            logger.log(severity, "plane %s: %s", tuple(key), error)
+        return self._failed_plane(key, error, level)
 
-    def _failed_plane(self, key: PlaneKey, error: Exception) -> Plane:
+    def _failed_plane(self, key: PlaneKey, error: Exception, level: int) -> Plane:
         reason = str(error) or type(error).__name__
         if isinstance(error, (CorruptDataError, PlaneNotStoredError)) and self._may_be_on_its_way(key, error):
             return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
-        return missing_plane(error, live=self._live, notified=self.was_notified(key))
+        return missing_plane(error, live=self._live, notified=self._is_notified(key, level))
+
+    def _is_notified(self, key: PlaneKey, level: int) -> bool:
+        """Whether a writer has notified everything that a plane of any level shows."""
+        of_level_0 = [key] if level == 0 else self._shown_of_level_0(key, level)
+        return all(self.was_notified(each) for each in of_level_0)
 
     def _may_be_on_its_way(self, key: PlaneKey, error: DatasetError) -> bool:
         """Whether a plane that is damaged, or missing among others, is perhaps about to be written."""
@@ -533,6 +561,8 @@ class Dataset:
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before = self._source.info
+        if level != 0:
+            self._note_level(key.p, level)
         try:
             if level == OVERVIEW:
                 pixels = self._overviews.read(key)
@@ -617,8 +647,8 @@ class Dataset:
     def _read_again(self) -> None:
         """Request the planes in view that were written since the last `take_changes`."""
         self._fold_notified()
-        keys, level = self._view.shown
-        self._cache.request(self._announced.unseen(keys), level)
+        level = self._view.shown.level
+        self._cache.request(self._view.showing(self._announced.unseen()), level)
 
     def _fold_notified(self) -> None:
         """Apply the notifications received since the last call; cheap if there are none."""
@@ -631,11 +661,14 @@ class Dataset:
                 "ignored a notification for %s, which is not a plane (t, p, c, z)", reprlib.repr(odd)
             )
         self._announced.add(np.concatenate(rows), watched, self._source.info)
-        self._retries.written(watched)
+        self._retries.written(self._view.showing(watched))
 
     def _is_told(self, key: PlaneKey) -> bool:
-        """Whether a writer notifies changes of this plane: the run is on, and it has done so before."""
-        return self._live and self.was_notified(key)
+        """Whether a writer notifies changes of this plane: the run is on, and it has done so before.
+
+        Of other levels it does not tell: they are written some time after level 0.
+        """
+        return self._live and self._view.shown.level == 0 and self.was_notified(key)
 
     def refresh(self) -> DatasetInfo:
         """Reread the metadata and forget all planes; blocks on disk."""

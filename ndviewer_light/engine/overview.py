@@ -124,8 +124,12 @@ class OverviewBuilder:
             return DrawnLevel(0, shape, (span, span))
         return DrawnLevel(level, shape, (span * scale.y, span * scale.x))
 
+    def base_level(self, p: int) -> int:
+        """The level that overviews of position `p` are made from; may block on disk or network."""
+        return self._tiled.level_that_fits(p, SIDE, SIDE)
+
     def _base(self, key: PlaneKey) -> _Base:
-        level = self._tiled.level_that_fits(key.p, SIDE, SIDE)
+        level = self.base_level(key.p)
         grid = self._tiled.grid(key.p, level)
         step = max(1, -(-max(grid.height, grid.width) // SIDE))
         shape = (-(-grid.height // step), -(-grid.width // step))

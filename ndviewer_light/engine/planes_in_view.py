@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from ..model import PlaneKey
+
+    _Key = tuple[int, int, int, int]  # t, p, c, z
 
 
 class Shown(NamedTuple):
@@ -26,23 +30,37 @@ class PlanesInView:
             threading.Lock()
         )  # guards the following; held briefly, nothing is called while holding it
         self._shown = Shown((), 0)
+        self._parts: Mapping[PlaneKey, Sequence[_Key]] | None = None
         self._late: set[PlaneKey] = set()
-        self.watched: frozenset[tuple[int, int, int, int]] = frozenset()
-        """The planes in view as a set; may be read without a lock, but never changed."""
+        self.watched: frozenset[_Key] = frozenset()
+        """The planes of level 0 that are in view, or a part of them; may be read without a lock."""
 
     @property
     def shown(self) -> Shown:
         """The planes currently in view."""
         return self._shown
 
-    def show(self, keys: Sequence[PlaneKey], level: int) -> bool:
-        """Set the view to `keys`, with nothing to redraw; True if it changed."""
+    def show(
+        self, keys: Sequence[PlaneKey], level: int, parts: Mapping[PlaneKey, Sequence[_Key]] | None = None
+    ) -> bool:
+        """Set the view to `keys`, with nothing to redraw; True if it changed.
+
+        `parts`: the planes of level 0 that each of them shows a part of; None: they are of level 0.
+        """
         with self._lock:
             is_elsewhere = self._shown.keys != tuple(keys)
-            self._shown = Shown(tuple(keys), level)
-            self.watched = frozenset(self._shown.keys)
+            self._shown, self._parts = Shown(tuple(keys), level), parts
+            self.watched = frozenset(self._shown.keys if parts is None else chain(*parts.values()))
             self._late.clear()
         return is_elsewhere
+
+    def showing(self, written: AbstractSet[_Key]) -> list[PlaneKey]:
+        """Those in view that show a part of any of these planes of level 0, in their order."""
+        with self._lock:
+            keys, parts = self._shown.keys, self._parts
+        if parts is None:
+            return [key for key in keys if key in written]
+        return [key for key in keys if not written.isdisjoint(parts[key])]
 
     def draw_again(self, key: PlaneKey) -> None:
         """The plane must be redrawn, if in view."""
@@ -55,7 +73,7 @@ class PlanesInView:
         with self._lock:
             self._late.update(self._shown.keys)
 
-    def take_changed(self, notified: Iterable[tuple[int, int, int, int]]) -> bool:
+    def take_changed(self, notified: Iterable[_Key]) -> bool:
         """Whether planes in view must be redrawn, also because of `notified`; reported once."""
         with self._lock:
             changed = bool(self._late) or not self.watched.isdisjoint(notified)
@@ -65,5 +83,5 @@ class PlanesInView:
     def close(self) -> None:
         """Nothing is in view any more."""
         with self._lock:
-            self._shown, self.watched = Shown((), self._shown.level), frozenset()
+            self._shown, self.watched, self._parts = Shown((), self._shown.level), frozenset(), None
             self._late.clear()

@@ -58,7 +58,7 @@ class RetryPolicy:
         return failure.error if failure is not None and not failure.is_due else None
 
     def failing_since(self, key: PlaneKey) -> float | None:
-        """Since when a plane in view could not be shown for a reason of this kind (`time.monotonic`), or None."""
+        """Since when a plane in view has not been shown for such a reason (`time.monotonic`), or None."""
         with self._lock:
             failure = self._failures.get(key)
         return failure.since if failure is not None else None

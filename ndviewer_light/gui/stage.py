@@ -232,7 +232,7 @@ class Stage(QWidget):
                 strips.is_channel_visible(c),
                 strips.is_auto(c),
                 strips.window_of(c),
-                strips.color_of(c),
+                strips.chosen_color(c),
             )
             for c, channel in enumerate(before.channels[:MAX_CHANNELS_SHOWN])
         }
@@ -248,7 +248,7 @@ class Stage(QWidget):
             visible, auto, window, color = choices[name]
             if visible != proposed[name].visible:
                 strips.set_visible_channel(c, visible)
-            if color != proposed[name].color:
+            if color:
                 strips.set_color(c, color)
             if not auto:
                 strips.set_auto(c, False)
@@ -265,9 +265,9 @@ class Stage(QWidget):
             if self._dataset is None:
                 self._canvas.clear()
             return
-        for c, channel in enumerate(channels):
-            if strips.color_of(c) != channel.color:
-                self._canvas.set_color(c, strips.color_of(c))
+        for c in range(len(channels)):
+            if strips.chosen_color(c):
+                self._canvas.set_color(c, strips.chosen_color(c))
             if not strips.is_channel_visible(c):
                 self._canvas.set_visible(c, False)
         self._say_whether_3d()

@@ -123,12 +123,14 @@ class ChannelStrip(QFrame):
     def __init__(self, channel: Channel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.values = ValueRange()
+        self.chosen_color = ""
+        """``"#RRGGBB"`` of the colour that was chosen instead of what the dataset wants; else empty."""
         self._dialog: QColorDialog | None = None
         set_role(self, "card")
         self._make_widgets(channel.name)
         self._lay_out()
         self._connect()
-        self.set_color(channel.color)
+        self._show_color(channel.color)
         self.on.setChecked(channel.visible)
         self.set_auto(channel.window is None)
         if channel.window is not None:
@@ -206,9 +208,12 @@ class ChannelStrip(QFrame):
         self.high.editingFinished.connect(self._on_high_edited)
 
     def set_color(self, color: str) -> None:
-        """Show the channel in `color` ("#RRGGBB"); white if invalid."""
-        chosen = QColor(color) if QColor(color).isValid() else QColor("white")
-        self.dot.color = self.histogram.color = chosen
+        """Choose `color` ("#RRGGBB") for the channel; white if invalid."""
+        self._show_color(color)
+        self.chosen_color = str(self.dot.color.name().upper())
+
+    def _show_color(self, color: str) -> None:
+        self.dot.color = self.histogram.color = QColor(color if QColor(color).isValid() else "white")
         self.dot.update()
         self.histogram.update()
 

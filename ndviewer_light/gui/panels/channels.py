@@ -164,7 +164,7 @@ class ChannelStrips(Panel):
         self._strips[i].set_visible_channel(visible)
 
     def set_color(self, i: int, color: str) -> None:
-        """Show channel `i` in `color` ("#RRGGBB")."""
+        """Choose `color` ("#RRGGBB") for channel `i`."""
         self._strips[i].set_color(color)
 
     def set_range(self, i: int, low: float, high: float) -> None:
@@ -202,6 +202,10 @@ class ChannelStrips(Panel):
     def color_of(self, i: int) -> str:
         """The colour of channel `i`, ``"#RRGGBB"``."""
         return str(self._strips[i].dot.color.name().upper())
+
+    def chosen_color(self, i: int) -> str:
+        """The colour that was chosen for channel `i`; empty while it is shown as the dataset wants it."""
+        return self._strips[i].chosen_color
 
     def state_text(self, i: int) -> str:
         """The text last given to `set_state` for channel `i`."""

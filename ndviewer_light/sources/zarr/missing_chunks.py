@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import math
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import CorruptDataError
+from ...errors import CorruptDataError, DatasetError, ReadDroppedError, ReadTimeoutError
 from ..missing import LOOKS, StoredPlanes, Surroundings, judge, not_stored
 from .chunk_grid import chunk_ranges, chunks_of, planes_per_chunk, stored_grid
 from .tensorstore_errors import ChunkMissingError
@@ -24,11 +25,27 @@ if TYPE_CHECKING:
     from .nodes import ZarrImage
     from .tensorstore_arrays import TensorStoreContext
 
+logger = logging.getLogger(__name__)
+
 _MAX_CHUNKS = 64
 """So many chunks of a plane are looked for, to see whether anything of it is stored."""
 _MAX_LOOKED_FOR = 1024
 """So many chunks are looked for in all."""
+MAX_ASKED = 64
+"""So many chunks are asked for on a server, to see whether anything of some planes is stored."""
+_ASKED_AT_ONCE = 8
 _MAX_DIGITS = 19
+
+
+class Looked(NamedTuple):
+    """Which of some planes is the first that was found to be stored, None if none was.
+
+    On a server, `n_asked` is how many chunks (of shards: shards) were asked for, of `n_chunks`; else 0.
+    """
+
+    found: int | None
+    n_asked: int = 0
+    n_chunks: int = 0
 
 
 class MissingPlanes:
@@ -41,7 +58,7 @@ class MissingPlanes:
         self,
         image: ZarrImage,
         activity: Activity,
-        first_stored: Callable[[Sequence[tuple[int, ...]]], int | None],
+        first_stored: Callable[[Sequence[tuple[int, ...]]], Looked],
     ) -> None:
         """`first_stored`: which of some planes (t, p, c, z) is the first of which anything is stored."""
         self.looks = LOOKS
@@ -49,6 +66,7 @@ class MissingPlanes:
         self._activity = activity
         self._first_stored = first_stored
         self._stored = StoredPlanes()
+        self._in_vain: dict[tuple[int, ...], Looked] = {}  # only on servers: what was opened does not change
 
     def note(self, index: tuple[int, ...]) -> None:
         """The plane at (t, p, c, z) is stored."""
@@ -60,10 +78,17 @@ class MissingPlanes:
         t, p, c, z = index
         if (t, c, z) in self._stored.of(p):
             return True
-        found = self._first_stored([index]) is not None
-        if found:
+        if index in self._in_vain:
+            return False
+        looked = self._first_stored([index])
+        if looked.found is not None:
             self.note(index)
-        return found
+            return True
+        if looked.n_asked:
+            if len(self._in_vain) >= _MAX_CHUNKS:
+                self._in_vain.clear()
+            self._in_vain[index] = looked
+        return False
 
     def error(self, index: tuple[int, ...], missing: ChunkMissingError | None = None) -> PlaneNotStoredError:
         """The error for the plane at (t, p, c, z); `missing` tells which of its chunks was asked for."""
@@ -71,7 +96,7 @@ class MissingPlanes:
         t, p, c, z = index
 
         def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
-            found = self._first_stored([(t, p, c, z) for t, c, z in planes])
+            found = self._first_stored([(t, p, c, z) for t, c, z in planes]).found
             if found is None:
                 return None
             self._stored.note(p, planes[found])
@@ -89,6 +114,9 @@ class MissingPlanes:
         what = missing.file if missing is not None and missing.file else image.array
         refused = missing is not None and missing.refused is not None
         how = "is not accessible on its server" if refused else "is missing"
+        looked = self._in_vain.get(index)
+        if looked is not None and looked.n_asked < looked.n_chunks:
+            how += f", as are the {looked.n_asked} that were asked for of its {looked.n_chunks} chunks"
         said = f"nothing is stored for this plane ({what} {how})"
         error = not_stored(said, image.plane_shape, image.fill_value, verdict)
         error.shares_chunks = planes_per_chunk(image) > 1
@@ -100,7 +128,7 @@ def first_in_folder(
     store: ts.TensorStore,
     image: ZarrImage,
     native: TensorStoreContext,
-) -> int | None:
+) -> Looked:
     """Which of some planes is the first with chunks in a local folder, by their names; looks into shards."""
     is_shared = chunks_of(image).sharded and planes_per_chunk(image) > 1
     looked = 0
@@ -109,11 +137,11 @@ def first_in_folder(
         if is_any_in_folder(selection, image) and not (
             is_shared and native.is_empty(store[selection], image)
         ):
-            return i
+            return Looked(i)
         looked += min(math.prod(map(len, wanted)), _MAX_CHUNKS)
         if looked >= _MAX_LOOKED_FOR:
             break
-    return None
+    return Looked(None)
 
 
 def is_any_in_folder(selection: Sequence[int | slice], image: ZarrImage) -> bool:
@@ -159,17 +187,62 @@ def _names_in(folder: str) -> Iterator[str]:
 
 
 def first_on_server(
-    views: Sequence[ts.TensorStore], image: ZarrImage, native: TensorStoreContext
-) -> int | None:
-    """The same on a server, where nothing can be listed: one pixel of each plane is read, all at once."""
-    reads = [native.begin(view[tuple(slice(n // 2, n // 2 + 1) for n in view.shape)])[1] for view in views]
-    found: list[int] = []
-    for i, future in enumerate(reads):
-        try:
-            native.finish(future, image)
-        except ChunkMissingError:
-            continue
-        except CorruptDataError:  # damaged, but there
-            pass
-        found.append(i)
-    return found[0] if found else None
+    selections: Sequence[tuple[int | slice, ...]],
+    store: ts.TensorStore,
+    image: ZarrImage,
+    native: TensorStoreContext,
+) -> Looked:
+    """The same on a server, where nothing can be listed: chunks are asked for by name, without their data.
+
+    Those in the middle of each plane first, then others, until one is there; at most `MAX_ASKED`.
+    """
+    parts = [_stored_parts(selection, image) for selection in selections]
+    in_turn = [(i, next(of_plane)) for i, of_plane in enumerate(parts)]
+    n_chunks = sum(
+        math.prod(map(len, chunk_ranges(each, stored_grid(image).chunk, image.facts.shape)))
+        for each in selections
+    )
+    others = ((i, part) for i, of_plane in enumerate(parts) for part in of_plane)
+    asked = list(itertools.islice(itertools.chain(in_turn, others), MAX_ASKED))
+    for start in range(0, len(asked), _ASKED_AT_ONCE):
+        batch = asked[start : start + _ASKED_AT_ONCE]
+        answers = [(i, store[part], native.begin_query(store[part])) for i, part in batch]
+        found = [i for i, view, answer in answers if _is_there(view, answer, image, native)]
+        if found:
+            return Looked(min(found), start + len(batch), n_chunks)
+    return Looked(None, len(asked), n_chunks)
+
+
+def _stored_parts(selection: Sequence[int | slice], image: ZarrImage) -> Iterator[tuple[int | slice, ...]]:
+    """The parts of a plane that are stored as one object each; one in the middle first."""
+    chunk = stored_grid(image).chunk
+    along = chunk_ranges(selection, chunk, image.facts.shape)
+    middle = tuple(numbers[len(numbers) // 2] for numbers in along)
+    for at in itertools.chain([middle], (each for each in itertools.product(*along) if each != middle)):
+        yield tuple(
+            slice(max(each.start, number * size), min(each.stop, (number + 1) * size))
+            if isinstance(each, slice)
+            else each
+            for each, number, size in zip(selection, at, chunk, strict=True)
+        )
+
+
+def _is_there(view: ts.TensorStore, answer: Any, image: ZarrImage, native: TensorStoreContext) -> bool:
+    try:
+        return not native.says_empty(answer, image)
+    except ChunkMissingError:
+        return False
+    except CorruptDataError:  # damaged, but there
+        return True
+    except (ReadDroppedError, ReadTimeoutError):
+        raise
+    except DatasetError as error:  # a server that answers requests for data only
+        logger.debug("asking for a chunk without its data: %s", error)
+    axes = tuple(slice(at, at + 1) for at in view.domain.inclusive_min)
+    try:
+        native.finish(native.begin(view[axes])[1], image)
+    except ChunkMissingError:
+        return False
+    except CorruptDataError:
+        pass
+    return True

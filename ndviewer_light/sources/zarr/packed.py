@@ -19,6 +19,7 @@ from ...storage.trees.zip import FileRange, ZipTree
 from ..missing import LOOKS_REMOTE
 from .chunk_grid import Coordinates, chunks_of, shards_of, stored_grid, touched, without_shards
 from .chunk_guard import BloscRule
+from .missing_chunks import Looked
 from .tensorstore_arrays import OpenArray
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class PackedArray(OpenArray):
         self._missing.note(index)
         return pixels
 
-    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
+    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> Looked:
         """See `OpenArray`: by the archive's directory, and the indexes of shards."""
-        return next((i for i, index in enumerate(indices) if self._has_files(index)), None)
+        return Looked(next((i for i, index in enumerate(indices) if self._has_files(index)), None))
 
     def _has_files(self, index: tuple[int, ...]) -> bool:
         wanted = touched(self._selection(index), self._grid.chunk, self.image.facts.shape, self.image.array)

@@ -33,7 +33,7 @@ from .chunk_files import version_of_selection
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
 from .growing import check_complete, not_written_yet
-from .missing_chunks import MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
+from .missing_chunks import Looked, MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
 from .tensorstore_errors import (
     ChunkMissingError,
     RedirectedError,
@@ -104,7 +104,7 @@ class OpenArray(ABC):
         """
 
     @abstractmethod
-    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
+    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> Looked:
         """Which of some planes (t, p, c, z) is the first of which anything is stored."""
 
     def _selection(self, index: tuple[int, ...], region: Region | None = None) -> tuple[int | slice, ...]:
@@ -226,11 +226,11 @@ class StoreArray(OpenArray):
         """See `Source.versions`; None on a server."""
         return None if self._native.remote else version_of_selection(self._selection(index), self.image)
 
-    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> int | None:
+    def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> Looked:
         """See `OpenArray`."""
         selections = [self._selection(index) for index in indices]
         if self._native.remote:
-            return first_on_server([self._store[each] for each in selections], self.image, self._native)
+            return first_on_server(selections, self._store, self.image, self._native)
         return first_in_folder(selections, self._store, self.image, self._native)
 
 
@@ -341,7 +341,14 @@ class TensorStoreContext:
 
     def is_empty(self, view: ts.TensorStore, image: ZarrImage) -> bool:
         """Whether nothing of a view is stored, also in shards. Raises a `DatasetError`."""
-        future = view.storage_statistics(query_not_stored=True)
+        return self.says_empty(self.begin_query(view), image)
+
+    def begin_query(self, view: ts.TensorStore) -> Any:
+        """Start asking whether anything of a view is stored; on a server, of at most one chunk, or shard."""
+        return view.storage_statistics(query_not_stored=True)
+
+    def says_empty(self, future: Any, image: ZarrImage) -> bool:
+        """Wait for `begin_query`: whether nothing is stored. Raises like `read`."""
         return bool(self._result(future, image.array).not_stored)
 
     def guard(self, image: ZarrImage) -> ChunkGuard | None:
