@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tests.canvas_eye import CanvasEye
+from tests.stamps import burn_bits, number_of
+
 from . import stores
 from .children import ROOT, run_child
 from .measure import Figure, at_least, at_most, percentile
@@ -58,10 +61,8 @@ def stamped(number: int, channel: int, background: np.ndarray) -> np.ndarray:
     """`background` with `number` burnt in where this channel has its row of fields."""
     pixels = background.copy(order="K")
     pixels[:, _LEFT : _LEFT + _BITS * _FIELD] = 0
-    for bit in range(_BITS):
-        if number >> bit & 1:
-            left, top = _LEFT + bit * _FIELD, _TOP + channel * _PITCH
-            pixels[top : top + _FIELD, left : left + _FIELD] = _WHITE
+    place = _TOP + channel * _PITCH, _LEFT
+    burn_bits(pixels, number, _BITS, place, _FIELD, _WHITE)
     return pixels
 
 
@@ -112,42 +113,31 @@ class _Writer:
 # ---- what is on the canvas --------------------------------------------------------------------------
 
 
-class _Eye:
-    """Reads the numbers from the canvas after each paint, from its frame buffer."""
+class _Eye(CanvasEye):
+    """Reads the numbers from the canvas after each paint."""
 
     def __init__(self, ndv_canvas: Any, um_per_pixel: float) -> None:
-        self._um = um_per_pixel  # the canvas counts in µm
+        super().__init__(ndv_canvas, (um_per_pixel, um_per_pixel))
         self.seen: dict[int, float] = {}  # number → when it was first on the canvas, by `time.monotonic`
         self.now: dict[int, int] = {}  # channel → number at the last paint
         self.paints = 0
-        self._canvas = ndv_canvas
-        ndv_canvas._canvas.events.draw.connect(self._on_draw, position="last")
 
-    def _on_draw(self, event: Any) -> None:
-        from vispy import gloo
-
+    def painted(self) -> None:
         self.paints += 1
-        width, height = self._canvas._canvas.physical_size
         for channel in range(_SHAPE[1]):
-            y = self._screen(0, _TOP + channel * _PITCH + _FIELD // 2)[1]
-            row = gloo.read_pixels((0, height - 1 - y, width, 1), alpha=False)[0].max(axis=1)
-            self._note(channel, row)
+            xs, y = self._fields(channel)
+            row = self.row(y).max(axis=1)
+            number = number_of([row[x] > 128 for x in xs])
+            self.now[channel] = number
+            if number:
+                self.seen.setdefault(number, time.monotonic())
 
-    def _note(self, channel: int, row: np.ndarray) -> None:
-        columns = [self._screen(_LEFT + bit * _FIELD + _FIELD // 2, 0)[0] for bit in range(_BITS)]
-        number = sum(int(row[column] > 128) << bit for bit, column in enumerate(columns))
-        self.now[channel] = number
-        if number:
-            self.seen.setdefault(number, time.monotonic())
-
-    def _screen(self, x: float, y: float) -> tuple[int, int]:
-        """Where a pixel of the image is on the canvas."""
-        left, top, _ = self._canvas.canvas_to_world((0, 0))
-        right, bottom, _ = self._canvas.canvas_to_world((100, 100))
-        return (
-            round((x * self._um - left) / (right - left) * 100),
-            round((y * self._um - top) / (bottom - top) * 100),
-        )
+    def _fields(self, channel: int) -> tuple[list[int], int]:
+        """Where the centres of a channel's fields are on the canvas: columns, and their row."""
+        middle = _FIELD // 2
+        xs = [_LEFT + bit * _FIELD + middle for bit in range(_BITS)]
+        columns, rows = self.on_canvas(xs, [_TOP + channel * _PITCH + middle])
+        return columns, rows[0]
 
     def latencies(self, written: Mapping[int, float]) -> list[float]:
         """From each plane on disk to the paint that shows it, or a newer one of its channel, ms."""
@@ -164,12 +154,9 @@ class _Eye:
         picture = gl.grabFramebuffer()
         numbers = {}
         for channel in range(_SHAPE[1]):
-            number = 0
-            for bit in range(_BITS):
-                x, y = self._screen(_LEFT + bit * _FIELD + _FIELD // 2, _TOP + channel * _PITCH + _FIELD // 2)
-                colour = picture.pixelColor(x, y)
-                number |= int(max(colour.red(), colour.green(), colour.blue()) > 128) << bit
-            numbers[channel] = number
+            xs, y = self._fields(channel)
+            colours = [picture.pixelColor(x, y) for x in xs]
+            numbers[channel] = number_of([max(c.red(), c.green(), c.blue()) > 128 for c in colours])
         return numbers
 
 
