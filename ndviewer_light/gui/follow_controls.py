@@ -82,7 +82,7 @@ class _DiskState(Enum):
 
     FOLLOWING = ("Following", "eye", "What is written to this dataset appears by itself. Click to pause")
     PAUSED = ("Paused", "pause", "What is written to this dataset is not looked for. Click to go on")
-    FINISHED = ("Finished", "check", "Nothing more is being written to this dataset")
+    FINISHED = ("Finished", "check", "Nothing more seems to be written to this dataset. Click to look again")
 
 
 class FollowingSwitch(QPushButton):
