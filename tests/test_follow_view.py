@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from enum import Enum
 
 import pytest
 from memory_source import MemorySource, memory_info
@@ -13,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 from runs import follow, load, planes_of, small_run, write
 from screen import assert_shows, settle
 
+from ndviewer_light.engine import look_schedule
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.follow import FollowMode
 from ndviewer_light.gui.sessions import Session
@@ -349,21 +349,6 @@ def test_positions_inserted_before_the_one_in_view_do_not_move_it(qtbot, viewer)
 # ---- the disk -----------------------------------------------------------------------------------
 
 
-class DiskState(Enum):
-    """As a dataset that is followed on disk names them."""
-
-    FOLLOWING, PAUSED, FINISHED = "Following", "Paused", "Finished"
-
-
-class FollowedDataset(Dataset):
-    """A dataset that is followed on disk, as far as the switch is concerned."""
-
-    following = DiskState.FOLLOWING
-
-    def set_following(self, following):
-        self.following = DiskState.FOLLOWING if following else DiskState.PAUSED
-
-
 def store(source, t, p):
     for c in range(2):
         for z in range(2):
@@ -376,7 +361,7 @@ def test_planes_within_reserved_sizes_are_followed_as_they_are_stored(qtbot, win
     for t in range(3):
         store(source, t, 0)
         store(source, t, 1)
-    dataset = show(qtbot, viewer, FollowedDataset(source, path="/a"))
+    dataset = show(qtbot, viewer, Dataset(source, path="/a", follow=True))
     looks = dataset._scout
     qtbot.waitUntil(lambda: looks._answer == (2, 1, 0), timeout=20_000)
     viewer.stage.sliders.slider("z").setValue(1)
@@ -395,17 +380,20 @@ def test_planes_within_reserved_sizes_are_followed_as_they_are_stored(qtbot, win
     assert at(viewer) == (3, 1, 1), "a channel is missing"
 
 
-def test_the_switch_says_whether_the_disk_is_followed_and_pauses_it(qtbot, window):
+def test_the_switch_says_whether_the_disk_is_followed_and_pauses_it(qtbot, window, monkeypatch):
+    monkeypatch.setattr(look_schedule, "GRACE_SECONDS", 0.1)
     viewer = window.viewer
-    dataset = show(qtbot, viewer, FollowedDataset(MemorySource(), path="/a"))
+    source = MemorySource()
+    dataset = show(qtbot, viewer, Dataset(source, path="/a", follow=True))
     switch = viewer._screen._row.switch
     for said in ("Following", "Paused", "Following"):
         qtbot.waitUntil(lambda said=said: switch.isVisible() and switch.text() == said, timeout=20_000)
         assert dataset.following.value == said
         qtbot.mouseClick(switch, LEFT)
-    assert lights(viewer) == "tp"
-    dataset.following = DiskState.FINISHED
+    qtbot.mouseClick(switch, LEFT)
+    source.info = replace(source.info, complete=True)
     qtbot.waitUntil(lambda: switch.text() == "Finished", timeout=20_000)
     assert at(viewer) == (0, 0, 0)
+    assert lights(viewer) is None, "nothing has grown"
     viewer.load_dataset("/nowhere")
-    qtbot.waitUntil(lambda: not switch.isVisible() and not button(viewer).isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: not switch.isVisible(), timeout=20_000)

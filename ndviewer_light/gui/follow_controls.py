@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QAction, QPushButton, QWidget
 
+from ..engine.look_schedule import Following
 from .icon_files import icon
 from .slots import safe_slot
 from .theme import set_role
@@ -78,23 +79,22 @@ class FollowButton(QPushButton):
 
 
 class _DiskState(Enum):
-    """What the switch shows, by the name of the dataset's own state."""
+    """What the switch shows, by the names in `Following`."""
 
     FOLLOWING = ("Following", "eye", "What is written to this dataset appears by itself. Click to pause")
     PAUSED = ("Paused", "pause", "What is written to this dataset is not looked for. Click to go on")
-    FINISHED = ("Finished", "check", "Nothing more is being written to this dataset")
+    FINISHED = ("Finished", "check", "Nothing more seems to be written to this dataset. Click to look again")
 
 
 class FollowingSwitch(QPushButton):
     """Says whether a dataset is followed on disk: *Following*, *Paused* or *Finished*; a click pauses it.
 
-    Not shown for a dataset that cannot tell. GUI thread only.
+    GUI thread only.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._dataset: Dataset | None = None
-        self._state: _DiskState | None = None
         self._drawn: object = None
         self.setIconSize(QSize(12, 12))
         self.setFlat(True)
@@ -109,7 +109,7 @@ class FollowingSwitch(QPushButton):
         wanted = (state, colors, can_pause)
         if wanted == self._drawn:
             return
-        self._drawn, self._state = wanted, state
+        self._drawn = wanted
         self.setVisible(state is not None)
         if state is not None:
             text, drawing, tip = state.value
@@ -121,5 +121,5 @@ class FollowingSwitch(QPushButton):
 
     @safe_slot
     def _on_clicked(self) -> None:
-        if self._dataset is not None and self._state is not None:
-            self._dataset.set_following(self._state is not _DiskState.FOLLOWING)
+        if self._dataset is not None:
+            self._dataset.set_following(self._dataset.following is not Following.FOLLOWING)

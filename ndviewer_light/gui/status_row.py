@@ -34,6 +34,8 @@ class StatusRow(Panel):
         row.setSpacing(0)
         row.addWidget(self.line, 1)
         row.addWidget(self._controls)
+        # what comes and goes here must not move the canvas
+        self.setFixedHeight(self.line.height() + 3)
 
     def show_controls(self, shown: bool) -> None:
         """Show the controls, or only the text: where no dataset is on screen."""

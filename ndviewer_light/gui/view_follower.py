@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 from qtpy.QtCore import QObject
 
-from ..engine.look_schedule import Following
 from ..engine.newest_places import Place
 from .follow import AXES, Axis, FollowMode, FollowRule, newest_of_growth
 from .slots import safe_slot
@@ -67,7 +66,10 @@ class ViewFollower(QObject):
         if dataset is None or self._stage.dataset is not dataset:
             return
         self._note_growth(dataset)
-        newest = self._newest(dataset) if self._may_grow and self.rule.followed else None
+        newest = self._newest(dataset) if self.rule.followed else None
+        if not self._may_grow and (self._grown is not None or self._has_news or dataset.live):
+            self._may_grow = True
+            self._say()
         if newest is None:
             return
         at = self._at
@@ -110,10 +112,6 @@ class ViewFollower(QObject):
             # what a run contains is known with its first store: that is no growth
             if before is not None and before.dtype is not None:
                 self._grown = newest_of_growth(before, info, self._at) or self._grown
-        is_followed = dataset.following is not Following.FINISHED
-        if not self._may_grow and (dataset.live or is_followed or self._grown is not None):
-            self._may_grow = True
-            self._say()
 
     # ---- who asks --------------------------------------------------------------------------
 
