@@ -126,6 +126,10 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.versions(keys, level)
 
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """Same as the source's."""
+        return self._source.are_stored(keys)
+
     @property
     def landmark(self) -> str | None:
         """Same as the source's."""

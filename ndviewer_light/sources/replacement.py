@@ -202,6 +202,10 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._opened.source.versions(keys, level)
 
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """Same as the source's."""
+        return self._opened.source.are_stored(keys)
+
     @property
     def landmark(self) -> str | None:
         """Same as the source's."""

@@ -191,6 +191,10 @@ class ImagesSource(Source):
         key = PlaneKey(*key)
         return self._info.contains(key) and self._name(key) is not None
 
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: whether a file was listed."""
+        return [self.exists(key) for key in keys]
+
     def refresh(self) -> DatasetInfo:
         """Relist the folder and add new files."""
         if self._growth is None:

@@ -110,6 +110,10 @@ class Nd2Source(Source):
         contents, key = self._opened.contents, PlaneKey(*key)
         return contents.info.contains(key) and contents.frames.holds(contents.loops.frame(key))
 
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: the file lists its frames."""
+        return [self.exists(key) for key in keys]
+
     def look(self) -> DatasetInfo:
         """See `Source.look`."""
         if not is_url(self._path) and version_of(self._path) == self._opened.version:
