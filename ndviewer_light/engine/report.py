@@ -66,6 +66,8 @@ class PlaneReport:
     """By position: codes (t, c, z), of those that were looked at. See `CODES`."""
     reasons: Mapping[PlaneKey, str] = field(default_factory=dict)
     is_read: bool = False
+    may_be_empty: bool = True
+    """Whether planes that are entirely fill value need not be stored, so that absent ones may be such."""
     limit: str = ""
     seconds: float = 0.0
 

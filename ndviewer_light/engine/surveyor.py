@@ -92,7 +92,14 @@ class Surveyor:
                     progress(done, max(expected, done))
         reasons = self.failures.among(blocks)
         return PlaneReport(
-            info, tuple(positions), blocks, reasons, read, _said(limit, done), time.monotonic() - began
+            info,
+            tuple(positions),
+            blocks,
+            reasons,
+            is_read=read,
+            may_be_empty=self._source.leaves_out_empty,
+            limit=_said(limit, done),
+            seconds=time.monotonic() - began,
         )
 
     def _image(self, p: int) -> ImageInfo:

@@ -126,6 +126,11 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.versions(keys, level)
 
+    @property
+    def leaves_out_empty(self) -> bool:
+        """Same as the source's."""
+        return self._source.leaves_out_empty
+
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """Same as the source's."""
         return self._source.are_stored(keys)

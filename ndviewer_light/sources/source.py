@@ -27,6 +27,14 @@ class Source(ABC):
     """The format's name as users read it, "ome-zarr"."""
 
     @property
+    def leaves_out_empty(self) -> bool:
+        """Whether planes that are entirely fill value need not be stored.
+
+        Then nobody can know whether one that is not is empty or was not acquired.
+        """
+        return True
+
+    @property
     @abstractmethod
     def info(self) -> DatasetInfo:
         """What is currently known. A new object whenever more becomes known: compare by identity."""

@@ -182,6 +182,11 @@ class TiffSource(Source):
         versions = map(version_of, self._files(self._acquired(key)))
         return next((version for version in versions if version != NOTHING), NOTHING)
 
+    @property
+    def leaves_out_empty(self) -> bool:
+        """See `Source.leaves_out_empty`: a plane of zeros is stored like any other."""
+        return False
+
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: whether a file is there and, if it has several pages, lists the plane."""
         return [self._is_stored(PlaneKey(*key)) for key in keys]
