@@ -477,7 +477,12 @@ def _index_of(name: str, names: Sequence[str], what: str) -> int:
 
 
 class PlaneState(Enum):
-    """What is known about one plane; only PRESENT and FILLED have pixels."""
+    """What is known about one plane; of planes that were read, only PRESENT and FILLED have pixels.
+
+    Of one that was not read (`Dataset.state`, `Dataset.report`), PRESENT means that something is stored,
+    which may be damaged still, ABSENT that nothing is: where stores leave out planes of fill value nobody
+    knows whether it is empty or was not acquired.
+    """
 
     PENDING = "not written yet"
     LOADING = "being read"
@@ -485,6 +490,7 @@ class PlaneState(Enum):
     FILLED = "nothing stored, so it is the fill value"
     ABSENT = "nothing stored"
     UNREADABLE = "could not be read"
+    UNKNOWN = "stored or not: only reading tells"
 
 
 class Plane(NamedTuple):

@@ -20,9 +20,12 @@ first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that f
 hosts           the servers that were contacted
 details         specific to the format: chunks, codecs, file names, …
 warnings        what the user should know
+planes          only with ``--planes``: which of them are there; see `planes`
 ==============  ====================================================================================
 
 A dataset that cannot be opened gives ``{"path": …, "error": {"name": …, "text": …}}`` with exit status 1.
+With ``--planes`` the exit status is 0 if every expected plane is there, 3 if some are missing or unreadable,
+4 if none is known to be but not everything is known.
 """
 
 from __future__ import annotations
@@ -34,11 +37,13 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..engine.surveyor import REPORT_SECONDS
 from ..errors import NDViewerError
 from ..storage.bytes import absolute, is_url
 from ..storage.local_files import FOLLOW_LINKS
 from ..storage.presentable import presentable
 from ..storage.printable import printable
+from .planes import exit_code, lines_of, planes_of
 from .terminal import complain, guarded, say
 
 if TYPE_CHECKING:
@@ -57,7 +62,7 @@ _COUNTED = ("http", "https", "s3", "gs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the command; 0 if the dataset could be opened, else 1 with the reason."""
+    """Entry point of the command; returns its exit status."""
     return guarded("info", lambda: _run(arguments))
 
 
@@ -72,8 +77,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         storage["pattern"] = options.pattern
     if options.follow_links:
         storage[FOLLOW_LINKS] = "true"
+    seconds = options.seconds if options.seconds or options.read else REPORT_SECONDS
     try:
         said = describe(options.path, storage)
+        if options.planes or options.read:
+            said["planes"] = planes_of(options.path, storage, read=options.read, seconds=seconds)
     except NDViewerError as error:
         if not options.json:
             complain("info", str(error))
@@ -83,7 +91,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             "error": {"name": type(error).__name__, "text": str(error)},
         }
     say(json.dumps(said, indent=2) if options.json else as_text(said))
-    return int("error" in said)
+    if "error" in said:
+        return 1
+    return exit_code(said["planes"]) if "planes" in said else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,6 +105,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
     parser.add_argument(
         "--json", action="store_true", help="machine-readable output: JSON, always with the same keys"
+    )
+    parser.add_argument(
+        "--planes",
+        action="store_true",
+        help="count the planes that are stored, and list those that are not. Exit status: 0 if every "
+        "expected plane is there, 3 if some are missing or unreadable, 4 if not everything is known",
+    )
+    parser.add_argument(
+        "--read", action="store_true", help="with --planes: read every plane, to find damaged ones"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        metavar="N",
+        help=f"with --planes: end after so long ({REPORT_SECONDS:g}; with --read as long as it takes)",
     )
     parser.add_argument(
         "--storage-option",
@@ -300,6 +325,8 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         yield "complete", ["yes" if said["complete"] else "no: still running, or stopped early"]
     if said["warnings"]:
         yield "warnings", list(said["warnings"])
+    if "planes" in said:
+        yield "planes", list(lines_of(said["planes"], said["sizes"]))
 
 
 def _pixels(said: Mapping[str, Any]) -> str:

@@ -32,10 +32,11 @@ from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
 from .stored_scout import StoredScout
+from .surveyor import REPORT_SECONDS, Surveyor
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     import xarray as xr
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .changes import ChangeListener, DatasetChange
     from .newest_places import NewestWanted, Place
+    from .report import PlaneReport
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +127,14 @@ class Dataset:
         )
         self._rereader = Rereader(self._read_again)
         self._scout = StoredScout(self._is_stored, self._follower.found_news)
+        self._surveyor = Surveyor(
+            source,
+            self._images,
+            self._tiled,
+            lambda key, error: self._failed_plane(key, error, 0),
+            self._is_awaited,
+            self._is_in_memory,
+        )
 
     # ---- state ---------------------------------------------------------------------------
 
@@ -171,6 +181,7 @@ class Dataset:
     def _forget_all(self) -> None:
         """Forget all reads and failures so far; planes in view are reread."""
         self._images.forget()
+        self._surveyor.failures.clear()
         self._follower.start_over()
         self._retries.clear()
         self._cache.clear()
@@ -214,8 +225,14 @@ class Dataset:
         return self._closed
 
     def state(self, key: PlaneKey) -> PlaneState:
-        """The state of one plane at the level in view, without reading it."""
-        self._adopt_info()
+        """The state of one plane, without reading it; blocks on disk if it is not in view.
+
+        At the level in view of what is in memory, being read, or failed. Of any other plane what is stored
+        counts (see `PlaneState`): PRESENT, PENDING while somebody writes the dataset or else ABSENT,
+        UNREADABLE if it was before, UNKNOWN if only reading tells. Raises `IndexError` outside the dataset.
+        """
+        key = PlaneKey(*key)
+        info = self._adopt_info()
         level = self._view.shown.level
         entry = self._cache.peek(key, level)
         if isinstance(entry, np.ndarray):
@@ -225,7 +242,45 @@ class Dataset:
         error = self._retries.error_of(key)
         if error is not None:
             return self._failed_plane(key, error, level).state
-        return PlaneState.PENDING if self._live else PlaneState.ABSENT
+        if not info.contains(key):
+            if self._live:  # it may grow so far
+                return PlaneState.PENDING
+            raise IndexError(f"no plane {tuple(key)} in a dataset of {info.sizes}")
+        return self._surveyor.stored.of_one(key, info)
+
+    def report(
+        self,
+        *,
+        p: int | str | Iterable[int] | None = None,
+        read: bool = False,
+        seconds: float | None = REPORT_SECONDS,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> PlaneReport:
+        """Count the planes that are expected, present, missing, unreadable; see `PlaneReport`.
+
+        By what is stored, without reading: what is damaged is found only with `read`, which reads every
+        plane in four threads. Of all positions, or those given (`p`: index, label, several indices). Ends
+        after `seconds` (None: never) or once `cancelled()`: then `limit` says what was not looked at.
+        `progress(done, expected)` is called after each few planes, in the calling thread.
+        Blocks on disk. Raises `IndexError` or `KeyError` for a position that does not exist.
+        """
+        info = self._adopt_info()
+        every: Iterable[int] = range(len(info.positions))
+        wanted = every if p is None else [self._position(p)] if isinstance(p, (int, str)) else p
+        positions = list(dict.fromkeys(wanted))
+        for each in positions:
+            info.image(each)  # raises `IndexError`
+        return self._surveyor.report(
+            positions, read=read, seconds=seconds, progress=progress, cancelled=cancelled
+        )
+
+    def _is_awaited(self) -> bool:
+        """Whether what is not stored may still be written."""
+        return self._live or self._follower.is_growing()
+
+    def _is_in_memory(self, key: PlaneKey) -> bool:
+        return isinstance(self._cache.peek(key, 0), np.ndarray)
 
     def waiting_since(self, key: PlaneKey, level: int = 0) -> float | None:
         """Since when one plane has been awaited (`time.monotonic`), or None.
@@ -518,6 +573,7 @@ class Dataset:
     def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
         if self._retries.succeeded(key):
             self._follower.found_news()
+        self._surveyor.failures.forget([key])
         return Plane(PlaneState.PRESENT, pixels)
 
     def _arrived(self, key: PlaneKey, future: Future[np.ndarray], level: int) -> None:
@@ -536,7 +592,10 @@ class Dataset:
         if is_first and not self._closed:
             severity = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
             logger.log(severity, "plane %s: %s", tuple(key), error)
-        return self._failed_plane(key, error, level)
+        plane = self._failed_plane(key, error, level)
+        if plane.state is PlaneState.UNREADABLE:
+            self._surveyor.failures.note(key, plane.reason)
+        return plane
 
     def _failed_plane(self, key: PlaneKey, error: Exception, level: int) -> Plane:
         reason = str(error) or type(error).__name__
@@ -662,6 +721,8 @@ class Dataset:
             )
         self._announced.add(np.concatenate(rows), watched, self._source.info)
         self._retries.written(self._view.showing(watched))
+        if len(self._surveyor.failures):
+            self._surveyor.failures.forget(map(tuple, np.concatenate(rows).tolist()))
 
     def _is_told(self, key: PlaneKey) -> bool:
         """Whether a writer notifies changes of this plane: the run is on, and it has done so before.

@@ -210,6 +210,19 @@ class IsolatedSource(Source):
         which = [protocol.key_to_json(key, self._known) for key in keys]
         return self._ask("versions", keys[0], level, lambda _, reply: list(reply["versions"]), planes=which)
 
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: one request. Raises if the reader process does not answer."""
+        if not keys:
+            return []
+        which = [self._with_file(key) for key in keys]
+        return self._ask("stored", keys[0], 0, lambda _, reply: list(reply["stored"]), planes=which)
+
+    def _with_file(self, key: PlaneKey) -> dict[str, Any]:
+        """The address of a plane, and the file that a host named for it if no rule tells which."""
+        which: dict[str, Any] = {**protocol.key_to_json(key, self._known)}
+        file = self._files.file_of(key) if self._files is not None else None
+        return which if file is None else which | {"file": file}
+
     def read_versioned(
         self, key: PlaneKey, level: int = 0, region: Region | None = None
     ) -> tuple[np.ndarray, str | None]:

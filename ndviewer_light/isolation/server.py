@@ -97,6 +97,8 @@ class _Server:
         if request["op"] == "versions":
             keys = [_plane_key(plane, self._source) for plane in request["planes"]]
             return {"versions": self._source.versions(keys, request["level"])}
+        if request["op"] == "stored":
+            return {"stored": self._are_stored(self._source, request)}
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
         if request["op"] == "tile":
@@ -117,6 +119,14 @@ class _Server:
         else:
             self._source.refresh()
         return {}
+
+    def _are_stored(self, source: Source, request: protocol.Message) -> list[bool | None]:
+        planes = request["planes"]
+        if request.get("folder") is not None and isinstance(source, AnnouncedSource):
+            for plane in planes:
+                if "file" in plane:
+                    source.tell(_key(plane), request["folder"], *plane["file"])
+        return source.are_stored([_plane_key(plane, source) for plane in planes])
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
         key, level, part = _plane_key(request, source), request["level"], request.get("region")

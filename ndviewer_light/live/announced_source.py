@@ -21,7 +21,7 @@ from ..sources.zarr.layouts import PLATES
 from ..sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
 
@@ -120,6 +120,19 @@ class AnnouncedSource(Source):
             return self._form_of(key).exists(key)
         except PlaneNotStoredError:
             return False
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: in the layout in which the position of a plane exists."""
+        answers: list[bool | None] = [False] * len(keys)
+        for p in dict.fromkeys(key.p for key in keys):
+            asked = [i for i, key in enumerate(keys) if key.p == p]
+            try:
+                form = self._form_of(keys[asked[0]])
+            except DatasetError:  # nothing is written yet
+                continue
+            for i, answer in zip(asked, form.are_stored([keys[i] for i in asked]), strict=True):
+                answers[i] = answer
+        return answers
 
     def refresh(self) -> DatasetInfo:
         """Recheck what was found; if nothing was found yet, whether any position exists."""

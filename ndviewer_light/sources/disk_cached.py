@@ -127,6 +127,15 @@ class DiskCachedSource(Source):
         return self._source.versions(keys, level)
 
     @property
+    def leaves_out_empty(self) -> bool:
+        """Same as the source's."""
+        return self._source.leaves_out_empty
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """Same as the source's."""
+        return self._source.are_stored(keys)
+
+    @property
     def landmark(self) -> str | None:
         """Same as the source's."""
         return self._source.landmark

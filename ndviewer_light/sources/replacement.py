@@ -203,6 +203,15 @@ class ReplaceableSource(Source):
         return self._opened.source.versions(keys, level)
 
     @property
+    def leaves_out_empty(self) -> bool:
+        """Same as the source's."""
+        return self._opened.source.leaves_out_empty
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """Same as the source's."""
+        return self._opened.source.are_stored(keys)
+
+    @property
     def landmark(self) -> str | None:
         """Same as the source's."""
         return self._opened.source.landmark

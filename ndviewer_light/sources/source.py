@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .stored import stored_by_versions
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -23,6 +25,14 @@ class Source(ABC):
 
     format: str
     """The format's name as users read it, "ome-zarr"."""
+
+    @property
+    def leaves_out_empty(self) -> bool:
+        """Whether planes that are entirely fill value need not be stored.
+
+        Then nobody can know whether one that is not is empty or was not acquired.
+        """
+        return True
 
     @property
     @abstractmethod
@@ -121,6 +131,14 @@ class Source(ABC):
         Looks at times and sizes of files, not at pixels; blocks on disk. Raises nothing.
         """
         return [None] * len(keys)
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """For each plane of level 0, whether anything of it is stored; None if only reading it tells.
+
+        Looks at names, times, sizes and tables of contents, not at pixels; blocks on disk. Raises nothing.
+        What is stored may be damaged or incomplete still.
+        """
+        return stored_by_versions(self, keys)
 
     def read_versioned(
         self, key: PlaneKey, level: int = 0, region: Region | None = None

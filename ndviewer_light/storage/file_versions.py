@@ -31,6 +31,22 @@ def version_of(path: str) -> str:
     return version if abs(now - found.st_mtime_ns) > _UNSETTLED_NS else f"{version}~{now}"
 
 
+def is_nothing(version: str) -> bool:
+    """Whether a version, of one or several paths, says that there is nothing at any of them."""
+    return all(part == NOTHING for part in version.split())
+
+
+def settled(version: str) -> str:
+    """A version that is the same for the same state of the same files, however recently they were changed."""
+    return " ".join(part.partition("~")[0] for part in version.split())
+
+
+def changed_ns(version: str) -> int:
+    """When the newest of the files that a version is of was changed (ns since 1970); 0 if it does not say."""
+    times = (part.partition(".")[0] for part in version.split() if part != NOTHING)
+    return max((int(each) for each in times if each.isdecimal()), default=0)
+
+
 def versions_of(paths: Iterable[str]) -> str:
     """The versions of several paths, as one text."""
     return " ".join(map(version_of, paths))

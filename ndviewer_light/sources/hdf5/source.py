@@ -166,6 +166,14 @@ class HDF5Source(Source):
         version = None if is_url(self._path) else version_of(self._path)
         return [version] * len(keys)
 
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: chunks are looked up, on a server only once all of them are known."""
+        try:
+            with self._using() as shot:
+                return [shot.is_stored(PlaneKey(*key)) for key in keys]
+        except DatasetError:
+            return [None] * len(keys)
+
     def _is_another_file(self) -> bool:
         now = open_bytes(self._path, self._options)
         try:
@@ -361,7 +369,7 @@ class _Snapshot:
             there = (self._pixels.is_stored(self._selection(each)) for each in keys)
             return next((plane for plane, is_there in zip(planes, there, strict=True) if is_there), None)
 
-        info, is_near = self.info, self._index is None or self._index.complete or not self.file.is_remote
+        info, is_near = self.info, self._is_near
         around = Surroundings(
             sizes=(info.n_t, len(info.channels), info.n_z),
             complete=False if self.file.superblock.is_open else None,
@@ -372,6 +380,17 @@ class _Snapshot:
         )
         verdict = judge((key.t, key.c, key.z), around)
         return not_stored(str(error), (info.height, info.width), self._fill, verdict)
+
+    def is_stored(self, key: PlaneKey) -> bool | None:
+        """Whether any chunk of a plane is stored; None if that is too costly to know."""
+        if not self.info.contains(key) or not self._is_near:
+            return None
+        return self._pixels.is_stored(self._selection(key))
+
+    @property
+    def _is_near(self) -> bool:
+        """Whether looking chunks up costs microseconds."""
+        return self._index is None or self._index.complete or not self.file.is_remote
 
     # ---- the index, once the first plane is there ------------------------------------------
 

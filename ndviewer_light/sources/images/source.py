@@ -191,6 +191,15 @@ class ImagesSource(Source):
         key = PlaneKey(*key)
         return self._info.contains(key) and self._name(key) is not None
 
+    @property
+    def leaves_out_empty(self) -> bool:
+        """See `Source.leaves_out_empty`: a plane of zeros is stored like any other."""
+        return False
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: whether a file was listed."""
+        return [self.exists(key) for key in keys]
+
     def refresh(self) -> DatasetInfo:
         """Relist the folder and add new files."""
         if self._growth is None:

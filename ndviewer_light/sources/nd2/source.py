@@ -110,6 +110,15 @@ class Nd2Source(Source):
         contents, key = self._opened.contents, PlaneKey(*key)
         return contents.info.contains(key) and contents.frames.holds(contents.loops.frame(key))
 
+    @property
+    def leaves_out_empty(self) -> bool:
+        """See `Source.leaves_out_empty`: a plane of zeros is stored like any other."""
+        return False
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: the file lists its frames."""
+        return [self.exists(key) for key in keys]
+
     def look(self) -> DatasetInfo:
         """See `Source.look`."""
         if not is_url(self._path) and version_of(self._path) == self._opened.version:

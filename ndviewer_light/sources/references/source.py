@@ -162,6 +162,10 @@ class ReferencesSource(Source):
             pixels = np.full(size if is_upright else size[::-1], array.chunks.fill, self._image.dtype)
         return pixels if is_upright else pixels.T
 
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: whether any chunk is referenced; nobody asks whether it is there."""
+        return [self._is_stored(PlaneKey(*key), 0) if self._info.contains(key) else None for key in keys]
+
     def _is_stored(self, key: PlaneKey, level: int) -> bool:
         """Whether any chunk of a plane is referenced, so that what is missing of it is fill value."""
         array = self._image.levels[level]

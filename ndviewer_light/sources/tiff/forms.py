@@ -126,6 +126,13 @@ class Form(ABC):
         Raises `FileMissingError`, `PlaneNotStoredError` if the file has no such plane, other `DatasetError`.
         """
 
+    def lists(self, path: str, key: PlaneKey) -> bool | None:
+        """Whether that file contains the plane by its own account, None if it gives none; raises like `read`.
+
+        Reads tables of contents at most.
+        """
+        return None
+
     @abstractmethod
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """The facts from that file; raises like `read`."""
@@ -183,6 +190,10 @@ class ImagePerPlane(Form):
         """See `Form.read`."""
         return read_image(path, self._page(path, key), part)
 
+    def lists(self, path: str, key: PlaneKey) -> bool | None:
+        """See `Form.lists`: the file is the plane."""
+        return True
+
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""
         picture, size = image_facts(path, self._page(path, key))
@@ -239,6 +250,12 @@ class StackPerPosition(Form):
         """See `Form.read`."""
         with self._pool.opened(path) as tiff:
             return tiff.read(self._page(tiff, key), part)
+
+    def lists(self, path: str, key: PlaneKey) -> bool | None:
+        """See `Form.lists`: its pages say which planes they are."""
+        with self._pool.opened(path) as tiff:
+            self._page(tiff, key)
+        return True
 
     def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""

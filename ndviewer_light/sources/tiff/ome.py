@@ -96,6 +96,21 @@ class OmeFiles(Form):
                 return self._read_unless_unwritten(tiff, (t, c, z), page, part)
         return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page, part)
 
+    def lists(self, path: str, key: PlaneKey) -> bool | None:
+        """See `Form.lists`: the writer's list, or a file that is complete."""
+        with self._pool.opened(path) as tiff:
+            image = ome_of(tiff)
+            index = self._index(tiff, image, key)
+            found = image.page(*index)
+            if found is None:
+                return False
+            if found[0]:
+                return os.path.isfile(os.path.join(os.path.dirname(path), found[0]))
+            if image.complete:
+                return found[1] < tiff.n_pages or None
+            written = self._written(tiff)
+            return None if written is None else index in written
+
     def _read_elsewhere(self, path: str, page: int, part: PagePart) -> np.ndarray:
         self.check(path)
         try:

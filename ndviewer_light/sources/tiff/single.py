@@ -116,6 +116,13 @@ class SingleFile(Form):
         with self._pool.opened(path) as tiff:
             return _read_plane(tiff, _plane_of(tiff, key), part)
 
+    def lists(self, path: str, key: PlaneKey) -> bool | None:
+        """See `Form.lists`: it has a page for the plane."""
+        if self._is_tiff:
+            with self._pool.opened(path) as tiff:
+                _plane_of(tiff, key)
+        return True
+
     def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""
         if not self._is_tiff:

@@ -183,6 +183,30 @@ class TiffSource(Source):
         return next((version for version in versions if version != NOTHING), NOTHING)
 
     @property
+    def leaves_out_empty(self) -> bool:
+        """See `Source.leaves_out_empty`: a plane of zeros is stored like any other."""
+        return False
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: whether a file is there and, if it has several pages, lists the plane."""
+        return [self._is_stored(PlaneKey(*key)) for key in keys]
+
+    def _is_stored(self, key: PlaneKey) -> bool | None:
+        if not self._may_have(key):
+            return None
+        acquired = self._acquired(key)
+        path = next(filter(os.path.isfile, self._files(acquired)), None)
+        if path is None:
+            return False
+        try:
+            self._form.check(path)
+            return self._form.lists(path, acquired)
+        except (FileMissingError, PlaneNotStoredError):
+            return False
+        except DatasetError:  # reading the plane will say why
+            return None
+
+    @property
     def landmark(self) -> str | None:
         """See `Source.landmark`: the first image of a folder with one for each plane."""
         return self._folder.first_file if self._folder is not None else None

@@ -1,0 +1,56 @@
+"""The planes that could not be read since the dataset was opened, and why."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from ..model import PlaneKey
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
+KEPT_FAILURES = 4096
+"""So many are remembered, the latest; of a dataset with more, reading tells again."""
+
+
+class KnownFailures:
+    """Unreadable planes and the reasons, until they are read or written again. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
+        self._reasons: OrderedDict[tuple[int, int, int, int], str] = OrderedDict()
+
+    def note(self, key: PlaneKey, reason: str) -> None:
+        """A plane could not be read."""
+        with self._lock:
+            self._reasons[key] = reason
+            self._reasons.move_to_end(key)
+            if len(self._reasons) > KEPT_FAILURES:
+                self._reasons.popitem(last=False)
+
+    def forget(self, keys: Iterable[tuple[int, int, int, int]]) -> None:
+        """These planes were read, or written again."""
+        if self._reasons:  # without the lock: nearly always there are none
+            with self._lock:
+                for key in keys:
+                    self._reasons.pop(key, None)
+
+    def clear(self) -> None:
+        """Nothing is known of any plane."""
+        with self._lock:
+            self._reasons.clear()
+
+    def reason_of(self, key: PlaneKey) -> str | None:
+        """Why a plane could not be read; None if nothing is known against it."""
+        return self._reasons.get(key) if self._reasons else None
+
+    def among(self, positions: Container[int]) -> dict[PlaneKey, str]:
+        """The reasons of all planes at these positions, in the order of the planes."""
+        with self._lock:
+            found = {PlaneKey(*key): reason for key, reason in self._reasons.items() if key[1] in positions}
+        return dict(sorted(found.items(), key=lambda each: (each[0].p, each[0])))
+
+    def __len__(self) -> int:
+        return len(self._reasons)

@@ -1,0 +1,71 @@
+"""The states of planes that nobody has read: by what is stored, and by what is known of a few of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import NDViewerError
+from ..model import PlaneKey, PlaneState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..model import DatasetInfo, ImageInfo
+    from ..sources import Source
+    from .known_failures import KnownFailures
+
+ASKED_AT_ONCE = 2048
+"""Planes per question: some milliseconds."""
+
+
+class StoredStates:
+    """Tells the states of planes without reading any. Any thread; blocks on disk, raises nothing.
+
+    `is_awaited()`: whether what is not stored may still be written. `is_in_memory(key)`: whether the pixels
+    of a plane are.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        failures: KnownFailures,
+        is_awaited: Callable[[], bool],
+        is_in_memory: Callable[[PlaneKey], bool],
+    ) -> None:
+        self._source = source
+        self._failures = failures
+        self._is_awaited = is_awaited
+        self._is_in_memory = is_in_memory
+
+    def of(self, keys: Sequence[PlaneKey]) -> list[PlaneState]:
+        """PRESENT, PENDING, ABSENT, UNREADABLE or UNKNOWN for each plane."""
+        missing = PlaneState.PENDING if self._is_awaited() else PlaneState.ABSENT
+        try:
+            stored = self._source.are_stored(keys)
+        except (NDViewerError, IndexError):  # of a reader process
+            stored = [None] * len(keys)
+        return [self._state(key, is_stored, missing) for key, is_stored in zip(keys, stored, strict=True)]
+
+    def _state(self, key: PlaneKey, is_stored: bool | None, missing: PlaneState) -> PlaneState:
+        if is_stored is False:
+            return missing
+        if self._failures.reason_of(key) is not None:
+            return PlaneState.UNREADABLE
+        if is_stored or self._is_in_memory(key):
+            return PlaneState.PRESENT
+        return PlaneState.UNKNOWN
+
+    def of_one(self, key: PlaneKey, info: DatasetInfo) -> PlaneState:
+        """The state of one plane; looks at its neighbours as well, which may share files with it."""
+        beside = (
+            key._replace(**{axis: at})
+            for axis, index in (("t", key.t), ("c", key.c), ("z", key.z))
+            for at in (index - 1, index + 1)
+        )
+        return self.of([key, *(each for each in beside if info.contains(each))])[0]
+
+
+def expected_of(info: DatasetInfo, image: ImageInfo, p: int) -> Iterator[PlaneKey]:
+    """The planes that position `p` should have, t slowest, then c, then z; `image` is what it contains."""
+    channels = info.channels_of(image)
+    return (PlaneKey(t, p, c, z) for t in range(image.n_t) for c in channels for z in range(image.n_z))

@@ -1,0 +1,175 @@
+"""Looks at many planes at once, without keeping any: for reports of a whole dataset."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DatasetError, PlaneNotStoredError
+from ..model import PlaneState
+from .known_failures import KnownFailures
+from .report import CODES, NOT_EXPECTED, NOT_LOOKED_AT, PlaneReport
+from .stored_states import ASKED_AT_ONCE, StoredStates, expected_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ..model import DatasetInfo, ImageInfo, Plane, PlaneKey
+    from ..sources import Source
+    from .image_lookup import ImageLookup
+    from .regions import TiledPlanes
+
+REPORT_SECONDS = 20.0
+"""How long a report may take unless it is told otherwise."""
+_READERS = 4
+_READ_AT_ONCE = 4 * _READERS
+_MAX_PLANES = 256_000_000
+"""One byte each."""
+
+
+class Surveyor:
+    """Surveys the planes of a dataset. Any thread.
+
+    `failed_plane(key, error)`: what a plane is that could not be read. `is_awaited()`: whether what is not
+    stored may still be written. `is_in_memory(key)`: whether the pixels of a plane are.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        images: ImageLookup,
+        tiled: TiledPlanes,
+        failed_plane: Callable[[PlaneKey, Exception], Plane],
+        is_awaited: Callable[[], bool],
+        is_in_memory: Callable[[PlaneKey], bool],
+    ) -> None:
+        self.failures = KnownFailures()
+        self.stored = StoredStates(source, self.failures, is_awaited, is_in_memory)
+        self._source = source
+        self._images = images
+        self._tiled = tiled
+        self._failed_plane = failed_plane
+
+    # ---- report ----------------------------------------------------------------------------
+
+    def report(
+        self,
+        positions: Sequence[int],
+        *,
+        read: bool,
+        seconds: float | None,
+        progress: Callable[[int, int], None] | None,
+        cancelled: Callable[[], bool],
+    ) -> PlaneReport:
+        """See `Dataset.report`."""
+        began = time.monotonic()
+        deadline = None if seconds is None else began + seconds
+        info = self._source.info
+        blocks: dict[int, np.ndarray] = {}
+        expected = sum(_n_planes(info.image(p)) for p in positions)
+        done, limit = 0, ""
+        for p in positions:
+            limit = _limit(blocks, done, deadline, cancelled)
+            if limit:
+                break
+            image = self._image(p)
+            info = self._source.info  # looking at a position may have told more
+            keys = expected_of(info, image, p)
+            block = blocks[p] = _empty_block(info, image)
+            for batch in _batches(keys, _READ_AT_ONCE if read else ASKED_AT_ONCE):
+                limit = _limit(blocks, done, deadline, cancelled)
+                if limit:
+                    break
+                states = self.read(batch) if read else self.stored.of(batch)
+                for (t, _, c, z), state in zip(batch, states, strict=True):
+                    block[t, c, z] = CODES[state]
+                done += len(batch)
+                if progress is not None:
+                    progress(done, max(expected, done))
+        reasons = self.failures.among(blocks)
+        return PlaneReport(
+            info,
+            tuple(positions),
+            blocks,
+            reasons,
+            is_read=read,
+            may_be_empty=self._source.leaves_out_empty,
+            limit=_said(limit, done),
+            seconds=time.monotonic() - began,
+        )
+
+    def _image(self, p: int) -> ImageInfo:
+        """What a position contains; one that is not there or unreadable counts as like the others."""
+        try:
+            return self._images.image(p)
+        except DatasetError:
+            return self._source.info.image(p)
+
+    # ---- reading ---------------------------------------------------------------------------
+
+    def read(self, keys: Sequence[PlaneKey]) -> list[PlaneState]:
+        """The states of planes as reading them tells, four at a time; the pixels are not kept."""
+        if len(keys) == 1:
+            return [self._read(keys[0])]
+        with ThreadPoolExecutor(_READERS, "ndviewer-report") as pool:
+            return list(pool.map(self._read, keys))
+
+    def _read(self, key: PlaneKey) -> PlaneState:
+        try:
+            if self._tiled.is_small(key.p):
+                self._source.read_plane(key)
+            else:
+                self._read_tiles(key)
+        except (DatasetError, IndexError) as error:
+            plane = self._failed_plane(key, error)
+            if plane.state is PlaneState.UNREADABLE:
+                self.failures.note(key, plane.reason)
+            return plane.state
+        self.failures.forget([key])
+        return PlaneState.PRESENT
+
+    def _read_tiles(self, key: PlaneKey) -> None:
+        missing, n_there = None, 0
+        for tile in self._tiled.grid(key.p, 0).tiles():
+            try:
+                self._source.read_region(key, tile)
+                n_there += 1
+            except PlaneNotStoredError as error:
+                missing = error
+        if missing is not None and not n_there:
+            raise missing
+
+
+def _n_planes(image: ImageInfo) -> int:
+    return image.n_t * len(image.channels) * image.n_z
+
+
+def _empty_block(info: DatasetInfo, image: ImageInfo) -> np.ndarray:
+    """Codes (t, c, z) of a position none of whose planes was looked at yet."""
+    block = np.full((image.n_t, len(info.channels), image.n_z), NOT_EXPECTED, np.uint8)
+    block[:, info.channels_of(image)] = NOT_LOOKED_AT
+    return block
+
+
+def _batches(keys: Iterable[PlaneKey], n: int) -> Iterable[list[PlaneKey]]:
+    keys = iter(keys)
+    while batch := list(itertools.islice(keys, n)):
+        yield batch
+
+
+def _limit(
+    blocks: dict[int, np.ndarray], done: int, deadline: float | None, cancelled: Callable[[], bool]
+) -> str:
+    if cancelled():
+        return "cancelled"
+    if deadline is not None and time.monotonic() >= deadline:
+        return "the time was up"
+    return "there are too many" if done >= _MAX_PLANES else ""
+
+
+def _said(limit: str, done: int) -> str:
+    return f"{limit} after {done:,} planes" if limit else ""

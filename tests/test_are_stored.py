@@ -1,0 +1,119 @@
+"""`Source.are_stored`: what is there of every plane, told without reading any of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from itertools import product
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+import stores
+import tifffile
+from runs import small_run, write
+
+from ndviewer_light.errors import NDViewerError
+from ndviewer_light.isolation.client import IsolatedSource
+from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources import open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ndviewer_light.sources import Source
+
+
+def every_plane(source: Source) -> list[PlaneKey]:
+    sizes = source.info.sizes
+    return [PlaneKey(*at) for at in product(*(range(sizes[axis]) for axis in "tpcz"))]
+
+
+def can_be_read(source: Source, key: PlaneKey) -> bool:
+    try:
+        source.read_plane(key)
+    except NDViewerError:
+        return False
+    return True
+
+
+def assert_tells_what_reading_tells(path: Path, *, n_missing: int) -> None:
+    with_process = IsolatedSource.open(str(path))
+    source = open_source(str(path))
+    try:
+        keys = every_plane(source)
+        said = source.are_stored(keys)
+        assert said == [can_be_read(source, key) for key in keys]
+        assert said.count(False) == n_missing
+        assert with_process.are_stored(keys) == said
+        assert source.are_stored([]) == with_process.are_stored([]) == []
+    finally:
+        source.close()
+        with_process.close()
+
+
+# ---- stores ----------------------------------------------------------------------------------------
+
+
+SKIPPED = [(0, 0, 1, 0), (1, 0, 0, 0), (1, 0, 1, 1)]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_image_with_holes(tmp_path: Path, version: int) -> None:
+    stores.write_image(tmp_path / "a.zarr", version=version, skip=SKIPPED)
+    assert_tells_what_reading_tells(tmp_path / "a.zarr", n_missing=len(SKIPPED))
+
+
+def test_a_plate_with_a_field_that_was_never_written(tmp_path: Path) -> None:
+    stores.write_plate(tmp_path / "p.zarr", {"A/1": 2, "B/1": 1}, skip=[(1, 0, 0, 0)])
+    shutil.rmtree(tmp_path / "p.zarr/A/1/1")
+    assert_tells_what_reading_tells(tmp_path / "p.zarr", n_missing=8 + 1)
+
+
+def test_shards_of_several_planes_tell_once_nobody_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    stores.write_image(path, shard_channels=True, attributes=stores.image_attributes(squid=False))
+    shutil.rmtree(path / "0/c/1/0/1")  # a shard: both channels of one t and z
+    source = open_source(str(path))
+    keys = every_plane(source)
+    missing = [key for key in keys if (key.t, key.z) == (1, 1)]
+    said = dict(zip(keys, source.are_stored(keys), strict=True))
+    assert {key for key, there in said.items() if there is False} == set(missing)
+    assert {there for key, there in said.items() if key not in missing} == {None}  # just written
+    for shard in stores.chunk_files(path):
+        os.utime(shard, (1e9, 1e9))
+    source.close()
+    assert_tells_what_reading_tells(path, n_missing=2)
+
+
+def test_a_file_of_hdf5(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        pixels = file.create_dataset("data", (3, 2, 24, 40), "u2", chunks=(1, 1, 24, 40))
+        pixels[0] = 7
+        pixels[2, 1] = 8
+    source = open_source(str(tmp_path / "a.h5"))
+    keys = every_plane(source)
+    there = [key for key, stored in zip(keys, source.are_stored(keys), strict=True) if stored]
+    assert {int(source.read_plane(key)[0, 0]) for key in there} == {7, 8}
+    assert (len(keys), len(there)) == (6, 3)
+    source.close()
+
+
+# ---- files -----------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    for t, c, z in product(range(2), range(2), range(3)):
+        if (t, c, z) != (1, 0, 2):
+            tifffile.imwrite(tmp_path / f"img_t{t}_c{c}_z{z}.tif", np.full((16, 20), t + c + z, np.uint16))
+    assert_tells_what_reading_tells(tmp_path, n_missing=1)
+
+
+@pytest.mark.parametrize(("layout", "n_missing"), [("images", 1), ("stacks", 4), ("ome_tiff", 0)])
+def test_a_run_without_one_of_its_files(tmp_path: Path, layout: str, n_missing: int) -> None:
+    run = small_run(tmp_path, layout=layout)
+    write(run)
+    victims = sorted(run.folder.rglob("*.tif*"))
+    os.remove(victims[len(victims) // 2])
+    assert_tells_what_reading_tells(run.folder, n_missing=n_missing)

@@ -1,0 +1,197 @@
+"""`Dataset.report` and `Dataset.state`: what of a dataset is there, with and without reading it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+import stores
+from memory_source import MemorySource, memory_info
+from runs import small_run, write
+
+from ndviewer_light import open_dataset
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.report import Gap
+from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.model import PlaneKey, PlaneState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+PRESENT, ABSENT, PENDING = PlaneState.PRESENT, PlaneState.ABSENT, PlaneState.PENDING
+UNREADABLE, UNKNOWN, FILLED = PlaneState.UNREADABLE, PlaneState.UNKNOWN, PlaneState.FILLED
+
+
+class ListedSource(MemorySource):
+    """Planes in memory, with a table of contents."""
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        return [key in self.stored for key in keys]
+
+
+def every_key(n_t: int = 2, n_p: int = 3, n_c: int = 2, n_z: int = 2) -> list[PlaneKey]:
+    return [
+        PlaneKey(t, p, c, z) for p in range(n_p) for t in range(n_t) for c in range(n_c) for z in range(n_z)
+    ]
+
+
+def filled(source: MemorySource, missing: Sequence[PlaneKey], keys: Sequence[PlaneKey]) -> MemorySource:
+    for key in keys:
+        if key not in missing:
+            source.write(key, 1)
+    return source
+
+
+# ---- by what is stored -----------------------------------------------------------------------------
+
+
+def test_a_plate_is_counted_without_reading_it(tmp_path: Path) -> None:
+    stores.write_plate(tmp_path / "p.zarr", {"A/1": 2, "B/3": 1}, skip=[(1, 0, 1, 0)])
+    shutil.rmtree(tmp_path / "p.zarr/A/1/1/0/c/1")
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        report = dataset.report()
+        assert (report.expected, report.looked_at, report.limit) == (24, 24, "")
+        assert report.counts == {PRESENT: 19, ABSENT: 5}
+        assert not report.is_complete
+        assert next(report.planes(ABSENT)) == PlaneKey(1, 0, 1, 0)
+        assert report.gaps(ABSENT) == [
+            Gap(0, 0, 1, 1, (1,), (0,), False),
+            Gap(1, 1, 1, 1, (0, 1), (0, 1), True),
+        ]
+        assert report.by_position() == {
+            0: {PRESENT: 7, ABSENT: 1},
+            1: {PRESENT: 4, ABSENT: 4},
+            2: {PRESENT: 8},
+        }
+        assert report.by_time() == [{PRESENT: 12}, {PRESENT: 7, ABSENT: 5}]
+        assert report.state(PlaneKey(1, 1, 0, 0)) is ABSENT
+        assert report.state(PlaneKey(9, 9, 9, 9)) is None
+        assert dataset.report(p="B3:0").is_complete
+        assert dataset.report(p=[1, 2]).expected == 16
+        with pytest.raises(IndexError):
+            dataset.report(p=3)
+
+
+def test_planes_in_a_row_are_one_gap() -> None:
+    missing = [PlaneKey(t, p, c, z) for t in (3, 4, 5) for p in (1, 2) for c in range(2) for z in range(2)]
+    missing += [PlaneKey(0, 0, 1, 0), PlaneKey(0, 0, 1, 1)]
+    keys = every_key(8)
+    with Dataset(filled(ListedSource(memory_info(n_t=8)), missing, keys)) as dataset:
+        report = dataset.report()
+    assert report.gaps(ABSENT) == [
+        Gap(0, 0, 0, 0, (1,), (0, 1), False),
+        Gap(1, 2, 3, 5, (0, 1), (0, 1), True),
+    ]
+    assert [gap.n_planes for gap in report.gaps(ABSENT)] == [2, 24]
+    assert set(report.planes(ABSENT)) == set(missing)
+
+
+def test_what_is_not_stored_is_pending_while_a_host_writes() -> None:
+    source = filled(ListedSource(), [PlaneKey(1, 2, 1, 1)], every_key())
+    with Dataset(source, live=True) as dataset:
+        assert dataset.report().counts == {PRESENT: 23, PENDING: 1}
+        dataset.end()
+        assert dataset.report().counts == {PRESENT: 23, ABSENT: 1}
+
+
+def test_where_only_reading_tells_it_says_so() -> None:
+    with Dataset(filled(MemorySource(), [PlaneKey()], every_key())) as dataset:
+        assert dataset.report().counts == {UNKNOWN: 24}
+        dataset.plane(0, 1, 0, 0)
+        assert dataset.report().counts == {PRESENT: 1, UNKNOWN: 23}
+        assert dataset.report(read=True).counts == {PRESENT: 23, ABSENT: 1}
+
+
+# ---- by reading ------------------------------------------------------------------------------------
+
+
+def test_reading_finds_what_is_damaged_and_names_the_file(tmp_path: Path) -> None:
+    run = small_run(tmp_path, layout="images")
+    write(run)
+    files = sorted(run.folder.rglob("*.tiff"))
+    files[3].write_bytes(files[3].read_bytes()[:200])
+    os.utime(files[3], (1e9, 1e9))  # nobody is writing it any more
+    files[7].unlink()
+    with open_dataset(run.folder) as dataset:
+        assert dataset.report().counts == {PRESENT: 23, ABSENT: 1}
+        said: list[tuple[int, int]] = []
+        report = dataset.report(read=True, progress=lambda done, of: said.append((done, of)))
+        assert report.counts == {PRESENT: 22, ABSENT: 1, UNREADABLE: 1}
+        assert said == sorted(said) and said[-1] == (24, 24)
+        ((key, reason),) = report.reasons.items()
+        assert report.state(key) is UNREADABLE
+        assert files[3].name in reason
+        assert dataset.report().counts == {PRESENT: 22, ABSENT: 1, UNREADABLE: 1}  # it remembers
+        assert dataset.state(key) is UNREADABLE
+        dataset.refresh()
+        assert dataset.report().count(UNREADABLE) == 0
+
+
+def test_what_counts_as_fill_value_is_counted_as_such(tmp_path: Path) -> None:
+    says_nothing = stores.image_attributes(squid=False)
+    stores.write_image(tmp_path / "a.zarr", skip=[(0, 0, 0, 0)], attributes=says_nothing)
+    with open_dataset(tmp_path / "a.zarr") as dataset:
+        assert dataset.report().counts == {PRESENT: 7, ABSENT: 1}
+        report = dataset.report(read=True)
+        assert report.counts == {PRESENT: 7, FILLED: 1}
+        assert report.is_complete
+
+
+def test_planes_of_many_tiles_are_read_tile_by_tile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ndviewer_light.engine import regions
+
+    monkeypatch.setattr(regions, "ONE_TILE_PIXELS", 100)
+    stores.write_image(tmp_path / "a.zarr", tile=8, skip=[(1, 0, 1, 1)], preset=None)
+    chunk = sorted(path for path in (tmp_path / "a.zarr/0/c/0/0/0").rglob("*") if path.is_file())[-1]
+    chunk.write_bytes(b"")
+    with open_dataset(tmp_path / "a.zarr") as dataset:
+        report = dataset.report(read=True)
+    assert report.counts[UNREADABLE] == 1
+    assert sum(report.counts.values()) == 8
+
+
+# ---- limits ----------------------------------------------------------------------------------------
+
+
+def test_it_ends_in_time_and_says_what_it_has_not_looked_at() -> None:
+    with Dataset(filled(ListedSource(), [], every_key())) as dataset:
+        report = dataset.report(seconds=0)
+        assert (report.expected, report.looked_at) == (24, 0)
+        assert report.limit == "the time was up after 0 planes"
+        assert not report.is_complete
+
+
+def test_it_can_be_cancelled() -> None:
+    source = filled(MemorySource(), [], every_key())
+    with Dataset(source) as dataset:
+        report = dataset.report(read=True, cancelled=lambda: len(source.reads) >= 8)
+    assert report.limit.startswith("cancelled after 8")
+    assert report.counts == {PRESENT: 8}
+    assert report.expected == 24
+
+
+# ---- one plane -------------------------------------------------------------------------------------
+
+
+def test_the_state_of_a_plane_out_of_view(tmp_path: Path) -> None:
+    stores.write_image(tmp_path / "a.zarr", skip=[(1, 0, 1, 1)])
+    with open_dataset(tmp_path / "a.zarr") as dataset:
+        assert dataset.state(PlaneKey(0, 0, 1, 1)) is PRESENT
+        assert dataset.state(PlaneKey(1, 0, 1, 1)) is ABSENT
+        with pytest.raises(IndexError):
+            dataset.state(PlaneKey(5))
+
+
+def test_a_plane_that_was_unreadable_stays_so_until_it_is_written_again() -> None:
+    source, key = filled(ListedSource(), [], every_key()), PlaneKey(1, 1, 1, 1)
+    source.errors[key] = CorruptDataError("half a chunk")
+    with Dataset(source, live=True) as dataset:
+        dataset.planes([key], wait=None)
+        dataset.planes([PlaneKey()], wait=None)
+        assert dataset.state(key) is UNREADABLE
+        dataset.notify(*key)
+        dataset.take_changes()
+        assert dataset.state(key) is PRESENT
