@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import subprocess
 import sys
@@ -66,6 +67,17 @@ def opened() -> Iterator[Open]:
 def assert_shows(source: Any, expected: np.ndarray) -> None:
     for z, plane in enumerate(expected):
         np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), plane)
+
+
+@contextlib.contextmanager
+def no_collections() -> Iterator[None]:
+    """The collector would wait for h5py's lock if it found anything of h5py's that other tests left."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def index_of(source: HDF5Source) -> Any:
@@ -327,9 +339,10 @@ def test_closing_ends_reads_under_way(
     source = opened(server.url("a.h5"))
     source.read_plane(PlaneKey())
     server.set(faults={"stall": 1.0})
-    reads = [in_thread(source.read_plane, PlaneKey(z=z)) for z in (5, 9)]
-    wait_until(lambda: server.counts()["in_flight"] > 0)
-    source.close()
+    with no_collections():
+        reads = [in_thread(source.read_plane, PlaneKey(z=z)) for z in (5, 9)]
+        wait_until(lambda: server.counts()["in_flight"] > 0)
+        source.close()
     for read in reads:
         with pytest.raises(DatasetError):
             read.result(TIMEOUT)
@@ -378,15 +391,11 @@ def test_closing_does_not_wait_for_a_server_that_is_silent_under_h5py(
         with file.reading("its datasets"):
             return len(list(file.walk(seconds=TIMEOUT)))
 
-    gc.collect()
-    gc.disable()  # it would wait for h5py's lock here, if it found anything of h5py's that other tests left
-    try:
+    with no_collections():
         walked = in_thread(walk)
         wait_until(lambda: server.counts()["requests"] > 0)
         file.close()  # returns, though the thread is inside h5py
         assert not walked.done()
-    finally:
-        gc.enable()
     with pytest.raises(DatasetError, match="was closed"):
         walked.result(TIMEOUT)
     assert not file._file, "whoever came out of h5py last has closed it"

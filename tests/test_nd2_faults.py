@@ -295,10 +295,10 @@ def test_what_the_library_raises_names_the_file(tmp_path):
 # ---- hundreds of them -------------------------------------------------------------------------------
 
 
-def test_five_hundred_damaged_files_end_in_errors_of_ours_or_right_pixels(tmp_path):
+def test_two_hundred_damaged_files_end_in_errors_of_ours_or_right_pixels(tmp_path):
     tests = Path(__file__).parent
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(tests / "nd2_mutants.py"), str(tmp_path), "500"],
+        [sys.executable, "-W", "error", str(tests / "nd2_mutants.py"), str(tmp_path), "200"],
         capture_output=True,
         text=True,
         timeout=150,
@@ -308,5 +308,5 @@ def test_five_hundred_damaged_files_end_in_errors_of_ours_or_right_pixels(tmp_pa
     assert done.returncode == 0, done.stderr[-3000:]
     outcomes = json.loads(done.stdout)
     assert outcomes.pop("MiB") < 300
-    assert sum(outcomes.values()) == 500
+    assert sum(outcomes.values()) == 200
     assert min(outcomes["right"], outcomes["not opened"], outcomes["not read"]) > 20, "not much was tried"
