@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 
+from ndviewer_light import open_dataset
 from ndviewer_light.errors import (
     CorruptDataError,
     DatasetError,
@@ -687,6 +689,42 @@ def test_positions_may_differ_in_size(tmp_path: Path, opened: Any) -> None:
     source = opened(tmp_path)
     assert source.read_plane(PlaneKey(1, 1)).shape == (30, 50)
     assert source.read_plane(PlaneKey(1, 0)).shape == (HEIGHT, WIDTH)
+
+
+def test_a_position_of_another_size_says_so_as_soon_as_it_is_looked_at(tmp_path: Path, opened: Any) -> None:
+    for t in TWO:
+        write(tmp_path / f"pos1_t{t}.png", picture(t))
+        write(tmp_path / f"pos2_t{t}.png", np.full((30, 50), t + 1, np.uint8))
+        write(tmp_path / f"pos3_t{t}.png", picture(t))
+    looked, read, all_of = (opened(tmp_path) for _ in range(3))
+    assert not looked.info.images
+    read.read_plane(PlaneKey(1, 1))
+    all_of.look_at_all()
+    for image in (looked.image(1), read.info.image(1), all_of.info.image(1)):
+        assert image.sizes == {"t": 2, "c": 1, "z": 1, "y": 30, "x": 50}
+    assert all_of.info.images.keys() == {1}
+    assert looked.levels(1)[0].sizes == (1, 30, 50)
+    write(tmp_path / "pos2_t2.png", np.full((30, 50), 9, np.uint8))
+    assert [read.refresh().image(p).sizes["t"] for p in (0, 1)] == [3, 3]
+    assert (read.read_plane(PlaneKey(2, 1)) == 9).all()
+    with open_dataset(tmp_path) as dataset:
+        arrays = dataset.to_xarray()
+        assert [array.shape[4:] for array in arrays.values()] == [(HEIGHT, WIDTH), (30, 50)]
+
+
+def test_files_with_other_numbers_of_pages_are_each_read_by_their_own(tmp_path: Path, opened: Any) -> None:
+    for name, n_z in (("pos1", 2), ("pos2", 3), ("pos3", 1)):
+        pages = np.arange(4 * n_z * 6, dtype="u2").reshape(2, n_z, 2, 6, 1) + np.zeros(8, "u2")
+        tifffile.imwrite(tmp_path / f"{name}.tif", pages, imagej=True, metadata={"axes": "TZCYX"})
+    source = opened(tmp_path)
+    assert [source.image(p).n_z for p in range(3)] == [2, 3, 1]
+    assert source.info.n_z == 3
+    for p, n_z in enumerate((2, 3, 1)):
+        for t, z, c in np.ndindex(2, n_z, 2):
+            first = ((t * n_z + z) * 2 + c) * 6
+            assert source.read_plane(PlaneKey(t, p, c, z))[0, 0] == first
+    with pytest.raises(PlaneNotStoredError):
+        source.read_plane(PlaneKey(z=2))
 
 
 def test_unrelated_pictures_may_have_any_size(tmp_path: Path, opened: Any) -> None:

@@ -15,7 +15,7 @@ import tifffile
 import tiffs
 
 from ndviewer_light.errors import DatasetNotFoundError, PlaneNotStoredError, PlaneNotWrittenError
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.tiff.source import TiffSource
 
@@ -332,6 +332,21 @@ def test_positions_may_be_of_other_sizes(tmp_path: Path, opened: Open, form: str
     assert (source.info.height, source.info.width) == (stores.HEIGHT, stores.WIDTH)
     assert source.plane_shape(PlaneKey(p=1)) == (50, 60)
     np.testing.assert_array_equal(source.read_plane(PlaneKey(p=1)), large)
+    looked, part = opened(tmp_path), opened(tmp_path)
+    np.testing.assert_array_equal(part.read_region(PlaneKey(p=1), Region(40, 40, 5, 6)), large[40:45, 40:46])
+    for each in (
+        source.info,
+        looked.image(1) and looked.info,
+        part.info,
+        part.refresh(),
+        looked.look_at_all(),
+    ):
+        assert [(image.height, image.width) for image in map(each.image, range(2))] == [
+            (stores.HEIGHT, stores.WIDTH),
+            (50, 60),
+        ]
+    assert looked.levels(1)[0].sizes[1:] == (50, 60)
+    assert source.info is source.info
 
 
 # ---- stacks ------------------------------------------------

@@ -17,6 +17,10 @@ StorageOptions = Mapping[str, str] | None
 """How the storage is accessed on which a dataset lies ("endpoint", "anonymous", …)."""
 
 
+MAX_FILES_LOOKED_AT = 512
+"""How many positions one `look_at_all` looks at where each is a file to open."""
+
+
 class Source(ABC):
     """Reads the planes of one dataset, blocking and simple: no cache, no threads, no retries.
 

@@ -6,6 +6,7 @@ written by Squid belong to another format, which knows more about them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from ...storage.file_versions import NOTHING, version_of
 from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
-from ..source import Source
+from ..source import MAX_FILES_LOOKED_AT, Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
 from .growth import FolderGrowth
@@ -44,7 +45,7 @@ from .patterns import is_pattern
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...model import Level, Region
+    from ...model import ImageInfo, Level, Region
     from ..source import StorageOptions
     from .growth import Grown
     from .listing import Listing
@@ -98,7 +99,8 @@ class ImagesSource(Source):
         self._lock = threading.Lock()  # guards the state; never held while reading a file
         self._catalogue = FileCatalogue()
         self._catalogue.add(listing.files)
-        self._norms: dict[int, tuple[int, int]] = {}
+        self._inners: dict[int, _Inner] = {}  # of the positions that were looked at
+        self._firsts: dict[int, PlaneKey] = {}  # the first plane of each position that has a file of its own
         self._closed = False
         sample = self._sample = self._first_sample()
         self._inner = _inner_of(sample, self._catalogue)
@@ -148,9 +150,22 @@ class ImagesSource(Source):
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Source.levels`: of the first file of the position; files say nothing about their scale."""
-        key = PlaneKey(p=p)
-        pictures = [self._files.picture(*self._place(key), level) for level in range(self._info.n_levels)]
-        return levels_by_size([(picture.height, picture.width) for picture in pictures], self._info.n_z)
+        key, image = PlaneKey(p=p), self.image(p)
+        pictures = [self._files.picture(*self._place(key), level) for level in range(image.n_levels)]
+        return levels_by_size([(picture.height, picture.width) for picture in pictures], image.n_z)
+
+    def image(self, p: int) -> ImageInfo:
+        """See `Source.image`: opens the first file of the position; as the others if that is damaged."""
+        if 0 <= p < len(self._info.positions):
+            self._inner_at(p)
+        return self._info.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Look at the first 512 positions; at none on a server, where each is a request."""
+        most = 0 if is_url(self._listing.root) else MAX_FILES_LOOKED_AT
+        for p in range(min(len(self._info.positions), most)):
+            self._inner_at(p)
+        return self._info
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`: whole tiles or strips of the first file of the position."""
@@ -168,6 +183,11 @@ class ImagesSource(Source):
             pixels = self._files.read(path, page, level, region, keep=part.sample is not None)
         except OutsidePlaneError as error:
             raise IndexError(str(error)) from None
+        common = self._info.groups[0]
+        is_alike = pixels.shape[:2] == (common.height, common.width) and not self._inner.roles
+        if is_alike and region is None and level == 0:
+            self._inners.setdefault(key.p, self._inner)  # as far as one of its files tells
+        self._inner_at(key.p)
         if region is None:
             self._check_size(key, pixels.shape[:2], path, level)
         dtype = self._info.dtype
@@ -223,7 +243,7 @@ class ImagesSource(Source):
             return
         parts = _parts(grown.catalogue, self._sample, self._inner)
         with self._lock:
-            self._listing, self._catalogue = grown.listing, grown.catalogue
+            self._listing, self._catalogue, self._firsts = grown.listing, grown.catalogue, {}
             if len(parts) > len(self._parts):
                 self._parts = parts
             info = self._grown()
@@ -267,9 +287,13 @@ class ImagesSource(Source):
 
     def place(self, key: PlaneKey) -> tuple[str, int] | None:
         """The file of a plane and its page, which contains all colours; None if there is none."""
-        name = self._name(PlaneKey(*key))
-        page = self._inner.page(self._acquired(PlaneKey(*key)))
-        return None if name is None else (self._listing.root + name, page)
+        key = self._acquired(PlaneKey(*key))
+        name = self._catalogue.files.get(self._inner.of_file(key))
+        if name is None:
+            return None
+        inner = self._inner_at(key.p) if self._inner.roles else self._inner
+        is_there = all(getattr(key, role) < inner.size(role) for role in self._inner.roles)
+        return (self._listing.root + name, inner.page(key)) if is_there else None
 
     @property
     def root(self) -> str:
@@ -304,7 +328,7 @@ class ImagesSource(Source):
         return found
 
     def _checked(self, key: PlaneKey, level: int) -> ChannelPart:
-        if not self._info.contains(key) or not 0 <= level < self._info.n_levels:
+        if not self._info.contains(key) or not 0 <= level < self._info.image(key.p).n_levels:
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self._info.sizes}")
         if self._closed:
             raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
@@ -314,25 +338,50 @@ class ImagesSource(Source):
 
     def _check_size(self, key: PlaneKey, shape: tuple[int, ...], path: str, level: int) -> None:
         """Refuse an image whose size differs from its series; without a series, any size will do."""
-        if level or not self._listing.pattern or shape == (self._info.height, self._info.width):
+        image = self._info.image(key.p)
+        if level or not self._listing.pattern or shape == (image.height, image.width):
             return
-        norm = self._norm(key.p)
-        if shape != norm:
-            raise UnsupportedError(
-                f"{path} has {shape[1]} × {shape[0]} pixels, but others of its series have {norm[1]} × "
-                f"{norm[0]}: open it separately, or move it out of the folder"
-            )
+        raise UnsupportedError(
+            f"{path} has {shape[1]} × {shape[0]} pixels, but others of its series have {image.width} × "
+            f"{image.height}: open it separately, or move it out of the folder"
+        )
 
-    def _norm(self, p: int) -> tuple[int, int]:
-        """The rows and columns of the first file of a position."""
-        if p not in self._norms:
-            first = min(key for key in list(self._catalogue.files) if key.p == p)
-            try:
-                picture = self._files.picture(self._listing.root + self._catalogue.files[first])
-            except DatasetError:  # reading that plane reports the error
-                return self._info.height, self._info.width
-            self._norms[p] = (picture.height, picture.width)
-        return self._norms[p]
+    def _inner_at(self, p: int) -> _Inner:
+        """The pages of the files of a position, which has been looked at then: its first file was opened."""
+        known = self._inners.get(p)
+        if known is not None or not self._listing.pattern:
+            return known or self._inner
+        firsts = self._firsts
+        if not firsts:
+            firsts = {key.p: key for key in sorted(self._catalogue.files.copy(), reverse=True)}
+            self._firsts = firsts
+        try:
+            sample = self._files.sample(self._listing.root + self._catalogue.files[firsts[p]])
+        except (DatasetError, KeyError):  # reading that plane reports the error
+            return self._inner
+        inner = self._inner
+        with contextlib.suppress(UnsupportedError):
+            own = _inner_of(sample, self._catalogue)
+            inner = own if set(own.roles) <= set(inner.roles) else inner
+        with self._lock:
+            self._inners[p] = inner
+            self._info = self._info.with_image(p, self._image_of(sample, inner))
+        return inner
+
+    def _image_of(self, sample: Sample, inner: _Inner) -> ImageInfo:
+        """What a position contains whose first file is `sample`; names tell of its times and z, if of any."""
+        common = self._info.groups[0]
+        return replace(
+            common,
+            n_t=inner.size("t") if "t" in self._inner.roles else common.n_t,
+            n_z=inner.size("z") if "z" in self._inner.roles else common.n_z,
+            height=sample.picture.height,
+            width=sample.picture.width,
+            n_levels=sample.n_levels,
+            pixel_size_y_um=sample.steps.get("y"),
+            pixel_size_x_um=sample.steps.get("x"),
+            z_step_um=sample.steps.get("z"),
+        )
 
     # ---- state -----------------------------------------------------------------------------
 
@@ -382,14 +431,12 @@ class ImagesSource(Source):
         if len(self._parts) > len(channels):
             window = (0.0, 255.0) if self._info.dtype == np.uint8 else None
             channels = channels_shown(self._parts, window, ())
-        return replace(
-            self._info,
-            positions=found.positions,
-            channels=channels,
-            n_t=max(len(found.times), self._info.n_t),
-            n_z=max(len(found.z), self._info.n_z),
-            times=found.numbers,
-        )
+        info = replace(self._info, positions=found.positions, channels=channels, times=found.numbers)
+        for group in info.groups:
+            n_t, n_z = max(len(found.times), group.n_t), max(len(found.z), group.n_z)
+            grown = replace(group, channels=channels, n_t=n_t, n_z=n_z, times=found.numbers)
+            info = info.with_group(group, grown)
+        return info
 
 
 def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:

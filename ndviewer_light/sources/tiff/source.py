@@ -15,7 +15,7 @@ from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError, PagePart
 from ...storage.file_versions import NOTHING, version_of
 from ...storage.tiling import levels_by_size
-from ..source import Source
+from ..source import MAX_FILES_LOOKED_AT, Source
 from .file_errors import FileMissingError
 from .file_pool import TiffPool
 from .folders import kind_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import ChannelPart, DatasetInfo, Level, Region
+    from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
     from ...storage.decoding.pictures import Picture
     from ..source import StorageOptions
     from .forms import Form
@@ -61,6 +61,11 @@ class TiffSource(Source):
         self._folder = folder  # None for a single file
         self._looking = threading.Lock()  # held while `folder` is listed
         self._lock = threading.Lock()  # guards the state; never held while accessing the disk
+        self._sized: set[int] = set()  # positions of which a file was opened
+        self._other_sizes: dict[
+            int, tuple[int, int]
+        ] = {}  # of those unlike the first; replaced, never changed
+        self._composed = info, self._other_sizes, info  # of what `info` was made, and what it is
         self._heard: set[int] = set()  # positions whose number of times and z is known from a file
         self._closed = False
 
@@ -97,7 +102,28 @@ class TiffSource(Source):
     @property
     def info(self) -> DatasetInfo:
         """What is currently known; a new object whenever more becomes known."""
-        return self._info
+        composed = self._composed
+        if composed[0] is self._info and composed[1] is self._other_sizes:
+            return composed[2]
+        with self._lock:
+            info, sizes = self._info, self._other_sizes
+            image = info.image(0)
+            images = {p: replace(image, height=y, width=x) for p, (y, x) in sizes.items()}
+            self._composed = info, sizes, info.with_images(images)
+            return self._composed[2]
+
+    def image(self, p: int) -> ImageInfo:
+        """See `Source.image`: opens its first file; like the others as long as there is none."""
+        if 0 <= p < len(self._info.positions) and p not in self._sized:
+            with contextlib.suppress(DatasetError, IndexError):  # reading that plane reports the error
+                self._learn_size(PlaneKey(p=p))
+        return self.info.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Look at the first 512 positions."""
+        for p in range(min(len(self._info.positions), MAX_FILES_LOOKED_AT)):
+            self.image(p)
+        return self.info
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether a file that may contain this plane exists now; nothing is opened."""
@@ -124,6 +150,11 @@ class TiffSource(Source):
             pixels = self._from_file(key, lambda path, acquired: self._form.read(path, acquired, part))
         except OutsidePlaneError as error:
             raise IndexError(str(error)) from None
+        if key.p not in self._sized:
+            if part == PagePart(0):
+                self._note_size(key.p, pixels.shape[:2])
+            else:
+                self._learn_size(key)
         return one_sample(pixels, self._parts[key.c].sample)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
@@ -162,7 +193,8 @@ class TiffSource(Source):
             self._learn_from(self._path, PlaneKey())
             return self.info
         with self._looking:
-            known = self._folder.look(self.info)
+            self._sized.clear()  # files may have been replaced
+            known = self._folder.look(self._info)
             with self._lock:
                 # reads may have found more meanwhile
                 n_t, n_z = max(known.info.n_t, self._info.n_t), max(known.info.n_z, self._info.n_z)
@@ -271,6 +303,19 @@ class TiffSource(Source):
         with contextlib.suppress(DatasetError, FileMissingError):  # already reported as the plane's own error
             facts = self._form.facts(path, key)
             self._grow(0 if self._form.one_time_per_file else facts.n_t, facts.n_z)
+
+    def _learn_size(self, key: PlaneKey) -> None:
+        picture = self._picture(key, 0)
+        self._note_size(key.p, (picture.height, picture.width))
+
+    def _note_size(self, p: int, shape: tuple[int, ...]) -> None:
+        with self._lock:
+            self._sized.add(p)
+            is_alike = shape == (self._info.height, self._info.width)
+            if not is_alike and self._other_sizes.get(p) != shape:
+                self._other_sizes = {**self._other_sizes, p: (shape[0], shape[1])}
+            elif is_alike and p in self._other_sizes:
+                self._other_sizes = {at: size for at, size in self._other_sizes.items() if at != p}
 
     def _grow(self, n_t: int = 0, n_z: int = 0) -> None:
         with self._lock:
