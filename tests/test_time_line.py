@@ -89,14 +89,15 @@ def test_a_finished_dataset_is_looked_at_once() -> None:
 
 
 def test_the_worst_of_a_time_point_is_said() -> None:
-    block = np.full((7, 2, 3), CODES[PlaneState.PRESENT], np.uint8)
+    block = np.full((8, 2, 3), CODES[PlaneState.PRESENT], np.uint8)
     block[1, 0, 0] = CODES[PlaneState.UNREADABLE]
     block[2] = CODES[PlaneState.ABSENT]
     block[3, 0] = CODES[PlaneState.PENDING]
     block[4, 0] = CODES[PlaneState.UNKNOWN]
     block[5, 1] = NOT_EXPECTED
     block[6, 0] = NOT_LOOKED_AT
-    assert summarised(block) == (ACQUIRED, BAD, GONE, PARTLY, UNKNOWN, ACQUIRED, UNKNOWN)
+    block[7] = NOT_EXPECTED
+    assert summarised(block) == (ACQUIRED, BAD, GONE, PARTLY, UNKNOWN, ACQUIRED, UNKNOWN, UNKNOWN)
 
 
 # ---- the next one ----------------------------------------------------------------------------------

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 _AT_LEAST_SECONDS = 0.3
 _AGAIN_SECONDS = 1.0
-_SHARE = 20
-"""Looking again waits this many times as long as the last look took: at most 5 % of a core."""
+_FULL_AGAIN_SECONDS = 5.0
+_SHARE = 100
+"""Looking again waits this many times as long as the last look took: about 1 % of a core."""
 _PLANES_PER_LOOK = 20_000
+_PLANES_AT_FRONT = 256
+"""So many are looked at again every time, all of them less often."""
 
 
 class TimeState(Enum):
@@ -71,6 +74,7 @@ class TimeLine:
         self._epoch = 0
         # of the thread that looks:
         self._of: tuple[int, object] = (-1, 0)  # position and epoch
+        self._full_again = 0.0
         self._block = np.zeros((0, 0, 0), np.uint8)
 
     def of(self, p: int, now: float) -> TimeStates | None:
@@ -78,14 +82,15 @@ class TimeLine:
 
         `now`: as `time.monotonic`. Starts a look if it is time; a few microseconds.
         """
-        about = (p, self._info(), self._failures.version, self._epoch)
+        about = (p, self._info(), self._failures.version, self._stored.is_awaited(), self._epoch)
         with self._lock:
             answer = self._answer
-            is_due = now >= self._not_before and (about != self._about or now >= self._again)
+            is_news = about != self._about
+            is_due = now >= self._not_before and (is_news or now >= self._again)
         if is_due and self._work.can_begin(now):
             with self._lock:  # before it begins: the look says when the next one is due
                 self._about, self._again = about, float("inf")
-            if not self._work.begin(lambda: self._look(p, about[-1]), now):
+            if not self._work.begin(lambda: self._look(p, about[-1], is_news=is_news), now):
                 with self._lock:
                     self._about = ()
         return answer if answer is not None and answer.p == p else None
@@ -96,11 +101,12 @@ class TimeLine:
             self._epoch += 1
             self._answer = None
 
-    def _look(self, p: int, epoch: object) -> None:
+    def _look(self, p: int, epoch: object, *, is_news: bool) -> None:
         began = time.monotonic()
-        block, keys = self._start(p, epoch)
-        is_all = len(keys) <= _PLANES_PER_LOOK
-        for start in range(0, min(len(keys), _PLANES_PER_LOOK), ASKED_AT_ONCE):
+        block = self._start(p, epoch)
+        is_full = is_news or began >= self._full_again
+        keys = self._keys(p, block, _PLANES_PER_LOOK if is_full else _PLANES_AT_FRONT)
+        for start in range(0, len(keys), ASKED_AT_ONCE):
             if self._work.closed.is_set():
                 return
             batch = keys[start : start + ASKED_AT_ONCE]
@@ -110,27 +116,44 @@ class TimeLine:
         self._tell(p, block, epoch)
         now = time.monotonic()
         wait = max(_AGAIN_SECONDS, _SHARE * (now - began))
+        is_rest = bool((block == NOT_LOOKED_AT).any())
+        if is_full:
+            self._full_again = now + max(_FULL_AGAIN_SECONDS, wait)
+            wait = _AGAIN_SECONDS
         with self._lock:
             self._not_before = now + _AT_LEAST_SECONDS
-            self._again = now + wait if self._may_change() or not is_all else float("inf")
+            self._again = now + wait if self._may_change() or is_rest else float("inf")
 
-    def _start(self, p: int, epoch: object) -> tuple[np.ndarray, list[PlaneKey]]:
-        """The codes (t, c, z) so far, and the planes to look at: not those that are there, new ones first."""
+    def _start(self, p: int, epoch: object) -> np.ndarray:
+        """The codes (t, c, z) so far."""
         image = self._image(p)
         info = self._info()
         block = np.full((max(image.n_t, info.n_t), len(info.channels), image.n_z), NOT_EXPECTED, np.uint8)
         block[: image.n_t, info.channels_of(image)] = NOT_LOOKED_AT
         if self._of == (p, epoch):
             common = tuple(slice(0, min(a, b)) for a, b in zip(block.shape, self._block.shape, strict=True))
-            block[common] = np.where(block[common] == NOT_EXPECTED, NOT_EXPECTED, self._block[common])
+            before = self._block[common]
+            block[common] = np.where(before == NOT_EXPECTED, block[common], before)
         block[block == CODES[PlaneState.UNREADABLE]] = NOT_LOOKED_AT
-        for key in self._failures.among({p}):
-            block[key.t, key.c, key.z] = NOT_LOOKED_AT
+        for t, _, c, z in self._failures.among({p}):
+            if all(i < n for i, n in zip((t, c, z), block.shape, strict=True)):
+                block[t, c, z] = NOT_LOOKED_AT
         self._of, self._block = (p, epoch), block
-        new = np.argwhere(block == NOT_LOOKED_AT)
-        others = np.argwhere((block > CODES[PlaneState.FILLED]) & (block != NOT_EXPECTED))
-        rows = np.concatenate([new, others])[: _PLANES_PER_LOOK + 1].tolist()
-        return block, [PlaneKey(t, p, c, z) for t, c, z in rows]
+        return block
+
+    def _keys(self, p: int, block: np.ndarray, n: int) -> list[PlaneKey]:
+        """At most `n` planes to look at, not those that are there.
+
+        New ones come first, then those of time points that are there in part, then the first others: writers
+        write in order.
+        """
+        is_expected = block != NOT_EXPECTED
+        is_there = is_expected & (block != NOT_LOOKED_AT) & (block <= CODES[PlaneState.FILLED])
+        begun = is_there.any(axis=(1, 2))[:, None, None]
+        is_new = block == NOT_LOOKED_AT
+        is_open = is_expected & ~is_there & ~is_new
+        found = [np.argwhere(which) for which in (is_new, is_open & begun, is_open & ~begun)]
+        return [PlaneKey(t, p, c, z) for t, c, z in np.concatenate(found)[:n].tolist()]
 
     def _tell(self, p: int, block: np.ndarray, epoch: object) -> None:
         answer = TimeStates(p, summarised(block))
@@ -159,6 +182,7 @@ def summarised(block: np.ndarray) -> tuple[TimeState, ...]:
     choices = (
         (any_of(PlaneState.UNREADABLE), TimeState.UNREADABLE),
         (there & (pending | absent), TimeState.PARTLY),
+        ((block == NOT_EXPECTED).all(axis=(1, 2)), TimeState.UNKNOWN),
         (unknown, TimeState.UNKNOWN),
         (there, TimeState.ACQUIRED),
         (pending, TimeState.PENDING),
