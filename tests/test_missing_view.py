@@ -94,8 +94,8 @@ def test_of_an_unfinished_stack_what_is_there_is_drawn_and_the_rest_is_said(qtbo
     kind, text = viewer.stage.overlay.state()
     assert kind == "partial"
     assert text.splitlines() == [
-        "DAPI: 2 of 8 planes: nothing stored",
-        "GFP: 1 of 8 planes: nothing stored",
+        "DAPI: 2 of 8 planes: nothing stored (empty or not acquired)",
+        "GFP: 1 of 8 planes: nothing stored (empty or not acquired)",
     ]
     assert framebuffer(viewer).max() > 60
     assert set(viewer.stage.canvas.frame.contrasts) == {0, 1}
@@ -160,7 +160,7 @@ def test_time_points_that_were_never_acquired_are_hatched(qtbot, viewer, tmp_pat
     settle(qtbot, viewer)
     viewer.set_current_index("t", 2)
     settle(qtbot, viewer)
-    assert viewer.stage.overlay.state()[0] == "absent"
+    assert viewer.stage.overlay.state() == ("absent", "Nothing stored (empty or not acquired)")
     metadata = json.loads((tmp_path / "a.zarr/zarr.json").read_text())
     metadata["attributes"]["_squid"] = {"acquisition_complete": True}
     (tmp_path / "a.zarr/zarr.json").write_text(json.dumps(metadata))

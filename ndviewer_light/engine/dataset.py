@@ -27,12 +27,14 @@ from .image_lookup import ImageLookup
 from .leases import SupersededRead
 from .look_schedule import Following, GrowthSchedule, RunSchedule
 from .overview import OVERVIEW, DrawnLevel, OverviewBuilder
+from .plane_search import MISSING
 from .planes_in_view import PlanesInView
 from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
 from .stored_scout import StoredScout
 from .surveyor import REPORT_SECONDS, Surveyor
+from .time_line import TimeLine
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from .changes import ChangeListener, DatasetChange
     from .newest_places import NewestWanted, Place
     from .report import PlaneReport
+    from .time_line import TimeStates
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +138,7 @@ class Dataset:
             self._is_awaited,
             self._is_in_memory,
         )
+        self._time_line = TimeLine(self._surveyor, lambda: source.info, self._may_change)
 
     # ---- state ---------------------------------------------------------------------------
 
@@ -182,6 +186,7 @@ class Dataset:
         """Forget all reads and failures so far; planes in view are reread."""
         self._images.forget()
         self._surveyor.failures.clear()
+        self._time_line.start_over()
         self._follower.start_over()
         self._retries.clear()
         self._cache.clear()
@@ -274,6 +279,33 @@ class Dataset:
         return self._surveyor.report(
             positions, read=read, seconds=seconds, progress=progress, cancelled=cancelled
         )
+
+    def find(
+        self,
+        after: PlaneKey,
+        wanted: frozenset[PlaneState] = MISSING,
+        progress: Callable[[int, int], None] = lambda done, expected: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[PlaneKey, PlaneState] | None:
+        """Find the next plane after one that is in a `wanted` state; None if there is none, or cancelled.
+
+        In the order position, time, z, channel; goes on from the beginning, and ends with the plane itself.
+        Planes are told missing by what is stored, but unreadable by reading every one on the way, so that
+        is slow; then `progress(done, expected)` and `cancelled()` are for whoever waits. Blocks.
+        """
+        self._adopt_info()
+        return self._surveyor.find(PlaneKey(*after), wanted, progress, cancelled)
+
+    def time_states(self, p: int) -> TimeStates | None:
+        """What of position `p` is there at each time point, as looked up lately; None while not known.
+
+        For one position at a time. Any thread; no I/O here, which happens in a thread of its own.
+        """
+        self._fold_notified()
+        return self._time_line.of(p, time.monotonic()) if p < len(self._known.positions) else None
+
+    def _may_change(self) -> bool:
+        return self._live or self._follower.is_following_growth
 
     def _is_awaited(self) -> bool:
         """Whether what is not stored may still be written."""
@@ -760,12 +792,14 @@ class Dataset:
         self._follower.close()
         self._rereader.close()
         self._scout.close()
+        self._time_line.close()
         self._source.close()
         self._cache.close()
         deadline = time.monotonic() + _END_SECONDS
         self._follower.join(deadline)
         self._rereader.join(deadline)
         self._scout.join(deadline)
+        self._time_line.join(deadline)
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ", live" if self._live else ""

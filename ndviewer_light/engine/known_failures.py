@@ -21,10 +21,17 @@ class KnownFailures:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._reasons: OrderedDict[tuple[int, int, int, int], str] = OrderedDict()
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        """A number that changes whenever it may know something else."""
+        return self._version
 
     def note(self, key: PlaneKey, reason: str) -> None:
         """A plane could not be read."""
         with self._lock:
+            self._version += key not in self._reasons
             self._reasons[key] = reason
             self._reasons.move_to_end(key)
             if len(self._reasons) > KEPT_FAILURES:
@@ -35,11 +42,12 @@ class KnownFailures:
         if self._reasons:  # without the lock: nearly always there are none
             with self._lock:
                 for key in keys:
-                    self._reasons.pop(key, None)
+                    self._version += self._reasons.pop(key, None) is not None
 
     def clear(self) -> None:
         """Nothing is known of any plane."""
         with self._lock:
+            self._version += 1
             self._reasons.clear()
 
     def reason_of(self, key: PlaneKey) -> str | None:

@@ -34,12 +34,12 @@ class StoredStates:
     ) -> None:
         self._source = source
         self._failures = failures
-        self._is_awaited = is_awaited
+        self.is_awaited = is_awaited
         self._is_in_memory = is_in_memory
 
     def of(self, keys: Sequence[PlaneKey]) -> list[PlaneState]:
         """PRESENT, PENDING, ABSENT, UNREADABLE or UNKNOWN for each plane."""
-        missing = PlaneState.PENDING if self._is_awaited() else PlaneState.ABSENT
+        missing = PlaneState.PENDING if self.is_awaited() else PlaneState.ABSENT
         try:
             stored = self._source.are_stored(keys)
         except (NDViewerError, IndexError):  # of a reader process

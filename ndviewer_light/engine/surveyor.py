@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneState
 from .known_failures import KnownFailures
+from .plane_search import next_plane
 from .report import CODES, NOT_EXPECTED, NOT_LOOKED_AT, PlaneReport
 from .stored_states import ASKED_AT_ONCE, StoredStates, expected_of
 
@@ -76,7 +77,7 @@ class Surveyor:
             limit = _limit(blocks, done, deadline, cancelled)
             if limit:
                 break
-            image = self._image(p)
+            image = self.image(p)
             info = self._source.info  # looking at a position may have told more
             keys = expected_of(info, image, p)
             block = blocks[p] = _empty_block(info, image)
@@ -102,7 +103,27 @@ class Surveyor:
             seconds=time.monotonic() - began,
         )
 
-    def _image(self, p: int) -> ImageInfo:
+    def find(
+        self,
+        after: PlaneKey,
+        wanted: frozenset[PlaneState],
+        progress: Callable[[int, int], None],
+        cancelled: Callable[[], bool],
+    ) -> tuple[PlaneKey, PlaneState] | None:
+        """See `Dataset.find`."""
+        by_reading = PlaneState.UNREADABLE in wanted
+        return next_plane(
+            after,
+            wanted,
+            self.read if by_reading else self.stored.of,
+            self.image,
+            lambda: self._source.info,
+            _READ_AT_ONCE if by_reading else ASKED_AT_ONCE,
+            progress,
+            cancelled,
+        )
+
+    def image(self, p: int) -> ImageInfo:
         """What a position contains; one that is not there or unreadable counts as like the others."""
         try:
             return self._images.image(p)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import PlaneState
+from ..sources.missing import EMPTY_OR_NOT_ACQUIRED
 from .words import explain_plane
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
             continue
         if state is PlaneState.FILLED is plane.state:
             words = plane.reason  # with the value
+        elif state is PlaneState.ABSENT is plane.state:
+            words = _nothing_stored(plane)
         yield words if n == total else f"{n} of {total} planes: {words}"
 
 
@@ -83,7 +86,7 @@ def _nothing_there(planes: Sequence[Plane]) -> tuple[StateKind, str]:
     for state, kind in _TILES:
         found = [plane for plane in planes if plane.state is state]
         if found:
-            return kind, _reasons(found) if kind == "error" else ""
+            return kind, _TEXTS_OF[kind](found) if kind in _TEXTS_OF else ""
     return "none", ""
 
 
@@ -92,6 +95,21 @@ def _reasons(planes: Sequence[Plane]) -> str:
     said = list(dict.fromkeys(explain_plane(plane.reason).sentence for plane in planes))
     more = f"\n(and {len(said) - 1} more, see the channel list)" if len(said) > 1 else ""
     return said[0] + more
+
+
+def _nothing_stored(plane: Plane) -> str:
+    """In words, and whether that means anything: files that do not exist were never acquired."""
+    words = _WORDS[PlaneState.ABSENT]
+    return f"{words} ({EMPTY_OR_NOT_ACQUIRED})" if EMPTY_OR_NOT_ACQUIRED in plane.reason else words
+
+
+def _nothing_stored_of(planes: Sequence[Plane]) -> str:
+    said = [text for text in map(_nothing_stored, planes) if EMPTY_OR_NOT_ACQUIRED in text]
+    return _sentence(said[0]) if said else ""
+
+
+_TEXTS_OF = {"error": _reasons, "absent": _nothing_stored_of}
+"""What is said of a view without pixels, beyond the usual sentence."""
 
 
 def _sentence(text: str) -> str:

@@ -20,6 +20,7 @@ from .chooser import DatasetChooser
 from .follow import AXES
 from .message_page import MessagePage
 from .opener import Opener, Refresher
+from .plane_finder import PlaneFinder
 from .poll import Poll
 from .runs import Runs
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
@@ -81,6 +82,7 @@ class Screen(QWidget):
     def _build(self) -> None:
         self.stage = Stage()
         self.follower = ViewFollower(self.stage, self._row)
+        self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
         self.stage.hover_text.connect(self._on_hover_text)
         self.message = MessagePage()
         self.message.retry.connect(self._on_retry)
@@ -201,6 +203,8 @@ class Screen(QWidget):
 
     def cancel_opening(self) -> bool:
         """Return to what was shown before a pending or failed opening; False if there is none."""
+        if hasattr(self, "finder") and self.finder.cancel():
+            return True
         gave_up, back = self.sessions.go_back()
         if not gave_up:
             return False
@@ -352,6 +356,7 @@ class Screen(QWidget):
         if self.stage is not None:
             self.stage.clear()
             self.follower.start_over(None)
+            self.finder.step()
         self._row.show_disk(None, can_pause=False)
         self._offer_choices(())
 
@@ -372,6 +377,7 @@ class Screen(QWidget):
             elif changes.in_view or changes.info:
                 self.stage.take(changes)
             self.follower.step()
+            self.finder.step()
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
             if changes.info:
                 self._say_warnings(session)

@@ -1,4 +1,4 @@
-"""The row below the picture: the status line, and at its end the controls of following."""
+"""The row below the picture: the status line, at its end the controls of following and of what is missing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from .follow_controls import FollowButton, FollowingSwitch
+from .missing_button import MissingButton
 from .status_line import StatusLine
 from .theme import Panel
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StatusRow(Panel):
-    """Text on the left; `follow` and `switch` on the right, where there is anything to follow."""
+    """Text on the left; on the right `missing`, `switch` and `follow`, each where there is a use for it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -23,10 +24,13 @@ class StatusRow(Panel):
         self.follow = FollowButton()
         self.follow.hide()
         self.switch = FollowingSwitch()
+        self.missing = MissingButton()
+        self.missing.hide()
         self._controls = QWidget()
         controls = QHBoxLayout(self._controls)
         controls.setContentsMargins(0, 0, 6, 3)
         controls.setSpacing(6)
+        controls.addWidget(self.missing)
         controls.addWidget(self.switch)
         controls.addWidget(self.follow)
         row = QHBoxLayout(self)
@@ -34,6 +38,7 @@ class StatusRow(Panel):
         row.setSpacing(0)
         row.addWidget(self.line, 1)
         row.addWidget(self._controls)
+        self.missing.draw(self.colors)
         # what comes and goes here must not move the canvas
         self.setFixedHeight(self.line.height() + 3)
 
@@ -53,5 +58,6 @@ class StatusRow(Panel):
         self.switch.show_state(dataset, self.colors, can_pause=can_pause)
 
     def palette_changed(self) -> None:
-        if hasattr(self, "follow"):
+        if hasattr(self, "missing"):
             self.follow.draw(self.colors)
+            self.missing.draw(self.colors)

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from .follow import Axis, FollowMode
 from .follow_controls import KEY
+from .missing_button import NEXT_MISSING_KEY, NEXT_UNREADABLE_KEY
 from .screen import Screen
 from .slots import safe_slot
 from .words import Explanation
@@ -60,9 +61,14 @@ class LightweightViewer(QWidget):
         self._screen.loaded.connect(self.dataset_loaded)
         self._screen.failed.connect(self.dataset_failed)
         # not for the whole window: a host's text fields and keys are its own
-        key = QShortcut(QKeySequence(KEY), self)
-        key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        key.activated.connect(self._on_follow_key)
+        for keys, slot in (
+            (KEY, self._on_follow_key),
+            (NEXT_MISSING_KEY, self._on_next_missing_key),
+            (NEXT_UNREADABLE_KEY, self._on_next_unreadable_key),
+        ):
+            key = QShortcut(QKeySequence(keys), self)
+            key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            key.activated.connect(slot)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._screen)
@@ -135,10 +141,13 @@ class LightweightViewer(QWidget):
             show(wanted, options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Escape cancels an opening; F follows the newest planes again."""
+        """Escape cancels an opening or a search; F follows again, N goes to what is missing."""
         key = event.key() if event is not None else None
         if key == Qt.Key.Key_F and event is not None and not event.modifiers():
             self._on_follow_key()
+        elif key == Qt.Key.Key_N and event is not None:
+            is_shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            (self._on_next_unreadable_key if is_shifted else self._on_next_missing_key)()
         elif not (key == Qt.Key.Key_Escape and self._screen.cancel_opening()):
             super().keyPressEvent(event)
 
@@ -268,6 +277,18 @@ class LightweightViewer(QWidget):
         follower = getattr(self._screen, "follower", None)
         if follower is not None:
             follower.follow_again()
+
+    @safe_slot
+    def _on_next_missing_key(self) -> None:
+        finder = getattr(self._screen, "finder", None)
+        if finder is not None:
+            finder.next_missing()
+
+    @safe_slot
+    def _on_next_unreadable_key(self) -> None:
+        finder = getattr(self._screen, "finder", None)
+        if finder is not None:
+            finder.next_unreadable()
 
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
         """Show field of view `fov` (index into the run's labels), at time `t` and `z` if given.

@@ -15,6 +15,7 @@ no format tells which. Black where nothing was acquired is as wrong as a blank m
 5. It says nothing, but others of the same time point and position are stored: the rest of a stack. *Pending*
    if the dataset changes while it is open, else the *fill value*.
 6. Otherwise *not acquired*: time points and positions without a single plane are what an aborted run leaves.
+   It is said as "empty or not acquired", as a run of blank planes leaves the same.
 
 A plane that counts as its fill value has pixels in every way out, and on screen a note that nothing is
 stored. Pending and not acquired are states without pixels, and a `PlaneNotStoredError` for scripts. Without a
@@ -45,6 +46,9 @@ LOOKS = 256
 """How many planes of a position are looked for, where looking costs microseconds."""
 LOOKS_REMOTE = 8
 """The same where each look is a request; they are sent together."""
+
+EMPTY_OR_NOT_ACQUIRED = "empty or not acquired"
+"""What is said of a missing plane where nobody can know which, in its reason and wherever it is shown."""
 
 _KEPT = 64
 
@@ -164,7 +168,7 @@ def not_stored(what: str, shape: tuple[int, int], fill: np.generic, verdict: Ver
     counts = {
         Found.FILL: f"{verdict.why}, so it is the fill value {_text_of(fill)}",
         Found.EXPECTED: f"not written yet, as {verdict.why}",
-        Found.ABSENT: f"not acquired, or all fill value ({verdict.why})",
+        Found.ABSENT: f"{EMPTY_OR_NOT_ACQUIRED} ({verdict.why})",
     }
     error = PlaneNotStoredError(f"{what}: {counts[verdict.found]}")
     error.plane_shape, error.fill_value = shape, fill

@@ -26,10 +26,12 @@ from ..theme import (
     set_role,
 )
 from .follow_light import FollowLight
+from .time_strip import TimeStrip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ...engine.time_line import TimeState
     from ..follow import FollowMode
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,12 @@ class JumpSlider(QSlider):
         groove = self.style().subControlRect(control, option, QStyle.SubControl.SC_SliderGroove, self)
         handle = self.style().subControlRect(control, option, QStyle.SubControl.SC_SliderHandle, self)
         return groove, handle
+
+    @property
+    def end_margin(self) -> int:
+        """How far from its ends the handle is centred on the first and last value, in pixels."""
+        _, handle = self._rects()
+        return int(handle.width()) // 2
 
     def _handle_contains(self, x: int) -> bool:
         _, handle = self._rects()
@@ -222,12 +230,16 @@ class AxisSliders(Panel):
         for line, (axis, name, spoken) in enumerate(ROWS):
             row = _Row(self, axis, name, spoken)
             for column, widget in enumerate(row.widgets):
-                grid.addWidget(widget, line, column)
+                grid.addWidget(widget, 2 * line, column)
             row.playing_changed.connect(self._on_playing_changed)
             row.moved.connect(self.moved)
             row.play_started.connect(self.play_started)
             row.light_clicked.connect(self.light_clicked)
             self._rows[axis] = row
+        self._strip = TimeStrip(self)
+        self._strip.picked.connect(self._on_time_picked)
+        grid.addWidget(self._strip, 1, 2)
+        self._strip.setVisible(False)
         self._draw_icons()
 
     def set_sizes(self, sizes: Mapping[str, int]) -> None:
@@ -238,6 +250,7 @@ class AxisSliders(Panel):
         for axis, size in sizes.items():
             if axis in self._rows:
                 self._rows[axis].resize(size)
+        self._strip.setVisible(self._rows["t"].size > 1)
 
     def set_index(self, axis: str, index: int) -> None:
         """Show `index` (clamped to the axis) without emitting `moved`."""
@@ -280,6 +293,16 @@ class AxisSliders(Panel):
         for axis in self._rows if axes is None else axes:
             self._rows[axis].play.setChecked(False)
 
+    def set_time_states(self, states: Sequence[TimeState]) -> None:
+        """Show below the T slider what is there of each time point; nothing while that is unknown."""
+        self._strip.margin = self._rows["t"].slider.end_margin
+        self._strip.set_states(states)
+
+    @property
+    def time_strip(self) -> TimeStrip:
+        """The bar below the T slider."""
+        return self._strip
+
     def show_lights(self, shown: bool) -> None:
         """Show the follow lights, or none: where nothing new can come, there is nothing to follow."""
         for row in self._rows.values():
@@ -306,6 +329,10 @@ class AxisSliders(Panel):
             row.play.setIcon(drawing)
             row.play.setText("▶" if drawing.isNull() else "")
             row.light.draw(self.colors)
+
+    @safe_slot
+    def _on_time_picked(self, index: int) -> None:
+        self._rows["t"].slider.setValue(index)
 
     @safe_slot
     def _on_playing_changed(self) -> None:

@@ -1,0 +1,191 @@
+"""The strip below the T slider, and the keys and the button that lead to what is missing or unreadable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from memory_source import memory_info, wait_until
+from qtpy.QtCore import QPoint, Qt
+from runs import load, small_run, write
+from screen import settle
+from test_report import ListedSource, every_key, filled
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.time_line import TimeState
+from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.gui.panels.sliders import AxisSliders
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.theme import dark_palette
+from ndviewer_light.model import PlaneKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+    from qtpy.QtGui import QColor
+
+    from ndviewer_light.gui.panels.time_strip import TimeStrip
+    from ndviewer_light.gui.viewer import LightweightViewer
+
+ACQUIRED, PARTLY, PENDING = TimeState.ACQUIRED, TimeState.PARTLY, TimeState.PENDING
+GONE, BAD, UNKNOWN = TimeState.MISSING, TimeState.UNREADABLE, TimeState.UNKNOWN
+
+
+# ---- the strip by itself ---------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["light", "dark"])
+def sliders(qtbot: QtBot, request: pytest.FixtureRequest) -> AxisSliders:
+    panel = AxisSliders()
+    qtbot.addWidget(panel)
+    if request.param == "dark":
+        panel.setPalette(dark_palette())
+    panel.resize(700, 90)
+    panel.set_sizes({"t": 10, "z": 3, "p": 1})
+    panel.show()
+    qtbot.waitExposed(panel)
+    return panel
+
+
+def colors_at(strip: TimeStrip, index: int) -> list[QColor]:
+    """The pixels of the column in the middle of a time point, from top to bottom."""
+    picture = strip.grab().toImage()
+    span = strip.width() - 2 * strip.margin
+    x = round(strip.margin + index * span / (len(strip.states) - 1))
+    ratio = picture.width() / strip.width()
+    return [picture.pixelColor(int(x * ratio), y) for y in range(picture.height())]
+
+
+def test_each_state_looks_different(sliders: AxisSliders) -> None:
+    sliders.set_time_states(
+        [ACQUIRED, GONE, PARTLY, BAD, PENDING, UNKNOWN, ACQUIRED, ACQUIRED, ACQUIRED, GONE]
+    )
+    strip = sliders.time_strip
+    looks = [tuple(color.name() for color in colors_at(strip, i)) for i in range(5)]
+    assert len(set(looks)) == 5
+    accent, warning, text = (getattr(sliders.colors, name).name() for name in ("accent", "warning", "text"))
+    assert accent in looks[0] and warning not in looks[0]
+    assert warning in looks[1] and accent not in looks[1]
+    assert accent in looks[2] and warning in looks[2]
+    assert set(looks[3]) == {text}
+
+
+def test_one_missing_time_point_of_many_can_be_seen(sliders: AxisSliders) -> None:
+    states = [ACQUIRED] * 100_000
+    states[50_000] = GONE
+    sliders.set_sizes({"t": len(states)})
+    sliders.set_time_states(states)
+    warning = sliders.colors.warning.name()
+    assert sum(color.name() == warning for color in colors_at(sliders.time_strip, 50_000)) >= 2
+
+
+def test_it_says_in_words_what_it_shows_and_leads_there(qtbot: QtBot, sliders: AxisSliders) -> None:
+    sliders.set_time_states([*[ACQUIRED] * 7, GONE, GONE, PARTLY])
+    strip = sliders.time_strip
+    said = "7 of 10 time points acquired, 1 acquired in part, 2 nothing stored"
+    assert strip.accessibleDescription() == said
+    x = round(strip.margin + 8 * (strip.width() - 2 * strip.margin) / 9)
+    assert strip.text_at(x) == f"t 9: nothing stored\n{said}"
+    with qtbot.waitSignal(sliders.moved, timeout=20_000) as moved:
+        qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(x, 3))
+    assert moved.args == ["t", 8]
+
+
+def test_without_time_there_is_no_strip(sliders: AxisSliders) -> None:
+    assert sliders.time_strip.isVisible()
+    sliders.set_sizes({"t": 1})
+    assert not sliders.time_strip.isVisible()
+    assert sliders.time_strip.text_at(10) == ""
+
+
+# ---- in the viewer ---------------------------------------------------------------------------------
+
+GAPS = [PlaneKey(2, 0, 1, 0), PlaneKey(0, 1, 0, 1), PlaneKey(3, 1, 0, 0)]
+
+
+def show(qtbot: QtBot, viewer: LightweightViewer, missing: list[PlaneKey]) -> ListedSource:
+    source = ListedSource(memory_info(n_t=4))
+    filled(source, missing, every_key(4))
+    dataset = Dataset(source, path="/a")
+    viewer._screen.sessions.ask_for(Session(dataset, "/a"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    return source
+
+
+def place(viewer: LightweightViewer) -> tuple[int, int, int]:
+    view = viewer.stage.view
+    return view.t, view.p, view.z
+
+
+@pytest.mark.gl
+def test_the_key_leads_from_one_missing_plane_to_the_next(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, GAPS)
+    strip, button = viewer.stage.sliders.time_strip, viewer._screen._row.missing
+    qtbot.waitUntil(lambda: strip.states == (ACQUIRED, ACQUIRED, PARTLY, ACQUIRED), timeout=20_000)
+    qtbot.waitUntil(button.isVisible, timeout=20_000)
+    viewer.stage.strips.set_visible_channel(1, False)
+    for gap in [*GAPS, GAPS[0]]:
+        qtbot.keyClick(viewer, Qt.Key.Key_N)
+        qtbot.waitUntil(lambda gap=gap: place(viewer) == (gap.t, gap.p, gap.z), timeout=20_000)
+        assert viewer.stage.strips.is_channel_visible(gap.c)
+    assert viewer.status_label.said("message") == "A1:0 · t 3 · z 1 · c1: nothing stored"
+    button.click()
+    qtbot.waitUntil(lambda: place(viewer) == (0, 1, 1), timeout=20_000)
+    qtbot.waitUntil(lambda: strip.states == (PARTLY, ACQUIRED, ACQUIRED, PARTLY), timeout=20_000)
+
+
+@pytest.mark.gl
+def test_where_nothing_is_missing_it_says_so_and_stays(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, [])
+    qtbot.keyClick(viewer, Qt.Key.Key_N)
+    status = viewer.status_label
+    qtbot.waitUntil(lambda: status.said("message") == "No missing planes", timeout=20_000)
+    qtbot.keyClick(viewer, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: status.said("message") == "No unreadable planes", timeout=20_000)
+    assert place(viewer) == (0, 0, 0)
+    assert not viewer._screen._row.missing.isVisible()
+
+
+@pytest.mark.gl
+def test_the_next_unreadable_plane_is_found_by_reading(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    source = show(qtbot, viewer, GAPS)
+    source.errors[PlaneKey(1, 2, 1, 1)] = CorruptDataError("half a chunk")
+    qtbot.keyClick(viewer, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1), timeout=20_000)
+    qtbot.waitUntil(lambda: viewer.stage.sliders.time_strip.states[1:2] == (BAD,), timeout=20_000)
+
+
+@pytest.mark.gl
+def test_escape_ends_a_search(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    source = show(qtbot, viewer, [])
+    ended: list[int] = []
+
+    def slowly(key: PlaneKey) -> None:
+        if not ended:
+            wait_until(lambda: ended)
+
+    source.before_read = slowly
+    qtbot.keyClick(viewer, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(viewer, Qt.Key.Key_Escape)
+    ended.append(1)
+    assert viewer.status_label.said("message") == "Search ended"
+    qtbot.keyClick(viewer, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: viewer.status_label.said("message") == "No missing planes", timeout=20_000)
+
+
+@pytest.mark.gl
+def test_of_a_run_on_disk_through_a_reader_process(
+    qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    run = small_run(tmp_path, layout="images", n_t=3)
+    write(run)
+    victim = next(path for path in sorted(run.folder.rglob("*.tiff")) if path.parent.name == "1")
+    victim.unlink()
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    strip = viewer.stage.sliders.time_strip
+    qtbot.waitUntil(lambda: strip.states == (ACQUIRED, PARTLY, ACQUIRED), timeout=20_000)
+    qtbot.keyClick(viewer, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: place(viewer)[0] == 1, timeout=20_000)
