@@ -11,7 +11,7 @@ from runs import load, planes_of, small_run, write
 from screen import assert_shows, settle
 
 from ndviewer_light.gui.background import Background
-from ndviewer_light.gui.poll import LONGEST_INTERVAL_MS, POLL_INTERVAL_MS, Poll
+from ndviewer_light.gui.poll import _IDLE_STEPS, IDLE_INTERVAL_MS, LONGEST_INTERVAL_MS, POLL_INTERVAL_MS, Poll
 from simulate_acquisition import announce_run, notify_plane
 
 
@@ -138,3 +138,25 @@ def test_what_changed_while_the_poll_could_not_look_is_shown_when_it_can(
     qtbot.waitUntil(lambda: "MemoryError" not in viewer.status_label.text(), timeout=20_000)
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 0, 0, 0))
+
+
+def test_with_nothing_to_do_it_polls_rarely_until_something_happens(qtbot):
+    parent, news, steps = QObject(), [False], []
+
+    def step() -> bool:
+        steps.append(1)
+        return news[0]
+
+    poll = Poll(step, parent)
+    for _ in range(_IDLE_STEPS):
+        assert poll.interval_ms == POLL_INTERVAL_MS
+        poll._on_timeout()
+    assert poll.interval_ms == IDLE_INTERVAL_MS
+    news[0] = True
+    poll._on_timeout()
+    assert poll.interval_ms == POLL_INTERVAL_MS
+    news[0] = False
+    for _ in range(_IDLE_STEPS):
+        poll._on_timeout()
+    poll.wake()
+    assert poll.interval_ms == POLL_INTERVAL_MS

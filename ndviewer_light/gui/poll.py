@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_MS = 16
+IDLE_INTERVAL_MS = 100
+"""The same once nothing has happened for a while, as where a finished dataset is looked at."""
+_IDLE_STEPS = 125  # two seconds
 LONGEST_INTERVAL_MS = 2000
 """How far the poll backs off while it fails: each failure in a row doubles its interval up to this."""
 
@@ -25,6 +28,8 @@ LONGEST_INTERVAL_MS = 2000
 class Poll(QObject):
     """Calls `step` on the GUI thread every 16 ms, after the functions posted by other threads.
 
+    A step returns False if nothing has happened and nothing is expected: after two seconds of these it is
+    called ten times a second, until something happens, or somebody calls `wake`.
     A step that raises is retried with back-off until it succeeds: `failed(reason)` is emitted at every
     failure, `recovered` at the first success after it. `post` may be called from any thread, also when Qt has
     deleted this object; everything else is for the GUI thread.
@@ -33,12 +38,13 @@ class Poll(QObject):
     failed = Signal(str)
     recovered = Signal()
 
-    def __init__(self, step: Callable[[], None], parent: QObject) -> None:
+    def __init__(self, step: Callable[[], bool | None], parent: QObject) -> None:
         super().__init__(parent)
         self._step = step
         self._gui_thread = threading.get_ident()
         self._mailbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._failures = 0  # in a row
+        self._idle = 0  # steps in a row in which nothing happened
         self._polled = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_INTERVAL_MS)
@@ -61,6 +67,12 @@ class Poll(QObject):
         """Have `function` called once on the GUI thread, soon. Any thread."""
         self._mailbox.put(function)
 
+    def wake(self) -> None:
+        """Something is about to happen: poll every 16 ms again. GUI thread."""
+        self._idle = 0
+        if not self._failures and self._timer.interval() != POLL_INTERVAL_MS:
+            self._timer.setInterval(POLL_INTERVAL_MS)
+
     def is_gui_thread(self) -> bool:
         """Whether the caller is in the creating thread. Any thread; does not call Qt."""
         return threading.get_ident() == self._gui_thread
@@ -73,20 +85,30 @@ class Poll(QObject):
     @safe_slot
     def _on_timeout(self) -> None:
         self._polled = time.monotonic()
-        for function in self._posted():
+        posted = self._posted()
+        for function in posted:
             try:
                 function()
             except Exception:  # the others must still be called
                 logger.exception("in a call posted by another thread")
         try:
-            self._step()
+            has_happened = self._step() is not False or bool(posted)
         except Exception as error:  # noqa: BLE001  told by `failed`; a timer that dies would end the viewer
             self._back_off(error)
         else:
+            self._note(has_happened)
             if self._failures:
                 self._failures = 0
-                self._timer.setInterval(POLL_INTERVAL_MS)
+                self.wake()
                 self.recovered.emit()
+
+    def _note(self, has_happened: bool) -> None:
+        if has_happened:
+            self.wake()
+            return
+        self._idle += 1
+        if self._idle == _IDLE_STEPS:
+            self._timer.setInterval(IDLE_INTERVAL_MS)
 
     def _posted(self) -> list[Callable[[], None]]:
         # removed first: functions posted meanwhile wait for the next step

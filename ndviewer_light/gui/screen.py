@@ -282,6 +282,7 @@ class Screen(QWidget):
         """Display what was just requested. Any thread: from another one, the poll does it soon."""
         if not self.poll.is_gui_thread():
             return
+        self.poll.wake()
         try:
             self._put_on_screen()
         except Exception:  # the poll retries, and reports it
@@ -362,16 +363,19 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_frame_shown(self) -> None:
+        self.poll.wake()
         # after a slow frame, the next one need not wait for the timer as well
         self.poll.step_if_due()
 
-    def _step(self) -> None:
-        """One step of the poll: if it raises, it is retried with back-off."""
+    def _step(self) -> bool:
+        """One step of the poll: if it raises, it is retried with back-off. Whether more may happen soon."""
         self._put_on_screen()
-        self._say_waits()
+        is_awaited = self._say_waits() or isinstance(self.sessions.asked, Opening)
         session = self.sessions.shown
         if session is not None:
+            is_awaited |= session.acquisition is not None or self.stage.is_busy
             changes = session.dataset.take_changes()
+            is_awaited |= changes.in_view or changes.info
             if changes.replaced:
                 self._show_replacement(session)
             elif changes.in_view or changes.info:
@@ -384,6 +388,7 @@ class Screen(QWidget):
                 if self._go_when_known is not None:
                     self.go_to(*self._go_when_known)
         self._background.start_waiting()  # last, as it raises if no thread can be started
+        return is_awaited
 
     def _show_replacement(self, session: Session) -> None:
         """The dataset at that path was replaced: nothing shown so far applies to it."""
@@ -407,11 +412,13 @@ class Screen(QWidget):
     def _on_hover_text(self, text: str) -> None:
         self.status.say("pointer", text)
 
-    def _say_waits(self) -> None:
+    def _say_waits(self) -> bool:
+        """Say what is being waited for; whether anything is."""
         waits = [wait for wait in (self._opening_wait(), *self._dataset_waits()) if wait is not None]
         slow = next((wait for wait in waits if wait.is_slow), None)
         progress = self.stage.progress if self.stage is not None else ""
         self.status.say("waiting", str(slow) if slow is not None else progress)
+        return bool(waits)
 
     def _opening_wait(self) -> Wait | None:
         opening = self.sessions.asked

@@ -411,6 +411,11 @@ class Stage(QWidget):
             return Wait(f"the volume of {name}", self._drawing_since)
         return self._waits.longest(self._info, name) or Wait(f"the view of {name}", self._drawing_since)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a frame is being read or drawn, or time points are played."""
+        return self._is_busy() or self.sliders.is_playing()
+
     def _is_busy(self) -> bool:
         return self._canvas is not None and self._canvas.busy
 
