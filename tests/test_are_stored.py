@@ -47,6 +47,7 @@ def assert_tells_what_reading_tells(path: Path, *, n_missing: int) -> None:
         assert said == [can_be_read(source, key) for key in keys]
         assert said.count(False) == n_missing
         assert with_process.are_stored(keys) == said
+        assert source.leaves_out_empty == with_process.leaves_out_empty == path.name.endswith(".zarr")
         assert source.are_stored([]) == with_process.are_stored([]) == []
     finally:
         source.close()

@@ -164,6 +164,16 @@ def test_it_ends_in_time_and_says_what_it_has_not_looked_at() -> None:
         assert not report.is_complete
 
 
+def test_of_a_dataset_too_large_it_tells_what_it_could_look_at() -> None:
+    info = memory_info(n_t=100, n_p=9600, n_c=4, n_z=10)
+    with Dataset(ListedSource(info)) as dataset:
+        report = dataset.report(seconds=0.3)
+    assert report.expected == 38_400_000
+    assert 0 < report.count(ABSENT) == report.looked_at < report.expected
+    assert report.limit == f"the time was up after {report.looked_at:,} planes"
+    assert report.gaps(ABSENT)[0].n_planes > 0
+
+
 def test_it_can_be_cancelled() -> None:
     source = filled(MemorySource(), [], every_key())
     with Dataset(source) as dataset:

@@ -6,9 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import tifffile
 from memory_source import memory_info, wait_until
 from test_report import ListedSource, every_key, filled
 
+from ndviewer_light import open_dataset
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.plane_search import MISSING, UNREADABLE
 from ndviewer_light.engine.report import CODES, NOT_EXPECTED, NOT_LOOKED_AT
@@ -17,6 +19,8 @@ from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.model import PlaneKey, PlaneState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from memory_source import MemorySource
 
 ACQUIRED, PARTLY, PENDING = TimeState.ACQUIRED, TimeState.PARTLY, TimeState.PENDING
@@ -57,6 +61,25 @@ def test_what_is_written_is_noticed_while_a_run_is_on() -> None:
         wait_for(dataset, 0, [ACQUIRED, ACQUIRED, PENDING])
         dataset.end()
         wait_for(dataset, 0, [ACQUIRED, ACQUIRED, GONE])
+
+
+def test_what_grows_on_disk_is_noticed(tmp_path: Path) -> None:
+    def acquire(t: int, c: int) -> None:
+        tifffile.imwrite(tmp_path / f"img_t{t}_c{c}.tif", np.full((16, 20), t + 1, np.uint16))
+
+    for t, c in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0)):
+        acquire(t, c)
+    with open_dataset(tmp_path, follow=True) as dataset:
+
+        def has(states: list[TimeState]) -> bool:
+            dataset.take_changes()
+            found = dataset.time_states(0)
+            return found is not None and list(found.states) == states
+
+        wait_until(lambda: has([ACQUIRED, ACQUIRED, PARTLY]))
+        acquire(2, 1)
+        acquire(3, 0)
+        wait_until(lambda: has([ACQUIRED, ACQUIRED, ACQUIRED, PARTLY]))
 
 
 def test_a_plane_found_unreadable_is_shown() -> None:

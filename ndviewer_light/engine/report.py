@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -73,7 +74,7 @@ class PlaneReport:
 
     # ---- counts ----------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def expected(self) -> int:
         """How many planes there should be, by the metadata."""
         looked_at = sum(int(np.count_nonzero(block != NOT_EXPECTED)) for block in self.blocks.values())
@@ -85,7 +86,7 @@ class PlaneReport:
         """How many of these were looked at: fewer if there is a `limit`."""
         return sum(self.counts.values())
 
-    @property
+    @cached_property
     def counts(self) -> dict[PlaneState, int]:
         """How many planes are in each state; states without any are left out."""
         total = np.zeros(256, np.int64)

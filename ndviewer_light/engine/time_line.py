@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _AT_LEAST_SECONDS = 0.3
 _AGAIN_SECONDS = 1.0
 _FULL_AGAIN_SECONDS = 5.0
+_NOTHING_MISSING_SECONDS = 30.0
 _SHARE = 100
 """Looking again waits this many times as long as the last look took: about 1 % of a core."""
 _PLANES_PER_LOOK = 20_000
@@ -120,6 +121,8 @@ class TimeLine:
         if is_full:
             self._full_again = now + max(_FULL_AGAIN_SECONDS, wait)
             wait = _AGAIN_SECONDS
+        if not np.isin(block, [CODES[PlaneState.PENDING], CODES[PlaneState.ABSENT]]).any():
+            wait = max(wait, _NOTHING_MISSING_SECONDS)  # on a server each look is a request
         with self._lock:
             self._not_before = now + _AT_LEAST_SECONDS
             self._again = now + wait if self._may_change() or is_rest else float("inf")

@@ -77,6 +77,7 @@ class IsolatedSource(Source):
         self._earlier: DatasetInfo | None = None  # the last of the process before
         self._lock = threading.Lock()
         self._notice: str | None = None
+        self._leaves_out_empty = True
         self._read_seconds = timeout if timeout is not None else READ_SECONDS
         self._open_seconds = timeout if timeout is not None else OPEN_SECONDS
         patience = HUNG_REMOTE_SECONDS if isinstance(what, str) and is_url(what) else HUNG_SECONDS
@@ -214,8 +215,18 @@ class IsolatedSource(Source):
         """See `Source.are_stored`: one request. Raises if the reader process does not answer."""
         if not keys:
             return []
+
+        def take(_: ReaderProcess, reply: protocol.Message) -> list[bool | None]:
+            self._leaves_out_empty = bool(reply["leaves_out_empty"])
+            return list(reply["stored"])
+
         which = [self._with_file(key) for key in keys]
-        return self._ask("stored", keys[0], 0, lambda _, reply: list(reply["stored"]), planes=which)
+        return self._ask("stored", keys[0], 0, take, planes=which)
+
+    @property
+    def leaves_out_empty(self) -> bool:
+        """See `Source.leaves_out_empty`: as of the last `are_stored`."""
+        return self._leaves_out_empty
 
     def _with_file(self, key: PlaneKey) -> dict[str, Any]:
         """The address of a plane, and the file that a host named for it if no rule tells which."""

@@ -98,7 +98,8 @@ class _Server:
             keys = [_plane_key(plane, self._source) for plane in request["planes"]]
             return {"versions": self._source.versions(keys, request["level"])}
         if request["op"] == "stored":
-            return {"stored": self._are_stored(self._source, request)}
+            stored = self._are_stored(self._source, request)
+            return {"stored": stored, "leaves_out_empty": self._source.leaves_out_empty}
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
         if request["op"] == "tile":

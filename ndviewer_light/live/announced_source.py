@@ -121,6 +121,12 @@ class AnnouncedSource(Source):
         except PlaneNotStoredError:
             return False
 
+    @property
+    def leaves_out_empty(self) -> bool:
+        """See `Source.leaves_out_empty`: in the layout that was found."""
+        found = self._found
+        return True if found is None else found.leaves_out_empty
+
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: in the layout in which the position of a plane exists."""
         answers: list[bool | None] = [False] * len(keys)
