@@ -33,7 +33,9 @@ class Verdict:
     live: int = 0  # seen while the writer was at work, or soon after
     shown: int = 0  # seen once more in the end
     wrong: list[Wrong] = field(default_factory=list)
-    latencies: list[float] = field(default_factory=list)  # of those seen live, write → paint
+    latencies: list[float] = field(
+        default_factory=list
+    )  # write → paint, of those written after the first paint
     paints: int = 0
     problem: str = ""  # why the writer failed, if it did
 
@@ -209,8 +211,11 @@ def judge(
     finally:
         watch.stop()
         writer.stop()
+    begin = min(live.values(), default=0.0)
     latencies = [
-        max(0.0, live[index] - when) * 1e3 for index, when in writer.written.items() if index in live
+        max(0.0, live[index] - when) * 1e3
+        for index, when in writer.written.items()
+        if index in live and when > begin
     ]
     return Verdict(
         written=len(writer.written),

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "writers", nargs="*", metavar="WRITER", help=f"of {', '.join(WRITERS)}; all without any"
     )
-    parser.add_argument("--planes", type=int, default=32)
+    parser.add_argument("--planes", type=int, default=24)
     parser.add_argument("--rate", type=float, default=4.0, help="planes/s")
     parser.add_argument("--size", type=int, default=1024, help="rows and columns of a plane")
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
