@@ -1,199 +1,28 @@
-"""A judge of live viewing: shows in the widget what a writer writes, and reads back from the canvas what was
-shown.
-
-After every paint, each channel in view is either the plane that the view is of, whole, or drawn as not there.
-All else is wrong: another plane, a part of one, fill value or black.
-"""
+"""Shows in the widget what a writer writes, and goes through its planes: what becomes of each?"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
-from ndviewer_light.model import PlaneState
-from tests.canvas_eye import CanvasEye
+from tests.live_eye import Judge
 from tests.live_writers.process import WriterProcess
-from tests.live_writers.registry import WRITERS
-from tests.stamps import places, read_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from ndviewer_light.gui.canvas.view_arrays import Frame
     from ndviewer_light.gui.viewer import LightweightViewer
-    from ndviewer_light.model import DatasetInfo, ImageInfo, Plane
+    from ndviewer_light.model import DatasetInfo
+    from tests.live_eye import Wrong
     from tests.live_writers.plan import Index, Plan
-    from tests.stamps import Reading, Stamp
 
-_LEAST_DIFFERENCE = 60  # of 255, between the bright and the dark fields of a stamp on the canvas
-_HONEST = (PlaneState.PENDING, PlaneState.LOADING, PlaneState.ABSENT, PlaneState.UNREADABLE)
-
-
-# ---- what is on the canvas ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """A paint that showed what it must not."""
-
-    wanted: Index
-    shown: str
-    at: float  # by `time.monotonic`
-
-    def __str__(self) -> str:
-        return f"t, p, c, z = {self.wanted}: {self.shown}"
-
-
-@dataclass
-class _Paint:
-    """What is to be said of the canvas, on the assumption that it shows a certain frame."""
-
-    right: list[Stamp] = field(default_factory=list)
-    wrong: list[tuple[Index, str]] = field(default_factory=list)
-    is_blank: bool = True
-
-
-class _StampEye(CanvasEye):
-    """Reads the stamps of all channels in view."""
-
-    def __init__(self, ndv_canvas: Any, um_per_pixel: tuple[float, float], judge: Judge) -> None:
-        super().__init__(ndv_canvas, um_per_pixel)
-        self._judge = judge
-
-    def painted(self) -> None:
-        self._judge.look()
-
-    def is_for(self, ndv_canvas: Any, um_per_pixel: tuple[float, float]) -> bool:
-        """Whether it looks at this canvas, and counts as it does."""
-        return self._canvas is ndv_canvas and self._um == um_per_pixel
-
-    def intensities(self, image: ImageInfo, colours: Sequence[str]) -> np.ndarray | None:
-        """(channels, 15, 32), 0–255, at the fields of the stamp; None unless all of it is visible."""
-        rows, columns = places(image.height, image.width)
-        xs, ys = self.on_canvas(columns, rows)
-        height, width = self.size
-        if min(xs) < 0 or min(ys) < 0 or max(xs) >= width or max(ys) >= height:
-            return None
-        seen = self.picture()[np.ix_(ys, xs)].astype(float)
-        if len(colours) == 1:
-            return seen.max(axis=2)[None]
-        mixed = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
-        return np.moveaxis(seen @ np.linalg.pinv(mixed), 2, 0)
-
-
-class Judge:
-    """Looks at the canvas of a viewer, through whatever it shows. GUI thread.
-
-    `run`: the run whose planes are right; planes of others are wrong.
-    """
-
-    def __init__(self, viewer: LightweightViewer, run: int = 0) -> None:
-        self.viewer = viewer
-        self.run = run
-        self.first_seen: dict[Index, float] = {}  # when a plane was first on the canvas
-        self.last_seen: dict[Index, float] = {}
-        self.stamps: dict[Index, Stamp] = {}  # what it said last
-        self.wrong: list[Wrong] = []
-        self.paints = 0  # that were judged
-        self.unfit = 0  # of which the picture was not all on the canvas: not judged
-        self._eye: _StampEye | None = None
-        # What may be on the canvas, the newest last: one that has arrived may not be uploaded yet, or given
-        # up for the next one. None: nothing has been drawn there so far.
-        self._frames: list[Frame | None] = [None]
-        assert viewer.stage is not None and viewer.stage.canvas is not None
-        self._canvas = viewer.stage.canvas
-        self._canvas.frame_arrived.connect(self._on_frame_arrived)
-        self._canvas.frame_shown.connect(self._on_frame_shown)
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._canvas.frame_arrived.disconnect(self._on_frame_arrived)
-        self._canvas.frame_shown.disconnect(self._on_frame_shown)
-        if self._eye is not None:
-            self._eye.stop()
-            self._eye = None
-
-    def _on_frame_arrived(self) -> None:
-        frame, viewer = self._canvas.frame, self._canvas.viewer
-        if frame is None or viewer is None:
-            return
-        size = self._canvas._voxel_size()
-        um = (size["y"], size["x"])
-        if self._eye is None or not self._eye.is_for(viewer._canvas, um):
-            if self._eye is not None:
-                self._eye.stop()
-            if self._eye is None or self._eye._canvas is not viewer._canvas:
-                self._frames = [None]
-            self._eye = _StampEye(viewer._canvas, um, self)
-        self._frames.append(frame)
-
-    def _on_frame_shown(self) -> None:
-        del self._frames[:-1]
-
-    def look(self) -> None:
-        """The canvas has been painted."""
-        verdicts = [self._verdict(frame) for frame in reversed(self._frames) if frame is not None]
-        if not verdicts or None in verdicts:
-            self.unfit += 1
-            return
-        self.paints += 1
-        now = time.monotonic()
-        # a frame that is not uploaded yet: the one before it, or nothing, is not wrong
-        best = next((each for each in verdicts if each is not None and not each.wrong), verdicts[0])
-        assert best is not None
-        if best.wrong and not (None in self._frames and best.is_blank):
-            self.wrong += [Wrong(index, said, now) for index, said in best.wrong]
-        for stamp in best.right:
-            self.first_seen.setdefault(stamp.index, now)
-            self.last_seen[stamp.index] = now
-            self.stamps[stamp.index] = stamp
-
-    def _verdict(self, frame: Frame) -> _Paint | None:
-        """What the canvas shows, if it is this frame; None if that cannot be judged."""
-        dataset, channels = self.viewer.dataset, sorted(frame.planes)
-        if dataset is None or frame.image is None or frame.view.is_volume or frame.level != 0:
-            return None
-        colours = [dataset.info.channels[c].color for c in channels if c < len(dataset.info.channels)]
-        if self._eye is None or not channels or len(colours) != len(channels):
-            return None
-        seen = self._eye.intensities(frame.image, colours)
-        if seen is None:
-            return None
-        paint = _Paint()
-        for c, values in zip(channels, seen, strict=True):
-            index, plane = (frame.view.t, frame.view.p, c, frame.z), frame.planes[c]
-            reading = read_fields(values, _LEAST_DIFFERENCE)
-            stamp = reading.whole
-            paint.is_blank &= reading.is_blank
-            if stamp is not None and stamp.index == index and stamp.run == self.run:
-                paint.right.append(stamp)
-            elif not (reading.is_blank and plane.pixels is None and plane.state in _HONEST):
-                paint.wrong.append((index, _described(reading, plane, values)))
-        return paint
-
-    @property
-    def said(self) -> str:
-        """What is written over the canvas."""
-        assert self.viewer.stage is not None
-        return self.viewer.stage.overlay.shown_text()
-
-
-def _described(reading: Reading, plane: Plane, values: np.ndarray) -> str:
-    if reading.whole is not None:
-        what = f"shows {reading.whole}"
-    elif not reading.is_blank:
-        what = f"shows a part: {reading.bands}"
-    else:
-        what = f"shows no stamp, intensities {values.min():.0f} to {values.max():.0f}"
-    return f"{what} ({plane.state.name}{': ' + plane.reason if plane.reason else ''})"
-
-
-# ---- following a writer -------------------------------------------------------------------------
+_HEAD = 2  # planes written before the path is opened
+_LONGEST_OPENING_S = 3.0
+_REOPEN_MS = 250
 
 
 @dataclass
@@ -204,7 +33,9 @@ class Verdict:
     live: int = 0  # seen while the writer was at work, or soon after
     shown: int = 0  # seen once more in the end
     wrong: list[Wrong] = field(default_factory=list)
-    latencies: list[float] = field(default_factory=list)  # of those seen live, write → paint
+    latencies: list[float] = field(
+        default_factory=list
+    )  # write → paint, of those written after the first paint
     paints: int = 0
     problem: str = ""  # why the writer failed, if it did
 
@@ -241,54 +72,64 @@ def wait(ready: Callable[[], bool], timeout_s: float) -> bool:
 class Watch:
     """Shows a path in the viewer and goes through the planes of a plan, each in turn, as they appear.
 
-    `refresh_s`: call `refresh` so often, and open the path again while nothing is there; None leaves both to
-    the viewer.
+    What cannot be opened yet is opened again, four times a second. `refresh_s`: call `refresh` so often; None
+    leaves it to the viewer to notice what is new.
     """
 
     def __init__(
         self, viewer: LightweightViewer, path: Path, plan: Plan, refresh_s: float | None = None
     ) -> None:
         self.judge = Judge(viewer, plan.run)
+        self.refusals: list[str] = []  # why it could not be opened yet
         self._viewer, self._path = viewer, str(path)
         self._views: dict[tuple[int, int, int], list[Index]] = {}  # t, p, z → its planes
         for t, p, c, z in plan.indices():
             self._views.setdefault((t, p, z), []).append((t, p, c, z))
         self._refresh = QTimer()
+        self._refresh.timeout.connect(self._on_refresh)
         if refresh_s is not None:
-            self._refresh.timeout.connect(self._look_again)
             self._refresh.start(int(refresh_s * 1e3))
-        self._failed = False
+        self._reopen = QTimer()
+        self._reopen.setSingleShot(True)
+        self._reopen.timeout.connect(self.open)
         viewer.dataset_failed.connect(self._on_failed)
 
     def open(self) -> None:
         """Open the path, whether or not anything is there yet."""
-        self._failed = False
         self._viewer.load_dataset(self._path)
 
     def stop(self) -> None:
         """Watch no more."""
         self._refresh.stop()
+        self._reopen.stop()
         self._viewer.dataset_failed.disconnect(self._on_failed)
         self.judge.stop()
 
     def _on_failed(self, path: str, reason: str) -> None:
-        self._failed = True
+        self.refusals.append(reason)
+        self._reopen.start(_REOPEN_MS)
 
-    def _look_again(self) -> None:
-        if self._failed:
-            self.open()
-        elif self._viewer.dataset is not None:
+    def _on_refresh(self) -> None:
+        if self._viewer.dataset is not None:
             self._viewer.refresh()
 
-    def follow(self) -> bool:
-        """Go to the first view of which not all has been seen, if it exists; whether all has been seen."""
+    def follow(self, n_views: int | None = None) -> bool:
+        """Go to the first view of which not all has been seen, if it exists; whether all has been seen.
+
+        Only the first `n_views` count, if given.
+        """
         seen = self.judge.first_seen
         view = next(
-            (view for view, planes in self._views.items() if any(i not in seen for i in planes)), None
+            (view for view, planes in self._first(n_views) if any(i not in seen for i in planes)), None
         )
         if view is not None:
             self._go_to(view)
         return view is None
+
+    def follow_some(self) -> bool:
+        """Like `follow`; whether anything has been seen."""
+        self.follow()
+        return bool(self.judge.first_seen)
 
     def _go_to(self, view: tuple[int, int, int]) -> None:
         stage, dataset = self._viewer.stage, self._viewer.dataset
@@ -297,10 +138,13 @@ class Watch:
         if stage.view[:3] != view:
             stage.go_to(*view)
 
-    def sweep(self, timeout_s: float) -> set[Index]:
-        """Go through all views once more; the planes that were shown."""
+    def _first(self, n_views: int | None) -> list[tuple[tuple[int, int, int], list[Index]]]:
+        return list(self._views.items())[:n_views]
+
+    def sweep(self, timeout_s: float, n_views: int | None = None) -> set[Index]:
+        """Go through all views once more, or the first of them; the planes that were shown."""
         shown: set[Index] = set()
-        for view, planes in self._views.items():
+        for view, planes in self._first(n_views):
             begin = time.monotonic()
             self._go_to(view)
             wait(lambda planes=planes, begin=begin: self._seen_since(begin, planes), timeout_s)
@@ -336,18 +180,23 @@ def judge(
 ) -> Verdict:
     """Let a writer write `plan` to `path`, and judge what the viewer shows of it.
 
-    `early`: the path is opened before anything is there; else as soon as the first plane is written. Nothing
-    new for `patience_s` after the writer's end, and it is over; then each plane is shown once more, for at
-    most `sweep_s`.
+    After two planes the writer waits until the first is on the canvas, or for some seconds where a file shows
+    nothing before it is closed; all others are written while they are looked for. `early`: the path is opened
+    before anything is there, and the writer begins then. Nothing new for `patience_s` after the writer's end,
+    and it is over; then each plane is shown once more, for at most `sweep_s`.
     """
+    wait(lambda: viewer.stage is not None and viewer.stage.canvas is not None, 60)
     watch = Watch(viewer, path, plan, refresh_s)
     if early:
         watch.open()
-    writer = WriterProcess(name, path, plan)
+    head = 0 if early else _HEAD
+    writer = WriterProcess(name, path, replace(plan, pause_after=head))
     try:
         if not early:
-            wait(lambda: bool(writer.written) or writer.ended, 60)
+            wait(lambda: len(writer.written) >= head or writer.ended, 60)
             watch.open()
+            wait(watch.follow_some, _LONGEST_OPENING_S)
+        writer.go_on()
         progress = [time.monotonic(), 0]
 
         def is_over() -> bool:
@@ -362,8 +211,11 @@ def judge(
     finally:
         watch.stop()
         writer.stop()
+    begin = min(live.values(), default=0.0)
     latencies = [
-        max(0.0, live[index] - when) * 1e3 for index, when in writer.written.items() if index in live
+        max(0.0, live[index] - when) * 1e3
+        for index, when in writer.written.items()
+        if index in live and when > begin
     ]
     return Verdict(
         written=len(writer.written),
@@ -374,8 +226,3 @@ def judge(
         paints=watch.judge.paints,
         problem="" if writer.done else f"the writer failed:\n{writer.errors[-2000:]}",
     )
-
-
-def plan_for(name: str, planes: int, **more: Any) -> Plan:
-    """A run of so many planes, as this writer is tried."""
-    return WRITERS[name].plan(planes, **more)

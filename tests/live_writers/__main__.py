@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", type=int, default=0, help="number of the run, burnt in as well")
     parser.add_argument("--resume", action="store_true", help="go on with what is there")
     parser.add_argument("--die-after", type=int, metavar="N", help="be killed after so many planes")
+    parser.add_argument("--pause-after", type=int, metavar="N", help="then wait for a line on standard input")
     options = parser.parse_args(arguments)
     entry = WRITERS[options.writer]
     if options.resume and not entry.resumes:
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run=options.run,
         resume=options.resume,
         die_after=options.die_after,
+        pause_after=options.pause_after,
     )
     write_run(entry.make(options.path, plan))
     return 0

@@ -31,12 +31,14 @@ class TensorStoreWriter(Writer):
         chunk_z: int = 1,
         shard_t: int = 0,
         fixed: bool = False,
+        compressed: bool = True,
     ) -> None:
         super().__init__(path, plan)
         self._version = version
         self._chunk = [chunk_t, 1, chunk_z, plan.height, plan.width]
         self._shard = [shard_t, 1, plan.n_z, plan.height, plan.width] if shard_t else None
         self._fixed = fixed
+        self._compressed = compressed
         self._array: Any = None
 
     def begin(self) -> int:
@@ -62,7 +64,8 @@ class TensorStoreWriter(Writer):
                 "compressor": {"id": "blosc", "cname": "lz4", "clevel": 1, "shuffle": 1},
             }
         little = {"name": "bytes", "configuration": {"endian": "little"}}
-        codecs: list[dict[str, Any]] = [little, {"name": "zstd", "configuration": {"level": 1}}]
+        zstd = {"name": "zstd", "configuration": {"level": 1}}
+        codecs: list[dict[str, Any]] = [little, zstd] if self._compressed else [little]
         if self._shard:
             inner = {
                 "chunk_shape": self._chunk,

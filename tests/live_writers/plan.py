@@ -42,6 +42,7 @@ class Plan:
     along: str = "t"  # or "z": of which axis time points become indices where the format knows no time
     resume: bool = False
     die_after: int | None = None
+    pause_after: int | None = None  # wait for a line on standard input after so many planes
 
     @property
     def n_t(self) -> int:
@@ -88,6 +89,8 @@ class Writer(ABC):
 def write_run(writer: Writer) -> None:
     """Write the run at its pace; print a line for each plane: t p c z, and by `time.monotonic` when."""
     plan = writer.plan
+    if plan.pause_after == 0:
+        sys.stdin.readline()
     there = writer.begin()
     start = time.monotonic()
     for number, index in enumerate(islice(plan.indices(), there, None)):
@@ -96,6 +99,9 @@ def write_run(writer: Writer) -> None:
         stamp = Stamp(*index, plan.run, int((time.monotonic() - start) * 1e3))
         writer.write(index, stamped(stamp, plan.height, plan.width, plan.dtype))
         _say(*index, time.monotonic())
+        if number + 1 == plan.pause_after:
+            sys.stdin.readline()
+            start = time.monotonic() - (number + 1) / plan.rate if plan.rate else start
         if number + 1 == plan.die_after:
             os.kill(os.getpid(), signal.SIGKILL)
     writer.end()

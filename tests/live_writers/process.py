@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 from typing import TYPE_CHECKING
@@ -22,8 +23,10 @@ class WriterProcess:
         self.done = False  # it has ended by itself, and well
         command = [python(), "-m", "tests.live_writers", name, str(path), "--planes", str(plan.planes)]
         command += ["--rate", str(plan.rate), "--size", str(plan.height), "--run", str(plan.run), *arguments]
+        if plan.pause_after is not None:
+            command += ["--pause-after", str(plan.pause_after)]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         self._said: list[str] = []
         self._threads = [threading.Thread(target=work) for work in (self._listen, self._listen_to_errors)]
         for thread in self._threads:
@@ -42,6 +45,13 @@ class WriterProcess:
         for line in self._process.stderr or ():
             self._said.append(line)
 
+    def go_on(self) -> None:
+        """End its pause. Does nothing if it has ended."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+
     @property
     def ended(self) -> bool:
         """Whether the process is over, and all it said is known."""
@@ -58,6 +68,7 @@ class WriterProcess:
         self._process.wait()
         for thread in self._threads:
             thread.join()
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
