@@ -374,3 +374,21 @@ def test_a_dataset_that_calls_itself_complete_is_finished_after_some_seconds(tmp
 
     wait_until(is_finished)
     assert clock.now < 1060
+
+
+# ---- on servers --------------------------------------------------------------------------------------
+
+
+def test_a_dataset_on_a_server_is_followed_with_few_requests_and_without_opening_it_again(tmp_path, server):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    with open_dataset(server.url("a.zarr"), follow=True, storage_options={"disk_cache": "no"}) as dataset:
+        assert shown(dataset, PlaneKey()) == 1
+        before = len(server.log())
+        source = dataset._source
+        for _ in range(3):
+            assert source.look() is source.look()
+        assert len(server.log()) - before <= 12
+        growing.add(2)
+        wait_for_size(dataset, "t", 2)
+        wait_for(dataset, PlaneKey(t=1), 2)

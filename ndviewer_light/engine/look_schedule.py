@@ -198,7 +198,7 @@ class GrowthSchedule(LookSchedule):
         if self.following is not Following.FOLLOWING:
             return False
         age = now - self._news
-        share = _SHARE_ACTIVE if age < _ACTIVE_SECONDS else _SHARE_IDLE
+        share = _SHARE_ACTIVE if self._has_grown and age < _ACTIVE_SECONDS else _SHARE_IDLE
         wait = min(max(SHORTEST_SECONDS, age * _SHARE_OF_AGE), LONGEST_SECONDS)
         if self._is_elsewhere or self._expected is not None:
             share, wait = _SHARE_ACTIVE, SHORTEST_SECONDS / 2

@@ -120,10 +120,18 @@ class Nd2Source(Source):
         return [self.exists(key) for key in keys]
 
     def look(self) -> DatasetInfo:
-        """See `Source.look`."""
-        if not is_url(self._path) and version_of(self._path) == self._opened.version:
-            return self.info
-        return self.refresh()
+        """See `Source.look`: on a server, one request asks whether it is another file."""
+        return self.refresh() if self._has_changed() else self.info
+
+    def _has_changed(self) -> bool:
+        opened = self._opened
+        if not is_url(self._path):
+            return version_of(self._path) != opened.version
+        now = open_bytes(self._path, self._options)
+        try:
+            return (now.size, now.identity) != (opened.source.size, opened.source.identity)
+        finally:
+            now.close()
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: that of the file."""

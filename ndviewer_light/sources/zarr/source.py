@@ -286,15 +286,27 @@ class ZarrSource(Source):
         self._native.followed = True
 
     def look(self) -> DatasetInfo:
-        """See `Source.look`: of a local store, metadata files and listings that have changed are reread."""
+        """See `Source.look`: of a local store, metadata files and listings that have changed are reread.
+
+        On a server, that of the store used last is requested again, and all of it if that has changed.
+        """
         if self._tree.remote:
-            return self.refresh()
+            return self.refresh() if self._has_changed_on_server() else self.info
         if self._listed is None or not self._listed.is_current():
             self._find_places()
         with self._lock:
             current = {name for name, array in self._arrays.items() if array.is_current()}
         self._look_at(name for name in self._worth_looking_at() if name not in current)
         return self.info
+
+    def _has_changed_on_server(self) -> bool:
+        with self._lock:
+            last = next(reversed(self._arrays.items()), None)
+        if last is None:
+            return True
+        (store, level), array = last
+        self._tree.forget()
+        return _read_image_live(store, level, self._tree) != array.image
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: the times and sizes of the files of chunks or shards."""
