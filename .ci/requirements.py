@@ -1,7 +1,7 @@
-"""Print requirements that the installed package names, one word each.
+"""Print requirements that the installed package names, one a line.
 
 requirements.py test    what it requires itself and for its tests, but PyQt6: for another Qt binding
-requirements.py docs    what the extra `docs` requires, and nothing else
+requirements.py EXTRA   what another extra (docs, writers) requires, and nothing else
 """
 
 from __future__ import annotations
@@ -16,4 +16,5 @@ for line in requires("ndviewer_light") or []:
     is_of_extra = f'extra == "{extra}"' in marker.replace("'", '"')
     is_own = not marker and extra == "test"
     if (is_of_extra or is_own) and not re.match(r"PyQt6\b", requirement, re.IGNORECASE):
-        print(requirement.replace(" ", ""))
+        when = re.sub(r"""(\band\b)?\s*extra == ['"].*?['"]""", "", marker).strip()
+        print(f"{requirement.replace(' ', '')};{when}".rstrip(";"))

@@ -162,6 +162,15 @@ pyqt5_environment() { # the viewer and its tests under PyQt5, with the oldest vi
     remember .venv-pyqt5 test
 }
 
+writers_environment() { # the libraries that write while tests look on, in .venv-writers: not all can live with ours
+    is_current .venv-writers writers && return
+    make_venv .venv-writers
+    local requirements
+    mapfile -t requirements < <(.venv/bin/python .ci/requirements.py writers)
+    pip_install .venv-writers "${requirements[@]}"
+    remember .venv-writers writers
+}
+
 docs_environment() { # what builds the site, in .venv-docs; it reads the package, and needs nothing of it
     is_current .venv-docs docs && return
     make_venv .venv-docs

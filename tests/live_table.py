@@ -80,8 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append(row)
         _say(row)
     said = (
-        f"{options.planes} planes of {options.size}² at {options.rate:g} planes/s; {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}.\n\n"
+        f"{options.planes} planes of {options.size}² at {options.rate:g} planes/s; {os.cpu_count()} cores "
+        f"under a load of {os.getloadavg()[0]:.0f}, Python {platform.python_version()}.\n\n"
     )
     if options.write:
         _put_in_page(said + _HEAD + "".join(rows))

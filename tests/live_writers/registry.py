@@ -71,10 +71,12 @@ def _acquire_zarr(note: str = "", **options: Any) -> Entry:
     return Entry("by_acquire_zarr:AcquireZarrWriter", ("acquire_zarr",), options, ".ome.zarr", note=note)
 
 
-def _ome_writers(backend: str, *needs: str, suffix: str = ".ome.zarr", n_p: int = 2, **options: Any) -> Entry:
+def _ome_writers(
+    backend: str, *needs: str, suffix: str = ".ome.zarr", n_p: int = 2, note: str = "", **options: Any
+) -> Entry:
     packages = ("ome_writers", *needs)
     options = {"backend": backend, **options}
-    return Entry("by_ome_writers:OmeWritersWriter", packages, options, suffix, n_p=n_p, n_c=2)
+    return Entry("by_ome_writers:OmeWritersWriter", packages, options, suffix, n_p=n_p, n_c=2, note=note)
 
 
 def _squid(layout: str, **options: Any) -> Entry:
@@ -101,10 +103,23 @@ WRITERS: dict[str, Entry] = {
     "ome-writers-acquire-zarr": _ome_writers("acquire-zarr", "acquire_zarr"),
     "ome-writers-tensorstore": _ome_writers("tensorstore", "tensorstore"),
     "ome-writers-zarr-python": _ome_writers("zarr-python", "zarr"),
-    "ome-writers-tifffile": _ome_writers("tifffile", "tifffile", "ome_types", suffix=".ome.tiff", n_p=1),
+    "ome-writers-tifffile": _ome_writers(
+        "tifffile",
+        "tifffile",
+        "ome_types",
+        suffix=".ome.tiff",
+        n_p=1,
+        note="only the first page is found before the file is closed",
+    ),
     "ome-writers-tifffile-positions": _ome_writers("tifffile", "tifffile", "ome_types", suffix=""),
     "tifffile-pages": Entry("by_tifffile:PagesWriter", ("tifffile",), suffix=".tif", along="z", resumes=True),
-    "tifffile-ome": Entry("by_tifffile:OmeTiffWriter", ("tifffile",), suffix=".ome.tif", n_c=2),
+    "tifffile-ome": Entry(
+        "by_tifffile:OmeTiffWriter",
+        ("tifffile",),
+        suffix=".ome.tif",
+        n_c=2,
+        note="nothing is found before the file is closed",
+    ),
     "tifffile-files": Entry("by_tifffile:FilesWriter", ("tifffile",), n_c=2, resumes=True),
     "png-files": Entry("by_pillow:PngFilesWriter", ("PIL",), dtype="uint8", resumes=True),
     "h5py-swmr": Entry("by_h5py:SwmrWriter", ("h5py",), suffix=".h5", resumes=True),
@@ -117,7 +132,7 @@ WRITERS: dict[str, Entry] = {
     "squid-sharded": _squid("per_fov", compression="balanced"),
     "squid-images": _squid("images"),
     "squid-ome-tiff": _squid("ome_tiff"),
-}  # fmt: skip
+}
 
 
 def python() -> str:
