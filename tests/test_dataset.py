@@ -41,7 +41,7 @@ PLANE_BYTES = SHAPE[0] * SHAPE[1] * 2
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("dataset", "follower", "background_work"):
+    for module in ("dataset", "plane_outcomes", "follower", "background_work"):
         monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
     return clock
 
@@ -727,7 +727,7 @@ def test_where_a_plane_changed_without_a_word_none_in_memory_is_trusted(make, so
 
 def locks_of(dataset: Dataset) -> list[object]:
     """The locks of a dataset and of its parts."""
-    parts = [dataset._view, dataset._retries, dataset._announced, dataset._follower]
+    parts = [dataset._view, dataset._retries, dataset._announced, dataset._follower, dataset._current]
     works = [dataset._follower._work, dataset._rereader._work]
     return [dataset._lock, dataset._cache._wake, *(part._lock for part in [*parts, *works])]
 

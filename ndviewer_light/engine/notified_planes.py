@@ -1,0 +1,60 @@
+"""Passes notifications on from the cache, where they arrive, to all that must know of them."""
+
+from __future__ import annotations
+
+import logging
+import reprlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..model import PlaneKey
+    from ..sources import Source
+    from .announced_planes import AnnouncedPlanes
+    from .cache import PlaneCache
+    from .known_failures import KnownFailures
+    from .planes_in_view import PlanesInView
+    from .retry import RetryPolicy
+
+logger = logging.getLogger(__name__)
+
+
+class NotifiedPlanes:
+    """The planes that writers have notified: `fold` brings everything up to date. Any thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        cache: PlaneCache,
+        view: PlanesInView,
+        retries: RetryPolicy,
+        announced: AnnouncedPlanes,
+        failures: KnownFailures,
+    ) -> None:
+        self._source = source
+        self._cache = cache
+        self._view = view
+        self._retries = retries
+        self._announced = announced
+        self._failures = failures
+        self._said_odd = False
+
+    def __contains__(self, key: PlaneKey) -> bool:
+        self.fold()
+        return key in self._announced
+
+    def fold(self) -> None:
+        """Apply the notifications received since the last call; cheap if there are none."""
+        rows, watched = self._cache.take_notified()
+        if not rows:
+            return
+        for odd in () if self._said_odd else self._cache.take_odd():
+            self._said_odd = True
+            logger.warning(
+                "ignored a notification for %s, which is not a plane (t, p, c, z)", reprlib.repr(odd)
+            )
+        self._announced.add(np.concatenate(rows), watched, self._source.info)
+        self._retries.written(self._view.showing(watched))
+        if len(self._failures):
+            self._failures.forget(map(tuple, np.concatenate(rows).tolist()))

@@ -1,0 +1,148 @@
+"""What is said of a plane: its pixels, that it is awaited, why it cannot be shown, and when it is retried."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as WaitedLongEnough
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import CorruptDataError, PlaneNotStoredError
+from ..model import Plane, PlaneState
+from ..sources.missing import missing_plane
+from .leases import SupersededRead
+from .overview import OVERVIEW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from ..errors import DatasetError
+    from ..model import PlaneKey
+    from .follower import DiskFollower
+    from .known_failures import KnownFailures
+    from .level_parts import LevelParts
+    from .notified_planes import NotifiedPlanes
+    from .overview import OverviewBuilder
+    from .planes_in_view import PlanesInView
+    from .retry import RetryPolicy
+
+logger = logging.getLogger(__name__)
+
+SETTLING_SECONDS = 1.9
+"""While a dataset grows, a plane that looks damaged, or left out, for less than this is being written."""
+
+
+class PlaneOutcomes:
+    """Turns entries of the cache and errors into `Plane`s, and notes which planes failed. Any thread.
+
+    `is_live()`: whether a host's run is on.
+    """
+
+    def __init__(
+        self,
+        view: PlanesInView,
+        retries: RetryPolicy,
+        follower: DiskFollower,
+        overviews: OverviewBuilder,
+        notified: NotifiedPlanes,
+        parts: LevelParts,
+        failures: KnownFailures,
+        is_live: Callable[[], bool],
+    ) -> None:
+        self._view = view
+        self._retries = retries
+        self._follower = follower
+        self._overviews = overviews
+        self._notified = notified
+        self._parts = parts
+        self._failures = failures
+        self._is_live = is_live
+        self._closed = False
+
+    def of_entry(
+        self, key: PlaneKey, level: int, entry: np.ndarray | Future[np.ndarray], deadline: float | None
+    ) -> Plane:
+        """What has come of a request to the cache by `deadline` (`time.monotonic`; None: wait for it).
+
+        Of what comes later the plane is drawn again.
+        """
+        if isinstance(entry, np.ndarray):
+            return self._present(key, entry)
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            error = entry.exception(timeout)
+        except WaitedLongEnough:
+            entry.add_done_callback(lambda future: self._arrived(key, future, level))
+            growing = self._overviews.so_far(key) if level == OVERVIEW else None
+            return growing or self.while_read(key, level)
+        except CancelledError:  # another view was requested meanwhile
+            self._arrived(key, entry, level)
+            return Plane(PlaneState.LOADING)
+        if error is None:
+            return self._present(key, entry.result())
+        if isinstance(error, SupersededRead):
+            return Plane(
+                PlaneState.LOADING
+            )  # the notification that superseded it is a change: we will be asked again
+        return self._failed(key, error, level)
+
+    def while_read(self, key: PlaneKey, level: int) -> Plane:
+        """What to show of a plane that is being read."""
+        error = self._retries.timeout_of(key)
+        return Plane(PlaneState.LOADING) if error is None else self.of_failure(key, error, level)
+
+    def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
+        if self._retries.succeeded(key):
+            self._follower.found_news()
+        self._failures.forget([key])
+        return Plane(PlaneState.PRESENT, pixels)
+
+    def _arrived(self, key: PlaneKey, future: Future[np.ndarray], level: int) -> None:
+        """A read finished too late for the view that asked; called in the reading thread."""
+        if not future.cancelled() and (error := future.exception()) is not None:
+            if isinstance(error, SupersededRead):
+                return
+            self._failed(key, error, level)
+        self._view.draw_again(key)
+
+    def _failed(self, key: PlaneKey, error: BaseException, level: int) -> Plane:
+        if not isinstance(error, Exception):
+            raise error
+        again = self._is_live() or self._follower.is_following_growth or getattr(error, "transient", False)
+        is_first = self._retries.failed(key, error, time.monotonic(), again=again)
+        if is_first and not self._closed:
+            severity = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
+            logger.log(severity, "plane %s: %s", tuple(key), error)
+        plane = self.of_failure(key, error, level)
+        if plane.state is PlaneState.UNREADABLE:
+            self._failures.note(key, plane.reason)
+        return plane
+
+    def of_failure(self, key: PlaneKey, error: Exception, level: int) -> Plane:
+        """What a plane is that could not be read: awaited, missing or unreadable."""
+        reason = str(error) or type(error).__name__
+        if isinstance(error, (CorruptDataError, PlaneNotStoredError)) and self._may_be_on_its_way(key, error):
+            return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
+        if not isinstance(error, PlaneNotStoredError):
+            return Plane(PlaneState.UNREADABLE, reason=reason)
+        return missing_plane(error, live=self._is_live(), notified=self._is_notified(key, level))
+
+    def _is_notified(self, key: PlaneKey, level: int) -> bool:
+        """Whether a writer has notified everything that a plane of any level shows."""
+        return all(each in self._notified for each in self._parts.of_level_0(key, level))
+
+    def _may_be_on_its_way(self, key: PlaneKey, error: DatasetError) -> bool:
+        """Whether a plane that is damaged, or missing among others, is perhaps about to be written."""
+        if isinstance(error, PlaneNotStoredError) and not error.is_fill_value:
+            return False
+        since = self._retries.failing_since(key)
+        is_new = since is None or time.monotonic() - since < SETTLING_SECONDS
+        return is_new and self._follower.is_growing()
+
+    def close(self) -> None:
+        """Failures are of no interest to the log any more."""
+        self._closed = True

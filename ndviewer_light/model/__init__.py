@@ -1,0 +1,55 @@
+"""The nouns: frozen data shared by every part of the program; numpy only.
+
+Axes are always ``t p c z y x`` (time, position, channel, z, row, column); an axis a dataset
+does not have has size 1.
+"""
+
+from .announced_run import AnnouncedRun, announced_info
+from .channel import (
+    RGB_COLORS,
+    Channel,
+    ChannelPart,
+    all_channels,
+    channel_in,
+    channel_name,
+    channel_parts,
+    channels_shown,
+    colored,
+    find_channel,
+)
+from .dataset_info import DatasetInfo, ImageInfo
+from .level import MANY_PLANES, Level, Offset, Scale, Sizes
+from .names import natural_key, natural_sorted, some_names
+from .plane import AXES, Plane, PlaneKey, PlaneState, Region
+from .position import Position
+
+__all__ = [
+    "AXES",
+    "MANY_PLANES",
+    "RGB_COLORS",
+    "AnnouncedRun",
+    "Channel",
+    "ChannelPart",
+    "DatasetInfo",
+    "ImageInfo",
+    "Level",
+    "Offset",
+    "Plane",
+    "PlaneKey",
+    "PlaneState",
+    "Position",
+    "Region",
+    "Scale",
+    "Sizes",
+    "all_channels",
+    "announced_info",
+    "channel_in",
+    "channel_name",
+    "channel_parts",
+    "channels_shown",
+    "colored",
+    "find_channel",
+    "natural_key",
+    "natural_sorted",
+    "some_names",
+]
