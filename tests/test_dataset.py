@@ -41,7 +41,7 @@ PLANE_BYTES = SHAPE[0] * SHAPE[1] * 2
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("dataset", "plane_outcomes", "follower", "background_work"):
+    for module in ("dataset", "plane_outcomes", "view_requests", "follower", "background_work"):
         monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
     return clock
 
@@ -729,7 +729,7 @@ def locks_of(dataset: Dataset) -> list[object]:
     """The locks of a dataset and of its parts."""
     parts = [dataset._view, dataset._retries, dataset._announced, dataset._follower, dataset._current]
     works = [dataset._follower._work, dataset._rereader._work]
-    return [dataset._lock, dataset._cache._wake, *(part._lock for part in [*parts, *works])]
+    return [dataset._requests._lock, dataset._cache._wake, *(part._lock for part in [*parts, *works])]
 
 
 class WatchedSource(MemorySource):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,6 +34,7 @@ from .stored_scout import StoredScout
 from .surveyor import REPORT_SECONDS, Surveyor
 from .time_line import TimeLine
 from .transpose import c_ordered
+from .view_requests import ViewRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -100,7 +100,6 @@ class Dataset(DatasetContents):
         overviews = OverviewBuilder(source, tiled, self._view.draw_again)
         current = CurrentInfo(source, path, self._start_over, self._troubles)
         super().__init__(source, path, current, tiled, overviews, live=live)
-        self._lock = threading.Lock()  # all parts agree about what is in view
         self._closed = False
         self._retries = RetryPolicy()
         self._announced = AnnouncedPlanes(current.known)
@@ -140,6 +139,16 @@ class Dataset(DatasetContents):
             self._parts,
             failures,
             is_live=lambda: self._live,
+        )
+        self._requests = ViewRequests(
+            current,
+            self._cache,
+            self._view,
+            self._retries,
+            self._follower,
+            self._notified,
+            self._parts,
+            self._outcomes,
         )
 
     # ---- state ---------------------------------------------------------------------------
@@ -357,46 +366,7 @@ class Dataset(DatasetContents):
         cannot be shown are retried with back-off for as long as they stay in view. `view` lists
         everything in view if that is more than `keys` (a volume read in parts).
         """
-        keys = [PlaneKey(*key) for key in keys]
-        view = keys if view is None else view
-        began_with = self._current.adopt()
-        known = self._now_in_view(view, level)
-        to_read = [key for key in keys if key not in known]
-        entries = dict(zip(to_read, self._cache.request(to_read, level, drop_except=view), strict=True))
-        if wait is not None and self._exceeds_cache(len(keys), level):
-            wait = None  # late planes would be evicted before they are drawn, so wait for all
-        deadline = None if wait is None else time.monotonic() + wait
-        planes = [
-            self._outcomes.of_failure(key, known[key], level)
-            if key in known
-            else self._outcomes.of_entry(key, level, entries[key], deadline)
-            for key in keys
-        ]
-        if is_another(began_with, self._current.adopt()):  # some may belong to the old, some to the new
-            return [Plane(PlaneState.LOADING)] * len(planes)
-        return planes
-
-    def _now_in_view(self, keys: Sequence[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
-        """Set the view to `keys`; return the failures among them whose retry is not due yet."""
-        self._notified.fold()
-        parts = None if level == 0 else {key: self._parts.of_level_0(key, level) for key in keys}
-        with self._lock:
-            if level != self._view.shown.level:
-                self._retries.clear()  # a failure is of one level
-            is_elsewhere = self._view.show(keys, level, parts)
-            self._cache.watch(self._view.watched)
-            failures = self._retries.show(keys)
-        if is_elsewhere:
-            self._follower.gone_elsewhere()
-        return failures
-
-    def _exceeds_cache(self, n_planes: int, level: int) -> bool:
-        if level == OVERVIEW:
-            return False
-        info = self.info
-        itemsize = info.dtype.itemsize if info.dtype is not None else 2
-        nbytes = n_planes * info.height * info.width * itemsize // int(4**level)
-        return nbytes > self._cache.max_bytes
+        return self._requests.planes(keys, level, wait, view)
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before = self._source.info

@@ -1,0 +1,93 @@
+"""The planes of one view: requested together, and waited for together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..model import Plane, PlaneKey, PlaneState
+from .current_info import is_another
+from .overview import OVERVIEW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .cache import PlaneCache
+    from .current_info import CurrentInfo
+    from .follower import DiskFollower
+    from .level_parts import LevelParts
+    from .notified_planes import NotifiedPlanes
+    from .plane_outcomes import PlaneOutcomes
+    from .planes_in_view import PlanesInView
+    from .retry import RetryPolicy
+
+
+class ViewRequests:
+    """Sets what is in view, and gets its planes. Any thread."""
+
+    def __init__(
+        self,
+        current: CurrentInfo,
+        cache: PlaneCache,
+        view: PlanesInView,
+        retries: RetryPolicy,
+        follower: DiskFollower,
+        notified: NotifiedPlanes,
+        parts: LevelParts,
+        outcomes: PlaneOutcomes,
+    ) -> None:
+        self._current = current
+        self._cache = cache
+        self._view = view
+        self._retries = retries
+        self._follower = follower
+        self._notified = notified
+        self._parts = parts
+        self._outcomes = outcomes
+        self._lock = threading.Lock()  # all parts agree about what is in view
+
+    def planes(
+        self, keys: Sequence[PlaneKey], level: int, wait: float | None, view: Sequence[PlaneKey] | None
+    ) -> list[Plane]:
+        """See `Dataset.planes`."""
+        keys = [PlaneKey(*key) for key in keys]
+        view = keys if view is None else view
+        began_with = self._current.adopt()
+        known = self._now_in_view(view, level)
+        to_read = [key for key in keys if key not in known]
+        entries = dict(zip(to_read, self._cache.request(to_read, level, drop_except=view), strict=True))
+        if wait is not None and self._exceeds_cache(len(keys), level):
+            wait = None  # late planes would be evicted before they are drawn, so wait for all
+        deadline = None if wait is None else time.monotonic() + wait
+        planes = [
+            self._outcomes.of_failure(key, known[key], level)
+            if key in known
+            else self._outcomes.of_entry(key, level, entries[key], deadline)
+            for key in keys
+        ]
+        if is_another(began_with, self._current.adopt()):  # some may belong to the old, some to the new
+            return [Plane(PlaneState.LOADING)] * len(planes)
+        return planes
+
+    def _now_in_view(self, keys: Sequence[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
+        """Set the view to `keys`; return the failures among them whose retry is not due yet."""
+        self._notified.fold()
+        parts = None if level == 0 else {key: self._parts.of_level_0(key, level) for key in keys}
+        with self._lock:
+            if level != self._view.shown.level:
+                self._retries.clear()  # a failure is of one level
+            is_elsewhere = self._view.show(keys, level, parts)
+            self._cache.watch(self._view.watched)
+            failures = self._retries.show(keys)
+        if is_elsewhere:
+            self._follower.gone_elsewhere()
+        return failures
+
+    def _exceeds_cache(self, n_planes: int, level: int) -> bool:
+        if level == OVERVIEW:
+            return False
+        info = self._current.with_notices()
+        itemsize = info.dtype.itemsize if info.dtype is not None else 2
+        nbytes = n_planes * info.height * info.width * itemsize // int(4**level)
+        return nbytes > self._cache.max_bytes
