@@ -6,7 +6,6 @@ Calls are passed to the `Screen` inside, which shows, opens and ends. Nothing he
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
@@ -14,8 +13,10 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
+from ..live.run_handle import RunHandle
 from .follow import Axis, FollowMode
 from .follow_controls import KEY
+from .given_paths import not_a_path, path_followed, path_given
 from .missing_button import NEXT_MISSING_KEY, NEXT_UNREADABLE_KEY
 from .screen import Screen
 from .slots import safe_slot
@@ -43,9 +44,9 @@ _AXIS_OF = {
 class LightweightViewer(QWidget):
     """Shows n-dimensional microscopy data, live or from disk.
 
-    Methods are for the GUI thread, except `notify_zarr_frame`, `register_image`, `start_*` and `end_*`,
-    which any thread may call. None of them waits for a disk. The constructor never raises. Whatever is
-    requested last is shown in the end, in whichever order things finish.
+    Methods are for the GUI thread, except `run`, `notify_zarr_frame`, `register_image`, `start_*` and
+    `end_*`, which any thread may call. None of them waits for a disk. The constructor never raises.
+    Whatever is requested last is shown in the end, in whichever order things finish.
 
     Closing the widget, or deleting it or a parent, ends its datasets, threads and processes.
 
@@ -119,16 +120,25 @@ class LightweightViewer(QWidget):
         """
         self._ask_for(path, storage_options, self._screen.watch)
 
+    def follow(self, source: object) -> None:
+        """Show what a writer writes: `watch` its path, and let the view follow the newest planes.
+
+        `source` is a path or URL, an ome-writers stream or its settings, or any object with a path in
+        `output_path`, `root_path` or `path`. Same as `watch` with ``set_follow(t=True, p=True)``.
+        """
+        self.set_follow(t=True, p=True)
+        self._ask_for(path_followed(source), None, self._screen.watch)
+
     def _ask_for(
         self,
-        path: str,
+        path: object,
         storage_options: Mapping[str, str] | None,
         show: Callable[[str, Mapping[str, str]], None],
     ) -> None:
         try:
-            wanted = "" if path is None else os.fsdecode(path)
+            wanted = path_given(path)
         except (TypeError, ValueError) as error:  # for example an array
-            self._screen.refuse(Explanation(_not_a_path(path), str(error)))
+            self._screen.refuse(Explanation(not_a_path(path), str(error)))
             return
         try:
             options = dict(storage_options or {})
@@ -223,6 +233,25 @@ class LightweightViewer(QWidget):
         microsecond and never raises; indices of no plane of the run are ignored and counted.
         """
         self._screen.runs.notify(t, fov_idx, z, channel, region_idx)
+
+    def run(
+        self,
+        paths: Sequence[str],
+        channels: Sequence[str],
+        height: int,
+        width: int,
+        num_z: int = 1,
+        labels: Sequence[str] | None = None,
+    ) -> RunHandle:
+        """Start a run like `start_zarr_acquisition`, for a ``with`` block in which it is notified of planes.
+
+        Leaving the block ends the run, see `RunHandle`. `paths` may be path objects; without `labels`
+        positions are numbered. Raises `ValueError` for empty `paths`, changing nothing. Any thread.
+        """
+        places = [str(path) for path in paths]
+        names = [str(p) for p in range(len(places))] if labels is None else labels
+        announced = announce_per_fov(places, channels, num_z, names, height, width)
+        return RunHandle(self._screen.runs.start(announced))
 
     def end_zarr_acquisition(self) -> None:
         """End the run: the last planes are read and shown. Idempotent, needs no start. Any thread."""
@@ -343,12 +372,3 @@ class LightweightViewer(QWidget):
         except Exception:
             logger.exception("closing the viewer")
         super().closeEvent(event)
-
-
-def _not_a_path(given: object) -> str:
-    what = type(given).__name__
-    shape = getattr(given, "shape", None)
-    if isinstance(shape, tuple):
-        what += f" of shape {shape}"
-    article = "an" if what[0] in "aeiouAEIOU" else "a"
-    return f"load_dataset expects the path or URL of a dataset, not {article} {what}."
