@@ -18,7 +18,7 @@ from ..model import Plane, PlaneKey, PlaneState, Region, channel_name, find_chan
 from ..sources.missing import missing_plane
 from ..sources.replacement import has_other_planes, said_of_both
 from ..storage.bytes import is_url
-from ..storage.file_versions import NOTHING
+from ..storage.file_versions import NOTHING, changed_ns
 from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
@@ -28,6 +28,7 @@ from .leases import SupersededRead
 from .look_schedule import Following, GrowthSchedule, RunSchedule
 from .overview import OVERVIEW, DrawnLevel, OverviewBuilder
 from .plane_search import MISSING
+from .plane_times import PlaneTimes
 from .planes_in_view import PlanesInView
 from .regions import TiledPlanes
 from .rereader import Rereader
@@ -100,6 +101,7 @@ class Dataset:
         self.path = path
         self.reopen = reopen
         self.storage_options = dict(storage_options or {})
+        self.times = PlaneTimes()  # when planes were noticed and read
         self._source = source
         self._images = ImageLookup(source)
         self._cache = PlaneCache(self._read, cache_bytes, workers, self._read)
@@ -651,7 +653,8 @@ class Dataset:
         return is_new and self._follower.is_growing()
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
-        before = self._source.info
+        before, began = self._source.info, time.monotonic()
+        asked = self._cache.waiting_since(key, level) or began
         if level != 0:
             self._note_level(key.p, level)
         try:
@@ -668,6 +671,7 @@ class Dataset:
         self._images.add(key.p)
         if _is_another(before, self._source.info):
             raise SupersededRead  # it may belong to either of the two
+        self.times.read(key, level, changed_ns(self._follower.version(key, level) or ""), asked)
         return pixels
 
     # ---- notifications --------------------------------------------------------------------
@@ -682,6 +686,7 @@ class Dataset:
         self._cache.mark_stale(key)
         try:
             if key in self._view.watched:
+                self.times.notified(key)
                 self._rereader.written()
         except Exception:  # noqa: BLE001  not even hashable
             return

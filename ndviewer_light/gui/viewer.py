@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QLabel
 
     from ..engine.dataset import Dataset
+    from .latency import Latencies
     from .stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class LightweightViewer(QWidget):
             (KEY, self._on_follow_key),
             (NEXT_MISSING_KEY, self._on_next_missing_key),
             (NEXT_UNREADABLE_KEY, self._on_next_unreadable_key),
+            ("L", self._on_latency_key),
         ):
             key = QShortcut(QKeySequence(keys), self)
             key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -97,6 +99,11 @@ class LightweightViewer(QWidget):
     def stage(self) -> Stage | None:
         """Canvas, sliders and channel strips; None if the widget could not be created."""
         return getattr(self._screen, "stage", None)
+
+    @property
+    def latencies(self) -> Latencies:
+        """How long frames take from the disk to the screen."""
+        return self._screen.latencies
 
     @property
     def status_label(self) -> QLabel:
@@ -151,13 +158,15 @@ class LightweightViewer(QWidget):
             show(wanted, options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Escape cancels an opening or a search; F follows again, N goes to what is missing."""
+        """Escape cancels an opening or a search; F follows again, N goes to what is missing; L: latency."""
         key = event.key() if event is not None else None
         if key == Qt.Key.Key_F and event is not None and not event.modifiers():
             self._on_follow_key()
         elif key == Qt.Key.Key_N and event is not None:
             is_shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             (self._on_next_unreadable_key if is_shifted else self._on_next_missing_key)()
+        elif key == Qt.Key.Key_L and event is not None and not event.modifiers():
+            self._on_latency_key()
         elif not (key == Qt.Key.Key_Escape and self._screen.cancel_opening()):
             super().keyPressEvent(event)
 
@@ -318,6 +327,11 @@ class LightweightViewer(QWidget):
         finder = getattr(self._screen, "finder", None)
         if finder is not None:
             finder.next_unreadable()
+
+    @safe_slot
+    def _on_latency_key(self) -> None:
+        if self.stage is not None:
+            self._screen.toggle_latency()
 
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
         """Show field of view `fov` (index into the run's labels), at time `t` and `z` if given.
