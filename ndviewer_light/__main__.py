@@ -61,6 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_storage_options(parser)
     parser.add_argument(
+        "--latency-log",
+        metavar="FILE.jsonl",
+        help="write how long each frame took from the disk to the screen, and percentiles at the end",
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="print progress messages to the terminal"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -149,12 +154,18 @@ def change_shortcut(install: bool) -> int:
     return 0
 
 
-def run(paths: Sequence[str], options: Mapping[str, str] | None = None, *, watch: bool = False) -> int:
+def run(
+    paths: Sequence[str],
+    options: Mapping[str, str] | None = None,
+    *,
+    watch: bool = False,
+    latency_log: str | None = None,
+) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
     With `watch`, there need not be anything at the paths yet. `options` are the access options of the
-    datasets. Returns the exit status: 1 where there is no display, 128 + the signal after Ctrl-C or a request
-    to end.
+    datasets, `latency_log` is the file of that option. Returns the exit status: 1 where there is no display,
+    128 + the signal after Ctrl-C or a request to end.
     """
     from .gui.display_server import why_no_display
 
@@ -162,16 +173,23 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None, *, watch
         sys.stderr.write(f"ndviewer-light: {reason}\n")
         return 1
     choose_binding()
+    from .gui.latency import LatencyLog
+
+    try:
+        log = LatencyLog(latency_log) if latency_log else None
+    except OSError as error:
+        sys.stderr.write(f"ndviewer-light: --latency-log: {error}\n")
+        return 1
     threading.Thread(target=_prestart_reader).start()  # numpy and the reader load while Qt does
     from .gui.application import application, end_on_signals
     from .gui.window import LauncherWindow, LightweightMainWindow
 
     app = application()
     windows: list[LightweightMainWindow | LauncherWindow] = [
-        LightweightMainWindow(path, options, watch=watch) for path in paths
+        LightweightMainWindow(path, options, watch=watch, latency_log=log) for path in paths
     ]
     if not windows:
-        windows.append(LauncherWindow(options))
+        windows.append(LauncherWindow(options, latency_log=log))
     for window in windows:
         window.show()
     try:
@@ -179,6 +197,8 @@ def run(paths: Sequence[str], options: Mapping[str, str] | None = None, *, watch
             status = int(app.exec())
         return 128 + received[0] if received else status
     finally:
+        if log is not None:
+            log.close()
         from .isolation.spare import discard_spare
 
         discard_spare()
@@ -215,7 +235,7 @@ def _main(arguments: Sequence[str]) -> int:
         return change_shortcut(options.install_shortcut)
     if watch and not options.path:
         parser.error("watch: expected a path")
-    return run(options.path, storage, watch=watch)
+    return run(options.path, storage, watch=watch, latency_log=options.latency_log)
 
 
 if __name__ == "__main__":

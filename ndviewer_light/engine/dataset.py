@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState, Region
 from ..storage.bytes import is_url
-from ..storage.file_versions import NOTHING
+from ..storage.file_versions import NOTHING, changed_ns
 from ..storage.presentable import presentable
 from .announced_planes import AnnouncedPlanes
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
@@ -26,6 +26,7 @@ from .notified_planes import NotifiedPlanes
 from .overview import OVERVIEW, OverviewBuilder
 from .plane_outcomes import PlaneOutcomes
 from .plane_search import MISSING
+from .plane_times import PlaneTimes
 from .planes_in_view import PlanesInView
 from .regions import TiledPlanes
 from .rereader import Rereader
@@ -94,6 +95,7 @@ class Dataset(DatasetContents):
         """
         self.reopen = reopen
         self.storage_options = dict(storage_options or {})
+        self.times = PlaneTimes()  # when planes were noticed and read
         self._cache = PlaneCache(self._read, cache_bytes, workers, self._read)
         self._view = PlanesInView()
         tiled = TiledPlanes(source, self._cache)
@@ -369,7 +371,8 @@ class Dataset(DatasetContents):
         return self._requests.planes(keys, level, wait, view)
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
-        before = self._source.info
+        before, began = self._source.info, time.monotonic()
+        asked = self._cache.waiting_since(key, level) or began
         if level != 0:
             self._parts.note(key.p, level)
         try:
@@ -386,6 +389,7 @@ class Dataset(DatasetContents):
         self._images.add(key.p)
         if is_another(before, self._source.info):
             raise SupersededRead  # it may belong to either of the two
+        self.times.read(key, level, changed_ns(self._follower.version(key, level) or ""), asked)
         return pixels
 
     # ---- notifications --------------------------------------------------------------------
@@ -400,6 +404,7 @@ class Dataset(DatasetContents):
         self._cache.mark_stale(key)
         try:
             if key in self._view.watched:
+                self.times.notified(key)
                 self._rereader.written()
         except Exception:  # noqa: BLE001  not even hashable
             return

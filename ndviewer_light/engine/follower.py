@@ -128,6 +128,10 @@ class DiskFollower:
             self._versions.forget(key)
             self._cache.invalidate(key)
 
+    def version(self, key: PlaneKey, level: int) -> str | None:
+        """The version at which a plane was read last; None if it has none."""
+        return self._versions.get(key, level)
+
     def found_news(self) -> None:
         """Something that was missing is there: more may follow soon."""
         with self._lock:

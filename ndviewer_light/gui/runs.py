@@ -34,21 +34,25 @@ class Runs:
         self._background = background
         self._show = show
 
-    def start(self, run: AnnouncedRun, fovs_per_region: Sequence[int] | None = None) -> None:
-        """Start a run. Does not access the disk; `fovs_per_region` if positions are counted per region."""
+    def start(self, run: AnnouncedRun, fovs_per_region: Sequence[int] | None = None) -> Acquisition | None:
+        """Start a run. Does not access the disk; `fovs_per_region` if positions are counted per region.
+
+        None if there is nothing to show, or the widget is closed.
+        """
         if not (run.positions and run.channels and run.n_z > 0):
             if self._sessions.ask_for(NothingToShow()):
                 self._show()
-            return
+            return None
         files = RegisteredFiles(run)
         source = IsolatedSource(run, announced_info(run), files)
         dataset = Dataset(source, live=True)
         acquisition = Acquisition(dataset, run, files, fovs_per_region)
         if not self._sessions.ask_for(Session(dataset, "", acquisition)):
-            return
+            return None
         self._show()
         # last, because starting a process blocks the interpreter while the host is waiting
         self._background.run("ndviewer-reader-start", lambda: _start_reader(source))
+        return acquisition
 
     def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> None:
         """A plane of the run is on disk, see `Acquisition.notify`; no effect without a run."""

@@ -18,6 +18,7 @@ from ..storage.presentable import presentable
 from .background import Background
 from .chooser import DatasetChooser
 from .follow import AXES
+from .latency import Latencies
 from .message_page import MessagePage
 from .opener import Opener, Refresher
 from .plane_finder import PlaneFinder
@@ -66,6 +67,8 @@ class Screen(QWidget):
         self._warning = ""  # of the dataset shown, as the status line says it
         self.poll.failed.connect(self._on_poll_failed)
         self.poll.recovered.connect(self._on_poll_recovered)
+        self.latencies = Latencies()
+        self._shows_latency = False
         self._row = StatusRow()
         self.status = self._row.line
         sessions.end_with(self)
@@ -361,9 +364,22 @@ class Screen(QWidget):
         self._row.show_disk(None, can_pause=False)
         self._offer_choices(())
 
+    def toggle_latency(self) -> None:
+        """Say over the picture how long frames take from the disk to the screen, or no longer."""
+        self._shows_latency = not self._shows_latency
+        self._say_latency()
+
+    def _say_latency(self) -> None:
+        self.stage.overlay.set_latency(self.latencies.text() if self._shows_latency else "")
+
     @safe_slot
     def _on_frame_shown(self) -> None:
         self.poll.wake()
+        session, canvas = self.sessions.shown, self.stage.canvas
+        frame = canvas.frame if canvas is not None else None
+        is_shown = session is not None and session.dataset is self.stage.dataset
+        if is_shown and frame is not None and self.latencies.drawn(session.dataset, frame) is not None:
+            self._say_latency()
         # after a slow frame, the next one need not wait for the timer as well
         self.poll.step_if_due()
 

@@ -6,7 +6,6 @@ Calls are passed to the `Screen` inside, which shows, opens and ends. Nothing he
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
@@ -14,8 +13,10 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
+from ..live.run_handle import RunHandle
 from .follow import Axis, FollowMode
 from .follow_controls import KEY
+from .given_paths import not_a_path, path_followed, path_given
 from .missing_button import NEXT_MISSING_KEY, NEXT_UNREADABLE_KEY
 from .screen import Screen
 from .slots import safe_slot
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QLabel
 
     from ..engine.dataset import Dataset
+    from .latency import Latencies
     from .stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -43,9 +45,9 @@ _AXIS_OF = {
 class LightweightViewer(QWidget):
     """Shows n-dimensional microscopy data, live or from disk.
 
-    Methods are for the GUI thread, except `notify_zarr_frame`, `register_image`, `start_*` and `end_*`,
-    which any thread may call. None of them waits for a disk. The constructor never raises. Whatever is
-    requested last is shown in the end, in whichever order things finish.
+    Methods are for the GUI thread, except `run`, `notify_zarr_frame`, `register_image`, `start_*` and
+    `end_*`, which any thread may call. None of them waits for a disk. The constructor never raises.
+    Whatever is requested last is shown in the end, in whichever order things finish.
 
     Closing the widget, or deleting it or a parent, ends its datasets, threads and processes.
 
@@ -65,6 +67,7 @@ class LightweightViewer(QWidget):
             (KEY, self._on_follow_key),
             (NEXT_MISSING_KEY, self._on_next_missing_key),
             (NEXT_UNREADABLE_KEY, self._on_next_unreadable_key),
+            ("L", self._on_latency_key),
         ):
             key = QShortcut(QKeySequence(keys), self)
             key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -98,6 +101,11 @@ class LightweightViewer(QWidget):
         return getattr(self._screen, "stage", None)
 
     @property
+    def latencies(self) -> Latencies:
+        """How long frames take from the disk to the screen."""
+        return self._screen.latencies
+
+    @property
     def status_label(self) -> QLabel:
         """The line below the picture."""
         return self._screen.status
@@ -119,16 +127,25 @@ class LightweightViewer(QWidget):
         """
         self._ask_for(path, storage_options, self._screen.watch)
 
+    def follow(self, source: object) -> None:
+        """Show what a writer writes: `watch` its path, and let the view follow the newest planes.
+
+        `source` is a path or URL, an ome-writers stream or its settings, or any object with a path in
+        `output_path`, `root_path` or `path`. Same as `watch` with ``set_follow(t=True, p=True)``.
+        """
+        self.set_follow(t=True, p=True)
+        self._ask_for(path_followed(source), None, self._screen.watch)
+
     def _ask_for(
         self,
-        path: str,
+        path: object,
         storage_options: Mapping[str, str] | None,
         show: Callable[[str, Mapping[str, str]], None],
     ) -> None:
         try:
-            wanted = "" if path is None else os.fsdecode(path)
+            wanted = path_given(path)
         except (TypeError, ValueError) as error:  # for example an array
-            self._screen.refuse(Explanation(_not_a_path(path), str(error)))
+            self._screen.refuse(Explanation(not_a_path(path), str(error)))
             return
         try:
             options = dict(storage_options or {})
@@ -141,13 +158,15 @@ class LightweightViewer(QWidget):
             show(wanted, options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Escape cancels an opening or a search; F follows again, N goes to what is missing."""
+        """Escape cancels an opening or a search; F follows again, N goes to what is missing; L: latency."""
         key = event.key() if event is not None else None
         if key == Qt.Key.Key_F and event is not None and not event.modifiers():
             self._on_follow_key()
         elif key == Qt.Key.Key_N and event is not None:
             is_shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             (self._on_next_unreadable_key if is_shifted else self._on_next_missing_key)()
+        elif key == Qt.Key.Key_L and event is not None and not event.modifiers():
+            self._on_latency_key()
         elif not (key == Qt.Key.Key_Escape and self._screen.cancel_opening()):
             super().keyPressEvent(event)
 
@@ -224,6 +243,25 @@ class LightweightViewer(QWidget):
         """
         self._screen.runs.notify(t, fov_idx, z, channel, region_idx)
 
+    def run(
+        self,
+        paths: Sequence[str],
+        channels: Sequence[str],
+        height: int,
+        width: int,
+        num_z: int = 1,
+        labels: Sequence[str] | None = None,
+    ) -> RunHandle:
+        """Start a run like `start_zarr_acquisition`, for a ``with`` block in which it is notified of planes.
+
+        Leaving the block ends the run, see `RunHandle`. `paths` may be path objects; without `labels`
+        positions are numbered. Raises `ValueError` for empty `paths`, changing nothing. Any thread.
+        """
+        places = [str(path) for path in paths]
+        names = [str(p) for p in range(len(places))] if labels is None else labels
+        announced = announce_per_fov(places, channels, num_z, names, height, width)
+        return RunHandle(self._screen.runs.start(announced))
+
     def end_zarr_acquisition(self) -> None:
         """End the run: the last planes are read and shown. Idempotent, needs no start. Any thread."""
         self._screen.runs.end()
@@ -290,6 +328,11 @@ class LightweightViewer(QWidget):
         if finder is not None:
             finder.next_unreadable()
 
+    @safe_slot
+    def _on_latency_key(self) -> None:
+        if self.stage is not None:
+            self._screen.toggle_latency()
+
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
         """Show field of view `fov` (index into the run's labels), at time `t` and `z` if given.
 
@@ -343,12 +386,3 @@ class LightweightViewer(QWidget):
         except Exception:
             logger.exception("closing the viewer")
         super().closeEvent(event)
-
-
-def _not_a_path(given: object) -> str:
-    what = type(given).__name__
-    shape = getattr(given, "shape", None)
-    if isinstance(shape, tuple):
-        what += f" of shape {shape}"
-    article = "an" if what[0] in "aeiouAEIOU" else "a"
-    return f"load_dataset expects the path or URL of a dataset, not {article} {what}."

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QMouseEvent
 
+    from .latency import LatencyLog
+
 logger = logging.getLogger(__name__)
 
 TITLE = "NDViewer Lightweight"
@@ -86,6 +88,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         storage_options: Mapping[str, str] | None = None,
         *,
         watch: bool = False,
+        latency_log: LatencyLog | None = None,
     ) -> None:
         """`watch`: there need not be a dataset at the path yet."""
         super().__init__()
@@ -93,6 +96,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.setPalette(dark_palette())
         self.viewer = LightweightViewer()
         self.viewer.set_follow(t=True, p=True)
+        self.viewer.latencies.log = latency_log
         self.setCentralWidget(self.viewer)
         self.setAcceptDrops(True)
         self.setGeometry(100, 100, 1200, 800)
@@ -157,8 +161,11 @@ QLabel:focus, QLabel:hover {{ border-color: {accent}; }}
 class LauncherWindow(_DropTarget, QMainWindow):
     """Drop or choose datasets; each opens in its own window, the launcher stays."""
 
-    def __init__(self, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, storage_options: Mapping[str, str] | None = None, *, latency_log: LatencyLog | None = None
+    ) -> None:
         super().__init__()
+        self._latency_log = latency_log
         self._storage_options = dict(storage_options or {})
         self.setPalette(dark_palette())
         self.setWindowTitle(f"{TITLE} - Open Dataset")
@@ -202,7 +209,7 @@ class LauncherWindow(_DropTarget, QMainWindow):
 
     def open_path(self, path: str) -> None:
         """Open the dataset at `path` in a new window."""
-        window = LightweightMainWindow(path, self._storage_options)
+        window = LightweightMainWindow(path, self._storage_options, latency_log=self._latency_log)
         window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         window.closed.connect(self._forget)
         offset = 30 * (len(self.viewer_windows) % 8)

@@ -179,6 +179,24 @@ class Acquisition:
             self._stale((t, p, c, z))
         return True
 
+    def written(self, t: int, p: int, c: int | str, z: int) -> bool:
+        """Like `notify`, with the position counted over the run, the channel by its index or name."""
+        try:
+            t, p, z = operator.index(t), operator.index(p), operator.index(z)
+            of = self._channels[c] if isinstance(c, str) else operator.index(c)
+        except Exception:  # noqa: BLE001  as above
+            return self._ignore(t, p, z, c)
+        if not (
+            0 <= t < MAX_T
+            and 0 <= p < self._n_positions
+            and 0 <= of < len(self._parts)
+            and 0 <= z < self._n_z
+        ):
+            return self._ignore(t, p, z, c)
+        for part in self._parts[of]:
+            self._stale((t, p, part, z))
+        return True
+
     def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> bool:
         """Tell that a plane is, or will be, in this file. Like `notify`; `fov_idx` counts over the run."""
         p, path = fov_idx, filepath

@@ -73,6 +73,7 @@ class CanvasOverlay(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._position = ""
+        self._latency = ""
         self._um_per_px: float | None = None
         self._kind: StateKind = "none"
         self._text = ""
@@ -108,6 +109,16 @@ class CanvasOverlay(QWidget):
         """Set the position text: "B11:1 · t 1 · z 3"."""
         self._position = text
         self._changed()
+
+    def latency(self) -> str:
+        """The text below the position, "" if off."""
+        return self._latency
+
+    def set_latency(self, text: str) -> None:
+        """Say below the position how long frames take; empty: nothing."""
+        if text != self._latency:
+            self._latency = text
+            self._changed()
 
     def um_per_px(self) -> float | None:
         """µm per screen pixel; None while unknown."""
@@ -171,7 +182,9 @@ class CanvasOverlay(QWidget):
 
     def _changed(self) -> None:
         said = self.shown_text() if self._kind != "none" else ""
-        self.setAccessibleDescription(" · ".join(part for part in (self._position, said, self._wait) if part))
+        self.setAccessibleDescription(
+            " · ".join(part for part in (self._position, said, self._wait, self._latency) if part)
+        )
         self.update()
 
     @safe_slot(default=False)
@@ -188,7 +201,7 @@ class CanvasOverlay(QWidget):
             self._draw_tile(painter)
         if self.shows_badge():
             self._draw_badge(painter)
-        if self._position:
+        if self._position or self._latency:
             self._draw_position(painter)
         bar = self.scale_bar()
         if bar is not None and self._kind not in _TILES:
@@ -199,7 +212,8 @@ class CanvasOverlay(QWidget):
         room = self.width() - 2 * _MARGIN
         if self.shows_badge():
             room -= self._badge_room() + _MARGIN
-        self._plate(painter, [" ".join(self._position.split())], room, left_side=True)
+        lines = [" ".join(text.split()) for text in (self._position, self._latency) if text]
+        self._plate(painter, lines, room, left_side=True)
 
     def _draw_badge(self, painter: QPainter) -> None:
         dot = _AMBER if self._kind == "partial" else None
