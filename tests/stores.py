@@ -6,6 +6,8 @@ Every plane's pixels follow from its indices (`plane`), so a test knows what it 
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -362,6 +364,15 @@ def write_pyramid(path: Path | str, *, version: int = 3, names: Sequence[str] = 
         for c in range(2):
             store[c] = plane(c=c, z=level, shape=shape)
     write_group(path, image_attributes("cyx", paths=names, channels=CHANNELS[:2], squid=False), version)
+
+
+def make_old(root: Path | str, seconds: float = 60.0) -> None:
+    """Let everything below a folder look as if it had been written so long ago."""
+    then = time.time() - seconds
+    for folder, _, files in os.walk(root, topdown=False):
+        for name in files:
+            os.utime(os.path.join(folder, name), (then, then))
+        os.utime(folder, (then, then))
 
 
 def chunk_files(root: Path | str) -> list[Path]:

@@ -253,6 +253,15 @@ def test_a_plane_of_several_chunks_is_not_shown_in_parts(tmp_path, followed):
     assert wait_for(dataset, PlaneKey(t=1), 2) <= {PlaneState.PENDING, PlaneState.LOADING}
 
 
+def test_of_a_dataset_opened_between_two_planes_of_a_time_point_the_second_is_pending(tmp_path, followed):
+    array = stores.create_array(tmp_path / "a.zarr", (1, 2, 1, SIZE, SIZE))
+    array[0, 0].write(grey(1)[None]).result()
+    dataset = followed(tmp_path / "a.zarr")
+    assert shown(dataset, PlaneKey(c=1)) is PlaneState.PENDING
+    array[0, 1].write(grey(2)[None]).result()
+    assert wait_for(dataset, PlaneKey(c=1), 2) <= {PlaneState.PENDING, PlaneState.LOADING}
+
+
 def test_torn_metadata_and_half_a_chunk_are_waited_for(tmp_path, followed):
     growing = GrowingZarr(tmp_path / "a.zarr")
     growing.add(1)

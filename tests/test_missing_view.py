@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import stores
 import zarr
 from runs import load
 from screen import assert_shows, framebuffer, settle
@@ -55,6 +56,7 @@ def write(
     squid = {} if complete is None else {"_squid": {"acquisition_complete": complete}}
     group = zarr.create_group(path, attributes={"ome": ome, **squid})
     group.create_array("0", data=pixels, chunks=(1, 1, 1, 24, 40), fill_value=fill)
+    stores.make_old(path)  # what was written just now may not be whole
     return pixels
 
 

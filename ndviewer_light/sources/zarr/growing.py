@@ -8,12 +8,13 @@ from data; only the time at which the files were written, and what comes later, 
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import DatasetError, PlaneNotWrittenError
-from ...storage.activity import QUIET_SECONDS
+from ...storage.activity import QUIET_SECONDS, newest_change
 from ..missing import Found, Verdict, not_stored
 from .chunk_files import age_s
 from .chunk_grid import chunks_of
@@ -28,8 +29,16 @@ if TYPE_CHECKING:
 
 PART_SECONDS = 2.0
 """A plane with missing chunks is complete when none of the others has been written for so long."""
+JUST_WRITTEN_SECONDS = 5.0
+"""Of an array of which anything was written so lately, missing planes may still come."""
 _SAMPLES = 64
 """So many rows and columns of the other planes in a chunk are looked at."""
+
+
+def was_just_written(image: ZarrImage) -> bool:
+    """Whether a local array that is not called complete was written to within the last seconds."""
+    newest = 0 if image.meta.complete else newest_change(image.array)
+    return bool(newest) and time.time_ns() - newest < JUST_WRITTEN_SECONDS * 1e9
 
 
 def check_complete(selection: Selection, image: ZarrImage) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import tensorstore as ts
 
     from ...errors import PlaneNotStoredError
-    from ...storage.activity import Activity
     from .chunk_grid import StoredGrid
     from .nodes import ZarrImage
     from .tensorstore_arrays import TensorStoreContext
@@ -57,13 +56,13 @@ class MissingPlanes:
     def __init__(
         self,
         image: ZarrImage,
-        activity: Activity,
+        is_being_written: Callable[[], bool],
         first_stored: Callable[[Sequence[tuple[int, ...]]], Looked],
     ) -> None:
         """`first_stored`: which of some planes (t, p, c, z) is the first of which anything is stored."""
         self.looks = LOOKS
         self._image = image
-        self._activity = activity
+        self._is_being_written = is_being_written
         self._first_stored = first_stored
         self._stored = StoredPlanes()
         self._in_vain: dict[tuple[int, ...], Looked] = {}  # only on servers: what was opened does not change
@@ -106,7 +105,7 @@ class MissingPlanes:
             sizes=(image.size("t"), image.size("c"), image.size("z")),
             complete=image.meta.complete,
             first_stored=first_stored,
-            is_being_written=self._activity.is_on,
+            is_being_written=self._is_being_written,
             stored=self._stored.of(p),
             looks=self.looks,
         )

@@ -32,7 +32,7 @@ from ..missing import LOOKS, LOOKS_REMOTE
 from .chunk_files import version_of_selection
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
-from .growing import check_complete, not_written_yet
+from .growing import check_complete, not_written_yet, was_just_written
 from .missing_chunks import Looked, MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
 from .tensorstore_errors import (
     ChunkMissingError,
@@ -68,7 +68,8 @@ class OpenArray(ABC):
         self.record: RecordingTree | None = None
         """What was looked at to describe it."""
         self._native = native
-        self._missing = MissingPlanes(image, native.activity(image), self._first_stored)
+        self._activity = native.activity(image)
+        self._missing = MissingPlanes(image, self._is_being_written, self._first_stored)
 
     def holds(self, key: PlaneKey, p_index: int | None) -> bool:
         """Whether the plane is within the array as of when it was opened."""
@@ -87,6 +88,14 @@ class OpenArray(ABC):
                 f"{self.image.array} contains {self.image.size('p')} positions where one image is expected"
             )
         return key.t, p_index or 0, key.c, key.z
+
+    def _is_being_written(self) -> bool:
+        """Whether somebody writes the array; if that is followed, also what was written just now counts."""
+        return self._activity.is_on() or (self._is_followed and was_just_written(self.image))
+
+    @property
+    def _is_followed(self) -> bool:
+        return self._native.followed and not self._native.remote
 
     def is_current(self) -> bool:
         """Whether reading its metadata again would give the same, as far as can be told cheaply."""
@@ -150,10 +159,6 @@ class StoreArray(OpenArray):
                 raise error
         self._missing.note(index)
         return self._upright(pixels)
-
-    @property
-    def _is_followed(self) -> bool:
-        return self._native.followed and not self._native.remote
 
     def _read_any(self, selection: tuple[int | slice, ...]) -> np.ndarray:
         """A selection of any number of planes; what is missing is the fill value."""
