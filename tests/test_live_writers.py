@@ -23,7 +23,6 @@ PLANES = 8
 RATE = 10.0  # planes/s
 KNOWN = {
     "ome-writers-tifffile-positions": "OME-TIFFs of several positions are read as the first one",
-    "ome-writers-acquire-zarr": "opened half way through a time point, the rest of it is drawn as fill value",
 }
 REFRESH_S: float | None = None  # how often the judge calls `refresh`: never, the viewer looks by itself
 
