@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_MS = 16
-IDLE_INTERVAL_MS = 100
+IDLE_INTERVAL_MS = 150
 """The same once nothing has happened for a while, as where a finished dataset is looked at."""
 _IDLE_STEPS = 125  # two seconds
 LONGEST_INTERVAL_MS = 2000
@@ -29,7 +29,7 @@ class Poll(QObject):
     """Calls `step` on the GUI thread every 16 ms, after the functions posted by other threads.
 
     A step returns False if nothing has happened and nothing is expected: after two seconds of these it is
-    called ten times a second, until something happens, or somebody calls `wake`.
+    called seven times a second, until something happens, or somebody calls `wake`.
     A step that raises is retried with back-off until it succeeds: `failed(reason)` is emitted at every
     failure, `recovered` at the first success after it. `post` may be called from any thread, also when Qt has
     deleted this object; everything else is for the GUI thread.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ndv
 from ndv.models import ArrayDisplayModel, ChannelMode, ClimsManual, LUTModel
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from qtpy.QtGui import QMovie
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..ends import Owner
@@ -236,6 +237,9 @@ class Canvas(QWidget):
 
     @safe_slot
     def _on_spinner(self, spinning: bool) -> None:
+        if self._viewer is not None:
+            for movie in self._viewer.widget().findChildren(QMovie):
+                movie.setPaused(not spinning)  # hidden, it would redraw fifty times a second
         # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
         if not spinning:
             self._apply_contrast()
