@@ -36,8 +36,8 @@ _SAMPLES = 64
 
 
 def was_just_written(image: ZarrImage) -> bool:
-    """Whether a local array that is not called complete was written to within the last seconds."""
-    newest = 0 if image.meta.complete else newest_change(image.array)
+    """Whether a local array that makes no claim about its run was written to within the last seconds."""
+    newest = newest_change(image.array) if image.meta.complete is None else 0
     return bool(newest) and time.time_ns() - newest < JUST_WRITTEN_SECONDS * 1e9
 
 
