@@ -328,6 +328,23 @@ def test_a_dataset_that_is_removed_and_made_again_is_followed_on(tmp_path, follo
     wait_for(dataset, PlaneKey(t=1), 11)
 
 
+def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_planes_stay(tmp_path, followed):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey()) == 1
+
+    def said() -> bool:
+        dataset.take_changes()
+        return any("Unreachable since" in warning for warning in dataset.info.warnings)
+
+    growing.path.rename(tmp_path / "elsewhere")
+    wait_until(said)
+    assert shown(dataset, PlaneKey()) == 1
+    (tmp_path / "elsewhere").rename(growing.path)
+    wait_until(lambda: not said())
+
+
 def test_changes_are_an_iterator_and_a_callback(tmp_path):
     growing = GrowingZarr(tmp_path / "a.zarr")
     growing.add(1)

@@ -6,11 +6,12 @@ import logging
 import threading
 import time
 from concurrent.futures import CancelledError
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DatasetError
+from ..errors import DatasetError, DatasetGoneError
 from ..model import PlaneKey
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
@@ -63,14 +64,15 @@ class DiskFollower:
         self._follows_growth = schedule.follows_growth
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._schedule = schedule
+        self._gone = ""  # since when the dataset is unreachable, one sentence; set by looks only
         self._work = BackgroundWork("ndviewer-look", "following the disk")
 
     # ---- state -----------------------------------------------------------------------------
 
     @property
     def trouble(self) -> str:
-        """Why the disk currently cannot be followed; else empty."""
-        return self._work.trouble
+        """Why the disk currently cannot be followed, since when the dataset is unreachable; else empty."""
+        return self._work.trouble or self._gone
 
     @property
     def following(self) -> Following:
@@ -158,12 +160,19 @@ class DiskFollower:
         try:
             if expected is None or self._source.plane_shape(PlaneKey(*expected)) is not None:
                 self._source.look()
+                self._gone = ""
             # notified planes are known already; unreadable ones are retried anyway
             untold = [key for key in keys if not self._is_told(key)]
             if self._follows_growth:
                 found = self._find_changed(untold, level, has_grown=self._source.info is not before)
             else:
                 self._compare_all(untold[:_COMPARED_PLANES], level)
+        except DatasetGoneError as error:
+            if not self._gone:
+                self._gone = (
+                    f"Unreachable since {datetime.now().strftime('%H:%M:%S')}, showing what was read: {error}"
+                )
+                logger.warning("%s", self._gone)
         except (DatasetError, IndexError, CancelledError) as error:
             logger.debug("checking the disk for new planes: %s", error)
         finally:
