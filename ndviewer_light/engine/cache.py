@@ -173,7 +173,7 @@ class PlaneCache:
 
         Raises what the source raises.
         """
-        stored = StoredKey(PlaneKey(*key), level, tile)
+        stored = StoredKey(key if type(key) is PlaneKey else PlaneKey(*key), level, tile)
         while True:
             try:
                 return self._read_or_join(stored)
@@ -187,10 +187,10 @@ class PlaneCache:
         try:
             with self._wake:
                 self._apply_notifications()
-                self._note_kind(stored)
                 pixels = self._planes.get(stored)
                 if pixels is not None:
                     return pixels
+                self._note_kind(stored)
                 lease = self._lease_of(stored)
                 if lease is None:
                     lease = self._begin(stored)

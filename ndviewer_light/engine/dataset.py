@@ -339,7 +339,8 @@ class Dataset(DatasetContents):
         `sources.missing`), `LimitExceededError` for more than 1 GiB at once, another `DatasetError` if it
         cannot be read: never made-up pixels.
         """
-        p = self._indices.position(p)
+        if isinstance(p, str):
+            p = self._indices.position(p)
         key = PlaneKey(t, p, self._indices.channel(c, p), z)
         if level < 0:
             raise IndexError(f"no resolution level {level}")

@@ -30,12 +30,13 @@ class NamesToIndices:
 
         By its name, or its index in that position. May block on disk. Raises `KeyError` or `IndexError`.
         """
-        return self._named_channel(c, p) if isinstance(c, str) else self._own_channel(c, p)
+        if isinstance(c, str):
+            return self._named_channel(c, p)
+        is_only = p == 0 and len(self._current.known.positions) == 1
+        return c if is_only else self._own_channel(c, p)
 
     def _own_channel(self, c: int, p: int) -> int:
         """The index in `info.channels`, the channels of all positions, of a position's own channel `c`."""
-        if len(self._source.info.positions) == 1:
-            return c
         try:
             own = self._images.image(p).channels
         except (PlaneNotStoredError, IndexError):  # reading the plane will say why

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import Region, some_names
+from ..model import Position, Region, some_names
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from ..model import DatasetInfo, ImageInfo, Level, Position
+    from ..model import DatasetInfo, ImageInfo, Level
     from .dataset import Dataset
 
 DIMS = ("time", "fov", "z", "channel", "y", "x")
@@ -308,12 +308,14 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
     image, shape, level = planes.image, planes.shape, planes.of_level
     scale, offset = level.scale, level.offset_um
     times = np.array(image.times) if image.times else np.arange(shape[0])
+    places = [info.positions[p] for p in positions]
+    by_field = dict(zip(Position._fields, zip(*places, strict=True), strict=True))  # ten thousand on a plate
     return {
         "time": times if image.time_step_s is None else times * image.time_step_s,
         "fov": np.array(positions),
-        "position": ("fov", [info.positions[p].label for p in positions]),
-        "acquisition": ("fov", [info.positions[p].acquisition for p in positions]),
-        **_on_the_stage([info.positions[p] for p in positions]),
+        "position": ("fov", [place.label for place in places]),
+        "acquisition": ("fov", _names(by_field["acquisition"])),
+        **_on_the_stage({name: by_field[name] for name in ("x_um", "y_um", "z_um")}),
         "z": _along(shape[2], image.z_step_um, scale.z, offset.z),
         "channel": [channel.name for channel in image.channels],
         "y": _along(shape[4], image.pixel_size_y_um, scale.y, offset.y),
@@ -321,18 +323,21 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
     }
 
 
+def _names(names: tuple[str, ...]) -> np.ndarray:
+    return np.full(len(names), names[0]) if len(set(names)) == 1 else np.array(names)
+
+
 def _along(n: int, step: float | None, scale: float, offset: float) -> np.ndarray:
     """Where the samples of an axis of a level are, in µm; their indices if the step of level 0 is unknown."""
     return np.arange(n) if step is None else np.arange(n) * step * scale + offset
 
 
-def _on_the_stage(positions: Sequence[Position]) -> dict[str, tuple[str, list[float]]]:
+def _on_the_stage(places: dict[str, tuple[float | None, ...]]) -> dict[str, tuple[str, list[float]]]:
     """Stage coordinates in µm, NaN where unknown; none of an axis that is known of no position."""
-    found = {name: [getattr(position, name) for position in positions] for name in ("x_um", "y_um", "z_um")}
     return {
         name: ("fov", [math.nan if at is None else at for at in along])
-        for name, along in found.items()
-        if any(at is not None for at in along)
+        for name, along in places.items()
+        if along.count(None) < len(along)
     }
 
 
