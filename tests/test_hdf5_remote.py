@@ -19,7 +19,7 @@ from memory_source import TIMEOUT, in_thread, wait_until
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.hdf5 import source as hdf5
+from ndviewer_light.sources.hdf5 import snapshot as hdf5
 from ndviewer_light.sources.hdf5.chunk_index import saved as hdf5_saved
 from ndviewer_light.sources.hdf5.file import HDF5File
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
@@ -142,7 +142,7 @@ def test_the_first_plane_takes_at_most_six_requests(
 ) -> None:
     data = volume(LARGE)
     write(tmp_path / "a.h5", data, libver=libver, **how)
-    monkeypatch.setattr(hdf5._Snapshot, "_start_indexing", lambda self: None)
+    monkeypatch.setattr(hdf5.DatasetSnapshot, "_start_indexing", lambda self: None)
     server.set()
     source = opened(server.url("a.h5"))
     assert n_requests(server) <= 2

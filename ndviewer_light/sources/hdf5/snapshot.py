@@ -1,0 +1,233 @@
+"""One dataset of an HDF5 file as of when the file was opened: what it is, and its planes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from ...errors import DatasetError, PlaneNotStoredError
+from ...model import PlaneKey
+from ...storage.bytes import is_url
+from ...storage.cancellation import CancelScope
+from ...storage.disk_cache import cache_of
+from ...storage.tiling import check_whole_plane, tile_of_chunks
+from ..missing import LOOKS, LOOKS_REMOTE, StoredPlanes, Surroundings, judge, not_stored
+from . import choices as hdf5_catalogue
+from .array import opened
+from .chunk_index import saved as hdf5_saved
+from .file import HDF5File
+from .images import dataset_info
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...model import DatasetInfo, Region
+    from ...storage.activity import Activity
+    from ..source import StorageOptions
+    from .chunk_index.index import ChunkIndex
+
+logger = logging.getLogger(__name__)
+
+_MAX_CHOICES = 200
+_JOIN_SECONDS = 2.0
+
+
+class DatasetSnapshot:
+    """The file as of when it was opened, and one dataset of it. Any thread."""
+
+    info: DatasetInfo
+    inner: str
+    _others: tuple[str, ...]
+
+    def __init__(
+        self, path: str, options: StorageOptions, inner: str, before: DatasetSnapshot | None
+    ) -> None:
+        """`before` is the same dataset's previous snapshot, to avoid searching for it again."""
+        self.users = 0  # guarded by the source
+        self.file = HDF5File(path, options)
+        self._cache = cache_of(options)
+        self._stored = StoredPlanes()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        try:
+            with self.file.reading("its datasets"):
+                self._open(path, inner, before)
+        except BaseException:
+            self.file.close()
+            raise
+
+    def _open(self, path: str, inner: str, before: DatasetSnapshot | None) -> None:
+        known = hdf5_catalogue.Choices((), ())
+        if before is None:
+            seconds = hdf5_catalogue.WALK_FOR_OTHERS_SECONDS if inner else hdf5_catalogue.WALK_SECONDS
+            known = hdf5_catalogue.catalogue(self.file, "", seconds)
+        candidate = hdf5_catalogue.chosen(self.file, inner, known)
+        self.inner = candidate.facts.path
+        self._image = hdf5_catalogue.described(self.file, candidate)
+        info = dataset_info(self._image, _name(path, inner), f"{self.file.name}::{self.inner}")
+        if before is not None:
+            self._others, name, choices = before._others, before.info.name, before.info.choices
+        else:
+            self._others = () if inner else hdf5_catalogue.others_warning(self.file, known, self.inner)
+            name, choices = info.name, _choices(path, self.inner, known)
+        warnings = info.warnings + _unfinished(self.file) + self._others
+        info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
+        self.info = before.info if before is not None and before.info == info else info
+        roles = self._image.roles
+        self._pixels, self._index, self._fill, self._chunk = opened(
+            self.file, candidate.facts, candidate.node, roles
+        )
+        self._key: str | None = None
+        if self._index is not None and self._is_worth_indexing(self._index):
+            self._use_saved(self._index)
+
+    def _use_saved(self, index: ChunkIndex) -> None:
+        if index.grid.n_chunks < hdf5_saved.WORTH_SAVING or not self.file.is_settled:
+            return
+        self._key = hdf5_saved.key_of(self.file, self.inner, index.grid.shape, index.grid.chunk)
+        saved = hdf5_saved.load(self._cache, self._key) if self._cache and self._key else None
+        if saved is not None:
+            index.use(saved)
+
+    def _is_worth_indexing(self, index: ChunkIndex) -> bool:
+        """Lookups in a local file's B-tree cost next to nothing, so it needs no index."""
+        return index.grid.n_chunks > 1 and (self.file.is_remote or not index.can_look_up)
+
+    # ---- planes ----------------------------------------------------------------------------
+
+    @property
+    def tile_shape(self) -> tuple[int, int] | None:
+        """See `HDF5Source.tile_shape`."""
+        plane = self._image.plane_shape
+        if self._chunk is None:
+            return tile_of_chunks((1, 1), plane)
+        along = dict(zip(self._image.roles, self._chunk, strict=True))
+        return tile_of_chunks((along["y"], along["x"]), plane)
+
+    def read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        """See `HDF5Source.read_plane`, `HDF5Source.read_region`."""
+        if level or not self.info.contains(key):
+            raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self.info.sizes}")
+        shape = self._image.plane_shape
+        if region is not None and not region.within(*shape):
+            raise IndexError(f"{region} is not within a plane of {shape}")
+        size = (region.height, region.width) if region is not None else shape
+        check_whole_plane(size, self._image.dtype.itemsize, self.file.name)
+        roles = self._image.roles
+        try:
+            pixels = self._pixels.read(self._selection(key, region))
+        except PlaneNotStoredError:
+            if region is None or not self._pixels.is_stored(self._selection(key)):
+                raise
+            sizes = [stop - start for start, stop in self._selection(key, region)]
+            pixels = np.full(sizes, self._fill, self._image.dtype)
+        pixels = pixels[tuple(slice(None) if role in ("y", "x") else 0 for role in roles)]
+        self._stored.note(key.p, (key.t, key.c, key.z))
+        self._start_indexing()
+        return pixels if roles.index("y") < roles.index("x") else pixels.T
+
+    def _selection(self, key: PlaneKey, region: Region | None = None) -> list[tuple[int, int]]:
+        """Start and stop along each axis of the dataset; of the whole plane without a region."""
+        top, left, height, width = region or (0, 0, *self._image.plane_shape)
+        along = {role: (index, index + 1) for role, index in key._asdict().items()}
+        along |= {"y": (top, top + height), "x": (left, left + width)}
+        return [along.get(role, (0, 1)) for role in self._image.roles]
+
+    def missing(self, key: PlaneKey, error: PlaneNotStoredError, activity: Activity) -> PlaneNotStoredError:
+        """What the plane counts as of which nothing is stored, as `error` tells; may read the index."""
+
+        def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
+            keys = (PlaneKey(t, key.p, c, z) for t, c, z in planes)
+            there = (self._pixels.is_stored(self._selection(each)) for each in keys)
+            return next((plane for plane, is_there in zip(planes, there, strict=True) if is_there), None)
+
+        info, is_near = self.info, self._is_near
+        around = Surroundings(
+            sizes=(info.n_t, len(info.channels), info.n_z),
+            complete=False if self.file.superblock.is_open else None,
+            first_stored=first_stored,
+            is_being_written=activity.is_on,
+            stored=self._stored.of(key.p),
+            looks=LOOKS if is_near else LOOKS_REMOTE,
+        )
+        verdict = judge((key.t, key.c, key.z), around)
+        return not_stored(str(error), (info.height, info.width), self._fill, verdict)
+
+    def is_stored(self, key: PlaneKey) -> bool | None:
+        """Whether any chunk of a plane is stored; None if that is too costly to know."""
+        if not self.info.contains(key) or not self._is_near:
+            return None
+        return self._pixels.is_stored(self._selection(key))
+
+    @property
+    def _is_near(self) -> bool:
+        """Whether looking chunks up costs microseconds."""
+        return self._index is None or self._index.complete or not self.file.is_remote
+
+    # ---- the index, once the first plane is there ------------------------------------------
+
+    def _start_indexing(self) -> None:
+        index = self._index
+        if self._thread is not None or index is None or index.complete or not self._is_worth_indexing(index):
+            return
+        with self._lock:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(
+                    target=self._build_index, args=(index,), name="ndviewer-hdf5-index"
+                )
+                self._thread.start()
+
+    def _build_index(self, index: ChunkIndex) -> None:
+        try:
+            with self._giving_way():
+                table = index.scan(self._stop)
+        except DatasetError as error:  # planes are looked up one by one, and report errors themselves
+            logger.debug("cannot read the chunk index of %s: %s", self.file.name, error)
+            return
+        if table is not None and self._cache is not None and self._key is not None:
+            hdf5_saved.save(self._cache, self._key, table)
+
+    def _giving_way(self) -> contextlib.AbstractContextManager[object]:
+        """On a server, planes that somebody is waiting for come before the index."""
+        if not self.file.is_remote:
+            return contextlib.nullcontext()
+        return CancelScope(background=True)
+
+    def close(self) -> None:
+        """Release the file. May be called twice."""
+        self._stop.set()
+        self.file.bytes.close()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(_JOIN_SECONDS)
+        self.file.close()
+
+
+def _name(path: str, inner: str) -> str:
+    file = os.path.basename(unquote(urlsplit(path).path) if is_url(path) else path) or path
+    return f"{file}::{inner}" if inner else file
+
+
+def _unfinished(file: HDF5File) -> tuple[str, ...]:
+    """A warning about a file that is open for writing, but not in SWMR mode, which is safe for readers."""
+    if not file.superblock.is_open or file.superblock.is_growing:
+        return ()
+    return (
+        f"{file.name} is still being written, or was not closed by the program that wrote it: "
+        "what is shown may be incomplete",
+    )
+
+
+def _choices(path: str, shown: str, catalogue: hdf5_catalogue.Choices) -> tuple[str, ...]:
+    """The paths of all datasets that can be shown, the chosen one first; () if there is no other."""
+    others = [each.facts.path for each in catalogue.candidates if each.facts.path != shown]
+    return tuple(f"{path}::{inner}" for inner in (shown, *others[:_MAX_CHOICES])) if others else ()
