@@ -91,6 +91,12 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
         "key, secret, user, password, timeout, …",
     )
     group.add_argument(
+        "--format",
+        metavar="NAME",
+        help="what the dataset is, where its beginning and its name mislead: ome-zarr, tiff, nd2, hdf5, "
+        "references, images",
+    )
+    group.add_argument(
         "--pattern",
         metavar="PATTERN",
         help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png",
@@ -114,8 +120,9 @@ def storage_options(options: argparse.Namespace) -> dict[str, str]:
         if not equals or not name:
             raise ValueError(f"--storage-option {option}: expected NAME=VALUE")
         told[name] = value
-    if options.pattern:
-        told["pattern"] = options.pattern
+    for name in ("format", "pattern"):
+        if value := getattr(options, name):
+            told[name] = value
     if options.follow_links:
         told["follow_links"] = "true"
     if options.cache_dir:

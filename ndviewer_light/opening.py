@@ -24,6 +24,7 @@ def open_dataset(
     cache_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
     isolate: bool = False,
     storage_options: Mapping[str, str] | None = None,
+    format: str = "",
     timeout: float | None = None,
     follow: bool = False,
     wait: float = 0.0,
@@ -35,7 +36,8 @@ def open_dataset(
     `ReadTimeoutError` (None: 60 s for a plane, 180 s for opening). Without `isolate` only requests to servers
     have timeouts, of their own. With `follow`, what another program writes meanwhile is noticed: see
     `Dataset.changes`. `wait`: how long (s) a dataset may take to appear at the path, or to become complete
-    enough to be opened. `storage_options` are access options, mostly for URLs ("endpoint",
+    enough to be opened. `format` says what it is ("hdf5", "nd2", "ome-zarr", …), where its beginning and its
+    name would mislead. `storage_options` are access options, mostly for URLs ("endpoint",
     "anonymous", …). Raises a `DatasetError` that names the file and is also the matching built-in
     (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or network.
     Any thread.
@@ -43,7 +45,7 @@ def open_dataset(
     path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
     if timeout is not None and not isolate:
         raise ValueError("timeout needs isolate=True: reads in this process cannot be interrupted")
-    options = dict(storage_options or {})
+    options = {**(storage_options or {}), **({"format": format} if format else {})}
     reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
     source = _open(path, isolate, options, timeout, follow, time.monotonic() + wait)
     return Dataset(source, cache_bytes, path=path, storage_options=options, follow=follow, reopen=reopen)

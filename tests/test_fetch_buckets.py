@@ -7,8 +7,11 @@ import ipaddress
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
+import PIL.Image
 import pytest
 
+from ndviewer_light import open_dataset
 from ndviewer_light.errors import (
     DatasetError,
     DatasetNotFoundError,
@@ -87,6 +90,15 @@ def test_an_object_that_not_everybody_may_read_is_read_with_credentials(bucket, 
     assert content_of(url, endpoint) == CONTENT
     with pytest.raises(DatasetPermissionError):
         open_bytes(url, {**endpoint, "anonymous": "true"})
+
+
+@pytest.mark.parametrize("key", ["run#1/a?b=c", "a#b.nwb", "with space/?.tif"])
+def test_what_an_object_is_does_not_depend_on_its_key(bucket, key, tmp_path):
+    pixels = np.arange(20 * 24, dtype=np.uint16).reshape(20, 24)
+    PIL.Image.fromarray(pixels).save(tmp_path / "a.png")
+    url = bucket.put(key, (tmp_path / "a.png").read_bytes())
+    with open_dataset(url, storage_options={"endpoint": bucket.endpoint, "disk_cache": "no"}) as dataset:
+        np.testing.assert_array_equal(dataset.plane(), pixels)
 
 
 @pytest.mark.parametrize("url", ["s3://pictures/none.nd2", "s3://no-such-bucket/a.nd2"])

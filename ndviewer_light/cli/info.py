@@ -73,8 +73,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         if "=" not in option:
             parser.error(f"--storage-option {option}: expected NAME=VALUE")
     storage = dict(option.partition("=")[::2] for option in options.storage_option)
-    if options.pattern:
-        storage["pattern"] = options.pattern
+    for name in ("format", "pattern"):
+        if value := getattr(options, name):
+            storage[name] = value
     if options.follow_links:
         storage[FOLLOW_LINKS] = "true"
     seconds = options.seconds if options.seconds or options.read else REPORT_SECONDS
@@ -128,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="access option for its server; may be repeated. Names: endpoint, region, anonymous, key, "
         "secret, user, password, …",
+    )
+    parser.add_argument(
+        "--format", metavar="NAME", help="what the dataset is, where its beginning and its name mislead"
     )
     parser.add_argument(
         "--pattern", help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png"

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..storage.beginning import Beginning
     from .source import Source, StorageOptions
 
 
@@ -25,6 +26,20 @@ class Format(ABC):
 
         `path` is absolute, or a URL (judge only its name), or ``file::/path/inside``.
         """
+
+    def is_certain(self, path: str) -> bool:
+        """Whether the name of a URL alone tells that it is this format: then nothing is read to recognise it.
+
+        For formats of which a dataset is no single file.
+        """
+        return False
+
+    def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
+        """Whether a file at `path` that begins so is of this format, whatever its name is.
+
+        For a URL this counts before names, for a file on this machine after them. Reads nothing.
+        """
+        return False
 
     @abstractmethod
     def open(self, path: str, options: StorageOptions = None) -> Source:

@@ -11,23 +11,35 @@ All are found by name and imported on first use: nothing here imports a format, 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import logging
 import os
 import stat
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import DatasetError, DatasetNotFoundError
+from ..errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetNotFoundError,
+    DatasetPermissionError,
+    UnsupportedError,
+)
+from ..storage.beginning import BEGINNING_BYTES, Beginning
 from ..storage.bytes import absolute, check_address, is_url, split_inner
+from ..storage.file_kinds import looks_like
 from ..storage.limits import error_of_os
 from ..storage.local_files import check_regular
+from ..storage.offered import access_options, offered
+from ..storage.open_bytes import open_bytes
 from ..storage.presentable import presentable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from ..storage.bytes import Bytes
     from .format import Format
     from .source import Source, StorageOptions
 
@@ -42,6 +54,16 @@ BUILT_IN = (
 )
 """Modules of this folder and their class, asked in this order, then those of other packages."""
 
+ZARR = BUILT_IN[0]
+FORMAT = "format"
+"""The storage option by which a person says what a dataset is."""
+
+_ALSO = {
+    **{"zarr": "ome-zarr", "ozx": "ome-zarr", "nwb": "hdf5", "h5": "hdf5"},
+    **{"kerchunk": "references", "lindi": "references", "ome-tiff": "tiff", "png": "images"},
+}
+_SCHEMES = ("http", "https", "s3", "gs", "smb", "sftp")
+
 IMAGES = "images.format:ImagesFormat"
 """Asked last: it takes any folder with images in it, also one of which another package knows more."""
 
@@ -49,25 +71,74 @@ IMAGES = "images.format:ImagesFormat"
 def open_source(path: str, options: StorageOptions = None) -> Source:
     """Open the dataset at a path or URL, ``file.h5::/path/inside`` for one inside a file.
 
-    Blocks on disk or network. Raises a `DatasetError` that names the path and what was expected there.
+    The option "format" says what it is. Else a file at a URL is recognised by its beginning, read once for
+    this and for opening it, and by its name only if that tells nothing; a file on this machine by its name
+    first. Blocks on disk or network. Raises a `DatasetError` that names the path and what was expected there.
     """
     path = absolute(path)
     if is_url(path):
         check_address(path)
     else:
         _check_there(split_inner(path)[0])
-    if options and options.get("pattern"):  # the user has declared these to be images, and how they are named
+    options = dict(options or {})
+    if named := options.pop(FORMAT, ""):
+        return _format_named(named).open(path, options)
+    if options.get("pattern"):  # the user has declared these to be images, and how they are named
         return _built_in(IMAGES).open(path, options)
     failures: list[str] = []
-    chosen = _format_of(path, failures)
-    if chosen is not None:
-        return chosen.open(path, options)
+    with _looked_at(path, options) as look:
+        chosen = _format_of(path, failures, look)
+        if look.error is not None and not _may_be_a_folder(chosen, look.error):
+            raise look.error
+        if chosen is not None:
+            return chosen.open(path, options)
+    head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
     raise DatasetNotFoundError(
-        f"{presentable(path)} is not a supported dataset: expected an OME-Zarr image, plate, well or array "
-        "(zarr.json, .zgroup or .zarray), a folder with plate.ome.zarr or zarr/<region>/…, one with "
-        "ome_tiff/ or images named as by Squid (<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or "
-        f"an image, ND2, HDF5, NWB or reference file{''.join(f'; {each}' for each in failures)}"
+        f"{presentable(path)} is not a supported dataset{looks_like(head)}. Expected an "
+        "OME-Zarr image, plate, well or array (zarr.json, .zgroup or .zarray), a folder with plate.ome.zarr "
+        "or zarr/<region>/…, one with ome_tiff/ or images named as by Squid "
+        "(<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or an image, ND2, HDF5, NWB or reference file"
+        f"{''.join(f'; {each}' for each in failures)}"
     )
+
+
+class _FirstLook(NamedTuple):
+    """How a file begins, or why that could not be read."""
+
+    beginning: Beginning = Beginning(b"")
+    error: DatasetError | None = None
+
+
+@contextlib.contextmanager
+def _looked_at(path: str, options: Mapping[str, str]) -> Iterator[_FirstLook]:
+    """The beginning of the file at a URL, which is offered to whoever opens it within the block.
+
+    Nothing is read of what names alone decide, of other schemes, or of files on this machine.
+    """
+    file = split_inner(path)[0]
+    is_certain = any(_built_in(entry).is_certain(path) for entry in (*BUILT_IN, IMAGES))
+    if file.partition("://")[0].lower() not in _SCHEMES or is_certain:
+        yield _FirstLook()
+        return
+    try:
+        opened = open_bytes(file, access_options(options))
+    except DatasetError as error:
+        yield _FirstLook(error=error)
+        return
+    with offered(file, options, opened):
+        yield _FirstLook(_beginning_of(opened))
+
+
+def _beginning_of(file: Bytes) -> Beginning:
+    return Beginning(file.read(0, min(BEGINNING_BYTES, file.size)), file.content_type)
+
+
+def _may_be_a_folder(chosen: Format | InstalledFormat | None, error: DatasetError) -> bool:
+    """Whether what cannot be read as a file may be a dataset of many."""
+    if isinstance(chosen, InstalledFormat):
+        return True
+    is_there_no_file = isinstance(error, (DatasetNotFoundError, DatasetPermissionError, CorruptDataError))
+    return chosen is _built_in(ZARR) and is_there_no_file
 
 
 def is_recognised(path: str) -> bool:
@@ -75,16 +146,63 @@ def is_recognised(path: str) -> bool:
     return _format_of(absolute(path), []) is not None
 
 
-def _format_of(path: str, failures: list[str]) -> Format | InstalledFormat | None:
+def _format_of(
+    path: str, failures: list[str], look: _FirstLook | None = None
+) -> Format | InstalledFormat | None:
     """The first format that recognises a path; formats that raised are added to `failures`."""
+    images = _built_in(IMAGES)
+    if look is not None and look.beginning.head:
+        found = _format_beginning(path, look.beginning, failures)
+        if found is not None:
+            return found
     for entry in BUILT_IN:
         if _built_in(entry).recognises(path):
             return _built_in(entry)
     for other in installed_formats():
         if other.recognises(path, failures):
             return other
-    images = _built_in(IMAGES)
-    return images if images.recognises(path) else None
+    if images.recognises(path):
+        return images
+    return _format_beginning(path, _local_beginning(split_inner(path)[0]), [])
+
+
+def _format_beginning(
+    path: str, beginning: Beginning, failures: list[str]
+) -> Format | InstalledFormat | None:
+    """The format of a file that begins so; by its name, that of another package: many use TIFF inside."""
+    others = (other for other in installed_formats() if other.recognises(path, failures))
+    by_beginning = [
+        each for each in map(_built_in, (*BUILT_IN, IMAGES)) if each.recognises_beginning(path, beginning)
+    ]
+    return next(others, by_beginning[0]) if by_beginning else None
+
+
+def _local_beginning(file: str) -> Beginning:
+    """The beginning of a file on this machine; empty if it is none."""
+    if is_url(file) or not os.path.isfile(file):
+        return Beginning(b"")
+    try:
+        opened = open_bytes(file)
+    except DatasetError:
+        return Beginning(b"")
+    try:
+        return _beginning_of(opened)
+    except DatasetError:
+        return Beginning(b"")
+    finally:
+        opened.close()
+
+
+def _format_named(name: str) -> Format | InstalledFormat:
+    """The format of a name, as `format_names` has it, or another that people use for it."""
+    wanted = _ALSO.get(name.lower(), name.lower())
+    for entry in (*BUILT_IN, IMAGES):
+        if _built_in(entry).name == wanted:
+            return _built_in(entry)
+    for other in installed_formats():
+        if other.name == name:
+            return other
+    raise UnsupportedError(f"there is no format {name!r}: choose from {', '.join(format_names())}")
 
 
 def _check_there(path: str) -> None:

@@ -11,7 +11,8 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from ..errors import CorruptDataError, DatasetError, DatasetGoneError, DatasetNotFoundError
 from .limits import error_of_os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]  # offset, length in bytes
 
+_BRACKETS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/]*\[[0-9A-Fa-f:.]*\]")  # an address with :: in it
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # at least two letters: C:// is a drive
 
 
@@ -61,19 +63,46 @@ def split_inner(path: str) -> tuple[str, str]:
 
     Raises nothing: an existing file whose own name contains "::" is not split.
     """
-    file, colons, inner = path.partition("::")
+    brackets = _BRACKETS.match(path)
+    host = brackets[0] if brackets else ""
+    file, colons, inner = path[len(host) :].partition("::")
     if not colons or (not is_url(path) and os.path.exists(path)):
         return path, ""
-    return file, inner
+    return host + file, inner
+
+
+def name_of(path: str) -> str:
+    """The last part of a path, URL or key in a bucket: without query, fragment and path inside the file.
+
+    A key may contain "?" and "#": only what looks like a query is left out.
+    """
+    file = split_inner(path)[0]
+    if not is_url(file):
+        return os.path.basename(file)
+    name = presentable(file).rstrip("/").rpartition("/")[2]
+    return name if file.startswith(("s3:", "gs:")) else unquote(name)
 
 
 def absolute(path: str) -> str:
-    """`path`, independent of the working directory; URLs are unchanged."""
+    """`path`, independent of the working directory; ``file://`` as a path, other URLs unchanged."""
+    if path[:7].lower() == "file://":
+        file, inner = split_inner(path)
+        path = _path_of_file_url(file) + (f"::{inner}" if inner else "")
     if is_url(path):
         return path
     file, inner = split_inner(path)
     file = os.path.abspath(os.path.expanduser(file))
     return f"{file}::{inner}" if inner else file
+
+
+def _path_of_file_url(url: str) -> str:
+    """The path of ``file:///a%20b``. Raises `DatasetNotFoundError` for a file of another computer."""
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise DatasetNotFoundError(
+            f"{presentable(url)} is a file on the computer {parts.netloc}: mount it as a folder here"
+        )
+    return url2pathname(parts.path)
 
 
 class Bytes(ABC):
@@ -84,6 +113,8 @@ class Bytes(ABC):
 
     name: str
     """Path or URL as messages show it: without user, password and query."""
+    content_type = ""
+    """What its server calls the type of the file, "" if nothing."""
 
     @property
     @abstractmethod

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from ...storage.bytes import is_url, split_inner
+from ...storage.bytes import is_url, name_of, split_inner
 from ..format import Format
 from .chunk_index.structures import SIGNATURE
 
 if TYPE_CHECKING:
+    from ...storage.beginning import Beginning
     from ..source import Source, StorageOptions
 
 ENDINGS = (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".ims")
 
 _SIGNATURE_PLACES = (0, 512, 1024, 2048)
+_SIGNATURE_PLACES_FAR = (*_SIGNATURE_PLACES, 4096, 8192, 16384, 32768)
+_CONTENT_TYPES = ("hdf5", "x-nwb", "/nwb")
 
 
 class HDF5Format(Format):
@@ -27,10 +30,17 @@ class HDF5Format(Format):
         """Whether `path` has an HDF5 extension or, if local, the HDF5 signature."""
         file, _ = split_inner(path)
         if is_url(file):
-            return urlsplit(file).path.lower().endswith(ENDINGS)
+            return name_of(file).lower().endswith(ENDINGS)
         if not os.path.isfile(file):
             return False
         return file.lower().endswith(ENDINGS) or _has_signature(file)
+
+    def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
+        """Whether it has the signature, perhaps behind a user block, or its server says that it is HDF5."""
+        places = itertools.takewhile(lambda at: at < len(beginning.head), _SIGNATURE_PLACES_FAR)
+        if any(beginning.head.startswith(SIGNATURE, at) for at in places):
+            return True
+        return any(kind in beginning.content_type for kind in _CONTENT_TYPES)
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `HDF5Source.open`."""

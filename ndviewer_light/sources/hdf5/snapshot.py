@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from ...errors import DatasetError, PlaneNotStoredError
 from ...model import PlaneKey
-from ...storage.bytes import is_url
+from ...storage.bytes import name_of
 from ...storage.cancellation import CancelScope
 from ...storage.disk_cache import cache_of
 from ...storage.tiling import check_whole_plane, tile_of_chunks
@@ -213,7 +211,7 @@ class DatasetSnapshot:
 
 
 def _name(path: str, inner: str) -> str:
-    file = os.path.basename(unquote(urlsplit(path).path) if is_url(path) else path) or path
+    file = name_of(path) or path
     return f"{file}::{inner}" if inner else file
 
 

@@ -16,7 +16,8 @@ from ...metadata.ome_xml import ome_image
 from ...metadata.tiff_tags import pixel_size_of
 from ...storage.bytes import is_url
 from ...storage.bytes_pool import BytesPool, whole
-from ...storage.decoding.pictures import decoded, picture_in
+from ...storage.decoding.ifd_chain import TIFF_STARTS
+from ...storage.decoding.pictures import begins_like_a_picture, decoded, picture_in
 from ...storage.decoding.tiff_pages import TIFF_ENDS, TiffPages
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.open_bytes import open_bytes
@@ -80,7 +81,7 @@ class ImageFiles:
 
     def _read(self, path: str, page: int, level: int, region: Region | None) -> np.ndarray:
         with self._opened(path) as file:
-            if is_tiff(path):
+            if _is_tiff(file):
                 return self._tiff(path, file).read(page, level, region)
             _only_page(path, page, level)
             pixels = decoded(whole(file), file.name)
@@ -88,15 +89,13 @@ class ImageFiles:
 
     def tile(self, path: str, level: int = 0) -> tuple[int, int] | None:
         """Rows and columns of a TIFF worth reading at once; None: the whole plane. Raises like `read`."""
-        if not is_tiff(path):
-            return None
         with self._opened(path) as file:
-            return self._tiff(path, file).tile(level)
+            return self._tiff(path, file).tile(level) if _is_tiff(file) else None
 
     def picture(self, path: str, page: int = 0, level: int = 0) -> Picture:
         """The pixel format of a page; raises like `read`."""
         with self._opened(path) as file:
-            if is_tiff(path):
+            if _is_tiff(file):
                 return self._tiff(path, file).picture(page, level)
             _only_page(path, page, level)
             with file.opened() as opened:
@@ -104,17 +103,17 @@ class ImageFiles:
 
     def stored(self, path: str, page: int, level: int = 0) -> Extent | Parts | None:
         """Where the pixels of a TIFF page are, contiguous or in parts; None for other files."""
-        if not is_tiff(path):
-            return None
         with self._opened(path) as file:
+            if not _is_tiff(file):
+                return None
             pages = self._tiff(path, file)
             return pages.extent(page, level) or pages.parts(page, level)
 
     def sample(self, path: str) -> Sample:
         """What a file reveals about others like it; raises like `read`."""
-        if not is_tiff(path):
-            return Sample(self.picture(path))
         with self._opened(path) as file:
+            if not _is_tiff(file):
+                return Sample(self.picture(path))
             pages = self._tiff(path, file)
             return _sample_of(pages, pages.layout(), os.path.basename(path))
 
@@ -150,9 +149,12 @@ class ImageFiles:
         self._kept.clear()
 
 
-def is_tiff(path: str) -> bool:
-    """Whether a file is a TIFF, judging by its name."""
-    return (path.partition("?")[0] if is_url(path) else path).lower().endswith(TIFF_ENDS)
+def _is_tiff(file: Bytes) -> bool:
+    """Whether a file is a TIFF by its beginning; one that is too short or damaged, by its name."""
+    head = file.read(0, min(16, file.size))
+    if head.startswith(TIFF_STARTS):
+        return True
+    return not begins_like_a_picture(head) and file.name.lower().endswith(TIFF_ENDS)
 
 
 def _only_page(path: str, page: int, level: int) -> None:

@@ -6,11 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from ...storage.bytes import is_url
+from ...storage.decoding.ifd_chain import TIFF_STARTS
+from ...storage.decoding.pictures import begins_like_a_picture
 from ..format import Format
 from .listing import holds_images, is_image
 from .patterns import is_pattern
 
 if TYPE_CHECKING:
+    from ...storage.beginning import Beginning
     from ..source import Source, StorageOptions
 
 
@@ -24,6 +27,14 @@ class ImagesFormat(Format):
         if is_url(path) or is_pattern(path):
             return is_image(path)
         return holds_images(path) if os.path.isdir(path) else is_image(path)
+
+    def is_certain(self, path: str) -> bool:
+        """Whether `path` is a pattern: many files, and none at the address itself."""
+        return is_pattern(path) and is_image(path)
+
+    def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
+        """Whether it begins like a picture, or like a TIFF."""
+        return beginning.starts_with(*TIFF_STARTS) or begins_like_a_picture(beginning.head)
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `ImagesSource.open`."""

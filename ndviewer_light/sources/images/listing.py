@@ -8,11 +8,10 @@ import re
 from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
-from ...storage.bytes import is_url
+from ...storage.bytes import is_url, name_of
 from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.limits import error_of_os
@@ -57,7 +56,7 @@ class Listing(NamedTuple):
 
 def is_image(path: str) -> bool:
     """Whether a path or URL is an image file, judging by its extension."""
-    return (urlsplit(path).path if is_url(path) else path).lower().endswith(IMAGE_ENDS)
+    return (name_of(path) if is_url(path) else path).lower().endswith(IMAGE_ENDS)
 
 
 def split_pattern(path: str, pattern: str) -> tuple[str, str]:

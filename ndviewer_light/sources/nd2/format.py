@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from ...storage.bytes import is_url
+from ...storage.bytes import is_url, name_of
 from ..format import Format
-from .chunk_map import MODERN
+from .chunk_map import LEGACY, MODERN
 
 if TYPE_CHECKING:
+    from ...storage.beginning import Beginning
     from ..source import Source, StorageOptions
 
 
@@ -20,18 +20,15 @@ class Nd2Format(Format):
     name = "nd2"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` ends in ``.nd2`` or has the signature of a modern ND2 file."""
+        """Whether `path` ends in ``.nd2``."""
         if is_url(path):
-            return urlsplit(path).path.lower().endswith(".nd2")
-        if not os.path.isfile(path):
-            return False
-        if path.lower().endswith(".nd2"):
-            return True
-        try:
-            with open(path, "rb") as file:
-                return file.read(len(MODERN)) == MODERN
-        except OSError:
-            return False
+            return name_of(path).lower().endswith(".nd2")
+        return path.lower().endswith(".nd2") and os.path.isfile(path)
+
+    def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
+        """Whether it has the signature; that of files before 2010 is that of any JPEG 2000 file as well."""
+        is_named = name_of(path).lower().endswith(".nd2")
+        return beginning.starts_with(MODERN) or (is_named and beginning.starts_with(LEGACY))
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `Nd2Source.open`."""

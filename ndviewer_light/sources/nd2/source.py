@@ -6,11 +6,9 @@ thread reads for itself, and an unreadable frame is an error.
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from ...errors import (
     CorruptDataError,
@@ -19,7 +17,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import PlaneKey
-from ...storage.bytes import is_url
+from ...storage.bytes import is_url, name_of
 from ...storage.file_kinds import looks_like
 from ...storage.file_versions import version_of
 from ...storage.open_bytes import open_bytes
@@ -226,9 +224,4 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
             f"the metadata of {source.name} cannot be interpreted; the file may be damaged "
             f"({type(error).__name__}: {str(error)[:200]})"
         ) from error
-    return replace(contents, info=replace(contents.info, name=_file_name(source.name)))
-
-
-def _file_name(where: str) -> str:
-    """The name of a file without its folders, for display."""
-    return unquote(os.path.basename(urlsplit(where).path)) if is_url(where) else os.path.basename(where)
+    return replace(contents, info=replace(contents.info, name=name_of(source.name)))

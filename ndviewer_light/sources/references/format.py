@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from ...storage.bytes import is_url, split_inner
+from ...storage.bytes import name_of, split_inner
 from ..format import Format
 from .reference_file import ENDING
 
 if TYPE_CHECKING:
+    from ...storage.beginning import Beginning
     from ..source import Source, StorageOptions
 
 _OF_ZARR = ("zarr.json",)
+_REFERENCES = re.compile(
+    rb'"refs"\s*:\s*\{|"(?:[^"]*/)?(?:\.z(?:array|attrs|group|metadata)|zarr\.json)"\s*:'
+)
 
 
 class ReferencesFormat(Format):
@@ -24,8 +28,12 @@ class ReferencesFormat(Format):
     def recognises(self, path: str) -> bool:
         """Whether `path` is a JSON file, judging by its name."""
         file = split_inner(path)[0]
-        name = os.path.basename(urlsplit(file).path if is_url(file) else file).lower()
+        name = name_of(file).lower()
         return name.endswith(ENDING) and name not in _OF_ZARR and not os.path.isdir(file)
+
+    def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
+        """Whether it is JSON in which there are references, or the metadata of arrays that have some."""
+        return beginning.text.startswith(b"{") and _REFERENCES.search(beginning.text) is not None
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `ReferencesSource.open`."""

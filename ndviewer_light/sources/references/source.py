@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -20,7 +18,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import PlaneKey
-from ...storage.bytes import is_url, split_inner
+from ...storage.bytes import name_of, split_inner
 from ...storage.bytes_pool import BytesPool
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
@@ -255,5 +253,5 @@ def _followed(link: Link, references: References, places: ReferencePolicy) -> So
 
 
 def _name(file: str, inner: str) -> str:
-    name = os.path.basename(unquote(urlsplit(file).path) if is_url(file) else file) or file
+    name = name_of(file) or file
     return f"{name}::{inner}" if inner else name

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError
 from ...storage.bytes import is_url, split_inner
 from ...storage.trees.open_tree import open_tree
-from ...storage.trees.tree import is_archive, names_zarr
+from ...storage.trees.tree import is_archive, is_store_by_name, is_zip, names_zarr
 from ..format import Format
 from . import layouts
 
 if TYPE_CHECKING:
+    from ...storage.beginning import Beginning
     from ..source import Source, StorageOptions
 
 
@@ -26,6 +27,14 @@ class ZarrFormat(Format):
             return names_zarr(path)
         file, _ = split_inner(path)
         return _archive_holds_zarr(file) if is_archive(file) else layouts.recognises(path)
+
+    def is_certain(self, path: str) -> bool:
+        """Whether the name says that it is a store; an archive is a file like others."""
+        return is_store_by_name(path)
+
+    def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
+        """Whether it is an archive; what is in it is looked at when it is opened."""
+        return is_zip(beginning.head) and (is_url(path) or _archive_holds_zarr(split_inner(path)[0]))
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `ZarrSource.open`."""

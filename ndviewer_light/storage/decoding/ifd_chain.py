@@ -29,6 +29,8 @@ _SHARED_BYTES = 16 * 1024**2
 TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
 TYPE_SIZES[18] = 8
 _BEGINNINGS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
+TIFF_STARTS = tuple(_BEGINNINGS)
+"""How TIFF files begin, classic and big."""
 _USUAL_BYTES = 512  # of a page's tags
 
 

@@ -53,6 +53,12 @@ _BT601 = (0.299, 0.587, 0.114)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+def begins_like_a_picture(head: bytes) -> bool:
+    """Whether a file that begins so is a PNG, JPEG or BMP."""
+    is_bmp = head.startswith(b"BM") and head[6:10] == bytes(4)  # two letters alone could be any text
+    return is_bmp or head.startswith((PNG_SIGNATURE, b"\xff\xd8\xff"))
+
+
 class Picture(NamedTuple):
     """The format of an image: rows, columns, dtype, samples per pixel."""
 

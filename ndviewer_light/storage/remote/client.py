@@ -102,6 +102,7 @@ class Answer(NamedTuple):
 
     data: bytes
     version: Version
+    content_type: str = ""
 
 
 if TYPE_CHECKING:
@@ -161,11 +162,12 @@ class RemoteFile:
             if tuple(result.range) != (start, end):
                 raise Failure("wrong range")
             data = await _at_most(result, end - start)
+            kind = _content_type(result.attributes)
         except _client_errors() as error:
             raise failure_of(error) from None
         if len(data) != end - start:
             raise Failure("truncated", f"{len(data)} of {end - start} bytes")
-        return self._noted(Answer(data, version))
+        return self._noted(Answer(data, version, kind))
 
     @property
     def login(self) -> str:
@@ -211,7 +213,8 @@ class RemoteFile:
         try:
             result = await obstore.get_async(self._store(), self._path)
             version = _version_of(result.meta)
-            if _is_web_page(result.attributes) and not self._path.endswith((".html", ".htm")):
+            kind = _content_type(result.attributes)
+            if kind.startswith("text/html") and not self._path.endswith((".html", ".htm")):
                 raise Failure("web page")
             if version.size > MAX_WHOLE_BYTES:
                 raise Failure("no ranges", f"{version.size / 1e6:.0f} MB")
@@ -220,7 +223,7 @@ class RemoteFile:
             raise failure_of(error) from None
         if len(data) != version.size:
             raise Failure("truncated", f"{len(data)} of {version.size} bytes")
-        return self._noted(Answer(data, version))
+        return self._noted(Answer(data, version, kind))
 
     def _note(self) -> None:
         check_not_forked()
@@ -330,8 +333,8 @@ def _version_of(meta: Mapping[str, Any]) -> Version:
     return Version(int(meta["size"]), etag, modified.isoformat() if known else "")
 
 
-def _is_web_page(attributes: Mapping[Any, Any]) -> bool:
-    return str(attributes.get("Content-Type", "")).startswith("text/html")
+def _content_type(attributes: Mapping[Any, Any]) -> str:
+    return str(attributes.get("Content-Type", "")).lower()
 
 
 # ---- stores -----------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ class RemoteBytes(Bytes):
     def __init__(self, place: RemoteFile, first: Answer) -> None:
         """`first` is the beginning of the file, or all of it."""
         self.name = place.name
+        self.content_type = first.content_type
         self._file = File(place, first.version)
         self._closed = False
         self._blocks = Blocks(first.version.size)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from ...errors import DatasetError
 from ..bytes import absolute, is_url, split_inner
+from ..offered import beginning_offered
 from ..open_bytes import open_bytes
-from .tree import LocalTree, is_archive
+from .tree import LocalTree, is_archive, is_zip
 from .zip import ZipTree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .tree import Tree
+
+_ZIP_BYTES = 4
 
 
 def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
@@ -21,10 +26,26 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
     Raises a `DatasetError`.
     """
     file, inner = split_inner(path)
-    if is_archive(file):
+    if is_archive(file) or _begins_like_an_archive(file):
         return ZipTree(open_bytes(absolute(file), options), inner)
     if is_url(path):
         from .url import UrlTree  # most datasets are local
 
         return UrlTree(path, options)
     return LocalTree(path, options)
+
+
+def _begins_like_an_archive(file: str) -> bool:
+    """Whether a file without the extension of an archive is one: on a server, if it was just looked at."""
+    if is_url(file):
+        return is_zip(beginning_offered(file, _ZIP_BYTES))
+    if not os.path.isfile(file):
+        return False
+    try:
+        source = open_bytes(absolute(file))
+    except DatasetError:
+        return False
+    try:
+        return is_zip(source.read(0, min(_ZIP_BYTES, source.size)))
+    finally:
+        source.close()

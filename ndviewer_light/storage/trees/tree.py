@@ -245,6 +245,11 @@ def is_archive(path: str) -> bool:
     return path.lower().endswith(_ARCHIVES) and not os.path.isdir(path)
 
 
+def is_zip(head: bytes) -> bool:
+    """Whether a file that begins so is a zip archive, also an empty one."""
+    return head.startswith((b"PK\3\4", b"PK\5\6"))
+
+
 def _path_of(url: str) -> str:
     """The path of a URL in lower case, without query."""
     return presentable(url).partition("://")[2].partition("/")[2].lower()
@@ -254,6 +259,16 @@ _SCHEMES = ("http", "https", "s3", "gs")
 _OTHER_FORMATS = re.compile(
     r"\.(json|nd2|h5|hdf5?|he5|nwb|tiff?|png|jpe?g|bmp|gif|csv|txt|html?|xml|gz|tar)$"
 )
+
+
+def is_store_by_name(url: str) -> bool:
+    """Whether a URL names a Zarr store, or a metadata file of one, beyond doubt."""
+    file = split_inner(url)[0]
+    path = _path_of(file)
+    last = path.rstrip("/").rpartition("/")[2]
+    if not is_url(file) or is_archive(file):
+        return False
+    return last in METADATA_FILES or (".zarr" in path and not _OTHER_FORMATS.search(last))
 
 
 def names_zarr(url: str) -> bool:
