@@ -103,14 +103,14 @@ def test_a_larger_window_gets_a_larger_level_and_keeps_the_zoom(qtbot, viewer, s
     assert settle(qtbot, viewer).level == 5
     canvas = viewer.stage.canvas
     canvas.viewer._canvas.set_range(x=(1000.0, 3000.0), y=(1000.0, 3000.0), margin=1e-9)
-    before = canvas._visible_place()
+    before = canvas.visible_area()
     viewer.resize(1000, 700)
     assert settle(qtbot, viewer).level == 5
     viewer.resize(2000, 1700)
     qtbot.waitUntil(lambda: canvas.frame.level == 4, timeout=20_000)
     frame = settle(qtbot, viewer)
     np.testing.assert_array_equal(frame.planes[0].pixels, slides.pixels(Region(0, 0, 2500, 2500), 4))
-    after = canvas._visible_place()
+    after = canvas.visible_area()
     centre = [sum(side) / 2 for side in (*before,)]
     assert [sum(side) / 2 for side in (*after,)] == pytest.approx(centre, rel=0.02)
 

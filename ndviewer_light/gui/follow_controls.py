@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QAction, QPushButton, QWidget
 
 from ..engine.look_schedule import Following
 from .icon_files import icon
+from .keys import keys_of
 from .slots import safe_slot
 from .theme import set_role
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..engine.dataset import Dataset
     from .theme import PanelColors
 
-KEY = "F"
+_KEY = keys_of("follow")
 
 
 class FollowButton(QPushButton):
@@ -40,7 +41,7 @@ class FollowButton(QPushButton):
         self.setText("Follow newest")
         self.setIconSize(QSize(12, 12))
         self.setToolTip(
-            f"Show the newest time point and position as they are acquired ({KEY}).\n"
+            f"Show the newest time point and position as they are acquired ({_KEY}).\n"
             "Moving a slider pins that axis. Right click: what to wait for"
         )
         set_role(self, "bar")

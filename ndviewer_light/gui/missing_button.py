@@ -8,14 +8,15 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QAction, QPushButton, QWidget
 
 from .icon_files import icon
+from .keys import keys_of
 from .slots import safe_slot
 from .theme import set_role
 
 if TYPE_CHECKING:
     from .theme import PanelColors
 
-NEXT_MISSING_KEY = "N"
-NEXT_UNREADABLE_KEY = "Shift+N"
+_NEXT_MISSING_KEY = keys_of("next_missing")
+_NEXT_UNREADABLE_KEY = keys_of("next_unreadable")
 
 
 class MissingButton(QPushButton):
@@ -30,13 +31,13 @@ class MissingButton(QPushButton):
         self.setFlat(True)
         self.setIconSize(QSize(12, 12))
         self.setToolTip(
-            f"Go to the next plane of which nothing is stored ({NEXT_MISSING_KEY}).\n"
-            f"Right click: the next that cannot be read ({NEXT_UNREADABLE_KEY})"
+            f"Go to the next plane of which nothing is stored ({_NEXT_MISSING_KEY}).\n"
+            f"Right click: the next that cannot be read ({_NEXT_UNREADABLE_KEY})"
         )
         set_role(self, "bar")
-        missing = QAction(f"Next missing plane ({NEXT_MISSING_KEY})", self)
+        missing = QAction(f"Next missing plane ({_NEXT_MISSING_KEY})", self)
         missing.triggered.connect(self._on_missing)
-        unreadable = QAction(f"Next unreadable plane ({NEXT_UNREADABLE_KEY})", self)
+        unreadable = QAction(f"Next unreadable plane ({_NEXT_UNREADABLE_KEY})", self)
         unreadable.triggered.connect(self._on_unreadable)
         self.addAction(missing)
         self.addAction(unreadable)

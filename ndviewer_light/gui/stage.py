@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from ..model import PlaneKey, PlaneState, channel_name
 from .canvas.canvas_view import MAX_CHANNELS_SHOWN, View
+from .canvas.fit_button import FitButton
 from .canvas.overlay import CanvasOverlay
 from .panels.channels import ChannelStrips
 from .panels.sliders import AxisSliders
@@ -67,6 +68,8 @@ class Stage(QWidget):
         place.setContentsMargins(0, 0, 0, 0)
         self._frame_place.setMinimumSize(160, 120)
         self.overlay = CanvasOverlay(self._frame_place)
+        self.fit_button = FitButton(self._frame_place)
+        self.fit_button.clicked.connect(self._on_fit_clicked)
         self._scale_timer = QTimer(self)
         self._scale_timer.setInterval(150)
         self._scale_timer.timeout.connect(self._update_scale_bar)
@@ -100,6 +103,11 @@ class Stage(QWidget):
         return self._canvas
 
     @property
+    def picture(self) -> QWidget:
+        """Where the picture is, also before there is a canvas."""
+        return self._frame_place
+
+    @property
     def dataset(self) -> Dataset | None:
         """What is shown, None after `clear`."""
         return self._dataset
@@ -111,6 +119,7 @@ class Stage(QWidget):
         assert layout is not None
         layout.addWidget(canvas)
         self.overlay.raise_()
+        self.fit_button.raise_()
         canvas.frame_arrived.connect(self._on_frame_arrived)
         canvas.frame_shown.connect(self._update_scale_bar)
         canvas.hovered.connect(self._on_hovered)
@@ -522,7 +531,14 @@ class Stage(QWidget):
         self.hover_text.emit(text_under_mouse(frame, *place))
 
     @safe_slot
+    def _on_fit_clicked(self) -> None:
+        if self._canvas is not None:
+            self._canvas.reset_view()
+            self._update_scale_bar()
+
+    @safe_slot
     def _update_scale_bar(self) -> None:
+        self.fit_button.show_if(self._canvas is not None and not self._canvas.is_fitting)
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 
 

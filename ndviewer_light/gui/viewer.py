@@ -9,17 +9,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from ..live.run_handle import RunHandle
+from .actions import Actions
 from .follow import Axis, FollowMode
-from .follow_controls import KEY
 from .given_paths import not_a_path, path_followed, path_given
-from .missing_button import NEXT_MISSING_KEY, NEXT_UNREADABLE_KEY
+from .key_bindings import KeyBindings
 from .screen import Screen
-from .slots import safe_slot
 from .words import Explanation
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QLabel
 
     from ..engine.dataset import Dataset
+    from .keys import Place
     from .latency import Latencies
     from .stage import Stage
 
@@ -62,16 +61,11 @@ class LightweightViewer(QWidget):
         self._screen = Screen()
         self._screen.loaded.connect(self.dataset_loaded)
         self._screen.failed.connect(self.dataset_failed)
-        # not for the whole window: a host's text fields and keys are its own
-        for keys, slot in (
-            (KEY, self._on_follow_key),
-            (NEXT_MISSING_KEY, self._on_next_missing_key),
-            (NEXT_UNREADABLE_KEY, self._on_next_unreadable_key),
-            ("L", self._on_latency_key),
-        ):
-            key = QShortcut(QKeySequence(keys), self)
-            key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            key.activated.connect(slot)
+        self._keys: KeyBindings | None = None
+        if self.stage is not None:
+            actions = Actions(self._screen)
+            places: dict[Place, QWidget] = {"viewer": self, "picture": self.stage.picture}
+            self._keys = KeyBindings(self, places, actions.by_name)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._screen)
@@ -158,16 +152,13 @@ class LightweightViewer(QWidget):
             show(wanted, options)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Escape cancels an opening or a search; F follows again, N goes to what is missing; L: latency."""
-        key = event.key() if event is not None else None
-        if key == Qt.Key.Key_F and event is not None and not event.modifiers():
-            self._on_follow_key()
-        elif key == Qt.Key.Key_N and event is not None:
-            is_shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            (self._on_next_unreadable_key if is_shifted else self._on_next_missing_key)()
-        elif key == Qt.Key.Key_L and event is not None and not event.modifiers():
-            self._on_latency_key()
-        elif not (key == Qt.Key.Key_Escape and self._screen.cancel_opening()):
+        """Keys that no widget in here has taken, or that a host passes on; Escape cancels an opening."""
+        if event is None:
+            return
+        is_escape = event.key() == Qt.Key.Key_Escape
+        if is_escape and self._screen.cancel_opening():
+            return
+        if self._keys is None or not self._keys.press(event):
             super().keyPressEvent(event)
 
     def refresh(self) -> None:
@@ -309,29 +300,6 @@ class LightweightViewer(QWidget):
         )
         if wait_for_channels is not None:
             follower.set_waits_for_channels(bool(wait_for_channels))
-
-    @safe_slot
-    def _on_follow_key(self) -> None:
-        follower = getattr(self._screen, "follower", None)
-        if follower is not None:
-            follower.follow_again()
-
-    @safe_slot
-    def _on_next_missing_key(self) -> None:
-        finder = getattr(self._screen, "finder", None)
-        if finder is not None:
-            finder.next_missing()
-
-    @safe_slot
-    def _on_next_unreadable_key(self) -> None:
-        finder = getattr(self._screen, "finder", None)
-        if finder is not None:
-            finder.next_unreadable()
-
-    @safe_slot
-    def _on_latency_key(self) -> None:
-        if self.stage is not None:
-            self._screen.toggle_latency()
 
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
         """Show field of view `fov` (index into the run's labels), at time `t` and `z` if given.

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import ndv
 from ndv.models import ArrayDisplayModel, ChannelMode, ClimsManual, LUTModel
@@ -22,7 +23,9 @@ from ..ends import Owner
 from ..slots import safe_slot
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .colormaps import colormap_of, ramp
+from .hand import Hand
 from .view_arrays import DatasetWrapper, Frame, voxel_size
+from .zoom import FIT_MARGIN, Scene, VisibleArea
 
 try:
     from qtpy.QtOpenGLWidgets import QOpenGLWidget
@@ -41,13 +44,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
-
-
-class _VisibleArea(NamedTuple):
-    """A part of the picture: start and end along x and y, in µm."""
-
-    x: tuple[float, float]
-    y: tuple[float, float]
 
 
 class Canvas(QWidget):
@@ -77,7 +73,9 @@ class Canvas(QWidget):
         self._wanted = View()
         self._dirty = False
         self._auto: dict[int, bool] = {}
-        self._place: _VisibleArea | None = None  # the user's zoom, to be restored
+        self._place: VisibleArea | None = None  # the user's zoom, to be restored
+        self._hand = Hand(self)
+        self._is_turned = False  # whether the user has moved the volume on screen
         self._shown_frame: Frame | None = None  # the last one that the scale was set for
         self._shown_extent: tuple[object, ...] | None = None  # see `_extent`
         self._later = QTimer(self)
@@ -159,13 +157,58 @@ class Canvas(QWidget):
         self._dirty = True
         self._flush()
 
+    # ---- pan and zoom ----------------------------------------------------------------------
+
     def reset_view(self) -> None:
         """Fit the picture to the canvas."""
         if self._viewer is None:
             return
         x, y = self._edges()
-        self._viewer._canvas.set_range(x=x, y=y)
+        self._viewer._canvas.set_range(x=x, y=y, margin=FIT_MARGIN)
         self._viewer._canvas.refresh()
+        self._is_turned = False
+
+    def show_one_to_one(self) -> None:
+        """Show one pixel of the data (of level 0) on one pixel of the screen."""
+        self._hand.show_one_to_one(self.devicePixelRatioF())
+
+    def zoom(self, factor: float) -> None:
+        """Enlarge what is in the middle of the canvas."""
+        self._hand.zoom(factor)
+
+    def show_area(self, area: VisibleArea) -> None:
+        """Show this part of the picture."""
+        if self._viewer is not None:
+            self._viewer._canvas.set_range(x=area.x, y=area.y, margin=_NO_MARGIN)
+            self._viewer._canvas.refresh()
+
+    @property
+    def is_fitting(self) -> bool:
+        """Whether the whole picture fills the canvas, as after `reset_view`; also while there is none."""
+        scene, area = self.scene(), self.visible_area()
+        if scene is None or area is None:
+            return not self._is_turned
+        return scene.is_fitting(area)
+
+    def scene(self) -> Scene | None:
+        """What the picture is shown in; None in a volume, and while there is no picture."""
+        frame = self.frame
+        if frame is None or frame.image is None or self._gl is None or frame.view.is_volume:
+            return None
+        size, image = self._voxel_size(), frame.image
+        height, width = image.height * size["y"], image.width * size["x"]
+        return Scene(height, width, size["x"], self._gl.height(), self._gl.width())
+
+    def volume_scale(self) -> tuple[float, float] | None:
+        """µm per screen pixel of a volume, now and where it fits; None if there is no volume."""
+        frame = self.frame
+        if self._viewer is None or self._gl is None or frame is None or frame.image is None:
+            return None
+        size, to_world = self._voxel_size(), self._viewer._canvas.canvas_to_world
+        steps = (b - a for a, b in zip(to_world((0, 0)), to_world((100, 0)), strict=True))
+        longest = max(frame.image.height * size["y"], frame.image.width * size["x"])
+        fit = longest * (1 + 2 * FIT_MARGIN) / max(min(self._gl.height(), self._gl.width()), 1)
+        return math.hypot(*map(float, steps)) / 100, fit
 
     def _edges(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
         """Where the picture begins and ends along x and y in µm; None leaves it to ndv, as in a volume.
@@ -227,7 +270,7 @@ class Canvas(QWidget):
         volume_changed = self._wanted.is_volume != self._wrapper.view.is_volume
         self._dirty = False
         if volume_changed and self._wanted.is_volume:
-            self._place = self._visible_place()
+            self._place = self.visible_area()
         self._wrapper.view = self._wanted
         self._wrapper.screen = self._screen()
         if volume_changed:
@@ -279,7 +322,7 @@ class Canvas(QWidget):
         if dict(self._display.scales) != scales:
             is_zoomed = self._shown_frame is not None and not self._shown_frame.view.is_volume
             if is_zoomed and not frame.view.is_volume and self._place is None:
-                self._place = self._visible_place()  # ndv shows everything after a change of scale
+                self._place = self.visible_area()  # ndv shows everything after a change of scale
             self._display.scales.clear()
             self._display.scales.update(scales)  # type: ignore[arg-type]
         self._shown_frame = frame
@@ -307,21 +350,19 @@ class Canvas(QWidget):
     def _voxel_size(self) -> dict[Hashable, float]:
         return voxel_size(self._facts())
 
-    # ---- zoom ------------------------------------------------------------------------------
-
-    def _visible_place(self) -> _VisibleArea | None:
+    def visible_area(self) -> VisibleArea | None:
         """The part of the picture on screen in 2-D (µm), None in a volume."""
         if self._viewer is None or self._gl is None or self._wrapper is None or self._wrapper.view.is_volume:
             return None
         to_world = self._viewer._canvas.canvas_to_world
         left, top, _ = to_world((0, 0))
         right, bottom, _ = to_world((self._gl.width(), self._gl.height()))
-        return _VisibleArea((float(left), float(right)), (float(top), float(bottom)))
+        return VisibleArea((float(left), float(right)), (float(top), float(bottom)))
 
     def _go_back_to_place(self) -> None:
         place, self._place = self._place, None
-        if place is not None and self._viewer is not None:
-            self._viewer._canvas.set_range(x=place.x, y=place.y, margin=_NO_MARGIN)
+        if place is not None:
+            self.show_area(place)
 
     def _extent(self) -> tuple[object, ...] | None:
         """The size of the image on the canvas in pixels and in µm; None while it is not known."""
@@ -412,7 +453,7 @@ class Canvas(QWidget):
         if self._viewer is None or self._wrapper is None:
             return
         logger.info("the OpenGL context was lost; rebuilding the canvas")
-        place, wrapper = self._visible_place(), self._wrapper
+        place, wrapper = self.visible_area(), self._wrapper
         self.release()
         build = self._build
         self._drop_viewer()
@@ -455,10 +496,17 @@ class Canvas(QWidget):
                 self._watch_context()
             elif kind == QEvent.Type.Leave:
                 self.hovered.emit(None)
+            elif self._gl is not None and self._hand.take(event, self._gl):
+                return True
+            elif kind in (QEvent.Type.Wheel, QEvent.Type.MouseButtonPress):
+                self._is_turned = True  # of a volume; a flat picture says itself where it is
             elif kind == QEvent.Type.MouseMove and event.buttons() == Qt.MouseButton.NoButton:  # type: ignore[attr-defined]
                 self._hover(_position(event))
                 return True  # each hover event would cost a picking render of 130 ms or more
-        return kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease) and watched is not self._gl
+        if kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            event.ignore()  # neither vispy nor ndv may take it: it goes on to our parents
+            return True
+        return False
 
     def _hover(self, position: QPointF) -> None:
         if self._wanted.is_volume or self._wrapper is None or self._viewer is None:

@@ -1,0 +1,55 @@
+"""The way back over the picture: shown while the picture does not fit the window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QPoint, Qt
+from qtpy.QtWidgets import QToolButton, QWidget
+
+from ..keys import keys_of
+from ..slots import safe_slot
+from ..theme import PanelColors, dark_palette
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QObject
+
+_MARGIN_PX = 12
+_STYLE = """
+QToolButton {{ background: rgba(0, 0, 0, 165); color: rgb(245, 246, 248); border: 1px solid {border};
+    border-radius: 4px; padding: 3px 9px; }}
+QToolButton:hover {{ border-color: {dim}; }}
+QToolButton:pressed {{ border-color: {accent}; }}
+"""
+
+
+class FitButton(QToolButton):
+    """At the bottom left of `picture`; says how large the picture is shown. GUI thread only."""
+
+    def __init__(self, picture: QWidget) -> None:
+        super().__init__(picture)
+        self._picture = picture
+        self.setText("Fit")
+        self.setToolTip(f"Fit the picture to the window ({keys_of('fit')}, or a double click)")
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the picture
+        colors = vars(PanelColors.of(dark_palette()))  # the picture is dark under any palette
+        self.setStyleSheet(_STYLE.format_map({name: color.name() for name, color in colors.items()}))
+        picture.installEventFilter(self)
+        self.hide()
+
+    def show_if(self, needed: bool) -> None:
+        """Show it while it is `needed`."""
+        if needed == self.isHidden():
+            self.setVisible(needed)
+            self._settle()
+
+    @safe_slot(default=False)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if watched is self._picture and event is not None and event.type() == QEvent.Type.Resize:
+            self._settle()
+        return False
+
+    def _settle(self) -> None:
+        self.adjustSize()
+        self.move(QPoint(_MARGIN_PX, self._picture.height() - self.height() - _MARGIN_PX))
+        self.raise_()

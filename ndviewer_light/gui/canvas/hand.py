@@ -1,0 +1,159 @@
+"""Moves the picture by hand: wheel, drag, double click and keys, within the limits of `zoom`.
+
+ndv's own cameras would let the picture be zoomed out to a dot and be pushed out of the window.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt
+from qtpy.QtWidgets import QRubberBand
+
+from .zoom import FURTHEST_OUT, VisibleArea, drag_factor, wheel_factor
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from .zoom import Scene
+
+_LEAST_RECTANGLE_PX = 6
+"""A smaller rectangle was a click."""
+
+
+class Movable(Protocol):
+    """The picture as the hand sees it: what is shown of it, and a way to show another part."""
+
+    def scene(self) -> Scene | None:
+        """None in a volume, and while there is no picture."""
+
+    def visible_area(self) -> VisibleArea | None:
+        """What of the picture is on screen."""
+
+    def show_area(self, area: VisibleArea) -> None:
+        """Show another part."""
+
+    def reset_view(self) -> None:
+        """Fit the picture to the window."""
+
+    def volume_scale(self) -> tuple[float, float] | None:
+        """µm per screen pixel of a volume, now and where it fits; None if there is no volume."""
+
+
+class Hand:
+    """Answers mouse events of the picture with movements of it. GUI thread only."""
+
+    def __init__(self, picture: Movable) -> None:
+        self._picture = picture
+        self._from: QPointF | None = None
+        self._pressed_at: tuple[float, float] = (0.0, 0.0)  # µm, where the button went down
+        self._band: QRubberBand | None = None
+
+    def take(self, event: Any, widget: QWidget) -> bool:
+        """Whether the event was for us; others are left to ndv."""
+        kind = event.type()
+        if kind == QEvent.Type.MouseButtonDblClick and event.button() == Qt.MouseButton.LeftButton:
+            self._picture.reset_view()
+            return True
+        if kind == QEvent.Type.Wheel:
+            return self._turn(event)
+        if self._picture.scene() is None:
+            return kind == QEvent.Type.MouseMove and self._is_too_far(event)
+        if kind == QEvent.Type.MouseButtonPress:
+            return self._press(event, widget)
+        if kind == QEvent.Type.MouseMove and self._from is not None:
+            return self._drag(event)
+        if kind == QEvent.Type.MouseButtonRelease and self._from is not None:
+            return self._release(event)
+        return False
+
+    # ---- a flat picture --------------------------------------------------------------------
+
+    def zoom(self, factor: float, at: QPointF | None = None) -> None:
+        """Enlarge the picture by `factor`; the point under `at` stays there, by default the centre."""
+        scene, area = self._picture.scene(), self._picture.visible_area()
+        if scene is not None and area is not None:
+            place = area.center if at is None else _place(scene, area, at)
+            self._picture.show_area(scene.zoomed(area, factor, place))
+
+    def show_one_to_one(self, device_ratio: float) -> None:
+        """Show one pixel of the data (of level 0) on one pixel of the screen; the centre stays."""
+        scene, area = self._picture.scene(), self._picture.visible_area()
+        if scene is not None and area is not None:
+            self._picture.show_area(scene.area(area.center, scene.pixel_um * device_ratio))
+
+    def _turn(self, event: Any) -> bool:
+        angle = event.angleDelta().y() or event.angleDelta().x()
+        if self._picture.scene() is None:
+            return self._is_limit(enlarging=angle > 0)
+        self.zoom(wheel_factor(angle), _position(event))
+        return True
+
+    def _press(self, event: Any, widget: QWidget) -> bool:
+        scene, area = self._picture.scene(), self._picture.visible_area()
+        if scene is None or area is None:
+            return False
+        self._from = _position(event)
+        self._pressed_at = _place(scene, area, self._from)
+        is_left = event.button() == Qt.MouseButton.LeftButton
+        if is_left and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self._band = QRubberBand(QRubberBand.Shape.Rectangle, widget)
+            self._band.setGeometry(QRect(self._from.toPoint(), QSize()))
+            self._band.show()
+        return False  # the canvas takes the focus with it
+
+    def _drag(self, event: Any) -> bool:
+        scene, area, at = self._picture.scene(), self._picture.visible_area(), _position(event)
+        if scene is None or area is None or self._from is None:
+            return False
+        if self._band is not None:
+            self._band.setGeometry(QRect(self._from.toPoint(), at.toPoint()).normalized())
+            return True
+        moved, self._from = at - self._from, at
+        if event.buttons() & (Qt.MouseButton.LeftButton | Qt.MouseButton.MiddleButton):
+            self._picture.show_area(scene.panned(area, moved.x(), moved.y()))
+        elif event.buttons() & Qt.MouseButton.RightButton:
+            self._picture.show_area(scene.zoomed(area, drag_factor(moved.y()), self._pressed_at))
+        return True
+
+    def _release(self, event: Any) -> bool:
+        self._from = None
+        band, self._band = self._band, None
+        scene, area = self._picture.scene(), self._picture.visible_area()
+        if band is None:
+            return False
+        rectangle = band.geometry()
+        band.hide()
+        band.deleteLater()
+        if scene is None or area is None or min(rectangle.width(), rectangle.height()) < _LEAST_RECTANGLE_PX:
+            return False
+        scale = scene.scale_of(area)
+        wanted = max(rectangle.width() / scene.columns, rectangle.height() / scene.rows) * scale
+        center = _place(scene, area, QPointF(rectangle.center()))
+        self._picture.show_area(scene.area(center, wanted))
+        return False
+
+    # ---- a volume --------------------------------------------------------------------------
+
+    def _is_limit(self, *, enlarging: bool) -> bool:
+        """Whether a volume is as small, or as large, on screen as it may be."""
+        scales = self._picture.volume_scale()
+        if scales is None:
+            return False
+        now, fit = scales
+        return now < fit / FURTHEST_OUT**2 if enlarging else now > fit * FURTHEST_OUT
+
+    def _is_too_far(self, event: Any) -> bool:
+        if not event.buttons() & Qt.MouseButton.RightButton:
+            return False
+        return self._is_limit(enlarging=True) or self._is_limit(enlarging=False)
+
+
+def _place(scene: Scene, area: VisibleArea, at: QPointF) -> tuple[float, float]:
+    """The place in the picture under a point of the window, in µm."""
+    scale = scene.scale_of(area)
+    return area.x[0] + at.x() * scale, area.y[0] + at.y() * scale
+
+
+def _position(event: Any) -> QPointF:
+    return event.position() if hasattr(event, "position") else QPointF(event.pos())

@@ -1,0 +1,70 @@
+"""The keys of the viewer: the one table that binds them, makes the sheet, and is repeated in the docs."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Place = Literal["viewer", "picture", "window"]
+"""Where a key works: with the focus anywhere in the viewer, only in the picture, or in our own window."""
+
+
+class Key(NamedTuple):
+    """What some keys, or the mouse, do. `keys` are as Qt names them; several do the same."""
+
+    action: str
+    keys: tuple[str, ...]
+    does: str
+    place: Place = "viewer"
+
+    @property
+    def named(self) -> str:
+        """The keys as they are written for people: "Shift R", "← →"."""
+        return " ".join(_named(key) for key in self.keys)
+
+
+_SYMBOLS = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "PgUp": "Page Up", "PgDown": "Page Down"}
+
+
+def _named(key: str) -> str:
+    if key in ("+", "-"):
+        return key
+    return " ".join(_SYMBOLS.get(part, part) for part in key.split("+"))
+
+
+KEYS: tuple[Key, ...] = (
+    Key("fit", ("R",), "fit the picture to the window"),
+    Key("one_to_one", ("Shift+R",), "show one pixel of the data on one pixel of the screen"),
+    Key("zoom_in", ("+", "="), "zoom in"),
+    Key("zoom_out", ("-",), "zoom out"),
+    Key("previous_time", ("Left",), "previous time point", "picture"),
+    Key("next_time", ("Right",), "next time point", "picture"),
+    Key("next_z", ("Up",), "next z plane", "picture"),
+    Key("previous_z", ("Down",), "previous z plane", "picture"),
+    Key("previous_field", ("[",), "previous field of view"),
+    Key("next_field", ("]",), "next field of view"),
+    Key("previous_well", ("{",), "previous well"),
+    Key("next_well", ("}",), "next well"),
+    Key("follow", ("F",), "follow the newest time point and position of a run again"),
+    Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
+    Key("next_unreadable", ("Shift+N",), "go to the next plane that cannot be read; looks for it by reading"),
+    Key("latency", ("L",), "say how long frames take from the disk to the screen, or no longer"),
+    Key("cancel", ("Esc",), "cancel an opening, or a search"),
+    Key("keys", ("?", "F1"), "show these keys"),
+)
+"""Every key that is bound, in the order of the sheet."""
+
+MOUSE: tuple[tuple[str, str], ...] = (
+    ("wheel", "zoom, at the mouse"),
+    ("drag", "move the picture; in 3-D turn it"),
+    ("Shift and drag", "zoom to a rectangle"),
+    ("drag with the right button", "zoom"),
+    ("double click", "fit the picture to the window"),
+    ("wheel over a slider", "one step per notch"),
+    ("Ctrl or Alt and a click on a channel's On", "show that channel alone; again: all"),
+)
+"""What the mouse does, and what it is."""
+
+
+def keys_of(action: str) -> str:
+    """The keys of an action as written for people, for tooltips."""
+    return next(key.named for key in KEYS if key.action == action)

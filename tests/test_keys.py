@@ -1,0 +1,173 @@
+"""Keys and mouse in the picture, as a person uses them: nothing that can be entered cannot be left."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication, QLabel
+from runs import load, planes_of, small_run, write
+from screen import assert_shows, settle
+
+from ndviewer_light.gui.key_sheet import KeySheet
+from ndviewer_light.gui.keys import KEYS, MOUSE
+from ndviewer_light.gui.window import LightweightMainWindow
+
+PAGE = (Path(__file__).parents[1] / "docs" / "index.md").read_text()
+LEFT = Qt.MouseButton.LeftButton
+
+
+def in_docs(heading: str) -> list[tuple[str, str]]:
+    table = PAGE.partition(f"| {heading} | does |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    cells = [tuple(cell.strip() for cell in line.strip("| ").split(" | ")) for line in table.splitlines()]
+    return [
+        (keys, re.sub(r" \(\[.*?\)\)| \(after a click in the picture\)", "", does)) for keys, does in cells
+    ]
+
+
+def test_the_docs_list_the_keys_that_are_bound():
+    assert in_docs("key") == [(key.named, key.does) for key in KEYS]
+    assert in_docs("mouse") == list(MOUSE)
+
+
+@pytest.fixture
+def shown(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", n_z=2)
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    picture = viewer.stage.canvas._gl
+    viewer.activateWindow()
+    qtbot.mouseClick(picture, LEFT)  # from here on the focus is in the picture
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture)
+    return viewer, picture, run
+
+
+def turn_wheel(picture, notches: int, at: QPointF | None = None) -> None:
+    at = at or QPointF(picture.rect().center())
+    for _ in range(abs(notches)):
+        angle = QPoint(0, 120 if notches > 0 else -120)
+        event = QWheelEvent(
+            at,
+            QPointF(picture.mapToGlobal(at.toPoint())),
+            QPoint(),
+            angle,
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(picture, event)
+
+
+def scale(viewer) -> float:
+    canvas = viewer.stage.canvas
+    return canvas.scene().scale_of(canvas.visible_area())
+
+
+@pytest.mark.gl
+def test_a_picture_that_was_zoomed_or_pushed_away_comes_back(qtbot, shown):
+    viewer, picture, run = shown
+    canvas, button = viewer.stage.canvas, viewer.stage.fit_button
+    fit = scale(viewer)
+    assert canvas.is_fitting
+    assert button.isHidden()
+    backs = (
+        lambda: qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_R),
+        lambda: qtbot.mouseDClick(picture, LEFT),
+        lambda: qtbot.mouseClick(button, LEFT),
+    )
+    for back in backs:
+        turn_wheel(picture, -30)
+        assert scale(viewer) == pytest.approx(8 * fit, rel=0.01)
+        qtbot.mousePress(picture, LEFT, pos=QPoint(20, 20))
+        for x in (400, 4000):
+            qtbot.mouseMove(picture, QPoint(x, x))
+        qtbot.mouseRelease(picture, LEFT, pos=QPoint(4000, 4000))
+        qtbot.waitUntil(button.isVisible)
+        back()
+        qtbot.waitUntil(button.isHidden)
+        assert canvas.is_fitting
+    turn_wheel(picture, 60)
+    assert scale(viewer) < fit / 4
+    qtbot.keyClick(picture, Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
+    assert scale(viewer) == pytest.approx(0.325 * canvas.devicePixelRatioF())
+    qtbot.keyClick(picture, Qt.Key.Key_Minus)
+    assert scale(viewer) == pytest.approx(0.325 * 1.5 * canvas.devicePixelRatioF())
+    qtbot.keyClick(picture, Qt.Key.Key_R)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 0, 0, 0))
+
+
+@pytest.mark.gl
+def test_the_wheel_zooms_at_the_mouse_and_a_rectangle_is_shown_as_drawn(qtbot, shown):
+    viewer, picture, _ = shown
+    canvas = viewer.stage.canvas
+    at = QPointF(picture.width() / 2 + 40, picture.height() / 2 - 30)
+    to_world = canvas.viewer._canvas.canvas_to_world
+    before = to_world((at.x(), at.y()))[:2]
+    turn_wheel(picture, 3, at)
+    assert to_world((at.x(), at.y()))[:2] == pytest.approx(before, abs=0.05)
+    qtbot.keyClick(picture, Qt.Key.Key_R)
+    shift = Qt.KeyboardModifier.ShiftModifier
+    center = picture.rect().center()
+    ends = center - QPoint(60, 50), center + QPoint(60, 50)
+    (left, top), (right, bottom) = (to_world((end.x(), end.y()))[:2] for end in ends)
+    qtbot.mousePress(picture, LEFT, shift, ends[0])
+    qtbot.mouseMove(picture, ends[1])
+    qtbot.mouseRelease(picture, LEFT, shift, ends[1])
+    area = canvas.visible_area()
+    assert area.y == pytest.approx((top, bottom), abs=0.5)
+    assert area.x[0] < left < right < area.x[1]
+
+
+@pytest.mark.gl
+def test_keys_work_after_a_click_in_the_picture(qtbot, shown):
+    viewer = shown[0]
+    stage = viewer.stage
+
+    def press(key, *modifiers):
+        qtbot.keyClick(QApplication.focusWidget(), key, *modifiers)
+        return stage.view[:3]
+
+    assert press(Qt.Key.Key_Right) == (1, 0, 0)
+    assert press(Qt.Key.Key_Right) == (1, 0, 0)
+    assert press(Qt.Key.Key_Up) == (1, 0, 1)
+    assert press(Qt.Key.Key_Left) == (0, 0, 1)
+    assert press(Qt.Key.Key_BracketRight) == (0, 1, 1)
+    assert press(Qt.Key.Key_BraceRight) == (0, 2, 1)
+    assert press(Qt.Key.Key_BraceRight) == (0, 2, 1)
+    assert press(Qt.Key.Key_BraceLeft) == (0, 0, 1)
+    assert press(Qt.Key.Key_BracketLeft) == (0, 0, 1)
+    stage.sliders.slider("t").setFocus()
+    assert press(Qt.Key.Key_Right) == (1, 0, 1)  # the slider's own
+    press(Qt.Key.Key_Question)
+    sheet = viewer.findChild(KeySheet)
+    texts = {label.text() for label in sheet.findChildren(QLabel)}
+    assert {key.named for key in KEYS} <= texts
+    qtbot.keyClick(sheet, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: viewer.findChild(KeySheet) is None)
+    press(Qt.Key.Key_F1)
+    qtbot.waitUntil(lambda: viewer.findChild(KeySheet) is not None)
+
+
+@pytest.mark.gl
+def test_keys_work_in_the_window_wherever_the_focus_is(qtbot, tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    load(qtbot, window.viewer, run.folder)
+    settle(qtbot, window.viewer)
+    turn_wheel(window.viewer.stage.canvas._gl, -3)
+    assert not window.viewer.stage.canvas.is_fitting
+    window.setFocus()
+    qtbot.keyClick(window, Qt.Key.Key_R)
+    assert window.viewer.stage.canvas.is_fitting
+    qtbot.keyClick(window, Qt.Key.Key_BraceRight, Qt.KeyboardModifier.ShiftModifier)
+    assert window.viewer.stage.view.p == 2
+    window.close()
