@@ -238,3 +238,73 @@ def test_links_to_other_files_are_not_followed(tmp_path: Path, opened: Open) -> 
     assert any("Linked" in warning and "another file" in warning for warning in source.info.warnings)
     with pytest.raises(UnsupportedError, match="another file"):
         opened(path, "/acquisition/Linked")
+
+
+# ---- images and masks ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_pictures(tmp_path: Path) -> Path:
+    """A series, single images and masks, as pynwb lays them out: all of them (x, y)."""
+    path = write_nwb(tmp_path / "a.nwb", S={"data": movie(2), "rate": 1.0, "plane": PLANE})
+    with h5py.File(path, "a") as file:
+        images = file.create_group("acquisition/snapshots")
+        images.attrs["neurodata_type"] = "Images"
+        for name, kind, data in (
+            ("mean", "GrayscaleImage", movie(1, seed=3)[0].astype("f4")),
+            ("slide", "RGBImage", movie(1, 24, 16, 3, seed=4)[0].astype("u1")),
+        ):
+            made = images.create_dataset(name, data=data)
+            made.attrs.update({"neurodata_type": kind, "namespace": "core", "resolution": 2000.0})
+        table = file.create_group("processing/ophys/ImageSegmentation/PlaneSegmentation")
+        table.attrs["neurodata_type"] = "PlaneSegmentation"
+        table["imaging_plane"] = h5py.SoftLink("/general/optophysiology/ImagingPlane")
+        table.create_dataset("id", data=[7, 9, 12])
+        table.create_dataset("image_mask", data=movie(3, seed=5) > 100)
+    return path
+
+
+def test_single_images_and_masks_are_upright(with_pictures: Path, opened: Open) -> None:
+    mean = opened(with_pictures, "/acquisition/snapshots/mean")
+    np.testing.assert_array_equal(mean.read_plane(PlaneKey()), movie(1, seed=3)[0].T)
+    assert (mean.info.format, mean.info.pixel_size_um) == ("nwb", pytest.approx(5))
+    slide = opened(with_pictures, "/acquisition/snapshots/slide")
+    assert [channel.name for channel in slide.info.channels] == ["red", "green", "blue"]
+    expected = movie(1, 24, 16, 3, seed=4)[0].astype("u1")
+    for c in range(3):
+        np.testing.assert_array_equal(slide.read_plane(PlaneKey(c=c)), expected[:, :, c].T)
+    for inner in ("/processing/ophys/ImageSegmentation/PlaneSegmentation", ".../image_mask"):
+        inner = inner.replace("...", "/processing/ophys/ImageSegmentation/PlaneSegmentation")
+        masks = opened(with_pictures, inner)
+        assert [position.name for position in masks.info.positions] == ["ROI 7", "ROI 9", "ROI 12"]
+        assert (masks.info.pixel_size_x_um, masks.info.pixel_size_y_um) == pytest.approx((1, 2))
+        for p in range(3):
+            np.testing.assert_array_equal(masks.read_plane(PlaneKey(p=p)), (movie(3, seed=5)[p] > 100).T)
+
+
+def test_series_come_first_and_pictures_are_offered(with_pictures: Path, opened: Open) -> None:
+    inside = [choice.partition("::")[2] for choice in opened(with_pictures).info.choices]
+    masks = "/processing/ophys/ImageSegmentation/PlaneSegmentation/image_mask"
+    slide, mean = "/acquisition/snapshots/slide", "/acquisition/snapshots/mean"
+    assert inside == ["/acquisition/S/data", slide, masks, mean]
+    assert {entry.what for entry in list_datasets(str(with_pictures))} == {
+        "NWB TwoPhotonSeries",
+        "NWB GrayscaleImage",
+        "NWB RGBImage",
+        "NWB PlaneSegmentation",
+    }
+
+
+def test_pixels_in_another_file_are_read_when_that_is_allowed(tmp_path: Path) -> None:
+    write_nwb(tmp_path / "other.nwb", S={"data": movie(), "plane": PLANE})
+    path = write_nwb(tmp_path / "a.nwb", Linked={"data": movie(), "rate": 5.0})
+    with h5py.File(path, "a") as file:
+        del file["acquisition/Linked/data"]
+        file["acquisition/Linked/data"] = h5py.ExternalLink("other.nwb", "/acquisition/S/data")
+    with pytest.raises(UnsupportedError, match=r"'other\.nwb'.*--storage-option allow_outside=yes"):
+        open_source(str(path))
+    for inner in ("", "::/acquisition/Linked", "::/acquisition/Linked/data"):
+        source = open_source(f"{path}{inner}", {"allow_outside": "yes"})
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(t=2)), movie()[2].T)
+        assert source.info.time_step_s == 0.2
+        source.close()

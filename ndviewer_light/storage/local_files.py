@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 FOLLOW_LINKS = "follow_links"
 """The storage option with which the user allows symbolic links that lead out of a dataset."""
 
+ALLOW_OUTSIDE = "allow_outside"
+"""The storage option with which the user allows files that a file names, beyond those read anyway."""
+
 OPEN_FLAGS = os.O_RDONLY
 for _flag in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):  # not every system has all of them
     OPEN_FLAGS |= getattr(os, _flag, 0)
@@ -164,6 +167,11 @@ def is_link(path: str) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_reparse_tag", 0))
+
+
+def allows_outside(options: Mapping[str, str] | None) -> bool:
+    """Whether the user has allowed the other files that a file names."""
+    return (options or {}).get(ALLOW_OUTSIDE, "").lower() in ("yes", "true", "1")
 
 
 def follows_links(options: Mapping[str, str] | None) -> bool:

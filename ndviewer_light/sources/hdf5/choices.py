@@ -1,6 +1,7 @@
 """Which datasets of an HDF5 file can be shown, and which one is chosen.
 
-In an NWB file these are its image series, in others the numeric datasets with 2 to 5 axes. The one with the
+In an NWB file these are its image series, then its single images and masks; in NeXus and EMD files what they
+call their image; in others the numeric datasets with 2 to 5 axes, or more that are named. The one with the
 most pixels is shown unless another is requested. Everything here is called within `HDF5File.reading`.
 """
 
@@ -9,17 +10,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import DatasetError, DatasetNotFoundError, UnsupportedError
-from . import nwb
+from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, UnsupportedError
+from . import emd, ilastik, matlab, nexus, nwb, nwb_images
 from .array import DatasetFacts, facts, refuse_outside
-from .images import is_picture, plain_image
+from .axes import is_picture, named_roles
+from .file import Elsewhere, HDF5File
+from .images import axis_notes, plain_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import h5py
 
-    from .file import HDF5File
     from .images import HDF5Image
 
 WALK_SECONDS = 5.0
@@ -30,6 +32,11 @@ WALK_FOR_OTHERS_SECONDS = 0.5
 
 _SHOWN = 8
 """How many datasets a message names."""
+
+_MOST_FILES = 8
+"""How many links from file to file are followed for one dataset."""
+
+_MARKS = (b"DIMENSION_LIST", b"DIMENSION_LABELS", ilastik.ATTRIBUTE.encode())
 
 
 class DatasetEntry(NamedTuple):
@@ -42,61 +49,98 @@ class DatasetEntry(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A dataset that can be shown; `series` is set if NWB describes it."""
+    """A dataset that can be shown, in `file`; `described_in` is the file that describes it.
+
+    `series` or `picture` is set if NWB describes it; `is_main` if the file calls it its image.
+    """
 
     facts: DatasetFacts
     node: h5py.Dataset
+    file: HDF5File
     series: nwb.Series | None = None
+    picture: nwb_images.NwbPicture | None = None
+    is_main: bool = False
+    described_in: HDF5File | None = None
+
+    @property
+    def path(self) -> str:
+        """Its path in the file that was opened."""
+        return self.series.data if self.series else self.facts.path
 
     @property
     def entry(self) -> DatasetEntry:
         """As it is offered."""
-        what = f"NWB {self.series.type}" if self.series else "dataset"
-        return DatasetEntry(self.facts.path, self.facts.shape, str(self.facts.dtype), what)
+        described = self.series or self.picture
+        what = f"NWB {described.type}" if described else "dataset"
+        return DatasetEntry(self.path, self.facts.shape, str(self.facts.dtype), what)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The order in which candidates are offered."""
+        return -int(self.is_main or self.series is not None), -math.prod(self.facts.shape)
 
 
 class Choices(NamedTuple):
-    """What can be shown, most pixels first, and notes on what looks like an image but cannot be shown."""
+    """What can be shown, most pixels first, and notes on what looks like an image but cannot be shown.
+
+    `external` are the image series of NWB whose images are in pictures or videos.
+    """
 
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
+    external: tuple[nwb.Series, ...] = ()
 
 
 def catalogue(file: HDF5File, top: str = "", seconds: float = WALK_SECONDS) -> Choices:
     """Everything below a group that can be shown, as far as found within `seconds`."""
     is_nwb = nwb.is_nwb(file) and not top
-    found = _all_series(file, seconds) if is_nwb else _all_plain(file, top, seconds)
-    pixels = sorted(found.candidates, key=lambda each: math.prod(each.facts.shape), reverse=True)
+    found = _all_nwb(file, seconds) if is_nwb else _all_plain(file, top, seconds)
     notes = found.notes
     if file.cut_short:
         notes += (
             f"{file.name} contains more than was searched: to open a particular dataset, use FILE::/PATH",
         )
-    return Choices(tuple(pixels), notes)
+    return found._replace(candidates=tuple(sorted(found.candidates, key=lambda each: each.rank)), notes=notes)
 
 
-def _all_series(file: HDF5File, seconds: float) -> Choices:
+def _all_nwb(file: HDF5File, seconds: float) -> Choices:
     import h5py
 
-    candidates, notes = [], []
-    for series in nwb.all_series(file, seconds):
-        if series.elsewhere:
-            notes.append(
-                f"{series.path} ({series.type}) stores its images in other files: {series.elsewhere}"
-            )
-            continue
-        node = file.node(series.data)
-        assert isinstance(node, h5py.Dataset), "it was found there"
+    candidates: list[Candidate] = []
+    notes: list[str] = []
+    external: list[nwb.Series] = []
+    for path, node in file.walk(*nwb.PLACES, seconds=seconds):
         try:
-            known = facts(file, series.data, node)
-        except UnsupportedError as error:
+            if isinstance(node, h5py.Dataset):
+                picture = nwb_images.picture_of(file, path, node)
+                if picture is not None and math.prod(node.shape):
+                    candidates.append(Candidate(facts(file, path, node), node, file, picture=picture))
+                continue
+            series = nwb.series_of(file, path, node)
+            if series is None:
+                continue
+            if series.elsewhere:
+                external += [series] if series.files else []
+                notes.append(f"{path} ({series.type}) stores its images in other files: {series.elsewhere}")
+                continue
+            candidate = _of_series(file, series)
+        except DatasetError as error:
             notes.append(str(error))
             continue
-        if math.prod(known.shape) and len(known.shape) in (2, 3, 4):
-            candidates.append(Candidate(known, node, series))
+        if math.prod(candidate.facts.shape) and len(candidate.facts.shape) in (2, 3, 4):
+            candidates.append(candidate)
         else:
-            notes.append(f"{series.path} ({series.type}) contains no images: its shape is {known.shape}")
-    return Choices(tuple(candidates), tuple(notes))
+            shape = candidate.facts.shape
+            notes.append(f"{path} ({series.type}) contains no images: its shape is {shape}")
+    return Choices(tuple(candidates), tuple(notes), tuple(external))
+
+
+def _of_series(file: HDF5File, series: nwb.Series) -> Candidate:
+    found = file.follow(series.data)
+    if isinstance(found, Elsewhere):
+        other = _elsewhere(file, found, series.data)
+        return other._replace(series=series, picture=None, described_in=file)
+    return Candidate(facts(file, series.data, found), found, file, series)
 
 
 def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
@@ -104,7 +148,7 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
 
     candidates, notes = [], []
     for path, node in file.walk(top, seconds=seconds):
-        if not isinstance(node, h5py.Dataset) or node.shape is None or not is_picture(node.shape):
+        if not isinstance(node, h5py.Dataset) or node.shape is None or not _may_be_picture(file, path, node):
             continue
         try:
             known = facts(file, path, node)
@@ -112,53 +156,105 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
         except DatasetError as error:
             notes.append(str(error))
             continue
-        candidates.append(Candidate(known, node))
+        candidates.append(Candidate(known, node, file, is_main=emd.is_image(file, path)))
     return Choices(tuple(candidates), tuple(notes))
+
+
+def _may_be_picture(file: HDF5File, path: str, node: h5py.Dataset) -> bool:
+    """Whether a dataset has a plane, by the names of its axes if it has any."""
+    import h5py
+
+    if len(node.shape) < 2 or not math.prod(node.shape):
+        return False
+    if matlab.is_no_array(file.attribute(node, matlab.ATTRIBUTE)):
+        return False
+    if any(h5py.h5a.exists(node.id, mark) for mark in _MARKS):
+        roles = named_roles(axis_notes(file, path, node).names, node.shape)
+        if roles is not None:
+            return bool(min(node.shape[roles.index("y")], node.shape[roles.index("x")]) > 1)
+    return is_picture(node.shape)
 
 
 # ---- the choice ----------------------------------------------------------------------------
 
 
-def chosen(file: HDF5File, inner: str, known: Choices) -> Candidate:
-    """The dataset at a path inside the file, or the largest.
+def chosen(file: HDF5File, inner: str, known: Choices) -> Candidate | nwb.Series:
+    """The dataset at a path inside the file, else what the file calls its image, else the largest.
 
-    Raises `DatasetNotFoundError` if there is nothing at the path, `UnsupportedError` if nothing can be shown.
+    It is a `nwb.Series` if its images are in pictures or videos that may be read. Raises
+    `DatasetNotFoundError` if there is nothing at the path, `UnsupportedError` if nothing can be shown,
+    `UntrustedReferenceError` if it is in another file that may not be read.
     """
+    if inner.strip("/"):
+        return _at(file, "/" + inner.strip("/"), known, _MOST_FILES)
+    signal = nexus.default_signal(file) if not nwb.is_nwb(file) else None
+    if signal is not None and (main := _default_of(file, signal, known)) is not None:
+        return main
+    if known.candidates:
+        return known.candidates[0]
+    if known.external and file.others.allowed:
+        return known.external[0]
+    raise UnsupportedError(_nothing(file, known))
+
+
+def _default_of(file: HDF5File, signal: str, known: Choices) -> Candidate | None:
+    """The dataset that a NeXus file plots by default; None if that is no picture but a curve."""
     import h5py
 
-    if not inner.strip("/"):
-        if not known.candidates:
-            raise UnsupportedError(_nothing(file, known))
-        return known.candidates[0]
-    path = "/" + inner.strip("/")
-    node = file.node(path)
+    found = file.follow(signal)
+    if isinstance(found, Elsewhere):
+        return _elsewhere(file, found, signal)
+    if not isinstance(found, h5py.Dataset) or not is_picture(found.shape or ()):
+        return None
+    return Candidate(facts(file, signal, found), found, file, is_main=True)
+
+
+def _elsewhere(file: HDF5File, found: Elsewhere, path: str, hops: int = _MOST_FILES) -> Candidate:
+    """The dataset in another file that a link leads to."""
+    where = f"{file.name}: {path!a}"
+    if not hops:
+        raise LimitExceededError(f"{where} leads from file to file without an end")
+    other = file.other(found.file, where)
+    picked = _at(other, found.path, Choices((), ()), hops - 1)
+    if isinstance(picked, nwb.Series):
+        raise UnsupportedError(f"{where} is a series of pictures described in another file: open that file")
+    return picked
+
+
+def _at(file: HDF5File, path: str, known: Choices, hops: int) -> Candidate | nwb.Series:
+    import h5py
+
+    series = _series_at(file, path)
+    if series is not None:
+        if series.files and file.others.allowed:
+            return series
+        nwb.refuse_external(file, series)
+        return _of_series(file, series)
+    node = file.follow(path)
     if node is None:
         raise DatasetNotFoundError(f"{file.name} does not contain {path!a}{_offered(known)}")
+    if isinstance(node, Elsewhere):
+        return _elsewhere(file, node, path, hops)
+    if isinstance(node, h5py.Group) and isinstance(file.follow(nwb_images.MASKS, node), h5py.Dataset):
+        path, node = f"{path}/{nwb_images.MASKS}", file.node(nwb_images.MASKS, node)
     if isinstance(node, h5py.Dataset):
-        return _candidate(file, path, node)
-    series = nwb.series_of(file, path, node)
-    if series is not None:
-        nwb.refuse_external(series, file.name)
-        data = file.node(series.data)
-        assert isinstance(data, h5py.Dataset), "it was found there"
-        return Candidate(facts(file, series.data, data), data, series)
+        return Candidate(facts(file, path, node), node, file, picture=nwb_images.picture_of(file, path, node))
     below = catalogue(file, path)
     if not below.candidates:
         raise UnsupportedError(f"{file.name}::{path} is a group without images{_offered(known)}")
     return below.candidates[0]
 
 
-def _candidate(file: HDF5File, path: str, node: h5py.Dataset) -> Candidate:
+def _series_at(file: HDF5File, path: str) -> nwb.Series | None:
+    """The image series with its group, or its pixels, at a path."""
     import h5py
 
     parent, _, name = path.rpartition("/")
-    group = file.node(parent or "/")
-    series = None
-    if name == "data" and isinstance(group, h5py.Group):
-        series = nwb.series_of(file, parent, group)
-    if series is not None:
-        nwb.refuse_external(series, file.name)
-    return Candidate(facts(file, path, node), node, series)
+    for place in (path, *([parent] if name == "data" else [])):
+        group = file.follow(place or "/")
+        if isinstance(group, h5py.Group):
+            return nwb.series_of(file, place, group)
+    return None
 
 
 def _nothing(file: HDF5File, known: Choices) -> str:
@@ -189,7 +285,7 @@ def _several(texts: Iterable[str]) -> str:
 
 def others_warning(file: HDF5File, known: Choices, shown: str) -> tuple[str, ...]:
     """A warning that lists the other datasets, for users who expected one of them."""
-    others = [candidate.facts for candidate in known.candidates if candidate.facts.path != shown]
+    others = [candidate.facts for candidate in known.candidates if candidate.path != shown]
     if not others:
         return known.notes[:_SHOWN]
     return (
@@ -198,11 +294,14 @@ def others_warning(file: HDF5File, known: Choices, shown: str) -> tuple[str, ...
     )
 
 
-def described(file: HDF5File, candidate: Candidate) -> HDF5Image:
+def described(candidate: Candidate) -> HDF5Image:
     """Interpret a candidate as an image. Raises `UnsupportedError` if it cannot be shown."""
-    where = f"{file.name}::{candidate.facts.path}"
-    if not math.prod(candidate.facts.shape):
-        raise UnsupportedError(f"{where} is empty: its shape is {candidate.facts.shape}")
+    known, file = candidate.facts, candidate.described_in or candidate.file
+    where = f"{file.name}::{candidate.path}"
+    if not math.prod(known.shape):
+        raise UnsupportedError(f"{where} is empty: its shape is {known.shape}")
     if candidate.series is not None:
-        return nwb.series_image(file, candidate.series, candidate.facts)
-    return plain_image(file, candidate.facts, candidate.node, where)
+        return nwb.series_image(file, candidate.series, known)
+    if candidate.picture is not None:
+        return nwb_images.picture_image(file, candidate.picture, known, candidate.node)
+    return plain_image(file, known, candidate.node, where)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ...errors import (
     CorruptDataError,
     DatasetError,
+    LimitExceededError,
     MetadataError,
     ReadDroppedError,
     UnsupportedError,
@@ -31,6 +32,7 @@ from ...storage.bytes import is_url
 from ...storage.cancellation import current_scope
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
+from .other_files import OtherFiles
 from .stream import HDF5Stream
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ MAX_OBJECTS = 20_000
 
 _LEAST_OBJECTS = 50  # searched however long it takes
 _MAX_SOFT_LINKS = 32
+_MOST_OTHERS = 64
 _TICK_SECONDS = 0.25
 _SKEW_SECONDS = 60.0  # between our clock and the file server's
 _MAX_ATTRIBUTE_BYTES = 64 * 1024
@@ -64,6 +67,13 @@ class FoundObject(NamedTuple):
     node: h5py.Dataset | h5py.Group
 
 
+class Elsewhere(NamedTuple):
+    """What is in another file: that file as this one names it, and the path in it."""
+
+    file: str
+    path: str
+
+
 class HDF5File:
     """An open file; any thread. h5py objects are used only within `reading`: one thread at a time."""
 
@@ -77,6 +87,8 @@ class HDF5File:
         self._closed = False
         self._is_shut = False  # guarded by the lock
         self.cut_short = False
+        self.others = OtherFiles(path, options)
+        self._opened_others: dict[str, HDF5File] = {}
         self.is_remote = is_url(path)
         self.version = file_version(path)
         self.is_settled = not _was_just_written(self.version)
@@ -112,6 +124,18 @@ class HDF5File:
         # a file still open when Python exits would crash the process
         weakref.finalize(self, _close, file)
         return file
+
+    def other(self, name: str, where: str) -> HDF5File:
+        """The file that this one names so, open until this one is closed; `where` begins sentences about it.
+
+        Raises `UntrustedReferenceError` if it may not be read.
+        """
+        place = self.others.place(name, where)
+        if place not in self._opened_others:
+            if len(self._opened_others) >= _MOST_OTHERS:
+                raise LimitExceededError(f"{self.name} refers to more than {_MOST_OTHERS} files")
+            self._opened_others[place] = HDF5File(place, self.others.options)
+        return self._opened_others[place]
 
     def read_clipped(self, offset: int, length: int) -> bytes:
         """Like `Bytes.read`, but clipped at the end of the file."""
@@ -178,6 +202,8 @@ class HDF5File:
         self.bytes.close()
         self._closed = True
         self._close_unless_used()
+        for other in list(self._opened_others.values()):
+            other.close()
 
     def _close_unless_used(self) -> None:
         if not self._lock.acquire(blocking=False):
@@ -201,15 +227,26 @@ class HDF5File:
 
         Soft links are followed. Raises `UntrustedReferenceError` for a path that passes through another file.
         """
+        found = self.follow(path, start)
+        if isinstance(found, Elsewhere):
+            raise self.others.refusal(f"{self.name}: {path!a}", found.file)
+        return found
+
+    def follow(
+        self, path: str, start: h5py.Group | None = None
+    ) -> h5py.Dataset | h5py.Group | Elsewhere | None:
+        """Like `node`, but says where the path leads if that is another file."""
         here: Any = self.root if start is None or path.startswith("/") else start
         parts, followed = deque(path.split("/")), 0
         while parts:
             part = parts.popleft()
             if part in ("", "."):
                 continue
-            target = self._link(here, part, path)
+            target = self._link(here, part)
             if target is None:
                 return None
+            if isinstance(target, Elsewhere):
+                return target._replace(path="/".join((target.path.rstrip("/"), *parts)))
             if isinstance(target, str):
                 followed += 1
                 if followed > _MAX_SOFT_LINKS:
@@ -220,8 +257,8 @@ class HDF5File:
                 here = target
         return here if _kind(here) else None
 
-    def _link(self, group: Any, name: str, path: str) -> Any:
-        """The target of `name`: an object, the text of a soft link, or None."""
+    def _link(self, group: Any, name: str) -> Any:
+        """The target of `name`: an object, the text of a soft link, what is in another file, or None."""
         import h5py
 
         raw = name.encode("utf-8", "surrogateescape")
@@ -230,12 +267,12 @@ class HDF5File:
         kind = group.id.links.get_info(raw).type
         if kind == h5py.h5l.TYPE_HARD:
             return _wrapped(h5py.h5o.open(group.id, raw))
+        value = group.id.links.get_val(raw)
         if kind == h5py.h5l.TYPE_SOFT:
-            return group.id.links.get_val(raw).decode("utf-8", "surrogateescape")
-        raise UntrustedReferenceError(
-            f"{self.name}: {path!a} is in another file, which is not followed for safety; open that file "
-            "instead"
-        )
+            return value.decode("utf-8", "surrogateescape")
+        if kind == h5py.h5l.TYPE_EXTERNAL:
+            return Elsewhere(*(part.decode("utf-8", "surrogateescape") for part in value))
+        raise UntrustedReferenceError(f"{self.name}: {name!a} is a link of a kind that is not followed")
 
     def walk(self, *tops: str, seconds: float) -> Iterator[FoundObject]:
         """Each group and dataset below the groups at `tops` once, nearest first.
@@ -273,7 +310,7 @@ class HDF5File:
                         queue.append(found)
 
     def attribute(self, node: h5py.Dataset | h5py.Group, name: str) -> Any:
-        """An attribute: text or an array of numbers; None if missing or invalid."""
+        """An attribute: text, several as a tuple, or an array of numbers; None if missing or invalid."""
         import h5py
         import numpy as np
 
@@ -326,12 +363,18 @@ def _close(file: h5py.File) -> None:
 def _text_or_numbers(value: Any) -> Any:
     if value.dtype.kind in "biuf":
         return value
-    if value.dtype.kind in "SUO" and value.size == 1:
-        item = value.reshape(-1)[0]
-        if isinstance(item, bytes):
-            return item.decode("utf-8", "replace")
-        return str(item) if isinstance(item, str) else None
-    return None
+    if value.dtype.kind not in "SUO" or not value.size:
+        return None
+    texts = tuple(_text(item) for item in value.reshape(-1).tolist())
+    if None in texts:
+        return None
+    return texts if value.ndim and len(texts) > 1 else texts[0]
+
+
+def _text(item: object) -> str | None:
+    if isinstance(item, bytes):
+        return item.decode("utf-8", "replace")
+    return item if isinstance(item, str) else None
 
 
 def _wrapped(identifier: Any) -> Any:

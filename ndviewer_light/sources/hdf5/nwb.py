@@ -20,12 +20,14 @@ from ...errors import (
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
 from ...model import Channel
 from .array import refuse_outside
+from .file import Elsewhere
 from .images import (
     RGB_CHANNELS,
     HDF5Image,
     sane_steps,
     unit_factor,
 )
+from .other_files import ALLOW
 
 if TYPE_CHECKING:
     import h5py
@@ -33,19 +35,25 @@ if TYPE_CHECKING:
     from .array import DatasetFacts
     from .file import HDF5File
 
-_PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")
+PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")
+"""Where NWB files have their images."""
+
 _MAX_NAME = 200
+_MAX_FILES = 10_000
 
 
 class Series(NamedTuple):
     """One image series: the path of its group, its type, and where its images are.
 
-    `elsewhere` names the files they are in, if not this one, else "".
+    `elsewhere` says why its pixels are not in this file, if they are not, else "". `files` are the names of
+    pictures or videos that contain them, and `first_frames` the number of the first frame in each.
     """
 
     path: str
     type: str
     elsewhere: str = ""
+    files: tuple[str, ...] = ()
+    first_frames: tuple[int, ...] = ()
 
     @property
     def data(self) -> str:
@@ -71,49 +79,53 @@ def series_of(file: HDF5File, path: str, node: h5py.Group) -> Series | None:
     kind = file.attribute(node, "neurodata_type")
     if not isinstance(kind, str) or kind in NO_PICTURES or not kind.endswith(IMAGE_SERIES):
         return None
-    if file.attribute(node, "format") == "external" or _format(file, node) == "external":
-        return Series(path, kind, _external_names(file, node) or "no file")
+    if file.attribute(node, "format") == "external" or _text(file, node, "format") == "external":
+        names = _external_names(file, node)
+        return Series(path, kind, _listed(names), names, _first_frames(file, node, len(names)))
     try:
-        data = file.node("data", node)
+        data = file.follow("data", node)
+        if isinstance(data, Elsewhere) and not file.others.allowed:
+            raise file.others.refusal(f"{file.name}::{path}/data", data.file)
         if isinstance(data, h5py.Dataset):
             refuse_outside(file, data, f"{file.name}::{path}/data")
     except DatasetError as error:
         return Series(path, kind, str(error))
-    return Series(path, kind) if isinstance(data, h5py.Dataset) else None
+    return Series(path, kind) if isinstance(data, (h5py.Dataset, Elsewhere)) else None
 
 
-def all_series(file: HDF5File, seconds: float) -> list[Series]:
-    """The image series of the file found within `seconds`, in that order."""
-    import h5py
-
-    groups = (found for found in file.walk(*_PLACES, seconds=seconds) if isinstance(found.node, h5py.Group))
-    found = (series_of(file, path, node) for path, node in groups if isinstance(node, h5py.Group))
-    return [series for series in found if series is not None]
-
-
-def refuse_external(series: Series, where: str) -> None:
+def refuse_external(file: HDF5File, series: Series) -> None:
     """Raise `UnsupportedError` if the images of a series are not in the file."""
     if series.elsewhere:
         raise UnsupportedError(
-            f"{where}::{series.path} ({series.type}) stores its images in other files, which are not "
-            f"followed for safety: {series.elsewhere}. Open those files instead"
+            f"{file.name}::{series.path} ({series.type}) stores its images in other files, which are not "
+            f"followed for safety: {series.elsewhere}. Open those files instead. {ALLOW}"
         )
 
 
-def _format(file: HDF5File, node: h5py.Group) -> str:
-    return _text(file, node, "format")
-
-
-def _external_names(file: HDF5File, node: h5py.Group) -> str:
+def _external_names(file: HDF5File, node: h5py.Group) -> tuple[str, ...]:
     import h5py
 
     names = _inside(file, node, "external_file")
-    if not isinstance(names, h5py.Dataset) or names.ndim != 1 or not 0 < names.shape[0] <= 10_000:
-        return ""
-    first = names[0]
-    shown = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
-    more = f" and {names.shape[0] - 1} more" if names.shape[0] > 1 else ""
-    return ascii(shown[:_MAX_NAME]) + more
+    if not isinstance(names, h5py.Dataset) or names.ndim != 1 or not 0 < names.shape[0] <= _MAX_FILES:
+        return ()
+    if names.id.get_type().get_class() != h5py.h5t.STRING:
+        return ()
+    listed = (name for name in names[()] if isinstance(name, bytes))
+    return tuple(name.decode("utf-8", "surrogateescape") for name in listed)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return ascii(names[0][:_MAX_NAME]) + more if names else "no file"
+
+
+def _first_frames(file: HDF5File, node: h5py.Group, n: int) -> tuple[int, ...]:
+    """The numbers of the first frames, as ``external_file@starting_frame`` has them; () if it has none."""
+    names = _inside(file, node, "external_file")
+    first = file.attribute(names, "starting_frame") if names is not None else None
+    if not isinstance(first, np.ndarray) or first.dtype.kind not in "iu" or first.size != n:
+        return ()
+    return tuple(int(number) for number in first.reshape(-1))
 
 
 # ---- describing one: within `HDF5File.reading` ---------------------------------------------
@@ -131,10 +143,9 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
         raise UnsupportedError(f"{where} has {rank} dimensions; NWB images have (frame, x, y) or (…, z)")
     rgb = _looks_like_colour(series, known)
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if rgb else "z")[:rank]
-    time_step, warning = _time_step(file, node, known.shape[0] if rank > 2 else 1, where)
-    plane = _inside(file, node, "imaging_plane")
-    plane = plane if isinstance(plane, h5py.Group) else None
-    steps = {**_grid_steps(file, node, plane, known, roles), "t": time_step}
+    step, warning = time_step(file, node, known.shape[0] if rank > 2 else 1, where)
+    plane = imaging_plane(file, node)
+    steps = {**grid_steps(file, node, plane, known, roles), "t": step}
     colour = (
         f"{where}: the last axis, of size {known.shape[-1]}, is shown as colour, not as z" if rgb else None
     )
@@ -150,13 +161,21 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
     )
 
 
+def imaging_plane(file: HDF5File, node: h5py.Group) -> h5py.Group | None:
+    """The imaging plane of a series or a segmentation."""
+    import h5py
+
+    plane = _inside(file, node, "imaging_plane")
+    return plane if isinstance(plane, h5py.Group) else None
+
+
 def _looks_like_colour(series: Series, known: DatasetFacts) -> bool:
     """Camera videos are stored as (frame, x, y, 3), although NWB does not define this."""
     is_camera = not series.type.endswith("PhotonSeries")
     return is_camera and len(known.shape) == 4 and known.shape[-1] in (3, 4) and known.dtype == np.uint8
 
 
-def _time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[float | None, str | None]:
+def time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[float | None, str | None]:
     """Seconds between frames, and a warning if not constant."""
     import h5py
 
@@ -175,7 +194,7 @@ def _time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[fl
     return step, f"{where}: frames are not evenly spaced in time; using the mean time step"
 
 
-def _grid_steps(
+def grid_steps(
     file: HDF5File, node: h5py.Group, plane: h5py.Group | None, known: DatasetFacts, roles: tuple[str, ...]
 ) -> dict[str, float | None]:
     """µm per pixel: from the imaging plane, else the field of view divided by its pixels."""

@@ -1,4 +1,4 @@
-"""One dataset of an HDF5 file as of when the file was opened: what it is, and its planes."""
+"""An HDF5 file as of when it was opened: the image chosen in it, and its planes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import logging
 import threading
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,19 +18,20 @@ from ...storage.cancellation import CancelScope
 from ...storage.disk_cache import cache_of
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ..missing import LOOKS, LOOKS_REMOTE, StoredPlanes, Surroundings, judge, not_stored
-from . import choices as hdf5_catalogue
 from .array import opened
+from .choices import described, others_warning
 from .chunk_index import saved as hdf5_saved
-from .file import HDF5File
 from .images import dataset_info
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...model import DatasetInfo, Region
+    from ...model import DatasetInfo, Level, Region
     from ...storage.activity import Activity
     from ..source import StorageOptions
+    from .choices import Candidate, Choices
     from .chunk_index.index import ChunkIndex
+    from .file import HDF5File
 
 logger = logging.getLogger(__name__)
 
@@ -37,60 +39,135 @@ _MAX_CHOICES = 200
 _JOIN_SECONDS = 2.0
 
 
-class DatasetSnapshot:
-    """The file as of when it was opened, and one dataset of it. Any thread."""
+class OpenRequest(NamedTuple):
+    """What is to be opened: a file, a path inside ("" for its image), and options.
+
+    `before` is the previous snapshot of the same image, to avoid searching for it again.
+    """
+
+    path: str
+    options: StorageOptions
+    inner: str
+    before: Snapshot | None = None
+
+
+class Snapshot(ABC):
+    """The file as of when it was opened, and the image that was chosen in it. Any thread.
+
+    `inner` is the path with which the same image is found again.
+    """
 
     info: DatasetInfo
     inner: str
+
+    def __init__(self, file: HDF5File) -> None:
+        self.users = 0  # guarded by the source
+        self.file = file
+        self._stored = StoredPlanes()
+
+    @property
+    def identity(self) -> str | None:
+        """See `Source.identity`: of the file's bytes, and of the image in it."""
+        file = self.file.bytes.identity
+        return None if file is None else f"{file}\n{self.inner}"
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`."""
+        return (self.info.image(p).level,)
+
+    @abstractmethod
+    def tile_shape(self, p: int, level: int) -> tuple[int, int] | None:
+        """See `Source.tile_shape`."""
+
+    @abstractmethod
+    def read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        """See `HDF5Source.read_plane`, `HDF5Source.read_region`."""
+
+    @abstractmethod
+    def is_stored(self, key: PlaneKey) -> bool | None:
+        """Whether anything of a plane of level 0 is stored; None if that is too costly to know."""
+
+    @abstractmethod
+    def looks_up(self, key: PlaneKey) -> bool | None:
+        """Like `is_stored`, but may take requests."""
+
+    @property
+    @abstractmethod
+    def is_near(self) -> bool:
+        """Whether looking chunks up costs microseconds."""
+
+    @property
+    @abstractmethod
+    def fill(self) -> np.generic:
+        """The value of what is not stored."""
+
+    def missing(
+        self, key: PlaneKey, level: int, error: PlaneNotStoredError, activity: Activity
+    ) -> PlaneNotStoredError:
+        """What the plane counts as of which nothing is stored, as `error` tells; may read the index."""
+
+        def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
+            there = (self.looks_up(PlaneKey(t, key.p, c, z)) for t, c, z in planes)
+            return next((plane for plane, is_there in zip(planes, there, strict=True) if is_there), None)
+
+        info, at = self.info, self.levels(key.p)[level]
+        around = Surroundings(
+            sizes=(info.n_t, len(info.channels), info.image(key.p).n_z),
+            complete=False if self.file.superblock.is_open else None,
+            first_stored=first_stored,
+            is_being_written=activity.is_on,
+            stored=self._stored.of(key.p),
+            looks=LOOKS if self.is_near else LOOKS_REMOTE,
+        )
+        verdict = judge((key.t, key.c, at.covers(key.z)[0]), around)
+        return not_stored(str(error), (at.sizes.y, at.sizes.x), self.fill, verdict)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the file. May be called twice."""
+
+
+class DatasetSnapshot(Snapshot):
+    """One dataset of a file."""
+
     _others: tuple[str, ...]
 
-    def __init__(
-        self, path: str, options: StorageOptions, inner: str, before: DatasetSnapshot | None
-    ) -> None:
-        """`before` is the same dataset's previous snapshot, to avoid searching for it again."""
-        self.users = 0  # guarded by the source
-        self.file = HDF5File(path, options)
-        self._cache = cache_of(options)
-        self._stored = StoredPlanes()
+    def __init__(self, file: HDF5File, request: OpenRequest, known: Choices, chosen: Candidate) -> None:
+        """`chosen` is one of `known`, what the file contains; within `HDF5File.reading`."""
+        super().__init__(file)
+        self._cache = cache_of(request.options)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        try:
-            with self.file.reading("its datasets"):
-                self._open(path, inner, before)
-        except BaseException:
-            self.file.close()
-            raise
-
-    def _open(self, path: str, inner: str, before: DatasetSnapshot | None) -> None:
-        known = hdf5_catalogue.Choices((), ())
-        if before is None:
-            seconds = hdf5_catalogue.WALK_FOR_OTHERS_SECONDS if inner else hdf5_catalogue.WALK_SECONDS
-            known = hdf5_catalogue.catalogue(self.file, "", seconds)
-        candidate = hdf5_catalogue.chosen(self.file, inner, known)
-        self.inner = candidate.facts.path
-        self._image = hdf5_catalogue.described(self.file, candidate)
-        info = dataset_info(self._image, _name(path, inner), f"{self.file.name}::{self.inner}")
-        if before is not None:
-            self._others, name, choices = before._others, before.info.name, before.info.choices
-        else:
-            self._others = () if inner else hdf5_catalogue.others_warning(self.file, known, self.inner)
-            name, choices = info.name, _choices(path, self.inner, known)
-        warnings = info.warnings + _unfinished(self.file) + self._others
-        info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
-        self.info = before.info if before is not None and before.info == info else info
+        self._data_file = chosen.file
+        self.inner = chosen.path if chosen.file is file or chosen.series else request.inner
+        self._image = described(chosen)
+        self.info = self._described(request, known)
         roles = self._image.roles
         self._pixels, self._index, self._fill, self._chunk = opened(
-            self.file, candidate.facts, candidate.node, roles
+            self._data_file, chosen.facts, chosen.node, roles
         )
         self._key: str | None = None
         if self._index is not None and self._is_worth_indexing(self._index):
             self._use_saved(self._index)
 
+    def _described(self, request: OpenRequest, known: Choices) -> DatasetInfo:
+        before = request.before
+        where = f"{self.file.name}::{self.inner}"
+        info = dataset_info(self._image, _name(request.path, request.inner), where)
+        if isinstance(before, DatasetSnapshot):
+            self._others, name, choices = before._others, before.info.name, before.info.choices
+        else:
+            self._others = () if request.inner else others_warning(self.file, known, self.inner)
+            name, choices = info.name, _choices(request.path, self.inner, known)
+        warnings = info.warnings + unfinished(self.file) + self._others
+        info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
+        return before.info if before is not None and before.info == info else info
+
     def _use_saved(self, index: ChunkIndex) -> None:
         if index.grid.n_chunks < hdf5_saved.WORTH_SAVING or not self.file.is_settled:
             return
-        self._key = hdf5_saved.key_of(self.file, self.inner, index.grid.shape, index.grid.chunk)
+        self._key = hdf5_saved.key_of(self._data_file, self.inner, index.grid.shape, index.grid.chunk)
         saved = hdf5_saved.load(self._cache, self._key) if self._cache and self._key else None
         if saved is not None:
             index.use(saved)
@@ -101,9 +178,8 @@ class DatasetSnapshot:
 
     # ---- planes ----------------------------------------------------------------------------
 
-    @property
-    def tile_shape(self) -> tuple[int, int] | None:
-        """See `HDF5Source.tile_shape`."""
+    def tile_shape(self, p: int, level: int) -> tuple[int, int] | None:
+        """See `Source.tile_shape`."""
         plane = self._image.plane_shape
         if self._chunk is None:
             return tile_of_chunks((1, 1), plane)
@@ -139,36 +215,25 @@ class DatasetSnapshot:
         along |= {"y": (top, top + height), "x": (left, left + width)}
         return [along.get(role, (0, 1)) for role in self._image.roles]
 
-    def missing(self, key: PlaneKey, error: PlaneNotStoredError, activity: Activity) -> PlaneNotStoredError:
-        """What the plane counts as of which nothing is stored, as `error` tells; may read the index."""
-
-        def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
-            keys = (PlaneKey(t, key.p, c, z) for t, c, z in planes)
-            there = (self._pixels.is_stored(self._selection(each)) for each in keys)
-            return next((plane for plane, is_there in zip(planes, there, strict=True) if is_there), None)
-
-        info, is_near = self.info, self._is_near
-        around = Surroundings(
-            sizes=(info.n_t, len(info.channels), info.n_z),
-            complete=False if self.file.superblock.is_open else None,
-            first_stored=first_stored,
-            is_being_written=activity.is_on,
-            stored=self._stored.of(key.p),
-            looks=LOOKS if is_near else LOOKS_REMOTE,
-        )
-        verdict = judge((key.t, key.c, key.z), around)
-        return not_stored(str(error), (info.height, info.width), self._fill, verdict)
-
     def is_stored(self, key: PlaneKey) -> bool | None:
         """Whether any chunk of a plane is stored; None if that is too costly to know."""
-        if not self.info.contains(key) or not self._is_near:
+        if not self.info.contains(key) or not self.is_near:
             return None
+        return self.looks_up(key)
+
+    def looks_up(self, key: PlaneKey) -> bool | None:
+        """See `Snapshot.looks_up`."""
         return self._pixels.is_stored(self._selection(key))
 
     @property
-    def _is_near(self) -> bool:
-        """Whether looking chunks up costs microseconds."""
+    def is_near(self) -> bool:
+        """See `Snapshot.is_near`."""
         return self._index is None or self._index.complete or not self.file.is_remote
+
+    @property
+    def fill(self) -> np.generic:
+        """See `Snapshot.fill`."""
+        return self._fill
 
     # ---- the index, once the first plane is there ------------------------------------------
 
@@ -215,7 +280,7 @@ def _name(path: str, inner: str) -> str:
     return f"{file}::{inner}" if inner else file
 
 
-def _unfinished(file: HDF5File) -> tuple[str, ...]:
+def unfinished(file: HDF5File) -> tuple[str, ...]:
     """A warning about a file that is open for writing, but not in SWMR mode, which is safe for readers."""
     if not file.superblock.is_open or file.superblock.is_growing:
         return ()
@@ -225,7 +290,7 @@ def _unfinished(file: HDF5File) -> tuple[str, ...]:
     )
 
 
-def _choices(path: str, shown: str, catalogue: hdf5_catalogue.Choices) -> tuple[str, ...]:
+def _choices(path: str, shown: str, known: Choices) -> tuple[str, ...]:
     """The paths of all datasets that can be shown, the chosen one first; () if there is no other."""
-    others = [each.facts.path for each in catalogue.candidates if each.facts.path != shown]
+    others = [each.path for each in known.candidates if each.path != shown]
     return tuple(f"{path}::{inner}" for inner in (shown, *others[:_MAX_CHOICES])) if others else ()

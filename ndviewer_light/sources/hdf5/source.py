@@ -30,14 +30,15 @@ from ...storage.presentable import presentable
 from ..source import Source
 from . import choices as hdf5_catalogue
 from .file import HDF5File, file_version
-from .snapshot import DatasetSnapshot
+from .open_snapshot import open_snapshot
+from .snapshot import OpenRequest, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy as np
 
-    from ...model import DatasetInfo, Region
+    from ...model import DatasetInfo, Level, Region
     from ..source import StorageOptions
     from .choices import DatasetEntry
 
@@ -92,9 +93,7 @@ class HDF5Source(Source):
     @property
     def identity(self) -> str | None:
         """The identity of the file's bytes, and of the dataset in it."""
-        shot = self._shot
-        file = shot.file.bytes.identity
-        return None if file is None else f"{file}\n{shot.inner}"
+        return self._shot.identity
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, Fortran-ordered if x comes before y, as in NWB.
@@ -111,7 +110,12 @@ class HDF5Source(Source):
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`: whole chunks; bands of rows where there are none."""
         with self._using() as shot:
-            return shot.tile_shape
+            return shot.tile_shape(p, level)
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`."""
+        with self._using() as shot:
+            return shot.levels(p)
 
     def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         for _ in range(_READ_ATTEMPTS - 1):
@@ -120,7 +124,7 @@ class HDF5Source(Source):
                     return shot.read(key, level, region)
                 except PlaneNotStoredError as error:
                     if not self._is_outdated(shot):
-                        raise shot.missing(key, error, self._activity) from error
+                        raise shot.missing(key, level, error, self._activity) from error
                 except (CorruptDataError, IndexError):
                     if not self._is_outdated(shot):
                         raise
@@ -128,15 +132,20 @@ class HDF5Source(Source):
             try:
                 return shot.read(key, level, region)
             except PlaneNotStoredError as error:
-                raise shot.missing(key, error, self._activity) from error
+                raise shot.missing(key, level, error, self._activity) from error
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None if there is none yet."""
         key = PlaneKey(*key)
         with self._using() as shot:
-            if level or min(key) < 0:
+            if level < 0 or min(key) < 0:
                 raise IndexError(f"no plane {tuple(key)} at level {level} of {shot.file.name}")
-            return (shot.info.height, shot.info.width) if shot.info.contains(key) else None
+            if not shot.info.contains(key):
+                return None
+            levels = shot.levels(key.p)
+            if level >= len(levels):
+                raise IndexError(f"no plane {tuple(key)} at level {level} of {shot.file.name}")
+            return levels[level].sizes.y, levels[level].sizes.x
 
     def refresh(self) -> DatasetInfo:
         """Recheck the file: it may have been written to, or replaced on its server."""
@@ -178,7 +187,7 @@ class HDF5Source(Source):
     # ---- the current file ------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _using(self) -> Iterator[DatasetSnapshot]:
+    def _using(self) -> Iterator[Snapshot]:
         """The current file, kept open while in use."""
         now = file_version(self._path)
         if now and not (now == self._shot.file.version and self._shot.file.is_settled):
@@ -197,7 +206,7 @@ class HDF5Source(Source):
             if is_last:
                 shot.close()
 
-    def _is_outdated(self, shot: DatasetSnapshot) -> bool:
+    def _is_outdated(self, shot: Snapshot) -> bool:
         """Whether the file has been written to since; a deleted one can still be read."""
         return file_version(self._path) not in ((), shot.file.version)
 
@@ -216,8 +225,8 @@ class HDF5Source(Source):
 
 
 def _open_steadily(
-    path: str, options: StorageOptions, inner: str, before: DatasetSnapshot | None = None
-) -> DatasetSnapshot:
+    path: str, options: StorageOptions, inner: str, before: Snapshot | None = None
+) -> Snapshot:
     """Open the file, retrying briefly if it is damaged but changing: its writer is at work."""
     for attempt in range(_OPEN_ATTEMPTS):
         version = file_version(path)
@@ -230,17 +239,15 @@ def _open_steadily(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _snapshot(
-    path: str, options: StorageOptions, inner: str, before: DatasetSnapshot | None
-) -> DatasetSnapshot:
+def _snapshot(path: str, options: StorageOptions, inner: str, before: Snapshot | None) -> Snapshot:
     """The current file; cancelling to open one on a server does not wait for it."""
+    request = OpenRequest(path, options, inner, before)
     if not is_url(path):
-        return DatasetSnapshot(path, options, inner, before)
+        return open_snapshot(request)
     scope = current_scope()
 
     def check() -> None:
         if scope is not None and scope.dropped:
             raise ReadDroppedError(f"{presentable(path)}: no longer needed")
 
-    call = partial(DatasetSnapshot, path, options, inner, before)
-    return run_abandonable([call], check, DatasetSnapshot.close)[0]
+    return run_abandonable([partial(open_snapshot, request)], check, Snapshot.close)[0]

@@ -15,14 +15,12 @@ from urllib.parse import urlsplit
 from ...errors import MetadataError, UntrustedReferenceError
 from ...storage.bytes import is_url
 from ...storage.limits import safe_relative
+from ...storage.local_files import ALLOW_OUTSIDE, allows_outside
 from ...storage.presentable import presentable
 from ...storage.remote.hosts import host_as_clients_read_it, is_inside_name, the_judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-ALLOW_OUTSIDE = "allow_outside"
-"""The storage option by which a person allows what is refused here otherwise."""
 
 _SERVERS = ("http", "https", "s3", "gs")
 _SAME_SCHEME = {"gcs": "gs", "s3a": "s3", "local": "file"}
@@ -39,7 +37,7 @@ class ReferencePolicy:
         """`home` is the path or URL of the file itself."""
         self._home = home
         self._name = presentable(home) if is_url(home) else home
-        self._allowed = options.get(ALLOW_OUTSIDE, "").lower() in ("yes", "true", "1")
+        self._allowed = allows_outside(options)
         self._options = {name: value for name, value in options.items() if name != ALLOW_OUTSIDE}
         self._folder = "" if is_url(home) else os.path.realpath(os.path.dirname(os.path.abspath(home)))
         self._checked: set[str] = set()  # checking costs as much as reading a plane

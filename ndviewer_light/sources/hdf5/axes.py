@@ -1,0 +1,162 @@
+"""The role of each axis of a dataset, from what its file says of them: pure functions.
+
+What the file says counts; only axes of which nothing is said are assumed, with a warning. Roles are
+``t p c z y x``, and "" for an axis of a single sample that has none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ...errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+_ROLE_OF_NAME = {
+    **dict.fromkeys(("t", "time", "timepoint", "frame", "frames", "frame_number", "frame_id"), "t"),
+    **dict.fromkeys(("p", "pos", "position", "fov", "field", "site", "scene", "series"), "p"),
+    **dict.fromkeys(("c", "ch", "channel", "channels"), "c"),
+    **dict.fromkeys(("z", "depth", "plane", "slice"), "z"),
+    **dict.fromkeys(("y", "row", "rows", "height"), "y"),
+    **dict.fromkeys(("x", "col", "column", "columns", "width"), "x"),
+}
+_ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
+_ROLES_IN_COLOUR = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
+_REVERSED_IN_COLOUR = {3: "cxy", 4: "zcxy", 5: "tzcxy"}
+_FILLED_FIRST = "zctp"
+_LEAST_IN_COLOUR = 16  # rows and columns; an array (…, 5, 3) is hardly an image
+
+
+class AxisNotes(NamedTuple):
+    """What a file says of the axes of a dataset, one entry each.
+
+    Names are "" where nothing is said. A step is (distance, unit); texts name the samples along an axis.
+    """
+
+    names: tuple[str, ...]
+    steps: tuple[tuple[float, object] | None, ...]
+    texts: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of_names(cls, names: Sequence[str]) -> AxisNotes:
+        """Notes of names only."""
+        return cls(tuple(names), (None,) * len(names), ((),) * len(names))
+
+
+class AssignedAxes(NamedTuple):
+    """The role of each axis; whether "c" is the samples of colour pixels; a warning if some were assumed."""
+
+    roles: tuple[str, ...]
+    in_colour: bool = False
+    warning: str | None = None
+
+
+def is_picture(shape: Sequence[int]) -> bool:
+    """Whether an array of this shape, of whose axes nothing is said, may be shown by default."""
+    shape = without_singles(shape)
+    return 2 <= len(shape) <= 5 and min(shape) > 0 and min(shape[-2:]) > 1
+
+
+def without_singles(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape without axes of size 1 at its end: none of them is x."""
+    shape = tuple(shape)
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def named_roles(names: Sequence[str], shape: Sequence[int]) -> tuple[str, ...] | None:
+    """The roles if names are given and known for all axes; None otherwise.
+
+    An axis of a single sample need have no name, nor a known one.
+    """
+    if len(names) != len(shape):
+        return None
+    roles = tuple(
+        role if (role := role_of(name)) or size != 1 else " " for name, size in zip(names, shape, strict=True)
+    )
+    named = [role for role in roles if role != " "]
+    if not all(roles) or len(set(named)) < len(named) or not {"y", "x"} <= set(named):
+        return None
+    return tuple(role.strip() for role in roles)
+
+
+def role_of(name: str) -> str:
+    """The role of an axis by its name, "" if it says nothing."""
+    return _ROLE_OF_NAME.get(name.strip().lower(), "")
+
+
+def axes_of(
+    shape: Sequence[int], dtype: np.dtype[Any], names: Sequence[str], where: str, *, is_reversed: bool = False
+) -> AssignedAxes:
+    """The axes of a dataset whose file names them so ("" each where it does not).
+
+    `is_reversed`: the axes are stored in reverse order, as MATLAB does: x before y. Without names, the last
+    two axes are y and x, before them z, then c, then t; a last axis of 3 or 4 samples of uint8 or uint16 is
+    colour. Raises `UnsupportedError` if there is no plane, or too many axes.
+    """
+    roles = named_roles(names, shape)
+    if roles is not None:
+        c = roles.index("c") if "c" in roles else None
+        in_colour = c == len(shape) - 1 and shape[c] in (3, 4) and dtype == np.uint8
+        return AssignedAxes(roles, in_colour)
+    found = _partly_named(shape, names) or _assumed(shape, dtype, where, is_reversed)
+    said = f" ({', '.join(name or '?' for name in names)})" if any(names) else ""
+    if sum(size > 1 for size in shape) <= 2 and not said:
+        return found
+    told = " ".join(role for role in found.roles if role and not (found.in_colour and role == "c"))
+    told += " and colour" if found.in_colour else ""
+    return found._replace(warning=f"{where}: axes are not named{said}; assuming {told}")
+
+
+def _partly_named(shape: Sequence[int], names: Sequence[str]) -> AssignedAxes | None:
+    """The axes if y and x are among the names: the others take what is left, the innermost first z."""
+    if len(names) != len(shape):
+        return None
+    roles = [role_of(name) for name in names]
+    known = [role for role in roles if role]
+    if not {"y", "x"} <= set(known) or len(set(known)) < len(known):
+        return None
+    left = [role for role in _FILLED_FIRST if role not in known]
+    for i in reversed(range(len(shape))):
+        if not roles[i] and shape[i] > 1:
+            if not left:
+                return None
+            roles[i] = left.pop(0)
+    return AssignedAxes(tuple(roles))
+
+
+def _assumed(shape: Sequence[int], dtype: np.dtype[Any], where: str, is_reversed: bool) -> AssignedAxes:
+    kept = _reversed_kept(shape) if is_reversed else list(range(len(without_singles(shape))))
+    sizes = [shape[i] for i in kept]
+    if len(sizes) not in _ROLES_OF_RANK:
+        raise UnsupportedError(
+            f"{where} has {len(sizes)} dimensions; 2 to 5 can be shown, more if their labels are t p c z y x"
+        )
+    in_colour = _looks_like_colour(sizes, dtype, is_reversed)
+    if in_colour:
+        said = (_REVERSED_IN_COLOUR if is_reversed else _ROLES_IN_COLOUR)[len(sizes)]
+    else:
+        said = _ROLES_OF_RANK[len(sizes)]
+        said = f"{said[:-2]}xy" if is_reversed else said
+    roles = [""] * len(shape)
+    for i, role in zip(kept, said, strict=True):
+        roles[i] = role
+    return AssignedAxes(tuple(roles), in_colour)
+
+
+def _reversed_kept(shape: Sequence[int]) -> list[int]:
+    """All axes but those of size 1 before the last two, which are x and y."""
+    last = len(shape) - 2
+    return [i for i, size in enumerate(shape) if i >= last or size > 1]
+
+
+def _looks_like_colour(sizes: Sequence[int], dtype: np.dtype[Any], is_reversed: bool) -> bool:
+    if len(sizes) not in _ROLES_IN_COLOUR or dtype not in (np.uint8, np.uint16):
+        return False
+    samples, plane = (sizes[-3], sizes[-2:]) if is_reversed else (sizes[-1], sizes[-3:-1])
+    return samples in (3, 4) and min(plane) >= _LEAST_IN_COLOUR
