@@ -8,14 +8,20 @@ from __future__ import annotations
 import json
 import os
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import tensorstore as ts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+needs_zarr_3 = pytest.mark.skipif(
+    int(version("zarr").partition(".")[0]) < 3, reason="needs zarr-python 3, and that Python 3.11"
+)
 
 HEIGHT, WIDTH = 24, 40
 """Not square, so that a transposed plane shows; both multiples of the tiles tests use."""

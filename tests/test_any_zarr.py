@@ -30,6 +30,9 @@ from ndviewer_light.gui.canvas import view_arrays
 from ndviewer_light.gui.canvas.canvas_view import View
 from ndviewer_light.gui.canvas.view_arrays import DatasetWrapper, shown_pixels
 
+pytestmark = stores.needs_zarr_3
+
+
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -175,7 +175,7 @@ def test_shards_are_refused() -> None:
 def test_zstd_without_its_size_in_the_header(monkeypatch: pytest.MonkeyPatch, fast: bool) -> None:
     imagecodecs = pytest.importorskip("imagecodecs")
     if not fast:
-        pytest.importorskip("numcodecs")
+        pytest.importorskip("numcodecs", minversion="0.14")
         without_imagecodecs(monkeypatch)
     raw = numbers().tobytes()
     frame = imagecodecs.zstd_encode(raw)

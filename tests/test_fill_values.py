@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import zarr
+from stores import needs_zarr_3
 
 from ndviewer_light.errors import MetadataError
 from ndviewer_light.storage.decoding.fill_values import as_json, fill_value, is_usual
+
+pytestmark = needs_zarr_3
+
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -85,6 +85,7 @@ def test_levels_and_what_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (said["times"], said["complete"]) == (None, None)
 
 
+@stores.needs_zarr_3
 def test_positions_that_differ_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alike, other = (
         image_stores.Made([image_stores.pixels(1, n_c, n_z, 8, 10)], names, [(1, um, um)])

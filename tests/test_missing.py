@@ -30,6 +30,9 @@ from ndviewer_light.storage import activity
 from tests.range_server import RangeServer
 from tests.reference_files import ReferenceWriter
 
+pytestmark = stores.needs_zarr_3
+
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path

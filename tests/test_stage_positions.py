@@ -12,6 +12,9 @@ from test_written_names import SCALE, put, put_image, write_plate
 from ndviewer_light import open_dataset
 from ndviewer_light.sources.zarr.source import ZarrSource
 
+pytestmark = stores.needs_zarr_3
+
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path

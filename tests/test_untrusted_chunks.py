@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import zarr
 from numcodecs.blosc import compress
-from stores import create_array, plane
+from stores import create_array, needs_zarr_3, plane
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, UnsupportedError
 from ndviewer_light.model import PlaneKey
@@ -98,6 +98,7 @@ def _in_a_child(path: Path) -> tuple[str, str, int]:
 linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for memory")
 
 
+@needs_zarr_3
 @linux
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_blosc_chunk_that_claims_a_gigabyte(tmp_path: Path, bomb: bytes, version: int) -> None:
@@ -110,6 +111,7 @@ def test_a_blosc_chunk_that_claims_a_gigabyte(tmp_path: Path, bomb: bytes, versi
     assert grown < MOST_GROWTH_MIB
 
 
+@needs_zarr_3
 @linux
 def test_a_blosc_chunk_inside_a_shard(tmp_path: Path, bomb: bytes) -> None:
     path = _array(tmp_path / "a.zarr", 3, shards=SHAPE)
@@ -126,6 +128,7 @@ def test_a_blosc_chunk_inside_a_shard(tmp_path: Path, bomb: bytes) -> None:
     assert grown < MOST_GROWTH_MIB
 
 
+@needs_zarr_3
 def test_a_shard_index_that_names_bytes_beyond_its_file_and_one_cut_short(tmp_path: Path) -> None:
     path = _array(tmp_path / "a.zarr", 3, shards=SHAPE)
     shard = _chunks(path)[0]
@@ -141,6 +144,7 @@ def test_a_shard_index_that_names_bytes_beyond_its_file_and_one_cut_short(tmp_pa
         _read(path)
 
 
+@needs_zarr_3
 def test_only_the_chunks_of_the_plane_are_judged(tmp_path: Path, bomb: bytes) -> None:
     path = tmp_path / "a.zarr"
     codecs = [zarr.codecs.BloscCodec(cname="lz4")]
@@ -161,6 +165,7 @@ def test_only_the_chunks_of_the_plane_are_judged(tmp_path: Path, bomb: bytes) ->
     source.close()
 
 
+@needs_zarr_3
 @pytest.mark.parametrize("shards", [None, SHAPE])
 def test_a_blosc_chunk_in_an_archive(tmp_path: Path, bomb: bytes, shards: tuple[int, int] | None) -> None:
     path = _array(tmp_path / "a.zarr", 3, shards=shards)
@@ -207,6 +212,7 @@ def test_shards_that_are_turned_and_have_their_index_first(tmp_path: Path, bomb:
         _read(path)
 
 
+@needs_zarr_3
 def test_blosc_that_is_packed_once_more_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zarr"
     codecs = [zarr.codecs.BloscCodec(cname="lz4"), zarr.codecs.GzipCodec(level=1)]
@@ -219,6 +225,7 @@ def test_blosc_that_is_packed_once_more_is_refused(tmp_path: Path) -> None:
     np.testing.assert_array_equal(_read(other), plane())
 
 
+@needs_zarr_3
 @pytest.mark.parametrize("length", [0, 3, 15])
 def test_a_blosc_chunk_cut_short(tmp_path: Path, length: int) -> None:
     path = _array(tmp_path / "a.zarr", 3)

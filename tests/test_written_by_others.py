@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import written
 import zarr
+from stores import needs_zarr_3
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import PlaneNotStoredError
+
+pytestmark = needs_zarr_3
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import zarr
+from stores import needs_zarr_3
 
 from ndviewer_light import open_dataset
 from ndviewer_light.model import Position
 from ndviewer_light.sources.zarr import layouts
+
+pytestmark = needs_zarr_3
+
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,6 +27,9 @@ from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr.source import ZarrSource
 
+pytestmark = stores.needs_zarr_3
+
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

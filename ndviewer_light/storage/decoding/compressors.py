@@ -143,7 +143,15 @@ def zstd_decoded(data: memoryview, n: int) -> Buffer:
     # into a buffer of ours, whatever follows the first frame; no larger than that frame, because the library
     # does not tell how much of the buffer it has filled
     into = np.empty(n if said is None else said, np.uint8)
-    need("numcodecs.zstd", "refs", "zstd").decompress(data, into)
+    try:
+        need("numcodecs.zstd", "refs", "zstd").decompress(data, into)
+    except RuntimeError as error:
+        if said is None:  # damaged, or a numcodecs before 0.14
+            raise DamagedError(
+                f"{error}; its zstd header does not declare its size: newer versions of numcodecs, "
+                "or imagecodecs, may read it"
+            ) from error
+        raise
     return into
 
 

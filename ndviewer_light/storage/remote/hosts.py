@@ -42,10 +42,11 @@ def host_as_clients_read_it(url: str) -> str:
     if _FORBIDDEN.search(url):
         raise MetadataError("an address must not contain blanks, backslashes or control characters")
     try:
-        host = urlsplit(url).hostname or ""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
     except ValueError:
         raise MetadataError("the address has an invalid host") from None
-    if ":" in host:
+    if ":" in host or "[" in parts.netloc:  # brackets are for IPv6; Python 3.10 takes anything in them
         try:
             return f"[{ipaddress.IPv6Address(host.replace('%', '/'))}]"  # a zone (%eth0) is none of ours
         except ValueError:
