@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import h5py
 import hdf5_files
+import numpy as np
 import pytest
 from hdf5_files import GZIP, volume, write
 
@@ -75,6 +76,41 @@ def test_a_filter_that_nobody_has_names_itself(tmp_path: Path, opened: Open) -> 
     hdf5_files.write_raw_chunk(path, volume((20, 30)), b"?" * 50, [(40_000, ())])
     with pytest.raises(UnsupportedError, match=r"number 40000.*pip install hdf5plugin"):
         opened(path)
+
+
+def test_a_chunk_of_a_missing_filter_blocks_no_other(tmp_path: Path, opened: Open) -> None:
+    data = volume((3, 20, 30))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((1, 20, 30))
+        plist.set_shuffle()
+        plist.set_filter(40_000, h5py.h5z.FLAG_OPTIONAL, ())
+        made = h5py.h5d.create(
+            file.id, b"a", h5py.h5t.py_create(data.dtype), h5py.h5s.create_simple(data.shape), plist
+        )
+        for z, (stored, mask) in enumerate([(b"?" * 50, 0), (data[1].tobytes(), 3)]):
+            made.write_direct_chunk((z, 0, 0), stored, mask)
+        shuffled = np.ascontiguousarray(data[2].reshape(-1, 1).view("u1").T)
+        made.write_direct_chunk((2, 0, 0), shuffled.tobytes(), 2)
+    source = opened(tmp_path / "a.h5")
+    for z in (1, 2):
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), data[z])
+    with pytest.raises(UnsupportedError, match=r"chunk \(0, 0, 0\).*number 40000.*pip install hdf5plugin"):
+        source.read_plane(PlaneKey())
+
+
+def test_filters_of_hdf5plugin(tmp_path: Path, opened: Open) -> None:
+    plugin = pytest.importorskip("hdf5plugin")
+    data = volume((2, 20, 30))
+    kinds = {"Bitshuffle": {"cname": "lz4"}, "LZ4": {}, "Blosc2": {}, "BZip2": {}, "Zstd": {}, "Blosc": {}}
+    for name, values in kinds.items():
+        how = dict(getattr(plugin, name)(**values))
+        with h5py.File(tmp_path / "a.h5", "a") as file:
+            file.create_dataset(name, data=data, chunks=(1, 20, 30), **how)
+    for name in kinds:
+        source = opened(tmp_path / "a.h5", name)
+        for z in range(2):
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), data[z], err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ An untrusted file must not reach beyond itself: pixels stored in other files are
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,7 @@ _BLOCK_BYTES = 64 * 1024**2
 _BAND_BYTES = 16 * 1024**2
 _MAX_VIRTUAL_SOURCES = 10_000
 _MAX_CHUNKS = 2**40
+_CORNERS = 81
 _NO_NUMBERS = {
     **{"STRING": "text", "COMPOUND": "records with several fields", "OPAQUE": "opaque bytes"},
     **{"REFERENCE": "references", "VLEN": "lists of varying length", "ARRAY": "arrays", "TIME": "times"},
@@ -110,8 +112,8 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
 def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str]) -> Opened:
     """Open a dataset for reading; `roles` has "y" and "x" at the axes of planes.
 
-    Raises `UntrustedReferenceError` if its pixels are in other files, `UnsupportedError` for a filter that
-    is not installed.
+    Raises `UntrustedReferenceError` if its pixels are in other files, `UnsupportedError` if a filter is not
+    installed without which no chunk can be read.
     """
     import h5py
 
@@ -132,9 +134,7 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
     _check_count(known, chunk, where)
-    filters = _filters(plist)
-    _check_filters(filters, where)
-    return _chunked(file, known, dataset, chunk, filters, fill)
+    return _chunked(file, known, dataset, chunk, _filters(plist), fill)
 
 
 def _check_count(known: DatasetFacts, chunk: tuple[int, ...], where: str) -> None:
@@ -154,14 +154,16 @@ def _chunked(
     filters: tuple[hdf5_filters.Filter, ...],
     fill: np.generic,
 ) -> Opened:
+    missing = missing_filters(filters)
     layout = _layout(file, dataset)
     if layout is None or not _makes_sense(layout, dataset):  # h5py may be able to read it
         return Opened(H5pyDataset(file, dataset, known.dtype, None), None, fill, chunk)
     grid = Grid(known.shape, chunk)
     index = ChunkIndex(file, dataset, grid, _lookup(file, known, dataset, grid, layout))
+    _check_filters(index, filters, missing, f"{file.name}::{known.path}")
     through = H5pyDataset(file, dataset, known.dtype, index)
     sticks_out = any(whole % part for whole, part in zip(known.shape, chunk, strict=True))
-    chain = hdf5_filters.codecs(filters)
+    chain = hdf5_filters.codecs(filters, missing)
     if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
         return Opened(through, index, fill, chunk)
     pixels = ChunkedDataset(
@@ -277,21 +279,36 @@ def _filters(plist: Any) -> tuple[hdf5_filters.Filter, ...]:
     return tuple(found)
 
 
-def _check_filters(filters: Sequence[hdf5_filters.Filter], where: str) -> None:
-    """Refuse filters that cannot be decoded; importing hdf5plugin registers its own."""
+def missing_filters(filters: Sequence[hdf5_filters.Filter]) -> tuple[hdf5_filters.Filter, ...]:
+    """Those that nothing here can decode; importing hdf5plugin registers its own."""
     import h5py
 
-    for filter_ in filters:
-        if hdf5_filters.codecs([filter_]) is not None or h5py.h5z.filter_avail(filter_.number):
-            continue
+    unknown = [filter_ for filter_ in filters if hdf5_filters.codecs([filter_]) is None]
+    if any(not h5py.h5z.filter_avail(filter_.number) for filter_ in unknown):
         with contextlib.suppress(ImportError):
             import hdf5plugin  # noqa: F401
-        if not h5py.h5z.filter_avail(filter_.number):
-            name = f"{filter_.name.partition(';')[0]!a} " if filter_.name else ""
-            raise UnsupportedError(
-                f"{where} is compressed with the HDF5 filter {name}(number {filter_.number}), which is not "
-                "installed: pip install hdf5plugin"
-            )
+    return tuple(filter_ for filter_ in unknown if not h5py.h5z.filter_avail(filter_.number))
+
+
+def _check_filters(
+    index: ChunkIndex,
+    filters: Sequence[hdf5_filters.Filter],
+    missing: Sequence[hdf5_filters.Filter],
+    where: str,
+) -> None:
+    """Raise `UnsupportedError` if a filter is missing and none of the chunks looked at is stored without it.
+
+    A chunk may be stored without a filter, for example if it would not become smaller.
+    """
+    if not missing or not index.can_look_up:
+        return
+    counts = index.grid.counts
+    corners = itertools.product(*((0, n // 2, n - 1) for n in counts))
+    places = list(dict.fromkeys(itertools.islice(corners, _CORNERS)))
+    stored = [at for at in index.find(places) or () if at is not None]
+    bits = [1 << i for i, filter_ in enumerate(filters) if filter_ in missing]
+    if stored and all(any(not at.mask & bit for bit in bits) for at in stored):
+        raise UnsupportedError(f"{where} is {hdf5_filters.told_missing(missing[0])}")
 
 
 # ---- nothing outside the file --------------------------------------------------------------

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...errors import DatasetError
-from ...storage.decoding.codec import from_imagecodecs, undone
+from ...errors import DatasetError, UnsupportedError
+from ...storage.decoding.codec import Codec, from_imagecodecs, undone
 from ...storage.decoding.codecs import codec_from
-from ...storage.decoding.compressors import Compressor, inflated
+from ...storage.decoding.compressors import Compressor, bz2_decoded, inflated
 from ...storage.decoding.numeric_filters import Fletcher32, Shuffle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...storage.decoding.codec import Codec
+    from ...storage.decoding.codec import Buffer
 
-DEFLATE, SHUFFLE, FLETCHER32, LZF, BLOSC, ZSTD = 1, 2, 3, 32000, 32001, 32015
+DEFLATE, SHUFFLE, FLETCHER32, BZIP2, LZF, BLOSC, ZSTD = 1, 2, 3, 307, 32000, 32001, 32015
 
 
 class Filter(NamedTuple):
@@ -33,9 +33,33 @@ class Filter(NamedTuple):
     name: str = ""
 
 
-def codecs(filters: Sequence[Filter]) -> tuple[Codec, ...] | None:
-    """What undoes each of them; None if one of them cannot be undone here."""
-    found = [_codec(filter_) for filter_ in filters]
+class MissingFilter(Codec):
+    """A filter that nothing here can undo: of use only where a chunk is stored without it."""
+
+    def __init__(self, filter_: Filter) -> None:
+        self._filter = filter_
+
+    def stored_bytes(self, n: int) -> int | None:
+        """See `Codec.stored_bytes`."""
+        return None
+
+    def undo(self, data: memoryview, n: int) -> Buffer:
+        """See `Codec.undo`: always raises `UnsupportedError`."""
+        raise UnsupportedError(f"it is {told_missing(self._filter)}")
+
+
+def told_missing(filter_: Filter) -> str:
+    """What is said of data that need a filter which is not installed: the end of a sentence."""
+    name = f"{filter_.name.partition(';')[0]!a} " if filter_.name else ""
+    return (
+        f"compressed with the HDF5 filter {name}(number {filter_.number}), which is not installed: "
+        "pip install hdf5plugin"
+    )
+
+
+def codecs(filters: Sequence[Filter], missing: Sequence[Filter] = ()) -> tuple[Codec, ...] | None:
+    """What undoes each of them; None if one of them cannot be undone here, unless it is one of `missing`."""
+    found = [MissingFilter(filter_) if filter_ in missing else _codec(filter_) for filter_ in filters]
     known = tuple(codec for codec in found if codec is not None)
     return known if len(known) == len(found) else None
 
@@ -43,6 +67,8 @@ def codecs(filters: Sequence[Filter]) -> tuple[Codec, ...] | None:
 def _codec(filter_: Filter) -> Codec | None:
     if filter_.number == DEFLATE:
         return Compressor(inflated)
+    if filter_.number == BZIP2:
+        return Compressor(bz2_decoded)
     if filter_.number == SHUFFLE:
         return Shuffle(filter_.values[0] if filter_.values else 1)
     if filter_.number == FLETCHER32:
