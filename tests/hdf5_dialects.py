@@ -88,3 +88,96 @@ def write_velox(path: Path, frames: np.ndarray, pixel_m: float) -> Path:
         group.create_dataset("Data", data=np.moveaxis(frames, 0, -1), chunks=(*frames.shape[1:], 1))
         group.create_dataset("Metadata", data=np.repeat(column[:, None], len(frames), 1), chunks=(5000, 1))
     return path
+
+
+# ---- images of many datasets -----------------------------------------------------------------------
+
+
+def _characters(text: str) -> np.ndarray:
+    """A text as Imaris writes it: an array of single characters."""
+    return np.array([letter.encode("latin-1") for letter in text], "S1")
+
+
+def write_imaris(path: Path, data: np.ndarray, *, block: int = 16, **info: str) -> Path:
+    """`data` (t, c, z, y, x) in blocks, so padded, with a second level at half the sizes in y and x.
+
+    Its voxels are 0.5, 0.25 and 2 µm; time points are 90 s apart. `info` replaces attributes of channel 1.
+    """
+    n_t, n_c, *sizes = data.shape
+    with h5py.File(path, "w") as file:
+        image = file.create_group("DataSetInfo/Image")
+        extents = {f"ExtMin{i}": 10.0 for i in range(3)}
+        extents |= {
+            f"ExtMax{i}": 10.0 + n * step
+            for i, (n, step) in enumerate(zip(reversed(sizes), (0.25, 0.5, 2), strict=True))
+        }
+        told = {**dict(zip("ZYX", sizes, strict=True)), **extents, "Unit": "um"}
+        for name, value in told.items():
+            image.attrs[name] = _characters(str(value))
+        for c in range(n_c):
+            color = {"Name": f"dye {c}", "Color": "0.000 1.000 0.000", "ColorRange": "10.000 200.000"}
+            more = {"LSMEmissionWavelength": "525", "LSMExcitationWavelength": "488"}
+            group = file.create_group(f"DataSetInfo/Channel {c}")
+            for name, value in {**color, **more, **(info if c == 1 else {})}.items():
+                group.attrs[name] = _characters(value)
+        times = file.create_group("DataSetInfo/TimeInfo")
+        for t in range(n_t):
+            clock = f"2020-01-02 10:{t * 90 // 60:02}:{t * 90 % 60:02}.000"
+            times.attrs[f"TimePoint{t + 1}"] = _characters(clock)
+        for level, t, c in np.ndindex(2, n_t, n_c):
+            stack = data[t, c, :, :: level + 1, :: level + 1]
+            group = file.create_group(f"DataSet/ResolutionLevel {level}/TimePoint {t}/Channel {c}")
+            padded = [(0, -n % block) for n in stack.shape]
+            group.create_dataset("Data", data=np.pad(stack, padded), chunks=(block,) * 3, compression="gzip")
+            for axis, n in zip("ZYX", stack.shape, strict=True):
+                group.attrs[f"ImageSize{axis}"] = _characters(str(n))
+        file.create_dataset("Thumbnail/Data", data=np.zeros((256, 1024), "u1"))
+    return path
+
+
+def write_bigdataviewer(
+    path: Path, stacks: Mapping[tuple[int, int], np.ndarray], *, times: Sequence[int] = (0,), xml: bool = True
+) -> Path:
+    """`stacks` (time, z, y, x) uint16 by (tile, channel), stored as int16, with a level at half of y and x.
+
+    Voxels are 0.5, 0.25 and 2 µm; tile i is at (100 i, 10 i, i) µm.
+    """
+    with h5py.File(path, "w") as file:
+        for setup, stack in enumerate(stacks.values()):
+            file[f"s{setup:02}/resolutions"] = np.array([[1, 1, 1], [2, 2, 1]], "f8")
+            file[f"s{setup:02}/subdivisions"] = np.array([[16, 16, 16], [16, 16, 16]], "i4")
+            for time, volume in zip(times, stack, strict=True):
+                for level in range(2):
+                    pixels = volume[:, :: level + 1, :: level + 1].view("i2")
+                    file.create_dataset(
+                        f"t{time:05}/s{setup:02}/{level}/cells", data=pixels, chunks=True, compression="gzip"
+                    )
+    if xml:
+        path.with_suffix(".xml").write_text(_bdv_xml(path.name, stacks, times))
+    return path
+
+
+def _bdv_xml(name: str, stacks: Mapping[tuple[int, int], np.ndarray], times: Sequence[int]) -> str:
+    setups, placed = "", ""
+    for setup, ((tile, channel), stack) in enumerate(stacks.items()):
+        z, y, x = stack.shape[1:]
+        setups += f"""<ViewSetup><id>{setup}</id><name>view {setup}</name><size>{x} {y} {z}</size>
+            <voxelSize><unit>um</unit><size>0.25 0.5 2.0</size></voxelSize>
+            <attributes><illumination>0</illumination><channel>{channel}</channel><tile>{tile}</tile>
+            <angle>0</angle></attributes></ViewSetup>"""
+        for time in times:
+            placed += f"""<ViewRegistration timepoint="{time}" setup="{setup}">
+            <ViewTransform type="affine"><Name>tile</Name>
+            <affine>1 0 0 {100 * tile} 0 1 0 {10 * tile} 0 0 1 {tile}</affine></ViewTransform>
+            <ViewTransform type="affine"><Name>calibration</Name>
+            <affine>0.25 0 0 0 0 0.5 0 0 0 0 2 0</affine></ViewTransform></ViewRegistration>"""
+    channels = "".join(
+        f"<Channel><id>{c}</id><name>dye {c}</name></Channel>" for c in sorted({c for _, c in stacks})
+    )
+    pattern = ", ".join(map(str, times))
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+        <SpimData version="0.2"><BasePath type="relative">.</BasePath><SequenceDescription>
+        <ImageLoader format="bdv.hdf5"><hdf5 type="relative">{name}</hdf5></ImageLoader>
+        <ViewSetups>{setups}<Attributes name="channel">{channels}</Attributes></ViewSetups>
+        <Timepoints type="pattern"><integerpattern>{pattern}</integerpattern></Timepoints>
+        </SequenceDescription><ViewRegistrations>{placed}</ViewRegistrations></SpimData>"""

@@ -10,8 +10,15 @@ import hdf5_dialects as dialects
 import numpy as np
 import pytest
 from hdf5_files import GZIP, volume
+from range_server import RangeServer
 
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.errors import (
+    MetadataError,
+    PlaneNotStoredError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
+from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
 
 if TYPE_CHECKING:
@@ -153,3 +160,118 @@ def test_velox_emd(tmp_path: Path, opened: Open) -> None:
     source = opened(dialects.write_velox(tmp_path / "a.emd", frames, 2e-9))
     assert_shows(source, frames, "tyx")
     assert source.info.pixel_size_x_um == pytest.approx(2e-3)
+
+
+# ---- images of many datasets -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
+    """A server of the files in a folder, `Served.folder`."""
+    with RangeServer(tmp_path_factory.mktemp("served")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("is_remote", [False, True], ids=["local", "http"])
+def test_imaris_has_levels_times_channels_and_extents(
+    tmp_path: Path, opened: Open, server: RangeServer, is_remote: bool
+) -> None:
+    data = volume((2, 3, 5, 37, 53), "u1")
+    path = dialects.write_imaris(server.folder / "a.ims", data, Color="1.000 0.500 0.000")
+    where = server.url("a.ims") if is_remote else str(path)
+    source = opened(where, cache_dir=str(tmp_path))
+    assert_shows(source, data, "tczyx")
+    info = source.info
+    assert (info.pixel_size_x_um, info.pixel_size_y_um, info.z_step_um) == pytest.approx((0.25, 0.5, 2))
+    assert (info.time_step_s, info.choices) == (90, ())
+    assert [channel.name for channel in info.channels] == ["dye 0", "dye 1", "dye 2"]
+    assert [channel.color for channel in info.channels] == ["#00FF00", "#FF8000", "#00FF00"]
+    first = info.channels[0]
+    assert (first.excitation_nm, first.emission_nm, first.window) == (488, 525, (10, 200))
+    assert [(level.sizes, level.scale) for level in source.levels(0)] == [
+        ((5, 37, 53), (1, 1, 1)),
+        ((5, 19, 27), (1, 2, 2)),
+    ]
+    pixels = source.read_plane(PlaneKey(t=1, c=2, z=3), level=1)
+    np.testing.assert_array_equal(pixels, data[1, 2, 3, ::2, ::2])
+    part = source.read_region(PlaneKey(c=1, z=4), Region(30, 40, 7, 13))
+    np.testing.assert_array_equal(part, data[0, 1, 4, 30:, 40:])
+    with pytest.raises(IndexError):
+        source.read_plane(PlaneKey(z=5))
+
+
+def test_an_imaris_time_point_that_is_not_written_is_missing(tmp_path: Path, opened: Open) -> None:
+    path = dialects.write_imaris(tmp_path / "a.ims", volume((3, 1, 2, 17, 19)))
+    with h5py.File(path, "a") as file:
+        del file["DataSet/ResolutionLevel 0/TimePoint 1/Channel 0/Data"]
+    source = opened(path)
+    assert source.are_stored([PlaneKey(t=t) for t in range(3)]) == [True, False, True]
+    with pytest.raises(PlaneNotStoredError, match="later ones are stored"):
+        source.read_plane(PlaneKey(t=1))
+
+
+STACKS = {
+    (tile, channel): volume((2, 3, 17 + tile, 19), "i4", seed=10 * tile + channel).astype("u2") * 400
+    for tile in range(2)
+    for channel in range(2)
+    if (tile, channel) != (1, 0)
+}
+"""Tile 1 is larger, and has the second channel only; half of the values are above 32,767."""
+
+
+def assert_shows_stacks(source: Source) -> None:
+    info = source.info
+    assert (len(info.positions), info.n_t, info.n_z, info.height) == (2, 2, 3, 18)
+    assert [channel.name for channel in info.channels] == ["dye 0", "dye 1"]
+    assert [channel.name for channel in info.image(1).channels] == ["dye 1"]
+    assert (info.dtype, info.times) == (np.uint16, (3, 7))
+    assert (info.pixel_size_x_um, info.pixel_size_y_um, info.z_step_um) == (0.25, 0.5, 2)
+    assert [(at.name, at.x_um, at.y_um, at.z_um) for at in info.positions] == [
+        ("tile 0", 0, 0, 0),
+        ("tile 1", 100, 10, 1),
+    ]
+    for (tile, c), stack in STACKS.items():
+        for t, z in np.ndindex(2, 3):
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(t, tile, c, z)), stack[t, z])
+        half = source.read_plane(PlaneKey(1, tile, c, 2), level=1)
+        np.testing.assert_array_equal(half, stack[1, 2, ::2, ::2])
+    assert [level.scale for level in source.levels(1)] == [(1, 1, 1), (1, 2, 2)]
+
+
+@pytest.mark.parametrize("where", ["h5", "xml", "http h5", "http xml"])
+def test_bigdataviewer_opens_by_either_file(
+    tmp_path: Path, opened: Open, server: RangeServer, where: str
+) -> None:
+    path = dialects.write_bigdataviewer(server.folder / "spim.h5", STACKS, times=(3, 7))
+    name = f"spim.{where[-3:].strip()}"
+    place = server.url(name) if "http" in where else path.with_name(name)
+    assert_shows_stacks(opened(place, cache_dir=str(tmp_path)))
+
+
+def test_bigdataviewer_without_its_xml(tmp_path: Path, opened: Open) -> None:
+    path = dialects.write_bigdataviewer(tmp_path / "a.h5", STACKS, xml=False, times=(3, 7))
+    source = opened(path)
+    assert [at.name for at in source.info.positions] == ["setup 0", "setup 1", "setup 2"]
+    assert any("no XML file of the same name" in warning for warning in source.info.warnings)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(1, 2, 0, 2)), STACKS[1, 1][1, 2])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (("<SpimData", "<!DOCTYPE a [<!ENTITY b 'c'>]><SpimData"), MetadataError, "document type"),
+        ((">a.h5<", ">../b.h5<"), UntrustedReferenceError, "allow_outside=yes"),
+        (('format="bdv.hdf5"', 'format="bdv.n5"'), UnsupportedError, r"bdv\.n5"),
+        (("3, 7", "0-99999999"), MetadataError, "no range"),
+        (("<SequenceDescription>", "<a>" * 80), MetadataError, "nested"),
+    ],
+)
+def test_an_xml_file_of_nobody_honest(
+    tmp_path: Path, opened: Open, change: tuple[str, str], error: type[Exception], said: str
+) -> None:
+    path = dialects.write_bigdataviewer(tmp_path / "a.h5", STACKS, times=(3, 7)).with_suffix(".xml")
+    text = path.read_text().partition("?>")[2]
+    assert change[0] in text
+    path.write_text(text.replace(*change))
+    with pytest.raises(error, match=said):
+        opened(path)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from .chunk_index.chunks import Lookup
     from .file import HDF5File
+    from .plane_reader import BlockCache
 
 _BLOCK_BYTES = 64 * 1024**2
 _BAND_BYTES = 16 * 1024**2
@@ -109,8 +110,16 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
 # ---- how it is read: within `HDF5File.reading` ---------------------------------------------
 
 
-def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str]) -> Opened:
+def opened(
+    file: HDF5File,
+    known: DatasetFacts,
+    dataset: h5py.Dataset,
+    roles: Sequence[str],
+    kept: BlockCache | None = None,
+) -> Opened:
     """Open a dataset for reading; `roles` has "y" and "x" at the axes of planes.
+
+    `kept`: where decoded chunks are kept that other planes share; else in a memory of its own.
 
     Raises `UntrustedReferenceError` if its pixels are in other files, `UnsupportedError` if a filter is not
     installed without which no chunk can be read.
@@ -125,7 +134,7 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     through = H5pyDataset(file, dataset, known.dtype, None)
     if layout == h5py.h5d.CONTIGUOUS and _is_plain(dataset, known.dtype):
         chunk = _block_of(known, roles)
-        return Opened(_contiguous(file, known, dataset, roles, through), None, fill, chunk)
+        return Opened(_contiguous(file, known, dataset, roles, through, kept), None, fill, chunk)
     if layout != h5py.h5d.CHUNKED:
         return Opened(through, None, fill, None)
     chunk = tuple(dataset.chunks)
@@ -134,7 +143,7 @@ def opened(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Se
     if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
     _check_count(known, chunk, where)
-    return _chunked(file, known, dataset, chunk, _filters(plist), fill)
+    return _chunked(file, known, dataset, chunk, _filters(plist), fill, kept)
 
 
 def _check_count(known: DatasetFacts, chunk: tuple[int, ...], where: str) -> None:
@@ -153,6 +162,7 @@ def _chunked(
     chunk: tuple[int, ...],
     filters: tuple[hdf5_filters.Filter, ...],
     fill: np.generic,
+    kept: BlockCache | None,
 ) -> Opened:
     missing = missing_filters(filters)
     layout = _layout(file, dataset)
@@ -167,7 +177,7 @@ def _chunked(
     if chain is None or not _is_plain(dataset, known.dtype) or (layout.plain_edges and sticks_out):
         return Opened(through, index, fill, chunk)
     pixels = ChunkedDataset(
-        file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, fill, through
+        file, index, known.shape, chunk, _stored_dtype(dataset, known), chain, fill, through, kept
     )
     return Opened(pixels, index, fill, chunk)
 
@@ -219,7 +229,12 @@ def _layout(file: HDF5File, dataset: h5py.Dataset) -> hdf5_structures.ChunkIndex
 
 
 def _contiguous(
-    file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, roles: Sequence[str], through: H5pyDataset
+    file: HDF5File,
+    known: DatasetFacts,
+    dataset: h5py.Dataset,
+    roles: Sequence[str],
+    through: H5pyDataset,
+    kept: BlockCache | None,
 ) -> ChunkedDataset | H5pyDataset:
     """Contiguous storage, read by planes, or by larger blocks if planes are scattered."""
     chunk = _block_of(known, roles)
@@ -229,7 +244,9 @@ def _contiguous(
         index = ChunkIndex(file, dataset, Grid(known.shape, chunk), NothingStored())
     else:
         index = WholeBlocks(known.shape, chunk, address, known.dtype.itemsize)
-    return ChunkedDataset(file, index, known.shape, chunk, _stored_dtype(dataset, known), (), 0, through)
+    return ChunkedDataset(
+        file, index, known.shape, chunk, _stored_dtype(dataset, known), (), 0, through, kept
+    )
 
 
 def _block_of(known: DatasetFacts, roles: Sequence[str]) -> tuple[int, ...]:

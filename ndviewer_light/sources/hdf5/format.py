@@ -18,6 +18,7 @@ ENDINGS = (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".ims")
 
 _SIGNATURE_PLACES = (0, 512, 1024, 2048)
 _SIGNATURE_PLACES_FAR = (*_SIGNATURE_PLACES, 4096, 8192, 16384, 32768)
+_SPIM_DATA = b"<SpimData"
 _CONTENT_TYPES = ("hdf5", "x-nwb", "/nwb")
 
 
@@ -36,7 +37,12 @@ class HDF5Format(Format):
         return file.lower().endswith(ENDINGS) or _has_signature(file)
 
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
-        """Whether it has the signature, perhaps behind a user block, or its server says that it is HDF5."""
+        """Whether it has the signature, perhaps behind a user block, or its server says that it is HDF5.
+
+        Or it is BigDataViewer's XML file, which names one.
+        """
+        if name_of(path).lower().endswith(".xml") and _SPIM_DATA in beginning.head:
+            return True
         places = itertools.takewhile(lambda at: at < len(beginning.head), _SIGNATURE_PLACES_FAR)
         if any(beginning.head.startswith(SIGNATURE, at) for at in places):
             return True

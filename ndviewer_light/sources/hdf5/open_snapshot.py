@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import bigdataviewer, imaris
 from .choices import WALK_FOR_OTHERS_SECONDS, WALK_SECONDS, Candidate, Choices, catalogue, chosen
+from .composite import CompositeSnapshot
 from .file import HDF5File
 from .snapshot import DatasetSnapshot
 
 if TYPE_CHECKING:
+    from .composite import Composite
     from .snapshot import OpenRequest, Snapshot
 
 
@@ -17,13 +20,28 @@ def open_snapshot(request: OpenRequest) -> Snapshot:
     file = HDF5File(request.path, request.options)
     try:
         with file.reading("its datasets"):
-            return _image_of(file, request)
+            image = _composite(file, request)
+            if image is not None:
+                return CompositeSnapshot(file, request, image)
+            return _of_one_dataset(file, request)
     except BaseException:
         file.close()
         raise
 
 
-def _image_of(file: HDF5File, request: OpenRequest) -> Snapshot:
+def _composite(file: HDF5File, request: OpenRequest) -> Composite | None:
+    """The image of a file that keeps it in many datasets, if it is one and all of it is requested."""
+    if request.inner.strip("/"):
+        return None
+    if imaris.is_imaris(file):
+        return imaris.ImarisImage(file)
+    if bigdataviewer.is_bigdataviewer(file):
+        xml = bigdataviewer.xml_of(request.path, request.options, request.xml)
+        return bigdataviewer.BigDataViewerImage(file, xml)
+    return None
+
+
+def _of_one_dataset(file: HDF5File, request: OpenRequest) -> Snapshot:
     known = Choices((), ())
     if request.before is None:
         seconds = WALK_FOR_OTHERS_SECONDS if request.inner else WALK_SECONDS

@@ -6,7 +6,7 @@ Data that only h5py can decode is read through h5py.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .chunk_index.chunks import places_cut
 from .filters import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import h5py
 
@@ -65,6 +65,36 @@ class H5pyDataset:
         return None if stored is None else any(stored)
 
 
+class BlockCache(Protocol):
+    """Where decoded chunks of one dataset are kept, by their places."""
+
+    def get(
+        self, keys: Iterable[Place], make: Callable[[Sequence[Place]], Iterable[tuple[Place, np.ndarray]]]
+    ) -> dict[Place, np.ndarray]:
+        """See `MemoryCache.get`."""
+
+
+class SharedBlocks:
+    """The decoded chunks of one of several datasets that are kept in one memory. Any thread."""
+
+    def __init__(self, kept: MemoryCache[tuple[str, Place], np.ndarray], name: str) -> None:
+        """`name` tells this dataset from the others."""
+        self._kept = kept
+        self._name = name
+
+    def get(
+        self, keys: Iterable[Place], make: Callable[[Sequence[Place]], Iterable[tuple[Place, np.ndarray]]]
+    ) -> dict[Place, np.ndarray]:
+        """See `MemoryCache.get`."""
+
+        def made(ours: Sequence[tuple[str, Place]]) -> Iterator[tuple[tuple[str, Place], np.ndarray]]:
+            for place, block in make([place for _, place in ours]):
+                yield (self._name, place), block
+
+        found = self._kept.get([(self._name, place) for place in keys], made)
+        return {place: block for (_, place), block in found.items()}
+
+
 class ChunkedDataset:
     """A dataset whose chunks are fetched and decoded here, by any number of threads at once."""
 
@@ -78,6 +108,7 @@ class ChunkedDataset:
         chain: tuple[Codec, ...],
         fill: Any,
         otherwise: H5pyDataset,
+        kept: BlockCache | None = None,
     ) -> None:
         self._file = file
         self._index = index
@@ -89,7 +120,7 @@ class ChunkedDataset:
         self._fill = fill
         self._otherwise = otherwise
         self._chunk_bytes = math.prod(chunk) * stored_dtype.itemsize
-        self._kept: MemoryCache[Place, np.ndarray] = MemoryCache(KEPT_BYTES, nbytes)
+        self._kept = kept or MemoryCache(KEPT_BYTES, nbytes)
 
     def read(self, selection: Selection) -> np.ndarray:
         """The pixels [start, stop) along each axis, in the dataset's axis order and native byte order.

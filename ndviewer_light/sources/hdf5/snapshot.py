@@ -42,13 +42,15 @@ _JOIN_SECONDS = 2.0
 class OpenRequest(NamedTuple):
     """What is to be opened: a file, a path inside ("" for its image), and options.
 
-    `before` is the previous snapshot of the same image, to avoid searching for it again.
+    `before` is the previous snapshot of the same image, to avoid searching for it again. `xml` is the path of
+    BigDataViewer's XML file if that was opened.
     """
 
     path: str
     options: StorageOptions
     inner: str
     before: Snapshot | None = None
+    xml: str = ""
 
 
 class Snapshot(ABC):
@@ -122,6 +124,10 @@ class Snapshot(ABC):
         verdict = judge((key.t, key.c, at.covers(key.z)[0]), around)
         return not_stored(str(error), (at.sizes.y, at.sizes.x), self.fill, verdict)
 
+    def version(self, key: PlaneKey, level: int) -> str | None:
+        """The version of the other file that a plane is in; None if it is in this one, or on a server."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Release the file. May be called twice."""
@@ -154,7 +160,7 @@ class DatasetSnapshot(Snapshot):
     def _described(self, request: OpenRequest, known: Choices) -> DatasetInfo:
         before = request.before
         where = f"{self.file.name}::{self.inner}"
-        info = dataset_info(self._image, _name(request.path, request.inner), where)
+        info = dataset_info(self._image, name_of_image(request.path, request.inner), where)
         if isinstance(before, DatasetSnapshot):
             self._others, name, choices = before._others, before.info.name, before.info.choices
         else:
@@ -275,7 +281,7 @@ class DatasetSnapshot(Snapshot):
         self.file.close()
 
 
-def _name(path: str, inner: str) -> str:
+def name_of_image(path: str, inner: str) -> str:
     file = name_of(path) or path
     return f"{file}::{inner}" if inner else file
 

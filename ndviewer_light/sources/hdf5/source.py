@@ -22,12 +22,13 @@ from ...errors import (
 from ...model import PlaneKey
 from ...storage.abandonable import run_abandonable
 from ...storage.activity import Activity, activity_of
-from ...storage.bytes import absolute, check_still_there, is_url, split_inner
+from ...storage.bytes import absolute, check_still_there, is_url, name_of, split_inner
 from ...storage.cancellation import current_scope
 from ...storage.file_versions import version_of
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ..source import Source
+from . import bigdataviewer
 from . import choices as hdf5_catalogue
 from .file import HDF5File, file_version
 from .open_snapshot import open_snapshot
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from ...model import DatasetInfo, Level, Region
     from ..source import StorageOptions
     from .choices import DatasetEntry
+
+XML = ".xml"
+"""The ending of the files that name one of BigDataViewer."""
 
 _OPEN_ATTEMPTS = 5
 _ATTEMPT_SECONDS = 0.005
@@ -68,20 +72,28 @@ class HDF5Source(Source):
 
     format = "hdf5"
 
-    def __init__(self, path: str, options: StorageOptions) -> None:
+    def __init__(self, path: str, options: StorageOptions, xml: str = "") -> None:
+        """`xml`: BigDataViewer's XML file, if that was opened; `path` is the HDF5 file it names."""
         self._path, inner = split_inner(path)
+        self._xml = xml
         self._options = options
         look = partial(file_version, self._path)
         self._activity = Activity(None) if is_url(self._path) else activity_of(self._path, look)
         self._lock = threading.Lock()  # guards the following; never held while reading
         self._opening = threading.Lock()  # one thread reopens the file
         self._closed = False
-        self._shot = _open_steadily(self._path, options, inner)
+        self._shot = _open_steadily(OpenRequest(self._path, options, inner, None, xml))
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> HDF5Source:
-        """Open the file at a path or URL: its groups and the attributes of one dataset are read."""
-        return cls(absolute(path), options)
+        """Open the file at a path or URL: its groups and the attributes of one dataset are read.
+
+        It may be BigDataViewer's XML file, which names it.
+        """
+        path = absolute(path)
+        if not name_of(path).lower().endswith(XML):
+            return cls(path, options)
+        return cls(bigdataviewer.file_of(bigdataviewer.read_xml(path, options), path, options), options, path)
 
     # ---- Source ----------------------------------------------------------------------------
 
@@ -157,9 +169,12 @@ class HDF5Source(Source):
             return shot.info
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
-        """See `Source.versions`: that of the file."""
-        version = None if is_url(self._path) else version_of(self._path)
-        return [version] * len(keys)
+        """See `Source.versions`: that of the file, and of the other one that a plane is in."""
+        if is_url(self._path):
+            return [None] * len(keys)
+        version, shot = version_of(self._path), self._shot
+        others = [shot.version(PlaneKey(*key), level) for key in keys]
+        return [version if other is None else f"{version} {other}" for other in others]
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: chunks are looked up, on a server only once all of them are known."""
@@ -215,7 +230,7 @@ class HDF5Source(Source):
         with self._opening:
             if self._shot is not before or self._closed:
                 return
-            shot = _open_steadily(self._path, self._options, before.inner, before)
+            shot = _open_steadily(OpenRequest(self._path, self._options, before.inner, before, self._xml))
             with self._lock:
                 if not self._closed:
                     self._shot, shot = shot, before
@@ -224,30 +239,27 @@ class HDF5Source(Source):
             shot.close()
 
 
-def _open_steadily(
-    path: str, options: StorageOptions, inner: str, before: Snapshot | None = None
-) -> Snapshot:
+def _open_steadily(request: OpenRequest) -> Snapshot:
     """Open the file, retrying briefly if it is damaged but changing: its writer is at work."""
     for attempt in range(_OPEN_ATTEMPTS):
-        version = file_version(path)
+        version = file_version(request.path)
         try:
-            return _snapshot(path, options, inner, before)
+            return _snapshot(request)
         except (CorruptDataError, MetadataError):
             time.sleep(_ATTEMPT_SECONDS * 2**attempt)
-            if attempt == _OPEN_ATTEMPTS - 1 or file_version(path) == version:
+            if attempt == _OPEN_ATTEMPTS - 1 or file_version(request.path) == version:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def _snapshot(path: str, options: StorageOptions, inner: str, before: Snapshot | None) -> Snapshot:
+def _snapshot(request: OpenRequest) -> Snapshot:
     """The current file; cancelling to open one on a server does not wait for it."""
-    request = OpenRequest(path, options, inner, before)
-    if not is_url(path):
+    if not is_url(request.path):
         return open_snapshot(request)
     scope = current_scope()
 
     def check() -> None:
         if scope is not None and scope.dropped:
-            raise ReadDroppedError(f"{presentable(path)}: no longer needed")
+            raise ReadDroppedError(f"{presentable(request.path)}: no longer needed")
 
     return run_abandonable([partial(open_snapshot, request)], check, Snapshot.close)[0]
