@@ -181,3 +181,40 @@ def _bdv_xml(name: str, stacks: Mapping[tuple[int, int], np.ndarray], times: Seq
         <ViewSetups>{setups}<Attributes name="channel">{channels}</Attributes></ViewSetups>
         <Timepoints type="pattern"><integerpattern>{pattern}</integerpattern></Timepoints>
         </SequenceDescription><ViewRegistrations>{placed}</ViewRegistrations></SpimData>"""
+
+
+def write_eiger(folder: Path, frames: np.ndarray, per_file: int, *, virtual: bool = False) -> Path:
+    """As a DECTRIS detector writes: a master with links to files of some frames, and its own flat field.
+
+    `virtual`: a virtual dataset of the same files instead of the links.
+    """
+    starts = range(0, len(frames), per_file)
+    for i, start in enumerate(starts, 1):
+        with h5py.File(folder / f"scan_data_{i:06}.h5", "w") as file:
+            part = frames[start : start + per_file]
+            file.create_dataset(
+                "entry/data/data", data=part, chunks=(1, *frames.shape[1:]), compression="gzip"
+            )
+    with h5py.File(folder / "scan_master.h5", "w", libver="latest" if virtual else None) as file:
+        detector = file.create_group("entry/instrument/detector")
+        detector.create_dataset("x_pixel_size", data=75e-6).attrs["units"] = "m"
+        detector.create_dataset("y_pixel_size", data=75e-6).attrs["units"] = "m"
+        detector.create_dataset("frame_time", data=0.01).attrs["units"] = "s"
+        special = detector.create_group("detectorSpecific")
+        special.create_dataset("flatfield", data=np.ones((200, 300), "f4"))
+        special.create_dataset("pixel_mask", data=np.zeros((200, 300), "u4"))
+        data = file.create_group("entry/data")
+        data.attrs["NX_class"] = file["entry"].attrs["NX_class"] = "NXdata"
+        file["entry"].attrs["NX_class"] = "NXentry"
+        names = [f"scan_data_{i:06}.h5" for i, _ in enumerate(starts, 1)]
+        if not virtual:
+            for i, name in enumerate(names, 1):
+                data[f"data_{i:06}"] = h5py.ExternalLink(name, "/entry/data/data")
+            return folder / "scan_master.h5"
+        layout = h5py.VirtualLayout(frames.shape, frames.dtype)
+        for name, start in zip(names, starts, strict=True):
+            n = min(per_file, len(frames) - start)
+            layout[start : start + n] = h5py.VirtualSource(name, "/entry/data/data", (n, *frames.shape[1:]))
+        file.create_virtual_dataset("entry/data/data", layout)
+        data.attrs["signal"] = "data"
+    return folder / "scan_master.h5"

@@ -13,6 +13,7 @@ from hdf5_files import GZIP, volume
 from range_server import RangeServer
 
 from ndviewer_light.errors import (
+    DatasetNotFoundError,
     MetadataError,
     PlaneNotStoredError,
     UnsupportedError,
@@ -275,3 +276,59 @@ def test_an_xml_file_of_nobody_honest(
     path.write_text(text.replace(*change))
     with pytest.raises(error, match=said):
         opened(path)
+
+
+# ---- frames in other files -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("virtual", [False, True], ids=["links", "virtual"])
+def test_a_master_shows_its_frames_if_that_is_allowed_and_else_nothing(
+    tmp_path: Path, opened: Open, virtual: bool
+) -> None:
+    frames = volume((7, 17, 19), "u4")
+    path = dialects.write_eiger(tmp_path, frames, 3, virtual=virtual)
+    for inner in ("", "/entry/data/data" if virtual else "/entry/data/data_000001"):
+        with pytest.raises(UntrustedReferenceError, match=r"scan_data_000001\.h5.*allow_outside=yes"):
+            opened(path, inner)
+    source = opened(path, allow_outside="yes")
+    assert_shows(source, frames, "zyx" if virtual else "tyx")
+    if not virtual:
+        assert (source.info.pixel_size_um, source.info.time_step_s) == (75, 0.01)
+        assert_shows(opened(path, "/entry/data/data_000003", allow_outside="yes"), frames[6:], "zyx")
+    flat = "/entry/instrument/detector/detectorSpecific/flatfield"
+    assert opened(path, flat).info.width == 300, "by its path"
+
+
+def test_frames_of_a_file_that_was_not_copied_say_so(tmp_path: Path, opened: Open) -> None:
+    frames = volume((7, 17, 19))
+    path = dialects.write_eiger(tmp_path, frames, 3)
+    (tmp_path / "scan_data_000002.h5").unlink()
+    source = opened(path, allow_outside="yes")
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(6)), frames[6])
+    with pytest.raises(DatasetNotFoundError, match=r"scan_data_000002\.h5 does not exist"):
+        source.read_plane(PlaneKey(4))
+    with h5py.File(tmp_path / "scan_data_000002.h5", "w") as file:
+        file.create_dataset("entry/data/data", data=frames[3:6])
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(4)), frames[4])
+    (tmp_path / "scan_data_000001.h5").unlink()
+    with pytest.raises(DatasetNotFoundError, match=r"scan_data_000001\.h5, which does not exist: copy it"):
+        opened(path, allow_outside="yes")
+
+
+def test_a_link_to_another_file_is_said_and_followed_when_that_is_allowed(
+    tmp_path: Path, opened: Open
+) -> None:
+    data = volume((4, 40, 50))
+    with h5py.File(tmp_path / "raw.h5", "w") as file:
+        file["stack"] = data
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["preview"] = volume((20, 30))
+        file["raw"] = h5py.ExternalLink("raw.h5", "/stack")
+        file["gone"] = h5py.ExternalLink("gone.h5", "/stack")
+    source = opened(tmp_path / "a.h5")
+    assert source.info.width == 30
+    assert any("a.h5::/raw is in another file, 'raw.h5'" in warning for warning in source.info.warnings)
+    source = opened(tmp_path / "a.h5", allow_outside="yes")
+    assert_shows(source, data, "zyx")
+    assert [choice.partition("::")[2] for choice in source.info.choices] == ["/raw", "/preview"]
+    assert any("gone.h5 does not exist" in warning for warning in source.info.warnings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from hdf5_files import GZIP, add_series, volume, write_nwb
 
 from ndviewer_light.errors import UnsupportedError
@@ -308,3 +309,30 @@ def test_pixels_in_another_file_are_read_when_that_is_allowed(tmp_path: Path) ->
         np.testing.assert_array_equal(source.read_plane(PlaneKey(t=2)), movie()[2].T)
         assert source.info.time_step_s == 0.2
         source.close()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_frames_in_pictures_are_read_when_that_is_allowed(tmp_path: Path) -> None:
+    frames = volume((5, 16, 24))
+    (tmp_path / "videos").mkdir()
+    for name, part in (("a.tif", frames[:3]), ("b.tif", frames[3:])):
+        tifffile.imwrite(tmp_path / "videos" / name, part, photometric="minisblack")
+    video = {"external": ["videos/a.tif", "videos/b.tif"], "type": "ImageSeries", "rate": 10.0}
+    path = write_nwb(tmp_path / "a.nwb", V=video)
+    with h5py.File(path, "a") as file:
+        file["acquisition/V/external_file"].attrs["starting_frame"] = [0, 3]
+    with pytest.raises(UnsupportedError, match=r"'videos/a\.tif' and 1 more.*allow_outside=yes"):
+        open_source(f"{path}::/acquisition/V")
+    for inner in ("", "::/acquisition/V"):
+        source = open_source(f"{path}{inner}", {"allow_outside": "yes"})
+        assert source.info.sizes == {"t": 5, "p": 1, "c": 1, "z": 1, "y": 16, "x": 24}
+        assert source.info.time_step_s == 0.1
+        for t in range(5):
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(t)), frames[t])
+        source.close()
+    with h5py.File(path, "a") as file:
+        file["acquisition/V/external_file"].attrs["starting_frame"] = [0, 4]
+    with pytest.raises(
+        UnsupportedError, match=r"begin with frames \[0, 4\], but by their sizes with \[0, 3\]"
+    ):
+        open_source(str(path), {"allow_outside": "yes"})

@@ -32,6 +32,7 @@ from .chunk_index.arrays import (
 from .chunk_index.btree import BTree
 from .chunk_index.chunks import Grid, NothingStored, WholeBlocks
 from .chunk_index.index import ChunkIndex
+from .other_files import ALLOW
 from .plane_reader import ChunkedDataset, H5pyDataset
 
 if TYPE_CHECKING:
@@ -331,10 +332,13 @@ def _check_filters(
 # ---- nothing outside the file --------------------------------------------------------------
 
 
-def refuse_outside(file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual: bool = True) -> None:
+def refuse_outside(
+    file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual: bool = True, allowed: bool = False
+) -> None:
     """Raise `UntrustedReferenceError` if any pixel of a dataset is in another file.
 
-    A virtual dataset may consist of others in the same file, if those are not virtual themselves.
+    A virtual dataset may consist of others in the same file, if those are not virtual themselves; also of
+    those in other files if that is `allowed`: HDF5 must never see it then (see `linked_frames`).
     """
     import h5py
 
@@ -353,7 +357,8 @@ def refuse_outside(file: HDF5File, dataset: h5py.Dataset, where: str, *, virtual
     if count > _MAX_VIRTUAL_SOURCES:
         raise LimitExceededError(f"{where} is a virtual dataset of {count} datasets: too many")
     for i in range(count):
-        _refuse_source_outside(file, plist.get_virtual_filename(i), plist.get_virtual_dsetname(i), where)
+        if not allowed or plist.get_virtual_filename(i) == ".":
+            _refuse_source_outside(file, plist.get_virtual_filename(i), plist.get_virtual_dsetname(i), where)
 
 
 def _refuse_source_outside(file: HDF5File, other: str, path: str, where: str) -> None:
@@ -362,7 +367,7 @@ def _refuse_source_outside(file: HDF5File, other: str, path: str, where: str) ->
     if other != ".":
         raise UntrustedReferenceError(
             f"{where} is a virtual dataset of other files ({other!a}), which are not followed for safety: "
-            "open those instead"
+            f"open those instead. {ALLOW}"
         )
     if "%" in path:  # a placeholder for a number: any dataset
         raise UnsupportedError(

@@ -51,7 +51,8 @@ class DatasetEntry(NamedTuple):
 class Candidate(NamedTuple):
     """A dataset that can be shown, in `file`; `described_in` is the file that describes it.
 
-    `series` or `picture` is set if NWB describes it; `is_main` if the file calls it its image.
+    `series` or `picture` is set if NWB describes it; `is_main` if the file calls it its image. `at` is the
+    path of a link by which it was found in another file.
     """
 
     facts: DatasetFacts
@@ -61,11 +62,12 @@ class Candidate(NamedTuple):
     picture: nwb_images.NwbPicture | None = None
     is_main: bool = False
     described_in: HDF5File | None = None
+    at: str = ""
 
     @property
     def path(self) -> str:
         """Its path in the file that was opened."""
-        return self.series.data if self.series else self.facts.path
+        return self.series.data if self.series else self.at or self.facts.path
 
     @property
     def entry(self) -> DatasetEntry:
@@ -152,11 +154,20 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
             continue
         try:
             known = facts(file, path, node)
-            refuse_outside(file, node, f"{file.name}::{path}")
+            refuse_outside(file, node, f"{file.name}::{path}", allowed=file.others.allowed)
         except DatasetError as error:
             notes.append(str(error))
             continue
         candidates.append(Candidate(known, node, file, is_main=emd.is_image(file, path)))
+    for path in list(file.links_out):
+        try:
+            found = file.follow(path)
+            if isinstance(found, Elsewhere) and not file.others.allowed:
+                raise file.others.refusal(f"{file.name}::{path}", found.file)
+            if isinstance(found, Elsewhere):
+                candidates.append(_elsewhere(file, found, path))
+        except DatasetError as error:
+            notes.append(str(error))
     return Choices(tuple(candidates), tuple(notes))
 
 
@@ -218,7 +229,7 @@ def _elsewhere(file: HDF5File, found: Elsewhere, path: str, hops: int = _MOST_FI
     picked = _at(other, found.path, Choices((), ()), hops - 1)
     if isinstance(picked, nwb.Series):
         raise UnsupportedError(f"{where} is a series of pictures described in another file: open that file")
-    return picked
+    return picked._replace(at=path)
 
 
 def _at(file: HDF5File, path: str, known: Choices, hops: int) -> Candidate | nwb.Series:

@@ -87,6 +87,7 @@ class HDF5File:
         self._closed = False
         self._is_shut = False  # guarded by the lock
         self.cut_short = False
+        self.links_out: list[str] = []
         self.others = OtherFiles(path, options)
         self._opened_others: dict[str, HDF5File] = {}
         self.is_remote = is_url(path)
@@ -279,10 +280,11 @@ class HDF5File:
 
         Links are not followed: their targets inside this file are visited in place. Stops after
         `seconds`, or after `MAX_OBJECTS`, and sets `cut_short`: on a server each object may be a request.
+        `links_out` are the paths of links to other files that were met.
         """
         import h5py
 
-        self.cut_short = False
+        self.cut_short, self.links_out = False, []
         until = time.monotonic() + seconds
 
         starts = [FoundObject(top, self.node(top)) for top in tops or ("",)]
@@ -296,7 +298,10 @@ class HDF5File:
                 if met > MAX_OBJECTS or (met > _LEAST_OBJECTS and time.monotonic() > until):
                     self.cut_short = True
                     return
-                if group.id.links.get_info(raw).type != h5py.h5l.TYPE_HARD:
+                kind = group.id.links.get_info(raw).type
+                if kind != h5py.h5l.TYPE_HARD:
+                    if kind == h5py.h5l.TYPE_EXTERNAL and len(self.links_out) < _MOST_OTHERS:
+                        self.links_out.append(f"{path}/{raw.decode('utf-8', 'surrogateescape')}")
                     continue
                 address = h5py.h5g.get_objinfo(group.id, raw).objno
                 if address in seen:

@@ -87,7 +87,7 @@ def series_of(file: HDF5File, path: str, node: h5py.Group) -> Series | None:
         if isinstance(data, Elsewhere) and not file.others.allowed:
             raise file.others.refusal(f"{file.name}::{path}/data", data.file)
         if isinstance(data, h5py.Dataset):
-            refuse_outside(file, data, f"{file.name}::{path}/data")
+            refuse_outside(file, data, f"{file.name}::{path}/data", allowed=file.others.allowed)
     except DatasetError as error:
         return Series(path, kind, str(error))
     return Series(path, kind) if isinstance(data, (h5py.Dataset, Elsewhere)) else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import bigdataviewer, imaris
-from .choices import WALK_FOR_OTHERS_SECONDS, WALK_SECONDS, Candidate, Choices, catalogue, chosen
+from . import bigdataviewer, imaris, linked_frames, nwb
+from .choices import WALK_FOR_OTHERS_SECONDS, WALK_SECONDS, Choices, catalogue, chosen, described
 from .composite import CompositeSnapshot
+from .external_series import ExternalSeriesSnapshot
 from .file import HDF5File
 from .snapshot import DatasetSnapshot
 
@@ -38,6 +39,8 @@ def _composite(file: HDF5File, request: OpenRequest) -> Composite | None:
     if bigdataviewer.is_bigdataviewer(file):
         xml = bigdataviewer.xml_of(request.path, request.options, request.xml)
         return bigdataviewer.BigDataViewerImage(file, xml)
+    if not nwb.is_nwb(file) and (group := linked_frames.master_group(file)) is not None:
+        return linked_frames.master_image(file, group)
     return None
 
 
@@ -47,5 +50,10 @@ def _of_one_dataset(file: HDF5File, request: OpenRequest) -> Snapshot:
         seconds = WALK_FOR_OTHERS_SECONDS if request.inner else WALK_SECONDS
         known = catalogue(file, "", seconds)
     found = chosen(file, request.inner, known)
-    assert isinstance(found, Candidate)
+    if isinstance(found, nwb.Series):
+        return ExternalSeriesSnapshot(file, request, found)
+    if linked_frames.is_virtual_elsewhere(found.node):
+        where = f"{found.file.name}::{found.path}"
+        image = linked_frames.virtual_image(file, found.file, described(found), found.node, where)
+        return CompositeSnapshot(file, request, image)
     return DatasetSnapshot(file, request, known, found)

@@ -32,7 +32,7 @@ class OtherFiles:
 
     def __init__(self, home: str, options: Mapping[str, str] | None) -> None:
         """`home` is the path or URL of the file that names them."""
-        self._home = home
+        self.home = home
         self.options = options
         self.allowed = allows_outside(options)
 
@@ -52,13 +52,13 @@ class OtherFiles:
             raise self.refusal(where, other)
         if not other or "\0" in other or "::" in other:
             raise MetadataError(f"{where} refers to {other[:_LONGEST_SHOWN]!a}, which is not a file")
-        if is_url(self._home):
+        if is_url(self.home):
             return self._on_server(other, where)
         if is_url(other):
             raise UntrustedReferenceError(
                 f"{where} is at {presentable(other)}, on a server: not followed. Open it there instead"
             )
-        folder = os.path.dirname(self._home)
+        folder = os.path.dirname(self.home)
         path = os.path.normpath(os.path.join(folder, other.replace("\\", "/")))
         beside = os.path.join(folder, re.split(r"[\\/]", other)[-1])
         return beside if not os.path.exists(path) and os.path.exists(beside) else path
@@ -67,9 +67,9 @@ class OtherFiles:
         if is_url(other) or other.startswith(("/", "\\")):
             raise UntrustedReferenceError(
                 f"{where} is in {other[:_LONGEST_SHOWN]!a}, which is not in the folder of "
-                f"{presentable(self._home)}: not followed"
+                f"{presentable(self.home)}: not followed"
             )
-        parts = urlsplit(self._home)
+        parts = urlsplit(self.home)
         folder = parts.path.rpartition("/")[0]
         return parts._replace(
             path=f"{folder}/{quote(safe_relative(other, where))}", query="", fragment=""

@@ -146,7 +146,7 @@ class DatasetSnapshot(Snapshot):
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._data_file = chosen.file
-        self.inner = chosen.path if chosen.file is file or chosen.series else request.inner
+        self.inner = chosen.path
         self._image = described(chosen)
         self.info = self._described(request, known)
         roles = self._image.roles
