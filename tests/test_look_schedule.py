@@ -77,6 +77,12 @@ def test_looks_take_a_bounded_share_of_the_time_whatever_one_costs(cost):
     assert len(looks(schedule, 20, 220, cost)) * cost <= 200 / 100 + cost
 
 
+def test_what_was_just_opened_is_looked_at_as_often_as_what_grows():
+    opened, growing = GrowthSchedule(0.0), GrowthSchedule(0.0)
+    growing.found_something(0.0)
+    assert looks(opened, 0, 5, 0.05) == looks(growing, 0, 5, 0.05)
+
+
 def test_going_elsewhere_brings_a_look_at_once_but_no_more_of_them_than_usual():
     schedule = GrowthSchedule(0.0)
     looks(schedule, 0, 300)

@@ -22,7 +22,7 @@ _SHARE_OF_AGE = 0.05
 GIVEN_UP_SECONDS = 600.0
 """A dataset that has not changed at all for so long after it was opened is finished."""
 _ACTIVE_SECONDS = 10.0
-"""News less old than this may cost more."""
+"""News (or the opening) less old than this may cost more."""
 _SHARE_ACTIVE = 1 / 8
 _SHARE_IDLE = 1 / 100
 """Of the time, at most so much goes into looking."""
@@ -198,7 +198,8 @@ class GrowthSchedule(LookSchedule):
         if self.following is not Following.FOLLOWING:
             return False
         age = now - self._news
-        share = _SHARE_ACTIVE if self._has_grown and age < _ACTIVE_SECONDS else _SHARE_IDLE
+        # what was just opened counts as news: a writer may be at work, and its next plane should not be late
+        share = _SHARE_ACTIVE if age < _ACTIVE_SECONDS else _SHARE_IDLE
         wait = min(max(SHORTEST_SECONDS, age * _SHARE_OF_AGE), LONGEST_SECONDS)
         if self._is_elsewhere or self._expected is not None:
             share, wait = _SHARE_ACTIVE, SHORTEST_SECONDS / 2
