@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .colours import extract_wavelength, hex_to_colormap, wavelength_to_colormap
-from .compat.zarr_functions import discover_zarr_v3_fovs, open_zarr_tensorstore, parse_zarr_v3_metadata
 from .metadata.ome_xml import physical_sizes_um as extract_ome_physical_sizes
 from .metadata.squid import read_acquisition_parameters
 from .metadata.tiff_tags import read_tiff_pixel_size
@@ -24,6 +23,11 @@ from .storage.decoding.tiff_pages import TIFF_ENDS
 if TYPE_CHECKING:
     from xarray import DataArray
 
+    from .compat.zarr_functions import (
+        discover_zarr_v3_fovs,
+        open_zarr_tensorstore,
+        parse_zarr_v3_metadata,
+    )
     from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
     from .engine.memory_bounded_lru import MemoryBoundedLRUCache
     from .gui.viewer import LightweightViewer
@@ -48,6 +52,9 @@ _HOME = {
     "LightweightViewer": "gui.viewer",
     "MemoryBoundedLRUCache": "engine.memory_bounded_lru",
     "PLANE_CACHE_MAX_MEMORY_BYTES": "engine.cache",
+    "discover_zarr_v3_fovs": "compat.zarr_functions",
+    "open_zarr_tensorstore": "compat.zarr_functions",
+    "parse_zarr_v3_metadata": "compat.zarr_functions",
 }
 
 __all__ = [

@@ -35,6 +35,8 @@ from .words import Explanation, explain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .canvas.warm_up import WarmUp
+
 logger = logging.getLogger(__name__)
 
 
@@ -124,12 +126,27 @@ class Screen(QWidget):
 
             use_bundled_icons()
             _check_ndv()
+            from .canvas import warm_up
+
+            warm_up.import_all()
             from .canvas import display
         except ImportError as error:
             reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
             self.poll.post(lambda: self._on_no_display(reason))
         else:
-            self.poll.post(lambda: self._on_display(display.Canvas))
+            self.poll.post(lambda: self._begin_warm_up(warm_up.WarmUp(), display.Canvas))
+
+    def _begin_warm_up(self, warming: WarmUp, canvas_class: type[QWidget]) -> None:
+        warming.end_with(self)
+        self._warm_up(warming, canvas_class)
+
+    def _warm_up(self, warming: WarmUp, canvas_class: type[QWidget]) -> None:
+        """Go on with what makes the first canvas quick, a slice at a time: the host's events come between."""
+        if not self.sessions.closed and warming.step():
+            self.poll.post(lambda: self._warm_up(warming, canvas_class))
+        else:
+            warming.end()
+            self._on_display(canvas_class)
 
     def _on_display(self, canvas_class: type[QWidget]) -> None:
         if not self.sessions.closed:

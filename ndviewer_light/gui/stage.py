@@ -204,8 +204,8 @@ class Stage(QWidget):
             return
         self._keep_choices(before, info)
         self._show_own_strips()
-        if self._canvas is not None and not self._build_timer.isActive():
-            self._build()
+        if not self._build_timer.isActive():
+            self._build_soon()
 
     def _stay_at_position(self, before: DatasetInfo | None, info: DatasetInfo) -> None:
         """Keep the position in view where others were inserted before it, as wells of a plate are."""

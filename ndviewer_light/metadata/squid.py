@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import math
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -165,6 +163,9 @@ def ome_progress_files(experiment: str, base_name: str) -> Iterator[str]:
     `base_name` is that of the OME-TIFF, "A1_0". The name depends on Squid's path of the experiment,
     which may be spelled differently from ours.
     """
+    import hashlib  # with OpenSSL, 25 ms that a host need not wait for when it imports the widget
+    import tempfile
+
     for path in dict.fromkeys((experiment, os.path.realpath(experiment))):
         digest = hashlib.sha1(f"{path}:{base_name}".encode(), usedforsecurity=False).hexdigest()
         yield os.path.join(tempfile.gettempdir(), f"squid_ome_{digest}_metadata.json")

@@ -56,6 +56,7 @@ ROWS = {
     "H1": ("host", "h1", True),
     "H2": ("host", "h2", True),
     "H3": ("host", "h3", True),
+    "H4": ("host", "h4", True),
 }
 _ROW_SECONDS = 180  # a row takes less than a minute; on a machine that others use, more
 

@@ -1,9 +1,10 @@
-"""What a host pays: starting where nothing answers, telling of planes, a burst at the end (H1, H2, H3)."""
+"""What a host pays: a start where nothing answers, notifications, a burst, the first run (H1 to H4)."""
 
 from __future__ import annotations
 
 import os
 import statistics
+import sys
 import threading
 import time
 from pathlib import Path
@@ -51,8 +52,9 @@ def h1(folder: Path) -> Iterator[Figure]:
 
 def start_runs(folder: str, health: str) -> dict[str, float]:
     """Median ms of each kind of start, and how long the event loop is away around it."""
+    from .heartbeat import Heartbeat
     from .start import _block_network
-    from .widget import Heartbeat, Window
+    from .widget import Window
 
     attempts = _block_network() if health == "ill" else []
     root = Path(folder, health)
@@ -207,7 +209,8 @@ def h3(folder: Path) -> Iterator[Figure]:
 def burst(folder: str) -> dict[str, float]:
     """The longest absence of the event loop, ms: drawing with nobody telling, and with a burst."""
     os.environ["LP_NUM_THREADS"] = "1"  # OpenGL in software would take the core of whoever tells as well
-    from .widget import Heartbeat, Window
+    from .heartbeat import Heartbeat
+    from .widget import Window
 
     run_child("tests.benchmarks.live", "write_small", folder)
     window = Window()
@@ -238,3 +241,90 @@ def burst(folder: str) -> dict[str, float]:
     window.close()
     without, during = zip(*stalls, strict=True)
     return {"without": statistics.median(without), "burst": statistics.median(during)}
+
+
+# ---- the first run -----------------------------------------------------------------------------------
+
+
+def h4(folder: Path) -> Iterator[Figure]:
+    """What the first run of a process does to the host's event loop: from the import to its pictures."""
+    for when in ("later", "at once"):
+        seen = [
+            run_child("tests.benchmarks.host", "first_run", str(folder / f"{when}{i}"), when)
+            for i in range(3)
+        ]
+        for step in seen[0]:
+            gap, cpu = (statistics.median(run[step][i] for run in seen) for i in range(2))
+            yield at_most(
+                "H4", f"first run, started {when}: {step}", gap, "ms", 50, peers={"computing": cpu},
+                note="longest gap between beats of 5 ms; median of three",
+            )  # fmt: skip
+
+
+def first_run(folder: str, when: str) -> dict[str, tuple[float, float]]:
+    """The longest gap, and the most that the GUI thread computed in one, in ms, of each step of a first run.
+
+    The host has a window with Qt's widgets, numpy and tifffile; the viewer comes in another of its tabs.
+    """
+    from ndviewer_light.__main__ import choose_binding
+
+    choose_binding()
+    import numpy as np
+    import tifffile
+    from qtpy import QtGui  # noqa: F401  as hosts do
+    from qtpy.QtCore import QEventLoop, QTimer
+    from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QTabWidget
+
+    from .heartbeat import Heartbeat
+
+    app = QApplication([])
+    host, tabs = QMainWindow(), QTabWidget()
+    tabs.addTab(QLabel("host"), "host")
+    host.setCentralWidget(tabs)
+    host.resize(1100, 800)
+    host.show()
+    steps: dict[str, tuple[float, float]] = {}
+
+    def step(name: str, do: Callable[[], None], seconds: float) -> None:
+        heart, loop = Heartbeat(), QEventLoop()
+        QTimer.singleShot(20, do)  # within the loop, as a button's slot
+        QTimer.singleShot(int(seconds * 1e3), loop.quit)
+        loop.exec() if hasattr(loop, "exec") else loop.exec_()
+        steps[name] = max(heart.stop()), max(heart.cpu)
+
+    viewers: list[Any] = []
+
+    def build() -> None:
+        viewers.append(sys.modules["ndviewer_light.core"].LightweightViewer())
+        tabs.addTab(viewers[0], "viewer")
+        tabs.setCurrentIndex(1)
+
+    def start() -> None:
+        viewers[0].start_acquisition(_CHANNELS, 3, 512, 512, ["A1:0"])
+
+    def write() -> None:
+        for c, channel in enumerate(_CHANNELS):
+            path = Path(folder, "0", f"A1_0_0_{_file_channel(c)}.tiff")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, np.full((512, 512), 100 * c + 1, np.uint16))
+            viewers[0].register_image(0, 0, 0, channel, str(path))
+
+    def run() -> None:
+        start()
+        threading.Thread(target=write).start()
+
+    step("the host alone", lambda: None, 0.5)
+    step("import of the widget", _import_widget, 0.3)
+    if when == "later":
+        step("building it, and what it prepares", build, 2.0)
+        step("the start, and the first planes", run, 2.0)
+    else:
+        step("building it, the start, and the first planes", lambda: (build(), run())[0], 3.0)
+    step("the second run", run, 2.0)
+    viewers[0].close()
+    app.processEvents()
+    return steps
+
+
+def _import_widget() -> None:
+    from ndviewer_light.core import LightweightViewer  # noqa: F401

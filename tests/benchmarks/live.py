@@ -170,7 +170,8 @@ def watch_ours(folder: str) -> dict[str, Any]:
     from ndviewer_light.engine.leases import StoredKey
     from ndviewer_light.model import PlaneKey
 
-    from .widget import Heartbeat, Window
+    from .heartbeat import Heartbeat
+    from .widget import Window
 
     window = Window()
     viewer = window.viewer

@@ -9,7 +9,7 @@ from ndviewer_light.__main__ import choose_binding
 
 choose_binding()
 
-from qtpy.QtCore import QCoreApplication, QEventLoop, Qt, QTimer  # noqa: E402
+from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer  # noqa: E402
 
 from ndviewer_light.gui.application import application  # noqa: E402
 from ndviewer_light.gui.viewer import LightweightViewer  # noqa: E402
@@ -123,25 +123,3 @@ class Drawn:
         """Watch no more."""
         if self._seen is not None:
             self._seen.events.draw.disconnect(self._on_draw)
-
-
-class Heartbeat:
-    """How long the event loop was away, beat by beat of 5 ms."""
-
-    def __init__(self) -> None:
-        self.gaps: list[float] = []  # ms
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start(5)
-
-    def _beat(self) -> None:
-        now = time.perf_counter()
-        self.gaps.append((now - self._last) * 1e3)
-        self._last = now
-
-    def stop(self) -> list[float]:
-        """Stop counting; the ms between beats."""
-        self._timer.stop()
-        return self.gaps

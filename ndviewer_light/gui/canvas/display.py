@@ -384,6 +384,7 @@ class Canvas(QWidget):
         self._shown_extent = extent
         if self._place is not None and frame is not None and not frame.view.is_volume:
             self._go_back_to_place()
+        self._dirty |= self._wrapper is not None and self._wrapper.is_held_back
         self.frame_shown.emit()
         self._flush()
 
@@ -461,6 +462,7 @@ class Canvas(QWidget):
             return
         self._place, self._wrapper = place, wrapper
         wrapper.wanted = True
+        wrapper.start_over()
         self._viewer_model = _viewer_model()
         if self._build_viewer():
             self.frame_shown.emit()

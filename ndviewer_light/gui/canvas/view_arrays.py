@@ -26,7 +26,7 @@ from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .contrast import Contrast, contrast_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence, Set
     from typing import TypeGuard
 
     from ...engine.dataset import Dataset
@@ -38,6 +38,7 @@ MAX_TEXTURE_3D = 2048
 MAX_VOLUME_BYTES = 256 * 1024**2
 """What one volume view (all its channels) may hold; larger ones are shown at lower resolution."""
 
+_NEW_CHANNELS = 2
 _VOLUME_BATCH = 8  # planes read between checks whether the volume is still wanted
 
 
@@ -74,6 +75,9 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self.frame: Frame | None = None
         self.screen = (1024, 1024)  # rows and columns of the canvas, in device pixels; set on the GUI thread
         self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
+        self._on_canvas: set[int] = set()  # channels that ndv has an image of
+        self.is_held_back = False
+        """Whether channels of `frame` are LOADING only because the next frame is to show them."""
         self.wanted = True  # False once closed: abandons a volume being read
 
     @classmethod
@@ -101,6 +105,10 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
     def dtype(self) -> np.dtype:
         """The dtype in which planes are displayed: one for all positions, however they differ."""
         return common_shown_dtype(self.dataset.info)
+
+    def start_over(self) -> None:
+        """Another ndv viewer draws the frames from now on. GUI thread, while no request is pending."""
+        self._on_canvas.clear()
 
     def axis_scales(self) -> dict[Hashable, float]:
         """Voxel size of the first image in µm, so that the canvas is to scale; 1 if unknown."""
@@ -130,16 +138,29 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             planes = planes if (own, now) == (keys, drawn) else self._planes(own, now.level)
             keys, drawn = own, now
         image = self.dataset.known_image(view.p)
+        planes = self._held_back(planes)
         shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
         shape = next((pixels.shape for pixels in shown.values()), drawn.shape)
         blank = np.zeros(shape, _common_dtype(shown, self.dtype))
-        stack = [shown.get(c, blank) for c in range(max(self._n_channels, 1))]
+        stack = [_as_drawn(shown.get(c, blank), blank) for c in range(max(self._n_channels, 1))]
         self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
         contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
         z = next((key.z for key in keys.values()), view.z)
         spans = (1.0, *drawn.spans)
         self.frame = Frame(view, planes, contrasts, spans, image=image, level=drawn.level, z=z)
-        return _Stack([p.astype(blank.dtype, copy=False) if p.shape == shape else blank for p in stack])  # type: ignore[return-value]
+        return _Stack(stack, self._on_canvas or {0})  # type: ignore[return-value]
+
+    def _held_back(self, planes: dict[int, Plane]) -> dict[int, Plane]:
+        """`planes`, at most two of them of channels that ndv has no image of yet; the next frame has more.
+
+        A channel's first image takes the GUI thread 10 ms and more; a host's events come between frames.
+        """
+        new = [c for c in range(self._n_channels) if c not in self._on_canvas]
+        new.sort(key=lambda c: c not in planes)
+        self._on_canvas.update(new[:_NEW_CHANNELS])
+        later = new[_NEW_CHANNELS:]
+        self.is_held_back = bool(later)
+        return {c: Plane(PlaneState.LOADING) if c in later else plane for c, plane in planes.items()}
 
     def _own_keys(self, view: View, visible: list[int], level: int = 0) -> dict[int, PlaneKey]:
         """The planes of a view, without channels that the position does not have; z at most its last.
@@ -220,22 +241,41 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
 
 
 class _Stack:
-    """Planes as ndv slices them, (C, 1, Y, X), not copied into one array: 30 ms for four of 2048²."""
+    """Planes as ndv slices them, (C, 1, Y, X), not copied into one array: 30 ms for four of 2048².
+
+    Of channels other than `drawn`, ndv gets nothing, and leaves them alone.
+    """
 
     ndim = 4
 
-    def __init__(self, planes: list[np.ndarray]) -> None:
+    def __init__(self, planes: list[np.ndarray], drawn: Set[int]) -> None:
         self._planes = planes
+        self._drawn = frozenset(drawn)
         self.dtype = planes[0].dtype
         self.shape = (len(planes), 1, *planes[0].shape)
         self.size = math.prod(self.shape)
 
     def __getitem__(self, index: tuple[int, None]) -> np.ndarray:
         """One channel, (1, 1, Y, X): all that ndv requests."""
+        if index[0] not in self._drawn:
+            return _Nothing((1, 1, 0, 0), self.dtype)
         return self._planes[index[0]][None, None]
 
     def __array__(self, *arguments: Any, **more: Any) -> np.ndarray:
         return np.asarray(np.stack(self._planes)[:, None], *arguments)
+
+
+class _Nothing(np.ndarray):
+    """No pixels, whatever shape they are wanted in."""
+
+    def reshape(self, *shape: Any, **more: Any) -> np.ndarray:
+        """Itself."""
+        return self
+
+
+def _as_drawn(pixels: np.ndarray, blank: np.ndarray) -> np.ndarray:
+    """Pixels in the dtype of all channels; `blank` for those of another size."""
+    return pixels.astype(blank.dtype, copy=False) if pixels.shape == blank.shape else blank
 
 
 def _fits(n_z: int, height: int, width: int, bytes_per_voxel: int) -> bool:

@@ -1,0 +1,113 @@
+"""What the first canvas of a process costs, paid ahead of time and in slices.
+
+A host's event loop must not stand still when its first run starts. Imports, the first canvas and the first
+image take several hundred milliseconds, later ones a tenth of that. So everything is imported in a thread
+(`import_all`), and one canvas is built that nobody sees, a part at a time (`WarmUp`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from ..ends import Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from qtpy.QtWidgets import QWidget
+
+logger = logging.getLogger(__name__)
+
+_IMPORTED_BY_NDV = ("ndv.views._qt._array_view", "ndv.views._vispy._array_canvas")
+"""What ndv imports when its first viewer is built. Private names: a version without them is only slower."""
+
+
+def import_all() -> None:
+    """Import whatever a canvas needs. Any thread; raises `ImportError` if there can be none."""
+    import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
+
+    from . import display  # noqa: F401  and so ndv
+
+    for name in _IMPORTED_BY_NDV:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    with contextlib.suppress(Exception):  # building the canvas will say what is wrong
+        _prepare_vispy()
+
+
+def _prepare_vispy() -> None:
+    from qtpy import API_NAME
+    from vispy import config, scene  # noqa: F401
+    from vispy.app import use_app
+    from vispy.util.dpi import get_dpi
+
+    use_app(API_NAME.lower())  # imports its part for this binding
+    if config["dpi"] is None:
+        config["dpi"] = get_dpi(raise_error=False)  # runs a program, else once for each canvas
+
+
+class WarmUp(Owner):
+    """Builds a canvas that is never shown, a slice with each `step`. GUI thread.
+
+    Never raises: a canvas that cannot be built is reported when it is needed.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[QWidget] = []  # to be deleted
+        self._slices = _built(self._parts)
+
+    def step(self) -> bool:
+        """Do the next slice; False if there is none, or the owner has ended."""
+        hook = sys.excepthook
+        try:
+            next(self._slices)
+        except StopIteration:
+            self.end()
+            return False
+        except Exception:
+            logger.debug("warming up the canvas", exc_info=True)
+            self.end()
+            return False
+        finally:
+            sys.excepthook = hook  # ndv installs its own
+        return True
+
+    def end(self) -> None:
+        """Delete what was built. Idempotent; also while Qt deletes the owner."""
+        super().end()
+        self._slices.close()
+        while self._parts:
+            self._parts.pop().deleteLater()
+
+
+def _built(parts: list[QWidget]) -> Generator[None, None, None]:
+    import numpy as np
+    from cmap import Colormap
+    from ndv.models import ArrayViewerModel
+    from ndv.views import get_array_canvas_class, get_array_view_class
+    from vispy.scene import SceneCanvas
+
+    view_class, canvas_class = get_array_view_class(), get_array_canvas_class()
+    model = ArrayViewerModel()
+    yield
+    scene = SceneCanvas(show=False)
+    parts.append(scene.native)
+    yield
+    canvas = canvas_class(model)
+    parts.append(canvas.frontend_widget())
+    canvas.set_ndim(2)
+    yield
+    view = view_class(canvas.frontend_widget(), model)
+    parts.append(view.frontend_widget())
+    view.create_sliders({0: range(2), 1: range(2)})
+    yield
+    view.add_lut_view(0)
+    yield
+    canvas.add_image(np.zeros((8, 8), np.uint16)).set_colormap(Colormap("green"))
+    yield
+    scene.close()
+    canvas.close()

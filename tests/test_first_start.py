@@ -1,0 +1,150 @@
+"""The first run in a host: what it needs is imported and built ahead, in slices between the host's events."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stores
+from qtpy.QtCore import QTimer
+from runs import load
+from screen import settle
+from vispy import scene
+
+from ndviewer_light.gui.canvas import warm_up
+from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.model import PlaneState
+
+pytestmark = pytest.mark.gl
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_FIRST_RUN = """
+import importlib.abc, json, sys, threading
+from pathlib import Path
+from tests.benchmarks.widget import Window
+import numpy as np, tifffile
+window = Window(400, 300)
+gui, seen = threading.get_ident(), set()
+class Note(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if threading.get_ident() == gui:
+            seen.add(name)
+sys.meta_path.insert(0, Note())
+folder, channels = Path(sys.argv[1]), ["BF LED matrix full", "Fluorescence 488 nm Ex"]
+window.viewer.start_acquisition(channels, 1, 64, 64, ["A1:0"])
+window.run(0.1)
+for channel in channels:
+    path = folder / "0" / f"A1_0_0_{channel.replace(' ', '_')}.tiff"
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, np.full((64, 64), 7, np.uint16))
+    window.viewer.register_image(0, 0, 0, channel, str(path))
+window.wait(window.shows_pixels)
+window.close()
+sys.stdout.write(json.dumps(sorted(seen)))
+"""
+
+
+def test_the_gui_thread_imports_no_library_when_the_first_run_starts(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_RUN, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    libraries = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    large = {"ndv", "vispy", "numpy", "cmap", "superqt", "psygnal", "pydantic", "scipy", "OpenGL", "PIL"}
+    assert not large & libraries
+
+
+def test_the_events_of_the_host_come_between_the_slices(qtbot, monkeypatch) -> None:
+    rounds, seen = [0], []
+    step = warm_up.WarmUp.step
+
+    def watched(self: warm_up.WarmUp) -> bool:
+        seen.append(rounds[0])
+        return step(self)
+
+    monkeypatch.setattr(warm_up.WarmUp, "step", watched)
+    timer = QTimer()
+    timer.timeout.connect(lambda: rounds.__setitem__(0, rounds[0] + 1))
+    timer.start(0)
+    hook = sys.excepthook
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
+    timer.stop()
+    assert len(seen) >= 6
+    assert all(a < b for a, b in pairwise(seen))
+    assert sys.excepthook is hook
+
+
+def test_a_canvas_that_cannot_be_warmed_up_is_built_all_the_same(qtbot, monkeypatch, tmp_path) -> None:
+    def fail(*arguments: object, **more: object) -> None:
+        raise RuntimeError("no canvas")
+
+    write_image(tmp_path / "image", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(scene, "SceneCanvas", fail)
+        warming = warm_up.WarmUp()
+        assert [warming.step(), warming.step(), warming.step()] == [True, False, False]
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    load(qtbot, viewer, tmp_path / "image")
+    settle(qtbot, viewer)
+
+
+@pytest.mark.parametrize("how", ["closed", "deleted"])
+def test_a_widget_that_ends_while_its_canvas_is_prepared_leaves_nothing(qtbot, monkeypatch, how: str) -> None:
+    begun: list[warm_up.WarmUp] = []
+    step = warm_up.WarmUp.step
+
+    def stuck(self: warm_up.WarmUp) -> bool:
+        begun.append(self)
+        return step(self) if len(begun) < 4 else True
+
+    monkeypatch.setattr(warm_up.WarmUp, "step", stuck)
+    viewer = LightweightViewer()
+    qtbot.waitUntil(lambda: len(begun) > 5, timeout=30_000)
+    assert begun[0]._parts
+    if how == "closed":
+        viewer.close()
+    viewer.deleteLater()
+    qtbot.waitUntil(lambda: not begun[0]._parts, timeout=30_000)
+
+
+def write_image(path: Path, n_c: int) -> None:
+    array = stores.create_array(path / "0", (1, n_c, 1, 32, 32))
+    for c in range(n_c):
+        array[0, c, 0] = np.full((32, 32), 100 + c, np.uint16)
+    names = [f"c{c}" for c in range(n_c)]
+    stores.write_group(path, stores.image_attributes(channels=names, squid=False))
+
+
+def test_the_first_frames_bring_two_channels_each(qtbot, viewer: LightweightViewer, tmp_path: Path) -> None:
+    write_image(tmp_path / "image", 5)
+    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
+    canvas, drawn = viewer.stage.canvas, []
+
+    def note() -> None:
+        states = [plane.state for plane in canvas.frame.planes.values()]
+        drawn.append((states.count(PlaneState.PRESENT), len(canvas.viewer._canvas._elements)))
+
+    canvas.frame_shown.connect(note)
+    load(qtbot, viewer, tmp_path / "image")
+    qtbot.waitUntil(lambda: bool(drawn) and drawn[-1][0] == 5 and not canvas.busy, timeout=30_000)
+    assert [n_images for _, n_images in drawn if n_images] == sorted(n for _, n in drawn if n)
+    grown = [b[1] - a[1] for a, b in pairwise([(0, 0), *drawn])]
+    assert max(grown) <= 2
+    assert drawn[-1] == (5, 5)
+    assert all(n_present <= n_images for n_present, n_images in drawn)
