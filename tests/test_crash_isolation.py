@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -13,7 +14,12 @@ import pytest
 from runs import load
 from screen import settle
 
+from ndviewer_light.gui.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.storage.disk_cache import default_folder
+from ndviewer_light.storage.small_documents import SmallDocuments
+from tests.live_writers.plan import write_run
+from tests.live_writers.registry import WRITERS
 from tests.stamps import read_stamp
 
 pytestmark = [
@@ -32,12 +38,18 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
+def kept_view(path):
+    """What a viewer of `path` has written about its view."""
+    return SmallDocuments(Path(default_folder(), "views")).get(str(path)) or {}
+
+
 def kill_viewer_that_shows(path, log):
-    """Start the program, kill it once it has drawn something; its reader processes end as well."""
+    """Start the program, kill it once it has followed what is new; its reader processes end as well."""
     command = [sys.executable, "-m", "ndviewer_light", "watch", "--latency-log", str(log), str(path)]
     with subprocess.Popen(command, cwd=REPO) as process:
         try:
             wait_for(lambda: log.exists() and log.read_text().count("\n") >= 2)
+            wait_for(lambda: "t" in kept_view(path).get("followed", ()))
             children = psutil.Process(process.pid).children(recursive=True)
         finally:
             process.send_signal(signal.SIGKILL)
@@ -92,6 +104,7 @@ def test_killing_viewers_does_not_touch_the_writer_and_the_next_viewer_has_the_w
             for n in range(2):
                 kill_viewer_that_shows(path, tmp_path / f"{n}.jsonl")
                 assert writer.poll() is None, "the writer was to be at work still"
+            viewer.remember_views()
             load(qtbot, viewer, path)
             enough.touch()
             said, _ = writer.communicate(timeout=60)
@@ -102,11 +115,75 @@ def test_killing_viewers_does_not_touch_the_writer_and_the_next_viewer_has_the_w
     n_t, n_c = written[-1][0] + 1, 2
     assert written == [(t, 0, c, 0) for t in range(n_t) for c in range(n_c)]
     qtbot.waitUntil(lambda: viewer.dataset.info.n_t == n_t, timeout=30_000)
+    qtbot.waitUntil(
+        lambda: viewer.stage.view.t == n_t - 1, timeout=30_000
+    )  # it follows as the killed one did
     report = viewer.dataset.report()
     assert (report.expected, report.present) == (n_t * n_c, n_t * n_c)
     for t in (0, n_t // 2, n_t - 1):
         check_plane(qtbot, viewer, t, n_c)
     assert not [file for file in path.rglob("*") if "lock" in file.name]
+
+
+# shows a dataset, looks closer at one time point of one channel, and says how
+_LOOKS_CLOSER = """
+import json, sys
+from qtpy.QtCore import QTimer
+from ndviewer_light.gui.application import application
+from ndviewer_light.gui.canvas.zoom import VisibleArea
+from ndviewer_light.gui.window import LightweightMainWindow
+
+app = application()
+window = LightweightMainWindow(sys.argv[1])
+window.show()
+viewer, stage = window.viewer, window.viewer.stage
+
+def look():
+    canvas = stage.canvas
+    if canvas is None or not canvas.is_complete or canvas.busy or canvas.visible_area() is None:
+        return
+    timer.stop()
+    viewer.load_fov(0, 1, 0)
+    stage.strips.strip(0).on.click()
+    stage.strips.set_auto(1, False)
+    stage._on_auto_changed(1, False)
+    stage.strips.set_window(1, 20, 300)
+    stage._on_window_changed(1, 20, 300)
+    (left, right), (top, bottom) = canvas.visible_area()
+    canvas.show_area(VisibleArea((4.0, 4 + (right - left) / 4), (6.0, 6 + (bottom - top) / 4)))
+    print(json.dumps([window.width(), window.height(), *canvas.visible_area()]), flush=True)
+
+timer = QTimer()
+timer.timeout.connect(look)
+timer.start(50)
+app.exec() if hasattr(app, "exec") else app.exec_()
+"""
+
+
+def test_the_view_of_a_killed_viewer_is_that_of_the_next_one(qtbot, tmp_path):
+    path = tmp_path / "run.ome.zarr"
+    entry = WRITERS["tensorstore-fixed"]
+    write_run(entry.make(path, entry.plan(8)))
+    command = [sys.executable, "-c", _LOOKS_CLOSER, str(path)]
+    with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            width, height, x, y = json.loads(process.stdout.readline())
+            wait_for(lambda: kept_view(path).get("area") is not None and kept_view(path)["t"] == 1)
+        finally:
+            process.send_signal(signal.SIGKILL)
+        assert process.wait(30) == -signal.SIGKILL
+    window = LightweightMainWindow(str(path))
+    qtbot.addWidget(window)
+    window.resize(width, height)
+    window.show()
+    settle(qtbot, window.viewer)
+    stage = window.viewer.stage
+    qtbot.waitUntil(lambda: stage.canvas.visible_area().x == pytest.approx(x, abs=0.01), timeout=30_000)
+    assert stage.canvas.visible_area().y == pytest.approx(y, abs=0.01)
+    assert stage.view[:3] == (1, 0, 0)
+    assert [stage.strips.is_channel_visible(c) for c in range(2)] == [False, True]
+    assert not stage.strips.is_auto(1)
+    assert stage.canvas.limits(1) == (20, 300)
 
 
 # writes two time points and a channel of the third, then half of the file of its second channel, and says so

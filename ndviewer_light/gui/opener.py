@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..isolation.client import IsolatedSource
     from .background import Background
+    from .saved_view import SavedView
     from .sessions import Sessions
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 class Opener:
     """Opens what `Sessions` requests. `failed` and `tried` are called in the opening thread.
 
+    `find_view(path)`, too: how a dataset was shown last, None if nobody knows.
     `failed(opening, reason, explanation)` if it is still wanted; `tried(opening, reason)` whenever what is
     watched cannot be opened yet.
     """
@@ -39,11 +41,13 @@ class Opener:
         background: Background,
         failed: Callable[[Opening, str, Explanation], None],
         tried: Callable[[Opening, str], None],
+        find_view: Callable[[str], SavedView | None] = lambda path: None,
     ) -> None:
         self._sessions = sessions
         self._background = background
         self._failed = failed
         self._tried = tried
+        self._find_view = find_view
 
     def open(self, path: str, options: Mapping[str, str]) -> None:
         """Open the dataset at a path or URL; an opening in progress is cancelled."""
@@ -88,7 +92,8 @@ class Opener:
                 logger.exception("opening %s", presentable(opening.path))
             self._failed(opening, str(error) or type(error).__name__, explain(error))
         else:
-            self._sessions.opened(opening, Session(dataset, opening.path))
+            view = self._find_view(opening.path)
+            self._sessions.opened(opening, Session(dataset, opening.path, view=view))
 
 
 class Refresher:

@@ -29,6 +29,7 @@ from .slots import safe_slot
 from .stage import Stage
 from .status_row import StatusRow
 from .view_follower import ViewFollower
+from .view_memory import ViewMemory
 from .waiting import Wait, short_path
 from .words import Explanation, explain
 
@@ -59,11 +60,13 @@ class Screen(QWidget):
         self._background = Background()
         self.sessions = sessions = Sessions(self._background)
         self.runs = Runs(sessions, self._background, self.show_now)
-        self._opener = Opener(sessions, self._background, self._post_failure, self._post_try)
+        self.views = ViewMemory(self._background)
+        self._opener = Opener(sessions, self._background, self._post_failure, self._post_try, self.views.find)
         self._refresher = Refresher(self._background, self._post_look)
         self._on_screen: Opening | Session | NothingToShow | None = None
         self._failed_opening: Opening | None = None
         self._go_when_known: tuple[int, int | None, int | None] | None = None
+        self._is_restored = False  # whether the dataset shown came back as it was left
         self._no_display = ""  # why the canvas cannot be displayed, "" if it can
         self.poll = Poll(self._step, self)
         self._warning = ""  # of the dataset shown, as the status line says it
@@ -113,6 +116,9 @@ class Screen(QWidget):
 
     def end(self) -> None:
         """Release everything; nothing is shown or opened any more."""
+        session = self.sessions.shown
+        if session is not None and hasattr(self, "follower"):
+            self.views.step(session, self.stage, self.follower, at_once=True)
         self.sessions.end()
         self.poll.stop()
         if hasattr(self, "follower"):
@@ -348,6 +354,7 @@ class Screen(QWidget):
         if is_new:
             self.stage.show_dataset(session.dataset)
             self.follower.start_over(session.dataset)
+            self._is_restored = self.views.restore(session, self.stage, self.follower)
         else:
             self.stage.refresh()  # it was not followed meanwhile
         if session.acquisition is not None:
@@ -415,6 +422,7 @@ class Screen(QWidget):
                 self.stage.take(changes)
             self.follower.step()
             self.finder.step()
+            self.views.step(session, self.stage, self.follower)
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
             if changes.info:
                 self._say_warnings(session)
@@ -426,6 +434,7 @@ class Screen(QWidget):
     def _show_replacement(self, session: Session) -> None:
         """The dataset at that path was replaced: nothing shown so far applies to it."""
         self._go_when_known = None
+        self._is_restored = False
         self.stage.show_dataset(session.dataset)
         self.follower.start_over(session.dataset)
         self._offer_choices(session.dataset.info.choices)
@@ -484,7 +493,8 @@ class Screen(QWidget):
 
     def _say_loaded(self, session: Session) -> None:
         name = os.path.basename(presentable(session.path).rstrip("/" + os.sep))
-        self.status.say("message", f"Loaded: {name}" if name else "")
+        restored = ", shown as it was left" if self._is_restored else ""
+        self.status.say("message", f"Loaded: {name}{restored}" if name else "")
         self._say_warnings(session)
 
     def _say_warnings(self, session: Session) -> None:

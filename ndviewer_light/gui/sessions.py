@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from ..engine.dataset import Dataset
     from ..live.acquisition import Acquisition
     from .background import Background
+    from .saved_view import SavedView
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """A dataset to show, and the run that is writing it if a host announced one."""
+    """A dataset to show, and the run that is writing it if a host announced one.
+
+    `view`: how it was shown last, if that is to be restored.
+    """
 
     dataset: Dataset
     path: str
     acquisition: Acquisition | None = None
+    view: SavedView | None = None
 
 
 @dataclass(frozen=True, eq=False)

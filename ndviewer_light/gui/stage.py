@@ -24,11 +24,15 @@ from .view_texts import counted, height_of, name_of, text_under_mouse, time_of
 from .waiting import PlaneWaits, Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..engine.dataset import Changes, Dataset
     from ..model import DatasetInfo, ImageInfo
     from .canvas.contrast import Contrast
     from .canvas.display import Canvas
     from .canvas.view_arrays import Frame
+    from .canvas.zoom import VisibleArea
+    from .saved_view import ChannelView
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class Stage(QWidget):
         self._image: ImageInfo | None = None  # what the position in view contains, None while unknown
         self._asked: dict[str, int] = {}  # indices beyond the sizes known when they were asked for
         self._canvas: Canvas | None = None
+        self._area_due: VisibleArea | None = None  # to be shown once there is a picture
         self._volume_due = 0.0
         self._spans: dict[int, tuple[float, float]] = {}
         self._on_strip: dict[int, Contrast] = {}
@@ -131,6 +136,7 @@ class Stage(QWidget):
         self._dataset, self._info = dataset, dataset.info
         self._image = None
         self._asked.clear()
+        self._area_due = None
         self._spans.clear()
         self._on_strip.clear()
         self._on_hovered(None)
@@ -279,6 +285,8 @@ class Stage(QWidget):
                 self._canvas.set_color(c, strips.chosen_color(c))
             if not strips.is_channel_visible(c):
                 self._canvas.set_visible(c, False)
+        if self._area_due is not None:
+            self._canvas.show_area_first(self._area_due)
         self._say_whether_3d()
         self._scale_timer.start()
 
@@ -286,6 +294,39 @@ class Stage(QWidget):
         n_z = self._image.n_z if self._image is not None else self._info.n_z if self._info is not None else 1
         may_be = n_z > 1 or self.strips.is_3d()
         self.strips.set_3d_enabled(may_be, "" if may_be else "only one z plane: no volume")
+
+    # ---- as it was left --------------------------------------------------------------------
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether anything has been drawn of the dataset."""
+        return self._canvas is not None and self._canvas.frame is not None
+
+    @property
+    def area(self) -> VisibleArea | None:
+        """What is seen of the picture; None if it fits the window, and in a volume."""
+        if self._area_due is not None or self._canvas is None or self._canvas.is_fitting:
+            return self._area_due
+        return self._canvas.visible_area()
+
+    def restore_area(self, area: VisibleArea | None) -> None:
+        """Show this part of the picture once there is one."""
+        self._area_due = area
+
+    def restore_channels(self, channels: Mapping[str, ChannelView]) -> None:
+        """Show channels as they were, by name; before the canvas is built."""
+        if self._info is None:
+            return
+        for c, channel in enumerate(self._info.channels[: len(self.strips)]):
+            saved = channels.get(channel.name)
+            if saved is None:
+                continue
+            self.strips.set_visible_channel(c, saved.visible)
+            if saved.color:
+                self.strips.set_color(c, saved.color)
+            self.strips.set_auto(c, saved.window is None)
+            if saved.window is not None:
+                self.strips.set_window(c, *saved.window)
 
     # ---- what the position in view contains ------------------------------------------------
 
@@ -538,6 +579,8 @@ class Stage(QWidget):
 
     @safe_slot
     def _update_scale_bar(self) -> None:
+        if self._canvas is not None and self._canvas.is_complete:
+            self._area_due = None
         self.fit_button.show_if(self._canvas is not None and not self._canvas.is_fitting)
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 

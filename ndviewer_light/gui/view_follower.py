@@ -127,6 +127,15 @@ class ViewFollower(QObject):
         self.rule.waits_for_channels = waits
         self._changed()
 
+    def restore(self, followed: Iterable[str], pinned: Iterable[str]) -> None:
+        """These axes followed, and those were pinned, when the dataset was shown last; the others stay."""
+        led = [axis for axis in AXES if axis in followed]
+        for axis in led:
+            self.rule.set_mode(axis, FollowMode.NEWEST)
+        self.rule.pin([axis for axis in AXES if axis in pinned])
+        self._has_news = self._has_news or bool(led)
+        self._changed()
+
     def pin(self, axes: Iterable[Axis]) -> None:
         """A host moves along these axes."""
         self.rule.pin(axes)

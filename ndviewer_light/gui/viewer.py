@@ -161,6 +161,14 @@ class LightweightViewer(QWidget):
         if self._keys is None or not self._keys.press(event):
             super().keyPressEvent(event)
 
+    def remember_views(self, remember: bool = True) -> None:
+        """Show datasets that are opened from now on as they were left, by this viewer or another one.
+
+        What is kept, by path, in the user's cache folder: indices, which axes follow, channels, fixed
+        contrast and zoom. Off by default: a host decides what is shown. Announced runs always begin anew.
+        """
+        self._screen.views.enabled = bool(remember)
+
     def refresh(self) -> None:
         """Reread the dataset from disk in the background. Does nothing without one."""
         self._screen.refresh()

@@ -96,6 +96,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.setPalette(dark_palette())
         self.viewer = LightweightViewer()
         self.viewer.set_follow(t=True, p=True)
+        self.viewer.remember_views()
         self.viewer.latencies.log = latency_log
         self.setCentralWidget(self.viewer)
         self.setAcceptDrops(True)

@@ -182,6 +182,15 @@ class Canvas(QWidget):
             self._viewer._canvas.set_range(x=area.x, y=area.y, margin=_NO_MARGIN)
             self._viewer._canvas.refresh()
 
+    def show_area_first(self, area: VisibleArea) -> None:
+        """Show this part of the picture as soon as there is one."""
+        self._place = area
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a picture, and all channels in view are in it."""
+        return self.frame is not None and self._wrapper is not None and not self._wrapper.is_held_back
+
     @property
     def is_fitting(self) -> bool:
         """Whether the whole picture fills the canvas, as after `reset_view`; also while there is none."""
@@ -382,7 +391,7 @@ class Canvas(QWidget):
             self._place = None
             self.reset_view()  # a picture of another size: fit it as if it were the first
         self._shown_extent = extent
-        if self._place is not None and frame is not None and not frame.view.is_volume:
+        if self._place is not None and self.is_complete and not frame.view.is_volume:
             self._go_back_to_place()
         self._dirty |= self._wrapper is not None and self._wrapper.is_held_back
         self.frame_shown.emit()

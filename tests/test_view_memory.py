@@ -1,0 +1,205 @@
+"""A dataset is shown as it was left: by windows, and by hosts that ask for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import stores
+from runs import load
+from screen import settle
+
+from ndviewer_light.gui.canvas.zoom import VisibleArea
+from ndviewer_light.gui.saved_view import ChannelView, SavedView, view_of
+from ndviewer_light.gui.view_memory import ViewMemory
+from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.storage.small_documents import SmallDocuments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ("DAPI", "GFP")
+SAVED = SavedView(
+    subject="0123",
+    t=3,
+    z=1,
+    position="A1:0",
+    followed=frozenset("t"),
+    pinned=frozenset("z"),
+    channels={"DAPI": ChannelView(False, (10.0, 20.5), "#FF0000"), "GFP": ChannelView(True)},
+    area=VisibleArea((1.0, 2.0), (3.0, 4.0)),
+)
+
+
+def write(path: Path, n_t: int = 3, size: int = 64, names: tuple[str, ...] = NAMES) -> None:
+    array = stores.create_array(path / "0", (n_t, len(names), 2, size, size))
+    for t in range(n_t):
+        for c in range(len(names)):
+            for z in range(2):
+                pixels = np.arange(size * size).reshape(size, size) + 100 * t + 10 * c + z
+                array[t, c, z] = pixels.astype("u2")
+    stores.write_group(path, stores.image_attributes(channels=list(names), squid=False))
+    stores.make_old(path)
+
+
+def state(viewer: LightweightViewer) -> dict[str, object]:
+    stage = viewer.stage
+    area = stage.canvas.visible_area()
+    return {
+        "view": stage.view,
+        "on": [stage.strips.is_channel_visible(c) for c in range(2)],
+        "window": [stage.strips.window_of(c) if not stage.strips.is_auto(c) else None for c in range(2)],
+        "limits": stage.canvas.limits(1),
+        "colors": [stage.strips.chosen_color(c) for c in range(2)],
+        "area": [round(edge, 3) for edge in (*area.x, *area.y)],
+    }
+
+
+def leave(qtbot, viewer: LightweightViewer, path: Path) -> dict[str, object]:
+    """Change everything there is to be changed in the view, close it, and return what it was."""
+    viewer.remember_views()
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    stage = viewer.stage
+    stage.go_to(t=2, z=1)
+    stage.strips.set_visible_channel(0, False)
+    stage._on_visible_changed(0, False)
+    stage.strips.set_auto(1, False)
+    stage._on_auto_changed(1, False)
+    stage.strips.set_window(1, 120, 900)
+    stage._on_window_changed(1, 120, 900)
+    stage.strips.set_color(1, "#00FFFF")
+    stage._on_color_changed(1, "#00FFFF")
+    settle(qtbot, viewer)
+    middle = stage.canvas.visible_area()
+    width, height = (middle.x[1] - middle.x[0]) / 8, (middle.y[1] - middle.y[0]) / 8
+    stage.canvas.show_area(VisibleArea((8.0, 8 + width), (12.0, 12 + height)))
+    settle(qtbot, viewer)
+    left = state(viewer)
+    viewer.close()
+    documents = viewer._screen.views._documents
+    key = str(path)
+    qtbot.waitUntil(lambda: (documents.get(key) or {}).get("t") == 2, timeout=10_000)
+    return left
+
+
+@pytest.mark.gl
+def test_the_next_viewer_shows_a_dataset_as_the_last_one_left_it(qtbot, viewer, tmp_path) -> None:
+    write(tmp_path / "a")
+    left = leave(qtbot, viewer, tmp_path / "a")
+    second, host = LightweightViewer(), LightweightViewer()
+    for each in (second, host):
+        qtbot.addWidget(each)
+        each.resize(900, 600)
+        each.show()
+    second.remember_views()
+    for each in (second, host):
+        load(qtbot, each, tmp_path / "a")
+        settle(qtbot, each)
+    qtbot.waitUntil(lambda: state(second) == left, timeout=10_000)
+    assert second.status_label.text().startswith("Loaded: a, shown as it was left")
+    # a host that has not asked for it gets what it always got
+    assert state(host)["view"][:3] == (0, 0, 0)
+    assert state(host)["on"] == [True, True]
+    assert host.stage.canvas.is_fitting
+
+
+@pytest.mark.gl
+def test_another_dataset_at_the_same_path_begins_anew_and_a_shorter_one_stays_within_it(
+    qtbot, viewer, tmp_path
+) -> None:
+    path = tmp_path / "a"
+    write(path)
+    leave(qtbot, viewer, path)
+    for names, n_t in ((("DAPI", "Cy5"), 3), (NAMES, 2)):
+        os.rename(path, tmp_path / f"before {names}")
+        write(path, n_t, names=names)
+        again = LightweightViewer()
+        qtbot.addWidget(again)
+        again.resize(900, 600)
+        again.show()
+        again.remember_views()
+        load(qtbot, again, path)
+        settle(qtbot, again)
+        assert again.stage.view[:3] == ((0, 0, 0) if names != NAMES else (0, 0, 1))
+        assert state(again)["on"] == ([True, True] if names != NAMES else [False, True])
+        again.close()
+        if names != NAMES:  # what it has shown is kept now; what was left before counts for the next
+            documents = again._screen.views._documents
+            documents.put(str(path), viewer._screen.views._saved.as_json())
+
+
+# ---- what is kept ---------------------------------------------------------------------------
+
+
+def test_a_view_is_read_back_as_it_was_written() -> None:
+    assert view_of(json.loads(json.dumps(SAVED.as_json()))) == SAVED
+    assert view_of(SAVED._replace(area=None).as_json()).area is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"version": 0},
+        {"t": -1},
+        {"t": True},
+        {"z": "1"},
+        {"position": 5},
+        {"channels": {"DAPI": [True]}},
+        {"channels": {"DAPI": [True, [1, "x"], ""]}},
+        {"channels": {"DAPI": [True, None, "red; }"]}},
+        {"channels": [1]},
+        {"area": [1, 2, 3]},
+        {"area": [2, 1, 3, 4]},
+        {"area": [0, float("inf"), 3, 4]},
+        {"followed": 3},
+        {"subject": "x" * 5000},
+    ],
+)
+def test_what_is_damaged_or_of_another_version_is_no_view(damage: dict[str, object]) -> None:
+    assert view_of({**SAVED.as_json(), **damage}) is None
+    assert view_of(None) is None
+    assert view_of({}) is None
+
+
+def test_documents_are_few_small_and_named_by_hashes(tmp_path: Path) -> None:
+    folder = tmp_path / "views"
+    documents = SmallDocuments(folder, most=10)
+    (folder / "mine.json").parent.mkdir()
+    (folder / "mine.json").write_text("{}")
+    for i in range(33):
+        documents.put(f"/data/{i}", {"i": i})
+    documents.put("/data/32", {"i": "again"})
+    assert documents.get("/data/32") == {"i": "again"}
+    assert documents.get("/data/0") is None
+    assert len(list(folder.iterdir())) <= 10 + 16 + 1
+    assert (folder / "mine.json").exists()
+    documents.put("/large", {"text": "x" * 1_000_000})
+    assert documents.get("/large") is None
+    path = documents._path("/data/32")
+    for damaged in (b"", b"{", b"[1]", b"[" * 100_000, b"{" + b" " * 1_000_000 + b"}"):
+        with open(path, "wb") as file:
+            file.write(damaged)
+        assert documents.get("/data/32") is None
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    documents = SmallDocuments(tmp_path / "file" / "views")
+    documents.put("/data", {})
+    assert documents.get("/data") is None
+
+
+def test_a_view_of_an_address_is_found_with_another_signature_and_holds_no_secret(tmp_path: Path) -> None:
+    background = SimpleNamespace(run=lambda name, function: function())
+    views = ViewMemory(background, str(tmp_path))
+    key = "https://host/run.zarr"
+    views._documents.put(key, SAVED.as_json())
+    assert views.find("https://me:secret@host/run.zarr?X-Amz-Signature=abc") is None
+    views.enabled = True
+    assert views.find("https://me:secret@host/run.zarr?X-Amz-Signature=abc") == SAVED
+    assert views.find("https://host/other.zarr") is None
