@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _HEAD = 2  # planes written before the path is opened
 _LONGEST_OPENING_S = 3.0
-_REOPEN_MS = 250
 
 
 @dataclass
@@ -72,15 +71,14 @@ def wait(ready: Callable[[], bool], timeout_s: float) -> bool:
 class Watch:
     """Shows a path in the viewer and goes through the planes of a plan, each in turn, as they appear.
 
-    What cannot be opened yet is opened again, four times a second. `refresh_s`: call `refresh` so often; None
-    leaves it to the viewer to notice what is new.
+    The path is watched, as by ``ndviewer-light watch``. `refresh_s`: call `refresh` so often; None leaves it
+    to the viewer to notice what is new.
     """
 
     def __init__(
         self, viewer: LightweightViewer, path: Path, plan: Plan, refresh_s: float | None = None
     ) -> None:
         self.judge = Judge(viewer, plan.run)
-        self.refusals: list[str] = []  # why it could not be opened yet
         self._viewer, self._path = viewer, str(path)
         self._views: dict[tuple[int, int, int], list[Index]] = {}  # t, p, z → its planes
         for t, p, c, z in plan.indices():
@@ -89,25 +87,15 @@ class Watch:
         self._refresh.timeout.connect(self._on_refresh)
         if refresh_s is not None:
             self._refresh.start(int(refresh_s * 1e3))
-        self._reopen = QTimer()
-        self._reopen.setSingleShot(True)
-        self._reopen.timeout.connect(self.open)
-        viewer.dataset_failed.connect(self._on_failed)
 
     def open(self) -> None:
-        """Open the path, whether or not anything is there yet."""
-        self._viewer.load_dataset(self._path)
+        """Watch the path, whether or not anything is there yet."""
+        self._viewer.watch(self._path)
 
     def stop(self) -> None:
         """Watch no more."""
         self._refresh.stop()
-        self._reopen.stop()
-        self._viewer.dataset_failed.disconnect(self._on_failed)
         self.judge.stop()
-
-    def _on_failed(self, path: str, reason: str) -> None:
-        self.refusals.append(reason)
-        self._reopen.start(_REOPEN_MS)
 
     def _on_refresh(self) -> None:
         if self._viewer.dataset is not None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 """How long after a look the next one may begin."""
+NEWS_SECONDS = 0.2
+"""The same if the dataset has grown since."""
 
 
 def last_of(is_there: Callable[[int], bool], n: int, near: int = -1) -> int:
@@ -74,6 +76,7 @@ class StoredScout:
         self._asked: NewestWanted | None = None
         self._answer: Place | None = None
         self._looked = float("-inf")
+        self._info: DatasetInfo | None = None  # as of the last look
         self._work = BackgroundWork("ndviewer-scout", "looking for the newest planes")
 
     def newest(self, wanted: NewestWanted, info: DatasetInfo, now: float) -> Place | None:
@@ -85,11 +88,12 @@ class StoredScout:
             is_answered = self._asked == wanted
             answer = self._answer if is_answered else None
             near = self._answer
-            is_due = now >= self._looked + LOOK_SECONDS or not is_answered
+            wait = LOOK_SECONDS if info is self._info else NEWS_SECONDS
+            is_due = now >= self._looked + wait or not is_answered
         if is_due and self._work.can_begin(now):
             self._work.begin(lambda: self._look(wanted, info, near), now)
             with self._lock:
-                self._looked = now
+                self._looked, self._info = now, info
         return answer
 
     def _look(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> None:

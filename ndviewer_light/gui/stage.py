@@ -229,14 +229,18 @@ class Stage(QWidget):
                 self._canvas.show_view(self.view)
 
     def _build_soon(self) -> None:
-        """Build the canvas from the event loop: it takes 100 ms, and the host is waiting for a start."""
+        """Build the canvas from the event loop: it takes a while, and the host is waiting for a start."""
         if self._canvas is not None:
             self._canvas.release()
             self._build_timer.start(0)
 
     @safe_slot
     def _on_build_due(self) -> None:
-        if self._canvas is not None and self._dataset is not None:
+        if self._canvas is None or self._dataset is None:
+            return
+        if self._canvas.drop_released():
+            self._build_timer.start(0)  # the host's events come between
+        else:
             self._build()
 
     def _keep_choices(self, before: DatasetInfo, info: DatasetInfo) -> None:

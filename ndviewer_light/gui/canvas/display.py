@@ -142,6 +142,13 @@ class Canvas(QWidget):
         if viewer is not None:
             viewer.widget().hide()
 
+    def drop_released(self) -> bool:
+        """Do the slow part of a `release`; False if there is nothing left to do."""
+        if self._viewer is None or self._wrapper is not None:
+            return False
+        self._drop_viewer()
+        return True
+
     def clear(self) -> None:
         """Show nothing and release the dataset."""
         self.release()

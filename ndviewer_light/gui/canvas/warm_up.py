@@ -8,6 +8,7 @@ image take several hundred milliseconds, later ones a tenth of that. So everythi
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import logging
 import sys
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 _IMPORTED_BY_NDV = ("ndv.views._qt._array_view", "ndv.views._vispy._array_canvas")
 """What ndv imports when its first viewer is built. Private names: a version without them is only slower."""
 
+_SMALL_HEAP = 1_500_000
+"""Blocks of memory; a full pass of the collector over a heap of half a million takes 60 ms."""
+
 
 def import_all() -> None:
     """Import whatever a canvas needs. Any thread; raises `ImportError` if there can be none."""
@@ -37,6 +41,10 @@ def import_all() -> None:
             importlib.import_module(name)
     with contextlib.suppress(Exception):  # building the canvas will say what is wrong
         _prepare_vispy()
+    # What was just imported is so much that the collector's next full pass would come in the first run. In a
+    # host with a large heap it is little, and a pass takes long.
+    if sys.getallocatedblocks() < _SMALL_HEAP:
+        gc.collect()
 
 
 def _prepare_vispy() -> None:
