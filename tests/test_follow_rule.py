@@ -58,6 +58,23 @@ def test_whoever_moves_along_an_axis_pins_that_axis_only():
     assert rule.follows_all
 
 
+def test_an_axis_along_which_a_dataset_grows_is_followed_unless_somebody_has_chosen():
+    def after(*steps, followed="tp"):
+        rule = rule_with(followed)
+        rule.start_over()
+        for step in steps:
+            step(rule)
+        rule.note_growth("z")
+        return modes(rule)
+
+    assert after() == "tpz"
+    assert after(followed="") == ""
+    assert after(lambda rule: rule.pin("z")) == "tp"
+    assert after(lambda rule: rule.pin("t")) == "pz"
+    assert after(lambda rule: rule.set_default("z", PINNED), FollowRule.start_over) == "tp"
+    assert after(lambda rule: rule.pin("z"), FollowRule.start_over) == "tpz"
+
+
 def test_following_again_includes_z_only_if_that_was_chosen():
     rule = rule_with("tp")
     rule.set_mode("z", NEWEST)
@@ -139,6 +156,12 @@ def test_a_new_position_is_newer_than_more_time_points_wherever_it_is_inserted()
     before = memory_info(n_t=3, n_p=2)
     more = (Position("A0", 0), *before.positions)
     assert newest_of_growth(before, replace(before, n_t=4, positions=more), HERE) == (3, 0, 3)
+
+
+def test_a_stack_that_grows_is_news_if_nothing_else_has():
+    before = memory_info(n_t=2, n_z=2)
+    assert newest_of_growth(before, replace(before, n_z=5), Place(1, 2, 0)) == Place(1, 2, 4)
+    assert newest_of_growth(before, replace(before, n_z=5, n_t=3), Place(1, 2, 0)) == Place(2, 2, 0)
 
 
 def test_of_positions_that_differ_the_one_that_has_grown_is_the_newest():

@@ -335,6 +335,41 @@ def test_a_dataset_that_grows_by_itself_is_followed_along_time_and_to_new_positi
     wait_at(qtbot, viewer, (8, 2, 0))
 
 
+def test_a_stack_to_which_planes_are_appended_is_followed_and_its_canvas_stays(qtbot, window):
+    viewer = window.viewer
+    source = MemorySource(memory_info(n_t=1, n_p=1, n_z=2))
+    for c in range(2):
+        for z in range(4):
+            source.write((0, 0, c, z), 1)
+    dataset = show(qtbot, viewer, Dataset(source, path="/a", follow=True))
+    drawn = viewer.ndv_viewer
+    assert drawn is not None
+    grow(dataset, source, n_z=4)
+    wait_at(qtbot, viewer, (0, 0, 3))
+    assert lights(viewer) == "tpz"
+    assert viewer.ndv_viewer is drawn
+    viewer.stage.sliders.slider("z").setValue(1)
+    source.write((0, 0, 0, 4), 1)
+    source.write((0, 0, 1, 4), 1)
+    grow(dataset, source, n_z=5)
+    qtbot.waitUntil(lambda: viewer.stage.sliders.size("z") == 5, timeout=20_000)
+    assert at(viewer) == (0, 0, 1)
+    qtbot.keyClick(window, Qt.Key.Key_F)
+    wait_at(qtbot, viewer, (0, 0, 4))
+
+
+def test_a_dataset_that_was_not_whole_when_it_was_opened_is_followed_once_it_has_grown(qtbot, window):
+    viewer = window.viewer
+    source = MemorySource(memory_info(n_t=1, n_p=1))
+    source.write((0, 0, 0, 0), 1)
+    dataset = show(qtbot, viewer, Dataset(source, path="/a", follow=True))
+    qtbot.waitUntil(lambda: dataset._scout._looked > 0, timeout=20_000)
+    for t in range(4):
+        store(source, t, 0)
+    grow(dataset, source, n_t=4)
+    wait_at(qtbot, viewer, (3, 0, 0))
+
+
 def test_positions_inserted_before_the_one_in_view_do_not_move_it(qtbot, viewer):
     source = MemorySource(memory_info(n_t=2, n_p=2))
     dataset = show(qtbot, viewer, Dataset(source, path="/a"))

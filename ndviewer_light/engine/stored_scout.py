@@ -105,27 +105,47 @@ class StoredScout:
             self._found_news()
 
     def _find(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> Place | None:
-        n_t, n_p, z = info.n_t, len(info.positions), wanted.z or 0
-        near_t, near_p = near[:2] if near is not None else (-1, -1)
+        n_t, n_p = info.n_t, len(info.positions)
+        near_t, near_p, near_z = near if near is not None else (-1, -1, -1)
+        first_z = wanted.z or 0
+
+        def has(t: int, p: int, z: int) -> bool:
+            enough = all if wanted.every_channel else any
+            return not self._work.closed.is_set() and enough(
+                self._is_stored(PlaneKey(t, p, c, z)) for c in wanted.channels
+            )
 
         def is_there(t: int, p: int) -> bool:
-            if self._work.closed.is_set():
-                return False
-            zs = (0, info.n_z - 1) if wanted.whole_stack else (z,)
-            enough = all if wanted.every_channel else any
-            return all(enough(self._is_stored(PlaneKey(t, p, c, at)) for c in wanted.channels) for at in zs)
+            zs = (0, info.n_z - 1) if wanted.whole_stack else (first_z,)
+            return all(has(t, p, z) for z in zs)
 
+        found = self._find_place(wanted, is_there, (n_t, n_p), (near_t, near_p))
+        if found is None or wanted.z is not None or wanted.whole_stack:
+            return Place(*found, first_z) if found is not None else None
+        t, p = found
+        is_same = (t, p) == (near_t, near_p)
+        z = last_of(lambda z: has(t, p, z), info.image(p).n_z, near_z if is_same else -1)
+        return Place(t, p, max(z, 0))
+
+    @staticmethod
+    def _find_place(
+        wanted: NewestWanted,
+        is_there: Callable[[int, int], bool],
+        sizes: tuple[int, int],
+        near: tuple[int, int],
+    ) -> tuple[int, int] | None:
+        """The newest time point and position."""
+        (n_t, n_p), (near_t, near_p) = sizes, near
         pin_t, pin_p = wanted.t, wanted.p
         if pin_t is not None and pin_p is not None:
-            return None
+            return (pin_t, pin_p) if wanted.z is None and is_there(pin_t, pin_p) else None
         if pin_p is not None:
             t = last_of(lambda t: is_there(t, pin_p), n_t, near_t)
-            return Place(t, pin_p, z) if t >= 0 else None
+            return (t, pin_p) if t >= 0 else None
         if pin_t is not None:
             p = last_of(lambda p: is_there(pin_t, p), n_p, near_p)
-            return Place(pin_t, p, z) if p >= 0 else None
-        found = front(is_there, n_t, n_p, (near_t, near_p))
-        return Place(*found, z) if found is not None else None
+            return (pin_t, p) if p >= 0 else None
+        return front(is_there, n_t, n_p, near)
 
     def close(self) -> None:
         """Look no more. Never blocks."""

@@ -38,8 +38,10 @@ class FollowRule:
 
     def __init__(self) -> None:
         self._default: frozenset[Axis] = frozenset()
+        self._pinned_by_default: frozenset[Axis] = frozenset()  # of those not in `_default`, by choice
         self._followed: frozenset[Axis] = frozenset()
         self._usual = _USUAL
+        self._touched: frozenset[Axis] = frozenset()  # whose mode somebody has chosen for this dataset
         self.waits_for_channels = True
         """Whether a place counts only once all visible channels are there; else one is enough."""
 
@@ -60,11 +62,16 @@ class FollowRule:
     def set_default(self, axis: Axis, mode: FollowMode) -> None:
         """Set the mode now, and for every dataset from now on."""
         self.set_mode(axis, mode)
-        is_followed = mode is FollowMode.NEWEST
-        self._default = self._default | {axis} if is_followed else self._default - {axis}
+        if mode is FollowMode.NEWEST:
+            self._default |= {axis}
+            self._pinned_by_default -= {axis}
+        else:
+            self._default -= {axis}
+            self._pinned_by_default |= {axis}
 
     def set_mode(self, axis: Axis, mode: FollowMode) -> None:
         """Choose the mode of one axis, for this dataset; z counts as one of all axes once it was chosen."""
+        self._touched |= {axis}
         if mode is FollowMode.NEWEST:
             self._followed |= {axis}
             self._usual |= {axis}
@@ -74,7 +81,18 @@ class FollowRule:
 
     def pin(self, axes: Iterable[Axis]) -> None:
         """Somebody moved along these axes: they stay where they were put."""
-        self._followed = self._followed.difference(axes)
+        moved = frozenset(axes)
+        self._touched |= moved
+        self._followed -= moved
+
+    def note_growth(self, axis: Axis) -> None:
+        """The dataset grows along an axis: it is followed as well if any is by default.
+
+        Unless somebody has chosen what it does, for this dataset or by default.
+        """
+        if self._default and axis not in self._touched | self._pinned_by_default:
+            self._followed |= {axis}
+            self._usual |= {axis}
 
     def follow_again(self) -> None:
         """Follow all axes: time and position, and z if it was chosen."""
@@ -84,6 +102,7 @@ class FollowRule:
         """Another dataset, or a new run: everything is as it is by default."""
         self._followed = self._default
         self._usual = _USUAL | self._default
+        self._touched = frozenset()
 
     def wanted(self, at: Place, channels: Iterable[int], *, is_volume: bool) -> NewestWanted | None:
         """Which place to look for from the view `at`; None if nothing is followed or visible."""
@@ -100,7 +119,7 @@ class FollowRule:
 
 
 def newest_of_growth(before: DatasetInfo, info: DatasetInfo, at: Place) -> Place | None:
-    """Where a dataset has grown since `before`: at a new position, or else along time; None if nowhere.
+    """Where a dataset has grown since `before`: at a new position, else along time or z; None if nowhere.
 
     For what nobody announces: this is all that is known without reading. If several positions have more time
     points, the one in view counts, then the last one. `at` is the view, in the indices of `info`.
@@ -114,4 +133,14 @@ def newest_of_growth(before: DatasetInfo, info: DatasetInfo, at: Place) -> Place
         for p in (*info.images, at.p)
         if p < len(info.positions) and info.image(p).n_t > before.image(indices[info.positions[p].label]).n_t
     ]
-    return Place(info.image(grown[-1]).n_t - 1, grown[-1], at.z) if grown else None
+    if grown:
+        return Place(info.image(grown[-1]).n_t - 1, grown[-1], at.z)
+    return Place(at.t, at.p, info.image(at.p).n_z - 1) if grows_along_z(before, info, at) else None
+
+
+def grows_along_z(before: DatasetInfo, info: DatasetInfo, at: Place) -> bool:
+    """Whether the position in view has more z than `before`, as a file to which pages are appended."""
+    if at.p >= len(info.positions):
+        return False
+    p = {position.label: p for p, position in enumerate(before.positions)}.get(info.positions[at.p].label)
+    return p is not None and info.image(at.p).n_z > before.image(p).n_z

@@ -205,7 +205,8 @@ class Stage(QWidget):
         self._take_sizes()
         self._say_position()
         self._say_whether_3d()
-        if before is None or _built_on(before) == _built_on(info):
+        is_3d = self.strips.is_3d()
+        if before is None or _built_on(before, is_3d=is_3d) == _built_on(info, is_3d=is_3d):
             self._show_own_strips()
             return
         self._keep_choices(before, info)
@@ -589,8 +590,11 @@ class Stage(QWidget):
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 
 
-def _built_on(info: DatasetInfo) -> tuple[object, ...]:
-    """The properties that cannot change once the canvas is built: of the first image, and of all together."""
+def _built_on(info: DatasetInfo, *, is_3d: bool) -> tuple[object, ...]:
+    """The properties that cannot change once the canvas is built: of the first image, and of all together.
+
+    A stack may grow while one of its planes is in view, as a file does to which pages are appended.
+    """
     first = info.groups[0]
     return (
         info.channels,
@@ -600,5 +604,5 @@ def _built_on(info: DatasetInfo) -> tuple[object, ...]:
         first.pixel_size_um,
         first.pixel_size_y_um,
         first.z_step_um,
-        first.n_z,
+        first.n_z if is_3d else None,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from qtpy.QtCore import QObject
 
 from ..engine.newest_places import Place
-from .follow import AXES, Axis, FollowMode, FollowRule, newest_of_growth
+from .follow import AXES, Axis, FollowMode, FollowRule, grows_along_z, newest_of_growth
 from .slots import safe_slot
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ViewFollower(QObject):
             return None
         newest = dataset.newest(wanted)
         if dataset.looks_for_newest:
-            return newest._replace(z=at.z) if newest is not None and self._is_news(wanted, newest) else None
+            return newest if newest is not None and self._is_news(wanted, newest) else None
         if newest is not None or self._grown is None:
             return newest
         is_elsewhere = "p" not in self.rule.followed and self._grown.p != at.p
@@ -101,7 +101,7 @@ class ViewFollower(QObject):
         """Whether more is stored than at first: what is opened is shown from its beginning until then."""
         if self._at_first is None or self._at_first[0] != wanted:
             self._at_first = wanted, newest
-        self._has_news = self._has_news or newest != self._at_first[1]
+        self._has_news = self._has_news or self._grown is not None or newest != self._at_first[1]
         return self._has_news
 
     def _note_growth(self, dataset: Dataset) -> None:
@@ -110,8 +110,12 @@ class ViewFollower(QObject):
         if before is not info:
             self._info = info
             # what a run contains is known with its first store: that is no growth
-            if before is not None and before.dtype is not None:
-                self._grown = newest_of_growth(before, info, self._at) or self._grown
+            if before is None or before.dtype is None:
+                return
+            if grows_along_z(before, info, self._at):
+                self.rule.note_growth("z")
+                self._say()
+            self._grown = newest_of_growth(before, info, self._at) or self._grown
 
     # ---- who asks --------------------------------------------------------------------------
 

@@ -89,7 +89,8 @@ class WarmUp(Owner):
         super().end()
         self._slices.close()
         while self._parts:
-            self._parts.pop().deleteLater()
+            with contextlib.suppress(RuntimeError):  # deleted with its parent, or with the application
+                self._parts.pop().deleteLater()
 
 
 def _built(parts: list[QWidget]) -> Generator[None, None, None]:
