@@ -30,26 +30,38 @@ _NAMESPACES = tuple(
 )
 
 _UM_PER_UNIT = {
-    "pm": 1e-6,
+    "": 1.0,
+    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometers", "micrometre"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre"), 1e4),
+    **dict.fromkeys(("m", "meter", "meters", "metre"), 1e6),
+    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
     "å": 1e-4,
-    "nm": 1e-3,
-    "nanometer": 1e-3,
-    "nanometers": 1e-3,
-    "mm": 1e3,
-    "millimeter": 1e3,
-    "millimeters": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-    "meter": 1e6,
-    "meters": 1e6,
+    "pm": 1e-6,
+    "fm": 1e-9,
+    "dm": 1e5,
+    "km": 1e9,
+    "thou": 25.4,
+    "li": 25_400.0 / 12,
+    "ft": 304_800.0,
+    "yd": 914_400.0,
+    "pt": 25_400.0 / 72,
 }
-"""By lower-case name; whatever is not here counts as µm, as writers mostly mean it."""
+"""By lower-case name; a length in any other unit, like "pixel" or "reference frame", is unknown."""
 
 _LONGEST_NAME = 200
-_NO_LENGTH = frozenset({"pixel", "reference frame"})
 
-
-_SECONDS_PER_UNIT = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS_PER_UNIT = {
+    "s": 1.0,
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
 _PREALLOCATES = "tifffile"
 
 
@@ -111,34 +123,34 @@ def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
     Raises `MetadataError` if it contradicts itself, `LimitExceededError` for more planes than any image
     has, `UntrustedReferenceError` for pages in a file outside its folder. Any thread; no I/O.
     """
-    root = _root(ome_metadata)
+    root = ome_root(ome_metadata)
     pixels = None if root is None else _first_pixels(root)
     if root is None or pixels is None:
         return None
-    n_t, n_c, n_z = (_size(pixels, axis, name) for axis in "TCZ")
+    n_t, n_c, n_z = (size_of(pixels, axis, name) for axis in "TCZ")
     if n_t * n_c * n_z > MAX_PLANES:
         raise LimitExceededError(
             f"{name} declares {n_t * n_c * n_z} planes; at most {MAX_PLANES} can be shown"
         )
-    channels = [_local(child, "Channel") for child in pixels]
+    channels = [local(child, "Channel") for child in pixels]
     named = tuple(channel for channel in channels if channel is not None)
-    samples = _samples(named, n_c)
-    x, y, z = (_size_um(pixels, axis) for axis in "XYZ")
-    described = _described(named[: n_c // samples])
+    samples = samples_per_pixel(named, n_c)
+    x, y, z = (size_um(pixels, axis) for axis in "XYZ")
+    described = described_channels(named[: n_c // samples])
     image = OmeImage(
         n_t,
         n_z,
         n_c // samples,
-        _order(pixels.get("DimensionOrder", "")),
+        plane_order(pixels.get("DimensionOrder", "")),
         tuple(channel.name for channel in described),
         (),
         _is_complete(root, pixels),
         y,
         x,
         z,
-        _time_step_s(pixels),
+        time_step_s_of(pixels),
         described,
-        _position_um(pixels),
+        first_position_um(pixels),
         _name_of(root, pixels),
     )
     return _with_pages(image, pixels, name)
@@ -154,24 +166,27 @@ class OmeSeries(NamedTuple):
 
 def ome_series(ome_metadata: str) -> tuple[OmeSeries, ...]:
     """What is said of every image, in their order; () for text that is not OME-XML. Never raises."""
-    root = _root(ome_metadata)
-    return () if root is None else tuple(_series(each) for each in root if _local(each, "Image") is not None)
+    root = ome_root(ome_metadata)
+    return () if root is None else tuple(_series(each) for each in root if local(each, "Image") is not None)
 
 
 def _series(image: Element) -> OmeSeries:
-    pixels = next((child for child in image if _local(child, "Pixels") is not None), None)
-    name = _clean_name(image)
+    pixels = next((child for child in image if local(child, "Pixels") is not None), None)
+    name = clean_name(image)
     if pixels is None:
         return OmeSeries(name)
-    channels = tuple(child for child in pixels if _local(child, "Channel") is not None)
-    return OmeSeries(name, _described(channels), _position_um(pixels))
+    channels = tuple(child for child in pixels if local(child, "Channel") is not None)
+    return OmeSeries(name, described_channels(channels), first_position_um(pixels))
 
 
-def _described(channels: tuple[Element, ...]) -> tuple[Channel, ...]:
-    """Names, colours and wavelengths; white is the default of the schema, and is no choice for several."""
+def described_channels(channels: tuple[Element, ...], *, by_id: bool = True) -> tuple[Channel, ...]:
+    """Names, colours and wavelengths; white is the default of the schema, and is no choice for several.
+
+    With `by_id`, channels without a name are called by their ID, which is another one in each image.
+    """
     found = tuple(
         Channel(
-            channel.get("Name") or channel.get("ID") or "",
+            channel.get("Name") or (by_id and channel.get("ID")) or "",
             _color(channel.get("Color")),
             excitation_nm=_wavelength_nm(channel, "Excitation"),
             emission_nm=_wavelength_nm(channel, "Emission"),
@@ -199,9 +214,9 @@ def _wavelength_nm(channel: Element, kind: str) -> float | None:
     return nanometres * factor if nanometres is not None and 1 <= nanometres * factor <= 1e6 else None
 
 
-def _position_um(pixels: Element) -> tuple[float | None, float | None, float | None]:
+def first_position_um(pixels: Element) -> tuple[float | None, float | None, float | None]:
     """The stage position of the first plane described, None where its unit is no length."""
-    plane = next((child for child in pixels if _local(child, "Plane") is not None), None)
+    plane = next((child for child in pixels if local(child, "Plane") is not None), None)
     if plane is None:
         return None, None, None
     x, y, z = (_length_um(plane, f"Position{axis}") for axis in "XYZ")
@@ -211,7 +226,7 @@ def _position_um(pixels: Element) -> tuple[float | None, float | None, float | N
 def _length_um(plane: Element, name: str) -> float | None:
     unit = plane.get(f"{name}Unit", "µm").strip().lower()
     value = _float(plane.get(name))
-    return None if value is None or unit in _NO_LENGTH else value * _UM_PER_UNIT.get(unit, 1.0)
+    return None if value is None or unit not in _UM_PER_UNIT else value * _UM_PER_UNIT[unit]
 
 
 def _float(text: str | None) -> float | None:
@@ -224,12 +239,12 @@ def _float(text: str | None) -> float | None:
 
 def _name_of(root: Element, pixels: Element) -> str:
     for image in root.iter():
-        if _local(image, "Image") is not None and pixels in list(image):
-            return _clean_name(image)
+        if local(image, "Image") is not None and pixels in list(image):
+            return clean_name(image)
     return ""
 
 
-def _clean_name(image: Element) -> str:
+def clean_name(image: Element) -> str:
     return " ".join(image.get("Name", "").split())[:_LONGEST_NAME]
 
 
@@ -237,25 +252,25 @@ def _with_pages(image: OmeImage, pixels: Element, name: str) -> OmeImage:
     n_planes = image.n_t * image.n_z * image.n_c
     whole = replace(image, pages=(Pages(0, n_planes, 0),))
     runs = [
-        run for child in pixels if _local(child, "TiffData") is not None for run in _run(child, whole, name)
+        run for child in pixels if local(child, "TiffData") is not None for run in _run(child, whole, name)
     ]
     return replace(image, pages=tuple(sorted(runs))) if runs else whole
 
 
 def _run(data: Element, whole: OmeImage, name: str) -> Iterator[Pages]:
-    first = whole.page(*(_integer(data.get(f"First{axis}"), 0) for axis in "TCZ"))
+    first = whole.page(*(integer(data.get(f"First{axis}"), 0) for axis in "TCZ"))
     if first is None:
         return
     n_planes = whole.pages[0].n
-    said = _integer(data.get("PlaneCount"), 1 if data.get("IFD") is not None else n_planes)
+    said = integer(data.get("PlaneCount"), 1 if data.get("IFD") is not None else n_planes)
     yield Pages(
-        first[1], min(said, n_planes - first[1]), _integer(data.get("IFD"), 0), _file_of_pages(data, name)
+        first[1], min(said, n_planes - first[1]), integer(data.get("IFD"), 0), _file_of_pages(data, name)
     )
 
 
 def _file_of_pages(data: Element, name: str) -> str:
     for child in data:
-        if _local(child, "UUID") is not None and (file := child.get("FileName")):
+        if local(child, "UUID") is not None and (file := child.get("FileName")):
             if file == name:
                 return ""
             if file in (".", "..") or any(mark in file for mark in "/\\:\0"):
@@ -266,19 +281,19 @@ def _file_of_pages(data: Element, name: str) -> str:
     return ""
 
 
-def _local(element: Element, name: str) -> Element | None:
+def local(element: Element, name: str) -> Element | None:
     tag = element.tag
     return element if isinstance(tag, str) and tag.rpartition("}")[2] == name else None
 
 
-def _size(pixels: Element, axis: str, name: str) -> int:
-    size = _integer(pixels.get(f"Size{axis}"), 1)
+def size_of(pixels: Element, axis: str, name: str) -> int:
+    size = integer(pixels.get(f"Size{axis}"), 1)
     if size < 1:
         raise MetadataError(f"{name} declares an invalid Size{axis} of {size}")
     return size
 
 
-def _integer(text: str | None, otherwise: int) -> int:
+def integer(text: str | None, otherwise: int) -> int:
     if text is None or len(text) > 18:  # more digits than any count has
         return otherwise if text is None else MAX_PLANES + 1
     try:
@@ -287,13 +302,13 @@ def _integer(text: str | None, otherwise: int) -> int:
         return otherwise
 
 
-def _samples(channels: tuple[Element, ...], n_c: int) -> int:
-    samples = {_integer(channel.get("SamplesPerPixel"), 1) for channel in channels}
+def samples_per_pixel(channels: tuple[Element, ...], n_c: int) -> int:
+    samples = {integer(channel.get("SamplesPerPixel"), 1) for channel in channels}
     same = samples.pop() if len(samples) == 1 else 1
     return same if same > 1 and n_c % same == 0 else 1
 
 
-def _order(said: str) -> str:
+def plane_order(said: str) -> str:
     """The axes of planes, fastest first; some writers list those of an array, slowest first."""
     if sorted(said) != sorted("XYCZT"):
         return "CZT"
@@ -305,16 +320,16 @@ def _order(said: str) -> str:
 def _is_complete(root: Element, pixels: Element) -> bool:
     if not root.get("Creator", "").startswith(_PREALLOCATES):
         return True
-    images = [image for image in root.iter() if _local(image, "Image") is not None and pixels in list(image)]
+    images = [image for image in root.iter() if local(image, "Image") is not None and pixels in list(image)]
     return (
         any(image.get("AcquisitionDate") is not None for image in images)
-        or any(_local(child, "AcquisitionDate") is not None for image in images for child in image)
-        or any(_local(child, "Plane") is not None for child in pixels)
+        or any(local(child, "AcquisitionDate") is not None for image in images for child in image)
+        or any(local(child, "Plane") is not None for child in pixels)
     )
 
 
-def _time_step_s(pixels: Element) -> float | None:
-    unit = _SECONDS_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"), 1.0)
+def time_step_s_of(pixels: Element) -> float | None:
+    unit = _SECONDS_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"), math.nan)
     try:
         step = float(pixels.get("TimeIncrement", "")) * unit
     except ValueError:
@@ -327,14 +342,14 @@ def physical_sizes_um(ome_metadata: str) -> tuple[float | None, float | None, fl
 
     Never raises: all None for text that is not OME-XML. Any thread; no I/O.
     """
-    root = _root(ome_metadata)
+    root = ome_root(ome_metadata)
     pixels = None if root is None else _first_pixels(root)
     if pixels is None:
         return None, None, None
-    return _size_um(pixels, "X"), _size_um(pixels, "Y"), _size_um(pixels, "Z")
+    return size_um(pixels, "X"), size_um(pixels, "Y"), size_um(pixels, "Z")
 
 
-def _root(ome_metadata: str) -> Element | None:
+def ome_root(ome_metadata: str) -> Element | None:
     # an entity bomb needs a document type declaration, which OME-XML never has
     if not ome_metadata or len(ome_metadata) > MAX_CHARACTERS or "<!DOCTYPE" in ome_metadata:
         return None
@@ -351,10 +366,10 @@ def _first_pixels(root: Element) -> Element | None:
     return None
 
 
-def _size_um(pixels: Element, axis: str) -> float | None:
+def size_um(pixels: Element, axis: str) -> float | None:
     unit = pixels.get(f"PhysicalSize{axis}Unit", "µm").strip().lower()
     try:
-        size = float(pixels.get(f"PhysicalSize{axis}", "")) * _UM_PER_UNIT.get(unit, 1.0)
+        size = float(pixels.get(f"PhysicalSize{axis}", "")) * _UM_PER_UNIT.get(unit, math.nan)
     except ValueError:
         return None
-    return size if unit not in _NO_LENGTH and math.isfinite(size) and size > 0 else None
+    return size if math.isfinite(size) and size > 0 else None
