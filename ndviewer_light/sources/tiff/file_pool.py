@@ -182,9 +182,8 @@ class OpenTiff:
         size = os.fstat(self._file.fileno()).st_size
         if (end := max(offset + count for offset, count in places)) > size:
             raise short(self.path, f"{size:,} of at least {end:,} bytes")
-        refuse_bombs(page, self._file, self.path, parts)
         stored = (self._read_bytes(offset, count) for offset, count in places if count)
-        return put_together(page, picture, region, parts, stored)
+        return put_together(page, picture, region, parts, stored, self.path)
 
     def _check_stored(self, page: TiffPage, picture: Picture) -> None:
         """Refuse pages with missing parts, in their tags or beyond the end of the file."""

@@ -9,12 +9,13 @@ Source of the layout: TIFF 6.0, BigTIFF.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptDataError, LimitExceededError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MAX_PAGES = 10_000_000
 MAX_TAGS = 4096
@@ -32,14 +33,56 @@ _BEGINNINGS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", T
 TIFF_STARTS = tuple(_BEGINNINGS)
 """How TIFF files begin, classic and big."""
 _USUAL_BYTES = 512  # of a page's tags
+_MOST_AHEAD = 64
+"""How many pages are fetched ahead at once."""
+
+_BITS_PER_SAMPLE = 258
+_FACTS = {254: 6, 256: 1, 257: 0, 258: 3, 262: 4, 277: 2, 284: 5, 338: 7}
+"""Tags, and which field of `PageFacts` each is."""
+
+
+class PageFacts(NamedTuple):
+    """What the tags of a page say of its pixels, as numbers of TIFF 6.0.
+
+    `bits` is 0 if there is one for each sample; `extra` is what the only extra sample is, 0 if unspecified.
+    """
+
+    height: int = 0
+    width: int = 0
+    samples: int = 1
+    bits: int = 1
+    photometric: int = -1
+    planar: int = 1
+    subfile: int = 0
+    extra: int = -1
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether it says that it is another image of the file at a lower resolution."""
+        return bool(self.subfile & 1)
 
 
 class IfdChain:
     """The pages of one TIFF visited so far; each is read once. One thread at a time."""
 
-    def __init__(self, read: Callable[[int, int], bytes], size: int, name: str) -> None:
-        """`read` returns the bytes at (offset, length), fewer at the end of the file of `size` bytes."""
+    def __init__(
+        self,
+        read: Callable[[int, int], bytes],
+        size: int,
+        name: str,
+        fetch: Callable[[Sequence[int]], None] | None = None,
+    ) -> None:
+        """`read` returns the bytes at (offset, length), fewer at the end of the file of `size` bytes.
+
+        `fetch` is told the offsets from which `read` will probably be called next.
+        """
         self._read = read
+        self._fetch = fetch
+        self._last, self._stride, self._ahead, self._fetched = 0, 0, 2, 0
+        self._kinds: dict[PageFacts, int] = {}
+        self._kind_of = array("L")  # of each page, its kind
+        self.offsets = array("Q")
+        """Where each page visited so far begins."""
         self._size = size
         self._name = name
         self._seen: set[int] = set()
@@ -65,6 +108,12 @@ class IfdChain:
         while self._next and (index is None or len(self._seen) <= index):
             self._walk(self._next)
 
+    @property
+    def facts(self) -> list[PageFacts]:
+        """What each page visited so far contains; equal ones are one object."""
+        kinds = list(self._kinds)
+        return [kinds[kind] for kind in self._kind_of]
+
     def check_sub_page(self, at: int) -> None:
         """Visit a sub-page, by its offset; raises like `check`."""
         if at in self._seen:
@@ -83,9 +132,24 @@ class IfdChain:
             raise LimitExceededError(f"{self._name} has more than {MAX_PAGES:,} pages")
         self._seen.add(at)
         self._next = 0
-        self._next = self._visit(at)
+        if self._fetch is not None:
+            self._fetch_ahead(at)
+        self._next = self._visit(at, is_page=True)
 
-    def _visit(self, at: int) -> int:
+    def _fetch_ahead(self, at: int) -> None:
+        """Have the pages fetched that follow if all are as far apart as the last ones were."""
+        stride, self._last = at - self._last, at
+        if stride != self._stride or stride <= 0:
+            self._stride, self._ahead, self._fetched = stride, 2, at
+            return
+        if at < self._fetched or self._fetch is None:
+            return
+        self._ahead = min(2 * self._ahead, _MOST_AHEAD)
+        following = range(at + stride, min(at + stride * (self._ahead + 1), self._size), stride)
+        self._fetched = following[-1] if following else self._size
+        self._fetch([at, *following])
+
+    def _visit(self, at: int, *, is_page: bool = False) -> int:
         """Check the tags of a page; returns where the next one is, 0 if there is none."""
         data = self._read(at, _USUAL_BYTES) if 0 < at < self._size else b""
         if len(data) < self._count.size:
@@ -98,13 +162,28 @@ class IfdChain:
             data = self._read(at, end + self._offset.size)
         if len(data) < end + self._offset.size:
             return 0
+        found = list(PageFacts())
         for code, kind, count, value in self._tag.iter_unpack(data[start:end]):
             if count > 16:
                 self._check_values(count * TYPE_SIZES.get(kind, 1))
-            if code == _SUB_IFDS:
+            if code in _FACTS and count == 1:
+                found[_FACTS[code]] = self._inline(kind, value)
+            elif code == _BITS_PER_SAMPLE:
+                found[_FACTS[code]] = 0
+            elif code == _SUB_IFDS:
                 self._check_sub_ifds(kind, count, value)
+        if is_page:
+            self._kind_of.append(self._kinds.setdefault(PageFacts(*found), len(self._kinds)))
+            self.offsets.append(at)
         (following,) = self._offset.unpack_from(data, end)
         return int(following)
+
+    def _inline(self, kind: int, value: int) -> int:
+        """A single number that is stored in the tag itself."""
+        bits, stored = 8 * TYPE_SIZES.get(kind, 1), 8 * self._offset.size
+        if bits >= stored:
+            return value
+        return value >> stored - bits if self._order == ">" else value & (1 << bits) - 1
 
     def _check_values(self, nbytes: int) -> None:
         # data beyond the end is left to the reader: it may still be written

@@ -1,13 +1,14 @@
-"""One TIFF, local or remote, as a series of planes: tags are parsed in blocks, pixels read as ranges.
+"""One TIFF, local or remote: its pages, what is said in it, and pixels of a page read as ranges.
 
-tifffile parses the file; which bytes are read, and how many at once, is decided here. Any thread may
-call: parsing is locked, reading and decoding are not.
+tifffile parses the tags; which bytes are read, and how many at once, is decided here. What the pages mean
+is up to the metadata (`metadata.tiff_evidence`). Any thread may call: parsing is locked, reading and decoding
+are not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
-import math
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,45 +20,49 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ..file_kinds import looks_like
 from ..limits import MAX_CHUNK_BYTES
 from ..printable import tame_logger
 from ..tiling import check_whole_plane
-from .ifd_chain import MAX_PAGES, IfdChain
+from .ahead_file import AheadFile
+from .ifd_chain import MAX_PAGES, IfdChain, PageFacts
 from .pictures import Picture, damage_is_named, sane
-from .tiff_parts import put_together, sub_pages, tile_of_page, touched_parts, within
+from .tiff_colours import colour_picture, in_colours, is_grey_palette
+from .tiff_parts import PageAt, put_together, sub_pages, tile_of_page, touched_parts, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from tifffile import TiffFile, TiffPage, TiffPageSeries
+    from tifffile import TiffFile, TiffPage, TiffTags
 
     from ...model import Region
     from ..bytes import Bytes
 
 TIFF_ENDS = (".tif", ".tiff")
+TIFF_KINDS = (
+    *(*TIFF_ENDS, ".btf", ".tf8", ".tf2", ".lsm", ".stk", ".svs", ".scn", ".flex", ".qptiff"),
+    *(".qptif", ".ndpi", ".gel"),
+)
+"""Extensions of programs whose files are TIFF inside."""
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+FIRST = PageAt()
 
 _MAX_PARTS = 4_000_000
-_MAX_AXES = 16
+_MAX_DESCRIPTION = 64 * 1024**2
 _BLOCK = 64 * 1024
+_DIALECTS = (
+    *("lsm", "fluoview", "stk", "sis", "svs", "scn", "qpi", "ndpi", "bif", "avs", "philips"),
+    *("scanimage", "nih", "mdgel"),
+)
+"""Of tifffile's kinds, those that it understands from the file alone, and better than by its pages."""
 
-
-class SeriesLayout(NamedTuple):
-    """The contents of a file: its page axes, in tifffile's letters ("TZC"), and their sizes."""
-
-    axes: str
-    sizes: tuple[int, ...]
-    picture: Picture
-    n_levels: int = 1
-
-    @property
-    def n_pages(self) -> int:
-        """The number of planes."""
-        return math.prod(self.sizes)
+_NOT_FOLLOWED = ("is_ome", "is_ndtiff", "is_mmstack", "is_eer", "is_uniform", "is_shaped", "is_imagej")
+"""Kinds for which tifffile would open other files, and those that are understood without it."""
 
 
 class Extent(NamedTuple):
-    """The location of a plane's uncompressed, contiguous pixels in the file."""
+    """The location of uncompressed, contiguous pixels in the file."""
 
     offset: int
     picture: Picture
@@ -65,7 +70,7 @@ class Extent(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The strips or tiles of a plane: each of `shape`, row by row, at (offset, length).
+    """The strips or tiles of a page: each of `shape`, row by row, at (offset, length).
 
     `compression` and `predictor` are TIFF's numbers. The last strip may be shorter.
     """
@@ -78,18 +83,37 @@ class Parts(NamedTuple):
     is_planar: bool
 
 
+class LibrarySeries(NamedTuple):
+    """A series as tifffile understands it: its axes, and the pages (and sub-pages) it consists of.
+
+    `levels` are the pages of its pyramid levels, largest first, this one included. Of a `contiguous` one only
+    the first page has tags.
+    """
+
+    kind: str
+    axes: str
+    shape: tuple[int, ...]
+    name: str
+    levels: tuple[tuple[tuple[int, ...], ...], ...]
+    contiguous: bool = False
+
+
 class TiffPages:
-    """The first series of a TIFF; `close` does not close the underlying bytes."""
+    """The pages of a TIFF; `close` does not close the underlying bytes."""
 
     def __init__(self, source: Bytes) -> None:
         """Parse the first page; raises a `DatasetError` that names the file."""
         self._source = source
         self.name = source.name
         self._lock = threading.Lock()
-        self._file = source.opened(_BLOCK)
-        self._series: TiffPageSeries | None = None
+        self._file = AheadFile(source, _BLOCK)
+        self._facts: list[PageFacts] | None = None
         with damage_is_named(self.name):
-            self._chain = IfdChain(self._read_bytes, self._file.seek(0, io.SEEK_END), self.name)
+            head = self._read_bytes(0, 64)
+            if len(head) >= 8 and any(head[:8]) and not head.startswith(TIFF_STARTS):
+                raise CorruptDataError(f"{self.name} is not a TIFF file{looks_like(head)}")
+            self._chain = IfdChain(self._read_bytes, source.size, self.name, self._file.fetch)
+            self._chain.check(0)
             self._file.seek(0)  # where tifffile assumes the file to begin
             self._tif = _parsed(self._file)
 
@@ -99,57 +123,128 @@ class TiffPages:
 
     # ---- contents ----------------------------------------------------------------------------
 
-    def layout(self) -> SeriesLayout:
-        """Axes and sizes of the file; reads every page's tags."""
+    @property
+    def facts(self) -> list[PageFacts]:
+        """What each page contains; visits all pages once."""
         with self._lock, damage_is_named(self.name):
-            series = self._first_series()
-            picture = _picture_of(self._page(0, 0), self.name)
-            axes, shape = _axes(series)
-            n = len(axes) - _trailing(axes)
-            if n > _MAX_AXES or math.prod(shape[:n]) > MAX_PAGES:
-                raise LimitExceededError(f"{self.name} declares {math.prod(shape[:n])} pages: too many")
-            known = [(axis, int(size)) for axis, size in zip(axes[:n], shape[:n], strict=True)]
-            kept = [(axis, size) for axis, size in known if size > 1]
-            levels = len(series.levels) if series.is_pyramidal else 1
-            return SeriesLayout("".join(a for a, _ in kept), tuple(s for _, s in kept), picture, levels)
+            return self._all_facts()
 
-    def picture(self, page: int = 0, level: int = 0) -> Picture:
-        """The pixel format of a plane."""
-        with self._lock, damage_is_named(self.name):
-            return _picture_of(self._page(page, level), self.name)
+    def _all_facts(self) -> list[PageFacts]:
+        if self._facts is None:
+            self._chain.check()
+            self._facts = self._chain.facts
+            if not self._facts:
+                raise CorruptDataError(f"{self.name} is damaged: it contains no image")
+        return self._facts
 
-    def metadata(self) -> tuple[str, dict[str, Any], Any]:
-        """OME-XML ("" if none), ImageJ metadata ({} if none) and the first page's tags."""
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels of the first page; raises `UnsupportedError` if it is no number."""
+        return self.picture().dtype
+
+    def description(self, page: int = 0) -> str:
+        """The first ImageDescription of a page, "" if it has none."""
         with self._lock, damage_is_named(self.name):
-            imagej = self._tif.imagej_metadata or {}
-            return self._tif.ome_metadata or "", dict(imagej), self._tif.pages.first.tags
+            text = self._page(PageAt(page)).description
+            return text if len(text) <= _MAX_DESCRIPTION else ""
+
+    def shaped(self, page: int) -> str:
+        """The description in which tifffile says the shape of an array, "" if there is none."""
+        with self._lock, damage_is_named(self.name):
+            return self._page(PageAt(page)).shaped_description or ""
+
+    def imagej(self) -> dict[str, Any]:
+        """ImageJ's metadata, {} if there is none."""
+        with self._lock, damage_is_named(self.name):
+            return dict(self._tif.imagej_metadata or {})
+
+    def micromanager(self) -> dict[str, Any]:
+        """What Micro-Manager wrote before and after the pages, {} if it did not."""
+        with self._lock, contextlib.suppress(Exception):  # as damaged as it may be, it is only metadata
+            return dict(self._tif.micromanager_metadata or {})
+        return {}
+
+    def tags(self, page: int = 0) -> TiffTags:
+        """The tags of a page."""
+        with self._lock, damage_is_named(self.name):
+            return self._page(PageAt(page)).tags
+
+    def images_after(self, page: int) -> int:
+        """How many uncompressed images like a page are stored from its own on, without a gap; 1 at least."""
+        with self._lock, damage_is_named(self.name):
+            found = self._page(PageAt(page))
+            if not _is_contiguous(found) or not found.dataoffsets:
+                return 1
+            start, nbytes = int(found.dataoffsets[0]), _picture_of(found, self.name).nbytes
+            after = [at for at in self._chain.offsets[page + 1 : page + 2] if at > start]
+            return max(1, (min([self._source.size, *after]) - start) // nbytes)
+
+    def n_sub_levels(self, page: int) -> int:
+        """How many pyramid levels a page has in its sub-pages: those that are the same but smaller."""
+        with self._lock, damage_is_named(self.name):
+            found = self._page(PageAt(page))
+            before = _picture_of(found, self.name)
+            for level, _ in enumerate(sub_pages(found)):
+                picture = _picture_of(self._page(PageAt(page, (level,))), self.name)
+                same = (picture.dtype, picture.samples) == (before.dtype, before.samples)
+                if not same or picture.height * picture.width >= before.height * before.width:
+                    return level
+                before = picture
+            return len(sub_pages(found))
+
+    def is_grey(self, page: int) -> bool:
+        """Whether the palette of a page is a grey ramp."""
+        with self._lock, damage_is_named(self.name):
+            return is_grey_palette(self._page(PageAt(page)))
+
+    def series(self) -> list[LibrarySeries]:
+        """The series that tifffile finds in files of a program whose metadata it knows; else none."""
+        with self._lock, damage_is_named(self.name):
+            self._all_facts()
+            if not any(getattr(self._tif, f"is_{kind}", False) for kind in _DIALECTS):
+                return []
+            for flag in _NOT_FOLLOWED:
+                with contextlib.suppress(AttributeError):
+                    setattr(self._tif, flag, False)
+            for page in range(min(len(self._chain.offsets), 64)):
+                for offset in sub_pages(self._page(PageAt(page))):
+                    self._chain.check_sub_page(offset)
+            found: Any = self._tif.series
+            # from tifffile 2026.5 on, results may or may not include the axes of one plane
+            series = found(squeeze=False) if callable(found) else found
+            return [_series_of(each) for each in series if each.kind in _DIALECTS]
+
+    def picture(self, at: PageAt = FIRST, *, colours: bool = False) -> Picture:
+        """The pixel format of a page; of one with a palette or CMYK, with `colours` that of its RGB."""
+        with self._lock, damage_is_named(self.name):
+            page = self._page(at)
+            picture = _picture_of(page, self.name)
+            return colour_picture(picture, page) if colours else picture
 
     # ---- pixels ------------------------------------------------------------------------------
 
-    def extent(self, page: int = 0, level: int = 0) -> Extent | None:
-        """The location of a plane's pixels; None if they are compressed or in several parts."""
+    def extent(self, at: PageAt = FIRST) -> Extent | None:
+        """The location of the pixels of a page; None if they are compressed or in several parts."""
         with self._lock, damage_is_named(self.name):
-            return self._extent(page, level)
+            return self._extent(at)
 
-    def _extent(self, page: int, level: int) -> Extent | None:
-        first = self._page(0, level)
-        picture = _picture_of(first, self.name)
-        offset = self._level(level).dataoffset
-        if offset is not None and _is_plain(first):  # contiguous planes, not all of which need have tags
-            return self._at(int(offset) + page * picture.nbytes, picture)
-        found = self._page(page, level)
-        if not _is_plain(found) or not found.dataoffsets:
+    def _extent(self, at: PageAt) -> Extent | None:
+        found = self._page(at)
+        if not (_is_plain(found) or (at.nth and _is_contiguous(found))) or not found.dataoffsets:
             return None
-        if (size := sum(found.databytecounts)) < (picture := _picture_of(found, self.name)).nbytes:
+        picture = _picture_of(found, self.name)
+        if at.offset >= 0:
+            return self._at(at.offset, picture)
+        if not at.nth and (size := sum(found.databytecounts)) < picture.nbytes:
             raise CorruptDataError(
-                f"{self.name} is damaged: page {page} has {size} of {picture.nbytes} bytes"
+                f"{self.name} is damaged: page {at.page} has {size} of {picture.nbytes} bytes"
             )
-        return self._at(int(found.dataoffsets[0]), picture)
+        return self._at(int(found.dataoffsets[0]) + at.nth * picture.nbytes, picture)
 
-    def parts(self, page: int = 0, level: int = 0) -> Parts:
-        """The parts of a plane, and how they are stored."""
+    def parts(self, at: PageAt = FIRST) -> Parts:
+        """The parts of a page, and how they are stored."""
         with self._lock, damage_is_named(self.name):
-            found = self._page(page, level)
+            found = self._page(at)
             picture = _picture_of(found, self.name)
             places = tuple(zip(map(int, found.dataoffsets), map(int, found.databytecounts), strict=False))
             strip = (min(found.rowsperstrip, picture.height), *picture.shape[1:])
@@ -165,33 +260,33 @@ class TiffPages:
     def _at(self, offset: int, picture: Picture) -> Extent:
         return Extent(offset, picture, picture.dtype.newbyteorder("<" if self._tif.byteorder == "<" else ">"))
 
-    def tile(self, level: int = 0) -> tuple[int, int] | None:
-        """Rows and columns worth reading at once; None if that is a whole plane."""
+    def tile(self, at: PageAt = FIRST) -> tuple[int, int] | None:
+        """Rows and columns worth reading at once; None if that is a whole page."""
         with self._lock, damage_is_named(self.name):
-            found = self._page(0, level)
+            found = self._page(at)
             return tile_of_page(found, _picture_of(found, self.name), is_plain=_is_plain(found))
 
-    def read(self, page: int = 0, level: int = 0, region: Region | None = None) -> np.ndarray:
-        """The pixels of a plane, (Y, X) or (Y, X, S), or of a region of it.
+    def read(self, at: PageAt = FIRST, region: Region | None = None, *, colours: bool = False) -> np.ndarray:
+        """The pixels of a page, (Y, X) or (Y, X, S), or of a region of it.
 
-        Raises `PlaneNotStoredError` if there is no such page, another `DatasetError` if it cannot be read,
-        `IndexError` if the region is not within it.
+        With `colours`, pixels of a palette or of CMYK become RGB. Raises `PlaneNotStoredError` if there is no
+        such page, another `DatasetError` if it cannot be read, `IndexError` if the region is not within it.
         """
         with self._lock, damage_is_named(self.name):
-            extent, found = self._extent(page, level), None
-            if extent is None:
-                found = self._page(page, level)
-                picture = _picture_of(found, self.name)
-            else:
-                picture = extent.picture
+            found = self._page(at)
+            extent, picture = self._extent(at), _picture_of(found, self.name)
         wanted = within(region, picture)
         bytes_per_pixel = picture.dtype.itemsize * picture.samples
         check_whole_plane((wanted.height, wanted.width), bytes_per_pixel, self.name)
-        if extent is not None:
-            return self._read_plain(extent, wanted)
-        assert found is not None
         with damage_is_named(self.name):
-            return self._read_parts(found, page, picture, wanted)
+            if extent is not None:
+                planar = found.planarconfig == 2 and picture.samples > 1
+                pixels = self._read_planar(extent, wanted) if planar else self._read_plain(extent, wanted)
+            elif at.nth or at.offset >= 0:
+                raise PlaneNotStoredError(f"{self.name}: page {at.page} is not followed by others")
+            else:
+                pixels = self._read_parts(found, at.page, picture, wanted)
+            return in_colours(pixels, found, self.name) if colours else pixels
 
     def _read_plain(self, extent: Extent, region: Region) -> np.ndarray:
         """Whole rows are read, and what is beside the region is cut off."""
@@ -200,6 +295,15 @@ class TiffPages:
         raw = self._source.read(extent.offset + region.top * row, region.height * row)
         rows = np.frombuffer(raw, extent.dtype).reshape(region.height, *picture.shape[1:])
         return rows[:, region.left : region.left + region.width]
+
+    def _read_planar(self, extent: Extent, region: Region) -> np.ndarray:
+        """The same, of samples that are stored one after the other."""
+        picture = extent.picture._replace(samples=1)
+        planes = [
+            self._read_plain(Extent(extent.offset + i * picture.nbytes, picture, extent.dtype), region)
+            for i in range(extent.picture.samples)
+        ]
+        return np.stack(planes, axis=-1)
 
     def _read_parts(self, page: TiffPage, number: int, picture: Picture, region: Region) -> np.ndarray:
         parts = touched_parts(page, picture, region, self.name)
@@ -212,42 +316,28 @@ class TiffPages:
         stored = [place for place in places if place[1]]
         if not stored:
             raise PlaneNotStoredError(f"{self.name}: nothing is stored for page {number}")
-        return put_together(page, picture, region, parts, iter(self._source.read_many(stored)))
+        return put_together(page, picture, region, parts, iter(self._source.read_many(stored)), self.name)
 
     # ---- tifffile, within the lock -----------------------------------------------------------
 
-    def _first_series(self) -> TiffPageSeries:
-        if self._series is None:
-            self._chain.check()
-            for offset in sub_pages(self._tif.pages.first):
-                self._chain.check_sub_page(offset)
-            found: Any = self._tif.series
-            # from tifffile 2026.5 on, results may or may not include the axes of one plane
-            series = found(squeeze=False) if callable(found) else found
-            if not series:
-                raise CorruptDataError(f"{self.name} is damaged: it contains no image")
-            self._series = series[0]
-        return self._series
-
-    def _level(self, level: int) -> TiffPageSeries:
-        series = self._first_series()
-        levels = series.levels if series.is_pyramidal else [series]
-        if not 0 <= level < len(levels):
+    def _page(self, at: PageAt) -> TiffPage:
+        if not 0 <= at.page < MAX_PAGES:
+            raise PlaneNotStoredError(f"{self.name} has no page {at.page}")
+        self._chain.check(at.page)
+        if at.page >= len(self._chain.offsets) and at.page:
             raise PlaneNotStoredError(
-                f"{self.name} has no resolution level {level}: it has {len(levels)} levels"
+                f"{self.name} has no page {at.page} (yet): it has {len(self._chain.offsets)}"
             )
-        return levels[level]
-
-    def _page(self, page: int, level: int) -> TiffPage:
-        if page == level == 0:
-            return self._tif.pages.first
-        pages = self._level(level).pages
-        if not 0 <= page < len(pages):
-            raise PlaneNotStoredError(f"{self.name} has no page {page}")
-        found = pages[page]
-        if found is None:
-            raise PlaneNotStoredError(f"{self.name}: nothing is stored for page {page}")
-        return found.aspage()
+        page = (self._tif.pages[at.page] if at.page else self._tif.pages.first).aspage()
+        for number in at.sub:
+            offsets = sub_pages(page)
+            if number >= len(offsets):
+                raise PlaneNotStoredError(f"{self.name}: page {at.page} has no level {number + 1}")
+            self._chain.check_sub_page(offsets[number])
+            subs = page.pages
+            assert subs is not None, "it has offsets"
+            page = subs[number].aspage()
+        return page
 
     def close(self) -> None:
         """Release parsed data. May be called twice."""
@@ -260,7 +350,7 @@ def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
     """The pixels of a page of a TIFF in memory, (Y, X) or (Y, X, S)."""
     pages = TiffPages(_InMemory(data, name))  # type: ignore[arg-type]
     try:
-        return pages.read(page)
+        return pages.read(PageAt(page))
     except PlaneNotStoredError as error:
         raise CorruptDataError(str(error)) from error
     finally:
@@ -273,6 +363,7 @@ class _InMemory:
     def __init__(self, data: bytes, name: str) -> None:
         self._data = data
         self.name = name
+        self.size = len(data)
 
     def opened(self, block: int = 0) -> BinaryIO:
         return io.BytesIO(self._data)
@@ -289,23 +380,31 @@ class _InMemory:
         return [self.read(*each) for each in ranges]
 
 
-def _parsed(file: BinaryIO) -> TiffFile:
+def _parsed(file: Any) -> TiffFile:
     from tifffile import TiffFile
 
     tame_logger("tifffile")
     return TiffFile(file)
 
 
-def _axes(series: Any) -> tuple[str, tuple[int, ...]]:
-    """Letters and lengths of all axes of a series, including those of one plane."""
+def _series_of(series: Any) -> LibrarySeries:
     if hasattr(series, "get_axes"):  # tifffile before 2026.5
-        return series.get_axes(False), series.get_shape(False)
-    return series.axes, series.shape
+        axes, shape = series.get_axes(False), series.get_shape(False)
+    else:
+        axes, shape = series.axes, series.shape
+    levels = series.levels if series.is_pyramidal else [series]
+    pages = tuple(tuple(_tree_of(page) for page in level.pages) for level in levels)
+    contiguous = (
+        len(pages[0]) == 1 and series.dataoffset is not None and np.prod(shape) > series.keyframe.size
+    )
+    name = str(series.name or "").strip()[:200]
+    return LibrarySeries(series.kind, axes, tuple(map(int, shape)), name, pages, bool(contiguous))
 
 
-def _trailing(axes: str) -> int:
-    """The number of trailing pixel axes: YX, or YXS."""
-    return 3 if axes.endswith("S") else 2
+def _tree_of(page: Any) -> tuple[int, ...]:
+    if page is None:
+        raise UnsupportedError("a series without some of its pages is not supported")
+    return tuple(map(int, page.treeindex))
 
 
 def _picture_of(page: TiffPage, name: str) -> Picture:
@@ -314,10 +413,14 @@ def _picture_of(page: TiffPage, name: str) -> Picture:
     dtype = np.dtype(page.dtype).newbyteorder("=")
     if dtype.kind not in "buif":
         raise UnsupportedError(f"{name}: pixel type {dtype} is not supported")
-    return sane(Picture(page.imagelength, page.imagewidth, dtype, page.samplesperpixel), name)
+    return sane(Picture(int(page.imagelength), int(page.imagewidth), dtype, int(page.samplesperpixel)), name)
+
+
+def _is_contiguous(page: TiffPage) -> bool:
+    """Whether the pixels are uncompressed and contiguous."""
+    return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1)
 
 
 def _is_plain(page: TiffPage) -> bool:
-    """Whether the pixels are uncompressed and contiguous, with interleaved colours."""
-    is_planar = page.planarconfig == 2 and page.samplesperpixel > 1
-    return bool(page.is_contiguous and page.predictor == 1 and page.fillorder == 1 and not is_planar)
+    """Whether they also have interleaved colours."""
+    return _is_contiguous(page) and not (page.planarconfig == 2 and page.samplesperpixel > 1)

@@ -14,6 +14,7 @@ from ...errors import CorruptDataError, DatasetError, LimitExceededError
 from ...model import Region
 from ..limits import MAX_CHUNK_BYTES
 from ..tiling import tile_of_chunks
+from .tiff_bombs import check_part, is_judged_by_its_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,19 @@ MAX_LEVELS = 32
 
 class OutsidePlaneError(DatasetError, IndexError):
     """A region that is not within its plane: no fault of the file."""
+
+
+class PageAt(NamedTuple):
+    """Which image of one page: the page, by its number in the chain, and the numbers of sub-pages below it.
+
+    `nth` counts uncompressed images that follow the page's own, and have no tags. `offset` is where
+    uncompressed pixels of the same format are, if not there (-1).
+    """
+
+    page: int = 0
+    sub: tuple[int, ...] = ()
+    nth: int = 0
+    offset: int = -1
 
 
 class PagePart(NamedTuple):
@@ -88,12 +102,20 @@ def touched_parts(page: TiffPage, picture: Picture, region: Region, name: str) -
 
 
 def put_together(
-    page: TiffPage, picture: Picture, region: Region, parts: Sequence[int], stored: Iterator[bytes]
+    page: TiffPage,
+    picture: Picture,
+    region: Region,
+    parts: Sequence[int],
+    stored: Iterator[bytes],
+    name: str,
 ) -> np.ndarray:
     """The pixels of a region, (Y, X) or (Y, X, S), of the parts it touches and what is stored of them.
 
-    `stored` has the bytes of those parts that have any; the others are the page's "no data" value.
+    `stored` has the bytes of those parts that have any; the others are the page's "no data" value. Raises
+    `LimitExceededError` for those that would take too much memory, `UnsupportedError` for other codecs.
     """
+    compression, declared = int(page.compression), math.prod(page.chunks) * picture.dtype.itemsize
+    judge = is_judged_by_its_parts(compression)
     planar = is_planar(page, picture)
     shape = (
         (picture.samples if planar else 1),
@@ -104,7 +126,10 @@ def put_together(
     out = np.full(shape, page.nodata or 0, picture.dtype)
     for index in parts:
         if page.databytecounts[index]:
-            _put(out, page, region, next(stored), index)
+            data = next(stored)
+            if judge:
+                check_part(compression, lambda at, n, data=data: data[at : at + n], len(data), declared, name)  # type: ignore[misc]
+            _put(out, page, region, data, index)
     if picture.samples == 1:
         return out[0, :, :, 0]
     return np.moveaxis(out[..., 0], 0, -1) if planar else out[0]
