@@ -88,8 +88,8 @@ def test_ome_images_have_their_name_and_place(tmp_path: Path, unit: str | None, 
     image = {"Name": "scan region 4", "Plane": plane}
     info = info_of(write_ome(tmp_path / "a.ome.tif", {"Name": ["a", "b", "c"]}, image))
     (position,) = info.positions
-    assert (position.name, position.label) == ("scan region 4", "a:0")
-    assert position.title == "a:scan region 4"  # the file's name is the region
+    assert (position.name, position.label) == ("scan region 4", "default:0")
+    assert position.title == "scan region 4"
     assert position[2:5] == pytest.approx(expected)
     assert info.position_index("scan region 4") == 0
 

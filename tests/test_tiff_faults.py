@@ -31,6 +31,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.tiff.set_source import TiffSetSource
 from ndviewer_light.sources.tiff.source import TiffSource
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def opened() -> Iterator[Callable[[Path], TiffSource]]:
 
     def open_one(path: Path) -> TiffSource:
         source = open_source(str(path))
-        assert isinstance(source, TiffSource)
+        assert isinstance(source, TiffSource | TiffSetSource)
         sources.append(source)
         return source
 
@@ -286,7 +287,7 @@ def test_without_imagecodecs_the_message_says_what_to_install(
     def raises(*_: object, **__: object) -> None:
         raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
 
-    monkeypatch.setattr(tifffile.TiffPage, "asarray", raises)
+    monkeypatch.setattr(tifffile.TiffPage, "decode", property(raises))
     with pytest.raises(UnsupportedError, match=r"pip install 'ndviewer_light\[tiff\]'"):
         source.read_plane(PlaneKey())
 

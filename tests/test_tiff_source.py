@@ -17,6 +17,7 @@ import tiffs
 from ndviewer_light.errors import DatasetNotFoundError, PlaneNotStoredError, PlaneNotWrittenError
 from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.tiff.set_source import TiffSetSource
 from ndviewer_light.sources.tiff.source import TiffSource
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def opened() -> Iterator[Callable[[Path], TiffSource]]:
 
     def open_one(path: Path) -> TiffSource:
         source = open_source(str(path))
-        assert isinstance(source, TiffSource)
+        assert isinstance(source, TiffSource | TiffSetSource)
         sources.append(source)
         return source
 

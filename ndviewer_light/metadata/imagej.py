@@ -17,8 +17,96 @@ from .display_window import useful_window
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_UM_PER_UNIT = {
+    **dict.fromkeys(("um", "µm", "μm", "\\u00b5m", "micron", "microns", "micrometer", "micrometers"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometers"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter", "millimeters"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimeters"), 1e4),
+    **dict.fromkeys(("m", "meter", "meters"), 1e6),
+    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
+}
+_SECONDS_PER_UNIT = {
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "µs", "μs", "usec", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+}
+_ORDERS = {"czt", "ctz", "zct", "ztc", "tcz", "tzc"}
+_MOST = 10_000_000
+
 _LONGEST_LABEL = 200
 _BLACK = 24  # a table that begins or ends darker than this counts as a ramp from or to black
+
+
+def outer_axes(metadata: Mapping[str, Any], samples: int) -> tuple[tuple[str, int], ...]:
+    """The axes over pages that the header declares, slowest first, as (role, length).
+
+    Of pages with several samples, channels that are no more than those are not counted again.
+    """
+    sizes = {
+        role: _count(metadata.get(key)) for role, key in (("c", "channels"), ("z", "slices"), ("t", "frames"))
+    }
+    if samples > 1 and sizes["c"] == samples:
+        sizes["c"] = 1
+    order = str(metadata.get("order", "czt")).lower()
+    declared = [(role, sizes[role]) for role in reversed(order if order in _ORDERS else "czt")]
+    images = _count(metadata.get("images"))
+    if math.prod(sizes.values()) == 1 and images > 1:
+        return (("z", images),)
+    return tuple(declared)
+
+
+def fitting(axes: tuple[tuple[str, int], ...], there: int) -> tuple[tuple[str, int], ...] | None:
+    """The axes of the `there` images that exist, if they are fewer or more than declared; None if none fit.
+
+    Programs that stop early, and those that cut stacks, change the slowest axis.
+    """
+    if math.prod(n for _, n in axes) == there:
+        return axes
+    several = [(role, n) for role, n in axes if n > 1]
+    if not several:
+        return None
+    (role, _), *faster = several
+    block = math.prod(n for _, n in faster)
+    n = -(-there // block)
+    return ((role, n), *faster)
+
+
+def steps(
+    metadata: Mapping[str, Any], per_unit_y: float | None, per_unit_x: float | None
+) -> dict[str, float]:
+    """Steps along t (s) and z, y, x (µm); an axis whose unit is unknown or no length has none.
+
+    The resolutions of a page are in pixels per `unit`.
+    """
+    found: dict[str, float] = {}
+    unit = _unit(metadata.get("unit"))
+    for role, per_unit in (("y", per_unit_y), ("x", per_unit_x)):
+        um = _UM_PER_UNIT.get(_unit(metadata.get(f"{role}unit")) or unit)
+        if um is not None and per_unit:
+            found[role] = um / per_unit
+    spacing, interval = _step(metadata.get("spacing")), _step(metadata.get("finterval"))
+    um = _UM_PER_UNIT.get(_unit(metadata.get("zunit")) or unit)
+    if um is not None and spacing:
+        found["z"] = um * spacing
+    seconds = _SECONDS_PER_UNIT.get(_unit(metadata.get("tunit")))
+    if seconds is not None and interval:
+        found["t"] = seconds * interval
+    return found
+
+
+def _step(value: Any) -> float | None:
+    return abs(float(value)) if isinstance(value, int | float) and 1e-12 < abs(value) < 1e12 else None
+
+
+def _unit(value: Any) -> str:
+    return str(value or "").strip().strip('"').lower()
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 < value <= _MOST else 1
 
 
 def channels(

@@ -21,7 +21,7 @@ _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre; 1 mean
 def read_tiff_pixel_size(tiff_path: str) -> float | None:
     """µm per pixel of a TIFF's first page, or None if its tags lack it.
 
-    From a JSON `ImageDescription`, else from `XResolution` if its unit is inch or centimetre.
+    From a JSON `ImageDescription`, else from ``XResolution`` if its unit is inch or centimetre.
     Also None for other files and if tifffile is not installed; never raises. Any thread.
     """
     try:
@@ -58,18 +58,27 @@ def _from_description(tags: TiffTags) -> float | None:
     return next((size for size in sizes if is_plausible_pixel_size_um(size)), None)
 
 
-def resolution_of(tags: TiffTags) -> float | None:
-    """Pixels per unit along x; None if missing or implausible."""
+def page_steps(tags: TiffTags) -> dict[str, float | None]:
+    """µm per pixel along y and x, each None if missing or implausible."""
     try:
-        pixels, units = tags.valueof("XResolution", default=(0, 0))
+        said = _from_description(tags)
+        return {axis: said or _from_resolution(tags, axis) for axis in "yx"}
+    except (ArithmeticError, TypeError, ValueError):
+        return {}
+
+
+def resolution_of(tags: TiffTags, axis: str = "x") -> float | None:
+    """Pixels per unit along an axis; None if missing or implausible."""
+    try:
+        pixels, units = tags.valueof(f"{axis.upper()}Resolution", default=(0, 0))
         return pixels / units if pixels > 0 and units > 0 else None
     except (ArithmeticError, TypeError, ValueError):
         return None
 
 
-def _from_resolution(tags: TiffTags) -> float | None:
+def _from_resolution(tags: TiffTags, axis: str = "x") -> float | None:
     um_per_unit = _UM_PER_RESOLUTION_UNIT.get(tags.valueof("ResolutionUnit", default=1))
-    per_unit = resolution_of(tags)
+    per_unit = resolution_of(tags, axis)
     # 1 per inch is a writer's default
     if um_per_unit is None or per_unit is None or per_unit <= 1:
         return None

@@ -123,9 +123,27 @@ def _form_in(folder: str) -> str | None:
 
 
 def _form_of_squid(folder: str) -> str | None:
-    """The layout of the first image in a folder; None if it is a single image that is not Squid's."""
+    """The layout of the first image in a folder; None for images and OME-TIFFs not by Squid."""
     form = _form_in(folder)
+    if form == OME and not _has_squids_ome_files(folder):
+        return None
     return None if form == IMAGES and not is_squids(folder) else form
+
+
+def _has_squids_ome_files(folder: str) -> bool:
+    """Whether OME-TIFFs in a folder are Squid's, by where they are."""
+    name, around = os.path.basename(folder), os.path.dirname(folder)
+    return name == OME_FOLDER or is_number(name) or has_own_files(folder) or has_own_files(around)
+
+
+def is_of_squid(path: str) -> bool:
+    """Whether a file is a part of what Squid wrote, by its name and place."""
+    folder, name = os.path.split(path)
+    if stack_name(name) is not None:
+        return True
+    if ome_name(name) is not None and _has_squids_ome_files(folder):
+        return True
+    return NameReader().read(name) is not None and is_squids(folder)
 
 
 def is_squids(folder: str) -> bool:

@@ -1,35 +1,81 @@
-"""TIFFs as Squid writes them, and single image files: what they look like, and how they are opened."""
+"""TIFF: in every form Squid writes, and by what is inside; what it looks like, and how it is opened."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from ...storage.bytes import is_url
+from ...errors import DatasetError
+from ...storage.bytes import is_url, name_of
+from ...storage.decoding.ifd_chain import TIFF_STARTS
+from ...storage.decoding.tiff_pages import TIFF_KINDS
+from ...storage.local_files import open_regular
 from ..format import Format
 from .file_names import IMAGE_ENDS
 
 if TYPE_CHECKING:
+    from ...storage.beginning import Beginning
     from ..source import Source, StorageOptions
 
 
 class TiffFormat(Format):
-    """Image files in every form Squid writes, and single ones; on this machine only."""
+    """TIFF files, single or in sets, local or at a URL; folders as Squid writes them; a PNG or BMP."""
 
     name = "tiff"
 
     def recognises(self, path: str) -> bool:
-        """Whether `path` is an image file, or a folder with images named as by Squid."""
+        """Whether `path` is an image file, or a folder of Squid's or of files that describe each other."""
         if is_url(path):
-            return False
+            return _is_named_tiff(name_of(path)) and "{" not in path
         if os.path.isdir(path):
             from .folders import kind_of
 
-            return kind_of(path) is not None
-        return path.lower().endswith(IMAGE_ENDS)
+            return kind_of(path) is not None or _is_set(path)
+        return path.lower().endswith(IMAGE_ENDS) or _is_named_tiff(path)
+
+    def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
+        """Whether it begins like a TIFF."""
+        return beginning.starts_with(*TIFF_STARTS)
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
-        """See `TiffSource.open`."""
+        """See `TiffSource.open` for what Squid wrote, `TiffSetSource.open` for the rest."""
+        from .set_source import TiffSetSource
         from .source import TiffSource
 
+        if is_url(path) or _is_own_set(path):
+            return TiffSetSource.open(path, options)
         return TiffSource.open(path, options)
+
+
+def _is_named_tiff(path: str) -> bool:
+    from .sets import COMPANIONS
+
+    return path.lower().endswith((*TIFF_KINDS, *COMPANIONS))
+
+
+def _begins_like_tiff(path: str) -> bool:
+    try:
+        with open_regular(path) as file:
+            return file.read(4) in TIFF_STARTS
+    except (DatasetError, OSError, ValueError):
+        return False
+
+
+def _is_set(folder: str) -> bool:
+    from ..tiff_files import TiffFiles
+    from .sets import begins_set
+
+    files = TiffFiles(None)
+    try:
+        return begins_set(folder, files) is not None
+    finally:
+        files.close()
+
+
+def _is_own_set(path: str) -> bool:
+    """Whether a local path is understood by what is inside, rather than as a part of what Squid wrote."""
+    from .folders import is_of_squid, kind_of
+
+    if os.path.isdir(path):
+        return kind_of(path) is None
+    return (_is_named_tiff(path) or _begins_like_tiff(path)) and not is_of_squid(path)

@@ -25,7 +25,7 @@ from ..limits import MAX_CHUNK_BYTES
 from ..printable import tame_logger
 from ..tiling import check_whole_plane
 from .ahead_file import AheadFile
-from .ifd_chain import MAX_PAGES, IfdChain, PageFacts
+from .ifd_chain import MAX_PAGES, TIFF_STARTS, IfdChain, PageFacts
 from .pictures import Picture, damage_is_named, sane
 from .tiff_colours import colour_picture, in_colours, is_grey_palette
 from .tiff_parts import PageAt, put_together, sub_pages, tile_of_page, touched_parts, within
@@ -45,7 +45,6 @@ TIFF_KINDS = (
     *(".qptif", ".ndpi", ".gel"),
 )
 """Extensions of programs whose files are TIFF inside."""
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 FIRST = PageAt()
 
 _MAX_PARTS = 4_000_000

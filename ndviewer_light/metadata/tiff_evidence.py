@@ -1,0 +1,446 @@
+"""What the images of a TIFF are: candidates from everything that is said in it, and which of them holds.
+
+Each program describes its pages in its own way. A description is believed if the pages bear it out: their
+number, their size, their samples. One that they refute is refused, and said to be. Pure functions, no I/O.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import CorruptDataError, DatasetError
+from . import imagej
+from .ome_document import FileId, OmeDocument, OmePixels, PlaneRun, ome_document, plane_runs
+from .tiff_layout import (
+    PageRun,
+    TiffImage,
+    array_image,
+    checked,
+    in_order,
+    plain_image,
+    with_samples,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+
+    from ..storage.decoding.ifd_chain import PageFacts
+    from ..storage.decoding.tiff_pages import LibrarySeries
+
+_MAX_JSON = 1024**2
+_MAX_SERIES = 100_000
+
+
+class TiffDocuments(Protocol):
+    """What is in a TIFF beside pixels."""
+
+    name: str
+
+    @property
+    def facts(self) -> Sequence[PageFacts]:
+        """Of each page in the chain."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels of the first page."""
+
+    def description(self, page: int) -> str:
+        """The first ImageDescription of a page."""
+
+    def shaped(self, page: int) -> str:
+        """The description in which tifffile says the shape of an array, "" if there is none."""
+
+    def images_after(self, page: int) -> int:
+        """How many uncompressed images of the size of a page are stored from its own on, without a gap."""
+
+    def imagej(self) -> dict[str, Any]:
+        """ImageJ's metadata, {} if there is none."""
+
+    def n_sub_levels(self, page: int) -> int:
+        """How many smaller versions of a page are in its sub-pages."""
+
+    def is_grey(self, page: int) -> bool:
+        """Whether the palette of a page is a grey ramp."""
+
+    def series(self) -> Sequence[LibrarySeries]:
+        """The series that the library finds which knows the file's own dialect; none for plain pages."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The images of a file, what speaks for them, and what the user should know.
+
+    `document` is the OME-XML of the file, if it has any: its images may be in other files, or be
+    described there.
+    """
+
+    images: tuple[TiffImage, ...]
+    evidence: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    document: OmeDocument | None = None
+
+
+def read_documents(tiff: TiffDocuments) -> Reading:
+    """The images of one TIFF by itself; those of OME-XML as far as they are in this file.
+
+    Raises a `DatasetError` if it contains no image that can be shown.
+    """
+    refused: list[str] = []
+    found: list[TiffImage] = []
+    document: OmeDocument | None = None
+    reason: DatasetError | None = None
+    if not tiff.facts:  # and raises if the chain of pages is damaged
+        raise CorruptDataError(f"{tiff.name} is damaged: it contains no image")
+    try:
+        document, found = _by_ome(tiff, refused)
+    except DatasetError as error:
+        reason = error
+        refused.append(str(error))
+    for make in (_by_shape, _by_imagej, _by_series, _by_pages):
+        if found or (document is not None and document.images and not refused):
+            break
+        try:
+            found = list(make(tiff, refused))
+        except DatasetError as error:
+            reason = reason or error
+            refused.append(str(error))
+    if not found and document is None and reason is not None:
+        raise reason
+    kept = [_without_grey_palette(image, tiff) for image in in_order(found)]
+    kinds = list(dict.fromkeys(image.kind for image in kept))
+    evidence = [f"{len(kept)} images by {' and '.join(kinds)}"] if kept else []
+    evidence += [_sizes_said(image) for image in kept[:5]]
+    warnings = [f"{tiff.name}: {each}" for each in refused]
+    return Reading(
+        tuple(kept), (*evidence, *(f"refused: {each}" for each in refused)), tuple(warnings), document
+    )
+
+
+def _without_grey_palette(image: TiffImage, tiff: TiffDocuments) -> TiffImage:
+    is_palette = image.is_colour and image.samples[1] == 1
+    return replace(image, is_colour=False) if is_palette and tiff.is_grey(image.runs[0].page) else image
+
+
+def _sizes_said(image: TiffImage) -> str:
+    sizes = " × ".join(f"{role} {n}" for role, n in image.sizes.items() if n > 1 or role in "yx")
+    return f"{image.kind}: {image.name or 'unnamed'}, {sizes}{', in colour' if image.is_colour else ''}"
+
+
+# ---- OME-XML ------------------------------------------------------------------------------------
+
+
+def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None, list[TiffImage]]:
+    text = tiff.description(0)
+    document = ome_document(text, tiff.name) if text.rstrip()[-4:] == "OME>" else None
+    if document is None:
+        return None, []
+    facts, own_name = tiff.facts, tiff.name.replace("\\", "/").rpartition("/")[2]
+
+    def file_of(file: FileId) -> str:
+        if file.uuid and document.uuid:
+            return "" if file.uuid == document.uuid else f"{file.name}|{file.uuid}"
+        return "" if file.name in ("", own_name) else file.name
+
+    found = []
+    for pixels in document.images:
+        image = ome_image_of(pixels, "", file_of, lambda file: facts if file == "" else None, refused)
+        if image is not None and image.files == ("",):
+            found.append(with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page)))
+    return document, found
+
+
+def _n_sub_levels(tiff: TiffDocuments, page: int) -> int:
+    return tiff.n_sub_levels(page) if page < len(tiff.facts) else 0
+
+
+def with_sub_levels(image: TiffImage, n: int) -> TiffImage:
+    """The image with so many smaller levels in the sub-pages of its pages."""
+    return replace(image, levels=((),) * n) if n and not image.levels else image
+
+
+def ome_image_of(
+    pixels: OmePixels,
+    own: str,
+    file_of: Callable[[FileId], str],
+    facts_of: Callable[[str], Sequence[PageFacts] | None],
+    refused: list[str],
+    assumed: Sequence[PageFacts] | None = None,
+) -> TiffImage | None:
+    """An image of OME-XML; None if its pages contradict it, with the reason in `refused`.
+
+    `facts_of` has the pages of a file, None of one that nobody has opened: then the samples of its pages
+    are `assumed` to be those of another.
+    """
+
+    def n_pages(file: str) -> int | None:
+        facts = facts_of(file)
+        return None if facts is None else len(facts)
+
+    samples = pixels.samples
+    for _ in range(2):  # once with the samples as declared, then with those of the pages
+        n_c = max(1, pixels.size_c // samples)
+        runs = plane_runs(pixels, n_c, own, file_of, n_pages)
+        page = _first_page(runs, facts_of)
+        if page is None and assumed:
+            page = assumed[0]._replace(height=pixels.height, width=pixels.width)
+        if page is None or page.samples == samples or pixels.size_c % page.samples:
+            break
+        samples = page.samples
+    name = pixels.name or "an image"
+    if page is not None and (page.height, page.width) != (pixels.height, pixels.width):
+        refused.append(
+            f"OME-XML declares {pixels.width} × {pixels.height} pixels for {name}, but its pages have "
+            f"{page.width} × {page.height}"
+        )
+        return None
+    if page is not None and page.samples != samples:
+        refused.append(
+            f"OME-XML declares {pixels.size_c} channels for {name}, but its pages have {page.samples} samples"
+        )
+        return None
+    sizes = {"T": pixels.n_t, "C": n_c, "Z": pixels.n_z}
+    outer = tuple((axis.lower(), sizes[axis]) for axis in reversed(pixels.order) if sizes[axis] > 1)
+    role = "" if samples == 1 else "s" if pixels.samples > 1 else "c" if n_c == 1 else "s"
+    image = TiffImage(
+        outer,
+        ("y", pixels.height),
+        ("x", pixels.width),
+        (role, samples),
+        tuple(PageRun(run.first, run.n, run.page, run.file) for run in runs),
+        "OME-XML",
+        pixels.name,
+        is_colour=role == "s" and samples > 1,
+        channels=pixels.channels,
+        steps={
+            "x": pixels.pixel_x_um,
+            "y": pixels.pixel_y_um,
+            "z": pixels.z_step_um,
+            "t": pixels.time_step_s,
+        },
+        position_um=pixels.position_um,
+        well=pixels.well,
+        field_of_view=pixels.field,
+        is_incomplete=sum(run.n for run in runs) < pixels.n_t * n_c * pixels.n_z,
+    )
+    if page is not None:
+        image = with_samples(replace(image, is_colour=False), page)
+    return checked(image, name)
+
+
+def _first_page(
+    runs: Sequence[PlaneRun], facts_of: Callable[[str], Sequence[PageFacts] | None]
+) -> PageFacts | None:
+    for run in runs:
+        facts = facts_of(run.file)
+        if facts is not None and run.page < len(facts):
+            return facts[run.page]
+    return None
+
+
+# ---- tifffile's own -------------------------------------------------------------------------------
+
+
+def _by_shape(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
+    """Arrays as tifffile writes them: their shape and axes as JSON in the first page of each."""
+    facts, at = tiff.facts, 0
+    said = _shape_said(tiff, 0)
+    found: list[TiffImage] = []
+    while at < len(facts) and said is not None and len(found) < _MAX_SERIES:
+        image, n = _shaped_image(tiff, at, said, refused)
+        if image is None:
+            return
+        found.append(image)
+        at += n
+        said = _shape_said(tiff, at) if at < len(facts) else None
+    if found and at < len(facts):  # what another program appended
+        found += _grouped(tiff, range(at, len(facts)))
+    yield from _as_pyramids(found, tiff)
+
+
+def _shape_said(tiff: TiffDocuments, page: int) -> dict[str, Any] | None:
+    text = tiff.shaped(page)
+    if text.startswith("shape=("):  # before 2016
+        return {"shape": [int(n) for n in text[7:].strip(" )").split(",") if n.strip().isdecimal()]}
+    try:
+        value = json.loads(text) if text.startswith("{") and len(text) <= _MAX_JSON else None
+    except (ValueError, RecursionError):
+        return None
+    shape = value.get("shape") if isinstance(value, dict) else None
+    if not isinstance(shape, list) or not 0 < len(shape) <= 16:
+        return None
+    return value if all(type(n) is int and 0 < n < 2**40 for n in shape) else None
+
+
+def _shaped_image(
+    tiff: TiffDocuments, at: int, said: dict[str, Any], refused: list[str]
+) -> tuple[TiffImage | None, int]:
+    """The array that begins at a page, and how many pages it takes."""
+    page, shape = tiff.facts[at], tuple(said["shape"])
+    letters = said.get("axes")
+    if not isinstance(letters, str) or len(letters) != len(shape):
+        letters = _axes_of_shape(shape, page)
+    n, rest = divmod(math.prod(shape), page.height * page.width * page.samples)
+    if rest or n < 1:
+        refused.append(f"page {at} is said to be an array of shape {shape}, but the page does not fit")
+        return None, 1
+    follow = _alike(tiff.facts, at, n)
+    runs, taken = (PageRun(0, n, at),), n
+    if follow < n:
+        there = tiff.images_after(at)
+        if there >= n:
+            runs, taken = (PageRun(0, n, at, contiguous=True),), 1
+        else:
+            runs, taken = (PageRun(0, follow, at),), follow
+    image = array_image(letters, shape, page, runs, tiff.name, "tifffile's shape")
+    if image is None:
+        refused.append(f"page {at} is said to be an array {letters} of shape {shape}, but it does not fit")
+        return None, 1
+    name = said.get("name")
+    image = replace(image, name=name[:200] if isinstance(name, str) else "", is_incomplete=runs[0].n < n)
+    return with_sub_levels(image, tiff.n_sub_levels(at)), taken
+
+
+def _axes_of_shape(shape: tuple[int, ...], page: PageFacts) -> str:
+    letters = "YX"
+    if page.samples > 1 and page.planar == 1 and shape[-1] == page.samples:
+        letters = "YXS"
+    elif page.samples > 1 and page.planar == 2 and shape[-3:-2] == (page.samples,):
+        letters = "SYX"
+    return "Q" * (len(shape) - len(letters)) + letters
+
+
+def _alike(facts: Sequence[PageFacts], at: int, most: int) -> int:
+    """How many pages from `at` on are of the same kind."""
+    n = 1
+    while n < most and at + n < len(facts) and _kind(facts[at + n]) == _kind(facts[at]):
+        n += 1
+    return n
+
+
+def _kind(page: PageFacts) -> tuple[int, ...]:
+    return page.height, page.width, page.samples, page.bits, page.planar
+
+
+# ---- ImageJ -----------------------------------------------------------------------------------
+
+
+def _by_imagej(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
+    said = tiff.imagej()
+    if not said:
+        return
+    facts = tiff.facts
+    page = facts[0]
+    n_pages = _alike(facts, 0, len(facts))
+    if n_pages < len(facts):
+        refused.append("ImageJ writes pages of one size, but these differ")
+        return
+    contiguous = n_pages == 1
+    there = tiff.images_after(0) if contiguous else n_pages
+    declared = imagej.outer_axes(said, page.samples)
+    total = math.prod(n for _, n in declared)
+    if contiguous and total <= 1:
+        there = 1
+    elif total > there:
+        what = "pages" if there > 1 else "page"
+        refused.append(f"ImageJ's header declares {total} images, but the file has {there} {what}")
+    outer = imagej.fitting(declared, there)
+    if outer is None:
+        outer = (("z", there),)
+    n = min(there, math.prod(size for _, size in outer))
+    axes = tuple(axis for axis in outer if axis[1] > 1)
+    samples = ("s" if page.samples > 1 else "", page.samples)
+    image = TiffImage(
+        axes,
+        ("y", page.height),
+        ("x", page.width),
+        samples,
+        (PageRun(0, n, 0, contiguous=contiguous and n > 1),),
+        "ImageJ's header",
+    )
+    image = with_samples(image, page)
+    if page.photometric == 3:  # ImageJ shows 8-bit grey with a lookup table
+        image = replace(image, is_colour=False)
+    yield checked(image, tiff.name)
+
+
+# ---- other programs ---------------------------------------------------------------------------
+
+
+def _by_series(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
+    """Images as the library understands a program's own metadata (LSM, STK, SVS, SCN, …)."""
+    for series in tiff.series():
+        pages = series.levels[0]
+        page = tiff.facts[pages[0][0]] if len(pages[0]) == 1 else None
+        if page is None:  # a sub-page that is an image of its own
+            continue
+        runs = (
+            (PageRun(0, tiff.images_after(pages[0][0]), pages[0][0], contiguous=True),)
+            if series.contiguous
+            else _runs(pages)
+        )
+        image = array_image(series.axes, series.shape, page, runs, tiff.name, series.kind)
+        if image is None:
+            refused.append(f"the metadata of {series.kind} declare {series.axes} {series.shape}")
+            continue
+        levels = tuple(_runs(level) for level in series.levels[1:])
+        yield replace(image, name=series.name, levels=levels)
+
+
+def _runs(pages: Sequence[tuple[int, ...]]) -> tuple[PageRun, ...]:
+    runs: list[PageRun] = []
+    for i, (page, *sub) in enumerate(pages):
+        last = runs[-1] if runs else None
+        if last is not None and page == last.page + last.n and tuple(sub) == last.sub:
+            runs[-1] = last._replace(n=last.n + 1)
+        else:
+            runs.append(PageRun(i, 1, page, sub=tuple(sub)))
+    return tuple(runs)
+
+
+# ---- pages that nothing is said about -----------------------------------------------------------
+
+
+def _by_pages(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
+    yield from _as_pyramids(_grouped(tiff, range(len(tiff.facts))), tiff)
+
+
+def _grouped(tiff: TiffDocuments, numbers: Sequence[int]) -> list[TiffImage]:
+    """An image for each size of pages, in the order in which these appear."""
+    facts = tiff.facts
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for number in numbers:
+        groups.setdefault((*_kind(facts[number]), facts[number].is_reduced), []).append(number)
+    images = [checked(plain_image(group, facts[group[0]]), tiff.name) for group in groups.values()]
+    return [
+        with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page)) if image.runs[0].n else image
+        for image in images
+    ]
+
+
+def _as_pyramids(images: list[TiffImage], tiff: TiffDocuments) -> Iterator[TiffImage]:
+    """Images that say they are smaller versions become levels of the one that they are a version of."""
+    facts = tiff.facts
+    full: list[TiffImage] = []
+    for image in images:
+        page = facts[image.runs[0].page]
+        if full and page.is_reduced and _is_level(full[-1], image):
+            full[-1] = replace(full[-1], levels=(*full[-1].levels, image.runs))
+        else:
+            full.append(image)
+    yield from full
+
+
+def _is_level(whole: TiffImage, part: TiffImage) -> bool:
+    """Whether an image is the other one at a lower resolution, by its sizes."""
+    if (whole.outer, whole.samples, whole.is_colour) != (part.outer, part.samples, part.is_colour):
+        return False
+    if not whole.is_upright or () in whole.levels:
+        return False
+    down, across = whole.size("y") / part.size("y"), whole.size("x") / part.size("x")
+    near = abs(part.size("x") - whole.size("x") / down) <= 1.5
+    return down > 1 and across > 1 and near

@@ -1,0 +1,115 @@
+"""What is known of the positions of a TIFF set: pure functions from layouts and facts to `DatasetInfo`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...model import (
+    Channel,
+    ChannelPart,
+    DatasetInfo,
+    ImageInfo,
+    Position,
+    channel_parts,
+    channels_shown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...metadata.tiff_layout import TiffImage
+    from ..tiff_planes import ImageFacts
+    from .sets import TiffSet
+
+_DTYPES = {"float": "float32", "double": "float64", "bit": "bool"}
+"""Of OME-XML's names of pixel types, those that numpy calls otherwise."""
+
+
+@dataclass(frozen=True)
+class SetPosition:
+    """One position: the number of its image in the set, and of the position inside that image."""
+
+    image: int
+    inner: int
+
+
+def positions_of(images: Sequence[TiffImage]) -> tuple[list[SetPosition], tuple[Position, ...]]:
+    """All positions of a set, in order: fields of wells by well, others by number."""
+    places: list[SetPosition] = []
+    positions: list[Position] = []
+    for i, image in enumerate(images):
+        n = image.size("p")
+        for inner in range(n):
+            fov = image.field_of_view if image.well else len(places)
+            name = image.name if n == 1 or not image.name else f"{image.name} {inner}"
+            positions.append(Position(image.well or "default", fov, *image.position_um, name))
+            places.append(SetPosition(i, inner))
+    return places, positions_made_unique(positions)
+
+
+def positions_made_unique(positions: list[Position]) -> tuple[Position, ...]:
+    """The positions; if labels occur twice, numbered instead."""
+    if len({position.label for position in positions}) == len(positions):
+        return tuple(positions)
+    return tuple(position._replace(region="default", fov=i) for i, position in enumerate(positions))
+
+
+def parts_of(image: TiffImage, channels: Sequence[Channel]) -> tuple[ChannelPart, ...]:
+    """The channels of an image as displayed: those in colour as three."""
+    names = [channel.name for channel in channels]
+    return channel_parts(names, range(len(names)) if image.is_colour else ())
+
+
+def image_info(image: TiffImage, facts: ImageFacts) -> ImageInfo:
+    """What one image contains."""
+    picture = facts.picture
+    window = (0.0, 255.0) if picture.dtype == np.uint8 else None
+    channels = channels_shown(parts_of(image, facts.channels), window, facts.channels)
+    sizes = image.sizes
+    return ImageInfo(
+        channels,
+        sizes["t"],
+        sizes["z"],
+        picture.height,
+        picture.width,
+        picture.dtype,
+        facts.steps.get("y"),
+        facts.steps.get("x"),
+        facts.steps.get("z") if sizes["z"] > 1 else None,
+        facts.steps.get("t"),
+        facts.n_levels,
+    )
+
+
+def assumed_facts(image: TiffImage, known: ImageFacts) -> ImageFacts:
+    """Facts of an image whose file nobody has opened, from its metadata and an image of the same set."""
+    picture = known.picture._replace(height=image.size("y"), width=image.size("x"))
+    channels = image.channels or known.channels
+    n = image.size("c")
+    channels = tuple(channels[:n]) + tuple(Channel(f"Ch{c}", "") for c in range(len(channels), n))
+    return known._replace(picture=picture, channels=channels, steps=image.steps or known.steps)
+
+
+def dataset_info(found: TiffSet, positions: tuple[Position, ...], first: ImageInfo, name: str) -> DatasetInfo:
+    """The description of a set of which only `first` is known; see `DatasetInfo.with_images`."""
+    warnings = list(found.warnings)
+    return DatasetInfo(
+        found.kind,
+        positions,
+        first.channels,
+        first.n_t,
+        first.n_z,
+        first.height,
+        first.width,
+        first.dtype,
+        first.pixel_size_y_um,
+        first.pixel_size_x_um,
+        first.z_step_um,
+        first.time_step_s,
+        first.n_levels,
+        name=name,
+        warnings=tuple(warnings),
+    )

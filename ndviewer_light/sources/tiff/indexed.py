@@ -1,0 +1,61 @@
+"""Sets of TIFF files whose planes are listed in an index beside them (NDTiff)."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DatasetError
+from ...metadata.ndtiff import INDEX, index_entries, ndtiff_images, steps_said, summary_range
+from ...storage.bytes import is_url
+from ...storage.limits import MAX_METADATA_BYTES
+
+if TYPE_CHECKING:
+    from ...metadata.ndtiff import IndexEntry
+    from ...metadata.tiff_layout import TiffImage
+    from ..tiff_files import TiffFiles
+
+_BELOW = "Full resolution"
+"""Where older versions put the index and the files, beside coarser levels."""
+_MAX_INDEX_BYTES = 4 * 1024**3
+
+
+def index_of(path: str) -> str | None:
+    """The folder of an index in a local folder, or beside a file; None if there is none."""
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    if is_url(path):
+        return None
+    for each in (folder, os.path.join(folder, _BELOW)):
+        if os.path.isfile(os.path.join(each, INDEX)) and (os.path.isdir(path) or each == folder):
+            return each
+    return None
+
+
+def indexed_images(folder: str, files: TiffFiles) -> list[TiffImage]:
+    """The images that the index in a folder lists; the file of each plane is named by its path."""
+    path = os.path.join(folder, INDEX)
+    with files.bytes_of(path) as file:
+        entries = index_entries(file.read(0, min(file.size, _MAX_INDEX_BYTES)), path)
+    return ndtiff_images(entries, path, _steps(folder, entries[0], files))
+
+
+def _steps(folder: str, first: IndexEntry, files: TiffFiles) -> dict[str, float | None]:
+    """Steps by the JSON of the first plane and of the file that contains it; none if that is unreadable."""
+    try:
+        with files.bytes_of(os.path.join(folder, first.file)) as file:
+            place = summary_range(file.read(0, min(28, file.size)))
+            summary = _json(file.read(*place)) if place is not None and sum(place) <= file.size else None
+            n = first.metadata_length
+            is_there = 0 < n <= MAX_METADATA_BYTES and first.metadata_at + n <= file.size
+            plane = _json(file.read(first.metadata_at, n)) if is_there else None
+    except DatasetError:
+        return {}
+    return steps_said(summary, plane)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data.rstrip(b"\0 "))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,428 @@
+"""TIFF files by what is inside them, local or on a server: every image of a file or a set is a position."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...model import PlaneKey, channel_in
+from ...storage.bytes import check_still_there, is_url
+from ...storage.decoding.pictures import one_sample
+from ...storage.decoding.tiff_parts import OutsidePlaneError
+from ...storage.file_versions import NOTHING, version_of
+from ...storage.local_files import LinkGuard
+from ...storage.memory_cache import MemoryCache, nbytes
+from ...storage.presentable import presentable
+from ...storage.tiling import levels_by_size
+from ..source import MAX_FILES_LOOKED_AT, Source
+from ..tiff_files import TiffFiles
+from ..tiff_planes import (
+    block_index,
+    facts_of,
+    index_of_key,
+    plane_in_block,
+    plane_picture,
+    plane_tile,
+    read_block,
+    read_upright,
+)
+from .file_errors import FileMissingError, faults_are_named
+from .image_set_info import assumed_facts, dataset_info, image_info, parts_of, positions_of
+from .sets import open_folder, open_set
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+
+    from ...metadata.tiff_layout import TiffImage
+    from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
+    from ...storage.decoding.pictures import Picture
+    from ...storage.decoding.tiff_pages import TiffPages
+    from ..source import StorageOptions
+    from ..tiff_planes import ImageFacts
+    from .image_set_info import SetPosition
+    from .sets import TiffSet
+
+_KEPT_BYTES = 128 * 1024**2
+_LOOKED_AT_REMOTELY = 0
+_MAX_PASSED_OVER = 16
+"""How many images that cannot be read are passed over, at open, in search of one that can."""
+
+
+class _State(NamedTuple):
+    """What is known at one time; replaced as a whole."""
+
+    found: TiffSet
+    places: list[SetPosition]
+    facts: dict[int, ImageFacts]
+    info: DatasetInfo
+    versions: dict[str, str]
+
+
+class TiffSetSource(Source):
+    """The images of TIFF files; see `sets` for which files belong together.
+
+    A file that has changed is read anew. Positions keep their index while a source is open.
+    """
+
+    format = "tiff"
+
+    def __init__(self, path: str, files: TiffFiles) -> None:
+        self._path = path
+        self._files = files
+        self._lock = threading.Lock()  # guards the state; never held while accessing the disk
+        self._refreshing = threading.Lock()
+        self._blocks: MemoryCache[Any, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
+        self._closed = False
+        self._state = self._made(self._find())
+
+    @classmethod
+    def open(cls, path: str, options: StorageOptions = None) -> TiffSetSource:
+        """Open the TIFF, or the folder with a set of them, at a path or URL; raises a `DatasetError`."""
+        links = None
+        if not is_url(path):
+            path = os.path.abspath(os.path.expanduser(path))
+            folder = path if os.path.isdir(path) else os.path.dirname(path)
+            links = LinkGuard([folder], named=path, options=options)
+        files = TiffFiles(options, links)
+        try:
+            return cls(path, files)
+        except PlaneNotStoredError as error:
+            files.close()
+            raise DatasetNotFoundError(str(error)) from error
+        except BaseException:
+            files.close()
+            raise
+
+    # ---- what is there -------------------------------------------------------------------------
+
+    def _find(self) -> TiffSet:
+        with self._faults(self._path):
+            if not is_url(self._path) and os.path.isdir(self._path):
+                return open_folder(self._path, self._files)
+            return open_set(self._path, self._files)
+
+    def _made(self, found: TiffSet) -> _State:
+        """The state for a set, of which the first image that can be read has been looked at."""
+        places, positions = positions_of(found.images)
+        errors: list[DatasetError] = []
+        for i, image in enumerate(found.images[:_MAX_PASSED_OVER]):
+            try:
+                known = self._facts(found, image)
+            except DatasetError as error:
+                errors.append(error)
+                continue
+            facts = {i: known}
+            break
+        else:
+            raise errors[0]
+        infos = {
+            n: image_info(image, facts[n] if n in facts else assumed_facts(image, known))
+            for n, image in enumerate(found.images)
+        }
+        name = os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path)
+        info = dataset_info(found, positions, infos[places[0].image], name)
+        info = info.with_images({p: infos[place.image] for p, place in enumerate(places)})
+        return _State(found, places, facts, info, self._versions_of(found))
+
+    def _versions_of(self, found: TiffSet) -> dict[str, str]:
+        if is_url(self._path):
+            return {}
+        folder = self._path if os.path.isdir(self._path) else os.path.dirname(self._path)
+        paths = {self._path, folder}
+        for key in {run.file for image in found.images for run in image.runs}:
+            with contextlib.suppress(PlaneNotStoredError):
+                paths.add(found.path_of(key))
+        return {path: version_of(path) for path in paths}
+
+    def _facts(self, found: TiffSet, image: TiffImage) -> ImageFacts:
+        with self._faults(self._path_of(found, image.runs[0].file)):
+            return facts_of(image, lambda key: self._opened(found, key))
+
+    # ---- Source ------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What is currently known; a new object whenever more becomes known."""
+        return self._state.info
+
+    @property
+    def identity(self) -> str | None:
+        """See `Source.identity`: that of a single file on a server."""
+        state = self._state
+        if not is_url(self._path) or any(image.files != ("",) for image in state.found.images):
+            return None
+        try:
+            with self._files.bytes_of(self._path) as file:
+                return file.identity
+        except DatasetError:
+            return None
+
+    def image(self, p: int) -> ImageInfo:
+        """See `Source.image`: opens the first file of the position."""
+        if 0 <= p < len(self._state.places):
+            with contextlib.suppress(DatasetError):  # reading that plane reports the error
+                self._look(self._state, p)
+        return self._state.info.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """Look at the first 512 positions; on a server, at none."""
+        most = _LOOKED_AT_REMOTELY if is_url(self._path) else MAX_FILES_LOOKED_AT
+        for p in range(min(len(self._state.places), most)):
+            self.image(p)
+        return self._state.info
+
+    def _look(self, state: _State, p: int) -> ImageFacts:
+        n = state.places[p].image
+        if n in state.facts:
+            return state.facts[n]
+        image = state.found.images[n]
+        facts = self._facts(state.found, image)
+        with self._lock:
+            state.facts[n] = facts
+            if self._state is state or self._state.found is state.found:
+                info = image_info(image, facts)
+                known = self._state.info
+                mine = {at: info for at, place in enumerate(state.places) if place.image == n}
+                new = known.with_images(mine)
+                if new is not known:
+                    self._state = self._state._replace(info=new)
+        return facts
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        """The pixels (Y, X) of one plane; of an image in colour, of one of the three colours."""
+        return self._read(PlaneKey(*key), level, None)
+
+    def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
+        """See `Source.read_region`: only the strips or tiles that it touches are read."""
+        return self._read(PlaneKey(*key), level, region)
+
+    def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        state = self._state
+        image, index, part = self._located(state, key, level)
+        path = self._path_of(state.found, self._file_of(image, index, level))
+        try:
+            with self._faults(path):
+                if image.is_upright:
+                    pixels = self._upright(state, image, index, level, region, part)
+                else:
+                    pixels = self._from_block(state, image, index, region)
+        except OutsidePlaneError as error:
+            raise IndexError(str(error)) from None
+        self._look(state, key.p)
+        return one_sample(pixels, part.sample)
+
+    def _upright(
+        self,
+        state: _State,
+        image: TiffImage,
+        index: dict[str, int],
+        level: int,
+        region: Region | None,
+        part: ChannelPart,
+    ) -> np.ndarray:
+        def read() -> np.ndarray:
+            return read_upright(image, index, level, region, lambda key: self._opened(state.found, key))
+
+        if part.sample is None:
+            return read()
+        # its other colours are shown as well
+        file, at = image.place(image.number(index), level)
+        wanted = (self._version_of(state.found, file), file, at, region)
+        return self._blocks.get([wanted], lambda _: [(wanted, read())])[wanted]
+
+    def _from_block(
+        self, state: _State, image: TiffImage, index: dict[str, int], region: Region | None
+    ) -> np.ndarray:
+        block = block_index(image, index)
+        versions = tuple(self._version_of(state.found, file) for file in image.files)
+        wanted = (versions, image.files, image.runs[0], block)
+        pixels = self._blocks.get(
+            [wanted],
+            lambda _: [(wanted, read_block(image, block, lambda key: self._opened(state.found, key)))],
+        )[wanted]
+        picture = plane_picture(image, index, 0, lambda key: self._opened(state.found, key))
+        return plane_in_block(image, index, pixels, region, picture)
+
+    def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
+        """(Y, X) of one plane; None while its file does not exist or has no such page."""
+        state = self._state
+        image, index, _ = self._located(state, PlaneKey(*key), level)
+        try:
+            picture = self._picture(state, image, index, level)
+        except PlaneNotStoredError:
+            return None
+        return picture.height, picture.width
+
+    def _picture(self, state: _State, image: TiffImage, index: dict[str, int], level: int) -> Picture:
+        with self._faults(self._path_of(state.found, self._file_of(image, index, level))):
+            return plane_picture(image, index, level, lambda key: self._opened(state.found, key))
+
+    def levels(self, p: int) -> tuple[Level, ...]:
+        """See `Source.levels`: by the sizes of pages; TIFF says nothing about their scale."""
+        info, state = self.image(p), self._state
+        place = state.places[p]
+        image = state.found.images[place.image]
+        index = {"p": place.inner}
+        pictures = [self._picture(state, image, index, level) for level in range(info.n_levels)]
+        return levels_by_size([(picture.height, picture.width) for picture in pictures], info.n_z)
+
+    def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
+        """See `Source.tile_shape`: whole tiles or strips, as of the first plane."""
+        state = self._state
+        image, _, _ = self._located(state, PlaneKey(p=p), level)
+        try:
+            with self._faults(self._path_of(state.found, image.runs[0].file)):
+                return plane_tile(image, level, lambda key: self._opened(state.found, key))
+        except PlaneNotStoredError:
+            return None
+
+    def exists(self, key: PlaneKey) -> bool:
+        """Whether the file that should contain this plane exists; nothing is opened."""
+        key = PlaneKey(*key)
+        state = self._state
+        image, index, _ = self._located(state, key, 0)
+        try:
+            path = self._path_of(state.found, self._file_of(image, index, 0))
+        except PlaneNotStoredError:
+            return False
+        return is_url(path) or os.path.isfile(path)
+
+    @property
+    def leaves_out_empty(self) -> bool:
+        """See `Source.leaves_out_empty`: a plane of zeros is stored like any other."""
+        return False
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`: whether the file of the plane is there and has its page."""
+        return [self._is_stored(PlaneKey(*key)) for key in keys]
+
+    def _is_stored(self, key: PlaneKey) -> bool | None:
+        try:
+            state = self._state
+            image, index, _ = self._located(state, key, 0)
+            path = self._path_of(state.found, self._file_of(image, index, 0))
+            if not is_url(path) and not os.path.isfile(path):
+                return False
+            return self._picture(state, image, index, 0) is not None
+        except PlaneNotStoredError:
+            return False
+        except (DatasetError, IndexError):  # reading the plane will say why
+            return None
+
+    def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions`: those of the files, which may contain other planes as well."""
+        if is_url(self._path):
+            return [None] * len(keys)
+        return [self._version(PlaneKey(*key)) for key in keys]
+
+    def _version(self, key: PlaneKey) -> str | None:
+        state = self._state
+        try:
+            image, index, _ = self._located(state, key, 0)
+            return version_of(self._path_of(state.found, self._file_of(image, index, 0)))
+        except PlaneNotStoredError:
+            return NOTHING
+        except (DatasetError, IndexError):
+            return None
+
+    def refresh(self) -> DatasetInfo:
+        """Read again what has changed. Files that are incomplete while they are written change nothing."""
+        if is_url(self._path):
+            return self._state.info
+        check_still_there(self._path)
+        with self._refreshing:
+            before = self._state
+            try:
+                state = self._made(self._find())
+            except DatasetError:
+                return before.info
+            with self._lock:
+                current = self._state
+                if state.info == current.info and state.found.images == current.found.images:
+                    state = state._replace(info=current.info)
+                self._state = state
+        return self._state.info
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`: nothing is opened as long as no file has changed."""
+        versions = self._state.versions
+        if all(version_of(path) == version for path, version in versions.items()):
+            return self._state.info
+        return self.refresh()
+
+    def describe(self) -> dict[str, Any]:
+        """Further facts beyond `info`: what speaks for the images that are shown."""
+        host = urlsplit(self._path).netloc.rpartition("@")[2] if is_url(self._path) else ""
+        found = self._state.found
+        return {
+            "files": len({key for image in found.images for key in image.files}),
+            "images": list(found.evidence),
+            "hosts": [host] if host else [],
+        }
+
+    def close(self) -> None:
+        """Close all files; reads in progress end with an error. Idempotent."""
+        self._closed = True
+        self._files.close()
+        self._blocks.clear()
+
+    # ---- files -------------------------------------------------------------------------------
+
+    def _located(
+        self, state: _State, key: PlaneKey, level: int
+    ) -> tuple[TiffImage, dict[str, int], ChannelPart]:
+        """The image of a plane, its indices there, and what is displayed of the pixels."""
+        info = state.info
+        if not info.contains(key) or not 0 <= level < info.image(key.p).n_levels:
+            raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {info.sizes}")
+        if self._closed:
+            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
+        place, own = state.places[key.p], info.image(key.p)
+        c = channel_in(own.channels, info.channels, key.c)
+        if c is None or key.t >= own.n_t or key.z >= own.n_z:
+            raise PlaneNotStoredError(
+                f"position {info.positions[key.p].title} has no plane t={key.t} c={key.c} z={key.z}"
+            )
+        image = state.found.images[place.image]
+        names = state.facts.get(place.image)
+        parts = parts_of(image, names.channels if names else own.channels)
+        part = parts[c]
+        return image, index_of_key(key, place.inner, part.of), part
+
+    def _file_of(self, image: TiffImage, index: dict[str, int], level: int) -> str:
+        if not image.is_upright:
+            return image.runs[0].file
+        try:
+            return image.place(image.number(index), level)[0]
+        except PlaneNotStoredError as error:
+            raise PlaneNotStoredError(f"{self._path}: {error}") from None
+
+    def _path_of(self, found: TiffSet, key: str) -> str:
+        return found.path_of(key)
+
+    def _version_of(self, found: TiffSet, key: str) -> str:
+        path = found.path_of(key)
+        return path if is_url(path) else version_of(path)
+
+    @contextlib.contextmanager
+    def _opened(self, found: TiffSet, key: str) -> Iterator[TiffPages]:
+        with self._files.opened(found.path_of(key)) as tiff:
+            yield tiff.pages
+
+    @contextlib.contextmanager
+    def _faults(self, path: str) -> Iterator[None]:
+        """Errors with a local file say whether it is damaged, or still being written."""
+        if is_url(path) or os.path.isdir(path):
+            yield
+            return
+        try:
+            with faults_are_named(path):
+                yield
+        except FileMissingError as error:
+            raise PlaneNotStoredError(f"{path} does not exist (yet)") from error

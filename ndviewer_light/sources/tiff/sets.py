@@ -1,0 +1,329 @@
+"""TIFF files as they belong together: all images of a file, or of the set that it is a part of.
+
+Whichever file of a set is opened, all of it opens, at the image that the file begins with.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...metadata.ndtiff import INDEX
+from ...metadata.ome_document import FileId, ome_document
+from ...metadata.ome_xml import MAX_CHARACTERS
+from ...metadata.tiff_evidence import ome_image_of, with_sub_levels
+from ...metadata.tiff_layout import in_order
+from ...model import some_names
+from ..tiff_files import is_tiff_file
+from .indexed import index_of, indexed_images
+from .set_files import SetFiles, document_of, split_path, tiffs_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ...metadata.ome_document import OmeDocument
+    from ...metadata.tiff_layout import TiffImage
+    from ...storage.bytes import Bytes
+    from ...storage.decoding.ifd_chain import PageFacts
+    from ..tiff_files import TiffFiles
+
+COMPANIONS = (".companion.ome", ".ome", ".ome.xml")
+_LOOKED_AT = 8
+"""How many files of a folder are opened to see whether it contains a set."""
+_MAX_BESIDE = 256
+"""How many files of a folder that belong to no set are opened beside one."""
+
+
+@dataclass(frozen=True)
+class TiffSet:
+    """Images, and where the files are that their pages refer to.
+
+    `path_of` finds a file by what the runs of an image call it; raises `PlaneNotStoredError`. `first` is the
+    image with which the opened file begins.
+    """
+
+    kind: str
+    images: tuple[TiffImage, ...]
+    path_of: Callable[[str], str]
+    evidence: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    first: int = 0
+
+
+def open_set(path: str, files: TiffFiles) -> TiffSet:
+    """The images of a TIFF, of the set it belongs to, or of a companion file.
+
+    Raises a `DatasetError` if none can be shown.
+    """
+    if (folder := index_of(path)) is not None:
+        indexed = _indexed(folder, files)
+        if path in _files_of(indexed):
+            return indexed
+    with files.bytes_of(path) as file:
+        is_tiff = is_tiff_file(file)
+        if not is_tiff and path.partition("?")[0].lower().endswith(COMPANIONS):
+            return _of_companion(path, _text_of(file), files)
+        tiff = files.understood(path, file)
+        reading = tiff.reading()
+        facts = tiff.pages.facts
+    document = reading.document
+    if document is None:
+        return _alone(path, "tiff", reading.images, reading.evidence, reading.warnings)
+    if document.metadata_file is not None:
+        found = _described_elsewhere(path, document, files)
+        if found is not None:
+            return found
+        missing = (
+            f"{path} contains pixels only, and {document.metadata_file.name} that describes them is missing"
+        )
+        return _alone(path, "tiff", reading.images, reading.evidence, (*reading.warnings, missing))
+    if len(reading.images) == len(document.images) or not document.images:
+        return _alone(path, "ome-tiff", reading.images, reading.evidence, reading.warnings)
+    try:
+        return _by_document(SetFiles(path, document, files, is_tiff=True), files, facts, path)
+    except DatasetNotFoundError:
+        if not reading.images:
+            raise
+    return _alone(path, "tiff", reading.images, reading.evidence, reading.warnings)
+
+
+def _indexed(folder: str, files: TiffFiles) -> TiffSet:
+    images = indexed_images(folder, files)
+    n_files = len({key for image in images for key in image.files})
+    evidence = (f"{len(images)} images in {n_files} files by {INDEX}",)
+    return TiffSet("ndtiff", tuple(images), lambda key: os.path.join(folder, key), evidence)
+
+
+def _text_of(file: Bytes) -> str:
+    return file.read(0, min(file.size, MAX_CHARACTERS)).decode("utf-8", "replace")
+
+
+def _alone(
+    path: str, kind: str, images: tuple[TiffImage, ...], evidence: tuple[str, ...], warnings: tuple[str, ...]
+) -> TiffSet:
+    if not images:
+        raise DatasetNotFoundError(f"{path} contains no image that can be shown: {'; '.join(warnings)}")
+    return TiffSet(kind, images, lambda _: path, evidence, warnings)
+
+
+def _of_companion(path: str, text: str, files: TiffFiles) -> TiffSet:
+    document = ome_document(text, split_path(path)[1])
+    if document is None or not document.images:
+        raise DatasetNotFoundError(f"{path} is no OME-XML that describes images")
+    return _by_document(SetFiles(path, document, files, is_tiff=False), files, None, path)
+
+
+def _described_elsewhere(path: str, document: OmeDocument, files: TiffFiles) -> TiffSet | None:
+    """The set whose metadata are in another file of the folder; None if that is not there."""
+    wanted = document.metadata_file or FileId()
+    by_name = split_path(path)[0] + wanted.name
+    for other in dict.fromkeys((by_name, *_with_uuid(path, wanted.uuid, files))):
+        try:
+            with files.bytes_of(other) as file:
+                is_tiff = is_tiff_file(file)
+                text = (
+                    "" if is_tiff else file.read(0, min(file.size, MAX_CHARACTERS)).decode("utf-8", "replace")
+                )
+            described = document_of(other, files) if is_tiff else ome_document(text, wanted.name)
+        except DatasetError:
+            continue
+        if described is None or not described.images:
+            continue
+        if wanted.uuid and described.uuid and wanted.uuid != described.uuid and other != by_name:
+            continue
+        facts = None
+        if is_tiff:
+            with files.opened(other) as tiff:
+                facts = tiff.pages.facts
+        return _by_document(SetFiles(other, described, files, is_tiff=is_tiff), files, facts, path)
+    return None
+
+
+def _with_uuid(path: str, uuid: str, files: TiffFiles) -> list[str]:
+    """Other files of a local folder that may describe the set."""
+    folder = split_path(path)[0]
+    if "://" in folder or not uuid:
+        return []
+    found = []
+    for other in list(tiffs_in(folder))[:_LOOKED_AT]:
+        document = document_of(other, files)
+        if document is not None and document.uuid == uuid:
+            found.append(other)
+    return found
+
+
+def _by_document(
+    resolver: SetFiles, files: TiffFiles, facts: Sequence[PageFacts] | None, opened: str
+) -> TiffSet:
+    """The images that one OME-XML describes; `facts` are those of the file that contains it."""
+    document, refused = resolver.document, list[str]()
+    keys: dict[str, FileId] = {}
+
+    def key_of(file: FileId) -> str:
+        key = "" if resolver.is_own(file) else f"{file.name}|{file.uuid}"
+        keys[key] = file
+        return key
+
+    assumed = facts[:1] if facts else _pages_of_first(resolver, files)
+    images = []
+    for pixels in document.images:
+        image = ome_image_of(pixels, "", key_of, lambda key: facts if key == "" else None, refused, assumed)
+        if image is not None:
+            images.append(image)
+    if not images:
+        raise DatasetNotFoundError(f"{opened} describes no image that can be shown: {'; '.join(refused)}")
+    images = _with_levels(in_order(images), resolver, keys, files)
+    paths: dict[str, str] = {"": resolver.path}
+
+    def path_of(key: str) -> str:
+        if key not in paths:
+            paths[key] = resolver.path_of(keys[key])
+        return paths[key]
+
+    n_files = len({key for image in images for key in image.files})
+    evidence = (
+        f"{len(images)} images in {n_files} files by the OME-XML in {split_path(resolver.path)[1]}",
+        f"files told apart by {'name: all contain the same OME-XML' if resolver.names_decide else 'UUID'}",
+    )
+    warnings = tuple(f"{opened}: {each}" for each in refused)
+    first = _index_of(opened, images, path_of)
+    return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first)
+
+
+def _pages_of_first(resolver: SetFiles, files: TiffFiles) -> Sequence[PageFacts] | None:
+    """The first page of the first file that is there."""
+    for file in resolver.document.files[:_LOOKED_AT]:
+        try:
+            with files.opened(resolver.path_of(file)) as tiff:
+                return tiff.pages.facts[:1]
+        except DatasetError:
+            continue
+    return None
+
+
+def _with_levels(
+    images: Sequence[TiffImage], resolver: SetFiles, keys: Mapping[str, FileId], files: TiffFiles
+) -> list[TiffImage]:
+    """The images with as many levels as the first one that can be read has: sets are written alike."""
+    for image in images:
+        run = image.runs[0]
+        try:
+            path = resolver.path if run.file == "" else resolver.path_of(keys[run.file])
+            with files.opened(path) as tiff:
+                n = tiff.pages.n_sub_levels(run.page)
+        except DatasetError:
+            continue
+        return [with_sub_levels(each, n) for each in images]
+    return list(images)
+
+
+def _index_of(path: str, images: Sequence[TiffImage], path_of: Callable[[str], str]) -> int:
+    """The image that a file begins with, 0 if it is in none."""
+    found = []
+    for i, image in enumerate(images):
+        for run in image.runs:
+            try:
+                if path_of(run.file) == path:
+                    found.append((run.page, i))
+                    break
+            except PlaneNotStoredError:
+                continue
+    return min(found)[1] if found else 0
+
+
+# ---- folders --------------------------------------------------------------------------------------
+
+
+def begins_set(folder: str, files: TiffFiles) -> str | None:
+    """The first file of a folder by which it is a set of files that describe each other; None if none does.
+
+    Opens a few files at most.
+    """
+    if (indexed := index_of(folder)) is not None:
+        return os.path.join(indexed, INDEX)
+    try:
+        with os.scandir(folder) as entries:
+            companions = sorted(entry.name for entry in entries if entry.name.lower().endswith(COMPANIONS))
+    except OSError:
+        return None
+    for name in companions[:_LOOKED_AT]:
+        try:
+            open_set(os.path.join(folder, name), files)
+        except DatasetError:
+            continue
+        return os.path.join(folder, name)
+    for i, path in enumerate(tiffs_in(folder)):
+        if i == _LOOKED_AT:
+            break
+        document = document_of(path, files)
+        if document is None:
+            continue
+        resolver = SetFiles(path, document, files, is_tiff=True)
+        if document.metadata_file is not None:
+            return path
+        if any(not resolver.is_own(file) for file in document.files):
+            return path
+    return None
+
+
+def open_folder(folder: str, files: TiffFiles) -> TiffSet:
+    """All sets of a folder, as one; and the images of files beside them. Raises a `DatasetError`."""
+    if (indexed := index_of(folder)) is not None:
+        return _indexed(indexed, files)
+    begin = begins_set(folder, files)
+    if begin is None:
+        raise DatasetNotFoundError(f"{folder} contains no set of TIFF files")
+    sets = [open_set(begin, files)]
+    covered = _files_of(sets[0]) | {begin}
+    left = [path for path in tiffs_in(folder) if path not in covered]
+    unread = []
+    for i, path in enumerate(left):
+        if path in covered:
+            continue
+        if i >= _MAX_BESIDE:
+            unread.append(os.path.basename(path))
+            continue
+        try:
+            other = open_set(path, files)
+        except DatasetError:
+            unread.append(os.path.basename(path))
+            continue
+        if _files_of(other) & covered:  # pixels that another set describes
+            continue
+        covered |= _files_of(other) | {path}
+        sets.append(other)
+    warnings = []
+    if unread:
+        warnings.append(f"{folder} also contains files that are not shown: {', '.join(some_names(unread))}")
+    return _joined(sets, tuple(warnings))
+
+
+def _files_of(found: TiffSet) -> set[str]:
+    paths = set()
+    for key in {run.file for image in found.images for run in image.runs}:
+        try:
+            paths.add(found.path_of(key))
+        except PlaneNotStoredError:
+            continue
+    return paths
+
+
+def _joined(sets: Sequence[TiffSet], warnings: tuple[str, ...]) -> TiffSet:
+    if len(sets) == 1:
+        return replace(sets[0], first=0, warnings=(*sets[0].warnings, *warnings))
+    images: list[TiffImage] = []
+    for i, each in enumerate(sets):
+        images += [
+            replace(image, runs=tuple(run._replace(file=f"{i}:{run.file}") for run in image.runs))
+            for image in each.images
+        ]
+
+    def path_of(key: str) -> str:
+        number, _, own = key.partition(":")
+        return sets[int(number)].path_of(own)
+
+    evidence = tuple(line for each in sets for line in each.evidence)
+    said = (*(line for each in sets for line in each.warnings), *warnings)
+    return TiffSet(sets[0].kind, tuple(images), path_of, evidence, said)

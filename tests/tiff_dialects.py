@@ -1,0 +1,559 @@
+"""TIFF files and sets of them as different programs write them, with the pixels that are right.
+
+Every plane is `plane(t, p, c, z)`, so that a plane in the wrong place is noticed. Each writer returns what to
+open, and what must be found there: of every position its name and its pixels (T, C, Z, Y, X).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import tifffile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+HEIGHT, WIDTH = 24, 33
+NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+
+
+@dataclass
+class Expected:
+    """What must be found: pixels (T, C, Z, Y, X) and names of positions; facts where they matter."""
+
+    pixels: list[np.ndarray]
+    names: list[str] = field(default_factory=list)
+    channels: list[str] | None = None
+    colours: list[str] | None = None
+    steps: dict[str, float | None] = field(default_factory=dict)
+    said: str = ""  # what a warning must contain
+
+
+@dataclass
+class Written:
+    """What to open, each of it, with the same result; and what is right."""
+
+    paths: list[Path]
+    expected: Expected
+    serve: bool = True  # whether the same opens from a server
+
+
+def plane(
+    t: int = 0,
+    p: int = 0,
+    c: int = 0,
+    z: int = 0,
+    shape: tuple[int, int] = (HEIGHT, WIDTH),
+    dtype: Any = "u2",
+) -> np.ndarray:
+    y, x = np.indices(shape)
+    value = 1 + 97 * p + 41 * t + 17 * c + 7 * z + 3 * y + (5 * x) % 11
+    return (value % np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else value).astype(dtype)
+
+
+def image(n_t: int = 1, n_c: int = 1, n_z: int = 1, p: int = 0, **more: Any) -> np.ndarray:
+    return np.stack(
+        [
+            np.stack([np.stack([plane(t, p, c, z, **more) for z in range(n_z)]) for c in range(n_c)])
+            for t in range(n_t)
+        ]
+    )
+
+
+def pages(array: np.ndarray) -> Iterable[np.ndarray]:
+    """Planes in the order XYZCT: z first."""
+    return array.reshape(-1, *array.shape[-2:])
+
+
+def write_pages(
+    path: Path, planes: Iterable[np.ndarray], description: str | None = None, **more: Any
+) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, bigtiff=more.pop("bigtiff", False)) as file:
+        for i, each in enumerate(planes):
+            file.write(
+                each,
+                description=description.encode() if i == 0 and description else None,
+                contiguous=False,
+                metadata=None,
+                **{"photometric": "minisblack", **more},
+            )
+    return path
+
+
+def ome(images: Sequence[tuple[str, dict[str, Any], str]], uuid: str = "", **more: str) -> str:
+    """OME-XML of images, each with name, attributes of Pixels, and what is in Pixels."""
+    root = f' UUID="urn:uuid:{uuid}"' if uuid else ""
+    body = ""
+    for i, (name, pixels, inside) in enumerate(images):
+        attributes = {
+            "ID": f"Pixels:{i}",
+            "DimensionOrder": "XYZCT",
+            "Type": "uint16",
+            "SizeX": WIDTH,
+            "SizeY": HEIGHT,
+            "SizeZ": 1,
+            "SizeC": 1,
+            "SizeT": 1,
+            **pixels,
+        }
+        said = " ".join(f"{key}={quoteattr(str(value))}" for key, value in attributes.items())
+        body += f'<Image ID="Image:{i}" Name={quoteattr(name)}><Pixels {said}>{inside}</Pixels></Image>'
+    body = more.get("before", "") + body
+    return f'<?xml version="1.0" encoding="UTF-8"?><OME xmlns="{NAMESPACE}"{root}>{body}</OME>'
+
+
+def data(file: str = "", uuid: str = "", **attributes: Any) -> str:
+    said = " ".join(f'{key}="{value}"' for key, value in attributes.items())
+    name = f' FileName="{file}"' if file else ""
+    return (
+        f"<TiffData {said}><UUID{name}>urn:uuid:{uuid}</UUID></TiffData>" if uuid else f"<TiffData {said}/>"
+    )
+
+
+def uuid(n: int) -> str:
+    return f"00000000-0000-4000-8000-{n:012d}"
+
+
+DIALECTS: dict[str, Callable[[Path], Written]] = {}
+
+
+def dialect(write: Callable[[Path], Written]) -> Callable[[Path], Written]:
+    DIALECTS[write.__name__] = write
+    return write
+
+
+# ---- OME-TIFF --------------------------------------------------------------------------------------
+
+
+@dialect
+def mm_positions_same_xml(folder: Path) -> Written:
+    """Micro-Manager: one file per position, the same OME-XML in all of them."""
+    sizes = {"SizeZ": 2, "SizeT": 3, "SizeC": 2}
+    names = [f"run_MMStack_Pos{p}.ome.tif" for p in range(3)]
+    xml = ome([(f"Pos{p}", sizes, data(names[p], uuid(p), IFD=0, PlaneCount=12)) for p in range(3)], uuid(0))
+    pixels = [image(3, 2, 2, p) for p in range(3)]
+    paths = [write_pages(folder / names[p], pages(pixels[p]), xml) for p in range(3)]
+    return Written([*paths, folder], Expected(pixels, ["Pos0", "Pos1", "Pos2"]))
+
+
+@dialect
+def one_image_in_three_files(folder: Path) -> Written:
+    """The three times of one image in a file each, which all describe the whole."""
+    names = [f"a_{t}.ome.tif" for t in range(3)]
+    inside = "".join(data(names[t], uuid(t), FirstT=t, PlaneCount=2) for t in range(3))
+    pixels = image(3, 1, 2)
+    paths = [
+        write_pages(
+            folder / names[t], pages(pixels[t]), ome([("A", {"SizeT": 3, "SizeZ": 2}, inside)], uuid(t))
+        )
+        for t in range(3)
+    ]
+    return Written([*paths, folder], Expected([pixels], ["A"]))
+
+
+@dialect
+def binary_only(folder: Path) -> Written:
+    """The first of three files describes all; the others name it, by an absolute path as ome-writers does."""
+    names = [f"b_p{p}.ome.tif" for p in range(3)]
+    sizes = {"SizeZ": 2, "SizeC": 2, "DimensionOrder": "XYCZT"}
+    xml = ome([(f"P{p}", sizes, data(names[p], uuid(p), PlaneCount=4)) for p in range(3)], uuid(0))
+    pixels = [image(1, 2, 2, p) for p in range(3)]
+    paths = []
+    for p in range(3):
+        only = ome(
+            [], uuid(p), before=f'<BinaryOnly MetadataFile="/else/{names[0]}" UUID="urn:uuid:{uuid(0)}"/>'
+        )
+        order = pixels[p].transpose(0, 2, 1, 3, 4)
+        paths.append(write_pages(folder / names[p], pages(order), only if p else xml))
+    return Written([*paths, folder], Expected(pixels, ["P0", "P1", "P2"]))
+
+
+@dialect
+def companion(folder: Path) -> Written:
+    """A companion file describes all TIFFs, which contain pixels only."""
+    names = [f"c_p{p}.ome.tiff" for p in range(2)]
+    sizes = {"SizeT": 2, "SizeC": 2}
+    xml = ome([(f"P{p}", sizes, data(names[p], uuid(p), PlaneCount=4)) for p in range(2)], uuid(9))
+    only = [
+        ome([], uuid(p), before=f'<BinaryOnly MetadataFile="c.companion.ome" UUID="urn:uuid:{uuid(9)}"/>')
+        for p in range(2)
+    ]
+    pixels = [image(2, 2, 1, p) for p in range(2)]
+    paths = [write_pages(folder / names[p], pages(pixels[p]), only[p]) for p in range(2)]
+    (folder / "c.companion.ome").write_text(xml)
+    return Written([*paths, folder / "c.companion.ome", folder], Expected(pixels, ["P0", "P1"]))
+
+
+@dialect
+def renamed(folder: Path) -> Written:
+    """An OME-TIFF that was renamed, with another file under its old name beside it."""
+    other = ome([("other", {}, data("old.ome.tif", uuid(7), PlaneCount=1))], uuid(7))
+    write_pages(folder / "old.ome.tif", [plane(p=9)], other)
+    pixels = image(2, 1, 2)
+    xml = ome([("A", {"SizeT": 2, "SizeZ": 2}, data("old.ome.tif", uuid(1), PlaneCount=4))], uuid(1))
+    return Written([write_pages(folder / "new.ome.tif", pages(pixels), xml)], Expected([pixels], ["A"]))
+
+
+@dialect
+def renamed_set(folder: Path) -> Written:
+    """Both files of a set were renamed; only their UUIDs tell which is which."""
+    xml = [
+        ome(
+            [(f"P{p}", {"SizeT": 2}, data(f"old{p}.ome.tif", uuid(p), PlaneCount=2)) for p in range(2)],
+            uuid(of),
+        )
+        for of in range(2)
+    ]
+    pixels = [image(2, p=p) for p in range(2)]
+    paths = [write_pages(folder / f"{'zy'[p]}.ome.tif", pages(pixels[p]), xml[p]) for p in range(2)]
+    return Written([*paths, folder], Expected(pixels, ["P0", "P1"]), serve=False)
+
+
+@dialect
+def uuid_without_name(folder: Path) -> Written:
+    """`UUID` without FileName, which the specification allows."""
+    xml = [
+        ome([(f"P{p}", {"SizeT": 2}, data("", uuid(p), PlaneCount=2)) for p in range(2)], uuid(of))
+        for of in range(2)
+    ]
+    pixels = [image(2, p=p) for p in range(2)]
+    paths = [write_pages(folder / f"{'ba'[p]}.ome.tif", pages(pixels[p]), xml[p]) for p in range(2)]
+    return Written([*paths, folder], Expected(pixels, ["P0", "P1"]), serve=False)
+
+
+@dialect
+def tiff_data_bare(folder: Path) -> Written:
+    """``<TiffData IFD="0"/>`` without PlaneCount, for 24 planes."""
+    pixels = image(3, 2, 4)
+    xml = ome([("A", {"SizeT": 3, "SizeC": 2, "SizeZ": 4}, data(IFD=0))])
+    return Written([write_pages(folder / "a.ome.tif", pages(pixels), xml)], Expected([pixels], ["A"]))
+
+
+@dialect
+def four_images_macro_first(folder: Path) -> Written:
+    """A macro, then three scans of other sizes: the macro comes last."""
+    shapes = [(8, 10), (40, 60), (30, 60), (40, 50)]
+    pixels = [image(1, 2, 1, p, shape=shape) for p, shape in enumerate(shapes)]
+    inside = [data(IFD=2 * p, PlaneCount=2) for p in range(4)]
+    xml = ome(
+        [(f"I{p}", {"SizeC": 2, "SizeY": shapes[p][0], "SizeX": shapes[p][1]}, inside[p]) for p in range(4)]
+    )
+    path = write_pages(folder / "scan.ome.tif", [each for array in pixels for each in pages(array)], xml)
+    return Written([path], Expected([*pixels[1:], pixels[0]], ["I1", "I2", "I3", "I0"]))
+
+
+@dialect
+def ome_plate(folder: Path) -> Written:
+    """Two fields of well B3, one of C1, as OME-XML's plates say."""
+    images = [(f"I{p}", {}, data(IFD=p)) for p in range(3)]
+    refs = [f'<WellSample ID="W:{p}" Index="{p}"><ImageRef ID="Image:{p}"/></WellSample>' for p in range(3)]
+    plate = (
+        f'<Plate ID="Plate:0"><Well ID="a" Row="1" Column="2">{refs[0]}{refs[1]}</Well>'
+        f'<Well ID="b" Row="2" Column="0">{refs[2]}</Well></Plate>'
+    )
+    pixels = [image(p=p) for p in range(3)]
+    path = write_pages(
+        folder / "plate.ome.tif", [each[0, 0, 0] for each in pixels], ome(images, before=plate)
+    )
+    return Written([path], Expected(pixels, ["B3:0", "B3:1", "C1:0"]))
+
+
+@dialect
+def ome_samples_are_channels(folder: Path) -> Written:
+    """SizeC 4, as four samples of each of two pages."""
+    pixels = image(2, 4, dtype="u1")
+    xml = ome([("A", {"SizeT": 2, "SizeC": 4, "Type": "uint8"}, data(IFD=0, PlaneCount=2))])
+    stored = [np.ascontiguousarray(np.moveaxis(pixels[t, :, 0], 0, -1)) for t in range(2)]
+    path = write_pages(folder / "a.ome.tif", stored, xml, planarconfig="contig", extrasamples=[0, 0, 0])
+    return Written([path], Expected([pixels], ["A"]))
+
+
+@dialect
+def ome_zero_plane(folder: Path) -> Written:
+    """A finished OME-TIFF by tifffile with a blank frame: zeros are pixels."""
+    pixels = image(3)
+    pixels[1] = 0
+    path = folder / "a.ome.tif"
+    folder.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, pixels[:, 0, 0], metadata={"axes": "TYX"})
+    return Written([path], Expected([pixels]))
+
+
+@dialect
+def ome_inches(folder: Path) -> Written:
+    """Lengths in inches, mm and pixels are converted, or unknown."""
+    units = {"PhysicalSizeX": 0.001, "PhysicalSizeXUnit": "in", "PhysicalSizeY": 2, "PhysicalSizeYUnit": "mm"}
+    units |= {"PhysicalSizeZ": 3, "PhysicalSizeZUnit": "pixel", "SizeZ": 2}
+    pixels = image(n_z=2)
+    path = write_pages(folder / "a.ome.tif", pages(pixels), ome([("A", units, data(IFD=0, PlaneCount=2))]))
+    return Written([path], Expected([pixels], steps={"x": 25.4, "y": 2000.0, "z": None}))
+
+
+@dialect
+def ome_of_other_size(folder: Path) -> Written:
+    """OME-XML whose sizes the pages refute is not believed."""
+    pixels = image(n_z=3)
+    xml = ome([("A", {"SizeX": WIDTH + 1, "SizeT": 3}, data(IFD=0, PlaneCount=3))])
+    path = write_pages(folder / "a.ome.tif", pages(pixels), xml)
+    return Written([path], Expected([pixels], said="OME-XML declares"))
+
+
+# ---- arrays by tifffile ----------------------------------------------------------------------------
+
+
+def shaped(axes: str, sizes: dict[str, int], dtype: Any = "u2") -> tuple[np.ndarray, np.ndarray]:
+    """An array with these axes, and the same as (T, C, Z, Y, X)."""
+    n = {"T": 1, "C": 1, "Z": 1, "Y": HEIGHT, "X": WIDTH, **sizes}
+    pixels = image(n["T"], n["C"], n["Z"], shape=(n["Y"], n["X"]), dtype=dtype)
+    order = ["TCZYX".index(axis) for axis in axes]
+    left = [i for i in range(5) if i not in order]
+    return pixels.transpose(*left, *order).reshape([n[axis] for axis in axes]), pixels
+
+
+def _shaped_case(
+    axes: str, sizes: dict[str, int], dtype: Any = "u2", **more: Any
+) -> Callable[[Path], Written]:
+    def write(folder: Path) -> Written:
+        array, pixels = shaped(axes, sizes, dtype)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "a.tif"
+        tifffile.imwrite(path, array, metadata={"axes": axes}, **more)
+        return Written([path], Expected([pixels]))
+
+    return write
+
+
+for _axes, _sizes, _dtype, _more in (
+    ("CYX", {"C": 3}, "u1", {"photometric": "rgb", "planarconfig": "separate"}),
+    ("CYX", {"C": 4}, "u2", {"photometric": "rgb", "planarconfig": "separate"}),
+    ("ZYX", {"Z": 3}, "u2", {"photometric": "rgb", "planarconfig": "separate"}),
+    ("TYX", {"T": 4}, "u1", {"photometric": "rgb", "planarconfig": "separate"}),
+    ("ZCYX", {"Z": 2, "C": 3}, "u1", {"photometric": "rgb", "planarconfig": "separate"}),
+    ("TZCYX", {"T": 2, "Z": 2, "C": 4}, "u2", {"photometric": "rgb", "planarconfig": "separate"}),
+    ("YXC", {"C": 2}, "u2", {"photometric": "minisblack"}),
+    ("YXZ", {"Z": 5}, "u1", {"photometric": "minisblack"}),
+    ("YXT", {"T": 7}, "u2", {"photometric": "minisblack", "compression": "zlib"}),
+    ("ZYXC", {"Z": 3, "C": 2}, "u2", {"photometric": "minisblack"}),
+    ("XYZ", {"Z": 3}, "u2", {"photometric": "minisblack"}),
+    ("TCZYX", {"T": 2, "C": 3, "Z": 2}, "u2", {"photometric": "minisblack"}),
+    ("CTYX", {"T": 2, "C": 3}, "u2", {"photometric": "minisblack", "compression": "zlib"}),
+    ("YXC", {"C": 5}, "u1", {"photometric": "minisblack", "planarconfig": "contig"}),
+    ("CYX", {"C": 2}, "u1", {"photometric": "minisblack", "planarconfig": "separate"}),
+):
+    _name = f"shaped_{_axes}_{'_'.join(map(str, _sizes.values()))}"
+    if _name in DIALECTS or _more.get("planarconfig") == "contig":
+        _name += "_samples"
+    _case = _shaped_case(_axes, _sizes, _dtype, **_more)
+    _case.__name__ = _name
+    dialect(_case)
+
+
+@dialect
+def several_arrays(folder: Path) -> Written:
+    """Three arrays of other shapes in one file, the first a thumbnail."""
+    shapes = [(6, 8), (HEIGHT, WIDTH), (30, 40)]
+    pixels = [image(n_z=1 if p == 0 else 3, p=p, shape=shape) for p, shape in enumerate(shapes)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(folder / "a.tif") as file:
+        for p, each in enumerate(pixels):
+            file.write(each[0, 0], photometric="minisblack", metadata={"axes": "ZYX", "name": f"n{p}"})
+    return Written([folder / "a.tif"], Expected([*pixels[1:], pixels[0]], ["n1", "n2", "n0"]))
+
+
+# ---- pages that nothing is said about ---------------------------------------------------------------
+
+
+@dialect
+def pages_of_two_sizes(folder: Path) -> Written:
+    """Pages of another size in between are an image of their own."""
+    large = image(n_z=4)
+    small = image(n_z=2, p=1, shape=(20, 30))
+    order = [large[0, 0, 0], small[0, 0, 0], large[0, 0, 1], large[0, 0, 2], small[0, 0, 1], large[0, 0, 3]]
+    return Written([write_pages(folder / "a.tif", order)], Expected([large, small]))
+
+
+@dialect
+def grey_samples(folder: Path) -> Written:
+    """Five grey samples of each pixel are five channels."""
+    pixels = image(1, 5, dtype="u1")
+    stored = np.ascontiguousarray(np.moveaxis(pixels[0, :, 0], 0, -1))
+    path = write_pages(folder / "a.tif", [stored], planarconfig="contig", extrasamples=[0] * 4)
+    return Written([path], Expected([pixels]))
+
+
+@dialect
+def two_samples(folder: Path) -> Written:
+    """Two samples: neither is lost."""
+    pixels = image(1, 2)
+    stored = np.ascontiguousarray(np.moveaxis(pixels[0, :, 0], 0, -1))
+    path = write_pages(folder / "a.tif", [stored], planarconfig="contig", extrasamples=[0])
+    return Written([path], Expected([pixels]))
+
+
+@dialect
+def palette(folder: Path) -> Written:
+    """Indices into a palette are shown in its colours."""
+    table = np.random.default_rng(3).integers(0, 2**16, (3, 256), np.uint16)
+    indices = plane(dtype="u1")
+    path = write_pages(folder / "a.tif", [indices], photometric="palette", colormap=table)
+    colours = (table >> 8).astype("u1").T[indices]
+    return Written([path], Expected([np.moveaxis(colours, -1, 0)[None, :, None]]))
+
+
+@dialect
+def cmyk(folder: Path) -> Written:
+    """Four inks become red, green and blue."""
+    inks = np.random.default_rng(4).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
+    path = write_pages(folder / "a.tif", [inks], photometric="separated", planarconfig="contig")
+    left = (255 - inks.astype(float)) / 255
+    colours = np.rint(left[..., :3] * left[..., 3:] * 255).astype("u1")
+    return Written([path], Expected([np.moveaxis(colours, -1, 0)[None, :, None]]))
+
+
+@dialect
+def rgb_alpha(folder: Path) -> Written:
+    """Red, green, blue and transparency: three colours."""
+    colours = np.stack([plane(c=c, dtype="u1") for c in range(4)], axis=-1)
+    path = write_pages(folder / "a.tif", [colours], photometric="rgb", extrasamples=["unassalpha"])
+    return Written([path], Expected([np.moveaxis(colours[..., :3], -1, 0)[None, :, None]]))
+
+
+@dialect
+def named_png(folder: Path) -> Written:
+    """A TIFF is one by its beginning, whatever its name."""
+    pixels = image(n_z=3)
+    paths = [
+        write_pages(folder / f"a{end}", pages(pixels))
+        for end in (".png", "", ".btf", ".tf8", ".svs", ".scn", ".flex", ".qptiff", ".stk", ".lsm")
+    ]
+    return Written(paths, Expected([pixels]), serve=False)
+
+
+@dialect
+def pyramid_of_pages(folder: Path) -> Written:
+    """Pages that say they are smaller versions are levels, not positions."""
+    pixels = image(shape=(64, 80))
+    path = folder / "a.tif"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path) as file:
+        for level in range(3):
+            file.write(
+                pixels[0, 0, 0, :: 2**level, :: 2**level],
+                subfiletype=1 if level else 0,
+                metadata=None,
+                photometric="minisblack",
+            )
+    return Written([path], Expected([pixels]))
+
+
+# ---- ImageJ ---------------------------------------------------------------------------------------
+
+
+def write_imagej(path: Path, array: np.ndarray, axes: str, **more: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    resolution = more.pop("resolution", None)
+    metadata = {"axes": axes, **more}
+    tifffile.imwrite(path, array, imagej=True, metadata=metadata, resolution=resolution)
+    return path
+
+
+@dialect
+def imagej_hyperstack(folder: Path) -> Written:
+    """Times, z and channels, with lookup tables, in nm and minutes."""
+    pixels = image(2, 2, 3)
+    luts = [np.stack([np.arange(256) * on for on in rgb]).astype("u1") for rgb in ((1, 0, 1), (0, 1, 1))]
+    path = write_imagej(
+        folder / "a.tif",
+        pixels.transpose(0, 2, 1, 3, 4),
+        "TZCYX",
+        unit="nm",
+        spacing=500.0,
+        finterval=5.0,
+        tunit="min",
+        mode="composite",
+        LUTs=luts,
+        resolution=(1 / 100, 1 / 200),
+    )
+    steps = {"x": 0.1, "y": 0.2, "z": 0.5, "t": 300.0}
+    return Written([path], Expected([pixels], colours=["#FF00FF", "#00FFFF"], steps=steps))
+
+
+def _imagej_unit(unit: str | None, um: float | None) -> Callable[[Path], Written]:
+    def write(folder: Path) -> Written:
+        pixels = image(n_z=2)
+        said = {} if unit is None else {"unit": unit}
+        path = write_imagej(folder / "a.tif", pixels[0, 0], "ZYX", spacing=1.5, resolution=(2.0, 4.0), **said)
+        steps = dict.fromkeys("xyz") if um is None else {"x": um / 2, "y": um / 4, "z": um * 1.5}
+        return Written([path], Expected([pixels], steps=steps))
+
+    write.__name__ = f"imagej_{unit}"
+    return write
+
+
+for _unit, _um in (
+    (None, None),
+    ("pixel", None),
+    ("mm", 1e3),
+    ("cm", 1e4),
+    ("inch", 25_400.0),
+    ("micron", 1.0),
+):
+    dialect(_imagej_unit(_unit, _um))
+
+
+@dialect
+def imagej_cut_short(folder: Path) -> Written:
+    """A header that says 20 frames, and 6 pages: an acquisition that was stopped."""
+    pixels = image(6)
+    description = "ImageJ=1.53t\nimages=20\nframes=20\nhyperstack=true\n"
+    path = write_pages(folder / "a.tif", pages(pixels), description)
+    return Written([path], Expected([pixels], said="20 images"))
+
+
+@dialect
+def imagej_large(folder: Path) -> Written:
+    """More than 4 GB are written as one page with tags, and pixels that follow (here: fewer)."""
+    pixels = image(3, 2)
+    description = "ImageJ=1.53t\nimages=6\nchannels=2\nframes=3\nhyperstack=true\n"
+    path = folder / "a.tif"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path) as file:
+        file.write(pixels[0, 0, 0], description=description, metadata=None)
+    with open(path, "ab") as raw:
+        raw.write(pixels.reshape(-1, HEIGHT, WIDTH)[1:].tobytes())
+    return Written([path], Expected([pixels]))
+
+
+# ---- NDTiff ----------------------------------------------------------------------------------------
+
+
+@dialect
+def ndtiff(folder: Path) -> Written:
+    """NDTiff: an index says where each plane is, in whatever order they came."""
+    folder = folder / "run_1"
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = [image(2, 2, 3, p) for p in range(2)]
+    channels = ["DAPI", "GFP"]
+    order = [(t, p, c, z) for z in range(3) for c in range(2) for p in range(2) for t in range(2)]
+    names = ["run_NDTiffStack.tif", "run_NDTiffStack_1.tif"]
+    index = b""
+    for i, name in enumerate(names):
+        mine = order[i * 12 : (i + 1) * 12]
+        write_pages(folder / name, [pixels[p][t, c, z] for t, p, c, z in mine])
+        with tifffile.TiffFile(folder / name) as file:
+            places = [int(page.dataoffsets[0]) for page in file.pages]
+        for (t, p, c, z), at in zip(mine, places, strict=True):
+            axes = json.dumps({"time": t, "position": p, "channel": channels[c], "z": z}).encode()
+            index += struct.pack("<I", len(axes)) + axes
+            index += struct.pack("<I", len(name)) + name.encode()
+            index += struct.pack("<IiiiiIii", at, WIDTH, HEIGHT, 1, 0, 0, 0, 0)
+    (folder / "NDTiff.index").write_bytes(index)
+    paths = [folder, folder / names[0], folder / names[1]]
+    return Written(paths, Expected(pixels, channels=channels), serve=False)
