@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAGIC = 0x0ABECEDA
 NAME_LENGTH = 4072  # of a frame: its pixels begin 4096 bytes after the chunk, 8 of them a time
-_TIME, _POSITIONS, _Z, _CUSTOM, _PERIODS = 1, 2, 4, 7, 8
+_TIME, _POSITIONS, _Z, _SPECTRAL, _CUSTOM, _PERIODS = 1, 2, 4, 6, 7, 8
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,19 @@ class Plane:
 
 @dataclass(frozen=True)
 class Loop:
-    """One loop of an experiment: its axis letter, how often it runs, and its parameters."""
+    """One loop of an experiment: its axis letter, how often it runs, and its parameters.
+
+    `valid` says of each item whether it was acquired; `in_sub_loop` puts the loops inside it where
+    NIS-Elements has those of single phases; `others` are loops beside the one inside it.
+    """
 
     axis: str
     count: int
     type: int
     parameters: dict[str, Any] = field(default_factory=dict)
+    valid: Sequence[bool] = ()
+    in_sub_loop: bool = False
+    others: Sequence[Loop] = ()
 
 
 def time_loop(count: int, period_ms: float = 1000.0, average_ms: float = 0.0) -> Loop:
@@ -80,6 +87,11 @@ def positions_loop(points: Sequence[tuple[str, float, float, float]], use_z: boo
         for name, x, y, z in points
     ]
     return Loop("p", len(points), _POSITIONS, {"uiCount": len(points), "bUseZ": use_z, "Points": listed})
+
+
+def lambda_loop() -> Loop:
+    """The channels as a loop: they lie in one frame all the same."""
+    return Loop("", 1, _SPECTRAL, {"uiCount": 2, "pPlanes": {"uiCount": 2}})
 
 
 def custom_loop(count: int) -> Loop:
@@ -188,8 +200,14 @@ def _attributes(frame: np.ndarray, row_bytes: int, count: int, compressed: bool)
 def _nested(loops: Sequence[Loop]) -> dict[str, Any]:
     loop, inner = loops[0], loops[1:]
     parameters: Any = loop.parameters
+    if loop.in_sub_loop:
+        first = "i0000000000"
+        sub = {"ppNextLevelEx": {first: {"SLxExperiment": _nested(inner)}}}
+        parameters, inner = {**parameters, "pSubLoops": {first: sub}}, ()
     level: dict[str, Any] = {"eType": loop.type, "uLoopPars": parameters}
-    return {**level, "ppNextLevelEx": [_nested(inner)]} if inner else level
+    level |= {"pItemValid": list(loop.valid)} if loop.valid else {}
+    inside = [_nested(inner), *(_nested([other]) for other in loop.others)] if inner else []
+    return {**level, "ppNextLevelEx": inside} if inside else level
 
 
 def _picture(

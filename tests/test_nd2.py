@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,13 @@ from nd2_samples import HEIGHT, POINTS, TWO, WIDTH, P, T, Z, assert_planes_are, 
 from nd2_writer import (
     Plane,
     custom_loop,
+    lambda_loop,
     periods_loop,
     positions_loop,
     time_loop,
     write_legacy_nd2,
     write_nd2,
+    z_loop,
 )
 
 from ndviewer_light.errors import (
@@ -152,18 +156,36 @@ def test_a_channel_without_a_dye_is_shown_by_its_colour_or_name(tmp_path, opened
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["raw", "deflated"])
-def test_a_colour_camera_is_three_channels(tmp_path, opened, compressed):
+def test_a_colour_camera_stores_blue_first(tmp_path, opened, compressed):
     def of(i: int) -> np.ndarray:
         return frame(i, 3, "u1")
 
     write_nd2(tmp_path / "a.nd2", of, [T], [Plane("H&E", components=3)], compressed=compressed)
     source = opened(tmp_path / "a.nd2")
-    assert [(c.name, c.color) for c in source.info.channels] == [
-        ("H&E (R)", "#FF0000"),
-        ("H&E (G)", "#00FF00"),
-        ("H&E (B)", "#0000FF"),
+    assert [(c.name, c.color, c.window) for c in source.info.channels] == [
+        ("H&E (R)", "#FF0000", (0, 255)),
+        ("H&E (G)", "#00FF00", (0, 255)),
+        ("H&E (B)", "#0000FF", (0, 255)),
     ]
-    assert_planes_are(source, of, "t")
+    assert_planes_are(source, lambda i: of(i)[..., ::-1], "t")
+    with nd2.ND2File(tmp_path / "a.nd2") as file:
+        assert file.metadata.channels[0].channel.emissionLambdaNm == 420, "the first component is blue"
+        assert file.sizes["S"] == 3, "the library swaps nothing"
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(1, 0, 0)), file.asarray()[1, ..., 2])
+
+
+def test_two_channels_of_a_colour_camera_and_three_of_others(tmp_path, opened):
+    def of(i: int) -> np.ndarray:
+        return frame(i, 6)
+
+    two = [Plane("H&E", components=3), Plane("IHC", components=3)]
+    write_nd2(tmp_path / "a.nd2", of, [T], two)
+    assert_planes_are(opened(tmp_path / "a.nd2"), lambda i: of(i)[..., [2, 1, 0, 5, 4, 3]], "t")
+    three = [Plane(name) for name in ("DAPI", "GFP", "Cy5")]
+    write_nd2(tmp_path / "b.nd2", lambda i: frame(i, 3), [T], three)
+    source = opened(tmp_path / "b.nd2")
+    assert_planes_are(source, lambda i: frame(i, 3), "t")
+    assert source.info.channels[0].window is None
 
 
 @pytest.mark.parametrize(
@@ -195,6 +217,48 @@ def test_time_between_time_points(tmp_path, opened, loop, times_ms, step_s):
 def test_axes_that_are_not_ours_are_refused_by_name(tmp_path, loops, said):
     write_nd2(tmp_path / "a.nd2", frame, loops, TWO)
     with pytest.raises(UnsupportedError, match=rf"a\.nd2.*{said}"):
+        open_source(str(tmp_path / "a.nd2"))
+
+
+@pytest.mark.parametrize(
+    ("loops", "skip"),
+    [
+        pytest.param([T, replace(P, count=2, valid=[True, False, True])], (), id="a point left out"),
+        pytest.param([T, lambda_loop(), Z], (), id="channels as a loop"),
+        pytest.param([replace(T, in_sub_loop=True), Z], (), id="sub-loops"),
+        pytest.param([replace(T, others=[z_loop(2)]), Z], (), id="two loops of one kind inside"),
+        pytest.param([periods_loop([(1, 100.0), (2, 900.0)]), P, Z], (), id="phases, points and stacks"),
+        pytest.param([T, P, Z], {3, 7, 20, 21, 22, 23}, id="dropped frames"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_loops_are_what_the_library_takes_them_for(tmp_path, opened, loops, skip):
+    write_nd2(tmp_path / "a.nd2", frame, loops, TWO, skip=skip)
+    source = opened(tmp_path / "a.nd2")
+    with nd2.ND2File(tmp_path / "a.nd2") as file:
+        names, planes = "".join(file.sizes)[:-3].lower(), file.asarray()
+    sizes = source.info.sizes
+    assert planes.size == math.prod(sizes.values())
+    for number, key in enumerate(itertools.product(*(range(sizes[name]) for name in names))):
+        at = PlaneKey(**dict(zip(names, key, strict=True)), c=1)
+        if number in skip:
+            with pytest.raises(PlaneNotStoredError, match=rf"does not contain frame {number}"):
+                source.read_plane(at)
+        else:
+            np.testing.assert_array_equal(source.read_plane(at), planes[(*key, 1)])
+    if skip:
+        assert "6 of 24 frames are missing from the file: not all of them" in source.info.warnings[0]
+    else:
+        assert source.info.warnings == ()
+
+
+def test_zeros_after_the_end_are_not_part_of_a_file(tmp_path, opened):
+    write_nd2(tmp_path / "a.nd2", frame, [T, Z], TWO)
+    whole = (tmp_path / "a.nd2").read_bytes()
+    (tmp_path / "a.nd2").write_bytes(whole + bytes(10_000))
+    assert_planes_are(opened(tmp_path / "a.nd2"), frame, "tz")
+    (tmp_path / "a.nd2").write_bytes(whole[:-8_000] + bytes(8_000))
+    with pytest.raises(CorruptDataError, match=r"is incomplete \(its end is zeros\)"):
         open_source(str(tmp_path / "a.nd2"))
 
 

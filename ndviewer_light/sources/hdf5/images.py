@@ -108,7 +108,11 @@ def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
     )
 
 
-RGB_CHANNELS = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
+def rgb_channels(dtype: np.dtype[Any]) -> tuple[Channel, ...]:
+    """The channels of colour pixels; of 8 bits, all with the same contrast."""
+    window = (0.0, 255.0) if dtype == np.uint8 else None
+    named = zip(("red", "green", "blue"), RGB_COLORS, strict=True)
+    return tuple(Channel(name, color, window=window) for name, color in named)
 
 
 def sane_steps(steps: Mapping[str, float | None]) -> dict[str, float]:
@@ -153,7 +157,7 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
         shape=known.shape,
         dtype=known.dtype,
         steps=sane_steps(steps),
-        channels=RGB_CHANNELS if rgb else _named(names.get("c", ())),
+        channels=rgb_channels(known.dtype) if rgb else _named(names.get("c", ())),
         rgb=rgb,
         warnings=(warning,) if warning else (),
         position_names=names.get("p", ()),

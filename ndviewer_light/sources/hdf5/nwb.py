@@ -22,8 +22,8 @@ from ...model import Channel
 from .array import refuse_outside
 from .file import Elsewhere
 from .images import (
-    RGB_CHANNELS,
     HDF5Image,
+    rgb_channels,
     sane_steps,
     unit_factor,
 )
@@ -155,7 +155,7 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
         shape=known.shape,
         dtype=known.dtype,
         steps=sane_steps(steps),
-        channels=RGB_CHANNELS if rgb else (_channel(file, series, plane),),
+        channels=rgb_channels(known.dtype) if rgb else (_channel(file, series, plane),),
         rgb=rgb,
         warnings=tuple(text for text in (colour, warning) if text),
     )

@@ -17,7 +17,7 @@ from ...model import Channel
 from ...storage.limits import MAX_POSITIONS
 from . import nwb
 from .array import refuse_outside
-from .images import RGB_CHANNELS, HDF5Image, sane_steps
+from .images import HDF5Image, rgb_channels, sane_steps
 
 if TYPE_CHECKING:
     import h5py
@@ -78,7 +78,7 @@ def picture_image(file: HDF5File, picture: NwbPicture, known: DatasetFacts, node
         shape=known.shape,
         dtype=known.dtype,
         steps=sane_steps(steps),
-        channels=RGB_CHANNELS if in_colour else (Channel(name, ""),),
+        channels=rgb_channels(known.dtype) if in_colour else (Channel(name, ""),),
         rgb=in_colour,
         position_names=names,
     )

@@ -106,6 +106,14 @@ class CachedBytes:
         self._kept: list[tuple[int, bytes]] = []
         head, tail = min(_HEAD_BYTES, self.size), max(0, self.size - _TAIL_BYTES)
         self.fetch([(0, self.size)] if tail <= head else [(0, head), (tail, self.size - tail)])
+        self.size = self._end(0 if tail <= head else tail)
+
+    def _end(self, tail: int) -> int:
+        """Where the file ends, without zeros that were appended when it was copied or space was reserved."""
+        data = self.kept(tail, self.size - tail) or b""
+        at = data.rfind(_SIGNATURE)
+        end = at + _END_BYTES
+        return tail + end if at >= 0 and not data[end:].strip(b"\0") else self.size
 
     def fetch(self, ranges: Sequence[Range]) -> None:
         """Read the parts of these ranges that are not cached, all at once, and cache them."""

@@ -21,7 +21,7 @@ from ...storage.memory_cache import MemoryCache, nbytes
 from .chunk_map import find_data, read_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...model import DatasetInfo
     from ...storage.bytes import Bytes
@@ -133,7 +133,11 @@ class FrameMap:
 class StoredFrames:
     """Frames read from the file's bytes: one read for all components of a frame."""
 
-    def __init__(self, source: Bytes, layout: FrameLayout, frames: FrameMap) -> None:
+    def __init__(
+        self, source: Bytes, layout: FrameLayout, frames: FrameMap, order: Sequence[int] | None = None
+    ) -> None:
+        """`order`: for each channel as listed, the component that it is; None if they are listed in order."""
+        self._order = order
         self._source = source
         self._layout = layout
         self._frames = frames
@@ -144,11 +148,12 @@ class StoredFrames:
         return self._frames.place(frame) is not None
 
     def plane(self, frame: int, component: int) -> np.ndarray:
-        """The pixels (Y, X) of one component.
+        """The pixels (Y, X) of one component, counted as the channels are listed.
 
         Raises `PlaneNotStoredError` if the frame is missing, `CorruptDataError` if it is damaged.
         """
         layout = self._layout
+        component = component if self._order is None else self._order[component]
         if layout.components == 1:
             return np.ascontiguousarray(self._read(frame)[..., 0])
         if not layout.deflated and layout.nbytes > _WHOLE_BYTES:

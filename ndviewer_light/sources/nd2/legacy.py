@@ -51,7 +51,11 @@ def legacy_contents(parsed: ND2File, where: str) -> Contents:
         format="nd2",
         positions=metadata.positions(experiment, (None, None, None), where),
         channels=metadata.channels(
-            metadata.library_channels(said), attributes.channelCount or 1, layout.components, where
+            metadata.library_channels(said),
+            attributes.channelCount or 1,
+            layout.components,
+            layout.dtype,
+            where,
         ),
         n_t=loops.size("t"),
         n_z=loops.size("z"),

@@ -33,6 +33,7 @@ MAX_FRAMES = 10_000_000
 _AXES = {"TimeLoop": "t", "NETimeLoop": "t", "XYPosLoop": "p", "ZStackLoop": "z"}
 _TIME_AXIS = 2  # kind of an image axis other than a length
 _LASER_LINE = 4  # kind of a spectrum point
+_COLOUR = 3  # components of a channel of a colour camera
 _UNNAMED = "P"
 """Region of positions that have no name."""
 
@@ -141,10 +142,9 @@ def notes(found: Loops, stored: np.ndarray) -> tuple[str, ...]:
     here = int((stored < found.n_frames).sum())
     said = []
     if here < found.n_frames:
-        said.append(
-            f"{found.n_frames - here} of {found.n_frames} frames are missing from the file: "
-            "the acquisition was probably stopped early"
-        )
+        is_end = not here or int(stored[here - 1]) == here - 1
+        why = "the acquisition was probably stopped early" if is_end else "not all of them are the last ones"
+        said.append(f"{found.n_frames - here} of {found.n_frames} frames are missing from the file: {why}")
     if here < len(stored):
         said.append(
             f"{len(stored) - here} frames in the file belong to no time, position or z and are not shown"
@@ -181,31 +181,54 @@ def layout(attributes: Attributes, where: str) -> FrameLayout:
 # ---- channels ----------------------------------------------------------------------------------
 
 
-def channels(named: Sequence[Channel], n_channels: int, n_components: int, where: str) -> tuple[Channel, ...]:
+def channels(
+    named: Sequence[Channel], n_channels: int, n_components: int, dtype: np.dtype[Any], where: str
+) -> tuple[Channel, ...]:
     """One channel per component of a frame; those of a colour camera are red, green and blue.
 
     `named` is the file's metadata about its `n_channels` channels, which share the components evenly.
     """
-    per_channel, rest = divmod(n_components, max(1, n_channels))
-    if rest or not per_channel:
-        raise MetadataError(
-            f"{where} declares {n_channels} channels with {n_components} components: metadata is inconsistent"
-        )
+    per_channel = _per_channel(n_channels, n_components, where)
     if n_components > MAX_CHANNELS:
         raise LimitExceededError(f"{where} declares {n_components} channels: too many")
     found: list[Channel] = []
     for i in range(n_channels or 1):
         channel = named[i] if i < len(named) else Channel(f"Channel {i}", "")
-        found += _components(channel, per_channel)
+        found += _components(channel, per_channel, dtype)
     return colored(found)
 
 
-def _components(channel: Channel, count: int) -> Iterator[Channel]:
+def component_order(n_channels: int, n_components: int, where: str) -> tuple[int, ...]:
+    """For each channel as listed, the component of a frame that it is: colour cameras store blue first.
+
+    Sources: Bio-Formats issue 3761 and pull request 4321, which compare files with what NIS-Elements shows
+    of them; nis2pyr, which swaps red and blue; the nd2 library, which gives the components of a colour camera
+    the wavelengths 420, 515 and 590 nm, as Nikon's SDK does (it does not swap pixels).
+    """
+    per_channel = _per_channel(n_channels, n_components, where)
+    if per_channel != _COLOUR:
+        return tuple(range(n_components))
+    return tuple(first + i for first in range(0, n_components, _COLOUR) for i in (2, 1, 0))
+
+
+def _per_channel(n_channels: int, n_components: int, where: str) -> int:
+    per_channel, rest = divmod(n_components, max(1, n_channels))
+    if rest or not per_channel:
+        raise MetadataError(
+            f"{where} declares {n_channels} channels with {n_components} components: metadata is inconsistent"
+        )
+    return per_channel
+
+
+def _components(channel: Channel, count: int, dtype: np.dtype[Any]) -> Iterator[Channel]:
     if count == 1:
         yield channel
+    window = (
+        (0.0, 255.0) if dtype == np.uint8 else None
+    )  # colours with contrasts of their own would be others
     for i in range(count if count > 1 else 0):
-        if count == 3:
-            yield Channel(f"{channel.name} ({'RGB'[i]})", RGB_COLORS[i])
+        if count == _COLOUR:
+            yield Channel(f"{channel.name} ({'RGB'[i]})", RGB_COLORS[i], window=window)
         else:
             yield Channel(f"{channel.name} ({i + 1})", "")
 

@@ -65,13 +65,14 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: CachedBytes) -> Conten
     experiment, picture, attributes = parsed.experiment, internals._cached_raw_metadata(), parsed.attributes
     loops = metadata.loops(experiment, where)
     layout = metadata.layout(attributes, where)
-    frames = FrameMap(chunks)
+    frames, n_channels = FrameMap(chunks), attributes.channelCount or 1
+    order = metadata.component_order(n_channels, layout.components, where)
     y_um, x_um = metadata.pixel_size_um(picture)
     info = DatasetInfo(
         format="nd2",
         positions=metadata.positions(experiment, metadata.stage_um(picture), where),
         channels=metadata.channels(
-            metadata.named_channels(picture), attributes.channelCount or 1, layout.components, where
+            metadata.named_channels(picture), n_channels, layout.components, layout.dtype, where
         ),
         n_t=loops.size("t"),
         n_z=loops.size("z"),
@@ -84,7 +85,7 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: CachedBytes) -> Conten
         time_step_s=_time_step_s(experiment, loops, kept, chunks),
         warnings=metadata.notes(loops, frames.numbers),
     )
-    return Contents(info, loops, StoredFrames(source, layout, frames))
+    return Contents(info, loops, StoredFrames(source, layout, frames, order))
 
 
 def _fetch_metadata(kept: CachedBytes, chunks: Chunks, suffix: bytes) -> None:

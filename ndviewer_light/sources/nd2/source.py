@@ -206,8 +206,13 @@ def _contents(library: ModuleType, source: Bytes) -> Contents:
     if not begin.startswith((MODERN, LEGACY)):
         raise MetadataError(f"{source.name} is not an ND2 file{looks_like(begin)}")
     if not begin.startswith(LEGACY) and not has_map(kept):
+        zeroed = (
+            " (its end is zeros)"
+            if not any(kept.read(max(0, source.size - 64), min(64, source.size)))
+            else ""
+        )
         raise CorruptDataError(
-            f"{source.name} is incomplete: it is still being acquired, or was cut off when it "
+            f"{source.name} is incomplete{zeroed}: it is still being acquired, or was cut off when it "
             "was copied. Open it after the acquisition has finished, or copy it again"
         )
     try:
