@@ -6,19 +6,17 @@ Files keep their index once found; later ones are appended.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ...errors import LimitExceededError
 from ...model import PlaneKey, Position, natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import TypeVar
+    from collections.abc import Callable, Iterable
 
-    _T = TypeVar("_T")
+_T = TypeVar("_T")
 
 Fields = dict[str, str]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -29,6 +27,7 @@ _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPACED_WELL = re.compile(r"[A-Za-z]{1,2} ?- ?[0-9]{1,2}")
 _ELAPSED = re.compile(r"(?:[0-9]+[dhms]_?)+", re.IGNORECASE)
 _WAVELENGTH_NM = range(300, 1_000)
+_PLACE_ROLES = ("plate", "region", "row", "column", "row0", "column0", "wellnumber", "fov")
 
 
 class _FieldKey(NamedTuple):
@@ -37,58 +36,119 @@ class _FieldKey(NamedTuple):
     fov: int
 
 
-@dataclass
+class _Axis(Generic[_T]):
+    """The values along one axis, in order; they keep their index, later ones are appended."""
+
+    def __init__(self, roles: tuple[str, ...], order: Callable[[_T], Any]) -> None:
+        self.roles = roles
+        self.values: list[_T] = []
+        self.index: dict[_T, int] = {}
+        self.spelt: list[Fields] = []
+        """How each value is written in the name of the first file that has it."""
+        self._order = order
+
+    def extend(self, found: Iterable[tuple[_T, Fields]]) -> None:
+        """Append the values that are new, in natural order; with the fields they are from."""
+        new: dict[_T, Fields] = {}
+        for value, fields in found:
+            if value not in self.index and value not in new:
+                new[value] = fields
+        for value in sorted(new, key=self._order):
+            self.index[value] = len(self.values)
+            self.values.append(value)
+            self.spelt.append({role: new[value][role] for role in self.roles if role in new[value]})
+
+
 class FileCatalogue:
     """All files by content: the ordered values along each axis, and the name of each file by index.
 
-    `times` and `z` are numbers or words as in the names. One thread at a time may add.
+    Adding files costs what is added, however many there are. One thread at a time may add.
     """
 
-    times: list[str] = field(default_factory=list)
-    places: list[_FieldKey] = field(default_factory=list)
-    channels: list[str] = field(default_factory=list)
-    z: list[str] = field(default_factory=list)
-    files: dict[PlaneKey, str] = field(default_factory=dict)
-    doubles: int = 0
+    def __init__(self) -> None:
+        self.files: dict[PlaneKey, str] = {}
+        self.doubles = 0
+        self._times = _Axis[str](("t",), _order)
+        self._places = _Axis[_FieldKey](
+            _PLACE_ROLES, lambda at: (natural_key(at.plate), natural_key(at.region), at.fov)
+        )
+        self._channels = _Axis[str](("c",), _order)
+        self._z = _Axis[str](("z",), _order)
+        self._positions: tuple[Position, ...] = ()
+        self._plates: set[str] = set()
+        self._numbers: list[int] | None = []  # of the times, None once one is not a number
+        self._is_counted = True  # whether they are 0…n-1
 
-    def add(self, found: Iterable[tuple[Fields, str]]) -> None:
-        """Add files by their fields and names; those already known do not change.
+    @property
+    def times(self) -> list[str]:
+        """The time points, numbers or words as in the names."""
+        return self._times.values
+
+    @property
+    def places(self) -> list[_FieldKey]:
+        """The positions as the names have them."""
+        return self._places.values
+
+    @property
+    def channels(self) -> list[str]:
+        """The channels as in the names."""
+        return self._channels.values
+
+    @property
+    def z(self) -> list[str]:
+        """The planes of a stack, numbers or words as in the names."""
+        return self._z.values
+
+    def spelt(self, axis: str) -> list[Fields]:
+        """How the values along an axis ("t", "p", "c", "z") are written in names, by index."""
+        axes: dict[str, _Axis[Any]] = {"t": self._times, "p": self._places, "c": self._channels, "z": self._z}
+        return axes[axis].spelt
+
+    def add(self, found: Iterable[tuple[Fields, str]]) -> list[PlaneKey]:
+        """Add files by their fields and names, and say where they are; those already known do not change.
 
         Raises `LimitExceededError` for more positions or channels than can be shown.
         """
-        entries = [(_numbered(fields), name) for fields, name in found]
-        times = _extended(self.times, (fields.get("t", "0") for fields, _ in entries))
-        z = _extended(self.z, (fields.get("z", "0") for fields, _ in entries))
-        channels = _extended(self.channels, (fields.get("c", "") for fields, _ in entries))
-        places = self._extended_places(_place(fields) for fields, _ in entries)
+        entries = [(_numbered(fields), fields, name) for fields, name in found]
+        self._times.extend((fields.get("t", "0"), spelt) for fields, spelt, _ in entries)
+        self._z.extend((fields.get("z", "0"), spelt) for fields, spelt, _ in entries)
+        self._channels.extend((fields.get("c", ""), spelt) for fields, spelt, _ in entries)
+        at = [_place(fields) for fields, _, _ in entries]
+        self._places.extend((place, spelt) for place, (_, spelt, _) in zip(at, entries, strict=True))
         if len(self.places) > MAX_POSITIONS or len(self.channels) > MAX_CHANNELS:
             raise LimitExceededError(
                 f"the file names imply {len(self.places)} positions and {len(self.channels)} "
                 "channels: give a pattern that describes the names"
             )
-        for fields, name in entries:
+        keys = []
+        for place, (fields, _, name) in zip(at, entries, strict=True):
             key = PlaneKey(
-                times[fields.get("t", "0")],
-                places[_place(fields)],
-                channels[fields.get("c", "")],
-                z[fields.get("z", "0")],
+                self._times.index[fields.get("t", "0")],
+                self._places.index[place],
+                self._channels.index[fields.get("c", "")],
+                self._z.index[fields.get("z", "0")],
             )
+            keys.append(key)
             if self.files.setdefault(key, name) != name:
                 self.doubles += 1
-
-    def _extended_places(self, found: Iterable[_FieldKey]) -> Mapping[_FieldKey, int]:
-        new = set(found).difference(self.places)
-        self.places += sorted(new, key=lambda at: (natural_key(at.plate), natural_key(at.region), at.fov))
-        return {place: i for i, place in enumerate(self.places)}
+        return keys
 
     @property
     def positions(self) -> tuple[Position, ...]:
-        """The positions in order."""
-        several = len({place.plate for place in self.places}) > 1
-        regions = (f"{at.plate} {at.region}".strip() if several else at.region for at in self.places)
-        return tuple(
-            Position(region or "default", at.fov) for region, at in zip(regions, self.places, strict=True)
-        )
+        """The positions in order; the same object as long as there are no others."""
+        new = self.places[len(self._positions) :]
+        if new:
+            plates = self._plates | {place.plate for place in new}
+            if (len(plates) > 1) != (len(self._plates) > 1):  # they are all named anew
+                self._positions, new = (), self.places
+            self._plates = plates
+            self._positions += tuple(
+                Position(
+                    (f"{at.plate} {at.region}".strip() if len(plates) > 1 else at.region) or "default", at.fov
+                )
+                for at in new
+            )
+        return self._positions
 
     @property
     def roles(self) -> frozenset[str]:
@@ -108,10 +168,15 @@ class FileCatalogue:
     @property
     def numbers(self) -> tuple[int, ...]:
         """The numbers of the time points, if they are numbers other than 0…n-1."""
-        if not all(time.isdecimal() for time in self.times):
+        if self._numbers is None:
             return ()
-        numbers = tuple(map(int, self.times))
-        return () if numbers == tuple(range(len(numbers))) else numbers
+        for time in self.times[len(self._numbers) :]:
+            if not time.isdecimal():
+                self._numbers = None
+                return ()
+            self._is_counted &= int(time) == len(self._numbers)
+            self._numbers.append(int(time))
+        return () if self._is_counted else tuple(self._numbers)
 
     def channel_names(self) -> list[str]:
         """The channel names: "Ch2" for numbers, "" if there is only one."""
@@ -163,6 +228,10 @@ def _place(fields: Fields) -> _FieldKey:
     return _FieldKey(plate, region, int(fov or 0))
 
 
+def _region(at: _FieldKey, *, with_plate: bool) -> str:
+    return f"{at.plate} {at.region}".strip() if with_plate else at.region
+
+
 def _next(text: str) -> str:
     return str(int(text) + 1) if _is_number(text) else text
 
@@ -173,12 +242,6 @@ def _row(text: str, first: int) -> str:
     if not 0 <= row < 2 * len(_LETTERS):
         return text
     return "A" * (row // len(_LETTERS)) + _LETTERS[row % len(_LETTERS)]
-
-
-def _extended(known: list[str], found: Iterable[str]) -> dict[str, int]:
-    """The index of each value; new ones are appended in natural order."""
-    known += sorted(set(found).difference(known), key=_order)
-    return {value: i for i, value in enumerate(known)}
 
 
 def _order(text: str) -> tuple[int, float, Any]:

@@ -6,16 +6,26 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
-from ...storage.file_versions import version_of
+from ...storage.watched_folders import WatchedFolders
 from .catalogue import FileCatalogue
-from .listing import fields_of, is_thumbnail, listed, names_in
-from .patterns import Pattern
+from .listing import MAX_DEPTH, fields_of, is_thumbnail, listed, names_in_folder
+from .next_names import NextNames
+from .patterns import MAX_FILES, Pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ...model import PlaneKey
     from .listing import Listing
+
+    Fields = dict[str, str]
 
 _MAX_UNDERSTOOD_AGAIN = 256
 """Of so many files at most, the names are interpreted anew when others appear that do not fit."""
+_MAX_FOLDERS = 20_000
+_MAX_LOOKED_FOR = 1_000
+"""So many files are looked for by name at most before a folder is listed."""
+_MAX_FRONTS = 6
 
 
 class Grown(NamedTuple):
@@ -28,51 +38,136 @@ class Grown(NamedTuple):
 class FolderGrowth:
     """Finds files that are added to a folder, and its subfolders. One thread at a time.
 
-    Costs a listing of names, and nothing as long as no folder has changed.
+    While none of the folders has changed, it costs asking some of them for their time. When one has, the
+    files that come next by their names are looked for, which costs what is new; and the folder is listed, but
+    one with many files only by the share of the time that this takes.
     """
 
     def __init__(self, listing: Listing, *, by_user: bool) -> None:
         """`by_user`: the pattern of the names was given, so that it is not to be found again."""
         self._by_user = by_user
+        self._root = listing.root
         self._ending = os.path.splitext(listing.files[0][1])[1].lower()
         self._seen = {name for _, name in listing.files}
-        self._folders: dict[str, str] = {}
+        self._others = set[str]()  # names that are not of the dataset
+        self._use(listing.pattern)
+        self._fronts: dict[PlaneKey, None] = {}  # behind which files may come, the latest last
+        self._n_folders = 0
+        self._folders = WatchedFolders()
+        for folder in dict.fromkeys(_folder_of(name) for name in self._seen):
+            self._watch(folder)
 
-    def is_current(self, root: str) -> bool:
-        """Whether no folder that contains files has changed since they were last listed."""
-        return bool(self._folders) and all(
-            version_of(os.path.join(root, folder)) == version for folder, version in self._folders.items()
-        )
+    def _use(self, pattern: str) -> None:
+        self._pattern = Pattern(pattern) if pattern else None
+        depth = self._pattern.depth if self._pattern is not None else None
+        self._depth = MAX_DEPTH if depth is None else depth
+        self._next: NextNames | None = None
 
-    def look(self, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
-        """List the folder again; None if there is nothing new. Raises a `DatasetError`."""
-        root = listing.root
-        known = {"", *(os.path.dirname(name) for name in self._seen)}
-        folders = {folder: version_of(os.path.join(root, folder)) for folder in known}
-        names = names_in(root, listing.pattern)
-        new = sorted(
-            name
-            for name in names
-            if name not in self._seen and name.lower().endswith(self._ending) and not is_thumbnail(name)
-        )
-        if not new:
-            self._folders = folders
+    def look(self, listing: Listing, catalogue: FileCatalogue, *, all_of_it: bool = False) -> Grown | None:
+        """Look for new files; None if nothing is found. Raises a `DatasetError`.
+
+        `all_of_it`: list every folder that has changed, whatever that costs.
+        """
+        changed = self._folders.changed(every=all_of_it)
+        if not changed:
             return None
+        found = self._found_by_name(catalogue)
+        new = [
+            name
+            for path in changed
+            if all_of_it or self._folders.may_list(path)
+            for name in self._listed(path)
+        ]
+        if not new:
+            return Grown(listing, catalogue) if found else None
+        new.sort()
         self._seen.update(new)
-        pattern = Pattern(listing.pattern) if listing.pattern else None
-        read = [(fields_of(pattern, name), name) for name in new] if pattern is not None else []
+        read = [(fields_of(self._pattern, name), name) for name in new] if self._pattern is not None else []
         fitting = [(fields, name) for fields, name in read if fields is not None]
         if not self._by_user and len(fitting) < len(new) and len(self._seen) <= _MAX_UNDERSTOOD_AGAIN:
             again = _understood_again(listing, catalogue)
             if again is not None:
+                self._use(again.listing.pattern)
                 return again
-        if not listing.pattern:  # each is a time point
+        if self._pattern is None:  # each is a time point
             n = len(catalogue.files)
             fitting = [({"t": str(n + i)}, name) for i, name in enumerate(new)]
         if not fitting:
-            return None
-        catalogue.add(fitting)
-        return Grown(listing._replace(files=(*listing.files, *fitting)), catalogue)
+            return Grown(listing, catalogue) if found else None
+        self._note_fronts(catalogue.add(fitting))
+        return Grown(listing, catalogue)
+
+    # ---- by name -----------------------------------------------------------------------------
+
+    def _found_by_name(self, catalogue: FileCatalogue) -> bool:
+        """Add the files that are named as those that come next; whether there are any."""
+        if self._pattern is None or not catalogue.files:
+            return False
+        if self._next is None:
+            self._next = NextNames(self._pattern, catalogue)
+            self._fronts.clear()
+            self._note_fronts(catalogue.files)
+        is_any = False
+        for front in list(self._fronts):
+            for _ in range(_MAX_LOOKED_FOR):
+                name = next(filter(self._is_new, self._next.after(front)), None)
+                if name is None:
+                    break
+                self._seen.add(name)
+                self._watch(_folder_of(name))
+                fields = fields_of(self._pattern, name)
+                assert fields is not None, "the name was made of its fields"
+                self._fronts.pop(front, None)
+                (front,) = catalogue.add([(fields, name)])
+                self._note_fronts([front])
+                is_any = True
+        return is_any
+
+    def _note_fronts(self, found: Collection[PlaneKey]) -> None:
+        """Files were found: the last of them is another one for each axis that may be the outermost loop."""
+        for axis in "zcpt":
+            front = max(found, key=lambda key: (getattr(key, axis), key))
+            self._fronts.pop(front, None)
+            self._fronts[front] = None
+        while len(self._fronts) > _MAX_FRONTS:
+            del self._fronts[next(iter(self._fronts))]
+
+    def _is_new(self, name: str) -> bool:
+        return name not in self._seen and os.path.isfile(self._root + name)
+
+    # ---- by listing --------------------------------------------------------------------------
+
+    def _listed(self, path: str) -> list[str]:
+        """The new images in a folder, and in folders in it that are new."""
+        folder = path[len(self._root) :].replace(os.sep, "/")
+        with self._folders.listing(path):
+            names, folders = names_in_folder(self._root, folder)
+        room = max(0, MAX_FILES - len(self._seen) - len(self._others))
+        new = list(names.difference(self._seen, self._others))[:room]
+        wanted = [name for name in new if name.lower().endswith(self._ending) and not is_thumbnail(name)]
+        self._others.update(new)
+        self._others.difference_update(wanted)
+        if folder.count("/") < self._depth:
+            for inner in sorted(folders):
+                if self._watch(inner):
+                    wanted += self._listed(self._root + inner)
+        return wanted
+
+    def _watch(self, folder: str) -> bool:
+        """Watch a folder ("a/b/"), and those around it; whether that is new."""
+        path = self._root + folder
+        if path in self._folders or self._n_folders >= _MAX_FOLDERS:
+            return False
+        self._n_folders += 1
+        if folder:
+            self._watch(_folder_of(folder[:-1]))
+        self._folders.add(path)
+        return True
+
+
+def _folder_of(name: str) -> str:
+    """The folder of a file, "" or with a slash at its end."""
+    return name[: name.rfind("/") + 1]
 
 
 def _understood_again(listing: Listing, catalogue: FileCatalogue) -> Grown | None:

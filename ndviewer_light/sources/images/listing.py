@@ -32,7 +32,7 @@ _KIND = {".tiff": ".tif", ".jpeg": ".jpg"}
 _NOT_FOLDERS = (".zarr", ".n5", ".ozx")
 """Extensions of folders that are datasets themselves."""
 _THUMBNAIL = re.compile(r"(?:^|[_\-. /])thumb(?:nails?|s)?(?=[_\-. /]|$|[0-9a-f]{8}-)", re.IGNORECASE)
-_MAX_DEPTH = 4
+MAX_DEPTH = 4
 _MAX_FOLDERS = 20_000
 _MAX_BELOW = 100_000
 """The maximum number of images in subfolders of a folder that contains images itself; more are left out."""
@@ -70,7 +70,7 @@ def split_pattern(path: str, pattern: str) -> tuple[str, str]:
 def holds_images(folder: str) -> bool:
     """Whether there is an image in a folder, or in one of its first subfolders; searches no further."""
     level = [folder]
-    for _ in range(_MAX_DEPTH):
+    for _ in range(MAX_DEPTH):
         inner: list[str] = []
         for path in level:
             try:
@@ -101,14 +101,25 @@ def listed(path: str, pattern: str = "") -> Listing:
     return _in_folder(os.path.abspath(root), pattern)
 
 
-def names_in(root: str, pattern: str) -> Iterator[str]:
-    """The images in a folder, and in as many levels of its subfolders as a pattern has; without one, in all.
+def names_in_folder(root: str, folder: str) -> tuple[set[str], list[str]]:
+    """The images in one folder below `root` ("" or "a/b/"), and the folders in it; names are below `root`.
 
-    Raises a `DatasetError` if the folder cannot be listed.
+    Raises a `DatasetError` if `root` itself cannot be listed.
     """
-    return islice(
-        _walk(root.rstrip(os.sep) or os.sep, Pattern(pattern).depth if pattern else None), MAX_FILES
-    )
+    names, inner = set[str](), list[str]()
+    try:
+        with os.scandir(os.path.join(root, folder)) as entries:
+            for entry in entries:
+                if not _is_wanted(entry.name):
+                    continue
+                if is_image(entry.name):
+                    names.add(folder + entry.name)
+                elif len(inner) < _MAX_FOLDERS and _is_wanted_folder(entry):
+                    inner.append(f"{folder}{entry.name}/")
+    except (OSError, ValueError) as error:
+        if not folder:
+            raise error_of_os(error, root) from error
+    return names, inner
 
 
 def is_thumbnail(name: str) -> bool:
@@ -148,7 +159,7 @@ def _names_below(folder: str, warnings: list[str]) -> list[str]:
     """All images in a folder and its subfolders; only its own if there are too many."""
     names = list(islice(_walk(folder, 0), MAX_FILES + 1))
     _check_number(names, folder)
-    below = _walk(folder, _MAX_DEPTH, at_least=1)
+    below = _walk(folder, MAX_DEPTH, at_least=1)
     most = _MAX_BELOW if names else MAX_FILES
     inner = list(islice(below, most + 1))
     if not names:
@@ -287,7 +298,7 @@ def _kind(name: str) -> str:
 
 def _walk(folder: str, depth: int | None, at_least: int = 0) -> Iterator[str]:
     """The images in a folder and its subfolders, from `at_least` to `depth` levels down; None: any depth."""
-    yield from _walk_in(folder, "", _MAX_DEPTH if depth is None else depth, at_least)
+    yield from _walk_in(folder, "", MAX_DEPTH if depth is None else depth, at_least)
 
 
 def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[str]:

@@ -124,9 +124,13 @@ class Pattern:
                 parts.append(f"(?P<{part.role}>{part.expression})")
         return "".join(parts)
 
+    def match(self, name: str) -> re.Match[str] | None:
+        """Where the fields of a name are: a group for each role that it has; None if it does not match."""
+        return self._regex.fullmatch(name)
+
     def read(self, name: str) -> Fields | None:
         """The fields of a name, by role; None if it does not match."""
-        match = self._regex.fullmatch(name)
+        match = self.match(name)
         if match is None:
             return None
         return {role: text for role, text in match.groupdict().items() if text is not None}

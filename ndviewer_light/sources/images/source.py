@@ -221,21 +221,22 @@ class ImagesSource(Source):
         return [self.exists(key) for key in keys]
 
     def refresh(self) -> DatasetInfo:
-        """Relist the folder and add new files."""
+        """List the folders that have changed, and add new files."""
+        return self._look(all_of_it=True)
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`: what it costs is said with `FolderGrowth`."""
+        return self._look(all_of_it=False)
+
+    def _look(self, *, all_of_it: bool) -> DatasetInfo:
         if self._growth is None:
             return self._info
         check_still_there(self._listing.root)
         with self._growing:
-            grown = self._growth.look(self._listing, self._catalogue)
+            grown = self._growth.look(self._listing, self._catalogue, all_of_it=all_of_it)
             if grown is not None:
                 self._take(grown)
         return self._info
-
-    def look(self) -> DatasetInfo:
-        """See `Source.look`: nothing is listed as long as no folder has changed."""
-        if self._growth is None or self._growth.is_current(self._listing.root):
-            return self._info
-        return self.refresh()
 
     def _take(self, grown: Grown) -> None:
         """Take files that were added; pages inside files keep the axes that they have."""

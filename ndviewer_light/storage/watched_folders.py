@@ -1,0 +1,87 @@
+"""Folders in which files appear: which of them have changed, and when they are worth listing again.
+
+A file system tells of a folder only that its entries have changed, not which of them; listing it costs what
+is in it. So folders are asked for their time of change, a bounded number at once, and those with many entries
+are listed rarely: by the share of the time that listing them takes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from .file_versions import version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LISTING_SHARE = 1 / 50
+"""Of the time, at most so much goes into listing the same folder again."""
+_RECENT = 64
+_IN_TURN = 64
+"""So many folders are asked each time: those that changed last, and as many of the others, in turn."""
+
+
+class _Listed(NamedTuple):
+    """When a folder was listed last: its version before that; not to be listed again before `not_before`."""
+
+    version: str
+    not_before: float
+
+
+_NEVER = _Listed("", float("-inf"))
+
+
+class WatchedFolders:
+    """Folders by path, each with what it was like when listed. One thread at a time; blocks on disk."""
+
+    def __init__(self) -> None:
+        self._listed: dict[str, _Listed] = {}
+        self._recent: dict[str, None] = {}  # those that changed last, the last one at the end
+        self._others: deque[str] = deque()  # all, in the order in which they will be asked
+
+    def __contains__(self, folder: str) -> bool:
+        return folder in self._listed
+
+    def add(self, folder: str) -> None:
+        """Watch another folder, which counts as changed until it has been listed."""
+        if folder not in self._listed:
+            self._listed[folder] = _NEVER
+            self._others.append(folder)
+            self._note_change(folder)
+
+    def changed(self, *, every: bool = False) -> list[str]:
+        """The folders that have changed since they were listed, of the few, or of `every` one, asked now."""
+        if every:
+            asked = list(self._listed)
+        else:
+            in_turn = [self._others[0] for _ in range(min(_IN_TURN, len(self._others))) if self._turn()]
+            asked = list(dict.fromkeys((*self._recent, *in_turn)))
+        found = [folder for folder in asked if version_of(folder) != self._listed[folder].version]
+        for folder in found:
+            self._note_change(folder)
+        return found
+
+    def _turn(self) -> bool:
+        self._others.rotate(-1)
+        return True
+
+    def _note_change(self, folder: str) -> None:
+        self._recent.pop(folder, None)
+        self._recent[folder] = None
+        while len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def may_list(self, folder: str) -> bool:
+        """Whether enough time has passed since a folder was listed, for what that cost."""
+        return time.monotonic() >= self._listed[folder].not_before
+
+    @contextmanager
+    def listing(self, folder: str) -> Iterator[None]:
+        """To list a folder within; remembers the version that it had before, and what listing cost."""
+        version, began = version_of(folder), time.monotonic()
+        yield
+        now = time.monotonic()
+        self._listed[folder] = _Listed(version, now + (now - began) / LISTING_SHARE)
