@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tiffs
 from PIL import Image
 
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.images import growth
 from ndviewer_light.sources.images.source import ImagesSource
+from ndviewer_light.sources.tiff import folders
+from ndviewer_light.sources.tiff.source import TiffSource
 from ndviewer_light.storage import watched_folders
 from ndviewer_light.storage.watched_folders import WatchedFolders
 
@@ -99,8 +102,9 @@ def test_files_that_do_not_come_next_are_found_by_listing_and_those_after_them_b
         source.look()
         listed.clear()
         save(tmp_path / "img_t7.png", 7)
-        source.look()
-        assert listed == [""]
+        while source.look().n_t < 4:
+            time.sleep(0.005)
+        assert listed
         assert source.info.times == (0, 1, 2, 7)
         save(tmp_path / "img_t12.png", 12)  # as far from the last as that from the one before
         save(tmp_path / "img_t13.png", 13)
@@ -125,35 +129,75 @@ def test_of_many_folders_only_those_that_changed_are_listed_and_few_are_asked(tm
             return version_of(path)
 
         monkeypatch.setattr(watched_folders, "version_of", noted)
-        listed.clear()
         time.sleep(0.06)  # of what has just been written nobody knows whether it is written again
-        while "" in listed or not asked:
+        for _ in range(2 * (n // 64 + 1)):
             listed.clear()
             asked.clear()
             source.look()
+        assert not listed
         assert len(asked) <= 130
         save(tmp_path / f"t{n}" / "other.png", 1)  # nothing that comes next
         save(tmp_path / f"t{n}" / "z0.png", 1)
-        source.look()
-        assert source.info.n_t == n + 1
+        while source.look().n_t < n + 1:
+            time.sleep(0.005)
         save(tmp_path / "t000" / "z2.png", 1)  # in a folder that is asked in turn
         for _ in range(n // 64 + 2):
             source.look()
+            time.sleep(0.005)
         assert source.info.n_z == 3
-        source.refresh()
 
 
 def test_a_folder_is_listed_by_its_share_of_the_time(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(watched_folders.time, "monotonic", lambda: now[0])
-    folders = WatchedFolders()
-    folders.add(str(tmp_path))
-    assert folders.changed() == [str(tmp_path)]
-    assert folders.may_list(str(tmp_path))
-    with folders.listing(str(tmp_path)):
+    watched = WatchedFolders()
+    watched.add(str(tmp_path))
+    assert watched.changed() == [str(tmp_path)]
+    assert watched.may_list(str(tmp_path))
+    with watched.listing(str(tmp_path)):
         now[0] += 1.0
     (tmp_path / "new").touch()
-    assert folders.changed() == [str(tmp_path)]
-    assert not folders.may_list(str(tmp_path))
+    assert watched.changed() == [str(tmp_path)]
+    assert not watched.may_list(str(tmp_path))
     now[0] += 1 / watched_folders.LISTING_SHARE
-    assert folders.may_list(str(tmp_path))
+    assert watched.may_list(str(tmp_path))
+
+
+# ---- Squid's folders ---------------------------------------------------------------------------------
+
+
+def test_the_next_positions_of_squids_images_are_found_by_name_and_only_what_changed_is_listed(
+    tmp_path, costly, monkeypatch
+):
+    scanned: list[str] = []
+    scandir = os.scandir
+
+    def noted(path: str) -> object:
+        scanned.append(os.path.relpath(path, tmp_path))
+        return scandir(path)
+
+    channels = ("BF", "GFP")
+    tiffs.write_experiment(tmp_path, {"A1": 3, "B12": 2}, channels)
+
+    def write(t: int, region: str, fov: int) -> None:
+        for z, channel in itertools.product(range(2), channels):
+            tiffs.write_image(
+                tiffs.image_path(tmp_path, t, region, fov, z, channel), np.full((8, 8), 1, np.uint16)
+            )
+
+    write(0, "A1", 0)
+    with contextlib.closing(TiffSource.open(str(tmp_path))) as source:
+        time.sleep(0.06)
+        source.look()
+        assert source.look() is source.look(), "nothing has changed"
+        monkeypatch.setattr(folders.os, "scandir", noted)
+        for n, (region, fov) in enumerate((("A1", 1), ("A1", 2), ("B12", 0), ("B12", 1)), 2):
+            write(0, region, fov)
+            source.look()
+            assert len(source.info.positions) == n
+            assert source.info.positions[-1].label == f"{region}:{fov}"
+        assert not scanned
+        write(1, "A1", 0)
+        source.refresh()
+        assert source.info.n_t == 2
+        assert source.exists(PlaneKey(t=1))

@@ -53,6 +53,11 @@ def has_own_files(folder: str | os.PathLike[str]) -> bool:
     return any(os.path.isfile(os.path.join(folder, name)) for name in _OWN_FILES)
 
 
+def own_files(folder: str) -> list[str]:
+    """The paths of the files that Squid may write beside its images; no I/O."""
+    return [os.path.join(folder, name) for name in _OWN_FILES]
+
+
 def is_done(experiment: str | os.PathLike[str]) -> bool:
     """Whether Squid has marked the experiment as complete."""
     return (Path(experiment) / DONE_FILE).exists()

@@ -137,12 +137,12 @@ class SquidOmeTiffs(GrowingDataset):
 
 
 class ZarrImage(GrowingDataset):
-    """One OME-Zarr image to which time points are added, and its shape with them."""
+    """One OME-Zarr image to which time points are added, all chunks in one folder."""
 
     def create(self) -> None:
-        self._shape = (self.n, 1, 1, _SIZE, _SIZE)
-        stores.write_image_metadata(self.folder / "a.zarr", self._shape)
         self._data = np.ones((_SIZE, _SIZE), "<u2").tobytes()
+        stores.write_group(self.path, stores.image_attributes((1, 1)))
+        self._write_shape()
         for t in range(self.n):
             self._write(t)
 
@@ -150,16 +150,18 @@ class ZarrImage(GrowingDataset):
     def path(self) -> Path:
         return self.folder / "a.zarr"
 
+    def _write_shape(self) -> None:
+        document = stores.array_metadata((self.n, 1, 1, _SIZE, _SIZE), "none", transposed=True)
+        document["chunk_key_encoding"] = {"name": "default", "configuration": {"separator": "."}}
+        stores.write_json(self.path / "0", document)
+
     def _write(self, t: int) -> None:
-        folder = self.path / "0" / "c" / str(t) / "0" / "0" / "0"
-        folder.mkdir(parents=True)
-        (folder / "0").write_bytes(self._data)
+        (self.path / "0" / f"c.{t}.0.0.0.0").write_bytes(self._data)
 
     def add(self) -> PlaneKey:
         self._write(self.n)
         self.n += 1
-        shape = (self.n, *self._shape[1:])
-        stores.write_json(self.path / "0", stores.array_metadata(shape, "none", transposed=True))
+        self._write_shape()
         return PlaneKey(t=self.n - 1)
 
 
@@ -177,11 +179,12 @@ class ZarrFields(GrowingDataset):
 
     def _write(self, i: int) -> None:
         store = self.folder / "zarr" / "A1" / f"fov_{i}.ome.zarr"
-        stores.write_image_metadata(store, self._shape)
+        stores.write_group(store, stores.image_attributes(self._shape))
+        document = stores.array_metadata(self._shape, "none", transposed=True)
+        document["chunk_key_encoding"] = {"name": "default", "configuration": {"separator": "."}}
+        stores.write_json(store / "0", document)
         for t in range(self.planes_each):
-            chunk = store / "0" / "c" / str(t) / "0" / "0" / "0"
-            chunk.mkdir(parents=True)
-            (chunk / "0").write_bytes(self._data)
+            (store / "0" / f"c.{t}.0.0.0.0").write_bytes(self._data)
 
     def add(self) -> PlaneKey:
         self._write(self._n_stores)
@@ -198,7 +201,10 @@ class ZarrPlate(GrowingDataset):
         self._n_t = max(2, self.n // self._fields // self._wells)
         self._shape = (self._n_t + 10, 1, 1, _SIZE, _SIZE)
         stores.write_plate(self.path, self._wells, self._fields, self._shape)
-        self._t = 1
+        image = self.path / "A" / "1" / "0"
+        stores.write_json(image / "0", stores.array_metadata(self._shape, "none", transposed=True))
+        self._t = 0
+        self.add()
 
     @property
     def path(self) -> Path:

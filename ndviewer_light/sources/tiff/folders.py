@@ -1,13 +1,13 @@
 """The contents of a dataset's folders, by file names alone: no image is opened here.
 
 Everything keeps its index once found; later items are appended. A folder is relisted only if
-something in it has changed.
+something in it has changed, and one with many files only by the share of the time that this takes: meanwhile
+the positions that come next are looked for by name.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ from ...errors import LimitExceededError
 from ...metadata.squid import has_own_files, sanitised
 from ...model import natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
+from ...storage.watched_folders import WatchedFolders
 from .file_names import (
     IMAGE_ENDS,
     OME_FOLDER,
@@ -29,7 +30,7 @@ from .file_names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from typing import TypeVar
 
     from .file_names import ImageName
@@ -45,9 +46,8 @@ _MAX_DIGITS = 10
 _MAX_LOOKED_AT = 10_000
 _MAX_COUNTED = 5
 """The maximum number of channels that differ only by number; more are something else."""
-
-_SETTLED_NS = 2_000_000_000
-"""A folder that changed more recently may change again and show the same time of change."""
+_MAX_LOOKED_FOR = 1_000
+_PLANNED_LOOKED_FOR = 4
 
 
 class FolderKind(NamedTuple):
@@ -198,41 +198,62 @@ class Finder:
     def __init__(self, kind: FolderKind, regions: Iterable[str] = (), channels: Sequence[str] = ()) -> None:
         self.kind = kind
         self.found = FolderContents()
+        self.planned: Sequence[tuple[str, int]] = ()
+        """The positions that are to be acquired, in that order, if known."""
         self._order = {sanitised(name): i for i, name in enumerate(channels)}
         self._read = _readers(NameReader(regions, self._order))[kind.form]
-        self._listed: dict[str, int] = {}  # folder → its modification time when listed
+        self._folders = WatchedFolders()
+        self._numbers: dict[str, int] = {}  # of the time points of folders
         self._parsed: dict[str, bool] = {}  # names of files → whether they are the dataset's
+        self._times = set[int]()
+        self._places = set[tuple[str, int]]()
+        self._n_planned = 0  # so many of them were found, and maybe others
+        self._first: ImageName | None = None
+        self._last: ImageName | None = None
 
-    def look(self) -> FolderContents:
-        """List what has changed and add it to the findings. Blocks on disk.
+    def look(self, *, all_of_it: bool = False) -> bool:
+        """Look at what has changed, add it to what was `found`; whether it is any more. Blocks on disk.
 
+        `all_of_it`: list every folder that has changed, whatever that costs.
         Raises a `DatasetError` if a folder cannot be listed, or contains too many files.
         """
+        before = self._extent()
         new: dict[str, ImageName] = {}
-        times: dict[int, str] = {}
-        for number, folder in folders_of(self.kind):
-            names = self._names(folder)
-            # time points mostly have the same names: parse each once
-            for name in set(names).difference(self._parsed):
-                understood = self._read(name)
-                self._parsed[name] = understood is not None
-                if understood is not None:
-                    new[name] = understood
-                elif _is_image(name):
-                    self.found.others.add(name)
-            if any(map(self._parsed.__getitem__, names)):
-                times.setdefault(number, folder)
-        self._add_times(times)
+        for folder in self._changed_folders(all_of_it=all_of_it):
+            if all_of_it or self._folders.may_list(folder):
+                new |= self._parsed_anew(folder, self._names(folder))
+            else:
+                self._add_next(folder)
         self._add_names(new)
-        return self.found
+        return self._extent() != before
+
+    def _extent(self) -> tuple[object, ...]:
+        found = self.found
+        sizes = len(found.positions), len(found.channels), len(found.z), len(found.times), len(found.others)
+        return sizes, found.spelling
+
+    def _changed_folders(self, *, all_of_it: bool) -> list[str]:
+        """The folders of files that have changed; those of new time points are found here."""
+        experiment = self.kind.experiment
+        self._folders.add(experiment)
+        changed = self._folders.changed(every=all_of_it)
+        if experiment in changed and (all_of_it or self._folders.may_list(experiment)):
+            with self._folders.listing(experiment):
+                folders = folders_of(self.kind)
+            for number, folder in folders:
+                if folder not in self._numbers:
+                    self._numbers[folder] = number
+                    self._folders.add(folder)
+                    changed.append(folder)
+        return sorted(filter(self._numbers.__contains__, dict.fromkeys(changed)), key=self._at)
+
+    def _at(self, folder: str) -> tuple[int, str]:
+        return self._numbers[folder], folder
 
     def _names(self, folder: str) -> list[str]:
-        """The names in a folder; nothing if it is not one, or has not changed since it was listed."""
+        """The names in a folder; nothing if it is not one."""
         try:
-            changed = os.stat(folder).st_mtime_ns
-            if self._listed.get(folder) == changed:
-                return []
-            with os.scandir(folder) as entries:
+            with self._folders.listing(folder), os.scandir(folder) as entries:
                 names = [entry.name for entry in islice(entries, MAX_FILES + 1)]
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -240,19 +261,59 @@ class Finder:
             raise error_of_os(error, folder) from error
         if len(names) > MAX_FILES:
             raise LimitExceededError(f"{folder} contains more than {MAX_FILES} files")
-        if time.time_ns() - changed > _SETTLED_NS:
-            self._listed[folder] = changed
         return names
 
-    def _add_times(self, times: dict[int, str]) -> None:
+    def _parsed_anew(self, folder: str, names: Sequence[str]) -> dict[str, ImageName]:
+        """The parts of the names in a folder that were not seen yet; its time point is known from here on."""
+        new: dict[str, ImageName] = {}
+        # time points mostly have the same names: parse each once
+        for name in set(names).difference(self._parsed):
+            understood = self._read(name)
+            self._parsed[name] = understood is not None
+            if understood is not None:
+                new[name] = understood
+            elif _is_image(name):
+                self.found.others.add(name)
+        number = self._numbers[folder]
+        if number not in self._times and any(map(self._parsed.__getitem__, names)):
+            self._add_time(number, folder)
+        return new
+
+    def _add_next(self, folder: str) -> None:
+        """Add the files in a folder that are named as those that come next."""
+        for _ in range(_MAX_LOOKED_FOR):
+            names = (name for name in self._next_names() if name not in self._parsed)
+            name = next((name for name in names if os.path.isfile(os.path.join(folder, name))), None)
+            if name is None:
+                return
+            self._add_names(self._parsed_anew(folder, [name]))
+
+    def _next_names(self) -> Iterator[str]:
+        """The names that the first file of the next position may have."""
+        first, last = self._first, self._last
+        if first is None or last is None:
+            return
+        fov = str(int(last.fov) + 1).zfill(len(last.fov)) if last.fov else ""
+        places = [(last.region, fov)] if fov else []
+        while self._n_planned < len(self.planned) and self.planned[self._n_planned] in self._places:
+            self._n_planned += 1
+        planned = self.planned[self._n_planned : self._n_planned + _PLANNED_LOOKED_FOR]
+        places += [(region, str(number).zfill(len(last.fov))) for region, number in planned]
+        for region, number in dict.fromkeys(places):
+            for other in dict.fromkeys((first, last)):
+                yield _file_name(other._replace(region=region, fov=number), self.kind.form)
+
+    def _add_time(self, number: int, folder: str) -> None:
         found = self.found
         if self.kind.form == OME and self.kind.folder:
             return  # its files contain all times
-        for number in sorted(set(times).difference(found.times)):
-            found.folders[len(found.times)] = times[number]
-            found.times.append(number)
+        found.folders[len(found.times)] = folder
+        found.times.append(number)
+        self._times.add(number)
 
     def _add_names(self, names: dict[str, ImageName]) -> None:
+        if not names:
+            return
         found, order = self.found, self._order
         spelt = {(parts.region, parts.fov) for parts in names.values()}
         z_names = {parts.z for parts in names.values()} - {""}
@@ -261,13 +322,17 @@ class Finder:
         for number in sorted({fov for _, fov in spelt} | z_names):
             found.spelling = found.spelling.seen(number)
         if self.kind.form == OME:
-            found.names |= {(parts.region, int(parts.fov or 0)): name for name, parts in names.items()}
+            found.names.update({(parts.region, int(parts.fov or 0)): name for name, parts in names.items()})
         positions = {(region, int(fov or 0)) for region, fov in spelt}
         channels = {parts.channel for parts in names.values()} - {""}
         order_of = {region: natural_key(region) for region in {region for region, _ in positions}}
-        _append(found.positions, positions, lambda at: (order_of[at[0]], at[1]))
+        new = sorted(positions - self._places, key=lambda at: (order_of[at[0]], at[1]))
+        found.positions += new
+        self._places.update(new)
         _append(found.channels, channels, lambda name: _channel_key(name, order))
         _append(found.z, {int(z) for z in z_names}, lambda z: z)
+        if new:
+            self._note_ends(names.values(), new)
         for what, n, most in (
             ("positions", len(found.positions), MAX_POSITIONS),
             ("channels", len(found.channels), MAX_CHANNELS),
@@ -276,6 +341,28 @@ class Finder:
                 raise LimitExceededError(
                     f"{self.kind.experiment} has {n} {what}; at most {most} can be shown"
                 )
+
+    def _note_ends(self, names: Collection[ImageName], new: Sequence[tuple[str, int]]) -> None:
+        """Note a file of the first position of all, of its first z and channel, and one of the last."""
+        channels = self.found.channels
+
+        def key(name: ImageName) -> tuple[int, int]:
+            return int(name.z or 0), channels.index(name.channel) if name.channel else 0
+
+        by_place: dict[tuple[str, int], list[ImageName]] = {new[0]: [], new[-1]: []}
+        for name in names:
+            place = name.region, int(name.fov or 0)
+            if place in by_place:
+                by_place[place].append(name)
+        self._first = self._first or min(by_place[new[0]], key=key)
+        self._last = min(by_place[new[-1]], key=key)
+
+
+def _file_name(name: ImageName, form: str) -> str:
+    if form == IMAGES:
+        return f"{name.region}_{name.fov}_{name.z}_{name.channel}{name.end}"
+    fov = f"_{name.fov}" if name.fov else ""
+    return f"{name.region}{fov}{'_stack' if form == STACKS else ''}{name.end}"
 
 
 def _readers(images: NameReader) -> dict[str, Callable[[str], ImageName | None]]:

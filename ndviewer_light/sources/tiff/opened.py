@@ -16,6 +16,7 @@ from ...metadata.squid import (
     channel_names,
     coordinates,
     is_done,
+    own_files,
     sanitised,
 )
 from ...model import (
@@ -27,6 +28,7 @@ from ...model import (
     natural_sorted,
 )
 from ...storage.decoding.tiff_pages import TIFF_ENDS
+from ...storage.file_versions import versions_of
 from ...storage.local_files import LinkGuard
 from .file_errors import FileMissingError
 from .file_names import OME_FOLDER, NameReader, base_channel, is_number, ome_name, stack_name
@@ -86,6 +88,7 @@ class OpenedFolder:
         self._raw = {sanitised(name): name for name in names}
         self._coordinates = _coordinates(kind, self._links)
         self._finder = Finder(kind, {region for region, _ in self._coordinates.by_fov}, names)
+        self._finder.planned = tuple(self._coordinates.by_fov)
         places = FileLocations(kind.experiment, (), ())
         self.form: Form
         if kind.form == OME:
@@ -98,22 +101,31 @@ class OpenedFolder:
         self._sample: tuple[str, PlaneKey] | None = None
         self._in_color: frozenset[int] = frozenset()
         self._described: tuple[Channel, ...] = ()
+        self._positions: tuple[Position, ...] = ()
+        self._placed_by = self._coordinates.by_fov  # by which these positions have their coordinates
+        self._beside = ""  # see `_versions_beside`
 
     @property
     def first_file(self) -> str | None:
         """The file that was opened at first, if it is of one plane and so does not grow."""
         return self._sample[0] if self._sample is not None and isinstance(self.form, ImagePerPlane) else None
 
-    def look(self, before: DatasetInfo | None = None) -> Known:
+    def look(self, before: DatasetInfo | None = None, *, all_of_it: bool = True) -> Known | None:
         """List what has changed, and open one file: at first for its metadata, later if it may have grown.
 
-        Raises a `DatasetError` if there is nothing readable.
+        None if nothing has changed since the last time, or, unless `all_of_it`, nothing that was looked at:
+        see `Finder.look`. Raises a `DatasetError` if there is nothing readable.
         """
-        found = self._finder.look()
+        has_grown = self._finder.look(all_of_it=all_of_it)
+        versions = self._versions_beside()
+        if not has_grown and versions == self._beside and not all_of_it:
+            return None
+        found = self._finder.found
         if not found.positions:
             raise DatasetNotFoundError(f"{self._path} contains no image files")
         if not self._coordinates.by_fov:
             self._coordinates = _coordinates(self._kind, self._links)
+            self._finder.planned = tuple(self._coordinates.by_fov)
         self._add_channels(found.channels)
         self.form.places = self._places(found)
         facts = self._first_facts() if self._sample is None else self._facts_again(*self._sample)
@@ -127,21 +139,36 @@ class OpenedFolder:
             info = learned(info, parts, facts, acquisition_parameters(self._kind.experiment, self._links))
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
+        self._beside = versions if self._sample is not None else ""
         return Known(parts, replace(info, channels=shown(parts, info.dtype, self._described)))
 
+    def _versions_beside(self) -> str:
+        """The versions of the files beside the images, and of the image that was opened, if it may grow."""
+        paths = own_files(self._kind.experiment)
+        first = self._finder.found.folders.get(0)
+        if first is not None and not self._coordinates.by_fov:
+            paths += own_files(os.path.dirname(first) if self._kind.inside else first)
+        if self._sample is not None and not isinstance(self.form, ImagePerPlane):
+            paths.append(self._sample[0])
+        return versions_of(paths)
+
     def _places(self, found: FolderContents) -> FileLocations:
+        by_fov = self._coordinates.by_fov
+        if self._placed_by is not by_fov:
+            self._placed_by, self._positions = by_fov, ()
+        self._positions += tuple(
+            Position(region, fov, *by_fov.get((region, fov), (None, None, None)))
+            for region, fov in found.positions[len(self._positions) :]
+        )
         return FileLocations(
             experiment=self._kind.experiment,
-            positions=tuple(
-                Position(region, fov, *self._coordinates.by_fov.get((region, fov), (None, None, None)))
-                for region, fov in found.positions
-            ),
+            positions=self._positions,
             channels=tuple(map(sanitised, self._channels)),
             folders=dict(found.folders),
             shared=self._kind.folder if self._kind.form == OME else "",
             z=_z_numbers(found.z),
             spelling=found.spelling,
-            names=dict(found.names),
+            names=found.names,
         )
 
     def _add_channels(self, names: Iterable[str]) -> None:

@@ -67,6 +67,7 @@ class TiffSource(Source):
         ] = {}  # of those unlike the first; replaced, never changed
         self._composed = info, self._other_sizes, info  # of what `info` was made, and what it is
         self._heard: set[int] = set()  # positions whose number of times and z is known from a file
+        self._version_looked_at = ""  # of the single file, as of the last look
         self._closed = False
 
     # ---- opening -----------------------------------------------------------------------------
@@ -88,8 +89,9 @@ class TiffSource(Source):
             if kind is None:
                 raise DatasetNotFoundError(f"{path} contains no image files named as by Squid")
             folder = OpenedFolder(path, kind, pool, options)
-            known = folder.look()
-            return cls(folder.form, known.parts, known.info, pool, path, folder)
+            of_folder = folder.look()
+            assert of_folder is not None, "all of it is looked at"
+            return cls(folder.form, of_folder.parts, of_folder.info, pool, path, folder)
         except PlaneNotStoredError as error:
             pool.close()
             raise DatasetNotFoundError(str(error)) from error
@@ -188,13 +190,26 @@ class TiffSource(Source):
     def refresh(self) -> DatasetInfo:
         """Relist the folders; new items are appended."""
         self._raise_if_gone()
+        if self._folder is not None:
+            return self._look(self._folder, all_of_it=True)
+        self._heard.clear()
+        self._version_looked_at = version_of(self._path)
+        self._learn_from(self._path, PlaneKey())
+        return self.info
+
+    def look(self) -> DatasetInfo:
+        """See `Source.look`: what it costs is said with `Finder.look`; a file is read if it has changed."""
         if self._folder is None:
-            self._heard.clear()
-            self._learn_from(self._path, PlaneKey())
-            return self.info
+            return self.info if version_of(self._path) == self._version_looked_at else self.refresh()
+        self._raise_if_gone()
+        return self._look(self._folder, all_of_it=False)
+
+    def _look(self, folder: OpenedFolder, *, all_of_it: bool) -> DatasetInfo:
         with self._looking:
+            known = folder.look(self._info, all_of_it=all_of_it)
+            if known is None:
+                return self.info
             self._sized.clear()  # files may have been replaced
-            known = self._folder.look(self._info)
             with self._lock:
                 # reads may have found more meanwhile
                 n_t, n_z = max(known.info.n_t, self._info.n_t), max(known.info.n_z, self._info.n_z)
