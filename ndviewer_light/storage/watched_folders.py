@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LISTING_SHARE = 1 / 50
 """Of the time, at most so much goes into listing the same folder again."""
+MAX_FOUND_BY_NAME = 1_000
+"""So many files that come next by their names are looked for in one look."""
 _RECENT = 64
 _IN_TURN = 64
 """So many folders are asked each time: those that changed last, and as many of the others, in turn."""

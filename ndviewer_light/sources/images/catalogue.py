@@ -36,7 +36,7 @@ class _FieldKey(NamedTuple):
     fov: int
 
 
-class _Axis(Generic[_T]):
+class _ValuesAlong(Generic[_T]):
     """The values along one axis, in order; they keep their index, later ones are appended."""
 
     def __init__(self, roles: tuple[str, ...], order: Callable[[_T], Any]) -> None:
@@ -68,12 +68,12 @@ class FileCatalogue:
     def __init__(self) -> None:
         self.files: dict[PlaneKey, str] = {}
         self.doubles = 0
-        self._times = _Axis[str](("t",), _order)
-        self._places = _Axis[_FieldKey](
+        self._times = _ValuesAlong[str](("t",), _order)
+        self._places = _ValuesAlong[_FieldKey](
             _PLACE_ROLES, lambda at: (natural_key(at.plate), natural_key(at.region), at.fov)
         )
-        self._channels = _Axis[str](("c",), _order)
-        self._z = _Axis[str](("z",), _order)
+        self._channels = _ValuesAlong[str](("c",), _order)
+        self._z = _ValuesAlong[str](("z",), _order)
         self._positions: tuple[Position, ...] = ()
         self._plates: set[str] = set()
         self._numbers: list[int] | None = []  # of the times, None once one is not a number
@@ -101,7 +101,12 @@ class FileCatalogue:
 
     def spelt(self, axis: str) -> list[Fields]:
         """How the values along an axis ("t", "p", "c", "z") are written in names, by index."""
-        axes: dict[str, _Axis[Any]] = {"t": self._times, "p": self._places, "c": self._channels, "z": self._z}
+        axes: dict[str, _ValuesAlong[Any]] = {
+            "t": self._times,
+            "p": self._places,
+            "c": self._channels,
+            "z": self._z,
+        }
         return axes[axis].spelt
 
     def add(self, found: Iterable[tuple[Fields, str]]) -> list[PlaneKey]:

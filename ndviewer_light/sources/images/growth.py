@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
-from ...storage.watched_folders import WatchedFolders
+from ...storage.watched_folders import MAX_FOUND_BY_NAME, WatchedFolders
 from .catalogue import FileCatalogue
-from .listing import MAX_DEPTH, fields_of, is_thumbnail, listed, names_in_folder
+from .listing import MAX_DEPTH, MAX_FOLDERS, fields_of, is_thumbnail, listed, names_in_folder
 from .next_names import NextNames
 from .patterns import MAX_FILES, Pattern
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 _MAX_UNDERSTOOD_AGAIN = 256
 """Of so many files at most, the names are interpreted anew when others appear that do not fit."""
-_MAX_FOLDERS = 20_000
-_MAX_LOOKED_FOR = 1_000
-"""So many files are looked for by name at most before a folder is listed."""
 _MAX_FRONTS = 6
 
 
@@ -109,7 +106,7 @@ class FolderGrowth:
             self._note_fronts(catalogue.files)
         is_any = False
         for front in list(self._fronts):
-            for _ in range(_MAX_LOOKED_FOR):
+            for _ in range(MAX_FOUND_BY_NAME):
                 name = next(filter(self._is_new, self._next.after(front)), None)
                 if name is None:
                     break
@@ -156,7 +153,7 @@ class FolderGrowth:
     def _watch(self, folder: str) -> bool:
         """Watch a folder ("a/b/"), and those around it; whether that is new."""
         path = self._root + folder
-        if path in self._folders or self._n_folders >= _MAX_FOLDERS:
+        if path in self._folders or self._n_folders >= MAX_FOLDERS:
             return False
         self._n_folders += 1
         if folder:

@@ -33,7 +33,7 @@ _NOT_FOLDERS = (".zarr", ".n5", ".ozx")
 """Extensions of folders that are datasets themselves."""
 _THUMBNAIL = re.compile(r"(?:^|[_\-. /])thumb(?:nails?|s)?(?=[_\-. /]|$|[0-9a-f]{8}-)", re.IGNORECASE)
 MAX_DEPTH = 4
-_MAX_FOLDERS = 20_000
+MAX_FOLDERS = 20_000
 _MAX_BELOW = 100_000
 """The maximum number of images in subfolders of a folder that contains images itself; more are left out."""
 _MAX_SAID = 5
@@ -114,7 +114,7 @@ def names_in_folder(root: str, folder: str) -> tuple[set[str], list[str]]:
                     continue
                 if is_image(entry.name):
                     names.add(folder + entry.name)
-                elif len(inner) < _MAX_FOLDERS and _is_wanted_folder(entry):
+                elif len(inner) < MAX_FOLDERS and _is_wanted_folder(entry):
                     inner.append(f"{folder}{entry.name}/")
     except (OSError, ValueError) as error:
         if not folder:
@@ -311,7 +311,7 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
                 if is_image(entry.name):
                     if at_least <= 0:
                         yield before + entry.name
-                elif depth > 0 and len(inner) < _MAX_FOLDERS and _is_wanted_folder(entry):
+                elif depth > 0 and len(inner) < MAX_FOLDERS and _is_wanted_folder(entry):
                     inner.append(entry.name)
     except (OSError, ValueError) as error:
         if before:  # an unreadable subfolder does not affect the others

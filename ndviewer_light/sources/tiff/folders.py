@@ -16,7 +16,7 @@ from ...errors import LimitExceededError
 from ...metadata.squid import has_own_files, sanitised
 from ...model import natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
-from ...storage.watched_folders import WatchedFolders
+from ...storage.watched_folders import MAX_FOUND_BY_NAME, WatchedFolders
 from .file_names import (
     IMAGE_ENDS,
     OME_FOLDER,
@@ -46,7 +46,6 @@ _MAX_DIGITS = 10
 _MAX_LOOKED_AT = 10_000
 _MAX_COUNTED = 5
 """The maximum number of channels that differ only by number; more are something else."""
-_MAX_LOOKED_FOR = 1_000
 _PLANNED_LOOKED_FOR = 4
 
 
@@ -281,7 +280,7 @@ class Finder:
 
     def _add_next(self, folder: str) -> None:
         """Add the files in a folder that are named as those that come next."""
-        for _ in range(_MAX_LOOKED_FOR):
+        for _ in range(MAX_FOUND_BY_NAME):
             names = (name for name in self._next_names() if name not in self._parsed)
             name = next((name for name in names if os.path.isfile(os.path.join(folder, name))), None)
             if name is None:
