@@ -117,7 +117,8 @@ def test_calls_take_what_the_table_says(name, parameters):
     taken = list(inspect.signature(function).parameters.values())[1:]
     said = [parameter.partition("=") for parameter in parameters.split(", ") if parameter]
     if name == "LightweightViewer":
-        assert [str(parameter.default or '""') for parameter in taken] == [default for *_, default in said]
+        defaults = [repr(parameter.default).replace("'", '"') for parameter in taken]
+        assert defaults == [default for *_, default in said]
         return
     assert [parameter.name for parameter in taken] == [name for name, *_ in said]
     for parameter, (_, has_default, default) in zip(taken, said, strict=True):

@@ -53,6 +53,15 @@ class PlaneBits:
             np.bitwise_or.at(row, of_t >> 3, _BIT[of_t & 7])
         return rows[is_new]
 
+    def counts(self, t: int) -> np.ndarray:
+        """How many planes of each position are in it at time point `t`."""
+        n_p, n_c, n_z = self._sizes
+        row = self._per_t.get(t)
+        if row is None:
+            return np.zeros(n_p, np.int64)
+        bits = np.unpackbits(row, bitorder="little", count=n_p * n_c * n_z)
+        return np.asarray(bits.reshape(n_p, -1).sum(axis=1, dtype=np.int64))
+
     def __contains__(self, key: tuple[int, int, int, int]) -> bool:
         t, p, c, z = key
         n_p, n_c, n_z = self._sizes
@@ -95,6 +104,8 @@ class AnnouncedPlanes:
         with self._lock:
             self._planes = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
             self._places = NewestPlaces()
+            self._total = 0
+            self._last: PlaneKey | None = None
             self._in_view: set[tuple[int, int, int, int]] = set()
             self._beyond: tuple[int, int, int, int] | None = None
 
@@ -105,12 +116,30 @@ class AnnouncedPlanes:
             new = self._planes.update(rows)
             if len(new):
                 self._places.add(new)
+                self._total += len(new)
+                self._last = PlaneKey(*new[-1].tolist())
             self._in_view |= in_view
             self._beyond = beyond or self._beyond
 
     def __contains__(self, key: tuple[int, int, int, int]) -> bool:
         with self._lock:
             return key in self._planes
+
+    @property
+    def total(self) -> int:
+        """How many planes were announced, each counted once; no lock."""
+        return self._total
+
+    @property
+    def last(self) -> PlaneKey | None:
+        """The plane that was announced last for the first time; no lock."""
+        return self._last
+
+    def counts(self, t: int, n_p: int) -> np.ndarray:
+        """How many planes of each of `n_p` positions were announced at time point `t`."""
+        with self._lock:
+            found = self._planes.counts(t)[:n_p]
+        return np.pad(found, (0, n_p - len(found)))
 
     def newest(self, wanted: NewestWanted, info: DatasetInfo) -> Place | None:
         """The newest place that is `wanted`, within the sizes of `info`; cheap if nothing has changed."""

@@ -28,6 +28,7 @@ from .plane_outcomes import PlaneOutcomes
 from .plane_search import MISSING
 from .plane_times import PlaneTimes
 from .planes_in_view import PlanesInView
+from .position_states import PositionSurvey
 from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .changes import ChangeListener, DatasetChange
     from .newest_places import NewestWanted, Place
+    from .position_states import PositionStates
     from .report import PlaneReport
     from .time_line import TimeStates
 
@@ -127,6 +129,14 @@ class Dataset(DatasetContents):
             self._is_in_memory,
         )
         self._time_line = TimeLine(self._surveyor, lambda: source.info, self._may_change)
+        self._positions = PositionSurvey(
+            self._surveyor,
+            self._announced,
+            lambda: current.known,
+            is_live=lambda: self._live,
+            may_change=self._may_change,
+            is_local=not is_url(path),
+        )
         failures = self._surveyor.failures
         self._notified = NotifiedPlanes(
             source, self._cache, self._view, self._retries, self._announced, failures
@@ -168,6 +178,7 @@ class Dataset(DatasetContents):
         self._images.forget()
         self._surveyor.failures.clear()
         self._time_line.start_over()
+        self._positions.start_over()
         self._follower.start_over()
         self._retries.clear()
         self._cache.clear()
@@ -264,6 +275,19 @@ class Dataset(DatasetContents):
         """
         self._notified.fold()
         return self._time_line.of(p, time.monotonic()) if p < len(self._current.known.positions) else None
+
+    def position_states(self, t: int) -> PositionStates | None:
+        """What of every position is there at time point `t`, as known lately; None while not known.
+
+        For one time point at a time. Any thread; no I/O here, and no plane is read for it.
+        """
+        self._notified.fold()
+        return self._positions.of(t, time.monotonic())
+
+    @property
+    def announced(self) -> tuple[int, PlaneKey | None]:
+        """How many different planes writers have announced, and the last of them; no I/O."""
+        return self._announced.total, self._announced.last
 
     def _may_change(self) -> bool:
         return self._live or self._follower.is_following_growth
@@ -501,6 +525,7 @@ class Dataset(DatasetContents):
         self._rereader.close()
         self._scout.close()
         self._time_line.close()
+        self._positions.close()
         self._source.close()
         self._cache.close()
         deadline = time.monotonic() + _END_SECONDS
@@ -508,6 +533,7 @@ class Dataset(DatasetContents):
         self._rereader.join(deadline)
         self._scout.join(deadline)
         self._time_line.join(deadline)
+        self._positions.join(deadline)
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ", live" if self._live else ""

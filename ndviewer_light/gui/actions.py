@@ -46,6 +46,7 @@ class Actions:
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),
             "latency": screen.toggle_latency,
+            "panels": screen.toggle_panels,
             "cancel": screen.cancel_opening,
             "keys": self.show_keys,
         }

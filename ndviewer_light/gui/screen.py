@@ -21,6 +21,8 @@ from .follow import AXES
 from .latency import Latencies
 from .message_page import MessagePage
 from .opener import Opener, Refresher
+from .panels.left_panels import LeftPanels
+from .places_view import PlacesView
 from .plane_finder import PlaneFinder
 from .poll import Poll
 from .runs import Runs
@@ -52,8 +54,11 @@ class Screen(QWidget):
     loaded = Signal(str)
     failed = Signal(str, str)
 
-    def __init__(self) -> None:
+    def __init__(self, *, panels: bool = False) -> None:
+        """`panels`: show plate, fields and facts of the acquisition left of the picture."""
         super().__init__()
+        self._with_panels = self.panels_wanted = panels
+        self.places: PlacesView | None = None
         self.path = ""
         """Of the dataset that is shown, being opened, or could not be."""
         self._options: dict[str, str] = {}
@@ -91,6 +96,8 @@ class Screen(QWidget):
         self.stage = Stage()
         self.follower = ViewFollower(self.stage, self._row)
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
+        if self._with_panels:
+            self._add_panels()
         self.stage.hover_text.connect(self._on_hover_text)
         self.message = MessagePage()
         self.message.retry.connect(self._on_retry)
@@ -113,6 +120,27 @@ class Screen(QWidget):
         column.addWidget(self.pages, 1)
         column.addWidget(self.choices)
         column.addWidget(self._row)
+
+    def _add_panels(self) -> None:
+        self.panels = LeftPanels()
+        self.stage.add_left(self.panels)
+        self.panels.hide()
+        self.places = PlacesView(self.stage, self.panels, lambda p: self.move_along(p=p))
+
+    def toggle_panels(self) -> None:
+        """Show the panels on the left, or not; nothing where the host wants none."""
+        if self.places is not None:
+            self.panels_wanted = not self.panels_wanted
+            self._show_panels()
+
+    def _show_panels(self) -> None:
+        """Where there is only one position, there is nowhere to go."""
+        dataset = self.stage.dataset
+        is_shown = self.panels_wanted and dataset is not None and len(dataset.info.positions) > 1
+        if is_shown == self.panels.isHidden():
+            self.panels.setVisible(is_shown)
+        if self.places is not None:
+            self.places.step()
 
     def end(self) -> None:
         """Release everything; nothing is shown or opened any more."""
@@ -298,6 +326,8 @@ class Screen(QWidget):
         """Move along axes (p, t, z) within the known sizes; the others stay, known or not."""
         self.stage.go_to(**indices)
         self.follower.pin([axis for axis in AXES if axis in indices])
+        if self.places is not None:
+            self.places.step()
         if self._go_when_known is not None:
             p, t, z = self._go_when_known
             self._go_when_known = indices.get("p", p), indices.get("t", t), indices.get("z", z)
@@ -423,6 +453,8 @@ class Screen(QWidget):
             self.follower.step()
             self.finder.step()
             self.views.step(session, self.stage, self.follower)
+            if self.places is not None:
+                self._show_panels()
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
             if changes.info:
                 self._say_warnings(session)

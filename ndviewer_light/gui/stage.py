@@ -90,15 +90,22 @@ class Stage(QWidget):
         column.setSpacing(0)
         column.addWidget(self._frame_place, 1)
         column.addWidget(self.sliders)
-        splitter = QSplitter()
-        splitter.addWidget(left)
-        splitter.addWidget(self.strips)
-        splitter.setStretchFactor(0, 1)
-        splitter.setStretchFactor(1, 0)
-        splitter.setCollapsible(0, False)
+        self.splitter = QSplitter()
+        self.splitter.addWidget(left)
+        self.splitter.addWidget(self.strips)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 0)
+        self.splitter.setCollapsible(0, False)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(splitter)
+        row.addWidget(self.splitter)
+
+    def add_left(self, panels: QWidget) -> None:
+        """Put panels left of the picture."""
+        self.splitter.insertWidget(0, panels)
+        self.splitter.setStretchFactor(0, 0)
+        self.splitter.setStretchFactor(1, 1)
+        self.splitter.setCollapsible(1, False)
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -106,6 +113,11 @@ class Stage(QWidget):
     def canvas(self) -> Canvas | None:
         """The picture; None until ndv has been imported."""
         return self._canvas
+
+    @property
+    def image(self) -> ImageInfo | None:
+        """What the position in view contains; None while that is not known."""
+        return self._image
 
     @property
     def picture(self) -> QWidget:
@@ -373,9 +385,13 @@ class Stage(QWidget):
             "t", lambda i: counted(i, n_t, "" if image is None else time_of(i, image))
         )
         self.sliders.set_value_text("z", lambda i: counted(i, n_z, height_of(i, step)))
-        self.sliders.set_value_text(
-            "p", lambda i: f"{name_of(info.positions[i])}   {i + 1} / {len(info.positions)}"
-        )
+        self.sliders.set_value_text("p", lambda i: self._position_text(info, i))
+
+    def _position_text(self, info: DatasetInfo, p: int) -> str:
+        """A position and how many there are; not which of them: fields are named by numbers of their own."""
+        n = self.sliders.group_size("p")
+        many = f"{len(info.positions)} positions" if n is None else f"{n} field{'s' if n > 1 else ''}"
+        return f"{name_of(info.positions[p])}   {many}"
 
     # ---- position --------------------------------------------------------------------------
 

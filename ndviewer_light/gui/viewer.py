@@ -56,9 +56,10 @@ class LightweightViewer(QWidget):
     dataset_loaded = Signal(str)
     dataset_failed = Signal(str, str)
 
-    def __init__(self, dataset_path: str = "") -> None:
+    def __init__(self, dataset_path: str = "", *, panels: bool = False) -> None:
+        """`panels`: show plate, fields of the well and facts of the acquisition left of the picture."""
         super().__init__()
-        self._screen = Screen()
+        self._screen = Screen(panels=panels)
         self._screen.loaded.connect(self.dataset_loaded)
         self._screen.failed.connect(self.dataset_failed)
         self._keys: KeyBindings | None = None

@@ -94,7 +94,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         super().__init__()
         self._storage_options = dict(storage_options or {})
         self.setPalette(dark_palette())
-        self.viewer = LightweightViewer()
+        self.viewer = LightweightViewer(panels=True)
         self.viewer.set_follow(t=True, p=True)
         self.viewer.remember_views()
         self.viewer.latencies.log = latency_log

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ..elided_label import ElidedLabel
 from ..icon_files import icon
 from ..slots import safe_slot
 from ..theme import (
@@ -40,6 +41,7 @@ SLIDER_PLAY_INTERVAL_MS = 100
 ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
 """Axis, name on screen, name for a screen reader; in the order of the rows."""
 _MEASURED_TEXTS = 64
+_WIDEST_VALUE = 250
 
 
 class JumpSlider(QSlider):
@@ -103,6 +105,8 @@ class _Row(QObject):
         super().__init__(panel)
         self.axis = axis
         self.size = 1
+        self._group_of: Callable[[int], Sequence[int]] | None = None
+        self._group: Sequence[int] | None = None  # the indices the slider runs over, if not all
         self._text_of: Callable[[int], str] | None = None
         self.play = QToolButton(panel)
         self.play.setCheckable(True)
@@ -119,11 +123,10 @@ class _Row(QObject):
         self.slider.setAccessibleName(spoken)
         self.light = FollowLight(spoken, panel)
         self.has_light = False
-        self.value = QLabel(panel)
-        self.value.setTextFormat(Qt.TextFormat.PlainText)
+        self.value = ElidedLabel(parent=panel)
         self.value.setFont(digits_font(self.value))
+        self.value.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.value.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Preferred)
         self.play.toggled.connect(self._on_play_toggled)
         self.slider.valueChanged.connect(self._on_value_changed)
         self.light.clicked.connect(self._on_light_clicked)
@@ -139,23 +142,48 @@ class _Row(QObject):
         for widget in self.widgets:
             widget.setVisible(visible and (widget is not self.light or self.has_light))
 
+    @property
+    def index(self) -> int:
+        """The index, of all values of the axis."""
+        at = int(self.slider.value())
+        return at if self._group is None else int(self._group[min(at, len(self._group) - 1)])
+
+    @property
+    def group_size(self) -> int | None:
+        return None if self._group is None else len(self._group)
+
     def resize(self, size: int) -> None:
         """Set the number of values; the index stays if possible."""
-        self.size = max(1, size)
-        with QSignalBlocker(self.slider):
-            self.slider.setMaximum(self.size - 1)
-        self.slider.setPageStep(max(1, self.size // 10))
+        index, self.size = self.index, max(1, size)
+        self._run_over(min(index, self.size - 1))
         self.show(self.size > 1)
         self.measure()
 
+    def group_by(self, group_of: Callable[[int], Sequence[int]] | None) -> None:
+        """Let the slider run over the indices that `group_of` gives for the one in view; None: over all."""
+        index, self._group_of = self.index, group_of
+        self._run_over(index)
+        self.write_value()
+
+    def _run_over(self, index: int) -> None:
+        group = self._group_of(index) if self._group_of is not None else None
+        self._group = group if group and index in group else None
+        n = self.size if self._group is None else len(self._group)
+        with QSignalBlocker(self.slider):
+            self.slider.setMaximum(max(n, 1) - 1)
+            self.slider.setValue(index if self._group is None else self._group.index(index))
+        self.slider.setPageStep(max(1, n // 10))
+
     def go_to(self, index: int) -> None:
         """Move without emitting a signal."""
+        if self._group_of is not None:
+            self._run_over(min(max(index, 0), self.size - 1))
         with QSignalBlocker(self.slider):
-            self.slider.setValue(index)
+            self.slider.setValue(index if self._group is None else self.slider.value())
         self.write_value()
 
     def step(self) -> None:
-        self.slider.setValue((self.slider.value() + 1) % self.size)
+        self.slider.setValue((self.slider.value() + 1) % (self.slider.maximum() + 1))
 
     def name_values(self, text_of: Callable[[int], str]) -> None:
         self._text_of = text_of
@@ -175,21 +203,25 @@ class _Row(QObject):
         step = max(1, self.size // _MEASURED_TEXTS)
         samples = [*range(0, self.size, step), self.size - 1]
         metrics = self.value.fontMetrics()
-        self.value.setMinimumWidth(max(metrics.horizontalAdvance(self.text(i)) for i in samples) + 2)
+        self._take_width(max(metrics.horizontalAdvance(self.text(i)) for i in samples) + 2)
         self.write_value()
 
+    def _take_width(self, needed: int) -> None:
+        """Names from data may be of any length: the window must not grow with them."""
+        self.value.setFixedWidth(min(needed, _WIDEST_VALUE))
+
     def write_value(self) -> None:
-        text = self.text(self.slider.value())
-        self.value.setText(text)
-        needed = self.value.fontMetrics().horizontalAdvance(text) + 2
+        text = self.text(self.index)
+        self.value.say(text)
+        needed = self.value.fontMetrics().horizontalAdvance(self.value.text()) + 2
         if needed > self.value.minimumWidth():
-            self.value.setMinimumWidth(needed)
+            self._take_width(needed)
         self.slider.setAccessibleDescription(text)
 
     @safe_slot
-    def _on_value_changed(self, index: int) -> None:
+    def _on_value_changed(self) -> None:
         self.write_value()
-        self.moved.emit(self.axis, index)
+        self.moved.emit(self.axis, self.index)
 
     @safe_slot
     def _on_play_toggled(self, playing: bool) -> None:
@@ -258,7 +290,18 @@ class AxisSliders(Panel):
 
     def index(self, axis: str) -> int:
         """The current index of `axis`."""
-        return int(self._rows[axis].slider.value())
+        return self._rows[axis].index
+
+    def group_size(self, axis: str) -> int | None:
+        """How many indices the slider of `axis` runs over, if not over all."""
+        return self._rows[axis].group_size
+
+    def set_groups(self, axis: str, group_of: Callable[[int], Sequence[int]] | None) -> None:
+        """Let the slider of `axis` run over the indices that belong with the one in view; None: over all.
+
+        `index`, `set_index` and `moved` go on counting all of them.
+        """
+        self._rows[axis].group_by(group_of)
 
     def size(self, axis: str | None = None) -> Any:
         """The number of values of `axis`; without an axis, the widget's QSize."""

@@ -1,0 +1,314 @@
+"""The maps on the left: the wells of a plate, and fields at their stage positions.
+
+Both are painted from `plate_layout`, answer clicks and arrow keys with `picked`, and never widen their panel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QFont, QPainter
+from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from ..slots import safe_slot
+from ..theme import colors_of, plain_tooltip
+from .marks import draw_mark, draw_ring
+from .plate_layout import (
+    PlateGeometry,
+    PlateLayout,
+    StageGeometry,
+    map_height,
+    plate_geometry,
+    stage_geometry,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...engine.time_line import TimeState
+    from ...model import Position
+    from ..theme import PanelColors
+
+_STEPS = {
+    Qt.Key.Key_Up: (-1, 0),
+    Qt.Key.Key_Down: (1, 0),
+    Qt.Key.Key_Left: (0, -1),
+    Qt.Key.Key_Right: (0, 1),
+}
+_LEAST_WIDTH = 120
+
+
+class PlaceMap(QWidget):
+    """What both maps share. GUI thread only.
+
+    `picked` is the well or field that was clicked, or reached with an arrow key. `text_of(index)` is what is
+    said of one under the mouse.
+    """
+
+    picked = Signal(int)
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.current = -1
+        self.states: Sequence[TimeState] = ()
+        self.text_of: Callable[[int], str] = lambda index: ""
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(name)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumWidth(_LEAST_WIDTH)
+
+    def show_current(self, index: int) -> None:
+        """Mark what is in view."""
+        if index != self.current:
+            self.current = index
+            self.setAccessibleDescription(self.text_of(index) if index >= 0 else "")
+            self.update()
+
+    def show_states(self, states: Sequence[TimeState]) -> None:
+        """Show these states, by index; empty while nothing is known."""
+        if states is not self.states:
+            self.states = states
+            self.update()
+
+    # ---- by the map ------------------------------------------------------------------------
+
+    def index_at(self, x: float, y: float) -> int | None:
+        """What is drawn at a point, or None."""
+        raise NotImplementedError
+
+    def rect_of(self, index: int) -> QRectF | None:
+        """Where something is drawn; None if it is not."""
+        raise NotImplementedError
+
+    def beside(self, index: int, down: int, right: int) -> int:
+        """The next one in a direction."""
+        raise NotImplementedError
+
+    def paint(self, painter: QPainter, colors: PanelColors) -> None:
+        """Draw everything but the ring."""
+        raise NotImplementedError
+
+    @property
+    def is_round(self) -> bool:
+        """Whether wells are drawn, rather than fields."""
+        raise NotImplementedError
+
+    def state_of(self, index: int) -> TimeState | None:
+        """The state of one; None while it is not known."""
+        return self.states[index] if 0 <= index < len(self.states) else None
+
+    # ---- events ----------------------------------------------------------------------------
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colors = colors_of(self)
+        self.paint(painter, colors)
+        rect = self.rect_of(self.current)
+        if rect is not None:
+            draw_ring(painter, rect, colors, is_round=self.is_round, focus=self.hasFocus())
+        painter.end()
+
+    @safe_slot
+    def mousePressEvent(self, event: Any) -> None:
+        at = event.position() if hasattr(event, "position") else event.pos()
+        index = self.index_at(at.x(), at.y())
+        if index is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.picked.emit(index)
+
+    @safe_slot
+    def keyPressEvent(self, event: Any) -> None:
+        step = _STEPS.get(event.key())
+        if step is None or event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            super().keyPressEvent(event)
+            return
+        index = self.beside(max(self.current, 0), *step)
+        if index != self.current:
+            self.picked.emit(index)
+
+    def event(self, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.ToolTip:
+            self._show_tip(event)
+            return True
+        return bool(super().event(event))
+
+    @safe_slot
+    def _show_tip(self, event: Any) -> None:
+        index = self.index_at(event.pos().x(), event.pos().y())
+        QToolTip.showText(
+            event.globalPos(), plain_tooltip(self.text_of(index)) if index is not None else "", self
+        )
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._fit_height()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(_LEAST_WIDTH, 24)
+
+    def wanted_height(self) -> float:
+        """How high it should be at its width."""
+        raise NotImplementedError
+
+    @safe_slot
+    def _fit_height(self) -> None:
+        height = round(self.wanted_height())
+        if height != self.height():
+            self.setFixedHeight(height)
+
+
+class PlateMap(PlaceMap):
+    """The wells of a plate, or regions of any names in a grid."""
+
+    is_round = True
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("wells of the plate", parent)
+        self._layout = PlateLayout((), (), {})
+        self._places: dict[int, tuple[int, int]] = {}
+
+    def show_layout(self, layout: PlateLayout) -> None:
+        """Show this plate."""
+        self._layout, self._places = layout, layout.places
+        self.setAccessibleName("wells of the plate" if layout.is_plate else "regions")
+        self._fit_height()
+        self.updateGeometry()
+        self.update()
+
+    def _label_font(self) -> QFont:
+        font = QFont(self.font())
+        if font.pointSizeF() > 0:
+            font.setPointSizeF(font.pointSizeF() * 0.75)
+        return font
+
+    def _geometry(self) -> PlateGeometry:
+        longest = max((len(row) for row in self._layout.rows), default=0)
+        labels = (10.0 + 7.0 * longest, 16.0)
+        return plate_geometry(self._layout, self.width(), labels)
+
+    def wanted_height(self) -> float:
+        geometry = self._geometry()
+        return geometry.top + geometry.cell * max(geometry.n_rows, 1) + 4 if self._layout.wells else 0.0
+
+    def index_at(self, x: float, y: float) -> int | None:
+        place = self._geometry().at(x, y) if self._layout.wells else None
+        return self._layout.wells.get(place) if place is not None else None
+
+    def rect_of(self, index: int) -> QRectF | None:
+        place = self._places.get(index)
+        return None if place is None else self._rect(self._geometry(), *place)
+
+    def beside(self, index: int, down: int, right: int) -> int:
+        return self._layout.beside(index, down, right)
+
+    @staticmethod
+    def _rect(geometry: PlateGeometry, row: int, column: int) -> QRectF:
+        x, y = geometry.center(row, column)
+        size = max(geometry.cell - (4 if geometry.cell > 9 else 1), 1.5)
+        rect = QRectF(0, 0, size, size)
+        rect.moveCenter(QPointF(x, y))
+        return rect
+
+    def paint(self, painter: QPainter, colors: PanelColors) -> None:
+        if not self._layout.wells:
+            return
+        geometry = self._geometry()
+        is_small = geometry.cell <= 6
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not is_small)
+        for row in range(geometry.n_rows):
+            for column in range(geometry.n_columns):
+                well = self._layout.wells.get((row, column))
+                if well is None and not self._layout.is_plate:
+                    continue
+                state = None if well is None else self.state_of(well)
+                rect = self._rect(geometry, row, column)
+                if well is not None and state is None:
+                    painter.setPen(Qt.PenStyle.NoPen)
+                    painter.setBrush(colors.groove)
+                    painter.drawEllipse(rect) if not is_small else painter.drawRect(rect)
+                else:
+                    draw_mark(painter, rect, state, colors, is_round=not is_small)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._layout.is_plate:
+            self._paint_labels(painter, geometry, colors)
+
+    def _paint_labels(self, painter: QPainter, geometry: PlateGeometry, colors: PanelColors) -> None:
+        painter.setFont(self._label_font())
+        painter.setPen(colors.dim)
+        step, middle = geometry.label_step, Qt.AlignmentFlag.AlignCenter
+        widest = painter.fontMetrics().horizontalAdvance("00") + 3
+        columns_step = max(step, -int(-widest // geometry.cell))
+        for row in range(0, geometry.n_rows, step):
+            y = geometry.center(row, 0)[1]
+            painter.drawText(QRectF(0, y - 8, geometry.left - 2, 16), middle, self._layout.rows[row])
+        for column in range(0, geometry.n_columns, columns_step):
+            x = geometry.center(0, column)[0]
+            painter.drawText(QRectF(x - 14, 0, 28, geometry.top - 1), middle, self._layout.columns[column])
+
+
+class FieldMap(PlaceMap):
+    """Fields at their stage positions: those of a well, or all of a run without wells."""
+
+    is_round = False
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("fields of view", parent)
+        self._positions: Sequence[Position] = ()
+        self._among: tuple[int, ...] = ()
+        self._field_um: tuple[float, float] | None = None
+        self._geometry: StageGeometry | None = None
+        self._rank: dict[int, int] = {}
+
+    def show_fields(
+        self, positions: Sequence[Position], among: tuple[int, ...], field_um: tuple[float, float] | None
+    ) -> bool:
+        """Show the fields `among` the positions; False, and nothing, if their places are not known.
+
+        `field_um` is the height and width of a field.
+        """
+        self._positions, self._among, self._field_um = positions, among, field_um
+        self._fit_height()
+        self._arrange()
+        self.update()
+        return self._geometry is not None
+
+    def _arrange(self) -> None:
+        width, height = self.width(), self.height()
+        self._geometry = stage_geometry(self._positions, self._among, self._field_um, width, height)
+        places = self._geometry.places if self._geometry is not None else ()
+        self._rank = {p: i for i, (p, _, _) in enumerate(places)}
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def wanted_height(self) -> float:
+        return map_height(self._positions, self._among, self.width())
+
+    def index_at(self, x: float, y: float) -> int | None:
+        return self._geometry.at(x, y) if self._geometry is not None else None
+
+    def rect_of(self, index: int) -> QRectF | None:
+        if self._geometry is None or index not in self._rank:
+            return None
+        return self._rect(*self._geometry.places[self._rank[index]][1:])
+
+    def beside(self, index: int, down: int, right: int) -> int:
+        return self._geometry.beside(index, down, right) if self._geometry is not None else index
+
+    def _rect(self, x: float, y: float) -> QRectF:
+        assert self._geometry is not None
+        half_x, half_y = self._geometry.half_width, self._geometry.half_height
+        return QRectF(x - half_x, y - half_y, 2 * half_x, 2 * half_y)
+
+    def paint(self, painter: QPainter, colors: PanelColors) -> None:
+        for p, x, y in self._geometry.places if self._geometry is not None else ():
+            rect, state = self._rect(x, y), self.state_of(p)
+            if state is None:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(colors.groove)
+                painter.drawRoundedRect(rect, 1.5, 1.5)
+            else:
+                draw_mark(painter, rect, state, colors, is_round=False)

@@ -1,0 +1,239 @@
+"""Where wells and fields are drawn: the geometry of plate and stage maps, and their states. Pure; no Qt.
+
+Coordinates are logical pixels of the map's widget; rows, columns, wells and fields count from 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...engine.time_line import TimeState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ...model import Position
+
+_WELL = re.compile(r"([A-Za-z]{1,2})[ _-]?0*([1-9][0-9]?)")
+STANDARD_PLATES = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
+"""Rows and columns of plates with 6, 12, 24, 48, 96, 384 and 1,536 wells."""
+_LABEL_PX = 11.0
+"""The least room of a row's or column's label; where there is less, only every other one is written."""
+
+
+class PlateLayout(NamedTuple):
+    """Rows and columns with their labels, and the wells in it by (row, column).
+
+    `is_plate` is False of regions with any names, which are arranged in reading order.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    wells: dict[tuple[int, int], int]
+    is_plate: bool = True
+
+    @property
+    def places(self) -> dict[int, tuple[int, int]]:
+        """The row and column of each well."""
+        return {well: place for place, well in self.wells.items()}
+
+    def beside(self, well: int, down: int, right: int) -> int:
+        """The next well in a direction, over gaps; the same one where there is none."""
+        row, column = start = self.places.get(well, (0, 0))
+        while 0 <= row + down < len(self.rows) and 0 <= column + right < len(self.columns):
+            row, column = row + down, column + right
+            if (row, column) in self.wells:
+                return self.wells[row, column]
+        return self.wells.get(start, well)
+
+
+def plate_layout(names: Sequence[str]) -> PlateLayout | None:
+    """The smallest standard plate with wells of these names; None if some are not names of wells."""
+    places = [_row_and_column(name) for name in names]
+    known = [place for place in places if place is not None]
+    if not known or len(known) < len(names) or len(set(known)) < len(known):
+        return None
+    n_rows, n_columns = (max(each) + 1 for each in zip(*known, strict=True))
+    fitting = ((r, c) for r, c in STANDARD_PLATES if n_rows <= r and n_columns <= c)
+    n_rows, n_columns = next(fitting, (n_rows, n_columns))
+    return PlateLayout(
+        tuple(map(_row_name, range(n_rows))),
+        tuple(str(column + 1) for column in range(n_columns)),
+        {place: well for well, place in enumerate(known)},
+    )
+
+
+def grid_layout(names: Sequence[str]) -> PlateLayout:
+    """Regions of any names in reading order, in about as many rows as columns."""
+    n_columns = max(1, math.ceil(math.sqrt(len(names))))
+    n_rows = max(1, math.ceil(len(names) / n_columns))
+    wells = {divmod(well, n_columns): well for well in range(len(names))}
+    return PlateLayout(("",) * n_rows, ("",) * n_columns, wells, is_plate=False)
+
+
+def _row_and_column(name: str) -> tuple[int, int] | None:
+    """The row and column of a well named "A1", "b-02" or "AF48"."""
+    found = _WELL.fullmatch(name.strip())
+    if found is None:
+        return None
+    row = 0
+    for letter in found[1].upper():
+        row = row * 26 + ord(letter) - ord("A") + 1
+    return row - 1, int(found[2]) - 1
+
+
+def _row_name(row: int) -> str:
+    return chr(ord("A") + row) if row < 26 else chr(ord("A") + row // 26 - 1) + chr(ord("A") + row % 26)
+
+
+class PlateGeometry(NamedTuple):
+    """A plate in a widget: where the first cell begins, and how wide and high one is."""
+
+    left: float
+    top: float
+    cell: float
+    n_rows: int
+    n_columns: int
+
+    def center(self, row: int, column: int) -> tuple[float, float]:
+        """The middle of a cell."""
+        return self.left + (column + 0.5) * self.cell, self.top + (row + 0.5) * self.cell
+
+    def at(self, x: float, y: float) -> tuple[int, int] | None:
+        """The row and column at a point, or None."""
+        row, column = math.floor((y - self.top) / self.cell), math.floor((x - self.left) / self.cell)
+        return (row, column) if 0 <= row < self.n_rows and 0 <= column < self.n_columns else None
+
+    @property
+    def label_step(self) -> int:
+        """Every how many rows and columns a label is written."""
+        return max(1, math.ceil(_LABEL_PX / self.cell))
+
+
+def plate_geometry(layout: PlateLayout, width: float, labels: tuple[float, float]) -> PlateGeometry:
+    """A plate as wide as `width` allows; `labels`: width of row labels, height of column labels."""
+    n_rows, n_columns = len(layout.rows), len(layout.columns)
+    left, top = labels if layout.is_plate else (0.0, 0.0)
+    cell = min(max((width - left - 1) / max(n_columns, 1), 2.0), MAX_CELL_PX)
+    return PlateGeometry(left, top, cell, n_rows, n_columns)
+
+
+MAX_CELL_PX = 30.0
+MAX_GRID_PX = 240.0
+
+
+class StageGeometry(NamedTuple):
+    """Fields at their stage positions in a widget: x to the right and y down, as in the pictures."""
+
+    scale: float
+    left: float
+    top: float
+    places: tuple[tuple[int, float, float], ...]
+    """(position, x, y) of each field's centre."""
+    half_width: float
+    half_height: float
+
+    def at(self, x: float, y: float, slack: float = 6.0) -> int | None:
+        """The position of the field at a point, the nearest if there are several, or None."""
+        near = [
+            (math.hypot(x - at_x, y - at_y), p)
+            for p, at_x, at_y in self.places
+            if abs(x - at_x) <= max(self.half_width, slack) and abs(y - at_y) <= max(self.half_height, slack)
+        ]
+        return min(near)[1] if near else None
+
+    def beside(self, p: int, down: int, right: int) -> int:
+        """The nearest field in a direction; the same one where there is none."""
+        places = {each: (x, y) for each, x, y in self.places}
+        if p not in places:
+            return self.places[0][0]
+        x, y = places[p]
+        ahead = []
+        for each, (at_x, at_y) in places.items():
+            along = (at_x - x) * right + (at_y - y) * down
+            aside = abs((at_x - x) * down) + abs((at_y - y) * right)
+            if along > 0.5 and aside <= along:
+                ahead.append((along + 2 * aside, each))
+        return min(ahead)[1] if ahead else p
+
+
+_LEAST_HALF_PX = 2.5
+_MOST_HALF_PX = 40.0
+MAP_MARGIN_PX = 4.0
+
+
+def stage_geometry(
+    positions: Sequence[Position],
+    among: Iterable[int],
+    field_um: tuple[float, float] | None,
+    width: float,
+    height: float,
+) -> StageGeometry | None:
+    """A map of the fields `among` the positions; None if the place of one is unknown, or all are the same.
+
+    `field_um` is the height and width of a field; `width` and `height` are those of the map.
+    """
+    known: list[tuple[int, float, float]] = []
+    for p in among:
+        x, y = positions[p].x_um, positions[p].y_um
+        if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
+            return None
+        known.append((p, x, y))
+    if not known:
+        return None
+    high, wide = field_um or (0.0, 0.0)
+    xs, ys = [x for _, x, _ in known], [y for _, _, y in known]
+    if len(known) > 1 and max(xs) == min(xs) and max(ys) == min(ys):
+        return None
+    span_x, span_y = max(xs) - min(xs) + wide, max(ys) - min(ys) + high
+    room_x, room_y = (max(side - 2 * MAP_MARGIN_PX, 1.0) for side in (width, height))
+    scale = min(room_x / (span_x or 1.0), room_y / (span_y or 1.0)) if span_x or span_y else 1.0
+    if not math.isfinite(scale) or scale <= 0:
+        return None
+    left = (width - span_x * scale) / 2 + (wide / 2 - min(xs)) * scale
+    top = (height - span_y * scale) / 2 + (high / 2 - min(ys)) * scale
+    places = tuple((p, left + x * scale, top + y * scale) for p, x, y in known)
+    half_x = _half_size(xs, wide, scale)
+    half_y = _half_size(ys, high, scale)
+    return StageGeometry(scale, left, top, places, half_x, half_y)
+
+
+def _half_size(places: Sequence[float], side: float, scale: float) -> float:
+    """Half of what is drawn of a field: neighbours that overlap are drawn apart."""
+    order = sorted(places)
+    steps = (b - a for a, b in itertools.pairwise(order))
+    apart = min((step for step in steps if step > 0.3 * side), default=0.0)  # less is the stage's jitter
+    drawn = min(side, apart) if side and apart else side or 0.8 * apart
+    return min(max(drawn * scale / 2 - 1.0, _LEAST_HALF_PX), _MOST_HALF_PX)
+
+
+def map_height(positions: Sequence[Position], among: Iterable[int], width: float) -> float:
+    """How high a map of this width should be for the shape of the scanned area, within limits."""
+    places = [(positions[p].x_um or 0.0, positions[p].y_um or 0.0) for p in among]
+    if not places:
+        return 0.0
+    span_x, span_y = (max(each) - min(each) for each in zip(*places, strict=True))
+    share = span_y / span_x if span_x > 0 else 2.0
+    return min(max(width * share, 70.0), width * 0.8)
+
+
+# ---- states ----------------------------------------------------------------------------------------
+
+
+def state_of_all(states: Sequence[TimeState]) -> TimeState:
+    """The state of a well, from those of its fields: acquired only if all are."""
+    found = set(states)
+    if len(found) == 1:
+        return states[0]
+    if not found:
+        return TimeState.UNKNOWN
+    if TimeState.UNREADABLE in found:
+        return TimeState.UNREADABLE
+    if TimeState.UNKNOWN in found:
+        return TimeState.UNKNOWN
+    if found <= {TimeState.PENDING, TimeState.MISSING}:
+        return TimeState.MISSING
+    return TimeState.PARTLY

@@ -1,0 +1,138 @@
+"""The panels left of the picture, used as a person does: plate, fields of the well, acquisition card."""
+
+from __future__ import annotations
+
+import pytest
+from memory_source import MemorySource, memory_info
+from qtpy.QtCore import QPoint, Qt
+from runs import load, planes_of, small_run, write
+from screen import assert_shows, settle
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.time_line import TimeState
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.model import Position
+
+pytestmark = pytest.mark.gl
+
+LEFT = Qt.MouseButton.LeftButton
+ACQUIRED, PENDING = TimeState.ACQUIRED, TimeState.PENDING
+
+
+@pytest.fixture
+def viewer(qtbot):
+    """A viewer with panels, as in our own window."""
+    widget = LightweightViewer(panels=True)
+    qtbot.addWidget(widget)
+    widget.resize(1100, 700)
+    widget.show()
+    qtbot.waitExposed(widget)
+    yield widget
+    widget.close()
+
+
+def show(qtbot, viewer, source, **kind):
+    dataset = Dataset(source, path="/data/run", **kind)
+    viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    return dataset
+
+
+def click(qtbot, place_map, index):
+    qtbot.mouseClick(place_map, LEFT, pos=place_map.rect_of(index).center().toPoint())
+
+
+def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", "hcs", regions=("B2", "B4", "D2"), fovs=(2, 1, 3))
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    panels, stage = viewer._screen.panels, viewer.stage
+    qtbot.waitUntil(lambda: panels.isVisible() and len(panels.plate_map.states) == 3)
+    qtbot.waitUntil(lambda: set(panels.plate_map.states) == {ACQUIRED})
+    assert panels.legend.states == (ACQUIRED,)
+    click(qtbot, panels.plate_map, 2)
+    assert stage.view.p == 3
+    assert stage.sliders.slider("p").maximum() == 2
+    assert stage.sliders.value_text("p") == "D2:0   3 fields"
+    assert panels.field_heading.text() == "FIELDS OF D2"
+    click(qtbot, panels.field_map, 5)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 0, 5, 0))
+    assert stage.sliders.slider("p").value() == 2
+    stage.sliders.slider("p").setValue(1)
+    assert (stage.view.p, panels.field_map.current) == (4, 4)
+    qtbot.keyClick(panels.plate_map, Qt.Key.Key_Up)  # the same field of the well above, or its last
+    assert stage.view.p == 1
+    qtbot.keyClick(panels.plate_map, Qt.Key.Key_Right)
+    assert stage.view.p == 2
+    qtbot.mouseClick(panels.plate_map, LEFT, pos=QPoint(2, 2))  # nothing there
+    assert stage.view.p == 2
+    assert "B4\n1 field\nt 1: acquired, 4 of 4 planes" in panels.plate_map.text_of(1)
+    # hosts go on counting all positions
+    assert viewer.go_to_well_fov("D2", 1)
+    assert stage.view.p == 4
+    viewer.load_fov(0)
+    assert (stage.view.p, stage.sliders.size("p")) == (0, 6)
+    assert viewer.set_current_index("fov", 5)
+    qtbot.waitUntil(lambda: panels.plate_map.current == 2)
+    assert stage.sliders.slider("p").value() == 2
+    qtbot.keyClick(viewer, Qt.Key.Key_P)
+    assert panels.isHidden()
+    assert (stage.view.p, stage.sliders.slider("p").maximum()) == (5, 5)
+    qtbot.keyClick(viewer, Qt.Key.Key_P)
+    assert (stage.view.p, stage.sliders.slider("p").maximum()) == (5, 2)
+    facts = {fact.name: fact.value for fact in panels.card.facts}
+    assert (facts["Pixel"], facts["Fields"]) == ("0.325 µm", "6 in 3 wells")
+
+
+def test_a_run_is_seen_on_the_plate_as_it_is_announced_and_nothing_is_read_for_it(qtbot, viewer):
+    wells = ("A1", "A2", "x" * 250)
+    positions = tuple(Position(well, fov) for well in wells for fov in range(2))
+    source = MemorySource(memory_info(n_t=1, positions=positions))
+    for key in ((0, 0, c, z) for c in range(2) for z in range(2)):
+        source.write(key, 7)
+    with show(qtbot, viewer, source, live=True) as dataset:
+        panels = viewer._screen.panels
+        read = list(source.reads)
+        for p in (0, 1, 2):
+            for c in range(2):
+                for z in range(2):
+                    dataset.notify(0, p, c, z)
+        states = [ACQUIRED, TimeState.PARTLY, PENDING]
+        qtbot.waitUntil(lambda: list(panels.plate_map.states) == states)
+        assert panels.plate_heading.text() == "REGIONS"  # one has a name that is no well's
+        assert not panels.field_list.isHidden()
+        viewer.load_fov(4)
+        qtbot.waitUntil(lambda: panels.plate_map.current == 2)
+        assert viewer.width() == 1100  # however long the name is
+        assert {key.p for key in source.reads[len(read) :]} <= {0, 4}  # those that were in view
+        panels.field_list.setCurrentIndex(panels.field_list.model().index(1, 0))
+        assert viewer.stage.view.p == 5
+
+
+def test_without_wells_all_fields_are_on_a_map_and_one_position_has_no_panels(qtbot, viewer):
+    positions = tuple(Position("manual0", i, 100.0 * (i % 3), 80.0 * (i // 3)) for i in range(6))
+    with show(qtbot, viewer, MemorySource(memory_info(positions=positions))):
+        panels = viewer._screen.panels
+        assert panels.plate_map.isHidden()
+        qtbot.waitUntil(lambda: not panels.field_map.isHidden())
+        click(qtbot, panels.field_map, 4)
+        assert (viewer.stage.view.p, viewer.stage.sliders.slider("p").maximum()) == (4, 5)
+        qtbot.keyClick(panels.field_map, Qt.Key.Key_Up)
+        assert viewer.stage.view.p == 1
+    with show(qtbot, viewer, MemorySource(memory_info(n_p=1))):
+        qtbot.waitUntil(panels.isHidden)
+
+
+def test_a_host_gets_panels_only_if_it_asks_for_them(qtbot):
+    widget = LightweightViewer()
+    qtbot.addWidget(widget)
+    source = MemorySource(memory_info(positions=(Position("A1", 0), Position("A2", 0), Position("A2", 1))))
+    with show(qtbot, widget, source):
+        qtbot.keyClick(widget, Qt.Key.Key_P)
+        assert widget.stage.splitter.count() == 2
+        assert widget.stage.sliders.slider("p").maximum() == 2
+    widget.close()

@@ -1,0 +1,81 @@
+"""What of every position is there at one time point: for the map of a plate, without reading a plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memory_source import memory_info, wait_until
+from test_report import ListedSource, every_key, filled
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.time_line import TimeState
+from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.model import PlaneKey, PlaneState
+
+if TYPE_CHECKING:
+    from memory_source import MemorySource
+
+ACQUIRED, PARTLY, PENDING = TimeState.ACQUIRED, TimeState.PARTLY, TimeState.PENDING
+GONE, BAD, UNKNOWN = TimeState.MISSING, TimeState.UNREADABLE, TimeState.UNKNOWN
+
+
+def stack(t: int, p: int) -> list[PlaneKey]:
+    return [PlaneKey(t, p, c, z) for c in range(2) for z in range(2)]
+
+
+def source_of(missing: list[PlaneKey]) -> MemorySource:
+    return filled(ListedSource(memory_info()), missing, every_key())
+
+
+def wait_for(dataset: Dataset, t: int, states: list[TimeState]) -> None:
+    def has_them() -> bool:
+        found = dataset.position_states(t)
+        return found is not None and list(found.states) == states
+
+    wait_until(has_them)
+
+
+def test_what_is_stored_is_told_and_nothing_is_read() -> None:
+    source = source_of([*stack(0, 1), PlaneKey(0, 2, 1, 0), *stack(1, 0)])
+    with Dataset(source) as dataset:
+        assert dataset.position_states(0) is None  # nobody has looked yet, and nobody waits
+        wait_for(dataset, 0, [ACQUIRED, GONE, PARTLY])
+        assert dataset.position_states(0)[2:] == ((4, 0, 3), (4, 4, 4))
+        wait_for(dataset, 1, [GONE, ACQUIRED, ACQUIRED])
+        assert source.reads == []
+
+
+def test_a_run_is_what_was_announced_and_in_the_end_what_is_stored() -> None:
+    source = source_of([*stack(0, 1), *stack(0, 2)])
+    with Dataset(source, live=True) as dataset:
+        for p in (0, 1):
+            for key in stack(0, p)[p:]:
+                dataset.notify(*key)
+        dataset.notify(0, 99, 0, 0)
+        wait_for(dataset, 0, [ACQUIRED, PARTLY, PENDING])
+        assert dataset.announced == (7, PlaneKey(0, 1, 1, 1))
+        wait_for(dataset, 1, [PENDING] * 3)
+        dataset.end()
+        wait_for(dataset, 0, [ACQUIRED, GONE, GONE])
+    assert source.reads == []
+
+
+def test_of_a_run_that_nobody_notifies_what_is_stored_counts() -> None:
+    source = source_of([*stack(0, 1), PlaneKey(0, 2, 0, 0)])
+    with Dataset(source, live=True) as dataset:
+        wait_for(dataset, 0, [ACQUIRED, PENDING, PARTLY])
+
+
+def test_a_server_is_not_asked_and_a_plane_that_cannot_be_read_is_known() -> None:
+    source = source_of([])
+    looks: list[int] = []
+    ask, source.are_stored = source.are_stored, lambda keys: looks.append(len(keys)) or ask(keys)
+    with Dataset(source, path="https://127.0.0.1:9/a.zarr") as dataset:
+        wait_for(dataset, 0, [UNKNOWN] * 3)
+        assert looks == []
+    source = source_of([])
+    source.errors[PlaneKey(0, 1, 0, 0)] = CorruptDataError("half a chunk")
+    with Dataset(source) as dataset:
+        wait_for(dataset, 0, [ACQUIRED] * 3)
+        assert dataset.planes([PlaneKey(0, 1, 0, 0)], wait=None)[0].state is PlaneState.UNREADABLE
+        wait_for(dataset, 0, [ACQUIRED, BAD, ACQUIRED])
