@@ -155,6 +155,32 @@ def test_keys_work_after_a_click_in_the_picture(qtbot, shown):
 
 
 @pytest.mark.gl
+def test_one_goes_where_one_types_and_is_told_what_does_not_exist(qtbot, shown):
+    viewer, picture, run = shown
+    stage = viewer.stage
+    box = stage.go_box
+    qtbot.keyClick(picture, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is box.line)
+    qtbot.keyClicks(box.line, "b2:0 t2 z2r")  # R is a letter here
+    assert stage.canvas.is_fitting
+    qtbot.keyClick(box.line, Qt.Key.Key_Return)
+    assert box.words.text() == "There is no field 0 z2r in B2: it has only field 0"
+    assert stage.view[:3] == (0, 0, 0)
+    qtbot.keyClicks(box.line, "b2:0 t2 z2")  # what was typed is selected
+    assert "t12" in box.words.text()
+    qtbot.keyClick(box.line, Qt.Key.Key_Return)
+    assert box.isHidden()
+    assert stage.view[:3] == (1, 2, 1)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 1, 2, 1))
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture)
+    qtbot.keyClick(picture, Qt.Key.Key_Slash)
+    qtbot.keyClick(box.line, Qt.Key.Key_Escape)
+    assert box.isHidden()
+    assert stage.view[:3] == (1, 2, 1)
+
+
+@pytest.mark.gl
 def test_keys_work_in_the_window_wherever_the_focus_is(qtbot, tmp_path):
     run = small_run(tmp_path / "run")
     write(run)

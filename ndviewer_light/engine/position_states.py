@@ -12,7 +12,7 @@ from ..model import PlaneKey, PlaneState
 from .background_work import BackgroundWork
 from .report import CODES, NOT_EXPECTED, NOT_LOOKED_AT
 from .stored_states import ASKED_AT_ONCE
-from .time_line import TimeState, summarised
+from .time_line import PLANES_PER_LOOK, SHARE, TimeState, summarised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from .surveyor import Surveyor
 
 _AT_LEAST_SECONDS = 0.25
-_AGAIN_SECONDS = 2.0
-_SHARE = 100
-"""Looking again waits this many times as long as the last look took: about 1 % of a core."""
-_PLANES_PER_LOOK = 20_000
+_LOOK_AGAIN_SECONDS = 2.0
 _KEPT_TIMES = 64
 
 
@@ -114,7 +111,7 @@ class PositionSurvey:
         else:
             is_rest = self._look_at_stored(t, info, epoch)
         now = time.monotonic()
-        wait = 0.0 if is_rest else max(_AGAIN_SECONDS, _SHARE * (now - began))
+        wait = 0.0 if is_rest else max(_LOOK_AGAIN_SECONDS, SHARE * (now - began))
         with self._lock:
             self._not_before = now + _AT_LEAST_SECONDS
             goes_on = is_rest or (self._may_change() and not is_notified)
@@ -146,7 +143,7 @@ class PositionSurvey:
         is_new = codes == NOT_LOOKED_AT
         is_open = (codes != NOT_EXPECTED) & (codes > CODES[PlaneState.FILLED])
         found = np.concatenate([np.argwhere(is_new), np.argwhere(is_open)])
-        keys = [PlaneKey(t, p, c, z) for p, c, z in found[:_PLANES_PER_LOOK].tolist()]
+        keys = [PlaneKey(t, p, c, z) for p, c, z in found[:PLANES_PER_LOOK].tolist()]
         for start in range(0, len(keys), ASKED_AT_ONCE):
             if self._work.closed.is_set() or self._wanted_t != t:
                 return True

@@ -24,9 +24,9 @@ _AT_LEAST_SECONDS = 0.3
 _AGAIN_SECONDS = 1.0
 _FULL_AGAIN_SECONDS = 5.0
 _NOTHING_MISSING_SECONDS = 30.0
-_SHARE = 100
+SHARE = 100
 """Looking again waits this many times as long as the last look took: about 1 % of a core."""
-_PLANES_PER_LOOK = 20_000
+PLANES_PER_LOOK = 20_000
 _PLANES_AT_FRONT = 256
 """So many are looked at again every time, all of them less often."""
 
@@ -106,7 +106,7 @@ class TimeLine:
         began = time.monotonic()
         block = self._start(p, epoch)
         is_full = is_news or began >= self._full_again
-        keys = self._keys(p, block, _PLANES_PER_LOOK if is_full else _PLANES_AT_FRONT)
+        keys = self._keys(p, block, PLANES_PER_LOOK if is_full else _PLANES_AT_FRONT)
         for start in range(0, len(keys), ASKED_AT_ONCE):
             if self._work.closed.is_set():
                 return
@@ -116,7 +116,7 @@ class TimeLine:
             self._tell(p, block, epoch)
         self._tell(p, block, epoch)
         now = time.monotonic()
-        wait = max(_AGAIN_SECONDS, _SHARE * (now - began))
+        wait = max(_AGAIN_SECONDS, SHARE * (now - began))
         is_rest = bool((block == NOT_LOOKED_AT).any())
         if is_full:
             self._full_again = now + max(_FULL_AGAIN_SECONDS, wait)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .key_sheet import KeySheet
+from .places_typed import typed_place
+from .slots import safe_slot
 from .wells import Wells
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class Actions:
         self._screen = screen
         self._wells: tuple[DatasetInfo, Wells] | None = None
         self.sheet: KeySheet | None = None
+        screen.stage.go_box.asked.connect(self._on_asked)
 
     @property
     def by_name(self) -> dict[str, Callable[[], object]]:
@@ -46,6 +49,7 @@ class Actions:
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),
             "latency": screen.toggle_latency,
+            "go_to": self._ask_where,
             "panels": screen.toggle_panels,
             "cancel": screen.cancel_opening,
             "keys": self.show_keys,
@@ -63,6 +67,25 @@ class Actions:
 
     def _on_sheet_closed(self) -> None:
         self.sheet = None
+
+    def _ask_where(self) -> None:
+        if self._screen.sessions.shown is not None:
+            self._screen.stage.go_box.ask()
+
+    @safe_slot
+    def _on_asked(self, text: str) -> None:
+        """Go where was typed; what does not exist is said in the box, which stays open."""
+        stage, session = self._screen.stage, self._screen.sessions.shown
+        if session is None:
+            return
+        place = typed_place(text, session.dataset.info, stage.image, stage.view.p)
+        if place.problem:
+            stage.go_box.refuse(place.problem)
+            return
+        wanted = {axis: index for axis, index in zip("tpz", place[:3], strict=True) if index is not None}
+        if wanted:
+            self._screen.move_along(**wanted)
+        stage.go_box.leave()
 
     def _on_canvas(self, act: Callable[[Canvas], None]) -> None:
         canvas = self._screen.stage.canvas

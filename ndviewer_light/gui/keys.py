@@ -44,6 +44,7 @@ KEYS: tuple[Key, ...] = (
     Key("next_field", ("]",), "next field of view"),
     Key("previous_well", ("{",), "previous well"),
     Key("next_well", ("}",), "next well"),
+    Key("go_to", ("Ctrl+G", "/"), "go to what is typed: D7:4, t12, z5, or several of these"),
     Key("follow", ("F",), "follow the newest time point and position of a run again"),
     Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
     Key("next_unreadable", ("Shift+N",), "go to the next plane that cannot be read; looks for it by reading"),

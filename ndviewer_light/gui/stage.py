@@ -15,9 +15,11 @@ from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 from ..model import PlaneKey, PlaneState, channel_name
 from .canvas.canvas_view import MAX_CHANNELS_SHOWN, View
 from .canvas.fit_button import FitButton
+from .canvas.go_box import GoBox
 from .canvas.overlay import CanvasOverlay
 from .panels.channels import ChannelStrips
 from .panels.sliders import AxisSliders
+from .places_typed import HINT
 from .plane_states import state_of_view, states_of_channels
 from .slots import safe_slot
 from .view_texts import counted, height_of, name_of, text_under_mouse, time_of
@@ -75,6 +77,7 @@ class Stage(QWidget):
         self.overlay = CanvasOverlay(self._frame_place)
         self.fit_button = FitButton(self._frame_place)
         self.fit_button.clicked.connect(self._on_fit_clicked)
+        self.go_box = GoBox(self._frame_place, HINT)
         self._scale_timer = QTimer(self)
         self._scale_timer.setInterval(150)
         self._scale_timer.timeout.connect(self._update_scale_bar)
@@ -137,6 +140,7 @@ class Stage(QWidget):
         layout.addWidget(canvas)
         self.overlay.raise_()
         self.fit_button.raise_()
+        self.go_box.raise_()
         canvas.frame_arrived.connect(self._on_frame_arrived)
         canvas.frame_shown.connect(self._update_scale_bar)
         canvas.hovered.connect(self._on_hovered)

@@ -9,7 +9,7 @@ from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ...engine.time_line import TimeState
-from ..elided_label import ElidedLabel
+from ..one_line_label import OneLineLabel
 from ..slots import safe_slot
 from ..theme import Panel, colors_of, heading_font, set_role
 from .field_list import FieldList
@@ -87,9 +87,9 @@ class AcquisitionCard(QFrame):
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(1, 1)
-        self._rows: list[tuple[QLabel, ElidedLabel]] = []
+        self._rows: list[tuple[QLabel, OneLineLabel]] = []
         for row in range(_MOST_FACTS):
-            name, value = QLabel(), ElidedLabel()
+            name, value = QLabel(), OneLineLabel()
             set_role(name, "dim")
             grid.addWidget(name, row, 0)
             grid.addWidget(value, row, 1)

@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..elided_label import ElidedLabel
 from ..icon_files import icon
+from ..one_line_label import OneLineLabel
 from ..slots import safe_slot
 from ..theme import (
     Panel,
@@ -123,7 +123,7 @@ class _Row(QObject):
         self.slider.setAccessibleName(spoken)
         self.light = FollowLight(spoken, panel)
         self.has_light = False
-        self.value = ElidedLabel(parent=panel)
+        self.value = OneLineLabel(parent=panel)
         self.value.setFont(digits_font(self.value))
         self.value.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -12,7 +12,7 @@ from .slots import safe_slot
 from .theme import plain_tooltip
 
 
-class ElidedLabel(QLabel):
+class OneLineLabel(QLabel):
     """One line, shown literally; `mode` says which end is cut."""
 
     def __init__(
