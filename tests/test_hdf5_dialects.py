@@ -45,6 +45,13 @@ def opened() -> Iterator[Open]:
         source.close()
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
+    """A server of the files in its `folder`."""
+    with RangeServer(tmp_path_factory.mktemp("served")) as server:
+        yield server
+
+
 def assert_shows(source: Source, data: np.ndarray, axes: str) -> None:
     """Every plane has the pixels of `data`, whose axes are named so ("-" is one sample)."""
     data = data[tuple(0 if axis == "-" else slice(None) for axis in axes)]
@@ -100,13 +107,15 @@ def test_matlab_stores_axes_in_reverse(
         assert [channel.color for channel in source.info.channels] == ["#FF0000", "#00FF00", "#0000FF"]
 
 
-def test_matlab_bright_on_the_left_is_on_the_left(tmp_path: Path, opened: Open) -> None:
+def test_matlab_bright_on_the_left_is_on_the_left(tmp_path: Path, opened: Open, server: RangeServer) -> None:
     data = np.zeros((40, 60))
     data[:, :20] = 1
-    pixels = opened(dialects.write_mat73(tmp_path / "a.mat", img=data)).read_plane(PlaneKey())
-    assert pixels.shape == (40, 60)
-    assert pixels[:, :20].all()
-    assert not pixels[:, 20:].any()
+    path = dialects.write_mat73(server.folder / "a.mat", img=data)
+    for where in (path, server.url("a.mat")):
+        pixels = opened(where, cache_dir=str(tmp_path)).read_plane(PlaneKey())
+        assert pixels.shape == (40, 60)
+        assert pixels[:, :20].all()
+        assert not pixels[:, 20:].any()
 
 
 def test_axes_that_are_partly_known_stay_where_they_are(tmp_path: Path, opened: Open) -> None:
@@ -164,13 +173,6 @@ def test_velox_emd(tmp_path: Path, opened: Open) -> None:
 
 
 # ---- images of many datasets -----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
-    """A server of the files in a folder, `Served.folder`."""
-    with RangeServer(tmp_path_factory.mktemp("served")) as server:
-        yield server
 
 
 @pytest.mark.parametrize("is_remote", [False, True], ids=["local", "http"])
@@ -283,15 +285,16 @@ def test_an_xml_file_of_nobody_honest(
 
 @pytest.mark.parametrize("virtual", [False, True], ids=["links", "virtual"])
 def test_a_master_shows_its_frames_if_that_is_allowed_and_else_nothing(
-    tmp_path: Path, opened: Open, virtual: bool
+    tmp_path: Path, opened: Open, server: RangeServer, virtual: bool
 ) -> None:
     frames = volume((7, 17, 19), "u4")
-    path = dialects.write_eiger(tmp_path, frames, 3, virtual=virtual)
+    path = dialects.write_eiger(server.folder, frames, 3, virtual=virtual)
     for inner in ("", "/entry/data/data" if virtual else "/entry/data/data_000001"):
         with pytest.raises(UntrustedReferenceError, match=r"scan_data_000001\.h5.*allow_outside=yes"):
             opened(path, inner)
-    source = opened(path, allow_outside="yes")
-    assert_shows(source, frames, "zyx" if virtual else "tyx")
+    for where in (path, server.url(path.name)):
+        source = opened(where, allow_outside="yes", cache_dir=str(tmp_path))
+        assert_shows(source, frames, "zyx" if virtual else "tyx")
     if not virtual:
         assert (source.info.pixel_size_um, source.info.time_step_s) == (75, 0.01)
         assert_shows(opened(path, "/entry/data/data_000003", allow_outside="yes"), frames[6:], "zyx")
@@ -304,6 +307,7 @@ def test_frames_of_a_file_that_was_not_copied_say_so(tmp_path: Path, opened: Ope
     path = dialects.write_eiger(tmp_path, frames, 3)
     (tmp_path / "scan_data_000002.h5").unlink()
     source = opened(path, allow_outside="yes")
+    assert source.info.warnings[0].endswith("1 of 3 files of frames do not exist")
     np.testing.assert_array_equal(source.read_plane(PlaneKey(6)), frames[6])
     with pytest.raises(DatasetNotFoundError, match=r"scan_data_000002\.h5 does not exist"):
         source.read_plane(PlaneKey(4))

@@ -20,6 +20,7 @@ from ...model import Channel, DatasetInfo, ImageInfo, Level, PlaneKey, Position,
 from ...storage.bytes import is_url, name_of
 from ...storage.limits import MAX_CHANNELS, MAX_METADATA_BYTES
 from ...storage.local_files import ALLOW_OUTSIDE, allows_outside
+from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .array import facts
 from .composite import MOST_LEVELS, STACK_ROLES, Composite, PlaneAddress
@@ -54,7 +55,7 @@ def is_bigdataviewer(file: HDF5File) -> bool:
 
 def read_xml(path: str, options: StorageOptions) -> BigDataViewerXml:
     """The XML file at a path or URL; blocks on disk or network."""
-    source = open_bytes(path, options)
+    source = open_bytes(path, access_options(options))
     try:
         if source.size > MAX_METADATA_BYTES:
             raise LimitExceededError(f"{source.name} has {source.size} bytes: too many for an XML file")

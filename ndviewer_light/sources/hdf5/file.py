@@ -30,6 +30,7 @@ from ...storage import collector
 from ...storage.abandonable import run_abandonable
 from ...storage.bytes import is_url
 from ...storage.cancellation import current_scope
+from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
 from .other_files import OtherFiles
@@ -401,7 +402,7 @@ def _kind(node: object) -> str:
 
 
 def _opened_bytes(path: str, options: Mapping[str, str] | None) -> Bytes:
-    return open_bytes(path, options)
+    return open_bytes(path, access_options(options))
 
 
 def file_version(path: str) -> tuple[int, ...]:

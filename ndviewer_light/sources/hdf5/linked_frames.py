@@ -101,7 +101,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
     group = file.node(path or "/")
     names = _numbered(group)
     where = f"{file.name}::{path}"
-    pieces, first = [], None
+    pieces, first, missing = [], None, 0
     for name in names:
         address, known = _linked(file, f"{path}/{name}", where)
         if known is None:
@@ -109,7 +109,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
                 raise DatasetNotFoundError(
                     f"{where}: its frames are in {address.file}, which does not exist: copy it as well"
                 )
-            n = first.shape[0]  # each but the last has as many
+            n, missing = first.shape[0], missing + 1  # each but the last has as many
         else:
             first = first or known
             if known.shape[1:] != first.shape[1:] or known.dtype != first.dtype:
@@ -125,6 +125,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
         shape=(sum(piece.n for piece in pieces), *first.shape[1:]),
         dtype=first.dtype,
         steps=_detector_steps(file, f"{entry}/{_DETECTOR}"),
+        warnings=(f"{where}: {missing} of {len(names)} files of frames do not exist",) if missing else (),
     )
     return PiecedImage(image, pieces, where)
 

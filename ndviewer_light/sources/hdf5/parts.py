@@ -138,7 +138,7 @@ class DatasetParts:
         if not isinstance(node, h5py.Dataset):
             return None
         known = facts(file, address.path, node)
-        blocks = SharedBlocks(self._kept, f"{address.file}::{address.path}")
+        blocks = SharedBlocks(self._kept, f"{address.file} {file.version}::{address.path}")
         return DatasetPart(known, opened(file, known, node, address.roles, blocks))
 
     def close(self) -> None:

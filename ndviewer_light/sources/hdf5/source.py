@@ -25,6 +25,7 @@ from ...storage.activity import Activity, activity_of
 from ...storage.bytes import absolute, check_still_there, is_url, name_of, split_inner
 from ...storage.cancellation import current_scope
 from ...storage.file_versions import version_of
+from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ..source import Source
@@ -185,7 +186,7 @@ class HDF5Source(Source):
             return [None] * len(keys)
 
     def _is_another_file(self) -> bool:
-        now = open_bytes(self._path, self._options)
+        now = open_bytes(self._path, access_options(self._options))
         try:
             was = self._shot.file.bytes
             return (now.size, now.identity) != (was.size, was.identity)
