@@ -38,6 +38,7 @@ PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 HUNG_SECONDS = 5.0
 """A read that takes longer no longer counts as a worker: another one takes its place."""
 
+_SPARE = 32  # so little of the bytes around a plane is not worth a copy
 _EXTRA_WORKERS = 28  # maximum number of replacements for hung workers
 _IDLE_SECONDS = 1.0  # idle workers end, so that a forgotten close() never keeps a script alive
 _BREATH = 256
@@ -542,6 +543,9 @@ if hasattr(os, "register_at_fork"):
 
 def _owned(pixels: np.ndarray) -> np.ndarray:
     """Return `pixels` read-only and owning its memory, so that its size is counted correctly."""
+    base: object = pixels.base
+    if isinstance(base, bytes) and len(base) <= pixels.nbytes + pixels.nbytes // _SPARE:
+        return pixels  # as it came from a server, with little around it
     owner = pixels if pixels.base is None else pixels.base
     if not isinstance(owner, np.ndarray) or not owner.flags.owndata or owner.nbytes > pixels.nbytes:
         owner = pixels = pixels.copy(order="K")

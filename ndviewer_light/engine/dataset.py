@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import Plane, PlaneKey, PlaneState, Region
+from ..sources.source import AT_ONCE
 from ..storage.bytes import is_url
 from ..storage.file_versions import NOTHING, changed_ns
 from ..storage.presentable import presentable
@@ -29,11 +30,13 @@ from .plane_search import MISSING
 from .plane_times import PlaneTimes
 from .planes_in_view import PlanesInView
 from .position_states import PositionSurvey
+from .read_ahead import PlanesAhead
 from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
 from .stored_scout import StoredScout
 from .surveyor import REPORT_SECONDS, Surveyor
+from .tiles import ONE_TILE_PIXELS
 from .time_line import TimeLine
 from .transpose import c_ordered
 from .view_requests import ViewRequests
@@ -46,8 +49,10 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from ..sources import Source
     from .changes import ChangeListener, DatasetChange
+    from .leases import StoredKey
     from .newest_places import NewestWanted, Place
     from .position_states import PositionStates
+    from .read_ahead import ReadAhead
     from .report import PlaneReport
     from .time_line import TimeStates
 
@@ -58,6 +63,21 @@ WAIT_SECONDS = 0.15
 
 
 _END_SECONDS = 2.0  # how long `close` waits for threads delayed by a slow disk
+
+
+_AHEAD_BYTES = 256 * 1024**2
+"""Of planes that are being read at the same time."""
+
+
+def _reads_at_once(source: Source) -> int:
+    """As many planes as the source is worth it for, and fit into memory."""
+    try:
+        info = source.info
+    except DatasetError:  # not open yet
+        return AT_ONCE
+    itemsize = info.dtype.itemsize if info.dtype is not None else 2
+    plane = min(info.height * info.width, ONE_TILE_PIXELS) * itemsize
+    return min(source.reads_at_once, max(AT_ONCE, _AHEAD_BYTES // max(plane, 1)))
 
 
 class Changes(NamedTuple):
@@ -88,17 +108,19 @@ class Dataset(DatasetContents):
         storage_options: Mapping[str, str] | None = None,
         live: bool = False,
         follow: bool = False,
-        workers: int = 4,
+        workers: int | None = None,
         reopen: Callable[[], Dataset] | None = None,
     ) -> None:
         """`live`: a host says what is written. `follow`: what grows at the path is noticed by itself.
 
+        `workers`: how many planes are read at a time; as many as the source is worth it for, unless given.
         `reopen` opens it again, also in another process: it can be pickled and compared.
         """
         self.reopen = reopen
         self.storage_options = dict(storage_options or {})
         self.times = PlaneTimes()  # when planes were noticed and read
-        self._cache = PlaneCache(self._read, cache_bytes, workers, self._read)
+        self._workers = workers
+        self._cache = PlaneCache(self._read, cache_bytes, workers or _reads_at_once(source), self._read)
         self._view = PlanesInView()
         tiled = TiledPlanes(source, self._cache)
         overviews = OverviewBuilder(source, tiled, self._view.draw_again)
@@ -152,6 +174,7 @@ class Dataset(DatasetContents):
             failures,
             is_live=lambda: self._live,
         )
+        self._ahead = PlanesAhead(self._cache, tiled, self._indices, self._outcomes)
         self._requests = ViewRequests(
             current,
             self._cache,
@@ -162,6 +185,11 @@ class Dataset(DatasetContents):
             self._parts,
             self._outcomes,
         )
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many planes are read at the same time: many from servers, where reading is mostly waiting."""
+        return self._workers or _reads_at_once(self._source)
 
     # ---- state ---------------------------------------------------------------------------
 
@@ -378,6 +406,13 @@ class Dataset(DatasetContents):
             if plane.pixels is None:
                 raise
             return plane.pixels
+
+    def plane_ahead(self, wanted: StoredKey, ahead: ReadAhead) -> np.ndarray:
+        """Like `plane`, by indices, for a plane or tile that `ahead` reads, from the first call on."""
+        pixels = self._ahead.take(wanted, ahead, self.reads_at_once)
+        if pixels is not None:
+            return pixels
+        return self.plane(*wanted.plane, level=wanted.level, region=wanted.tile)
 
     def planes(
         self,

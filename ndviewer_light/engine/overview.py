@@ -38,7 +38,7 @@ PICTURE_SIDE = 16384
 PICTURE_PIXELS = 8192**2
 """The largest plane that is drawn as one picture: a texture that every graphics card can hold."""
 
-_HELPERS = 3  # threads that read beside the one that asked
+_MOST_AT_ONCE = 16  # tiles that are read at the same time
 _NEWS_SECONDS = 0.3  # how often the picture is redrawn while it grows
 
 
@@ -157,7 +157,7 @@ class _Build:
     def run(self) -> np.ndarray:
         helpers = [
             threading.Thread(target=self._work, name="ndviewer-overview", daemon=True)
-            for _ in range(min(_HELPERS, len(self._base.tiles) - 1))
+            for _ in range(min(self._source.reads_at_once, _MOST_AT_ONCE, len(self._base.tiles)) - 1)
         ]
         for helper in helpers:
             helper.start()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .cache import PlaneCache
 
-_AHEAD = 4  # tiles that are read at the same time
+_MOST_AHEAD = 32  # tiles that are read at the same time: of one or two megapixels each
 _MAX_GRIDS = 1024
 
 
@@ -131,12 +131,13 @@ class TiledPlanes:
         tiles = list(grid.tiles(region))
         out: np.ndarray | None = None
         missing: list[tuple[Region, PlaneNotStoredError]] = []
-        for i in range(0, len(tiles), _AHEAD):
-            batch = tiles[i : i + _AHEAD]
+        at_once = min(self._source.reads_at_once, _MOST_AHEAD)
+        for i in range(0, len(tiles), at_once):
+            batch = tiles[i : i + at_once]
             entries = self._cache.request_tiles([StoredKey(key, level, tile) for tile in batch])
             for tile, entry in zip(batch, entries, strict=True):
                 try:
-                    pixels = self._finished(StoredKey(key, level, tile), entry)
+                    pixels = self._ended(StoredKey(key, level, tile), entry)
                 except PlaneNotStoredError as error:
                     missing.append((tile, error))
                     continue
@@ -151,7 +152,21 @@ class TiledPlanes:
         out.flags.writeable = False
         return out
 
-    def _finished(self, stored: StoredKey, entry: np.ndarray | Future[np.ndarray]) -> np.ndarray:
+    def is_tile(self, stored: StoredKey) -> bool:
+        """Whether it is one of the tiles in which its plane is kept; may block on disk."""
+        grid = self.grid(stored.plane.p, stored.level)
+        return stored.tile is not None and stored.tile in grid.tiles(stored.tile) and not grid.is_whole
+
+    def finished(self, stored: StoredKey, entry: np.ndarray | Future[np.ndarray]) -> np.ndarray:
+        """What has come of a request for a plane or tile to the cache; waits for it. Raises like a read."""
+        try:
+            return self._ended(stored, entry)
+        except PlaneNotStoredError as error:
+            if stored.tile is None:
+                raise
+            raise of_shape(error, (stored.tile.height, stored.tile.width)) from error
+
+    def _ended(self, stored: StoredKey, entry: np.ndarray | Future[np.ndarray]) -> np.ndarray:
         if isinstance(entry, np.ndarray):
             return entry
         try:

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import Position, Region, some_names
+from ..model import PlaneKey, Position, Region, some_names
+from ..sources.source import AT_ONCE
+from .leases import StoredKey
+from .read_ahead import ReadAhead
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
@@ -66,16 +69,38 @@ class LazyPlanes:
     def __getitem__(self, index: Any) -> np.ndarray:
         """Return the planes at up to six slices or integers (T, P, Z, C, Y, X), with ``...`` as in numpy."""
         index = _for_every_axis(index, self.ndim)
-        wanted = [np.arange(n)[i] for n, i in zip(self.shape[:4], index[:4], strict=True)]
-        region = self._region(index[4:])
-        pixels = self.shape[4:] if region is None else (region.height, region.width)
-        out = np.empty((*(np.size(w) for w in wanted), *pixels), self.dtype)
-        for place in np.ndindex(out.shape[:4]):
-            t, p, z, c = (int(np.atleast_1d(w)[i]) for w, i in zip(wanted, place, strict=True))
-            out[place] = self._plane(t, self._positions[p], z, c, region)
+        is_remote = self._dataset is not None and self._dataset.reads_at_once > AT_ONCE
+        return self.read(index, ReadAhead(self.keys_of(index) if is_remote else ()))
+
+    def read(self, index: tuple[Any, ...], ahead: ReadAhead) -> np.ndarray:
+        """The planes at an index of every axis, which `ahead` may have read already."""
+        wanted, region = self._wanted(index), self._region(index[4:])
+        if ahead.is_of_several and all(np.size(w) == 1 for w in wanted):
+            # part of a larger result, into which it will be copied: not here as well
+            out = self._plane(self._key(wanted, (0, 0, 0, 0)), region, ahead)[None, None, None, None]
+            out = out.astype(self.dtype, copy=False)
+        else:
+            pixels = self.shape[4:] if region is None else (region.height, region.width)
+            out = np.empty((*(np.size(w) for w in wanted), *pixels), self.dtype)
+            for place in np.ndindex(out.shape[:4]):
+                out[place] = self._plane(self._key(wanted, place), region, ahead)
         outer = tuple(0 if np.ndim(w) == 0 else slice(None) for w in wanted)
         rows_and_columns = (..., *(index[4:] if region is None else ()))
         return cast("np.ndarray", out[outer][rows_and_columns])
+
+    def keys_of(self, index: tuple[Any, ...]) -> list[StoredKey]:
+        """The planes, or tiles, that an index of every axis needs, in the order in which they are taken."""
+        wanted, region = self._wanted(index), self._region(index[4:])
+        places = np.ndindex(*(np.size(w) for w in wanted))
+        return [StoredKey(self._key(wanted, place), self._level, region) for place in places]
+
+    def _wanted(self, index: tuple[Any, ...]) -> list[np.ndarray]:
+        """The indices along t, p, z and c."""
+        return [np.arange(n)[i] for n, i in zip(self.shape[:4], index[:4], strict=True)]
+
+    def _key(self, wanted: Sequence[np.ndarray], place: tuple[int, ...]) -> PlaneKey:
+        t, p, z, c = (int(np.atleast_1d(w)[i]) for w, i in zip(wanted, place, strict=True))
+        return PlaneKey(t, self._positions[p], c, z)
 
     def _region(self, index: Sequence[Any]) -> Region | None:
         """The part of large planes that an index of rows and columns selects; None to read planes whole."""
@@ -86,14 +111,15 @@ class LazyPlanes:
         region = Region(top, left, bottom - top, right - left)
         return region if down == across == 1 and region.within(height, width) else None
 
-    def _plane(self, t: int, p: int, z: int, c: int, region: Region | None) -> np.ndarray:
+    def _plane(self, key: PlaneKey, region: Region | None, ahead: ReadAhead) -> np.ndarray:
+        p = key.p
         if self._dataset is None:
             assert self._reopen is not None, "it has been pickled"
             self._dataset = _opened(self._reopen)
         dataset = self._dataset
         shape = self.shape[4:] if region is None else (region.height, region.width)
         try:
-            pixels = dataset.plane(t, p, c, z, level=self._level, region=region)
+            pixels = dataset.plane_ahead(StoredKey(key, self._level, region), ahead)
         except PlaneNotStoredError as error:
             self._check(dataset, p)
             if self._missing == "raise":
@@ -109,8 +135,8 @@ class LazyPlanes:
         if not np.can_cast(pixels.dtype, self.dtype, "safe"):
             label = dataset.info.positions[p].label
             raise ValueError(
-                f"the plane t={t} c={c} z={z} of {label} has pixels of {pixels.dtype}, which an array of "
-                f"{self.dtype} cannot hold: use Dataset.plane"
+                f"the plane t={key.t} c={key.c} z={key.z} of {label} has pixels of {pixels.dtype}, which an "
+                f"array of {self.dtype} cannot hold: use Dataset.plane"
             )
         return pixels
 
@@ -240,7 +266,12 @@ def array_of(dataset: Dataset, level: int, missing: str, positions: Sequence[int
     tile = dataset.tile_shape(positions[0], level)
     chunks = (*((1,) * n for n in planes.shape[:4]), *map(_cut, planes.shape[4:], tile))
     meta = np.empty((0,) * 6, planes.dtype)
-    array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
+    if dataset.reads_at_once > AT_ONCE:
+        from .lazy_graph import read_ahead_array
+
+        array = read_ahead_array(planes, chunks, meta)
+    else:
+        array = da.from_array(planes, chunks=chunks, name=False, asarray=False, inline_array=True, meta=meta)
     return xr.DataArray(array, dims=DIMS, coords=coords, attrs=attrs, name=dataset.info.name)
 
 

@@ -21,7 +21,12 @@ from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 from . import protocol
 from .calls import DeadlineError, ReplacedError, what_was_asked
-from .reader_process import HUNG_REMOTE_SECONDS, HUNG_SECONDS
+from .reader_process import (
+    HUNG_REMOTE_SECONDS,
+    HUNG_SECONDS,
+    READS_IN_FLIGHT,
+    REMOTE_READS_IN_FLIGHT,
+)
 from .readers import Readers
 
 if TYPE_CHECKING:
@@ -88,6 +93,7 @@ class IsolatedSource(Source):
                 "what": protocol.what_to_json(self._what),
                 "options": self.options,
                 "follow": self._followed,
+                "threads": self.reads_at_once,
             },
             self._open_seconds,
             min(patience, self._read_seconds),  # also of reads that are given up before their deadline
@@ -125,6 +131,12 @@ class IsolatedSource(Source):
             with self._lock:
                 known = self._known = dataclasses.replace(self._known or known, n_t=self._registered_n_t())
         return known
+
+    @property
+    def reads_at_once(self) -> int:
+        """See `Source.reads_at_once`: as many as the reader process has threads."""
+        is_remote = isinstance(self._what, str) and is_url(self._what)
+        return REMOTE_READS_IN_FLIGHT if is_remote else READS_IN_FLIGHT
 
     @property
     def closed(self) -> bool:

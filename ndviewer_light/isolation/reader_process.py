@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 READS_IN_FLIGHT = 4
 """Planes one reader process reads at a time, and slots it has for them."""
 
+REMOTE_READS_IN_FLIGHT = 32
+"""Planes it reads at a time from a server: each waits for a slot once it is there."""
+
 HUNG_SECONDS = 5.0
 """A request unanswered for so long may never end: no others are sent after it."""
 
@@ -73,6 +76,7 @@ class ReaderProcess:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.patience = HUNG_SECONDS
+        self.reads_in_flight = READS_IN_FLIGHT
         self._ids = itertools.count()
         self._lock = threading.Lock()
         self._calls: dict[int, Call] = {}  # those that are held
@@ -154,7 +158,7 @@ class ReaderProcess:
         now = time.monotonic()
         with self._lock:
             hung = [call for call in self._calls.values() if self._hangs(call, now)]
-            return len(hung) >= READS_IN_FLIGHT or any(call.since >= self._last_answer for call in hung)
+            return len(hung) >= self.reads_in_flight or any(call.since >= self._last_answer for call in hung)
 
     @property
     def is_awaited(self) -> bool:

@@ -144,12 +144,14 @@ class Readers:
             if closed:
                 process.kill(DatasetError("the dataset is closed"))
             process.patience = self._patience
+            request = self._request()
+            process.reads_in_flight = request["threads"]
             process.on_info = functools.partial(self._hear, process)
             try:
                 with (
                     CancelScope()
                 ):  # others are waiting, too: it does not end with the first read that needed it
-                    process.ask("open", self._seconds, take=lambda _: None, **self._request())
+                    process.ask("open", self._seconds, take=lambda _: None, **request)
                 self.blame.clear("open")
                 return process
             except ReaderCrashedError as error:

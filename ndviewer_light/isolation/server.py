@@ -33,7 +33,7 @@ _ORPHAN_POLL_SECONDS = 2.0
 
 
 class _Server:
-    """Answers requests with as many threads as slots; a slot is taken when its plane is ready."""
+    """Answers requests with at least as many threads as slots; a slot is taken when its plane is ready."""
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO, addresses: list[int | str]) -> None:
         self._requests = requests
@@ -43,6 +43,7 @@ class _Server:
         self._jobs: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
         self._scopes: dict[int, CancelScope] = {}  # by request number
         self._reply_lock = threading.Lock()
+        self._n_threads = 0
         self._source: Source | None = None
         self._info_sent: DatasetInfo | None = None
 
@@ -50,7 +51,7 @@ class _Server:
         """Serve until the pipe ends."""
         for slot in range(len(self._slots)):
             self._free.put(slot)
-            threading.Thread(target=self._work, daemon=True).start()
+        self._work_with(len(self._slots))
         while (request := protocol.receive(self._requests)) is not None:
             if request["op"] == "release":
                 self._free.put(request["slot"])
@@ -60,8 +61,14 @@ class _Server:
             else:
                 self._scopes[request["id"]] = CancelScope()
                 self._jobs.put(request)
-        for _ in self._slots:
+        for _ in range(self._n_threads):
             self._jobs.put(None)
+
+    def _work_with(self, threads: int) -> None:
+        """Answer with so many threads: more than slots where they mostly wait, as for servers."""
+        for _ in range(threads - self._n_threads):
+            threading.Thread(target=self._work, daemon=True).start()
+            self._n_threads += 1
 
     def _work(self) -> None:
         while (request := self._jobs.get()) is not None:
@@ -83,6 +90,7 @@ class _Server:
         if request["op"] == "open":
             what = protocol.what_from_json(request["what"])
             if isinstance(what, str):
+                self._work_with(request["threads"])
                 self._source = open_disk_cached(what, request["options"])
             else:
                 self._source = AnnouncedSource(what)

@@ -58,6 +58,11 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.identity
 
+    @property
+    def reads_at_once(self) -> int:
+        """Same as the source's."""
+        return self._source.reads_at_once
+
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The plane from disk if cached, else from the source, then cached."""
         return self._cached((level, key), lambda: self._source.read_plane(key, level))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import DatasetError, DatasetReplacedError
 from ..storage.bytes import is_url, split_inner
-from .source import Source
+from .source import AT_ONCE, AT_ONCE_REMOTE, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,6 +123,12 @@ class ReplaceableSource(Source):
             if info is not self._of_source:
                 self._learn(info, is_another=has_other_planes(self._of_source, info))
             return self._info
+
+    @property
+    def reads_at_once(self) -> int:
+        """See `Source.reads_at_once`."""
+        least = AT_ONCE_REMOTE if is_url(self._path) else AT_ONCE
+        return max(least, self._opened.source.reads_at_once)
 
     def _learn(self, info: DatasetInfo, *, is_another: bool) -> None:
         generation = self._info.generation + is_another

@@ -21,6 +21,13 @@ MAX_FILES_LOOKED_AT = 512
 """How many positions one `look_at_all` looks at where each is a file to open."""
 
 
+AT_ONCE = 4
+"""How many planes are read at a time from disks: more would only wait for each other."""
+
+AT_ONCE_REMOTE = 64
+"""The same from servers: nearly all of the time is spent waiting for answers."""
+
+
 class Source(ABC):
     """Reads the planes of one dataset, blocking and simple: no cache, no threads, no retries.
 
@@ -37,6 +44,11 @@ class Source(ABC):
         Then nobody can know whether one that is not is empty or was not acquired.
         """
         return True
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many planes it is worth reading at the same time; those that share what is read count each."""
+        return AT_ONCE
 
     @property
     @abstractmethod

@@ -27,8 +27,15 @@ FIRST_BYTES = 128 * 1024
 class BytesPool:
     """Opens files by name; any thread. At most `limit` stay open in addition to those being read."""
 
-    def __init__(self, opener: Callable[[str], Bytes], limit: int = MAX_OPEN_FILES) -> None:
+    def __init__(
+        self,
+        opener: Callable[[str], Bytes],
+        limit: int = MAX_OPEN_FILES,
+        read_whole: Callable[[str], bytes] | None = None,
+    ) -> None:
+        """`read_whole` reads a file on a server that is wanted whole, in one request; it is not kept open."""
         self._opener = opener
+        self._read_whole = read_whole
         self._limit = limit
         self._lock = threading.Lock()  # guards the following; never held while opening or reading a file
         self._files: OrderedDict[str, Bytes] = OrderedDict()
@@ -97,6 +104,9 @@ class BytesPool:
 
     def read(self, name: str, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes in these ranges of a file; see `Bytes.read_many`."""
+        if self._read_whole is not None and list(ranges) == [(0, None)] and is_url(name):
+            self._raise_if_closed(name)
+            return [self._read_whole(name)]
         with self.opened(name) as file:
             known = [(offset, file.size - offset if n is None else n) for offset, n in ranges]
             if any(n > MAX_CHUNK_BYTES for _, n in known):

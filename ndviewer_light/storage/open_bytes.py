@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import LimitExceededError
 from .bytes import LocalBytes, is_url
+from .limits import MAX_CHUNK_BYTES
 from .offered import claimed
 
 if TYPE_CHECKING:
@@ -26,3 +28,19 @@ def open_bytes(path: str, options: Mapping[str, str] | None = None) -> Bytes:
     from .remote.remote_bytes import open_remote  # most files are local
 
     return open_remote(path, options)
+
+
+def read_whole(path: str, options: Mapping[str, str] | None = None) -> bytes:
+    """All bytes at a path or URL, in one request unless they are many. Raises like `open_bytes`."""
+    if is_url(path):
+        from .remote.remote_bytes import open_remote
+
+        file = open_remote(path, options, whole=True)
+    else:
+        file = LocalBytes(path)
+    try:
+        if file.size > MAX_CHUNK_BYTES:
+            raise LimitExceededError(f"{file.name} is too large to be read whole: {file.size} bytes")
+        return file.read(0, file.size)
+    finally:
+        file.close()

@@ -48,6 +48,7 @@ ROWS = {
     "K2": ("references", "k2", False),
     "K3": ("references", "k3", False),
     "K4": ("references", "k4", False),
+    "S1": ("systems", "s1", False),
     "T1": ("tiffs", "t1", False),
     "T2": ("tiffs", "t2", False),
     "T3": ("tiffs", "t3", False),

@@ -51,10 +51,11 @@ def by_threads(
 ) -> list[Any]:
     """A thread and a connection for each, which does `then` with what came: the least there can be."""
     with ThreadPoolExecutor(len(wanted)) as pool:
-        return list(pool.map(lambda each: then(_read(server, each)), wanted))
+        return list(pool.map(lambda each: then(read_range(server, each)), wanted))
 
 
-def _read(server: RangeServer, wanted: Wanted) -> bytearray:
+def read_range(server: RangeServer, wanted: Wanted) -> bytearray:
+    """The bytes, over a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     connection.request("GET", "/" + quote(wanted.name), headers=wanted.headers)
     body, at = bytearray(wanted.length), 0

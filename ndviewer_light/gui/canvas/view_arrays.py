@@ -202,8 +202,9 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         out = np.zeros((max(self._n_channels, 1), *shape), self.dtype)
         worst: dict[int, Plane] = {}
         counts: dict[int, Counter[PlaneState]] = {c: Counter() for c in channels}
-        for start in range(0, len(keys), _VOLUME_BATCH):
-            batch = keys[start : start + _VOLUME_BATCH]
+        n_batch = max(_VOLUME_BATCH, self.dataset.reads_at_once)
+        for start in range(0, len(keys), n_batch):
+            batch = keys[start : start + n_batch]
             for key, plane in zip(batch, self.dataset.planes(batch, number, None, keys), strict=True):
                 worst[key.c] = _worse(worst.get(key.c), plane)
                 counts[key.c][plane.state] += 1

@@ -35,7 +35,7 @@ from ...storage.file_versions import NOTHING, version_of
 from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
-from ..source import MAX_FILES_LOOKED_AT, Source
+from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
 from .growth import FolderGrowth
@@ -135,6 +135,13 @@ class ImagesSource(Source):
     def info(self) -> DatasetInfo:
         """What is currently known; a new object whenever more becomes known."""
         return self._info
+
+    @property
+    def reads_at_once(self) -> int:
+        """See `Source.reads_at_once`: the colours of a picture are read together."""
+        if not is_url(self._listing.root):
+            return AT_ONCE
+        return AT_ONCE_REMOTE * (3 if self.is_colour else 1)
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane; for colour images, of one of the three colours.

@@ -21,7 +21,7 @@ from ...storage.bytes import is_url, name_of
 from ...storage.file_kinds import looks_like
 from ...storage.file_versions import version_of
 from ...storage.open_bytes import open_bytes
-from ..source import Source
+from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .chunk_map import (
     LEGACY,
     MODERN,
@@ -79,6 +79,11 @@ class Nd2Source(Source):
     def identity(self) -> str | None:
         """The identity of the file's bytes."""
         return self._opened.source.identity
+
+    @property
+    def reads_at_once(self) -> int:
+        """See `Source.reads_at_once`: the channels of a frame are read together."""
+        return AT_ONCE_REMOTE * len(self.info.channels) if is_url(self._path) else AT_ONCE
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, perhaps read-only.

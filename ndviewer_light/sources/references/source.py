@@ -20,12 +20,12 @@ from ...errors import (
 from ...model import PlaneKey
 from ...storage.bytes import name_of, split_inner
 from ...storage.bytes_pool import BytesPool
-from ...storage.open_bytes import open_bytes
+from ...storage.open_bytes import open_bytes, read_whole
 from ...storage.presentable import presentable
 from ...storage.tiling import check_whole_plane, levels_by_size
 from ..missing import Surroundings, judge, not_stored
 from ..registry import open_source
-from ..source import Source
+from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
 from .images import dataset_info, find, others_said
 from .places import ReferencePolicy
@@ -91,7 +91,10 @@ class ReferencesSource(Source):
         if choices and not inner:
             text = others_said(found.paths, references.where)
             info = dataclasses.replace(info, warnings=(*info.warnings, text))
-        pool = BytesPool(lambda place: open_bytes(place, places.options_for(place)))
+        pool = BytesPool(
+            lambda place: open_bytes(place, places.options_for(place)),
+            read_whole=lambda place: read_whole(place, places.options_for(place)),
+        )
         return cls(found.image, info, ReferencedBytesReader(references, places, pool), places, identity)
 
     @property
@@ -113,6 +116,13 @@ class ReferencesSource(Source):
             return None
         known = [name for name in names if name]
         return "\n".join([*known, self._image.levels[0].path]) if len(known) == len(names) else None
+
+    @property
+    def reads_at_once(self) -> int:
+        """See `Source.reads_at_once`: the colours of a picture are read together."""
+        if not self._places.hosts:
+            return AT_ONCE
+        return AT_ONCE_REMOTE * (3 if self._image.is_rgb else 1)
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, in their stored order.

@@ -37,12 +37,14 @@ _WAYS = 4  # plain, with region, with credentials, and the last one to fail
 
 
 def set_in_flight(requests: int) -> None:
-    """Set the limit on simultaneous requests of this process; 32 by default."""
+    """Set the limit on simultaneous requests of this process; 64 by default."""
     the_scheduler().in_flight = max(1, requests)
 
 
-def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
+def open_remote(url: str, options: Mapping[str, str] | None = None, *, whole: bool = False) -> Bytes:
     """The bytes at a URL; one request, which also fetches the beginning of the file.
+
+    With `whole` it fetches all of it, unless it is large.
 
     Raises `DatasetNotFoundError`, `DatasetPermissionError` or another `DatasetError`.
     """
@@ -59,17 +61,17 @@ def open_remote(url: str, options: Mapping[str, str] | None = None) -> Bytes:
         )
     if settings.requests_at_once is not None:
         set_in_flight(settings.requests_at_once)
-    return _opened(RemoteFile(scheme + url[len(scheme) :], settings))
+    return _opened(RemoteFile(scheme + url[len(scheme) :], settings), whole)
 
 
-def _opened(place: RemoteFile) -> Bytes:
+def _opened(place: RemoteFile, whole: bool) -> Bytes:
     """Open it plainly; if refused, retry with the bucket's region or with credentials."""
     refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
     if place.settings.key or place.settings.credentials or place.settings.token:
         place = place.with_credentials() or place
     for _ in range(_WAYS):
         try:
-            return _asked(place)
+            return _asked(place, whole)
         except Failure as failure:
             other = place.with_region() if failure.kind == "region" else None
             if failure.kind in ("forbidden", "login"):
@@ -80,8 +82,14 @@ def _opened(place: RemoteFile) -> Bytes:
     raise AssertionError("each way is tried once")
 
 
-def _asked(place: RemoteFile) -> Bytes:
+def _asked(place: RemoteFile, whole: bool) -> Bytes:
     run = the_scheduler().run
+    if whole:
+        try:
+            return RemoteBytes(place, run(place.get_whole, place.name))
+        except Failure as failure:
+            if failure.kind != "no ranges":  # too large for that
+                raise
     for _ in range(2):  # a server may fail to send a part only once
         try:
             return RemoteBytes(place, run(lambda: _first(place), place.name))

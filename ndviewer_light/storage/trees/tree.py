@@ -57,7 +57,7 @@ class Tree(ABC):
     """Of the nodes read so far: on a server, the others are asked for in this form first."""
     stall_s = 20.0
     """The number of seconds a server may be silent."""
-    in_flight = 32
+    in_flight = 64
     """How many requests may be in progress at once."""
 
     def join(self, path: str, *names: str) -> str:

@@ -1,0 +1,91 @@
+"""Lazy arrays of planes on servers: dask reads as many at once as the server answers, not as it has threads.
+
+dask tells a layer of its graph which chunks a computation needs; those, and no others, are read ahead.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
+
+from .read_ahead import ReadAhead
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    import numpy as np
+
+    from .to_xarray import LazyPlanes
+
+    Chunks = tuple[tuple[int, ...], ...]
+    ChunkId = tuple[Any, ...]  # the name of the array, and an index along each axis
+
+
+def read_ahead_array(planes: LazyPlanes, chunks: Sequence[Sequence[int]], meta: np.ndarray) -> da.Array:
+    """`planes` as a dask array in these chunks, each one plane or tile."""
+    name, cut = f"planes-{uuid.uuid4().hex}", tuple(tuple(sizes) for sizes in chunks)
+    graph = HighLevelGraph.from_collections(name, PlanesLayer(name, planes, cut))
+    return da.Array(graph, name, chunks=cut, meta=meta)
+
+
+class PlanesLayer(Layer):
+    """The tasks that read the chunks of an array, made when they are looked up."""
+
+    def __init__(self, name: str, planes: LazyPlanes, chunks: Chunks) -> None:
+        super().__init__()
+        self._name = name
+        self._planes = planes
+        self._chunks = chunks
+        self._starts = tuple(tuple(itertools.accumulate(sizes, initial=0)) for sizes in chunks)
+        self._none_ahead = ReadAhead()
+
+    def is_materialized(self) -> bool:
+        """No: there may be millions."""
+        return False
+
+    def get_output_keys(self) -> set[ChunkId]:
+        """All chunks."""
+        return set(iter(self))
+
+    def __iter__(self) -> Iterator[ChunkId]:
+        return itertools.product((self._name,), *(range(len(sizes)) for sizes in self._chunks))
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self._chunks))
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, tuple) or len(key) != 1 + len(self._chunks) or key[0] != self._name:
+            return False
+        return all(0 <= i < len(sizes) for i, sizes in zip(key[1:], self._chunks, strict=True))
+
+    def __getitem__(self, key: Any) -> Any:
+        if key not in self:
+            raise KeyError(key)
+        return self._task(key, self._none_ahead)
+
+    def get_dependencies(self, key: Any, all_hlg_keys: Collection[Any]) -> set[Any]:
+        """None."""
+        return set()
+
+    def cull(
+        self, keys: set[Any], all_hlg_keys: Collection[Any]
+    ) -> tuple[MaterializedLayer, Mapping[Any, set[Any]]]:
+        """Only the tasks of these chunks, which read each other ahead."""
+        wanted = sorted(key for key in keys if key in self)
+        ahead = ReadAhead(each for key in wanted for each in self._planes.keys_of(self._index(key)))
+        tasks = {key: self._task(key, ahead) for key in wanted}
+        return MaterializedLayer(tasks, annotations=self.annotations), {key: set() for key in wanted}
+
+    def _task(self, key: ChunkId, ahead: ReadAhead) -> Any:
+        return (functools.partial(self._planes.read, self._index(key), ahead),)
+
+    def _index(self, key: ChunkId) -> tuple[slice, ...]:
+        """What a chunk covers of each axis."""
+        starts = zip(key[1:], self._starts, strict=True)
+        return tuple(slice(along[i], along[i + 1]) for i, along in starts)
