@@ -50,7 +50,22 @@ class WrittenImage:
     @property
     def axes(self) -> str:
         """One letter per dimension."""
-        return "".join(axis["name"].lower() for axis in self.multiscale["axes"])
+        return "".join(axis["name"].lower() for axis in self._axes)
+
+    @property
+    def _axes(self) -> list[dict[str, Any]]:
+        """From 0.6 on, they are those of the coordinate system that the levels are in, here the only one."""
+        if "axes" in self.multiscale:
+            axes: list[dict[str, Any]] = self.multiscale["axes"]
+            return axes
+        (system,) = self.multiscale["coordinateSystems"]
+        return list(system["axes"])
+
+    def _transforms(self, level: int) -> list[dict[str, Any]]:
+        found = []
+        for transform in self.multiscale["datasets"][level]["coordinateTransformations"]:
+            found += transform["transformations"] if transform["type"] == "sequence" else [transform]
+        return found
 
     def size(self, axis: str, level: int = 0) -> int:
         """Samples along an axis; 1 without that axis."""
@@ -87,8 +102,7 @@ class WrittenImage:
             return None
         at = self.axes.index(axis)
         value = 1.0
-        of_level = self.multiscale["datasets"][level]["coordinateTransformations"]
-        for transform in [*of_level, *self.multiscale.get("coordinateTransformations", [])]:
+        for transform in [*self._transforms(level), *self.multiscale.get("coordinateTransformations", [])]:
             if transform["type"] == "scale":
                 value *= transform["scale"][at]
         units = _SECONDS if axis == "t" else _MICROMETRES
@@ -96,7 +110,7 @@ class WrittenImage:
 
     def origin(self, axis: str) -> float | None:
         """µm of the first sample of level 0; None without that axis, or where the metadata says nothing."""
-        transforms = self.multiscale["datasets"][0]["coordinateTransformations"]
+        transforms = self._transforms(0)
         found = [each["translation"] for each in transforms if each["type"] == "translation"]
         if axis not in self.axes or not found:
             return None
@@ -106,7 +120,7 @@ class WrittenImage:
 
     def unit(self, axis: str) -> str | None:
         """As written."""
-        unit: str | None = self.multiscale["axes"][self.axes.index(axis)].get("unit")
+        unit: str | None = self._axes[self.axes.index(axis)].get("unit")
         return unit
 
     @property
@@ -122,6 +136,9 @@ def images_in(root: Path) -> list[WrittenImage]:
     attributes = _ome(group)
     if "plate" in attributes:
         return list(_of_plate(group, attributes["plate"]))
+    if "scene" in attributes:
+        told = attributes["scene"]["coordinateTransformations"]
+        return [_image(group, transform["input"]["path"]) for transform in told]
     if "bioformats2raw.layout" in attributes:
         return [_image(group, path) for path in _ome(_group(group, "OME"))["series"]]
     return [_image(group, "")]

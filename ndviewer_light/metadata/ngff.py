@@ -1,7 +1,7 @@
 """Interprets OME-NGFF, omero and Squid metadata, given as dicts; pure functions, no I/O.
 
-Sources: OME-NGFF 0.4 and 0.5 (axes, multiscales, coordinateTransformations, omero, plate, well,
-bioformats2raw.layout), the older places of the same keys at the root of the attributes, and what
+Sources: OME-NGFF 0.4 to 0.6 (axes, coordinateSystems, multiscales, coordinateTransformations, omero, plate,
+well, bioformats2raw.layout), the older places of the same keys at the root of the attributes, and what
 Squid adds under ``_squid``. Problems a viewer can tolerate are ignored with a warning; those that would
 show wrong pixels are errors.
 """
@@ -13,11 +13,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import MetadataError, UnsupportedError
 from ..model import Channel, colored
-from ..storage.limits import safe_relative
+from ..storage.limits import safe_node
 from ..storage.printable import brief
+from .axes import SANE_STEP as SANE_STEP
+from .axes import Axis, clean, named_axes, resolved_axes, unit_factor, unit_of_length
 from .display_window import useful_window
+from .transformations import AlongAxes, TransformationStep, along_axes, finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,76 +27,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..storage.limits import JsonObject
-
-# ---- axes ----------------------------------------------------------------------------------
-
-_ROLE_OF_NAME = {
-    **dict.fromkeys(("t", "time", "timepoint", "times", "frame"), "t"),
-    **dict.fromkeys(("p", "pos", "position", "fov", "field", "s", "scene", "series", "site"), "p"),
-    **dict.fromkeys(("c", "ch", "channel", "channels"), "c"),
-    **dict.fromkeys(("z", "z_level", "depth"), "z"),
-    "y": "y",
-    "x": "x",
-}
-_ROLE_OF_TYPE = {"time": "t", "channel": "c", "fov": "p"}
-_ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx", 6: "ptczyx"}
-"""The rank convention; six axes are those of Squid's 6-D store, (FOV, T, C, Z, Y, X)."""
-
-
-class Axis(NamedTuple):
-    """One axis of an array: its role (one of ``t p c z y x``, else ""), its own name, its unit."""
-
-    role: str
-    name: str
-    unit: str | None = None
-
-
-_TO_UM = {
-    "yoctometer": 1e-18,
-    "zeptometer": 1e-15,
-    "attometer": 1e-12,
-    "femtometer": 1e-9,
-    "picometer": 1e-6,
-    "angstrom": 1e-4,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "decimeter": 1e5,
-    "meter": 1e6,
-    "decameter": 1e7,
-    "hectometer": 1e8,
-    "kilometer": 1e9,
-    "megameter": 1e12,
-    "inch": 25_400.0,
-    "foot": 304_800.0,
-    "yard": 914_400.0,
-    "mile": 1_609_344_000.0,
-    **{"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6},
-}
-_TO_SECONDS = {
-    "yoctosecond": 1e-24,
-    "zeptosecond": 1e-21,
-    "attosecond": 1e-18,
-    "femtosecond": 1e-15,
-    "picosecond": 1e-12,
-    "nanosecond": 1e-9,
-    "microsecond": 1e-6,
-    "millisecond": 1e-3,
-    "centisecond": 1e-2,
-    "decisecond": 1e-1,
-    "second": 1.0,
-    "hectosecond": 1e2,
-    "kilosecond": 1e3,
-    "megasecond": 1e6,
-    "minute": 60.0,
-    "hour": 3600.0,
-    "day": 86_400.0,
-    **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0},
-}
-SANE_STEP = (1e-7, 1e9)
-"""Steps between pixels, slices (µm) or time points (s) outside this range are mistakes."""
-"""µm or s; a step outside is a mistake and would only blank the view."""
 
 _FARTHEST_UM = 1e8  # no stage travels 100 m
 
@@ -167,14 +99,17 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     """
     warnings: list[str] = []
     multiscale = _first_multiscale(attributes, where, warnings)
-    axes = _axes(multiscale.get("axes"), where, warnings)
     datasets = [entry for entry in listed(multiscale.get("datasets")) if isinstance(entry, dict)]
-    transforms = listed(multiscale.get("coordinateTransformations"))
+    system = _own_system(multiscale, datasets)
+    axes = named_axes((system or multiscale).get("axes"), where)
+    # from 0.6 on, these lead on from the image's own system to other ones
+    transforms = listed(multiscale.get("coordinateTransformations")) if system is None else []
+    warnings += _unknown_version(attributes, multiscale, where)
     steps = [_level_steps(axes or (), entry, transforms, where, warnings) for entry in datasets]
     squid = lookup(attributes, "_squid", "_squid_metadata")
     return ImageMeta(
         axes=axes,
-        paths=tuple(safe_relative(entry.get("path"), where) for entry in datasets),
+        paths=tuple(safe_node(entry.get("path"), where) for entry in datasets),
         scales=tuple(scale for scale, _ in steps) if axes else (),
         translations=tuple(origin for _, origin in steps) if axes else (),
         channels=_named_channels(lookup(attributes, "omero")),
@@ -201,14 +136,55 @@ def listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def clean(value: object) -> str:
-    """Text suitable for display: no lone surrogates; "" for anything but text."""
-    return value.encode("utf-8", "replace").decode().strip() if isinstance(value, str) else ""
-
-
 def is_image(attributes: JsonObject) -> bool:
     """Whether these attributes describe an image."""
     return bool(listed(find(attributes, ("multiscales",))))
+
+
+_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
+
+
+def dimension_names(attributes: JsonObject) -> tuple[str | None, ...] | None:
+    """The names that xarray gives to the dimensions of a v2 array in its attributes; None without any."""
+    names = attributes.get("_ARRAY_DIMENSIONS")
+    if not isinstance(names, list) or not all(name is None or isinstance(name, str) for name in names):
+        return None
+    return tuple(names) or None
+
+
+def _unknown_version(attributes: JsonObject, multiscale: JsonObject, where: str) -> list[str]:
+    """A warning if metadata is of a version of OME-NGFF that is not known here; drafts of a version are."""
+    version = lookup(attributes, "ome").get("version") or multiscale.get("version")
+    if version is None or (isinstance(version, str) and _RELEASE.sub("", version) in _VERSIONS):
+        return []
+    return [
+        f"{where} is of version {brief(version)} of OME-NGFF, which is not known: read like {_VERSIONS[-1]}"
+    ]
+
+
+_RELEASE = re.compile(r"(?<=\d)[-.]?(?:rc|dev|a|b|alpha|beta)[.-]?\d*$")
+
+
+def _own_system(multiscale: JsonObject, datasets: Sequence[JsonObject]) -> JsonObject | None:
+    """The coordinate system that the levels of an image are in, None before 0.6.
+
+    It is the one that is the output of the transformations of all levels (0.6, "multiscales" metadata: the
+    intrinsic coordinate system).
+    """
+    systems = [each for each in listed(multiscale.get("coordinateSystems")) if isinstance(each, dict)]
+    if not systems:
+        return None
+    transforms = [each for entry in datasets[:1] for each in listed(entry.get("coordinateTransformations"))]
+    outputs = [each.get("output") for each in transforms if isinstance(each, dict)]
+    names = [each.get("name") if isinstance(each, dict) else each for each in outputs]
+    return next((system for system in systems if system.get("name") in names), systems[0])
+
+
+def resolve_axes(
+    meta: ImageMeta, shape: Sequence[int], names: Sequence[str | None] | None, where: str
+) -> tuple[tuple[Axis, ...], str | None]:
+    """See `resolved_axes`, of an image's array; `names` are those of its dimensions."""
+    return resolved_axes(meta.axes, shape, names, where)
 
 
 def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -> JsonObject:
@@ -218,70 +194,6 @@ def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -
     return entries[0] if entries else {}
 
 
-def _axes(value: object, where: str, warnings: list[str]) -> tuple[Axis, ...] | None:
-    entries = listed(value)
-    if not entries:
-        return None
-    axes = tuple(_axis(entry) for entry in entries)
-    for kind, names in (("role", [axis.role for axis in axes]), ("name", [axis.name for axis in axes])):
-        twice = [name for name in names if name and names.count(name) > 1]
-        if twice:
-            raise MetadataError(f"{where}: two axes have the same {kind} {brief(twice[0])}")
-    return axes
-
-
-def _axis(entry: object) -> Axis:
-    if isinstance(entry, str):  # NGFF 0.3
-        entry = {"name": entry}
-    if not isinstance(entry, dict):
-        return Axis("", "")
-    name = clean(entry.get("name"))
-    kind, unit = entry.get("type"), entry.get("unit")
-    role = _ROLE_OF_NAME.get(name.lower()) or _ROLE_OF_TYPE.get(kind if isinstance(kind, str) else "", "")
-    return Axis(role, name, unit.lower() if isinstance(unit, str) else None)
-
-
-def resolve_axes(
-    meta: ImageMeta, shape: Sequence[int], dimension_names: Sequence[str | None] | None, where: str
-) -> tuple[tuple[Axis, ...], str | None]:
-    """Return the axes of an array of this shape, with a warning if they had to be guessed.
-
-    They come from the metadata, else from the array itself, else from its rank.
-    Raises `MetadataError` if axes and rank differ, `UnsupportedError` naming the axes that have no
-    role here and more than one sample, or if there is no y or no x.
-    """
-    warning = None
-    axes = meta.axes
-    if axes is None and dimension_names is not None:
-        named = tuple(_axis(name or "") for name in dimension_names)
-        roles = [axis.role for axis in named]
-        axes = named if all(roles) and len(set(roles)) == len(roles) else None
-    if axes is None:
-        axes = _axes_of_rank(len(shape), where)
-        warning = f"{where}: axes are not named; assuming {' '.join(axis.role for axis in axes)}"
-    if len(axes) != len(shape):
-        raise MetadataError(f"{where}: names {len(axes)} axes for an array of {len(shape)} dimensions")
-    _refuse_unknown(axes, shape, where)
-    return axes, warning
-
-
-def _axes_of_rank(rank: int, where: str) -> tuple[Axis, ...]:
-    if rank not in _ROLES_OF_RANK:
-        raise UnsupportedError(f"{where}: an array of {rank} dimensions without named axes cannot be shown")
-    return tuple(Axis(role, role) for role in _ROLES_OF_RANK[rank])
-
-
-def _refuse_unknown(axes: Sequence[Axis], shape: Sequence[int], where: str) -> None:
-    unknown = [axis.name or "?" for axis, size in zip(axes, shape, strict=True) if not axis.role and size > 1]
-    if unknown:
-        raise UnsupportedError(
-            f"{where}: cannot show axis {brief(', '.join(unknown))}; known are t, position, c, z, y, x"
-        )
-    if not {"y", "x"} <= {axis.role for axis in axes}:
-        names = brief(", ".join(axis.name or "?" for axis in axes))[1:-1]
-        raise UnsupportedError(f"{where}: no y and x among the axes {names}, so there is no plane to show")
-
-
 # ---- coordinate transformations ------------------------------------------------------------
 
 
@@ -289,85 +201,24 @@ def _level_steps(
     axes: tuple[Axis, ...], dataset: JsonObject, outer: list[Any], where: str, warnings: list[str]
 ) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
     """Scale and translation of one level: its own transformations, then those of all levels."""
-    scale: list[float | None] = [None] * len(axes)
-    origin: list[float | None] = [None] * len(axes)
-    for transform in [*listed(dataset.get("coordinateTransformations")), *outer]:
-        if isinstance(transform, dict):
-            _apply(transform, scale, origin, where, warnings)
-    steps = [_in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, scale, strict=True)]
-    factors = [_unit_factor(axis) for axis in axes]
-    return tuple(steps), tuple(
+    transforms = [*listed(dataset.get("coordinateTransformations")), *outer]
+    found = along_axes(transforms, len(axes), where, warnings)
+    steps = [
+        _in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, found.scale, strict=True)
+    ]
+    return tuple(steps), _in_um(found.origin, axes)
+
+
+def _in_um(values: Sequence[float | None], axes: Sequence[Axis]) -> tuple[float | None, ...]:
+    factors = [unit_factor(axis) for axis in axes]
+    return tuple(
         value * factor if value is not None and factor is not None else None
-        for value, factor in zip(origin, factors, strict=True)
+        for value, factor in zip(values, factors, strict=True)
     )
 
 
-def _apply(
-    transform: JsonObject,
-    scale: list[float | None],
-    origin: list[float | None],
-    where: str,
-    warnings: list[str],
-) -> None:
-    kind = transform.get("type")
-    if kind not in ("scale", "translation"):
-        if kind != "identity":
-            warnings.append(f"{where}: ignored a coordinate transformation of type {brief(kind)}")
-        return
-    vector = listed(transform.get(kind))
-    if len(vector) != len(scale):
-        if scale:
-            warnings.append(f"{where}: ignored a {kind} with {len(vector)} values for {len(scale)} axes")
-        return
-    for axis, value in enumerate(map(_finite, vector)):
-        if kind == "translation":
-            origin[axis] = _sum(origin[axis], value)
-        else:
-            scale[axis] = _product(scale[axis], _scale_value(vector[axis], where, warnings))
-            origin[axis] = None if origin[axis] is None else _product(origin[axis], value)
-
-
-def _finite(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _scale_value(value: object, where: str, warnings: list[str]) -> float | None:
-    number = _finite(value)
-    if value is not None and (number is None or number <= 0):
-        warnings.append(f"{where}: ignored an invalid scale {ascii(value)[:40]}")
-        return None
-    return number
-
-
-def _product(before: float | None, value: float | None) -> float | None:
-    if value is None:  # null means unspecified, so it changes nothing
-        return before
-    return value if before is None else before * value
-
-
-def _sum(before: float | None, value: float | None) -> float | None:
-    if value is None:
-        return before
-    return value if before is None else before + value
-
-
-def _unit_factor(axis: Axis) -> float | None:
-    """The factor from this axis's unit to µm or s; 1 without a unit, None for an unknown one."""
-    table = _TO_SECONDS if axis.role == "t" else _TO_UM
-    if axis.unit is None or axis.role not in ("t", "z", "y", "x"):
-        return 1.0
-    unit = axis.unit
-    return table.get(unit, table.get(unit.removesuffix("s"), table.get(unit.replace("metre", "meter"))))
-
-
 def _in_our_unit(axis: Axis, value: float | None, where: str, warnings: list[str]) -> float | None:
-    factor = _unit_factor(axis)
+    factor = unit_factor(axis)
     if factor is None:
         warnings.append(
             f"{where}: axis {axis.name!a} has an unknown unit {ascii(axis.unit)[:40]}; its scale is ignored"
@@ -400,8 +251,33 @@ def _squid_steps(squid: JsonObject) -> Steps | None:
 
 
 def _squid_step(value: object) -> float | None:
-    number = _finite(value)
+    number = finite(value)
     return number if number is not None and SANE_STEP[0] <= number <= SANE_STEP[1] else None
+
+
+def placed_um(
+    meta: ImageMeta, placement: Sequence[TransformationStep], units: Sequence[Axis]
+) -> tuple[float | None, float | None, float | None]:
+    """Where an image of a scene lies along x, y and z in µm; `units` are the axes of the scene's system."""
+    axes = meta.axes or ()
+    factors = [unit_factor(axis) or 1.0 for axis in axes]
+    origins = meta.translations[0] if meta.translations else (None,) * len(axes)
+    at = AlongAxes(
+        [None] * len(axes),
+        [None if each is None else each / factor for each, factor in zip(origins, factors, strict=True)],
+    )
+    for link in placement:
+        step = along_axes([link.transform], len(axes), "", [])
+        at = at.then(step.inverse() if link.is_inverse else step)
+    of_scene = [axis._replace(unit=unit.unit) for axis, unit in zip(axes, units, strict=False)]
+    found = _in_um(at.origin, of_scene if len(of_scene) == len(axes) else axes)
+    by_role = {axis.role: each for axis, each in zip(axes, found, strict=True)}
+    x, y, z = (by_role.get(role) for role in "xyz")
+    return _on_stage(x), _on_stage(y), _on_stage(z)
+
+
+def _on_stage(at: float | None) -> float | None:
+    return None if at is None or abs(at) > _FARTHEST_UM else at
 
 
 def calibration(meta: ImageMeta) -> tuple[float | None, float | None, float | None, float | None]:
@@ -429,7 +305,7 @@ def stage_position_um(meta: ImageMeta) -> tuple[float | None, float | None, floa
         None if units.get(role) is None and step is None else meta.origin(role)
         for role, step in (("x", x), ("y", y), ("z", z))
     )
-    x_um, y_um, z_um = (None if at is None or abs(at) > _FARTHEST_UM else at for at in found)
+    x_um, y_um, z_um = map(_on_stage, found)
     return x_um, y_um, z_um
 
 
@@ -500,7 +376,7 @@ def _window(value: object) -> tuple[float, float] | None:
     """`start` and `end`, in either order; `min` and `max` only tell what could be chosen."""
     if not isinstance(value, dict):
         return None
-    one, other = (_finite(value.get(key)) for key in ("start", "end"))
+    one, other = (finite(value.get(key)) for key in ("start", "end"))
     if one is None or other is None or one == other:
         return None
     return min(one, other), max(one, other)
@@ -511,8 +387,8 @@ def _nanometres(value: object) -> float | None:
     if isinstance(value, dict):
         unit = value.get("unit") or "nanometer"
         value = value.get("value")
-    number = _finite(value)
-    factor = _TO_UM.get(str(unit).lower())
+    number = finite(value)
+    factor = unit_of_length(unit)
     if number is None or factor is None:
         return None
     nanometres = number * factor * 1e3

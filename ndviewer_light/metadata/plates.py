@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import LimitExceededError
 from ..model import natural_key
-from ..storage.limits import MAX_POSITIONS, safe_relative
-from .ngff import clean, find, listed, lookup, written_label
+from ..storage.limits import MAX_POSITIONS, safe_node
+from .axes import clean
+from .ngff import find, listed, lookup, written_label
 
 if TYPE_CHECKING:
     from ..storage.limits import JsonObject
@@ -38,7 +39,7 @@ def plate_wells(attributes: JsonObject, where: str) -> tuple[Well, ...]:
         raise LimitExceededError(
             f"{where}: {len(wells)} wells; at most {MAX_POSITIONS} positions can be shown"
         )
-    paths = [safe_relative(well.get("path"), where) for well in wells if isinstance(well, dict)]
+    paths = [safe_node(well.get("path"), where) for well in wells if isinstance(well, dict)]
     found = {path: _row_and_column(path) for path in paths if path}
     order = sorted(found, key=lambda path: (natural_key(found[path][0]), natural_key(found[path][1])))
     return tuple(Well(path, region_name(*found[path])) for path in order)
@@ -68,7 +69,7 @@ def well_images(attributes: JsonObject, where: str) -> WellImages | None:
         return None
     found: dict[str, str] = {}
     for image in images:
-        if isinstance(image, dict) and (path := safe_relative(image.get("path"), where)):
+        if isinstance(image, dict) and (path := safe_node(image.get("path"), where)):
             found.setdefault(path, written_label(image.get("acquisition")))
     paths = sorted(found, key=natural_key)
     return WellImages(tuple(paths), tuple(found[path] for path in paths))
@@ -95,7 +96,7 @@ def series_paths(attributes: JsonObject, where: str) -> tuple[str, ...] | None:
     series = find(attributes, ("series",))
     if not isinstance(series, list):
         return None
-    return tuple(safe_relative(path, where) for path in series)
+    return tuple(safe_node(path, where) for path in series)
 
 
 def is_collection(attributes: JsonObject) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 from itertools import accumulate
@@ -41,6 +42,7 @@ JsonObject = dict[str, Any]
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_CONSTANTS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -100,7 +102,11 @@ def error_of_os(error: Exception, path: str) -> DatasetError:
 
 
 def parse_json(raw: bytes, where: str) -> JsonObject:
-    """Parse a JSON object (UTF-8, with or without BOM), refusing NaN, duplicate keys and deep nesting."""
+    """Parse a JSON object (UTF-8, with or without BOM), refusing duplicate keys and deep nesting.
+
+    NaN and infinities, which are not JSON but written by Python, become floats; the same objects each time,
+    so that two documents that contain them can be compared.
+    """
     if len(raw) > MAX_METADATA_BYTES:
         raise LimitExceededError(
             f"{where} has {len(raw)} bytes; metadata may have at most {MAX_METADATA_BYTES}"
@@ -108,12 +114,12 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
     _check_depth(raw, where)
     try:
         text = raw.decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_CONSTANTS.get)
     except json.JSONDecodeError as error:
         raise _broken(_where_json_breaks(error, where)) from error
     except UnicodeDecodeError as error:
         raise _broken(f"{where} is not UTF-8 text at byte {error.start}{looks_like(raw)}") from error
-    except (ValueError, RecursionError) as error:  # NaN, duplicate keys, integers of 5,000 digits
+    except (ValueError, RecursionError) as error:  # duplicate keys, integers of 5,000 digits
         raise MetadataError(f"{where} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         kind = next((kind for types, kind in _JSON_KINDS if isinstance(value, types)), "something")
@@ -165,8 +171,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> JsonObject:
     return found
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+def is_plain_json(value: Any) -> bool:
+    """Whether a parsed document contains no NaN and no infinity, which strict parsers refuse."""
+    if isinstance(value, dict):
+        return all(map(is_plain_json, value.values()))
+    if isinstance(value, list):
+        return all(map(is_plain_json, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def safe_relative(path: object, where: str) -> str:
@@ -182,3 +193,8 @@ def safe_relative(path: object, where: str) -> str:
             f"{where} refers to {brief(path, 200)}, which leads out of the dataset; not followed for safety"
         )
     return "/".join(part for part in parts if part not in ("", "."))
+
+
+def safe_node(path: object, where: str) -> str:
+    """`safe_relative` for the path of a Zarr node, where a leading ``/`` is the group itself."""
+    return safe_relative(path.lstrip("/") if isinstance(path, str) else path, where)

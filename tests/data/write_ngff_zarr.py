@@ -1,4 +1,4 @@
-"""Datasets as ngff-zarr writes them: factors per axis, not only 2; translations; NGFF 0.4 and 0.5.
+"""Datasets as ngff-zarr writes them: factors per axis, not only 2; translations; NGFF 0.4 to 0.6; a scene.
 
 pip install ngff-zarr==0.50.0
 python tests/data/write_ngff_zarr.py [NAME…]
@@ -6,11 +6,20 @@ python tests/data/write_ngff_zarr.py [NAME…]
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import ngff_zarr as nz
 from coded import coded, keep
 from ngff_zarr.v04.zarr_metadata import Omero, OmeroChannel, OmeroWindow
+from ngff_zarr.v06.zarr_metadata import (
+    Axis,
+    CoordinateSystem,
+    CoordinateSystemIdentifier,
+    Scale,
+    TransformSequence,
+    Translation,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +74,60 @@ def with_time(path: Path) -> None:
     nz.to_ngff_zarr(path, written, version="0.5")
 
 
+def version_6(path: Path) -> None:
+    """T z y x of NGFF 0.6, whose axes are in coordinateSystems, with scale and translation in a sequence."""
+    written = multiscales(
+        "tzyx",
+        (5, 4, 32, 24),
+        [{"z": 2, "y": 2, "x": 2}],
+        scale={"t": 30.0, "z": 2.0, "y": 0.5, "x": 0.25},
+        translation={"t": 0.0, "z": 10.0, "y": -20.0, "x": 30.0},
+        axes_units={"t": "second", **dict.fromkeys("zyx", "micrometer")},
+        name="version 6",
+    )
+    nz.to_ngff_zarr(path, written, version="0.6")
+
+
+def version_6_without_names(path: Path) -> None:
+    """The same, of which the arrays do not name their dimensions: nothing but coordinateSystems does."""
+    version_6(path)
+    for file in path.glob("*/**/zarr.json"):
+        document = json.loads(file.read_text())
+        document.pop("dimension_names", None)
+        file.write_text(json.dumps(document))
+
+
+def scene(path: Path) -> None:
+    """Two images in a scene of NGFF 0.6: one is moved, the other is scaled and moved."""
+    images = {
+        name: multiscales(
+            "yx",
+            (24, 32),
+            [],
+            scale={"y": 0.5, "x": 0.5},
+            translation={"y": 1.0, "x": 2.0},
+            axes_units=dict.fromkeys("yx", "micrometer"),
+            name=name,
+        )
+        for name in ("overview", "detail")
+    }
+    world = CoordinateSystem("world", [Axis(name, "space", unit="micrometer") for name in "yx"])
+    there = CoordinateSystemIdentifier(name="world")
+
+    def own(name: str) -> CoordinateSystemIdentifier:
+        (system, *_) = images[name].metadata.to_version("0.6").coordinateSystems
+        return CoordinateSystemIdentifier(path=name, name=system.name)
+
+    moved = Translation(translation=[100.0, 200.0], input=own("overview"), output=there)
+    parts = [Scale(scale=[2.0, 4.0]), Translation(translation=[-50.0, 10.0])]
+    both = TransformSequence(transformations=parts, input=own("detail"), output=there)
+    nz.NgffScene(images, [moved, both], [world]).to_ome_zarr(path, version="0.6")
+
+
 if __name__ == "__main__":
     keep("ngff-zarr", "by-three", by_three)
     keep("ngff-zarr", "flattened", flattened)
     keep("ngff-zarr", "with-time", with_time)
+    keep("ngff-zarr", "version-6", version_6)
+    keep("ngff-zarr", "version-6-without-names", version_6_without_names)
+    keep("ngff-zarr", "scene", scene)

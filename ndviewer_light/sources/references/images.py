@@ -18,6 +18,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...metadata import ngff
+from ...metadata.axes import clean
 from ...model import (
     RGB_COLORS,
     Channel,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from ...metadata.axes import Axis
     from .reference_file import References
 
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
@@ -249,14 +251,13 @@ def _positions(named: object, n: int) -> tuple[Position, ...]:
         return ()
     try:
         return tuple(
-            Position(ngff.clean(region), int(fov), name=ngff.clean("".join(name)))
-            for region, fov, *name in named
+            Position(clean(region), int(fov), name=clean("".join(name))) for region, fov, *name in named
         )
     except (TypeError, ValueError):
         return ()
 
 
-def _roles(axes: tuple[ngff.Axis, ...]) -> tuple[str, ...]:
+def _roles(axes: tuple[Axis, ...]) -> tuple[str, ...]:
     # an axis without role has one sample, and may have any unknown name
     return tuple(axis.role or f"?{i}" for i, axis in enumerate(axes))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ZarrFormat(Format):
-    """Zarr v2 and v3, OME-NGFF 0.4 and 0.5, in folders, archives and on servers."""
+    """Zarr v2 and v3, OME-NGFF 0.4 to 0.6, in folders, archives and on servers."""
 
     name = "ome-zarr"
 
@@ -26,7 +26,9 @@ class ZarrFormat(Format):
         if is_url(path):
             return names_zarr(path)
         file, _ = split_inner(path)
-        return _archive_holds_zarr(file) if is_archive(file) else layouts.recognises(path)
+        if is_archive(file):
+            return _archive_holds_zarr(file)
+        return layouts.recognises(file)
 
     def is_certain(self, path: str) -> bool:
         """Whether the name says that it is a store; an archive is a file like others."""

@@ -10,7 +10,7 @@ ome-zarr plate        HCS plate by its metadata, or else by folders ``<row>/<col
 ome-zarr well         one well of a plate
 ome-zarr per-fov      ``zarr/<region>/fov_<n>.ome.zarr`` or ``.zarr``
 ome-zarr 6d           ``zarr/<region>/acquisition.zarr`` or any image with a position axis
-ome-zarr collection   bioformats2raw series, or a folder of several images
+ome-zarr collection   bioformats2raw series, a scene, several images below a group or in a folder
 ome-zarr image        one image group
 zarr array            an array without OME metadata
 ====================  ==========================================================================
@@ -28,12 +28,14 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
-from ...metadata import ngff, plates
+from ...metadata import ngff, plates, scenes
+from ...metadata.labels import label_paths
 from ...metadata.ome_xml import OmeSeries, ome_series
 from ...metadata.squid import coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
-from ...storage.trees.tree import LOCAL, METADATA_FILES
+from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
+from .groups_below import images_below
 from .nodes import (
     ACQUISITION,
     Node,
@@ -47,25 +49,37 @@ from .nodes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ...metadata.axes import Axis
+    from ...metadata.transformations import TransformationStep
     from ...storage.trees.tree import Tree
 
 __all__ = ["METADATA_FILES", "Node", "ZarrImage", "discover", "read_image", "read_node", "recognises"]
 
 SERIES_XML = "METADATA.ome.xml"
 PLATES = ("plate.ome.zarr", "plate.zarr")
+FILES_OF_ARRAYS = frozenset((".zarray", "zarr.json"))
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
 class ImageLocation(NamedTuple):
     """One position: the folder of its image group or array, and its index along the position axis, if any.
 
-    `said` is what a file for all images says of it; what its own metadata says comes first.
+    `said` is what a file for all images says of it; what its own metadata says comes first. `scene` is where
+    it lies among the images of a scene.
     """
 
     position: Position
     store: str
     p_index: int | None = None
     said: OmeSeries | None = None
+    scene: PlaceInScene | None = None
+
+
+class PlaceInScene(NamedTuple):
+    """The way from an image's coordinate system to that of its scene, and the axes of that."""
+
+    way: tuple[TransformationStep, ...]
+    axes: tuple[Axis, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class DatasetLayout:
 
 def recognises(path: str, tree: Tree = LOCAL) -> bool:
     """Whether `path` looks like OME-Zarr, judging by names and at most a few small folders."""
-    if tree.name(path) in METADATA_FILES:
+    if tree.name(path) in MARKS:
         return True
     if not tree.is_folder(path):
         return False
@@ -87,7 +101,7 @@ def recognises(path: str, tree: Tree = LOCAL) -> bool:
         names = set(tree.names(path))
     except DatasetError:
         return path.endswith(".zarr")
-    if any(name in METADATA_FILES or name.endswith(".zarr") for name in names):
+    if any(name in MARKS or name.endswith(".zarr") for name in names):
         return True
     # by name: in other formats this folder may contain 100,000 images
     if "0" in names and any(tree.is_file(tree.join(path, "0", name)) for name in METADATA_FILES):
@@ -102,7 +116,7 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
     Raises `DatasetNotFoundError` if there are none, or the error of the metadata at `path` itself;
     wells and regions that cannot be read become warnings.
     """
-    if tree.name(path) in METADATA_FILES and not tree.is_folder(path):
+    if tree.name(path) in MARKS and not tree.is_folder(path):
         path = path[: -len(tree.name(path)) - 1]
     finder = _ImageFinder(tree)
     layout = finder.find(path)
@@ -161,7 +175,10 @@ class _ImageFinder:
             )
         if plates.is_collection(node.attributes):
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
-        return None
+        if scenes.is_scene(node.attributes):
+            return self._layout("ome-zarr collection", self._scene_places(node))
+        listed = label_paths(node.attributes, node.file)
+        return self._collection((name, self._tree.inside(node.path, name)) for name in listed)
 
     def _single(self, path: str) -> DatasetLayout | None:
         image = read_image(path, 0, self._tree)
@@ -192,7 +209,7 @@ class _ImageFinder:
         numbers, acquisitions = _field_numbers(images.paths), names.of(images)
         positions = map(Position, repeat(region), numbers, none, none, none, images.paths, acquisitions)
         stores = [base + image for image in images.paths]
-        return list(map(ImageLocation._make, zip(positions, stores, none, none, strict=False)))
+        return list(map(ImageLocation._make, zip(positions, stores, none, none, none, strict=False)))
 
     def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
         try:
@@ -235,6 +252,19 @@ class _ImageFinder:
             places.append(ImageLocation(position, self._tree.inside(path, name), said=series))
         return places
 
+    def _scene_places(self, node: Node) -> list[ImageLocation]:
+        found = scenes.scene(node.attributes, node.file)
+        places = []
+        for i, image in enumerate(found.images):
+            if image.way is None:
+                self.warnings.append(
+                    f"{node.file}: no transformation leads from {image.path!a} to the others"
+                )
+            place = None if image.way is None else PlaceInScene(image.way, found.axes)
+            position = _series_position(i, image.path)
+            places.append(ImageLocation(position, self._tree.inside(node.path, image.path), scene=place))
+        return places
+
     def _said_of_series(self, xml: str, n_series: int) -> tuple[OmeSeries, ...]:
         """What the OME-XML of a collection says of each series; () without one, or if it is of others."""
         try:
@@ -266,6 +296,7 @@ class _ImageFinder:
             or self._unmarked_collection(path)
             or self._plate_without_metadata(path, node)
             or (self._regions(path) if self._tree.name(path) == "zarr" else None)
+            or self._images_below(path, node)
             or self._folder_of_images(path)
         )
 
@@ -326,10 +357,22 @@ class _ImageFinder:
             return None
         places: list[ImageLocation] = []
         for row in self._tree.folders(path):
+            if _is_image(self._tree.join(path, row), self._tree):
+                continue
             for column in self._tree.folders(self._tree.join(path, row)):
                 well = self._tree.join(path, row, column)
-                places += _field_places(well, plates.region_name(row, column), self._tree)
+                if not _is_image(well, self._tree):
+                    places += _field_places(well, plates.region_name(row, column), self._tree)
         return self._layout("ome-zarr plate", places)
+
+    def _images_below(self, path: str, node: Node | None) -> DatasetLayout | None:
+        found = images_below(path, self._tree) if node is not None else []
+        return self._collection((each.name, each.path) for each in found)
+
+    def _collection(self, images: Iterable[tuple[str, str]]) -> DatasetLayout | None:
+        """Images by name and folder."""
+        places = [ImageLocation(_series_position(i, name), store) for i, (name, store) in enumerate(images)]
+        return self._layout("ome-zarr collection", places)
 
     def _folder_of_images(self, path: str) -> DatasetLayout | None:
         stores = [name for name in self._tree.folders(path) if name.endswith(".zarr") and name not in PLATES]
@@ -389,7 +432,25 @@ def _field_store(field: str, tree: Tree) -> str | None:
     if inner is not None:
         return inner
     names = set(tree.names(field))
-    return field if "0" in names or names.intersection(METADATA_FILES) else None
+    if "0" not in names and not names.intersection(METADATA_FILES):
+        return None
+    if not names.intersection(FILES_OF_ARRAYS):
+        return field
+    node = read_node(field, tree)
+    return None if node is not None and node.kind == "array" else field
+
+
+def _is_group(path: str, tree: Tree) -> bool:
+    return any(tree.is_file(tree.join(path, name)) for name in METADATA_FILES)
+
+
+def _is_image(path: str, tree: Tree) -> bool:
+    """Whether a folder is an image or an array: what is in it are levels or chunks, not wells or fields."""
+    try:
+        node = read_node(path, tree) if _is_group(path, tree) else None
+    except DatasetError:  # it cannot be told; the images in it will report what is wrong
+        return False
+    return node is not None and (node.kind == "array" or ngff.is_image(node.attributes))
 
 
 def _region_folders(root: str, tree: Tree) -> list[str]:

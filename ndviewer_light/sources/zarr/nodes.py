@@ -16,14 +16,17 @@ from ...errors import (
 )
 from ...metadata import ngff, plates
 from ...storage.decoding.fill_values import fill_value
+from ...storage.decoding.strict_metadata import strict_metadata
 from ...storage.decoding.zarr_guard import ArrayFacts, array_facts
-from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, is_plain_json
 from ...storage.printable import brief
+from ...storage.trees.consolidated import CONSOLIDATED
 from ...storage.trees.tree import LOCAL
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ...metadata.axes import Axis
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
@@ -31,7 +34,11 @@ ACQUISITION = "acquisition.zarr"
 
 
 class Node(NamedTuple):
-    """One group or array: its folder, its metadata file, Zarr version, attributes, array metadata."""
+    """One group or array: its folder, its metadata file, Zarr version, attributes, array metadata.
+
+    `is_copied`: its own file is not there, or does not say what `document` says, which was found elsewhere:
+    in consolidated metadata, or in the names of chunks.
+    """
 
     path: str
     file: str
@@ -39,6 +46,7 @@ class Node(NamedTuple):
     kind: str
     attributes: JsonObject
     document: JsonObject
+    is_copied: bool = False
 
 
 def read_node(path: str, tree: Tree = LOCAL, version: int | None = None, kind: str = "") -> Node | None:
@@ -47,6 +55,10 @@ def read_node(path: str, tree: Tree = LOCAL, version: int | None = None, kind: s
     `version` and `kind` ("group", "array") are those implied by its parent: on a server, nothing else is
     requested. Raises `MetadataError` for broken JSON, and the errors of `Tree.read_json`.
     """
+    return _own_node(path, tree, version, kind) or _copied_node(path, tree)
+
+
+def _own_node(path: str, tree: Tree, version: int | None, kind: str) -> Node | None:
     if not tree.remote:
         return _v3_node_at(path, tree) or _v2_node(path, tree, "")
     if version is None and tree.zarr_format is None:  # neither is likelier: request both at once
@@ -58,6 +70,32 @@ def read_node(path: str, tree: Tree = LOCAL, version: int | None = None, kind: s
             tree.zarr_format = each
             return node
     return None
+
+
+def learn_consolidated(tree: Tree) -> None:
+    """Read the consolidated metadata at the root of a dataset, if there is any and it has changed."""
+    for name in (CONSOLIDATED, "zarr.json") if tree.root else ():
+        file = tree.join(tree.root, name)
+        raw = tree.read_small(file)
+        if raw is not None:
+            tree.consolidated.learn(tree.root, raw, file)
+
+
+def _copied_node(path: str, tree: Tree) -> Node | None:
+    """The node as consolidated metadata describes it; None if it does not."""
+    learn_consolidated(tree)
+
+    def copied(name: str) -> JsonObject | None:
+        return tree.consolidated.document(tree.join(path, name))
+
+    if (document := copied("zarr.json")) is not None:
+        return _v3_node(path, tree.join(path, "zarr.json"), document)._replace(is_copied=True)
+    attributes = copied(".zattrs")
+    if (document := copied(".zarray")) is not None:
+        return Node(path, tree.join(path, ".zarray"), 2, "array", attributes or {}, document, is_copied=True)
+    if attributes is None and copied(".zgroup") is None:
+        return None
+    return Node(path, tree.join(path, ".zattrs"), 2, "group", attributes or {}, {}, is_copied=True)
 
 
 def _v3_node_at(path: str, tree: Tree) -> Node | None:
@@ -115,10 +153,12 @@ class ZarrImage:
     n_levels: int
     meta: ngff.ImageMeta
     facts: ArrayFacts
-    axes: tuple[ngff.Axis, ...]
+    axes: tuple[Axis, ...]
     document: JsonObject
     provisional: bool
     warnings: tuple[str, ...]
+    is_as_written: bool = True
+    """Whether the array's own file is there and says what `document` says, as tensorstore reads it."""
 
     def has(self, role: str) -> bool:
         """Whether the array has this axis."""
@@ -149,7 +189,7 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
     if node is not None and node.kind == "array":
         meta = ngff.image_meta(node.attributes, node.file)
         _check_level(level, 1, store)
-        return _image(node, meta, 0, 1, provisional=meta.axes is None)
+        return _image(_with_separator(node, tree), meta, 0, 1, provisional=meta.axes is None)
     if node is None or not ngff.is_image(node.attributes):
         inner = inner_acquisition(store, tree)
         if inner is not None:
@@ -158,7 +198,7 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
     paths = meta.paths or ("0",)
     _check_level(level, len(paths), store)
     array = _array_node(tree.inside(store, paths[level]), tree, None if node is None else node.version)
-    return _image(array, meta, level, len(paths), provisional=not meta.paths)
+    return _image(_with_separator(array, tree), meta, level, len(paths), provisional=not meta.paths)
 
 
 def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
@@ -185,9 +225,44 @@ def _array_node(folder: str, tree: Tree, version: int | None) -> Node:
     return node
 
 
+_FIRST_FOLDERS = 8
+
+
+def _with_separator(node: Node, tree: Tree) -> Node:
+    """The node of a v2 array with the separator in the names of its chunks, where its metadata leaves that
+    out.
+
+    The default is a dot, but writers of nested chunks leave it out as well (zarr-python 2.5's
+    ``NestedDirectoryStore``, n5-zarr): then there are folders with numbers as names. On a server two files
+    are asked for.
+    """
+    document = node.document
+    shape = document.get("shape")
+    if (
+        node.version == 3
+        or "dimension_separator" in document
+        or not isinstance(shape, list)
+        or len(shape) < 2
+    ):
+        return node
+    if tree.remote:
+        names = [tree.join(node.path, separator.join("0" * len(shape))) for separator in "./"]
+        is_nested = not tree.has_file(names[0]) and tree.has_file(names[1])
+    else:
+        folders = (tree.join(node.path, str(i)) for i in range(_FIRST_FOLDERS))
+        is_nested = any(map(tree.is_folder, folders))
+    return (
+        node._replace(document={**document, "dimension_separator": "/"}, is_copied=True)
+        if is_nested
+        else node
+    )
+
+
 def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool) -> ZarrImage:
-    facts = array_facts(node.document, node.version, node.file)
-    axes, warning = ngff.resolve_axes(meta, facts.shape, facts.dimension_names, node.file)
+    document = strict_metadata(node.document, node.version)
+    facts = array_facts(document, node.version, node.file)
+    names = facts.dimension_names or ngff.dimension_names(node.attributes)
+    axes, warning = ngff.resolve_axes(meta, facts.shape, names, node.file)
     image = ZarrImage(
         array=node.path,
         level=level,
@@ -195,9 +270,10 @@ def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provi
         meta=meta,
         facts=facts,
         axes=axes,
-        document=node.document,
+        document=document,
         provisional=provisional,
         warnings=meta.warnings + ((warning,) if warning else ()),
+        is_as_written=document is node.document and not node.is_copied and is_plain_json(document),
     )
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object in memory
         if image.size(role) > most:

@@ -34,13 +34,19 @@ def described(place: ImageLocation, image: ZarrImage) -> Position:
         return position
     known = position.x_um, position.y_um, position.z_um
     if known == (None, None, None) or (place.said is not None and known == place.said.position_um):
-        x, y, z = ngff.stage_position_um(image.meta)
+        x, y, z = _place_um(place, image)
         if (x, y, z) != (None, None, None):
             position = position._replace(x_um=x, y_um=y, z_um=z)
     name = image.meta.name.strip("/")
     if name and name != position.name and position.is_unnamed:
         position = position._replace(name=name)
     return position
+
+
+def _place_um(place: ImageLocation, image: ZarrImage) -> tuple[float | None, float | None, float | None]:
+    if place.scene is None:
+        return ngff.stage_position_um(image.meta)
+    return ngff.placed_um(image.meta, place.scene.way, place.scene.axes)
 
 
 class DescribedPositions:

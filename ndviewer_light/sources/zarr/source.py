@@ -65,14 +65,14 @@ _WHY = {
     "ome-zarr well": "the images listed in its well metadata",
     "ome-zarr per-fov": "stores named fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
     "ome-zarr 6d": "a position axis, or stores named acquisition.zarr in zarr/<region>",
-    "ome-zarr collection": "a bioformats2raw layout, or several images in one folder",
+    "ome-zarr collection": "a bioformats2raw layout, a scene, or several images below one group",
     "ome-zarr image": "the multiscales in its metadata",
     "zarr array": "its array metadata; it has no OME metadata",
 }
 
 
 class ZarrSource(Source):
-    """Zarr v2 and v3, OME-NGFF 0.4 and 0.5, every layout of `layouts`; finished or being written.
+    """Zarr v2 and v3, OME-NGFF 0.4 to 0.6, every layout of `layouts`; finished or being written.
 
     Positions keep their index while a source is open. Those that appear later (`refresh`) are
     appended, in natural order; those of an announced run never change.

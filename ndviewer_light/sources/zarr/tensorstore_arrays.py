@@ -324,9 +324,10 @@ class TensorStoreContext:
             "open": True,
         }
         document, usual = metadata or image.document, is_usual(image.document.get("fill_value"))
+        read_again = usual and image.is_as_written and not self.remote and kvstore is None
         if not usual:
             document = {**document, "fill_value": as_json(image.fill_value)}
-        if self.remote or kvstore is not None or not usual:  # the checked metadata is used, not read again
+        if not read_again:  # the checked metadata is used, not read again
             plain = _plain_metadata(document, image.facts.version)
             spec |= {"metadata": plain, "assume_metadata": True}
         try:

@@ -39,7 +39,9 @@ def fill_value(value: object, dtype: np.dtype[Any], where: str) -> np.generic:
 
 
 def is_usual(value: object) -> bool:
-    """Whether every library reads this form: not a number as text, nor bytes."""
+    """Whether every library reads this form: not a number as text, nor bytes, nor NaN, which is not JSON."""
+    if isinstance(value, float):
+        return math.isfinite(value)
     return not isinstance(value, str) or value in _WORDS or value.startswith("0x")
 
 

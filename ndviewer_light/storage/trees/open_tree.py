@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
 from ..bytes import absolute, is_url, split_inner
+from ..limits import safe_node
 from ..offered import beginning_offered
 from ..open_bytes import open_bytes
 from .tree import LocalTree, is_archive, is_zip
@@ -23,6 +24,7 @@ _ZIP_BYTES = 4
 def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
     """The tree in a local folder, below a URL, or in a zip archive, whose directory is read.
 
+    ``x.zarr::labels/cells`` is the group ``labels/cells`` in it.
     Raises a `DatasetError`.
     """
     file, inner = split_inner(path)
@@ -31,8 +33,8 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
     if is_url(path):
         from .url import UrlTree  # most datasets are local
 
-        return UrlTree(path, options)
-    return LocalTree(path, options)
+        return UrlTree(_joined(file, safe_node(inner, file), "/"), options)
+    return LocalTree(_joined(file, safe_node(inner, file), os.sep), options)
 
 
 def _begins_like_an_archive(file: str) -> bool:
@@ -49,3 +51,11 @@ def _begins_like_an_archive(file: str) -> bool:
         return is_zip(source.read(0, min(_ZIP_BYTES, source.size)))
     finally:
         source.close()
+
+
+def _joined(path: str, inner: str, sep: str) -> str:
+    """The path of a group inside a store; of a URL, its query stays at the end."""
+    if not inner:
+        return path
+    base, mark, query = path.partition("?") if sep == "/" and path[:4].lower() == "http" else (path, "", "")
+    return base.rstrip(sep) + sep + inner.replace("/", sep) + mark + query

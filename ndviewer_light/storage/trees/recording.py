@@ -27,6 +27,7 @@ class RecordingTree(LocalTree):
         self.root = tree.root
         self.title = tree.title
         self._links = tree._links
+        self.consolidated = tree.consolidated
         self._versions: dict[str, str] = {}
         self._kinds: dict[str, tuple[bool, bool]] = {}
 

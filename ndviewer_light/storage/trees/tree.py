@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from ..limits import (
 )
 from ..local_files import LinkGuard
 from ..presentable import presentable
+from .consolidated import CONSOLIDATED, ConsolidatedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from ..limits import JsonObject
 
 METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
+MARKS = (*METADATA_FILES, CONSOLIDATED)
+"""The files of which one is in the folder of any group or array, or at least at the root of a store."""
 
 
 class Tree(ABC):
@@ -81,6 +84,11 @@ class Tree(ABC):
         raw = self.read_small(path)
         return None if raw is None else parse_json(raw, path)
 
+    @cached_property
+    def consolidated(self) -> ConsolidatedFiles:
+        """What the consolidated metadata that was read says of other files."""
+        return ConsolidatedFiles(self.sep)
+
     def expect(self, paths: Iterable[str]) -> None:  # noqa: B027  most need not know
         """Announce the files read next, to fetch them together if each costs a round trip. Raises nothing."""
 
@@ -90,6 +98,10 @@ class Tree(ABC):
     @abstractmethod
     def is_file(self, path: str) -> bool:
         """Whether there is such a file."""
+
+    def has_file(self, path: str) -> bool:
+        """`is_file`, of a file of any size, a chunk for example; on a server not remembered."""
+        return self.is_file(path)
 
     @abstractmethod
     def is_folder(self, path: str) -> bool:
@@ -102,6 +114,10 @@ class Tree(ABC):
     @abstractmethod
     def folders(self, path: str) -> list[str]:
         """The folders among `names`, in natural order."""
+
+    def groups(self, path: str) -> list[str]:
+        """The folders that may be groups or arrays: those there are, else those in consolidated metadata."""
+        return self.folders(path) or self.consolidated.folders(path)
 
     def numbered(self, path: str, node: str) -> list[str]:
         """The folders named by a number; on servers "0", "1", … as long as they contain the file `node`."""
@@ -158,7 +174,7 @@ class LocalTree(Tree):
         """Without a `root`, every requested path was named by the user or the host."""
         self.root = os.path.abspath(os.path.expanduser(root)) if root else ""
         self.title = self.name(root) or root
-        top = os.path.dirname(self.root) if self.name(root) in METADATA_FILES else self.root
+        top = os.path.dirname(self.root) if self.name(root) in MARKS else self.root
         self._links = LinkGuard([top], named=self.root, options=options) if root else None
 
     def join(self, path: str, *names: str) -> str:
@@ -210,7 +226,7 @@ LOCAL = LocalTree()
 
 def worth_showing(name: str) -> bool:
     """Whether a file of this name is regular content: not hidden and not a writer's lock."""
-    return name in METADATA_FILES or not (name.startswith(".") or name.endswith(".__lock"))
+    return name in MARKS or not (name.startswith(".") or name.endswith(".__lock"))
 
 
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
@@ -285,6 +301,6 @@ def names_zarr(url: str) -> bool:
         return ".zarr" in path and not _OTHER_FORMATS.search(last)
     if "{" in last:  # a pattern for many files
         return False
-    if last in METADATA_FILES:
+    if last in MARKS:
         return True
     return not _OTHER_FORMATS.search(last) and ("." not in last or ".zarr" in path or path.endswith("/"))

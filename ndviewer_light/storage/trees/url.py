@@ -28,7 +28,7 @@ from ..remote.remote_bytes import set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_scheduler
 from .array_specs import GOOGLE, AwsProfile, google_spec, s3_spec, web_spec
 from .remembered import RememberedFiles
-from .tree import METADATA_FILES, Tree
+from .tree import MARKS, METADATA_FILES, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -103,10 +103,23 @@ class UrlTree(Tree):
     def forget(self) -> None:
         """See `Tree.forget`."""
         self._known.clear()
+        self.consolidated.clear()
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""
         return self.read_small(path) is not None
+
+    def has_file(self, path: str) -> bool:
+        """See `Tree.has_file`: asks for its first byte."""
+        place = self._place(path)
+        try:
+            the_scheduler().run(lambda: place.get(0, 1), place.name)
+        except Failure as failure:
+            if failure.kind in ("missing", "forbidden", "web page"):
+                return False
+            if failure.kind != "ranges ignored" and failure.detail != "416":  # it is there, perhaps empty
+                raise error_for(failure, place.name, place.host) from None
+        return True
 
     def is_folder(self, path: str) -> bool:
         """False: servers cannot list folders."""
@@ -303,6 +316,6 @@ def _divided(url: str) -> tuple[str, str, str]:
         rest, mark, query = rest.partition("?")
         query = mark + query if query else ""
     rest = rest.rstrip("/")
-    for name in METADATA_FILES:
+    for name in MARKS:
         rest = rest.removesuffix("/" + name).rstrip("/")
     return scheme, f"{scheme}://{rest}", query

@@ -26,7 +26,7 @@ from ...errors import (
 from ...model import natural_sorted
 from ..bytes import is_url
 from ..limits import MAX_METADATA_BYTES, safe_relative
-from .tree import METADATA_FILES, Tree, worth_showing
+from .tree import MARKS, Tree, worth_showing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,7 +98,7 @@ class ZipTree(Tree):
 
     def _start(self, inner: str) -> str:
         """The top folder of the dataset: ``x.zarr`` for archives of ``x.zarr/…``, as many packers write."""
-        while inner not in self._files and inner.rpartition("/")[2] in METADATA_FILES:
+        while inner not in self._files and inner.rpartition("/")[2] in MARKS:
             inner = inner.rpartition("/")[0]
         names = [name for name in self._below.get(inner, {}) if worth_showing(name) and name != "__MACOSX"]
         if len(names) == 1 and not inner and names[0] in self._below and names[0] != "zarr":

@@ -1,0 +1,103 @@
+"""Interprets OME-NGFF metadata of scenes: images that share a space; pure functions, no I/O.
+
+Source: OME-NGFF 0.6, "scene" metadata: transformations between the coordinate systems of images, which are
+named by the image's path, and those of the scene itself; the scene's first system is the one to show.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import DatasetError
+from ..storage.limits import MAX_POSITIONS, safe_node
+from .axes import Axis, clean, named_axes
+from .ngff import find, listed
+from .transformations import TransformationStep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..storage.limits import JsonObject
+
+    System = tuple[str, str]  # the path of the image, "" for the scene itself, and the name
+
+
+class Scene(NamedTuple):
+    """The images of a scene in the order in which they are mentioned; the axes of its system, if any."""
+
+    images: tuple[ImageInScene, ...]
+    axes: tuple[Axis, ...]
+
+
+class ImageInScene(NamedTuple):
+    """One image: its path, and the way from its own coordinate system to that of the scene.
+
+    The way is None if no chain of transformations leads there.
+    """
+
+    path: str
+    way: tuple[TransformationStep, ...] | None
+
+
+def is_scene(attributes: JsonObject) -> bool:
+    """Whether these attributes describe a scene."""
+    return isinstance(find(attributes, ("scene",)), dict)
+
+
+def scene(attributes: JsonObject, where: str) -> Scene:
+    """The images of a scene and how they lie. Raises `UntrustedReferenceError` for one that lies outside."""
+    told = find(attributes, ("scene",))
+    told = told if isinstance(told, dict) else {}
+    systems = [each for each in listed(told.get("coordinateSystems")) if isinstance(each, dict)]
+    ways: dict[System, list[tuple[System, TransformationStep]]] = defaultdict(list)
+    images: dict[str, None] = {}
+    ends: list[System] = []
+    for transform in listed(told.get("coordinateTransformations"))[:MAX_POSITIONS]:
+        if not isinstance(transform, dict):
+            continue
+        start, end = (_system(transform.get(key), where) for key in ("input", "output"))
+        ends.append(end)
+        ways[start].append((end, TransformationStep(transform, False)))
+        ways[end].append((start, TransformationStep(transform, True)))
+        images.update((path, None) for path, _ in (start, end) if path)
+    shown = ("", clean(systems[0].get("name"))) if systems else ends[0] if ends else ("", "")
+    found = _ways_to(shown, ways)
+    return Scene(
+        tuple(ImageInScene(path, _way_from(path, found)) for path in images),
+        _axes_of(systems, where),
+    )
+
+
+def _axes_of(systems: Sequence[JsonObject], where: str) -> tuple[Axis, ...]:
+    try:
+        return named_axes(systems[0].get("axes"), where) or () if systems else ()
+    except DatasetError:  # only their units are of interest
+        return ()
+
+
+def _system(value: object, where: str) -> System:
+    told = value if isinstance(value, dict) else {"name": value}
+    path = told.get("path")
+    return (safe_node(path, where) if path is not None else ""), clean(told.get("name"))
+
+
+def _ways_to(
+    shown: System, ways: dict[System, list[tuple[System, TransformationStep]]]
+) -> dict[System, tuple[TransformationStep, ...]]:
+    """The shortest way from each system to the one shown."""
+    found: dict[System, tuple[TransformationStep, ...]] = {shown: ()}
+    waiting = deque([shown])
+    while waiting:
+        here = waiting.popleft()
+        for other, link in ways[here]:
+            if other not in found:
+                found[other] = (TransformationStep(link.transform, not link.is_inverse), *found[here])
+                waiting.append(other)
+    return found
+
+
+def _way_from(
+    path: str, found: dict[System, tuple[TransformationStep, ...]]
+) -> tuple[TransformationStep, ...] | None:
+    return next((way for (image, _), way in found.items() if image == path), None)

@@ -1,0 +1,205 @@
+"""Coordinate transformations along the axes of an image; pure functions, no I/O.
+
+Images are drawn upright, voxel by voxel, so what counts of a transformation is how far apart voxels are along
+each axis, and where the first one is. Rotations and shears are not drawn, which a warning says.
+Sources: OME-NGFF 0.4 to 0.6, "coordinateTransformations" metadata: a point in the input goes to a point in
+the output; those of a list, and of a `sequence`, are applied in order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..storage.printable import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..storage.limits import JsonObject
+
+_MAX_DEPTH = 16
+_MAX_STEPS = 256
+_NOT_DRAWN = "is not drawn: the image is shown upright"
+
+
+@dataclass
+class AlongAxes:
+    """What transformations do along each axis: ``scale * voxel + origin``; None: nothing is said."""
+
+    scale: list[float | None]
+    origin: list[float | None]
+
+    def inverse(self) -> AlongAxes:
+        """The way back."""
+        scale = [None if each is None else 1.0 / each for each in self.scale]
+        origin = [
+            None if at is None else -at / (each if each is not None else 1.0)
+            for each, at in zip(self.scale, self.origin, strict=True)
+        ]
+        return AlongAxes(scale, origin)
+
+    def then(self, after: AlongAxes) -> AlongAxes:
+        """Apply another one after it."""
+        scale = [_product(a, b) for a, b in zip(self.scale, after.scale, strict=True)]
+        moved = [
+            None if at is None else _product(at, by) for at, by in zip(self.origin, after.scale, strict=True)
+        ]
+        return AlongAxes(scale, [_sum(a, b) for a, b in zip(moved, after.origin, strict=True)])
+
+
+class TransformationStep(NamedTuple):
+    """One transformation on the way between two coordinate systems, and whether the way leads against it."""
+
+    transform: JsonObject
+    is_inverse: bool
+
+
+def along_axes(transforms: Iterable[object], n: int, where: str, warnings: list[str]) -> AlongAxes:
+    """What a list of transformations does along each of `n` axes; adds to `warnings` what is left out."""
+    walk = _TransformationWalk(n, where, warnings)
+    walk.apply_all(transforms, list(range(n)), 0)
+    return walk.found
+
+
+class _TransformationWalk:
+    """Applies transformations one after the other, to all axes or to some of them."""
+
+    def __init__(self, n: int, where: str, warnings: list[str]) -> None:
+        self.found = AlongAxes([None] * n, [None] * n)
+        self._where = where
+        self._warnings = warnings
+        self._steps = 0
+
+    def apply_all(self, transforms: Iterable[object], axes: Sequence[int], depth: int) -> None:
+        for transform in transforms:
+            self._steps += 1
+            if isinstance(transform, dict) and depth < _MAX_DEPTH and self._steps < _MAX_STEPS:
+                self._apply(transform, axes, depth)
+
+    def _apply(self, transform: JsonObject, axes: Sequence[int], depth: int) -> None:
+        kind = transform.get("type")
+        if kind in ("scale", "translation"):
+            self._apply_vector(str(kind), transform, axes)
+        elif kind == "sequence":
+            self.apply_all(_list(transform.get("transformations")), axes, depth + 1)
+        elif kind == "bijection":
+            self.apply_all([transform.get("forward")], axes, depth + 1)
+        elif kind in ("affine", "rotation"):
+            self._apply_matrix(str(kind), transform, axes)
+        elif kind == "byDimension":
+            self._apply_by_dimension(transform, axes, depth)
+        elif kind != "identity" and not (kind == "mapAxis" and _is_in_order(transform.get("mapAxis"))):
+            self._warn(f"ignored a coordinate transformation of type {brief(kind)}")
+
+    def _apply_vector(self, kind: str, transform: JsonObject, axes: Sequence[int]) -> None:
+        vector = _list(transform.get(kind))
+        if len(vector) != len(axes):
+            if axes and "path" in transform:
+                self._warn(f"ignored a {kind} that is stored in an array of its own")
+            elif axes:
+                self._warn(f"ignored a {kind} with {len(vector)} values for {len(axes)} axes")
+            return
+        scale, origin = self.found.scale, self.found.origin
+        for axis, value in zip(axes, vector, strict=True):
+            number = finite(value)
+            if kind == "translation":
+                origin[axis] = _sum(origin[axis], number)
+            else:
+                scale[axis] = _product(scale[axis], self._scale_value(value))
+                origin[axis] = None if origin[axis] is None else _product(origin[axis], number)
+
+    def _scale_value(self, value: object) -> float | None:
+        number = finite(value)
+        if value is not None and (number is None or number <= 0):
+            self._warn(f"ignored an invalid scale {ascii(value)[:40]}")
+            return None
+        return number
+
+    def _apply_matrix(self, kind: str, transform: JsonObject, axes: Sequence[int]) -> None:
+        n, is_affine = len(axes), kind == "affine"
+        rows = [[finite(value) for value in _list(row)] for row in _list(transform.get(kind))]
+        numbers = [value for row in rows for value in row if value is not None]
+        if not n or len(rows) != n or any(len(row) != n + is_affine for row in rows):
+            self._warn(f"ignored {_with_article(kind)} that is not a matrix for {n} axes")
+            return
+        if len(numbers) != n * (n + is_affine):
+            self._warn(f"ignored {_with_article(kind)} with values that are not numbers")
+            return
+        matrix = np.array(numbers).reshape(n, n + is_affine)
+        turn, shift = matrix[:, :n], matrix[:, n] if is_affine else np.zeros(n)
+        steps = np.linalg.norm(turn, axis=0)
+        if not _is_upright(turn):
+            self._warn(f"the turn or shear of {_with_article(kind)} {_NOT_DRAWN}")
+        if not (steps > 0).all():
+            return
+        before = np.array([self.found.origin[axis] or 0.0 for axis in axes])
+        at = turn @ before + shift
+        for i, axis in enumerate(axes):
+            if is_affine and not math.isclose(steps[i], 1.0):
+                self.found.scale[axis] = _product(self.found.scale[axis], float(steps[i]))
+            if is_affine or self.found.origin[axis] is not None:
+                self.found.origin[axis] = float(at[i])
+
+    def _apply_by_dimension(self, transform: JsonObject, axes: Sequence[int], depth: int) -> None:
+        for part in _list(transform.get("transformations")):
+            if not isinstance(part, dict):
+                continue
+            inputs, outputs = part.get("inputAxes"), part.get("outputAxes")
+            if inputs != outputs or not _are_indices(inputs, len(axes)):
+                self._warn("ignored a part of a transformation 'byDimension' that exchanges axes")
+                continue
+            self.apply_all([part.get("transformation")], [axes[i] for i in _list(inputs)], depth + 1)
+
+    def _warn(self, what: str) -> None:
+        self._warnings.append(f"{self._where}: {what}")
+
+
+def _is_upright(turn: np.ndarray) -> bool:
+    """Whether a matrix only scales."""
+    steps = np.diag(turn)
+    tolerance = 1e-9 * float(np.abs(turn).max(initial=0.0))
+    return bool((steps > 0).all()) and np.allclose(turn, np.diag(steps), rtol=0, atol=tolerance)
+
+
+def _with_article(kind: str) -> str:
+    return f"an {kind} transformation" if kind == "affine" else f"a {kind}"
+
+
+def _is_in_order(order: object) -> bool:
+    return isinstance(order, list) and order == list(range(len(order)))
+
+
+def _are_indices(value: object, n: int) -> bool:
+    found = _list(value)
+    return bool(found) and all(type(i) is int and 0 <= i < n for i in found) and len(set(found)) == len(found)
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def finite(value: object) -> float | None:
+    """A finite number as a float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _product(before: float | None, value: float | None) -> float | None:
+    if value is None:  # null means unspecified, so it changes nothing
+        return before
+    return value if before is None else before * value
+
+
+def _sum(before: float | None, value: float | None) -> float | None:
+    if value is None:
+        return before
+    return value if before is None else before + value

@@ -1,0 +1,94 @@
+"""Images in the groups below a group that has no OME metadata itself: SpatialData, BigStitcher, collections
+by hand.
+
+An image is a group with ``multiscales``, or with an array ``0``; an array, a level or a folder of chunks
+never is. What is below an image belongs to it. On servers the groups are those that consolidated metadata
+lists.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import DatasetError
+from ...metadata import labels, ngff
+from .nodes import Node, learn_consolidated, read_node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...storage.trees.tree import Tree
+
+_MAX_GROUPS = 20_000
+_MAX_DEPTH = 6
+
+
+class ImageBelow(NamedTuple):
+    """An image group: its name, the path below the group that was searched, and its folder."""
+
+    name: str
+    path: str
+
+
+def images_below(path: str, tree: Tree) -> list[ImageBelow]:
+    """The images in the groups below `path`, in natural order; those in groups called "labels" only if no
+    others.
+
+    Folders that lead nowhere further are left out of the names: "blobs" of ``images/blobs``, if all are in
+    ``images``. Blocks on disk or network. Groups that cannot be read are passed over.
+    """
+    if not tree.folders(path):
+        learn_consolidated(tree)
+    search = _GroupSearch(tree)
+    search.look(path, ())
+    found = [each for each in search.found if labels.GROUP not in each[:-1]] or search.found
+    shared = _shared_folders(found)
+    return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
+
+
+def _shared_folders(found: Sequence[tuple[str, ...]]) -> int:
+    n = 0
+    while found and all(len(names) > n + 1 for names in found) and len({names[n] for names in found}) == 1:
+        n += 1
+    return n
+
+
+def _name(names: Sequence[str]) -> str:
+    *folders, last = names
+    return "/".join((*folders, last.removesuffix(".zarr").removesuffix(".ome") or last))
+
+
+class _GroupSearch:
+    """One search; `found` are the paths of images, folder by folder."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._left = _MAX_GROUPS
+        self.found: list[tuple[str, ...]] = []
+
+    def look(self, path: str, names: tuple[str, ...]) -> None:
+        for name in self._tree.groups(path) if len(names) < _MAX_DEPTH else ():
+            self._left -= 1
+            if self._left < 0:
+                return
+            below = self._tree.join(path, name)
+            try:
+                node = read_node(below, self._tree, kind="group")
+            except DatasetError:
+                continue
+            if node is None or node.kind == "array":
+                continue
+            if is_image_group(node, self._tree):
+                self.found.append((*names, name))
+            else:
+                self.look(below, (*names, name))
+
+
+def is_image_group(node: Node, tree: Tree) -> bool:
+    """Whether a group is an image: by its metadata, or by the array "0" in it."""
+    if ngff.is_image(node.attributes):
+        return True
+    if "0" not in tree.groups(node.path):
+        return False
+    level = read_node(tree.join(node.path, "0"), tree, node.version)
+    return level is not None and level.kind == "array"

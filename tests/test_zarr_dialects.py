@@ -1,0 +1,393 @@
+"""Zarr as others write it: other forms than tensorstore reads, and groups without OME metadata.
+
+Compared with what zarr-python reads, or with what was written where that reads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+
+from ndviewer_light import open_dataset
+from ndviewer_light.errors import DatasetError, DatasetNotFoundError
+from tests.range_server import RangeServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PIXELS = (np.arange(24 * 40).reshape(24, 40) * 7 % 251).astype("u2")
+
+
+def multiscales(*paths: str, axes: str = "yx") -> list[dict[str, Any]]:
+    kinds = {"t": "time", "c": "channel"}
+    return [
+        {
+            "version": "0.4",
+            "axes": [{"name": name, "type": kinds.get(name, "space")} for name in axes],
+            "datasets": [
+                {
+                    "path": path,
+                    "coordinateTransformations": [{"type": "scale", "scale": [0.5 * 2**i] * len(axes)}],
+                }
+                for i, path in enumerate(paths)
+            ],
+        }
+    ]
+
+
+def write_array(path: Path, pixels: np.ndarray = PIXELS, version: int = 2, **how: Any) -> None:
+    how.setdefault("chunks", pixels.shape)
+    array = zarr.create_array(
+        store=str(path), shape=pixels.shape, dtype=pixels.dtype, zarr_format=version, **how
+    )
+    array[...] = pixels
+
+
+def write_group(path: Path, version: int = 2, **attributes: Any) -> None:
+    attributes = {"ome": {"version": "0.5", **attributes}} if version == 3 and attributes else attributes
+    zarr.create_group(store=str(path), zarr_format=version, attributes=attributes)
+
+
+def write_image(path: Path, pixels: np.ndarray = PIXELS, version: int = 2, axes: str = "yx") -> None:
+    """Two levels."""
+    write_group(path, version, multiscales=multiscales("0", "1", axes=axes))
+    write_array(path / "0", pixels, version)
+    write_array(path / "1", np.ascontiguousarray(pixels[..., ::2, ::2]), version)
+
+
+def changed(file: Path, **values: Any) -> None:
+    """Change the values of a JSON file; None removes one."""
+    document = json.loads(file.read_text())
+    document = {name: value for name, value in (document | values).items() if value is not None}
+    file.write_text(json.dumps(document))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
+    with RangeServer(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+# ---- what tensorstore is stricter about ---------------------------------------------------------
+
+
+def _nested_without_separator(path: Path) -> None:
+    write_array(path, chunks=(8, 20), chunk_key_encoding={"name": "v2", "separator": "/"})
+    changed(path / ".zarray", dimension_separator=None)
+
+
+def _image_with_nan(path: Path, version: int) -> None:
+    write_image(path, version=version)
+    if version == 2:
+        changed(path / ".zattrs", quality=float("nan"), limit=float("-inf"))
+        changed(path / "0" / ".zarray", note=float("nan"))
+    else:
+        changed(path / "0" / "zarr.json", attributes={"quality": float("nan")})
+
+
+def _level_from_the_root(path: Path) -> None:
+    write_group(path, multiscales=multiscales("/0"))
+    write_array(path / "0")
+
+
+def _array_with(path: Path, how: dict[str, Any], **values: Any) -> None:
+    write_array(path, **how)
+    changed(path / ".zarray", **values)
+
+
+LOOSE: dict[str, Callable[[Path], None]] = {
+    "fill value as text": lambda path: _array_with(path, {}, fill_value="0"),
+    "zstd with checksum": lambda path: _array_with(
+        path,
+        {"compressors": numcodecs.Zstd(level=3)},
+        compressor={"id": "zstd", "level": 3, "checksum": False},
+    ),
+    "blosc with typesize": lambda path: _array_with(
+        path,
+        {"compressors": numcodecs.Blosc()},
+        compressor={"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "typesize": 2},
+    ),
+    "type without byte order": lambda path: _array_with(path, {}, dtype="uint16"),
+    "no filters": lambda path: _array_with(path, {}, filters=[]),
+    "nested chunks without separator": _nested_without_separator,
+    "NaN in attributes": lambda path: _image_with_nan(path, 2),
+    "NaN in zarr.json": lambda path: _image_with_nan(path, 3),
+    "level path from the root": _level_from_the_root,
+}
+
+
+@pytest.mark.parametrize("kind", LOOSE)
+def test_what_zarr_python_reads_is_read(tmp_path: Path, server: RangeServer, kind: str) -> None:
+    local = tmp_path / "x.zarr"
+    LOOSE[kind](local)
+    served = shutil.copytree(local, server.folder / tmp_path.name)
+    for path in (local, server.url(f"{served.name}")):
+        with open_dataset(path) as dataset:
+            np.testing.assert_array_equal(dataset.plane(), PIXELS)
+            assert dataset.info.dtype == np.uint16
+
+
+def test_levels_that_lead_out_are_still_refused(tmp_path: Path) -> None:
+    write_group(tmp_path / "x.zarr", multiscales=multiscales("/../secret"))
+    with pytest.raises(DatasetError, match="leads out of the dataset"):
+        open_dataset(tmp_path / "x.zarr")
+
+
+def test_a_file_url_is_a_path(tmp_path: Path) -> None:
+    write_image(tmp_path / "a b.zarr")
+    for url in (f"file://{tmp_path}/a%20b.zarr", f"file://localhost{tmp_path}/a%20b.zarr"):
+        with open_dataset(url) as dataset:
+            np.testing.assert_array_equal(dataset.plane(), PIXELS)
+            assert dataset.path == str(tmp_path / "a b.zarr")
+    with pytest.raises(DatasetError):
+        open_dataset(f"file://elsewhere{tmp_path}/a%20b.zarr")
+
+
+# ---- images below groups without OME metadata ----------------------------------------------------
+
+
+def _spatialdata(path: Path, version: int) -> None:
+    write_group(path, version)
+    write_group(path / "images", version)
+    write_image(path / "images" / "blobs", np.stack([PIXELS, PIXELS + 1]), version, "cyx")
+    write_group(path / "labels", version)
+    write_image(path / "labels" / "cells", PIXELS.astype("i4"), version)
+    for name in ("points", "shapes", "tables"):
+        write_group(path / name, version)
+
+
+def _bigstitcher(path: Path) -> None:
+    write_group(path)
+    for setup in range(2):
+        store = path / f"s{setup}-t0.zarr"
+        write_group(store, multiscales=multiscales("0", "1", axes="tczyx"))
+        for level in range(2):
+            pixels = (PIXELS + setup)[None, None, None, :: 2**level, :: 2**level]
+            write_array(store / str(level), pixels, chunk_key_encoding={"name": "v2", "separator": "/"})
+
+
+def _by_hand(path: Path) -> None:
+    write_group(path)
+    write_group(path / "day 1")
+    write_image(path / "day 1" / "alpha")
+    write_image(path / "day 1" / "beta", PIXELS + 1)
+
+
+BELOW: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    "SpatialData, v2": (lambda path: _spatialdata(path, 2), ["blobs"]),
+    "SpatialData, v3": (lambda path: _spatialdata(path, 3), ["blobs"]),
+    "BigStitcher": (_bigstitcher, ["s0-t0", "s1-t0"]),
+    "groups by hand": (_by_hand, ["alpha", "beta"]),
+}
+
+
+@pytest.mark.parametrize("kind", BELOW)
+def test_images_are_found_below_a_group_and_levels_are_not_fields(tmp_path: Path, kind: str) -> None:
+    write, names = BELOW[kind]
+    write(tmp_path / "x.zarr")
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        assert [position.name for position in dataset.info.positions] == names
+        for p in range(len(names)):
+            np.testing.assert_array_equal(dataset.plane(p=p), PIXELS + p)
+            np.testing.assert_array_equal(dataset.plane(p=p, level=1), (PIXELS + p)[::2, ::2])
+            assert dataset.image(p).n_levels == 2
+        assert dataset.info.pixel_size_um in (None, 0.5)
+        assert dataset.info.warnings == ()
+
+
+def test_only_labels_are_images_where_there_are_no_others(tmp_path: Path) -> None:
+    write_group(tmp_path / "x.zarr")
+    write_group(tmp_path / "x.zarr" / "labels", labels=["cells", "nuclei"])
+    for i, name in enumerate(("cells", "nuclei")):
+        write_image(tmp_path / "x.zarr" / "labels" / name, PIXELS + i)
+    for path in ("x.zarr", "x.zarr/labels", "x.zarr::labels"):
+        with open_dataset(f"{tmp_path}/{path}") as dataset:
+            assert [position.name for position in dataset.info.positions] == ["cells", "nuclei"]
+            np.testing.assert_array_equal(dataset.plane(p="nuclei"), PIXELS + 1)
+    for path in ("x.zarr/labels/nuclei", "x.zarr::labels/nuclei", "x.zarr::/labels/nuclei"):
+        with open_dataset(f"{tmp_path}/{path}") as dataset:
+            np.testing.assert_array_equal(dataset.plane(), PIXELS + 1)
+    with pytest.raises(DatasetError, match="leads out"):
+        open_dataset(f"{tmp_path}/x.zarr::../secret")
+
+
+# ---- consolidated metadata -------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("kind", ["image", "several"])
+def test_consolidated_metadata_is_enough(
+    tmp_path: Path, server: RangeServer, version: int, kind: str
+) -> None:
+    path = tmp_path / "x.zarr"
+    if kind == "image":
+        write_image(path, version=version)
+    else:
+        _spatialdata(path, version)
+    zarr.consolidate_metadata(str(path), zarr_format=version)
+    kept = path / (".zmetadata" if version == 2 else "zarr.json")
+    for file in [*path.rglob(".z*"), *path.rglob("zarr.json")]:
+        if file != kept:
+            file.unlink()
+    served = shutil.copytree(path, server.folder / f"{tmp_path.name}.zarr")
+    for where in (path, server.url(served.name)):
+        with open_dataset(where) as dataset:
+            assert len(dataset.info.positions) == 1
+            np.testing.assert_array_equal(dataset.plane(), PIXELS)
+            np.testing.assert_array_equal(dataset.plane(level=1), PIXELS[::2, ::2])
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_a_nodes_own_metadata_comes_before_the_copy(tmp_path: Path) -> None:
+    """The copy is not written anew while a dataset grows."""
+    pixels = np.stack([PIXELS, PIXELS + 1])
+    zarr.create_group(store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={})
+    write_array(tmp_path / "x.zarr" / "0", pixels[:1], 3, chunks=(1, 24, 40), dimension_names=["t", "y", "x"])
+    zarr.consolidate_metadata(str(tmp_path / "x.zarr"), zarr_format=3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        zarr.open_array(str(tmp_path / "x.zarr" / "0"), mode="a").append(pixels[1:])
+        assert dataset.refresh().n_t == 2
+        np.testing.assert_array_equal(dataset.plane(t=1), PIXELS + 1)
+
+
+def test_consolidated_metadata_cannot_lead_out(tmp_path: Path) -> None:
+    write_array(tmp_path / "secret")
+    shutil.move(tmp_path / "secret" / ".zarray", tmp_path / "array.json")
+    (tmp_path / "x.zarr").mkdir()
+    array = json.loads((tmp_path / "array.json").read_text())
+    metadata = {".zgroup": {"zarr_format": 2}, "../secret/.zarray": array}
+    document = {"zarr_consolidated_format": 1, "metadata": metadata}
+    (tmp_path / "x.zarr" / ".zmetadata").write_text(json.dumps(document))
+    with pytest.raises(DatasetNotFoundError):
+        open_dataset(tmp_path / "x.zarr")
+
+
+# ---- axes and transformations of NGFF 0.6 -----------------------------------------------------------
+
+
+def version_6(transforms: list[dict[str, Any]], axes: str = "zyx", **more: Any) -> dict[str, Any]:
+    system = [{"name": name, "type": "space", "unit": "nanometer"} for name in axes]
+    return {
+        "version": "0.6",
+        "multiscales": [
+            {
+                "coordinateSystems": [
+                    {"name": "other", "axes": [{"name": name, "type": "array"} for name in axes]},
+                    {"name": "physical", "axes": system},
+                ],
+                "datasets": [{"path": "0", "coordinateTransformations": transforms}],
+                **more,
+            }
+        ],
+    }
+
+
+def between(transform: dict[str, Any]) -> dict[str, Any]:
+    return {**transform, "input": {"path": "0"}, "output": {"name": "physical"}}
+
+
+TRANSFORMS: dict[str, tuple[dict[str, Any], str]] = {
+    "sequence": (
+        {
+            "type": "sequence",
+            "transformations": [
+                {"type": "scale", "scale": [2000, 500, 250]},
+                {"type": "translation", "translation": [1000, 2000, 3000]},
+            ],
+        },
+        "",
+    ),
+    "affine": (
+        {"type": "affine", "affine": [[2000, 0, 0, 1000], [0, 500, 0, 2000], [0, 0, 250, 3000]]},
+        "",
+    ),
+    "affine that turns": (
+        {"type": "affine", "affine": [[2000, 0, 0, 1000], [0, 0, 250, 2000], [0, 500, 0, 3000]]},
+        "the turn or shear of an affine transformation is not drawn: the image is shown upright",
+    ),
+    "by dimension": (
+        {
+            "type": "byDimension",
+            "transformations": [
+                {
+                    "inputAxes": [0],
+                    "outputAxes": [0],
+                    "transformation": {
+                        "type": "sequence",
+                        "transformations": [
+                            {"type": "scale", "scale": [2000]},
+                            {"type": "translation", "translation": [1000]},
+                        ],
+                    },
+                },
+                {
+                    "inputAxes": [1, 2],
+                    "outputAxes": [1, 2],
+                    "transformation": {"type": "affine", "affine": [[500, 0, 2000], [0, 250, 3000]]},
+                },
+            ],
+        },
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("axes", ["zyx", "kji"])
+@pytest.mark.parametrize("kind", TRANSFORMS)
+def test_axes_scale_and_place_are_those_of_the_images_own_system(
+    tmp_path: Path, kind: str, axes: str
+) -> None:
+    transform, warning = TRANSFORMS[kind]
+    onward = {"type": "scale", "scale": [7, 7, 7], "input": {"name": "physical"}, "output": {"name": "other"}}
+    ome = version_6([between(transform)], axes, coordinateTransformations=[onward])
+    zarr.create_group(store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "0", np.stack([PIXELS, PIXELS + 1]), 3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        info, (position,) = dataset.info, dataset.info.positions
+        assert (info.n_t, info.n_z) == (1, 2)
+        assert (info.z_step_um, info.pixel_size_y_um, info.pixel_size_x_um) == (2.0, 0.5, 0.25)
+        assert (position.z_um, position.y_um, position.x_um) == (1.0, 2.0, 3.0)
+        assert [text.partition("zarr.json: ")[2] for text in info.warnings] == ([warning] if warning else [])
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [("0.6", True), ("0.6rc0", True), ("0.6.dev3", True), ("0.9.dev1", False), (7, False)],
+)
+def test_an_unknown_version_is_named(tmp_path: Path, version: object, known: bool) -> None:
+    ome = {**version_6([between({"type": "scale", "scale": [1, 1]})], "yx"), "version": version}
+    zarr.create_group(store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "0", version=3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        said = [text for text in dataset.info.warnings if "version" in text]
+        assert bool(said) != known
+        assert known or f"version {version!r} of OME-NGFF" in said[0]
+
+
+def test_dimensions_named_by_xarray_are_axes(tmp_path: Path) -> None:
+    write_array(
+        tmp_path / "x.zarr",
+        np.stack([PIXELS, PIXELS + 1]),
+        attributes={"_ARRAY_DIMENSIONS": ["time", "y", "x"]},
+    )
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        assert (dataset.info.n_t, dataset.info.warnings) == (2, ())
+
+
+def test_a_dimension_with_an_unknown_name_is_not_taken_for_another(tmp_path: Path) -> None:
+    pixels = np.stack([PIXELS, PIXELS + 1])
+    write_array(tmp_path / "x.zarr", pixels, 3, dimension_names=["angle", "y", "x"])
+    with pytest.raises(DatasetError, match="cannot show axis 'angle'"):
+        open_dataset(tmp_path / "x.zarr")
+    write_array(tmp_path / "y.zarr", pixels, 3, dimension_names=["dim_0", "dim_1", "dim_2"])
+    with open_dataset(tmp_path / "y.zarr") as dataset:
+        (warning,) = dataset.info.warnings
+        assert "axes are called 'dim_0 dim_1 dim_2'; assuming z y x" in warning
