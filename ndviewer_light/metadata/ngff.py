@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..model import Channel, colored
 from ..storage.limits import safe_node
 from ..storage.printable import brief
-from .axes import SANE_STEP as SANE_STEP
-from .axes import Axis, clean, named_axes, resolved_axes, unit_factor, unit_of_length
 from .display_window import useful_window
+from .named_axes import SANE_STEP as SANE_STEP
+from .named_axes import Axis, clean, named_axes, resolved_axes, unit_factor, unit_of_length
 from .transformations import AlongAxes, TransformationStep, along_axes, finite
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import LimitExceededError
 from ..model import natural_key
 from ..storage.limits import MAX_POSITIONS, safe_node
-from .axes import clean
+from .named_axes import clean
 from .ngff import find, listed, lookup, written_label
 
 if TYPE_CHECKING:

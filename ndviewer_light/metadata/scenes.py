@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DatasetError
 from ..storage.limits import MAX_POSITIONS, safe_node
-from .axes import Axis, clean, named_axes
+from .named_axes import Axis, clean, named_axes
 from .ngff import find, listed
 from .transformations import TransformationStep
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     System = tuple[str, str]  # the path of the image, "" for the scene itself, and the name
 
 
-class Scene(NamedTuple):
+class SceneImages(NamedTuple):
     """The images of a scene in the order in which they are mentioned; the axes of its system, if any."""
 
     images: tuple[ImageInScene, ...]
@@ -45,7 +45,7 @@ def is_scene(attributes: JsonObject) -> bool:
     return isinstance(find(attributes, ("scene",)), dict)
 
 
-def scene(attributes: JsonObject, where: str) -> Scene:
+def scene(attributes: JsonObject, where: str) -> SceneImages:
     """The images of a scene and how they lie. Raises `UntrustedReferenceError` for one that lies outside."""
     told = find(attributes, ("scene",))
     told = told if isinstance(told, dict) else {}
@@ -63,7 +63,7 @@ def scene(attributes: JsonObject, where: str) -> Scene:
         images.update((path, None) for path, _ in (start, end) if path)
     shown = ("", clean(systems[0].get("name"))) if systems else ends[0] if ends else ("", "")
     found = _ways_to(shown, ways)
-    return Scene(
+    return SceneImages(
         tuple(ImageInScene(path, _way_from(path, found)) for path in images),
         _axes_of(systems, where),
     )

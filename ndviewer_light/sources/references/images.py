@@ -18,7 +18,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...metadata import ngff
-from ...metadata.axes import clean
+from ...metadata.named_axes import clean
 from ...model import (
     RGB_COLORS,
     Channel,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...metadata.axes import Axis
+    from ...metadata.named_axes import Axis
     from .reference_file import References
 
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")

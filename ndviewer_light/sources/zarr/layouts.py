@@ -49,7 +49,7 @@ from .nodes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ...metadata.axes import Axis
+    from ...metadata.named_axes import Axis
     from ...metadata.transformations import TransformationStep
     from ...storage.trees.tree import Tree
 

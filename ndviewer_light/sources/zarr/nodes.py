@@ -26,7 +26,7 @@ from ...storage.trees.tree import LOCAL
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...metadata.axes import Axis
+    from ...metadata.named_axes import Axis
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
