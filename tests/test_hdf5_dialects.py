@@ -74,6 +74,7 @@ def test_ilastik_names_its_axes(tmp_path: Path, opened: Open, axes: str, how: di
     source = opened(dialects.write_axistags(tmp_path / "a.h5", data, axes, **how))
     assert_shows(source, data, axes)
     assert source.info.warnings == ()
+    assert source.describe()["why"].endswith("/exported_data, axes by axistags of ilastik")
 
 
 def test_a_last_axis_of_one_sample_is_no_x(tmp_path: Path, opened: Open) -> None:
@@ -103,6 +104,7 @@ def test_matlab_stores_axes_in_reverse(
     source = opened(dialects.write_mat73(tmp_path / "a.mat", img=data, note="a text"))
     assert_shows(source, data.astype("u1") if dtype == "?" else data, axes)
     assert source.info.choices == (), "texts are no pictures"
+    assert source.describe()["why"].endswith("MATLAB, which reverses them")
     if axes[2:3] == "c":
         assert [channel.color for channel in source.info.channels] == ["#FF0000", "#00FF00", "#0000FF"]
 

@@ -35,16 +35,18 @@ class AxisNotes(NamedTuple):
     """What a file says of the axes of a dataset, one entry each.
 
     Names are "" where nothing is said. A step is (distance, unit); texts name the samples along an axis.
+    `by` is what says so, for display.
     """
 
     names: tuple[str, ...]
     steps: tuple[tuple[float, object] | None, ...]
     texts: tuple[tuple[str, ...], ...]
+    by: str
 
     @classmethod
-    def of_names(cls, names: Sequence[str]) -> AxisNotes:
+    def of_names(cls, names: Sequence[str], by: str) -> AxisNotes:
         """Notes of names only."""
-        return cls(tuple(names), (None,) * len(names), ((),) * len(names))
+        return cls(tuple(names), (None,) * len(names), ((),) * len(names), by)
 
 
 class AssignedAxes(NamedTuple):

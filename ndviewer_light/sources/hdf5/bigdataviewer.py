@@ -105,6 +105,8 @@ class _SetupStack(NamedTuple):
 class BigDataViewerImage(Composite):
     """The images of a BigDataViewer file."""
 
+    evidence = "groups of a BigDataViewer file, and its XML file if there is one"
+
     def __init__(self, file: HDF5File, xml: BigDataViewerXml | None) -> None:
         """Read what the file says of it, with the XML file if there is one; within `HDF5File.reading`."""
         setups = xml.setups if xml is not None else _setups(file)

@@ -40,9 +40,10 @@ class PlaneAddress(NamedTuple):
 
 
 class Composite(ABC):
-    """What an image of many datasets is made of; knows no pixels."""
+    """What an image of many datasets is made of; knows no pixels. `evidence` says by what, for display."""
 
     info: DatasetInfo
+    evidence: str
 
     @abstractmethod
     def levels(self, p: int) -> tuple[Level, ...]:
@@ -60,6 +61,7 @@ class CompositeSnapshot(Snapshot):
         super().__init__(file)
         self._image = image
         self._parts = DatasetParts(file)
+        self.evidence = image.evidence
         self.inner = request.inner
         info = dataclasses.replace(
             image.info,

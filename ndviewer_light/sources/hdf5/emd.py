@@ -67,7 +67,7 @@ def _berkeley_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNot
         names.append(name if isinstance(name, str) else "")
         step = scale_step(file, scale, n, shortest=2) if isinstance(scale, h5py.Dataset) else None
         steps.append((step[0], _unit(step[1])) if step is not None else None)
-    return AxisNotes(tuple(names), tuple(steps), ((),) * len(names)) if any(names) else None
+    return AxisNotes(tuple(names), tuple(steps), ((),) * len(names), "EMD") if any(names) else None
 
 
 def _unit(unit: object) -> object:
@@ -81,7 +81,7 @@ def _velox_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes 
         return None
     sizes = _velox_sizes(file, path)
     steps = [sizes.get(name) for name in names]
-    return AxisNotes(names, tuple(steps), ((),) * len(names))
+    return AxisNotes(names, tuple(steps), ((),) * len(names), "EMD of Velox")
 
 
 def _velox_sizes(file: HDF5File, path: str) -> dict[str, tuple[float, object] | None]:

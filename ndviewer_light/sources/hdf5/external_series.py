@@ -38,6 +38,7 @@ class ExternalSeriesSnapshot(Snapshot):
         """Within `HDF5File.reading`. Raises a `DatasetError` if one of the files cannot be opened."""
         super().__init__(file)
         self.inner = series.path
+        self.evidence = f"NWB {series.type} with external files"
         self._lock = threading.Lock()  # guards `_closed`
         self._closed = False
         where = f"{file.name}::{series.path}"

@@ -52,7 +52,7 @@ class HDF5Image:
     """A dataset as an image: the role of each axis (``t p c z y x``), channels, steps in µm and s.
 
     `rgb` is set if the channels are the samples of colour pixels. `position_names` are by index, () if there
-    are none.
+    are none. `evidence` is what says so, for display.
     """
 
     format: str
@@ -64,6 +64,7 @@ class HDF5Image:
     rgb: bool = False
     warnings: tuple[str, ...] = ()
     position_names: tuple[str, ...] = ()
+    evidence: str = ""
 
     def size(self, role: str) -> int:
         """Samples along an axis, 1 if there is none; colour samples without alpha."""
@@ -151,8 +152,10 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
     size = file.attribute(dataset, "element_size_um")
     if isinstance(size, np.ndarray) and size.size in (2, 3):
         steps.update(zip("xyz", map(float, size.reshape(-1)[::-1]), strict=False))
+    said = notes.by if any(notes.names) else "MATLAB, which reverses them" if is_reversed else "its shape"
     return HDF5Image(
         format="hdf5",
+        evidence=f"axes by {said}",
         roles=roles,
         shape=known.shape,
         dtype=known.dtype,
@@ -167,7 +170,7 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
 def axis_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes:
     """What the file says of the axes of a dataset, by the first of the conventions that says anything."""
     if (tags := ilastik.axis_names(file.attribute(dataset, ilastik.ATTRIBUTE))) is not None:
-        return AxisNotes.of_names(tags)
+        return AxisNotes.of_names(tags, "axistags of ilastik")
     found = scales.dimension_notes(file, dataset)
     if any(found.names):
         return found

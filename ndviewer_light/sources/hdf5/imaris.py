@@ -46,6 +46,8 @@ def is_imaris(file: HDF5File) -> bool:
 class ImarisImage(Composite):
     """The image of an Imaris file."""
 
+    evidence = "groups of an Imaris file"
+
     def __init__(self, file: HDF5File) -> None:
         """Read what the file says of it; within `HDF5File.reading`. Raises `MetadataError` if invalid."""
         import h5py

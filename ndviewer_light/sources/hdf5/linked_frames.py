@@ -57,6 +57,7 @@ class PiecedImage(Composite):
         self._pieces = tuple(pieces)
         self._ends = tuple(itertools.accumulate(piece.n for piece in pieces))
         self.info = dataset_info(image, "", where)
+        self.evidence = image.evidence
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Composite.levels`."""
@@ -121,6 +122,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
     entry = path.rpartition("/")[0]
     image = HDF5Image(
         format="hdf5",
+        evidence=f"links of a detector's master file in {path}",
         roles=("t", "y", "x"),
         shape=(sum(piece.n for piece in pieces), *first.shape[1:]),
         dtype=first.dtype,

@@ -92,7 +92,7 @@ def axis_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes | 
     if len(names) != rank or not any(names):
         return None
     steps = tuple(_step(file, group, each, n) for each, n in zip(names, dataset.shape, strict=True))
-    return AxisNotes(tuple(names), steps, ((),) * rank)
+    return AxisNotes(tuple(names), steps, ((),) * rank, "NXdata of NeXus")
 
 
 def _axis_names(file: HDF5File, group: h5py.Group, name: str, dataset: h5py.Dataset) -> list[str]:

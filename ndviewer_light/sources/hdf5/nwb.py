@@ -151,6 +151,7 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
     )
     return HDF5Image(
         format="nwb",
+        evidence=f"NWB {series.type}",
         roles=roles,
         shape=known.shape,
         dtype=known.dtype,

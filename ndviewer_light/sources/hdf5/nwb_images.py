@@ -74,6 +74,7 @@ def picture_image(file: HDF5File, picture: NwbPicture, known: DatasetFacts, node
     in_colour = picture.roles == "xyc"
     return HDF5Image(
         format="nwb",
+        evidence=f"NWB {picture.type}",
         roles=tuple(picture.roles),
         shape=known.shape,
         dtype=known.dtype,

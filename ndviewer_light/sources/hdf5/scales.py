@@ -39,7 +39,7 @@ def dimension_notes(file: HDF5File, dataset: h5py.Dataset) -> AxisNotes:
                 labels[axis] = labels[axis] or (scale.name or "").rpartition("/")[2]
                 steps[axis] = scale_step(file, scale, dataset.shape[axis])
                 texts[axis] = _scale_texts(file, scale, dataset.shape[axis])
-    return AxisNotes(tuple(labels), tuple(steps), tuple(texts))
+    return AxisNotes(tuple(labels), tuple(steps), tuple(texts), "dimension labels or scales")
 
 
 def _scale_texts(file: HDF5File, scale: h5py.Dataset, n: int) -> tuple[str, ...]:

@@ -56,11 +56,12 @@ class OpenRequest(NamedTuple):
 class Snapshot(ABC):
     """The file as of when it was opened, and the image that was chosen in it. Any thread.
 
-    `inner` is the path with which the same image is found again.
+    `inner` is the path with which the same image is found again; `evidence` is what says what it is.
     """
 
     info: DatasetInfo
     inner: str
+    evidence: str
 
     def __init__(self, file: HDF5File) -> None:
         self.users = 0  # guarded by the source
@@ -148,6 +149,7 @@ class DatasetSnapshot(Snapshot):
         self._data_file = chosen.file
         self.inner = chosen.path
         self._image = described(chosen)
+        self.evidence = f"{self.inner}, {self._image.evidence}"
         self.info = self._described(request, known)
         roles = self._image.roles
         self._pixels, self._index, self._fill, self._chunk = opened(

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import (
     CorruptDataError,
@@ -192,6 +192,10 @@ class HDF5Source(Source):
             return (now.size, now.identity) != (was.size, was.identity)
         finally:
             now.close()
+
+    def describe(self) -> dict[str, Any]:
+        """See `Source.describe`."""
+        return {"why": f"HDF5 signature; {self._shot.evidence}"}
 
     def close(self) -> None:
         """Release the file; reads in progress end with an error. May be called twice."""
