@@ -50,7 +50,7 @@ ENTRY_POINTS = "ndviewer_light.sources"
 
 BUILT_IN = (
     *("zarr.format:ZarrFormat", "tiff.format:TiffFormat", "nd2.format:Nd2Format", "hdf5.format:HDF5Format"),
-    "references.format:ReferencesFormat",
+    *("references.format:ReferencesFormat", "mrc.format:MrcFormat"),
 )
 """Modules of this folder and their class, asked in this order, then those of other packages."""
 
