@@ -269,13 +269,14 @@ def test_bigdataviewer_without_its_xml(tmp_path: Path, opened: Open) -> None:
         (('format="bdv.hdf5"', 'format="bdv.n5"'), UnsupportedError, r"bdv\.n5"),
         (("3, 7", "0-99999999"), MetadataError, "no range"),
         (("<SequenceDescription>", "<a>" * 80), MetadataError, "nested"),
+        (("<SpimData", "<?xml version='1.0' encoding='UTF-V'?><SpimData"), MetadataError, "unknown encoding"),
     ],
 )
 def test_an_xml_file_of_nobody_honest(
     tmp_path: Path, opened: Open, change: tuple[str, str], error: type[Exception], said: str
 ) -> None:
     path = dialects.write_bigdataviewer(tmp_path / "a.h5", STACKS, times=(3, 7)).with_suffix(".xml")
-    text = path.read_text().partition("?>")[2]
+    text = path.read_text().partition("?>")[2].strip()
     assert change[0] in text
     path.write_text(text.replace(*change))
     with pytest.raises(error, match=said):

@@ -121,7 +121,7 @@ def parsed_xml(raw: bytes, where: str) -> Element:
     try:
         parser.Parse(raw, True)
         root: Element = builder.close()
-    except (expat.ExpatError, ValueError, AssertionError) as error:
+    except (expat.ExpatError, LookupError, ValueError, AssertionError) as error:  # also unknown encodings
         if isinstance(error, MetadataError):
             raise
         raise MetadataError(f"{where} is not valid XML: {error}") from error
