@@ -28,8 +28,12 @@ def test_a_run_pushed_from_another_process_ends_with_the_right_pixels(
     assert viewer.is_zarr_push_mode_active()
     viewer.load_fov(2)
     follow(qtbot, viewer, run)
+    bar = viewer._screen._row.run
+    qtbot.waitUntil(lambda: bar.isVisible() and (bar.news.written, bar.news.expected) == (24, 24))
+    assert bar.news.headline == "Recording B2"
     viewer.end_zarr_acquisition()
     viewer.end_acquisition()
+    qtbot.waitUntil(lambda: bar.news.headline == "Finished")
     viewer.load_fov(2, t=1, z=1)
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 2, 1))

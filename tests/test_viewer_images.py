@@ -6,6 +6,8 @@ import image_stores
 import numpy as np
 import pytest
 from image_stores import Made, halved, pixels
+from PIL import Image
+from qtpy.QtCore import Qt
 from runs import load
 from screen import assert_shows, framebuffer, settle
 
@@ -200,3 +202,24 @@ def test_a_position_with_fewer_levels_is_reduced_instead(qtbot, viewer, tmp_path
         assert frame.downsampled == (1.0, 2.0, 2.0)
         assert all(plane.state is PlaneState.PRESENT for plane in frame.planes.values())
         assert viewer.stage.overlay.state() == ("none", "")
+
+
+def test_a_warning_found_at_opening_stays_and_a_click_lists_all(qtbot, viewer, tmp_path):
+    for name in ("img_t0.png", "img_t1.png", "img_t2.png", "other thing.jpg"):
+        Image.fromarray(np.full((20, 30), 9, np.uint8)).save(tmp_path / name)
+    load(qtbot, viewer, tmp_path)
+    settle(qtbot, viewer)
+    button = viewer._screen._row.warnings
+    assert button.isVisible()
+    assert "other thing.jpg" in button.toolTip()
+    viewer.status_label.say("message", "Something else")
+    assert button.text() == f"{len(viewer.dataset.info.warnings)} warning"
+    button.click()
+    assert "other thing.jpg" in button.panel.text.toPlainText()
+    qtbot.keyClick(button.panel, Qt.Key.Key_Escape)
+    assert button.panel is None
+    (tmp_path / "clean").mkdir()
+    Image.fromarray(np.full((20, 30), 9, np.uint8)).save(tmp_path / "clean" / "img_t0.png")
+    load(qtbot, viewer, tmp_path / "clean")
+    assert button.isHidden()
+    assert button.noted == ()

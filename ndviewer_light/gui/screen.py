@@ -25,6 +25,7 @@ from .panels.left_panels import LeftPanels
 from .places_view import PlacesView
 from .plane_finder import PlaneFinder
 from .poll import Poll
+from .run_watch import RunWatch
 from .runs import Runs
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .slots import safe_slot
@@ -81,6 +82,7 @@ class Screen(QWidget):
         self._shows_latency = False
         self._row = StatusRow()
         self.status = self._row.line
+        self._run_watch = RunWatch(self._row.run)
         sessions.end_with(self)
         try:
             self._build()
@@ -382,6 +384,7 @@ class Screen(QWidget):
         self._go_when_known = None
         is_new = self.stage.dataset is not session.dataset
         if is_new:
+            self._row.warnings.start_over()
             self.stage.show_dataset(session.dataset)
             self.follower.start_over(session.dataset)
             self._is_restored = self.views.restore(session, self.stage, self.follower)
@@ -416,6 +419,8 @@ class Screen(QWidget):
             self.follower.start_over(None)
             self.finder.step()
         self._row.show_disk(None, can_pause=False)
+        self._row.warnings.start_over()
+        self._run_watch.step(None)
         self._offer_choices(())
 
     def toggle_latency(self) -> None:
@@ -456,6 +461,7 @@ class Screen(QWidget):
             if self.places is not None:
                 self._show_panels()
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
+            self._run_watch.step(session)
             if changes.info:
                 self._say_warnings(session)
                 if self._go_when_known is not None:
@@ -526,11 +532,12 @@ class Screen(QWidget):
     def _say_loaded(self, session: Session) -> None:
         name = os.path.basename(presentable(session.path).rstrip("/" + os.sep))
         restored = ", shown as it was left" if self._is_restored else ""
-        self.status.say("message", f"Loaded: {name}{restored}" if name else "")
+        self.status.say("message", f"Loaded: {name}{restored}" if name else "", presentable(session.path))
         self._say_warnings(session)
 
     def _say_warnings(self, session: Session) -> None:
         warnings = session.dataset.info.warnings
+        self._row.warnings.show_warnings(warnings)
         if warnings:
             self._warning = warnings[-1]
             self.status.say("message", self._warning, "\n".join(warnings))

@@ -1,4 +1,4 @@
-"""The row below the picture: the status line, at its end the controls of following and of what is missing."""
+"""The row below the picture: how far a run is, the status line, warnings and controls of what is followed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from .follow_controls import FollowButton, FollowingSwitch
 from .missing_button import MissingButton
+from .run_bar import RunBar
 from .status_line import StatusLine
 from .theme import Panel
+from .warnings_log import WarningsButton
 
 if TYPE_CHECKING:
     from ..engine.dataset import Dataset
 
 
 class StatusRow(Panel):
-    """Text on the left; on the right `missing`, `switch` and `follow`, each where there is a use for it."""
+    """Text on the left, of a run first how far it is; on the right `warnings`, `missing`, `switch`, `follow`.
+
+    Each is shown where there is a use for it.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.run = RunBar()
         self.line = StatusLine()
+        self.warnings = WarningsButton()
         self.follow = FollowButton()
         self.follow.hide()
         self.switch = FollowingSwitch()
@@ -30,15 +37,18 @@ class StatusRow(Panel):
         controls = QHBoxLayout(self._controls)
         controls.setContentsMargins(0, 0, 6, 3)
         controls.setSpacing(6)
+        controls.addWidget(self.warnings)
         controls.addWidget(self.missing)
         controls.addWidget(self.switch)
         controls.addWidget(self.follow)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self.line, 1)
+        row.addWidget(self.run, 3)
+        row.addWidget(self.line, 2)
         row.addWidget(self._controls)
         self.missing.draw(self.colors)
+        self.warnings.draw(self.colors)
         # what comes and goes here must not move the canvas
         self.setFixedHeight(self.line.height() + 3)
 
@@ -61,3 +71,4 @@ class StatusRow(Panel):
         if hasattr(self, "missing"):
             self.follow.draw(self.colors)
             self.missing.draw(self.colors)
+            self.warnings.draw(self.colors)

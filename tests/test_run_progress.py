@@ -1,0 +1,91 @@
+"""What is said of a run while it is written: from how many of its planes were announced, by a clock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from memory_source import memory_info
+
+from ndviewer_light.gui.run_progress import RunProgress, RunState, size_of
+from ndviewer_light.model import PlaneKey, Position
+
+WELLS = tuple(Position(well, fov) for well in ("A1", "F6") for fov in range(2))
+INFO = memory_info(n_t=10, positions=WELLS, height=1000, width=1000)  # 160 planes of 2 MB
+
+
+def looks(progress, times, written, info=INFO, *, is_live=True):
+    """The last of many looks, at these times, with so many planes at each."""
+    for now, n in zip(times, written, strict=True):
+        news = progress.look(float(now), int(n), PlaneKey(0, 2, 0, 0) if n else None, info, is_live=is_live)
+    return news
+
+
+def test_a_run_is_recorded_at_its_rate_and_ends_when_it_should():
+    news = looks(RunProgress(), range(31), range(0, 62, 2))
+    assert news.state is RunState.RECORDING
+    assert news.headline == "Recording F6"
+    assert (news.written, news.expected, news.missing) == (60, 160, 0)
+    assert news.share == pytest.approx(60 / 160)
+    assert news.bytes_per_second == pytest.approx(4e6)
+    assert news.seconds_left == pytest.approx(50)
+    assert news.parts == ("60/160 planes", "50 s left", "120 MB", "4 MB/s")
+
+
+def test_before_the_first_plane_it_waits_and_afterwards_it_is_finished():
+    progress = RunProgress()
+    news = looks(progress, range(5), [0] * 5)
+    assert (news.headline, news.parts, news.seconds_left) == ("Waiting for planes", (), None)
+    news = looks(progress, range(5, 25), range(8, 168, 8))
+    assert news.written == 160
+    news = looks(progress, [25], [160], is_live=False)
+    assert (news.headline, news.parts) == ("Finished", ("160/160 planes", "320 MB"))
+
+
+def test_what_was_never_announced_of_a_finished_run_is_missing():
+    progress = RunProgress()
+    looks(progress, range(10), range(0, 150, 15))
+    news = looks(progress, [11], [148], is_live=False)
+    assert news.missing == 12
+    assert "12 missing" in news.parts
+
+
+def test_a_run_that_has_stopped_is_said_to_and_goes_on():
+    progress = RunProgress()
+    looks(progress, range(10), range(1, 11))
+    assert looks(progress, [20], [10]).state is RunState.RECORDING
+    news = looks(progress, [45], [10])
+    assert news.state is RunState.STALLED
+    assert news.headline == "No new planes for 36 s"
+    assert looks(progress, [46], [11]).state is RunState.RECORDING
+
+
+def test_a_pause_between_time_points_is_no_stall():
+    by_step = memory_info(n_t=10, positions=WELLS, time_step_s=600.0)
+    progress = RunProgress()
+    looks(progress, range(10), range(1, 11), by_step)
+    assert looks(progress, [500], [10], by_step).state is RunState.RECORDING
+    assert looks(progress, [700], [10], by_step).state is RunState.STALLED
+    by_habit = RunProgress()
+    looks(by_habit, [0, 1, 100, 101, 200, 201], [1, 2, 3, 4, 5, 6])
+    assert looks(by_habit, [400], [6]).state is RunState.RECORDING
+    assert looks(by_habit, [501], [6]).state is RunState.STALLED
+
+
+def test_nobody_is_told_an_end_that_is_not_known():
+    progress = RunProgress()  # time points are appended
+    looks(progress, range(5), range(0, 20, 4), memory_info(n_t=1, positions=WELLS))
+    news = looks(progress, range(5, 9), range(20, 36, 4), memory_info(n_t=3, positions=WELLS))
+    assert (news.expected, news.share, news.seconds_left) == (None, None, None)
+    assert news.parts[0] == "32 planes"
+    files = RunProgress(has_total=False)
+    assert looks(files, range(5), range(5)).expected is None
+    unknown = memory_info(positions=WELLS, dtype=None)
+    assert looks(RunProgress(), range(5), range(5), unknown).parts == ("4 planes",)
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [(500, "0 kB"), (2e6, "2 MB"), (8.294e9, "8.29 GB"), (1.5e12, "1.5 TB"), (np.int64(0), "0 kB")],
+)
+def test_amounts_of_data_are_said_as_people_do(n, said):
+    assert size_of(n) == said
