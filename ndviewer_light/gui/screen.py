@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LEAST_WIDTH_WITH_PANELS = 760
+
 
 class Screen(QWidget):
     """A page (dataset or message), a choice of datasets in one file, and the status line.
@@ -136,9 +138,10 @@ class Screen(QWidget):
             self._show_panels()
 
     def _show_panels(self) -> None:
-        """Where there is only one position, there is nowhere to go."""
+        """Where there is only one position, there is nowhere to go; a narrow window is for the picture."""
         dataset = self.stage.dataset
-        is_shown = self.panels_wanted and dataset is not None and len(dataset.info.positions) > 1
+        is_of_use = dataset is not None and len(dataset.info.positions) > 1
+        is_shown = self.panels_wanted and is_of_use and self.width() >= _LEAST_WIDTH_WITH_PANELS
         if is_shown == self.panels.isHidden():
             self.panels.setVisible(is_shown)
         if self.places is not None:

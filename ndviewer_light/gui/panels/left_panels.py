@@ -150,7 +150,7 @@ class LeftPanels(Panel):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self.setMinimumWidth(150)
+        self.setMinimumWidth(40)  # what is narrower than the window allows is hidden, see `Screen`
 
     def sizeHint(self) -> QSize:
         return QSize(WIDTH, 400)

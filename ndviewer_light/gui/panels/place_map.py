@@ -36,7 +36,6 @@ _STEPS = {
     Qt.Key.Key_Left: (0, -1),
     Qt.Key.Key_Right: (0, 1),
 }
-_LEAST_WIDTH = 120
 
 
 class PlaceMap(QWidget):
@@ -56,7 +55,6 @@ class PlaceMap(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(_LEAST_WIDTH)
 
     def show_current(self, index: int) -> None:
         """Mark what is in view."""
@@ -146,7 +144,7 @@ class PlaceMap(QWidget):
         self._fit_height()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_LEAST_WIDTH, 24)
+        return QSize(24, 24)
 
     def wanted_height(self) -> float:
         """How high it should be at its width."""
