@@ -57,6 +57,7 @@ class Behaviour:
     heads: bool = True  # False: HEAD is answered 405, as signed URLs do with 403
     etags: bool = True
     dates: bool = True  # Last-Modified
+    conditional: bool = True  # False: If-None-Match and If-Modified-Since are ignored
     missing_status: int = 404  # 403 where a bucket may not be listed
     query: str = ""  # what the query must be, else 403
     user: str = ""  # "name:password" of basic authentication, else 401
@@ -272,6 +273,11 @@ class _Server:
                 headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
             if self.behaviour.dates:
                 headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
+            if self.behaviour.conditional and _is_same(request.headers, headers):
+                entry["what"] = 304
+                del headers["Content-Type"]
+                writer.write(_head(304, headers))
+                return
             if asked is not None and start >= end:
                 head = _head(416, {"Content-Range": f"bytes */{status.st_size}", "Content-Length": 0})
                 writer.write(head)
@@ -327,6 +333,13 @@ async def _request(reader: asyncio.StreamReader) -> _Request | None:
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     path, _, query = target.partition("?")
     return _Request(method, unquote(path), query, headers, body)
+
+
+def _is_same(asked: dict[str, str], said: dict[str, Any]) -> bool:
+    """Whether a request is only for another version than this one."""
+    if "if-none-match" in asked:
+        return asked["if-none-match"].removeprefix("W/") == said.get("ETag")
+    return "Last-Modified" in said and asked.get("if-modified-since") == said["Last-Modified"]
 
 
 def _range(header: str, size: int) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -13,12 +14,14 @@ import pytest
 import stores
 import tifffile
 from memory_source import TIMEOUT, Clock, wait_until
+from nd2_writer import time_loop, write_nd2
 from PIL import Image
 
 from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.sources.disk_cached import open_disk_cached as open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -418,3 +421,118 @@ def test_a_dataset_on_a_server_is_followed_with_few_requests_and_without_opening
         growing.add(2)
         wait_for_size(dataset, "t", 2)
         wait_for(dataset, PlaneKey(t=1), 2)
+
+
+def chunks_asked(server, seen: int) -> list[dict[str, Any]]:
+    return [entry for entry in server.log()[seen:] if "/c/" in entry["path"]]
+
+
+@pytest.mark.parametrize("behaviour", [{}, {"etags": False}, {"conditional": False}], ids=str)
+def test_on_a_server_only_what_has_changed_is_sent_again_and_a_rewritten_plane_is_shown(
+    tmp_path, server, behaviour
+):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    for file in growing.path.rglob("*"):
+        os.utime(file, (time.time() - 3600, time.time() - 3600))
+    server.set(**behaviour)
+    with open_dataset(server.url("a.zarr"), follow=True, storage_options={"disk_cache": "no"}) as dataset:
+        key, source = PlaneKey(), dataset._source
+        assert shown(dataset, key) == 1
+        source.look()
+        (version,) = source.versions_in_view([key])
+        before = server.counts()["bytes"], len(server.log())
+        assert source.look() is source.look()
+        assert source.versions_in_view([key]) == [version]
+        answers = [entry["what"] for entry in server.log()[before[1] :] if entry["what"] != 404]
+        assert len(answers) >= 3
+        if behaviour.get("conditional", True):
+            assert set(answers) == {304}
+            assert server.counts()["bytes"] == before[0]
+        growing._array[0].write(grey(7)).result()
+        wait_for(dataset, key, 7)
+        seen = len(server.log())
+        time.sleep(1.0)
+        assert not [e for e in chunks_asked(server, seen) if e["what"] == 200], "read again"
+
+
+def test_a_server_that_tells_no_versions_is_followed_by_its_metadata(tmp_path, server):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    server.set(etags=False, dates=False)
+    with open_dataset(server.url("a.zarr"), follow=True, storage_options={"disk_cache": "no"}) as dataset:
+        assert shown(dataset, PlaneKey()) == 1
+        growing.add(2)
+        wait_for_size(dataset, "t", 2)
+        wait_for(dataset, PlaneKey(t=1), 2)
+
+
+@pytest.mark.parametrize("kind", ["nd2", "hdf5"])
+def test_a_file_on_a_server_is_asked_whether_it_has_changed_without_its_bytes(tmp_path, server, kind):
+    if kind == "nd2":
+        pytest.importorskip("nd2")
+        write_nd2(tmp_path / "a.nd2", lambda i: grey(i + 1), [time_loop(3)])
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["images"] = np.ones((3, SIZE, SIZE), np.uint16)
+    source = open_source(server.url("a.nd2" if kind == "nd2" else "a.h5"), {"disk_cache": "no"})
+    try:
+        before = server.counts()
+        assert source.look() is source.look()
+        after = server.counts()
+        assert after["bytes"] == before["bytes"]
+        assert after["requests"] - before["requests"] == 2
+    finally:
+        source.close()
+
+
+# ---- planes in memory --------------------------------------------------------------------------------
+
+
+def test_a_plane_in_memory_that_was_written_while_out_of_view_is_not_shown_as_it_was(tmp_path, followed):
+    array = stores.create_array(tmp_path / "a.zarr", (3, 1, 1, SIZE, SIZE))
+    for t in range(2):
+        array[t].write(grey(t + 1)).result()
+    dataset = followed(tmp_path / "a.zarr")
+    first, second = PlaneKey(), PlaneKey(t=1)
+    for key, value in ((first, 1), (second, 2)):
+        assert shown(dataset, key) == value
+    array[1].write(grey(3)).result()
+    wait_for(dataset, second, 3)  # it grows
+    dataset._follower.look_if_due = lambda beyond, now: None  # what is found is found without looks
+    for value in (8, 9):
+        array[0].write(grey(value)).result()
+        assert shown(dataset, second) == 3
+        assert shown(dataset, first) == value
+        time.sleep(0.06)
+
+
+def test_what_is_in_memory_is_shown_if_its_disk_does_not_answer_and_finished_data_is_not_asked_for(
+    tmp_path, followed, monkeypatch
+):
+    array = stores.create_array(tmp_path / "a.zarr", (2, 1, 1, SIZE, SIZE))
+    for t in range(2):
+        array[t].write(grey(t + 1)).result()
+    dataset = followed(tmp_path / "a.zarr")
+    first, second = PlaneKey(), PlaneKey(t=1)
+    for key, value in ((first, 1), (second, 2)):
+        assert shown(dataset, key) == value
+    dataset._follower.look_if_due = lambda beyond, now: None
+    asked, answer = [], threading.Event()
+
+    def versions(keys: list[PlaneKey], level: int = 0) -> list[str | None]:
+        asked.append(keys)
+        answer.wait(TIMEOUT)
+        return [None] * len(keys)
+
+    monkeypatch.setattr(dataset._source, "versions", versions)
+    assert shown(dataset, first) == 1
+    assert not asked
+    monkeypatch.setattr(dataset._follower, "is_growing", lambda: True)
+    try:
+        assert shown(dataset, second) == 2
+        assert shown(dataset, first) == 1
+        assert asked == [[second]], "one question at a time"
+    finally:
+        answer.set()

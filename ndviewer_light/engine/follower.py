@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DatasetError, DatasetGoneError
 from ..model import PlaneKey
+from ..storage.file_versions import changed_ns, settled
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
 from .look_schedule import Following
@@ -66,6 +67,7 @@ class DiskFollower:
         self._schedule = schedule
         self._gone = ""  # since when the dataset is unreachable, one sentence; set by looks only
         self._work = BackgroundWork("ndviewer-look", "following the disk")
+        self._checks = BackgroundWork("ndviewer-check", "checking planes in memory")
 
     # ---- state -----------------------------------------------------------------------------
 
@@ -114,8 +116,11 @@ class DiskFollower:
     def read(self, key: PlaneKey, level: int, tile: Region | None) -> np.ndarray:
         """Read a plane or tile from the source, and remember its version if that is worth anything."""
         if self._follows_growth:
+            began_ns = time.time_ns()
             pixels, version = self._source.read_versioned(key, level, tile)
             self._versions.note(key, level, version, is_part=tile is not None)
+            if version is None:
+                self._versions.note_read(key, level, began_ns)
             return pixels
         if tile is not None:
             return self._source.read_region(key, tile, level)
@@ -126,9 +131,46 @@ class DiskFollower:
         if not self.is_following_growth:
             return
         known = self._versions.get(key, level)
-        if known is not None and self._source.versions([key], level) != [known]:
+        if known is not None and self._source.versions_in_view([key], level)[0] not in (known, None):
             self._versions.forget(key)
             self._cache.invalidate(key)
+
+    def check_before_shown(self, keys: Sequence[PlaneKey], level: int, seconds: float) -> None:
+        """Forget those planes in memory that were written since they were read.
+
+        Waits for the disk at most `seconds`; what is slower is found by the next look. For planes that come
+        into view: those that stay in view are looked at anyway.
+        """
+        if not self.is_following_growth:
+            return
+        in_memory = [
+            key
+            for key in keys[:_VERSIONED_PLANES]
+            if self._versions.get(key, level) is not None
+            and isinstance(self._cache.peek(key, level), np.ndarray)
+        ]
+        if not in_memory:
+            return
+        checked = threading.Event()
+
+        def check() -> None:
+            try:
+                self._forget_changed(in_memory, level)
+            except (DatasetError, IndexError, CancelledError) as error:
+                logger.debug("checking planes in memory: %s", error)
+            finally:
+                checked.set()
+
+        if self._checks.begin(check, time.monotonic()):
+            checked.wait(seconds)
+
+    def _forget_changed(self, keys: Sequence[PlaneKey], level: int) -> None:
+        for key, version in zip(keys, self._source.versions(keys, max(level, 0)), strict=True):
+            known = self._versions.get(key, level)
+            # what was read while it was being written is compared by the next look
+            if None not in (version, known) and settled(version or "") != settled(known or ""):
+                self._versions.forget(key)
+                self._cache.invalidate(key)
 
     def version(self, key: PlaneKey, level: int) -> str | None:
         """The version at which a plane was read last; None if it has none."""
@@ -191,11 +233,14 @@ class DiskFollower:
         """Find planes in view that were written since they were read; whether there are any."""
         keys = keys[:_VERSIONED_PLANES]
         found, compared = False, 0
-        for key, version in zip(keys, self._source.versions(keys, max(level, 0)), strict=True):
+        for key, version in zip(keys, self._source.versions_in_view(keys, max(level, 0)), strict=True):
             known = self._versions.get(key, level)
             if (version == known) if version is not None else not has_grown:
                 continue
-            if known is None and level == OVERVIEW:  # its tiles are read without
+            is_same = known is None and self._versions.was_read_long_after(
+                key, level, changed_ns(version or "")
+            )
+            if is_same or (known is None and level == OVERVIEW):  # its tiles are read without
                 self._versions.note(key, level, version)
                 continue
             shown = self._cache.peek(key, level)
@@ -203,7 +248,8 @@ class DiskFollower:
                 return found
             if isinstance(shown, np.ndarray) and level != OVERVIEW and compared < _COMPARED_PLANES:
                 compared += 1
-                if np.array_equal(shown, self._read(key, level)):  # notes the version
+                self._versions.note(key, level, version)
+                if np.array_equal(shown, self._read(key, level)):  # notes the version, if it is told
                     continue
             elif isinstance(shown, np.ndarray) or known is not None:
                 self._versions.note(key, level, version)
@@ -235,7 +281,9 @@ class DiskFollower:
     def close(self) -> None:
         """Start no more looks; a running one ends when the source is closed. Never blocks."""
         self._work.close()
+        self._checks.close()
 
     def join(self, deadline: float) -> None:
         """Wait for a running look to end, at most until `deadline` (`time.monotonic`)."""
         self._work.join(deadline)
+        self._checks.join(deadline)

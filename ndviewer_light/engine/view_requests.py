@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .planes_in_view import PlanesInView
     from .retry import RetryPolicy
 
+_CHECK_SECONDS = 0.05
+"""How long a view waits to hear whether planes in memory were written again."""
+
 
 class ViewRequests:
     """Sets what is in view, and gets its planes. Any thread."""
@@ -53,6 +56,10 @@ class ViewRequests:
         """See `Dataset.planes`."""
         keys = [PlaneKey(*key) for key in keys]
         view = keys if view is None else view
+        if self._follower.is_growing():
+            shown = self._view.shown
+            stay = set(shown.keys) if shown.level == level else set()
+            self._follower.check_before_shown([k for k in keys if k not in stay], level, _CHECK_SECONDS)
         began_with = self._current.adopt()
         known = self._now_in_view(view, level)
         to_read = [key for key in keys if key not in known]

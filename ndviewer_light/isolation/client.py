@@ -218,10 +218,24 @@ class IsolatedSource(Source):
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: one request. Raises if the reader process does not answer."""
+        return self._ask_versions(keys, level, in_view=False)
+
+    def versions_in_view(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions_in_view`: one request to the reader process, raises like `versions`."""
+        return self._ask_versions(keys, level, in_view=True)
+
+    def _ask_versions(self, keys: Sequence[PlaneKey], level: int, *, in_view: bool) -> list[str | None]:
         if not keys:
             return []
         which = [protocol.key_to_json(key, self._known) for key in keys]
-        return self._ask("versions", keys[0], level, lambda _, reply: list(reply["versions"]), planes=which)
+        return self._ask(
+            "versions",
+            keys[0],
+            level,
+            lambda _, reply: list(reply["versions"]),
+            planes=which,
+            in_view=in_view,
+        )
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: one request. Raises if the reader process does not answer."""

@@ -104,7 +104,8 @@ class _Server:
             return self._read(self._source, request)
         if request["op"] == "versions":
             keys = [_plane_key(plane, self._source) for plane in request["planes"]]
-            return {"versions": self._source.versions(keys, request["level"])}
+            ask = self._source.versions_in_view if request["in_view"] else self._source.versions
+            return {"versions": ask(keys, request["level"])}
         if request["op"] == "stored":
             stored = self._are_stored(self._source, request)
             return {"stored": stored, "leaves_out_empty": self._source.leaves_out_empty}

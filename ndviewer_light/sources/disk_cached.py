@@ -131,6 +131,10 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.versions(keys, level)
 
+    def versions_in_view(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """Same as the source's."""
+        return self._source.versions_in_view(keys, level)
+
     @property
     def leaves_out_empty(self) -> bool:
         """Same as the source's."""

@@ -148,6 +148,13 @@ class Source(ABC):
         """
         return [None] * len(keys)
 
+    def versions_in_view(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """`versions` for a look at a few planes: also where each costs a request, of as many as is sensible.
+
+        They are of the same kind as those of `versions`, where that has any.
+        """
+        return self.versions(keys, level)
+
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """For each plane of level 0, whether anything of it is stored; None if only reading it tells.
 

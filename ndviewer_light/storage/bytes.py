@@ -126,6 +126,13 @@ class Bytes(ABC):
         """A name for exactly these bytes, for persistent caches; None if none is reliable."""
         return None
 
+    def is_current(self) -> bool | None:
+        """Whether the file is still the one that was opened, by a small request; None if that cannot tell.
+
+        Raises a `DatasetError` if it cannot be asked.
+        """
+        return None
+
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
         """The bytes [offset, offset + length).

@@ -186,6 +186,9 @@ class HDF5Source(Source):
             return [None] * len(keys)
 
     def _is_another_file(self) -> bool:
+        is_current = self._shot.file.bytes.is_current()
+        if is_current is not None:
+            return not is_current
         now = open_bytes(self._path, access_options(self._options))
         try:
             was = self._shot.file.bytes

@@ -130,6 +130,9 @@ class Nd2Source(Source):
         opened = self._opened
         if not is_url(self._path):
             return version_of(self._path) != opened.version
+        is_current = opened.source.is_current()
+        if is_current is not None:
+            return not is_current
         now = open_bytes(self._path, self._options)
         try:
             return (now.size, now.identity) != (opened.source.size, opened.source.identity)

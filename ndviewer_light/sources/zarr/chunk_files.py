@@ -20,13 +20,15 @@ _MAX_FILES = 256
 """Of a plane of more chunks, so many, evenly spread, stand for all."""
 
 
-def files_of(selection: Sequence[int | slice], image: ZarrImage) -> Iterator[str]:
-    """The files of the chunks, or shards, that a selection of an array intersects."""
+def files_of(
+    selection: Sequence[int | slice], image: ZarrImage, most: int = _MAX_FILES, sep: str = os.sep
+) -> Iterator[str]:
+    """The files of the chunks, or shards, that a selection of an array intersects, or `most` of them."""
     grid = stored_grid(image)
     wanted = chunk_ranges(selection, grid.chunk, image.facts.shape)
-    step = -(-math.prod(map(len, wanted)) // _MAX_FILES)
+    step = -(-math.prod(map(len, wanted)) // most)
     for at in itertools.islice(itertools.product(*wanted), 0, None, max(step, 1)):
-        yield os.path.join(image.array, *grid.name(at).split("/"))
+        yield sep.join((image.array, *grid.name(at).split("/")))
 
 
 def version_of_selection(selection: Sequence[int | slice], image: ZarrImage) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,9 @@ _REFRESHED_MISSING = 64
 """How many stores that did not exist yet one `refresh` looks for."""
 _REFRESHED_OPEN = 8
 """How many stores of an announced run, or on a server, those used last, one `refresh` looks at."""
+_ASKED_IN_VIEW = 8
+_FILES_OF_A_PLANE = 4
+"""Of so many planes in view at most a server is asked for so many chunks each, whether they have changed."""
 
 
 _WHY = {
@@ -95,6 +99,7 @@ class ZarrSource(Source):
         # of an announced run, anything may be being written
         self._native = TensorStoreContext(tree, self._closed, self._known.warn, followed=path is None)
         self._identity = tree.identity()
+        self._seen: dict[str, str | None] = {}  # the versions of chunks on a server, as of the last look
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
 
     # ---- opening ---------------------------------------------------------------------------
@@ -318,6 +323,33 @@ class ZarrSource(Source):
             return array.version(index)
         except (DatasetError, IndexError):
             return None
+
+    def versions_in_view(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions_in_view`; nothing is asked of a dataset whose metadata is a day old."""
+        if not self._tree.remote:
+            return self.versions(keys, level)
+        if self._identity is not None:
+            return [None] * len(keys)
+        files = [self._files_on_server(PlaneKey(*key), level) for key in keys[:_ASKED_IN_VIEW]]
+        paths = list(dict.fromkeys(itertools.chain(*files)))
+        found = dict(zip(paths, self._tree.versions(paths), strict=True))
+        if any(found[path] != self._seen.get(path, found[path]) for path in paths):
+            self._native.renew()  # what was cached of chunks may be of another version
+            with self._lock:
+                self._arrays.clear()
+        self._seen = found
+        said: list[str | None] = []
+        for of_plane in files:
+            parts = [found[path] for path in of_plane]
+            said.append(" ".join(filter(None, parts)) if parts and None not in parts else None)
+        return said + [None] * (len(keys) - len(said))
+
+    def _files_on_server(self, key: PlaneKey, level: int) -> list[str]:
+        try:
+            array, index = self._locate(key, level)
+        except (DatasetError, IndexError):
+            return []
+        return array.files(index, _FILES_OF_A_PLANE)
 
     def _find_places(self) -> None:
         """Look for positions that were added."""

@@ -29,7 +29,7 @@ from ...storage.cancellation import current_scope
 from ...storage.decoding.fill_values import as_json, is_usual
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from ..missing import LOOKS, LOOKS_REMOTE
-from .chunk_files import version_of_selection
+from .chunk_files import files_of, version_of_selection
 from .chunk_grid import chunk_bytes, planes_per_chunk
 from .chunk_guard import ChunkGuard
 from .growing import check_complete, not_written_yet, was_just_written
@@ -104,6 +104,10 @@ class OpenArray(ABC):
     def version(self, index: tuple[int, ...]) -> str | None:
         """See `Source.versions`."""
         return None
+
+    def files(self, index: tuple[int, ...], most: int) -> list[str]:
+        """The files of a plane on a server, or so many of them; none where it is not stored in files."""
+        return []
 
     @abstractmethod
     def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
@@ -230,6 +234,10 @@ class StoreArray(OpenArray):
     def version(self, index: tuple[int, ...]) -> str | None:
         """See `Source.versions`; None on a server."""
         return None if self._native.remote else version_of_selection(self._selection(index), self.image)
+
+    def files(self, index: tuple[int, ...], most: int) -> list[str]:
+        """See `OpenArray.files`."""
+        return list(files_of(self._selection(index), self.image, most, "/"))
 
     def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> Looked:
         """See `OpenArray`."""

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections import OrderedDict, deque
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -31,6 +31,8 @@ STALL_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
 MAX_WHOLE_BYTES = 64 * 1024**2  # of a file that is loaded whole because its server does not support ranges
 _MAX_STORES = 32
+_SETTLED = timedelta(minutes=1)
+"""A file changed so recently may change again within the second that its server tells."""
 _AMAZON = "https://s3.amazonaws.com"
 
 
@@ -206,12 +208,35 @@ class RemoteFile:
 
         return get
 
-    async def get_whole(self) -> Answer:
-        """The whole file, for empty files and servers without range support; raises `Failure`."""
+    async def get_version(self, known: Version | None = None) -> Answer:
+        """The first byte of the file, for its version now; raises `Failure`, "unchanged" if that is `known`.
+
+        Where the server knows conditional requests, it does not send even that byte then.
+        """
         obstore = _obstore()
         self._note()
+        options: Any = {"range": (0, 1), **_unless(known)}
         try:
-            result = await obstore.get_async(self._store(), self._path)
+            result = await obstore.get_async(self._store(), self._path, options=options)
+            version = _version_of(result.meta)
+            data = await _at_most(result, 1)
+        except _client_errors() as error:
+            raise failure_of(error) from None
+        answer = self._noted(Answer(data, version))
+        if known is not None and version == known:
+            raise Failure("unchanged")
+        return answer
+
+    async def get_whole(self, known: Version | None = None) -> Answer:
+        """The whole file, for empty and small files, and servers without range support; raises `Failure`.
+
+        If the server says that it is `known` still, without sending it again: "unchanged".
+        """
+        obstore = _obstore()
+        self._note()
+        options: Any = _unless(known)
+        try:
+            result = await obstore.get_async(self._store(), self._path, options=options or None)
             version = _version_of(result.meta)
             kind = _content_type(result.attributes)
             if kind.startswith("text/html") and not self._path.endswith((".html", ".htm")):
@@ -287,6 +312,17 @@ def counted() -> Iterator[Traffic]:
     finally:
         with _lock:
             _listeners = tuple(each for each in _listeners if each is not traffic)
+
+
+def _unless(known: Version | None) -> dict[str, Any]:
+    """The options of a request unless the file is the version that is known: by its ETag, else by time."""
+    if known is not None and known.etag:
+        return {"if_none_match": known.etag}
+    if known is not None and known.modified:
+        modified = datetime.fromisoformat(known.modified)
+        if datetime.now(timezone.utc) - modified > _SETTLED:
+            return {"if_modified_since": modified}
+    return {}
 
 
 async def _at_most(result: Any, length: int) -> bytes:

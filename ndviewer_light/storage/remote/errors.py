@@ -42,6 +42,7 @@ _LOGINS = {
 _KINDS: Mapping[str, _Kind] = {
     "missing": _Kind(DatasetNotFoundError, "{name} does not exist (404): check the spelling of the address"),
     "gone": _Kind(DatasetGoneError, "{name} no longer exists (404)", passes=True),
+    "unchanged": _Kind(DatasetError, "{name} is the same as before (304)"),
     "forbidden": _Kind(
         DatasetPermissionError,
         "{host} denied access to {name} (403): the link may have expired, the file may "
@@ -174,6 +175,8 @@ def failure_of(error: Exception) -> Failure:
     said = str(error)
     if isinstance(error, FileNotFoundError):
         return Failure("missing")
+    if type(error).__name__ == "NotModifiedError":
+        return Failure("unchanged")
     status = _STATUS.search(said)
     if status is not None:
         return failure_of_status(int(status[1]), "missing")

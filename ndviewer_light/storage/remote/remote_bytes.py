@@ -8,6 +8,7 @@ parsers; `errors` says what went wrong.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
@@ -133,6 +134,21 @@ class RemoteBytes(Bytes):
     def identity(self) -> str | None:
         """A name for exactly these bytes; None if the server does not report changes."""
         return _identity(self._file.place.url, self._file.version)
+
+    def is_current(self) -> bool | None:
+        """See `Bytes.is_current`: a conditional request, of one byte where the server knows no conditions."""
+        place, version = self._file.place, self._file.version
+        if not version.etag and not version.modified:
+            return None
+        try:
+            the_scheduler().run(partial(place.get_version, version), place.name)
+        except Failure as failure:
+            if failure.kind == "unchanged":
+                return True
+            if failure.kind == "ranges ignored":
+                return None
+            raise self._file.error(failure) from None
+        return False
 
     def read(self, offset: int, length: int) -> bytes:
         """See `Bytes.read`."""

@@ -33,6 +33,7 @@ class RememberedFiles:
         self._known: OrderedDict[str, bytes | DatasetError | None] = OrderedDict()
         self._versions: dict[str, Version] = {}
         self._bytes = 0
+        self._before: dict[str, ReadFile] = {}  # what was read before it expired
 
     def get(self, path: str) -> bytes | None:
         """The file; None if known to be missing.
@@ -74,12 +75,21 @@ class RememberedFiles:
             found = [(path, data) for path, data in self._known.items() if isinstance(data, bytes)]
             return [ReadFile(path, data, self._versions.get(path)) for path, data in found]
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def expire(self) -> None:
+        """All of it may have changed, and is to be requested again; see `before`."""
+        read = {each.path: each for each in self.read() if each.version is not None}
         with self._lock:
+            kept = {**self._before, **read}
+            is_too_much = sum(len(each.data) for each in kept.values()) > _MAX_BYTES
+            self._before = read if is_too_much else kept
             self._known.clear()
             self._versions.clear()
             self._bytes = 0
+
+    def before(self, path: str) -> ReadFile | None:
+        """A file as it was before it expired, if its server named its version then."""
+        with self._lock:
+            return self._before.get(path)
 
 
 def _size(data: bytes | DatasetError | None) -> int:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -19,6 +21,7 @@ from ...errors import (
     DatasetNotFoundError,
     UnsupportedError,
 )
+from ..file_versions import NOTHING
 from ..limits import MAX_POSITIONS
 from ..presentable import presentable
 from ..remote.client import RemoteFile, authorization, settings_from
@@ -40,6 +43,9 @@ _PROBED_AT_ONCE = 8
 _WAYS = 3
 """As it is, where the bucket lies, with credentials."""
 _SETTLED = timedelta(days=1)
+_MAX_VERSIONS = 4096
+_TICK_NS = 2_000_000_000
+"""The time of a file's last change is told in seconds."""
 
 
 class UrlTree(Tree):
@@ -71,6 +77,7 @@ class UrlTree(Tree):
         self.title = unquote(self.name(self.root)) or self.root
         self._way: tuple[Settings, bool] = (settings, False)
         self._known = RememberedFiles()
+        self._versions: dict[str, Version] = {}  # of chunks
         self._refused: DatasetError | None = None
         self._any_read = False
         self._profile = AwsProfile()
@@ -101,8 +108,8 @@ class UrlTree(Tree):
             list(pool.map(self._fetch_and_remember, wanted))
 
     def forget(self) -> None:
-        """See `Tree.forget`."""
-        self._known.clear()
+        """See `Tree.forget`; what has not changed is not sent again."""
+        self._known.expire()
         self.consolidated.clear()
 
     def is_file(self, path: str) -> bool:
@@ -170,6 +177,30 @@ class UrlTree(Tree):
             return bool(read) and self._fetch(read[-1].path)[0] is not None
         return False
 
+    def versions(self, paths: Sequence[str]) -> list[str | None]:
+        """See `Tree.versions`: of a file that was asked for before, nothing is sent if it is the same."""
+        if not paths:
+            return []
+        with ThreadPoolExecutor(min(self.in_flight, len(paths)), "ndviewer-versions") as pool:
+            return list(pool.map(self._version, paths))
+
+    def _version(self, path: str) -> str | None:
+        known, place = self._versions.get(path), self._place(path)
+        try:
+            version = the_scheduler().run(partial(place.get_version, known), place.name).version
+        except Failure as failure:
+            if failure.kind == "missing":
+                return NOTHING
+            if failure.kind != "unchanged" or known is None:
+                return None
+            version = known
+        except DatasetError:
+            return None
+        if len(self._versions) >= _MAX_VERSIONS:
+            self._versions.clear()
+        self._versions[path] = version
+        return _version_text(version)
+
     def nothing_at(self, path: str, warnings: Sequence[str]) -> DatasetError:
         """See `Tree.nothing_at`."""
         if self._refused is not None and not self._any_read:
@@ -192,13 +223,16 @@ class UrlTree(Tree):
 
     def _fetch(self, path: str) -> tuple[bytes | None, Version | None]:
         """One small file, by whatever works: plainly, with the bucket's region, with credentials."""
-        place = self._place(path)
+        place, before = self._place(path), self._known.before(path)
+        version = before.version if before is not None else None
         if not self._any_read:
             refuse_redirects_inside(place.url, place.login, self.stall_s)
         for _ in range(_WAYS):
             try:
-                answer = the_scheduler().run(place.get_whole, place.name)
+                answer = the_scheduler().run(partial(place.get_whole, version), place.name)
             except Failure as failure:
+                if failure.kind == "unchanged" and before is not None:
+                    return before.data, version
                 other = self._other_way(place, failure)
                 if other is None:
                     self._raise_unless_missing(place, failure)
@@ -302,6 +336,15 @@ class UrlTree(Tree):
         if own.netloc.rpartition("@")[2] != arrays.netloc.rpartition("@")[2]:
             return ""
         return authorization(own.netloc, settings)
+
+
+def _version_text(version: Version) -> str | None:
+    if not version.etag and not version.modified:
+        return None
+    changed = datetime.fromisoformat(version.modified).timestamp() if version.modified else 0.0
+    etag = hashlib.sha256(version.etag.encode()).hexdigest()[:16] if version.etag else ""
+    text, now = f"{int(changed * 1e9)}.{version.size}.{etag}", time.time_ns()
+    return text if etag or abs(now - changed * 1e9) > _TICK_NS else f"{text}~{now}"
 
 
 def _divided(url: str) -> tuple[str, str, str]:
