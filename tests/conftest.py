@@ -11,6 +11,7 @@ import functools
 import gc
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -242,6 +243,12 @@ def nothing_is_kept_in_the_users_cache(tmp_path_factory: pytest.TempPathFactory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def every_viewer_is_the_first(nothing_is_kept_in_the_users_cache: None) -> None:
+    """Views and choices for channels that another test has left do not count."""
+    shutil.rmtree(os.path.join(os.environ["XDG_CACHE_HOME"], "ndviewer-light", "views"), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

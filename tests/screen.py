@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QMenu
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
+    from qtpy.QtWidgets import QWidget
 
     from ndviewer_light.gui.canvas.view_arrays import Frame
     from ndviewer_light.gui.viewer import LightweightViewer
@@ -33,6 +37,25 @@ def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Fr
     qtbot.wait(80)  # the paint event itself
     qtbot.waitUntil(settled, timeout=timeout)
     return viewer.stage.canvas.frame
+
+
+def choose_limits(viewer: LightweightViewer, c: int, low: float, high: float) -> None:
+    """Type the limits of a channel into its strip, as a user does."""
+    strip = viewer.stage.strips.strip(c)
+    for field, value in ((strip.low, low), (strip.high, high)):
+        field.setFocus()
+        field.selectAll()
+        QTest.keyClicks(field, f"{value:g}")
+        QTest.keyClick(field, Qt.Key.Key_Return)
+    assert viewer.stage.strips.window_of(c) == (low, high)
+
+
+def choose_in_menu(button: QWidget, text: str) -> None:
+    """Click a button that opens a menu, and then the entry whose text begins with `text`."""
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    menu = next(menu for menu in button.parent().findChildren(QMenu) if menu.isVisible())
+    action = next(action for action in menu.actions() if action.text().startswith(text))
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
 
 def framebuffer(viewer: LightweightViewer) -> np.ndarray:

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 import tifffile
 from runs import CHANNELS, load, small_run, write
-from screen import framebuffer, settle
+from screen import choose_limits, framebuffer, settle
 from squid_host import go_to, squid_on_screen, wait_for_states, wait_until_shown
 from squid_runs import over, saved
 
@@ -147,9 +147,7 @@ def test_37_planes_that_come_leave_the_canvas_its_zoom_and_its_contrast(qtbot, s
     saved(qtbot, acquisition, 8)
     wait_until_shown(qtbot, squid.viewer, run)
     stage = squid.viewer.stage
-    stage.strips.strip(0).auto.click()
-    stage.strips.set_window(0, 200.0, 2000.0)
-    stage._on_window_changed(0, 200.0, 2000.0)
+    choose_limits(squid.viewer, 0, 200.0, 2000.0)
     canvas = squid.viewer.ndv_viewer
     canvas._canvas.set_range(x=(2, 20), y=(3, 12), margin=1e-9)
     settle(qtbot, squid.viewer)
@@ -161,7 +159,7 @@ def test_37_planes_that_come_leave_the_canvas_its_zoom_and_its_contrast(qtbot, s
     assert squid.viewer.ndv_viewer is canvas, "the canvas was built again"
     assert centre(squid.viewer) == pytest.approx(place, rel=1e-3)
     assert stage.strips.window_of(0) == (200.0, 2000.0)
-    assert not stage.strips.is_auto(0)
+    assert stage.strips.contrast_mode(0).value == "Manual"
     assert framebuffer(squid.viewer).max() > 60
 
 

@@ -145,10 +145,8 @@ def look():
     timer.stop()
     viewer.load_fov(0, 1, 0)
     stage.strips.strip(0).on.click()
-    stage.strips.set_auto(1, False)
-    stage._on_auto_changed(1, False)
     stage.strips.set_window(1, 20, 300)
-    stage._on_window_changed(1, 20, 300)
+    stage.strips.window_changed.emit(1, 20, 300)
     (left, right), (top, bottom) = canvas.visible_area()
     canvas.show_area(VisibleArea((4.0, 4 + (right - left) / 4), (6.0, 6 + (bottom - top) / 4)))
     print(json.dumps([window.width(), window.height(), *canvas.visible_area()]), flush=True)
@@ -182,7 +180,7 @@ def test_the_view_of_a_killed_viewer_is_that_of_the_next_one(qtbot, tmp_path):
     assert stage.canvas.visible_area().y == pytest.approx(y, abs=0.01)
     assert stage.view[:3] == (1, 0, 0)
     assert [stage.strips.is_channel_visible(c) for c in range(2)] == [False, True]
-    assert not stage.strips.is_auto(1)
+    assert stage.strips.contrast_mode(1).value == "Manual"
     assert stage.canvas.limits(1) == (20, 300)
 
 

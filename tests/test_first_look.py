@@ -6,14 +6,16 @@ import cmap
 import numpy as np
 import pytest
 import zarr
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from runs import load
-from screen import assert_shows, screen_pixels, settle
+from screen import assert_shows, choose_in_menu, screen_pixels, settle
+from stores import needs_zarr_3
 from test_written_names import put_image, write_plate
 
 from ndviewer_light.colours import CYCLE
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, needs_zarr_3]
 
 RAMP = np.arange(24, dtype="u2") * 10
 
@@ -66,8 +68,15 @@ def test_an_inverted_channel_is_bright_where_values_are_low(qtbot, viewer, tmp_p
     assert np.abs(row[0] - (255, 128, 0)).max() <= 3
     assert np.abs(row[-1]).max() <= 3
     assert (np.diff(row[:, 0]) <= 0).all()
-    viewer.stage.strips.color_changed.emit(0, "#0000FF")  # still inverted in another colour
-    qtbot.waitUntil(lambda: np.abs(screen_pixels(viewer)[8, 0].astype(int) - (0, 0, 255)).max() <= 3)
+    choose_in_menu(viewer.stage.strips.strip(0).dot, "Cyan")  # still inverted in another colour
+    qtbot.waitUntil(lambda: np.abs(screen_pixels(viewer)[8, 0].astype(int) - (0, 255, 255)).max() <= 3)
+    choose_in_menu(viewer.stage.strips.strip(0).dot, "Inverted")
+    qtbot.waitUntil(lambda: np.abs(screen_pixels(viewer)[8, -1].astype(int) - (0, 255, 255)).max() <= 3)
+    choose_in_menu(viewer.stage.strips.strip(0).dot, "Viridis")
+    yellow = (253, 231, 37)
+    qtbot.waitUntil(lambda: np.abs(screen_pixels(viewer)[8, -1].astype(int) - yellow).max() <= 6)
+    qtbot.keyClick(viewer, Qt.Key.Key_1)  # alone anyway
+    assert shown(viewer) == {0: True}
 
 
 def test_what_is_missing_of_an_inverted_channel_is_not_bright(qtbot, viewer, tmp_path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ndviewer_light.gui.viewer import LightweightViewer
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, stores.needs_zarr_3]
 
 NAMES = ("DAPI", "GFP")
 HATCH = (58, 58, 60)

@@ -17,8 +17,10 @@ from memory_source import Clock
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QPalette, QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
+from screen import choose_in_menu
 
 from ndviewer_light.gui import slots
+from ndviewer_light.gui.canvas.contrast import ContrastMode
 from ndviewer_light.gui.canvas.overlay import CanvasOverlay, scale_bar
 from ndviewer_light.gui.icon_files import ICONS, icon
 from ndviewer_light.gui.message_page import MessagePage
@@ -233,7 +235,8 @@ def strips(qtbot):
 def events_of(pane):
     """Everything `pane` tells, in order, as (signal, arguments…)."""
     calls = []
-    for name in ("visible_changed", "auto_changed", "window_changed", "color_changed", "mode_changed"):
+    names = ("visible_changed", "contrast_mode_chosen", "window_changed", "gamma_changed", "color_changed")
+    for name in (*names, "mode_changed"):
         getattr(pane, name).connect(lambda *args, name=name: calls.append((name, *args)))
     return calls
 
@@ -248,35 +251,39 @@ def type_number(qtbot, field, text):
 def test_setters_are_silent_and_getters_agree(strips):
     told = events_of(strips)
     strips.set_window(1, 12.5, 900.25)
-    strips.set_auto(1, False)
+    strips.set_contrast_mode(1, ContrastMode.MANUAL)
+    strips.set_gamma(1, 0.5)
     strips.set_visible_channel(1, False)
     strips.set_color(1, "#123456")
     strips.set_state(1, "not acquired")
     strips.set_3d(True)
     assert told == []
     assert strips.window_of(1) == (12.5, 900.25)
-    assert (strips.is_auto(1), strips.is_channel_visible(1), strips.is_3d()) == (False, False, True)
+    assert (strips.contrast_mode(1), strips.gamma_of(1)) == (ContrastMode.MANUAL, 0.5)
+    assert (strips.is_channel_visible(1), strips.is_3d()) == (False, True)
     assert (strips.color_of(1), strips.state_text(1)) == ("#123456", "not acquired")
 
 
-def test_a_channel_with_a_window_starts_with_it_and_the_others_with_auto(strips):
+def test_a_channel_with_a_window_starts_with_it_and_the_others_follow_the_run(strips):
     assert strips.window_of(0) == (100.0, 2500.0)
-    assert [strips.is_auto(i) for i in range(3)] == [False, True, True]
+    modes = [strips.contrast_mode(i) for i in range(3)]
+    assert modes == [ContrastMode.MANUAL, ContrastMode.RUN, ContrastMode.RUN]
+    assert strips.contrast.text() == "Mixed"
     assert strips.window_of(1) == (0.0, 4095.0)
 
 
-def test_a_typed_number_turns_auto_off_first_and_then_tells_the_window(qtbot, strips):
+def test_a_typed_number_makes_contrast_manual_first_and_then_tells_the_window(qtbot, strips):
     told = events_of(strips)
     type_number(qtbot, strips.strip(1).low, "250")
-    assert told == [("auto_changed", 1, False), ("window_changed", 1, 250.0, 4095.0)]
+    assert told == [("contrast_mode_chosen", 1, ContrastMode.MANUAL), ("window_changed", 1, 250.0, 4095.0)]
     assert strips.strip(1).low.text() == "250"
 
 
 @pytest.mark.parametrize(
     ("end", "text", "window"),
     [
-        pytest.param("low", "9999", (2499.0, 2500.0), id="low-above-high-stops-below-it"),
-        pytest.param("high", "3", (100.0, 101.0), id="high-below-low-stops-above-it"),
+        pytest.param("low", "9999", (2500.0, 9999.0), id="low-above-high-becomes-the-high-end"),
+        pytest.param("high", "3", (3.0, 100.0), id="high-below-low-becomes-the-low-end"),
         pytest.param("high", "70000", (100.0, 70000.0), id="beyond-the-range-is-allowed"),
         pytest.param("low", "200,0", (200.0, 2500.0), id="decimal-comma"),
         pytest.param("low", "abc", (100.0, 2500.0), id="not-a-number"),
@@ -362,7 +369,7 @@ def test_buttons_tell_what_the_user_chose(qtbot, strips):
     told = events_of(strips)
     qtbot.mouseClick(strips.strip(0).on, LEFT)
     qtbot.mouseClick(strips.strip(0).auto, LEFT)
-    assert told == [("visible_changed", 0, False), ("auto_changed", 0, True)]
+    assert told == [("visible_changed", 0, False), ("contrast_mode_chosen", 0, ContrastMode.RUN)]
 
 
 def test_2d_and_3d_exclude_each_other_and_tell_once(qtbot, strips):
@@ -379,7 +386,7 @@ def test_2d_and_3d_exclude_each_other_and_tell_once(qtbot, strips):
 
 def test_the_dot_opens_a_dialog_that_blocks_nothing_and_tells_the_colour(qtbot, strips):
     told = events_of(strips)
-    qtbot.mouseClick(strips.strip(0).dot, LEFT)
+    choose_in_menu(strips.strip(0).dot, "Other")
     dialog = strips.strip(0)._dialog
     assert dialog.isVisible()
     dialog.setCurrentColor(QColor("#00ffaa"))

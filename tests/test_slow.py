@@ -17,10 +17,11 @@ import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import Qt
 from runs import CHANNELS, load, planes_of, small_run, write
-from screen import assert_shows, settle
+from screen import assert_shows, choose_limits, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui import waiting
+from ndviewer_light.gui.canvas.contrast import ContrastMode
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey
@@ -231,9 +232,7 @@ def test_escape_cancels_an_opening_for_the_dataset_as_it_was(qtbot, viewer, serv
     run = written
     load(qtbot, viewer, run.folder)
     viewer.load_fov(2, 1, 1)
-    viewer.stage.strips.set_auto(0, False)
-    viewer.stage.strips.set_window(0, 300.0, 900.0)
-    viewer.stage.strips.window_changed.emit(0, 300.0, 900.0)
+    choose_limits(viewer, 0, 300.0, 900.0)
     settle(qtbot, viewer)
     dataset = viewer.dataset
     open_hung(viewer, server)
@@ -326,9 +325,7 @@ def test_a_dataset_replaced_by_another_is_shown_from_scratch(qtbot, viewer, monk
     qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
     viewer.load_fov(2, 1, 1)
     settle(qtbot, viewer)
-    viewer.stage.strips.set_auto(0, False)
-    viewer.stage.strips.set_window(0, 300.0, 900.0)
-    viewer.stage.strips.window_changed.emit(0, 300.0, 900.0)
+    choose_limits(viewer, 0, 300.0, 900.0)
     source.info = memory_info(n_t=5, n_p=1, n_c=1, n_z=1, height=30, width=40, dtype=np.dtype(np.uint8))
     source.stored.clear()
     other = np.arange(1200, dtype=np.uint8).reshape(30, 40)
@@ -342,7 +339,7 @@ def test_a_dataset_replaced_by_another_is_shown_from_scratch(qtbot, viewer, monk
     settle(qtbot, viewer)
     assert viewer.stage.view == (0, 0, 0, False)
     assert len(viewer.stage.strips) == 1
-    assert viewer.stage.strips.is_auto(0)
+    assert viewer.stage.strips.contrast_mode(0) is ContrastMode.RUN
     assert viewer.stage.sliders.size("t") == 5
     assert viewer.stage.sliders.slider("p").isHidden()
     assert_shows(viewer, {"c0": other})

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import stores
 from runs import load
-from screen import settle
+from screen import choose_in_menu, choose_limits, settle
 
+from ndviewer_light.gui.canvas.contrast import ContrastMode
 from ndviewer_light.gui.canvas.zoom import VisibleArea
-from ndviewer_light.gui.saved_view import ChannelView, SavedView, view_of
+from ndviewer_light.gui.channel_choices import ChannelChoice
+from ndviewer_light.gui.saved_view import SavedView, view_of
 from ndviewer_light.gui.view_memory import ViewMemory
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.storage.small_documents import SmallDocuments
@@ -30,7 +32,10 @@ SAVED = SavedView(
     position="A1:0",
     followed=frozenset("t"),
     pinned=frozenset("z"),
-    channels={"DAPI": ChannelView(False, (10.0, 20.5), "#FF0000"), "GFP": ChannelView(True)},
+    channels={
+        ("DAPI", 0): ChannelChoice(False, ContrastMode.MANUAL, (10.0, 20.5), "uint16", color="#FF0000"),
+        ("GFP", 0): ChannelChoice(True, ContrastMode.PLANE, gamma=0.5),
+    },
     area=VisibleArea((1.0, 2.0), (3.0, 4.0)),
 )
 
@@ -52,7 +57,7 @@ def state(viewer: LightweightViewer) -> dict[str, object]:
     return {
         "view": stage.view,
         "on": [stage.strips.is_channel_visible(c) for c in range(2)],
-        "window": [stage.strips.window_of(c) if not stage.strips.is_auto(c) else None for c in range(2)],
+        "contrast": [stage.strips.contrast_mode(c) for c in range(2)],
         "limits": stage.canvas.limits(1),
         "colors": [stage.strips.chosen_color(c) for c in range(2)],
         "area": [round(edge, 3) for edge in (*area.x, *area.y)],
@@ -66,14 +71,9 @@ def leave(qtbot, viewer: LightweightViewer, path: Path) -> dict[str, object]:
     settle(qtbot, viewer)
     stage = viewer.stage
     stage.go_to(t=2, z=1)
-    stage.strips.set_visible_channel(0, False)
-    stage._on_visible_changed(0, False)
-    stage.strips.set_auto(1, False)
-    stage._on_auto_changed(1, False)
-    stage.strips.set_window(1, 120, 900)
-    stage._on_window_changed(1, 120, 900)
-    stage.strips.set_color(1, "#00FFFF")
-    stage._on_color_changed(1, "#00FFFF")
+    stage.strips.strip(0).on.click()
+    choose_limits(viewer, 1, 120, 900)
+    choose_in_menu(stage.strips.strip(1).dot, "Cyan")
     settle(qtbot, viewer)
     middle = stage.canvas.visible_area()
     width, height = (middle.x[1] - middle.x[0]) / 8, (middle.y[1] - middle.y[0]) / 8
@@ -126,7 +126,12 @@ def test_another_dataset_at_the_same_path_begins_anew_and_a_shorter_one_stays_wi
         load(qtbot, again, path)
         settle(qtbot, again)
         assert again.stage.view[:3] == ((0, 0, 0) if names != NAMES else (0, 0, 1))
-        assert state(again)["on"] == ([True, True] if names != NAMES else [False, True])
+        # what was chosen for DAPI holds wherever there is a channel of that name, limits of GFP not for Cy5
+        assert state(again)["on"] == [False, True]
+        assert [mode.value for mode in state(again)["contrast"]] == [
+            "Run",
+            "Run" if names != NAMES else "Manual",
+        ]
         again.close()
         if names != NAMES:  # what it has shown is kept now; what was left before counts for the next
             documents = again._screen.views._documents

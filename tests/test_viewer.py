@@ -10,7 +10,7 @@ import signal
 import numpy as np
 import pytest
 from runs import CHANNELS, LAYOUTS, load, planes_of, small_run, write
-from screen import assert_shows, framebuffer, settle
+from screen import assert_shows, choose_limits, framebuffer, settle
 
 from simulate_acquisition import plane_pixels
 
@@ -64,9 +64,7 @@ def test_contrast_set_by_hand_is_what_is_shown_and_stays_over_positions(qtbot, v
     write(run)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    viewer.stage.strips.window_changed.emit(0, 300.0, 900.0)
-    viewer.stage.strips.set_auto(0, False)
-    viewer.stage.strips.set_window(0, 300.0, 900.0)
+    choose_limits(viewer, 0, 300.0, 900.0)
     viewer.load_fov(2)
     settle(qtbot, viewer)
     assert viewer.stage.canvas.limits(0) == (300.0, 900.0)

@@ -9,12 +9,13 @@ from image_stores import Made, halved, pixels
 from PIL import Image
 from qtpy.QtCore import Qt
 from runs import load
-from screen import assert_shows, framebuffer, settle
+from screen import assert_shows, choose_limits, framebuffer, settle
+from stores import needs_zarr_3
 
 from ndviewer_light.gui.canvas import view_arrays
 from ndviewer_light.model import PlaneState
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, needs_zarr_3]
 
 FIRST = Made([pixels(1, 2, 1, 32, 40, seed=1)], ("DAPI", "GFP"), [(1, 0.65, 0.65)], ("0000FF", "00FF00"))
 SECOND = Made(
@@ -90,9 +91,7 @@ def test_contrast_and_visibility_follow_the_name_of_the_channel(qtbot, viewer, p
     load(qtbot, viewer, plate)
     settle(qtbot, viewer)
     strips = viewer.stage.strips
-    strips.window_changed.emit(1, 20.0, 90.0)  # GFP
-    strips.set_auto(1, False)
-    strips.set_window(1, 20.0, 90.0)
+    choose_limits(viewer, 1, 20.0, 90.0)  # GFP
     strips.strip(0).on.click()  # DAPI off
     settle(qtbot, viewer)
     viewer.load_fov(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .key_sheet import KeySheet
@@ -45,6 +46,7 @@ class Actions:
             "next_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, 1)),
             "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),
             "next_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, 1)),
+            **{f"solo_channel {i + 1}": partial(self._solo_channel, i) for i in range(9)},
             "follow": lambda: screen.follower.follow_again(),
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),
@@ -91,6 +93,13 @@ class Actions:
         canvas = self._screen.stage.canvas
         if canvas is not None:
             act(canvas)
+
+    def _solo_channel(self, i: int) -> None:
+        """Of the channels that the position in view has, the one at place `i`."""
+        strips = self._screen.stage.strips
+        shown = strips.shown()
+        if i < len(shown):
+            strips.solo(shown[i])
 
     def _step(self, axis: str, step: int) -> None:
         sliders = self._screen.stage.sliders

@@ -32,12 +32,15 @@ class KeyBindings(QObject):
         super().__init__(owner)
         self._bound: list[tuple[QKeySequence, Callable[[], object]]] = []
         for key in KEYS:
-            place, action = places.get(key.place), actions.get(key.action)
+            place = places.get(key.place)
             # Escape is left to whoever in the window has a use for it, and comes back as a key press
-            if place is None or action is None or key.action == "cancel":
+            if place is None or key.action == "cancel":
                 continue
-            slot = safe_slot(action)
             for name in key.keys:
+                action = actions.get(key.action) or actions.get(f"{key.action} {name}")
+                if action is None:
+                    continue
+                slot = safe_slot(action)
                 sequence = QKeySequence(name)
                 shortcut = QShortcut(sequence, place)
                 shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)

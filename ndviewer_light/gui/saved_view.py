@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .canvas.zoom import VisibleArea
+from .channel_choices import choice_as_json, choice_of_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import DatasetInfo
+    from .channel_choices import ChannelChoice, Name
 
 _VERSION = 1
 _MOST_CHANNELS = 64
 _MOST_LETTERS = 1000
-_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
-
-
-class ChannelView(NamedTuple):
-    """How a channel is shown: on or off, its limits if they are fixed, its colour if one was chosen."""
-
-    visible: bool
-    window: tuple[float, float] | None = None
-    color: str = ""
 
 
 class SavedView(NamedTuple):
@@ -41,7 +33,7 @@ class SavedView(NamedTuple):
     position: str
     followed: frozenset[str]
     pinned: frozenset[str]
-    channels: Mapping[str, ChannelView]
+    channels: Mapping[Name, ChannelChoice]
     area: VisibleArea | None
 
     def as_json(self) -> dict[str, Any]:
@@ -54,7 +46,7 @@ class SavedView(NamedTuple):
             "position": self.position,
             "followed": sorted(self.followed),
             "pinned": sorted(self.pinned),
-            "channels": {name: list(channel) for name, channel in self.channels.items()},
+            "channels": [choice_as_json(*each) for each in self.channels.items()],
             "area": [*self.area.x, *self.area.y] if self.area is not None else None,
         }
 
@@ -72,10 +64,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             position=_text(document["position"]),
             followed=frozenset(axis for axis in "tpz" if axis in document["followed"]),
             pinned=frozenset(axis for axis in "tpz" if axis in document["pinned"]),
-            channels={
-                _text(name): _channel(*said)
-                for name, said in list(document["channels"].items())[:_MOST_CHANNELS]
-            },
+            channels=dict(choice_of_json(said) for said in document["channels"][:_MOST_CHANNELS]),
             area=None if area is None else _area(*area),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -108,14 +97,6 @@ def _number(value: object) -> float:
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("not a number")
     return float(value)
-
-
-def _channel(visible: object, window: Any, color: object) -> ChannelView:
-    limits = None if window is None else (_number(window[0]), _number(window[1]))
-    named = _text(color)
-    if named and not _COLOR.fullmatch(named):
-        raise ValueError("not a colour")
-    return ChannelView(visible is True, limits, named)
 
 
 def _area(left: object, right: object, top: object, bottom: object) -> VisibleArea:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
-from ..model import PlaneKey, PlaneState, channel_name
-from .canvas.canvas_view import MAX_CHANNELS_SHOWN, View
+from ..model import PlaneKey, PlaneState
+from .canvas.canvas_view import View
 from .canvas.fit_button import FitButton
 from .canvas.go_box import GoBox
 from .canvas.overlay import CanvasOverlay
-from .panels.channels import ChannelStrips
+from .channel_controls import ChannelControls
 from .panels.sliders import AxisSliders
 from .places_typed import HINT
 from .plane_states import state_of_view, states_of_channels
@@ -26,15 +26,11 @@ from .view_texts import counted, height_of, name_of, text_under_mouse, time_of
 from .waiting import PlaneWaits, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..engine.dataset import Changes, Dataset
     from ..model import DatasetInfo, ImageInfo
-    from .canvas.contrast import Contrast
     from .canvas.display import Canvas
     from .canvas.view_arrays import Frame
     from .canvas.zoom import VisibleArea
-    from .saved_view import ChannelView
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +51,14 @@ class Stage(QWidget):
         self._canvas: Canvas | None = None
         self._area_due: VisibleArea | None = None  # to be shown once there is a picture
         self._volume_due = 0.0
-        self._spans: dict[int, tuple[float, float]] = {}
-        self._on_strip: dict[int, Contrast] = {}
         self._waits = PlaneWaits()
         self._progress = ""
         self._drawing_since: float | None = None
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
         self.sliders.set_busy_check(self._is_busy)
-        self.strips = ChannelStrips()
-        self.strips.visible_changed.connect(self._on_visible_changed)
-        self.strips.auto_changed.connect(self._on_auto_changed)
-        self.strips.window_changed.connect(self._on_window_changed)
-        self.strips.color_changed.connect(self._on_color_changed)
+        self.channels = ChannelControls(self)
+        self.strips = self.channels.strips
         self.strips.mode_changed.connect(self._on_mode_changed)
         self._frame_place = QWidget()
         self._under_mouse: object = None  # row and column, as last told by the canvas
@@ -135,6 +126,7 @@ class Stage(QWidget):
     def set_canvas(self, canvas: Canvas) -> None:
         """Insert the canvas; everything else already works before that."""
         self._canvas = canvas
+        self.channels.set_canvas(canvas)
         layout = self._frame_place.layout()
         assert layout is not None
         layout.addWidget(canvas)
@@ -148,24 +140,22 @@ class Stage(QWidget):
             self._build_soon()
 
     def show_dataset(self, dataset: Dataset) -> None:
-        """Show `dataset` from its first plane on, with auto contrast; the previous one is released."""
+        """Show `dataset` from its first plane on; the previous one is released."""
         self._dataset, self._info = dataset, dataset.info
         self._image = None
         self._asked.clear()
         self._area_due = None
-        self._spans.clear()
-        self._on_strip.clear()
         self._on_hovered(None)
         self._waits.clear()
         self._progress = ""
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
-        self.strips.set_channels(self._info.channels[:MAX_CHANNELS_SHOWN])
+        self.strips.set_3d(False)
+        self.channels.show_dataset(self._info)
         self._image = self._known_image()
         self._take_sizes()
         self._show_own_strips()
-        self.strips.set_3d(False)
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
         self._say_position()
         self._build_soon()
@@ -225,7 +215,7 @@ class Stage(QWidget):
         if before is None or _built_on(before, is_3d=is_3d) == _built_on(info, is_3d=is_3d):
             self._show_own_strips()
             return
-        self._keep_choices(before, info)
+        self.channels.take_info(info)
         self._show_own_strips()
         if not self._build_timer.isActive():
             self._build_soon()
@@ -260,52 +250,16 @@ class Stage(QWidget):
         else:
             self._build()
 
-    def _keep_choices(self, before: DatasetInfo, info: DatasetInfo) -> None:
-        """Create channel strips that keep the user's choices for channels of the same name."""
-        strips = self.strips
-        choices = {
-            channel_name(before.channels, c): (
-                strips.is_channel_visible(c),
-                strips.is_auto(c),
-                strips.window_of(c),
-                strips.chosen_color(c),
-            )
-            for c, channel in enumerate(before.channels[:MAX_CHANNELS_SHOWN])
-        }
-        proposed = {channel_name(before.channels, c): channel for c, channel in enumerate(before.channels)}
-        is_volume = strips.is_3d()
-        strips.set_channels(info.channels[:MAX_CHANNELS_SHOWN])
-        self._on_strip.clear()
-        strips.set_3d(is_volume)
-        for c in range(len(info.channels[:MAX_CHANNELS_SHOWN])):
-            name = channel_name(info.channels, c)
-            if name not in choices:
-                continue
-            visible, auto, window, color = choices[name]
-            if visible != proposed[name].visible:
-                strips.set_visible_channel(c, visible)
-            if color:
-                strips.set_color(c, color)
-            if not auto:
-                strips.set_auto(c, False)
-                strips.set_window(c, *window)
-
     def _build(self) -> None:
         assert self._canvas is not None and self._dataset is not None and self._info is not None
-        dataset, info = self._dataset, self._info
-        strips, channels = self.strips, info.channels[:MAX_CHANNELS_SHOWN]
-        windows = {c: strips.window_of(c) for c in range(len(channels)) if not strips.is_auto(c)}
-        if not self._canvas.show_dataset(dataset, self.view, windows):
+        dataset = self._dataset
+        if not self._canvas.show_dataset(dataset, self.view, self.channels.contrasts):
             return
         if self._dataset is not dataset:  # closed, or followed by another, while the event loop ran in there
             if self._dataset is None:
                 self._canvas.clear()
             return
-        for c in range(len(channels)):
-            if strips.chosen_color(c):
-                self._canvas.set_color(c, strips.chosen_color(c))
-            if not strips.is_channel_visible(c):
-                self._canvas.set_visible(c, False)
+        self.channels.apply_to_canvas()
         if self._area_due is not None:
             self._canvas.show_area_first(self._area_due)
         self._say_whether_3d()
@@ -334,21 +288,6 @@ class Stage(QWidget):
         """Show this part of the picture once there is one."""
         self._area_due = area
 
-    def restore_channels(self, channels: Mapping[str, ChannelView]) -> None:
-        """Show channels as they were, by name; before the canvas is built."""
-        if self._info is None:
-            return
-        for c, channel in enumerate(self._info.channels[: len(self.strips)]):
-            saved = channels.get(channel.name)
-            if saved is None:
-                continue
-            self.strips.set_visible_channel(c, saved.visible)
-            if saved.color:
-                self.strips.set_color(c, saved.color)
-            self.strips.set_auto(c, saved.window is None)
-            if saved.window is not None:
-                self.strips.set_window(c, *saved.window)
-
     # ---- what the position in view contains ------------------------------------------------
 
     def _known_image(self) -> ImageInfo | None:
@@ -374,9 +313,7 @@ class Stage(QWidget):
             self._canvas.show_view(self.view)
 
     def _show_own_strips(self) -> None:
-        """Show the strips of the channels that the position in view has; until that is known, all stay."""
-        if self._image is not None and self._info is not None:
-            self.strips.show_only(self._info.channels_of(self._image))
+        self.channels.show_only_those_of(self._image)
 
     def _take_sizes(self) -> None:
         assert self._info is not None and self._dataset is not None
@@ -438,9 +375,7 @@ class Stage(QWidget):
 
     def show_channel(self, c: int) -> None:
         """Make a channel visible."""
-        if not self.strips.is_channel_visible(c):
-            self.strips.set_visible_channel(c, True)
-            self._on_visible_changed(c, True)
+        self.channels.show(c)
 
     def _show_view(self) -> None:
         self._say_position()
@@ -510,29 +445,6 @@ class Stage(QWidget):
         self._show_view()
 
     @safe_slot
-    def _on_visible_changed(self, c: int, visible: bool) -> None:
-        if self._canvas is not None:
-            self._canvas.set_visible(c, visible)
-
-    @safe_slot
-    def _on_auto_changed(self, c: int, auto: bool) -> None:
-        self._on_strip.pop(c, None)
-        if self._canvas is not None:
-            self._canvas.set_auto(c, auto)
-            self._say_contrast(c)
-
-    @safe_slot
-    def _on_window_changed(self, c: int, low: float, high: float) -> None:
-        self._on_strip.pop(c, None)
-        if self._canvas is not None:
-            self._canvas.set_window(c, low, high)
-
-    @safe_slot
-    def _on_color_changed(self, c: int, color: str) -> None:
-        if self._canvas is not None:
-            self._canvas.set_color(c, color)
-
-    @safe_slot
     def _on_frame_arrived(self) -> None:
         frame = self._canvas.frame if self._canvas is not None else None
         if frame is None or self._info is None:
@@ -543,28 +455,7 @@ class Stage(QWidget):
         self._note_waits(frame)
         if self._under_mouse is not None:
             self._say_under_mouse()
-        for c, contrast in frame.contrasts.items():
-            if self._on_strip.get(c) is contrast:
-                continue  # unchanged plane: repainting its histogram would cost 2 ms
-            self._on_strip[c] = contrast
-            low, high = contrast.range
-            edges = contrast.window if self.strips.is_auto(c) else self.strips.window_of(c)
-            self._span(c, min(0.0, low, *edges), max(high, *edges))
-            self.strips.set_histogram(c, contrast.counts, low, high)
-            self._say_contrast(c)
-
-    def _span(self, c: int, low: float, high: float) -> None:
-        """The range of a channel's slider: all values seen so far."""
-        seen_low, seen_high = self._spans.get(c, (low, high))
-        low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
-        dtypes = [image.dtype for image in self._info.groups] if self._info is not None else [None]
-        whole = all(dtype is not None and dtype.kind in "iub" for dtype in dtypes)
-        self.strips.set_range(c, *((int(low), int(high)) if whole else (low, high)))
-
-    def _say_contrast(self, c: int) -> None:
-        limits = self._canvas.limits(c) if self._canvas is not None else None
-        if limits is not None and self.strips.is_auto(c):
-            self.strips.set_window(c, *limits)
+        self.channels.take_frame(frame)
 
     def _note_waits(self, frame: Frame) -> None:
         if self._dataset is not None:
@@ -594,7 +485,8 @@ class Stage(QWidget):
         if not isinstance(place, tuple) or frame is None or self._info is None:
             self.hover_text.emit("")
             return
-        self.hover_text.emit(text_under_mouse(frame, *place))
+        names = [channel.name for channel in self._info.channels]
+        self.hover_text.emit(text_under_mouse(frame, names, *place))
 
     @safe_slot
     def _on_fit_clicked(self) -> None:

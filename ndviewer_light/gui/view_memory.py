@@ -1,21 +1,22 @@
-"""Keeps the view of a dataset for the next viewer of it, also of one that is killed; off unless asked for.
+"""Keeps views, and choices for channels, for the next viewer, also of one that is killed; off unless asked.
 
 The view is looked at on the GUI thread, once a second at most; files are read and written in other threads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..errors import MetadataError
 from ..storage.bytes import absolute
 from ..storage.disk_cache import default_folder
 from ..storage.presentable import presentable
 from ..storage.small_documents import SmallDocuments
-from .canvas.canvas_view import MAX_CHANNELS_SHOWN
 from .follow import AXES
-from .saved_view import ChannelView, SavedView, subject_of, view_of
+from .saved_view import SavedView, subject_of, view_of
 
 if TYPE_CHECKING:
     from ..model import DatasetInfo
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .stage import Stage
     from .view_follower import ViewFollower
 
+_CHOICES = "choices for channels"  # no path
 _SECONDS = 1.0
 """How often a view that changes is written at most; what a killed viewer may forget."""
 
@@ -37,10 +39,14 @@ class ViewMemory:
         self._background = background
         self._documents = SmallDocuments(folder or os.path.join(default_folder(), "views"))
         self._saved: SavedView | None = None
+        self._choices_found: dict[str, Any] | None = None  # read, to be taken on the GUI thread
+        self._choices_saved: dict[str, Any] | None = None
         self._looked = float("-inf")
 
     def find(self, path: str) -> SavedView | None:
         """The view that was kept of the dataset at a path or URL; blocks on disk, raises nothing."""
+        if self.enabled and self._choices_saved is None:
+            self._choices_found = self._documents.get(_CHOICES) or {}
         return view_of(self._documents.get(_key(path))) if self.enabled else None
 
     def restore(self, session: Session, stage: Stage, follower: ViewFollower) -> bool:
@@ -50,14 +56,24 @@ class ViewMemory:
         """
         saved, info = session.view, session.dataset.info
         self._saved = None
+        self._take_choices(stage)
         if saved is None or not self.enabled or saved.subject != subject_of(info):
             return False
-        stage.restore_channels(saved.channels)
+        stage.channels.restore(saved.channels)
         stage.restore_area(saved.area)
         stage.go_to(**_indices(saved, info))
         follower.restore(saved.followed, saved.pinned)
         self._saved = saved
         return True
+
+    def _take_choices(self, stage: Stage) -> None:
+        """Begin with what was chosen for channels when the viewer was last used."""
+        found, self._choices_found = self._choices_found, None
+        if found is None or self._choices_saved is not None:
+            return
+        with contextlib.suppress(MetadataError):
+            stage.channels.take_remembered(found)
+        self._choices_saved = stage.channels.choices.as_json()
 
     def step(self, session: Session, stage: Stage, follower: ViewFollower, *, at_once: bool = False) -> None:
         """Write the view, unless it was looked at less than a second ago, or has not changed."""
@@ -67,12 +83,25 @@ class ViewMemory:
         if now - self._looked < _SECONDS and not at_once:
             return
         self._looked = now
+        documents = self._new_choices(stage)
         view = _view_on(stage, follower, session.dataset.info)
-        if view is None or view == self._saved:
-            return
-        self._saved = view
-        key, document = _key(session.path), view.as_json()
-        self._background.run("ndviewer-view", lambda: self._documents.put(key, document))
+        if view is not None and view != self._saved:
+            self._saved = view
+            documents[_key(session.path)] = view.as_json()
+        if documents:
+            self._background.run("ndviewer-view", lambda: self._write(documents))
+
+    def _write(self, documents: dict[str, dict[str, Any]]) -> None:
+        for key, document in documents.items():
+            self._documents.put(key, document)
+
+    def _new_choices(self, stage: Stage) -> dict[str, dict[str, Any]]:
+        """What was chosen for channels since it was last written, as a document by its key."""
+        choices = stage.channels.choices.as_json()
+        if self._choices_saved is None or choices == self._choices_saved:
+            return {}
+        self._choices_saved = choices
+        return {_CHOICES: choices}
 
 
 def _key(path: str) -> str:
@@ -85,16 +114,6 @@ def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedVi
     at = stage.view
     if info.dtype is None or at.p >= len(info.positions) or not stage.has_picture:
         return None
-    strips = stage.strips
-    channels = {
-        channel.name: ChannelView(
-            strips.is_channel_visible(c),
-            None if strips.is_auto(c) else strips.window_of(c),
-            strips.chosen_color(c),
-        )
-        for c, channel in enumerate(info.channels[:MAX_CHANNELS_SHOWN])
-        if c < len(strips)
-    }
     followed = frozenset(follower.rule.followed) if follower.may_grow else frozenset()
     return SavedView(
         subject=subject_of(info),
@@ -103,7 +122,7 @@ def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedVi
         position=info.positions[at.p].label,
         followed=frozenset(followed),
         pinned=frozenset(AXES) - follower.rule.followed,
-        channels=channels,
+        channels=stage.channels.chosen(),
         area=stage.area,
     )
 

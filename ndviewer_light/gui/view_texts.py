@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..model import ImageInfo, Position
     from .canvas.view_arrays import Frame
+
+_NAME_WIDTH = 24  # characters of a channel
 
 
 def name_of(position: Position) -> str:
@@ -54,17 +60,30 @@ def height_of(i: int, step_um: float | None) -> str:
     return "" if step_um is None else f"   +{i * step_um:.1f} µm"
 
 
-def text_under_mouse(frame: Frame, row: int, column: int) -> str:
-    """The place and the values of the pixel at a row and column of level 0; "" outside the picture."""
+def text_under_mouse(frame: Frame, names: Sequence[str], row: int, column: int) -> str:
+    """The place and the values of the pixel at a row and column of level 0; "" outside the picture.
+
+    Values are exact; with the names of their channels if there are several.
+    """
     _, span_y, span_x = frame.downsampled
     values = []
-    for plane in frame.planes.values():
+    for c, plane in frame.planes.items():
         pixels, y, x = plane.pixels, int(row // span_y), int(column // span_x)
         if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
-            values.append(f"{pixels[y, x]:g}")
+            name = f"{_short(names[c])} " if len(frame.planes) > 1 else ""
+            values.append(f"{name}{_exact(pixels[y, x])}")
     where = f"x {column}  y {row}"
     if frame.image is not None and frame.image.pixel_size_um is not None:
         um_x = column * (frame.image.pixel_size_x_um or frame.image.pixel_size_um)
         um_y = row * (frame.image.pixel_size_y_um or frame.image.pixel_size_um)
         where += f"   ({um_x:.1f}, {um_y:.1f} µm)"
     return f"{where}   {' | '.join(values)}" if values else ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
+
+
+def _exact(value: np.generic) -> str:
+    """A pixel's value: whole numbers with all their digits, others as short as tells them apart."""
+    return str(int(value)) if isinstance(value, np.bool_) else str(value)

@@ -181,9 +181,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
     window.run(1.0)  # the canvas has been built again, on what the store says
     assert viewer.stage is not None
     for c in range(_SHAPE[1]):
-        viewer.stage.strips.set_auto(c, False)
-        viewer.stage.strips.set_window(c, 0, _WHITE)
-        window.canvas.set_window(c, 0, _WHITE)
+        viewer.stage.strips.window_changed.emit(c, 0, _WHITE)
     eye = _Eye(window.canvas.viewer._canvas, stores.UM_PER_PIXEL)
     first = max(writer.written) + 1
     heart = Heartbeat()

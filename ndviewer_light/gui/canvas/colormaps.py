@@ -24,6 +24,13 @@ def ramp(color: str, *, inverted: bool = False) -> cmap.Colormap:
     return cmap.Colormap([color, "#000000"] if inverted else ["#000000", color])
 
 
+def chosen_colormap(choice: str) -> cmap.Colormap:
+    """What the user chose: ``"#RRGGBB"`` or a name in cmap's catalogue, with ``_r`` the other way round."""
+    if choice.startswith("#"):
+        return ramp(choice.removesuffix("_r"), inverted=choice.endswith("_r"))
+    return cmap.Colormap(choice)
+
+
 def colormap_of(channel: Channel) -> cmap.Colormap:
     """The lookup table that the channel names if we know it, else black to its colour; inverted if it is."""
     table = _lookup_table(channel.lut) if channel.lut else None

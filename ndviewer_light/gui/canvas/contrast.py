@@ -1,41 +1,253 @@
-"""The contrast a plane suggests: a display window and a histogram, from a sample of its pixels."""
+"""The contrast of channels: what planes suggest, what a run suggests, and what the user has chosen.
+
+Pure; no Qt. Limits are pixel values (low, high): low is drawn black, high in the full colour.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Limits = tuple[float, float]
+
+CLIPS = (0.0, 0.1, 0.35, 1.0)
+"""Percentages of the pixels that automatic limits may leave out at each end."""
+DEFAULT_CLIP = 0.1
+"""A few hot or dead pixels do not matter."""
+
 _SAMPLES = 65536
-_LOW, _HIGH = 0.1, 99.9  # percentiles, so that a few hot or dead pixels do not matter
 _BINS = 96
+_DETECTOR_BITS = (8, 10, 12, 14, 16, 32)
+_FEWEST_SATURATED = 4  # pixels: one of them at 1023 is chance
+
+
+class ContrastMode(Enum):
+    """How the limits of a channel are chosen; the value is what the button says."""
+
+    RUN = "Run"
+    """From all planes seen of the run, so that brightness can be compared between them."""
+    PLANE = "Plane"
+    """From the plane in view alone."""
+    FULL = "Full"
+    """The whole range of the detector; of signed or fractional values, that of what has been seen."""
+    MANUAL = "Manual"
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether limits follow what is seen."""
+        return self is not ContrastMode.MANUAL
 
 
 class Contrast(NamedTuple):
-    """A display window (low, high) for a plane, its value range, and a histogram over that range."""
+    """What the pixels of one plane suggest.
 
-    window: tuple[float, float]
-    range: tuple[float, float]
+    `windows`: limits by the percentage left out at each end (`CLIPS`). `range`: lowest and highest value.
+    `counts`: a histogram of a sample, over `span`. `n_top`: how many of the `n` pixels have the highest
+    value, if that may be the highest of a detector. `is_unsigned`: whether the values are those of a
+    detector, from 0 on.
+    """
+
+    windows: Mapping[float, Limits]
+    range: Limits
     counts: np.ndarray
+    span: Limits
+    n_top: int = 0
+    n: int = 0
+    is_unsigned: bool = False
+
+    @property
+    def window(self) -> Limits:
+        """The limits that leave out `DEFAULT_CLIP` percent at each end."""
+        return self.windows[DEFAULT_CLIP]
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether all pixels are equal, so that nothing can be concluded from them."""
+        return self.range[0] == self.range[1]
 
 
 def contrast_of(pixels: np.ndarray) -> Contrast:
-    """Return what `pixels` (any shape, real numbers) suggests; NaN and infinities are ignored.
-
-    A constant plane gets a window of width 1, so that it is neither black nor saturated by chance.
-    """
+    """Return what `pixels` (any shape, real numbers) suggest; NaN and infinities are ignored."""
     sample = _sample(pixels)
     if sample.dtype.kind == "f":
         sample = sample[np.isfinite(sample)]
     if not sample.size:
-        return Contrast((0.0, 1.0), (0.0, 1.0), np.zeros(_BINS, int))
+        nothing = 0.0, 1.0
+        return Contrast(dict.fromkeys(CLIPS, nothing), nothing, np.zeros(_BINS, int), nothing)
+    is_unsigned = pixels.dtype.kind in "ub"
+    sample = sample.astype(np.float64)
     least, most = float(sample.min()), float(sample.max())
-    low, high = (float(v) for v in np.percentile(sample, (_LOW, _HIGH)))
-    counts, _ = np.histogram(sample, _BINS, (least, most if most > least else least + 1))
-    return Contrast((low, high if high > low else low + 1), (least, most), counts)
+    n_top = 0
+    if is_unsigned:
+        most = float(pixels.max())  # of all: saturation is rare
+        if most == detector_top(most):
+            n_top = int(np.count_nonzero(pixels == pixels.dtype.type(most)))
+    if least == most:
+        span = _flat_window(most, is_unsigned)
+        windows = dict.fromkeys(CLIPS, span)
+    else:
+        span = least, _top_of_bins(least, most)
+        windows = _windows(sample)
+    counts, _ = np.histogram(sample, _BINS, span)
+    return Contrast(windows, (least, most), counts, span, n_top, pixels.size, is_unsigned)
 
 
 def _sample(pixels: np.ndarray) -> np.ndarray:
     step = max(1, math.ceil((pixels.size / _SAMPLES) ** (1 / max(pixels.ndim, 1))))
     return pixels[(slice(None, None, step),) * pixels.ndim].ravel()
+
+
+def _windows(sample: np.ndarray) -> dict[float, Limits]:
+    percentiles = [*CLIPS, *(100 - clip for clip in CLIPS)]
+    values = [float(value) for value in np.percentile(sample, percentiles)]
+    lows, highs = values[: len(CLIPS)], values[len(CLIPS) :]
+    whole = float(sample.min()), float(sample.max())
+    return {
+        clip: (low, high) if high > low else _around(low, whole)
+        for clip, low, high in zip(CLIPS, lows, highs, strict=True)
+    }
+
+
+def _around(value: float, whole: Limits) -> Limits:
+    """Limits where nearly all pixels have one value: the few others are what there is to see."""
+    return whole if whole[1] > whole[0] else _flat_window(value, is_unsigned=False)
+
+
+def _flat_window(value: float, is_unsigned: bool) -> Limits:
+    """Limits with which a plane of one value is black if that is 0, white if it is saturated, else grey."""
+    if value == 0:
+        return 0.0, 1.0
+    if is_unsigned and value == detector_top(value):
+        return 0.0, value
+    return (0.0, 2 * value) if value > 0 else (2 * value, 0.0)
+
+
+def _top_of_bins(least: float, most: float) -> float:
+    """Where the last bin ends: far enough for `_BINS` that floats can tell apart."""
+    return max(most, least + _BINS * float(np.spacing(max(abs(least), abs(most), 1.0))))
+
+
+def detector_top(highest: float) -> float:
+    """The highest value of the detector from which values up to `highest` come: 4095 for 3000."""
+    tops = (float(2**bits - 1) for bits in _DETECTOR_BITS)
+    return next((top for top in tops if highest <= top), float(2**64 - 1))
+
+
+class SeenContrast:
+    """What the planes of one channel that have been seen suggest together.
+
+    The limits of a run only widen, so that the picture does not pump; a flat plane (closed shutter, not
+    exposed) counts only as long as there is no other.
+    """
+
+    def __init__(self) -> None:
+        self._of_run: dict[float, Limits] = {}
+        self._of_flat: dict[float, Limits] = {}
+        self.last: Contrast | None = None
+        self.range: Limits | None = None
+
+    def add(self, contrast: Contrast) -> None:
+        """A plane is shown."""
+        if contrast is self.last:
+            return
+        self.last = contrast
+        self.range = _union(self.range, contrast.range)
+        known = self._of_flat if contrast.is_flat else self._of_run
+        for clip, window in contrast.windows.items():
+            known[clip] = _union(known.get(clip), window)
+
+    def start_with_last(self) -> None:
+        """Forget all planes but the one in view."""
+        last, self.last, self.range = self.last, None, None
+        self._of_run.clear()
+        self._of_flat.clear()
+        if last is not None:
+            self.add(last)
+
+    def limits(self, mode: ContrastMode, clip: float) -> Limits | None:
+        """The limits in an automatic mode; None before any plane was seen."""
+        if self.last is None or self.range is None:
+            return None
+        if mode is ContrastMode.PLANE:
+            return self.last.windows[clip]
+        if mode is ContrastMode.FULL:
+            return (0.0, detector_top(self.range[1])) if self.last.is_unsigned else _wide(self.range)
+        return (self._of_run or self._of_flat)[clip]
+
+    @property
+    def saturated(self) -> float:
+        """The fraction of the pixels of the last plane at the highest value of the detector."""
+        last = self.last
+        if last is None or self.range is None or not last.is_unsigned or not last.n:
+            return 0.0
+        is_at_top = last.range[1] == detector_top(self.range[1])
+        return last.n_top / last.n if is_at_top and last.n_top >= min(_FEWEST_SATURATED, last.n) else 0.0
+
+
+def _union(a: Limits | None, b: Limits) -> Limits:
+    return b if a is None else (min(a[0], b[0]), max(a[1], b[1]))
+
+
+def _wide(limits: Limits) -> Limits:
+    return limits if limits[1] > limits[0] else _flat_window(limits[0], is_unsigned=False)
+
+
+class ChannelContrasts:
+    """The contrast of the channels of one dataset, by their index. One thread (that of the GUI)."""
+
+    def __init__(self) -> None:
+        self._clip = DEFAULT_CLIP
+        self._seen: dict[int, SeenContrast] = {}
+        self._modes: dict[int, ContrastMode] = {}
+        self._manual: dict[int, Limits] = {}
+
+    @property
+    def clip(self) -> float:
+        """The percentage of pixels that automatic limits leave out at each end, one of `CLIPS`."""
+        return self._clip
+
+    @clip.setter
+    def clip(self, clip: float) -> None:
+        self._clip = min(CLIPS, key=lambda each: abs(each - clip))
+
+    def start_over(self) -> None:
+        """Another dataset: nothing has been seen, nothing chosen."""
+        self._seen.clear()
+        self._modes.clear()
+        self._manual.clear()
+
+    def forget_seen(self) -> None:
+        """The pixels have been replaced; choices stay."""
+        self._seen.clear()
+
+    def of(self, c: int) -> SeenContrast:
+        """What has been seen of channel `c`."""
+        return self._seen.setdefault(c, SeenContrast())
+
+    def mode(self, c: int) -> ContrastMode:
+        """How the limits of channel `c` are chosen."""
+        return self._modes.get(c, ContrastMode.RUN)
+
+    def set_mode(self, c: int, mode: ContrastMode) -> None:
+        """Choose the limits of channel `c` so from now on; MANUAL keeps what they are."""
+        if mode is ContrastMode.MANUAL and (limits := self.limits(c)) is not None:
+            self._manual[c] = limits
+        self._modes[c] = mode
+
+    def set_limits(self, c: int, low: float, high: float) -> None:
+        """Fix the limits of channel `c`."""
+        self._modes[c] = ContrastMode.MANUAL
+        self._manual[c] = low, high
+
+    def limits(self, c: int) -> Limits | None:
+        """The limits of channel `c`; None before anything of it was seen or chosen."""
+        mode = self.mode(c)
+        if mode is ContrastMode.MANUAL:
+            return self._manual.get(c)
+        return self.of(c).limits(mode, self._clip)

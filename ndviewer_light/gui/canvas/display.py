@@ -22,7 +22,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from ..ends import Owner
 from ..slots import safe_slot
 from .canvas_view import MAX_CHANNELS_SHOWN, View
-from .colormaps import colormap_of, ramp
+from .colormaps import chosen_colormap, colormap_of
 from .hand import Hand
 from .view_arrays import DatasetWrapper, Frame, voxel_size
 from .zoom import FIT_MARGIN, Scene, VisibleArea
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from ...engine.dataset import Dataset
     from ...model import Channel, ImageInfo
+    from .contrast import ChannelContrasts
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Canvas(QWidget):
         self._context: Any = None
         self._wanted = View()
         self._dirty = False
-        self._auto: dict[int, bool] = {}
+        self._contrasts: ChannelContrasts | None = None
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
         self._hand = Hand(self)
         self._is_turned = False  # whether the user has moved the volume on screen
@@ -102,8 +103,8 @@ class Canvas(QWidget):
         """Whether a requested frame has not arrived yet."""
         return self._viewer is not None and bool(self._viewer_model.show_progress_spinner)
 
-    def show_dataset(self, dataset: Dataset, view: View, windows: dict[int, tuple[float, float]]) -> bool:
-        """Show `dataset`; channels in `windows` keep that contrast, the others use auto.
+    def show_dataset(self, dataset: Dataset, view: View, contrasts: ChannelContrasts) -> bool:
+        """Show `dataset` with these contrasts, which take part in what is seen.
 
         False if it was overtaken: the event loop runs in here, so another dataset (or none) may have
         been chosen meanwhile, or Qt may have deleted the canvas.
@@ -118,9 +119,9 @@ class Canvas(QWidget):
         self._wrapper.view = view = self._wanted
         self._wrapper.screen = self._screen()
         channels = dataset.info.channels[:MAX_CHANNELS_SHOWN]
-        self._auto = {c: c not in windows for c in range(len(channels))}
+        self._contrasts = contrasts
         self._viewer_model = _viewer_model()
-        luts = {c: _lut(channel, windows.get(c)) for c, channel in enumerate(channels)}
+        luts = {c: _lut(channel, contrasts.limits(c)) for c, channel in enumerate(channels)}
         self._display = ArrayDisplayModel(
             visible_axes=("z", "y", "x") if view.is_volume else ("y", "x"),
             channel_axis="c",
@@ -248,23 +249,26 @@ class Canvas(QWidget):
         self._display.luts[c].visible = visible
         self.refresh()
 
-    def set_color(self, c: int, color: str) -> None:
-        """Show a channel in another colour ``"#RRGGBB"``."""
+    def set_color(self, c: int, choice: str) -> None:
+        """Show a channel in another colour ``"#RRGGBB"``, or with a lookup table; ``_r``: inverted."""
         if self._wrapper is not None:
-            channel = self._wrapper.dataset.info.channels[c]
-            self._display.luts[c].cmap = ramp(color, inverted=channel.inverted)
+            self._display.luts[c].cmap = chosen_colormap(choice)
 
-    def set_window(self, c: int, low: float, high: float) -> None:
-        """Fix the contrast of a channel."""
-        self._auto[c] = False
-        self._set_clims(c, low, high)
+    def set_color_of(self, c: int, channel: Channel) -> None:
+        """Show a channel in the colour, or with the lookup table, that its dataset wants."""
+        if self._wrapper is not None:
+            self._display.luts[c].cmap = colormap_of(channel)
 
-    def set_auto(self, c: int, auto: bool) -> None:
-        """Let the contrast of a channel follow the planes shown, or keep it fixed."""
-        self._auto[c] = auto
-        frame = self.frame
-        if auto and frame is not None and c in frame.contrasts:
-            self._set_clims(c, *frame.contrasts[c].window)
+    def set_gamma(self, c: int, gamma: float) -> None:
+        """Draw values between the limits of a channel by their power `gamma`; 1 is linear."""
+        if self._wrapper is not None:
+            self._display.luts[c].gamma = gamma
+
+    def apply_contrast(self, c: int) -> None:
+        """Draw a channel with the limits it has by now."""
+        limits = self._contrasts.limits(c) if self._contrasts is not None else None
+        if limits is not None:
+            self._set_clims(c, *limits)
 
     def limits(self, c: int) -> tuple[float, float] | None:
         """The contrast a channel is shown with; None before there is one."""
@@ -309,11 +313,11 @@ class Canvas(QWidget):
 
     def _apply_contrast(self) -> None:
         frame = self.frame
-        if frame is None:
+        if frame is None or self._contrasts is None:
             return
         for c, contrast in frame.contrasts.items():
-            if self._auto.get(c, True):
-                self._set_clims(c, *contrast.window)
+            self._contrasts.of(c).add(contrast)
+            self.apply_contrast(c)
 
     def _hide_what_is_missing(self) -> None:
         """Draw nothing of channels without pixels: low values need not be black."""

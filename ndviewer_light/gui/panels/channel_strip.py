@@ -1,4 +1,4 @@
-"""One channel of the right-hand pane: its dot, name, Auto, On, histogram and contrast window."""
+"""One channel of the right-hand pane: its dot, name, contrast mode, On, histogram and contrast window."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -21,9 +22,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ..canvas.contrast import ContrastMode
 from ..slots import safe_slot
 from ..theme import colors_of, digits_font, plain_tooltip, set_role
-from .window_slider import Histogram, ValueRange, WindowSlider
+from .color_menu import color_menu, dot_color, is_choice, is_reversed
+from .contrast_menu import MODE_TIPS, add_modes, widest_mode
+from .histogram import Histogram
+from .window_slider import ValueRange, WindowSlider
 
 if TYPE_CHECKING:
     from ...model import Channel
@@ -115,8 +120,10 @@ class ChannelStrip(QFrame):
     """The controls of one channel. Setters are silent; signals report user actions."""
 
     visible_changed = Signal(bool)
-    auto_changed = Signal(bool)
+    mode_chosen = Signal(object)
+    """A `ContrastMode`."""
     window_changed = Signal(float, float)
+    gamma_changed = Signal(float)
     color_changed = Signal(str)
     solo_clicked = Signal()
 
@@ -124,15 +131,17 @@ class ChannelStrip(QFrame):
         super().__init__(parent)
         self.values = ValueRange()
         self.chosen_color = ""
-        """``"#RRGGBB"`` of the colour that was chosen instead of what the dataset wants; else empty."""
+        """What was chosen instead of what the dataset wants (see `color_menu`); else empty."""
         self._dialog: QColorDialog | None = None
+        self._mode = self._automatic = ContrastMode.RUN
         set_role(self, "card")
         self._make_widgets(channel.name)
         self._lay_out()
         self._connect()
+        self._shown_color = channel.color + ("_r" if channel.inverted else "")
         self._show_color(channel.color)
         self.on.setChecked(channel.visible)
-        self.set_auto(channel.window is None)
+        self.set_mode(ContrastMode.RUN if channel.window is None else ContrastMode.MANUAL)
         if channel.window is not None:
             self.set_window(*channel.window)
         self._write_numbers()
@@ -142,9 +151,9 @@ class ChannelStrip(QFrame):
         self.dot = _Dot(self)
         self.dot.setAccessibleName(f"Colour of {name}")
         self.dot.setToolTip("Change colour")
-        self.auto = QPushButton("Auto", self)
-        self.auto.setAccessibleName(f"Automatic contrast of {name}")
-        self.auto.setToolTip("Adjust contrast automatically")
+        self.auto = QPushButton(self)
+        self.auto.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self._reserve_room_for_modes(name)
         self.on = _OnButton("On", self)
         self.on.setAccessibleName(f"Show {name}")
         self.on.setToolTip("Show or hide this channel\nAlt or Ctrl + click: show only this channel")
@@ -153,10 +162,16 @@ class ChannelStrip(QFrame):
             button.setAutoDefault(False)
             set_role(button, "chip")
         self.histogram = Histogram(self.values, self)
+        self.histogram.setAccessibleName(f"Histogram of {name}")
+        self.histogram.setToolTip("Drag the ends to set the limits, the middle to set gamma")
         self.slider = WindowSlider(self.values, self)
         self.slider.setAccessibleName(f"Contrast window of {name}")
         self.low, self.high = (self._number_field(f"{which} of {name}") for which in ("Low", "High"))
         self.high.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.saturated = QLabel(self)
+        self.saturated.setTextFormat(Qt.TextFormat.PlainText)
+        self.saturated.setToolTip("Pixels at the highest value of the detector, in the plane in view")
+        set_role(self.saturated, "warning")
         self.state = QLabel(self)
         self.state.setTextFormat(Qt.TextFormat.PlainText)
         self.state.setWordWrap(True)
@@ -169,6 +184,11 @@ class ChannelStrip(QFrame):
         self.state.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.state.hide()
         set_role(self.state, "warning")
+
+    def _reserve_room_for_modes(self, name: str) -> None:
+        self.auto.setAccessibleName(f"Contrast of {name}")
+        # nothing moves when the mode changes
+        self.auto.setFixedWidth(widest_mode(self.auto) + 20)
 
     def _number_field(self, spoken: str) -> QLineEdit:
         field = QLineEdit(self)
@@ -183,12 +203,13 @@ class ChannelStrip(QFrame):
         top.setSpacing(6)
         top.addWidget(self.dot)
         top.addWidget(self.name, 1)
-        top.addWidget(self.auto)
+        top.addWidget(self.saturated)
         top.addWidget(self.on)
         numbers = QHBoxLayout()
-        numbers.addWidget(self.low)
-        numbers.addStretch(1)
-        numbers.addWidget(self.high)
+        numbers.setSpacing(4)
+        numbers.addWidget(self.low, 1)
+        numbers.addWidget(self.auto)
+        numbers.addWidget(self.high, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 6)
         column.setSpacing(4)
@@ -201,19 +222,23 @@ class ChannelStrip(QFrame):
     def _connect(self) -> None:
         self.dot.clicked.connect(self._on_dot_clicked)
         self.auto.clicked.connect(self._on_auto_clicked)
+        self.auto.customContextMenuRequested.connect(self._on_mode_menu)
+        self.histogram.moved.connect(self._on_slider_moved)
+        self.histogram.gamma_moved.connect(self.gamma_changed)
         self.on.clicked.connect(self._on_on_clicked)
         self.on.solo_clicked.connect(self.solo_clicked)
         self.slider.moved.connect(self._on_slider_moved)
         self.low.editingFinished.connect(self._on_low_edited)
         self.high.editingFinished.connect(self._on_high_edited)
 
-    def set_color(self, color: str) -> None:
-        """Choose `color` ("#RRGGBB") for the channel; white if invalid."""
-        self._show_color(color)
-        self.chosen_color = str(self.dot.color.name().upper())
+    def set_color(self, choice: str) -> None:
+        """Choose a colour ("#RRGGBB") or lookup table for the channel; white if there is no such."""
+        choice = choice if is_choice(choice) else "#FFFFFF"
+        self._show_color(choice)
+        self.chosen_color = self._shown_color = choice
 
-    def _show_color(self, color: str) -> None:
-        self.dot.color = self.histogram.color = QColor(color if QColor(color).isValid() else "white")
+    def _show_color(self, choice: str) -> None:
+        self.dot.color = self.histogram.color = dot_color(choice)
         self.dot.update()
         self.histogram.update()
 
@@ -227,9 +252,32 @@ class ChannelStrip(QFrame):
         self.values.set_bounds(low, high)
         self._show_values()
 
-    def set_auto(self, auto: bool) -> None:
-        """Set whether Auto is shown as pressed."""
-        self.auto.setChecked(auto)
+    def set_mode(self, mode: ContrastMode) -> None:
+        """Show how the limits are chosen."""
+        self._mode = mode
+        if mode.is_automatic:
+            self._automatic = mode
+        self.auto.setText(mode.value)
+        self.auto.setChecked(mode.is_automatic)
+        self.auto.setToolTip(
+            MODE_TIPS[mode]
+            + "\nClick: "
+            + ("keep these limits" if mode.is_automatic else f"automatic ({self._automatic.value.lower()})")
+            + "; right-click: other modes"
+        )
+
+    @property
+    def mode(self) -> ContrastMode:
+        """How the limits are chosen, as shown."""
+        return self._mode
+
+    def set_gamma(self, gamma: float) -> None:
+        """Show the exponent of the brightness curve."""
+        self.histogram.set_gamma(gamma)
+
+    def set_saturated(self, fraction: float) -> None:
+        """Say how many pixels are saturated (0 to 1); nothing if none is."""
+        self.saturated.setText(_percentage(fraction) if fraction > 0 else "")
 
     def set_visible_channel(self, visible: bool) -> None:
         """Set whether On is shown as pressed."""
@@ -261,9 +309,8 @@ class ChannelStrip(QFrame):
                 field.setCursorPosition(0)
 
     def _user_chose_window(self) -> None:
-        if self.auto.isChecked():
-            self.auto.setChecked(False)
-            self.auto_changed.emit(False)
+        if self._mode.is_automatic:
+            self._choose_mode(ContrastMode.MANUAL)
         self._show_values()
         self.window_changed.emit(*self.values.window)
 
@@ -285,14 +332,25 @@ class ChannelStrip(QFrame):
         field.setModified(False)
         before, value = self.values.window, _number(field.text())
         if value is not None:
-            self.values.move(which, value)
+            self.values.type_in(which, value)
         if self.values.window != before:
             self._user_chose_window()
         self._write_numbers()
 
     @safe_slot
     def _on_auto_clicked(self, checked: bool) -> None:
-        self.auto_changed.emit(checked)
+        self._choose_mode(self._automatic if checked else ContrastMode.MANUAL)
+
+    def _choose_mode(self, mode: ContrastMode) -> None:
+        self.set_mode(mode)
+        self.mode_chosen.emit(mode)
+
+    @safe_slot
+    def _on_mode_menu(self, at: Any) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        add_modes(menu, self._mode, self._choose_mode)
+        menu.popup(self.auto.mapToGlobal(at))
 
     @safe_slot
     def _on_on_clicked(self, checked: bool) -> None:
@@ -300,6 +358,15 @@ class ChannelStrip(QFrame):
 
     @safe_slot
     def _on_dot_clicked(self) -> None:
+        menu = color_menu(self, self._shown_color, self._choose_color, self._choose_other_color)
+        menu.popup(self.dot.mapToGlobal(self.dot.rect().bottomLeft()))
+
+    def _choose_color(self, choice: str) -> None:
+        self.set_color(choice)
+        self.color_changed.emit(choice)
+
+    @safe_slot
+    def _choose_other_color(self) -> None:
         if self._dialog is None:
             self._dialog = QColorDialog(self)  # deleted with the strip
             self._dialog.setWindowTitle("Channel colour")
@@ -309,8 +376,12 @@ class ChannelStrip(QFrame):
 
     @safe_slot
     def _on_color_chosen(self, color: QColor) -> None:
-        self.set_color(color.name())
-        self.color_changed.emit(color.name().upper())
+        self._choose_color(color.name().upper() + ("_r" if is_reversed(self._shown_color) else ""))
+
+
+def _percentage(fraction: float) -> str:
+    percent = 100 * fraction
+    return f"sat {percent:.0f} %" if percent >= 1 else f"sat {max(percent, 0.01):.1g} %"
 
 
 def _number(text: str) -> float | None:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QScro
 from ..slots import safe_slot
 from ..theme import Panel, heading_font, plain_tooltip, set_role
 from .channel_strip import ChannelStrip
+from .contrast_menu import ContrastButton
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import Channel
+    from ..canvas.contrast import ContrastMode
 
 PREFERRED_WIDTH_PX = 280
 
@@ -32,21 +34,30 @@ class ChannelStrips(Panel):
     mode_changed = Signal(bool)
     """True: the user chose 3-D."""
     visible_changed = Signal(int, bool)
-    auto_changed = Signal(int, bool)
+    contrast_mode_chosen = Signal(int, object)
+    """(i, `ContrastMode`)."""
     window_changed = Signal(int, float, float)
-    """(i, low, high) in pixel values. Sent after ``auto_changed(i, False)`` where Auto was on."""
+    """(i, low, high) in pixel values. Sent after ``contrast_mode_chosen(i, MANUAL)`` if it was not manual."""
+    gamma_changed = Signal(int, float)
     color_changed = Signal(int, str)
-    """(i, "#RRGGBB")."""
+    """(i, choice): ``"#RRGGBB"`` or a lookup table, see `color_menu`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._strips: list[ChannelStrip] = []
         self._shown: list[int] = []
+        self._is_logarithmic = True
         self._list = QWidget()
         self._list.setAutoFillBackground(False)
         self._column = QVBoxLayout(self._list)
         self._column.setContentsMargins(8, 0, 8, 8)
         self._column.setSpacing(8)
+        self._left_out = QLabel(self._list)
+        self._left_out.setTextFormat(Qt.TextFormat.PlainText)
+        self._left_out.setWordWrap(True)
+        self._left_out.hide()
+        set_role(self._left_out, "warning")
+        self._column.addWidget(self._left_out)
         self._column.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -66,6 +77,10 @@ class ChannelStrips(Panel):
         row.setSpacing(6)
         row.addWidget(title)
         row.addStretch(1)
+        self.contrast = ContrastButton(self)
+        self.contrast.mode_chosen.connect(self._on_mode_of_all_chosen)
+        self.contrast.logarithmic_chosen.connect(self._on_logarithmic_chosen)
+        row.addWidget(self.contrast)
         for button, tip in ((self._flat, "Single plane"), (self._volume, "The whole z stack as a volume")):
             button.setCheckable(True)
             button.setAutoDefault(False)
@@ -96,7 +111,7 @@ class ChannelStrips(Panel):
     def set_channels(self, channels: Sequence[Channel]) -> None:
         """Create one strip per channel, on or off as it says; nothing is kept from previous strips.
 
-        A channel with a display window starts with it, the others with Auto.
+        A channel with a display window starts with it, the limits of others follow what is seen of the run.
         """
         for strip in self._strips:
             self._column.removeWidget(strip)
@@ -104,13 +119,23 @@ class ChannelStrips(Panel):
             strip.deleteLater()
         self._strips = [self._make_strip(i, channel) for i, channel in enumerate(channels)]
         self._shown = list(range(len(self._strips)))
+        self._say_mode_of_all()
+
+    def say_left_out(self, n: int) -> None:
+        """Say below the strips that there are `n` more channels, which cannot be shown here."""
+        plural = "s are" if n > 1 else " is"
+        self._left_out.setText(f"{n} more channel{plural} not shown; scripts can read all of them.")
+        self._left_out.setVisible(n > 0)
 
     def _make_strip(self, i: int, channel: Channel) -> ChannelStrip:
         strip = ChannelStrip(channel, self._list)
+        strip.histogram.set_logarithmic(self._is_logarithmic)
         self._column.insertWidget(i, strip)
         strip.visible_changed.connect(partial(self.visible_changed.emit, i))
-        strip.auto_changed.connect(partial(self.auto_changed.emit, i))
+        strip.mode_chosen.connect(partial(self.contrast_mode_chosen.emit, i))
+        strip.mode_chosen.connect(self._say_mode_of_all)
         strip.window_changed.connect(partial(self.window_changed.emit, i))
+        strip.gamma_changed.connect(partial(self.gamma_changed.emit, i))
         strip.color_changed.connect(partial(self.color_changed.emit, i))
         strip.solo_clicked.connect(partial(self.solo, i))
         return strip
@@ -155,16 +180,25 @@ class ChannelStrips(Panel):
         """Show the contrast window of channel `i`, in pixel values; bounds widen to include it."""
         self._strips[i].set_window(low, high)
 
-    def set_auto(self, i: int, auto: bool) -> None:
-        """Show whether the contrast of channel `i` is automatic."""
-        self._strips[i].set_auto(auto)
+    def set_contrast_mode(self, i: int, mode: ContrastMode) -> None:
+        """Show how the limits of channel `i` are chosen."""
+        self._strips[i].set_mode(mode)
+        self._say_mode_of_all()
+
+    def set_gamma(self, i: int, gamma: float) -> None:
+        """Show the exponent of the brightness of channel `i`."""
+        self._strips[i].set_gamma(gamma)
+
+    def set_saturated(self, i: int, fraction: float) -> None:
+        """Say which fraction (0 to 1) of the pixels of channel `i` is saturated."""
+        self._strips[i].set_saturated(fraction)
 
     def set_visible_channel(self, i: int, visible: bool) -> None:
         """Show whether channel `i` is on."""
         self._strips[i].set_visible_channel(visible)
 
     def set_color(self, i: int, color: str) -> None:
-        """Choose `color` ("#RRGGBB") for channel `i`."""
+        """Choose a colour ("#RRGGBB") or lookup table (see `color_menu`) for channel `i`."""
         self._strips[i].set_color(color)
 
     def set_range(self, i: int, low: float, high: float) -> None:
@@ -175,8 +209,8 @@ class ChannelStrips(Panel):
         """
         self._strips[i].set_range(low, high)
 
-    def set_histogram(self, i: int, counts: np.ndarray, low: float, high: float) -> None:
-        """Draw `counts` (bins,): bins of equal width from `low` to `high`."""
+    def set_histogram(self, i: int, counts: np.ndarray | Sequence[float], low: float, high: float) -> None:
+        """Draw `counts` (bins,): bins of equal width from `low` to `high`; none if it is empty."""
         self._strips[i].histogram.set_counts(counts, low, high)
 
     def set_state(self, i: int, text: str, details: str = "") -> None:
@@ -191,9 +225,13 @@ class ChannelStrips(Panel):
         """The range of the slider of channel `i`."""
         return self._strips[i].values.bounds
 
-    def is_auto(self, i: int) -> bool:
-        """Whether Auto is on for channel `i`."""
-        return bool(self._strips[i].auto.isChecked())
+    def contrast_mode(self, i: int) -> ContrastMode:
+        """How the limits of channel `i` are chosen."""
+        return self._strips[i].mode
+
+    def gamma_of(self, i: int) -> float:
+        """The exponent of the brightness of channel `i`."""
+        return self._strips[i].histogram.gamma
 
     def is_channel_visible(self, i: int) -> bool:
         """Whether channel `i` is on."""
@@ -204,7 +242,7 @@ class ChannelStrips(Panel):
         return str(self._strips[i].dot.color.name().upper())
 
     def chosen_color(self, i: int) -> str:
-        """The colour that was chosen for channel `i`; empty while it is shown as the dataset wants it."""
+        """The colour or table that was chosen for channel `i`; empty while it is as the dataset wants it."""
         return self._strips[i].chosen_color
 
     def state_text(self, i: int) -> str:
@@ -220,6 +258,24 @@ class ChannelStrips(Panel):
             if visible != self.is_channel_visible(k):
                 self.set_visible_channel(k, visible)
                 self.visible_changed.emit(k, visible)
+
+    @safe_slot
+    def _say_mode_of_all(self, *_: object) -> None:
+        self.contrast.say({strip.mode for strip in self._strips})
+
+    @safe_slot
+    def _on_mode_of_all_chosen(self, mode: ContrastMode) -> None:
+        for i, strip in enumerate(self._strips):
+            if strip.mode is not mode:
+                strip.set_mode(mode)
+                self.contrast_mode_chosen.emit(i, mode)
+        self._say_mode_of_all()
+
+    @safe_slot
+    def _on_logarithmic_chosen(self, is_logarithmic: bool) -> None:
+        self._is_logarithmic = is_logarithmic
+        for strip in self._strips:
+            strip.histogram.set_logarithmic(is_logarithmic)
 
     @safe_slot
     def _on_mode_clicked(self) -> None:

@@ -1,4 +1,4 @@
-"""Choosing a contrast window: a slider with two handles over a range of pixel values, with histogram.
+"""Choosing a contrast window: a slider with two handles over a range of pixel values.
 
 Implemented here because superqt 0.9's range sliders ignore the keyboard, do not move between handles by Tab,
 and lose a window outside a narrower range: (100, 3000) in 0 to 50 becomes (50, 50). A contrast
@@ -8,18 +8,15 @@ window must survive a dimmer plane, and the slider must work without a mouse.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
+from qtpy.QtGui import QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from ..slots import safe_slot
-from ..theme import PLOT_BACKGROUND, colors_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from ..theme import colors_of
 
 MARGIN_PX = 7
 """From the edge to where the range begins: half a handle. The histogram keeps the same margin."""
@@ -53,7 +50,7 @@ class ValueRange:
         Until a window is set, it equals the bounds.
         """
         kinds = (int, np.integer)
-        if not _usable(low, high):
+        if not usable(low, high):
             return
         self.integer = isinstance(low, kinds) and isinstance(high, kinds)
         self._wanted = (float(low), _above(float(low), float(high), self.integer))
@@ -64,12 +61,19 @@ class ValueRange:
 
     def set_window(self, low: float, high: float) -> None:
         """Set the window; the high end is raised if it is not above the low end."""
-        if not _usable(low, high):
+        if not usable(low, high):
             return
         self._window_given = True
         self.window = (float(low), _above(float(low), float(high), self.integer))
         self.bounds = self._wanted  # undo widening by an earlier window
         self._hold_window()
+
+    def type_in(self, which: int, value: float) -> None:
+        """Set one end to `value` as typed: beyond the other end, the two change places."""
+        if not math.isfinite(value):
+            return
+        other = self.window[1 - which]
+        self.set_window(min(value, other), max(value, other))
 
     def move(self, which: int, value: float) -> None:
         """Move one end to `value`, stopping short of the other."""
@@ -114,7 +118,8 @@ def _above(low: float, high: float, integer: bool) -> float:
     return high if high > low else low + max(abs(low) * 1e-5, 1e-9)
 
 
-def _usable(low: float, high: float) -> bool:
+def usable(low: float, high: float) -> bool:
+    """Whether a range of pixel values can be shown."""
     return math.isfinite(low) and math.isfinite(high) and math.isfinite(high - low)
 
 
@@ -262,72 +267,6 @@ class WindowSlider(QWidget):
             self.moved.emit(*self.values.window)
 
 
-class Histogram(QWidget):
-    """Counts on a logarithmic scale in a channel's colour, over the range of the slider below."""
-
-    def __init__(self, values: ValueRange, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.values = values
-        self.color = QColor("white")
-        self._counts: np.ndarray = np.zeros(0)
-        self._span = (0.0, 1.0)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(42)
-
-    def set_counts(self, counts: np.ndarray | Sequence[float], low: float, high: float) -> None:
-        """Show `counts`: bins of equal width over pixel values `low` to `high`; may be empty."""
-        counts = np.nan_to_num(np.asarray(counts, dtype=np.float64).ravel(), nan=0.0, posinf=0.0, neginf=0.0)
-        usable = _usable(low, high) and high > low
-        self._counts = np.log1p(np.clip(counts, 0, None)) if usable else np.zeros(0)
-        self._span = (float(low), float(high))
-        self.update()
-
-    @safe_slot
-    def paintEvent(self, _event: Any) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), PLOT_BACKGROUND)
-        painter.setClipRect(self.rect())
-        self._draw_counts(painter)
-        self._draw_window(painter)
-        painter.end()
-
-    def _heights(self) -> np.ndarray:
-        """(columns,) float: the tallest bin in each pixel column, 0 to 1; 0 if there is none."""
-        columns = max(1, self.width() - 2 * MARGIN_PX)
-        if not self._counts.any():
-            return np.zeros(columns)
-        bottom, top = self.values.bounds
-        edges = np.linspace(bottom, top, columns + 1)
-        low, high = self._span
-        bins = (edges - low) / (high - low) * len(self._counts)
-        first = np.clip(np.floor(bins[:-1]).astype(np.int64), 0, len(self._counts) - 1)
-        last = np.clip(np.ceil(bins[1:]).astype(np.int64), first + 1, len(self._counts))
-        heights = np.array([self._counts[a:b].max() for a, b in zip(first, last, strict=True)])
-        outside = (edges[1:] <= low) | (edges[:-1] >= high)
-        return np.where(outside, 0.0, heights / self._counts.max())
-
-    def _draw_counts(self, painter: QPainter) -> None:
-        heights, bottom = self._heights(), float(self.height())
-        path = QPainterPath(QPointF(MARGIN_PX, bottom))
-        for column, height in enumerate(heights):
-            y = bottom - height * (bottom - 4)
-            path.lineTo(MARGIN_PX + column, y)
-            path.lineTo(MARGIN_PX + column + 1, y)
-        path.lineTo(MARGIN_PX + len(heights), bottom)
-        fill = QColor(self.color)
-        fill.setAlpha(130)
-        painter.fillPath(path, fill)
-
-    def _draw_window(self, painter: QPainter) -> None:
-        low, high = (x_of(self.values.fraction(value), self.width()) for value in self.values.window)
-        painter.setPen(QPen(self.color, 1.2))
-        painter.drawLine(QPointF(low, self.height() - 1), QPointF(high, 2))
-        painter.setPen(QPen(QColor(235, 237, 240), 1, Qt.PenStyle.DotLine))
-        for x in (low, high):
-            painter.drawLine(QPointF(x, 1), QPointF(x, self.height() - 1))
-
-
 def x_of(fraction: float, width: int) -> float:
     """The x position of a fraction of the range in a widget `width` px wide."""
     return MARGIN_PX + fraction * max(1, width - 2 * MARGIN_PX)
@@ -338,5 +277,10 @@ def fraction_of(x: float, width: int) -> float:
     return (x - MARGIN_PX) / max(1, width - 2 * MARGIN_PX)
 
 
+def event_position(event: Any) -> QPointF:
+    """Where a mouse event happened, px: Qt 5 and Qt 6 name it differently."""
+    return event.position() if hasattr(event, "position") else QPointF(event.pos())
+
+
 def _event_x(event: Any) -> float:
-    return float(event.position().x() if hasattr(event, "position") else event.pos().x())
+    return float(event_position(event).x())

@@ -1,0 +1,307 @@
+"""Contrast: what planes and runs suggest, how it is chosen, and what is kept for the next run."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from memory_source import MemorySource, memory_info
+from qtpy.QtCore import QPoint, Qt
+from screen import choose_limits, screen_pixels, settle
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.errors import MetadataError
+from ndviewer_light.gui.canvas.contrast import (
+    CLIPS,
+    ChannelContrasts,
+    ContrastMode,
+    SeenContrast,
+    contrast_of,
+    detector_top,
+)
+from ndviewer_light.gui.channel_choices import MOST_CHANNELS, ChannelChoices
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.view_texts import text_under_mouse
+from ndviewer_light.model import Channel, Plane, PlaneState
+
+RAMP = np.arange(1000, 2000, dtype="u2").reshape(20, 50)
+
+
+# ---- what one plane suggests -------------------------------------------------------------------
+
+
+def test_limits_leave_out_few_pixels_at_each_end():
+    contrast = contrast_of(np.arange(10_001, dtype="u2").reshape(73, 137))
+    assert contrast.range == (0.0, 10_000.0)
+    assert contrast.windows[0.0] == (0.0, 10_000.0)
+    for clip in CLIPS[1:]:
+        assert contrast.windows[clip] == pytest.approx((100 * clip, 10_000 - 100 * clip), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "brightness"),
+    [
+        pytest.param(np.zeros((4, 5), "u2"), 0, id="nothing"),
+        pytest.param(np.full((4, 5), 100, "u2"), 0.5, id="an-offset"),
+        pytest.param(np.full((4, 5), 65535, "u2"), 1, id="saturated"),
+        pytest.param(np.full((4, 5), 4095, "u2"), 1, id="12-bits-saturated"),
+        pytest.param(np.full((1, 1), 77, "u1"), 0.5, id="one-pixel"),
+        pytest.param(np.full((4, 5), 200_000, "f4"), 0.5, id="a-float"),
+        pytest.param(np.full((4, 5), -3.5, "f4"), 0.5, id="negative"),
+        pytest.param(np.full((4, 5), 2**63 + 5, "u8"), 0.5, id="64-bits"),
+        pytest.param(np.full((4, 5), np.nan, "f4"), None, id="not-a-number"),
+    ],
+)
+def test_a_plane_of_one_value_is_black_only_if_that_is_0_and_white_only_if_saturated(pixels, brightness):
+    contrast = contrast_of(pixels)
+    low, high = contrast.window
+    assert high > low
+    if brightness is not None:
+        assert (float(pixels.flat[0]) - low) / (high - low) == pytest.approx(brightness)
+        assert contrast.counts.sum() == pixels.size
+
+
+def test_values_that_floats_barely_tell_apart_have_a_histogram():
+    labels = np.array([[1_234_567, 1_234_570]], "f4")
+    assert contrast_of(labels).counts.sum() == 2
+    assert contrast_of(np.array([[2.0**63, 2.0**63 + 2048]], "f8")).counts.sum() == 2
+
+
+def test_where_nearly_all_pixels_are_equal_the_others_are_seen():
+    pixels = np.full((100, 100), 7, "u2")
+    pixels[50, 50] = 900
+    assert contrast_of(pixels).window == (7.0, 900.0)
+
+
+@pytest.mark.parametrize(
+    ("highest", "top"), [(0, 255), (255, 255), (256, 1023), (3000, 4095), (65535, 65535)]
+)
+def test_a_detector_has_the_fewest_bits_that_its_values_need(highest, top):
+    assert detector_top(highest) == top
+
+
+# ---- what a run suggests -----------------------------------------------------------------------
+
+
+def seen(*planes) -> SeenContrast:
+    so_far = SeenContrast()
+    for plane in planes:
+        so_far.add(contrast_of(plane))
+    return so_far
+
+
+def test_the_limits_of_a_run_hold_all_its_planes_and_flat_ones_do_not_count():
+    dark, bright, closed = RAMP // 10, RAMP * 2, np.full_like(RAMP, 60_000)
+    so_far = seen(closed, dark, bright, dark)
+    assert so_far.limits(ContrastMode.RUN, 0.0) == (100.0, 3998.0)
+    assert so_far.limits(ContrastMode.PLANE, 0.0) == (100.0, 199.0)
+    assert so_far.limits(ContrastMode.FULL, 0.0) == (0.0, 65535.0)
+    so_far.start_with_last()
+    assert so_far.limits(ContrastMode.RUN, 0.0) == (100.0, 199.0)
+    assert seen(closed).limits(ContrastMode.RUN, 0.0) == (0.0, 120_000.0)
+    assert seen(RAMP - 1500.0).limits(ContrastMode.FULL, 0.0) == (-500.0, 499.0)
+
+
+def test_saturation_is_judged_at_the_depth_of_the_detector():
+    twelve_bits = np.minimum(RAMP * 3, 4095)
+    part = np.count_nonzero(twelve_bits == 4095) / twelve_bits.size
+    assert part > 0.3
+    assert seen(twelve_bits).saturated == pytest.approx(part)
+    assert seen(RAMP * 30, twelve_bits).saturated == 0, "there were higher values"
+    one = RAMP.copy()
+    one[0, 0] = 4095
+    assert seen(one).saturated == 0, "one pixel is chance"
+    assert seen(np.full((1, 1), 255, "u1")).saturated == 1
+
+
+def test_manual_limits_are_those_on_screen_until_others_are_chosen():
+    contrasts = ChannelContrasts()
+    assert contrasts.limits(0) is None
+    contrasts.of(0).add(contrast_of(RAMP))
+    shown = contrasts.limits(0)
+    contrasts.set_mode(0, ContrastMode.MANUAL)
+    contrasts.of(0).add(contrast_of(RAMP * 9))
+    assert contrasts.limits(0) == shown
+    contrasts.set_limits(0, 5, 6)
+    assert contrasts.limits(0) == (5, 6)
+    contrasts.set_mode(0, ContrastMode.RUN)
+    assert contrasts.limits(0)[1] > shown[1]
+
+
+# ---- what is kept ------------------------------------------------------------------------------
+
+
+def test_choices_go_to_a_file_and_come_back():
+    choices = ChannelChoices()
+    choices.choose(("GFP", 0), visible=False, mode=ContrastMode.MANUAL, limits=(1.5, 777.0), dtype="uint16")
+    choices.choose(("GFP", 1), gamma=0.5, color="#00FF00")
+    again = ChannelChoices()
+    again.choose(("GFP", 1), visible=True)
+    assert again.take_json(json.loads(json.dumps(choices.as_json()))) == 2
+    assert again.of(("GFP", 0)) == choices.of(("GFP", 0))
+    assert (again.of(("GFP", 1)).gamma, again.of(("GFP", 1)).visible) == (0.5, True)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(None, 3, "", [], {}, {"channels": 3}, {"channels": [3]}, {"channels": {}}),
+        {"channels": [{"name": "a", "limits": "x"}]},
+        {"channels": [{"name": "a", "contrast": "loud"}]},
+    ],
+)
+def test_a_file_of_something_else_is_refused_with_a_sentence(document):
+    with pytest.raises(MetadataError, match="no channel settings"):
+        ChannelChoices().take_json(document)
+
+
+def test_of_a_strange_file_only_what_makes_sense_is_taken():
+    choices = ChannelChoices()
+    strange = {"name": "a" * 9999, "limits": [5, 1], "gamma": -1, "color": "red;", "visible": "yes"}
+    many = [{"name": f"n{i}", "gamma": 2} for i in range(2 * MOST_CHANNELS)]
+    choices.take_json({"channels": [strange]})
+    assert list(choices._of.values()) == [type(choices.of(("", 0)))()]
+    choices.take_json({"channels": many})
+    assert len(choices._of) == MOST_CHANNELS
+
+
+# ---- in the window -----------------------------------------------------------------------------
+
+
+def show(qtbot, viewer, planes, **facts):
+    """Show `planes` {(t, c): pixels} of one position in the viewer."""
+    n_t, n_c = (1 + max(each) for each in zip(*planes, strict=True))
+    height, width = next(iter(planes.values())).shape
+    dtype = np.result_type(*planes.values())
+    named = tuple(Channel(name, "#FFFFFF") for name in ("DAPI", "GFP")[:n_c])
+    facts = {"channels": named, "height": height, "width": width, "dtype": dtype, **facts}
+    source = MemorySource(memory_info(n_t=n_t, n_p=1, n_z=1, **facts))
+    for (t, c), pixels in planes.items():
+        source.write((t, 0, c, 0), pixels)
+    dataset = Dataset(source, path="/somewhere/run")
+    viewer._screen.sessions.ask_for(Session(dataset, dataset.path))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    return viewer.stage
+
+
+def brightness(viewer):
+    return float(np.median(screen_pixels(viewer).max(axis=-1)))
+
+
+@pytest.mark.gl
+def test_brightness_can_be_compared_over_a_run_and_the_mode_is_said(qtbot, viewer):
+    means = [10, 40, 160, 640, 2560, 10240]
+    noise = np.random.default_rng(0).integers(0, 8, (64, 64))
+    stage = show(qtbot, viewer, {(t, 0): (mean + noise).astype("u2") for t, mean in enumerate(means)})
+    for t in [*range(6), *range(6)]:
+        stage.go_to(t=t)
+        settle(qtbot, viewer)
+    strip = stage.strips.strip(0)
+    assert (strip.auto.text(), stage.strips.contrast.text()) == ("Run", "Run")
+    low, high = stage.strips.window_of(0)
+    assert low <= 18 and high >= 10240
+    bright = []
+    for t in range(6):
+        stage.go_to(t=t)
+        settle(qtbot, viewer)
+        assert stage.strips.window_of(0) == (low, high)
+        bright.append(brightness(viewer))
+    assert bright == sorted(bright) and bright[-1] > 200 > 30 > bright[2]
+    stage.strips.contrast.mode_chosen.emit(ContrastMode.PLANE)
+    stage.go_to(t=0)
+    settle(qtbot, viewer)
+    assert strip.auto.text() == "Plane"
+    assert stage.strips.window_of(0)[1] <= 18
+    qtbot.mouseClick(strip.auto, Qt.MouseButton.LeftButton)
+    assert (strip.auto.text(), strip.auto.isChecked()) == ("Manual", False)
+    qtbot.mouseClick(strip.auto, Qt.MouseButton.LeftButton)
+    assert strip.auto.text() == "Plane"
+
+
+@pytest.mark.gl
+def test_a_saturated_frame_is_white_and_said_and_a_missing_one_has_no_histogram(qtbot, viewer):
+    stage = show(qtbot, viewer, {(0, 0): np.full((32, 32), 65535, "u2"), (2, 0): np.full((32, 32), 9, "u2")})
+    assert brightness(viewer) == 255
+    strip = stage.strips.strip(0)
+    assert strip.saturated.text() == "sat 100 %"
+    assert strip.histogram.has_counts()
+    stage.go_to(t=1)
+    assert settle(qtbot, viewer).planes[0].state is not PlaneState.PRESENT
+    assert not strip.histogram.has_counts()
+    assert strip.saturated.text() == ""
+
+
+@pytest.mark.gl
+def test_what_was_chosen_holds_for_the_next_run_with_channels_of_these_names(qtbot, viewer):
+    planes = {(0, c): RAMP + 10 * c for c in range(2)}
+    stage = show(qtbot, viewer, planes)
+    choose_limits(viewer, 1, 3.0, 777.0)
+    stage.strips.strip(1).on.click()
+    stage.strips.strip(0).gamma_changed.emit(0.5)
+    stage = show(qtbot, viewer, planes)
+    assert [stage.strips.is_channel_visible(c) for c in range(2)] == [True, False]
+    assert stage.strips.contrast_mode(0) is ContrastMode.RUN
+    assert (stage.strips.contrast_mode(1), stage.strips.window_of(1)) == (ContrastMode.MANUAL, (3.0, 777.0))
+    assert stage.canvas.limits(1) == (3.0, 777.0)
+    assert stage.strips.gamma_of(0) == 0.5
+    assert list(settle(qtbot, viewer).planes) == [0]
+    stage = show(qtbot, viewer, {at: (pixels // 10).astype("u1") for at, pixels in planes.items()})
+    assert stage.strips.contrast_mode(1) is ContrastMode.RUN, "limits of 16 bits mean nothing in 8"
+    assert not stage.strips.is_channel_visible(1)
+    stage.strips.contrast.reset_chosen.emit()
+    settle(qtbot, viewer)
+    assert stage.strips.is_channel_visible(1)
+    assert stage.strips.gamma_of(0) == 1.0
+    assert sorted(settle(qtbot, viewer).planes) == [0, 1]
+    numbered = (Channel("0", "#FFFFFF"),)
+    show(qtbot, viewer, {(0, 0): RAMP}, channels=numbered)
+    choose_limits(viewer, 0, 3.0, 777.0)
+    stage = show(qtbot, viewer, {(0, 0): RAMP}, channels=numbered)
+    assert stage.strips.contrast_mode(0) is ContrastMode.RUN, "every dataset has a channel 0"
+
+
+@pytest.mark.gl
+def test_gamma_and_limits_are_dragged_on_the_histogram(qtbot, viewer):
+    stage = show(qtbot, viewer, {(0, 0): RAMP})
+    histogram, strip = stage.strips.strip(0).histogram, stage.strips.strip(0)
+    at = histogram.gamma_handle().toPoint()
+    before = brightness(viewer)
+    qtbot.mousePress(histogram, Qt.MouseButton.LeftButton, pos=at)
+    qtbot.mouseMove(histogram, QPoint(at.x(), 8))
+    qtbot.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=QPoint(at.x(), 8))
+    assert histogram.gamma < 0.5
+    qtbot.waitUntil(lambda: brightness(viewer) > before + 40)
+    low, high = stage.strips.window_of(0)
+    start = QPoint(round(strip.slider.handle_x(1)), 5)
+    qtbot.mousePress(histogram, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(histogram, start - QPoint(40, 0))
+    qtbot.mouseRelease(histogram, Qt.MouseButton.LeftButton, pos=start - QPoint(40, 0))
+    assert stage.strips.window_of(0)[0] == low and stage.strips.window_of(0)[1] < high - 100
+    assert stage.canvas.limits(0) == stage.strips.window_of(0)
+    assert strip.auto.text() == "Manual"
+    qtbot.mouseDClick(histogram, Qt.MouseButton.LeftButton, pos=histogram.gamma_handle().toPoint())
+    assert histogram.gamma == 1.0
+
+
+@pytest.mark.gl
+def test_of_many_channels_a_few_are_on_and_none_is_left_out_without_a_word(qtbot, viewer):
+    channels = tuple(Channel(f"marker {i}", "#FFFFFF") for i in range(70))
+    stage = show(qtbot, viewer, {(0, c): RAMP + c for c in range(70)}, channels=channels)
+    assert sorted(settle(qtbot, viewer).planes) == [0, 1, 2, 3]
+    assert stage.strips._left_out.text() == "6 more channels are not shown; scripts can read all of them."
+    assert not stage.strips._left_out.isHidden()
+
+
+def test_values_under_the_mouse_are_exact_and_have_names():
+    planes = {
+        0: Plane(PlaneState.PRESENT, np.full((4, 4), 1_234_567, "u4")),
+        1: Plane(PlaneState.PRESENT, np.full((4, 4), 0.1, "f4")),
+        2: Plane(PlaneState.PENDING),
+    }
+    frame = SimpleNamespace(planes=planes, downsampled=(1.0, 1.0, 1.0), image=None)
+    names = ["DAPI", "a name that is much longer than anybody reads", "Cy5"]
+    assert text_under_mouse(frame, names, 2, 1) == ("x 1  y 2   DAPI 1234567 | a name that is much lon… 0.1")
+    assert text_under_mouse(frame, names, 9, 1) == ""
