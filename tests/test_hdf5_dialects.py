@@ -153,6 +153,16 @@ def test_old_nexus_marks_its_signal(tmp_path: Path, opened: Open) -> None:
     assert_shows(opened(path), data, "zxy")
 
 
+def test_nexus_says_what_is_in_colour(tmp_path: Path, opened: Open) -> None:
+    data = volume((2, 10, 12, 3), "u1")
+    path = dialects.write_nexus(tmp_path / "a.h5", data)
+    with h5py.File(path, "a") as file:
+        file["scan/plot/counts"].attrs["interpretation"] = "rgb-image"
+    source = opened(path)
+    assert_shows(source, data, "zyxc")
+    assert [channel.name for channel in source.info.channels] == ["red", "green", "blue"]
+
+
 def test_a_curve_is_no_picture_of_a_nexus_file(tmp_path: Path, opened: Open) -> None:
     path = dialects.write_nexus(tmp_path / "a.h5", np.arange(30.0))
     assert opened(path).info.width == 20, "what there is else"

@@ -144,6 +144,44 @@ def _nd2(version: str, *, compressed: bool) -> Callable[[Path], None]:
     return write
 
 
+def _dialect(name: str, file: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        import hdf5_dialects
+        from hdf5_files import volume
+
+        pixels = volume((1, 1, 2, 17, 19), "u2")
+        given: dict[str, object] = {
+            "write_mat73": {"img": pixels[0, 0, 0]},
+            "write_imaris": {"data": pixels},
+            "write_bigdataviewer": {"stacks": {(0, 0): pixels[0], (1, 0): pixels[0]}},
+        }
+        getattr(hdf5_dialects, name)(folder / file, **given[name])  # type: ignore[arg-type]
+
+    return write
+
+
+def _mrc(folder: Path) -> None:
+    import stores
+
+    raw = bytearray(1024)  # a header of MRC 2014, which mrcfile need not be installed for
+    for at, value in (
+        (0, 48),
+        (4, 32),
+        (8, 2),
+        (12, 1),
+        (28, 48),
+        (32, 32),
+        (36, 2),
+        (64, 1),
+        (68, 2),
+        (72, 3),
+    ):
+        raw[at : at + 4] = value.to_bytes(4, "little")
+    raw[88:92], raw[208:216] = (1).to_bytes(4, "little"), b"MAP DD\0\0"
+    pixels = np.stack([np.resize(stores.plane(z=z), (32, 48)).astype("<i2") for z in range(2)])
+    (folder / "a.mrc").write_bytes(bytes(raw) + pixels.tobytes())
+
+
 def _legacy_nd2(folder: Path) -> None:
     import nd2_mutants as made
     from nd2_writer import write_legacy_nd2
@@ -215,6 +253,10 @@ SAMPLES = (
     Sample("BMP", "", _pictures(".bmp")),
     *(Sample(f"HDF5 {kind}", "a.h5", _hdf5(kind)) for kind in range(5)),
     Sample("NWB", "a.nwb", _nwb),
+    Sample("MATLAB", "a.mat", _dialect("write_mat73", "a.mat")),
+    Sample("Imaris", "a.ims", _dialect("write_imaris", "a.ims")),
+    Sample("BigDataViewer", "a.xml", _dialect("write_bigdataviewer", "a.h5")),
+    Sample("MRC", "a.mrc", _mrc),
     Sample("ND2", "a.nd2", _nd2("3.0", compressed=False)),
     Sample("ND2 2.1, packed", "a.nd2", _nd2("2.1", compressed=True)),
     Sample("ND2 before 2010", "a.nd2", _legacy_nd2),

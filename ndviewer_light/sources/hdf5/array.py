@@ -83,9 +83,10 @@ class Opened(NamedTuple):
 def facts(file: HDF5File, path: str, dataset: h5py.Dataset) -> DatasetFacts:
     """Examine a dataset. Raises `UnsupportedError` if it is not numeric."""
     where = f"{file.name}::{path}"
-    if dataset.shape is None:
+    shape = dataset.shape
+    if shape is None:
         raise UnsupportedError(f"{where} is empty")
-    return DatasetFacts(path, tuple(dataset.shape), _dtype(dataset, where))
+    return DatasetFacts(path, tuple(shape), _dtype(dataset, where))
 
 
 def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:

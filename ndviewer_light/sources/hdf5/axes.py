@@ -103,10 +103,8 @@ def axes_of(
     """
     roles = named_roles(names, shape)
     if roles is not None:
-        c = roles.index("c") if "c" in roles else None
-        in_colour = c == len(shape) - 1 and shape[c] in (3, 4) and dtype == np.uint8
-        return AssignedAxes(roles, in_colour)
-    found = _partly_named(shape, names) or _assumed(shape, dtype, where, is_reversed)
+        return AssignedAxes(roles, _named_in_colour(roles, shape, dtype))
+    found = _partly_named(shape, dtype, names) or _assumed(shape, dtype, where, is_reversed)
     said = f" ({', '.join(name or '?' for name in names)})" if any(names) else ""
     if sum(size > 1 for size in shape) <= 2 and not said:
         return found
@@ -115,7 +113,11 @@ def axes_of(
     return found._replace(warning=f"{where}: axes are not named{said}; assuming {told}")
 
 
-def _partly_named(shape: Sequence[int], names: Sequence[str]) -> AssignedAxes | None:
+def _named_in_colour(roles: Sequence[str], shape: Sequence[int], dtype: np.dtype[Any]) -> bool:
+    return roles[-1] == "c" and shape[-1] in (3, 4) and dtype == np.uint8
+
+
+def _partly_named(shape: Sequence[int], dtype: np.dtype[Any], names: Sequence[str]) -> AssignedAxes | None:
     """The axes if y and x are among the names: the others take what is left, the innermost first z."""
     if len(names) != len(shape):
         return None
@@ -129,7 +131,7 @@ def _partly_named(shape: Sequence[int], names: Sequence[str]) -> AssignedAxes | 
             if not left:
                 return None
             roles[i] = left.pop(0)
-    return AssignedAxes(tuple(roles))
+    return AssignedAxes(tuple(roles), _named_in_colour(roles, shape, dtype))
 
 
 def _assumed(shape: Sequence[int], dtype: np.dtype[Any], where: str, is_reversed: bool) -> AssignedAxes:

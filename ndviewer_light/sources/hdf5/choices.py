@@ -150,7 +150,7 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
 
     candidates, notes = [], []
     for path, node in file.walk(top, seconds=seconds):
-        if not isinstance(node, h5py.Dataset) or node.shape is None or not _may_be_picture(file, path, node):
+        if not isinstance(node, h5py.Dataset) or not _may_be_picture(file, path, node):
             continue
         try:
             known = facts(file, path, node)
@@ -172,18 +172,22 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
 
 
 def _may_be_picture(file: HDF5File, path: str, node: h5py.Dataset) -> bool:
-    """Whether a dataset has a plane, by the names of its axes if it has any."""
+    """Whether a dataset has a plane, by its shape, else by the names of its axes."""
     import h5py
 
-    if len(node.shape) < 2 or not math.prod(node.shape):
+    shape = node.shape  # h5py asks each time: a file may have 20,000 datasets
+    if shape is None or len(shape) < 2 or not math.prod(shape):
         return False
+    if not h5py.h5a.get_num_attrs(node.id):
+        return is_picture(shape)
     if matlab.is_no_array(file.attribute(node, matlab.ATTRIBUTE)):
         return False
-    if any(h5py.h5a.exists(node.id, mark) for mark in _MARKS):
-        roles = named_roles(axis_notes(file, path, node).names, node.shape)
-        if roles is not None:
-            return bool(min(node.shape[roles.index("y")], node.shape[roles.index("x")]) > 1)
-    return is_picture(node.shape)
+    if is_picture(shape):
+        return True
+    if not any(h5py.h5a.exists(node.id, mark) for mark in _MARKS):
+        return False
+    roles = named_roles(axis_notes(file, path, node).names, shape)
+    return roles is not None and bool(min(shape[roles.index("y")], shape[roles.index("x")]) > 1)
 
 
 # ---- the choice ----------------------------------------------------------------------------

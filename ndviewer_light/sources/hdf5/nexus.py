@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _MOST_STEPS = 8
 _MOST_CHILDREN = 256
+_SHOWN_AS = {"image": ("y", "x"), "rgb-image": ("y", "x", "c"), "rgba-image": ("y", "x", "c")}
+"""The last axes of a dataset by its attribute "interpretation"."""
 _SEPARATORS = str.maketrans(",;[]", "::  ")
 
 
@@ -89,6 +91,9 @@ def axis_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes | 
         return None
     rank = len(dataset.shape)
     names = _axis_names(file, group, name, dataset)
+    if len(names) != rank or not any(names):
+        names = list(_SHOWN_AS.get(str(file.attribute(dataset, "interpretation")), ()))
+        names = [""] * (rank - len(names)) + names
     if len(names) != rank or not any(names):
         return None
     steps = tuple(_step(file, group, each, n) for each, n in zip(names, dataset.shape, strict=True))
