@@ -215,6 +215,20 @@ def test_imaris_has_levels_times_channels_and_extents(
         source.read_plane(PlaneKey(z=5))
 
 
+def test_an_imaris_file_that_says_its_sizes_once(tmp_path: Path, opened: Open) -> None:
+    data = volume((1, 2, 5, 37, 53))
+    path = dialects.write_imaris(tmp_path / "a.ims", data)
+    with h5py.File(path, "a") as file:
+        for level, c, axis in np.ndindex(2, 2, 3):
+            group = file[f"DataSet/ResolutionLevel {level}/TimePoint 0/Channel {c}"]
+            del group.attrs[f"ImageSize{'XYZ'[axis]}"]
+        file["DataSetInfo/Image"].attrs["X"] = 53
+    source = opened(path)
+    assert_shows(source, data, "tczyx")
+    assert [level.sizes for level in source.levels(0)] == [(5, 37, 53), (5, 19, 27)]
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(c=1, z=4), 1), data[0, 1, 4, ::2, ::2])
+
+
 def test_an_imaris_time_point_that_is_not_written_is_missing(tmp_path: Path, opened: Open) -> None:
     path = dialects.write_imaris(tmp_path / "a.ims", volume((3, 1, 2, 17, 19)))
     with h5py.File(path, "a") as file:
@@ -263,6 +277,20 @@ def test_bigdataviewer_opens_by_either_file(
     assert_shows_stacks(opened(place, cache_dir=str(tmp_path)))
 
 
+def test_bigdataviewer_in_several_files(tmp_path: Path, opened: Open) -> None:
+    path = dialects.write_bigdataviewer(tmp_path / "a.h5", STACKS, times=(3, 7))
+    with h5py.File(path, "a") as file, h5py.File(tmp_path / "a-01-00.h5", "w") as part:
+        file.copy("t00007", part)
+        del file["t00007"]
+        for setup in range(len(STACKS)):
+            file[f"t00007/s{setup:02}"] = h5py.ExternalLink("a-01-00.h5", f"/t00007/s{setup:02}")
+    assert_shows_stacks(opened(path, allow_outside="yes"))
+    source = opened(path)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), STACKS[0, 0][0, 0])
+    with pytest.raises(UntrustedReferenceError, match=r"'a-01-00\.h5'.*allow_outside=yes"):
+        source.read_plane(PlaneKey(t=1))
+
+
 def test_bigdataviewer_without_its_xml(tmp_path: Path, opened: Open) -> None:
     path = dialects.write_bigdataviewer(tmp_path / "a.h5", STACKS, xml=False, times=(3, 7))
     source = opened(path)
@@ -294,6 +322,18 @@ def test_an_xml_file_of_nobody_honest(
 
 
 # ---- frames in other files -------------------------------------------------------------------------
+
+
+def test_a_link_without_a_word_is_the_picture_where_nexus_has_it(tmp_path: Path, opened: Open) -> None:
+    data = volume((4, 17, 19))
+    with h5py.File(tmp_path / "raw.h5", "w") as file:
+        file["stack"] = data
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["entry/instrument/flatfield"] = volume((200, 300))
+        file["entry/data/data"] = h5py.ExternalLink("raw.h5", "/stack")
+    with pytest.raises(UntrustedReferenceError, match=r"'raw\.h5'.*allow_outside=yes"):
+        opened(tmp_path / "a.h5")
+    assert_shows(opened(tmp_path / "a.h5", allow_outside="yes"), data, "zyx")
 
 
 @pytest.mark.parametrize("virtual", [False, True], ids=["links", "virtual"])

@@ -15,6 +15,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...errors import LimitExceededError, MetadataError
 from ...metadata.display_window import useful_window
 from ...model import Channel, DatasetInfo, Level, PlaneKey, Position, Scale, Sizes, colored
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import h5py
-    import numpy as np
 
     from .file import HDF5File
 
@@ -40,7 +41,7 @@ _TIMES = ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S")
 
 def is_imaris(file: HDF5File) -> bool:
     """Whether a file is laid out so; within `HDF5File.reading`."""
-    return _group(file, f"{_DATA}/ResolutionLevel 0") is not None and _group(file, _INFO) is not None
+    return _group(file, f"{_DATA}/ResolutionLevel 0/TimePoint 0") is not None
 
 
 class ImarisImage(Composite):
@@ -109,22 +110,42 @@ def _count(file: HDF5File, path: str) -> int:
 def _levels(file: HDF5File) -> Iterator[Level]:
     import h5py
 
-    largest: Sizes | None = None
+    largest: tuple[Sizes, Sizes] | None = None  # real and padded
     for i in range(MOST_LEVELS):
         path = f"{_DATA}/ResolutionLevel {i}/TimePoint 0/Channel 0"
         data = file.follow(f"{path}/Data")
         if not isinstance(data, h5py.Dataset) or data.ndim != len(STACK_ROLES):
             return
-        group = file.node(path)
-        said = [_number(file, group, f"ImageSize{axis}") for axis in "ZYX"]
-        sizes = Sizes(
-            *(
-                int(size) if size is not None and 1 <= size <= padded else padded
-                for size, padded in zip(said, data.shape, strict=True)
-            )
-        )
-        largest = largest or sizes
-        yield Level(sizes, Scale(*map(_scale, largest, sizes)))
+        padded = Sizes(*data.shape)
+        if largest is None:
+            sizes = Sizes(*map(_size, _said(file, path), _said_of_image(file), padded))
+            largest = sizes, padded
+        else:
+            parts = (_part(*each) for each in zip(*largest, padded, strict=True))
+            sizes = Sizes(*map(_size, _said(file, path), parts, padded))
+        yield Level(sizes, Scale(*map(_scale, largest[0], sizes)))
+
+
+def _said(file: HDF5File, path: str) -> list[float | None]:
+    """The sizes (z, y, x) that the group of a dataset has as attributes."""
+    group = file.node(path)
+    return [_number(file, group, f"ImageSize{axis}") for axis in "ZYX"]
+
+
+def _said_of_image(file: HDF5File) -> list[float | None]:
+    image = _group(file, f"{_INFO}/Image")
+    return [None if image is None else _number(file, image, axis) for axis in "ZYX"]
+
+
+def _size(said: float | None, otherwise: float | None, padded: int) -> int:
+    """The first of two sizes that fits into the dataset, else the dataset's."""
+    return next((int(size) for size in (said, otherwise) if size is not None and 1 <= size <= padded), padded)
+
+
+def _part(whole: int, whole_padded: int, padded: int) -> int:
+    """The size at a level whose dataset has `padded`, if the file does not say it."""
+    power = 2.0 ** round(math.log2(max(1.0, whole_padded / max(1, padded))))
+    return math.ceil(whole / power)
 
 
 def _scale(whole: int, part: int) -> float:
@@ -194,9 +215,10 @@ def _clock(text: str) -> datetime | None:
 def _text(file: HDF5File, group: h5py.Group, name: str) -> str:
     """An attribute of single characters as a text, "" if there is none."""
     value = file.attribute(group, name)
-    return ("".join(value) if isinstance(value, tuple) else value if isinstance(value, str) else "").strip(
-        "\0 "
-    )
+    if isinstance(value, np.ndarray):  # other programs write numbers
+        return str(value.reshape(-1)[0]) if value.size == 1 else ""
+    text = "".join(value) if isinstance(value, tuple) else value
+    return text.strip("\0 ") if isinstance(text, str) else ""
 
 
 def _number(file: HDF5File, group: h5py.Group, name: str) -> float | None:

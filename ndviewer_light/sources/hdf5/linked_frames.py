@@ -83,9 +83,7 @@ def master_group(file: HDF5File) -> str | None:
     """The group whose links ``data_000001``, … are the frames of a master file; None if it is none."""
     import h5py
 
-    entries = [raw for raw in itertools.islice(file.root.id, 64) if raw.startswith(b"entry")]
-    places = [f"/{raw.decode('utf-8', 'surrogateescape')}/data" for raw in entries]
-    for path in dict.fromkeys((*nexus.default_groups(file), *places)):
+    for path in dict.fromkeys((*nexus.default_groups(file), *nexus.entry_data(file))):
         group = file.follow(path or "/")
         if not isinstance(group, h5py.Group):
             continue

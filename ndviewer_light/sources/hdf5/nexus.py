@@ -78,7 +78,16 @@ def default_signal(file: HDF5File) -> str | None:
         group = file.follow(path or "/")
         if isinstance(group, h5py.Group) and (name := signal_of(file, group)) is not None:
             return f"{path}/{name}"
+    for path in entry_data(file):  # without any attribute
+        if file.follow(f"{path}/data") is not None:
+            return f"{path}/data"
     return None
+
+
+def entry_data(file: HDF5File) -> list[str]:
+    """Where NeXus files have their data if they are named as usual."""
+    names = (raw.decode("utf-8", "surrogateescape") for raw in itertools.islice(file.root.id, _MOST_CHILDREN))
+    return [f"/{name}/data" for name in names if name.startswith("entry")]
 
 
 def axis_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes | None:
