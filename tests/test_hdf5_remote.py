@@ -223,8 +223,8 @@ def test_what_was_kept_and_is_damaged_is_not_used(tmp_path: Path, server: RangeS
     wait_until(lambda: index_of(source).complete)
     source._shot._thread.join(TIMEOUT)
     source.close()
-    (kept,) = (tmp_path / "kept").rglob("*.plane")
-    kept.write_bytes(kept.read_bytes()[:-100])
+    for kept in (tmp_path / "kept").rglob("*.plane"):  # the structure, and the index
+        kept.write_bytes(kept.read_bytes()[:-100])
     again = opened(server.url("a.h5"))
     assert not index_of(again).complete
     np.testing.assert_array_equal(again.read_plane(PlaneKey(z=9)), data[9])
@@ -250,16 +250,19 @@ def test_an_index_is_kept_where_the_person_said_or_nowhere(
     wait_until(lambda: index_of(source).complete)
     source._shot._thread.join(TIMEOUT)
     assert not list((tmp_path / "kept").rglob("*.plane"))
-    assert len(list(elsewhere.rglob("*.plane"))) == (option == "cache_dir")
+    assert bool(list(elsewhere.rglob("*.plane"))) == (option == "cache_dir")
 
 
-def test_few_chunks_are_not_worth_keeping(tmp_path: Path, server: RangeServer, opened: Open) -> None:
+def test_few_chunks_are_kept_as_well(tmp_path: Path, server: RangeServer, opened: Open) -> None:
     write(tmp_path / "a.h5", chunks=(1, 37, 53))
     source = opened(server.url("a.h5"))
     assert_shows(source, volume())
     wait_until(lambda: index_of(source).complete)
+    source._shot._thread.join(TIMEOUT)
     source.close()
-    assert not list((tmp_path / "kept").rglob("*.plane"))
+    again = opened(server.url("a.h5"))
+    assert index_of(again).complete
+    assert_shows(again, volume())
 
 
 def test_local_files_whose_chunks_are_found_at_once_are_not_indexed(tmp_path: Path, opened: Open) -> None:
@@ -385,6 +388,7 @@ def test_closing_does_not_wait_for_a_server_that_is_silent_under_h5py(
 ) -> None:
     stress_remote_gc.write_many_series(tmp_path / "many.nwb")
     file = HDF5File(server.url("many.nwb"), {"timeout": "3"})
+    file.bytes._blocks.clear()  # all that is asked for has been fetched already
     server.set(latency_s=60)  # a byte that came after `close` would end the read at once
 
     def walk() -> int:

@@ -53,6 +53,7 @@ class UnderstoodTiff:
             if self._reading is None:
                 with damage_is_named(self.file.name):
                     self._reading = read_documents(self.pages)
+                self.file.keep_structure()
             return self._reading
 
 

@@ -145,6 +145,16 @@ class Bytes(ABC):
     def read_many(self, ranges: Sequence[Range]) -> list[bytes]:
         """Like `read`, for many ranges at once: concurrently, with adjacent ranges merged."""
 
+    def fetch(self, ranges: Sequence[Range]) -> bool:
+        """Keep these parts of a file's structure in memory, all read together: they will be asked for.
+
+        False, and nothing is read, where reading them costs next to nothing. Raises like `read`.
+        """
+        return False
+
+    def keep_structure(self) -> None:  # noqa: B027  most files are as near as the cache
+        """Keep on disk what was read by `fetch` and through `opened`, for the next time."""
+
     def opened(self, block: int = 128 * 1024) -> BinaryIO:
         """A seekable file for metadata parsers, with a small cache of blocks of `block` bytes."""
         return io.BufferedReader(_Raw(self), buffer_size=block)

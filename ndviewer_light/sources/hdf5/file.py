@@ -34,6 +34,7 @@ from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
 from .other_files import OtherFiles
+from .prefetch import prefetch_structure
 from .stream import HDF5Stream
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class HDF5File:
         self.name = self.bytes.name
         try:
             self.superblock = self._judged_superblock()
+            prefetch_structure(self.bytes, self.superblock)
             self._stream = HDF5Stream(self.bytes, self.superblock)
             self._file = self._opened()
         except BaseException:

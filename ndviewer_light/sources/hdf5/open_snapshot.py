@@ -22,9 +22,11 @@ def open_snapshot(request: OpenRequest) -> Snapshot:
     try:
         with file.reading("its datasets"):
             image = _composite(file, request)
-            if image is not None:
-                return CompositeSnapshot(file, request, image)
-            return _of_one_dataset(file, request)
+            found = (
+                _of_one_dataset(file, request) if image is None else CompositeSnapshot(file, request, image)
+            )
+        file.bytes.keep_structure()
+        return found
     except BaseException:
         file.close()
         raise

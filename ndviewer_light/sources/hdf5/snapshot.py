@@ -173,7 +173,8 @@ class DatasetSnapshot(Snapshot):
         return before.info if before is not None and before.info == info else info
 
     def _use_saved(self, index: ChunkIndex) -> None:
-        if index.grid.n_chunks < hdf5_saved.WORTH_SAVING or not self.file.is_settled:
+        least = 2 if self.file.is_remote else hdf5_saved.WORTH_SAVING
+        if index.grid.n_chunks < least or not self.file.is_settled:
             return
         self._key = hdf5_saved.key_of(self._data_file, self.inner, index.grid.shape, index.grid.chunk)
         saved = hdf5_saved.load(self._cache, self._key) if self._cache and self._key else None

@@ -118,6 +118,7 @@ class CachedBytes:
     def fetch(self, ranges: Sequence[Range]) -> None:
         """Read the parts of these ranges that are not cached, all at once, and cache them."""
         missing = [(offset, length) for offset, length in ranges if self.kept(offset, length) is None]
+        self._source.fetch(missing)
         for (offset, _), data in zip(missing, self._source.read_many(missing), strict=True):
             self.keep(offset, data)
 

@@ -190,7 +190,9 @@ def _open(path: str, options: StorageOptions) -> _OpenFile:
     version = "" if is_url(path) else version_of(path)
     source = open_bytes(path, options)
     try:
-        return _OpenFile(source, _contents(library, source), version)
+        found = _OpenFile(source, _contents(library, source), version)
+        source.keep_structure()
+        return found
     except BaseException:
         source.close()
         raise

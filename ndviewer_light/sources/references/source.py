@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from ..source import StorageOptions
     from .images import Link, ReferencedImage
 
+_MAX_KEPT_BYTES = 8 * 1024**2
+"""Of a file of references, on disk for the next time."""
 _MAX_ASKED = 8
 """Files whose identity is asked for: one request each."""
 
@@ -243,6 +245,9 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
             raise LimitExceededError(
                 f"{source.name} has {source.size} bytes; a reference file may have at most {MAX_FILE_BYTES}"
             )
+        if source.size <= _MAX_KEPT_BYTES:
+            source.fetch([(0, source.size)])
+            source.keep_structure()
         return parse(source.read(0, source.size), source.name), source.identity
     finally:
         source.close()

@@ -1,6 +1,6 @@
 """A file on a server for parsers: small reads anywhere, mostly from memory.
 
-Data is cached in blocks of 64 KiB, shared by all parsers of the same file, least recently used
+Data is cached in blocks of 8 KiB, shared by all parsers of the same file, least recently used
 removed first. Sequential reads double the amount fetched each time.
 """
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     Range = tuple[int, int]
     ReadMany = Callable[[Sequence[Range]], list[bytes]]
 
-BLOCK_BYTES = 64 * 1024
+BLOCK_BYTES = 8 * 1024
+_LEAST_AHEAD = 64 * 1024
 MAX_BYTES = 16 * 1024**2
 MAX_AHEAD_BYTES = 4 * 1024**2
 
@@ -66,6 +67,10 @@ class Blocks:
             parts.append(block[max(0, offset - start) : offset + length - start])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def all(self) -> list[tuple[int, bytes]]:
+        """The blocks and their numbers, in order."""
+        return sorted(self._blocks.items())
+
     def clear(self) -> None:
         """Release all blocks."""
         self._blocks.clear()
@@ -98,7 +103,7 @@ class BlockFile(SeekableFile):
         super().__init__(blocks.size)
         self._blocks = blocks
         self._read_many = read_many
-        self._least = self._ahead = max(BLOCK_BYTES, ahead)
+        self._least = self._ahead = max(_LEAST_AHEAD, ahead)
         self._read_until = -1
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -19,6 +19,7 @@ from .client import Answer, RemoteFile, settings_from
 from .direct import DirectReader
 from .errors import Failure, error_for
 from .jobs import File
+from .kept_blocks import KeptBlocks, kept_blocks
 from .redirects import refuse_redirects_inside
 from .scheduler import the_scheduler
 
@@ -62,17 +63,18 @@ def open_remote(url: str, options: Mapping[str, str] | None = None, *, whole: bo
         )
     if settings.requests_at_once is not None:
         set_in_flight(settings.requests_at_once)
-    return _opened(RemoteFile(scheme + url[len(scheme) :], settings), whole)
+    kept = None if whole else kept_blocks(options)
+    return _opened(RemoteFile(scheme + url[len(scheme) :], settings), whole, kept)
 
 
-def _opened(place: RemoteFile, whole: bool) -> Bytes:
+def _opened(place: RemoteFile, whole: bool, kept: KeptBlocks | None) -> Bytes:
     """Open it plainly; if refused, retry with the bucket's region or with credentials."""
     refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
     if place.settings.key or place.settings.credentials or place.settings.token:
         place = place.with_credentials() or place
     for _ in range(_WAYS):
         try:
-            return _asked(place, whole)
+            return _asked(place, whole, kept)
         except Failure as failure:
             other = place.with_region() if failure.kind == "region" else None
             if failure.kind in ("forbidden", "login"):
@@ -83,7 +85,7 @@ def _opened(place: RemoteFile, whole: bool) -> Bytes:
     raise AssertionError("each way is tried once")
 
 
-def _asked(place: RemoteFile, whole: bool) -> Bytes:
+def _asked(place: RemoteFile, whole: bool, kept: KeptBlocks | None) -> Bytes:
     run = the_scheduler().run
     if whole:
         try:
@@ -93,7 +95,7 @@ def _asked(place: RemoteFile, whole: bool) -> Bytes:
                 raise
     for _ in range(2):  # a server may fail to send a part only once
         try:
-            return RemoteBytes(place, run(lambda: _first(place), place.name))
+            return RemoteBytes(place, run(lambda: _first(place), place.name), kept)
         except Failure as failure:
             if failure.kind not in ("no parts", "empty"):
                 raise
@@ -114,16 +116,19 @@ async def _first(place: RemoteFile) -> Answer:
 class RemoteBytes(Bytes):
     """A file on a web server or in a bucket; see `Bytes`. Pinned to the version it was opened at."""
 
-    def __init__(self, place: RemoteFile, first: Answer) -> None:
-        """`first` is the beginning of the file, or all of it."""
+    def __init__(self, place: RemoteFile, first: Answer, kept: KeptBlocks | None = None) -> None:
+        """`first` is the beginning of the file, or all of it; `kept` has its structure from earlier times."""
         self.name = place.name
         self.content_type = first.content_type
         self._file = File(place, first.version)
         self._closed = False
+        self._kept = kept
         self._blocks = Blocks(first.version.size)
         self._whole = first.data if len(first.data) == first.version.size else None
         if self._whole is None:
             self._blocks.put(0, first.data)
+            if kept is not None and self.identity is not None:
+                kept.load(self.identity, self._blocks)
 
     @property
     def size(self) -> int:
@@ -165,6 +170,21 @@ class RemoteBytes(Bytes):
             fetched = iter(the_scheduler().read(self._file, wanted))
             here = [next(fetched) if data is None else data for data in here]
         return cast("list[bytes]", here)
+
+    def fetch(self, ranges: Sequence[Range]) -> bool:
+        """See `Bytes.fetch`: in blocks, all that are missing at the same time."""
+        self._check_open()
+        if self._whole is None:
+            missing = {part for offset, length in ranges for part in self._blocks.missing(offset, length)}
+            wanted = sorted(missing)
+            for (start, _), data in zip(wanted, the_scheduler().read(self._file, wanted), strict=True):
+                self._blocks.put(start, data)
+        return True
+
+    def keep_structure(self) -> None:
+        """See `Bytes.keep_structure`."""
+        if self._whole is None and self._kept is not None and self.identity is not None:
+            self._kept.save(self.identity, self._blocks)
 
     def opened(self, block: int = FIRST_BYTES) -> BinaryIO:
         """See `Bytes.opened`; `block` bytes are read at once where nothing is cached."""

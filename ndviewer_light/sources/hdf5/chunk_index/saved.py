@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..file import HDF5File
 
 WORTH_SAVING = 1000
-"""Chunks; fewer are looked up again as fast."""
+"""Chunks of a local file; fewer are looked up again as fast."""
 
 
 def key_of(file: HDF5File, path: str, shape: tuple[int, ...], chunk: tuple[int, ...]) -> str | None:
@@ -42,6 +42,5 @@ def load(cache: DiskCache, key: str) -> Table | None:
 
 
 def save(cache: DiskCache, key: str, table: Table) -> None:
-    """Save an index if it is worth it and there is room."""
-    if len(table.numbers) >= WORTH_SAVING:
-        cache.put(key, np.stack([column.astype(np.uint64) for column in table]))
+    """Save an index if there is room."""
+    cache.put(key, np.stack([column.astype(np.uint64) for column in table]))
