@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .gui.viewer import LightweightViewer
     from .gui.window import LauncherWindow, LightweightMainWindow
     from .model import Channel, DatasetInfo, ImageInfo, Level, Plane, PlaneKey, PlaneState, Position, Region
-    from .opening import open_dataset
+    from .opening import imread, open_dataset
 
 __version__ = "0.3.0"
 
@@ -99,6 +99,7 @@ _HOME = {
     "discover_zarr_v3_fovs": "core",
     "extract_ome_physical_sizes": "core",
     "hex_to_colormap": "colours",
+    "imread": "opening",
     "open_dataset": "opening",
     "open_zarr_tensorstore": "core",
     "parse_zarr_v3_metadata": "core",
@@ -152,6 +153,7 @@ __all__ = [
     "discover_zarr_v3_fovs",
     "extract_ome_physical_sizes",
     "hex_to_colormap",
+    "imread",
     "open_dataset",
     "open_zarr_tensorstore",
     "parse_zarr_v3_metadata",

@@ -1,4 +1,4 @@
-"""`open_dataset`: the entry point for scripts."""
+"""`open_dataset` and `imread`: the entry points for scripts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from .storage.appearing import opened_when_there
 from .storage.bytes import absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    import numpy as np
+
+    from .engine.selection import Selection
     from .sources import Source
 
 
@@ -49,6 +52,34 @@ def open_dataset(
     reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
     source = _open(path, isolate, options, timeout, follow, time.monotonic() + wait)
     return Dataset(source, cache_bytes, path=path, storage_options=options, follow=follow, reopen=reopen)
+
+
+def imread(
+    path: str | os.PathLike[str],
+    *,
+    t: Selection = None,
+    p: Selection = 0,
+    c: Selection = None,
+    z: Selection = None,
+    level: int = 0,
+    missing: str = "raise",
+    storage_options: Mapping[str, str] | None = None,
+    format: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Read a part of the dataset at a path or URL into one array (t, p, c, z, y, x).
+
+    Each axis takes an index (a name for c and p: ``c="DAPI"``), which leaves the axis out of the result, or
+    several, a slice, or None for all of it; negative indices count from the end. By default all of the first
+    position. Axes of size 1 that were not asked for are left out. ``z="max"`` ("min", "mean", "sum") projects
+    the stack. Planes are read in parallel; `progress(done, all)` is called after each. `missing`: "raise"
+    or "fill", see `Dataset.read_planes`. Raises like `open_dataset` and `Dataset.plane`, `ValueError` for
+    planes of different sizes.
+    """
+    from .engine.selection import read_selection
+
+    with open_dataset(path, storage_options=storage_options, format=format) as dataset:
+        return read_selection(dataset, t, p, c, z, level, missing, progress)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,14 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import PIL.Image
 import pytest
 import stores
+from hdf5_files import write_nwb
+from nd2_samples import TWO, P, T, Z, frame
+from nd2_writer import write_nd2
+from reference_files import ReferenceWriter
 
 from tests.range_server import RangeServer
 
@@ -71,6 +77,7 @@ _GIVEN = {
         t, fov_idx, z, channel = 0, 0, 0, channels[0]
     """,
     "docs/guide/servers.md": "server = {server!r}",
+    "docs/guide/remote_scripts.md": "server = {server!r}",
 }
 _AFTER = {"README.md": "viewer.close()"}
 
@@ -80,6 +87,23 @@ def server(tmp_path: Path) -> Iterator[RangeServer]:
     (tmp_path / "served").mkdir()
     with RangeServer(tmp_path / "served") as server:
         yield server
+
+
+def write_served(folder: Path, here: Path) -> None:
+    """What the page about scripts and servers reads."""
+    write_nd2(folder / "run.nd2", frame, [T, P, Z], TWO)
+    (folder / "api/assets/1").mkdir(parents=True)
+    frames = np.arange(4 * 24 * 20, dtype=np.uint16).reshape(4, 24, 20)
+    asset = folder / "api/assets/1/download"
+    write_nwb(asset, images={"data": frames, "rate": 10.0}, second={"data": frames[:2] + 1})
+    for plants in (folder / "plants", here / "plants"):
+        plants.mkdir()
+        for name in ("barley_day0", "barley_day1", "maize_day0", "maize_day1"):
+            PIL.Image.fromarray(np.full((20, 24, 3), len(name), np.uint8)).save(plants / f"{name}.png")
+    writer = ReferenceWriter(folder)
+    writer.group("acquisition/images", {"neurodata_type": "TwoPhotonSeries"})
+    writer.add("acquisition/images/data", frames, (1, 24, 20))
+    writer.write_lindi("session.lindi.json")
 
 
 def given(page: Path) -> str:
@@ -107,6 +131,8 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, server: RangeServ
     stores.write_plate(tmp_path / "plate.ome.zarr", {"A/1": 2, "B/2": 1})
     stores.write_plate(server.folder / "plate.ome.zarr", {"A/1": 1})
     (tmp_path / "microscope.py").write_text(_HOST)
+    if page.name == "remote_scripts.md":
+        write_served(server.folder, tmp_path)
     (tmp_path / "run" / "0").mkdir(parents=True)
     address = repr(server.url("").rstrip("/"))
     before = textwrap.dedent(_GIVEN.get(given(page), "")).replace("{server!r}", address)

@@ -20,7 +20,7 @@ from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .current_info import CurrentInfo, is_another
 from .dataset_contents import DatasetContents
 from .follower import DiskFollower
-from .leases import SupersededRead
+from .leases import StoredKey, SupersededRead
 from .level_parts import LevelParts
 from .look_schedule import Following, GrowthSchedule, RunSchedule
 from .notified_planes import NotifiedPlanes
@@ -30,10 +30,11 @@ from .plane_search import MISSING
 from .plane_times import PlaneTimes
 from .planes_in_view import PlanesInView
 from .position_states import PositionSurvey
-from .read_ahead import PlanesAhead
+from .read_ahead import PlanesAhead, ReadAhead
 from .regions import TiledPlanes
 from .rereader import Rereader
 from .retry import RetryPolicy
+from .selection import filled
 from .stored_scout import StoredScout
 from .surveyor import REPORT_SECONDS, Surveyor
 from .tiles import ONE_TILE_PIXELS
@@ -49,10 +50,8 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from ..sources import Source
     from .changes import ChangeListener, DatasetChange
-    from .leases import StoredKey
     from .newest_places import NewestWanted, Place
     from .position_states import PositionStates
-    from .read_ahead import ReadAhead
     from .report import PlaneReport
     from .time_line import TimeStates
 
@@ -413,6 +412,53 @@ class Dataset(DatasetContents):
         if pixels is not None:
             return pixels
         return self.plane(*wanted.plane, level=wanted.level, region=wanted.tile)
+
+    def read_planes(
+        self,
+        keys: Iterable[PlaneKey | tuple[int, int | str, int | str, int]],
+        level: int = 0,
+        *,
+        missing: str = "raise",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[np.ndarray]:
+        """Return the pixels (Y, X) of many planes, in the order of their keys (t, p, c, z).
+
+        They are read together: from a server with as many requests under way as it takes, none twice. p and c
+        may be names, as in `plane`. `progress(done, all)` is called in this thread after each plane.
+        `missing`: what of planes of which nothing is stored and that do not count as the fill value: "raise",
+        or "fill" with the fill value (0 where none is declared). Blocks until all are read; raises like
+        `plane`.
+        """
+        return list(self.iter_planes(keys, level, missing=missing, progress=progress))
+
+    def iter_planes(
+        self,
+        keys: Iterable[PlaneKey | tuple[int, int | str, int | str, int]],
+        level: int = 0,
+        *,
+        missing: str = "raise",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Like `read_planes`, yielding each plane as soon as it and those before it are there.
+
+        Those that follow are read meanwhile, but no more than 256 MiB of them.
+        """
+        position = self._indices.position
+        wanted = [
+            StoredKey(PlaneKey(t, position(p) if isinstance(p, str) else p, c, z), level)  # type: ignore[arg-type]
+            for t, p, c, z in keys
+        ]
+        ahead = ReadAhead(wanted)
+        for done, each in enumerate(wanted, 1):
+            try:
+                pixels = self.plane_ahead(each, ahead)
+            except PlaneNotStoredError as error:
+                if missing == "raise":
+                    raise
+                pixels = filled(error, self.info.dtype)
+            if progress is not None:
+                progress(done, len(wanted))
+            yield pixels
 
     def planes(
         self,
