@@ -58,6 +58,9 @@ class TiffDocuments(Protocol):
     def images_after(self, page: int) -> int:
         """How many uncompressed images of the size of a page are stored from its own on, without a gap."""
 
+    def images_unclosed(self) -> int:
+        """How many images are stored in a file that is still written, if only the first has a page yet."""
+
     def imagej(self) -> dict[str, Any]:
         """ImageJ's metadata, {} if there is none."""
 
@@ -150,8 +153,28 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
     for pixels in document.images:
         image = ome_image_of(pixels, "", file_of, lambda file: facts if file == "" else None, refused)
         if image is not None and image.files == ("",):
-            found.append(with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page)))
+            image = with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page))
+            is_only = len(document.images) == len(facts) == 1 and not image.levels
+            found.append(_as_far_as_written(image, pixels, tiff) if is_only else image)
     return document, found
+
+
+def _as_far_as_written(image: TiffImage, pixels: OmePixels, tiff: TiffDocuments) -> TiffImage:
+    """The image with those of its planes that are stored already, while it is written.
+
+    Of a run whose end nobody knows, OME-XML declares one time point until the file is closed.
+    """
+    n = tiff.images_unclosed()
+    if n < 2:
+        return image
+    within = [axis for axis in image.outer if axis[0] != "t"]
+    n_within = math.prod(size for _, size in within)
+    if pixels.order[-1:] == "T":
+        n_t = max(pixels.n_t, -(-n // n_within))
+        image = replace(image, outer=(("t", n_t), *within) if n_t > 1 else tuple(within))
+    n = min(n, image.n_pages)
+    runs = (PageRun(0, n, 0, contiguous=True),)
+    return checked(replace(image, runs=runs, is_incomplete=n < image.n_pages), tiff.name)
 
 
 def _n_sub_levels(tiff: TiffDocuments, page: int) -> int:
@@ -259,7 +282,23 @@ def _by_shape(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
         said = _shape_said(tiff, at) if at < len(facts) else None
     if found and at < len(facts):  # what another program appended
         found += _grouped(tiff, range(at, len(facts)))
+    else:
+        found = _in_time(found, tiff.name)
     yield from _as_pyramids(found, tiff)
+
+
+def _in_time(images: list[TiffImage], name: str) -> list[TiffImage]:
+    """Arrays that are alike and have no names, as appended one by one, are the time points of one image."""
+    first = images[0] if images else None
+    if first is None or len(images) < 2 or first.levels or first.name or first.size("t") > 1:
+        return images
+    n, at = first.n_pages, first.runs[0].page
+    for i, image in enumerate(images):
+        alike = replace(image, runs=first.runs) == first and not image.is_incomplete
+        if not alike or image.runs != (PageRun(0, n, at + i * n),):
+            return images
+    whole = replace(first, outer=(("t", len(images)), *first.outer), runs=(PageRun(0, n * len(images), at),))
+    return [checked(whole, name)]
 
 
 def _shape_said(tiff: TiffDocuments, page: int) -> dict[str, Any] | None:

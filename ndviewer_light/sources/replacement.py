@@ -282,6 +282,11 @@ class ReplaceableSource(Source):
             stamp = _stamp(self._path, opened.source.landmark)
             if replaced is None and (stamp is None or stamp == opened.stamp):
                 return
+            is_same_place = replaced is None and stamp is not None and stamp.place == _place(opened)
+            if is_same_place and opened.source.has_only_grown():
+                with self._lock:
+                    self._opened = opened._replace(stamp=stamp)
+                return
             try:
                 fresh = self._open_now()
             except DatasetError:  # none, or not all of it yet; what cannot be read says so itself

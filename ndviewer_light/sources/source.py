@@ -137,6 +137,13 @@ class Source(ABC):
     def follow(self) -> None:  # noqa: B027  most formats need not know
         """From now on somebody follows what is written: what was just written may be incomplete."""
 
+    def has_only_grown(self) -> bool:
+        """Whether what lies at the path now is what was opened, with more appended to it.
+
+        False where only opening it again tells.
+        """
+        return False
+
     def look(self) -> DatasetInfo:
         """Like `refresh`, for whoever follows a dataset that grows: rereads only what has changed."""
         return self.refresh()

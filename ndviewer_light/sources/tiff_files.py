@@ -33,10 +33,10 @@ _MAX_OPEN = 16
 class UnderstoodTiff:
     """An open TIFF and what its pages mean. Any thread."""
 
-    def __init__(self, file: Bytes) -> None:
-        """Parse the first page; raises a `DatasetError`."""
+    def __init__(self, file: Bytes, before: UnderstoodTiff | None = None) -> None:
+        """Parse the first page; raises a `DatasetError`. `before`: the file as it was when it was shorter."""
         self.file = file
-        self.pages = TiffPages(file)
+        self.pages: TiffPages = TiffPages(file, before.pages if before is not None else None)
         self._lock = threading.Lock()
         self._reading: Reading | None = None
 
@@ -91,7 +91,7 @@ class TiffFiles:
             if known is not None and known.file is file:
                 self._known.move_to_end(path)
                 return known
-        found = UnderstoodTiff(file)
+        found = UnderstoodTiff(file, None if is_url(path) else known)
         with self._lock:
             self._known[path] = found
             while len(self._known) > _MAX_OPEN:

@@ -62,6 +62,7 @@ class _State(NamedTuple):
     facts: dict[int, ImageFacts]
     info: DatasetInfo
     versions: dict[str, str]
+    lineage: object  # of a single local file, see `TiffPages.lineage`; else None
 
 
 class TiffSetSource(Source):
@@ -128,7 +129,13 @@ class TiffSetSource(Source):
         name = os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path)
         info = dataset_info(found, positions, infos[places[0].image], name)
         info = info.with_images({p: infos[place.image] for p, place in enumerate(places)})
-        return _State(found, places, facts, info, self._versions_of(found))
+        return _State(found, places, facts, info, self._versions_of(found), self._lineage_of(found))
+
+    def _lineage_of(self, found: TiffSet) -> object:
+        if is_url(self._path) or any(image.files != ("",) for image in found.images):
+            return None
+        with self._faults(self._path), self._files.opened(self._path) as tiff:
+            return tiff.pages.lineage
 
     def _versions_of(self, found: TiffSet) -> dict[str, str]:
         if is_url(self._path):
@@ -348,6 +355,16 @@ class TiffSetSource(Source):
                     state = state._replace(info=current.info)
                 self._state = state
         return self._state.info
+
+    def has_only_grown(self) -> bool:
+        """See `Source.has_only_grown`: of a single local file to which pages were appended."""
+        if self._state.lineage is None:
+            return False
+        try:
+            with self._faults(self._path), self._files.opened(self._path) as tiff:
+                return tiff.pages.lineage is self._state.lineage
+        except DatasetError:
+            return False
 
     def look(self) -> DatasetInfo:
         """See `Source.look`: nothing is opened as long as no file has changed."""

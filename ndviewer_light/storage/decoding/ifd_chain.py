@@ -88,6 +88,7 @@ class IfdChain:
         self._seen: set[int] = set()
         self._sub_seen: set[int] = set()
         self._values = 0
+        self._first_tags = self._last_tags = b""  # of the first and last page, without where the next one is
         head = read(0, 16)
         self._order, self._big = _BEGINNINGS.get(head[:4], ("<", False))
         self._next = 0
@@ -107,6 +108,41 @@ class IfdChain:
         """
         while self._next and (index is None or len(self._seen) <= index):
             self._walk(self._next)
+
+    def continue_from(self, before: IfdChain) -> bool:
+        """Take over the pages that a chain of the same file had visited to its end before the file has grown.
+
+        Only if its first and its last page are there as they were; else False, and nothing is taken over.
+        """
+        if before._next or not before.offsets or len(before._seen) != len(before.offsets):
+            return False
+        self.check(0)
+        if self.offsets[:1] != before.offsets[:1] or self._first_tags != before._first_tags:
+            return False
+        following = self._follows(before.offsets[-1], before._last_tags)
+        if following is None:
+            return False
+        self.offsets, self._kind_of = before.offsets[:], before._kind_of[:]
+        self._kinds, self._seen = dict(before._kinds), set(before._seen)
+        self._values, self._last_tags, self._next = before._values, before._last_tags, following
+        return True
+
+    def _follows(self, at: int, tags: bytes) -> int | None:
+        """The page after the one with these tags; None if they are not there."""
+        data = self._read(at, len(tags) + self._offset.size)
+        if len(data) < len(tags) + self._offset.size or data[: len(tags)] != tags:
+            return None
+        (following,) = self._offset.unpack_from(data, len(tags))
+        return int(following)
+
+    def begins_page(self, at: int) -> bool:
+        """Whether what is stored there are the tags of a page, as the first of its own tags tell."""
+        data = self._read(at, _USUAL_BYTES)
+        if len(data) < self._count.size + self._tag.size:
+            return False
+        (n,) = self._count.unpack_from(data)
+        code, kind, count, _ = self._tag.unpack_from(data, self._count.size)
+        return 4 <= n <= MAX_TAGS and code in (254, 255, 256) and kind in (3, 4, 16) and count == 1
 
     @property
     def facts(self) -> list[PageFacts]:
@@ -175,6 +211,8 @@ class IfdChain:
         if is_page:
             self._kind_of.append(self._kinds.setdefault(PageFacts(*found), len(self._kinds)))
             self.offsets.append(at)
+            self._last_tags = data[:end]
+            self._first_tags = self._first_tags or data[:end]
         (following,) = self._offset.unpack_from(data, end)
         return int(following)
 

@@ -48,6 +48,7 @@ TIFF_KINDS = (
 FIRST = PageAt()
 
 _MAX_PARTS = 4_000_000
+_MAX_TAGS_BYTES = 4096  # of a page without those that are shared
 _MAX_DESCRIPTION = 64 * 1024**2
 _BLOCK = 64 * 1024
 _DIALECTS = (
@@ -100,21 +101,36 @@ class LibrarySeries(NamedTuple):
 class TiffPages:
     """The pages of a TIFF; `close` does not close the underlying bytes."""
 
-    def __init__(self, source: Bytes) -> None:
-        """Parse the first page; raises a `DatasetError` that names the file."""
+    def __init__(self, source: Bytes, before: TiffPages | None = None) -> None:
+        """Parse the first page; raises a `DatasetError` that names the file.
+
+        `before`: the pages of the same file when it was shorter. What is there still is not visited again.
+        """
         self._source = source
         self.name = source.name
         self._lock = threading.Lock()
         self._file = AheadFile(source, _BLOCK)
         self._facts: list[PageFacts] | None = None
+        self._shaped: dict[int, str] = {}  # of pages asked for: kept as a file grows, as the next
+        self._sub_levels: dict[int, int] = {}
         with damage_is_named(self.name):
             head = self._read_bytes(0, 64)
             if len(head) >= 8 and any(head[:8]) and not head.startswith(TIFF_STARTS):
                 raise CorruptDataError(f"{self.name} is not a TIFF file{looks_like(head)}")
             self._chain = IfdChain(self._read_bytes, source.size, self.name, self._file.fetch)
             self._chain.check(0)
+            self.is_continued = before is not None and self._continues(before)
+            self.lineage: object = before.lineage if before is not None and self.is_continued else object()
+            """The same as long as a file only grows, by pages appended to those that it had."""
             self._file.seek(0)  # where tifffile assumes the file to begin
             self._tif = _parsed(self._file)
+
+    def _continues(self, before: TiffPages) -> bool:
+        with before._lock:
+            if before._source.size >= self._source.size or not self._chain.continue_from(before._chain):
+                return False
+            self._shaped, self._sub_levels = dict(before._shaped), dict(before._sub_levels)
+            return True
 
     def _read_bytes(self, offset: int, length: int) -> bytes:
         self._file.seek(offset)
@@ -150,7 +166,9 @@ class TiffPages:
     def shaped(self, page: int) -> str:
         """The description in which tifffile says the shape of an array, "" if there is none."""
         with self._lock, damage_is_named(self.name):
-            return self._page(PageAt(page)).shaped_description or ""
+            if page not in self._shaped:
+                self._shaped[page] = self._page(PageAt(page)).shaped_description or ""
+            return self._shaped[page]
 
     def imagej(self) -> dict[str, Any]:
         """ImageJ's metadata, {} if there is none."""
@@ -178,8 +196,31 @@ class TiffPages:
             after = [at for at in self._chain.offsets[page + 1 : page + 2] if at > start]
             return max(1, (min([self._source.size, *after]) - start) // nbytes)
 
+    def images_unclosed(self) -> int:
+        """How many images are stored in a file that is still written, if only the first has a page yet.
+
+        tifffile writes the pages after the first when it closes a file, after all pixels. 1 where that is not
+        certain: of other programs nobody knows what follows.
+        """
+        n = self.images_after(0)
+        with self._lock, damage_is_named(self.name):
+            self._chain.check()
+            first = self._page(PageAt(0))
+            if n < 2 or len(self._chain.offsets) > 1 or not str(first.software).startswith("tifffile"):
+                return 1
+            start, nbytes = int(first.dataoffsets[0]), _picture_of(first, self.name).nbytes
+            # while it is closed, the pages are there before the first one tells where
+            suspects = range(max(1, n - 2 - n * _MAX_TAGS_BYTES // nbytes), n + 1)
+            ends = (k for k in suspects if any(map(self._chain.begins_page, _about(start + k * nbytes))))
+            return min([n, *ends])
+
     def n_sub_levels(self, page: int) -> int:
         """How many pyramid levels a page has in its sub-pages: those that are the same but smaller."""
+        if page not in self._sub_levels:
+            self._sub_levels[page] = self._count_sub_levels(page)
+        return self._sub_levels[page]
+
+    def _count_sub_levels(self, page: int) -> int:
         with self._lock, damage_is_named(self.name):
             found = self._page(PageAt(page))
             before = _picture_of(found, self.name)
@@ -327,7 +368,7 @@ class TiffPages:
             raise PlaneNotStoredError(
                 f"{self.name} has no page {at.page} (yet): it has {len(self._chain.offsets)}"
             )
-        page = (self._tif.pages[at.page] if at.page else self._tif.pages.first).aspage()
+        page = (self._appended(at.page) if at.page else self._tif.pages.first).aspage()
         for number in at.sub:
             offsets = sub_pages(page)
             if number >= len(offsets):
@@ -337,6 +378,15 @@ class TiffPages:
             assert subs is not None, "it has offsets"
             page = subs[number].aspage()
         return page
+
+    def _appended(self, number: int) -> Any:
+        """A page. In a file that grows, tifffile would go through all pages before it each time."""
+        if not self.is_continued:
+            return self._tif.pages[number]
+        from tifffile import TiffPage
+
+        self._tif.filehandle.seek(self._chain.offsets[number])
+        return TiffPage(self._tif, index=number)
 
     def close(self) -> None:
         """Release parsed data. May be called twice."""
@@ -354,6 +404,11 @@ def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
         raise CorruptDataError(str(error)) from error
     finally:
         pages.close()
+
+
+def _about(at: int) -> range:
+    """Where the tags of a page may begin that are written at the end of a file: aligned."""
+    return range(at, at + 17)
 
 
 class _InMemory:
