@@ -57,7 +57,8 @@ class KnownFailures:
     def among(self, positions: Container[int]) -> dict[PlaneKey, str]:
         """The reasons of all planes at these positions, in the order of the planes."""
         with self._lock:
-            found = {PlaneKey(*key): reason for key, reason in self._reasons.items() if key[1] in positions}
+            reasons = dict(self._reasons)
+        found = {PlaneKey(*key): reason for key, reason in reasons.items() if key[1] in positions}
         return dict(sorted(found.items(), key=lambda each: (each[0].p, each[0])))
 
     def __len__(self) -> int:

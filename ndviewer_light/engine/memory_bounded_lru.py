@@ -40,14 +40,17 @@ class MemoryBoundedLRUCache:
     def put(self, key: Hashable, array: np.ndarray) -> None:
         """Keep `array`; room is made before it is added, so the limit holds at all times."""
         with self._lock:
-            self._drop(key)
-            if array.nbytes > self._max_memory:
-                return
-            while self._current_memory + array.nbytes > self._max_memory:
-                _, evicted = self._arrays.popitem(last=False)
-                self._current_memory -= evicted.nbytes
-            self._arrays[key] = array
-            self._current_memory += array.nbytes
+            self._put(key, array)
+
+    def _put(self, key: Hashable, array: np.ndarray) -> None:
+        self._drop(key)
+        if array.nbytes > self._max_memory:
+            return
+        while self._current_memory + array.nbytes > self._max_memory:
+            _, evicted = self._arrays.popitem(last=False)
+            self._current_memory -= evicted.nbytes
+        self._arrays[key] = array
+        self._current_memory += array.nbytes
 
     def invalidate(self, key: Hashable) -> bool:
         """Drop the array under `key`; True if there was one."""

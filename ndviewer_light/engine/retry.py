@@ -10,7 +10,7 @@ from ..errors import PlaneNotStoredError, ReadTimeoutError
 from ..model import PlaneKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Delays before a plane in view is retried after its first, second, … failure; the last one repeats."""
@@ -48,8 +48,8 @@ class RetryPolicy:
         """Set the view to `keys` and forget others. Returns the failures that are not due yet."""
         with self._lock:
             self._in_view = frozenset(keys)
-            self._failures = {key: self._failures[key] for key in keys if key in self._failures}
-            return {key: failure.error for key, failure in self._failures.items() if not failure.is_due}
+            self._failures = _of_keys(self._failures, keys)
+            return _not_due(self._failures)
 
     def error_of(self, key: PlaneKey) -> Exception | None:
         """Why a plane in view could not be shown; None if unknown or due for a retry."""
@@ -106,10 +106,27 @@ class RetryPolicy:
     def release_due(self, now: float) -> bool:
         """Release due planes for the next request; returns whether there are any."""
         with self._lock:
-            due = [failure for failure in self._failures.values() if failure.due <= now]
-            for failure in due:
-                failure.is_due, failure.due = True, float("inf")
-        return bool(due)
+            return _release_due(self._failures.values(), now)
+
+
+# Functions of their own rather than loops under the lock: see `single_flight._remove`.
+
+
+def _of_keys(
+    failures: Mapping[PlaneKey, _FailedPlane], keys: Sequence[PlaneKey]
+) -> dict[PlaneKey, _FailedPlane]:
+    return {key: failures[key] for key in keys if key in failures}
+
+
+def _not_due(failures: Mapping[PlaneKey, _FailedPlane]) -> dict[PlaneKey, Exception]:
+    return {key: failure.error for key, failure in failures.items() if not failure.is_due}
+
+
+def _release_due(failures: Iterable[_FailedPlane], now: float) -> bool:
+    due = [failure for failure in failures if failure.due <= now]
+    for failure in due:
+        failure.is_due, failure.due = True, float("inf")
+    return bool(due)
 
 
 def _wait_after(error: Exception, attempts: int) -> float:

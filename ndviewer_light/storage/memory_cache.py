@@ -59,12 +59,15 @@ class MemoryCache(Generic[K, V]):
                 yield key, value
 
     def _look_up(self, keys: Sequence[K]) -> dict[K, V]:
-        found = {}
         with self._lock:
-            for key in keys:
-                if key in self._values:
-                    self._values.move_to_end(key)
-                    found[key] = self._values[key]
+            return self._touched(keys)
+
+    def _touched(self, keys: Sequence[K]) -> dict[K, V]:
+        found = {}
+        for key in keys:
+            if key in self._values:
+                self._values.move_to_end(key)
+                found[key] = self._values[key]
         return found
 
     def _keep(self, key: K, value: V) -> None:

@@ -176,9 +176,7 @@ class SingleFlight(Generic[K, V]):
         """Finish and release them: errors reference their frames, which must not reference them."""
         try:
             with self._lock:
-                for key, flight in flights.items():
-                    if self._flights.get(key) is flight:
-                        del self._flights[key]
+                _remove(flights, self._flights)
         finally:
             for flight in flights.values():
                 flight.end()
@@ -206,6 +204,17 @@ class SingleFlight(Generic[K, V]):
             flight = None
             flights.clear()
         return found
+
+
+def _remove(flights: Mapping[K, _Flight[V]], among: dict[K, _Flight[V]]) -> None:
+    """Take flights out of a dict, unless others have taken their place.
+
+    A function of its own: in Python 3.13 the `with` around a loop does not protect the jump back of a loop that
+    ends with a condition, so that an interruption just there would leave the lock locked.
+    """
+    for key, flight in flights.items():
+        if among.get(key) is flight:
+            del among[key]
 
 
 def _go_on(key: object, check: Callable[[], None] | None) -> None:
