@@ -13,7 +13,11 @@ from screen import choose_limits, screen_pixels, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import MetadataError
-from ndviewer_light.gui.canvas.contrast import (
+from ndviewer_light.gui.channel_choices import MOST_CHANNELS, ChannelChoices
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.view_texts import text_under_mouse
+from ndviewer_light.model import Channel, Plane, PlaneState
+from ndviewer_light.rendering.contrast import (
     CLIPS,
     ChannelContrasts,
     ContrastMode,
@@ -21,10 +25,6 @@ from ndviewer_light.gui.canvas.contrast import (
     contrast_of,
     detector_top,
 )
-from ndviewer_light.gui.channel_choices import MOST_CHANNELS, ChannelChoices
-from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.view_texts import text_under_mouse
-from ndviewer_light.model import Channel, Plane, PlaneState
 
 RAMP = np.arange(1000, 2000, dtype="u2").reshape(20, 50)
 

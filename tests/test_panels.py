@@ -20,7 +20,6 @@ from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 from screen import choose_in_menu
 
 from ndviewer_light.gui import slots
-from ndviewer_light.gui.canvas.contrast import ContrastMode
 from ndviewer_light.gui.canvas.overlay import CanvasOverlay, scale_bar
 from ndviewer_light.gui.icon_files import ICONS, icon
 from ndviewer_light.gui.message_page import MessagePage
@@ -36,6 +35,7 @@ from ndviewer_light.gui.theme import (
     plain_tooltip,
 )
 from ndviewer_light.model import Channel
+from ndviewer_light.rendering.contrast import ContrastMode
 
 LEFT = Qt.MouseButton.LeftButton
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MetadataError
-from .canvas.contrast import ContrastMode, Limits
+from ..rendering.contrast import ContrastMode, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from ..model import channel_name
+from ..rendering.contrast import ChannelContrasts, ContrastMode
 from .canvas.canvas_view import MAX_CHANNELS_SHOWN
-from .canvas.contrast import ChannelContrasts, ContrastMode
 from .channel_choices import ChannelChoice, ChannelChoices
 from .panels.channels import ChannelStrips
 from .slots import safe_slot
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..model import Channel, DatasetInfo, ImageInfo
-    from .canvas.contrast import Contrast
+    from ..rendering.contrast import Contrast
     from .canvas.display import Canvas
     from .canvas.view_arrays import Frame
     from .channel_choices import Name

@@ -19,10 +19,10 @@ from qtpy.QtCore import QEvent, QPointF, Qt, QTimer, Signal
 from qtpy.QtGui import QMovie
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from ...rendering.colormaps import chosen_colormap, colormap_of
 from ..ends import Owner
 from ..slots import safe_slot
 from .canvas_view import MAX_CHANNELS_SHOWN, View
-from .colormaps import chosen_colormap, colormap_of
 from .hand import Hand
 from .view_arrays import DatasetWrapper, Frame, voxel_size
 from .zoom import FIT_MARGIN, Scene, VisibleArea
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from ...engine.dataset import Dataset
     from ...model import Channel, ImageInfo
-    from .contrast import ChannelContrasts
+    from ...rendering.contrast import ChannelContrasts
 
 logger = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ import ndv
 
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
+from ...rendering.contrast import Contrast, contrast_of
 from .canvas_view import MAX_CHANNELS_SHOWN, View
-from .contrast import Contrast, contrast_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence, Set

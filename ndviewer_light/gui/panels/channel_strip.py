@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..canvas.contrast import ContrastMode
+from ...rendering.contrast import ContrastMode
 from ..slots import safe_slot
 from ..theme import colors_of, digits_font, plain_tooltip, set_role
 from .color_menu import color_menu, dot_color, is_choice, is_reversed

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import Channel
-    from ..canvas.contrast import ContrastMode
+    from ...rendering.contrast import ContrastMode
 
 PREFERRED_WIDTH_PX = 280
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
-from ..canvas.contrast import CLIPS, DEFAULT_CLIP, ContrastMode
+from ...rendering.contrast import CLIPS, DEFAULT_CLIP, ContrastMode
 from ..slots import safe_slot
 from ..theme import set_role
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import cmap
 
-from ...colours import HEX_OF_COLORMAP
+from ..colours import HEX_OF_COLORMAP
 
 if TYPE_CHECKING:
-    from ...model import Channel
+    from ..model import Channel
 
 _LICENSES = frozenset(("Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0", "CC-BY-4.0", "MIT", "PSF"))
 """Of the tables in cmap's catalogue, those under one of these are used."""
