@@ -209,8 +209,8 @@ class SingleFlight(Generic[K, V]):
 def _remove(flights: Mapping[K, _Flight[V]], among: dict[K, _Flight[V]]) -> None:
     """Take flights out of a dict, unless others have taken their place.
 
-    A function of its own: in Python 3.13 a `with` does not protect the jump back of a loop in it that ends with
-    a condition, so that an interruption just there would leave the lock locked.
+    A function of its own: in Python 3.13 a `with` does not protect the jump back of a loop in it whose last
+    statement is a condition, so that an interruption just there would leave the lock locked.
     """
     for key, flight in flights.items():
         if among.get(key) is flight:
