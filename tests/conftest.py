@@ -239,8 +239,9 @@ def _flush_deferred_deletes() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def nothing_is_kept_in_the_users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Planes from servers and chunk indexes go to a folder of the tests."""
+    """Planes from servers, chunk indexes and settings of windows go to folders of the tests."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 

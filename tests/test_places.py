@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication
 from runs import load, planes_of, small_run, write
 from screen import assert_shows, settle
 
@@ -86,6 +87,21 @@ def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qt
     assert (stage.view.p, stage.sliders.slider("p").maximum()) == (5, 2)
     facts = {fact.name: fact.value for fact in panels.card.facts}
     assert (facts["Pixel"], facts["Fields"]) == ("0.325 µm", "6 in 3 wells")
+
+
+def test_the_column_keeps_its_width_however_low_the_window_is(qtbot, viewer):
+    positions = tuple(
+        Position(well, i, 100.0 * (i % 2), 100.0 * (i // 2)) for well in ("B2", "H12") for i in range(4)
+    )
+    with show(qtbot, viewer, MemorySource(memory_info(n_t=1, positions=positions))):
+        panels = viewer._screen.panels
+        qtbot.waitUntil(panels.isVisible)
+        for height in range(300, 640, 10):  # at some of them the scroll bar comes, at others it goes
+            viewer.resize(1100, height)
+            QApplication.processEvents()
+            assert panels.plate_map.width() + panels.plate_map.x() <= panels.width()
+        click(qtbot, panels.plate_map, 1)
+        assert viewer.stage.view.p == 4
 
 
 def test_a_run_is_seen_on_the_plate_as_it_is_announced_and_nothing_is_read_for_it(qtbot, viewer):

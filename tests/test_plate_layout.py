@@ -94,7 +94,7 @@ def test_fields_are_drawn_apart_at_their_places_x_to_the_right_and_y_down():
     assert geometry.at(1.0, 1.0) is None
     assert [geometry.beside(4, *step) for step in ((-1, 0), (1, 0), (0, -1), (0, 1))] == [1, 7, 3, 5]
     assert geometry.beside(8, 1, 0) == 8
-    assert map_height(positions, range(9), 200) == 160
+    assert map_height(positions, range(9), 200) == 128
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QPushButton
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QPushButton
+from runs import planes_of, small_run, write
+from screen import assert_shows, settle
 
 from ndviewer_light.gui.waiting import short_name
-from ndviewer_light.gui.window import LauncherWindow
+from ndviewer_light.gui.window import LauncherWindow, LightweightMainWindow
+from ndviewer_light.gui.window_settings import MOST_RECENT, forget_recent, note_opened, recent_paths
 
 pytestmark = pytest.mark.gl
 
@@ -63,3 +67,114 @@ def test_an_empty_address_opens_nothing(qtbot, launcher):
     qtbot.mouseClick(button(launcher, "Open URL…"), Qt.MouseButton.LeftButton)
     launcher.findChild(QInputDialog).accept()
     assert launcher.viewer_window is None
+
+
+# ---- our own windows ---------------------------------------------------------------------------------
+
+
+def drop(window, paths) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    at = QPointF(5, 5) if hasattr(QDropEvent, "position") else QPoint(5, 5)
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    window.dropEvent(QDropEvent(at, Qt.DropAction.CopyAction, data, left, none))
+
+
+def windows() -> list[LightweightMainWindow]:
+    return [each for each in QApplication.topLevelWidgets() if isinstance(each, LightweightMainWindow)]
+
+
+def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path):
+    forget_recent()
+    runs = [small_run(tmp_path / place / "run", seed=seed) for seed, place in enumerate("ab")]
+    for run in runs:
+        write(run)
+    first = LightweightMainWindow()
+    qtbot.addWidget(first)
+    first.show()
+    drop(first, [run.folder for run in runs])
+    (second,) = (window for window in windows() if window is not first)
+    shown = dict(zip(runs_folders := [str(run.folder) for run in runs], (first, second), strict=True))
+    for run in runs:
+        window = shown[str(run.folder)]
+        qtbot.waitUntil(lambda window=window: window.viewer.dataset is not None, timeout=20_000)
+        settle(qtbot, window.viewer)
+        assert_shows(window.viewer, planes_of(run, 0, 0, 0))
+        assert str(run.folder) in window.bar.name.toolTip()  # the whole path on hover
+    assert first.windowTitle() != second.windowTitle()
+    assert set(recent_paths()) == set(runs_folders)
+    qtbot.mouseClick(first.bar.open, Qt.MouseButton.LeftButton)
+    offered = [action for action in first._chooser.menu.actions() if action.text() == "run"]
+    assert len(offered) == 2
+    first._chooser.menu.close()
+    again = next(action for action in offered if str(runs[1].folder) in action.toolTip())
+    with qtbot.waitSignal(first.viewer.dataset_loaded, timeout=20_000) as loaded:
+        again.trigger()
+    assert loaded.args == [str(runs[1].folder)]
+    second.close()
+    first.close()
+    qtbot.waitUntil(lambda: not windows() or windows() == [first])
+
+
+def test_a_window_fits_the_screen_and_the_next_one_is_as_it_was_left(qtbot, tmp_path):
+    run = small_run(tmp_path / "run", "hcs")
+    write(run)
+    window = LightweightMainWindow(str(run.folder))
+    qtbot.addWidget(window)
+    room = window.screen().availableGeometry()
+    assert room.contains(window.geometry())
+    window.show()
+    panels = window.viewer._screen.panels
+    qtbot.waitUntil(panels.isVisible, timeout=20_000)
+    window.resize(1010, 620)
+    splitter = window.viewer.stage.splitter
+    qtbot.waitUntil(lambda: sum(splitter.sizes()) > 900)
+    splitter.setSizes([190, 530, 280])
+    kept = splitter.sizes()
+    window.close()
+    other = LightweightMainWindow(str(run.folder))
+    qtbot.addWidget(other)
+    other.show()
+    qtbot.waitUntil(other.viewer._screen.panels.isVisible, timeout=20_000)
+    assert (other.width(), other.height()) == (1010, 620)
+    qtbot.waitUntil(lambda: other.viewer.stage.splitter.sizes()[0] == kept[0])
+    panels_button = next(each for each in other.bar.findChildren(QPushButton) if each.text() == "Panels")
+    qtbot.mouseClick(panels_button, Qt.MouseButton.LeftButton)
+    assert other.viewer._screen.panels.isHidden()
+    other.close()
+    third = LightweightMainWindow()
+    qtbot.addWidget(third)
+    assert not third.viewer._screen.panels_wanted
+    third.close()
+
+
+def test_a_small_window_is_possible_and_no_name_widens_it(qtbot, tmp_path):
+    run = small_run(tmp_path / ("n" * 200), "per_fov", regions=("r" * 150, "B2"), channels=("c" * 100, "d"))
+    write(run)
+    window = LightweightMainWindow(str(run.folder))
+    qtbot.addWidget(window)
+    window.resize(600, 500)
+    window.show()
+    qtbot.waitUntil(lambda: window.viewer.dataset is not None, timeout=20_000)
+    settle(qtbot, window.viewer)
+    assert (window.width(), window.height()) == (600, 500)
+    window.resize(1000, 600)
+    qtbot.waitUntil(lambda: window.viewer._screen.panels.isVisible())
+    settle(qtbot, window.viewer)
+    assert window.width() == 1000
+    window.close()
+
+
+def test_what_was_opened_lately_holds_no_secrets_and_has_an_end():
+    forget_recent()
+    note_opened("https://host/a.zarr?X-Amz-Signature=secret")
+    note_opened("https://user:password@host/a.zarr")
+    note_opened("")
+    assert recent_paths() == []
+    for i in range(MOST_RECENT + 3):
+        note_opened(f"s3://bucket/{i}.zarr")
+    note_opened("s3://bucket/9.zarr")
+    assert len(recent_paths()) == MOST_RECENT
+    assert recent_paths()[:2] == ["s3://bucket/9.zarr", f"s3://bucket/{MOST_RECENT + 2}.zarr"]
+    forget_recent()
+    assert recent_paths() == []

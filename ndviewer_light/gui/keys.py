@@ -50,6 +50,7 @@ KEYS: tuple[Key, ...] = (
     Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
     Key("next_unreadable", ("Shift+N",), "go to the next plane that cannot be read; looks for it by reading"),
     Key("latency", ("L",), "say how long frames take from the disk to the screen, or no longer"),
+    Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
     Key("panels", ("P",), "show the panels on the left, or not"),
     Key("cancel", ("Esc",), "cancel an opening, or a search"),
     Key("keys", ("?", "F1"), "show these keys"),

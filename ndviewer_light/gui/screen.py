@@ -61,6 +61,8 @@ class Screen(QWidget):
         """`panels`: show plate, fields and facts of the acquisition left of the picture."""
         super().__init__()
         self._with_panels = self.panels_wanted = panels
+        self.panel_widths: list[int] | None = None
+        """How wide panels, picture and channels are when the panels are first shown; None: as they like."""
         self.places: PlacesView | None = None
         self.path = ""
         """Of the dataset that is shown, being opened, or could not be."""
@@ -116,8 +118,8 @@ class Screen(QWidget):
         self.choices.setToolTip("This file contains several datasets")
         self.choices.hide()
         self.choices.activated.connect(self._on_chosen)
-        self._paths = DatasetChooser(self)
-        self._paths.chosen.connect(self._on_path_chosen)
+        self.chooser = DatasetChooser(self)
+        self.chooser.chosen.connect(self._on_path_chosen)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -144,6 +146,9 @@ class Screen(QWidget):
         is_shown = self.panels_wanted and is_of_use and self.width() >= _LEAST_WIDTH_WITH_PANELS
         if is_shown == self.panels.isHidden():
             self.panels.setVisible(is_shown)
+            if is_shown and self.panel_widths:
+                self.stage.splitter.setSizes(self.panel_widths)
+                self.panel_widths = None
         if self.places is not None:
             self.places.step()
 
@@ -275,7 +280,7 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_open_requested(self) -> None:
-        self._paths.show_menu(self.message.open_button)
+        self.chooser.show_menu(self.message.open_button)
 
     @safe_slot
     def _on_path_chosen(self, path: str) -> None:

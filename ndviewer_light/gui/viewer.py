@@ -63,10 +63,11 @@ class LightweightViewer(QWidget):
         self._screen.loaded.connect(self.dataset_loaded)
         self._screen.failed.connect(self.dataset_failed)
         self._keys: KeyBindings | None = None
+        self._actions: dict[str, Callable[[], object]] = {}
         if self.stage is not None:
-            actions = Actions(self._screen)
+            self._actions = Actions(self._screen).by_name
             places: dict[Place, QWidget] = {"viewer": self, "picture": self.stage.picture}
-            self._keys = KeyBindings(self, places, actions.by_name)
+            self._keys = KeyBindings(self, places, self._actions)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._screen)
@@ -94,6 +95,11 @@ class LightweightViewer(QWidget):
     def stage(self) -> Stage | None:
         """Canvas, sliders and channel strips; None if the widget could not be created."""
         return getattr(self._screen, "stage", None)
+
+    @property
+    def actions_by_name(self) -> Mapping[str, Callable[[], object]]:
+        """What the keys do, by the names in `keys`, for buttons; empty if the widget could not be created."""
+        return self._actions
 
     @property
     def latencies(self) -> Latencies:

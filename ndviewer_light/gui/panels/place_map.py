@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...model import Position
     from ..theme import PanelColors
 
+_USUAL_WIDTH = 230
 _STEPS = {
     Qt.Key.Key_Up: (-1, 0),
     Qt.Key.Key_Down: (1, 0),
@@ -54,7 +55,9 @@ class PlaceMap(QWidget):
         self.text_of: Callable[[int], str] = lambda index: ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
 
     def show_current(self, index: int) -> None:
         """Mark what is in view."""
@@ -139,22 +142,19 @@ class PlaceMap(QWidget):
             event.globalPos(), plain_tooltip(self.text_of(index)) if index is not None else "", self
         )
 
-    def resizeEvent(self, event: Any) -> None:
-        super().resizeEvent(event)
-        self._fit_height()
-
     def minimumSizeHint(self) -> QSize:
         return QSize(24, 24)
 
-    def wanted_height(self) -> float:
-        """How high it should be at its width."""
-        raise NotImplementedError
+    def sizeHint(self) -> QSize:
+        return QSize(_USUAL_WIDTH, self.heightForWidth(_USUAL_WIDTH))
 
-    @safe_slot
-    def _fit_height(self) -> None:
-        height = round(self.wanted_height())
-        if height != self.height():
-            self.setFixedHeight(height)
+    @safe_slot(default=24)
+    def heightForWidth(self, width: int) -> int:
+        return round(self.wanted_height(width))
+
+    def wanted_height(self, width: float) -> float:
+        """How high it should be where it is so wide."""
+        raise NotImplementedError
 
 
 class PlateMap(PlaceMap):
@@ -171,7 +171,6 @@ class PlateMap(PlaceMap):
         """Show this plate."""
         self._layout, self._places = layout, layout.places
         self.setAccessibleName("wells of the plate" if layout.is_plate else "regions")
-        self._fit_height()
         self.updateGeometry()
         self.update()
 
@@ -181,13 +180,13 @@ class PlateMap(PlaceMap):
             font.setPointSizeF(font.pointSizeF() * 0.75)
         return font
 
-    def _geometry(self) -> PlateGeometry:
+    def _geometry(self, width: float | None = None) -> PlateGeometry:
         longest = max((len(row) for row in self._layout.rows), default=0)
         labels = (10.0 + 7.0 * longest, 16.0)
-        return plate_geometry(self._layout, self.width(), labels)
+        return plate_geometry(self._layout, self.width() if width is None else width, labels)
 
-    def wanted_height(self) -> float:
-        geometry = self._geometry()
+    def wanted_height(self, width: float) -> float:
+        geometry = self._geometry(width)
         return geometry.top + geometry.cell * max(geometry.n_rows, 1) + 4 if self._layout.wells else 0.0
 
     def index_at(self, x: float, y: float) -> int | None:
@@ -267,7 +266,7 @@ class FieldMap(PlaceMap):
         `field_um` is the height and width of a field.
         """
         self._positions, self._among, self._field_um = positions, among, field_um
-        self._fit_height()
+        self.updateGeometry()
         self._arrange()
         self.update()
         return self._geometry is not None
@@ -282,8 +281,8 @@ class FieldMap(PlaceMap):
         super().resizeEvent(event)
         self._arrange()
 
-    def wanted_height(self) -> float:
-        return map_height(self._positions, self._among, self.width())
+    def wanted_height(self, width: float) -> float:
+        return map_height(self._positions, self._among, width)
 
     def index_at(self, x: float, y: float) -> int | None:
         return self._geometry.at(x, y) if self._geometry is not None else None

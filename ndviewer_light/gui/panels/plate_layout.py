@@ -160,6 +160,8 @@ class StageGeometry(NamedTuple):
         return min(ahead)[1] if ahead else p
 
 
+_MOST_HEIGHT = 0.64
+"""Of a map of fields, as a share of its width: there must be room for the rest of the column."""
 _LEAST_HALF_PX = 2.5
 _MOST_HALF_PX = 40.0
 MAP_MARGIN_PX = 4.0
@@ -217,7 +219,7 @@ def map_height(positions: Sequence[Position], among: Iterable[int], width: float
         return 0.0
     span_x, span_y = (max(each) - min(each) for each in zip(*places, strict=True))
     share = span_y / span_x if span_x > 0 else 2.0
-    return min(max(width * share, 70.0), width * 0.8)
+    return min(max(width * share, 70.0), width * _MOST_HEIGHT)
 
 
 # ---- states ----------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ SLIDER_PLAY_INTERVAL_MS = 100
 ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
 """Axis, name on screen, name for a screen reader; in the order of the rows."""
 _MEASURED_TEXTS = 64
-_WIDEST_VALUE = 250
+_WIDEST_VALUE = 225
 
 
 class JumpSlider(QSlider):
@@ -263,6 +263,7 @@ class AxisSliders(Panel):
             row = _Row(self, axis, name, spoken)
             for column, widget in enumerate(row.widgets):
                 grid.addWidget(widget, 2 * line, column)
+            grid.setAlignment(row.value, Qt.AlignmentFlag.AlignRight)  # of different widths, see `measure`
             row.playing_changed.connect(self._on_playing_changed)
             row.moved.connect(self.moved)
             row.play_started.connect(self.play_started)
