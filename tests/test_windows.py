@@ -31,6 +31,11 @@ def test_titles_name_the_dataset_and_no_secrets(path, name):
     assert short_name(path) == name
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
 @pytest.fixture
 def launcher(qtbot):
     window = LauncherWindow()
@@ -85,7 +90,6 @@ def windows() -> list[LightweightMainWindow]:
 
 
 def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path):
-    forget_recent()
     runs = [small_run(tmp_path / place / "run", seed=seed) for seed, place in enumerate("ab")]
     for run in runs:
         write(run)
@@ -166,7 +170,6 @@ def test_a_small_window_is_possible_and_no_name_widens_it(qtbot, tmp_path):
 
 
 def test_what_was_opened_lately_holds_no_secrets_and_has_an_end():
-    forget_recent()
     note_opened("https://host/a.zarr?X-Amz-Signature=secret")
     note_opened("https://user:password@host/a.zarr")
     note_opened("")
