@@ -158,7 +158,10 @@ def test_the_card_says_what_is_known_and_leaves_out_the_rest():
         z_step_um=1.5,
         time_step_s=600.0,
     )
-    said = [(fact.name, fact.value) for fact in facts_of(info, None, 1, "https://u:secret@host/a.zarr?sig=x")]
+    said = [
+        (fact.name, fact.value)
+        for fact in facts_of(info, None, "1 well", "https://u:secret@host/a.zarr?sig=x")
+    ]
     assert said == [
         ("Pixel", "0.325 µm"),
         ("Z step", "1.5 µm × 8"),
@@ -171,4 +174,4 @@ def test_the_card_says_what_is_known_and_leaves_out_the_rest():
         ("Path", "https://host/a.zarr"),
     ]
     bare = DatasetInfo("x", (Position("a", 0),), (), 1, 1, 0, 0, None)
-    assert [fact.name for fact in facts_of(bare, None, 0, "")] == ["Store"]
+    assert [fact.name for fact in facts_of(bare, None, "", "")] == ["Store"]

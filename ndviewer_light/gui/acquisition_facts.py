@@ -19,11 +19,11 @@ class Fact(NamedTuple):
     more: str = ""
 
 
-def facts_of(info: DatasetInfo, image: ImageInfo | None, n_wells: int, path: str) -> list[Fact]:
+def facts_of(info: DatasetInfo, image: ImageInfo | None, wells: str, path: str) -> list[Fact]:
     """The facts of a dataset, of the position in view where they differ; what is unknown is left out.
 
-    `image` is what the position in view contains, None while that is not known; `n_wells` is 0 where
-    positions do not belong to wells.
+    `image` is what the position in view contains, None while that is not known; `wells` says how many
+    wells or regions there are, "" where positions do not belong to any.
     """
     seen = image or info.groups[0]
     facts = [
@@ -31,7 +31,7 @@ def facts_of(info: DatasetInfo, image: ImageInfo | None, n_wells: int, path: str
         Fact("Z step", _stack(seen)),
         Fact("Time", _times(info)),
         Fact("Size", f"{seen.height} × {seen.width}  {seen.dtype}" if seen.dtype is not None else ""),
-        Fact("Fields", _fields(len(info.positions), n_wells)),
+        Fact("Fields", _fields(len(info.positions), wells)),
         *(Fact("Channels" if i == 0 else "", *_channel(each)) for i, each in enumerate(_own(info, seen))),
         Fact("Store", info.format, _levels(seen)),
         Fact("Path", presentable(path), presentable(path)),
@@ -68,11 +68,10 @@ def _times(info: DatasetInfo) -> str:
     return f"{info.n_t} points" if not step else f"{info.n_t} points, every {duration_of(step)}"
 
 
-def _fields(n: int, n_wells: int) -> str:
+def _fields(n: int, wells: str) -> str:
     if n <= 1:
         return ""
-    wells = f" in {n_wells:,} well{'s' if n_wells > 1 else ''}" if n_wells else ""
-    return f"{n:,}{wells}"
+    return f"{n:,} in {wells}" if wells else f"{n:,}"
 
 
 def _channel(channel: Channel) -> tuple[str, str]:

@@ -26,16 +26,27 @@ if TYPE_CHECKING:
 
 
 class PlacesView(QObject):
-    """For one stage. `step` whenever the dataset is polled, `go_to(p)` moves the view."""
+    """For one stage. `step` whenever the dataset is polled, `go_to(p)` moves the view.
 
-    def __init__(self, stage: Stage, panels: LeftPanels, go_to: Callable[[int], None]) -> None:
+    `path_of(dataset)`: where it is, or will be written.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        panels: LeftPanels,
+        go_to: Callable[[int], None],
+        path_of: Callable[[Dataset], str],
+    ) -> None:
         super().__init__(stage)
+        self._path_of = path_of
         self._stage = stage
         self._panels = panels
         self._go_to = go_to
         self._positions: Sequence[Position] = ()
         self._wells = Wells(())
         self._has_plate = False
+        self._word = "well"
         self._info: DatasetInfo | None = None
         self._image: object = None
         self._shown: tuple[object, ...] = ()
@@ -81,8 +92,9 @@ class PlacesView(QObject):
         self._info, self._image = info, self._stage.image
         if info.positions is not self._positions:
             self._take_positions(info.positions)
-        n_wells = len(self._wells) if self._has_plate else 0
-        self._panels.card.show_facts(facts_of(info, self._stage.image, n_wells, dataset.path))
+        n = len(self._wells)
+        wells = f"{n:,} {self._word}{'s' if n > 1 else ''}" if self._has_plate else ""
+        self._panels.card.show_facts(facts_of(info, self._stage.image, wells, self._path_of(dataset)))
 
     def _take_positions(self, positions: Sequence[Position]) -> None:
         self._positions, self._wells = positions, Wells(positions)
@@ -95,6 +107,7 @@ class PlacesView(QObject):
         self._has_plate = plate is not None
         if plate is not None:
             self._panels.plate_map.show_layout(plate)
+            self._word = "well" if plate.is_plate else "region"
             self._panels.plate_heading.setText("PLATE" if plate.is_plate else "REGIONS")
         self._panels.plate_map.show_states(())
         self._panels.field_map.show_states(())

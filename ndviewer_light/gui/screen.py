@@ -39,6 +39,7 @@ from .words import Explanation, explain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..engine.dataset import Dataset
     from .canvas.warm_up import WarmUp
 
 logger = logging.getLogger(__name__)
@@ -131,7 +132,14 @@ class Screen(QWidget):
         self.panels = LeftPanels()
         self.stage.add_left(self.panels)
         self.panels.hide()
-        self.places = PlacesView(self.stage, self.panels, lambda p: self.move_along(p=p))
+        self.places = PlacesView(self.stage, self.panels, lambda p: self.move_along(p=p), self._path_of)
+
+    def _path_of(self, dataset: Dataset) -> str:
+        """Where a dataset is, or where the host said that its run will be."""
+        session = self.sessions.shown
+        if session is None or session.dataset is not dataset or session.acquisition is None:
+            return dataset.path
+        return session.acquisition.run.folder
 
     def toggle_panels(self) -> None:
         """Show the panels on the left, or not; nothing where the host wants none."""

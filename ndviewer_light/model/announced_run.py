@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,16 @@ class AnnouncedRun:
     def names_files(self) -> bool:
         """Whether the host names an image file per plane instead of stores."""
         return not self.paths
+
+    @property
+    def folder(self) -> str:
+        """The local folder that has all the stores, "" if there is none or the host names files."""
+        if any("://" in path for path in self.paths):
+            return ""
+        try:
+            return os.path.commonpath(self.paths)
+        except ValueError:  # no paths, or some on another drive
+            return ""
 
     @property
     def parts(self) -> tuple[ChannelPart, ...]:

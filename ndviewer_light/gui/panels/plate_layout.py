@@ -118,11 +118,13 @@ def plate_geometry(layout: PlateLayout, width: float, labels: tuple[float, float
     n_rows, n_columns = len(layout.rows), len(layout.columns)
     left, top = labels if layout.is_plate else (0.0, 0.0)
     cell = min(max((width - left - 1) / max(n_columns, 1), 2.0), MAX_CELL_PX)
+    if cell < _LEAST_ROUND_PX:  # small squares of different sizes would look like a pattern
+        cell = float(math.floor(cell))
     return PlateGeometry(left, top, cell, n_rows, n_columns)
 
 
 MAX_CELL_PX = 30.0
-MAX_GRID_PX = 240.0
+_LEAST_ROUND_PX = 9.0
 
 
 class StageGeometry(NamedTuple):
@@ -186,8 +188,8 @@ def stage_geometry(
         known.append((p, x, y))
     if not known:
         return None
-    high, wide = field_um or (0.0, 0.0)
     xs, ys = [x for _, x, _ in known], [y for _, _, y in known]
+    high, wide = field_um or _square_between(xs, ys)
     if len(known) > 1 and max(xs) == min(xs) and max(ys) == min(ys):
         return None
     span_x, span_y = max(xs) - min(xs) + wide, max(ys) - min(ys) + high
@@ -198,18 +200,28 @@ def stage_geometry(
     left = (width - span_x * scale) / 2 + (wide / 2 - min(xs)) * scale
     top = (height - span_y * scale) / 2 + (high / 2 - min(ys)) * scale
     places = tuple((p, left + x * scale, top + y * scale) for p, x, y in known)
-    half_x = _half_size(xs, wide, scale)
-    half_y = _half_size(ys, high, scale)
+    half_x, half_y = _half_size(xs, wide, scale), _half_size(ys, high, scale)
     return StageGeometry(scale, left, top, places, half_x, half_y)
 
 
 def _half_size(places: Sequence[float], side: float, scale: float) -> float:
     """Half of what is drawn of a field: neighbours that overlap are drawn apart."""
-    order = sorted(places)
-    steps = (b - a for a, b in itertools.pairwise(order))
-    apart = min((step for step in steps if step > 0.3 * side), default=0.0)  # less is the stage's jitter
-    drawn = min(side, apart) if side and apart else side or 0.8 * apart
+    drawn = min(side, _step(places, 0.3 * side) or side)  # smaller steps are the stage's jitter
     return min(max(drawn * scale / 2 - 1.0, _LEAST_HALF_PX), _MOST_HALF_PX)
+
+
+def _square_between(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
+    """How large to draw fields whose size is not known: there is a gap between them."""
+    least = [0.01 * (max(each) - min(each)) for each in (xs, ys)]
+    steps = [_step(each, jitter) for each, jitter in zip((xs, ys), least, strict=True)]
+    side = 0.8 * min((step for step in steps if step), default=0.0)
+    return side, side
+
+
+def _step(places: Sequence[float], least: float) -> float:
+    """The smallest step between places that is more than `least`; 0 if there is none."""
+    steps = (b - a for a, b in itertools.pairwise(sorted(places)))
+    return min((step for step in steps if step > least), default=0.0)
 
 
 def map_height(positions: Sequence[Position], among: Iterable[int], width: float) -> float:
