@@ -6,6 +6,7 @@ import os
 
 import h5py
 import pytest
+from hdf5_dialects import write_bigdataviewer
 from hdf5_files import GZIP, volume, write, write_nwb
 from runs import load
 from screen import assert_shows, settle
@@ -65,3 +66,18 @@ def test_what_cannot_be_shown_says_why(qtbot, viewer, tmp_path):
     with qtbot.waitSignal(viewer.dataset_failed, timeout=20_000) as failed:
         viewer.load_dataset(str(tmp_path / "b.nwb"))
     assert "cam.avi" in failed.args[1]
+
+
+def test_setups_of_bigdataviewer_are_positions_and_channels(qtbot, viewer, tmp_path):
+    stacks = {
+        (tile, channel): volume((1, 2, 40, 30 + 2 * tile), seed=10 * tile + channel)
+        for tile in range(2)
+        for channel in range(2 - tile)
+    }
+    path = write_bigdataviewer(tmp_path / "a.h5", stacks)
+    load(qtbot, viewer, path.with_suffix(".xml"))
+    settle(qtbot, viewer)
+    assert_shows(viewer, {"dye 0": stacks[0, 0][0, 0], "dye 1": stacks[0, 1][0, 0]})
+    viewer.load_fov(1, z=1)
+    settle(qtbot, viewer)
+    assert_shows(viewer, {"dye 0": stacks[1, 0][0, 1]})
