@@ -275,6 +275,30 @@ def test_whole_pictures_are_chunks(end: str, codec: str, shape: tuple[int, ...])
     np.testing.assert_array_equal(found, pixels)
 
 
+_LOSSLESS: dict[str, dict[str, Any]] = {
+    **{"jpeg2k": {"level": 0, "reversible": True}, "jpegxl": {"lossless": True}},
+    **{"jpegxr": {"level": 1.0}, "lerc": {"level": 0}},
+}
+
+
+@pytest.mark.parametrize("name", _LOSSLESS)
+@pytest.mark.parametrize(("shape", "dtype"), [((20, 31), "<u2"), ((20, 31, 3), "|u1"), ((300, 270), "|u1")])
+def test_pictures_that_only_imagecodecs_knows(name: str, shape: tuple[int, ...], dtype: str) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    pixels = np.random.default_rng(1).integers(0, 250, shape).astype(dtype)
+    stored = bytes(getattr(imagecodecs, f"{name}_encode")(pixels, **_LOSSLESS[name]))
+    document = array_document(dtype, compressor={"id": f"imagecodecs_{name}"})
+    found = chunks_of({**document, "shape": list(shape), "chunks": list(shape)}, "a").decode(stored, "0.0")
+    np.testing.assert_array_equal(found, pixels)
+    # one that claims to be larger than its chunk is not decoded
+    small = chunks_of({**document, "shape": [5, 7], "chunks": [5, 7]}, "a")
+    with pytest.raises(CorruptDataError, match=r"its header declares \d+ pixels, but a chunk has 35"):
+        small.decode(stored, "0.0")
+    for damaged in (stored[:11], b"", b"\0" * 40):
+        with pytest.raises(CorruptDataError):
+            small.decode(damaged, "0.0")
+
+
 def test_whole_tiffs_are_chunks() -> None:
     import tifffile
 

@@ -8,6 +8,9 @@ away.
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ import numpy as np
 
 from tests.nd2_writer import time_loop, write_nd2
 from tests.range_server import RangeServer
+from tests.reference_files import ReferenceWriter
 
 from .measure import Figure, at_most, medians
 from .raw_client import Wanted, read_range
@@ -99,3 +103,150 @@ def _by_workers(server: RangeServer, wanted: Sequence[Wanted]) -> np.ndarray:
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         return np.stack(list(pool.map(read, wanted)))
+
+
+# ---- S2: NWB --------------------------------------------------------------------------------------
+
+
+def s2(folder: Path) -> Iterator[Figure]:
+    """An NWB file of 40 series opened, against h5py over remfile, which is told where the images are."""
+    _need("remfile")
+    from tests.stress_remote_gc import write_many_series
+
+    write_many_series(folder / "many.nwb")
+    with RangeServer(folder) as server:
+        url, kept = server.url("many.nwb"), {"cache_dir": str(folder / "cache")}
+        for rtt in _RTTS_S:
+            server.set(latency_s=rtt)
+            calls: dict[str, Callable[[], object]] = {
+                "ours": partial(_open_and_close, url, {"disk_cache": "no"}),
+                "remfile": partial(_by_remfile, url, "acquisition/images/data"),
+                "searched": partial(_searched_by_remfile, url),
+            }
+            ms = medians(calls, rounds=_ROUNDS, warm_up=1)
+            ours = ms.pop("ours")
+            what = f"NWB of 40 series opened at {rtt * 1e3:.0f} ms ÷ h5py over remfile"
+            yield at_most("S2", what, ours, "ms", 1, ours / ms["remfile"], peers=ms)
+        _open_and_close(url, kept)
+        again = _requests(server, _RTTS_S[0], partial(_open_and_close, url, kept))
+        yield at_most("S2", "requests to open it again, from the disk cache", float(again), "", 1)
+
+
+def _open_and_close(url: str, options: dict[str, str]) -> None:
+    from ndviewer_light import open_dataset
+
+    open_dataset(url, storage_options=options).close()
+
+
+def _by_remfile(url: str, path: str) -> Any:
+    import h5py
+    import remfile
+
+    with h5py.File(remfile.File(url), "r") as file:
+        return file[path].shape
+
+
+def _searched_by_remfile(url: str) -> Any:
+    """The images found by their type, as ours are."""
+    import h5py
+    import remfile
+
+    with h5py.File(remfile.File(url), "r") as file:
+        series = file["acquisition"].values()
+        return next(each["data"].shape for each in series if "Photon" in each.attrs["neurodata_type"])
+
+
+# ---- S3: existing images --------------------------------------------------------------------------
+
+_PICTURE = (512, 640, 3)
+
+
+def s3(folder: Path) -> Iterator[Figure]:
+    """40 RGB PNGs by references, against fsspec's reference file system and imagecodecs."""
+    _need("aiohttp", "imagecodecs")
+    import PIL.Image
+
+    from ndviewer_light.cli.references import write_references
+
+    rng = np.random.default_rng(0)
+    smooth = np.add.outer(np.arange(_PICTURE[0]), np.arange(_PICTURE[1])) // 8 % 200
+    (folder / "images").mkdir()
+    for i in range(_FRAMES):
+        noisy = smooth[..., None] + rng.integers(0, 24, _PICTURE)
+        PIL.Image.fromarray(noisy.astype(np.uint8)).save(folder / "images" / f"img_t{i:02}.png")
+    with RangeServer(folder) as server:
+        with open(folder / "refs.json", "w") as file:
+            write_references(str(folder / "images"), file, root=server.url("images"))
+        url = server.url("refs.json")
+        assert (_ours_by_references(url) == _by_reference_file_system(url)).all()
+        for rtt in _RTTS_S:
+            server.set(latency_s=rtt)
+            calls: dict[str, Callable[[], object]] = {
+                "ours": partial(_ours_by_references, url),
+                "fsspec": partial(_by_reference_file_system, url),
+            }
+            ms = medians(calls, rounds=_ROUNDS, warm_up=1)
+            what = f"40 RGB PNGs by references at {rtt * 1e3:.0f} ms ÷ ReferenceFileSystem"
+            yield at_most("S3", what, ms["ours"], "ms", 1, ms["ours"] / ms["fsspec"], peers=ms)
+        sent = _requests(server, _RTTS_S[0], partial(_ours_by_references, url))
+        yield at_most(
+            "S3", "requests for them, each file once, and the references", float(sent), "", _FRAMES + 1
+        )
+
+
+def _ours_by_references(url: str) -> np.ndarray:
+    """Opened and read, (t, y, x, s)."""
+    with _opened(url) as dataset:
+        planes = dataset.read_planes([(t, 0, c, 0) for t in range(_FRAMES) for c in range(3)])
+    return np.moveaxis(np.stack(planes).reshape(_FRAMES, 3, *_PICTURE[:2]), 1, -1)
+
+
+def _by_reference_file_system(url: str) -> np.ndarray:
+    """The same: all files fetched together, decoded by as many threads as there are cores."""
+    import fsspec
+    from imagecodecs import png_decode
+
+    system = fsspec.filesystem("reference", fo=url, remote_protocol="http", skip_instance_cache=True)
+    names = sorted(name for name in system.find("") if name.startswith("0/") and not name.startswith("0/."))
+    found = system.cat(names)
+    with ThreadPoolExecutor() as pool:
+        return np.stack(list(pool.map(lambda name: png_decode(found[name]), names)))
+
+
+# ---- S4: LINDI ------------------------------------------------------------------------------------
+
+_BY_LINDI = """
+import sys, time, statistics
+sys.path.insert(0, sys.argv[1])
+import lindi
+times = []
+for _ in range(int(sys.argv[4])):
+    start = time.perf_counter()
+    lindi.LindiH5pyFile.from_lindi_file(sys.argv[2])[sys.argv[3]].shape
+    times.append((time.perf_counter() - start) * 1e3)
+print(statistics.median(times[1:]))
+"""
+
+
+def s4(folder: Path) -> Iterator[Figure]:
+    """A LINDI file of 40 series opened, against lindi in an environment of its own: it needs zarr 2."""
+    place = os.environ.get("LINDI_PACKAGES", "")
+    if not place:
+        raise RuntimeError("set LINDI_PACKAGES to the folder of: pip install --target FOLDER lindi")
+    writer = ReferenceWriter(folder)
+    series = np.arange(4 * 64 * 64, dtype=np.uint16).reshape(4, 64, 64)
+    for i in range(40):
+        writer.group(f"acquisition/s{i:02}", {"neurodata_type": "TimeSeries"})
+        writer.add(f"acquisition/s{i:02}/data", series, (1, 64, 64))
+    writer.group("acquisition", {})
+    writer.group("acquisition/images", {"neurodata_type": "TwoPhotonSeries"})
+    writer.add("acquisition/images/data", series, (1, 64, 64))
+    writer.write_lindi("many.lindi.json")
+    with RangeServer(folder) as server:
+        server.set(latency_s=_RTTS_S[0])
+        url, path = server.url("many.lindi.json"), "acquisition/images/data"
+        ms = medians({"ours": partial(_open_and_close, url, {"disk_cache": "no"})}, _ROUNDS, warm_up=1)
+        command = [sys.executable, "-c", _BY_LINDI, place, url, path, str(_ROUNDS + 1)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    what = "LINDI of 41 series opened at 50 ms ÷ lindi"
+    yield at_most("S4", what, ms["ours"], "ms", 1, ms["ours"] / float(said), peers={"lindi": float(said)})

@@ -9,6 +9,7 @@ from ..printable import brief
 from . import compressors, numeric_filters, picture_codecs
 from .codec import Codec, from_imagecodecs, need
 from .compressors import Compressor
+from .declared_pixels import DECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,7 @@ _PICTURES: dict[str, Callable[[JsonObject, np.dtype[Any]], Codec]] = {
     "imagecodecs_jpeg": picture_codecs.jpeg,
     "imagecodecs_jpeg8": picture_codecs.jpeg,
     "imagecodecs_tiff": picture_codecs.tiff,
+    **{f"imagecodecs_{name}": picture_codecs.measured(name) for name in DECLARED},
 }
 
 ALLOWED = tuple(sorted((*_BY_NAME, *_PICTURES)))

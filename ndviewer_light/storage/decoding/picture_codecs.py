@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import MetadataError
+from ...errors import MetadataError, UnsupportedError
 from ..printable import brief
 from .codec import Codec, DamagedError, need
+from .declared_pixels import declared_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
     from .codec import Buffer
 
 
+_MAX_SAMPLES = 64  # of one pixel
+
+
 @dataclass(frozen=True)
 class Pixels(Codec):
     """A whole picture file; `decode` makes (Y, X) or (Y, X, S) of it, judged before."""
 
     decode: Callable[[memoryview], np.ndarray]
     dtype: np.dtype[Any]
+    measure: Callable[[memoryview], int] | None = None
+    """Rows times columns by the header, where `decode` does not look at that first."""
 
     def stored_bytes(self, n: int) -> int | None:
         """It depends."""
@@ -32,10 +38,32 @@ class Pixels(Codec):
 
     def undo(self, data: memoryview, n: int) -> Buffer:
         """See `Codec.undo`."""
+        if self.measure is not None:
+            declared, wanted = self.measure(data), n // self.dtype.itemsize
+            if wanted % declared or wanted // declared > _MAX_SAMPLES:
+                raise DamagedError(f"its header declares {declared} pixels, but a chunk has {wanted} numbers")
         pixels = self.decode(data)
         if pixels.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):
             raise DamagedError(f"its pixels are {pixels.dtype}, but the array's are {self.dtype}")
         return np.ascontiguousarray(pixels, dtype=self.dtype)
+
+
+def measured(name: str) -> Callable[[JsonObject, np.dtype[Any]], Codec]:
+    """The codec of imagecodecs for a format of `declared_pixels`."""
+
+    def codec(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
+        library = need("imagecodecs", "tiff", f"imagecodecs_{name}")
+        if not getattr(library, name.upper()).available:
+            raise UnsupportedError(f"this build of imagecodecs has no {name}: pip install imagecodecs")
+        decode = getattr(library, f"{name}_decode")
+
+        def pixels(data: memoryview) -> np.ndarray:
+            found: np.ndarray = decode(bytes(data))
+            return found
+
+        return Pixels(pixels, dtype, lambda data: declared_pixels(name, bytes(data)))
+
+    return codec
 
 
 def picture(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
