@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ndviewer_light.cli.references import main, write_references
-from ndviewer_light.errors import UnsupportedError, UntrustedReferenceError
+from ndviewer_light.errors import UntrustedReferenceError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.images.source import ImagesSource
 from ndviewer_light.sources.references.source import ReferencesSource
@@ -259,17 +259,29 @@ def test_what_cannot_be_described_is_refused(
     assert not (tmp_path / "refs.json").exists()
 
 
-def test_colour_in_several_channels_is_refused(tmp_path: Path) -> None:
-    import io
-
-    for name in ("he", "ihc"):
-        for t in range(2):
-            write_picture(tmp_path / f"{name}_{t}.png", picture(t, dtype=np.uint8, colours=3))
-    with pytest.raises(UnsupportedError, match="several channels"):
-        write_references(str(tmp_path), io.StringIO())
-    written = io.StringIO()
-    write_references(str(tmp_path), written, {"pattern": "he_{t:d}.png"})
-    assert '"he_1.png"' in written.getvalue() or "he_1.png" in written.getvalue()
+@pytest.mark.parametrize("form", ["flat", "folders"])
+def test_groups_of_pictures_in_colour(tmp_path: Path, form: str) -> None:
+    """Plants × days × views × frames: positions × time points × channels × z."""
+    form = {"flat": "{p}_day{t}_{c}_frame{z}.png", "folders": "{p}/day{t}/{c}/frame{z}.png"}[form]
+    plants, days, views, frames = ("barley", "maize", "rice"), (1, 2), ("side", "top", "turned"), (0, 1)
+    pixels = np.zeros((3, 2, 3, 2, HEIGHT, WIDTH, 3), np.uint8)
+    for at in np.ndindex(pixels.shape[:4]):
+        p, t, c, z = at
+        pixels[at] = picture(*at, dtype=np.uint8, colours=3)
+        name = form.format(p=plants[p], t=days[t], c=views[c], z=frames[z])
+        write_picture(tmp_path / "images" / name, pixels[at])
+    pattern = form.replace("{t}", "{t:d}").replace("{z}", "{z:d}")
+    with open(tmp_path / "refs.json", "w") as file:
+        write_references(str(tmp_path / "images"), file, {"pattern": pattern})
+    np.testing.assert_array_equal(by_zarr(tmp_path / "refs.json"), pixels)
+    source = ReferencesSource.open(str(tmp_path / "refs.json"))
+    assert [position.region for position in source.info.positions] == list(plants)
+    assert [channel.name for channel in source.info.channels] == [
+        f"{view} ({colour})" for view in views for colour in "RGB"
+    ]
+    found = planes(source).reshape(3, 2, 3, 3, 2, HEIGHT, WIDTH)
+    np.testing.assert_array_equal(np.moveaxis(found, 3, -1), pixels)
+    source.close()
 
 
 def test_what_is_no_image_is_said_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

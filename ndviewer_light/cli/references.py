@@ -45,6 +45,8 @@ class Reference(NamedTuple):
     length: int | None = None
 
 
+_SAMPLES = "rgb"
+"""The axis of colour samples where there is one of channels as well."""
 _PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".bmp": "bmp"}
 _COMPRESSORS = {
     **{1: None, 8: "zlib", 32946: "zlib", 5: "imagecodecs_lzw", 32773: "imagecodecs_packbits"},
@@ -140,11 +142,6 @@ def write_references(
     """
     source = ImagesSource.open(path, options)
     try:
-        if source.is_colour and len(source.info.channels) > 3:
-            raise UnsupportedError(
-                f"{path} contains colour images in several channels, which cannot be written as one array: "
-                "select one channel with --pattern"
-            )
         return _write(source, file, root.rstrip("/") or source.root.replace(os.sep, "/").rstrip("/"))
     finally:
         source.close()
@@ -192,6 +189,10 @@ def _stored(source: ImagesSource, path: str, page: int, level: int) -> _ChunkEnc
         return _ChunkEncoding(found.picture.shape, found.dtype.str)
     if found is None:
         end = os.path.splitext(path.partition("?")[0] if is_url(path) else path)[1]
+        if end.lower() not in _PICTURES:
+            raise UnsupportedError(
+                f"{path}: its name does not say whether it is a PNG, JPEG or BMP; rename it"
+            )
         codec = {"id": f"imagecodecs_{_PICTURES[end.lower()]}"}
         return _ChunkEncoding(picture.shape, picture.dtype.str, codec, is_whole=True)
     return _stored_in_parts(found, picture.shape, path)
@@ -223,8 +224,8 @@ def _stored_in_parts(parts: Parts, shape: tuple[int, ...], path: str) -> _ChunkE
 def _places(source: ImagesSource) -> Iterator[tuple[PlaneKey, tuple[str, int]]]:
     """All planes that have files; for colour images those of one channel, as a chunk contains all colours."""
     info = source.info
-    n_c = 1 if source.is_colour else len(info.channels)
-    for at in itertools.product(*map(range, (info.n_t, len(info.positions), n_c, info.n_z))):
+    each_c = range(0, len(info.channels), 3 if source.is_colour else 1)
+    for at in itertools.product(range(info.n_t), range(len(info.positions)), each_c, range(info.n_z)):
         if (place := source.place(PlaneKey(*at))) is not None:
             yield PlaneKey(*at), place
 
@@ -232,11 +233,11 @@ def _places(source: ImagesSource) -> Iterator[tuple[PlaneKey, tuple[str, int]]]:
 def _references(
     source: ImagesSource, level: int, stored: _ChunkEncoding, said: list[str]
 ) -> Iterator[Reference]:
-    axes = [
-        axis for axis in _axes(source) if axis not in ("y", "x") and (axis != "c" or not source.is_colour)
-    ]
+    axes = _axes(source)
+    axes = axes[: axes.index("y")]
     for key, place in _places(source):
-        leading = tuple(getattr(key, axis) for axis in axes)
+        acquired = key._replace(c=key.c // 3) if source.is_colour else key
+        leading = tuple(getattr(acquired, axis) for axis in axes)
         name = place[0].removeprefix(source.root)
         try:
             for rows, columns, offset, length in _chunks(source, place, level, stored):
@@ -273,17 +274,22 @@ def _chunks(
 
 
 def _axes(source: ImagesSource) -> list[str]:
+    """The axes of the array. Samples of colour pixels are its channels, or an axis beside several."""
     axes = ["p"] if len(source.info.positions) > 1 else []
-    return [*axes, *("tzyxc" if source.is_colour else "tczyx")]
+    if not source.is_colour:
+        return [*axes, *"tczyx"]
+    return [*axes, *"tczyx", _SAMPLES] if len(source.info.channels) > 3 else [*axes, *"tzyxc"]
 
 
 def _shape(source: ImagesSource, level: int, stored: _ChunkEncoding) -> list[int]:
     info = source.info
     picture = source.files.picture(*next(_places(source))[1], level)
-    n_c = picture.samples if source.is_colour else len(info.channels)
-    sizes = {"p": len(info.positions), "t": info.n_t, "c": n_c, "z": info.n_z}
+    axes, n_c = _axes(source), len(info.channels)
+    if source.is_colour:
+        n_c = n_c // 3 if _SAMPLES in axes else picture.samples
+    sizes = {"p": len(info.positions), "t": info.n_t, "c": n_c, "z": info.n_z, _SAMPLES: picture.samples}
     sizes |= {"y": picture.height, "x": picture.width}
-    return [sizes[axis] for axis in _axes(source)]
+    return [sizes[axis] for axis in axes]
 
 
 def _array(stored: _ChunkEncoding, shape: list[int]) -> dict[str, Any]:
@@ -315,7 +321,7 @@ def _attributes(source: ImagesSource, shapes: list[list[int]]) -> dict[str, Any]
     described = [
         {
             "name": axis,
-            "type": kinds.get(axis, "position"),
+            "type": kinds.get(axis, "sample" if axis == _SAMPLES else "position"),
             **({"unit": units[axis]} if steps.get(axis) else {}),
         }
         for axis in axes
@@ -323,6 +329,8 @@ def _attributes(source: ImagesSource, shapes: list[list[int]]) -> dict[str, Any]
     channels = [
         {"label": channel.name, "color": channel.color.removeprefix("#")} for channel in info.channels
     ]
+    if _SAMPLES in axes:  # "name (R)", "name (G)", "name (B)": one channel
+        channels = [{"label": channel.name.removesuffix(" (R)")} for channel in info.channels[::3]]
     positions = [[at.region, at.fov, *([at.name] if at.title != at.label else [])] for at in info.positions]
     return {
         "multiscales": [{"version": "0.4", "name": info.name, "axes": described, "datasets": datasets}],

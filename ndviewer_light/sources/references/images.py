@@ -15,7 +15,6 @@ from ...errors import (
     DatasetNotFoundError,
     LimitExceededError,
     MetadataError,
-    UnsupportedError,
 )
 from ...metadata import ngff
 from ...metadata.named_axes import clean
@@ -24,6 +23,8 @@ from ...model import (
     Channel,
     DatasetInfo,
     Position,
+    channel_parts,
+    channels_shown,
     colored,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
@@ -32,14 +33,16 @@ from .array_chunks import ReferencedArray, referenced_array
 from .nwb import all_series, series_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
 
     from ...metadata.named_axes import Axis
+    from ...storage.decoding.chunk_decoder import ChunkDecoder
     from .reference_file import References
 
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
+_SAMPLE = "s"
 _LEAST_IN_COLOUR = 16  # rows and columns; an array (…, 5, 3) is hardly an image
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
 _MAX_SAID = 20
@@ -59,7 +62,8 @@ class Link(NamedTuple):
 class ReferencedImage:
     """The image: one array per level, the role of each axis (``t p c z y x``), steps in µm and s.
 
-    `is_rgb` if the channels are the samples of colour pixels.
+    `is_rgb` if the channels are the samples of colour pixels. Where there are channels as well, samples are
+    an axis of their own, ``s``, and each channel is shown as three.
     """
 
     format: str
@@ -82,7 +86,22 @@ class ReferencedImage:
         if role not in self.roles:
             return 1
         n = self.levels[level].chunks.shape[self.roles.index(role)]
+        if role == "c" and self.has_samples:
+            return 3 * n
         return min(n, 3) if self.is_rgb and role == "c" else n
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether every channel consists of colour pixels."""
+        return _SAMPLE in self.roles
+
+    def index(self, t: int, p: int, c: int, z: int) -> dict[int, int]:
+        """Where a plane is along each axis but rows and columns."""
+        at = {"t": t, "p": p, "c": c, "z": z}
+        if self.has_samples:
+            at["c"], at[_SAMPLE] = divmod(c, 3)
+        roles = enumerate(self.roles)
+        return {axis: at.get(role, 0) for axis, role in roles if role not in ("y", "x")}
 
     def tile_shape(self, level: int) -> tuple[int, int] | None:
         """Rows and columns worth reading at once (see `Source.tile_shape`)."""
@@ -222,14 +241,19 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
         raise MetadataError(f"{where}: its multiscales metadata lists no array")
     levels = [_referenced(references, path) for path in paths]
     first = levels[0].chunks
-    axes, guessed = ngff.resolve_axes(meta, first.shape, _dimension_names(references, paths[0]), where)
+    names, shape = _dimension_names(references, paths[0]), first.shape
+    has_samples = _has_samples(meta, first)
+    if has_samples:
+        meta = replace(meta, axes=(meta.axes or ())[:-1])
+        names, shape = None if names is None else names[:-1], shape[:-1]
+    axes, guessed = ngff.resolve_axes(meta, shape, names, where)
     same = [
         level
         for level in levels
-        if len(level.chunks.shape) == len(axes) and level.chunks.dtype == first.dtype
+        if len(level.chunks.shape) == len(first.shape) and level.chunks.dtype == first.dtype
     ]
     y, x, z, t = ngff.calibration(meta)
-    roles = _roles(axes)
+    roles = (*_roles(axes), _SAMPLE) if has_samples else _roles(axes)
     image = ReferencedImage(
         format=_format(references, "ome-zarr references"),
         levels=tuple(same),
@@ -238,11 +262,26 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
         steps={"y": y, "x": x, "z": z, "t": t},
         warnings=tuple(text for text in (*meta.warnings, guessed) if text),
     )
+    named = ngff.channels(meta.channels, image.size("c") // (3 if has_samples else 1), image.dtype)
     return replace(
         image,
-        channels=ngff.channels(meta.channels, image.size("c"), image.dtype),
+        channels=_in_colour(named, image.dtype) if has_samples else named,
         positions=_positions(references.attributes(group).get("positions"), image.size("p")),
     )
+
+
+def _has_samples(meta: ngff.ImageMeta, first: ChunkDecoder) -> bool:
+    """Whether the last axis is that of colour samples, beside channels."""
+    axes = meta.axes or ()
+    if len(axes) != len(first.shape) or not axes or axes[-1].name.lower() not in _SAMPLES:
+        return False
+    return first.shape[-1] in (3, 4) and first.dtype.kind == "u" and any(axis.role == "c" for axis in axes)
+
+
+def _in_colour(channels: Sequence[Channel], dtype: np.dtype[Any]) -> tuple[Channel, ...]:
+    """Each channel as its red, green and blue."""
+    parts = channel_parts([channel.name for channel in channels], range(len(channels)))
+    return channels_shown(parts, (0.0, 255.0) if dtype.itemsize == 1 else None)
 
 
 def _positions(named: object, n: int) -> tuple[Position, ...]:
@@ -297,16 +336,19 @@ def _plain_image(references: References, path: str) -> ReferencedImage:
         ngff.ImageMeta(), shape[inner], None if names is None else names[inner], where
     )
     roles = _roles(axes)
-    if is_rgb and "c" in roles:
-        raise UnsupportedError(f"{where} contains colour images in several channels, which cannot be shown")
+    has_samples = is_rgb and "c" in roles
     if guessed and is_rgb:
         guessed += f"; showing the last axis, of size {shape[-1]}, as colour"
+    if has_samples:
+        channels = _in_colour([Channel(f"Ch{i}", "") for i in range(shape[roles.index("c")])], dtype)
+    else:
+        channels = _RGB if is_rgb else ()
     return ReferencedImage(
         format=_format(references, "zarr references"),
         levels=(array,),
-        roles=(*roles, "c") if is_rgb else roles,
-        channels=_RGB if is_rgb else (),
-        is_rgb=is_rgb,
+        roles=(*roles, _SAMPLE if has_samples else "c") if is_rgb else roles,
+        channels=channels,
+        is_rgb=is_rgb and not has_samples,
         warnings=(guessed,) if guessed else (),
     )
 

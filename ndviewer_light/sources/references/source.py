@@ -124,7 +124,7 @@ class ReferencesSource(Source):
         """See `Source.reads_at_once`: the colours of a picture are read together."""
         if not self._places.hosts:
             return AT_ONCE
-        return AT_ONCE_REMOTE * (3 if self._image.is_rgb else 1)
+        return AT_ONCE_REMOTE * (3 if self._image.is_rgb or self._image.has_samples else 1)
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane, in their stored order.
@@ -188,9 +188,7 @@ class ReferencesSource(Source):
         return min(y, x), max(y, x)
 
     def _index(self, key: PlaneKey) -> dict[int, int]:
-        at = {"t": key.t, "p": key.p, "c": key.c, "z": key.z}
-        roles = enumerate(self._image.roles)
-        return {axis: at.get(role, 0) for axis, role in roles if role not in ("y", "x")}
+        return self._image.index(*key)
 
     def _missing(self, key: PlaneKey, level: int) -> PlaneNotStoredError:
         array, image = self._image.levels[level], self._image
