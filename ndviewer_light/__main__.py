@@ -48,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         description="View n-dimensional microscopy data, while it is being acquired and afterwards.",
         epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays, "
         "zipped too), folders of TIFF (an image per plane, stacks, OME-TIFF), folders of images, Nikon ND2, "
-        "HDF5, NWB, references (kerchunk, LINDI); on disk or at https://, s3://, gs://, smb://. "
+        "HDF5, NWB, Imaris, BigDataViewer, MRC, references (kerchunk, LINDI); on disk or at https://, s3://, "
+        "gs://, smb://. "
         "`ndviewer-light watch PATH` waits until there is a dataset at the path; "
         "`ndviewer-light info PATH` describes a dataset; `ndviewer-light references PATH -o FILE` writes "
         "image files as one virtual Zarr store.",

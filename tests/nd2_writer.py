@@ -112,13 +112,15 @@ def write_nd2(
     stage_um: tuple[float, float, float] = (10.0, 20.0, 30.0),
     times_ms: Iterable[float] = (),
     skip: Collection[int] = (),
+    events: Sequence[str] = (),
     finished: bool = True,
     attributes: dict[str, Any] | None = None,
 ) -> None:
     """Write a file; ``frame(i)`` is (Y, X, components of all channels), loops are given outermost first.
 
-    `row_bytes` pads rows, `skip` names frames that are left out, `finished` False leaves out the map, as
-    while the microscope is still writing. `attributes` replaces what the file says of its frames.
+    `events` are what a person noted meanwhile. `row_bytes` pads rows, `skip` names frames that are left out,
+    `finished` False leaves out the map, as while the microscope is still writing. `attributes` replaces what
+    the file says of its frames.
     """
     first = np.atleast_3d(frame(0))
     count = math.prod(loop.count for loop in loops)
@@ -141,6 +143,10 @@ def write_nd2(
         times = np.fromiter(times_ms, "<f8")
         if len(times):
             chunks.add(b"CustomData|AcqTimesCache!", times.tobytes())
+        if events:
+            noted = {f"i{i:010}": {"T": 1e3 * i, "M": 7, "D": said} for i, said in enumerate(events)}
+            record = {"uiCount": len(events), "pEvents": noted}
+            chunks.add(b"CustomData|ExperimentEventsV1_0!", encode("RLxExperimentRecord", record))
         if finished:
             chunks.end()
 

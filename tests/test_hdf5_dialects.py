@@ -295,6 +295,7 @@ def test_bigdataviewer_without_its_xml(tmp_path: Path, opened: Open) -> None:
     path = dialects.write_bigdataviewer(tmp_path / "a.h5", STACKS, xml=False, times=(3, 7))
     source = opened(path)
     assert [at.name for at in source.info.positions] == ["setup 0", "setup 1", "setup 2"]
+    assert_shows(opened(path, "/t00007/s01/0/cells"), STACKS[0, 1][1], "zyx")
     assert any("no XML file of the same name" in warning for warning in source.info.warnings)
     np.testing.assert_array_equal(source.read_plane(PlaneKey(1, 2, 0, 2)), STACKS[1, 1][1, 2])
 

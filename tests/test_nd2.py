@@ -233,9 +233,10 @@ def test_axes_that_are_not_ours_are_refused_by_name(tmp_path, loops, said):
 )
 @pytest.mark.filterwarnings("ignore")
 def test_loops_are_what_the_library_takes_them_for(tmp_path, opened, loops, skip):
-    write_nd2(tmp_path / "a.nd2", frame, loops, TWO, skip=skip)
+    write_nd2(tmp_path / "a.nd2", frame, loops, TWO, skip=skip, events=["drug added", "washed"])
     source = opened(tmp_path / "a.nd2")
     with nd2.ND2File(tmp_path / "a.nd2") as file:
+        assert [event["Events"] for event in file.events() if "Events" in event], "which are no frames"
         names, planes = "".join(file.sizes)[:-3].lower(), file.asarray()
     sizes = source.info.sizes
     assert planes.size == math.prod(sizes.values())

@@ -23,6 +23,7 @@ from ...storage.local_files import ALLOW_OUTSIDE, allows_outside
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .array import facts
+from .bdv_layout import SETUP, TIME, meant_dtype
 from .composite import MOST_LEVELS, STACK_ROLES, Composite, PlaneAddress
 from .file import Elsewhere
 from .images import sane_steps, unit_factor
@@ -37,20 +38,7 @@ if TYPE_CHECKING:
     from ..source import StorageOptions
     from .file import HDF5File
 
-_SETUP = re.compile(rb"s(\d{2,7})")
-_TIME = re.compile(rb"t(\d{5,7})")
 _CHANNEL = "channel"
-
-
-def is_bigdataviewer(file: HDF5File) -> bool:
-    """Whether a file is laid out so; within `HDF5File.reading`."""
-    import h5py
-
-    names = {match[1] for raw in file.root.id if (match := _SETUP.fullmatch(raw))}
-    if not names or not any(_TIME.fullmatch(raw) for raw in file.root.id):
-        return False
-    first = min(names).decode()
-    return isinstance(file.follow(f"/s{first}/resolutions"), h5py.Dataset)
 
 
 def read_xml(path: str, options: StorageOptions) -> BigDataViewerXml:
@@ -176,8 +164,7 @@ class BigDataViewerImage(Composite):
         )
         first = self._first(file, self._views[0][0].number, 0)
         assert first is not None, "its levels were found"
-        stored = facts(file, first.name or "", first).dtype
-        dtype = np.dtype(np.uint16) if stored == np.int16 else stored
+        dtype = meant_dtype(facts(file, first.name or "", first).dtype)
         images = [self._image(p, channels, dtype) for p in range(len(self._views))]
         common = images[0]
         info = DatasetInfo(
@@ -264,12 +251,12 @@ def _without_xml(file: HDF5File) -> str:
 
 
 def _setups(file: HDF5File) -> tuple[Setup, ...]:
-    numbers = sorted(int(match[1]) for raw in file.root.id if (match := _SETUP.fullmatch(raw)))
+    numbers = sorted(int(match[1]) for raw in file.root.id if (match := SETUP.fullmatch(raw)))
     return tuple(Setup(number, f"setup {number}", (), (), "", {}) for number in numbers)
 
 
 def _times(file: HDF5File) -> tuple[int, ...]:
-    return tuple(sorted(int(match[1]) for raw in file.root.id if (match := _TIME.fullmatch(raw))))
+    return tuple(sorted(int(match[1]) for raw in file.root.id if (match := TIME.fullmatch(raw))))
 
 
 def _resolutions(file: HDF5File, setup: int) -> tuple[tuple[float, ...], ...]:

@@ -25,6 +25,7 @@ from ...model import (
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from . import emd, ilastik, matlab, nexus, scales
 from .axes import AxisNotes, axes_of
+from .bdv_layout import is_of_bigdataviewer, meant_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,7 +159,7 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
         evidence=f"axes by {said}",
         roles=roles,
         shape=known.shape,
-        dtype=known.dtype,
+        dtype=meant_dtype(known.dtype) if is_of_bigdataviewer(file, known.path) else known.dtype,
         steps=sane_steps(steps),
         channels=rgb_channels(known.dtype) if rgb else _named(names.get("c", ())),
         rgb=rgb,

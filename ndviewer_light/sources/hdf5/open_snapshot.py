@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import bigdataviewer, imaris, linked_frames, nwb
+from . import bdv_layout, bigdataviewer, imaris, linked_frames, nwb
 from .choices import WALK_FOR_OTHERS_SECONDS, WALK_SECONDS, Choices, catalogue, chosen, described
 from .composite import CompositeSnapshot
 from .external_series import ExternalSeriesSnapshot
@@ -38,7 +38,7 @@ def _composite(file: HDF5File, request: OpenRequest) -> Composite | None:
         return None
     if imaris.is_imaris(file):
         return imaris.ImarisImage(file)
-    if bigdataviewer.is_bigdataviewer(file):
+    if bdv_layout.is_bigdataviewer(file):
         xml = bigdataviewer.xml_of(request.path, request.options, request.xml)
         return bigdataviewer.BigDataViewerImage(file, xml)
     if not nwb.is_nwb(file) and (group := linked_frames.master_group(file)) is not None:

@@ -215,6 +215,7 @@ class DatasetSnapshot(Snapshot):
         pixels = pixels[tuple(slice(None) if role in ("y", "x") else 0 for role in roles)]
         self._stored.note(key.p, (key.t, key.c, key.z))
         self._start_indexing()
+        pixels = pixels.view(self._image.dtype)  # of BigDataViewer's, others are of it already
         return pixels if roles.index("y") < roles.index("x") else pixels.T
 
     def _selection(self, key: PlaneKey, region: Region | None = None) -> list[tuple[int, int]]:
