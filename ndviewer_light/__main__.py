@@ -1,7 +1,8 @@
 """The command line: `ndviewer-light PATH…` opens datasets; without a path, the launcher.
 
 ``ndviewer-light watch PATH`` opens a dataset as soon as there is one, ``ndviewer-light info PATH`` describes
-it, ``ndviewer-light references PATH -o FILE`` writes its image files as one virtual Zarr store.
+it, ``ndviewer-light render PATH -o FILE`` writes pictures and films of it without a display,
+``ndviewer-light references PATH -o FILE`` writes its image files as one virtual Zarr store.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from typing import TYPE_CHECKING  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_COMMANDS = {"info": ".cli.info", "references": ".cli.references"}
+_COMMANDS = {"info": ".cli.info", "references": ".cli.references", "render": ".cli.render"}
 """Subcommands by name, and the modules whose `main` implements them."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
@@ -51,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "HDF5, NWB, Imaris, BigDataViewer, MRC, references (kerchunk, LINDI); on disk or at https://, s3://, "
         "gs://, smb://. "
         "`ndviewer-light watch PATH` waits until there is a dataset at the path; "
-        "`ndviewer-light info PATH` describes a dataset; `ndviewer-light references PATH -o FILE` writes "
+        "`ndviewer-light info PATH` describes a dataset; `ndviewer-light render PATH -o FILE` writes "
+        "pictures and films; `ndviewer-light references PATH -o FILE` writes "
         "image files as one virtual Zarr store.",
     )
     parser.add_argument(

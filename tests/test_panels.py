@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
 from screen import choose_in_menu
 
 from ndviewer_light.gui import slots
-from ndviewer_light.gui.canvas.overlay import CanvasOverlay, scale_bar
+from ndviewer_light.gui.canvas.overlay import CanvasOverlay
 from ndviewer_light.gui.icon_files import ICONS, icon
 from ndviewer_light.gui.message_page import MessagePage
 from ndviewer_light.gui.panels.channels import ChannelStrips
@@ -36,6 +36,7 @@ from ndviewer_light.gui.theme import (
 )
 from ndviewer_light.model import Channel
 from ndviewer_light.rendering.contrast import ContrastMode
+from ndviewer_light.rendering.scale import scale_bar
 
 LEFT = Qt.MouseButton.LeftButton
 ROOT = Path(__file__).parents[1]

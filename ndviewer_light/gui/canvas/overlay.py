@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
 from qtpy.QtGui import QColor, QFont, QPainter, QPen, QTextOption
 from qtpy.QtWidgets import QWidget
 
+from ...rendering.scale import scale_bar
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -37,31 +37,6 @@ _PLATE = QColor(0, 0, 0, 165)
 _INK = QColor(245, 246, 248)
 _AMBER = QColor(255, 190, 92)
 _TILE = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": QColor(66, 46, 44)}
-
-
-def scale_bar(um_per_px: float | None, longest_px: float) -> tuple[float, str] | None:
-    """Length in px and label of the longest bar of 1, 2 or 5 x 10^n µm that fits.
-
-    None if the scale is unknown or not a number. "nm" below 1 µm, "mm" from 1,000 µm.
-
-    >>> scale_bar(0.325, 160)[1]
-    '50 µm'
-    """
-    if um_per_px is None or not math.isfinite(um_per_px) or um_per_px <= 0 or longest_px <= 0:
-        return None
-    longest_um = um_per_px * longest_px
-    if not math.isfinite(longest_um) or longest_um <= 0:
-        return None
-    exponent = math.floor(math.log10(longest_um))
-    steps = [digit * 10.0**power for power in (exponent - 1, exponent, exponent + 1) for digit in (1, 2, 5)]
-    length_um = max(step for step in steps if step <= longest_um * (1 + 1e-9))
-    return length_um / um_per_px, _length_text(length_um)
-
-
-def _length_text(um: float) -> str:
-    if um >= 1000:
-        return f"{um / 1000:g} mm"
-    return f"{um:g} µm" if um >= 1 else f"{um * 1000:.3g} nm"
 
 
 class CanvasOverlay(QWidget):

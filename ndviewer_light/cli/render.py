@@ -1,0 +1,252 @@
+"""``ndviewer-light render PATH -o FILE``: pictures, films and planes of a dataset, without a display."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import NDViewerError
+from ..opening import open_dataset
+from ..rendering.contrast import ContrastMode
+from ..storage.local_files import FOLLOW_LINKS
+from ..storage.printable import printable
+from .planes import ALL_THERE, INCOMPLETE
+from .terminal import complain, guarded, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from PIL import Image
+
+    from ..engine.dataset import Dataset
+    from ..rendering.contrast import Limits
+    from ..rendering.view_picture import Place, ViewPictures, ViewPixels
+
+_PICTURES = (".png", ".jpg", ".jpeg")
+_FILMS = (".gif", ".mp4")
+_TIFFS = (".tif", ".tiff")
+_MODES = {mode.value.lower(): mode for mode in ContrastMode if mode.is_automatic}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns its exit status."""
+    return guarded("render", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    ending = os.path.splitext(options.output)[1].lower()
+    if ending not in (*_PICTURES, *_FILMS, *_TIFFS):
+        parser.error(f"-o {options.output}: must end with one of {' '.join((*_PICTURES, *_TIFFS, *_FILMS))}")
+    for option in options.storage_option:
+        if "=" not in option:
+            parser.error(f"--storage-option {option}: expected NAME=VALUE")
+    storage = dict(option.partition("=")[::2] for option in options.storage_option)
+    if options.format:
+        storage["format"] = options.format
+    if options.follow_links:
+        storage[FOLLOW_LINKS] = "true"
+    try:
+        with open_dataset(options.path, storage_options=storage) as dataset:
+            return _render(dataset, options, ending)
+    except (NDViewerError, IndexError, KeyError, ValueError, OSError) as error:
+        complain("render", str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ndviewer-light render",
+        description="Write a picture (.png, .jpg), a film (.gif; .mp4 with PyAV) or the planes themselves "
+        "(.tif, .ome.tif) of a dataset, also of one that is being written. Needs no display. Exit status 3: "
+        "something of it is not stored.",
+    )
+    parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write")
+    parser.add_argument("--position", default="0", help="label (B3:0), name or index (default: the first)")
+    parser.add_argument(
+        "--t", type=int, default=None, help="time point; negative: from the end (default: the first)"
+    )
+    parser.add_argument("--z", default="0", help="plane, or max, min, mean or sum of the stack (default: 0)")
+    parser.add_argument(
+        "--channels",
+        metavar="NAMES",
+        help="names or indices, separated by commas (default: those visible at first)",
+    )
+    parser.add_argument(
+        "--contrast",
+        action="append",
+        default=[],
+        metavar="[CHANNEL=]HOW",
+        help="run (from the frames of the film), plane, full, or LOW:HIGH; for one channel or for all. "
+        "Repeat for several (default: what the dataset says, else run)",
+    )
+    parser.add_argument("--axis", choices=("t", "z", "p"), default="t", help="axis of a film (default: t)")
+    parser.add_argument("--fps", type=float, default=10, help="frames of a film per second (default: 10)")
+    parser.add_argument(
+        "--size", type=int, metavar="PIXELS", help="longest edge at most; reads a level that fits"
+    )
+    parser.add_argument("--scale-bar", action="store_true", help="draw a scale bar")
+    parser.add_argument(
+        "--timestamp", action="store_true", help="write the time, or the number of the time point"
+    )
+    parser.add_argument("--label", action="store_true", help="write the position")
+    parser.add_argument("--format", help="the format, where its beginning or name misleads")
+    parser.add_argument(
+        "--follow-links", action="store_true", help="follow symbolic links that lead out of it"
+    )
+    parser.add_argument(
+        "--storage-option", action="append", default=[], metavar="NAME=VALUE", help="access options"
+    )
+    return parser
+
+
+def _render(dataset: Dataset, options: argparse.Namespace, ending: str) -> int:
+    from ..rendering.view_picture import ViewPictures
+
+    places = list(_places(dataset, options, is_film=ending in _FILMS))
+    channels = _channels(dataset, options.channels)
+    mode, limits = _contrast(dataset, channels, options.contrast)
+    pictures = ViewPictures(dataset, channels, mode=mode, limits=limits, longest=options.size)
+    if ending in _TIFFS:
+        missing = _write_planes(options.output, dataset, pictures, places[0])
+    elif ending in _FILMS:
+        missing = _write_film(options, dataset, pictures, places)
+    else:
+        picture, view = _annotated(dataset, pictures, places[0], options)
+        picture.save(options.output)
+        missing = [*view.missing.values()]
+    for each in missing[:3]:
+        complain("render", each)
+    if len(missing) > 3:
+        complain("render", f"… {len(missing)} planes or stacks of which nothing is stored")
+    say(options.output)
+    return INCOMPLETE if missing else ALL_THERE
+
+
+def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> Iterator[Place]:
+    from ..rendering.view_picture import Place
+
+    info = dataset.info
+    p = (
+        int(options.position)
+        if options.position.lstrip("-").isdecimal()
+        else info.position_index(options.position)
+    )
+    p = _counted(p, len(info.positions), "position")
+    image = dataset.image(p)
+    t = _counted(options.t or 0, image.n_t, "time point")
+    z: int | str = options.z
+    if isinstance(z, str) and z.lstrip("-").isdecimal():
+        z = _counted(int(z), image.n_z, "z plane")
+    if not is_film:
+        yield Place(t, p, z)
+    elif options.axis == "t":
+        yield from (Place(each, p, z) for each in range(t, image.n_t))
+    elif options.axis == "p":
+        yield from (Place(t, each, z) for each in range(len(info.positions)))
+    else:
+        yield from (Place(t, p, each) for each in range(image.n_z))
+
+
+def _counted(index: int, size: int, what: str) -> int:
+    if not -size <= index < size:
+        raise IndexError(f"there is no {what} {index}: there are {size}")
+    return index % size
+
+
+def _channels(dataset: Dataset, wanted: str | None) -> list[int]:
+    channels = dataset.info.channels
+    if wanted is None:
+        return [c for c, channel in enumerate(channels) if channel.visible] or [0]
+    return [_channel(dataset, name.strip()) for name in wanted.split(",")]
+
+
+def _channel(dataset: Dataset, name: str) -> int:
+    channels = dataset.info.channels
+    if any(channel.name == name for channel in channels) or not name.isdecimal():
+        return dataset.info.channel_index(name)
+    return _counted(int(name), len(channels), "channel")
+
+
+def _contrast(
+    dataset: Dataset, channels: Sequence[int], wanted: Sequence[str]
+) -> tuple[ContrastMode, dict[int, Limits]]:
+    mode = ContrastMode.RUN
+    said = {c: dataset.info.channels[c].window for c in channels}
+    limits = {c: window for c, window in said.items() if window is not None}
+    for each in wanted:
+        name, _, how = each.rpartition("=")
+        of = [_channel(dataset, name)] if name else list(channels)
+        if how in _MODES and not name:
+            mode, limits = _MODES[how], {}
+        elif ":" in how:
+            low, high = sorted(float(end) for end in how.split(":"))
+            limits |= dict.fromkeys(of, (low, high))
+        else:
+            raise ValueError(f"--contrast {each}: expected {', '.join(_MODES)} or LOW:HIGH, CHANNEL=LOW:HIGH")
+    return mode, limits
+
+
+def _annotated(
+    dataset: Dataset, pictures: ViewPictures, place: Place, options: argparse.Namespace
+) -> tuple[Image.Image, ViewPixels]:
+    from ..rendering.annotations import add_scale_bar, add_text
+
+    picture, view = pictures.picture(place)
+    lines = []
+    if options.label:
+        lines.append(dataset.info.positions[place.p].title)
+    if options.timestamp:
+        lines.append(_time_text(place.t, view))
+    if not view.pixels:
+        lines.append("nothing stored")
+    if lines:
+        add_text(picture, "\n".join(map(printable, lines)))
+    if options.scale_bar and view.um_per_px is not None:
+        add_scale_bar(picture, view.um_per_px[1])
+    return picture, view
+
+
+def _time_text(t: int, view: ViewPixels) -> str:
+    step, number = view.image.time_step_s, view.image.times[t] if view.image.times else t
+    if step is None:
+        return f"t {number + 1}"
+    seconds = number * step
+    if step < 1:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
+
+
+def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: Place) -> list[str]:
+    from ..rendering.tiff_export import write_tiff
+
+    view = pictures.pixels(place)
+    if not view.pixels:
+        raise ValueError(next(iter(view.missing.values()), "this position has none of these channels"))
+    names = [dataset.info.channels[c].name for c in view.pixels]
+    write_tiff(path, list(view.pixels.values()), names, view.um_per_px)
+    return list(view.missing.values())
+
+
+def _write_film(
+    options: argparse.Namespace, dataset: Dataset, pictures: ViewPictures, places: Sequence[Place]
+) -> list[str]:
+    from ..rendering.movies import write_movie
+
+    missing: list[str] = []
+    pictures.see(places)
+
+    def frames() -> Iterator[Image.Image]:
+        size = None
+        for place in places:
+            picture, view = _annotated(dataset, pictures, place, options)
+            missing.extend(view.missing.values())
+            size = size or picture.size
+            yield picture if picture.size == size else picture.resize(size)
+
+    write_movie(options.output, frames(), options.fps)
+    return missing

@@ -1,0 +1,78 @@
+"""What is written on a picture: scale bar, time, position; drawn by Pillow, so that no display is needed."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from .scale import scale_bar
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+_INK, _PLATE = (245, 246, 248), (0, 0, 0, 165)
+_SYSTEM_FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "Helvetica.ttc", "segoeui.ttf")
+_LONGEST_BAR = 0.25  # of the width of the picture
+
+
+def add_scale_bar(picture: Image.Image, um_per_px: float | None) -> bool:
+    """Draw a scale bar at the lower right; False if the pixel size is unknown."""
+    found = scale_bar(um_per_px, picture.width * _LONGEST_BAR)
+    if found is None:
+        return False
+    length, label = found
+    draw, font, size = _tools(picture)
+    label = _writable(label, font)
+    left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+    thick, margin = max(2, round(size / 5)), size
+    width, height = max(length, right - left) + size, bottom - top + thick + round(1.4 * size)
+    x, y = picture.width - margin - width, picture.height - margin - height
+    draw.rectangle((x, y, x + width, y + height), fill=_PLATE)
+    draw.text((x + (width - (right - left)) / 2 - left, y + 0.35 * size - top), label, font=font, fill=_INK)
+    start = round(x + (width - length) / 2)
+    under = round(y + height - 0.4 * size)
+    draw.rectangle((start, under - thick, start + round(length) - 1, under - 1), fill=_INK)
+    return True
+
+
+def add_text(picture: Image.Image, text: str) -> None:
+    """Write lines at the upper left, shown literally."""
+    draw, font, size = _tools(picture)
+    text = _writable(text, font)
+    left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
+    pad = round(0.4 * size)
+    box = (size, size, size + right - left + 2 * pad, size + bottom - top + 2 * pad)
+    draw.rectangle(box, fill=_PLATE)
+    draw.multiline_text((size + pad - left, size + pad - top), text, font=font, fill=_INK)
+
+
+def _tools(picture: Image.Image) -> tuple[ImageDraw.ImageDraw, Any, int]:
+    """A pen, a font, and the size of the letters in pixels, which goes with that of the picture."""
+    from PIL import ImageDraw
+
+    size = max(10, round(min(picture.size) / 32))
+    return ImageDraw.Draw(picture, "RGBA"), _font(size), size
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> Any:
+    """A font of the system that has "µ", else Pillow's own, which has not."""
+    from PIL import ImageFont
+
+    for name in _SYSTEM_FONTS:
+        with contextlib.suppress(OSError):
+            return ImageFont.truetype(name, size)
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:  # Pillow before 10.1 has one size
+        return ImageFont.load_default()
+
+
+def _writable(text: str, font: Any) -> str:
+    """`text` in letters that the font has: "um" where it has no "µ"."""
+    try:
+        unknown, micro = (bytes(font.getmask(each)) for each in ("\uffff", "µ"))
+    except UnicodeError:  # one that knows Latin letters only
+        return text.encode("ascii", "replace").decode() if "µ" not in text else text.replace("µ", "u")
+    return text.replace("µ", "u") if micro == unknown else text

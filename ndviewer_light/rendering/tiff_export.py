@@ -1,0 +1,40 @@
+"""Planes as a TIFF that other programs read with its scale and channel names: ImageJ's form, or OME-TIFF."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OF_IMAGEJ = ("uint8", "uint16", "float32")
+_OME = (".ome.tif", ".ome.tiff")
+
+
+def write_tiff(
+    path: str, planes: Sequence[np.ndarray], names: Sequence[str], um_per_px: tuple[float, float] | None
+) -> None:
+    """Write planes (Y, X) of equal size, one per channel, as they are; `um_per_px` is (y, x) if known.
+
+    As OME-TIFF if the name ends so, or ImageJ has no such dtype. Raises `OSError` and `ValueError`.
+    """
+    import tifffile
+
+    stack = np.stack(planes)
+    is_ome = path.lower().endswith(_OME) or str(stack.dtype) not in _OF_IMAGEJ
+    metadata: dict[str, Any] = {"axes": "CYX"}
+    more: dict[str, Any] = {}
+    if is_ome:
+        metadata["Channel"] = {"Name": list(names)}
+        if um_per_px is not None:
+            metadata |= {"PhysicalSizeY": um_per_px[0], "PhysicalSizeX": um_per_px[1]}
+            metadata |= {"PhysicalSizeYUnit": "µm", "PhysicalSizeXUnit": "µm"}
+    else:
+        metadata |= {"Labels": list(names), "mode": "composite"}
+        if um_per_px is not None:
+            metadata["unit"] = "um"
+            more["resolution"] = 1 / um_per_px[1], 1 / um_per_px[0]
+    form: dict[str, Any] = {"ome": True} if is_ome else {"imagej": True}
+    tifffile.imwrite(path, stack, photometric="minisblack", metadata=metadata, **form, **more)

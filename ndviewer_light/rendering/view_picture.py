@@ -1,0 +1,192 @@
+"""The picture of one view of a dataset, without a display: pixels, contrast and colours as on screen.
+
+Everything here reads, and blocks until it has: for commands and scripts, not for a GUI thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..engine.selection import PROJECTIONS
+from ..errors import PlaneNotStoredError
+from ..model import PlaneKey
+from .colormaps import colormap_of
+from .composite import Layer, composite
+from .contrast import ContrastMode, SeenContrast, contrast_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from PIL import Image
+
+    from ..engine.dataset import Dataset
+    from ..model import ImageInfo
+    from .contrast import Limits
+
+MOST_PIXELS = 64 * 1024**2
+"""Of one picture; of larger planes a coarser level is drawn."""
+
+
+class Place(NamedTuple):
+    """Which planes a picture shows: `z` is an index, or one of `PROJECTIONS` of the whole stack."""
+
+    t: int
+    p: int
+    z: int | str
+
+
+@dataclass
+class ViewPixels:
+    """The pixels of one view by channel, at `level`; `missing`: why there are none of a channel."""
+
+    image: ImageInfo
+    level: int
+    um_per_px: tuple[float, float] | None
+    pixels: dict[int, np.ndarray] = field(default_factory=dict)
+    missing: dict[int, str] = field(default_factory=dict)
+
+
+class ViewPictures:
+    """Pictures of one dataset with the same channels and contrast.
+
+    `channels` are indices in `Dataset.info.channels`; `limits` are fixed, of the others `mode` decides.
+    `longest`: edge of the picture in pixels at most, None for that of the data.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        channels: Sequence[int],
+        *,
+        mode: ContrastMode = ContrastMode.RUN,
+        limits: Mapping[int, Limits] | None = None,
+        longest: int | None = None,
+    ) -> None:
+        self._dataset = dataset
+        self._channels = tuple(channels)
+        self._mode = mode
+        self._fixed = dict(limits or {})
+        self._longest = longest
+        self._seen: dict[int, SeenContrast] = {c: SeenContrast() for c in channels}
+
+    def see(self, places: Sequence[Place], most: int = 8) -> None:
+        """Let some of these places, evenly spread, decide about the contrast of all."""
+        step = max(1, -(-len(places) // most))
+        for place in places[::step]:
+            for c, pixels in self.pixels(place).pixels.items():
+                self._seen[c].add(contrast_of(pixels))
+
+    def pixels(self, place: Place) -> ViewPixels:
+        """Read the planes of a place. Raises `DatasetError` for what cannot be read, `IndexError` outside."""
+        dataset = self._dataset
+        image = dataset.image(place.p)
+        level = self._level(place.p)
+        found = ViewPixels(image, level, self._um_per_px(place.p, image, level))
+        own = dataset.info.channels_of(image)
+        for c in self._channels:
+            if c not in own:
+                continue
+            try:
+                found.pixels[c] = self._of_channel(place, own.index(c), level)
+            except PlaneNotStoredError as error:
+                found.missing[c] = str(error)
+        return found
+
+    def picture(self, place: Place) -> tuple[Image.Image, ViewPixels]:
+        """The picture of a place (RGB), and what it is made from; hatched if nothing is there."""
+        from PIL import Image
+
+        view = self.pixels(place)
+        layers = [Layer(pixels, self._limits(c, pixels), self._map(c)) for c, pixels in view.pixels.items()]
+        height, width = layers[0].pixels.shape if layers else self._shape(place.p, view.level)
+        picture = Image.fromarray(composite(layers, height, width))
+        if not layers:
+            _hatch(picture)
+        longest = max(picture.size)
+        if self._longest is not None and longest > self._longest:
+            width, height = (max(1, round(edge * self._longest / longest)) for edge in picture.size)
+            if view.um_per_px is not None:
+                y, x = view.um_per_px
+                view.um_per_px = y * picture.height / height, x * picture.width / width
+            picture = picture.resize((width, height), Image.Resampling.BOX)
+        return picture, view
+
+    # ---- parts ---------------------------------------------------------------------------------
+
+    def _of_channel(self, place: Place, own_c: int, level: int) -> np.ndarray:
+        dataset = self._dataset
+        if not isinstance(place.z, str):
+            z = dataset.z_at(place.p, place.z, level)
+            return dataset.plane(place.t, place.p, own_c, z, level=level)
+        n_z = dataset.level_at(place.p, level).sizes.z if level else dataset.image(place.p).n_z
+        keys = [PlaneKey(place.t, place.p, own_c, z) for z in range(n_z)]
+        return projected(dataset.iter_planes(keys, level), place.z)
+
+    def _limits(self, c: int, pixels: np.ndarray) -> Limits:
+        if c in self._fixed:
+            return self._fixed[c]
+        seen = self._seen[c]
+        seen.add(contrast_of(pixels))
+        limits = seen.limits(self._mode, 0.1)
+        assert limits is not None, "it has just been seen"
+        return limits
+
+    def _map(self, c: int):  # type: ignore[no-untyped-def]  # a cmap.Colormap
+        return colormap_of(self._dataset.info.channels[c])
+
+    def _shape(self, p: int, level: int) -> tuple[int, int]:
+        sizes = self._dataset.level_at(p, level).sizes if level else self._dataset.image(p).level.sizes
+        return sizes.y, sizes.x
+
+    def _level(self, p: int) -> int:
+        """The coarsest level that is still as large as wanted, or the finest that is not too large."""
+        levels = self._dataset.levels(p)
+        wanted = 0
+        for number, level in enumerate(levels):
+            is_too_large = level.sizes.y * level.sizes.x > MOST_PIXELS
+            is_enough = self._longest is not None and max(level.sizes.y, level.sizes.x) >= self._longest
+            if number == 0 or is_enough or (is_too_large and number < len(levels)):
+                wanted = number
+        while wanted + 1 < len(levels) and levels[wanted].sizes.y * levels[wanted].sizes.x > MOST_PIXELS:
+            wanted += 1
+        return wanted
+
+    def _um_per_px(self, p: int, image: ImageInfo, level: int) -> tuple[float, float] | None:
+        if image.pixel_size_um is None:
+            return None
+        scale = self._dataset.level_at(p, level).scale if level else image.level.scale
+        y = (image.pixel_size_y_um or image.pixel_size_um) * scale.y
+        return y, (image.pixel_size_x_um or image.pixel_size_um) * scale.x
+
+
+def projected(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
+    """One plane of a stack, which is never in memory as a whole; a mean is float32, a sum as wide as numpy's.
+
+    Raises `PlaneNotStoredError` for a stack without planes, `ValueError` for another projection.
+    """
+    if how not in PROJECTIONS:
+        raise ValueError(f"z must be an index, or one of {', '.join(PROJECTIONS)}, not {how!r}")
+    total: np.ndarray | None = None
+    n = 0
+    for plane in planes:
+        n += 1
+        if how in ("max", "min"):
+            total = plane if total is None else (np.maximum if how == "max" else np.minimum)(total, plane)
+        else:
+            total = np.add(0 if total is None else total, plane, dtype=np.sum(plane[:0]).dtype)
+    if total is None:
+        raise PlaneNotStoredError("there is no plane in this stack")
+    return (total / n).astype(np.float32) if how == "mean" else total
+
+
+def _hatch(picture: Image.Image) -> None:
+    """A missing picture must not look like a black one."""
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 0, *picture.size), fill=(47, 51, 60))
+    for x in range(-picture.height, picture.width, 14):
+        draw.line((x, picture.height, x + picture.height, 0), fill=(66, 71, 84), width=2)

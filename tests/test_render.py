@@ -1,0 +1,156 @@
+"""``ndviewer-light render``: pictures, films and planes without a display, which look as on screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stores
+import tifffile
+from PIL import Image
+from runs import load
+from screen import choose_limits, screen_pixels, settle
+
+from ndviewer_light.cli.render import main
+from ndviewer_light.opening import open_dataset
+from ndviewer_light.rendering.colormaps import chosen_colormap
+from ndviewer_light.rendering.composite import Layer, composite
+from ndviewer_light.rendering.view_picture import PROJECTIONS, projected
+
+REPO = Path(__file__).parents[1]
+SHAPE = (3, 2, 4, stores.HEIGHT, stores.WIDTH)  # t c z y x
+
+
+@pytest.fixture
+def written(tmp_path):
+    """An image of two channels whose pixels follow from their indices; nothing of t=2 is stored."""
+    path = tmp_path / "i.zarr"
+    array = stores.create_array(path / "0", SHAPE)
+    for t in range(2):
+        for c in range(2):
+            for z in range(4):
+                array[t, c, z] = stores.plane(t, 0, c, z)
+    stores.write_group(path, stores.image_attributes(channels=["DAPI", "GFP"], squid=False))
+    stores.make_old(path)
+    return path
+
+
+def rendered(capsys, *arguments, status=0):
+    assert main([str(each) for each in arguments]) == status
+    return capsys.readouterr()
+
+
+def picture_in(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture).astype(int)
+
+
+# ---- how it looks ------------------------------------------------------------------------------
+
+
+def test_channels_add_up_and_what_is_no_number_is_drawn_as_nothing():
+    ramp = np.array([[0, 50, 100, 200]], "u2")
+    red, green = chosen_colormap("#FF0000"), chosen_colormap("#00FF00_r")
+    picture = composite([Layer(ramp, (0, 100), red), Layer(ramp, (0, 100), green)], 1, 4)
+    assert picture.tolist() == [[[0, 255, 0], [128, 127, 0], [255, 0, 0], [255, 0, 0]]]
+    strange = np.array([[np.nan, np.inf, -np.inf, 100.0]], "f4")
+    assert composite([Layer(strange, (0, 100), green)], 1, 4)[0, :, 1].tolist() == [0, 0, 0, 0]
+    assert composite([Layer(ramp, (0, 100), red, gamma=2.0)], 1, 4)[0, 1, 0] == 64
+
+
+@pytest.mark.gl
+def test_a_picture_is_what_the_canvas_shows(qtbot, viewer, capsys, written, tmp_path):
+    load(qtbot, viewer, written)
+    limits = [np.percentile(stores.plane(0, 0, c, 0), (10, 90)).astype(int) for c in range(2)]
+    for c, (low, high) in enumerate(limits):
+        choose_limits(viewer, c, low, high)
+    settle(qtbot, viewer)
+    shown = screen_pixels(viewer).astype(int)
+    (a, b), (c, d) = limits
+    contrast = ("--contrast", f"DAPI={a}:{b}", "--contrast", f"GFP={d}:{c}")
+    rendered(capsys, written, *contrast, "-o", tmp_path / "a.png")
+    picture = picture_in(tmp_path / "a.png")
+    assert picture.shape == shown.shape == (stores.HEIGHT, stores.WIDTH, 3)
+    assert picture.max() > 200
+    assert np.abs(picture - shown).max() <= 2
+
+
+@pytest.mark.parametrize("how", PROJECTIONS)
+def test_projections_are_those_of_numpy(how):
+    stack = np.random.default_rng(0).integers(0, 60_000, (5, 6, 7), np.uint16)
+    found = projected(iter(stack), how)
+    expected = getattr(np, how)(stack, axis=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found.dtype == {"mean": np.float32, "sum": np.uint64}.get(how, np.uint16)
+
+
+# ---- what is written ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_planes_are_written_as_they_are_with_scale_and_names(capsys, written, tmp_path, name):
+    rendered(capsys, written, "--t", -2, "--z", "max", "-o", tmp_path / name)
+    expected = [np.max([stores.plane(1, 0, c, z) for z in range(4)], axis=0) for c in range(2)]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / name), expected)
+    with open_dataset(tmp_path / name) as dataset, open_dataset(written) as original:
+        assert [channel.name for channel in dataset.info.channels] == ["DAPI", "GFP"]
+        np.testing.assert_array_equal(dataset.plane(c="GFP"), expected[1])
+        assert dataset.info.pixel_size_um == pytest.approx(original.info.pixel_size_um, rel=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["gif", "mp4"])
+def test_a_film_has_a_frame_for_each_time_point_and_says_what_is_missing(capsys, written, tmp_path, ending):
+    if ending == "mp4":
+        av = pytest.importorskip("av")
+    path = tmp_path / f"a.{ending}"
+    what = ("--timestamp", "--label", "--scale-bar", "--channels", "GFP", "--contrast", "full", "--fps", 5)
+    said = rendered(capsys, written, *what, "-o", path, status=3)
+    assert said.out.strip() == str(path)
+    assert "render: " in said.err
+    if ending == "mp4":
+        with av.open(str(path)) as film:
+            assert len(list(film.decode(video=0))) == 3
+        return
+    with Image.open(path) as film:
+        assert (film.n_frames, film.size, film.info["duration"]) == (3, (stores.WIDTH, stores.HEIGHT), 200)
+    assert [each.name for each in tmp_path.glob("*.part*")] == []
+
+
+def test_a_size_is_the_longest_edge_and_the_scale_bar_goes_with_it(capsys, written, tmp_path):
+    rendered(capsys, written, "--size", 20, "--scale-bar", "-o", tmp_path / "a.png")
+    assert picture_in(tmp_path / "a.png").shape == (12, 20, 3)
+
+
+def test_what_is_not_there_is_hatched_not_black(capsys, written, tmp_path):
+    said = rendered(capsys, written, "--t", -1, "-o", tmp_path / "a.png", status=3)
+    assert said.err.count("render: ") == 2  # one for each channel
+    assert picture_in(tmp_path / "a.png")[0].max(axis=-1).min() > 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--t", 7), "there is no time point 7: there are 3"),
+        (("--z", "median"), "z must be an index"),
+        (("--position", "B9:0"), "B9:0"),
+        (("--channels", "Cy5"), "Cy5"),
+        (("--contrast", "loud"), "--contrast loud: expected run, plane, full or LOW:HIGH"),
+    ],
+)
+def test_what_cannot_be_had_is_a_sentence_and_no_file(capsys, written, tmp_path, arguments, reason):
+    said = rendered(capsys, written, *arguments, "-o", tmp_path / "a.png", status=1)
+    assert reason in said.err and len(said.err.splitlines()) == 1
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_the_command_needs_no_display_and_imports_no_qt(written, tmp_path):
+    code = (
+        "import sys; from ndviewer_light.cli.render import main; "
+        f"status = main([{str(written)!r}, '--z', 'max', '-o', {str(tmp_path / 'a.png')!r}]); "
+        "assert status == 0 and not any('qt' in name.lower() for name in sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=REPO)
+    assert picture_in(tmp_path / "a.png").shape == (stores.HEIGHT, stores.WIDTH, 3)
