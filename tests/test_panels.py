@@ -36,7 +36,7 @@ from ndviewer_light.gui.theme import (
 )
 from ndviewer_light.model import Channel
 from ndviewer_light.rendering.contrast import ContrastMode
-from ndviewer_light.rendering.scale import scale_bar
+from ndviewer_light.rendering.scale_bar import scale_bar
 
 LEFT = Qt.MouseButton.LeftButton
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,8 @@ from screen import choose_limits, screen_pixels, settle
 
 from ndviewer_light.cli.render import main
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.rendering.added_up import Layer, composite
 from ndviewer_light.rendering.colormaps import chosen_colormap
-from ndviewer_light.rendering.composite import Layer, composite
 from ndviewer_light.rendering.view_picture import PROJECTIONS, projected
 
 REPO = Path(__file__).parents[1]

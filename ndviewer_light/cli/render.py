@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from ..rendering.contrast import Limits
-    from ..rendering.view_picture import Place, ViewPictures, ViewPixels
+    from ..rendering.view_picture import ShownPlace, ViewPictures, ViewPixels
 
 _PICTURES = (".png", ".jpg", ".jpeg")
 _FILMS = (".gif", ".mp4")
@@ -126,8 +126,8 @@ def _render(dataset: Dataset, options: argparse.Namespace, ending: str) -> int:
     return INCOMPLETE if missing else ALL_THERE
 
 
-def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> Iterator[Place]:
-    from ..rendering.view_picture import Place
+def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> Iterator[ShownPlace]:
+    from ..rendering.view_picture import ShownPlace
 
     info = dataset.info
     p = (
@@ -142,13 +142,13 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
     if isinstance(z, str) and z.lstrip("-").isdecimal():
         z = _counted(int(z), image.n_z, "z plane")
     if not is_film:
-        yield Place(t, p, z)
+        yield ShownPlace(t, p, z)
     elif options.axis == "t":
-        yield from (Place(each, p, z) for each in range(t, image.n_t))
+        yield from (ShownPlace(each, p, z) for each in range(t, image.n_t))
     elif options.axis == "p":
-        yield from (Place(t, each, z) for each in range(len(info.positions)))
+        yield from (ShownPlace(t, each, z) for each in range(len(info.positions)))
     else:
-        yield from (Place(t, p, each) for each in range(image.n_z))
+        yield from (ShownPlace(t, p, each) for each in range(image.n_z))
 
 
 def _counted(index: int, size: int, what: str) -> int:
@@ -191,7 +191,7 @@ def _contrast(
 
 
 def _annotated(
-    dataset: Dataset, pictures: ViewPictures, place: Place, options: argparse.Namespace
+    dataset: Dataset, pictures: ViewPictures, place: ShownPlace, options: argparse.Namespace
 ) -> tuple[Image.Image, ViewPixels]:
     from ..rendering.annotations import add_scale_bar, add_text
 
@@ -221,7 +221,7 @@ def _time_text(t: int, view: ViewPixels) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
 
 
-def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: Place) -> list[str]:
+def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: ShownPlace) -> list[str]:
     from ..rendering.tiff_export import write_tiff
 
     view = pictures.pixels(place)
@@ -233,7 +233,7 @@ def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: Pl
 
 
 def _write_film(
-    options: argparse.Namespace, dataset: Dataset, pictures: ViewPictures, places: Sequence[Place]
+    options: argparse.Namespace, dataset: Dataset, pictures: ViewPictures, places: Sequence[ShownPlace]
 ) -> list[str]:
     from ..rendering.movies import write_movie
 

@@ -6,7 +6,7 @@ import contextlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .scale import scale_bar
+from .scale_bar import scale_bar
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw

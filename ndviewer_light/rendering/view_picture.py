@@ -13,8 +13,8 @@ import numpy as np
 from ..engine.selection import PROJECTIONS
 from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
+from .added_up import Layer, composite
 from .colormaps import colormap_of
-from .composite import Layer, composite
 from .contrast import ContrastMode, SeenContrast, contrast_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MOST_PIXELS = 64 * 1024**2
 """Of one picture; of larger planes a coarser level is drawn."""
 
 
-class Place(NamedTuple):
+class ShownPlace(NamedTuple):
     """Which planes a picture shows: `z` is an index, or one of `PROJECTIONS` of the whole stack."""
 
     t: int
@@ -72,14 +72,14 @@ class ViewPictures:
         self._longest = longest
         self._seen: dict[int, SeenContrast] = {c: SeenContrast() for c in channels}
 
-    def see(self, places: Sequence[Place], most: int = 8) -> None:
+    def see(self, places: Sequence[ShownPlace], most: int = 8) -> None:
         """Let some of these places, evenly spread, decide about the contrast of all."""
         step = max(1, -(-len(places) // most))
         for place in places[::step]:
             for c, pixels in self.pixels(place).pixels.items():
                 self._seen[c].add(contrast_of(pixels))
 
-    def pixels(self, place: Place) -> ViewPixels:
+    def pixels(self, place: ShownPlace) -> ViewPixels:
         """Read the planes of a place. Raises `DatasetError` for what cannot be read, `IndexError` outside."""
         dataset = self._dataset
         image = dataset.image(place.p)
@@ -95,7 +95,7 @@ class ViewPictures:
                 found.missing[c] = str(error)
         return found
 
-    def picture(self, place: Place) -> tuple[Image.Image, ViewPixels]:
+    def picture(self, place: ShownPlace) -> tuple[Image.Image, ViewPixels]:
         """The picture of a place (RGB), and what it is made from; hatched if nothing is there."""
         from PIL import Image
 
@@ -116,7 +116,7 @@ class ViewPictures:
 
     # ---- parts ---------------------------------------------------------------------------------
 
-    def _of_channel(self, place: Place, own_c: int, level: int) -> np.ndarray:
+    def _of_channel(self, place: ShownPlace, own_c: int, level: int) -> np.ndarray:
         dataset = self._dataset
         if not isinstance(place.z, str):
             z = dataset.z_at(place.p, place.z, level)

@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
 from qtpy.QtGui import QColor, QFont, QPainter, QPen, QTextOption
 from qtpy.QtWidgets import QWidget
 
-from ...rendering.scale import scale_bar
+from ...rendering.scale_bar import scale_bar
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
