@@ -276,6 +276,24 @@ def ome_samples_are_channels(folder: Path) -> Written:
 
 
 @dialect
+def ome_not_brought_up_to_date(folder: Path) -> Written:
+    """ome-writers, t without end: only the first image is said to have four times, the other one has one."""
+    names = [f"s_p{p}.ome.tiff" for p in range(2)]
+    sizes = [{"SizeT": 4, "SizeC": 2}, {"SizeT": 1, "SizeC": 2}]
+    inside = [data(names[p], uuid(p), PlaneCount=(8, 2)[p]) for p in range(2)]
+    pixels = [image(4, 2, 1, p) for p in range(2)]
+    paths = [
+        write_pages(
+            folder / names[of],
+            pages(pixels[of]),
+            ome([(f"P{p}", sizes[p], inside[p]) for p in range(2)], uuid(of)),
+        )
+        for of in range(2)
+    ]
+    return Written([*paths, folder], Expected(pixels, ["P0", "P1"], said="declares 1 time points for P1"))
+
+
+@dialect
 def ome_zero_plane(folder: Path) -> Written:
     """A finished OME-TIFF by tifffile with a blank frame: zeros are pixels."""
     pixels = image(3)
@@ -529,6 +547,63 @@ def imagej_large(folder: Path) -> Written:
     with open(path, "ab") as raw:
         raw.write(pixels.reshape(-1, HEIGHT, WIDTH)[1:].tobytes())
     return Written([path], Expected([pixels]))
+
+
+# ---- Micro-Manager's own index ----------------------------------------------------------------------
+
+
+@dialect
+def micromanager_index(folder: Path) -> Written:
+    """Without OME-XML, the index map tells which plane each page is: here z was acquired last to first."""
+    pixels = image(2, 2, 3)
+    order = [(t, c, z) for t in range(2) for c in range(2) for z in (2, 1, 0)]
+    summary = {
+        "ChNames": ["DAPI", "GFP"],
+        "ChColors": [-16776961, 0x00FF00],
+        "PixelSize_um": 0.5,
+        "z-step_um": 2,
+    }
+    path = write_pages(
+        folder / "run_MMStack.tif",
+        [pixels[at] for at in order],
+        "ImageJ=1.53t\nimages=12\nchannels=2\nslices=3\nframes=2\nhyperstack=true\n",
+        extratags=[(51123, "s", 0, json.dumps({"Frame": 0}), True)],
+    )
+    with tifffile.TiffFile(path) as file:
+        offsets = [page.offset for page in file.pages]
+        data = bytearray(path.read_bytes())
+    # what Micro-Manager has behind the header is put to the end, and the first page is found through it
+    first = struct.unpack_from("<I", data, 4)[0]
+    said = json.dumps(summary).encode()
+    shift = 32 + 8 + len(said) + len(said) % 2
+    moved = [offset + shift for offset in offsets]
+    head = struct.pack("<4sI", b"II*\0", first + shift)
+    body = shifted(bytes(data), offsets, shift)
+    index = struct.pack("<II", 3453623, 12)
+    for (t, c, z), offset in zip(order, moved, strict=True):
+        index += struct.pack("<5I", c, z, t, 0, offset)
+    at = 8 + shift + len(body)
+    marks = struct.pack("<8I", 54773648, at, 0, 0, 0, 0, 2355492, len(said))
+    between = (marks + said).ljust(shift, b"\0")
+    path.write_bytes(head + between + body + index)
+    expected = Expected([pixels], channels=["DAPI", "GFP"], steps={"x": 0.5, "z": 2.0})
+    expected.colours = ["#0000FF", "#00FF00"]
+    return Written([path], expected)
+
+
+def shifted(data: bytes, offsets: Sequence[int], shift: int) -> bytes:
+    """A classic TIFF without its header, in which every offset is `shift` larger."""
+    moved = bytearray(data)
+    sizes = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 12: 8}
+    for at in offsets:
+        (n,) = struct.unpack_from("<H", data, at)
+        for i in range(n):
+            code, kind, count, value = struct.unpack_from("<HHII", data, at + 2 + 12 * i)
+            if (code == 273 and count == 1) or sizes[kind] * count > 4:
+                struct.pack_into("<I", moved, at + 2 + 12 * i + 8, value + shift)
+        (following,) = struct.unpack_from("<I", data, at + 2 + 12 * n)
+        struct.pack_into("<I", moved, at + 2 + 12 * n, following + shift if following else 0)
+    return bytes(moved[8:])
 
 
 # ---- NDTiff ----------------------------------------------------------------------------------------

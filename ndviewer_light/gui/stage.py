@@ -151,6 +151,9 @@ class Stage(QWidget):
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
+        if self._info.first_position:
+            self.sliders.set_sizes({"p": len(self._info.positions)})
+            self.sliders.set_index("p", self._info.first_position)
         self.strips.set_3d(False)
         self.channels.show_dataset(self._info)
         self._image = self._known_image()

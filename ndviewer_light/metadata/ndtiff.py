@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CorruptDataError, LimitExceededError, UnsupportedError
 from ..model import Channel, natural_key
+from ..storage.limits import MAX_METADATA_BYTES
 from .ome_xml import MAX_PLANES
 from .tiff_layout import PageRun, TiffImage, checked
 
@@ -23,7 +24,7 @@ _RGB = 2
 _TAIL = struct.Struct("<IiiiiIii")
 _ROLES = {"time": "t", "channel": "c", "z": "z", "position": "p"}
 _MAX_TEXT = 64 * 1024
-_SUMMARY_AT = 24
+_SUMMARY_MARK = 2_355_492
 
 Indices = dict[str, "int | str"]
 
@@ -150,28 +151,14 @@ def _name_of(place: tuple[tuple[str, int | str], ...]) -> str:
 
 
 def summary_range(head: bytes) -> tuple[int, int] | None:
-    """Where the summary metadata of a file are, by its first 28 bytes; None if it has none."""
-    if len(head) < _SUMMARY_AT + 4:
+    """Where the summary metadata of a file are, by its first 28 bytes; None if it has none.
+
+    Behind the header of version 3, or of version 2, which has no minor version.
+    """
+    if len(head) < 28:
         return None
-    (n,) = struct.unpack_from("<I", head, _SUMMARY_AT)
-    return (_SUMMARY_AT + 4, n) if 1 < n <= 16 * 1024**2 else None
-
-
-def steps_said(summary: object, plane: object) -> dict[str, float | None]:
-    """Steps in µm and s by the summary metadata and those of a plane."""
-    both = {**(summary if isinstance(summary, dict) else {}), **(plane if isinstance(plane, dict) else {})}
-
-    def positive(*keys: str, factor: float = 1.0) -> float | None:
-        for key in keys:
-            value = both.get(key)
-            if isinstance(value, int | float) and 0 < value < 1e9:
-                return value * factor
-        return None
-
-    pixel = positive("PixelSizeUm", "PixelSize_um")
-    return {
-        "x": pixel,
-        "y": pixel,
-        "z": positive("z-step_um", "ZStepUm"),
-        "t": positive("Interval_ms", factor=1e-3),
-    }
+    numbers = struct.unpack_from("<7I", head)
+    for at in (5, 4):
+        if numbers[at] == _SUMMARY_MARK and 1 < numbers[at + 1] <= MAX_METADATA_BYTES:
+            return 4 * (at + 2), numbers[at + 1]
+    return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CorruptDataError, DatasetError
 from . import imagej
+from .micromanager import micromanager_image
 from .ome_document import FileId, OmeDocument, OmePixels, PlaneRun, ome_document, plane_runs
 from .tiff_layout import (
     PageRun,
@@ -70,6 +71,13 @@ class TiffDocuments(Protocol):
     def is_grey(self, page: int) -> bool:
         """Whether the palette of a page is a grey ramp."""
 
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Where each page begins."""
+
+    def micromanager(self) -> dict[str, Any]:
+        """What Micro-Manager wrote around the pages, {} if it did not."""
+
     def series(self) -> Sequence[LibrarySeries]:
         """The series that the library finds which knows the file's own dialect; none for plain pages."""
 
@@ -104,7 +112,7 @@ def read_documents(tiff: TiffDocuments) -> Reading:
     except DatasetError as error:
         reason = error
         refused.append(str(error))
-    for make in (_by_shape, _by_imagej, _by_series, _by_pages):
+    for make in (_by_micromanager, _by_shape, _by_imagej, _by_series, _by_pages):
         if found or (document is not None and document.images and not refused):
             break
         try:
@@ -153,6 +161,8 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
     for pixels in document.images:
         image = ome_image_of(pixels, "", file_of, lambda file: facts if file == "" else None, refused)
         if image is not None and image.files == ("",):
+            if len(document.images) == 1:
+                image = with_unlisted_pages(image, pixels, facts, refused)
             image = with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page))
             is_only = len(document.images) == len(facts) == 1 and not image.levels
             found.append(_as_far_as_written(image, pixels, tiff) if is_only else image)
@@ -253,6 +263,34 @@ def ome_image_of(
     if page is not None:
         image = with_samples(replace(image, is_colour=False), page)
     return checked(image, name)
+
+
+def with_unlisted_pages(
+    image: TiffImage, pixels: OmePixels, facts: Sequence[PageFacts], refused: list[str]
+) -> TiffImage:
+    """The image with the times that its only file contains beyond what OME-XML says, which is then `refused`.
+
+    Some writers do not bring it up to date: ome-writers only that of the first position.
+    """
+    n_t, n_pages = image.size("t"), image.n_pages
+    slower = pixels.order[pixels.order.index("T") + 1 :]
+    is_slowest = all(image.size(axis.lower()) == 1 for axis in slower)
+    is_whole = image.runs == (PageRun(0, n_pages, 0, image.runs[0].file),)
+    each = n_pages // n_t
+    there, rest = divmod(len(facts), each)
+    if (
+        not is_whole
+        or not is_slowest
+        or rest
+        or there <= n_t
+        or any(_kind(p) != _kind(facts[0]) for p in facts)
+    ):
+        return image
+    refused.append(
+        f"OME-XML declares {n_t} time points for {image.name or 'an image'}, but there are {there}"
+    )
+    outer = (("t", there), *((role, n) for role, n in image.outer if role != "t"))
+    return replace(image, outer=outer, runs=(image.runs[0]._replace(n=there * each),))
 
 
 def _first_page(
@@ -363,6 +401,13 @@ def _alike(facts: Sequence[PageFacts], at: int, most: int) -> int:
 
 def _kind(page: PageFacts) -> tuple[int, ...]:
     return page.height, page.width, page.samples, page.bits, page.planar
+
+
+def _by_micromanager(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
+    said = tiff.micromanager()
+    image = micromanager_image(said, tiff.offsets, tiff.facts, tiff.name) if said else None
+    if image is not None:
+        yield image
 
 
 # ---- ImageJ -----------------------------------------------------------------------------------

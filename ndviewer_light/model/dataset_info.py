@@ -80,6 +80,7 @@ class DatasetInfo:
     time points, one per index, if they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
     the paths of all datasets in the same file, the one shown first; empty if it is the only one.
     `generation` counts how often another dataset has taken the place of the one that was opened.
+    `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
     """
 
     format: str
@@ -101,6 +102,7 @@ class DatasetInfo:
     times: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
     generation: int = 0
+    first_position: int = 0
     common: ImageInfo | None = None
     images: Mapping[int, ImageInfo] = field(default_factory=dict)
 

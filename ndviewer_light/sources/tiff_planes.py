@@ -55,11 +55,11 @@ def facts_of(image: TiffImage, opened: Open) -> ImageFacts:
     if not channels and said:
         n_planes = image.n_pages * (image.samples[1] if image.samples[0] == "c" else 1)
         channels = imagej.channels(said, image.size("c"), n_planes, picture.dtype)
-    return ImageFacts(picture, 1 + len(image.levels), _named(channels, image), steps)
+    return ImageFacts(picture, 1 + len(image.levels), named_channels(channels, image), steps)
 
 
-def _named(channels: tuple[Channel, ...], image: TiffImage) -> tuple[Channel, ...]:
-    """As many as the image has, the unnamed by number."""
+def named_channels(channels: tuple[Channel, ...], image: TiffImage) -> tuple[Channel, ...]:
+    """The channels of an image, as many as it has, the unnamed by number."""
     n = image.size("c")
     known = (*channels[:n], *[Channel("", "")] * (n - len(channels)))
     return tuple(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...model import (
-    Channel,
     ChannelPart,
     DatasetInfo,
     ImageInfo,
@@ -16,11 +15,13 @@ from ...model import (
     channel_parts,
     channels_shown,
 )
+from ..tiff_planes import named_channels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...metadata.tiff_layout import TiffImage
+    from ...model import Channel
     from ..tiff_planes import ImageFacts
     from .sets import TiffSet
 
@@ -87,13 +88,13 @@ def image_info(image: TiffImage, facts: ImageFacts) -> ImageInfo:
 def assumed_facts(image: TiffImage, known: ImageFacts) -> ImageFacts:
     """Facts of an image whose file nobody has opened, from its metadata and an image of the same set."""
     picture = known.picture._replace(height=image.size("y"), width=image.size("x"))
-    channels = image.channels or known.channels
-    n = image.size("c")
-    channels = tuple(channels[:n]) + tuple(Channel(f"Ch{c}", "") for c in range(len(channels), n))
+    channels = named_channels(image.channels or known.channels, image)
     return known._replace(picture=picture, channels=channels, steps=image.steps or known.steps)
 
 
-def dataset_info(found: TiffSet, positions: tuple[Position, ...], first: ImageInfo, name: str) -> DatasetInfo:
+def dataset_info(
+    found: TiffSet, positions: tuple[Position, ...], first: ImageInfo, name: str, first_position: int
+) -> DatasetInfo:
     """The description of a set of which only `first` is known; see `DatasetInfo.with_images`."""
     warnings = list(found.warnings)
     return DatasetInfo(
@@ -112,4 +113,5 @@ def dataset_info(found: TiffSet, positions: tuple[Position, ...], first: ImageIn
         first.n_levels,
         name=name,
         warnings=tuple(warnings),
+        first_position=first_position,
     )

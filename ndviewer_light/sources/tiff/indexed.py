@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
-from ...metadata.ndtiff import INDEX, index_entries, ndtiff_images, steps_said, summary_range
+from ...metadata.micromanager import summary_steps
+from ...metadata.ndtiff import INDEX, index_entries, ndtiff_images, summary_range
 from ...storage.bytes import is_url
 from ...storage.limits import MAX_METADATA_BYTES
 
@@ -51,7 +52,7 @@ def _steps(folder: str, first: IndexEntry, files: TiffFiles) -> dict[str, float 
             plane = _json(file.read(first.metadata_at, n)) if is_there else None
     except DatasetError:
         return {}
-    return steps_said(summary, plane)
+    return summary_steps(summary, plane)
 
 
 def _json(data: bytes) -> Any:

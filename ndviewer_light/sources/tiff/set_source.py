@@ -127,7 +127,8 @@ class TiffSetSource(Source):
             for n, image in enumerate(found.images)
         }
         name = os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path)
-        info = dataset_info(found, positions, infos[places[0].image], name)
+        first = next((p for p, place in enumerate(places) if place.image == found.first), 0)
+        info = dataset_info(found, positions, infos[places[0].image], name, first)
         info = info.with_images({p: infos[place.image] for p, place in enumerate(places)})
         return _State(found, places, facts, info, self._versions_of(found), self._lineage_of(found))
 

@@ -13,7 +13,7 @@ from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.ndtiff import INDEX
 from ...metadata.ome_document import FileId, ome_document
 from ...metadata.ome_xml import MAX_CHARACTERS
-from ...metadata.tiff_evidence import ome_image_of, with_sub_levels
+from ...metadata.tiff_evidence import ome_image_of, with_sub_levels, with_unlisted_pages
 from ...metadata.tiff_layout import in_order
 from ...model import some_names
 from ..tiff_files import is_tiff_file
@@ -168,8 +168,11 @@ def _by_document(
 
     assumed = facts[:1] if facts else _pages_of_first(resolver, files)
     images = []
+    most = max((pixels.n_t for pixels in document.images), default=1)
     for pixels in document.images:
         image = ome_image_of(pixels, "", key_of, lambda key: facts if key == "" else None, refused, assumed)
+        if image is not None and pixels.n_t < most and len(image.files) == 1:
+            image = with_unlisted_pages(image, pixels, _facts_in(image, resolver, keys, files), refused)
         if image is not None:
             images.append(image)
     if not images:
@@ -190,6 +193,18 @@ def _by_document(
     warnings = tuple(f"{opened}: {each}" for each in refused)
     first = _index_of(opened, images, path_of)
     return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first)
+
+
+def _facts_in(
+    image: TiffImage, resolver: SetFiles, keys: Mapping[str, FileId], files: TiffFiles
+) -> Sequence[PageFacts]:
+    """The pages of the only file of an image; none if it cannot be read."""
+    key = image.files[0]
+    try:
+        with files.opened(resolver.path_of(keys[key]) if key else resolver.path) as tiff:
+            return tiff.pages.facts
+    except DatasetError:
+        return ()
 
 
 def _pages_of_first(resolver: SetFiles, files: TiffFiles) -> Sequence[PageFacts] | None:

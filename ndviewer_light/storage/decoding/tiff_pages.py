@@ -144,6 +144,13 @@ class TiffPages:
         with self._lock, damage_is_named(self.name):
             return self._all_facts()
 
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Where each page begins; visits all pages once."""
+        with self._lock, damage_is_named(self.name):
+            self._all_facts()
+            return self._chain.offsets
+
     def _all_facts(self) -> list[PageFacts]:
         if self._facts is None:
             self._chain.check()
