@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 import pytest
-from tiff_dialects import DIALECTS, Expected, Written
+import tiff_dialects
+import tifffile
+from tiff_dialects import DIALECTS, Expected, Written, image, plane, write_pages
 
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.errors import LimitExceededError
+from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
+from ndviewer_light.storage.decoding import tiff_bombs
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -92,3 +97,98 @@ def test_dialect(written: dict[str, Written], server: RangeServer, name: str) ->
         if written[name].serve and path.is_file():
             with opened(server.url(str(path.relative_to(server.folder)))) as source:
                 assert_right(source, written[name].expected)
+
+
+def test_the_table_in_the_documentation_is_the_one_that_is_tested() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "formats.md").read_text("utf-8")
+    written = text.split(tiff_dialects.BEGIN)[1].split(tiff_dialects.END)[0].strip()
+    assert written == tiff_dialects.table(), "run python tests/tiff_dialects.py"
+
+
+# ---- real files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not PUBLIC.is_dir(), reason="the collection of real files is not here")
+def test_real_files_are_as_tifffile_reads_them_from_disk_and_from_a_server() -> None:
+    """All 54; their images in tifffile's order, as (T, C, Z, Y, X)."""
+    pytest.importorskip("obstore")
+    files = sorted(PUBLIC.iterdir())
+    assert len(files) > 50
+    with RangeServer(PUBLIC) as server:
+        for path in files:
+            expected = Expected(as_tifffile_reads(path))
+            for place in (path, server.url(path.name)):
+                with opened(place) as source:
+                    assert_right(source, expected)
+
+
+def as_tifffile_reads(path: Path) -> list[np.ndarray]:
+    """Every series as (T, C, Z, Y, X), with samples as channels, without the transparency of RGBA."""
+    found = []
+    with tifffile.TiffFile(path) as file:
+        for series in file.series:
+            pixels, axes = series.asarray(squeeze=False), series.get_axes(squeeze=False)
+            is_rgba = series.keyframe.photometric == 2 and series.get_shape(False)[axes.find("S")] == 4
+            axes = axes.replace("S", "Q" if "C" in axes else "C")
+            order = [axes.index(axis) for axis in "TCZYX" if axis in axes]
+            others = [i for i in range(pixels.ndim) if i not in order]
+            sizes = dict(zip(axes, pixels.shape, strict=True))
+            pixels = pixels.transpose(*others, *order).reshape([sizes.get(axis, 1) for axis in "TCZYX"])
+            found.append(pixels[:, :3] if is_rgba else pixels)
+    return found
+
+
+# ---- codecs ----------------------------------------------------------------------------------------
+
+CODECS = ("ccittfax4", "jpegxl", "lerc", "png", "webp", "lzma", "zstd", "jpeg", "jpeg2000", "packbits", "lzw")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_codecs_give_what_was_written(tmp_path: Path, codec: str) -> None:
+    """Those that lose nothing; of JPEG, what tifffile decodes."""
+    pytest.importorskip("imagecodecs")
+    pixels = image(n_z=2, shape=(64, 80), dtype="u1")[0, 0]
+    path = tmp_path / "a.tif"
+    more: dict[str, Any] = {"tile": (32, 48)} if codec != "ccittfax4" else {"rowsperstrip": 16}
+    if codec == "webp":
+        pixels, more = np.stack([pixels] * 3, axis=-1), {**more, "photometric": "rgb"}
+    if codec == "ccittfax4":
+        PIL.Image.fromarray(pixels[0] > 100).save(path, compression="group4")
+    else:
+        tifffile.imwrite(path, pixels, compression=codec, **{"photometric": "minisblack", **more})
+    with opened(path) as source:
+        found = source.read_plane(PlaneKey(z=source.info.n_z - 1))
+        part = source.read_region(PlaneKey(z=source.info.n_z - 1), Region(10, 40, 20, 30))
+    expected = tifffile.imread(path, key=source.info.n_z - 1)
+    expected = expected[..., 0] if expected.ndim == 3 else expected
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(part, expected[10:30, 40:70])
+    if codec not in ("jpeg", "ccittfax4"):
+        np.testing.assert_array_equal(expected, pixels[1][..., 0] if pixels.ndim == 4 else pixels[1])
+
+
+@pytest.mark.parametrize("codec", ["jpegxl", "png", "jpeg2000", "jpeg", "lerc"])
+def test_an_embedded_image_that_is_too_large_is_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    pytest.importorskip("imagecodecs")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, plane(shape=(64, 80), dtype="u1"), compression=codec, photometric="minisblack")
+    monkeypatch.setattr(tiff_bombs, "MAX_PLANE_BYTES", 64 * 80 - 1)
+    with opened(path) as source, pytest.raises(LimitExceededError, match="embedded image"):
+        source.read_plane(PlaneKey())
+
+
+def test_pages_on_a_server_are_not_read_one_by_one(server: RangeServer) -> None:
+    """Tags between the pixels of 100 pages of 128 kB are fetched ahead, many at once."""
+    write_pages(server.folder / "many.tif", (plane(t=t, shape=(256, 256)) for t in range(100)))
+    server.set(latency_s=0.02)
+    try:
+        before = server.counts()["requests"]
+        with opened(server.url("many.tif")) as source:
+            assert source.info.n_z == 100
+            assert server.counts()["requests"] - before < 110
+            assert server.counts()["max_in_flight"] > 8
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(z=99)), plane(t=99, shape=(256, 256)))
+    finally:
+        server.set()

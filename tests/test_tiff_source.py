@@ -89,7 +89,7 @@ def test_experiment_of_each_form(tmp_path: Path, opened: Open, write: Callable[.
 
 
 @pytest.mark.parametrize(("write", "name"), FORMS)
-def test_opening_opens_one_image_only(
+def test_opening_opens_one_image_only_or_one_of_each_channel(
     tmp_path: Path,
     opened: Open,
     files_opened: Callable[[], list[str]],
@@ -99,7 +99,7 @@ def test_opening_opens_one_image_only(
     write(tmp_path)
     files_opened().clear()
     opened(tmp_path)
-    assert len(set(files_opened())) == 1
+    assert len(set(files_opened())) == (len(tiffs.CHANNELS) if name == "tiff images" else 1)
 
 
 @pytest.mark.parametrize("end", [".tiff", ".tif", ".TIF", ".Tiff", ".png", ".bmp", ".PNG"])
@@ -270,6 +270,19 @@ def test_colour_images_are_three_channels(tmp_path: Path, opened: Open, end: str
     assert [ch.window for ch in source.info.channels] == [(0, 255)] * 3
     for c in range(3):
         np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c)), RED_GREEN_BLUE[..., c])
+
+
+@pytest.mark.parametrize("end", [".tiff", ".bmp"])
+def test_any_channel_may_be_in_colour(tmp_path: Path, opened: Open, end: str) -> None:
+    for fov, (channel, pixels) in itertools.product(
+        range(2), [("BF LED matrix full", RED_GREEN_BLUE), ("A 405", RED_GREEN_BLUE[..., 0])]
+    ):
+        tiffs.write_image(tiffs.image_path(tmp_path, 0, "A1", fov, 0, channel, end=end), pixels)
+    source = opened(tmp_path)
+    names = [f"BF_LED_matrix_full ({letter})" for letter in "RGB"]
+    assert tiffs.names_of(source) == ["A_405", *names]
+    for c in range(3):
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(p=1, c=1 + c)), RED_GREEN_BLUE[..., c])
 
 
 def test_colours_written_apart_are_channels_like_others(tmp_path: Path, opened: Open) -> None:

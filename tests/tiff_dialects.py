@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
@@ -17,7 +18,6 @@ import tifffile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
 HEIGHT, WIDTH = 24, 33
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
@@ -145,7 +145,7 @@ def mm_positions_same_xml(folder: Path) -> Written:
 
 @dialect
 def one_image_in_three_files(folder: Path) -> Written:
-    """The three times of one image in a file each, which all describe the whole."""
+    """OME-TIFF: the three times of one image in a file each, which all describe the whole."""
     names = [f"a_{t}.ome.tif" for t in range(3)]
     inside = "".join(data(names[t], uuid(t), FirstT=t, PlaneCount=2) for t in range(3))
     pixels = image(3, 1, 2)
@@ -160,7 +160,7 @@ def one_image_in_three_files(folder: Path) -> Written:
 
 @dialect
 def binary_only(folder: Path) -> Written:
-    """The first of three files describes all; the others name it, by an absolute path as ome-writers does."""
+    """ome-writers, `master-tiff`: the first file describes all; the others are `BinaryOnly` and name it."""
     names = [f"b_p{p}.ome.tif" for p in range(3)]
     sizes = {"SizeZ": 2, "SizeC": 2, "DimensionOrder": "XYCZT"}
     xml = ome([(f"P{p}", sizes, data(names[p], uuid(p), PlaneCount=4)) for p in range(3)], uuid(0))
@@ -177,7 +177,7 @@ def binary_only(folder: Path) -> Written:
 
 @dialect
 def companion(folder: Path) -> Written:
-    """A companion file describes all TIFFs, which contain pixels only."""
+    """ome-writers, `companion-file`: a `.companion.ome` describes all TIFFs, which are `BinaryOnly`."""
     names = [f"c_p{p}.ome.tiff" for p in range(2)]
     sizes = {"SizeT": 2, "SizeC": 2}
     xml = ome([(f"P{p}", sizes, data(names[p], uuid(p), PlaneCount=4)) for p in range(2)], uuid(9))
@@ -193,7 +193,7 @@ def companion(folder: Path) -> Written:
 
 @dialect
 def renamed(folder: Path) -> Written:
-    """An OME-TIFF that was renamed, with another file under its old name beside it."""
+    """OME-TIFF that was renamed, with another file under its old name beside it: the UUID counts."""
     other = ome([("other", {}, data("old.ome.tif", uuid(7), PlaneCount=1))], uuid(7))
     write_pages(folder / "old.ome.tif", [plane(p=9)], other)
     pixels = image(2, 1, 2)
@@ -203,7 +203,7 @@ def renamed(folder: Path) -> Written:
 
 @dialect
 def renamed_set(folder: Path) -> Written:
-    """Both files of a set were renamed; only their UUIDs tell which is which."""
+    """OME-TIFF: both files of a set were renamed; their UUIDs tell which is which."""
     xml = [
         ome(
             [(f"P{p}", {"SizeT": 2}, data(f"old{p}.ome.tif", uuid(p), PlaneCount=2)) for p in range(2)],
@@ -218,7 +218,7 @@ def renamed_set(folder: Path) -> Written:
 
 @dialect
 def uuid_without_name(folder: Path) -> Written:
-    """`UUID` without FileName, which the specification allows."""
+    """OME-TIFF: `UUID` without FileName, which the specification allows."""
     xml = [
         ome([(f"P{p}", {"SizeT": 2}, data("", uuid(p), PlaneCount=2)) for p in range(2)], uuid(of))
         for of in range(2)
@@ -230,7 +230,7 @@ def uuid_without_name(folder: Path) -> Written:
 
 @dialect
 def tiff_data_bare(folder: Path) -> Written:
-    """``<TiffData IFD="0"/>`` without PlaneCount, for 24 planes."""
+    """OME-TIFF: `TiffData` with IFD and without PlaneCount, for 24 planes."""
     pixels = image(3, 2, 4)
     xml = ome([("A", {"SizeT": 3, "SizeC": 2, "SizeZ": 4}, data(IFD=0))])
     return Written([write_pages(folder / "a.ome.tif", pages(pixels), xml)], Expected([pixels], ["A"]))
@@ -238,7 +238,7 @@ def tiff_data_bare(folder: Path) -> Written:
 
 @dialect
 def four_images_macro_first(folder: Path) -> Written:
-    """A macro, then three scans of other sizes: the macro comes last."""
+    """OME-TIFF: a macro, then three scans of other sizes: all are positions, the macro last."""
     shapes = [(8, 10), (40, 60), (30, 60), (40, 50)]
     pixels = [image(1, 2, 1, p, shape=shape) for p, shape in enumerate(shapes)]
     inside = [data(IFD=2 * p, PlaneCount=2) for p in range(4)]
@@ -251,7 +251,7 @@ def four_images_macro_first(folder: Path) -> Written:
 
 @dialect
 def ome_plate(folder: Path) -> Written:
-    """Two fields of well B3, one of C1, as OME-XML's plates say."""
+    """OME-TIFF: fields of wells, as OME-XML's plates say."""
     images = [(f"I{p}", {}, data(IFD=p)) for p in range(3)]
     refs = [f'<WellSample ID="W:{p}" Index="{p}"><ImageRef ID="Image:{p}"/></WellSample>' for p in range(3)]
     plate = (
@@ -267,7 +267,7 @@ def ome_plate(folder: Path) -> Written:
 
 @dialect
 def ome_samples_are_channels(folder: Path) -> Written:
-    """SizeC 4, as four samples of each of two pages."""
+    """OME-TIFF: SizeC 4, as four samples of each page."""
     pixels = image(2, 4, dtype="u1")
     xml = ome([("A", {"SizeT": 2, "SizeC": 4, "Type": "uint8"}, data(IFD=0, PlaneCount=2))])
     stored = [np.ascontiguousarray(np.moveaxis(pixels[t, :, 0], 0, -1)) for t in range(2)]
@@ -295,7 +295,7 @@ def ome_not_brought_up_to_date(folder: Path) -> Written:
 
 @dialect
 def ome_zero_plane(folder: Path) -> Written:
-    """A finished OME-TIFF by tifffile with a blank frame: zeros are pixels."""
+    """OME-TIFF by tifffile with a blank frame: zeros are pixels, except in files that Squid fills."""
     pixels = image(3)
     pixels[1] = 0
     path = folder / "a.ome.tif"
@@ -306,7 +306,7 @@ def ome_zero_plane(folder: Path) -> Written:
 
 @dialect
 def ome_inches(folder: Path) -> Written:
-    """Lengths in inches, mm and pixels are converted, or unknown."""
+    """OME-TIFF: lengths in inches and mm are converted, those in pixels unknown."""
     units = {"PhysicalSizeX": 0.001, "PhysicalSizeXUnit": "in", "PhysicalSizeY": 2, "PhysicalSizeYUnit": "mm"}
     units |= {"PhysicalSizeZ": 3, "PhysicalSizeZUnit": "pixel", "SizeZ": 2}
     pixels = image(n_z=2)
@@ -316,7 +316,7 @@ def ome_inches(folder: Path) -> Written:
 
 @dialect
 def ome_of_other_size(folder: Path) -> Written:
-    """OME-XML whose sizes the pages refute is not believed."""
+    """OME-TIFF: sizes that the pages refute are not believed, with a warning."""
     pixels = image(n_z=3)
     xml = ome([("A", {"SizeX": WIDTH + 1, "SizeT": 3}, data(IFD=0, PlaneCount=3))])
     path = write_pages(folder / "a.ome.tif", pages(pixels), xml)
@@ -370,12 +370,17 @@ for _axes, _sizes, _dtype, _more in (
         _name += "_samples"
     _case = _shaped_case(_axes, _sizes, _dtype, **_more)
     _case.__name__ = _name
+    _stored = "one page of separate samples" if _more.get("planarconfig") == "separate" else "pages"
+    _stored = "interleaved samples" if _more.get("planarconfig") == "contig" else _stored
+    _case.__doc__ = (
+        f"tifffile: an array with axes {_axes} and {' × '.join(map(str, _sizes.values()))} planes, {_stored}."
+    )
     dialect(_case)
 
 
 @dialect
 def several_arrays(folder: Path) -> Written:
-    """Three arrays of other shapes in one file, the first a thumbnail."""
+    """tifffile: three arrays of other shapes in one file are positions; a thumbnail comes last."""
     shapes = [(6, 8), (HEIGHT, WIDTH), (30, 40)]
     pixels = [image(n_z=1 if p == 0 else 3, p=p, shape=shape) for p, shape in enumerate(shapes)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -390,7 +395,7 @@ def several_arrays(folder: Path) -> Written:
 
 @dialect
 def pages_of_two_sizes(folder: Path) -> Written:
-    """Pages of another size in between are an image of their own."""
+    """Plain TIFF: pages of another size in between are an image of their own."""
     large = image(n_z=4)
     small = image(n_z=2, p=1, shape=(20, 30))
     order = [large[0, 0, 0], small[0, 0, 0], large[0, 0, 1], large[0, 0, 2], small[0, 0, 1], large[0, 0, 3]]
@@ -399,7 +404,7 @@ def pages_of_two_sizes(folder: Path) -> Written:
 
 @dialect
 def grey_samples(folder: Path) -> Written:
-    """Five grey samples of each pixel are five channels."""
+    """Plain TIFF: five grey samples of each pixel are five channels."""
     pixels = image(1, 5, dtype="u1")
     stored = np.ascontiguousarray(np.moveaxis(pixels[0, :, 0], 0, -1))
     path = write_pages(folder / "a.tif", [stored], planarconfig="contig", extrasamples=[0] * 4)
@@ -408,7 +413,7 @@ def grey_samples(folder: Path) -> Written:
 
 @dialect
 def two_samples(folder: Path) -> Written:
-    """Two samples: neither is lost."""
+    """Plain TIFF: of two samples, neither is lost."""
     pixels = image(1, 2)
     stored = np.ascontiguousarray(np.moveaxis(pixels[0, :, 0], 0, -1))
     path = write_pages(folder / "a.tif", [stored], planarconfig="contig", extrasamples=[0])
@@ -417,7 +422,7 @@ def two_samples(folder: Path) -> Written:
 
 @dialect
 def palette(folder: Path) -> Written:
-    """Indices into a palette are shown in its colours."""
+    """Plain TIFF: indices into a palette are shown in its colours."""
     table = np.random.default_rng(3).integers(0, 2**16, (3, 256), np.uint16)
     indices = plane(dtype="u1")
     path = write_pages(folder / "a.tif", [indices], photometric="palette", colormap=table)
@@ -427,7 +432,7 @@ def palette(folder: Path) -> Written:
 
 @dialect
 def cmyk(folder: Path) -> Written:
-    """Four inks become red, green and blue."""
+    """Plain TIFF: CMYK becomes red, green and blue."""
     inks = np.random.default_rng(4).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
     path = write_pages(folder / "a.tif", [inks], photometric="separated", planarconfig="contig")
     left = (255 - inks.astype(float)) / 255
@@ -437,7 +442,7 @@ def cmyk(folder: Path) -> Written:
 
 @dialect
 def rgb_alpha(folder: Path) -> Written:
-    """Red, green, blue and transparency: three colours."""
+    """Plain TIFF: RGBA is three colours."""
     colours = np.stack([plane(c=c, dtype="u1") for c in range(4)], axis=-1)
     path = write_pages(folder / "a.tif", [colours], photometric="rgb", extrasamples=["unassalpha"])
     return Written([path], Expected([np.moveaxis(colours[..., :3], -1, 0)[None, :, None]]))
@@ -445,7 +450,7 @@ def rgb_alpha(folder: Path) -> Written:
 
 @dialect
 def named_png(folder: Path) -> Written:
-    """A TIFF is one by its beginning, whatever its name."""
+    """Any name: a TIFF is recognised by its beginning (`.png`, none, `.btf`, `.lsm`, `.stk`, `.svs`, …)."""
     pixels = image(n_z=3)
     paths = [
         write_pages(folder / f"a{end}", pages(pixels))
@@ -456,7 +461,7 @@ def named_png(folder: Path) -> Written:
 
 @dialect
 def pyramid_of_pages(folder: Path) -> Written:
-    """Pages that say they are smaller versions are levels, not positions."""
+    """Plain TIFF: pages that say they are smaller versions are levels, not positions."""
     pixels = image(shape=(64, 80))
     path = folder / "a.tif"
     folder.mkdir(parents=True, exist_ok=True)
@@ -484,7 +489,7 @@ def write_imagej(path: Path, array: np.ndarray, axes: str, **more: Any) -> Path:
 
 @dialect
 def imagej_hyperstack(folder: Path) -> Written:
-    """Times, z and channels, with lookup tables, in nm and minutes."""
+    """ImageJ: hyperstack with lookup tables, in nm and minutes."""
     pixels = image(2, 2, 3)
     luts = [np.stack([np.arange(256) * on for on in rgb]).astype("u1") for rgb in ((1, 0, 1), (0, 1, 1))]
     path = write_imagej(
@@ -512,6 +517,8 @@ def _imagej_unit(unit: str | None, um: float | None) -> Callable[[Path], Written
         return Written([path], Expected([pixels], steps=steps))
 
     write.__name__ = f"imagej_{unit}"
+    known = "unknown" if um is None else "converted to µm"
+    write.__doc__ = f"ImageJ: lengths in {unit or 'no unit'} are {known}, x and y of their own."
     return write
 
 
@@ -528,7 +535,7 @@ for _unit, _um in (
 
 @dialect
 def imagej_cut_short(folder: Path) -> Written:
-    """A header that says 20 frames, and 6 pages: an acquisition that was stopped."""
+    """ImageJ: a header that says 20 frames, and 6 pages: 6 frames, with a warning."""
     pixels = image(6)
     description = "ImageJ=1.53t\nimages=20\nframes=20\nhyperstack=true\n"
     path = write_pages(folder / "a.tif", pages(pixels), description)
@@ -537,7 +544,7 @@ def imagej_cut_short(folder: Path) -> Written:
 
 @dialect
 def imagej_large(folder: Path) -> Written:
-    """More than 4 GB are written as one page with tags, and pixels that follow (here: fewer)."""
+    """ImageJ: one page with tags, and pixels of more images that follow, as in files of more than 4 GB."""
     pixels = image(3, 2)
     description = "ImageJ=1.53t\nimages=6\nchannels=2\nframes=3\nhyperstack=true\n"
     path = folder / "a.tif"
@@ -549,12 +556,59 @@ def imagej_large(folder: Path) -> Written:
     return Written([path], Expected([pixels]))
 
 
+# ---- programs that the library knows ---------------------------------------------------------------
+
+
+@dialect
+def svs(folder: Path) -> Written:
+    """SVS (Aperio): the scan with its levels, then the images of the slide, as positions."""
+    scan = np.stack([plane(c=c, shape=(512, 640), dtype="u1") for c in range(3)], axis=-1)
+    small, label = scan[::8, ::8], scan[:60, :50]
+    said = "Aperio Image Library v11\r\n640x512 [0,0 640x512] (240x240) {}|AppMag = 20|MPP = 0.5"
+    path = folder / "a.svs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path) as file:
+        for pixels, what, more in (
+            (scan, said, {"tile": (256, 256)}),
+            (small, said, {}),
+            (scan[::4, ::4], said, {"tile": (256, 256)}),
+            (label, "Aperio Image Library v11\r\nlabel 50x60", {"subfiletype": 1}),
+        ):
+            file.write(pixels, description=what, photometric="rgb", metadata=None, contiguous=False, **more)
+    expected = [np.moveaxis(each, -1, 0)[None, :, None] for each in (scan, small, label)]
+    return Written([path], Expected(expected, steps={"x": 0.5, "y": 0.5}))
+
+
+@dialect
+def stk(folder: Path) -> Written:
+    """STK (MetaMorph): one page with tags, and the planes behind it."""
+    pixels = image(n_z=4)
+    path = folder / "a.stk"
+    folder.mkdir(parents=True, exist_ok=True)
+    distance_and_times = [
+        10 * n for z in range(4) for n in (15 * z, 1, 2_459_000, 1000 * z, 2_459_000, 1000 * z)
+    ]
+    with tifffile.TiffWriter(path) as file:
+        file.write(
+            pixels[0, 0, 0],
+            metadata=None,
+            photometric="minisblack",
+            extratags=[
+                (33628, "I", 2, (4, 0), True),
+                (33629, "2I", 4, distance_and_times[:8], True),
+            ],
+        )
+    with open(path, "ab") as raw:
+        raw.write(pixels[0, 0, 1:].tobytes())
+    return Written([path], Expected([pixels]))
+
+
 # ---- Micro-Manager's own index ----------------------------------------------------------------------
 
 
 @dialect
 def micromanager_index(folder: Path) -> Written:
-    """Without OME-XML, the index map tells which plane each page is: here z was acquired last to first."""
+    """Micro-Manager without OME-XML: its index map tells which plane each page is."""
     pixels = image(2, 2, 3)
     order = [(t, c, z) for t in range(2) for c in range(2) for z in (2, 1, 0)]
     summary = {
@@ -632,3 +686,28 @@ def ndtiff(folder: Path) -> Written:
     (folder / "NDTiff.index").write_bytes(index)
     paths = [folder, folder / names[0], folder / names[1]]
     return Written(paths, Expected(pixels, channels=channels), serve=False)
+
+
+# ---- the table in the documentation ------------------------------------------------------------------
+
+BEGIN, END = "<!-- dialects: begin -->", "<!-- dialects: end -->"
+
+
+def table() -> str:
+    """What opens, and which case of the tests shows it."""
+    rows = [
+        f"| {' '.join((write.__doc__ or '').split()).rstrip('.')} | `{name}` |"
+        for name, write in DIALECTS.items()
+    ]
+    return "\n".join(["| what programs write, and what is right | case |", "| --- | --- |", *rows])
+
+
+def main() -> None:
+    """Write the table into the documentation."""
+    path = Path(__file__).parents[1] / "docs" / "formats.md"
+    before, _, rest = path.read_text("utf-8").partition(BEGIN)
+    path.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

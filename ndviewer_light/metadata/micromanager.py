@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..storage.decoding.ifd_chain import PageFacts
 
 _ROLES = ("c", "z", "t", "p")
-_LONGEST_NAME = 200
+_MOST_LETTERS = 200
 
 
 def micromanager_image(
@@ -76,7 +76,7 @@ def _channel(summary: Mapping[str, Any], c: int) -> Channel:
         isinstance(colour, int) and not isinstance(colour, bool) and colour % 2**24 not in (0, 0xFFFFFF)
     )
     return Channel(
-        " ".join(name.split())[:_LONGEST_NAME] if isinstance(name, str) else "",
+        " ".join(name.split())[:_MOST_LETTERS] if isinstance(name, str) else "",
         f"#{colour % 2**24:06X}" if is_colour and isinstance(colour, int) else "",
     )
 

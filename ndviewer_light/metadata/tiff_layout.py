@@ -281,3 +281,13 @@ def in_order(images: Sequence[TiffImage]) -> list[TiffImage]:
         *(image for image, is_small in zip(images, small, strict=True) if not is_small),
         *(image for image, is_small in zip(images, small, strict=True) if is_small),
     ]
+
+
+def with_sub_levels(image: TiffImage, n: int) -> TiffImage:
+    """The image with so many smaller levels in the sub-pages of its pages."""
+    return replace(image, levels=((),) * n) if n and not image.levels else image
+
+
+def page_kind(page: PageFacts) -> tuple[int, ...]:
+    """What pages of one image have in common: sizes, samples, bits."""
+    return page.height, page.width, page.samples, page.bits, page.planar

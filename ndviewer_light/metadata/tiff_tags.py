@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _DESCRIPTION_KEYS = ("pixel_size_um", "pixel_size", "PixelSize", "pixelSize")
+_MICRONS_PER_PIXEL = re.compile(r"\bMPP *= *([0-9]{1,6}(?:\.[0-9]{1,12})?)")
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # inch, centimetre; 1 means only an aspect ratio
 
 
@@ -47,8 +49,11 @@ def pixel_size_of(tags: TiffTags) -> float | None:
 
 
 def _from_description(tags: TiffTags) -> float | None:
+    text = tags.valueof("ImageDescription", default="")
+    if isinstance(text, str) and text.startswith("Aperio") and (said := _MICRONS_PER_PIXEL.search(text)):
+        return float(said[1]) if is_plausible_pixel_size_um(float(said[1])) else None
     try:
-        described = json.loads(tags.valueof("ImageDescription", default=""))
+        described = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         return None
     if not isinstance(described, dict):

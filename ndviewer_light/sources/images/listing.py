@@ -13,7 +13,7 @@ from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.pictures import PICTURE_ENDS
-from ...storage.decoding.tiff_pages import TIFF_ENDS
+from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.limits import error_of_os
 from ...storage.presentable import presentable_name
 from .name_layouts import understood
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Fields = dict[str, str]
 
-IMAGE_ENDS = (*TIFF_ENDS, *PICTURE_ENDS)
+IMAGE_ENDS = (*TIFF_KINDS, *PICTURE_ENDS)
 _OME_TIFF = (".ome.tif", ".ome.tiff")
 _KIND = {".tiff": ".tif", ".jpeg": ".jpg"}
 _NOT_FOLDERS = (".zarr", ".n5", ".ozx")

@@ -413,6 +413,11 @@ class ImagesSource(Source):
             warnings.append(
                 f"{self._listing.root}: {found.doubles} files duplicate planes of others; not shown"
             )
+        if sample.n_images > 1:
+            warnings.append(
+                f"{self._listing.root}: the first file contains {sample.n_images} images; one is shown: "
+                "open a file by itself to see all"
+            )
         return DatasetInfo(
             format=self.format,
             positions=found.positions,

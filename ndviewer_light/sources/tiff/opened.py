@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,8 @@ _MAX_UNREADABLE = 8
 """How many files that cannot be read are passed over, at open, in search of one that can."""
 
 _MAX_SAID = 5
+_MAX_CHANNELS_LOOKED_AT, _MAX_LOOKED_FOR = 32, 4096
+"""Of so many channels one image is opened at open, and so many names are tried to find it."""
 
 _SPARSE = 16
 """Numbers of z with more gaps than this are names, not indices."""
@@ -100,6 +103,7 @@ class OpenedFolder:
         self._channels: list[str] = []  # as given in files or their names
         self._sample: tuple[str, PlaneKey] | None = None
         self._in_color: frozenset[int] = frozenset()
+        self._looked_at: set[int] = set()  # channels of which an image was opened for its colours
         self._described: tuple[Channel, ...] = ()
         self._positions: tuple[Position, ...] = ()
         self._placed_by = self._coordinates.by_fov  # by which these positions have their coordinates
@@ -133,6 +137,7 @@ class OpenedFolder:
             self._add_channels(facts.channels)
             self._described = facts.described
             self.form.places = self._places(found)
+        self._look_for_colours()
         parts = channel_parts([self._display_name(name) for name in self._channels], self._in_color)
         info = self._info(found, before, facts)
         if facts is not None:
@@ -206,9 +211,8 @@ class OpenedFolder:
                     break
                 continue
             self._sample = path, key
-            if facts.picture.samples >= 3:
-                one = isinstance(self.form, ImagePerPlane)
-                self._in_color = frozenset({key.c} if one else range(len(facts.channels)))
+            if facts.picture.samples >= 3 and not isinstance(self.form, ImagePerPlane):
+                self._in_color = frozenset(range(len(facts.channels)))
             return facts
         if errors:
             raise errors[0]
@@ -216,8 +220,23 @@ class OpenedFolder:
             f"{self._path} contains image files, but their names do not tell the planes apart"
         )
 
-    def _candidates(self) -> Iterator[tuple[str, PlaneKey]]:
-        """Files of the first planes: that of time, position, channel and z 0, then others."""
+    def _look_for_colours(self) -> None:
+        """Open the first image of each channel: what is in it decides whether the channel is in colour."""
+        if not isinstance(self.form, ImagePerPlane):
+            return
+        for c in range(min(len(self._channels), _MAX_CHANNELS_LOOKED_AT)):
+            if c in self._looked_at:
+                continue
+            self._looked_at.add(c)
+            few = islice(self._candidates(c), _MAX_LOOKED_FOR)
+            for path, key in islice(((path, key) for path, key in few if os.path.isfile(path)), 1):
+                with contextlib.suppress(DatasetError, FileMissingError):  # reading that plane reports it
+                    self.form.check(path)
+                    if self.form.picture(path, key).samples >= 3:
+                        self._in_color |= {c}
+
+    def _candidates(self, of_channel: int | None = None) -> Iterator[tuple[str, PlaneKey]]:
+        """Files of the first planes: that of time, position, channel and z 0, then others; of a channel."""
         places = self.form.places
         n_c, n_z = max(1, len(places.channels)), max(1, len(self._finder.found.z))
         if not isinstance(self.form, ImagePerPlane):
@@ -225,6 +244,8 @@ class OpenedFolder:
         sizes = (max(1, len(places.folders)), len(places.positions), n_c, n_z)
         for t, p, z, c in product(*(range(size) for size in (sizes[0], sizes[1], sizes[3], sizes[2]))):
             key = PlaneKey(t, p, c, z)
+            if of_channel not in (None, c):
+                continue
             for path in self.form.files(key):
                 yield path, key
 

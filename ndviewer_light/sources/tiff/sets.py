@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.ndtiff import INDEX
 from ...metadata.ome_document import FileId, ome_document
+from ...metadata.ome_images import ome_image_of, with_unlisted_pages
 from ...metadata.ome_xml import MAX_CHARACTERS
-from ...metadata.tiff_evidence import ome_image_of, with_sub_levels, with_unlisted_pages
-from ...metadata.tiff_layout import in_order
+from ...metadata.tiff_layout import in_order, with_sub_levels
 from ...model import some_names
 from ..tiff_files import is_tiff_file
 from .indexed import index_of, indexed_images

@@ -114,6 +114,8 @@ class TiffPages:
         self._shaped: dict[int, str] = {}  # of pages asked for: kept as a file grows, as the next
         self._sub_levels: dict[int, int] = {}
         with damage_is_named(self.name):
+            if source.size == 0:
+                raise CorruptDataError(f"{self.name} is empty (0 bytes)")
             head = self._read_bytes(0, 64)
             if len(head) >= 8 and any(head[:8]) and not head.startswith(TIFF_STARTS):
                 raise CorruptDataError(f"{self.name} is not a TIFF file{looks_like(head)}")
