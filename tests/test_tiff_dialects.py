@@ -99,6 +99,20 @@ def test_dialect(written: dict[str, Written], server: RangeServer, name: str) ->
                 assert_right(source, written[name].expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("mm_positions_same_xml", [0, 1, 2, 0]), ("companion", [0, 1, 0, 0]), ("ndtiff", [0] * 3)],
+)
+def test_a_view_begins_at_the_file_that_was_opened(
+    written: dict[str, Written], name: str, first: list[int]
+) -> None:
+    found = []
+    for path in written[name].paths:
+        with opened(path) as source:
+            found.append(source.info.first_position)
+    assert found == first
+
+
 def test_the_table_in_the_documentation_is_the_one_that_is_tested() -> None:
     text = (Path(__file__).parents[1] / "docs" / "formats.md").read_text("utf-8")
     written = text.split(tiff_dialects.BEGIN)[1].split(tiff_dialects.END)[0].strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import image_stores
 import numpy as np
 import pytest
+import tiff_dialects
 from image_stores import Made, halved, pixels
 from PIL import Image
 from qtpy.QtCore import Qt
@@ -222,3 +223,11 @@ def test_a_warning_found_at_opening_stays_and_a_click_lists_all(qtbot, viewer, t
     load(qtbot, viewer, tmp_path / "clean")
     assert button.isHidden()
     assert button.noted == ()
+
+
+def test_a_file_of_a_set_is_shown_at_its_own_position(qtbot, viewer, tmp_path):
+    written = tiff_dialects.DIALECTS["mm_positions_same_xml"](tmp_path)
+    load(qtbot, viewer, written.paths[2])
+    settle(qtbot, viewer)
+    assert viewer.stage.view.p == 2
+    assert_shows(viewer, {f"Ch{c}": written.expected.pixels[2][0, c, 0] for c in range(2)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -119,3 +120,20 @@ def _first_page(
         if facts is not None and run.page < len(facts):
             return facts[run.page]
     return None
+
+
+def as_far_as_written(image: TiffImage, pixels: OmePixels, n: int, name: str) -> TiffImage:
+    """The image with the `n` of its planes that are stored already, while it is written.
+
+    Of a run whose end nobody knows, OME-XML declares one time point until the file is closed.
+    """
+    if n < 2:
+        return image
+    within = [axis for axis in image.outer if axis[0] != "t"]
+    n_within = math.prod(size for _, size in within)
+    if pixels.order[-1:] == "T":
+        n_t = max(pixels.n_t, -(-n // n_within))
+        image = replace(image, outer=(("t", n_t), *within) if n_t > 1 else tuple(within))
+    n = min(n, image.n_pages)
+    runs = (PageRun(0, n, 0, contiguous=True),)
+    return checked(replace(image, runs=runs, is_incomplete=n < image.n_pages), name)

@@ -15,7 +15,7 @@ from ..errors import CorruptDataError, DatasetError
 from . import imagej
 from .micromanager import micromanager_image
 from .ome_document import FileId, OmeDocument, ome_document
-from .ome_images import ome_image_of, with_unlisted_pages
+from .ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
 from .tiff_layout import (
     PageRun,
     TiffImage,
@@ -168,26 +168,10 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
                 image = with_unlisted_pages(image, pixels, facts, refused)
             image = with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page))
             is_only = len(document.images) == len(facts) == 1 and not image.levels
-            found.append(_as_far_as_written(image, pixels, tiff) if is_only else image)
+            if is_only:
+                image = as_far_as_written(image, pixels, tiff.images_unclosed(), tiff.name)
+            found.append(image)
     return document, found
-
-
-def _as_far_as_written(image: TiffImage, pixels: OmePixels, tiff: TiffDocuments) -> TiffImage:
-    """The image with those of its planes that are stored already, while it is written.
-
-    Of a run whose end nobody knows, OME-XML declares one time point until the file is closed.
-    """
-    n = tiff.images_unclosed()
-    if n < 2:
-        return image
-    within = [axis for axis in image.outer if axis[0] != "t"]
-    n_within = math.prod(size for _, size in within)
-    if pixels.order[-1:] == "T":
-        n_t = max(pixels.n_t, -(-n // n_within))
-        image = replace(image, outer=(("t", n_t), *within) if n_t > 1 else tuple(within))
-    n = min(n, image.n_pages)
-    runs = (PageRun(0, n, 0, contiguous=True),)
-    return checked(replace(image, runs=runs, is_incomplete=n < image.n_pages), tiff.name)
 
 
 def _n_sub_levels(tiff: TiffDocuments, page: int) -> int:
