@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import DatasetError, LimitExceededError
+from ..errors import DatasetError, LimitExceededError, ReadDroppedError
 from .bytes import is_url
+from .cancellation import CancelScope, current_scope
 from .limits import MAX_CHUNK_BYTES
 from .single_flight import SingleFlight
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .bytes import Bytes
 
     Range = tuple[int, int | None]  # offset, length in bytes; None: to the end of the file
+
+T = TypeVar("T")
 
 MAX_OPEN_FILES = 48
 FIRST_BYTES = 128 * 1024
@@ -41,6 +44,7 @@ class BytesPool:
         self._files: OrderedDict[str, Bytes] = OrderedDict()
         self._opening: SingleFlight[str, Bytes] = SingleFlight()
         self._users: dict[str, int] = {}
+        self._reading: set[CancelScope] = set()  # of files that are being opened, or read whole
         self._closed = False
 
     @contextlib.contextmanager
@@ -62,7 +66,7 @@ class BytesPool:
             return file
         return self._opening.do(
             name,
-            lambda: self._known(name) or self._open(name),
+            lambda: self._known(name) or self._until_closed(name, lambda: self._open(name)),
             lambda: self._raise_if_closed(name),
             apart=is_url(name),  # a server may be silent for long, and nobody must wait for it
         )
@@ -105,21 +109,56 @@ class BytesPool:
     def read(self, name: str, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes in these ranges of a file; see `Bytes.read_many`."""
         if self._read_whole is not None and list(ranges) == [(0, None)] and is_url(name):
-            self._raise_if_closed(name)
-            return [self._read_whole(name)]
+            read_whole = self._read_whole
+            return [self._until_closed(name, lambda: read_whole(name))]
         with self.opened(name) as file:
             known = [(offset, file.size - offset if n is None else n) for offset, n in ranges]
             if any(n > MAX_CHUNK_BYTES for _, n in known):
                 raise LimitExceededError(f"{file.name}: a chunk of {max(known)[1]} bytes is too large")
             return [whole(file)] if known == [(0, file.size)] else file.read_many(known)
 
+    def _until_closed(self, name: str, call: Callable[[], T]) -> T:
+        """What `call` returns, in a scope of its own, which ends with the pool or with that of the caller."""
+        mine, outer = CancelScope(), current_scope()
+        mine.background = outer is not None and outer.background
+        ending = _EndOf(mine, name)
+        with self._lock:
+            self._raise_if_closed(name)
+            self._reading.add(mine)
+        try:
+            if outer is not None:
+                outer.add(ending)
+            with mine:
+                return call()
+        except ReadDroppedError:
+            self._raise_if_closed(name)
+            raise
+        finally:
+            if outer is not None:
+                outer.remove(ending)
+            with self._lock:
+                self._reading.discard(mine)
+
     def close(self) -> None:
         """Close all files, including those being read, which ends their reads. May be called twice."""
         with self._lock:
             self._closed = True
-            files = list(self._files.values())
+            files, reading = list(self._files.values()), list(self._reading)
         for file in files:
             file.close()
+        for scope in reading:
+            scope.drop()
+
+
+class _EndOf:
+    """Ends a scope with another."""
+
+    def __init__(self, scope: CancelScope, name: str) -> None:
+        self._name = name
+        self.give_up = scope.drop
+
+    def not_wanted(self) -> ReadDroppedError:
+        return ReadDroppedError(f"{self._name}: no longer needed")
 
 
 def whole(file: Bytes) -> bytes:

@@ -207,7 +207,8 @@ def _by_reference_file_system(url: str) -> np.ndarray:
     from imagecodecs import png_decode
 
     system = fsspec.filesystem("reference", fo=url, remote_protocol="http", skip_instance_cache=True)
-    names = sorted(name for name in system.find("") if name.startswith("0/") and not name.startswith("0/."))
+    names = [name for name in system.find("") if name.startswith("0/") and not name.startswith("0/.")]
+    names.sort(key=lambda name: [int(part) for part in name.removeprefix("0/").split(".")])
     found = system.cat(names)
     with ThreadPoolExecutor() as pool:
         return np.stack(list(pool.map(lambda name: png_decode(found[name]), names)))

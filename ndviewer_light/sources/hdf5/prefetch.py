@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _MAX_LEVELS = 24
 _MAX_PARTS = 4096  # looked at, in all
 _MAX_AT_ONCE = 1024
+_PAGE = 4096
+_HEAD = 128 * 1024  # what opening a file has brought
+_LEAST = 512  # enough to go on with, of a part that was fetched beside another
 _BEFORE, _WINDOW = 4 * 1024, 12 * 1024
 """Bytes fetched before and from each address: what belongs to an object mostly lies beside it."""
 
@@ -66,6 +69,7 @@ class _StructureWalk:
         self._source = source
         self._base = base
         self._seen: set[_StructurePart] = set()
+        self._pages: set[int] = set()  # fetched so far
         self._of_kind: dict[str, Callable[[bytes, _StructurePart], Iterator[_StructurePart]]] = {
             "header": self._of_header,
             "messages": self._of_messages,
@@ -75,36 +79,51 @@ class _StructureWalk:
         }
 
     def run(self, parts: list[_StructurePart]) -> None:
+        if not self._fetch([(0, min(_HEAD, self._source.size))]):
+            return
         for _ in range(_MAX_LEVELS):
-            parts = [
-                each for each in dict.fromkeys(parts) if each not in self._seen and self._is_inside(each)
-            ]
+            unseen = (each for each in dict.fromkeys(parts) if each not in self._seen)
+            parts = [each for each in unseen if self._is_inside(each)]
             if not parts or len(self._seen) + len(parts) > _MAX_PARTS or len(parts) > _MAX_AT_ONCE:
                 return
             self._seen.update(parts)
-            if not self._source.fetch([self._window(each) for each in parts]):
+            missing = [each for each in parts if self._at_hand(each) < (each.length or _LEAST)]
+            if missing and not self._fetch([self._window(each) for each in missing]):
                 return
             parts = [further for each in parts for further in self._further(each)]
+
+    def _fetch(self, windows: list[tuple[int, int]]) -> bool:
+        if not self._source.fetch(windows):
+            return False
+        for start, length in windows:
+            self._pages.update(range(start // _PAGE, -(-(start + length) // _PAGE)))
+        return True
 
     def _is_inside(self, part: _StructurePart) -> bool:
         return part.address != UNDEFINED and 0 <= self._base + part.address < self._source.size
 
     def _window(self, part: _StructurePart) -> tuple[int, int]:
-        """What is fetched for a part."""
-        at, length = self._range(part)
-        start = max(0, at - _BEFORE)
-        return start, at + length - start
-
-    def _range(self, part: _StructurePart) -> tuple[int, int]:
+        """The pages that are fetched for a part."""
         at = self._base + part.address
-        return at, min(part.length or _WINDOW, self._source.size - at)
+        start = max(0, at - _BEFORE) // _PAGE * _PAGE
+        end = min(-(-(at + (part.length or _WINDOW)) // _PAGE) * _PAGE, self._source.size)
+        return start, end - start
+
+    def _at_hand(self, part: _StructurePart) -> int:
+        """How many bytes from the beginning of a part have been fetched, as far as they are looked at."""
+        at = self._base + part.address
+        end = min(at + (part.length or _WINDOW), self._source.size)
+        for page in range(at // _PAGE, -(-end // _PAGE)):
+            if page not in self._pages:
+                return max(0, page * _PAGE - at)
+        return end - at
 
     def _further(self, part: _StructurePart) -> list[_StructurePart]:
-        follow = self._of_kind.get(part.kind)
-        if follow is None:
+        follow, length = self._of_kind.get(part.kind), self._at_hand(part)
+        if follow is None or not length:
             return []
         try:
-            return list(follow(self._source.read(*self._range(part)), part))
+            return list(follow(self._source.read(self._base + part.address, length), part))
         except (struct.error, IndexError):  # damaged, or not in one piece
             return []
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...storage.bytes import name_of, split_inner
 from ..format import Format
+from . import lindi_tar
 from .reference_file import ENDING
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _REFERENCES = re.compile(
 
 
 class ReferencesFormat(Format):
-    """References of kerchunk and LINDI, as JSON files, local or at a URL."""
+    """References of kerchunk and LINDI, as JSON files or in LINDI's tar, local or at a URL."""
 
     name = "references"
 
@@ -29,10 +30,13 @@ class ReferencesFormat(Format):
         """Whether `path` is a JSON file, judging by its name."""
         file = split_inner(path)[0]
         name = name_of(file).lower()
-        return name.endswith(ENDING) and name not in _OF_ZARR and not os.path.isdir(file)
+        is_named = name.endswith((ENDING, lindi_tar.ENDING)) and name not in _OF_ZARR
+        return is_named and not os.path.isdir(file)
 
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
-        """Whether it is JSON in which there are references, or the metadata of arrays that have some."""
+        """Whether it is JSON with references or the metadata of arrays, or LINDI's tar."""
+        if beginning.starts_with(lindi_tar.BEGINNING):
+            return True
         return beginning.text.startswith(b"{") and _REFERENCES.search(beginning.text) is not None
 
     def open(self, path: str, options: StorageOptions = None) -> Source:

@@ -367,12 +367,11 @@ def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list
 def _series_image(references: References, group: str) -> ReferencedImage:
     array = _referenced(references, f"{group}/data")
     series = series_image(references, group, array.chunks)
-    name = group.rpartition("/")[2]
     return ReferencedImage(
         format=_format(references, "nwb references"),
         levels=(array,),
         roles=series.roles,
-        channels=_RGB if series.is_rgb else (Channel(name, ""),),
+        channels=_RGB if series.is_rgb else (series.channel,),
         steps=series.steps,
         is_rgb=series.is_rgb,
     )

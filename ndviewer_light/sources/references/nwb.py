@@ -6,13 +6,15 @@ Source: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``Im
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...errors import DatasetError, UnsupportedError
+from ...errors import DatasetError, MetadataError, UnsupportedError
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
+from ...model import Channel
 from .array_chunks import referenced_array
 from .reference_file import INLINE, inline_bytes
 
@@ -20,8 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...storage.decoding.chunk_decoder import ChunkDecoder
+    from .array_chunks import ReferencedArray
     from .reference_file import References
 
+MAX_TIMES = 1_000_000
+"""Time points of which the times are looked at."""
+_MAX_TEXT = 4096
+_MAX_LINKS = 8
 _UM_PER_UNIT = {
     **{"meters": 1e6, "meter": 1e6, "millimeters": 1e3, "micrometers": 1.0, "nanometers": 1e-3},
     **{"m": 1e6, "mm": 1e3, "um": 1.0, "nm": 1e-3},
@@ -34,6 +41,7 @@ class SeriesImage(NamedTuple):
     roles: tuple[str, ...]
     is_rgb: bool
     steps: Mapping[str, float | None]
+    channel: Channel
 
 
 def all_series(references: References) -> list[str]:
@@ -65,26 +73,77 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
     is_rgb = is_camera and rank == 4 and chunks.shape[-1] in (3, 4) and chunks.dtype == np.uint8
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
     sizes = dict(zip(roles, chunks.shape, strict=True))
-    return SeriesImage(
-        roles, is_rgb, {"t": _frame_seconds(references, group), **_grid_um(references, group, sizes)}
+    plane = _imaging_plane(references, group)
+    steps = {"t": _frame_seconds(references, group), **_grid_um(references, group, plane, sizes)}
+    return SeriesImage(roles, is_rgb, steps, _channel(references, group, plane))
+
+
+def _imaging_plane(references: References, group: str) -> str | None:
+    """The path of the imaging plane that a series is linked to."""
+    linked = _linked(references, f"{group}/imaging_plane")
+    kind = references.attributes(linked).get("neurodata_type")
+    return linked if kind == "ImagingPlane" else None
+
+
+def _linked(references: References, path: str) -> str:
+    """`path`, or where a soft link there leads."""
+    for _ in range(_MAX_LINKS):
+        link = references.attributes(path).get("_SOFT_LINK")
+        target = link.get("path") if isinstance(link, dict) else None
+        if not isinstance(target, str):
+            break
+        path = target.strip("/")
+    return path
+
+
+def _channel(references: References, group: str, plane: str | None) -> Channel:
+    """The channel, named after the imaging plane's indicator if given, else after the series."""
+    name = group.rpartition("/")[2]
+    if plane is None:
+        return Channel(name, "")
+    indicator = _text(references, f"{plane}/indicator")
+    emission = [
+        path
+        for path in references.nodes()
+        if path.startswith(f"{plane}/")
+        and references.attributes(path).get("neurodata_type") == "OpticalChannel"
+    ]
+    return Channel(
+        indicator if indicator.lower() not in ("", "unknown", "n/a", "none") else name,
+        "",
+        excitation_nm=_nanometres(references, f"{plane}/excitation_lambda"),
+        emission_nm=_nanometres(references, f"{emission[0]}/emission_lambda") if emission else None,
     )
+
+
+def _nanometres(references: References, path: str) -> float | None:
+    numbers = _values(references, path)
+    return numbers[0] if numbers and 1 <= numbers[0] <= 1e6 else None
 
 
 def _frame_seconds(references: References, group: str) -> float | None:
     rate = references.attributes(f"{group}/starting_time").get("rate")
     rate = rate[0] if isinstance(rate, list) and len(rate) == 1 else rate
     is_rate = isinstance(rate, (int, float)) and not isinstance(rate, bool) and 1e-9 < rate < 1e9
-    return 1.0 / float(rate) if is_rate else None  # type: ignore[arg-type]
+    if is_rate:
+        return 1.0 / float(rate)  # type: ignore[arg-type]
+    times = _values(references, f"{group}/timestamps", MAX_TIMES)
+    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+    return step if 1e-9 < step < 1e9 else None
 
 
-def _grid_um(references: References, group: str, sizes: Mapping[str, int]) -> dict[str, float | None]:
-    """µm per pixel: from the only imaging plane, else the field of view divided by its pixels."""
+def _grid_um(
+    references: References, group: str, plane: str | None, sizes: Mapping[str, int]
+) -> dict[str, float | None]:
+    """µm per pixel: from the imaging plane, its own or the only one, else from the field of view."""
     planes = [
         path
         for path in references.nodes()
         if references.attributes(path).get("neurodata_type") == "ImagingPlane"
     ]
-    spacing = _numbers(references, f"{planes[0]}/grid_spacing") if len(planes) == 1 else []
+    if plane is None and len(planes) == 1:
+        plane = planes[0]
+    spacing = _numbers(references, f"{plane}/grid_spacing") if plane is not None else []
     view = [] if spacing else _numbers(references, f"{group}/field_of_view")
     steps = dict(zip("xyz", spacing, strict=False))
     steps.update(
@@ -95,15 +154,53 @@ def _grid_um(references: References, group: str, sizes: Mapping[str, int]) -> di
 
 def _numbers(references: References, path: str) -> list[float]:
     """A few numbers stored inline in the reference file, converted to µm; else none."""
+    factor = _UM_PER_UNIT.get(str(references.attributes(path).get("unit", "meters")).lower(), 0.0)
+    return [value * factor for value in _values(references, path)]
+
+
+def _values(references: References, path: str, most: int = MAX_SHORT) -> list[float]:
+    """At most so many numbers stored inline in the reference file; else none."""
     try:
         array = referenced_array(references, path, references.array(path))
-        if not 0 < math.prod(array.chunks.shape) <= MAX_SHORT or math.prod(array.chunks.grid) != 1:
+        if not 0 < math.prod(array.chunks.shape) <= most:
             return []
-        if len(array.flat) != 1 or array.location[0] != INLINE:
-            return []
-        raw = inline_bytes(references.inline[int(array.offset[0])], path)
-        values = array.chunks.decode(raw, path)[tuple(slice(n) for n in array.chunks.shape)]
+        values = _decoded(references, array)
     except DatasetError:  # it only describes the images
         return []
-    factor = _UM_PER_UNIT.get(str(references.attributes(path).get("unit", "meters")).lower(), 0.0)
-    return [float(value) * factor for value in values.reshape(-1)] if values.dtype.kind in "iuf" else []
+    return [float(value) for value in values.reshape(-1)] if values.dtype.kind in "iuf" else []
+
+
+def _text(references: References, path: str) -> str:
+    """A text stored inline, as numpy's (``<U7``) or JSON (``["text", "|O", [1]]``); "" if there is none."""
+    try:
+        document = references.array(path)
+        said = str(document.get("dtype"))
+        if said == "|O":
+            return _text_in_json(references, path)
+        dtype = np.dtype(said)
+        if dtype.kind not in "US" or document.get("shape") not in ([], [1]) or dtype.itemsize > _MAX_TEXT:
+            return ""
+        size = [dtype.itemsize]
+        as_bytes = {**document, "dtype": "|u1", "shape": size, "chunks": size, "fill_value": None}
+        raw = _decoded(references, referenced_array(references, path, as_bytes)).tobytes()
+        text = np.frombuffer(raw, dtype)[0]
+    except (DatasetError, TypeError, ValueError):  # it only describes the images
+        return ""
+    return " ".join((text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).split())
+
+
+def _text_in_json(references: References, path: str) -> str:
+    keys = [i for i, key in enumerate(references.keys) if key.startswith(f"{path}/")]
+    if len(keys) != 1 or references.location[keys[0]] != INLINE or references.length[keys[0]] > _MAX_TEXT:
+        return ""
+    found = json.loads(inline_bytes(references.inline[references.offset[keys[0]]], path))
+    text = found[0] if isinstance(found, list) and found else ""
+    return " ".join(text.split()) if isinstance(text, str) else ""
+
+
+def _decoded(references: References, array: ReferencedArray) -> np.ndarray:
+    """All of a short array of one chunk that is stored inline. Raises `DatasetError`."""
+    if math.prod(array.chunks.grid) != 1 or len(array.flat) != 1 or array.location[0] != INLINE:
+        raise MetadataError(f"{array.path} is not stored in the references")
+    raw = inline_bytes(references.inline[int(array.offset[0])], array.path)
+    return array.chunks.decode(raw, array.path)[tuple(slice(n) for n in array.chunks.shape)]

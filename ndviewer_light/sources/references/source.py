@@ -28,6 +28,7 @@ from ..registry import open_source
 from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
 from .images import dataset_info, find, others_said
+from .lindi_tar import content_of, is_lindi_tar, members_of, refer_to_members
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
 from .reference_file import (
@@ -239,14 +240,19 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
     """The parsed reference file, and the identity of its bytes."""
     source = open_bytes(file, places.options_for(file))
     try:
-        if source.size > MAX_FILE_BYTES:
+        members = members_of(source) if is_lindi_tar(source) else {}
+        start, size = content_of(source, members) if members else (0, source.size)
+        if size > MAX_FILE_BYTES:
             raise LimitExceededError(
-                f"{source.name} has {source.size} bytes; a reference file may have at most {MAX_FILE_BYTES}"
+                f"{source.name} has {size} bytes; a reference file may have at most {MAX_FILE_BYTES}"
             )
-        if source.size <= _MAX_KEPT_BYTES:
-            source.fetch([(0, source.size)])
+        if size <= _MAX_KEPT_BYTES:
+            source.fetch([(start, size)])
             source.keep_structure()
-        return parse(source.read(0, source.size), source.name), source.identity
+        references = parse(source.read(start, size), source.name)
+        if members:
+            refer_to_members(references, members, file)
+        return references, source.identity
     finally:
         source.close()
 

@@ -1,0 +1,114 @@
+"""LINDI's references say of an image what the NWB file itself says; in a JSON file, or in LINDI's tar."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hdf5_files import write_nwb
+
+from ndviewer_light import open_dataset
+from ndviewer_light.errors import MetadataError
+
+if TYPE_CHECKING:
+    from tests.range_server import RangeServer
+
+WRITTEN = Path(__file__).parent / "data" / "lindi" / "two_series.lindi.json"
+FRAMES = np.arange(4 * 12 * 10, dtype=np.uint16).reshape(4, 12, 10)
+PLANE = {
+    **{"indicator": "GCaMP6f", "excitation_lambda": 920.0, "emission_lambda": 510.0},
+    **{"grid_spacing": [2e-6, 3e-6], "unit": "meters"},
+}
+SERIES: dict[str, dict[str, Any]] = {
+    "images": {"data": FRAMES, "plane": PLANE, "rate": 30.0},
+    "timed": {"data": FRAMES + 1, "timestamps": [0.0, 0.5, 1.0, 1.5]},
+}
+NO_CACHE = {"disk_cache": "no"}
+
+pytest.importorskip("numcodecs")
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_images_are_described_as_in_the_file_itself(name: str, tmp_path: Path) -> None:
+    write_nwb(tmp_path / "a.nwb", **{name: SERIES[name]})
+    inside = f"::/acquisition/{name}"
+    paths = f"{WRITTEN}{inside}", f"{tmp_path / 'a.nwb'}{inside}"
+    with open_dataset(paths[0]) as dataset, open_dataset(paths[1]) as original:
+        ours, its = dataset.info, original.info
+        assert ours.sizes == its.sizes
+        assert ours.channels == its.channels
+        assert ours.time_step_s == pytest.approx(its.time_step_s)
+        if name == "images":
+            assert ours.channels[0].name == "GCaMP6f"
+            assert ours.pixel_size_x_um == pytest.approx(its.pixel_size_x_um)
+            assert ours.pixel_size_y_um == pytest.approx(its.pixel_size_y_um)
+        for t in range(4):
+            np.testing.assert_array_equal(dataset.plane(t), original.plane(t))
+
+
+def write_tar(path: Path, members: dict[str, bytes], *, wrong: str = "") -> None:
+    """A tar as LINDI lays it out: an entry of 1 kB, an index of 8 kB, then the members."""
+    index_at, index_bytes = 512 + 1024 + 512, 8192
+    entry = {"index": {"d": index_at, "n": ".tar_index.json", "o": index_at - 512, "s": index_bytes}}
+    files = [{"n": ".tar_entry.json", "o": 0, "d": 512, "s": 1024}, entry["index"]]
+    at = index_at + index_bytes
+    for name, data in members.items():
+        files.append({"n": name, "o": at, "d": at + 512, "s": len(data)})
+        at += 512 + -(-len(data) // 512) * 512
+    if wrong == "outside":
+        files[-1]["s"] = 10**9
+    index = b"[" if wrong == "index" else json.dumps({"files": files}).encode()
+    everything = {
+        ".tar_entry.json": json.dumps(entry).encode().ljust(1024),
+        ".tar_index.json": index.ljust(index_bytes),
+        **members,
+    }
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in everything.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+def in_tar() -> dict[str, bytes]:
+    """The same references with the pixels of one series as a member of their own."""
+    content = json.loads(WRITTEN.read_text())
+    refs = content["refs"]
+    refs["acquisition/images/data/.zarray"]["compressor"] = None
+    refs["acquisition/images/data/0.0.0"] = ["./blobs/a1", 0, FRAMES.nbytes]
+    return {"lindi.json": json.dumps(content).encode(), "blobs/a1": FRAMES.tobytes()}
+
+
+@pytest.mark.parametrize("name", ["a.lindi.tar", "a1b2"])
+def test_a_tar_holds_references_and_pixels(name: str, tmp_path: Path, server: RangeServer) -> None:
+    pytest.importorskip("obstore")
+    write_tar(tmp_path / name, in_tar())
+    for path in (str(tmp_path / name), server.url(name)):
+        with open_dataset(f"{path}::/acquisition/images", storage_options=NO_CACHE) as dataset:
+            assert dataset.info.channels[0].name == "GCaMP6f"
+            for t in range(4):
+                np.testing.assert_array_equal(dataset.plane(t), FRAMES[t].T)
+
+
+def test_a_tar_that_does_not_hold_what_it_says_is_refused(tmp_path: Path) -> None:
+    members = in_tar()
+    write_tar(tmp_path / "missing.lindi.tar", {"lindi.json": members["lindi.json"]})
+    write_tar(tmp_path / "short.lindi.tar", {**members, "blobs/a1": b"short"})
+    write_tar(tmp_path / "none.lindi.tar", {"other.json": b"{}"})
+    for wrong in ("index", "outside"):
+        write_tar(tmp_path / f"{wrong}.lindi.tar", members, wrong=wrong)
+    for name, said in (
+        *(
+            ("missing", "which it does not contain"),
+            ("short", "more than there is"),
+            ("none", "no lindi.json"),
+        ),
+        *(("index", "index is damaged"), ("outside", "not inside the file")),
+    ):
+        with pytest.raises(MetadataError, match=said):
+            open_dataset(tmp_path / f"{name}.lindi.tar")
