@@ -52,6 +52,8 @@ class Actions:
             "next_unreadable": lambda: screen.finder.next_unreadable(),
             "latency": screen.toggle_latency,
             "go_to": self._ask_where,
+            "save": lambda: screen.snapshots.save(),
+            "copy": lambda: screen.snapshots.copy(),
             "panels": screen.toggle_panels,
             "cancel": screen.cancel_opening,
             "keys": self.show_keys,

@@ -45,6 +45,8 @@ KEYS: tuple[Key, ...] = (
     Key("previous_well", ("{",), "previous well"),
     Key("next_well", ("}",), "next well"),
     Key("go_to", ("Ctrl+G", "/"), "go to what is typed: D7:4, t12, z5, or several of these"),
+    Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
+    Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
     Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
     Key("follow", ("F",), "follow the newest time point and position of a run again"),
     Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),

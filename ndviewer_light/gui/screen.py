@@ -27,6 +27,7 @@ from .plane_finder import PlaneFinder
 from .poll import Poll
 from .run_watch import RunWatch
 from .runs import Runs
+from .saving import Snapshots
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .slots import safe_slot
 from .stage import Stage
@@ -103,6 +104,9 @@ class Screen(QWidget):
         self.stage = Stage()
         self.follower = ViewFollower(self.stage, self._row)
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
+        self.snapshots = Snapshots(
+            self.stage, self._background, lambda text, details: self.status.say("message", text, details)
+        )
         if self._with_panels:
             self._add_panels()
         self.stage.hover_text.connect(self._on_hover_text)
@@ -482,6 +486,7 @@ class Screen(QWidget):
                 self._say_warnings(session)
                 if self._go_when_known is not None:
                     self.go_to(*self._go_when_known)
+        self.snapshots.step()
         self._background.start_waiting()  # last, as it raises if no thread can be started
         return is_awaited
 

@@ -33,6 +33,7 @@ class TopBar(Panel):
             ("Reset view", "Fit the picture to the window", "fit"),
             ("1:1", "Show one pixel of the data on one pixel of the screen", "one_to_one"),
             ("Go to…", "Go to what is typed: D7:4, t12, z5", "go_to"),
+            ("Save…", "Save the picture as seen, or its planes as TIFF", "save"),
         ):
             row.addWidget(self._acting(text, tip, action, actions))
         row.addWidget(self.name, 1)

@@ -1,0 +1,131 @@
+"""The picture as seen, for the clipboard or a file; or its planes, as a TIFF that ImageJ or OME readers take.
+
+Files are read and written in threads; what has become of it is told on the GUI thread, by `step`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from ..errors import NDViewerError
+from ..rendering.tiff_export import write_tiff
+from ..rendering.view_picture import ShownPlace, ViewPictures
+from .slots import safe_slot
+from .waiting import short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QImage
+
+    from ..engine.dataset import Dataset
+    from .background import Background
+    from .stage import Stage
+
+_PICTURE = "Picture as seen (*.png)"
+_IMAGEJ = "Planes for ImageJ, full resolution (*.tif)"
+_OME = "Planes as OME-TIFF, full resolution (*.ome.tif)"
+_ENDINGS = {_PICTURE: ".png", _IMAGEJ: ".tif", _OME: ".ome.tif"}
+
+
+class Snapshots(QObject):
+    """Saves and copies what a stage shows. GUI thread only."""
+
+    def __init__(self, stage: Stage, background: Background, say: Callable[[str, str], None]) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._background = background
+        self._say = say
+        self._done: deque[tuple[str, str]] = deque()  # appended in threads
+        self._dialog: QFileDialog | None = None
+
+    def step(self) -> None:
+        """Tell what has been saved, or why not; called by the poll."""
+        while self._done:
+            self._say(*self._done.popleft())
+
+    def copy(self) -> None:
+        """Copy the picture as seen, with what is written on it."""
+        if self._stage.dataset is not None:
+            QApplication.clipboard().setImage(self._seen())
+            self._say("The picture is in the clipboard", "")
+
+    def save(self) -> None:
+        """Ask for a file: of the picture as seen, or of the planes in view."""
+        dataset = self._stage.dataset
+        if dataset is None:
+            return
+        seen = self._seen()  # before the dialog covers it
+        dialog = self._dialog = QFileDialog(self._stage.window(), "Save what is shown")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilters(list(_ENDINGS))
+        dialog.selectFile(f"{self.name()}.png")
+        dialog.fileSelected.connect(safe_slot(lambda path: self._chosen(path, dialog, dataset, seen)))
+        dialog.open()
+
+    def name(self) -> str:
+        """A name for a file of what is shown: "run A1-0 t3 z2"."""
+        dataset, view = self._stage.dataset, self._stage.view
+        if dataset is None:
+            return ""
+        info = dataset.info
+        parts = [os.path.splitext(short_name(dataset.path))[0] or "run"]
+        if view.p < len(info.positions):
+            parts.append(info.positions[view.p].label)
+        parts += [f"t{view.t + 1}"] if info.n_t > 1 else []
+        parts += [f"z{view.z + 1}"] if info.n_z > 1 and not view.is_volume else []
+        return "".join(letter if letter.isalnum() or letter in " -_." else "-" for letter in " ".join(parts))
+
+    def save_to(self, path: str, dataset: Dataset, seen: QImage) -> None:
+        """Save by the ending of the name: .png as seen, .tif and .ome.tif the planes in view."""
+        view, channels = self._stage.view, self._stage.visible_channels()
+        self._say(f"Saving {os.path.basename(path)}…", path)
+        if path.lower().endswith((".tif", ".tiff")):
+            place = ShownPlace(view.t, view.p, view.z)
+            self._background.run("ndviewer-save", lambda: self._write(path, dataset, place, channels))
+        else:
+            self._background.run("ndviewer-save", lambda: self._finish(path, lambda: _save(seen, path)))
+
+    # ---- parts -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _chosen(self, path: str, dialog: QFileDialog, dataset: Dataset, seen: QImage) -> None:
+        ending = _ENDINGS.get(dialog.selectedNameFilter(), ".png")
+        if not path.lower().endswith((".png", ".tif", ".tiff")):
+            path += ending
+        elif ending != ".png" and path.lower().endswith(".png"):
+            path = path[: -len(".png")] + ending
+        self.save_to(path, dataset, seen)
+
+    def _seen(self) -> QImage:
+        return self._stage.picture.grab().toImage()
+
+    def _write(self, path: str, dataset: Dataset, place: ShownPlace, channels: tuple[int, ...]) -> None:
+        def write() -> None:
+            view = ViewPictures(dataset, channels).pixels(place)
+            if not view.pixels:
+                raise ValueError(next(iter(view.missing.values()), "no channel is on"))
+            names = [dataset.info.channels[c].name for c in view.pixels]
+            write_tiff(path, list(view.pixels.values()), names, view.um_per_px)
+
+        self._finish(path, write)
+
+    def _finish(self, path: str, write: Callable[[], None]) -> None:
+        """In a thread: write, and leave a message about it."""
+        try:
+            write()
+        except (NDViewerError, OSError, ValueError, IndexError) as error:
+            reason = str(error) or type(error).__name__
+            self._done.append((f"{os.path.basename(path)} could not be saved: {reason}", path))
+        else:
+            self._done.append((f"Saved {os.path.basename(path)}", path))
+
+
+def _save(picture: QImage, path: str) -> None:
+    if not picture.save(path, "PNG"):
+        raise OSError("the folder cannot be written, or the disk is full")
