@@ -14,10 +14,12 @@ import stores
 import tifffile
 from runs import small_run, write
 
+from ndviewer_light import open_dataset
 from ndviewer_light.errors import NDViewerError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.zarr.tensorstore_arrays import TensorStoreContext
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,3 +120,34 @@ def test_a_run_without_one_of_its_files(tmp_path: Path, layout: str, n_missing: 
     victims = sorted(run.folder.rglob("*.tif*"))
     os.remove(victims[len(victims) // 2])
     assert_tells_what_reading_tells(run.folder, n_missing=n_missing)
+
+
+@pytest.mark.parametrize("n_t", [4, 40], ids=["few", "many"])
+@pytest.mark.parametrize("separator", ["/", "."])
+@pytest.mark.parametrize("version", [2, 3])
+def test_planes_that_are_single_chunks_are_told_by_name_and_no_array_is_opened(
+    tmp_path, monkeypatch, version, separator, n_t
+):
+    written = {(t, p) for t in range(n_t) for p in range(3) if (t + p) % 3}
+    key = (
+        {"chunk_key_encoding": {"name": "default", "configuration": {"separator": separator}}}
+        if version == 3
+        else {"dimension_separator": separator}
+    )
+    for p in range(3):
+        store = tmp_path / "zarr" / "A1" / f"fov_{p}.ome.zarr"
+        stores.write_group(store, stores.image_attributes("tczyx", channels=("BF",)), version)
+        array = stores.create_array(store / "0", (n_t, 1, 1, 8, 8), version=version, metadata=key)
+        for t in range(n_t):
+            if (t, p) in written:
+                array[t].write(np.ones((1, 1, 8, 8), np.uint16)).result()
+    with open_dataset(tmp_path) as dataset:
+        source = dataset._source
+        monkeypatch.setattr(TensorStoreContext, "open", None)
+        keys = [PlaneKey(t, p) for p in range(3) for t in range(n_t)]
+        assert source.are_stored(keys) == [(key.t, key.p) in written for key in keys]
+        report = dataset.report()
+        assert report.present == len(written)
+        assert report.absent == len(keys) - len(written)
+        shutil.rmtree(tmp_path / "zarr" / "A1" / "fov_2.ome.zarr")
+        assert not any(source.are_stored([PlaneKey(t, 2) for t in range(n_t)]))

@@ -120,10 +120,10 @@ def idle(folder: str) -> dict[str, float]:
     viewer = window.viewer
     assert viewer.dataset is not None
     window.wait(lambda: viewer.dataset is not None and viewer.dataset.sizes["t"] == 120)
-    window.run(60.0)  # looks have become rare meanwhile
+    window.rest(60.0)  # looks have become rare meanwhile
     pids = [os.getpid(), *_children(os.getpid())]
     before, switches, began = [_cpu_s(pid) for pid in pids], sum(map(_switches, pids)), time.monotonic()
-    window.run(_IDLE_SECONDS)
+    window.rest(_IDLE_SECONDS)
     seconds = time.monotonic() - began
     used = [_cpu_s(pid) - was for pid, was in zip(pids, before, strict=True)]
     rate = (sum(map(_switches, pids)) - switches) / seconds
@@ -257,3 +257,32 @@ class _PngFrames:
         from PIL import Image
 
         Image.fromarray(self._pixels).save(self._folder / f"img_t{i:04d}.png", compress_level=1)
+
+
+# ---- F4: what is there -------------------------------------------------------------------------------
+
+
+def f4(folder: Path) -> Iterator[Figure]:
+    """What is stored of 9,600 fields of four planes, per plane, against asking for each file."""
+    said = run_child("tests.benchmarks.follow", "report", str(folder / "plate.ome.zarr"), timeout_s=170)
+    peers = {"the first time": said["first"], "os.stat": said["stat"]}
+    ratio = said["again"] / said["stat"]
+    yield at_most(
+        "F4", "report of 38,400 planes, a plane ÷ os.stat", said["again"], "µs", 20, ratio, peers=peers
+    )
+
+
+def report(path: str) -> dict[str, float]:
+    """How long it takes to report, in µs a plane; in a process of its own."""
+    from pathlib import Path
+
+    from ndviewer_light import open_dataset
+
+    plate = stores.write_plate(Path(path), 384, 25, (1, 4, 1, 64, 64))
+    with open_dataset(plate) as dataset:
+        found = {"first": timed(dataset.report), "again": timed(dataset.report)}
+        n = dataset.report().expected
+    wells = [plate / chr(65 + i // 24) / str(1 + i % 24) for i in range(384)]
+    names = [f"{well}/{f}/0/c/0/{c}/0/0/0" for well in wells for f in range(25) for c in range(4)]
+    found["stat"] = timed(lambda: [os.path.exists(name) for name in names])
+    return {what: 1e3 * ms / n for what, ms in found.items()}

@@ -53,6 +53,12 @@ class Loop:
         end = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() >= end, seconds + 30)
 
+    def rest(self, seconds: float) -> None:
+        """Run the event loop for a while, without a timer of ours in it but the one that ends it."""
+        loop = QEventLoop()
+        QTimer.singleShot(int(seconds * 1000), loop.quit)
+        loop.exec() if hasattr(loop, "exec") else loop.exec_()
+
 
 class Window(Loop):
     """A viewer on screen."""

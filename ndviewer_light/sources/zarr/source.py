@@ -31,6 +31,7 @@ from . import layouts
 from .chunk_grid import chunks_of, level_spans, plane_chunk
 from .image_facts import image_info, learned_info, level_of, names_said
 from .known_images import KnownImages
+from .stored_planes import AlikeImages, SingleChunks
 from .tensorstore_arrays import (
     OpenArray,
     StoreArray,
@@ -99,6 +100,7 @@ class ZarrSource(Source):
         # of an announced run, anything may be being written
         self._native = TensorStoreContext(tree, self._closed, self._known.warn, followed=path is None)
         self._identity = tree.identity()
+        self._alike = AlikeImages(tree)
         self._seen: dict[str, str | None] = {}  # the versions of chunks on a server, as of the last look
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
 
@@ -196,9 +198,19 @@ class ZarrSource(Source):
     def image(self, p: int) -> ImageInfo:
         """What position `p` contains; reads the metadata of its store if that was not done yet."""
         store = self._place(PlaneKey(p=p)).store
-        if not self._known.has_seen(store):
+        if not self._known.has_seen(store) and not self._learn_alike(store):
             self._array(store, 0)
         return self.info.image(p)
+
+    def _learn_alike(self, store: str) -> bool:
+        """Learn what a local store contains without opening its array; whether that was possible."""
+        if self._tree.remote or self._tree.packed or self._path is None:
+            return False
+        try:
+            self._image_at(store)
+        except DatasetError:  # opening it says why
+            return False
+        return True
 
     def look_at_all(self) -> DatasetInfo:
         """Read the metadata of all stores, on a server of the first 64 that were not read yet."""
@@ -210,7 +222,7 @@ class ZarrSource(Source):
         for store in stores:
             self._raise_if_closed("its images were being looked at")
             with contextlib.suppress(DatasetError):  # reading its planes will report it
-                found[store] = _read_image_live(store, 0, self._tree)
+                found[store] = self._alike.read(store)
         for store, image in found.items():
             self._known.judge(store, image)
         self._known.learn(found)
@@ -350,6 +362,50 @@ class ZarrSource(Source):
         except (DatasetError, IndexError):
             return []
         return array.files(index, _FILES_OF_A_PLANE)
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        """See `Source.are_stored`; where planes are single chunks in a folder, by their names alone."""
+        if self._tree.remote or self._tree.packed:
+            return super().are_stored(keys)
+        of_position: dict[int, list[int]] = {}
+        for i, key in enumerate(keys):
+            of_position.setdefault(key[1], []).append(i)
+        answers: list[bool | None] = [None] * len(keys)
+        for p, indices in of_position.items():
+            asked = [PlaneKey(*keys[i]) for i in indices]
+            told = self._stored_by_name(p, asked)
+            told = super().are_stored(asked) if told is None else told
+            for i, answer in zip(indices, told, strict=True):
+                answers[i] = answer
+        return answers
+
+    def _stored_by_name(self, p: int, keys: Sequence[PlaneKey]) -> list[bool | None] | None:
+        """Which planes of one position are stored; None if names do not tell."""
+        try:
+            place = self._place(PlaneKey(p=p))
+            image = self._image_at(place.store)
+            chunks = SingleChunks.of(image)
+            own = [self._known.own_key(key, place) for key in keys]
+        except (DatasetError, IndexError):
+            return None
+        sizes = image.size("t"), image.size("p"), image.size("c"), image.size("z")
+        at = [(key.t, place.p_index or 0, key.c, key.z) for key in own]
+        is_inside = all(index < size for each in at for index, size in zip(each, sizes, strict=True))
+        if chunks is None or not is_inside or (place.p_index is None and sizes[1] > 1):
+            return None
+        return list(chunks.are_stored(at))
+
+    def _image_at(self, store: str) -> ZarrImage:
+        """The image of a store as it was opened; else as its metadata says now, without opening it."""
+        with self._lock:
+            known = self._arrays.get((store, 0))
+        if known is not None:
+            return known.image
+        image = self._alike.read(store)
+        if not self._known.has_seen(store):
+            self._known.judge(store, image)
+            self._known.learn({store: image})
+        return image
 
     def _find_places(self) -> None:
         """Look for positions that were added."""

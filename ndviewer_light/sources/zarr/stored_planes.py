@@ -1,0 +1,112 @@
+"""Which planes of local images are stored, cheaply for many: a chunk for each, images mostly alike."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...storage.limits import parse_json
+from .chunk_grid import planes_per_chunk, stored_grid
+from .layouts import read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ...storage.trees.tree import Tree
+    from .nodes import ZarrImage
+
+_WORTH_LISTING = 32
+"""For so many planes of an array at least, a folder is listed rather than asked for single files."""
+_FILE = "zarr.json"
+
+
+class _Parsed(NamedTuple):
+    """An image, where its array is in its store, and the two files that describe it."""
+
+    image: ZarrImage
+    array: str
+    files: tuple[bytes | None, bytes | None]
+
+
+class AlikeImages:
+    """Reads the metadata of local images; of those whose files are the same as before, nothing is parsed.
+
+    Any thread.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._parsed: _Parsed | None = None
+
+    def read(self, store: str) -> ZarrImage:
+        """See `read_image`, of level 0."""
+        parsed = self._parsed
+        if parsed is not None and self._files(store, store + parsed.array) == parsed.files:
+            return replace(parsed.image, array=store + parsed.array)
+        before = self._tree.read_small(self._tree.join(store, _FILE))
+        image = read_image(store, 0, self._tree)
+        self._keep(store, image, before)
+        return image
+
+    def _files(self, store: str, array: str) -> tuple[bytes | None, bytes | None]:
+        read, join = self._tree.read_small, self._tree.join
+        return read(join(store, _FILE)), read(join(array, _FILE))
+
+    def _keep(self, store: str, image: ZarrImage, before: bytes | None) -> None:
+        if before is None or image.warnings or not image.array.startswith(store):
+            return
+        files = self._files(store, image.array)
+        is_same = files[0] == before and files[1] is not None
+        # of warnings and documents that are not those of the file, others are not told
+        if is_same and parse_json(files[1] or b"", image.array) == image.document:
+            self._parsed = _Parsed(image, image.array[len(store) :], files)
+
+
+class SingleChunks:
+    """The chunks of a local array in which each plane is one chunk."""
+
+    def __init__(self, image: ZarrImage) -> None:
+        self._image = image
+        self._grid = stored_grid(image)
+        self._roles = [axis.role for axis in image.axes]
+
+    @classmethod
+    def of(cls, image: ZarrImage) -> SingleChunks | None:
+        """None for an image whose planes share chunks, or have several."""
+        chunk = stored_grid(image).chunk
+        sizes = zip(chunk, image.facts.shape, image.axes, strict=True)
+        is_whole = all(part >= size for part, size, axis in sizes if axis.role in ("y", "x"))
+        return cls(image) if is_whole and planes_per_chunk(image) == 1 else None
+
+    def are_stored(self, indices: Sequence[tuple[int, ...]]) -> list[bool]:
+        """Whether the files of the planes at these (t, p, c, z) exist."""
+        names = [self._name(index) for index in indices]
+        root = self._image.array
+        if len(names) < _WORTH_LISTING:
+            return [os.path.exists(os.path.join(root, name)) for name in names]
+        if self._grid.separator == ".":
+            there = _names_in(root)
+            return [name in there for name in names]
+        depth = len(self._grid.prefix)
+        first = _names_in(os.path.join(root, self._grid.prefix.rstrip("/")))
+        return [
+            name[depth : name.find("/", depth)] in first and os.path.exists(os.path.join(root, name))
+            for name in names
+        ]
+
+    def _name(self, index: tuple[int, ...]) -> str:
+        at = dict(zip("tpcz", index, strict=True))
+        chunk = self._grid.chunk
+        return self._grid.name(
+            tuple(
+                at[role] // part if role in at else 0 for role, part in zip(self._roles, chunk, strict=True)
+            )
+        )
+
+
+def _names_in(folder: str) -> Collection[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return ()
