@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,21 @@ def across(message: dict) -> dict:
 )
 def test_what_is_known_of_a_dataset_crosses_the_pipe_unchanged(info):
     assert wire.info_from_json(across(wire.info_to_json(info))) == info
+
+
+def test_positions_cross_the_pipe_once():
+    known: tuple[Position, ...] = ()
+    before = None
+    named = [memory_info(n_p=n, n_t=t) for n, t in ((2, 1), (2, 2), (5, 2), (1, 2), (3, 2))]
+    others = replace(named[-1], positions=tuple(Position("B7", i) for i in range(4)))
+    for info, n_sent in zip((*named, others), (2, 0, 3, 1, 2, 4), strict=True):
+        message = across(wire.info_to_json(info, before))
+        assert len(next(iter(message["positions"]), ())) == n_sent
+        whole = wire.with_known_positions(message, known)
+        assert wire.info_from_json(whole) == info
+        known, before = whole["positions"], info
+    with pytest.raises(ValueError, match="positions are said to be known"):
+        wire.with_known_positions(across(wire.info_to_json(others, others)), ())
 
 
 RUN = AnnouncedRun(

@@ -100,10 +100,16 @@ def what_from_json(message: Message) -> str | AnnouncedRun:
     )
 
 
-def info_to_json(info: DatasetInfo) -> Message:
-    """Everything in a `DatasetInfo`; positions by column, since there may be 10,000 of them."""
+def info_to_json(info: DatasetInfo, before: DatasetInfo | None = None) -> Message:
+    """Everything in a `DatasetInfo`; positions by column, since there may be 10,000 of them.
+
+    Of what was sent `before`, positions are not sent again: see `with_known_positions`.
+    """
     message = {name: getattr(info, name) for name in info.__dataclass_fields__}
-    message["positions"] = [list(column) for column in zip(*info.positions, strict=True)]
+    known = before.positions if before is not None else ()
+    n = len(known) if info.positions is known or info.positions[: len(known)] == known else 0
+    message["positions_known"] = n
+    message["positions"] = [list(column) for column in zip(*info.positions[n:], strict=True)]
     message["channels"] = [asdict(channel) for channel in info.channels]
     message["dtype"] = _dtype_to_json(info.dtype)
     different = list(dict.fromkeys((*filter(None, (info.common,)), *info.images.values())))
@@ -123,13 +129,25 @@ def _dtype_to_json(dtype: np.dtype | None) -> str | None:
     return dtype.str if dtype is not None else None
 
 
+def with_known_positions(message: Message, known: tuple[Position, ...]) -> Message:
+    """A message of `info_to_json` with all positions; `known` are those of the message before, or none."""
+    n = message["positions_known"]
+    if n > len(known):
+        raise ValueError(f"{n} positions are said to be known, {len(known)} are")
+    if message["positions"]:
+        known = known[:n] + tuple(Position(*row) for row in zip(*message["positions"], strict=True))
+    return {**message, "positions": known if message["positions"] or n == len(known) else known[:n]}
+
+
 def info_from_json(message: Message) -> DatasetInfo:
-    """The inverse of `info_to_json`."""
+    """The inverse of `info_to_json`, of a message with all positions."""
     fields = _with_types(message)
+    fields.pop("positions_known")
     different = [ImageInfo(**_with_types(image)) for image in fields.pop("different")]
     fields["common"] = None if message["common"] is None else different[message["common"]]
     fields["images"] = {p: different[i] for p, i in message["images"]}
-    fields["positions"] = tuple(Position(*row) for row in zip(*message["positions"], strict=True))
+    if not isinstance(message["positions"], tuple):
+        fields["positions"] = with_known_positions(message, ())["positions"]
     fields["warnings"] = tuple(message["warnings"])
     fields["choices"] = tuple(message["choices"])
     return DatasetInfo(**fields)

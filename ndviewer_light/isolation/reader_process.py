@@ -29,6 +29,8 @@ from .shared_memory import OwnedSlot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..model import Position
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class ReaderProcess:
         self.reads_in_flight = READS_IN_FLIGHT
         self._ids = itertools.count()
         self._lock = threading.Lock()
+        self._positions: tuple[Position, ...] = ()  # as the process has said; for the receiving thread
         self._calls: dict[int, Call] = {}  # those that are held
         self._last_answer = time.monotonic()
         self._gone: Exception | None = None
@@ -262,7 +265,7 @@ class ReaderProcess:
                 self._popen.stdout.close()
                 while (reply := protocol.receive(replies)) is not None:
                     # here, not where the answer is awaited, to keep news in order, also with error replies
-                    if "info" in reply and self.on_info is not None and not self._tell(reply["info"]):
+                    if "info" in reply and not self._tell(reply["info"]):
                         break
                     self._hand_on(reply)
         finally:
@@ -284,9 +287,11 @@ class ReaderProcess:
 
     def _tell(self, info: protocol.Message) -> bool:
         """Pass on the process's description of its dataset; if invalid, end it and return False."""
-        assert self.on_info is not None
         try:
-            self.on_info(info)
+            info = protocol.with_known_positions(info, self._positions)
+            self._positions = info["positions"]
+            if self.on_info is not None:
+                self.on_info(info)
         except (KeyError, TypeError, ValueError):
             logger.exception("the reader process sent an invalid description of its dataset")
             self._popen.kill()

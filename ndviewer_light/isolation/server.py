@@ -163,7 +163,7 @@ class _Server:
             info = self._source.info if self._source is not None else None
             is_news = info is not None and info is not self._info_sent
             if info is not None and is_news:
-                reply = {**reply, "info": protocol.info_to_json(info)}
+                reply = {**reply, "info": protocol.info_to_json(info, self._info_sent)}
             self._send_locked(reply)
             if is_news:
                 self._info_sent = info

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def index_of(name: str, names: Sequence[str], what: str) -> int:
 _DIGITS = re.compile(r"(\d+)")
 
 
+@lru_cache(16_384)  # the same names are sorted again whenever a folder has grown
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key for numbered names: 0, 1, 2, 10; A1, A2, A10; Z before AA.
 

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import itertools
 import threading
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.recording import recorded
 from ...storage.trees.tree import LOCAL, LocalTree
+from ...storage.watched_folders import LISTING_SHARE
 from ..source import Source
 from . import layouts
 from .chunk_grid import chunks_of, level_spans, plane_chunk
@@ -102,6 +104,7 @@ class ZarrSource(Source):
         self._identity = tree.identity()
         self._alike = AlikeImages(tree)
         self._seen: dict[str, str | None] = {}  # the versions of chunks on a server, as of the last look
+        self._not_before = float("-inf")  # when a look may list stores again
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
 
     # ---- opening ---------------------------------------------------------------------------
@@ -305,12 +308,17 @@ class ZarrSource(Source):
     def look(self) -> DatasetInfo:
         """See `Source.look`: of a local store, metadata files and listings that have changed are reread.
 
+        Positions are looked for at most for the `LISTING_SHARE` of the time, as that costs their number.
+
         On a server, that of the store used last is requested again, and all of it if that has changed.
         """
         if self._tree.remote:
             return self.refresh() if self._has_changed_on_server() else self.info
-        if self._listed is None or not self._listed.is_current():
+        began = time.monotonic()
+        if began >= self._not_before and (self._listed is None or not self._listed.is_current()):
             self._find_places()
+            now = time.monotonic()
+            self._not_before = now + (now - began) / LISTING_SHARE
         with self._lock:
             current = {name for name, array in self._arrays.items() if array.is_current()}
         self._look_at(name for name in self._worth_looking_at() if name not in current)
