@@ -128,8 +128,10 @@ class OpenedFolder:
         if not found.positions:
             raise DatasetNotFoundError(f"{self._path} contains no image files")
         if not self._coordinates.by_fov:
-            self._coordinates = _coordinates(self._kind, self._links)
-            self._finder.planned = tuple(self._coordinates.by_fov)
+            told = _coordinates(self._kind, self._links)
+            if told != self._coordinates:
+                self._coordinates = told
+                self._finder.planned = tuple(told.by_fov)
         self._add_channels(found.channels)
         self.form.places = self._places(found)
         facts = self._first_facts() if self._sample is None else self._facts_again(*self._sample)
