@@ -19,6 +19,7 @@ from ndviewer_light.sources.images.source import ImagesSource
 from ndviewer_light.sources.tiff import folders
 from ndviewer_light.sources.tiff.source import TiffSource
 from ndviewer_light.storage import watched_folders
+from ndviewer_light.storage.file_versions import version_of
 from ndviewer_light.storage.watched_folders import WatchedFolders
 
 if TYPE_CHECKING:
@@ -161,6 +162,17 @@ def test_a_folder_is_listed_by_its_share_of_the_time(tmp_path, monkeypatch):
     assert not watched.may_list(str(tmp_path))
     now[0] += 1 / watched_folders.LISTING_SHARE
     assert watched.may_list(str(tmp_path))
+
+
+def test_what_changed_within_the_tick_of_its_clock_may_change_again(tmp_path):
+    now = int(time.time())
+    for changed_ns, is_settled in (
+        ((now - 1) * 10**9, False),  # whole seconds: a share, FAT
+        ((now - 1) * 10**9 + 1, True),
+        ((now - 5) * 10**9, True),
+    ):
+        os.utime(tmp_path, ns=(changed_ns, changed_ns))
+        assert (version_of(str(tmp_path)) == version_of(str(tmp_path))) is is_settled
 
 
 # ---- Squid's folders ---------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _UNSETTLED_NS = 50_000_000
 """A file changed so recently may be changed again within the same tick of the file system's clock."""
+_COARSE_NS = 2_000_000_000
+"""The same where times are whole seconds: some shares, FAT."""
 
 NOTHING = "-"
 """The version of a path at which there is nothing."""
@@ -20,7 +22,8 @@ def version_of(path: str) -> str:
     """The version of the file or folder at a local path. Never raises; blocks on disk.
 
     A folder's changes when entries are added, removed or renamed. That of a file written within the last
-    50 ms is never twice the same, as the next write may leave the same times.
+    50 ms (2 s where times are whole seconds) is never twice the same, as the next write may leave the same
+    times.
     """
     try:
         found = os.stat(path)
@@ -28,7 +31,8 @@ def version_of(path: str) -> str:
         return NOTHING
     version = f"{found.st_mtime_ns}.{found.st_size}.{found.st_ino}"
     now = time.time_ns()
-    return version if abs(now - found.st_mtime_ns) > _UNSETTLED_NS else f"{version}~{now}"
+    tick = _UNSETTLED_NS if found.st_mtime_ns % 1_000_000_000 else _COARSE_NS
+    return version if abs(now - found.st_mtime_ns) > tick else f"{version}~{now}"
 
 
 def is_nothing(version: str) -> bool:
