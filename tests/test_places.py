@@ -65,6 +65,12 @@ def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qt
     assert stage.sliders.slider("p").value() == 2
     stage.sliders.slider("p").setValue(1)
     assert (stage.view.p, panels.field_map.current) == (4, 4)
+    slider = stage.sliders.slider("p")
+    qtbot.keyClick(slider, Qt.Key.Key_PageDown)
+    assert (stage.view.p, slider.maximum()) == (2, 0)
+    qtbot.keyClick(slider, Qt.Key.Key_PageUp)
+    assert (stage.view.p, slider.maximum()) == (3, 2)
+    click(qtbot, panels.field_map, 4)
     qtbot.keyClick(panels.plate_map, Qt.Key.Key_Up)  # the same field of the well above, or its last
     assert stage.view.p == 1
     qtbot.keyClick(panels.plate_map, Qt.Key.Key_Right)

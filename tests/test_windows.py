@@ -181,3 +181,15 @@ def test_what_was_opened_lately_holds_no_secrets_and_has_an_end():
     assert recent_paths()[:2] == ["s3://bucket/9.zarr", f"s3://bucket/{MOST_RECENT + 2}.zarr"]
     forget_recent()
     assert recent_paths() == []
+
+
+def test_our_window_is_dark_all_over_in_a_light_application(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.viewer.start_acquisition(["a"], 1, 8, 8, ["x:0", "x:1", "y:0"])
+    window.show()
+    button, panels = window.viewer._screen._row.follow, window.viewer._screen.panels
+    qtbot.waitUntil(lambda: button.isVisible() and panels.isVisible())
+    for widget in (button, panels.field_list, window.bar.open):
+        assert widget.grab().toImage().pixelColor(widget.width() - 6, 5).lightness() < 128
+    window.close()

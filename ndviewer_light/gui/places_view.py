@@ -111,7 +111,11 @@ class PlacesView(QObject):
             self._panels.plate_heading.setText("PLATE" if plate.is_plate else "REGIONS")
         self._panels.plate_map.show_states(())
         self._panels.field_map.show_states(())
-        self._stage.sliders.set_groups("p", self._wells.fields_beside if self._has_plate else None)
+        sliders, wells = self._stage.sliders, self._wells
+        if self._has_plate:
+            sliders.set_groups("p", wells.fields_beside, wells.well_after)
+        else:
+            sliders.set_groups("p", None)
 
     # ---- what is in view -------------------------------------------------------------------
 

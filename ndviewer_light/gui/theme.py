@@ -148,6 +148,10 @@ QSlider::handle:horizontal:focus {{ border: 2px solid {accent}; width: 10px; hei
 QSlider::handle:horizontal:hover {{ border-color: {accent}; }}
 QPlainTextEdit[role="detail"] {{ background: transparent; border: none; color: {dim}; }}
 QScrollArea {{ background: transparent; border: none; }}
+QListView {{
+    background: {card}; color: {text}; border: 1px solid {border}; border-radius: 4px;
+    selection-background-color: {accent}; selection-color: {window}; outline: none;
+}}
 """
 
 
@@ -168,6 +172,7 @@ class Panel(QWidget):
         super().__init__(parent)
         self._watched: QWidget | None = None
         self._wearing = False
+        self._worn_hidden = False
         self._watch_parent()
         self.wear_style()
 
@@ -184,6 +189,9 @@ class Panel(QWidget):
             self.wear_style()
         elif kind == QEvent.Type.ApplicationPaletteChange:
             self.wear_style()
+        elif kind == QEvent.Type.Show and self._worn_hidden:
+            self._worn_hidden = False
+            self.wear_style()  # Qt leaves out children that are hidden while other colours are put on
 
     @safe_slot(default=False)
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -206,7 +214,9 @@ class Panel(QWidget):
             return
         self._wearing = True  # removing and setting a stylesheet sends events that lead here
         around = self._watched.palette() if self._watched is not None else QApplication.palette()
-        self._colors = PanelColors.of(around)  # our own palette() may differ once styled
+        colors, before = PanelColors.of(around), getattr(self, "_colors", None)
+        self._worn_hidden |= before not in (None, colors) and not self.isVisible()
+        self._colors = colors  # our own palette() may differ once styled
         self.setStyleSheet("")
         self.setPalette(around)
         self.setStyleSheet(panel_style(around))

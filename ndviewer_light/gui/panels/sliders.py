@@ -41,6 +41,8 @@ SLIDER_PLAY_INTERVAL_MS = 100
 ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
 """Axis, name on screen, name for a screen reader; in the order of the rows."""
 _MEASURED_TEXTS = 64
+_PAGES = {Qt.Key.Key_PageUp: 1, Qt.Key.Key_PageDown: -1}
+"""As in any slider of Qt: up is more."""
 _WIDEST_VALUE = 225
 
 
@@ -50,6 +52,8 @@ class JumpSlider(QSlider):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._wheel_angle = 0
+        self.page: Callable[[int], None] | None = None
+        """What the page keys do, forwards (1) or backwards (-1); None: as in any slider."""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(60)
 
@@ -68,6 +72,14 @@ class JumpSlider(QSlider):
         self._wheel_angle -= notches * 120
         self.setValue(self.value() + notches)
         event.accept()
+
+    @safe_slot
+    def keyPressEvent(self, event: Any) -> None:
+        step = _PAGES.get(event.key())
+        if self.page is not None and step is not None:
+            self.page(step)
+        else:
+            super().keyPressEvent(event)
 
     def _rects(self) -> tuple[Any, Any]:
         option, control = QStyleOptionSlider(), QStyle.ComplexControl.CC_Slider
@@ -106,6 +118,7 @@ class _Row(QObject):
         self.axis = axis
         self.size = 1
         self._group_of: Callable[[int], Sequence[int]] | None = None
+        self._page_of: Callable[[int, int], int] | None = None
         self._group: Sequence[int] | None = None  # the indices the slider runs over, if not all
         self._text_of: Callable[[int], str] | None = None
         self.play = QToolButton(panel)
@@ -159,11 +172,22 @@ class _Row(QObject):
         self.show(self.size > 1)
         self.measure()
 
-    def group_by(self, group_of: Callable[[int], Sequence[int]] | None) -> None:
+    def group_by(
+        self,
+        group_of: Callable[[int], Sequence[int]] | None,
+        page_of: Callable[[int, int], int] | None,
+    ) -> None:
         """Let the slider run over the indices that `group_of` gives for the one in view; None: over all."""
-        index, self._group_of = self.index, group_of
+        index, self._group_of, self._page_of = self.index, group_of, page_of
+        self.slider.page = self._turn_page if page_of is not None else None
         self._run_over(index)
         self.write_value()
+
+    def _turn_page(self, step: int) -> None:
+        index = self._page_of(self.index, step) if self._page_of is not None else self.index
+        if index != self.index:
+            self.go_to(index)
+            self.moved.emit(self.axis, index)
 
     def _run_over(self, index: int) -> None:
         group = self._group_of(index) if self._group_of is not None else None
@@ -297,12 +321,18 @@ class AxisSliders(Panel):
         """How many indices the slider of `axis` runs over, if not over all."""
         return self._rows[axis].group_size
 
-    def set_groups(self, axis: str, group_of: Callable[[int], Sequence[int]] | None) -> None:
+    def set_groups(
+        self,
+        axis: str,
+        group_of: Callable[[int], Sequence[int]] | None,
+        page_of: Callable[[int, int], int] | None = None,
+    ) -> None:
         """Let the slider of `axis` run over the indices that belong with the one in view; None: over all.
 
-        `index`, `set_index` and `moved` go on counting all of them.
+        `index`, `set_index` and `moved` go on counting all of them. `page_of(index, step)` is where the page
+        keys lead, forwards (1) or backwards (-1).
         """
-        self._rows[axis].group_by(group_of)
+        self._rows[axis].group_by(group_of, page_of)
 
     def size(self, axis: str | None = None) -> Any:
         """The number of values of `axis`; without an axis, the widget's QSize."""
