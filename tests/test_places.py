@@ -93,6 +93,7 @@ def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qt
     assert (stage.view.p, stage.sliders.slider("p").maximum()) == (5, 2)
     facts = {fact.name: fact.value for fact in panels.card.facts}
     assert (facts["Pixel"], facts["Fields"]) == ("0.325 µm", "6 in 3 wells")
+    assert facts["Objective"] == "20× / 0.8 NA"
 
 
 def test_the_column_keeps_its_width_however_low_the_window_is(qtbot, viewer):

@@ -157,12 +157,14 @@ def test_the_card_says_what_is_known_and_leaves_out_the_rest():
         pixel_size_x_um=0.325,
         z_step_um=1.5,
         time_step_s=600.0,
+        objective="20× / 0.8 NA",
     )
     said = [
         (fact.name, fact.value)
         for fact in facts_of(info, None, "1 well", "https://u:secret@host/a.zarr?sig=x")
     ]
     assert said == [
+        ("Objective", "20× / 0.8 NA"),
         ("Pixel", "0.325 µm"),
         ("Z step", "1.5 µm × 8"),
         ("Time", "6 points, every 10 min"),

@@ -134,3 +134,18 @@ def test_done(tmp_path: Path) -> None:
     assert not squid.is_done(tmp_path)
     (tmp_path / ".done").touch()
     assert squid.is_done(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"magnification": 20, "NA": 0.8, "name": "20x"}, "20× / 0.8 NA"),
+        ({"magnification": "4"}, "4×"),
+        ({"NA": 1.4, "magnification": float("nan")}, "1.4 NA"),
+        ({"magnification": [20]}, ""),
+        ("20x", ""),
+    ],
+)
+def test_the_objective_is_said_as_its_field_writes_it(tmp_path, written, said):
+    (tmp_path / "acquisition parameters.json").write_text(json.dumps({"objective": written}))
+    assert squid.acquisition_parameters(tmp_path).objective == said

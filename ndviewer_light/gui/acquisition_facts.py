@@ -27,6 +27,7 @@ def facts_of(info: DatasetInfo, image: ImageInfo | None, wells: str, path: str) 
     """
     seen = image or info.groups[0]
     facts = [
+        Fact("Objective", info.objective),
         Fact("Pixel", _pixel(seen)),
         Fact("Z step", _stack(seen)),
         Fact("Time", _times(info)),

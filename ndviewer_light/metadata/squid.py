@@ -182,11 +182,12 @@ def is_plausible_pixel_size_um(value: float | None) -> bool:
 
 
 class Parameters(NamedTuple):
-    """The acquisition's parameters; lengths in µm, times in s, None where missing."""
+    """The acquisition's parameters; lengths in µm, times in s, None where missing; see `DatasetInfo`."""
 
     pixel_size_um: float | None = None
     z_step_um: float | None = None
     time_step_s: float | None = None
+    objective: str = ""
 
 
 def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard | None = None) -> Parameters:
@@ -199,7 +200,9 @@ def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard |
         parameters = _read_object(Path(base_path) / name, links)
         if parameters is not None:
             time_step_s = _first_positive([_number(parameters.get("dt(s)"))])
-            return Parameters(_pixel_size_um(parameters), _z_step_um(parameters), time_step_s)
+            return Parameters(
+                _pixel_size_um(parameters), _z_step_um(parameters), time_step_s, _objective(parameters)
+            )
     return Parameters()
 
 
@@ -254,6 +257,17 @@ def _magnification(parameters: Mapping[str, Any]) -> float | None:
     if nominal and tube_lens_mm and designed_for_mm and designed_for_mm > 0:
         return nominal * (tube_lens_mm / designed_for_mm)
     return nominal
+
+
+def _objective(parameters: Mapping[str, Any]) -> str:
+    """The objective as its field writes it: "20× / 0.8 NA"."""
+    objective = parameters.get("objective")
+    if not isinstance(objective, dict):
+        return ""
+    magnification, aperture = _number(objective.get("magnification")), _number(objective.get("NA"))
+    said = [f"{magnification:g}×"] if magnification and magnification > 0 else []
+    said += [f"{aperture:g} NA"] if aperture and aperture > 0 else []
+    return " / ".join(said)
 
 
 def _z_step_um(parameters: Mapping[str, Any]) -> float | None:

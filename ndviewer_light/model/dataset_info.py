@@ -79,6 +79,7 @@ class DatasetInfo:
     (None: no claim); a hint, not a promise. `times` are the numbers the acquisition gave its
     time points, one per index, if they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
     the paths of all datasets in the same file, the one shown first; empty if it is the only one.
+    `objective` is the objective in the words of its field: "20× / 0.8 NA", "" if unknown.
     `generation` counts how often another dataset has taken the place of the one that was opened.
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
     """
@@ -98,6 +99,7 @@ class DatasetInfo:
     n_levels: int = 1
     complete: bool | None = None
     name: str = ""
+    objective: str = ""
     warnings: tuple[str, ...] = field(default=())
     times: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()

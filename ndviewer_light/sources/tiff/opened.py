@@ -382,4 +382,5 @@ def learned(
         time_step_s=parameters.time_step_s or facts.time_step,
         complete=facts.complete,
         n_levels=facts.n_levels,
+        objective=parameters.objective,
     )

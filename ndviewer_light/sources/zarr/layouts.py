@@ -31,7 +31,7 @@ from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import OmeSeries, ome_series
-from ...metadata.squid import coordinates
+from ...metadata.squid import acquisition_parameters, coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
@@ -89,6 +89,7 @@ class DatasetLayout:
     format: str
     places: tuple[ImageLocation, ...]
     warnings: tuple[str, ...] = ()
+    objective: str = ""
 
 
 def recognises(path: str, tree: Tree = LOCAL) -> bool:
@@ -126,11 +127,12 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
         raise LimitExceededError(
             f"{path} has {len(layout.places)} positions; at most {MAX_POSITIONS} can be shown"
         )
-    return layout if tree.remote or tree.packed else _with_planned_positions(layout, path, tree)
+    return layout if tree.remote or tree.packed else _with_what_squid_says(layout, path, tree)
 
 
-def _with_planned_positions(layout: DatasetLayout, path: str, tree: Tree) -> DatasetLayout:
-    """The layout with the stage coordinates that Squid wrote beside the stores of an experiment."""
+def _with_what_squid_says(layout: DatasetLayout, path: str, tree: Tree) -> DatasetLayout:
+    """The layout with the objective and stage coordinates written beside the stores of an experiment."""
+    layout = replace(layout, objective=acquisition_parameters(path, tree.links(path)).objective)
     planned = coordinates(path, tree.links(path))
     if not planned.by_fov:
         return replace(layout, warnings=(*layout.warnings, planned.warning)) if planned.warning else layout

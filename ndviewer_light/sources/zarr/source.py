@@ -652,6 +652,8 @@ def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrIm
 
 def _opened_info(layout: layouts.DatasetLayout, p: int, image: ZarrImage, tree: Tree) -> DatasetInfo:
     positions = tuple(place.position for place in layout.places)
-    info = DatasetInfo(layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title)
+    info = DatasetInfo(
+        layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title, objective=layout.objective
+    )
     learned = learned_info(info, image, image_info(image, names_said(layout.places[p].said)))
     return dataclasses.replace(learned, warnings=layout.warnings + image.warnings)
