@@ -167,7 +167,7 @@ class PlacesView(QObject):
         self._panels.field_map.show_states(of_fields)
         self._panels.plate_map.show_states(of_wells)
         if states is not None:  # while nothing is known, the legend stays as it was
-            self._panels.legend.show_states(of_wells if self._has_plate else of_fields)
+            self._panels.legend.show_states((*of_wells, *of_fields) if self._has_plate else of_fields)
 
     def _words_of_well(self, well: int) -> str:
         fields = self._wells.fields(well)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from ..storage.bytes import is_url, split_inner
 from ..storage.presentable import presentable
@@ -88,7 +88,7 @@ class Screen(QWidget):
         self._shows_latency = False
         self._row = StatusRow()
         self.status = self._row.line
-        self._run_watch = RunWatch(self._row.run)
+        self._run_watch = RunWatch(self._row.run, self._background, self.poll.post)
         sessions.end_with(self)
         try:
             self._build()
@@ -121,6 +121,8 @@ class Screen(QWidget):
         self.choices = QComboBox()
         self.choices.setAccessibleName("Datasets in this file")
         self.choices.setToolTip("This file contains several datasets")
+        # names from data never widen the window
+        self.choices.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.choices.hide()
         self.choices.activated.connect(self._on_chosen)
         self.chooser = DatasetChooser(self)
@@ -481,7 +483,7 @@ class Screen(QWidget):
             if self.places is not None:
                 self._show_panels()
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
-            self._run_watch.step(session)
+            self._run_watch.step(session, may_grow=self.follower.may_grow)
             if changes.info:
                 self._say_warnings(session)
                 if self._go_when_known is not None:

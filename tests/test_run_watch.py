@@ -1,0 +1,91 @@
+"""What the status row says of runs that nobody announces: the planes that are stored are counted."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from memory_source import memory_info, wait_until
+from test_report import ListedSource, every_key
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.gui import run_watch
+from ndviewer_light.gui.run_progress import RunState
+from ndviewer_light.gui.run_watch import RunWatch
+from ndviewer_light.gui.sessions import Session
+
+if TYPE_CHECKING:
+    from ndviewer_light.gui.run_progress import RunNews
+
+
+class Bar:
+    """Keeps what it is to say."""
+
+    news: RunNews | None = None
+
+    def show_news(self, news: RunNews | None) -> None:
+        self.news = news
+
+
+class Threads:
+    """Starts each work in a thread."""
+
+    def __init__(self) -> None:
+        self.started: list[threading.Thread] = []
+
+    def run(self, name: str, work) -> None:
+        self.started.append(threading.Thread(target=work, name=name))
+        self.started[-1].start()
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    monkeypatch.setattr(run_watch, "_COUNT_SECONDS", 0.0)
+    monkeypatch.setattr(run_watch, "_COUNT_SHARE", 0.0)
+    monkeypatch.setattr(run_watch, "_SECONDS", 0.0)
+    threads = Threads()
+    yield RunWatch(Bar(), threads, lambda function: function())
+    for thread in threads.started:
+        thread.join()
+
+
+def write(source, n: int) -> None:
+    for key in every_key()[:n]:
+        source.write(key, 1)
+
+
+def test_planes_that_appear_on_disk_are_counted_and_none_is_read(watch):
+    source = ListedSource(memory_info())
+    write(source, 4)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def says(n: int) -> bool:
+            watch.step(session, may_grow=True)
+            news = watch._bar.news
+            return news is not None and (news.written, news.expected, news.state) == (
+                n,
+                24,
+                RunState.RECORDING,
+            )
+
+        wait_until(lambda: says(4))
+        write(source, 10)
+        wait_until(lambda: says(10))
+        assert source.reads == []
+        watch.step(None)
+        assert watch._bar.news is None
+
+
+def test_what_has_not_grown_is_not_counted(watch):
+    looks: list[int] = []
+    source = ListedSource(memory_info())
+    source.are_stored = lambda keys: looks.append(len(keys)) or [True] * len(keys)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        for _ in range(5):
+            watch.step(Session(dataset, "/data/run"), may_grow=False)
+    with Dataset(source, path="https://127.0.0.1:9/run", follow=True) as dataset:
+        watch.step(Session(dataset, dataset.path), may_grow=True)  # a server would be asked for every plane
+    assert watch._bar.news is None
+    assert looks == []
