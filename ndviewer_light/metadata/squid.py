@@ -197,7 +197,8 @@ def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard |
     objective as used with this tube lens). Never raises. Reads one small file; any thread.
     """
     for name in _PARAMETERS_FILES:
-        parameters = _read_object(Path(base_path) / name, links)
+        path = Path(base_path) / name
+        parameters = _read_object(path, links) if os.path.exists(path) else None
         if parameters is not None:
             time_step_s = _first_positive([_number(parameters.get("dt(s)"))])
             return Parameters(
