@@ -137,7 +137,7 @@ def _in_order(values: Iterable[int | str]) -> dict[int | str, int]:
 
 
 def _place_key(place: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple((axis, *natural_key(str(value))) for axis, value in place[:-3]) + place[-3:]
+    return tuple((axis, natural_key(str(value))) for axis, value in place[:-3]), place[-3:]
 
 
 def _name_of(place: tuple[tuple[str, int | str], ...]) -> str:

@@ -135,14 +135,14 @@ def _has_squids_ome_files(folder: str) -> bool:
     return name == OME_FOLDER or is_number(name) or has_own_files(folder) or has_own_files(around)
 
 
-def is_of_squid(path: str) -> bool:
-    """Whether a file is a part of what Squid wrote, by its name and place."""
+def form_of_file(path: str) -> str | None:
+    """The layout of Squid's that a file is a part of, by its name and place; None if it is of none."""
     folder, name = os.path.split(path)
     if stack_name(name) is not None:
-        return True
+        return STACKS
     if ome_name(name) is not None and _has_squids_ome_files(folder):
-        return True
-    return NameReader().read(name) is not None and is_squids(folder)
+        return OME
+    return IMAGES if NameReader().read(name) is not None and is_squids(folder) else None
 
 
 def is_squids(folder: str) -> bool:

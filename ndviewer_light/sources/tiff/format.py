@@ -74,8 +74,25 @@ def _is_set(folder: str) -> bool:
 
 def _is_own_set(path: str) -> bool:
     """Whether a local path is understood by what is inside, rather than as a part of what Squid wrote."""
-    from .folders import is_of_squid, kind_of
+    from .folders import IMAGES, form_of_file, kind_of
 
     if os.path.isdir(path):
         return kind_of(path) is None
-    return (_is_named_tiff(path) or _begins_like_tiff(path)) and not is_of_squid(path)
+    if not (_is_named_tiff(path) or _begins_like_tiff(path)):
+        return False
+    form = form_of_file(path)
+    return form is None or (form == IMAGES and _has_several_pages(path))
+
+
+def _has_several_pages(path: str) -> bool:
+    """Whether a TIFF has more than the one page of Squid's images; False if it cannot be read."""
+    from ..tiff_files import TiffFiles
+
+    files = TiffFiles(None)
+    try:
+        with files.opened(path) as tiff:
+            return len(tiff.pages.facts) > 1
+    except DatasetError:
+        return False
+    finally:
+        files.close()

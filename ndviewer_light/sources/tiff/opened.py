@@ -330,9 +330,9 @@ def _form_of_file(path: str, places: FileLocations, pool: TiffPool) -> Form:
         if stack_name(os.path.basename(path)):
             return StackPerPosition(places, pool)
         with pool.opened(path) as tiff:
-            if _has_ome_xml(tiff):
+            if _has_ome_xml(tiff) or ome_name(os.path.basename(path)):
                 return OmeFiles(places, pool)
-    return SingleFile(places, pool, path)
+    return SingleFile(places, path)
 
 
 def _has_ome_xml(tiff: OpenTiff) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import PlaneKey, channel_in
 from ...storage.bytes import check_still_there, is_url
-from ...storage.decoding.pictures import one_sample
+from ...storage.decoding.pictures import damage_is_named, one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError
 from ...storage.file_versions import NOTHING, version_of
 from ...storage.local_files import LinkGuard
@@ -437,7 +437,8 @@ class TiffSetSource(Source):
     def _faults(self, path: str) -> Iterator[None]:
         """Errors with a local file say whether it is damaged, or still being written."""
         if is_url(path) or os.path.isdir(path):
-            yield
+            with damage_is_named(presentable(path)):
+                yield
             return
         try:
             with faults_are_named(path):
