@@ -13,7 +13,7 @@ import tiff_dialects
 import tifffile
 from tiff_dialects import DIALECTS, Expected, Written, image, plane, write_pages
 
-from ndviewer_light.errors import LimitExceededError
+from ndviewer_light.errors import LimitExceededError, PlaneNotStoredError, UntrustedReferenceError
 from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
 from ndviewer_light.storage.decoding import tiff_bombs
@@ -97,6 +97,27 @@ def test_dialect(written: dict[str, Written], server: RangeServer, name: str) ->
         if written[name].serve and path.is_file():
             with opened(server.url(str(path.relative_to(server.folder)))) as source:
                 assert_right(source, written[name].expected)
+
+
+def test_a_file_of_a_set_that_is_a_link_out_of_its_folder_is_not_read(tmp_path: Path) -> None:
+    written = DIALECTS["companion"](tmp_path / "set")
+    outside = tmp_path / "outside.ome.tiff"
+    written.paths[1].rename(outside)
+    written.paths[1].symlink_to(outside)
+    with opened(written.paths[0]) as source:
+        assert source.read_plane(PlaneKey()).any()
+        with pytest.raises(UntrustedReferenceError):
+            source.read_plane(PlaneKey(p=1))
+
+
+def test_a_file_of_a_set_that_is_missing_is_named(tmp_path: Path) -> None:
+    written = DIALECTS["companion"](tmp_path)
+    written.paths[1].unlink()
+    with opened(tmp_path) as source:
+        assert len(source.info.positions) == 2
+        with pytest.raises(PlaneNotStoredError, match="c_p1"):
+            source.read_plane(PlaneKey(p=1))
+        assert source.are_stored([PlaneKey(), PlaneKey(p=1)]) == [True, False]
 
 
 @pytest.mark.parametrize(

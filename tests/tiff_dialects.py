@@ -217,6 +217,28 @@ def renamed_set(folder: Path) -> Written:
 
 
 @dialect
+def swapped_names(folder: Path) -> Written:
+    """OME-TIFF: two files of a set have each other's name; their UUIDs tell which is which."""
+    names = ["s0.ome.tif", "s1.ome.tif"]
+    xml = [
+        ome([(f"P{p}", {"SizeT": 2}, data(names[p], uuid(p), PlaneCount=2)) for p in range(2)], uuid(of))
+        for of in range(2)
+    ]
+    pixels = [image(2, p=p) for p in range(2)]
+    paths = [write_pages(folder / names[1 - p], pages(pixels[p]), xml[p]) for p in range(2)]
+    return Written([*paths, folder], Expected(pixels, ["P0", "P1"]), serve=False)
+
+
+@dialect
+def binary_only_alone(folder: Path) -> Written:
+    """OME-TIFF: a `BinaryOnly` file whose metadata are missing shows its pages, with a warning."""
+    only = ome([], uuid(1), before='<BinaryOnly MetadataFile="gone.companion.ome" UUID="urn:uuid:1"/>')
+    pixels = image(n_z=3)
+    path = write_pages(folder / "a.ome.tif", pages(pixels), only)
+    return Written([path], Expected([pixels], said="gone.companion.ome, which describes them, is missing"))
+
+
+@dialect
 def uuid_without_name(folder: Path) -> Written:
     """OME-TIFF: `UUID` without FileName, which the specification allows."""
     xml = [

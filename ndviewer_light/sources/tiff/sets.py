@@ -75,9 +75,8 @@ def open_set(path: str, files: TiffFiles) -> TiffSet:
         found = _described_elsewhere(path, document, files)
         if found is not None:
             return found
-        missing = (
-            f"{path} contains pixels only, and {document.metadata_file.name} that describes them is missing"
-        )
+        where = document.metadata_file.name
+        missing = f"{path} contains pixels only; {where}, which describes them, is missing"
         return _alone(path, "tiff", reading.images, reading.evidence, (*reading.warnings, missing))
     if len(reading.images) == len(document.images) or not document.images:
         return _alone(path, "ome-tiff", reading.images, reading.evidence, reading.warnings)
