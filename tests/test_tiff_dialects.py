@@ -13,7 +13,12 @@ import tiff_dialects
 import tifffile
 from tiff_dialects import DIALECTS, Expected, Written, image, plane, write_pages
 
-from ndviewer_light.errors import LimitExceededError, PlaneNotStoredError, UntrustedReferenceError
+from ndviewer_light.errors import (
+    LimitExceededError,
+    PlaneNotStoredError,
+    UnsupportedError,
+    UntrustedReferenceError,
+)
 from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
 from ndviewer_light.storage.decoding import tiff_bombs
@@ -97,6 +102,22 @@ def test_dialect(written: dict[str, Written], server: RangeServer, name: str) ->
         if written[name].serve and path.is_file():
             with opened(server.url(str(path.relative_to(server.folder)))) as source:
                 assert_right(source, written[name].expected)
+
+
+def test_a_person_may_say_what_the_pages_are(tmp_path: Path, server: RangeServer) -> None:
+    pixels = [plane(t=t) for t in range(6)]
+    path = write_pages(server.folder / "unsaid.tif", pixels)
+    for place in (str(path), server.url("unsaid.tif")):
+        with opened(place) as source:
+            assert (source.info.n_t, source.info.n_z) == (1, 6)
+            assert "axes=T" in " ".join(source.describe()["images"])
+        source = open_source(place, {"axes": "T"})
+        assert (source.info.n_t, source.info.n_z) == (6, 1)
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(5)), pixels[5])
+        source.close()
+    for axes in ("TZ", "Q", "TT"):
+        with pytest.raises(UnsupportedError, match="axes"):
+            open_source(str(path), {"axes": axes})
 
 
 def test_a_file_of_a_set_that_is_a_link_out_of_its_folder_is_not_read(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from .micromanager import micromanager_image
 from .ome_document import FileId, OmeDocument, ome_document
 from .ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
 from .tiff_layout import (
+    PAGES,
     PageRun,
     TiffImage,
     array_image,
@@ -129,6 +130,10 @@ def read_documents(tiff: TiffDocuments) -> Reading:
     kinds = list(dict.fromkeys(image.kind for image in kept))
     evidence = [f"{len(kept)} images by {' and '.join(kinds)}"] if kept else []
     evidence += [_sizes_said(image) for image in kept[:5]]
+    if any(image.kind == PAGES and image.outer for image in kept):
+        evidence.append(
+            "nothing says what its pages are: taken for z; the option axes=T makes them time points"
+        )
     warnings = [f"{tiff.name}: {each}" for each in refused]
     return Reading(
         tuple(kept), (*evidence, *(f"refused: {each}" for each in refused)), tuple(warnings), document

@@ -29,6 +29,9 @@ Axis = tuple[str, int]
 _ROLES = {"T": "t", "Z": "z", "C": "c", "R": "p", "P": "p", "V": "p", "Y": "y", "X": "x", "S": "s"}
 """Of tifffile's letters; those it does not know ("I", "Q") count as z, then as time, then as positions."""
 
+PAGES = "pages"
+"""The kind of an image of which nothing but its pages is known."""
+
 RGB, PALETTE, SEPARATED, YCBCR, LAB = 2, 3, 5, 6, 8
 """Photometric interpretations that are colours (TIFF 6.0)."""
 
@@ -259,17 +262,17 @@ def checked(image: TiffImage, name: str) -> TiffImage:
     return image
 
 
-def plain_image(pages: Sequence[int], page: PageFacts, roles: str = "z", kind: str = "pages") -> TiffImage:
-    """Pages of equal size that nothing is said about: each is a plane along one axis."""
+def plain_image(pages: Sequence[int], page: PageFacts) -> TiffImage:
+    """Pages of equal size that nothing is said about: each is a plane along z."""
     runs: list[PageRun] = []
     for i, number in enumerate(pages):
         if runs and number == runs[-1].page + runs[-1].n:
             runs[-1] = runs[-1]._replace(n=runs[-1].n + 1)
         else:
             runs.append(PageRun(i, 1, number))
-    outer = ((roles, len(pages)),) if len(pages) > 1 else ()
+    outer = (("z", len(pages)),) if len(pages) > 1 else ()
     samples = ("s" if page.samples > 1 else "", page.samples)
-    image = TiffImage(outer, ("y", page.height), ("x", page.width), samples, tuple(runs), kind)
+    image = TiffImage(outer, ("y", page.height), ("x", page.width), samples, tuple(runs), PAGES)
     return with_samples(image, page)
 
 
@@ -291,3 +294,28 @@ def with_sub_levels(image: TiffImage, n: int) -> TiffImage:
 def page_kind(page: PageFacts) -> tuple[int, ...]:
     """What pages of one image have in common: sizes, samples, bits."""
     return page.height, page.width, page.samples, page.bits, page.planar
+
+
+def with_axes(images: Sequence[TiffImage], letters: str, name: str) -> tuple[TiffImage, ...]:
+    """The images with the axes over their pages called by these letters (T, Z, C, P), slowest first.
+
+    Images with as many such axes as letters are changed. Raises `UnsupportedError` if there are none, or for
+    other letters.
+    """
+    roles = letters.lower()
+    if not roles or not set(roles) <= set("tzcp") or len(set(roles)) < len(roles):
+        raise UnsupportedError(
+            f"axes {letters!r} are not understood: give letters of T, Z, C and P, each once"
+        )
+    found = []
+    for image in images:
+        held = {role for role, n in (image.rows, image.columns, image.samples) if n > 1}
+        fits = len(image.outer) == len(roles) and not held.intersection(roles)
+        fits = fits and not any(role in "yx" for role, _ in image.outer)
+        outer = tuple((role, n) for role, (_, n) in zip(roles, image.outer, strict=False))
+        changed = replace(image, outer=outer, channels=() if "c" in roles else image.channels)
+        found.append(checked(changed, name) if fits else image)
+    if found == list(images) and not any("".join(role for role, _ in each.outer) == roles for each in images):
+        axes = ", ".join("".join(role for role, _ in image.outer).upper() or "none" for image in images[:3])
+        raise UnsupportedError(f"{name}: axes {letters!r} do not fit its pages, which have the axes {axes}")
+    return tuple(found)

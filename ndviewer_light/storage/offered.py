@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .bytes import Bytes
 
 # options that say how a dataset is read; all others how its server is
-_OF_READING = ("allow_outside", "follow_links", "pattern", "format")
+_OF_READING = ("allow_outside", "follow_links", "pattern", "format", "axes")
 
 
 class _Offer(NamedTuple):

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from .image_set_info import SetPosition
     from .sets import TiffSet
 
+AXES = "axes"
+"""The option that says what the pages are along."""
 _KEPT_BYTES = 128 * 1024**2
 _LOOKED_AT_REMOTELY = 0
 _MAX_PASSED_OVER = 16
@@ -73,8 +75,10 @@ class TiffSetSource(Source):
 
     format = "tiff"
 
-    def __init__(self, path: str, files: TiffFiles) -> None:
+    def __init__(self, path: str, files: TiffFiles, axes: str = "") -> None:
+        """`axes` are the letters of the axes over pages, where those that were found are wrong."""
         self._path = path
+        self._axes = axes
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while accessing the disk
         self._refreshing = threading.Lock()
@@ -84,7 +88,12 @@ class TiffSetSource(Source):
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> TiffSetSource:
-        """Open the TIFF, or the folder with a set of them, at a path or URL; raises a `DatasetError`."""
+        """Open the TIFF, or the folder with a set of them, at a path or URL; raises a `DatasetError`.
+
+        The option "axes" says what the pages are along: "T", "TZ", ….
+        """
+        options = dict(options or {})
+        axes = options.pop(AXES, "")
         links = None
         if not is_url(path):
             path = os.path.abspath(os.path.expanduser(path))
@@ -92,7 +101,7 @@ class TiffSetSource(Source):
             links = LinkGuard([folder], named=path, options=options)
         files = TiffFiles(options, links)
         try:
-            return cls(path, files)
+            return cls(path, files, axes)
         except PlaneNotStoredError as error:
             files.close()
             raise DatasetNotFoundError(str(error)) from error
@@ -105,8 +114,10 @@ class TiffSetSource(Source):
     def _find(self) -> TiffSet:
         with self._faults(self._path):
             if not is_url(self._path) and os.path.isdir(self._path):
-                return open_folder(self._path, self._files)
-            return open_set(self._path, self._files)
+                found = open_folder(self._path, self._files)
+            else:
+                found = open_set(self._path, self._files)
+            return found if not self._axes else found.with_axes(self._axes, self._path)
 
     def _made(self, found: TiffSet) -> _State:
         """The state for a set, of which the first image that can be read has been looked at."""
@@ -149,7 +160,7 @@ class TiffSetSource(Source):
         return {path: version_of(path) for path in paths}
 
     def _facts(self, found: TiffSet, image: TiffImage) -> ImageFacts:
-        with self._faults(self._path_of(found, image.runs[0].file)):
+        with self._faults(found.path_of(image.runs[0].file)):
             return facts_of(image, lambda key: self._opened(found, key))
 
     # ---- Source ------------------------------------------------------------------------------
@@ -213,7 +224,7 @@ class TiffSetSource(Source):
     def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         state = self._state
         image, index, part = self._located(state, key, level)
-        path = self._path_of(state.found, self._file_of(image, index, level))
+        path = state.found.path_of(self._file_of(image, index, level))
         try:
             with self._faults(path):
                 if image.is_upright:
@@ -268,7 +279,7 @@ class TiffSetSource(Source):
         return picture.height, picture.width
 
     def _picture(self, state: _State, image: TiffImage, index: dict[str, int], level: int) -> Picture:
-        with self._faults(self._path_of(state.found, self._file_of(image, index, level))):
+        with self._faults(state.found.path_of(self._file_of(image, index, level))):
             return plane_picture(image, index, level, lambda key: self._opened(state.found, key))
 
     def levels(self, p: int) -> tuple[Level, ...]:
@@ -285,7 +296,7 @@ class TiffSetSource(Source):
         state = self._state
         image, _, _ = self._located(state, PlaneKey(p=p), level)
         try:
-            with self._faults(self._path_of(state.found, image.runs[0].file)):
+            with self._faults(state.found.path_of(image.runs[0].file)):
                 return plane_tile(image, level, lambda key: self._opened(state.found, key))
         except PlaneNotStoredError:
             return None
@@ -296,7 +307,7 @@ class TiffSetSource(Source):
         state = self._state
         image, index, _ = self._located(state, key, 0)
         try:
-            path = self._path_of(state.found, self._file_of(image, index, 0))
+            path = state.found.path_of(self._file_of(image, index, 0))
         except PlaneNotStoredError:
             return False
         return is_url(path) or os.path.isfile(path)
@@ -314,7 +325,7 @@ class TiffSetSource(Source):
         try:
             state = self._state
             image, index, _ = self._located(state, key, 0)
-            path = self._path_of(state.found, self._file_of(image, index, 0))
+            path = state.found.path_of(self._file_of(image, index, 0))
             if not is_url(path) and not os.path.isfile(path):
                 return False
             return self._picture(state, image, index, 0) is not None
@@ -333,7 +344,7 @@ class TiffSetSource(Source):
         state = self._state
         try:
             image, index, _ = self._located(state, key, 0)
-            return version_of(self._path_of(state.found, self._file_of(image, index, 0)))
+            return version_of(state.found.path_of(self._file_of(image, index, 0)))
         except PlaneNotStoredError:
             return NOTHING
         except (DatasetError, IndexError):
@@ -420,9 +431,6 @@ class TiffSetSource(Source):
             return image.place(image.number(index), level)[0]
         except PlaneNotStoredError as error:
             raise PlaneNotStoredError(f"{self._path}: {error}") from None
-
-    def _path_of(self, found: TiffSet, key: str) -> str:
-        return found.path_of(key)
 
     def _version_of(self, found: TiffSet, key: str) -> str:
         path = found.path_of(key)

@@ -14,7 +14,7 @@ from ...metadata.ndtiff import INDEX
 from ...metadata.ome_document import FileId, ome_document
 from ...metadata.ome_images import ome_image_of, with_unlisted_pages
 from ...metadata.ome_xml import MAX_CHARACTERS
-from ...metadata.tiff_layout import in_order, with_sub_levels
+from ...metadata.tiff_layout import in_order, with_axes, with_sub_levels
 from ...model import some_names
 from ..tiff_files import is_tiff_file
 from .indexed import index_of, indexed_images
@@ -50,6 +50,11 @@ class TiffSet:
     evidence: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     first: int = 0
+
+    def with_axes(self, letters: str, path: str) -> TiffSet:
+        """The set with its pages along these axes, as a person says; see `tiff_layout.with_axes`."""
+        images = with_axes(self.images, letters, path)
+        return replace(self, images=images, evidence=(*self.evidence, f"axes {letters} as given"))
 
 
 def open_set(path: str, files: TiffFiles) -> TiffSet:
