@@ -264,6 +264,33 @@ def test_what_was_chosen_holds_for_the_next_run_with_channels_of_these_names(qtb
 
 
 @pytest.mark.gl
+def test_choices_are_exported_and_imported_and_kept_only_if_wanted(qtbot, viewer, tmp_path):
+    planes = {(0, c): RAMP + 10 * c for c in range(2)}
+    stage = show(qtbot, viewer, planes)
+    choose_limits(viewer, 1, 3.0, 777.0)
+    stage.strips.strip(0).on.click()
+    files, status = viewer._screen.choice_files, viewer.status_label
+    files.export_to(str(tmp_path / "c.json"))
+    qtbot.waitUntil(lambda: status.said("message") == "Exported 2 channels to c.json")
+    stage.strips.contrast.reset_chosen.emit()
+    assert stage.strips.is_channel_visible(0)
+    assert stage.strips.contrast_mode(1) is ContrastMode.RUN
+    files.import_from(str(tmp_path / "c.json"))
+    qtbot.waitUntil(lambda: status.said("message") == "Imported 2 channels from c.json")
+    assert list(settle(qtbot, viewer).planes) == [1]
+    assert stage.canvas.limits(1) == stage.strips.window_of(1) == (3.0, 777.0)
+    (tmp_path / "d.json").write_text("{}")
+    files.import_from(str(tmp_path / "d.json"))
+    qtbot.waitUntil(lambda: status.said("message") == "d.json has no channel settings of the viewer")
+    files.import_from(str(tmp_path / "e.json"))
+    qtbot.waitUntil(lambda: status.said("message").startswith("e.json could not be read: No such file"))
+    stage.strips.contrast.remember_chosen.emit(False)
+    stage = show(qtbot, viewer, planes)
+    assert stage.strips.is_channel_visible(0)
+    assert stage.strips.contrast_mode(1) is ContrastMode.RUN
+
+
+@pytest.mark.gl
 def test_gamma_and_limits_are_dragged_on_the_histogram(qtbot, viewer):
     stage = show(qtbot, viewer, {(0, 0): RAMP})
     histogram, strip = stage.strips.strip(0).histogram, stage.strips.strip(0)

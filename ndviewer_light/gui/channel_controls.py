@@ -50,6 +50,7 @@ class ChannelControls(QObject):
         self.strips.contrast.clip_chosen.connect(self._on_clip_chosen)
         self.strips.contrast.restart_chosen.connect(self._on_restart_chosen)
         self.strips.contrast.reset_chosen.connect(self._on_reset_chosen)
+        self.strips.contrast.remember_chosen.connect(self._on_remember_chosen)
 
     def set_canvas(self, canvas: Canvas) -> None:
         """Control the channels of this canvas from now on."""
@@ -251,11 +252,28 @@ class ChannelControls(QObject):
             self._apply_limits(c)
 
     @safe_slot
+    def _on_remember_chosen(self, remembers: bool) -> None:
+        self.choices.is_remembering = remembers
+
+    @safe_slot
     def _on_reset_chosen(self) -> None:
         """Everything as the dataset wants it."""
+        self.choices.clear()
+        self._show_choices()
+
+    def take_imported(self, document: object) -> int:
+        """Add choices that were kept as JSON, show channels by them, and return how many there are.
+
+        Raises `MetadataError` for another document.
+        """
+        n = self.choices.take_json(document)
+        self._show_choices()
+        return n
+
+    def _show_choices(self) -> None:
+        """Strips and canvas as they would begin now."""
         if self._info is None:
             return
-        self.choices.clear()
         before = [self.strips.is_channel_visible(c) for c in range(len(self.strips))]
         shown = self.strips.shown()
         self._make_strips()
@@ -263,8 +281,12 @@ class ChannelControls(QObject):
         for c, channel in enumerate(self._info.channels[:MAX_CHANNELS_SHOWN]):
             if self._canvas is None:
                 continue
-            self._canvas.set_color_of(c, channel)
-            self._canvas.set_gamma(c, 1.0)
+            chosen = self.strips.chosen_color(c)
+            if chosen:
+                self._canvas.set_color(c, chosen)
+            else:
+                self._canvas.set_color_of(c, channel)
+            self._canvas.set_gamma(c, self.strips.gamma_of(c))
             if self.strips.is_channel_visible(c) != before[c]:
                 self._canvas.set_visible(c, not before[c])
         self._apply_all_limits()

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, 
 from ..storage.bytes import is_url, split_inner
 from ..storage.presentable import presentable
 from .background import Background
+from .choice_files import ChoiceFiles
 from .chooser import DatasetChooser
 from .follow import AXES
 from .latency import Latencies
@@ -106,6 +107,11 @@ class Screen(QWidget):
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)
+        )
+        self.choice_files = ChoiceFiles(
+            self.stage.channels,
+            self._background,
+            lambda text, details: self.status.say("message", text, details),
         )
         if self._with_panels:
             self._add_panels()
@@ -489,6 +495,7 @@ class Screen(QWidget):
                 if self._go_when_known is not None:
                     self.go_to(*self._go_when_known)
         self.snapshots.step()
+        self.choice_files.step()
         self._background.start_waiting()  # last, as it raises if no thread can be started
         return is_awaited
 

@@ -61,6 +61,10 @@ class ContrastButton(QPushButton):
     """Forget what was seen of the run, but for the plane in view."""
     reset_chosen = Signal()
     """Go back to what the dataset wants, for all channels."""
+    remember_chosen = Signal(bool)
+    """Whether the next dataset begins with what is chosen."""
+    export_chosen = Signal()
+    import_chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,7 +72,7 @@ class ContrastButton(QPushButton):
         self.setAccessibleName("Contrast of all channels")
         self.setToolTip("Contrast of all channels")
         set_role(self, "chip")
-        self._clip, self._is_logarithmic = DEFAULT_CLIP, True
+        self._clip, self._is_logarithmic, self._remembers = DEFAULT_CLIP, True, True
         self._modes: set[ContrastMode] = set()
         self.setFixedWidth(widest_mode(self) + 36)  # with the arrow of its menu
         self._menu = QMenu(self)
@@ -105,12 +109,23 @@ class ContrastButton(QPushButton):
         log.setChecked(self._is_logarithmic)
         log.toggled.connect(self._choose_logarithmic)
         menu.addSeparator()
+        remember = menu.addAction("Keep for channels of these names")
+        remember.setCheckable(True)
+        remember.setChecked(self._remembers)
+        remember.toggled.connect(self._choose_remembering)
+        menu.addAction("Export channel settings…", self.export_chosen.emit)
+        menu.addAction("Import channel settings…", self.import_chosen.emit)
         menu.addAction("Reset all channels", self.reset_chosen.emit)
 
     @safe_slot
     def _choose_clip(self, clip: float, *_: object) -> None:
         self._clip = clip
         self.clip_chosen.emit(clip)
+
+    @safe_slot
+    def _choose_remembering(self, remembers: bool) -> None:
+        self._remembers = remembers
+        self.remember_chosen.emit(remembers)
 
     @safe_slot
     def _choose_logarithmic(self, is_logarithmic: bool) -> None:
