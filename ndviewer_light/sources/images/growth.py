@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _MAX_UNDERSTOOD_AGAIN = 256
 """Of so many files at most, the names are interpreted anew when others appear that do not fit."""
 _MAX_FRONTS = 6
+_LOOKING_SECONDS = 0.02
+"""So long a file after another is looked for by name: each name is a question to the disk."""
 
 
 class Grown(NamedTuple):
@@ -107,7 +110,7 @@ class FolderGrowth:
         is_any = False
         for front in list(self._fronts):
             for _ in range(MAX_FOUND_BY_NAME):
-                name = next(filter(self._is_new, self._next.after(front)), None)
+                name = self._next_after(front)
                 if name is None:
                     break
                 self._seen.add(name)
@@ -129,8 +132,16 @@ class FolderGrowth:
         while len(self._fronts) > _MAX_FRONTS:
             del self._fronts[next(iter(self._fronts))]
 
-    def _is_new(self, name: str) -> bool:
-        return name not in self._seen and os.path.isfile(self._root + name)
+    def _next_after(self, front: PlaneKey) -> str | None:
+        """The file that comes next; on slow disks, as far as it is found within a moment."""
+        assert self._next is not None
+        until = time.monotonic() + _LOOKING_SECONDS
+        for name in self._next.after(front):
+            if name not in self._seen and os.path.isfile(self._root + name):
+                return name
+            if time.monotonic() > until:
+                break
+        return None
 
     # ---- by listing --------------------------------------------------------------------------
 
