@@ -213,7 +213,12 @@ def test_codecs_give_what_was_written(tmp_path: Path, codec: str) -> None:
     else:
         tifffile.imwrite(path, pixels, compression=codec, **{"photometric": "minisblack", **more})
     with opened(path) as source:
-        found = source.read_plane(PlaneKey(z=source.info.n_z - 1))
+        try:
+            found = source.read_plane(PlaneKey(z=source.info.n_z - 1))
+        except UnsupportedError:
+            if codec != "ccittfax4":
+                raise
+            pytest.skip("tifffile for Python 3.10 does not decode fax codes")
         part = source.read_region(PlaneKey(z=source.info.n_z - 1), Region(10, 40, 20, 30))
     expected = tifffile.imread(path, key=source.info.n_z - 1)
     expected = expected[..., 0] if expected.ndim == 3 else expected

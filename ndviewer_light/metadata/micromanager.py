@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..storage.decoding.ifd_chain import PageFacts
 
 _ROLES = ("c", "z", "t", "p")
+_COLUMNS = ("Channel", "Slice", "Frame", "Position", "Offset")
 _MOST_LETTERS = 200
 
 
@@ -27,6 +28,8 @@ def micromanager_image(
 ) -> TiffImage | None:
     """The image of a file; None if it has no index map, or one that does not list its pages."""
     index = said.get("IndexMap")
+    if isinstance(index, dict) and set(_COLUMNS) <= set(index):  # tifffile before 2023
+        index = np.stack([np.asarray(index[column]) for column in _COLUMNS], axis=-1)
     if not isinstance(index, np.ndarray) or index.ndim != 2 or index.shape[1] != 5 or not len(index):
         return None
     page_of = {offset: page for page, offset in enumerate(offsets)}

@@ -261,7 +261,7 @@ class TiffPages:
             found: Any = self._tif.series
             # from tifffile 2026.5 on, results may or may not include the axes of one plane
             series = found(squeeze=False) if callable(found) else found
-            return [_series_of(each) for each in series if each.kind in _DIALECTS]
+            return [_series_of(each) for each in series if str(each.kind).lower() in _DIALECTS]
 
     def picture(self, at: PageAt = FIRST, *, colours: bool = False) -> Picture:
         """The pixel format of a page; of one with a palette or CMYK, with `colours` that of its RGB."""
@@ -461,7 +461,9 @@ def _series_of(series: Any) -> LibrarySeries:
         len(pages[0]) == 1 and series.dataoffset is not None and np.prod(shape) > series.keyframe.size
     )
     name = str(series.name or "").strip()[:200]
-    return LibrarySeries(series.kind, axes, tuple(map(int, shape)), name, pages, bool(contiguous))
+    return LibrarySeries(
+        str(series.kind).lower(), axes, tuple(map(int, shape)), name, pages, bool(contiguous)
+    )
 
 
 def _tree_of(page: Any) -> tuple[int, ...]:
