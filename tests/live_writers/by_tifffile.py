@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 
 class PagesWriter(Writer):
-    """One multi-page TIFF; each page is appended by opening and closing the file."""
+    """One multi-page TIFF; each page is appended by opening and closing the file.
+
+    `metadata` as tifffile takes it: None writes none, by default it says the shape of each array.
+    """
+
+    def __init__(self, path: Path, plan: Plan, *, metadata: dict[str, Any] | None = None) -> None:
+        super().__init__(path, plan)
+        self._metadata = metadata
 
     def begin(self) -> int:
         if self.plan.resume:
@@ -30,7 +37,7 @@ class PagesWriter(Writer):
         return 0
 
     def write(self, index: Index, pixels: NDArray[Any]) -> None:
-        tifffile.imwrite(self.path, pixels, append=True, photometric="minisblack", metadata=None)
+        tifffile.imwrite(self.path, pixels, append=True, photometric="minisblack", metadata=self._metadata)
 
 
 class OmeTiffWriter(Writer):

@@ -109,9 +109,16 @@ WRITERS: dict[str, Entry] = {
         "ome_types",
         suffix=".ome.tiff",
         n_p=1,
-        note="only the first page is found before the file is closed",
+        note="the file has one page until it is closed",
     ),
     "ome-writers-tifffile-positions": _ome_writers("tifffile", "tifffile", "ome_types", suffix=""),
+    "tifffile-frames": Entry(
+        "by_tifffile:PagesWriter",
+        ("tifffile",),
+        {"metadata": {}},
+        suffix=".tif",
+        note="arrays appended with tifffile's own metadata",
+    ),
     "tifffile-pages": Entry("by_tifffile:PagesWriter", ("tifffile",), suffix=".tif", along="z", resumes=True),
     "tifffile-ome": Entry(
         "by_tifffile:OmeTiffWriter",
