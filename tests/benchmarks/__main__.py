@@ -29,6 +29,7 @@ ROWS = {
     "P8": ("live", "p8", True),
     "P11": ("start", "p11", True),
     "P12": ("memory", "p12", True),
+    "P12c": ("memory", "p12c", True),
     "P12b": ("start", "p12b", True),
     "R1": ("remote", "r1", False),
     "R2": ("remote", "r2", False),

@@ -9,14 +9,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_child(module: str, function: str, *arguments: str, timeout_s: float = 120.0) -> Any:
+def run_child(
+    module: str,
+    function: str,
+    *arguments: str,
+    timeout_s: float = 120.0,
+    env: Mapping[str, str] | None = None,
+) -> Any:
     """Call ``module.function(*arguments)`` in a fresh interpreter and return what it returned.
 
+    `env` is added to the environment.
     Raises `RuntimeError` with what it said on standard error if it fails.
     """
     reading, writing = os.pipe()
@@ -25,6 +35,7 @@ def run_child(module: str, function: str, *arguments: str, timeout_s: float = 12
         done = subprocess.run(
             command,
             cwd=ROOT,
+            env={**os.environ, **(env or {})},
             pass_fds=[writing],
             stderr=subprocess.PIPE,
             text=True,

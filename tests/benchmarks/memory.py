@@ -33,6 +33,19 @@ def p12(folder: Path) -> Iterator[Figure]:
     yield at_most("P12", "a start_acquisition and its end (of 60)", grown["file_runs"] / 1e6, "MB", 0.2)
 
 
+def p12c(folder: Path) -> Iterator[Figure]:
+    """Whole runs, one after the other: what each leaves behind, by how many arenas malloc has."""
+    ways = {"malloc with one arena": {"MALLOC_ARENA_MAX": "1"}, "malloc as it comes": {}}
+
+    def grown(number: int) -> float:
+        env = list(ways.values())[number]
+        return float(run_child(__name__, "whole_runs", str(folder / f"runs{number}"), timeout_s=170, env=env))
+
+    with ThreadPoolExecutor(len(ways)) as pool:
+        for said, run in zip(ways, pool.map(grown, range(len(ways))), strict=True):
+            yield at_most("P12c", f"a run in a folder of its own (of 120), {said}", run / 1e6, "MB", 0.05)
+
+
 def _growth(do: Callable[[int], None], times: int, looks: int = 40) -> float:
     """Bytes by which the process grows each time, after a tenth to settle in; least squares."""
     for i in range(times // 10):
@@ -136,6 +149,48 @@ def file_runs(path: str) -> float:
         window.run(0.05)
 
     return _growth(start, 60)
+
+
+def whole_runs(folder: str) -> float:
+    """Runs of image files as a host has them: each in a folder of its own, until its end."""
+    import os
+    import shutil
+
+    import numpy as np
+    import tifffile
+
+    from .widget import Window
+
+    window = Window(800, 600)
+    viewer, channels, size = window.viewer, list(stores.CHANNELS), 512
+    root = Path(folder)
+    root.mkdir()
+    for c in range(len(channels)):
+        noise = np.random.default_rng(c).integers(0, 1000, (size, size), np.uint16)
+        tifffile.imwrite(root / f"{c}.tiff", noise)
+
+    def run(i: int) -> None:
+        own = root / str(i)
+        viewer.start_acquisition(channels, 3, size, size, ["A1:0", "A1:1"])
+        for t in range(2):
+            (own / str(t)).mkdir(parents=True, exist_ok=True)
+            for p in range(2):
+                for z in range(3):
+                    for c, channel in enumerate(channels):
+                        path = own / str(t) / f"A1_{p}_{z}_{channel.replace(' ', '_')}.tiff"
+                        if not path.exists():
+                            os.link(root / f"{c}.tiff", path)
+                        viewer.register_image(t, p, z, channel, str(path))
+        dataset = viewer.dataset
+        assert dataset is not None
+        window.wait(lambda: dataset.info.dtype is not None and window.shows_pixels())
+        viewer.load_fov(0, 1, 2)
+        window.run(0.05)
+        viewer.end_acquisition()
+        window.run(0.05)
+        shutil.rmtree(own)
+
+    return _growth(run, 120)
 
 
 def _start(window: Any, path: str) -> None:
