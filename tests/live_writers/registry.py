@@ -111,7 +111,9 @@ WRITERS: dict[str, Entry] = {
         n_p=1,
         note="the file has one page until it is closed",
     ),
-    "ome-writers-tifffile-positions": _ome_writers("tifffile", "tifffile", "ome_types", suffix=""),
+    "ome-writers-tifffile-positions": _ome_writers(
+        "tifffile", "tifffile", "ome_types", suffix="", note="two such files"
+    ),
     "tifffile-frames": Entry(
         "by_tifffile:PagesWriter",
         ("tifffile",),
