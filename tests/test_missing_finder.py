@@ -15,6 +15,7 @@ from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.time_line import TimeState
 from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.gui.panels.sliders import AxisSliders
+from ndviewer_light.gui.plane_finder import is_any_missing
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.theme import dark_palette
 from ndviewer_light.model import PlaneKey
@@ -189,3 +190,21 @@ def test_of_a_run_on_disk_through_a_reader_process(
     qtbot.waitUntil(lambda: strip.states == (ACQUIRED, PARTLY, ACQUIRED), timeout=20_000)
     qtbot.keyClick(viewer, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: place(viewer)[0] == 1, timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("states", "is_written", "expected"),
+    [
+        ((ACQUIRED, ACQUIRED, PARTLY), True, False),
+        ((ACQUIRED, ACQUIRED, PARTLY), False, True),
+        ((ACQUIRED, PARTLY, ACQUIRED), True, True),
+        ((ACQUIRED, ACQUIRED, GONE), True, True),
+        ((ACQUIRED, ACQUIRED, BAD), True, True),
+        ((ACQUIRED, ACQUIRED, PENDING), True, False),
+        ((), True, False),
+    ],
+)
+def test_the_time_point_that_is_just_being_written_is_not_missing(
+    states: tuple[TimeState, ...], is_written: bool, expected: bool
+) -> None:
+    assert is_any_missing(states, is_written=is_written) is expected

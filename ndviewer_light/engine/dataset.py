@@ -319,8 +319,12 @@ class Dataset(DatasetContents):
     def _may_change(self) -> bool:
         return self._live or self._follower.is_following_growth
 
+    @property
+    def is_being_written(self) -> bool:
+        """Whether what is not stored may still be written: a run is on, or the dataset has grown lately."""
+        return self._is_awaited()
+
     def _is_awaited(self) -> bool:
-        """Whether what is not stored may still be written."""
         return self._live or self._follower.is_growing()
 
     def _is_in_memory(self, key: PlaneKey) -> bool:

@@ -20,7 +20,7 @@ from .slots import safe_slot
 from .words import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..engine.dataset import Dataset
     from ..engine.time_line import TimeStates
@@ -51,7 +51,7 @@ class PlaneFinder(QObject):
         self._follower = follower
         self._background = background
         self._poll = poll
-        self._shown: tuple[TimeStates | None, int] = None, 0
+        self._shown: tuple[TimeStates | None, int, bool] = None, 0, False
         self._asked: Dataset | None = None
         self._found: PlaneKey | None = None  # the last one, while it is in view
         self._search: _Search | None = None
@@ -67,13 +67,14 @@ class PlaneFinder(QObject):
             self._row.missing.hide()
         states = dataset.time_states(self._stage.view.p) if dataset is not None else None
         n_t = self._stage.sliders.size("t")
-        if (states, n_t) == self._shown:
+        is_written = dataset is not None and dataset.is_being_written
+        if (states, n_t, is_written) == self._shown:
             return
-        self._shown = states, n_t
+        self._shown = states, n_t, is_written
         known = states.states[:n_t] if states is not None else ()
         rest = (TimeState.UNKNOWN,) * (n_t - len(known)) if known else ()
         self._stage.sliders.set_time_states((*known, *rest))
-        if states is not None and any(state in _NOT_THERE for state in states.states):
+        if states is not None and is_any_missing(states.states, is_written=is_written):
             self._row.missing.show()
 
     # ---- the next one ----------------------------------------------------------------------
@@ -188,3 +189,11 @@ class _Search:
                 progress(self, done, expected)
 
         self.found = self.dataset.find(self._after, self._wanted, say, self.cancelled.is_set)
+
+
+def is_any_missing(states: Sequence[TimeState], *, is_written: bool) -> bool:
+    """Whether a time point is missing, or a part of one: not of the one that is just being written."""
+    begun = [t for t, state in enumerate(states) if state in (TimeState.ACQUIRED, TimeState.PARTLY)]
+    front = begun[-1] if begun and is_written else None
+    is_partly = front is not None and states[front] is TimeState.PARTLY
+    return any(state in _NOT_THERE for t, state in enumerate(states) if not (is_partly and t == front))
