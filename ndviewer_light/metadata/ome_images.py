@@ -112,6 +112,22 @@ def with_unlisted_pages(
     return replace(image, outer=outer, runs=(image.runs[0]._replace(n=there * each),))
 
 
+def as_far_as_written(image: TiffImage, pixels: OmePixels, n: int) -> TiffImage:
+    """The image with the `n` planes that its only file contains so far: one page until it is closed.
+
+    Of a run whose end nobody knows, OME-XML declares one time point until then. With less than two, as it is.
+    """
+    if n < 2 or len(image.files) != 1:
+        return image
+    within = [axis for axis in image.outer if axis[0] != "t"]
+    if pixels.order[-1:] == "T":
+        n_t = max(pixels.n_t, -(-n // math.prod(size for _, size in within)))
+        image = replace(image, outer=(("t", n_t), *within) if n_t > 1 else tuple(within))
+    n = min(n, image.n_pages)
+    runs = (PageRun(0, n, 0, image.files[0], contiguous=True),)
+    return checked(replace(image, runs=runs, is_incomplete=n < image.n_pages), image.name or "an image")
+
+
 def _first_page(
     runs: Sequence[PlaneRun], facts_of: Callable[[str], Sequence[PageFacts] | None]
 ) -> PageFacts | None:
@@ -120,20 +136,3 @@ def _first_page(
         if facts is not None and run.page < len(facts):
             return facts[run.page]
     return None
-
-
-def as_far_as_written(image: TiffImage, pixels: OmePixels, n: int, name: str) -> TiffImage:
-    """The image with the `n` of its planes that are stored already, while it is written.
-
-    Of a run whose end nobody knows, OME-XML declares one time point until the file is closed.
-    """
-    if n < 2:
-        return image
-    within = [axis for axis in image.outer if axis[0] != "t"]
-    n_within = math.prod(size for _, size in within)
-    if pixels.order[-1:] == "T":
-        n_t = max(pixels.n_t, -(-n // n_within))
-        image = replace(image, outer=(("t", n_t), *within) if n_t > 1 else tuple(within))
-    n = min(n, image.n_pages)
-    runs = (PageRun(0, n, 0, contiguous=True),)
-    return checked(replace(image, runs=runs, is_incomplete=n < image.n_pages), name)

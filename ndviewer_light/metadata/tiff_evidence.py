@@ -173,9 +173,7 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
                 image = with_unlisted_pages(image, pixels, facts, refused)
             image = with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page))
             is_only = len(document.images) == len(facts) == 1 and not image.levels
-            if is_only:
-                image = as_far_as_written(image, pixels, tiff.images_unclosed(), tiff.name)
-            found.append(image)
+            found.append(as_far_as_written(image, pixels, tiff.images_unclosed()) if is_only else image)
     return document, found
 
 

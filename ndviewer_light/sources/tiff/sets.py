@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.ndtiff import INDEX
 from ...metadata.ome_document import FileId, ome_document
-from ...metadata.ome_images import ome_image_of, with_unlisted_pages
+from ...metadata.ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
 from ...metadata.ome_xml import MAX_CHARACTERS
 from ...metadata.tiff_layout import in_order, with_axes, with_sub_levels
 from ...model import some_names
+from ...storage.bytes import is_url
 from ..tiff_files import is_tiff_file
 from .indexed import index_of, indexed_images
 from .set_files import SetFiles, document_of, split_path, tiffs_in
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 COMPANIONS = (".companion.ome", ".ome", ".ome.xml")
 _LOOKED_AT = 8
 """How many files of a folder are opened to see whether it contains a set."""
+_MAX_UNCLOSED = 64
+"""How many files of a set are opened to see whether they are still written."""
 _MAX_BESIDE = 256
 """How many files of a folder that belong to no set are opened beside one."""
 
@@ -173,10 +176,12 @@ def _by_document(
     assumed = facts[:1] if facts else _pages_of_first(resolver, files)
     images = []
     most = max((pixels.n_t for pixels in document.images), default=1)
-    for pixels in document.images:
+    for number, pixels in enumerate(document.images):
         image = ome_image_of(pixels, "", key_of, lambda key: facts if key == "" else None, refused, assumed)
         if image is not None and pixels.n_t < most and len(image.files) == 1:
             image = with_unlisted_pages(image, pixels, _facts_in(image, resolver, keys, files), refused)
+        if image is not None and number < _MAX_UNCLOSED and len(image.files) == 1:
+            image = as_far_as_written(image, pixels, _n_unclosed(image, resolver, keys, files))
         if image is not None:
             images.append(image)
     if not images:
@@ -209,6 +214,19 @@ def _facts_in(
             return tiff.pages.facts
     except DatasetError:
         return ()
+
+
+def _n_unclosed(image: TiffImage, resolver: SetFiles, keys: Mapping[str, FileId], files: TiffFiles) -> int:
+    """How many planes the only file of an image contains so far; 1 if it is closed, or on a server."""
+    key = image.files[0]
+    try:
+        path = resolver.path_of(keys[key]) if key else resolver.path
+        if is_url(path):
+            return 1
+        with files.opened(path) as tiff:
+            return tiff.pages.images_unclosed()
+    except DatasetError:
+        return 1
 
 
 def _pages_of_first(resolver: SetFiles, files: TiffFiles) -> Sequence[PageFacts] | None:
