@@ -112,18 +112,24 @@ class Histogram(QWidget):
         if self._dragged is None:
             shapes = {None: Qt.CursorShape.ArrowCursor, _GAMMA: Qt.CursorShape.SizeVerCursor}
             self.setCursor(shapes.get(self._grabbed(at), Qt.CursorShape.SizeHorCursor))
-        elif self._dragged == _GAMMA:
-            self._drag_gamma(at.y())
         else:
+            self._drag_to(at)
+
+    @safe_slot
+    def mouseReleaseEvent(self, event: Any) -> None:
+        if self._dragged is not None:
+            self._drag_to(event_position(event))
+        self._dragged = None
+
+    def _drag_to(self, at: QPointF) -> None:
+        if self._dragged == _GAMMA:
+            self._drag_gamma(at.y())
+        elif self._dragged is not None:
             before = self.values.window
             self.values.move(self._dragged, self.values.value(fraction_of(at.x(), self.width())))
             if self.values.window != before:
                 self.update()
                 self.moved.emit(*self.values.window)
-
-    @safe_slot
-    def mouseReleaseEvent(self, _event: Any) -> None:
-        self._dragged = None
 
     @safe_slot
     def mouseDoubleClickEvent(self, event: Any) -> None:
