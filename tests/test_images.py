@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import pickle
 import shutil
@@ -852,3 +854,29 @@ def test_a_pattern_makes_a_folder_that_looks_like_squids_one_of_images(tmp_path)
     assert source.read_plane(PlaneKey(z=1)).max() == 2
     assert isinstance(source, ImagesSource)
     source.close()
+
+
+def test_what_micro_manager_says_beside_its_images(tmp_path: Path, opened: Any) -> None:
+    summary = {
+        "ChNames": ["DAPI", "GFP"],
+        "ChColors": [-16776961, 0x00FF00],
+        "z-step_um": 2.0,
+        "Interval_ms": 1500,
+    }
+    said = {"Summary": summary, "FrameKey-0-0-0": {"PixelSizeUm": 0.325}}
+    for p, c, t, z in itertools.product(range(2), range(2), range(2), range(2)):
+        name = f"img_channel{c:03}_position{p:03}_time{t:09}_z{z:03}.tif"
+        write(tmp_path / f"Pos{p}" / name, picture(8 * p + 4 * c + 2 * t + z))
+        (tmp_path / f"Pos{p}" / "metadata.txt").write_text(json.dumps(said))
+    source = opened(tmp_path)
+    info = source.look_at_all()
+    assert [(channel.name, channel.color) for channel in info.channels] == [
+        ("DAPI", "#0000FF"),
+        ("GFP", "#00FF00"),
+    ]
+    for p in range(2):
+        image = info.image(p)
+        assert (image.pixel_size_um, image.z_step_um, image.time_step_s) == (0.325, 2.0, 1.5)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(1, 1, 1, 0)), picture(14))
+    (tmp_path / "Pos0" / "metadata.txt").write_text(json.dumps(said)[:-30])  # while it is written
+    assert opened(tmp_path).info.channels[0].name == "Ch0"

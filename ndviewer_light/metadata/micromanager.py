@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..model import Channel
+from ..storage.limits import MAX_CHANNELS
 from .tiff_layout import PageRun, TiffImage, checked, with_samples
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ def micromanager_image(
         is_incomplete=len(numbers) < np.prod([n for _, n in outer], dtype=int),
     )
     return checked(with_samples(image, first), name)
+
+
+def summary_channels(summary: Mapping[str, Any]) -> tuple[Channel, ...]:
+    """The channels that the summary metadata name."""
+    names = summary.get("ChNames")
+    return tuple(
+        _channel(summary, c) for c in range(min(len(names), MAX_CHANNELS) if isinstance(names, list) else 0)
+    )
 
 
 def _channel(summary: Mapping[str, Any], c: int) -> Channel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ...errors import PlaneNotStoredError, UnsupportedError
@@ -20,6 +20,7 @@ from ..tiff_planes import (
     read_block,
     read_upright,
 )
+from .beside import channels_and_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,8 @@ class Sample:
     channels: tuple[str, ...] = ()
     described: tuple[Channel, ...] = ()
     n_images: int = 1
+    beside: tuple[Channel, ...] = ()
+    """The channels that a file beside it names."""
 
 
 class ImageFiles:
@@ -131,7 +134,12 @@ class ImageFiles:
             return tiff.pages.extent(at) or tiff.pages.parts(at)
 
     def sample(self, path: str) -> Sample:
-        """What a file reveals about others like it; raises like `read`."""
+        """What a file, and what is said beside it, reveals about others like it; raises like `read`."""
+        found = self._sample(path)
+        channels, steps = channels_and_steps(path, self._files.links)
+        return replace(found, beside=channels, steps={**found.steps, **steps}) if channels or steps else found
+
+    def _sample(self, path: str) -> Sample:
         with self._files.bytes_of(path) as file:
             if not _is_tiff(file):
                 with file.opened() as opened:

@@ -45,7 +45,7 @@ from .patterns import is_pattern
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...model import ImageInfo, Level, Region
+    from ...model import Channel, ImageInfo, Level, Region
     from ..source import StorageOptions
     from .growth import Grown
     from .listing import Listing
@@ -418,10 +418,11 @@ class ImagesSource(Source):
                 f"{self._listing.root}: the first file contains {sample.n_images} images; one is shown: "
                 "open a file by itself to see all"
             )
+        described = sample.described if "c" in inner.roles else self._beside()
         return DatasetInfo(
             format=self.format,
             positions=found.positions,
-            channels=channels_shown(self._parts, window, sample.described if "c" in inner.roles else ()),
+            channels=channels_shown(self._parts, window, described),
             n_t=max(len(found.times), inner.size("t")),
             n_z=max(len(found.z), inner.size("z")),
             height=picture.height,
@@ -436,6 +437,11 @@ class ImagesSource(Source):
             warnings=tuple(warnings),
             times=found.numbers,
         )
+
+    def _beside(self) -> tuple[Channel, ...]:
+        """The channels that a file beside the images describes, if they are those of the names."""
+        said = self._sample.beside
+        return said if [part.name for part in self._parts] == [channel.name for channel in said] else ()
 
     def _grown(self) -> DatasetInfo:
         """The info with added files."""
@@ -473,6 +479,9 @@ def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:
 def _parts(catalogue: FileCatalogue, sample: Sample, inner: _Inner) -> tuple[ChannelPart, ...]:
     """The channels as displayed: those of colour images as three."""
     names = catalogue.channel_names()
+    said = [channel.name for channel in sample.beside]
+    if all(said) and len(said) == len(names) > 1 and names == [f"Ch{c}" for c in range(len(names))]:
+        names = said  # files have the numbers of channels
     if "c" in inner.roles:
         n = inner.size("c")
         names = list(sample.channels) if len(sample.channels) == n else [f"Ch{i}" for i in range(n)]
