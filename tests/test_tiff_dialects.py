@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ndviewer_light.sources.source import Source
 
-PUBLIC = Path("/work/shared/data/public/tiff")
+PUBLIC = Path(__file__).parents[2] / "shared" / "data" / "public" / "tiff"
 
 
 @pytest.fixture(scope="module")
