@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 
 KEYS = [
     *("path", "name", "format", "why", "sizes", "dtype", "bytes", "pixel_size_um", "z_step_um"),
-    *("time_step_s", "times", "complete", "positions", "channels", "images", "levels", "open", "first_plane"),
+    *(
+        "time_step_s",
+        "times",
+        "complete",
+        "positions",
+        "channels",
+        "images",
+        "labels",
+        "levels",
+        "open",
+        "first_plane",
+    ),
     *("hosts", "details", "warnings"),
 ]
 

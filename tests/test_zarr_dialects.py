@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numcodecs
 import numpy as np
 import pytest
+import written
 import zarr
 
 from ndviewer_light import open_dataset
@@ -218,6 +219,28 @@ def test_only_labels_are_images_where_there_are_no_others(tmp_path: Path) -> Non
         open_dataset(f"{tmp_path}/x.zarr::../secret")
 
 
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_label_images_are_listed_as_they_are_opened(tmp_path: Path, server: RangeServer) -> None:
+    path = tmp_path / "x.zarr"
+    write_image(path)
+    write_group(path / "labels", labels=["cells"])
+    write_image(path / "labels" / "cells", PIXELS.astype("i4") + 1)
+    zarr.consolidate_metadata(str(path), zarr_format=2)
+    packed = shutil.make_archive(str(tmp_path / "x"), "zip", path)
+    served = shutil.copytree(path, server.folder / f"{tmp_path.name}.zarr")
+    for where in (str(path), packed, server.url(served.name)):
+        for isolate in (False, True):
+            with open_dataset(where, isolate=isolate) as dataset:
+                (label,) = dataset.info.labels
+                assert label == f"{where}::labels/cells"
+                assert dataset.info.choices == (where, label)
+        with open_dataset(label) as dataset:
+            np.testing.assert_array_equal(dataset.plane(), PIXELS + 1)
+    _spatialdata(tmp_path / "s.zarr", 3)
+    with open_dataset(tmp_path / "s.zarr") as dataset:
+        assert dataset.info.labels == (f"{tmp_path}/s.zarr::labels/cells",)
+
+
 # ---- consolidated metadata -------------------------------------------------------------------------
 
 
@@ -268,6 +291,31 @@ def test_consolidated_metadata_cannot_lead_out(tmp_path: Path) -> None:
     (tmp_path / "x.zarr" / ".zmetadata").write_text(json.dumps(document))
     with pytest.raises(DatasetNotFoundError):
         open_dataset(tmp_path / "x.zarr")
+
+
+# ---- NWB in Zarr -------------------------------------------------------------------------------------
+
+
+def test_nwb_series_are_found_by_type_and_shown_upright(tmp_path: Path) -> None:
+    path = written.unpacked(written.NWB, tmp_path)
+    stored = {
+        name: zarr.open_array(str(path / "acquisition" / name / "data"))[...]
+        for name in ("two photon", "camera")
+    }
+    with open_dataset(path) as dataset:
+        dataset.look_at_all()
+        assert dataset.info.format == "nwb zarr"
+        assert sorted(position.name for position in dataset.info.positions) == ["camera", "two photon"]
+        for name, pixels in stored.items():
+            for t in (0, 3):
+                np.testing.assert_array_equal(dataset.plane(t=t, p=name), pixels[t].T)
+        photons, camera = dataset.image(dataset.info.position_index("two photon")), dataset.image(0)
+        assert (photons.time_step_s, camera.time_step_s) == (pytest.approx(0.1), pytest.approx(1 / 30))
+        assert (photons.pixel_size_x_um, photons.pixel_size_y_um) == (pytest.approx(0.5), pytest.approx(0.25))
+        assert [(each.name, each.excitation_nm) for each in photons.channels] == [("GCaMP6f", 920.0)]
+        assert camera.channels[0].name == "camera"
+    with open_dataset(f"{path}::acquisition/camera") as dataset:
+        np.testing.assert_array_equal(dataset.plane(t=1), stored["camera"][1].T)
 
 
 # ---- axes and transformations of NGFF 0.6 -----------------------------------------------------------

@@ -13,6 +13,7 @@ positions       ``count``; ``first``: region, fov, x_um, y_um, z_um, name, acqui
 channels        name, color, excitation_nm, emission_nm, window, visible, lut, inverted
 images          if positions differ (else null), for those that are alike: ``positions`` (count), ``first``
                 (title), sizes, dtype, pixel_size_um, z_step_um, time_step_s, ``channels`` (names)
+labels          the paths of label images, as they are opened (null without any)
 levels          ``[z, height, width]`` of each level of the first position, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
 first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that fits a window, or one
@@ -247,6 +248,7 @@ def _facts(path: str, info: DatasetInfo, why: str) -> Said:
         **_steps(info),
         "times": list(info.times) or None,
         "complete": info.complete,
+        "labels": list(map(presentable, info.labels)) or None,
         "positions": {"count": len(info.positions), "first": positions},
         "channels": [asdict(channel) for channel in info.channels],
         "images": [_image(info, image) for image in info.groups] if len(info.groups) > 1 else None,
@@ -314,6 +316,8 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "positions", [_positions(said["positions"])]
     if said["images"]:
         yield "which differ", [_contents(image) for image in said["images"]]
+    if said["labels"]:
+        yield "labels", said["labels"]
     if len(said["levels"]) > 1:
         is_flat = all(z == 1 for z, _, _ in said["levels"])
         shapes = [_plain(shape[1:] if is_flat else shape) for shape in said["levels"]]

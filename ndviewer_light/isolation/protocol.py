@@ -150,6 +150,7 @@ def info_from_json(message: Message) -> DatasetInfo:
         fields["positions"] = with_known_positions(message, ())["positions"]
     fields["warnings"] = tuple(message["warnings"])
     fields["choices"] = tuple(message["choices"])
+    fields["labels"] = tuple(message["labels"])
     return DatasetInfo(**fields)
 
 

@@ -80,6 +80,7 @@ class DatasetInfo:
     time points, one per index, if they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
     the paths of all datasets in the same file, the one shown first; empty if it is the only one.
     `objective` is the objective in the words of its field: "20× / 0.8 NA", "" if unknown.
+    `labels` are the paths of the label images (masks) of the first image, as they are opened.
     `generation` counts how often another dataset has taken the place of the one that was opened.
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
     """
@@ -103,6 +104,7 @@ class DatasetInfo:
     warnings: tuple[str, ...] = field(default=())
     times: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     generation: int = 0
     first_position: int = 0
     common: ImageInfo | None = None

@@ -58,6 +58,14 @@ def read_json(path: str) -> JsonObject | None:
 
 def read_small_file(path: str) -> bytes | None:
     """Read a whole metadata file; None if there is none. Never blocks on a pipe or device."""
+    return read_file(path, MAX_METADATA_BYTES, "metadata")
+
+
+def read_file(path: str, most: int, what: str = "a chunk of this array") -> bytes | None:
+    """Read a whole file; None if there is none. Never blocks on a pipe or device.
+
+    Raises `LimitExceededError` above `most` bytes, which is the most that `what` may have.
+    """
     try:
         descriptor = open_descriptor(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -65,22 +73,20 @@ def read_small_file(path: str) -> bytes | None:
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
     try:
-        return _read_descriptor(descriptor, path)
+        return _read_descriptor(descriptor, path, most, what)
     except OSError as error:
         raise error_of_os(error, path) from error
     finally:
         os.close(descriptor)
 
 
-def _read_descriptor(descriptor: int, path: str) -> bytes:
+def _read_descriptor(descriptor: int, path: str, most: int, what: str) -> bytes:
     status = os.fstat(descriptor)
-    if status.st_size > MAX_METADATA_BYTES:
-        raise LimitExceededError(
-            f"{path} has {status.st_size} bytes; metadata may have at most {MAX_METADATA_BYTES}"
-        )
+    if status.st_size > most:
+        raise LimitExceededError(f"{path} has {status.st_size} bytes; {what} may have at most {most}")
     # the file may grow or shrink while being read: parse what was read
     raw = os.read(descriptor, status.st_size + 1)
-    while len(raw) <= MAX_METADATA_BYTES and (more := os.read(descriptor, 65536)):
+    while len(raw) <= most and (more := os.read(descriptor, 2**20)):
         raw += more
     return raw
 

@@ -51,8 +51,13 @@ def chunks_of(image: ZarrImage) -> ChunkGrid:
         names.append(_name(codec))
         if names[-1] == "sharding_indexed":
             decoded = tuple(codec["configuration"]["chunk_shape"])
-            codecs = list(codec["configuration"]["codecs"])
+            codecs = [*codec["configuration"]["codecs"], *codecs]
     return ChunkGrid(stored, decoded, tuple(names))
+
+
+def has_shards(image: ZarrImage) -> bool:
+    """Whether stored objects are shards."""
+    return "sharding_indexed" in chunks_of(image).codecs
 
 
 def _name(codec: Any) -> str:

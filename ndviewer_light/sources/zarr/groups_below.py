@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
-from ...metadata import labels, ngff
+from ...metadata import labels, ngff, nwb_series
 from .nodes import Node, learn_consolidated, read_node
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ...storage.trees.tree import Tree
 
@@ -39,11 +39,28 @@ def images_below(path: str, tree: Tree) -> list[ImageBelow]:
     """
     if not tree.folders(path):
         learn_consolidated(tree)
-    search = _GroupSearch(tree)
+    search = _GroupSearch(tree, is_image_group)
     search.look(path, ())
     found = [each for each in search.found if labels.GROUP not in each[:-1]] or search.found
     shared = _shared_folders(found)
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
+
+
+def series_below(path: str, tree: Tree) -> list[ImageBelow]:
+    """The image series of an NWB file, like `images_below`; one without images of its own is left out."""
+    learn_consolidated(tree)
+    search = _GroupSearch(tree, _is_series)
+    for place in nwb_series.PLACES:
+        search.look(tree.join(path, place), (place,))
+    shared = _shared_folders(search.found)
+    return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in search.found]
+
+
+def _is_series(node: Node, tree: Tree) -> bool:
+    if not nwb_series.is_series(node.attributes):
+        return False
+    data = read_node(tree.join(node.path, "data"), tree, node.version, "array")
+    return data is not None and data.kind == "array" and 0 not in (data.document.get("shape") or [0])
 
 
 def _shared_folders(found: Sequence[tuple[str, ...]]) -> int:
@@ -61,8 +78,9 @@ def _name(names: Sequence[str]) -> str:
 class _GroupSearch:
     """One search; `found` are the paths of images, folder by folder."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, is_image: Callable[[Node, Tree], bool]) -> None:
         self._tree = tree
+        self._is_image = is_image
         self._left = _MAX_GROUPS
         self.found: list[tuple[str, ...]] = []
 
@@ -78,7 +96,7 @@ class _GroupSearch:
                 continue
             if node is None or node.kind == "array":
                 continue
-            if is_image_group(node, self._tree):
+            if self._is_image(node, self._tree):
                 self.found.append((*names, name))
             else:
                 self.look(below, (*names, name))

@@ -12,6 +12,7 @@ ome-zarr per-fov      ``zarr/<region>/fov_<n>.ome.zarr`` or ``.zarr``
 ome-zarr 6d           ``zarr/<region>/acquisition.zarr`` or any image with a position axis
 ome-zarr collection   bioformats2raw series, a scene, several images below a group or in a folder
 ome-zarr image        one image group
+nwb zarr              the image series of an NWB file, as hdmf-zarr writes it
 zarr array            an array without OME metadata
 ====================  ==========================================================================
 
@@ -28,14 +29,14 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
-from ...metadata import ngff, plates, scenes
+from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import OmeSeries, ome_series
 from ...metadata.squid import acquisition_parameters, coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
-from .groups_below import images_below
+from .groups_below import images_below, series_below
 from .nodes import (
     ACQUISITION,
     Node,
@@ -177,6 +178,12 @@ class _ImageFinder:
             )
         if plates.is_collection(node.attributes):
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
+        if nwb_series.is_series(node.attributes):
+            return self._single(node.path)
+        if nwb_series.is_file(node.attributes):
+            return self._collection(
+                ((each.name, each.path) for each in series_below(node.path, self._tree)), "nwb zarr"
+            )
         if scenes.is_scene(node.attributes):
             return self._layout("ome-zarr collection", self._scene_places(node))
         listed = label_paths(node.attributes, node.file)
@@ -371,10 +378,12 @@ class _ImageFinder:
         found = images_below(path, self._tree) if node is not None else []
         return self._collection((each.name, each.path) for each in found)
 
-    def _collection(self, images: Iterable[tuple[str, str]]) -> DatasetLayout | None:
+    def _collection(
+        self, images: Iterable[tuple[str, str]], kind: str = "ome-zarr collection"
+    ) -> DatasetLayout | None:
         """Images by name and folder."""
         places = [ImageLocation(_series_position(i, name), store) for i, (name, store) in enumerate(images)]
-        return self._layout("ome-zarr collection", places)
+        return self._layout(kind, places)
 
     def _folder_of_images(self, path: str) -> DatasetLayout | None:
         stores = [name for name in self._tree.folders(path) if name.endswith(".zarr") and name not in PLATES]

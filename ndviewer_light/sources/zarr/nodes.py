@@ -14,14 +14,16 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...metadata import ngff, plates
+from ...metadata import ngff, nwb_series, plates
 from ...storage.decoding.fill_values import fill_value
+from ...storage.decoding.shard_decoder import object_decoder
 from ...storage.decoding.strict_metadata import strict_metadata
-from ...storage.decoding.zarr_guard import ArrayFacts, array_facts
-from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, is_plain_json
+from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, dimension_names, is_native
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, is_plain_json, safe_node
 from ...storage.printable import brief
 from ...storage.trees.consolidated import CONSOLIDATED
 from ...storage.trees.tree import LOCAL
+from .small_arrays import numbers_of, text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,6 +161,8 @@ class ZarrImage:
     warnings: tuple[str, ...]
     is_as_written: bool = True
     """Whether the array's own file is there and says what `document` says, as tensorstore reads it."""
+    is_native: bool = True
+    """Whether tensorstore knows its codecs."""
 
     def has(self, role: str) -> bool:
         """Whether the array has this axis."""
@@ -194,11 +198,35 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
         inner = inner_acquisition(store, tree)
         if inner is not None:
             return read_image(inner, level, tree)
+    if node is not None and nwb_series.is_series(node.attributes):
+        return _image_of_series(node, level, tree)
     meta = ngff.image_meta(node.attributes, node.file) if node is not None else ngff.ImageMeta()
     paths = meta.paths or ("0",)
     _check_level(level, len(paths), store)
     array = _array_node(tree.inside(store, paths[level]), tree, None if node is None else node.version)
     return _image(_with_separator(array, tree), meta, level, len(paths), provisional=not meta.paths)
+
+
+def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
+    """The images of an NWB series, whose group has no OME metadata."""
+    _check_level(level, 1, group.path)
+    array = _with_separator(_array_node(tree.join(group.path, "data"), tree, group.version), tree)
+    document = strict_metadata(array.document, array.version)
+    facts = array_facts(document, array.version, array.file) if is_native(document, array.version) else None
+    facts = facts or _decoded_facts(document, array)
+
+    def look(path: str) -> nwb_series.SmallArray | None:
+        names = safe_node(path, group.file)
+        folder = tree.inside(tree.root if path.startswith("/") else group.path, names)
+        found = read_node(folder, tree, group.version, "array")
+        if found is None or found.kind != "array":
+            return None
+        content = found.document, folder, tree
+        return nwb_series.SmallArray(numbers_of(*content), text_of(*content), found.attributes)
+
+    name = tree.name(group.path)
+    meta = nwb_series.series_meta(name, group.attributes, facts.shape, facts.dtype, look, group.path)
+    return _image(array, meta, 0, 1, provisional=False)
 
 
 def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
@@ -223,6 +251,14 @@ def _array_node(folder: str, tree: Tree, version: int | None) -> Node:
     if node.kind != "array":
         raise MetadataError(f"{node.file} describes a group, but the image's array is expected there")
     return node
+
+
+def _decoded_facts(document: JsonObject, node: Node) -> ArrayFacts:
+    """The facts of an array whose chunks are decoded here; raises like `object_decoder`."""
+    decoder = object_decoder(document, node.file)
+    names = dimension_names(document, node.file) if node.version == 3 else None
+    shape = tuple(document["shape"])
+    return ArrayFacts(node.version, shape, decoder.dtype.newbyteorder("="), names)
 
 
 _FIRST_FOLDERS = 8
@@ -260,7 +296,8 @@ def _with_separator(node: Node, tree: Tree) -> Node:
 
 def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool) -> ZarrImage:
     document = strict_metadata(node.document, node.version)
-    facts = array_facts(document, node.version, node.file)
+    native = is_native(document, node.version)
+    facts = array_facts(document, node.version, node.file) if native else _decoded_facts(document, node)
     names = facts.dimension_names or ngff.dimension_names(node.attributes)
     axes, warning = ngff.resolve_axes(meta, facts.shape, names, node.file)
     image = ZarrImage(
@@ -273,6 +310,7 @@ def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provi
         document=document,
         provisional=provisional,
         warnings=meta.warnings + ((warning,) if warning else ()),
+        is_native=native,
         is_as_written=document is node.document and not node.is_copied and is_plain_json(document),
     )
     for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):  # each one becomes an object in memory

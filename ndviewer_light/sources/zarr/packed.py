@@ -15,7 +15,8 @@ import numpy as np
 from ...errors import CorruptDataError
 from ...storage.decoding.compressors import BLOSC_HEAD
 from ...storage.limits import MAX_CHUNK_BYTES
-from ...storage.trees.zip import FileRange, ZipTree
+from ...storage.trees.tree import FileRange
+from ...storage.trees.zip import ZipTree
 from ..missing import LOOKS_REMOTE
 from .chunk_grid import Coordinates, chunks_of, shards_of, stored_grid, touched, without_shards
 from .chunk_guard import BloscRule

@@ -33,6 +33,7 @@ from . import layouts
 from .chunk_grid import chunks_of, level_spans, plane_chunk
 from .image_facts import image_info, learned_info, level_of, names_said
 from .known_images import KnownImages
+from .label_images import label_images
 from .stored_planes import AlikeImages, SingleChunks
 from .tensorstore_arrays import (
     OpenArray,
@@ -74,6 +75,7 @@ _WHY = {
     "ome-zarr 6d": "a position axis, or stores named acquisition.zarr in zarr/<region>",
     "ome-zarr collection": "a bioformats2raw layout, a scene, or several images below one group",
     "ome-zarr image": "the multiscales in its metadata",
+    "nwb zarr": "the types of its groups (neurodata_type)",
     "zarr array": "its array metadata; it has no OME metadata",
 }
 
@@ -128,6 +130,9 @@ class ZarrSource(Source):
             tree.close()
             raise
         info = _opened_info(layout, p, image, tree)
+        labels = label_images(path, layout.places[p].store, tree)
+        if labels:
+            info = dataclasses.replace(info, labels=labels, choices=(path, *labels))
         source = cls(layout, info, tree.root, tree, learned=not image.provisional)
         source._known.describe(p, image)
         source._listed = listed
@@ -279,11 +284,9 @@ class ZarrSource(Source):
             return False
         store = self._known.places[key.p].store
         folders = (store, self._tree.join(store, "0"))  # a writer may create the array before its group
-        return any(
-            self._tree.is_file(self._tree.join(folder, name))
-            for folder in folders
-            for name in layouts.METADATA_FILES
-        )
+        files = [self._tree.join(folder, name) for folder in folders for name in layouts.METADATA_FILES]
+        copied = self._tree.consolidated.document
+        return any(self._tree.is_file(file) or copied(file) is not None for file in files)
 
     def refresh(self) -> DatasetInfo:
         """Recheck the stores that are open or were missing, and the folders of an opened path.
@@ -579,6 +582,10 @@ class ZarrSource(Source):
         return array
 
     def _opened_array(self, image: ZarrImage) -> OpenArray:
+        if not image.is_native:
+            from .decoded import DecodedArray
+
+            return DecodedArray(image, self._tree, self._native)
         if self._tree.packed:
             from .packed import packed_array
 

@@ -27,6 +27,7 @@ from ...model import Region
 from ...storage.activity import Activity
 from ...storage.cancellation import current_scope
 from ...storage.decoding.fill_values import as_json, is_usual
+from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from ..missing import LOOKS, LOOKS_REMOTE
 from .chunk_files import files_of, version_of_selection
@@ -57,6 +58,7 @@ _POLL_SECONDS = 0.25
 _IO_THREADS = 8
 _RETRIES = {"max_retries": 4, "initial_delay": "100ms", "max_delay": "2s"}
 _SLOWEST_START_S = 60.0
+_OPENED_BYTES = 256 * 1024**2
 _POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
 
 
@@ -307,6 +309,8 @@ class TensorStoreContext:
         self._lock = threading.Lock()
         self._context: ts.Context | None = None
         self._numbers = itertools.count()
+        self.opened: MemoryCache[tuple[str, str], np.ndarray] = MemoryCache(_OPENED_BYTES, nbytes)
+        """Stored objects of several planes that were decoded without tensorstore, by file and version."""
 
     def open(
         self,
@@ -398,6 +402,7 @@ class TensorStoreContext:
 
     def renew(self) -> None:
         """Data on servers may have changed: arrays opened from now on do not use the cache."""
+        self.opened.clear()
         with self._lock:
             self._context = None
 

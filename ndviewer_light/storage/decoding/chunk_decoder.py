@@ -6,9 +6,10 @@ on its list is ever decoded. Pure functions over dicts and bytes, no I/O.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -91,14 +92,16 @@ class ChunkDecoder:
         return pixels
 
 
-def chunks_of(document: JsonObject, where: str) -> ChunkDecoder:
+def chunks_of(document: JsonObject, where: str, *, is_whole: bool = True) -> ChunkDecoder:
     """Judge the metadata of a zarr array (`.zarray` or `zarr.json`); `where` is how messages call it.
+
+    Without `is_whole`, chunks may be of any size, as they are never in memory as a whole.
 
     Raises `MetadataError`, `UnsupportedError` (a codec or dtype that is not on our lists) or
     `LimitExceededError`.
     """
     if document.get("zarr_format") == 3:
-        return _of_v3(document, where)
+        return _of_v3(document, where, is_whole)
     return _of_v2(document, where)
 
 
@@ -158,35 +161,64 @@ def _codecs(configs: list[Any], dtype: np.dtype[Any], where: str) -> tuple[Codec
 # ---- zarr v3 -------------------------------------------------------------------------------
 
 
-def _of_v3(document: JsonObject, where: str) -> ChunkDecoder:
+def _of_v3(document: JsonObject, where: str, is_whole: bool) -> ChunkDecoder:
     codecs = document.get("codecs")
-    chain = [_named(codec, where) for codec in codecs] if isinstance(codecs, list) else []
+    chain = [named_codec(codec, where) for codec in codecs] if isinstance(codecs, list) else []
     if [name for name, _ in chain].count("bytes") != 1:
-        raise UnsupportedError(f"{where}: shards, or codecs without 'bytes', are not decoded from references")
+        raise UnsupportedError(f"{where}: shards here, or codecs without 'bytes', are not decoded")
     at = [name for name, _ in chain].index("bytes")
     plain = {"name": "bytes", "configuration": {"endian": "little"}}
-    facts = array_facts({**document, "codecs": [plain]}, 3, where)
+    judged = {**document, "codecs": [plain]}
+    chunk_grid = document.get("chunk_grid")
+    if not is_whole and isinstance(chunk_grid, dict):
+        ones = [1] * len(document["shape"]) if isinstance(document.get("shape"), list) else []
+        judged["chunk_grid"] = {**chunk_grid, "configuration": {"chunk_shape": ones}}
+    facts = array_facts(judged, 3, where)
     order = chain[at][1].get("endian", "little")
     if order not in ("little", "big"):
         raise MetadataError(f"{where}: endian is {brief(order)}, expected 'little' or 'big'")
     dtype = _stored_dtype(document["data_type"], where).newbyteorder(order)
-    before = [entry for entry in chain[:at] if entry[0] == "transpose"]
-    configs = [
-        {"id": name.removeprefix("numcodecs."), **config}
-        for name, config in chain
-        if name not in ("bytes", "transpose")
-    ]
+    if len({name == "transpose" for name, _ in chain[:at]}) > 1:  # writers differ in what they do then
+        raise UnsupportedError(f"{where}: a transposition with a filter is not decoded")
+    filters = [(name, _in_order(config, order)) for name, config in chain[:at] if name != "transpose"]
     return ChunkDecoder(
         facts.shape,
-        tuple(document["chunk_grid"]["configuration"]["chunk_shape"]),
+        _v3_chunk(document, where),
         dtype,
-        _transposed([config for _, config in before], len(facts.shape), where),
-        _codecs(configs, dtype, where),
+        transposed([config for name, config in chain[:at] if name == "transpose"], len(facts.shape), where),
+        codecs_named([*filters, *chain[at + 1 :]], dtype, where),
         fill_value(document.get("fill_value"), dtype, where),
     )
 
 
-def _named(codec: object, where: str) -> tuple[str, JsonObject]:
+def _v3_chunk(document: JsonObject, where: str) -> tuple[int, ...]:
+    chunk = document["chunk_grid"]["configuration"].get("chunk_shape")
+    if not isinstance(chunk, list) or len(chunk) != len(document["shape"]):
+        raise MetadataError(f"{where}: chunk_shape is {brief(chunk)}, expected as many numbers as axes")
+    if not all(type(n) is int and 0 < n < 2**40 for n in chunk):
+        raise LimitExceededError(f"{where}: chunks of {brief(chunk)} are not a valid size")
+    return tuple(chunk)
+
+
+def _in_order(config: JsonObject, order: Literal["little", "big"]) -> JsonObject:
+    """The configuration of a filter over numbers, with the byte order that ``bytes`` gives them."""
+    turned = dict(config)
+    for key in ("dtype", "astype", "encode_dtype", "decode_dtype"):
+        if isinstance(config.get(key), str):
+            with contextlib.suppress(TypeError):
+                turned[key] = np.dtype(config[key]).newbyteorder(order).str
+    return turned
+
+
+def codecs_named(chain: list[tuple[str, JsonObject]], dtype: np.dtype[Any], where: str) -> tuple[Codec, ...]:
+    """Codecs of v3 by name and configuration; raises like `codec_from`, and names the array."""
+    return _codecs(
+        [{"id": name.removeprefix("numcodecs."), **config} for name, config in chain], dtype, where
+    )
+
+
+def named_codec(codec: object, where: str) -> tuple[str, JsonObject]:
+    """Name and configuration of a codec of v3. Raises `MetadataError`."""
     name = codec.get("name") if isinstance(codec, dict) else codec
     configuration = codec.get("configuration") or {} if isinstance(codec, dict) else {}
     if not isinstance(name, str) or not isinstance(configuration, dict):
@@ -194,7 +226,8 @@ def _named(codec: object, where: str) -> tuple[str, JsonObject]:
     return name, configuration
 
 
-def _transposed(configs: list[JsonObject], rank: int, where: str) -> tuple[int, ...]:
+def transposed(configs: list[JsonObject], rank: int, where: str) -> tuple[int, ...]:
+    """The axes of an array in the order in which transpositions, the first one first, lay them out."""
     axes = tuple(range(rank))
     for config in configs:
         order = config.get("order")

@@ -47,19 +47,21 @@ class Codec(ABC):
         """What was stored; at most `n` bytes, else `DamagedError` or an error of the library."""
 
 
-def undone(codecs: Sequence[Codec], stored: Buffer, n: int, where: str) -> np.ndarray:
+def undone(
+    codecs: Sequence[Codec], stored: Buffer, n: int, where: str, *, is_exact: bool = True
+) -> np.ndarray:
     """The `n` bytes of a chunk, from what is stored of it, as uint8; `codecs` in the order of writing.
 
-    Raises `CorruptDataError` if they do not come to exactly that, `LimitExceededError` if there is not enough
-    memory; `where` is how messages call the chunk. Any thread.
+    Raises `CorruptDataError` if they do not come to exactly that (at most that unless `is_exact`),
+    `LimitExceededError` if there is not enough memory; `where` is how messages call the chunk. Any thread.
     """
     raw = view(stored)
     try:
-        for codec, (size, is_exact) in zip(reversed(codecs), _sizes(codecs, n), strict=True):
+        for codec, (size, exact) in zip(reversed(codecs), _sizes(codecs, n, is_exact), strict=True):
             raw = view(codec.undo(raw.data, size))
-            if (is_exact and len(raw) != size) or len(raw) > size:
+            if (exact and len(raw) != size) or len(raw) > size:
                 raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {size}")
-        if len(raw) != n:
+        if len(raw) > n or (is_exact and len(raw) != n):
             raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {n}")
     except DatasetError as error:
         raise type(error)(f"{where}: {error}") from error
@@ -71,9 +73,9 @@ def undone(codecs: Sequence[Codec], stored: Buffer, n: int, where: str) -> np.nd
     return raw
 
 
-def _sizes(codecs: Sequence[Codec], n: int) -> Iterator[tuple[int, bool]]:
+def _sizes(codecs: Sequence[Codec], n: int, exact: bool) -> Iterator[tuple[int, bool]]:
     """For each codec, the last first: how many bytes it was given, and whether that is exact."""
-    sizes, exact = [(n, True)], True
+    sizes = [(n, exact)]
     for codec in codecs:
         stored = codec.stored_bytes(sizes[-1][0])
         exact = exact and stored is not None

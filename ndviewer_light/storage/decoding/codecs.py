@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import MetadataError, UnsupportedError
 from ..printable import brief
-from . import compressors, numeric_filters, picture_codecs
+from . import checksums, compressors, numeric_filters, picture_codecs
 from .codec import Codec, from_imagecodecs, need
 from .compressors import Compressor
 from .declared_pixels import DECLARED
@@ -52,6 +52,11 @@ _BY_NAME: dict[str, Callable[[JsonObject], Codec]] = {
     "lz4": lambda config: _needs_numcodecs("lz4", compressors.lz4_decoded),
     "zstd": _zstd_codec,
     "shuffle": _shuffle,
+    "crc32": checksums.checksum(checksums.crc32, usually_at_end=False),
+    "adler32": checksums.checksum(checksums.adler32, usually_at_end=False),
+    "crc32c": checksums.checksum(checksums.crc32c, usually_at_end=True),
+    "packbits": lambda config: numeric_filters.PackedBits(),
+    "quantize": numeric_filters.quantized,
     "fletcher32": lambda config: numeric_filters.Fletcher32(),
     "bitround": lambda config: numeric_filters.Unchanged(),
     "delta": numeric_filters.delta,

@@ -108,6 +108,23 @@ class Unchanged(Codec):
 
 
 @dataclass(frozen=True)
+class PackedBits(Codec):
+    """Eight truth values a byte, after a byte that says how many bits of the last one are not used."""
+
+    def stored_bytes(self, n: int) -> int:
+        """An eighth, and one more."""
+        return 1 + -(-n // 8)
+
+    def undo(self, data: memoryview, n: int) -> Buffer:
+        """See `Codec.undo`."""
+        raw = view(data)
+        added = int(raw[0]) if len(raw) else 8
+        if added > 7 or 8 * (len(raw) - 1) - added != n:
+            raise DamagedError("its length does not match the chunk's")
+        return np.unpackbits(raw[1:], count=n)
+
+
+@dataclass(frozen=True)
 class Numbers(Codec):
     """A filter over numbers: `back` makes an array of `dtype` out of one of `stored`."""
 
@@ -141,6 +158,12 @@ def fixed_scale_offset(config: JsonObject) -> Codec:
     if scale == 0:
         raise MetadataError("the filter 'fixedscaleoffset' has a scale of 0")
     return Numbers(dtype, _dtype(config, "astype", dtype), lambda raw: raw / scale + offset)
+
+
+def quantized(config: JsonObject) -> Codec:
+    """Numbers rounded to some decimal places, stored as another type; they stay rounded."""
+    dtype = _dtype(config, "dtype")
+    return Numbers(dtype, _dtype(config, "astype", dtype), lambda raw: raw)
 
 
 def as_type(config: JsonObject) -> Codec:

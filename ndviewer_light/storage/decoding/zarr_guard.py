@@ -60,6 +60,27 @@ def array_facts(document: limits.JsonObject, version: int, where: str) -> ArrayF
     return ArrayFacts(2, shape, dtype)
 
 
+def is_native(document: limits.JsonObject, version: int) -> bool:
+    """Whether tensorstore knows all codecs of an array; invalid metadata counts as known, to be refused."""
+    if version == 3:
+        return _is_native_chain(document.get("codecs"))
+    compressor = document.get("compressor")
+    name = compressor.get("id") if isinstance(compressor, dict) else None
+    return (not isinstance(name, str) or name in V2_COMPRESSORS) and not document.get("filters")
+
+
+def _is_native_chain(codecs: object, depth: int = 0) -> bool:
+    if not isinstance(codecs, list) or depth > limits.MAX_RANK:
+        return True
+    names = [codec.get("name") if isinstance(codec, dict) else codec for codec in codecs]
+    if any(isinstance(name, str) and name not in V3_CODECS for name in names):
+        return False
+    if "sharding_indexed" in names[:-1]:  # tensorstore has nothing that follows shards
+        return False
+    inner = codecs[-1].get("configuration") if codecs and isinstance(codecs[-1], dict) else None
+    return not isinstance(inner, dict) or _is_native_chain(inner.get("codecs"), depth + 1)
+
+
 def _gib(size: int) -> str:
     return f"{size / 1024**3:g} GiB"
 
@@ -96,7 +117,7 @@ def _v3_facts(document: limits.JsonObject, shape: tuple[int, ...], where: str) -
         raise UnsupportedError(f"{where}: chunk grid {brief(grid_name)} is not supported, only 'regular'")
     chunk = _integers(grid, "chunk_shape", where, least=1)
     _check_v3_codecs(document.get("codecs"), chunk, shape, dtype, where)
-    return ArrayFacts(3, shape, dtype, _dimension_names(document, where))
+    return ArrayFacts(3, shape, dtype, dimension_names(document, where))
 
 
 def _named(value: object, field: str, where: str) -> tuple[str, limits.JsonObject]:
@@ -118,7 +139,8 @@ def _v3_dtype(name: object, where: str) -> np.dtype[Any]:
     raise UnsupportedError(f"{where}: data type {brief(name)} is not supported; it must be a number type")
 
 
-def _dimension_names(document: limits.JsonObject, where: str) -> tuple[str | None, ...] | None:
+def dimension_names(document: limits.JsonObject, where: str) -> tuple[str | None, ...] | None:
+    """The names of the dimensions of a v3 array, None if it names none. Raises `MetadataError`."""
     names = document.get("dimension_names")
     if names is None:
         return None

@@ -74,7 +74,7 @@ def _opened(place: RemoteFile, whole: bool, kept: KeptBlocks | None) -> Bytes:
         place = place.with_credentials() or place
     for _ in range(_WAYS):
         try:
-            return _asked(place, whole, kept)
+            return opened_at(place, whole=whole, kept=kept)
         except Failure as failure:
             other = place.with_region() if failure.kind == "region" else None
             if failure.kind in ("forbidden", "login"):
@@ -85,7 +85,8 @@ def _opened(place: RemoteFile, whole: bool, kept: KeptBlocks | None) -> Bytes:
     raise AssertionError("each way is tried once")
 
 
-def _asked(place: RemoteFile, whole: bool, kept: KeptBlocks | None) -> Bytes:
+def opened_at(place: RemoteFile, *, whole: bool, kept: KeptBlocks | None = None) -> Bytes:
+    """Open it in this way, `whole` with all of it; raises `Failure`."""
     run = the_scheduler().run
     if whole:
         try:

@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
@@ -25,6 +25,7 @@ from ..limits import (
     MAX_DIRECTORY_ENTRIES,
     error_of_os,
     parse_json,
+    read_file,
     read_small_file,
 )
 from ..local_files import LinkGuard
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
 METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zgroup")
 MARKS = (*METADATA_FILES, CONSOLIDATED)
 """The files of which one is in the folder of any group or array, or at least at the root of a store."""
+
+
+class FileRange(NamedTuple):
+    """A byte range of a file in a tree."""
+
+    path: str
+    offset: int
+    length: int
 
 
 class Tree(ABC):
@@ -114,6 +123,14 @@ class Tree(ABC):
     @abstractmethod
     def folders(self, path: str) -> list[str]:
         """The folders among `names`, in natural order."""
+
+    @abstractmethod
+    def read_whole(self, paths: Sequence[str], most: int) -> list[bytes | None]:
+        """Read whole files of any kind at once; None for each that is missing.
+
+        Raises `LimitExceededError` for files of more than `most` bytes, and the errors of reading them. On a
+        server, what is refused counts as missing as long as other files can be read.
+        """
 
     def groups(self, path: str) -> list[str]:
         """The folders that may be groups or arrays: those there are, else those in consolidated metadata."""
@@ -193,6 +210,12 @@ class LocalTree(Tree):
         if self._links is not None:
             self._links.check([path])
         return read_small_file(path)
+
+    def read_whole(self, paths: Sequence[str], most: int) -> list[bytes | None]:
+        """See `Tree.read_whole`; raises `UntrustedReferenceError` for a link that leads out."""
+        if self._links is not None:
+            self._links.check(paths)
+        return [read_file(path, most) for path in paths]
 
     def links(self, array: str) -> LinkGuard | None:
         """See `Tree.links`."""

@@ -19,15 +19,18 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from ...errors import (
     DatasetError,
     DatasetNotFoundError,
+    LimitExceededError,
     UnsupportedError,
 )
+from ..bytes_pool import whole
+from ..cancellation import current_scope
 from ..file_versions import NOTHING
 from ..limits import MAX_POSITIONS
 from ..presentable import presentable
 from ..remote.client import RemoteFile, authorization, settings_from
 from ..remote.errors import Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside
-from ..remote.remote_bytes import set_in_flight
+from ..remote.remote_bytes import opened_at, set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_scheduler
 from .array_specs import GOOGLE, AwsProfile, google_spec, s3_spec, web_spec
 from .remembered import RememberedFiles
@@ -127,6 +130,34 @@ class UrlTree(Tree):
             if failure.kind != "ranges ignored" and failure.detail != "416":  # it is there, perhaps empty
                 raise error_for(failure, place.name, place.host) from None
         return True
+
+    def read_whole(self, paths: Sequence[str], most: int) -> list[bytes | None]:
+        """See `Tree.read_whole`: all at once."""
+        scope = current_scope()
+
+        def read(path: str) -> bytes | None:
+            with scope or contextlib.nullcontext():  # in a thread of ours: ends with the read it is for
+                return self._read_one(path, most)
+
+        if len(paths) == 1:
+            return [self._read_one(paths[0], most)]
+        with ThreadPoolExecutor(max(1, min(self.in_flight, len(paths))), "ndviewer-chunks") as pool:
+            return list(pool.map(read, paths))
+
+    def _read_one(self, path: str, most: int) -> bytes | None:
+        place = self._place(path)
+        try:
+            file = opened_at(place, whole=True)
+        except Failure as failure:
+            if failure.kind == "missing" or (failure.kind in ("forbidden", "web page") and self.may_read()):
+                return None
+            raise error_for(failure, place.name, place.host) from None
+        try:
+            if file.size > most:
+                raise LimitExceededError(f"{file.name} has {file.size} bytes; at most {most} are allowed")
+            return whole(file)
+        finally:
+            file.close()
 
     def is_folder(self, path: str) -> bool:
         """False: servers cannot list folders."""

@@ -26,7 +26,7 @@ from ...errors import (
 from ...model import natural_sorted
 from ..bytes import is_url
 from ..limits import MAX_METADATA_BYTES, safe_relative
-from .tree import MARKS, Tree, worth_showing
+from .tree import MARKS, FileRange, Tree, worth_showing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,14 +45,6 @@ _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _SLACK = 64  # the header before a file may be slightly longer than the directory implies
-
-
-class FileRange(NamedTuple):
-    """A byte range of a file in a tree."""
-
-    path: str
-    offset: int
-    length: int
 
 
 class _ZipEntry(NamedTuple):
@@ -168,7 +160,7 @@ class ZipTree(Tree):
         return None if entry is None else entry.size
 
     def read_whole(self, paths: Sequence[str], most: int) -> list[bytes | None]:
-        """Read whole files at once, verified; None for each that is missing.
+        """See `Tree.read_whole`; verified.
 
         Raises `LimitExceededError` for files of more than `most` bytes, `CorruptDataError` for those that
         fail the checksum.

@@ -1,0 +1,136 @@
+"""Interprets NWB image series in Zarr, given their attributes and small arrays; pure functions, no I/O.
+
+NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
+Sources: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``ImagingPlane``; hdf-zarr's
+storage specification: links are listed in the attribute ``zarr_link``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import UnsupportedError
+from .named_axes import SANE_STEP, Axis, clean, unit_of_length
+from .ngff import ImageMeta, NamedChannel, listed
+from .nwb_types import IMAGE_SERIES, NO_PICTURES
+from .transformations import finite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from ..storage.limits import JsonObject
+
+PLACES = ("acquisition", "processing", "stimulus", "analysis", "scratch")
+"""The groups of a file that may contain series."""
+
+_RGB = tuple(
+    NamedChannel(name, f"#{color}")
+    for name, color in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
+)
+_UNNAMED = ("", "unknown", "n/a", "none")
+
+
+class SmallArray(NamedTuple):
+    """The content of a small array, [] if it is not numbers, or its text; and its attributes."""
+
+    numbers: Sequence[float]
+    text: str
+    attributes: JsonObject
+
+
+Look = Callable[[str], SmallArray | None]
+"""A small array by its path: in the group of the series or, with a leading ``/``, in the file."""
+
+
+def is_file(attributes: JsonObject) -> bool:
+    """Whether the attributes at the root of a store say that it is an NWB file."""
+    return attributes.get("neurodata_type") == "NWBFile" or "nwb_version" in attributes
+
+
+def is_series(attributes: JsonObject) -> bool:
+    """Whether the attributes of a group say that it is a series of images."""
+    kind = attributes.get("neurodata_type")
+    return isinstance(kind, str) and kind.endswith(IMAGE_SERIES) and kind not in NO_PICTURES
+
+
+def series_meta(
+    name: str, attributes: JsonObject, shape: Sequence[int], dtype: np.dtype[Any], look: Look, where: str
+) -> ImageMeta:
+    """The metadata of a series called `name`, whose images are an array ``data`` of this shape.
+
+    Raises `UnsupportedError` if it is not (frame, x, y[, z]).
+    """
+    kind, rank = clean(attributes.get("neurodata_type")), len(shape)
+    if rank not in (2, 3, 4):
+        raise UnsupportedError(f"{where} has {rank} dimensions; NWB images have (frame, x, y[, z])")
+    is_camera = not kind.endswith("PhotonSeries")
+    is_rgb = is_camera and rank == 4 and shape[-1] == len(_RGB) and str(dtype) == "uint8"
+    roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
+    units = {"t": "second", **dict.fromkeys("xyz", "micrometer")}
+    plane = _linked(attributes, "imaging_plane")
+    steps = {
+        "t": _frame_seconds(look, shape[0]),
+        **_grid_um(look, plane, dict(zip(roles, shape, strict=True))),
+    }
+    return ImageMeta(
+        axes=tuple(Axis(role, role, units.get(role)) for role in roles),
+        paths=("data",),
+        scales=(tuple(_sane(steps.get(role)) for role in roles),),
+        translations=((None,) * rank,),
+        channels=_RGB if is_rgb else (_channel(name, plane, look),),
+        name=name,
+    )
+
+
+def _linked(attributes: JsonObject, name: str) -> str:
+    """The path in this file that a link leads to; "" if there is none, or it leads to another file."""
+    for link in listed(attributes.get("zarr_link")):
+        if isinstance(link, dict) and link.get("name") == name and link.get("source") in (".", ""):
+            return "/" + clean(link.get("path")).strip("/")
+    return ""
+
+
+def _frame_seconds(look: Look, n: int) -> float | None:
+    start = look("starting_time")
+    rate = finite(start.attributes.get("rate")) if start is not None else None
+    if rate is not None and rate > 0:
+        return 1.0 / rate
+    times = look("timestamps")
+    if times is None or len(times.numbers) != n or n < 2:
+        return None
+    return (times.numbers[-1] - times.numbers[0]) / (n - 1)
+
+
+def _grid_um(look: Look, plane: str, sizes: dict[str, int]) -> dict[str, float | None]:
+    """µm per pixel: of the imaging plane, else the field of view divided by its pixels."""
+    spacing = look(f"{plane}/grid_spacing") if plane else None
+    if spacing is not None and spacing.numbers:
+        return dict(zip("xyz", _in_um(spacing), strict=False))
+    view = look("field_of_view")
+    if view is None:
+        return {}
+    return {
+        role: value / sizes[role] for role, value in zip("xyz", _in_um(view), strict=False) if sizes.get(role)
+    }
+
+
+def _in_um(array: SmallArray) -> list[float]:
+    unit = clean(array.attributes.get("unit")) or "meter"
+    factor = unit_of_length(unit) or unit_of_length(unit.lower().removesuffix("s"))
+    return [value * factor for value in array.numbers] if factor else []
+
+
+def _sane(value: float | None) -> float | None:
+    return value if value is not None and SANE_STEP[0] <= value <= SANE_STEP[1] else None
+
+
+def _channel(name: str, plane: str, look: Look) -> NamedChannel:
+    """The channel, named after the imaging plane's indicator if given, else after the series."""
+    indicator = look(f"{plane}/indicator") if plane else None
+    excitation = look(f"{plane}/excitation_lambda") if plane else None
+    named = indicator.text if indicator is not None and indicator.text.lower() not in _UNNAMED else name
+    nm = excitation.numbers[0] if excitation is not None and len(excitation.numbers) == 1 else None
+    return NamedChannel(named, excitation_nm=nm if nm is not None and 1 <= nm <= 1e6 else None)

@@ -1,0 +1,51 @@
+"""The label images that belong to an image: those in the group ``labels`` in it, or beside it.
+
+Source: OME-NGFF 0.4 to 0.6, "labels" metadata; SpatialData has them in a group beside ``images``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError
+from ...metadata.labels import GROUP, label_paths
+from ...storage.bytes import split_inner
+from .groups_below import images_below
+from .nodes import read_node
+
+if TYPE_CHECKING:
+    from ...storage.trees.tree import Tree
+
+
+def label_images(path: str, store: str, tree: Tree) -> tuple[str, ...]:
+    """The label images of the image at `store`, as they are opened: ``x.zarr::labels/cells``.
+
+    `path` is what was opened. On a server only those that consolidated metadata lists: nothing is asked for.
+    Blocks on disk. Raises nothing.
+    """
+    groups = dict.fromkeys(tree.join(folder, GROUP) for folder in (store, tree.root))
+    found: dict[str, None] = {}
+    for group in groups:
+        if tree.remote and not tree.consolidated.folders(group):
+            continue
+        try:
+            found.update(dict.fromkeys(_in_group(group, tree)))
+        except DatasetError:  # opening it will say what is wrong
+            continue
+    return tuple(_as_opened(path, each, tree) for each in found)
+
+
+def _in_group(group: str, tree: Tree) -> list[str]:
+    node = read_node(group, tree, kind="group")
+    if node is None or node.kind != "group":
+        return []
+    listed = [tree.inside(group, name) for name in label_paths(node.attributes, node.file)]
+    return listed or [image.path for image in images_below(group, tree)]
+
+
+def _as_opened(path: str, label: str, tree: Tree) -> str:
+    file, inner = split_inner(path)
+    if label.startswith(file + tree.sep):
+        return f"{file}::{label[len(file) + 1 :].replace(tree.sep, '/')}"
+    below = label[len(tree.root) + 1 :].replace(tree.sep, "/")
+    return f"{file}::{inner.strip('/') + '/' if inner else ''}{below}"
