@@ -222,10 +222,10 @@ def test_only_labels_are_images_where_there_are_no_others(tmp_path: Path) -> Non
 @pytest.mark.filterwarnings("ignore:Consolidated metadata")
 def test_label_images_are_listed_as_they_are_opened(tmp_path: Path, server: RangeServer) -> None:
     path = tmp_path / "x.zarr"
-    write_image(path)
-    write_group(path / "labels", labels=["cells"])
-    write_image(path / "labels" / "cells", PIXELS.astype("i4") + 1)
-    zarr.consolidate_metadata(str(path), zarr_format=2)
+    write_image(path, version=3)
+    write_group(path / "labels", 3, labels=["cells"])
+    write_image(path / "labels" / "cells", PIXELS.astype("i4") + 1, 3)
+    zarr.consolidate_metadata(str(path), zarr_format=3)
     packed = shutil.make_archive(str(tmp_path / "x"), "zip", path)
     served = shutil.copytree(path, server.folder / f"{tmp_path.name}.zarr")
     for where in (str(path), packed, server.url(served.name)):

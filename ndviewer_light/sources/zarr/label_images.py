@@ -11,7 +11,7 @@ from ...errors import DatasetError
 from ...metadata.labels import GROUP, label_paths
 from ...storage.bytes import split_inner
 from .groups_below import images_below
-from .nodes import read_node
+from .nodes import learn_consolidated, read_node
 
 if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
@@ -23,6 +23,8 @@ def label_images(path: str, store: str, tree: Tree) -> tuple[str, ...]:
     `path` is what was opened. On a server only those that consolidated metadata lists: nothing is asked for.
     Blocks on disk. Raises nothing.
     """
+    if tree.remote and tree.zarr_format == 3:
+        learn_consolidated(tree, ("zarr.json",))  # which was read already
     groups = dict.fromkeys(tree.join(folder, GROUP) for folder in (store, tree.root))
     found: dict[str, None] = {}
     for group in groups:

@@ -26,6 +26,8 @@ from ...storage.trees.tree import LOCAL
 from .small_arrays import numbers_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from ...metadata.named_axes import Axis
@@ -74,9 +76,9 @@ def _own_node(path: str, tree: Tree, version: int | None, kind: str) -> Node | N
     return None
 
 
-def learn_consolidated(tree: Tree) -> None:
+def learn_consolidated(tree: Tree, names: Sequence[str] = (CONSOLIDATED, "zarr.json")) -> None:
     """Read the consolidated metadata at the root of a dataset, if there is any and it has changed."""
-    for name in (CONSOLIDATED, "zarr.json") if tree.root else ():
+    for name in names if tree.root else ():
         file = tree.join(tree.root, name)
         raw = tree.read_small(file)
         if raw is not None:

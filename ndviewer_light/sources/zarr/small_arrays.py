@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
 
 _MAX_NUMBERS = 100_000
-_MAX_TEXT = 4096
+_LONGEST_TEXT = 4096
 
 
 def numbers_of(document: JsonObject, folder: str, tree: Tree) -> list[float]:
@@ -48,8 +48,8 @@ def text_of(document: JsonObject, folder: str, tree: Tree) -> str:
     compressor = document.get("compressor")
     try:
         codecs = [codec_from(compressor, np.dtype("u1"))] if compressor else []
-        (data,) = tree.read_whole([_only_chunk(document, folder, tree)], 4 * _MAX_TEXT)
-        raw = b"" if data is None else undone(codecs, data, _MAX_TEXT, folder, is_exact=False).tobytes()
+        (data,) = tree.read_whole([_only_chunk(document, folder, tree)], 4 * _LONGEST_TEXT)
+        raw = b"" if data is None else undone(codecs, data, _LONGEST_TEXT, folder, is_exact=False).tobytes()
         count, length = struct.unpack_from("<II", raw)  # how many texts; the length of the first
     except (DatasetError, struct.error):
         return ""

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from ..limits import JsonObject
     from .codec import Codec
 
-_ABSENT = 2**64 - 1  # offset and length of a chunk that is not stored
+_NOT_STORED = 2**64 - 1  # offset and length of a chunk that is not stored
 _SHARDING = "sharding_indexed"
 _PLAIN = {"name": "bytes", "configuration": {"endian": "little"}}
 
 
-class Part(NamedTuple):
+class DecodedPart(NamedTuple):
     """Pixels of a stored object, and whether anything of them is stored."""
 
     pixels: np.ndarray
@@ -58,11 +58,11 @@ class ObjectDecoder:
         """The decoded chunk, or the bytes of a shard; raises like `ChunkDecoder.decode`."""
         return self._decoder.decode(data, where)
 
-    def part(self, opened: np.ndarray, at: tuple[slice, ...], where: str) -> Part:
+    def part(self, opened: np.ndarray, at: tuple[slice, ...], where: str) -> DecodedPart:
         """The pixels of an opened object at these places in it."""
         if isinstance(self._decoder, ShardDecoder):
             return self._decoder.part(opened, at, where)
-        return Part(opened[at], True)
+        return DecodedPart(opened[at], True)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ShardDecoder:
         """The bytes of the shard, undone of what was applied to it as a whole."""
         return undone(self.codecs, data, self.most_stored, where, is_exact=False)
 
-    def part(self, raw: np.ndarray, at: tuple[slice, ...], where: str) -> Part:
+    def part(self, raw: np.ndarray, at: tuple[slice, ...], where: str) -> DecodedPart:
         """The pixels at these places, from the bytes of a shard."""
         index = self._index(raw, where)
         laid_out = [at[axis] for axis in self.axes]
@@ -119,7 +119,7 @@ class ShardDecoder:
         ]
         for cell in itertools.product(*spans):
             offset, length = (int(number) for number in index[cell])
-            if offset == length == _ABSENT:
+            if offset == length == _NOT_STORED:
                 continue
             if offset + length > len(raw):
                 raise CorruptDataError(f"{where} is damaged: its index points beyond the end of the shard")
@@ -127,7 +127,7 @@ class ShardDecoder:
             found = _part_of(self.inner, raw[offset : offset + length].tobytes(), of, where)
             pixels[to] = found.pixels
             is_stored |= found.is_stored
-        return Part(pixels.transpose(np.argsort(self.axes)), is_stored)
+        return DecodedPart(pixels.transpose(np.argsort(self.axes)), is_stored)
 
     def _index(self, raw: np.ndarray, where: str) -> np.ndarray:
         n = self._index_bytes
@@ -138,9 +138,11 @@ class ShardDecoder:
         return index.view(f"{self.index_order}u8").reshape(*self.grid, 2)
 
 
-def _part_of(inner: ChunkDecoder | ShardDecoder, data: bytes, at: tuple[slice, ...], where: str) -> Part:
+def _part_of(
+    inner: ChunkDecoder | ShardDecoder, data: bytes, at: tuple[slice, ...], where: str
+) -> DecodedPart:
     opened = inner.decode(data, where)
-    return inner.part(opened, at, where) if isinstance(inner, ShardDecoder) else Part(opened[at], True)
+    return inner.part(opened, at, where) if isinstance(inner, ShardDecoder) else DecodedPart(opened[at], True)
 
 
 def _overlap(cell: int, size: int, wanted: slice) -> tuple[slice, slice]:
