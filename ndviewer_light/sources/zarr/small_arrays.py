@@ -35,7 +35,8 @@ def numbers_of(document: JsonObject, folder: str, tree: Tree) -> list[float]:
         values = decoder.part(opened, tuple(slice(0, n) for n in shape), folder).pixels
     except DatasetError:  # it only describes images
         return []
-    return np.asarray(values, float).reshape(-1).tolist()
+    numbers: list[float] = np.asarray(values, float).reshape(-1).tolist()
+    return numbers
 
 
 def text_of(document: JsonObject, folder: str, tree: Tree) -> str:
