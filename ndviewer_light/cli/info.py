@@ -248,10 +248,10 @@ def _facts(path: str, info: DatasetInfo, why: str) -> Said:
         **_steps(info),
         "times": list(info.times) or None,
         "complete": info.complete,
-        "labels": list(map(presentable, info.labels)) or None,
         "positions": {"count": len(info.positions), "first": positions},
         "channels": [asdict(channel) for channel in info.channels],
         "images": [_image(info, image) for image in info.groups] if len(info.groups) > 1 else None,
+        "labels": list(map(presentable, info.labels)) or None,
     }
 
 
