@@ -28,7 +28,7 @@ def label_images(path: str, store: str, tree: Tree) -> tuple[str, ...]:
     groups = dict.fromkeys(tree.join(folder, GROUP) for folder in (store, tree.root))
     found: dict[str, None] = {}
     for group in groups:
-        if tree.remote and not tree.consolidated.folders(group):
+        if not tree.is_folder(group) and not tree.consolidated.folders(group):
             continue
         try:
             found.update(dict.fromkeys(_in_group(group, tree)))
