@@ -158,7 +158,7 @@ def test_the_reader_takes_no_code_from_where_its_host_was_started(evil, elsewher
         arguments = ["-c", text, str(evil)]
     else:  # as Python leaves it; what is imported before the first line of a script is not ours
         text = f"""
-import os, sys
+import linecache, os, sys  # Python 3.13 leaves linecache to whoever is first to need it
 sys.path.insert(0, sys.argv[1])
 sys.modules["__main__"].__file__ = os.path.join(sys.argv[1], "program.py")
 os.chdir("/")

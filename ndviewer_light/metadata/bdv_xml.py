@@ -136,7 +136,7 @@ def _setups(root: Element, where: str) -> Iterator[Setup]:
         number = _integer(_text(each, "id"))
         if number is None:
             raise MetadataError(f"{where} lists a view setup without an id")
-        numbers = ((child.tag, _integer(child.text)) for child in each.find("attributes") or ())
+        numbers = ((child.tag, _integer(child.text)) for child in each.iterfind("attributes/*"))
         yield Setup(
             number,
             " ".join(_text(each, "name").split()),
