@@ -51,8 +51,8 @@ def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qt
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     panels, stage = viewer._screen.panels, viewer.stage
-    qtbot.waitUntil(lambda: panels.isVisible() and len(panels.plate_map.states) == 3)
-    qtbot.waitUntil(lambda: set(panels.plate_map.states) == {ACQUIRED})
+    qtbot.waitUntil(lambda: panels.isVisible() and len(panels.plate_map.states) == 3, timeout=20_000)
+    qtbot.waitUntil(lambda: set(panels.plate_map.states) == {ACQUIRED}, timeout=20_000)
     assert panels.legend.states == (ACQUIRED,)
     click(qtbot, panels.plate_map, 2)
     assert stage.view.p == 3
@@ -84,7 +84,7 @@ def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qt
     viewer.load_fov(0)
     assert (stage.view.p, stage.sliders.size("p")) == (0, 6)
     assert viewer.set_current_index("fov", 5)
-    qtbot.waitUntil(lambda: panels.plate_map.current == 2)
+    qtbot.waitUntil(lambda: panels.plate_map.current == 2, timeout=20_000)
     assert stage.sliders.slider("p").value() == 2
     qtbot.keyClick(viewer, Qt.Key.Key_P)
     assert panels.isHidden()
@@ -102,7 +102,7 @@ def test_the_column_keeps_its_width_however_low_the_window_is(qtbot, viewer):
     )
     with show(qtbot, viewer, MemorySource(memory_info(n_t=1, positions=positions))):
         panels = viewer._screen.panels
-        qtbot.waitUntil(panels.isVisible)
+        qtbot.waitUntil(panels.isVisible, timeout=20_000)
         for height in range(300, 640, 10):  # at some of them the scroll bar comes, at others it goes
             viewer.resize(1100, height)
             QApplication.processEvents()
@@ -125,11 +125,11 @@ def test_a_run_is_seen_on_the_plate_as_it_is_announced_and_nothing_is_read_for_i
                 for z in range(2):
                     dataset.notify(0, p, c, z)
         states = [ACQUIRED, TimeState.PARTLY, PENDING]
-        qtbot.waitUntil(lambda: list(panels.plate_map.states) == states)
+        qtbot.waitUntil(lambda: list(panels.plate_map.states) == states, timeout=20_000)
         assert panels.plate_heading.text() == "REGIONS"  # one has a name that is no well's
         assert not panels.field_list.isHidden()
         viewer.load_fov(4)
-        qtbot.waitUntil(lambda: panels.plate_map.current == 2)
+        qtbot.waitUntil(lambda: panels.plate_map.current == 2, timeout=20_000)
         assert viewer.width() == 1100  # however long the name is
         assert {key.p for key in source.reads[len(read) :]} <= {0, 4}  # those that were in view
         panels.field_list.setCurrentIndex(panels.field_list.model().index(1, 0))
@@ -141,13 +141,13 @@ def test_without_wells_all_fields_are_on_a_map_and_one_position_has_no_panels(qt
     with show(qtbot, viewer, MemorySource(memory_info(positions=positions))):
         panels = viewer._screen.panels
         assert panels.plate_map.isHidden()
-        qtbot.waitUntil(lambda: not panels.field_map.isHidden())
+        qtbot.waitUntil(lambda: not panels.field_map.isHidden(), timeout=20_000)
         click(qtbot, panels.field_map, 4)
         assert (viewer.stage.view.p, viewer.stage.sliders.slider("p").maximum()) == (4, 5)
         qtbot.keyClick(panels.field_map, Qt.Key.Key_Up)
         assert viewer.stage.view.p == 1
     with show(qtbot, viewer, MemorySource(memory_info(n_p=1))):
-        qtbot.waitUntil(panels.isHidden)
+        qtbot.waitUntil(panels.isHidden, timeout=20_000)
 
 
 def test_a_host_gets_panels_only_if_it_asks_for_them(qtbot):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from memory_source import MemorySource, memory_info
+from PIL import Image
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QPushButton
-from runs import planes_of, small_run, write
-from screen import assert_shows, settle
+from screen import settle
 
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.waiting import short_name
 from ndviewer_light.gui.window import LauncherWindow, LightweightMainWindow
 from ndviewer_light.gui.window_settings import MOST_RECENT, forget_recent, note_opened, recent_paths
+from ndviewer_light.model import Channel, Position
 
 pytestmark = pytest.mark.gl
 
@@ -90,58 +95,66 @@ def windows() -> list[LightweightMainWindow]:
 
 
 def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path):
-    runs = [small_run(tmp_path / place / "run", seed=seed) for seed, place in enumerate("ab")]
-    for run in runs:
-        write(run)
+    folders = [tmp_path / place / "run" for place in "ab"]
+    for n, folder in enumerate(folders, 1):
+        folder.mkdir(parents=True)
+        for t in range(n):
+            Image.fromarray(np.full((20, 30), 9, np.uint8)).save(folder / f"img_t{t}.png")
     first = LightweightMainWindow()
     qtbot.addWidget(first)
     first.show()
-    drop(first, [run.folder for run in runs])
+    drop(first, folders)
     (second,) = (window for window in windows() if window is not first)
-    shown = dict(zip(runs_folders := [str(run.folder) for run in runs], (first, second), strict=True))
-    for run in runs:
-        window = shown[str(run.folder)]
+    for n, (window, folder) in enumerate(zip((first, second), folders, strict=True), 1):
         qtbot.waitUntil(lambda window=window: window.viewer.dataset is not None, timeout=20_000)
         settle(qtbot, window.viewer)
-        assert_shows(window.viewer, planes_of(run, 0, 0, 0))
-        assert str(run.folder) in window.bar.name.toolTip()  # the whole path on hover
+        assert window.viewer.dataset.info.n_t == n
+        assert str(folder) in window.bar.name.toolTip()  # the whole path on hover
     assert first.windowTitle() != second.windowTitle()
-    assert set(recent_paths()) == set(runs_folders)
+    assert set(recent_paths()) == set(map(str, folders))
     qtbot.mouseClick(first.bar.open, Qt.MouseButton.LeftButton)
     offered = [action for action in first._chooser.menu.actions() if action.text() == "run"]
     assert len(offered) == 2
     first._chooser.menu.close()
-    again = next(action for action in offered if str(runs[1].folder) in action.toolTip())
+    again = next(action for action in offered if str(folders[1]) in action.toolTip())
     with qtbot.waitSignal(first.viewer.dataset_loaded, timeout=20_000) as loaded:
         again.trigger()
-    assert loaded.args == [str(runs[1].folder)]
+    assert loaded.args == [str(folders[1])]
     second.close()
     first.close()
-    qtbot.waitUntil(lambda: not windows() or windows() == [first])
+    qtbot.waitUntil(lambda: not windows() or windows() == [first], timeout=20_000)
 
 
-def test_a_window_fits_the_screen_and_the_next_one_is_as_it_was_left(qtbot, tmp_path):
-    run = small_run(tmp_path / "run", "hcs")
-    write(run)
-    window = LightweightMainWindow(str(run.folder))
+def show(qtbot, window, positions, **more) -> None:
+    dataset = Dataset(MemorySource(memory_info(positions=positions, **more)), path="/data/run")
+    window.viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: window.viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, window.viewer)
+
+
+def test_a_window_fits_the_screen_and_the_next_one_is_as_it_was_left(qtbot):
+    wells = (Position("A1", 0), Position("B2", 0))
+    window = LightweightMainWindow()
     qtbot.addWidget(window)
     room = window.screen().availableGeometry()
     assert room.contains(window.geometry())
     window.show()
+    show(qtbot, window, wells)
     panels = window.viewer._screen.panels
     qtbot.waitUntil(panels.isVisible, timeout=20_000)
     window.resize(1010, 620)
     splitter = window.viewer.stage.splitter
-    qtbot.waitUntil(lambda: sum(splitter.sizes()) > 900)
+    qtbot.waitUntil(lambda: sum(splitter.sizes()) > 900, timeout=20_000)
     splitter.setSizes([190, 530, 280])
     kept = splitter.sizes()
     window.close()
-    other = LightweightMainWindow(str(run.folder))
+    other = LightweightMainWindow()
     qtbot.addWidget(other)
     other.show()
+    show(qtbot, other, wells)
     qtbot.waitUntil(other.viewer._screen.panels.isVisible, timeout=20_000)
     assert (other.width(), other.height()) == (1010, 620)
-    qtbot.waitUntil(lambda: other.viewer.stage.splitter.sizes()[0] == kept[0])
+    qtbot.waitUntil(lambda: other.viewer.stage.splitter.sizes()[0] == kept[0], timeout=20_000)
     panels_button = next(each for each in other.bar.findChildren(QPushButton) if each.text() == "Panels")
     qtbot.mouseClick(panels_button, Qt.MouseButton.LeftButton)
     assert other.viewer._screen.panels.isHidden()
@@ -152,18 +165,16 @@ def test_a_window_fits_the_screen_and_the_next_one_is_as_it_was_left(qtbot, tmp_
     third.close()
 
 
-def test_a_small_window_is_possible_and_no_name_widens_it(qtbot, tmp_path):
-    run = small_run(tmp_path / ("n" * 200), "per_fov", regions=("r" * 150, "B2"), channels=("c" * 100, "d"))
-    write(run)
-    window = LightweightMainWindow(str(run.folder))
+def test_a_small_window_is_possible_and_no_name_widens_it(qtbot):
+    positions = (Position("r" * 150, 0), Position("B2", 0), Position("B2", 1, name="n" * 200))
+    window = LightweightMainWindow()
     qtbot.addWidget(window)
     window.resize(600, 500)
     window.show()
-    qtbot.waitUntil(lambda: window.viewer.dataset is not None, timeout=20_000)
-    settle(qtbot, window.viewer)
+    show(qtbot, window, positions, channels=(Channel("c" * 200), Channel("d")))
     assert (window.width(), window.height()) == (600, 500)
     window.resize(1000, 600)
-    qtbot.waitUntil(lambda: window.viewer._screen.panels.isVisible())
+    qtbot.waitUntil(lambda: window.viewer._screen.panels.isVisible(), timeout=20_000)
     settle(qtbot, window.viewer)
     assert window.width() == 1000
     window.close()
@@ -189,7 +200,7 @@ def test_our_window_is_dark_all_over_in_a_light_application(qtbot):
     window.viewer.start_acquisition(["a"], 1, 8, 8, ["x:0", "x:1", "y:0"])
     window.show()
     button, panels = window.viewer._screen._row.follow, window.viewer._screen.panels
-    qtbot.waitUntil(lambda: button.isVisible() and panels.isVisible())
+    qtbot.waitUntil(lambda: button.isVisible() and panels.isVisible(), timeout=20_000)
     for widget in (button, panels.field_list, window.bar.open):
         assert widget.grab().toImage().pixelColor(widget.width() - 6, widget.height() - 4).lightness() < 128
     window.close()
