@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import written
 import zarr
+from stores import needs_zarr_3
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetError, DatasetNotFoundError
@@ -22,6 +23,8 @@ from tests.range_server import RangeServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+pytestmark = needs_zarr_3
 
 PIXELS = (np.arange(24 * 40).reshape(24, 40) * 7 % 251).astype("u2")
 
