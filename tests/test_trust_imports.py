@@ -152,7 +152,7 @@ def test_the_window_takes_no_code_from_the_working_directory(evil, elsewhere, qa
 @pytest.mark.parametrize("start", ["a script elsewhere", "a script in the folder", "-c"])
 def test_the_reader_takes_no_code_from_where_its_host_was_started(evil, elsewhere, start):
     text = HOST.replace("{before}", "")
-    if start != "a script elsewhere":  # for -c, Python 3.13 itself imports it from there, before the first line
+    if start != "a script elsewhere":  # for -c, Python 3.13 itself imports it first
         (evil / "linecache.py").unlink(missing_ok=True)
     if start == "a script elsewhere":
         arguments = [script(elsewhere, text), str(evil)]
