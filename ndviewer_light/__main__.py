@@ -39,6 +39,8 @@ _COMMANDS = {"info": ".cli.info", "references": ".cli.references", "render": ".c
 """Subcommands by name, and the modules whose `main` implements them."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
+_NICENESS = 10
+"""Of our own program. With it, a writer beside it on a busy computer keeps its pace."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,6 +143,17 @@ def choose_binding() -> None:
         os.environ.setdefault("QT_API", "pyqt6")
 
 
+def let_others_first() -> None:
+    """Lower the priority of this process, and of what it starts: a program that acquires comes first.
+
+    Before there are other threads, which keep the priority that they have. Where that is not allowed, or not
+    known how, nothing happens.
+    """
+    with contextlib.suppress(OSError):
+        if hasattr(os, "nice"):
+            os.nice(max(0, _NICENESS - os.nice(0)))
+
+
 def _prestart_reader() -> None:
     from .isolation.spare import prestart
 
@@ -182,6 +195,7 @@ def run(
     if reason := why_no_display():
         sys.stderr.write(f"ndviewer-light: {reason}\n")
         return 1
+    let_others_first()
     choose_binding()
     from .gui.latency import LatencyLog
 

@@ -210,3 +210,10 @@ def test_a_path_that_is_not_utf_8_is_opened_or_said_to_be_missing(tmp_path, exis
         _, errors = process.communicate(timeout=60)
     assert said.startswith("shown") if exists else "could not be opened" in said
     assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="no priorities of this kind")
+def test_the_program_lets_others_first_and_a_program_started_by_it_does_not_sink_further():
+    code = "import os; from ndviewer_light.__main__ import let_others_first as f; f(); f(); print(os.nice(0))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(said.stdout) == max(10, os.nice(0))

@@ -191,20 +191,19 @@ def jitter(writer: str, folder: str) -> dict[str, list[float]]:
     """The ms between frames of a writer, by whether the viewer follows it; in alternating rounds."""
     from pathlib import Path
 
+    from ndviewer_light.__main__ import let_others_first
+
     from .widget import Window
 
+    # with the priority that other programs have; ours is that of our program
+    writers = [_paced_writer(writer, Path(folder, str(turn))) for turn in range(2 * _F3_ROUNDS)]
+    let_others_first()
     window = Window()
     found: dict[str, list[float]] = {"without": [], "following": []}
     for turn in range(2 * _F3_ROUNDS):
         what = ("following", "without")[(turn + turn // 2) % 2]  # in another order every time
-        path = Path(folder, str(turn))
-        path.mkdir(parents=True)
-        code = f"from tests.benchmarks.follow import write_paced; write_paced({writer!r}, {str(path)!r})"
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        path, process = Path(folder, str(turn)), writers[turn]
         assert process.stdin is not None and process.stdout is not None
-        process.stdout.readline()  # the first frame is there
         if what == "following":
             window.open(str(path / "a.zarr" if writer == "tensorstore" else path))
             window.viewer.set_follow(t=True)
@@ -220,6 +219,18 @@ def jitter(writer: str, folder: str) -> dict[str, list[float]]:
             window.wait(lambda dataset=dataset: dataset.sizes["t"] == _FRAMES + 1)
     window.close()
     return found
+
+
+def _paced_writer(writer: str, path: Path) -> subprocess.Popen[str]:
+    """A writer that has written its first frame, and waits for a line."""
+    path.mkdir(parents=True)
+    code = f"from tests.benchmarks.follow import write_paced; write_paced({writer!r}, {str(path)!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
 
 
 def write_paced(writer: str, folder: str) -> None:
