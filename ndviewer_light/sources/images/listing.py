@@ -257,9 +257,9 @@ def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fi
 
 
 def fields_of(pattern: Pattern, name: str) -> Fields | None:
-    """The fields of a name; a pattern may omit the extension."""
-    found = pattern.read(name)
-    return pattern.read(stem_of(name)) if found is None else found
+    """The fields of a name; a pattern may omit the extension, which is then no part of a word at its end."""
+    found = pattern.read(stem_of(name))
+    return pattern.read(name) if found is None else found
 
 
 def stem_of(name: str) -> str:

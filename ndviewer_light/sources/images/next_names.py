@@ -62,10 +62,10 @@ class NextNames:
 
     def _named(self, name: str, fields: Mapping[str, str]) -> str | None:
         """`name` with other fields."""
-        stem = name
-        match = self._pattern.match(name)
+        stem = stem_of(name)
+        match = self._pattern.match(stem)
         if match is None:
-            stem = stem_of(name)
+            stem = name
             match = self._pattern.match(stem)
         if match is None:
             return None
