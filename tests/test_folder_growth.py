@@ -96,6 +96,30 @@ def test_the_next_files_are_found_by_name_whatever_the_order_they_are_written_in
         assert listed.count("") == 0, "the folder was listed again"
 
 
+@pytest.mark.parametrize(
+    "first", [[(0, "DAPI")], [(3, "DAPI"), (4, "DAPI")]], ids=["in order", "late ones first"]
+)
+def test_a_channel_that_comes_later_is_one_more_and_known_planes_stay(tmp_path, first):
+    def at(t: int, channel: str) -> Path:
+        return tmp_path / f"frame{t}_{channel}.png"
+
+    rest = [(t, channel) for t in range(5) for channel in ("DAPI", "GFP") if (t, channel) not in first]
+    for t, channel in first:
+        save(at(t, channel), 10 * t + len(channel))
+    with opened(tmp_path) as source:
+        for t, channel in rest:
+            save(at(t, channel), 10 * t + len(channel))
+            source.refresh()
+        info = source.info
+        assert [channel.name for channel in info.channels] == ["DAPI", "GFP"]
+        times = info.times or tuple(range(info.n_t))
+        assert sorted(times) == list(range(5))
+        assert list(times[: len(first)]) == [t for t, _ in first]
+        for t, c in itertools.product(range(5), range(2)):
+            key = PlaneKey(t=times.index(t), c=c)
+            assert source.read_plane(key)[0, 0] == 10 * t + len(info.channels[c].name)
+
+
 def test_files_that_do_not_come_next_are_found_by_listing_and_those_after_them_by_name(tmp_path, listed):
     for t in range(3):
         save(tmp_path / f"img_t{t}.png", t)
