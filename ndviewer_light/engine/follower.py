@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DatasetError, DatasetGoneError
 from ..model import PlaneKey
-from ..storage.file_versions import changed_ns, settled
+from ..storage.file_versions import changed_ns, is_nothing, settled
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
 from .look_schedule import Following
@@ -131,7 +131,10 @@ class DiskFollower:
         if not self.is_following_growth:
             return
         known = self._versions.get(key, level)
-        if known is not None and self._source.versions_in_view([key], level)[0] not in (known, None):
+        if known is None:
+            return
+        version = self._source.versions_in_view([key], level)[0]
+        if version not in (known, None) and not is_nothing(version or ""):  # what is gone was right
             self._versions.forget(key)
             self._cache.invalidate(key)
 
@@ -167,7 +170,9 @@ class DiskFollower:
     def _forget_changed(self, keys: Sequence[PlaneKey], level: int) -> None:
         for key, version in zip(keys, self._source.versions(keys, max(level, 0)), strict=True):
             known = self._versions.get(key, level)
-            # what was read while it was being written is compared by the next look
+            # what was read while it was being written is compared by the next look; what is gone was right
+            if is_nothing(version or ""):
+                continue
             if None not in (version, known) and settled(version or "") != settled(known or ""):
                 self._versions.forget(key)
                 self._cache.invalidate(key)

@@ -21,6 +21,7 @@ class OneLineLabel(QLabel):
         super().__init__(parent)
         self._mode = mode
         self._tip = ""
+        self._room = 0
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
@@ -30,6 +31,20 @@ class OneLineLabel(QLabel):
             self._tip = tip
             self.setText(text)
             self.setToolTip(plain_tooltip(tip or text))
+
+    @property
+    def room(self) -> int:
+        """The width that is wanted where there is enough, px; 0: none in particular."""
+        return self._room
+
+    def want_room(self, width: int) -> None:
+        """Want this width, px, where there is enough."""
+        self._room = width
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(self._room or hint.width(), hint.height())
 
     def shown(self) -> str:
         """The text as cut."""

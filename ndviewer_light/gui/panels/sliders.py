@@ -44,6 +44,7 @@ _MEASURED_TEXTS = 64
 _PAGES = {Qt.Key.Key_PageUp: 1, Qt.Key.Key_PageDown: -1}
 """As in any slider of Qt: up is more."""
 _WIDEST_VALUE = 225
+"""px; a longer text is cut where the window is narrow."""
 
 
 class JumpSlider(QSlider):
@@ -138,7 +139,7 @@ class _Row(QObject):
         self.has_light = False
         self.value = OneLineLabel(parent=panel)
         self.value.setFont(digits_font(self.value))
-        self.value.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+        self.value.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.play.toggled.connect(self._on_play_toggled)
         self.slider.valueChanged.connect(self._on_value_changed)
@@ -232,13 +233,14 @@ class _Row(QObject):
 
     def _take_width(self, needed: int) -> None:
         """Names from data may be of any length: the window must not grow with them."""
-        self.value.setFixedWidth(min(needed, _WIDEST_VALUE))
+        self.value.setMinimumWidth(min(needed, _WIDEST_VALUE))
+        self.value.want_room(needed)
 
     def write_value(self) -> None:
         text = self.text(self.index)
         self.value.say(text)
         needed = self.value.fontMetrics().horizontalAdvance(self.value.text()) + 2
-        if needed > self.value.minimumWidth():
+        if needed > self.value.room:
             self._take_width(needed)
         self.slider.setAccessibleDescription(text)
 
