@@ -146,6 +146,26 @@ def test_what_cannot_be_had_is_a_sentence_and_no_file(capsys, written, tmp_path,
     assert not (tmp_path / "a.png").exists()
 
 
+def test_the_dataset_is_never_written_to_and_numbers_are_above_0(capsys, written, tmp_path):
+    image = tmp_path / "a.tif"
+    tifffile.imwrite(image, np.zeros((8, 9), "u2"))
+    (tmp_path / "link.tif").symlink_to(image)
+    before = image.read_bytes()
+    for path, *arguments in (
+        (image, "-o", image),
+        (image, "-o", tmp_path / "link.tif"),
+        (written, "-o", written / "a.png"),
+        (written, "--fps", 0, "-o", tmp_path / "a.gif"),
+        (written, "--size", -4, "-o", tmp_path / "a.png"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main([str(path), *map(str, arguments)])
+        assert ended.value.code == 2
+        assert ("within the dataset" if len(arguments) == 2 else "above 0") in capsys.readouterr().err
+    assert image.read_bytes() == before
+    assert not [*written.glob("*.png"), *tmp_path.glob("a.[gp]*")]
+
+
 def test_the_command_needs_no_display_and_imports_no_qt(written, tmp_path):
     code = (
         "import sys; from ndviewer_light.cli.render import main; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,14 @@ def _run(arguments: Sequence[str] | None) -> int:
     ending = os.path.splitext(options.output)[1].lower()
     if ending not in (*_PICTURES, *_FILMS, *_TIFFS):
         parser.error(f"-o {options.output}: must end with one of {' '.join((*_PICTURES, *_TIFFS, *_FILMS))}")
+    if _is_within(options.output, options.path):
+        parser.error(
+            f"-o {options.output}: lies within the dataset, which is never written to; choose another folder"
+        )
+    for name in ("fps", "size"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            parser.error(f"--{name} {value}: must be above 0")
     for option in options.storage_option:
         if "=" not in option:
             parser.error(f"--storage-option {option}: expected NAME=VALUE")
@@ -54,6 +63,15 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (NDViewerError, IndexError, KeyError, ValueError, OSError) as error:
         complain("render", str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
         return 1
+
+
+def _is_within(output: str, path: str) -> bool:
+    """Whether a file to be written is the local dataset (FILE, FILE::/PART), or would lie in its folder."""
+    dataset = os.path.realpath(path if os.path.exists(path) else path.partition("::")[0])
+    written = os.path.realpath(output)
+    if os.path.isdir(dataset):
+        return written.startswith(os.path.join(dataset, ""))
+    return os.path.exists(written) and os.path.exists(dataset) and os.path.samefile(written, dataset)
 
 
 def _parser() -> argparse.ArgumentParser:
