@@ -240,7 +240,21 @@ def test_an_empty_plane_among_others_in_its_chunk_is_data_once_the_writer_is_pas
     for value in (1, 0, 3):
         growing.add(value)
     dataset = followed(growing.path)
-    assert shown(dataset, PlaneKey(t=1)) == 0
+    assert shown(dataset, PlaneKey(t=1)) is PlaneState.PENDING, "it may be written in any order"
+    stores.make_old(growing.path)
+    assert wait_for(dataset, PlaneKey(t=1), 0) <= {PlaneState.PENDING, PlaneState.LOADING}
+
+
+def test_planes_of_a_chunk_that_are_written_in_any_order_are_never_shown_empty_first(tmp_path, followed):
+    growing = GrowingZarr(tmp_path / "a.zarr", t_chunk=4)
+    growing.add(1)
+    growing._array = growing._array.resize(exclusive_max=[4, 1, 1, SIZE, SIZE]).result()
+    dataset = followed(growing.path)
+    for t in (3, 1, 2):
+        growing._array[t].write(grey(t + 1)).result()
+        for other in {3, 1, 2} - {t}:
+            assert shown(dataset, PlaneKey(t=other)) in (PlaneState.PENDING, other + 1)
+        assert wait_for(dataset, PlaneKey(t=t), t + 1) <= {PlaneState.PENDING, PlaneState.LOADING}
 
 
 def test_a_plane_of_several_chunks_is_not_shown_in_parts(tmp_path, followed):

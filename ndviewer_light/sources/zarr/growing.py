@@ -61,7 +61,9 @@ def not_written_yet(
     """
     if image.meta.complete or not is_fill(pixels, image) or not _shares_chunks(image):
         return None
-    if age_s(selection, image) >= QUIET_SECONDS or _has_later(selection, image, read):
+    age = age_s(selection, image)
+    # just now, a later plane proves nothing: several writers, or one that writes in any order
+    if age >= QUIET_SECONDS or (age >= JUST_WRITTEN_SECONDS and _has_later(selection, image, read)):
         return None
     said = f"{image.array}: of this plane nothing but the fill value is stored"
     verdict = Verdict(Found.EXPECTED, "others in the same chunk are being written")
