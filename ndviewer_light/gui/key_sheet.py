@@ -30,7 +30,8 @@ class KeySheet(QDialog):
         self._heading(grid, "MOUSE")
         for what, does in MOUSE:
             self._line(grid, what, does)
-        scroll = QScrollArea()
+        scroll = QScrollArea(self)
+        scroll.setPalette(parent.palette())
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
         scroll.setWidget(page)
