@@ -124,6 +124,19 @@ def test_a_size_is_the_longest_edge_and_the_scale_bar_goes_with_it(capsys, writt
     assert picture_in(tmp_path / "a.png").shape == (12, 20, 3)
 
 
+def test_of_planes_that_are_too_large_a_level_is_written_and_said(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("ndviewer_light.rendering.view_picture.MOST_PIXELS", 1000)
+    path = tmp_path / "i.zarr"
+    for level, step in enumerate((1, 2)):
+        pixels = stores.plane(0, 0, 0, 0)[::step, ::step]
+        stores.create_array(path / str(level), (1, 1, 1, *pixels.shape))[0, 0, 0] = pixels
+    attributes = stores.image_attributes(paths=("0", "1"), channels=["DAPI"], squid=False)
+    stores.write_group(path, attributes)
+    said = rendered(capsys, path, "-o", tmp_path / "a.tif")
+    assert said.err == "ndviewer-light render: level 1 of 24 × 40 pixels, which are too many\n"
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), stores.plane(0, 0, 0, 0)[::2, ::2])
+
+
 def test_what_is_not_there_is_hatched_not_black(capsys, written, tmp_path):
     said = rendered(capsys, written, "--t", -1, "-o", tmp_path / "a.png", status=3)
     assert said.err.count("render: ") == 2  # one for each channel

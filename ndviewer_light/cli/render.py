@@ -136,6 +136,8 @@ def _render(dataset: Dataset, options: argparse.Namespace, ending: str) -> int:
         picture, view = _annotated(dataset, pictures, places[0], options)
         picture.save(options.output)
         missing = [*view.missing.values()]
+        if not options.size:
+            _say_level(view)
     for each in missing[:3]:
         complain("render", each)
     if len(missing) > 3:
@@ -245,9 +247,17 @@ def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: Sh
     view = pictures.pixels(place)
     if not view.pixels:
         raise ValueError(next(iter(view.missing.values()), "this position has none of these channels"))
+    _say_level(view)  # whatever size was wanted: they are called the planes
     names = [dataset.info.channels[c].name for c in view.pixels]
     write_tiff(path, list(view.pixels.values()), names, view.um_per_px)
     return list(view.missing.values())
+
+
+def _say_level(view: ViewPixels) -> None:
+    """Say that it is not the data at its full resolution, which is too large."""
+    if view.level:
+        full = view.image.level.sizes
+        complain("render", f"level {view.level} of {full.y:,} × {full.x:,} pixels, which are too many")
 
 
 def _write_film(
