@@ -15,10 +15,10 @@ from runs import load
 from screen import choose_limits, screen_pixels, settle
 
 from ndviewer_light.cli.render import main
+from ndviewer_light.engine.selection import PROJECTIONS, projected
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering.added_up import Layer, composite
 from ndviewer_light.rendering.colormaps import chosen_colormap
-from ndviewer_light.rendering.view_picture import PROJECTIONS, projected
 
 REPO = Path(__file__).parents[1]
 SHAPE = (3, 2, 4, stores.HEIGHT, stores.WIDTH)  # t c z y x

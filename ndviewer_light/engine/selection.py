@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..errors import PlaneNotStoredError
     from .dataset import Dataset
@@ -58,12 +58,12 @@ def read_selection(
     keys: list[Any] = list(itertools.product(*(axis.indices for axis in axes)))
     n_z = len(axes[3].indices)
     planes = dataset.iter_planes(keys, level, missing=missing, progress=progress)
-    stacks = ([next(planes) for _ in range(n_z)] for _ in range(len(keys) // max(n_z, 1)))
+    n_stacks = len(keys) // max(n_z, 1)
     if projection:
-        found = [_projected(stack, projection) for stack in stacks]
+        found = [projected(itertools.islice(planes, n_z), projection) for _ in range(n_stacks)]
         n_z, axes = 1, (*axes[:3], _SelectedAxis((0,), False))
     else:
-        found = [plane for stack in stacks for plane in stack]
+        found = list(planes)
     shape = [len(axis.indices) for axis in axes if axis.is_kept]
     if not found:
         return np.empty((*shape, sizes.y, sizes.x), facts.dtype)
@@ -94,12 +94,24 @@ def _counted(index: int | str, size: int) -> int | str:
     return int(index) + size if -size <= index < 0 else int(index)
 
 
-def _projected(stack: Sequence[np.ndarray], how: str) -> np.ndarray:
-    """One plane of a stack; a mean is a float, a sum as wide as numpy makes it."""
-    if how in ("max", "min"):
-        return cast("np.ndarray", (np.maximum if how == "max" else np.minimum).reduce(stack))
-    total = cast("np.ndarray", np.sum(stack, axis=0))
-    return total if how == "sum" else (total / len(stack)).astype(np.float32)
+def projected(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
+    """One plane of a stack, which is never in memory as a whole; a mean is float32, a sum as wide as numpy's.
+
+    Raises `ValueError` for another projection, or a stack without planes.
+    """
+    if how not in PROJECTIONS:
+        raise ValueError(f"z must be an index, several, or one of {', '.join(PROJECTIONS)}, not {how!r}")
+    total: np.ndarray | None = None
+    n = 0
+    for plane in planes:
+        n += 1
+        if how in ("max", "min"):
+            total = plane if total is None else (np.maximum if how == "max" else np.minimum)(total, plane)
+        else:
+            total = np.add(0 if total is None else total, plane, dtype=np.sum(plane[:0]).dtype)
+    if total is None:
+        raise ValueError("there is no plane in this stack")
+    return (total / n).astype(np.float32) if how == "mean" else total
 
 
 def filled(error: PlaneNotStoredError, dtype: np.dtype | None) -> np.ndarray:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from ..engine.selection import PROJECTIONS
+from ..engine.selection import projected
 from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
 from .added_up import Layer, composite
@@ -18,8 +16,9 @@ from .colormaps import colormap_of
 from .contrast import ContrastMode, SeenContrast, contrast_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from PIL import Image
 
     from ..engine.dataset import Dataset
@@ -31,7 +30,7 @@ MOST_PIXELS = 64 * 1024**2
 
 
 class ShownPlace(NamedTuple):
-    """Which planes a picture shows: `z` is an index, or one of `PROJECTIONS` of the whole stack."""
+    """Which planes a picture shows: `z` is an index, or one of `engine.selection.PROJECTIONS` of the stack."""
 
     t: int
     p: int
@@ -160,26 +159,6 @@ class ViewPictures:
         scale = self._dataset.level_at(p, level).scale if level else image.level.scale
         y = (image.pixel_size_y_um or image.pixel_size_um) * scale.y
         return y, (image.pixel_size_x_um or image.pixel_size_um) * scale.x
-
-
-def projected(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
-    """One plane of a stack, which is never in memory as a whole; a mean is float32, a sum as wide as numpy's.
-
-    Raises `PlaneNotStoredError` for a stack without planes, `ValueError` for another projection.
-    """
-    if how not in PROJECTIONS:
-        raise ValueError(f"z must be an index, or one of {', '.join(PROJECTIONS)}, not {how!r}")
-    total: np.ndarray | None = None
-    n = 0
-    for plane in planes:
-        n += 1
-        if how in ("max", "min"):
-            total = plane if total is None else (np.maximum if how == "max" else np.minimum)(total, plane)
-        else:
-            total = np.add(0 if total is None else total, plane, dtype=np.sum(plane[:0]).dtype)
-    if total is None:
-        raise PlaneNotStoredError("there is no plane in this stack")
-    return (total / n).astype(np.float32) if how == "mean" else total
 
 
 def _hatch(picture: Image.Image) -> None:
