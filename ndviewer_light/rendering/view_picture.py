@@ -30,7 +30,7 @@ MOST_PIXELS = 64 * 1024**2
 
 
 class ShownPlace(NamedTuple):
-    """Which planes a picture shows: `z` is an index, or one of `engine.selection.PROJECTIONS` of the stack."""
+    """Which planes a picture shows; `z` is an index, or a projection of the stack (`PROJECTIONS`)."""
 
     t: int
     p: int
