@@ -20,7 +20,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.gui.message_page import MessagePage
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.window import _dropped_path
+from ndviewer_light.gui.window import _dropped_paths
 from ndviewer_light.gui.words import explain, explain_plane, is_technical
 from ndviewer_light.model import PlaneKey
 
@@ -223,4 +223,4 @@ class Drop:
 def test_what_is_dropped_keeps_its_name_byte_for_byte(qapp, encoded, path):
     data = QMimeData()
     data.setUrls([QUrl.fromEncoded(encoded)])
-    assert _dropped_path(Drop(data)) == path
+    assert _dropped_paths(Drop(data)) == [path]
