@@ -213,7 +213,8 @@ pump(lambda: brightest() > 60)
 viewer.setParent(None); viewer.show()
 pump(lambda: brightest() > 60)
 viewer.close()
-print("seen")
+print("seen", flush=True)
+os._exit(0)  # as Squid ends: what Mesa does when Python takes Qt down is not ours
 """
     )
     result = host(body)
