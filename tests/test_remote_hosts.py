@@ -91,6 +91,13 @@ def test_a_host_is_read_as_clients_read_it(written: str, read: str) -> None:
     assert host_as_clients_read_it(f"http://{written}/x").replace("::ffff:127.0.0.1", "::ffff:7f00:1") == read
 
 
+def test_a_blank_in_the_name_of_a_file_says_nothing_about_its_host() -> None:
+    assert host_as_clients_read_it("http://data.example.org/my scan\\1.tif?a b") == PUBLIC
+    for place in ("http:///data.example.org /x", "http:/\\127.0.0.1/x", "http://data.example.org/a\nb"):
+        with pytest.raises(MetadataError):
+            host_as_clients_read_it(place)
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_AUTHORITY = re.compile(r"[^/]*/*[^/?#]*")  # of a URL, the part up to its path
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # characters that clients treat as a slash, or drop
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9._~!$&'()*+,;=-]+")
 _INSIDE_NAMES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -39,7 +41,9 @@ def host_as_clients_read_it(url: str) -> str:
     ``http://0x7f.1``, ``http://%31%32%37.0.0.1`` and ``http://127.1.`` name "127.0.0.1" (WHATWG URL Standard,
     host parsing). Raises `MetadataError` for a URL that clients may interpret differently.
     """
-    if _FORBIDDEN.search(url):
+    authority = _AUTHORITY.match(url)  # file names may have blanks
+    assert authority is not None, "it matches anything"
+    if _FORBIDDEN.search(authority.group()) or _CONTROL.search(url):
         raise MetadataError("an address must not contain blanks, backslashes or control characters")
     try:
         parts = urlsplit(url)
