@@ -74,6 +74,10 @@ def test_planes_that_appear_on_disk_are_counted_and_none_is_read(watch):
         write(source, 10)
         wait_until(lambda: says(10))
         assert source.reads == []
+        source.stored.clear()  # the disk is unplugged
+        counts = len(watch._background.started)
+        wait_until(lambda: says(10) and len(watch._background.started) > counts + 2)
+        assert says(10)
         watch.step(None)
         assert watch._bar.news is None
 

@@ -95,7 +95,8 @@ class RunWatch:
     def _take(self, session: Session, n: int | None, seconds: float) -> None:
         if session is self._session:
             self._is_counting = False
-            self._counted = n if n is not None else self._counted
+            is_gone = n == 0 and self._counted  # a disk that was unplugged does not undo what was written
+            self._counted = self._counted if n is None or is_gone else n
             self._count_due = time.monotonic() + max(_COUNT_SECONDS, _COUNT_SHARE * seconds)
 
 
