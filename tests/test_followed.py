@@ -17,6 +17,7 @@ from memory_source import TIMEOUT, Clock, wait_until
 from nd2_writer import time_loop, write_nd2
 from PIL import Image
 
+from ndviewer_light.engine import look_schedule
 from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.model import PlaneKey, PlaneState
@@ -303,6 +304,18 @@ def test_torn_metadata_and_half_a_chunk_are_waited_for(tmp_path, followed):
     assert wait_for(dataset, PlaneKey(t=2), PlaneState.PENDING) <= {PlaneState.LOADING, PlaneState.ABSENT}
     target.write_bytes(chunk.read_bytes())
     assert wait_for(dataset, PlaneKey(t=2), 2) <= {PlaneState.PENDING, PlaneState.UNREADABLE}
+
+
+def test_growth_that_a_read_finds_before_any_look_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(look_schedule, "SHORTEST_SECONDS", 1e6)  # one look, when it is opened
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    with open_dataset(growing.path, follow=True) as dataset:
+        assert wait_for(dataset, PlaneKey(), 1) <= {PlaneState.LOADING}
+        assert not dataset.is_being_written
+        growing.add(2)
+        wait_for(dataset, PlaneKey(t=1), 2)
+        assert dataset.is_being_written
 
 
 # ---- beginnings and ends -----------------------------------------------------------------------------

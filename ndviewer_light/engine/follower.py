@@ -116,8 +116,10 @@ class DiskFollower:
     def read(self, key: PlaneKey, level: int, tile: Region | None) -> np.ndarray:
         """Read a plane or tile from the source, and remember its version if that is worth anything."""
         if self._follows_growth:
-            began_ns = time.time_ns()
+            began_ns, is_new = time.time_ns(), not self._source.info.contains(key)
             pixels, version = self._source.read_versioned(key, level, tile)
+            if is_new:  # no look will notice: this read was the one to find that it has grown
+                self.found_news()
             self._versions.note(key, level, version, is_part=tile is not None)
             if version is None:
                 self._versions.note_read(key, level, began_ns)
