@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         UntrustedReferenceError,
     )
     from .gui.viewer import LightweightViewer
-    from .gui.window import LauncherWindow, LightweightMainWindow
+    from .gui.windows.window import LauncherWindow, LightweightMainWindow
     from .model import Channel, DatasetInfo, ImageInfo, Level, Plane, PlaneKey, PlaneState, Position, Region
     from .opening import imread, open_dataset
 
@@ -70,9 +70,9 @@ _HOME = {
     "FPATTERN": "core",
     "FPATTERN_OME": "core",
     "ImageInfo": "model",
-    "LauncherWindow": "gui.window",
+    "LauncherWindow": "gui.windows.window",
     "Level": "model",
-    "LightweightMainWindow": "gui.window",
+    "LightweightMainWindow": "gui.windows.window",
     "LightweightViewer": "gui.viewer",
     "LimitExceededError": "errors",
     "MAX_3D_TEXTURE_SIZE": "core",

@@ -190,14 +190,14 @@ def run(
     datasets, `latency_log` is the file of that option. Returns the exit status: 1 where there is no display,
     128 + the signal after Ctrl-C or a request to end.
     """
-    from .gui.display_server import why_no_display
+    from .gui.windows.display_server import why_no_display
 
     if reason := why_no_display():
         sys.stderr.write(f"ndviewer-light: {reason}\n")
         return 1
     let_others_first()
     choose_binding()
-    from .gui.latency import LatencyLog
+    from .gui.run_status.latency import LatencyLog
 
     try:
         log = LatencyLog(latency_log) if latency_log else None
@@ -205,8 +205,8 @@ def run(
         sys.stderr.write(f"ndviewer-light: --latency-log: {error}\n")
         return 1
     threading.Thread(target=_prestart_reader).start()  # numpy and the reader load while Qt does
-    from .gui.application import application, end_on_signals
-    from .gui.window import LauncherWindow, LightweightMainWindow
+    from .gui.windows.application import application, end_on_signals
+    from .gui.windows.window import LauncherWindow, LightweightMainWindow
 
     app = application()
     windows: list[LightweightMainWindow | LauncherWindow] = [

@@ -16,8 +16,8 @@ import pytest
 from runs import REPO, small_run, write
 
 from ndviewer_light.__main__ import add_storage_options, main, storage_options
-from ndviewer_light.gui import display_server
-from ndviewer_light.gui.display_server import why_no_display
+from ndviewer_light.gui.windows import display_server
+from ndviewer_light.gui.windows.display_server import why_no_display
 
 
 def told(*arguments: str) -> dict[str, str]:
@@ -145,7 +145,7 @@ sys.path.insert(0, {repo!r})
 from ndviewer_light.__main__ import choose_binding, main
 choose_binding()
 from qtpy.QtCore import QTimer
-import ndviewer_light.gui.application as a
+import ndviewer_light.gui.windows.application as a
 make = a.application
 def application():
     app = make()

@@ -62,7 +62,9 @@ _LOADED = "answer = sorted({name.partition('.')[0] for name in sys.modules})"
             GUI | LAZY | {"tensorstore"},
             id="open, isolated",
         ),
-        pytest.param("import ndviewer_light.gui.window", {"ndv", "vispy", "tensorstore", *LAZY}, id="widget"),
+        pytest.param(
+            "import ndviewer_light.gui.windows.window", {"ndv", "vispy", "tensorstore", *LAZY}, id="widget"
+        ),
     ],
 )
 def test_what_is_not_needed_is_not_imported(image: Path, code: str, banned: set[str]) -> None:
@@ -83,7 +85,7 @@ def note(name, *more, **others):
         seen.append(name.partition(".")[0])
     return imported(name, *more, **others)
 builtins.__import__ = note
-from ndviewer_light.gui.window import LightweightMainWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 app = application()
 window = LightweightMainWindow(sys.argv[1])
 window.show()

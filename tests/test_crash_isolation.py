@@ -14,7 +14,7 @@ import pytest
 from runs import load
 from screen import settle
 
-from ndviewer_light.gui.window import LightweightMainWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.storage.disk_cache import default_folder
 from ndviewer_light.storage.small_documents import SmallDocuments
@@ -129,9 +129,9 @@ def test_killing_viewers_does_not_touch_the_writer_and_the_next_viewer_has_the_w
 _LOOKS_CLOSER = """
 import json, sys
 from qtpy.QtCore import QTimer
-from ndviewer_light.gui.application import application
+from ndviewer_light.gui.windows.application import application
 from ndviewer_light.gui.canvas.zoom import VisibleArea
-from ndviewer_light.gui.window import LightweightMainWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 
 app = application()
 window = LightweightMainWindow(sys.argv[1])

@@ -10,7 +10,7 @@ from memory_source import MemorySource, memory_info
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.newest_places import NewestWanted, Place
-from ndviewer_light.gui.follow import AXES, FollowMode, FollowRule, newest_of_growth
+from ndviewer_light.gui.following.follow import AXES, FollowMode, FollowRule, newest_of_growth
 from ndviewer_light.model import Position
 
 NEWEST, PINNED = FollowMode.NEWEST, FollowMode.PINNED

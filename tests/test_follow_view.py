@@ -14,9 +14,9 @@ from screen import assert_shows, settle
 
 from ndviewer_light.engine import look_schedule
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.gui.follow import FollowMode
+from ndviewer_light.gui.following.follow import FollowMode
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.window import LightweightMainWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import Position
 from simulate_acquisition import announce_run
 

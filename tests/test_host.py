@@ -13,7 +13,7 @@ from runs import CHANNELS, REPO, planes_of, small_run, write
 from screen import assert_shows, settle
 
 from ndviewer_light.gui.viewer import LightweightViewer
-from ndviewer_light.gui.window import LauncherWindow, LightweightMainWindow
+from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
 from simulate_acquisition import announce_run
 
 pytestmark = pytest.mark.gl
@@ -279,7 +279,7 @@ sys.path.insert(0, {str(REPO)!r})
 from ndviewer_light.__main__ import choose_binding, main
 choose_binding()
 from qtpy.QtCore import QTimer
-import ndviewer_light.gui.application as a
+import ndviewer_light.gui.windows.application as a
 make = a.application
 def application():
     app = make()

@@ -14,10 +14,10 @@ from qtpy.QtWidgets import QApplication, QLabel
 from screen import settle
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.gui.key_sheet import KeySheet
-from ndviewer_light.gui.keys import KEYS, MOUSE
+from ndviewer_light.gui.keyboard.key_sheet import KeySheet
+from ndviewer_light.gui.keyboard.keys import KEYS, MOUSE
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.window import LightweightMainWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import Position
 
 PAGE = (Path(__file__).parents[1] / "docs" / "index.md").read_text()

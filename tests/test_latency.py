@@ -16,7 +16,7 @@ from runs import load, small_run, write
 from screen import settle
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.gui.latency import STEPS, FrameLatency, LatencyLog, percentiles
+from ndviewer_light.gui.run_status.latency import STEPS, FrameLatency, LatencyLog, percentiles
 from ndviewer_light.model import PlaneKey
 from tests.live_writers.process import WriterProcess
 from tests.live_writers.registry import WRITERS

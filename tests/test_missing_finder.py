@@ -14,10 +14,10 @@ from test_report import ListedSource, every_key, filled
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.time_line import TimeState
 from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.gui.following.plane_finder import is_any_missing
+from ndviewer_light.gui.look.theme import dark_palette
 from ndviewer_light.gui.panels.sliders import AxisSliders
-from ndviewer_light.gui.plane_finder import is_any_missing
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.theme import dark_palette
 from ndviewer_light.model import PlaneKey
 
 if TYPE_CHECKING:

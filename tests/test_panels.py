@@ -21,19 +21,19 @@ from screen import choose_in_menu
 
 from ndviewer_light.gui import slots
 from ndviewer_light.gui.canvas.overlay import CanvasOverlay
-from ndviewer_light.gui.icon_files import ICONS, icon
-from ndviewer_light.gui.message_page import MessagePage
-from ndviewer_light.gui.panels.channels import ChannelStrips
-from ndviewer_light.gui.panels.sliders import AxisSliders
-from ndviewer_light.gui.panels.window_slider import ValueRange
-from ndviewer_light.gui.slots import LOGGED_FAILURES, safe_slot
-from ndviewer_light.gui.theme import (
+from ndviewer_light.gui.look.icon_files import ICONS, icon
+from ndviewer_light.gui.look.theme import (
     PanelColors,
     apply_dark_theme,
     colors_of,
     panel_style,
     plain_tooltip,
 )
+from ndviewer_light.gui.panels.channels import ChannelStrips
+from ndviewer_light.gui.panels.sliders import AxisSliders
+from ndviewer_light.gui.panels.window_slider import ValueRange
+from ndviewer_light.gui.slots import LOGGED_FAILURES, safe_slot
+from ndviewer_light.gui.windows.message_page import MessagePage
 from ndviewer_light.model import Channel
 from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.rendering.scale_bar import scale_bar
@@ -877,7 +877,7 @@ def test_building_a_viewer_opens_no_socket(tmp_path):
     warnings.simplefilter("error")
     from qtpy.QtWidgets import QApplication
     app = QApplication([])
-    from ndviewer_light.gui.icon_files import use_bundled_icons
+    from ndviewer_light.gui.look.icon_files import use_bundled_icons
     use_bundled_icons()
     use_bundled_icons()
     import ndv, numpy as np
@@ -910,7 +910,7 @@ def test_a_host_keeps_its_own_icons_and_ndv_never_reaches_the_network(tmp_path):
         asked.append((key, options.get("rotate")))
         return Path("none.svg")
     superqt.iconify.svg_path = of_the_host
-    from ndviewer_light.gui.icon_files import use_bundled_icons
+    from ndviewer_light.gui.look.icon_files import use_bundled_icons
     use_bundled_icons()
     once = superqt.iconify.svg_path
     use_bundled_icons()

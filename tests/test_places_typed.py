@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_source import memory_info
 
-from ndviewer_light.gui.places_typed import TypedPlace, typed_place
+from ndviewer_light.gui.places.places_typed import TypedPlace, typed_place
 from ndviewer_light.model import Position
 
 WELLS = (

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ndviewer_light.engine.time_line import TimeState
-from ndviewer_light.gui.acquisition_facts import facts_of
 from ndviewer_light.gui.panels.plate_layout import (
     grid_layout,
     map_height,
@@ -15,7 +14,8 @@ from ndviewer_light.gui.panels.plate_layout import (
     stage_geometry,
     state_of_all,
 )
-from ndviewer_light.gui.wells import Wells
+from ndviewer_light.gui.places.acquisition_facts import facts_of
+from ndviewer_light.gui.places.wells import Wells
 from ndviewer_light.model import Channel, DatasetInfo, Position
 
 

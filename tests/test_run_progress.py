@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from memory_source import memory_info
 
-from ndviewer_light.gui.run_progress import RunProgress, RunState, size_of
+from ndviewer_light.gui.run_status.run_progress import RunProgress, RunState, size_of
 from ndviewer_light.model import PlaneKey, Position
 
 WELLS = tuple(Position(well, fov) for well in ("A1", "F6") for fov in range(2))

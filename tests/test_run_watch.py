@@ -10,13 +10,13 @@ from memory_source import memory_info, wait_until
 from test_report import ListedSource, every_key
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.gui import run_watch
-from ndviewer_light.gui.run_progress import RunState
-from ndviewer_light.gui.run_watch import RunWatch
+from ndviewer_light.gui.run_status import run_watch
+from ndviewer_light.gui.run_status.run_progress import RunState
+from ndviewer_light.gui.run_status.run_watch import RunWatch
 from ndviewer_light.gui.sessions import Session
 
 if TYPE_CHECKING:
-    from ndviewer_light.gui.run_progress import RunNews
+    from ndviewer_light.gui.run_status.run_progress import RunNews
 
 
 class Bar:

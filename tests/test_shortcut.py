@@ -17,7 +17,7 @@ from ndviewer_light.__main__ import main
 from ndviewer_light.cli import shortcut
 from ndviewer_light.cli.shortcut import Launch
 
-PNG = (Path(shortcut.__file__).parents[1] / "gui" / "icons" / "ndviewer-light.png").read_bytes()
+PNG = (Path(shortcut.__file__).parents[1] / "gui" / "look" / "icons" / "ndviewer-light.png").read_bytes()
 AWKWARD = [
     pytest.param("plain", id="plain"),
     pytest.param("with spaces", id="spaces"),

@@ -22,7 +22,7 @@ from screen import assert_shows, choose_limits, settle
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui import waiting
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.window import LightweightMainWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.rendering.contrast import ContrastMode
 from simulate_acquisition import announce_run, notify_plane

@@ -33,7 +33,7 @@ CONSOLE_SCRIPT = "import sys\nfrom ndviewer_light.__main__ import main\nsys.exit
 WINDOW = """
 import sys
 from qtpy.QtCore import QTimer
-import ndviewer_light.gui.application as module
+import ndviewer_light.gui.windows.application as module
 from ndviewer_light.__main__ import main
 
 make = module.application

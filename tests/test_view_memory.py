@@ -14,9 +14,9 @@ from runs import load
 from screen import choose_in_menu, choose_limits, settle
 
 from ndviewer_light.gui.canvas.zoom import VisibleArea
-from ndviewer_light.gui.channel_choices import ChannelChoice
-from ndviewer_light.gui.saved_view import SavedView, view_of
-from ndviewer_light.gui.view_memory import ViewMemory
+from ndviewer_light.gui.channel_settings.channel_choices import ChannelChoice
+from ndviewer_light.gui.saved_views.saved_view import SavedView, view_of
+from ndviewer_light.gui.saved_views.view_memory import ViewMemory
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.storage.small_documents import SmallDocuments

@@ -14,8 +14,8 @@ from screen import settle
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.waiting import short_name
-from ndviewer_light.gui.window import LauncherWindow, LightweightMainWindow
-from ndviewer_light.gui.window_settings import MOST_RECENT, forget_recent, note_opened, recent_paths
+from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
+from ndviewer_light.gui.windows.window_settings import MOST_RECENT, forget_recent, note_opened, recent_paths
 from ndviewer_light.model import Channel, Position
 
 pytestmark = pytest.mark.gl

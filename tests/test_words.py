@@ -18,9 +18,9 @@ from ndviewer_light.errors import (
     MetadataError,
     NDViewerError,
 )
-from ndviewer_light.gui.message_page import MessagePage
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.window import _dropped_paths
+from ndviewer_light.gui.windows.message_page import MessagePage
+from ndviewer_light.gui.windows.window import _dropped_paths
 from ndviewer_light.gui.words import explain, explain_plane, is_technical
 from ndviewer_light.model import PlaneKey
 

@@ -25,7 +25,7 @@ NAME = "NDViewer Light"
 _PROGRAM = "ndviewer-light"
 _BUNDLE_ID = "com.cephla.ndviewer-light"
 _COMMENT = "View n-dimensional microscopy data"
-_ICONS = Path(__file__).parents[1] / "gui" / "icons"
+_ICONS = Path(__file__).parents[1] / "gui" / "look" / "icons"
 _PATIENCE_S = 60
 
 

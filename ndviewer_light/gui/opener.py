@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..isolation.client import IsolatedSource
     from .background import Background
-    from .saved_view import SavedView
+    from .saved_views.saved_view import SavedView
     from .sessions import Sessions
 
 logger = logging.getLogger(__name__)

@@ -16,26 +16,26 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, 
 from ..storage.bytes import is_url, split_inner
 from ..storage.presentable import presentable
 from .background import Background
-from .choice_files import ChoiceFiles
-from .chooser import DatasetChooser
-from .follow import AXES
-from .latency import Latencies
-from .message_page import MessagePage
+from .channel_settings.choice_files import ChoiceFiles
+from .following.follow import AXES
+from .following.plane_finder import PlaneFinder
+from .following.view_follower import ViewFollower
 from .opener import Opener, Refresher
 from .panels.left_panels import LeftPanels
-from .places_view import PlacesView
-from .plane_finder import PlaneFinder
+from .places.places_view import PlacesView
 from .poll import Poll
-from .run_watch import RunWatch
+from .run_status.latency import Latencies
+from .run_status.run_watch import RunWatch
+from .run_status.status_row import StatusRow
 from .runs import Runs
+from .saved_views.view_memory import ViewMemory
 from .saving import Snapshots
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .slots import safe_slot
 from .stage import Stage
-from .status_row import StatusRow
-from .view_follower import ViewFollower
-from .view_memory import ViewMemory
 from .waiting import Wait, short_path
+from .windows.chooser import DatasetChooser
+from .windows.message_page import MessagePage
 from .words import Explanation, explain
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Screen(QWidget):
 
     def _import_display(self) -> None:
         try:
-            from .icon_files import use_bundled_icons
+            from .look.icon_files import use_bundled_icons
 
             use_bundled_icons()
             _check_ndv()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.dataset import Dataset
     from ..live.acquisition import Acquisition
     from .background import Background
-    from .saved_view import SavedView
+    from .saved_views.saved_view import SavedView
 
 
 @dataclass(frozen=True, eq=False)

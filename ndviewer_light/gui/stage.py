@@ -17,9 +17,9 @@ from .canvas.canvas_view import View
 from .canvas.fit_button import FitButton
 from .canvas.go_box import GoBox
 from .canvas.overlay import CanvasOverlay
-from .channel_controls import ChannelControls
+from .channel_settings.channel_controls import ChannelControls
 from .panels.sliders import AxisSliders
-from .places_typed import HINT
+from .places.places_typed import HINT
 from .plane_states import state_of_view, states_of_channels
 from .slots import safe_slot
 from .view_texts import counted, height_of, name_of, text_under_mouse, time_of

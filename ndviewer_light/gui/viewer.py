@@ -13,10 +13,10 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from ..live.run_handle import RunHandle
-from .actions import Actions
-from .follow import Axis, FollowMode
+from .following.follow import Axis, FollowMode
 from .given_paths import not_a_path, path_followed, path_given
-from .key_bindings import KeyBindings
+from .keyboard.actions import Actions
+from .keyboard.key_bindings import KeyBindings
 from .screen import Screen
 from .words import Explanation
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QLabel
 
     from ..engine.dataset import Dataset
-    from .keys import Place
-    from .latency import Latencies
+    from .keyboard.keys import Place
+    from .run_status.latency import Latencies
     from .stage import Stage
 
 logger = logging.getLogger(__name__)

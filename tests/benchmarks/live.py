@@ -246,7 +246,7 @@ def watch_debounced(folder: str) -> dict[str, Any]:
     """A plain ndv viewer: 200 ms after a notify, all channels are read by dask in the GUI thread."""
     from pathlib import Path
 
-    from ndviewer_light.gui.icon_files import use_bundled_icons
+    from ndviewer_light.gui.look.icon_files import use_bundled_icons
 
     from .widget import choose_binding
 

@@ -70,7 +70,7 @@ def start_ours(path: str, started: str) -> dict[str, float]:
     prestart()  # as `run` does, before Qt; there it does nothing any more
     from qtpy.QtCore import QEvent, QObject, QTimer
 
-    from ndviewer_light.gui.application import application
+    from ndviewer_light.gui.windows.application import application
 
     app = application()
 
@@ -109,7 +109,7 @@ def start_ours(path: str, started: str) -> dict[str, float]:
 
 
 def _viewer_of(app: Any) -> Any:
-    from ndviewer_light.gui.window import LightweightMainWindow
+    from ndviewer_light.gui.windows.window import LightweightMainWindow
 
     windows = [widget for widget in app.topLevelWidgets() if isinstance(widget, LightweightMainWindow)]
     return windows[0].viewer if windows else None
@@ -118,7 +118,7 @@ def _viewer_of(app: Any) -> Any:
 def start_plain(path: str, started: str) -> dict[str, float]:
     """As one would without us: ndv on an xarray of dask, its icons from our folder instead of the network."""
     from ndviewer_light.__main__ import choose_binding
-    from ndviewer_light.gui.icon_files import use_bundled_icons
+    from ndviewer_light.gui.look.icon_files import use_bundled_icons
 
     choose_binding()
     use_bundled_icons()
@@ -203,7 +203,7 @@ def build(path: str, network: str) -> dict[str, float]:
 
             from .children import ROOT
 
-            play = ROOT / "ndviewer_light" / "gui" / "icons" / "play.svg"
+            play = ROOT / "ndviewer_light" / "gui" / "look" / "icons" / "play.svg"
             superqt.iconify.svg_path = lambda *keys, **style: play
         from .widget import Window
 

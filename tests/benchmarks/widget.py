@@ -11,8 +11,8 @@ choose_binding()
 
 from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer  # noqa: E402
 
-from ndviewer_light.gui.application import application  # noqa: E402
 from ndviewer_light.gui.viewer import LightweightViewer  # noqa: E402
+from ndviewer_light.gui.windows.application import application  # noqa: E402
 from ndviewer_light.model import PlaneState  # noqa: E402
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtWidgets import QToolButton, QWidget
 
-from ..keys import keys_of
+from ..keyboard.keys import keys_of
+from ..look.theme import PanelColors, dark_palette
 from ..slots import safe_slot
-from ..theme import PanelColors, dark_palette
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
 
+from ..look.theme import PanelColors, dark_palette
 from ..slots import safe_slot
-from ..theme import PanelColors, dark_palette
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject

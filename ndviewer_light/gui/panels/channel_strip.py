@@ -23,8 +23,8 @@ from qtpy.QtWidgets import (
 )
 
 from ...rendering.contrast import ContrastMode
+from ..look.theme import colors_of, digits_font, plain_tooltip, set_role
 from ..slots import safe_slot
-from ..theme import colors_of, digits_font, plain_tooltip, set_role
 from .color_menu import color_menu, dot_color, is_choice, is_reversed
 from .contrast_menu import MODE_TIPS, add_modes, widest_mode
 from .histogram import Histogram

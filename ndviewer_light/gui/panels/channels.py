@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from ..look.theme import Panel, heading_font, plain_tooltip, set_role
 from ..slots import safe_slot
-from ..theme import Panel, heading_font, plain_tooltip, set_role
 from .channel_strip import ChannelStrip
 from .contrast_menu import ContrastButton
 

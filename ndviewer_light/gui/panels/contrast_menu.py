@@ -10,8 +10,8 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from ...rendering.contrast import CLIPS, DEFAULT_CLIP, ContrastMode
+from ..look.theme import set_role
 from ..slots import safe_slot
-from ..theme import set_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListView, QSizePolicy, QWidget
 
+from ..look.theme import plain_tooltip
 from ..slots import safe_slot
-from ..theme import plain_tooltip
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QToolButton, QWidget
 
-from ..follow import FollowMode
-from ..icon_files import icon
-from ..theme import set_role
+from ..following.follow import FollowMode
+from ..look.icon_files import icon
+from ..look.theme import set_role
 
 if TYPE_CHECKING:
-    from ..theme import PanelColors
+    from ..look.theme import PanelColors
 
 
 class FollowLight(QToolButton):

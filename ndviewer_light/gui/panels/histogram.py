@@ -10,8 +10,8 @@ from qtpy.QtCore import QPointF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from ..look.theme import PLOT_BACKGROUND
 from ..slots import safe_slot
-from ..theme import PLOT_BACKGROUND
 from .window_slider import MARGIN_PX, event_position, fraction_of, usable, x_of
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ...engine.time_line import TimeState
-from ..one_line_label import OneLineLabel
+from ..look.one_line_label import OneLineLabel
+from ..look.theme import Panel, colors_of, heading_font, set_role
 from ..slots import safe_slot
-from ..theme import Panel, colors_of, heading_font, set_role
 from .field_list import FieldList
 from .marks import SHOWN_STATES, draw_mark
 from .place_map import FieldMap, PlateMap
@@ -19,7 +19,7 @@ from .place_map import FieldMap, PlateMap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..acquisition_facts import Fact
+    from ..places.acquisition_facts import Fact
 
 WIDTH = 250
 _MOST_FACTS = 16

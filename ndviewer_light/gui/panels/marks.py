@@ -15,7 +15,7 @@ from ...engine.time_line import TimeState
 if TYPE_CHECKING:
     from qtpy.QtGui import QColor
 
-    from ..theme import PanelColors
+    from ..look.theme import PanelColors
 
 SHOWN_STATES = (
     TimeState.ACQUIRED,

@@ -11,8 +11,8 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QFont, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from ..look.theme import colors_of, plain_tooltip
 from ..slots import safe_slot
-from ..theme import colors_of, plain_tooltip
 from .marks import draw_mark, draw_ring
 from .plate_layout import (
     PlateGeometry,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ...engine.time_line import TimeState
     from ...model import Position
-    from ..theme import PanelColors
+    from ..look.theme import PanelColors
 
 _USUAL_WIDTH = 230
 _STEPS = {

@@ -17,15 +17,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..icon_files import icon
-from ..one_line_label import OneLineLabel
-from ..slots import safe_slot
-from ..theme import (
+from ..look.icon_files import icon
+from ..look.one_line_label import OneLineLabel
+from ..look.theme import (
     Panel,
     digits_font,
     heading_font,
     set_role,
 )
+from ..slots import safe_slot
 from .follow_light import FollowLight
 from .time_strip import TimeStrip
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ...engine.time_line import TimeState
-    from ..follow import FollowMode
+    from ..following.follow import FollowMode
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from qtpy.QtGui import QBrush, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ...engine.time_line import TimeState
+from ..look.theme import colors_of
 from ..slots import safe_slot
-from ..theme import colors_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..theme import PanelColors
+    from ..look.theme import PanelColors
 
 HEIGHT = 6
 _LEAST_PX = 3.0

@@ -15,8 +15,8 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from ..look.theme import colors_of
 from ..slots import safe_slot
-from ..theme import colors_of
 
 MARGIN_PX = 7
 """From the edge to where the range begins: half a handle. The histogram keeps the same margin."""

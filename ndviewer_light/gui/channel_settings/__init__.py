@@ -1,0 +1,1 @@
+"""What is chosen for channels: contrast, colour, visibility; remembered by name."""

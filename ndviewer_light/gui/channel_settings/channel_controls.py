@@ -1,0 +1,303 @@
+"""The channels of the dataset on screen: their strips, their contrast, and what the user chooses for them.
+
+GUI thread only; nothing is read here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from ...model import channel_name
+from ...rendering.contrast import ChannelContrasts, ContrastMode
+from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
+from ..panels.channels import ChannelStrips
+from ..slots import safe_slot
+from .channel_choices import ChannelChoice, ChannelChoices
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...model import Channel, DatasetInfo, ImageInfo
+    from ...rendering.contrast import Contrast
+    from ..canvas.display import Canvas
+    from ..canvas.view_arrays import Frame
+    from .channel_choices import Name
+
+FEW_CHANNELS = 8
+"""Of more than these, only the first `FIRST_ON` are on at first: together they would be white."""
+FIRST_ON = 4
+
+
+class ChannelControls(QObject):
+    """Connects the strips of channels with the canvas, and keeps choices by the names of channels."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.strips = ChannelStrips()
+        self.contrasts = ChannelContrasts()
+        self.choices = ChannelChoices()
+        self._canvas: Canvas | None = None
+        self._info: DatasetInfo | None = None
+        self._spans: dict[int, tuple[float, float]] = {}
+        self._on_strip: dict[int, Contrast | None] = {}
+        self.strips.visible_changed.connect(self._on_visible_changed)
+        self.strips.contrast_mode_chosen.connect(self._on_mode_chosen)
+        self.strips.window_changed.connect(self._on_window_changed)
+        self.strips.gamma_changed.connect(self._on_gamma_changed)
+        self.strips.color_changed.connect(self._on_color_changed)
+        self.strips.contrast.clip_chosen.connect(self._on_clip_chosen)
+        self.strips.contrast.restart_chosen.connect(self._on_restart_chosen)
+        self.strips.contrast.reset_chosen.connect(self._on_reset_chosen)
+        self.strips.contrast.remember_chosen.connect(self._on_remember_chosen)
+
+    def set_canvas(self, canvas: Canvas) -> None:
+        """Control the channels of this canvas from now on."""
+        self._canvas = canvas
+
+    # ---- what is shown ---------------------------------------------------------------------
+
+    def show_dataset(self, info: DatasetInfo) -> None:
+        """Begin with another dataset: what was chosen for channels of these names holds for it."""
+        self._info = info
+        self.choices.start_over()
+        self.contrasts.start_over()
+        self._spans.clear()
+        self._make_strips()
+
+    def take_info(self, info: DatasetInfo) -> None:
+        """More is known of the dataset: strips for its channels, as they were if they have the same name."""
+        assert self._info is not None
+        if info.generation != self._info.generation:
+            self.contrasts.forget_seen()
+            self._spans.clear()
+        visible = {self._name(c): self.strips.is_channel_visible(c) for c in range(len(self.strips))}
+        others = {name: on for c, (name, on) in enumerate(visible.items()) if on != self._is_on_at_first(c)}
+        self._info = info
+        self._make_strips()
+        for c in range(len(self.strips)):
+            if self._name(c) in others:
+                self.strips.set_visible_channel(c, others[self._name(c)])
+
+    def restore(self, choices: Mapping[Name, ChannelChoice]) -> None:
+        """Show channels as they were left; before the canvas is built."""
+        for name, choice in choices.items():
+            self.choices.add(name, choice)
+        self._begin_again()
+
+    def take_remembered(self, document: object) -> None:
+        """Begin with choices that were kept as JSON; before the canvas is built. Raises `MetadataError`."""
+        self.choices.take_json(document)
+        self.choices.start_over()
+        self._begin_again()
+
+    def _begin_again(self) -> None:
+        if self._info is not None:
+            shown = self.strips.shown()
+            self._make_strips()
+            self.strips.show_only(shown)
+
+    def chosen(self) -> dict[Name, ChannelChoice]:
+        """What was chosen for the channels of this dataset."""
+        names = [self._name(c) for c in range(len(self.strips))]
+        return {name: self.choices.of(name) for name in names if self.choices.of(name) != ChannelChoice()}
+
+    def show_only_those_of(self, image: ImageInfo | None) -> None:
+        """Show the strips of the channels that an image has; until that is known, all stay."""
+        if image is not None and self._info is not None:
+            self.strips.show_only(self._info.channels_of(image))
+
+    def _make_strips(self) -> None:
+        assert self._info is not None
+        strips, channels = self.strips, self._info.channels[:MAX_CHANNELS_SHOWN]
+        is_volume = strips.is_3d()
+        strips.set_channels(channels)
+        strips.say_left_out(len(self._info.channels) - len(channels))
+        strips.set_3d(is_volume)
+        self._on_strip.clear()
+        self.choices.hold_for(map(self._name, range(len(channels))), _dtype_of(self._info))
+        for c, channel in enumerate(channels):
+            self._begin(c, channel)
+
+    def _begin(self, c: int, channel: Channel) -> None:
+        """Set a strip and its contrast to what was chosen, else to what the dataset wants."""
+        strips, chosen = self.strips, self.choices.of(self._name(c))
+        strips.set_visible_channel(c, self._is_on_at_first(c) if chosen.visible is None else chosen.visible)
+        limits = chosen.limits if chosen.mode is ContrastMode.MANUAL else None
+        if limits is None and chosen.mode in (None, ContrastMode.MANUAL):
+            limits = channel.window
+        if limits is not None:
+            self.contrasts.set_limits(c, *limits)
+            strips.set_window(c, *limits)
+        else:
+            self.contrasts.set_mode(c, chosen.mode or ContrastMode.RUN)
+        strips.set_contrast_mode(c, self.contrasts.mode(c))
+        if chosen.gamma is not None:
+            strips.set_gamma(c, chosen.gamma)
+        if chosen.color is not None:
+            strips.set_color(c, chosen.color)
+
+    def _is_on_at_first(self, c: int) -> bool:
+        assert self._info is not None
+        wanted = [each for each, channel in enumerate(self._info.channels) if channel.visible]
+        return c in (wanted if len(wanted) <= FEW_CHANNELS else wanted[:FIRST_ON])
+
+    def apply_to_canvas(self) -> None:
+        """A canvas was built: give it what was chosen."""
+        assert self._canvas is not None
+        for c in range(len(self.strips)):
+            if self.strips.chosen_color(c):
+                self._canvas.set_color(c, self.strips.chosen_color(c))
+            if self.strips.gamma_of(c) != 1.0:
+                self._canvas.set_gamma(c, self.strips.gamma_of(c))
+            if not self.strips.is_channel_visible(c):
+                self._canvas.set_visible(c, False)
+
+    def take_frame(self, frame: Frame) -> None:
+        """Show what the planes on the canvas suggest; of channels without pixels nothing."""
+        for c in range(len(self.strips)):
+            contrast = frame.contrasts.get(c)
+            if c in self._on_strip and self._on_strip[c] is contrast:
+                continue  # unchanged plane: repainting its histogram would cost 2 ms
+            self._on_strip[c] = contrast
+            if contrast is None:
+                self.strips.set_histogram(c, (), 0.0, 1.0)
+                self.strips.set_saturated(c, 0.0)
+                continue
+            low, high = contrast.range
+            edges = self.contrasts.limits(c) or self.strips.window_of(c)
+            self._span(c, min(0.0, low, *edges), max(high, *edges))
+            self.strips.set_histogram(c, contrast.counts, *contrast.span)
+            self.strips.set_saturated(c, self.contrasts.of(c).saturated)
+            self._say_limits(c)
+
+    def _span(self, c: int, low: float, high: float) -> None:
+        """The range of a channel's slider: all values seen so far."""
+        seen_low, seen_high = self._spans.get(c, (low, high))
+        low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
+        dtypes = [image.dtype for image in self._info.groups] if self._info is not None else [None]
+        whole = all(dtype is not None and dtype.kind in "iub" for dtype in dtypes)
+        self.strips.set_range(c, *((int(low), int(high)) if whole else (low, high)))
+
+    def _say_limits(self, c: int) -> None:
+        limits = self.contrasts.limits(c)
+        if limits is not None and self.contrasts.mode(c).is_automatic:
+            self.strips.set_window(c, *limits)
+
+    def show(self, c: int) -> None:
+        """Make a channel visible for now; nobody's choice to be remembered."""
+        if not self.strips.is_channel_visible(c):
+            self.strips.set_visible_channel(c, True)
+            if self._canvas is not None:
+                self._canvas.set_visible(c, True)
+
+    # ---- what the user does ----------------------------------------------------------------
+
+    def _name(self, c: int) -> Name:
+        assert self._info is not None
+        return channel_name(self._info.channels, c)
+
+    def _apply_limits(self, c: int) -> None:
+        self._on_strip.pop(c, None)
+        if self._canvas is not None:
+            self._canvas.apply_contrast(c)
+        self._say_limits(c)
+
+    @safe_slot
+    def _on_visible_changed(self, c: int, visible: bool) -> None:
+        self.choices.choose(self._name(c), visible=visible)
+        if self._canvas is not None:
+            self._canvas.set_visible(c, visible)
+
+    @safe_slot
+    def _on_mode_chosen(self, c: int, mode: ContrastMode) -> None:
+        self.contrasts.set_mode(c, mode)
+        limits = self.contrasts.limits(c) if mode is ContrastMode.MANUAL else None
+        self.choices.choose(self._name(c), mode=mode, limits=limits, dtype=self._dtype())
+        self._apply_limits(c)
+
+    @safe_slot
+    def _on_window_changed(self, c: int, low: float, high: float) -> None:
+        self.contrasts.set_limits(c, low, high)
+        self.choices.choose(self._name(c), mode=ContrastMode.MANUAL, limits=(low, high), dtype=self._dtype())
+        self._apply_limits(c)
+
+    @safe_slot
+    def _on_gamma_changed(self, c: int, gamma: float) -> None:
+        self.choices.choose(self._name(c), gamma=gamma)
+        if self._canvas is not None:
+            self._canvas.set_gamma(c, gamma)
+
+    @safe_slot
+    def _on_color_changed(self, c: int, color: str) -> None:
+        self.choices.choose(self._name(c), color=color)
+        if self._canvas is not None:
+            self._canvas.set_color(c, color)
+
+    @safe_slot
+    def _on_clip_chosen(self, clip: float) -> None:
+        self.contrasts.clip = clip
+        self._apply_all_limits()
+
+    @safe_slot
+    def _on_restart_chosen(self) -> None:
+        for c in range(len(self.strips)):
+            self.contrasts.of(c).start_with_last()
+        self._spans.clear()
+        self._apply_all_limits()
+
+    def _apply_all_limits(self) -> None:
+        for c in range(len(self.strips)):
+            self._apply_limits(c)
+
+    @safe_slot
+    def _on_remember_chosen(self, remembers: bool) -> None:
+        self.choices.is_remembering = remembers
+
+    @safe_slot
+    def _on_reset_chosen(self) -> None:
+        """Everything as the dataset wants it."""
+        self.choices.clear()
+        self._show_choices()
+
+    def take_imported(self, document: object) -> int:
+        """Add choices that were kept as JSON, show channels by them, and return how many there are.
+
+        Raises `MetadataError` for another document.
+        """
+        n = self.choices.take_json(document)
+        self._show_choices()
+        return n
+
+    def _show_choices(self) -> None:
+        """Strips and canvas as they would begin now."""
+        if self._info is None:
+            return
+        before = [self.strips.is_channel_visible(c) for c in range(len(self.strips))]
+        shown = self.strips.shown()
+        self._make_strips()
+        self.strips.show_only(shown)
+        for c, channel in enumerate(self._info.channels[:MAX_CHANNELS_SHOWN]):
+            if self._canvas is None:
+                continue
+            chosen = self.strips.chosen_color(c)
+            if chosen:
+                self._canvas.set_color(c, chosen)
+            else:
+                self._canvas.set_color_of(c, channel)
+            self._canvas.set_gamma(c, self.strips.gamma_of(c))
+            if self.strips.is_channel_visible(c) != before[c]:
+                self._canvas.set_visible(c, not before[c])
+        self._apply_all_limits()
+        if self._canvas is not None and self._canvas.frame is not None:
+            self.take_frame(self._canvas.frame)
+
+    def _dtype(self) -> str | None:
+        return _dtype_of(self._info) if self._info is not None else None
+
+
+def _dtype_of(info: DatasetInfo) -> str | None:
+    """The dtype of the pixels if all positions have the same; None if they differ or are not known."""
+    dtypes = {str(image.dtype) for image in info.groups if image.dtype is not None}
+    return dtypes.pop() if len(dtypes) == 1 else None

@@ -1,0 +1,1 @@
+"""Following the newest planes, and finding the missing ones."""

@@ -1,0 +1,57 @@
+"""The button in the status row that leads to the next missing plane; its menu knows the unreadable ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtWidgets import QAction, QPushButton, QWidget
+
+from ..keyboard.keys import keys_of
+from ..look.icon_files import icon
+from ..look.theme import set_role
+from ..slots import safe_slot
+
+if TYPE_CHECKING:
+    from ..look.theme import PanelColors
+
+_NEXT_MISSING_KEY = keys_of("next_missing")
+_NEXT_UNREADABLE_KEY = keys_of("next_unreadable")
+
+
+class MissingButton(QPushButton):
+    """`next_missing` on a click, `next_unreadable` from its menu. GUI thread only."""
+
+    next_missing = Signal()
+    next_unreadable = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText("Next missing")
+        self.setFlat(True)
+        self.setIconSize(QSize(12, 12))
+        self.setToolTip(
+            f"Go to the next plane of which nothing is stored ({_NEXT_MISSING_KEY}).\n"
+            f"Right click: the next that cannot be read ({_NEXT_UNREADABLE_KEY})"
+        )
+        set_role(self, "bar")
+        missing = QAction(f"Next missing plane ({_NEXT_MISSING_KEY})", self)
+        missing.triggered.connect(self._on_missing)
+        unreadable = QAction(f"Next unreadable plane ({_NEXT_UNREADABLE_KEY})", self)
+        unreadable.triggered.connect(self._on_unreadable)
+        self.addAction(missing)
+        self.addAction(unreadable)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.clicked.connect(self._on_missing)
+
+    def draw(self, colors: PanelColors) -> None:
+        """Draw its icon in these colours."""
+        self.setIcon(icon("warning", colors.warning))
+
+    @safe_slot
+    def _on_missing(self) -> None:
+        self.next_missing.emit()
+
+    @safe_slot
+    def _on_unreadable(self) -> None:
+        self.next_unreadable.emit()

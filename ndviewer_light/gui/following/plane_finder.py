@@ -1,0 +1,199 @@
+"""Shows what is missing: feeds the strip below the T slider, and leads to the next missing plane.
+
+GUI thread only, except where a method says otherwise; nothing is read here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from ...engine.plane_search import MISSING, UNREADABLE
+from ...engine.time_line import TimeState
+from ...model import PlaneKey, PlaneState
+from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
+from ..slots import safe_slot
+from ..words import explain
+from .follow import AXES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...engine.dataset import Dataset
+    from ...engine.time_line import TimeStates
+    from ..background import Background
+    from ..poll import Poll
+    from ..run_status.status_row import StatusRow
+    from ..stage import Stage
+    from .view_follower import ViewFollower
+
+_NOT_THERE = (TimeState.MISSING, TimeState.PARTLY, TimeState.UNREADABLE)
+_SAID_EVERY_SECONDS = 0.2
+_WORDS_OF = {
+    PlaneState.ABSENT: "nothing stored",
+    PlaneState.PENDING: "not written yet",
+    PlaneState.UNREADABLE: "could not be read",
+}
+
+
+class PlaneFinder(QObject):
+    """For one stage. `step` whenever the dataset is polled."""
+
+    def __init__(
+        self, stage: Stage, row: StatusRow, follower: ViewFollower, background: Background, poll: Poll
+    ) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._row = row
+        self._follower = follower
+        self._background = background
+        self._poll = poll
+        self._shown: tuple[TimeStates | None, int, bool] = None, 0, False
+        self._asked: Dataset | None = None
+        self._found: PlaneKey | None = None  # the last one, while it is in view
+        self._search: _Search | None = None
+        row.missing.next_missing.connect(self._on_next_missing)
+        row.missing.next_unreadable.connect(self._on_next_unreadable)
+
+    def step(self) -> None:
+        """Show what is known of the position in view; a few microseconds if nothing is new."""
+        dataset = self._stage.dataset
+        if dataset is not self._asked:
+            self.cancel()
+            self._asked, self._found = dataset, None
+            self._row.missing.hide()
+        states = dataset.time_states(self._stage.view.p) if dataset is not None else None
+        n_t = self._stage.sliders.size("t")
+        is_written = dataset is not None and dataset.is_being_written
+        if (states, n_t, is_written) == self._shown:
+            return
+        self._shown = states, n_t, is_written
+        known = states.states[:n_t] if states is not None else ()
+        rest = (TimeState.UNKNOWN,) * (n_t - len(known)) if known else ()
+        self._stage.sliders.set_time_states((*known, *rest))
+        if states is not None and is_any_missing(states.states, is_written=is_written):
+            self._row.missing.show()
+
+    # ---- the next one ----------------------------------------------------------------------
+
+    def next_missing(self) -> None:
+        """Go to the next plane of which nothing is stored; looks for it in a thread."""
+        self._look_for(MISSING, "missing")
+
+    def next_unreadable(self) -> None:
+        """Go to the next plane that cannot be read; reads in a thread until there is one."""
+        self._look_for(UNREADABLE, "unreadable")
+
+    def cancel(self) -> bool:
+        """End a search; False if there is none."""
+        search, self._search = self._search, None
+        if search is None:
+            return False
+        search.cancelled.set()
+        self._row.line.say("message", "Search ended")
+        return True
+
+    def _look_for(self, wanted: frozenset[PlaneState], name: str) -> None:
+        dataset = self._stage.dataset
+        if dataset is None or self.cancel():
+            return
+        search = self._search = _Search(dataset, self._start(), wanted, name)
+        self._row.line.say("message", f"Looking for {name} planes…")
+        self._background.run("ndviewer-find", lambda: self._run(search))
+
+    def _start(self) -> PlaneKey:
+        """Where a search begins: after all channels of the view, or after the plane that was found there."""
+        t, p, z, _ = self._stage.view
+        found = self._found
+        if found is not None and (found.t, found.p, found.z) == (t, p, z):
+            return found
+        return PlaneKey(t, p, MAX_CHANNELS_SHOWN, z)
+
+    def _run(self, search: _Search) -> None:
+        """In a thread of its own."""
+        try:
+            search.run(self._post_progress)
+        except Exception as error:  # noqa: BLE001  said in the status line
+            search.problem = explain(error).sentence
+        self._poll.post(lambda: self._on_found(search))
+
+    def _post_progress(self, search: _Search, done: int, expected: int) -> None:
+        text = f"Looking for {search.name} planes: {done:,} of {expected:,} (Esc ends it)"
+        self._poll.post(lambda: self._say_progress(search, text))
+
+    def _say_progress(self, search: _Search, text: str) -> None:
+        if search is self._search:
+            self._row.line.say("message", text)
+
+    def _on_found(self, search: _Search) -> None:
+        if search is not self._search:
+            return
+        self._search = None
+        if search.dataset is not self._stage.dataset:
+            return
+        if search.problem or search.found is None:
+            self._row.line.say("message", search.problem or f"No {search.name} planes")
+            return
+        key, state = search.found
+        self._go_to(key)
+        self._row.line.say("message", f"{self._name_of(key)}: {_WORDS_OF[state]}")
+
+    def _go_to(self, key: PlaneKey) -> None:
+        self._found = key
+        self._stage.go_to(t=key.t, p=key.p, z=key.z)
+        if key.c < MAX_CHANNELS_SHOWN:
+            self._stage.show_channel(key.c)
+        self._follower.pin(AXES)
+
+    def _name_of(self, key: PlaneKey) -> str:
+        info = self._stage.dataset.info
+        parts = [info.positions[key.p].title] if len(info.positions) > 1 else []
+        parts += [f"t {key.t + 1}"] if info.n_t > 1 else []
+        parts += [f"z {key.z + 1}"] if info.n_z > 1 else []
+        return " · ".join([*parts, info.channels[key.c].name])
+
+    # ---- slots -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _on_next_missing(self) -> None:
+        self.next_missing()
+
+    @safe_slot
+    def _on_next_unreadable(self) -> None:
+        self.next_unreadable()
+
+
+class _Search:
+    """One search: what for, and what came of it."""
+
+    def __init__(self, dataset: Dataset, after: PlaneKey, wanted: frozenset[PlaneState], name: str) -> None:
+        self.dataset = dataset
+        self.name = name
+        self.cancelled = threading.Event()
+        self.found: tuple[PlaneKey, PlaneState] | None = None
+        self.problem = ""
+        self._after = after
+        self._wanted = wanted
+
+    def run(self, progress: Callable[[_Search, int, int], None]) -> None:
+        """Search; blocks."""
+        said = time.monotonic()
+
+        def say(done: int, expected: int) -> None:
+            nonlocal said
+            if time.monotonic() > said + _SAID_EVERY_SECONDS:
+                said = time.monotonic()
+                progress(self, done, expected)
+
+        self.found = self.dataset.find(self._after, self._wanted, say, self.cancelled.is_set)
+
+
+def is_any_missing(states: Sequence[TimeState], *, is_written: bool) -> bool:
+    """Whether a time point is missing, or a part of one: not of the one that is just being written."""
+    begun = [t for t, state in enumerate(states) if state in (TimeState.ACQUIRED, TimeState.PARTLY)]
+    front = begun[-1] if begun and is_written else None
+    is_partly = front is not None and states[front] is TimeState.PARTLY
+    return any(state in _NOT_THERE for t, state in enumerate(states) if not (is_partly and t == front))

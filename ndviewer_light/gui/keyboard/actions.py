@@ -1,0 +1,124 @@
+"""What can be done with a key or a button, by name: the right-hand side of the table in `keys`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..places.places_typed import typed_place
+from ..places.wells import Wells
+from ..slots import safe_slot
+from .key_sheet import KeySheet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...model import DatasetInfo
+    from ..canvas.display import Canvas
+    from ..screen import Screen
+
+_ZOOM_STEP = 1.5
+
+
+class Actions:
+    """Does things on one screen. GUI thread; each does nothing where there is nothing to do it with."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._wells: tuple[DatasetInfo, Wells] | None = None
+        self.sheet: KeySheet | None = None
+        screen.stage.go_box.asked.connect(self._on_asked)
+
+    @property
+    def by_name(self) -> dict[str, Callable[[], object]]:
+        """Every action by its name in `keys`."""
+        screen = self._screen
+        return {
+            "fit": lambda: self._on_canvas(lambda canvas: canvas.reset_view()),
+            "one_to_one": lambda: self._on_canvas(lambda canvas: canvas.show_one_to_one()),
+            "zoom_in": lambda: self._on_canvas(lambda canvas: canvas.zoom(_ZOOM_STEP)),
+            "zoom_out": lambda: self._on_canvas(lambda canvas: canvas.zoom(1 / _ZOOM_STEP)),
+            "previous_time": lambda: self._step("t", -1),
+            "next_time": lambda: self._step("t", 1),
+            "previous_z": lambda: self._step("z", -1),
+            "next_z": lambda: self._step("z", 1),
+            "previous_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, -1)),
+            "next_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, 1)),
+            "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),
+            "next_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, 1)),
+            **{f"solo_channel {i + 1}": partial(self._solo_channel, i) for i in range(9)},
+            "follow": lambda: screen.follower.follow_again(),
+            "next_missing": lambda: screen.finder.next_missing(),
+            "next_unreadable": lambda: screen.finder.next_unreadable(),
+            "latency": screen.toggle_latency,
+            "go_to": self._ask_where,
+            "save": lambda: screen.snapshots.save(),
+            "copy": lambda: screen.snapshots.copy(),
+            "panels": screen.toggle_panels,
+            "cancel": screen.cancel_opening,
+            "keys": self.show_keys,
+        }
+
+    def show_keys(self) -> None:
+        """Show what all keys do; a second time: no longer."""
+        sheet, self.sheet = self.sheet, None
+        if sheet is not None:
+            sheet.close()
+            return
+        self.sheet = KeySheet(self._screen.window() or self._screen)
+        self.sheet.finished.connect(self._on_sheet_closed)
+        self.sheet.show()
+
+    def _on_sheet_closed(self) -> None:
+        self.sheet = None
+
+    def _ask_where(self) -> None:
+        if self._screen.sessions.shown is not None:
+            self._screen.stage.go_box.ask()
+
+    @safe_slot
+    def _on_asked(self, text: str) -> None:
+        """Go where was typed; what does not exist is said in the box, which stays open."""
+        stage, session = self._screen.stage, self._screen.sessions.shown
+        if session is None:
+            return
+        place = typed_place(text, session.dataset.info, stage.image, stage.view.p)
+        if place.problem:
+            stage.go_box.refuse(place.problem)
+            return
+        wanted = {axis: index for axis, index in zip("tpz", place[:3], strict=True) if index is not None}
+        if wanted:
+            self._screen.move_along(**wanted)
+        stage.go_box.leave()
+
+    def _on_canvas(self, act: Callable[[Canvas], None]) -> None:
+        canvas = self._screen.stage.canvas
+        if canvas is not None:
+            act(canvas)
+
+    def _solo_channel(self, i: int) -> None:
+        """Of the channels that the position in view has, the one at place `i`."""
+        strips = self._screen.stage.strips
+        shown = strips.shown()
+        if i < len(shown):
+            strips.solo(shown[i])
+
+    def _step(self, axis: str, step: int) -> None:
+        sliders = self._screen.stage.sliders
+        to = min(max(sliders.index(axis) + step, 0), sliders.size(axis) - 1)
+        if self._screen.sessions.shown is not None and to != sliders.index(axis):
+            self._screen.move_along(**{axis: to})
+
+    def _go_to_field(self, where: Callable[[Wells, int], int]) -> None:
+        session = self._screen.sessions.shown
+        if session is None:
+            return
+        now = self._screen.stage.view.p
+        to = where(self._wells_of(session.dataset.info), now)
+        if to != now:
+            self._screen.move_along(p=to)
+
+    def _wells_of(self, info: DatasetInfo) -> Wells:
+        if self._wells is None or self._wells[0].positions is not info.positions:
+            self._wells = info, Wells(info.positions)
+        return self._wells[1]

@@ -1,0 +1,1 @@
+"""What the widgets look like: theme, icons, labels."""

@@ -1,0 +1,100 @@
+"""What somebody means who types where to go: "D7:4", "t12", "z5", or several of these. Pure; no Qt.
+
+Fields are called as they are shown, ``"well:field"``; time points and z planes count from 1, as on sliders.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...model import DatasetInfo, ImageInfo, Position
+
+_INDEX = re.compile(r"([tz])[=:]?([0-9]{1,9})", re.IGNORECASE)
+_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+HINT = "well:field  t12  z5"
+
+
+class TypedPlace(NamedTuple):
+    """Indices from 0, None where nothing was said; or the `problem` with what was typed."""
+
+    t: int | None = None
+    p: int | None = None
+    z: int | None = None
+    problem: str = ""
+
+
+def typed_place(text: str, info: DatasetInfo, image: ImageInfo | None, p: int) -> TypedPlace:
+    """What `text` means in a dataset; `p` is the position in view, `image` what that contains if known."""
+    whole = _position(text.strip(), info.positions, p)
+    if whole is not None:  # also where a well is called "t1"
+        return TypedPlace(p=whole)
+    indices: dict[str, int] = {}
+    rest: list[str] = []
+    for word in text.replace(",", " ").split():
+        found = _INDEX.fullmatch(word)
+        if found is None:
+            rest.append(word)
+        else:
+            indices[found[1].lower()] = int(found[2]) - 1
+    position = None
+    if rest:
+        name = " ".join(rest)
+        position = _position(name, info.positions, p)
+        if position is None:
+            return TypedPlace(problem=_no_position(name, info.positions))
+    sizes = {"t": info.n_t, "z": image.n_z if image is not None and position is None else info.n_z}
+    for axis, index in indices.items():
+        if not 0 <= index < sizes[axis]:
+            return TypedPlace(problem=_outside(axis, index, sizes[axis]))
+    return TypedPlace(indices.get("t"), position, indices.get("z"))
+
+
+def _position(name: str, positions: Sequence[Position], now: int) -> int | None:
+    """The position of that name; of a well its first field, of ``":4"`` one of the well in view."""
+    if not name:
+        return None
+    wanted = _plain(name)
+    region = positions[now].region if now < len(positions) else ""
+    if wanted.lstrip(":").isdecimal():
+        number = int(wanted.lstrip(":"))
+        beside = (p for p, at in enumerate(positions) if at.region == region and at.fov == number)
+        found = next(beside, None)
+        if found is not None:
+            return found
+    for names_of in (
+        lambda at: (at.label, at.title),
+        lambda at: (at.name,),
+        lambda at: (at.region,),
+    ):
+        for p, at in enumerate(positions):
+            if wanted in map(_plain, names_of(at)):
+                return p
+    return None
+
+
+def _plain(name: str) -> str:
+    """A name without what may be typed in another way: case, spaces, leading zeros ("d07" is "D7")."""
+    return _ZEROS.sub("", "".join(name.split()).casefold())
+
+
+def _no_position(name: str, positions: Sequence[Position]) -> str:
+    well, colon, field = name.rpartition(":")
+    fields = [at for at in positions if _plain(at.region) == _plain(well)] if colon else []
+    if fields:
+        count = (
+            f"only field {fields[0].fov}"
+            if len(fields) == 1
+            else f"fields {fields[0].fov} to {fields[-1].fov}"
+        )
+        return f"There is no field {field} in {fields[0].region}: it has {count}"
+    return f"There is no {name[:40]} in this dataset"
+
+
+def _outside(axis: str, index: int, n: int) -> str:
+    what = {"t": "time point", "z": "z plane"}[axis]
+    has = f"1 to {n}" if n > 1 else "only one"
+    return f"There is no {what} {index + 1}: there are {has}" if n > 1 else f"There is {has} {what}"

@@ -1,0 +1,107 @@
+"""The left end of the status row while a run is on screen: state, progress, planes, size, rate, time left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtGui import QPainter
+from qtpy.QtWidgets import QSizePolicy, QWidget
+
+from ..look.theme import colors_of, digits_font, plain_tooltip
+from ..slots import safe_slot
+from .run_progress import RunState
+
+if TYPE_CHECKING:
+    from .run_progress import RunNews
+
+_BAR_PX = 150
+_LEAST_BAR_PX = 60
+_GAP_PX = 12
+_BAR_HEIGHT_PX = 12
+_MOST_HEADLINE_PX = 210
+
+
+class RunBar(QWidget):
+    """Paints as much of what is known as there is room for; the rest is said on hover. GUI thread only."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._news: RunNews | None = None
+        self._said: tuple[str, ...] = ()
+        self.setFont(digits_font(self))
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setAccessibleName("Run")
+        self.hide()
+
+    @property
+    def news(self) -> RunNews | None:
+        """What it says; None while no run is on screen."""
+        return self._news
+
+    def show_news(self, news: RunNews | None) -> None:
+        """Say this of the run on screen; None: there is none."""
+        self.setVisible(news is not None)
+        said = () if news is None else (news.headline, *news.parts)
+        if said != self._said:
+            self._said = said
+            text = "\n".join(said)
+            self.setToolTip(plain_tooltip(text))
+            self.setAccessibleDescription(text)
+            self.update()
+        self._news = news
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(60, self.fontMetrics().height())
+
+    def sizeHint(self) -> QSize:
+        return QSize(560, self.fontMetrics().height())
+
+    def shown(self) -> tuple[list[str], int]:
+        """What fits: the headline and the parts, and how wide the bar is (0: none)."""
+        if self._news is None:
+            return [], 0
+        metrics = self.fontMetrics()
+        headline = metrics.elidedText(self._said[0], Qt.TextElideMode.ElideRight, _MOST_HEADLINE_PX)
+        room = self.width() - 8 - metrics.horizontalAdvance(headline)
+        shown, wants_bar = [headline], self._news.share is not None
+        for i, part in enumerate(self._said[1:]):
+            needed = metrics.horizontalAdvance(part) + _GAP_PX
+            if needed + (_LEAST_BAR_PX + _GAP_PX if wants_bar and i else 0) > room:
+                break
+            shown.append(part)
+            room -= needed
+        bar = min(_BAR_PX, room - _GAP_PX) if wants_bar else 0
+        return shown, bar if bar >= _LEAST_BAR_PX else 0
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        if self._news is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colors, metrics = colors_of(self), self.fontMetrics()
+        shown, bar = self.shown()
+        is_stalled = self._news.state is RunState.STALLED
+        x = 8.0
+        for i, text in enumerate(shown):
+            painter.setPen(colors.warning if i == 0 and is_stalled else colors.text)
+            width = metrics.horizontalAdvance(text)
+            painter.drawText(QRectF(x, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, text)
+            x += width + _GAP_PX
+            if i == 0 and bar:
+                self._paint_bar(painter, x, bar)
+                x += bar + _GAP_PX
+        painter.end()
+
+    def _paint_bar(self, painter: QPainter, x: float, width: int) -> None:
+        assert self._news is not None
+        colors = colors_of(self)
+        place = QRectF(x, (self.height() - _BAR_HEIGHT_PX) / 2, width, _BAR_HEIGHT_PX)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(colors.groove)
+        painter.drawRoundedRect(place, 3, 3)
+        filled = QRectF(place)
+        filled.setWidth(place.width() * (self._news.share or 0.0))
+        painter.setBrush(colors.warning if self._news.state is RunState.STALLED else colors.accent)
+        painter.drawRoundedRect(filled, 3, 3)

@@ -1,0 +1,189 @@
+"""How far a run is: what the status bar says while it is written. Pure; no Qt, no clock of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..view_texts import duration_of
+
+if TYPE_CHECKING:
+    from ...model import DatasetInfo, PlaneKey
+
+_RATE_SECONDS = 10.0
+_LEFT_SECONDS = 60.0
+"""Over how long the rate is measured, and the one that tells what is left, which must not jump."""
+STALLED_SECONDS = 15.0
+"""A run is said to be stalled after this, three of its own longest gaps, or its time step and this."""
+_SAMPLE_SECONDS = 0.5
+
+
+class RunState(Enum):
+    """What a run is doing, in words."""
+
+    WAITING = "Waiting for planes"
+    RECORDING = "Recording"
+    STALLED = "No new planes"
+    FINISHED = "Finished"
+
+
+class RunNews(NamedTuple):
+    """What is known of a run. `expected` is None while the number of time points may still grow.
+
+    `rate` in planes per second; `seconds_left` None if it cannot be told; `silent` is how long nothing came.
+    """
+
+    state: RunState
+    written: int
+    expected: int | None
+    n_bytes: int
+    bytes_per_second: float
+    seconds_left: float | None
+    silent: float
+    place: str
+
+    @property
+    def missing(self) -> int:
+        """Planes that were expected of a finished run and never announced."""
+        return max((self.expected or 0) - self.written, 0) if self.state is RunState.FINISHED else 0
+
+    @property
+    def share(self) -> float | None:
+        """How much of it is written, 0 to 1; None if unknown."""
+        return min(self.written / self.expected, 1.0) if self.expected else None
+
+    @property
+    def headline(self) -> str:
+        """What it is doing: "Recording B11", "No new planes for 35 s"."""
+        if self.state is RunState.STALLED:
+            return f"{self.state.value} for {duration_of(self.silent)}"
+        return (
+            f"{self.state.value} {self.place}".strip()
+            if self.state is RunState.RECORDING
+            else self.state.value
+        )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The numbers in words, the most important first."""
+        if not self.written:
+            return ()
+        of = f"/{self.expected:,}" if self.expected is not None else ""
+        said = [f"{self.written:,}{of} planes"]
+        if self.missing:
+            said.append(f"{self.missing:,} missing")
+        if self.seconds_left is not None and self.state is RunState.RECORDING:
+            said.append(f"{duration_of(max(round(self.seconds_left), 1))} left")
+        if self.n_bytes:
+            said.append(size_of(self.n_bytes))
+        if self.bytes_per_second and self.state is RunState.RECORDING:
+            said.append(f"{self.bytes_per_second / 1e6:.3g} MB/s")
+        return tuple(said)
+
+
+class RunProgress:
+    """Follows one run by how many of its planes were announced; `look` a few times a second."""
+
+    def __init__(self, *, has_total: bool = True) -> None:
+        """`has_total`: whether the metadata of the run says how many time points there will be."""
+        self._has_total = has_total
+        self._first_n_t: int | None = None
+        self._total: tuple[DatasetInfo, int] | None = None
+        self._samples: deque[tuple[float, int]] = deque()
+        self._changed: float | None = None  # when the last plane came
+        self._longest_gap = 0.0
+
+    def look(
+        self, now: float, written: int, last: PlaneKey | None, info: DatasetInfo, *, is_live: bool
+    ) -> RunNews:
+        """What is to be said at `now` (`time.monotonic`), with `written` planes, the `last` of them."""
+        self._note(now, written)
+        self._note_growth(info, written)
+        expected = self._expected(info) if self._has_total and info.dtype is not None else None
+        if expected is not None and written > expected:
+            expected = None
+        silent = now - self._changed if self._changed is not None else 0.0
+        rate = self._rate(now, _RATE_SECONDS)
+        slow_rate = self._rate(now, _LEFT_SECONDS)
+        left = (expected - written) / slow_rate if expected is not None and slow_rate else None
+        n_bytes = _plane_bytes(info)
+        return RunNews(
+            self._state(written, silent, info, is_live=is_live),
+            written,
+            expected,
+            written * n_bytes,
+            rate * n_bytes,
+            left,
+            silent,
+            _place(last, info),
+        )
+
+    def _expected(self, info: DatasetInfo) -> int:
+        if self._total is None or self._total[0] is not info:
+            self._total = info, _expected(info)
+        return self._total[1]
+
+    def _note(self, now: float, written: int) -> None:
+        before = self._samples[-1] if self._samples else None
+        if before is None or written != before[1]:
+            if self._changed is not None and before is not None:
+                self._longest_gap = max(self._longest_gap, now - self._changed)
+            if written:
+                self._changed = now
+        if before is None or now - before[0] >= _SAMPLE_SECONDS or written < before[1]:
+            self._samples.append((now, written))
+        while self._samples and now - self._samples[0][0] > _LEFT_SECONDS:
+            self._samples.popleft()
+
+    def _note_growth(self, info: DatasetInfo, written: int) -> None:
+        if info.dtype is None or not written:
+            return
+        if self._first_n_t is None:
+            self._first_n_t = info.n_t
+        elif info.n_t != self._first_n_t:  # time points are appended: nobody knows how many there will be
+            self._has_total = False
+
+    def _rate(self, now: float, seconds: float) -> float:
+        """Planes per second over the last `seconds`."""
+        recent = [sample for sample in self._samples if now - sample[0] <= seconds]
+        if len(recent) < 3:
+            return 0.0
+        (began, before), (ended, after) = recent[0], recent[-1]
+        return max(after - before, 0) / (ended - began) if ended > began else 0.0
+
+    def _state(self, written: int, silent: float, info: DatasetInfo, *, is_live: bool) -> RunState:
+        if not is_live:
+            return RunState.FINISHED
+        if not written:
+            return RunState.WAITING
+        patience = max(STALLED_SECONDS, 3 * self._longest_gap)
+        if info.n_t > 1 and info.time_step_s:
+            patience = max(patience, info.time_step_s + STALLED_SECONDS)
+        return RunState.STALLED if silent > patience else RunState.RECORDING
+
+
+def _expected(info: DatasetInfo) -> int:
+    n_per_t = sum(
+        image.n_z * len(info.channels_of(image)) for image in map(info.image, range(len(info.positions)))
+    )
+    return n_per_t * info.n_t
+
+
+def _plane_bytes(info: DatasetInfo) -> int:
+    return 0 if info.dtype is None else info.height * info.width * int(info.dtype.itemsize)
+
+
+def _place(last: PlaneKey | None, info: DatasetInfo) -> str:
+    """The well or region where the run is."""
+    if last is None or last.p >= len(info.positions) or len(info.positions) < 2:
+        return ""
+    return info.positions[last.p].region
+
+
+def size_of(n_bytes: float) -> str:
+    """An amount of data as people say it: "8.29 GB"."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.3g} {unit}"
+    return f"{n_bytes / 1e3:.0f} kB"

@@ -1,0 +1,113 @@
+"""Says in the status row how far the run on screen is. Knows no Qt; `step` is for the GUI thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ...engine.look_schedule import Following
+from ...errors import NDViewerError
+from ...model import PlaneState
+from ...storage.bytes import is_url
+from .run_progress import RunProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...engine.dataset import Dataset
+    from ..background import Background
+    from ..sessions import Session
+    from .run_bar import RunBar
+
+_SECONDS = 0.25
+_COUNT_SECONDS = 3.0
+_COUNT_SHARE = 50
+"""Counting again waits this many times as long as the last count took: about 2 % of a core."""
+_LONGEST_COUNT_SECONDS = 4.0
+"""A dataset of which so many planes are expected that counting takes longer is not counted."""
+
+
+class RunWatch:
+    """Looks a few times a second at how many planes of a run there are.
+
+    Of a run that a host has announced, its notifications count. Of a local dataset that has grown since it is
+    shown, the planes that are stored are counted in a thread, without reading any. `post` calls a function on
+    the GUI thread.
+    """
+
+    def __init__(
+        self, bar: RunBar, background: Background, post: Callable[[Callable[[], None]], None]
+    ) -> None:
+        self._bar = bar
+        self._background = background
+        self._post = post
+        self._session: Session | None = None
+        self._progress = RunProgress()
+        self._due = 0.0
+        self._counted: int | None = None
+        self._count_due = 0.0
+        self._is_counting = False
+        self._was_live = False
+
+    def step(self, session: Session | None, *, may_grow: bool = False) -> None:
+        """Say how far the run of this session is; `may_grow`: whether it has grown since it is shown."""
+        now = time.monotonic()
+        if session is not self._session:
+            self._start_over(session)
+        if session is None or now < self._due:
+            return
+        self._due = now + _SECONDS
+        dataset = session.dataset
+        if session.acquisition is not None:
+            written, last = dataset.announced
+            news = self._progress.look(now, written, last, dataset.info, is_live=dataset.live)
+            self._bar.show_news(news)
+        elif may_grow and not is_url(dataset.path):
+            self._step_stored(session, now)
+
+    def _start_over(self, session: Session | None) -> None:
+        self._session, self._due, self._count_due = session, 0.0, 0.0
+        self._counted, self._is_counting, self._was_live = None, False, False
+        acquisition = session.acquisition if session is not None else None
+        self._progress = RunProgress(has_total=acquisition is None or not acquisition.run.names_files)
+        self._bar.show_news(None)
+
+    # ---- what nobody announces -------------------------------------------------------------
+
+    def _step_stored(self, session: Session, now: float) -> None:
+        dataset = session.dataset
+        is_live = dataset.following is Following.FOLLOWING
+        if not self._is_counting and now >= self._count_due and (is_live or self._was_live):
+            self._is_counting, self._was_live = True, is_live  # once more after the end
+            self._background.run("ndviewer-count", lambda: self._count(session))
+        if self._counted is not None:
+            self._bar.show_news(self._progress.look(now, self._counted, None, dataset.info, is_live=is_live))
+
+    def _count(self, session: Session) -> None:
+        """In a thread of its own."""
+        began = time.monotonic()
+        n = None
+        try:
+            n = _n_stored(session.dataset, lambda: session is not self._session)
+        finally:
+            self._post(lambda: self._take(session, n, time.monotonic() - began))
+
+    def _take(self, session: Session, n: int | None, seconds: float) -> None:
+        if session is self._session:
+            self._is_counting = False
+            is_gone = n == 0 and self._counted  # a disk that was unplugged does not undo what was written
+            self._counted = self._counted if n is None or is_gone else n
+            self._count_due = time.monotonic() + max(_COUNT_SECONDS, _COUNT_SHARE * seconds)
+
+
+def _n_stored(dataset: Dataset, cancelled: Callable[[], bool]) -> int | None:
+    """How many planes are stored; None if that cannot be told, or takes too long."""
+    try:
+        report = dataset.report(
+            seconds=_LONGEST_COUNT_SECONDS, cancelled=lambda: cancelled() or dataset.closed
+        )
+    except (NDViewerError, LookupError, OSError):
+        return None
+    if report.limit or report.count(PlaneState.UNKNOWN):
+        return None
+    return report.present + report.count(PlaneState.FILLED)

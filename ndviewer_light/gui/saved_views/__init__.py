@@ -1,0 +1,1 @@
+"""What of a view outlives the viewer."""

@@ -1,0 +1,106 @@
+"""What of a view outlives the viewer: indices, what follows, channels, zoom. Pure data; knows no Qt."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..canvas.zoom import VisibleArea
+from ..channel_settings.channel_choices import choice_as_json, choice_of_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...model import DatasetInfo
+    from ..channel_settings.channel_choices import ChannelChoice, Name
+
+_VERSION = 1
+_MOST_CHANNELS = 64
+_MOST_LETTERS = 1000
+
+
+class SavedView(NamedTuple):
+    """A view of a dataset. `followed`: the axes that were being led to the newest planes.
+
+    `position` is the label of the position; `area` what is seen of the picture, None if it fits the window.
+    `subject` tells datasets apart that lie at the same path one after the other, see `subject_of`.
+    """
+
+    subject: str
+    t: int
+    z: int
+    position: str
+    followed: frozenset[str]
+    pinned: frozenset[str]
+    channels: Mapping[Name, ChannelChoice]
+    area: VisibleArea | None
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object that `view_of` reads."""
+        return {
+            "version": _VERSION,
+            "subject": self.subject,
+            "t": self.t,
+            "z": self.z,
+            "position": self.position,
+            "followed": sorted(self.followed),
+            "pinned": sorted(self.pinned),
+            "channels": [choice_as_json(*each) for each in self.channels.items()],
+            "area": [*self.area.x, *self.area.y] if self.area is not None else None,
+        }
+
+
+def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
+    """The view in a JSON object; None if there is none, or another version wrote it."""
+    if document is None or document.get("version") != _VERSION:
+        return None
+    try:
+        area = document["area"]
+        return SavedView(
+            subject=_text(document["subject"]),
+            t=_index(document["t"]),
+            z=_index(document["z"]),
+            position=_text(document["position"]),
+            followed=frozenset(axis for axis in "tpz" if axis in document["followed"]),
+            pinned=frozenset(axis for axis in "tpz" if axis in document["pinned"]),
+            channels=dict(choice_of_json(said) for said in document["channels"][:_MOST_CHANNELS]),
+            area=None if area is None else _area(*area),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def subject_of(info: DatasetInfo) -> str:
+    """What a view of a dataset is a view of: channels, dtype and size of the first image.
+
+    A hash; the same while a dataset grows.
+    """
+    first = info.groups[0]
+    said = (*(channel.name for channel in info.channels), str(first.dtype), first.height, first.width)
+    return hashlib.sha256(repr(said).encode(errors="replace")).hexdigest()[:16]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _MOST_LETTERS:
+        raise ValueError("not a text")
+    return value
+
+
+def _index(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise ValueError("not an index")
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("not a number")
+    return float(value)
+
+
+def _area(left: object, right: object, top: object, bottom: object) -> VisibleArea:
+    area = VisibleArea((_number(left), _number(right)), (_number(top), _number(bottom)))
+    if not (area.x[0] < area.x[1] and area.y[0] < area.y[1]):
+        raise ValueError("not an area")
+    return area

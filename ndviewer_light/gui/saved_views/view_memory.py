@@ -1,0 +1,135 @@
+"""Keeps views, and choices for channels, for the next viewer, also of one that is killed; off unless asked.
+
+The view is looked at on the GUI thread, once a second at most; files are read and written in other threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...errors import MetadataError
+from ...storage.bytes import absolute
+from ...storage.disk_cache import default_folder
+from ...storage.presentable import presentable
+from ...storage.small_documents import SmallDocuments
+from ..following.follow import AXES
+from .saved_view import SavedView, subject_of, view_of
+
+if TYPE_CHECKING:
+    from ...model import DatasetInfo
+    from ..background import Background
+    from ..following.view_follower import ViewFollower
+    from ..sessions import Session
+    from ..stage import Stage
+
+_CHOICES = "choices for channels"  # no path
+_SECONDS = 1.0
+"""How often a view that changes is written at most; what a killed viewer may forget."""
+
+
+class ViewMemory:
+    """Views by path. `find` from any thread; everything else is for the GUI thread."""
+
+    def __init__(self, background: Background, folder: str | None = None) -> None:
+        self.enabled = False
+        """Whether views are kept, and found."""
+        self._background = background
+        self._documents = SmallDocuments(folder or os.path.join(default_folder(), "views"))
+        self._saved: SavedView | None = None
+        self._choices_found: dict[str, Any] | None = None  # read, to be taken on the GUI thread
+        self._choices_saved: dict[str, Any] | None = None
+        self._looked = float("-inf")
+
+    def find(self, path: str) -> SavedView | None:
+        """The view that was kept of the dataset at a path or URL; blocks on disk, raises nothing."""
+        if self.enabled and self._choices_saved is None:
+            self._choices_found = self._documents.get(_CHOICES) or {}
+        return view_of(self._documents.get(_key(path))) if self.enabled else None
+
+    def restore(self, session: Session, stage: Stage, follower: ViewFollower) -> bool:
+        """Show a dataset that has just come on screen as it was left; False if that is not known.
+
+        What has become of it since counts: indices that it does not have any more are left out.
+        """
+        saved, info = session.view, session.dataset.info
+        self._saved = None
+        self._take_choices(stage)
+        if saved is None or not self.enabled or saved.subject != subject_of(info):
+            return False
+        stage.channels.restore(saved.channels)
+        stage.restore_area(saved.area)
+        stage.go_to(**_indices(saved, info))
+        follower.restore(saved.followed, saved.pinned)
+        self._saved = saved
+        return True
+
+    def _take_choices(self, stage: Stage) -> None:
+        """Begin with what was chosen for channels when the viewer was last used."""
+        found, self._choices_found = self._choices_found, None
+        if found is None or self._choices_saved is not None:
+            return
+        with contextlib.suppress(MetadataError):
+            stage.channels.take_remembered(found)
+        self._choices_saved = stage.channels.choices.as_json()
+
+    def step(self, session: Session, stage: Stage, follower: ViewFollower, *, at_once: bool = False) -> None:
+        """Write the view, unless it was looked at less than a second ago, or has not changed."""
+        now = time.monotonic()
+        if not self.enabled or session.acquisition is not None or stage.dataset is not session.dataset:
+            return
+        if now - self._looked < _SECONDS and not at_once:
+            return
+        self._looked = now
+        documents = self._new_choices(stage)
+        view = _view_on(stage, follower, session.dataset.info)
+        if view is not None and view != self._saved:
+            self._saved = view
+            documents[_key(session.path)] = view.as_json()
+        if documents:
+            self._background.run("ndviewer-view", lambda: self._write(documents))
+
+    def _write(self, documents: dict[str, dict[str, Any]]) -> None:
+        for key, document in documents.items():
+            self._documents.put(key, document)
+
+    def _new_choices(self, stage: Stage) -> dict[str, dict[str, Any]]:
+        """What was chosen for channels since it was last written, as a document by its key."""
+        choices = stage.channels.choices.as_json()
+        if self._choices_saved is None or choices == self._choices_saved:
+            return {}
+        self._choices_saved = choices
+        return {_CHOICES: choices}
+
+
+def _key(path: str) -> str:
+    """What a view is kept under: without logins and signatures, which change."""
+    return presentable(absolute(path))
+
+
+def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedView | None:
+    """The view on screen; None while there is none."""
+    at = stage.view
+    if info.dtype is None or at.p >= len(info.positions) or not stage.has_picture:
+        return None
+    followed = frozenset(follower.rule.followed) if follower.may_grow else frozenset()
+    return SavedView(
+        subject=subject_of(info),
+        t=at.t,
+        z=at.z,
+        position=info.positions[at.p].label,
+        followed=frozenset(followed),
+        pinned=frozenset(AXES) - follower.rule.followed,
+        channels=stage.channels.chosen(),
+        area=stage.area,
+    )
+
+
+def _indices(saved: SavedView, info: DatasetInfo) -> dict[str, int]:
+    """Where to go, as far as the dataset goes."""
+    labels = [position.label for position in info.positions]
+    p = labels.index(saved.position) if saved.position in labels else 0
+    wanted = {"p": p, "t": saved.t, "z": saved.z}
+    return {axis: index for axis, index in wanted.items() if index < info.sizes[axis]}

@@ -1,0 +1,1 @@
+"""Our own windows, and the application that opens them."""

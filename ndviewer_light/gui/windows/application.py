@@ -1,0 +1,80 @@
+"""The QApplication of the standalone program; never used inside a host."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QCoreApplication, QSocketNotifier, Qt
+from qtpy.QtWidgets import QApplication
+
+from ..look.theme import apply_dark_theme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+
+def application() -> QApplication:
+    """Return the running QApplication, or create ours: dark, shared GL contexts, crash-proof slots."""
+    running = QApplication.instance()
+    if isinstance(running, QApplication):
+        return running
+    # Without it, a canvas moved to another window (docking, floating) loses its GL context.
+    QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("ndviewer-light")
+    apply_dark_theme(app)
+    sys.excepthook = _log_exception
+    return app
+
+
+@contextlib.contextmanager
+def end_on_signals(app: QApplication) -> Iterator[list[int]]:
+    """While it lasts, Ctrl-C and requests to end close all windows, and so the program.
+
+    Yields a list that gets the signals received. Qt's event loop never comes back to Python by itself for a
+    signal: Python's wake-up socket makes it. Main thread only.
+    """
+    received: list[int] = []
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+    notifier = QSocketNotifier(ours.fileno(), QSocketNotifier.Type.Read, app)  # type: ignore[call-overload]
+
+    def wake() -> None:
+        with contextlib.suppress(BlockingIOError):
+            ours.recv(4096)  # by now Python has called the handler below
+
+    def end_program(number: int, _frame: object) -> None:
+        received.append(number)
+        app.closeAllWindows()
+        app.quit()
+
+    notifier.activated.connect(lambda *_: wake())
+    before = {number: signal.signal(number, end_program) for number in (signal.SIGINT, signal.SIGTERM)}
+    wake_up = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    try:
+        yield received
+    finally:
+        signal.set_wakeup_fd(wake_up)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        notifier.setEnabled(False)
+        notifier.deleteLater()
+        ours.close()
+        theirs.close()
+
+
+def _log_exception(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    # PyQt aborts the process on an exception in a slot only while Python's own hook is in place.
+    if issubclass(kind, KeyboardInterrupt):
+        QCoreApplication.quit()
+        return
+    logger.critical("unexpected error; the viewer keeps running", exc_info=(kind, error, traceback))

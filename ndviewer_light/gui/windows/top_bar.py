@@ -1,0 +1,59 @@
+"""The bar over our own windows: opening, the way back, where to go, the name of what is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+
+from ..keyboard.keys import keys_of
+from ..look.one_line_label import OneLineLabel
+from ..look.theme import Panel, set_role
+from ..slots import safe_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class TopBar(Panel):
+    """Buttons, and the name of the dataset with its path on hover. GUI thread only."""
+
+    def __init__(self, actions: Mapping[str, Callable[[], object]], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.open = self._button("Open…", "Open a folder, a file or an address (Ctrl O)")
+        self.name = OneLineLabel(Qt.TextElideMode.ElideMiddle)
+        self.name.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        set_role(self.name, "dim")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(6, 5, 6, 5)
+        row.setSpacing(5)
+        row.addWidget(self.open)
+        for text, tip, action in (
+            ("Reset view", "Fit the picture to the window", "fit"),
+            ("1:1", "Show one pixel of the data on one pixel of the screen", "one_to_one"),
+            ("Go to…", "Go to what is typed: D7:4, t12, z5", "go_to"),
+            ("Save…", "Save the picture as seen, or its planes as TIFF", "save"),
+        ):
+            row.addWidget(self._acting(text, tip, action, actions))
+        row.addWidget(self.name, 1)
+        for text, tip, action in (
+            ("Panels", "Show the panels on the left, or not", "panels"),
+            ("Keys", "What keys and mouse do", "keys"),
+        ):
+            row.addWidget(self._acting(text, tip, action, actions))
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def _button(self, text: str, tip: str) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setAutoDefault(False)
+        button.setToolTip(tip)
+        set_role(button, "bar")
+        return button
+
+    def _acting(
+        self, text: str, tip: str, action: str, actions: Mapping[str, Callable[[], object]]
+    ) -> QPushButton:
+        button = self._button(text, f"{tip} ({keys_of(action)})")
+        button.clicked.connect(safe_slot(actions[action]))
+        return button
