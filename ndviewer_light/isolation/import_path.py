@@ -23,7 +23,8 @@ def interpreter_arguments() -> list[str]:
 def reader_path() -> list[str]:
     """`sys.path` for a reader process: absolute, without folders that may contain data.
 
-    The entry that contains numpy is always kept: the host's packages are there.
+    The entry that contains numpy is always kept: the host's packages are there. The standard library comes
+    first: a folder in which a host has its checkouts may have one named like a module.
     """
     allowed = {_real(folder) for folder in _package_folders()}
     refused = {_real(folder) for folder in _data_folders()} - allowed
@@ -32,7 +33,13 @@ def reader_path() -> list[str]:
         with contextlib.suppress(OSError):  # relative, and the working directory was removed
             if entry and _real(entry) not in refused:
                 kept.append(os.path.abspath(entry))
-    return kept
+    standard = _standard_library()
+    return sorted(kept, key=lambda entry: _real(entry) not in standard)  # otherwise in the host's order
+
+
+def _standard_library() -> set[str]:
+    folder = os.path.dirname(os.__file__)
+    return {_real(each) for each in (folder, os.path.join(folder, "lib-dynload"))}
 
 
 def _package_folders() -> list[str]:
