@@ -54,12 +54,6 @@ class Runs:
         self._background.run("ndviewer-reader-start", lambda: _start_reader(source))
         return acquisition
 
-    def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> None:
-        """A plane of the run is on disk, see `Acquisition.notify`; no effect without a run."""
-        acquisition = self._sessions.acquisition
-        if acquisition is not None:
-            acquisition.notify(t, fov_idx, z, channel, region_idx)
-
     def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> None:
         """A plane of the run is in this file, see `Acquisition.register`; no effect without a run."""
         acquisition = self._sessions.acquisition

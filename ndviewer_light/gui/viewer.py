@@ -247,7 +247,9 @@ class LightweightViewer(QWidget):
         `fov_idx` counts over the whole run, or within region `region_idx` in a 6-D run. Takes about a
         microsecond and never raises; indices of no plane of the run are ignored and counted.
         """
-        self._screen.runs.notify(t, fov_idx, z, channel, region_idx)
+        acquisition = self._screen.sessions.acquisition  # called in the writer's threads: no detours
+        if acquisition is not None:
+            acquisition.notify(t, fov_idx, z, channel, region_idx)
 
     def run(
         self,
