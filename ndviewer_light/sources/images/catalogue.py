@@ -5,6 +5,7 @@ Files keep their index once found; later ones are appended.
 
 from __future__ import annotations
 
+import functools
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -193,6 +194,7 @@ def _numbered(fields: Fields) -> Fields:
     return {role: text if role in ("region", "plate") else _plain(text) for role, text in fields.items()}
 
 
+@functools.lru_cache(maxsize=4096)  # few different ones in many names
 def _plain(text: str) -> str:
     """A number in canonical form: "7" for "007", "0.5" for "+0.50"."""
     if _is_number(text):

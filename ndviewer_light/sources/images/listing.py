@@ -76,7 +76,9 @@ def holds_images(folder: str) -> bool:
             try:
                 with os.scandir(path) as entries:
                     for entry in islice(entries, None if path == folder else 1000):
-                        if _is_wanted(entry.name) and is_image(entry.name):
+                        if not _is_wanted(entry.name):
+                            continue
+                        if is_image(entry.name):
                             return True
                         if len(inner) < 8 and _is_wanted_folder(entry):
                             inner.append(entry.path)
@@ -308,7 +310,7 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
             for entry in entries:
                 if not _is_wanted(entry.name):
                     continue
-                if is_image(entry.name):
+                if entry.name.lower().endswith(IMAGE_ENDS):
                     if at_least <= 0:
                         yield before + entry.name
                 elif depth > 0 and len(inner) < MAX_FOLDERS and _is_wanted_folder(entry):
@@ -323,7 +325,7 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
 
 def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return _is_wanted(entry.name) and not entry.name.lower().endswith(_NOT_FOLDERS) and entry.is_dir()
+        return not entry.name.lower().endswith(_NOT_FOLDERS) and entry.is_dir()
     except (OSError, ValueError):
         return False
 

@@ -7,7 +7,9 @@ the positions that come next are looked for by name.
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,6 +46,8 @@ MAX_FILES = 5_000_000
 
 _MAX_DIGITS = 10
 _MAX_LOOKED_AT = 10_000
+_SETTLED_NS = 2_000_000_000
+"""Of a folder that changed less long ago, its time of change does not tell every change."""
 _MAX_COUNTED = 5
 """The maximum number of channels that differ only by number; more are something else."""
 _PLANNED_LOOKED_FOR = 4
@@ -155,6 +159,22 @@ def is_squids(folder: str) -> bool:
         return True
     if not is_number(os.path.basename(folder)):
         return False
+    try:
+        changed_ns = os.stat(folder).st_mtime_ns
+    except OSError:
+        return False
+    if time.time_ns() - changed_ns < _SETTLED_NS:
+        return _are_all_named_so(folder)
+    return _are_all_named_so_since(folder, changed_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _are_all_named_so_since(folder: str, changed_ns: int) -> bool:
+    """`_are_all_named_so` of a folder last changed then; asked three times when a run is opened."""
+    return _are_all_named_so(folder)
+
+
+def _are_all_named_so(folder: str) -> bool:
     read = NameReader().read
     try:
         with os.scandir(folder) as entries:
