@@ -19,7 +19,7 @@ from ndviewer_light.errors import NDViewerError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.zarr.tensorstore_arrays import TensorStoreContext
+from ndviewer_light.sources.zarr.tensorstore_context import TensorStoreContext
 
 if TYPE_CHECKING:
     from pathlib import Path

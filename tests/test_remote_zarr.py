@@ -33,7 +33,7 @@ from ndviewer_light.errors import (
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
+from ndviewer_light.sources.zarr import tensorstore_context as zarr_native
 from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.missing_chunks import MAX_ASKED
 from ndviewer_light.sources.zarr.source import ZarrSource
@@ -634,7 +634,7 @@ def test_failures_that_stay_are_told(
 SLOW = """
 import sys, time
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.zarr import tensorstore_arrays as zarr_native
+from ndviewer_light.sources.zarr import tensorstore_context as zarr_native
 from ndviewer_light.model import PlaneKey
 zarr_native._RETRIES["max_retries"] = 1
 source = open_source(sys.argv[1], {"timeout": "1"})

@@ -18,7 +18,7 @@ from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.isolation import reader_process
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.zarr import tensorstore_arrays
+from ndviewer_light.sources.zarr import tensorstore_context
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ LATER = PlaneKey(1, 0, 1, 1)
 START_SECONDS = 5.0
 """How long an answer may take to begin: a minute is for networks."""
 SOON = f"""
-from ndviewer_light.sources.zarr import tensorstore_arrays
-tensorstore_arrays._SLOWEST_START_S = {START_SECONDS}
+from ndviewer_light.sources.zarr import tensorstore_context
+tensorstore_context._SLOWEST_START_S = {START_SECONDS}
 from ndviewer_light.isolation.server import main"""
 
 
@@ -72,7 +72,7 @@ def test_a_stopped_server_is_an_error_in_time_and_holds_up_no_other(
     servers, way: Callable[[str], AbstractContextManager[Dataset]], monkeypatch: pytest.MonkeyPatch
 ):
     stopped, other = servers
-    monkeypatch.setattr(tensorstore_arrays, "_SLOWEST_START_S", START_SECONDS)
+    monkeypatch.setattr(tensorstore_context, "_SLOWEST_START_S", START_SECONDS)
     in_readers = reader_process._BOOTSTRAP.replace("\nfrom ndviewer_light.isolation.server import main", SOON)
     assert in_readers != reader_process._BOOTSTRAP
     monkeypatch.setattr(reader_process, "_BOOTSTRAP", in_readers)

@@ -141,7 +141,7 @@ def test_pixels_are_those_that_zarr_python_reads(
     for where in (path, server.url(served.name), packed):
         source = ZarrSource.open(str(where))
         try:
-            assert isinstance(source._array(source._known.places[0].store, 0), DecodedArray)
+            assert isinstance(source._arrays.get(source._known.places[0].store, 0), DecodedArray)
             assert source.info.dtype == np.uint16
             for z in (0, 3):
                 np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), expected[z])

@@ -27,8 +27,7 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import AnnouncedRun, PlaneKey, Position
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.zarr import layouts
-from ndviewer_light.sources.zarr import source as zarr_source
+from ndviewer_light.sources.zarr import layouts, open_arrays
 from ndviewer_light.sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
@@ -613,7 +612,7 @@ def test_positions_that_appear_come_last_and_none_moves(tmp_path: Path, opened: 
 
 
 def test_open_stores_are_bounded(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zarr_source, "MAX_OPEN_STORES", 3)
+    monkeypatch.setattr(open_arrays, "MAX_OPEN_STORES", 3)
     stores.write_per_fov(tmp_path, {"r": 6}, sizes={"t": 1, "c": 1, "z": 1})
     source = opened(tmp_path)
     assert len(source._arrays) == 0

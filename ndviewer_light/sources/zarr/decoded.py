@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
     from .chunk_grid import Coordinates
     from .nodes import ZarrImage
-    from .tensorstore_arrays import TensorStoreContext
+    from .tensorstore_context import TensorStoreContext
 
     Selection = tuple[int | slice, ...]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...errors import PlaneNotStoredError
     from .chunk_grid import StoredGrid
     from .nodes import ZarrImage
-    from .tensorstore_arrays import TensorStoreContext
+    from .tensorstore_context import TensorStoreContext
 
 logger = logging.getLogger(__name__)
 

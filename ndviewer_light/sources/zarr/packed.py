@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ...model import Region
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
-    from .tensorstore_arrays import TensorStoreContext
+    from .tensorstore_context import TensorStoreContext
 
 _KEPT_INDEXES = 256
 _ABSENT = np.uint64(2**64 - 1)  # offset and length of a missing chunk in a shard index

@@ -6,8 +6,6 @@ Knowledge of a dataset grows as its stores are read; a run being written is read
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import itertools
 import threading
 import time
 from collections import OrderedDict
@@ -18,11 +16,9 @@ from ...errors import (
     DatasetError,
     DatasetNotFoundError,
     DatasetReplacedError,
-    MetadataError,
     PlaneNotStoredError,
 )
 from ...model import DatasetInfo, PlaneKey, announced_info
-from ...storage.single_flight import SingleFlight
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.recording import recorded
@@ -30,17 +26,15 @@ from ...storage.trees.tree import LOCAL, LocalTree
 from ...storage.watched_folders import LISTING_SHARE
 from ..source import Source
 from . import layouts
-from .chunk_grid import chunks_of, level_spans, plane_chunk
-from .image_facts import image_info, learned_info, level_of, names_said
+from .chunk_grid import level_spans, plane_chunk
+from .description import described
+from .first_image import first_image, opened_info
+from .image_facts import level_of
 from .known_images import KnownImages
-from .label_images import label_images
-from .stored_planes import AlikeImages, SingleChunks
-from .tensorstore_arrays import (
-    OpenArray,
-    StoreArray,
-    TensorStoreContext,
-    traffic,
-)
+from .open_arrays import MAX_OPEN_STORES, OpenArrays, read_image_live
+from .server_versions import ServerVersions
+from .stored_planes import AlikeImages, stored_by_name
+from .tensorstore_context import TensorStoreContext
 from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
@@ -53,31 +47,10 @@ if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
     from ..source import StorageOptions
     from .nodes import ZarrImage
+    from .tensorstore_arrays import OpenArray
 
-MAX_OPEN_STORES = 256
 _LOOKED_AT_REMOTELY = 64
 """How many positions one `look_at_all` looks at on a server."""
-_MAX_UNREADABLE = 16
-"""How many images that cannot be shown are passed over, at open, in search of one that can."""
-_REFRESHED_MISSING = 64
-"""How many stores that did not exist yet one `refresh` looks for."""
-_REFRESHED_OPEN = 8
-"""How many stores of an announced run, or on a server, those used last, one `refresh` looks at."""
-_ASKED_IN_VIEW = 8
-_FILES_OF_A_PLANE = 4
-"""Of so many planes in view at most a server is asked for so many chunks each, whether they have changed."""
-
-
-_WHY = {
-    "ome-zarr plate": "the wells listed in its metadata, or its folders <row>/<column>/<field>",
-    "ome-zarr well": "the images listed in its well metadata",
-    "ome-zarr per-fov": "stores named fov_<n>.ome.zarr or fov_<n>.zarr in zarr/<region>",
-    "ome-zarr 6d": "a position axis, or stores named acquisition.zarr in zarr/<region>",
-    "ome-zarr collection": "a bioformats2raw layout, a scene, or several images below one group",
-    "ome-zarr image": "the multiscales in its metadata",
-    "nwb zarr": "the types of its groups (neurodata_type)",
-    "zarr array": "its array metadata; it has no OME metadata",
-}
 
 
 class ZarrSource(Source):
@@ -96,16 +69,14 @@ class ZarrSource(Source):
         self._path = path
         self._tree = tree
         self._levels: OrderedDict[str, tuple[ZarrImage, tuple[Level, ...]]] = OrderedDict()
-        self._lock = threading.Lock()  # guards the above and below; never held while accessing the disk
-        self._arrays: OrderedDict[tuple[str, int], OpenArray] = OrderedDict()
-        self._opening: SingleFlight[tuple[str, int], OpenArray] = SingleFlight()
-        self._missing: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()  # guards the above; never held while accessing the disk
         self._closed = threading.Event()
         # of an announced run, anything may be being written
         self._native = TensorStoreContext(tree, self._closed, self._known.warn, followed=path is None)
+        self._arrays = OpenArrays(self._known, tree, self._native, self._closed, announced=path is None)
         self._identity = tree.identity()
         self._alike = AlikeImages(tree)
-        self._seen: dict[str, str | None] = {}  # the versions of chunks on a server, as of the last look
+        self._on_server = ServerVersions(tree, self._files_on_server)
         self._not_before = float("-inf")  # when a look may list stores again
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
 
@@ -122,17 +93,14 @@ class ZarrSource(Source):
         listed = recorded(tree)
         try:
             layout = layouts.discover(tree.root, listed or tree)
-            p, image = _first_image(layout, tree)
+            p, image = first_image(layout, tree)
         except PlaneNotStoredError as error:
             tree.close()
             raise DatasetNotFoundError(str(error)) from error
         except BaseException:
             tree.close()
             raise
-        info = _opened_info(layout, p, image, tree)
-        labels = label_images(path, layout.places[p].store, tree)
-        if labels:
-            info = dataclasses.replace(info, labels=labels, choices=(path, *labels))
+        info = opened_info(path, layout, p, image, tree)
         source = cls(layout, info, tree.root, tree, learned=not image.provisional)
         source._known.describe(p, image)
         source._listed = listed
@@ -177,14 +145,14 @@ class ZarrSource(Source):
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`: whole chunks, in shards as well. None while there is no store."""
         try:
-            image = self._array(self._place(PlaneKey(p=p)).store, level).image
+            image = self._arrays.get(self._place(PlaneKey(p=p)).store, level).image
         except PlaneNotStoredError:
             return None
         return tile_of_chunks(plane_chunk(image), image.plane_shape)
 
     def level_for(self, p: int, height: int, width: int) -> int:
         """See `Source.level_for`; by the scales in the metadata, so that no other level is opened."""
-        image = self._array(self._place(PlaneKey(p=p)).store, 0).image
+        image = self._arrays.get(self._place(PlaneKey(p=p)).store, 0).image
         spans = level_spans(image)
         if spans is None:
             return super().level_for(p, height, width)
@@ -207,7 +175,7 @@ class ZarrSource(Source):
         """What position `p` contains; reads the metadata of its store if that was not done yet."""
         store = self._place(PlaneKey(p=p)).store
         if not self._known.has_seen(store) and not self._learn_alike(store):
-            self._array(store, 0)
+            self._arrays.get(store, 0)
         return self.info.image(p)
 
     def _learn_alike(self, store: str) -> bool:
@@ -228,7 +196,7 @@ class ZarrSource(Source):
             self._tree.expect(file for store in stores for file in self._metadata_files(store))
         found: dict[str, ZarrImage] = {}
         for store in stores:
-            self._raise_if_closed("its images were being looked at")
+            self._arrays.raise_if_closed("its images were being looked at")
             with contextlib.suppress(DatasetError):  # reading its planes will report it
                 found[store] = self._alike.read(store)
         for store, image in found.items():
@@ -238,8 +206,7 @@ class ZarrSource(Source):
 
     def _metadata_files(self, store: str) -> Iterator[str]:
         """The files that most probably describe an image: those of one that was read."""
-        with self._lock:
-            known = next(((at, each.image) for (at, _), each in self._arrays.items()), None)
+        known = self._arrays.any_one()
         if known is not None:
             folder, image = known
             group, array = (".zattrs", ".zarray") if image.facts.version == 2 else ("zarr.json", "zarr.json")
@@ -250,7 +217,7 @@ class ZarrSource(Source):
     def levels(self, p: int) -> tuple[Level, ...]:
         """The pyramid levels of position `p`, as their metadata says; those not written yet are left out."""
         place = self._place(PlaneKey(p=p))
-        store, largest = place.store, self._array(place.store, 0).image
+        store, largest = place.store, self._arrays.get(place.store, 0).image
         with self._lock:
             known = self._levels.get(store)
             if known is not None and known[0] is largest:
@@ -260,7 +227,7 @@ class ZarrSource(Source):
         self._tree.expect(self._tree.join(store, path, file) for path in largest.meta.paths[1:])
         for level in range(1, largest.n_levels):
             try:
-                images.append(_read_image_live(store, level, self._tree))
+                images.append(read_image_live(store, level, self._tree))
             except PlaneNotStoredError:
                 break
         levels = tuple(level_of(image, largest) for image in images)
@@ -275,8 +242,8 @@ class ZarrSource(Source):
     def level_at(self, p: int, level: int) -> Level:
         """See `Source.level_at`; raises `PlaneNotStoredError` if it is not written yet."""
         store = self._place(PlaneKey(p=p)).store
-        largest = self._array(store, 0).image
-        return level_of(self._array(store, level).image, largest)
+        largest = self._arrays.get(store, 0).image
+        return level_of(self._arrays.get(store, level).image, largest)
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a store for the position of `key`; looks at names only."""
@@ -294,14 +261,13 @@ class ZarrSource(Source):
         Blocks on disk or network, bounded by the number of wells and of open stores; of an announced run, and
         of a dataset on a server, only the most recently used stores are checked.
         """
-        used_last = self._worth_looking_at()
+        used_last = self._arrays.worth_looking_at()
         if self._tree.remote:
             self._tree.forget()
             self._native.renew()
-            with self._lock:
-                self._arrays.clear()
+            self._arrays.forget_all()
         self._find_places()
-        self._look_at(used_last if self._tree.remote else self._worth_looking_at())
+        self._look_at(used_last if self._tree.remote else self._arrays.worth_looking_at())
         return self.info
 
     def follow(self) -> None:
@@ -322,19 +288,17 @@ class ZarrSource(Source):
             self._find_places()
             now = time.monotonic()
             self._not_before = now + (now - began) / LISTING_SHARE
-        with self._lock:
-            current = {name for name, array in self._arrays.items() if array.is_current()}
-        self._look_at(name for name in self._worth_looking_at() if name not in current)
+        current = self._arrays.current()
+        self._look_at(name for name in self._arrays.worth_looking_at() if name not in current)
         return self.info
 
     def _has_changed_on_server(self) -> bool:
-        with self._lock:
-            last = next(reversed(self._arrays.items()), None)
+        last = self._arrays.used_last()
         if last is None:
             return True
         (store, level), array = last
         self._tree.forget()
-        return _read_image_live(store, level, self._tree) != array.image
+        return read_image_live(store, level, self._tree) != array.image
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: the times and sizes of the files of chunks or shards."""
@@ -353,26 +317,18 @@ class ZarrSource(Source):
             return self.versions(keys, level)
         if self._identity is not None:
             return [None] * len(keys)
-        files = [self._files_on_server(PlaneKey(*key), level) for key in keys[:_ASKED_IN_VIEW]]
-        paths = list(dict.fromkeys(itertools.chain(*files)))
-        found = dict(zip(paths, self._tree.versions(paths), strict=True))
-        if any(found[path] != self._seen.get(path, found[path]) for path in paths):
+        versions, has_changed = self._on_server.look([PlaneKey(*key) for key in keys], level)
+        if has_changed:
             self._native.renew()  # what was cached of chunks may be of another version
-            with self._lock:
-                self._arrays.clear()
-        self._seen = found
-        said: list[str | None] = []
-        for of_plane in files:
-            parts = [found[path] for path in of_plane]
-            said.append(" ".join(filter(None, parts)) if parts and None not in parts else None)
-        return said + [None] * (len(keys) - len(said))
+            self._arrays.forget_all()
+        return versions
 
-    def _files_on_server(self, key: PlaneKey, level: int) -> list[str]:
+    def _files_on_server(self, key: PlaneKey, level: int, most: int) -> list[str]:
         try:
             array, index = self._locate(key, level)
         except (DatasetError, IndexError):
             return []
-        return array.files(index, _FILES_OF_A_PLANE)
+        return array.files(index, most)
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`; where planes are single chunks in a folder, by their names alone."""
@@ -395,21 +351,15 @@ class ZarrSource(Source):
         try:
             place = self._place(PlaneKey(p=p))
             image = self._image_at(place.store)
-            chunks = SingleChunks.of(image)
             own = [self._known.own_key(key, place) for key in keys]
+            told = stored_by_name(image, own, place.p_index)
         except (DatasetError, IndexError):
             return None
-        sizes = image.size("t"), image.size("p"), image.size("c"), image.size("z")
-        at = [(key.t, place.p_index or 0, key.c, key.z) for key in own]
-        is_inside = all(index < size for each in at for index, size in zip(each, sizes, strict=True))
-        if chunks is None or not is_inside or (place.p_index is None and sizes[1] > 1):
-            return None
-        return list(chunks.are_stored(at))
+        return None if told is None else list(told)
 
     def _image_at(self, store: str) -> ZarrImage:
         """The image of a store as it was opened; else as its metadata says now, without opening it."""
-        with self._lock:
-            known = self._arrays.get((store, 0))
+        known = self._arrays.if_open(store, 0)
         if known is not None:
             return known.image
         image = self._alike.read(store)
@@ -431,7 +381,7 @@ class ZarrSource(Source):
     def _look_at(self, stores: Iterable[tuple[str, int]]) -> None:
         for store, level in stores:
             try:
-                self._array(store, level, again=True)
+                self._arrays.get(store, level, again=True)
             except DatasetReplacedError:
                 raise
             except (DatasetError, IndexError):  # reading the plane will report it
@@ -439,31 +389,12 @@ class ZarrSource(Source):
 
     def describe(self) -> dict[str, Any]:
         """Further facts beyond `info`: how the first image is stored, and on which server."""
-        said: dict[str, Any] = {"why": _WHY.get(self.info.format, ""), "hosts": list(self._tree.hosts())}
-        if self._tree.remote:
-            said |= dict(zip(("requests", "bytes"), traffic(), strict=True))
-        try:
-            image = layouts.read_image(self._known.places[0].store, 0, self._tree)
-        except (DatasetError, IndexError):
-            return said
-        chunks = chunks_of(image)
-        return {
-            **said,
-            "zarr": image.facts.version,
-            "array": image.array,
-            "axes": " ".join(axis.name or axis.role for axis in image.axes),
-            "shape": list(image.facts.shape),
-            "chunks": list(chunks.decoded),
-            "shards": list(chunks.stored) if chunks.sharded else None,
-            "codecs": list(chunks.codecs),
-        }
+        return described(self.info.format, self._known.places[0].store, self._tree)
 
     def close(self) -> None:
         """Release all stores; reads in progress end within a quarter of a second. Idempotent."""
         self._closed.set()
-        with self._lock:
-            self._arrays.clear()
-            self._missing.clear()
+        self._arrays.close()
         self._tree.close()
 
     # ---- locating planes ------------------------------------------------------------------
@@ -472,11 +403,11 @@ class ZarrSource(Source):
         """The open array of a plane and the plane's index in it; rechecks if it is out of bounds."""
         place = self._place(key)
         if level and not self._known.has_seen(place.store):
-            self._array(place.store, 0)  # its channels are known from there on
-        array = self._array(place.store, level)
+            self._arrays.get(place.store, 0)  # its channels are known from there on
+        array = self._arrays.get(place.store, level)
         own = self._known.own_key(key, place)
         if not array.holds(own, place.p_index) or (array.image.provisional and self._path is None):
-            array = self._array(place.store, level, again=True)
+            array = self._arrays.get(place.store, level, again=True)
             own = self._known.own_key(key, place)
         if array.holds(own, place.p_index):
             return array, array.index(own, place.p_index)
@@ -502,7 +433,7 @@ class ZarrSource(Source):
         except StoreChangedError:
             return self._reopened(key, level, region)
         except CorruptDataError:  # or the store was recreated, and its chunks have changed
-            if self._array(self._place(key).store, level, again=True) is array:
+            if self._arrays.get(self._place(key).store, level, again=True) is array:
                 raise
             return self._reopened(key, level, region)
 
@@ -518,149 +449,9 @@ class ZarrSource(Source):
 
     def _reopened(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         """Reopen a store that was rewritten under its handle, and read again."""
-        self._forget(self._place(key).store, level)
+        self._arrays.forget(self._place(key).store, level)
         array, index = self._located(key, level, region)
         try:
             return array.read(index, region)
         except StoreChangedError as error:
             raise CorruptDataError(f"{array.image.array} changed while it was being read: {error}") from error
-
-    # ---- stores: opened once, by one thread, without the lock ------------------------------
-
-    def _array(self, store: str, level: int, *, again: bool = False) -> OpenArray:
-        """The open array of a store; `again` rereads its metadata and keeps the handle if unchanged."""
-        name = (store, level)
-        with self._lock:
-            known = self._arrays.get(name)
-            if known is not None and not again:
-                self._arrays.move_to_end(name)
-                return known
-        return self._opening.do(
-            name,
-            lambda: self._opened_anew(name, known, again=again),
-            lambda: self._raise_if_closed(f"{store} was being opened"),
-        )
-
-    def _opened_anew(self, name: tuple[str, int], known: OpenArray | None, *, again: bool) -> OpenArray:
-        if not again:  # it may have been opened meanwhile
-            with self._lock:
-                if (array := self._arrays.get(name)) is not None:
-                    return array
-        try:
-            array = self._open_array(name, known)
-        except BaseException:
-            self._forget(*name)
-            raise
-        self._remember(name, array)
-        return array
-
-    def _open_array(self, name: tuple[str, int], known: OpenArray | None) -> OpenArray:
-        store, level = name
-        self._raise_if_closed(f"{store} was to be opened")
-        try:
-            record = recorded(self._tree)
-            image = _read_image_live(store, level, record or self._tree)
-        except PlaneNotStoredError:
-            if self._path is not None:  # nothing of an announced run need exist
-                self._tree.check_there()  # distinguish a missing plane from a missing disk
-            with self._lock:
-                self._missing[store] = None
-                self._missing.move_to_end(store)
-                while len(self._missing) > MAX_OPEN_STORES:
-                    self._missing.popitem(last=False)
-            raise
-        if known is not None and known.image == image:
-            known.record = record
-            return known
-        if level == 0 and self._known.judge(store, image):
-            with self._lock:
-                self._arrays.clear()
-        array = self._opened_array(image)
-        array.record = record
-        if level == 0:
-            self._known.learn({store: image})
-        return array
-
-    def _opened_array(self, image: ZarrImage) -> OpenArray:
-        if not image.is_native:
-            from .decoded import DecodedArray
-
-            return DecodedArray(image, self._tree, self._native)
-        if self._tree.packed:
-            from .packed import packed_array
-
-            return packed_array(image, self._tree, self._native)
-        return StoreArray(image, self._native)
-
-    def _remember(self, name: tuple[str, int], array: OpenArray) -> None:
-        with self._lock:
-            if self._closed.is_set():
-                return
-            self._missing.pop(name[0], None)
-            self._arrays[name] = array
-            self._arrays.move_to_end(name)
-            while len(self._arrays) > MAX_OPEN_STORES:
-                self._arrays.popitem(last=False)
-
-    def _forget(self, store: str, level: int) -> None:
-        with self._lock:
-            self._arrays.pop((store, level), None)
-
-    def _raise_if_closed(self, doing: str) -> None:
-        if self._closed.is_set():
-            raise DatasetError(f"the dataset was closed while {doing}")
-
-    # ---- rereading -----------------------------------------------------------------------------
-
-    def _worth_looking_at(self) -> list[tuple[str, int]]:
-        with self._lock:
-            few = self._path is None or self._tree.remote
-            known = list(self._arrays)[-_REFRESHED_OPEN if few else 0 :]
-            missing = list(reversed(self._missing))[:_REFRESHED_MISSING]
-            # before any store exists, the first ones are the likeliest; later the first represents the run
-            first = [
-                place.store
-                for place in self._known.places[: 1 if self._known.learned else _REFRESHED_MISSING]
-            ]
-        return list(dict.fromkeys(known + [(store, 0) for store in missing + first]))
-
-
-def _read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
-    """Read an image's metadata; broken JSON may be a write in progress, so a retry may help."""
-    try:
-        return layouts.read_image(store, level, tree)
-    except MetadataError as error:
-        if not error.transient:
-            raise
-        raise CorruptDataError(f"{error}; if it is still being written, it will be read again") from error
-
-
-# ---- state -------------------------------------------------------------------------------
-
-
-def _first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
-    """The first image that exists and can be shown, and its position."""
-    errors: list[DatasetError] = []
-    for p, place in enumerate(layout.places):
-        try:
-            return p, layouts.read_image(place.store, 0, tree)
-        except PlaneNotStoredError:
-            continue  # planned, not written yet
-        except DatasetError as error:
-            errors.append(error)
-            if len(errors) == _MAX_UNREADABLE:
-                break
-    if errors:
-        raise errors[0]
-    raise DatasetNotFoundError(
-        f"{tree.root} lists {len(layout.places)} images ({layout.format}), none of which is written yet"
-    )
-
-
-def _opened_info(layout: layouts.DatasetLayout, p: int, image: ZarrImage, tree: Tree) -> DatasetInfo:
-    positions = tuple(place.position for place in layout.places)
-    info = DatasetInfo(
-        layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title, objective=layout.objective
-    )
-    learned = learned_info(info, image, image_info(image, names_said(layout.places[p].said)))
-    return dataclasses.replace(learned, warnings=layout.warnings + image.warnings)

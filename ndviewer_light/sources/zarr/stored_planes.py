@@ -13,6 +13,7 @@ from .layouts import read_image
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from ...model import PlaneKey
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
 
@@ -103,6 +104,20 @@ class SingleChunks:
                 at[role] // part if role in at else 0 for role, part in zip(self._roles, chunk, strict=True)
             )
         )
+
+
+def stored_by_name(image: ZarrImage, keys: Sequence[PlaneKey], p_index: int | None) -> list[bool] | None:
+    """Which planes of an image are stored, by the names of files; None if these do not tell.
+
+    With the channels that the keys have in the image; `p_index`: where the position is in its array.
+    """
+    chunks = SingleChunks.of(image)
+    sizes = image.size("t"), image.size("p"), image.size("c"), image.size("z")
+    at = [(key.t, p_index or 0, key.c, key.z) for key in keys]
+    is_inside = all(index < size for each in at for index, size in zip(each, sizes, strict=True))
+    if chunks is None or not is_inside or (p_index is None and sizes[1] > 1):
+        return None
+    return chunks.are_stored(at)
 
 
 def _names_in(folder: str) -> Collection[str]:

@@ -1,0 +1,55 @@
+"""Opening a dataset by one of its images: the first that exists and can be shown."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...model import DatasetInfo
+from . import layouts
+from .image_facts import image_info, learned_info, names_said
+from .label_images import label_images
+
+if TYPE_CHECKING:
+    from ...storage.trees.tree import Tree
+    from .nodes import ZarrImage
+
+_MAX_UNREADABLE = 16
+"""How many images that cannot be shown are passed over in search of one that can."""
+
+
+def first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
+    """The first image that exists and can be shown, and its position.
+
+    Raises `DatasetNotFoundError` if none has been written, else the error of the first that cannot be shown.
+    """
+    errors: list[DatasetError] = []
+    for p, place in enumerate(layout.places):
+        try:
+            return p, layouts.read_image(place.store, 0, tree)
+        except PlaneNotStoredError:
+            continue  # planned, not written yet
+        except DatasetError as error:
+            errors.append(error)
+            if len(errors) == _MAX_UNREADABLE:
+                break
+    if errors:
+        raise errors[0]
+    raise DatasetNotFoundError(
+        f"{tree.root} lists {len(layout.places)} images ({layout.format}), none of which is written yet"
+    )
+
+
+def opened_info(
+    path: str, layout: layouts.DatasetLayout, p: int, image: ZarrImage, tree: Tree
+) -> DatasetInfo:
+    """What is known of a dataset opened at `path` once the image of position `p` has been read."""
+    positions = tuple(place.position for place in layout.places)
+    info = DatasetInfo(
+        layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title, objective=layout.objective
+    )
+    learned = learned_info(info, image, image_info(image, names_said(layout.places[p].said)))
+    info = dataclasses.replace(learned, warnings=layout.warnings + image.warnings)
+    labels = label_images(path, layout.places[p].store, tree)
+    return dataclasses.replace(info, labels=labels, choices=(path, *labels)) if labels else info
