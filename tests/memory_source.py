@@ -21,6 +21,8 @@ from ndviewer_light.sources import Source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
 SHAPE = (8, 10)
 TIMEOUT = 20.0
 """Longer than anything here takes; a test that waits so long has failed."""
@@ -101,6 +103,9 @@ class MemorySource(Source):
         self.closed.set()
 
 
+_TIMED = ("dataset", "dataset_states", "plane_outcomes", "view_requests", "follower", "background_work")
+
+
 class Clock:
     """A clock the test moves; put in the place of a module's `time`."""
 
@@ -109,6 +114,11 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+    def set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have the engine go by this clock."""
+        for module in _TIMED:
+            monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", self)
 
 
 class Gate:

@@ -18,8 +18,7 @@ K = PlaneKey()
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("dataset", "plane_outcomes", "view_requests", "follower", "background_work"):
-        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    clock.set(monkeypatch)
     return clock
 
 

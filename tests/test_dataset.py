@@ -41,8 +41,7 @@ PLANE_BYTES = SHAPE[0] * SHAPE[1] * 2
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    for module in ("dataset", "plane_outcomes", "view_requests", "follower", "background_work"):
-        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    clock.set(monkeypatch)
     return clock
 
 

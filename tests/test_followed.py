@@ -415,8 +415,7 @@ def test_paused_nothing_changes_until_it_goes_on(tmp_path, followed):
 
 def test_a_dataset_that_calls_itself_complete_is_finished_after_some_seconds(tmp_path, monkeypatch, followed):
     clock = Clock()
-    for module in ("dataset", "plane_outcomes", "view_requests", "follower", "background_work"):
-        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    clock.set(monkeypatch)
     GrowingZarr(tmp_path / "a.zarr" / "0").add(1)
     stores.write_group(
         tmp_path / "a.zarr", stores.image_attributes("tczyx") | {"_squid": {"acquisition_complete": True}}

@@ -221,8 +221,7 @@ def test_a_read_that_meets_another_dataset_is_never_shown_beside_the_old_one(tmp
 @pytest.mark.parametrize("name", ["zarr", "tiff renamed", "images"])
 def test_while_it_is_followed_another_dataset_is_noticed(tmp_path, name, monkeypatch):
     clock = Clock()
-    for module in ("dataset", "plane_outcomes", "view_requests", "follower", "background_work"):
-        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    clock.set(monkeypatch)
     file, write = KINDS[name]
     path = tmp_path / file
     write(path, planes(2, 32, "uint16", 100))
@@ -243,8 +242,7 @@ def test_while_it_is_followed_another_dataset_is_noticed(tmp_path, name, monkeyp
 
 def test_other_contents_are_noticed_while_it_is_followed_also_of_planes_out_of_view(tmp_path, monkeypatch):
     clock = Clock()
-    for module in ("dataset", "plane_outcomes", "view_requests", "follower", "background_work"):
-        monkeypatch.setattr(f"ndviewer_light.engine.{module}.time", clock)
+    clock.set(monkeypatch)
     path = tmp_path / "a.zarr"
     write_zarr(path, planes(2, 32, "uint16", 100))
     with Dataset(open_disk_cached(str(path)), path=str(path), live=True) as dataset:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey
+from ..sources.source import AT_ONCE
 from .leases import StoredKey
+from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from ..sources import Source
     from .cache import PlaneCache
     from .names_to_indices import NamesToIndices
     from .plane_outcomes import PlaneOutcomes
@@ -24,6 +27,21 @@ if TYPE_CHECKING:
 
     Entry = np.ndarray | Future[np.ndarray]
     Request = Callable[[Sequence[StoredKey]], Sequence[Entry | None]]
+
+
+_AHEAD_BYTES = 256 * 1024**2
+"""Of planes that are being read at the same time."""
+
+
+def worth_reading_at_once(source: Source) -> int:
+    """As many planes as the source is worth it for, and fit into memory."""
+    try:
+        info = source.info
+    except DatasetError:  # not open yet
+        return AT_ONCE
+    itemsize = info.dtype.itemsize if info.dtype is not None else 2
+    plane = min(info.height * info.width, ONE_TILE_PIXELS) * itemsize
+    return min(source.reads_at_once, max(AT_ONCE, _AHEAD_BYTES // max(plane, 1)))
 
 
 class ReadAhead:

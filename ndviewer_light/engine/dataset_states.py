@@ -1,0 +1,294 @@
+"""What is known of the planes of a dataset without giving out their pixels, and kept up to date."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DatasetError
+from ..model import PlaneKey, PlaneState
+from ..storage.bytes import is_url
+from ..storage.file_versions import NOTHING
+from .announced_planes import AnnouncedPlanes
+from .current_info import CurrentInfo
+from .dataset_contents import DatasetContents
+from .follower import DiskFollower
+from .level_parts import LevelParts
+from .look_schedule import Following, GrowthSchedule, RunSchedule
+from .notified_planes import NotifiedPlanes
+from .overview import OverviewBuilder
+from .plane_outcomes import PlaneOutcomes
+from .plane_search import MISSING
+from .planes_in_view import PlanesInView
+from .position_states import PositionSurvey
+from .regions import TiledPlanes
+from .retry import RetryPolicy
+from .stored_scout import StoredScout
+from .surveyor import REPORT_SECONDS, Surveyor
+from .time_line import TimeLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..model import DatasetInfo
+    from ..sources import Source
+    from .cache import PlaneCache
+    from .newest_places import NewestWanted, Place
+    from .position_states import PositionStates
+    from .report import PlaneReport
+    from .time_line import TimeStates
+
+
+class DatasetStates(DatasetContents):
+    """What is there, what is missing, what is new; `Dataset` adds the pixels. Any thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        path: str,
+        cache: PlaneCache,
+        read: Callable[[PlaneKey, int], np.ndarray],
+        *,
+        live: bool,
+        follow: bool,
+    ) -> None:
+        """`read`: reads a plane at a level from the source; see `Dataset` for the rest."""
+        self._cache = cache
+        self._view = PlanesInView()
+        tiled = TiledPlanes(source, cache)
+        overviews = OverviewBuilder(source, tiled, self._view.draw_again)
+        current = CurrentInfo(source, path, self._start_over, self._troubles)
+        super().__init__(source, path, current, tiled, overviews, live=live)
+        self._closed = False
+        self._retries = RetryPolicy()
+        self._announced = AnnouncedPlanes(current.known)
+        now = time.monotonic()
+        self._follower = DiskFollower(
+            source,
+            cache,
+            self._view,
+            self._retries,
+            read,
+            is_told=self._is_told,
+            is_live=lambda: self._live,
+            schedule=GrowthSchedule(now) if follow else RunSchedule(now, live=live),
+        )
+        self._scout = StoredScout(self._is_stored, self._follower.found_news)
+        self._surveyor = Surveyor(
+            source,
+            self._images,
+            tiled,
+            lambda key, error: self._outcomes.of_failure(key, error, 0),
+            self._is_awaited,
+            self._is_in_memory,
+        )
+        self._time_line = TimeLine(self._surveyor, lambda: source.info, self._may_change)
+        self._positions = PositionSurvey(
+            self._surveyor,
+            self._announced,
+            lambda: current.known,
+            is_live=lambda: self._live,
+            may_change=self._may_change,
+            is_local=not is_url(path),
+        )
+        failures = self._surveyor.failures
+        self._notified = NotifiedPlanes(source, cache, self._view, self._retries, self._announced, failures)
+        self._parts = LevelParts(cache, tiled, overviews, lambda: current.known.n_z)
+        self._outcomes = PlaneOutcomes(
+            self._view,
+            self._retries,
+            self._follower,
+            overviews,
+            self._notified,
+            self._parts,
+            failures,
+            is_live=lambda: self._live,
+        )
+
+    def _troubles(self) -> tuple[str, ...]:
+        return (self._follower.trouble,)
+
+    def _start_over(self, info: DatasetInfo) -> None:
+        """Another dataset is at the path now."""
+        self._announced.start_over(info)
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        """Forget all reads and failures so far; planes in view are reread."""
+        self._images.forget()
+        self._surveyor.failures.clear()
+        self._time_line.start_over()
+        self._positions.start_over()
+        self._follower.start_over()
+        self._retries.clear()
+        self._cache.clear()
+        self._view.draw_all_again()
+
+    @property
+    def following(self) -> Following:
+        """Whether changes on disk will be noticed without a `refresh`. Any thread; no I/O."""
+        return self._follower.following
+
+    def set_following(self, following: bool) -> None:
+        """Pause following what grows at the path, or go on. Any thread; no I/O.
+
+        What counted as finished is followed again for ten minutes.
+        """
+        self._follower.pause(not following)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def state(self, key: PlaneKey) -> PlaneState:
+        """The state of one plane, without reading it; blocks on disk if it is not in view.
+
+        At the level in view of what is in memory, being read, or failed. Of any other plane what is stored
+        counts (see `PlaneState`): PRESENT, PENDING while somebody writes the dataset or else ABSENT,
+        UNREADABLE if it was before, UNKNOWN if only reading tells. Raises `IndexError` outside the dataset.
+        """
+        key = PlaneKey(*key)
+        info = self._current.adopt()
+        level = self._view.shown.level
+        entry = self._cache.peek(key, level)
+        if isinstance(entry, np.ndarray):
+            return PlaneState.PRESENT
+        if entry is not None:
+            return self._outcomes.while_read(key, level).state
+        error = self._retries.error_of(key)
+        if error is not None:
+            return self._outcomes.of_failure(key, error, level).state
+        if not info.contains(key):
+            if self._live:  # it may grow so far
+                return PlaneState.PENDING
+            raise IndexError(f"no plane {tuple(key)} in a dataset of {info.sizes}")
+        return self._surveyor.stored.of_one(key, info)
+
+    def report(
+        self,
+        *,
+        p: int | str | Iterable[int] | None = None,
+        read: bool = False,
+        seconds: float | None = REPORT_SECONDS,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> PlaneReport:
+        """Count the planes that are expected, present, missing, unreadable; see `PlaneReport`.
+
+        By what is stored, without reading: what is damaged is found only with `read`, which reads every
+        plane in four threads. Of all positions, or those given (`p`: index, label, several indices). Ends
+        after `seconds` (None: never) or once `cancelled()`: then `limit` says what was not looked at.
+        `progress(done, expected)` is called after each few planes, in the calling thread.
+        Blocks on disk. Raises `IndexError` or `KeyError` for a position that does not exist.
+        """
+        info = self._current.adopt()
+        every: Iterable[int] = range(len(info.positions))
+        wanted = every if p is None else [self._indices.position(p)] if isinstance(p, (int, str)) else p
+        positions = list(dict.fromkeys(wanted))
+        for each in positions:
+            info.image(each)  # raises `IndexError`
+        return self._surveyor.report(
+            positions, read=read, seconds=seconds, progress=progress, cancelled=cancelled
+        )
+
+    def find(
+        self,
+        after: PlaneKey,
+        wanted: frozenset[PlaneState] = MISSING,
+        progress: Callable[[int, int], None] = lambda done, expected: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[PlaneKey, PlaneState] | None:
+        """Find the next plane after one that is in a `wanted` state; None if there is none, or cancelled.
+
+        In the order position, time, z, channel; goes on from the beginning, and ends with the plane itself.
+        Planes are told missing by what is stored, but unreadable by reading every one on the way, so that
+        is slow; then `progress(done, expected)` and `cancelled()` are for whoever waits. Blocks.
+        """
+        self._current.adopt()
+        return self._surveyor.find(PlaneKey(*after), wanted, progress, cancelled)
+
+    def time_states(self, p: int) -> TimeStates | None:
+        """What of position `p` is there at each time point, as looked up lately; None while not known.
+
+        For one position at a time. Any thread; no I/O here, which happens in a thread of its own.
+        """
+        self._notified.fold()
+        return self._time_line.of(p, time.monotonic()) if p < len(self._current.known.positions) else None
+
+    def position_states(self, t: int) -> PositionStates | None:
+        """What of every position is there at time point `t`, as known lately; None while not known.
+
+        For one time point at a time. Any thread; no I/O here, and no plane is read for it.
+        """
+        self._notified.fold()
+        return self._positions.of(t, time.monotonic())
+
+    @property
+    def announced(self) -> tuple[int, PlaneKey | None]:
+        """How many different planes writers have announced, and the last of them; no I/O."""
+        return self._announced.total, self._announced.last
+
+    def _may_change(self) -> bool:
+        return self._live or self._follower.is_following_growth
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether what is not stored may still be written: a run is on, or the dataset has grown lately."""
+        return self._is_awaited()
+
+    def _is_awaited(self) -> bool:
+        return self._live or self._follower.is_growing()
+
+    def _is_in_memory(self, key: PlaneKey) -> bool:
+        return isinstance(self._cache.peek(key, 0), np.ndarray)
+
+    def waiting_since(self, key: PlaneKey, level: int = 0) -> float | None:
+        """Since when one plane has been awaited (`time.monotonic`), or None.
+
+        Any thread; no lock, no I/O.
+        """
+        return self._cache.waiting_since(key, level)
+
+    def was_notified(self, key: PlaneKey) -> bool:
+        """Whether a writer has announced that this plane is on disk."""
+        return key in self._notified
+
+    def newest(self, wanted: NewestWanted) -> Place | None:
+        """The newest place that writers have announced, of those `wanted`; None without one.
+
+        Of a dataset `looks_for_newest`, the newest that was stored about a second ago. Within the sizes in
+        `info`. Any thread; no I/O here, a few microseconds if nothing has changed.
+        """
+        info = self._current.adopt()
+        self._notified.fold()
+        announced = self._announced.newest(wanted, info)
+        if announced is not None or not self.looks_for_newest:
+            return announced
+        return self._scout.newest(wanted, info, time.monotonic())
+
+    @property
+    def looks_for_newest(self) -> bool:
+        """Whether `newest` finds what nobody announces: while a local dataset is followed as it grows."""
+        return self._follower.is_following_growth and not is_url(self.path) and self._tiled.is_small(0)
+
+    def _is_stored(self, key: PlaneKey) -> bool:
+        """Whether the whole plane is stored; reads it if its version does not deny it."""
+        try:
+            (version,) = self._source.versions([key])
+            if version is not None and set(version.split()) == {NOTHING}:
+                return False
+            self._cache.read(key)
+        except (DatasetError, IndexError, CancelledError):
+            return False
+        return True
+
+    def _is_told(self, key: PlaneKey) -> bool:
+        """Whether a writer notifies changes of this plane: the run is on, and it has done so before.
+
+        Of other levels it does not tell: they are written some time after level 0.
+        """
+        return self._live and self._view.shown.level == 0 and self.was_notified(key)
