@@ -114,7 +114,7 @@ class Judge:
         frame, viewer = self._canvas.frame, self._canvas.viewer
         if frame is None or viewer is None:
             return
-        size = self._canvas._voxel_size()
+        size = self._canvas._sight.voxel_size()
         um = (size["y"], size["x"])
         if self._eye is None or not self._eye.is_for(viewer._canvas, um):
             if self._eye is not None:

@@ -1,0 +1,126 @@
+"""The ndv viewer that draws: building one, and taking leave of it without a trace."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import ndv
+from ndv.models import ArrayDisplayModel, ArrayViewerModel, ChannelMode, ClimsManual, LUTModel
+
+from ...rendering.colormaps import colormap_of
+from ..ends import Owner
+
+try:
+    from qtpy.QtOpenGLWidgets import QOpenGLWidget
+except ImportError:  # part of QtWidgets in Qt 5
+    from qtpy.QtWidgets import QOpenGLWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...model import Channel
+    from ...rendering.contrast import ChannelContrasts
+    from .view_arrays import DatasetWrapper
+
+
+def new_viewer_model() -> ArrayViewerModel:
+    """What ndv shows around a picture: nothing that we show ourselves."""
+    return ArrayViewerModel(show_3d_button=False, show_histogram_button=False, use_shared_histogram=False)
+
+
+def new_display_model(
+    channels: Sequence[Channel], contrasts: ChannelContrasts, *, is_volume: bool
+) -> ArrayDisplayModel:
+    """How ndv draws a dataset with these channels."""
+    return ArrayDisplayModel(
+        visible_axes=("z", "y", "x") if is_volume else ("y", "x"),
+        channel_axis="c",
+        channel_mode=ChannelMode.COMPOSITE,
+        luts={c: _lut(channel, contrasts.limits(c)) for c, channel in enumerate(channels)},  # type: ignore[arg-type]
+    )
+
+
+def new_viewer(wrapper: DatasetWrapper, display: ArrayDisplayModel, options: Any) -> ndv.ArrayViewer:
+    """Build a viewer; the event loop runs meanwhile."""
+    hook = sys.excepthook
+    try:
+        return ndv.ArrayViewer(wrapper, display_model=display, viewer_options=options)
+    finally:
+        sys.excepthook = hook  # ndv installs its own; restore the host's, on which its crash log relies
+
+
+def dispose_of(viewer: ndv.ArrayViewer) -> None:
+    """Close an ndv viewer, whose widget is deleted by the event loop."""
+    viewer.close()
+    viewer._canvas.close()
+    viewer.widget().setParent(None)
+    viewer.widget().deleteLater()
+
+
+def delete_gl_objects(canvas: Any) -> None:
+    """Delete the textures, buffers and programs of a canvas.
+
+    vispy leaves them to the end of the GL context. Where contexts are shared, as in our own application, they
+    outlive it: megabytes of graphics memory for each dataset that was shown.
+    """
+    scene = getattr(canvas, "_canvas", None)
+    widget = getattr(scene, "native", None)
+    if scene is None or not isinstance(widget, QOpenGLWidget) or not widget.isValid():
+        return
+    widget.makeCurrent()
+    objects = scene.context.shared.parser._objects
+    for each in list(objects.values()):
+        if hasattr(each, "delete"):  # vispy notes those just deleted as a constant
+            each.delete()
+    objects.clear()
+    widget.doneCurrent()
+
+
+class ViewerInUse(Owner):
+    """The ndv viewer that renders frames; separate from the canvas, which Qt may delete at any time."""
+
+    viewer: ndv.ArrayViewer | None = None
+    wrapper: DatasetWrapper | None = None
+    ended = False
+    """Whether Qt has deleted the canvas."""
+
+    def release(self) -> ndv.ArrayViewer | None:
+        """Stop requesting and drawing frames; returns the viewer that did, or None."""
+        viewer, wrapper = self.viewer, self.wrapper
+        self.viewer = self.wrapper = None
+        if viewer is None or wrapper is None:
+            return None
+        wrapper.wanted = False
+        # ndv keeps a reference, and would draw into a deleted view
+        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
+        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
+        viewer._cancel_futures()
+        return viewer
+
+    def end(self) -> None:
+        """Release ndv while Qt deletes the canvas, so that it cannot reach a deleted widget."""
+        super().end()
+        self.ended = True
+        if self.viewer is not None:
+            self.viewer._viewer_model.events.disconnect()
+            self.viewer._viewer_model.events.show_progress_spinner.disconnect()
+            self.release()
+
+
+def leave_buffers_to_qt(canvas: Any) -> None:
+    """Keep vispy from swapping buffers after each draw; Qt composes the widget's frame buffer itself.
+
+    The swap reaches no screen, but waits for drawing to finish (40 ms in software) and blocks every other
+    Python thread, including the host's writer.
+    """
+    scene = getattr(canvas, "_canvas", None)
+    if hasattr(scene, "swap_buffers"):
+        scene.events.draw.disconnect((scene, "swap_buffers"))
+
+
+def _lut(channel: Channel, window: tuple[float, float] | None) -> LUTModel:
+    lut = LUTModel(cmap=colormap_of(channel), name=channel.name)
+    low, high = window if window is not None else (0.0, 1.0)
+    lut.clims = ClimsManual(min=low, max=high)
+    return lut

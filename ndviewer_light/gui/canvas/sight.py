@@ -1,0 +1,160 @@
+"""Where the picture is on screen, and at which scale: between pixels of the data, µm, and the window.
+
+World coordinates of the canvas are µm of level 0, with its first pixel's corner at the origin.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+from .view_arrays import voxel_size
+from .zoom import FIT_MARGIN, Scene, VisibleArea
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import ndv
+    from qtpy.QtCore import QPointF
+    from qtpy.QtWidgets import QWidget
+
+    from ...model import ImageInfo
+    from .view_arrays import DatasetWrapper, Frame
+
+_NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
+
+
+class Drawn(Protocol):
+    """What draws the picture; None while there is nothing of that kind."""
+
+    @property
+    def viewer(self) -> ndv.ArrayViewer | None:
+        """The ndv viewer."""
+
+    @property
+    def wrapper(self) -> DatasetWrapper | None:
+        """The planes that it draws."""
+
+    @property
+    def surface(self) -> QWidget | None:
+        """The widget in which it draws."""
+
+
+class Sight:
+    """The part of the picture that is in sight. GUI thread only."""
+
+    def __init__(self, drawn: Drawn) -> None:
+        self._drawn = drawn
+        self.is_turned = False
+        """Whether the user has moved the volume on screen; a flat picture says itself where it is."""
+
+    # ---- the picture -----------------------------------------------------------------------
+
+    @property
+    def _frame(self) -> Frame | None:
+        wrapper = self._drawn.wrapper
+        return wrapper.frame if wrapper is not None else None
+
+    def _image(self) -> ImageInfo:
+        """What the picture shows; the first image until there is one."""
+        wrapper = self._drawn.wrapper
+        assert wrapper is not None
+        frame, info = wrapper.frame, wrapper.dataset.info
+        return info.groups[0] if frame is None else frame.image or info.image(frame.view.p)
+
+    def voxel_size(self) -> dict[Hashable, float]:
+        """µm along z, y, x of the picture; there is a dataset."""
+        return voxel_size(self._image())
+
+    def extent(self) -> tuple[object, ...] | None:
+        """The size of the picture in pixels and in µm; None while it is not known."""
+        frame = self._frame
+        if frame is None or frame.image is None:
+            return None
+        size = self.voxel_size()
+        return frame.image.height, frame.image.width, size["y"], size["x"]
+
+    def scene(self) -> Scene | None:
+        """What the picture is shown in; None in a volume, and while there is no picture."""
+        frame, surface = self._frame, self._drawn.surface
+        if frame is None or frame.image is None or surface is None or frame.view.is_volume:
+            return None
+        size, image = self.voxel_size(), frame.image
+        height, width = image.height * size["y"], image.width * size["x"]
+        return Scene(height, width, size["x"], surface.height(), surface.width())
+
+    # ---- what of it is in sight ------------------------------------------------------------
+
+    def reset_view(self) -> None:
+        """Fit the picture to the window."""
+        viewer = self._drawn.viewer
+        if viewer is None:
+            return
+        x, y = self._edges()
+        viewer._canvas.set_range(x=x, y=y, margin=FIT_MARGIN)
+        viewer._canvas.refresh()
+        self.is_turned = False
+
+    def show_area(self, area: VisibleArea) -> None:
+        """Show this part of the picture."""
+        viewer = self._drawn.viewer
+        if viewer is not None:
+            viewer._canvas.set_range(x=area.x, y=area.y, margin=_NO_MARGIN)
+            viewer._canvas.refresh()
+
+    def visible_area(self) -> VisibleArea | None:
+        """The part of the picture on screen in 2-D (µm), None in a volume."""
+        viewer, surface, wrapper = self._drawn.viewer, self._drawn.surface, self._drawn.wrapper
+        if viewer is None or surface is None or wrapper is None or wrapper.view.is_volume:
+            return None
+        to_world = viewer._canvas.canvas_to_world
+        left, top, _ = to_world((0, 0))
+        right, bottom, _ = to_world((surface.width(), surface.height()))
+        return VisibleArea((float(left), float(right)), (float(top), float(bottom)))
+
+    @property
+    def is_fitting(self) -> bool:
+        """Whether the whole picture fills the window, as after `reset_view`; also while there is none."""
+        scene, area = self.scene(), self.visible_area()
+        if scene is None or area is None:
+            return not self.is_turned
+        return scene.is_fitting(area)
+
+    def volume_scale(self) -> tuple[float, float] | None:
+        """µm per screen pixel of a volume, now and where it fits; None if there is no volume."""
+        viewer, surface, frame = self._drawn.viewer, self._drawn.surface, self._frame
+        if viewer is None or surface is None or frame is None or frame.image is None:
+            return None
+        size, to_world = self.voxel_size(), viewer._canvas.canvas_to_world
+        steps = (b - a for a, b in zip(to_world((0, 0)), to_world((100, 0)), strict=True))
+        longest = max(frame.image.height * size["y"], frame.image.width * size["x"])
+        fit = longest * (1 + 2 * FIT_MARGIN) / max(min(surface.height(), surface.width()), 1)
+        return math.hypot(*map(float, steps)) / 100, fit
+
+    def pixel_at(self, place: QPointF) -> tuple[int, int] | None:
+        """Row and column of the pixel (of level 0) at a place of the window, in or outside the picture."""
+        viewer = self._drawn.viewer
+        if viewer is None or self._drawn.wrapper is None:
+            return None
+        x, y, _ = viewer._canvas.canvas_to_world((place.x(), place.y()))
+        size = self.voxel_size()
+        return int(y // size["y"]), int(x // size["x"])
+
+    def um_per_screen_pixel(self) -> float | None:
+        """How many µm one logical screen pixel spans in 2-D; None if unknown."""
+        viewer, frame = self._drawn.viewer, self._frame
+        if viewer is None or frame is None or frame.image is None or frame.image.pixel_size_um is None:
+            return None
+        left, right = viewer._canvas.canvas_to_world((0, 0))[0], viewer._canvas.canvas_to_world((100, 0))[0]
+        return abs(right - left) / 100 or None
+
+    def _edges(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+        """Where the picture begins and ends along x and y in µm; None leaves it to ndv, as in a volume.
+
+        ndv would include channels that are not drawn, which keep the picture of another position.
+        """
+        frame = self._frame
+        if frame is None or frame.image is None or frame.view.is_volume:
+            return None, None
+        size = self.voxel_size()
+        return (0.0, frame.image.width * size["x"]), (0.0, frame.image.height * size["y"])
