@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from ..rendering.contrast import Limits
+    from ..rendering.labels_over import LabelsOver
     from ..rendering.view_picture import ShownPlace, ViewPictures, ViewPixels
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -111,6 +112,18 @@ def _parser() -> argparse.ArgumentParser:
         "--timestamp", action="store_true", help="write the time, or the number of the time point"
     )
     parser.add_argument("--label", action="store_true", help="write the position")
+    parser.add_argument(
+        "--labels", metavar="NAME", help="draw these labels over pictures and films (info lists them)"
+    )
+    parser.add_argument(
+        "--label-style",
+        choices=("fill", "outline"),
+        default="fill",
+        help="how labels are drawn (default: fill)",
+    )
+    parser.add_argument(
+        "--label-opacity", type=float, default=0.5, metavar="0…1", help="of labels (default: 0.5)"
+    )
     parser.add_argument("--format", help="the format, where its beginning or name misleads")
     parser.add_argument(
         "--follow-links", action="store_true", help="follow symbolic links that lead out of it"
@@ -122,12 +135,32 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _render(dataset: Dataset, options: argparse.Namespace, ending: str) -> int:
+    labels = _labels(dataset, options)
+    try:
+        return _write(dataset, options, ending, labels)
+    finally:
+        if labels is not None:
+            labels.close()
+
+
+def _labels(dataset: Dataset, options: argparse.Namespace) -> LabelsOver | None:
+    from ..rendering.label_picture import LabelStyle
+    from ..rendering.labels_over import LabelsOver
+
+    if not options.labels:
+        return None
+    return LabelsOver(
+        dataset, options.labels, LabelStyle(options.label_style == "outline", options.label_opacity)
+    )
+
+
+def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: LabelsOver | None) -> int:
     from ..rendering.view_picture import ViewPictures
 
     places = list(_places(dataset, options, is_film=ending in _FILMS))
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
-    pictures = ViewPictures(dataset, channels, mode=mode, limits=limits, longest=options.size)
+    pictures = ViewPictures(dataset, channels, mode=mode, limits=limits, longest=options.size, labels=labels)
     if ending in _TIFFS:
         missing = _write_planes(options.output, dataset, pictures, places[0])
     elif ending in _FILMS:

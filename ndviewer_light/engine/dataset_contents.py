@@ -12,7 +12,7 @@ from .names_to_indices import NamesToIndices
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..model import DatasetInfo, ImageInfo, Level
+    from ..model import DatasetInfo, ImageInfo, LabelFacts, Level
     from ..sources import Source
     from .current_info import CurrentInfo
     from .overview import DrawnLevel, OverviewBuilder
@@ -122,6 +122,14 @@ class DatasetContents:
         Blocks and raises like `image`. Levels that are announced but not written yet are left out.
         """
         return self._images.levels(self._indices.position(p))
+
+    def labels(self, p: int = 0) -> tuple[str, ...]:
+        """The label images (masks) of a position, as they are opened; blocks like `image`."""
+        return self._source.labels(p)
+
+    def label_facts(self) -> LabelFacts:
+        """The colours and properties of its values, if this is a label image; blocks like `image`."""
+        return self._source.label_facts()
 
     def level_at(self, p: int, level: int) -> Level:
         """One of `levels`; looks at no other but the largest. Raises `IndexError` if it does not exist."""

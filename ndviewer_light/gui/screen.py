@@ -20,6 +20,7 @@ from .channel_settings.choice_files import ChoiceFiles
 from .following.follow import AXES
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
+from .labels.label_controls import LabelControls
 from .opener import Opener, Refresher
 from .panels.left_panels import LeftPanels
 from .places.places_view import PlacesView
@@ -105,6 +106,7 @@ class Screen(QWidget):
         self.stage = Stage()
         self.follower = ViewFollower(self.stage, self._row)
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
+        self.labels = LabelControls(self.stage, self._background, self.poll)
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)
         )
@@ -180,6 +182,7 @@ class Screen(QWidget):
         self.sessions.end()
         self.poll.stop()
         if hasattr(self, "follower"):
+            self.labels.end()
             self._leave_stage()
 
     # ---- ndv, imported off the GUI thread --------------------------------------------------
@@ -217,6 +220,7 @@ class Screen(QWidget):
             canvas = canvas_class()
             canvas.frame_shown.connect(self._on_frame_shown)  # type: ignore[attr-defined]
             self.stage.set_canvas(canvas)  # type: ignore[arg-type]
+            self.labels.watch(canvas)  # type: ignore[arg-type]
 
     def _on_no_display(self, reason: str) -> None:
         if not self._no_display:
@@ -446,6 +450,7 @@ class Screen(QWidget):
             self.stage.clear()
             self.follower.start_over(None)
             self.finder.step()
+            self.labels.step()
         self._row.show_disk(None, can_pause=False)
         self._row.warnings.start_over()
         self._run_watch.step(None)
@@ -485,6 +490,7 @@ class Screen(QWidget):
                 self.stage.take(changes)
             self.follower.step()
             self.finder.step()
+            is_awaited |= self.labels.step()
             self.views.step(session, self.stage, self.follower)
             if self.places is not None:
                 self._show_panels()

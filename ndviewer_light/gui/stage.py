@@ -26,6 +26,8 @@ from .view_texts import counted, height_of, name_of, text_under_mouse, time_of
 from .waiting import PlaneWaits, Wait
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..engine.dataset import Changes, Dataset
     from ..model import DatasetInfo, ImageInfo
     from .canvas.display import Canvas
@@ -61,6 +63,8 @@ class Stage(QWidget):
         self.strips = self.channels.strips
         self.strips.mode_changed.connect(self._on_mode_changed)
         self._frame_place = QWidget()
+        self.also_under_mouse: Callable[[int, int], str] = lambda row, column: ""
+        """What else there is to say of a pixel of the image, at a row and a column."""
         self._under_mouse: object = None  # row and column, as last told by the canvas
         place = QVBoxLayout(self._frame_place)
         place.setContentsMargins(0, 0, 0, 0)
@@ -86,7 +90,12 @@ class Stage(QWidget):
         column.addWidget(self.sliders)
         self.splitter = QSplitter()
         self.splitter.addWidget(left)
-        self.splitter.addWidget(self.strips)
+        self._right = QWidget()
+        beside = QVBoxLayout(self._right)
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(0)
+        beside.addWidget(self.strips, 1)
+        self.splitter.addWidget(self._right)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 0)
         self.splitter.setCollapsible(0, False)
@@ -100,6 +109,12 @@ class Stage(QWidget):
         self.splitter.setStretchFactor(0, 0)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setCollapsible(1, False)
+
+    def add_below_channels(self, panel: QWidget) -> None:
+        """Put a panel below the channel strips."""
+        layout = self._right.layout()
+        assert layout is not None
+        layout.addWidget(panel)
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -457,7 +472,7 @@ class Stage(QWidget):
         self._say_states(frame)
         self._note_waits(frame)
         if self._under_mouse is not None:
-            self._say_under_mouse()
+            self.say_under_mouse()
         self.channels.take_frame(frame)
 
     def _note_waits(self, frame: Frame) -> None:
@@ -479,9 +494,9 @@ class Stage(QWidget):
     @safe_slot
     def _on_hovered(self, place: object) -> None:
         self._under_mouse = place
-        self._say_under_mouse()
+        self.say_under_mouse()
 
-    def _say_under_mouse(self) -> None:
+    def say_under_mouse(self) -> None:
         """Tell the value under the mouse; again whenever the picture has changed."""
         place = self._under_mouse
         frame = self._canvas.frame if self._canvas is not None else None
@@ -489,7 +504,8 @@ class Stage(QWidget):
             self.hover_text.emit("")
             return
         names = [channel.name for channel in self._info.channels]
-        self.hover_text.emit(text_under_mouse(frame, names, *place))
+        text, more = text_under_mouse(frame, names, *place), self.also_under_mouse(*place)
+        self.hover_text.emit(f"{text} | {more}" if text and more else text)
 
     @safe_slot
     def _on_fit_clicked(self) -> None:

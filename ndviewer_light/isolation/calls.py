@@ -93,7 +93,7 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
     """A description of a request for errors: "reading the plane t=0 p=1 c=0 z=0 of NAME"."""
     if op in ("refresh", "look", "look at all"):
         return f"reading the metadata of {name}"
-    if op in ("image", "levels", "level at"):
+    if op in ("image", "levels", "level at", "labels", "label facts"):
         return f"reading the metadata of position p={key.p} of {name}"
     indices = " ".join(f"{axis}={index}" for axis, index in zip("tpcz", key, strict=True))
     at_level = f" level={level}" if level else ""

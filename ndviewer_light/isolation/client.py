@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..live.registered_files import RegisteredFiles
-    from ..model import DatasetInfo, ImageInfo, Level, Region
+    from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, Region
     from ..sources import StorageOptions
     from .reader_process import ReaderProcess
 
@@ -195,6 +195,14 @@ class IsolatedSource(Source):
         return self._ask(
             "levels", PlaneKey(p=p), 0, lambda _, reply: protocol.levels_from_json(reply["levels"])
         )
+
+    def labels(self, p: int) -> tuple[str, ...]:
+        """See `Source.labels`."""
+        return self._ask("labels", PlaneKey(p=p), 0, lambda _, reply: tuple(reply["labels"]))
+
+    def label_facts(self) -> LabelFacts:
+        """See `Source.label_facts`."""
+        return self._ask("label facts", PlaneKey(), 0, lambda _, reply: protocol.label_facts_from_json(reply))
 
     def level_at(self, p: int, level: int) -> Level:
         """See `Source.level_at`."""

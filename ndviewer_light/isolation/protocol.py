@@ -23,6 +23,7 @@ from ..model import (
     Channel,
     DatasetInfo,
     ImageInfo,
+    LabelFacts,
     Level,
     Offset,
     PlaneKey,
@@ -34,6 +35,8 @@ from ..model import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from ..model import Rgba
 
     Message = dict[str, Any]
 
@@ -172,6 +175,17 @@ def levels_to_json(levels: Sequence[Level]) -> list[list[float]]:
 def levels_from_json(levels: Sequence[Sequence[float]]) -> tuple[Level, ...]:
     """The inverse of `levels_to_json`."""
     return tuple(Level(Sizes(*map(int, each[:3])), Scale(*each[3:6]), Offset(*each[6:])) for each in levels)
+
+
+def label_facts_to_json(facts: LabelFacts) -> Message:
+    """Colours and properties of labels; JSON has no whole numbers as names."""
+    return {"colours": list(facts.colours.items()), "properties": list(facts.properties.items())}
+
+
+def label_facts_from_json(message: Message) -> LabelFacts:
+    """The inverse of `label_facts_to_json`."""
+    colours: dict[int, Rgba] = {value: (r, g, b, a) for value, (r, g, b, a) in message["colours"]}
+    return LabelFacts(colours, dict(message["properties"]))
 
 
 def key_to_json(key: PlaneKey, info: DatasetInfo | None) -> Message:

@@ -117,6 +117,10 @@ class _Server:
             return {"level": self._source.level_for(_key(request).p, *request["size"])}
         if request["op"] == "levels":
             return {"levels": protocol.levels_to_json(self._source.levels(_key(request).p))}
+        if request["op"] == "labels":
+            return {"labels": self._source.labels(_key(request).p)}
+        if request["op"] == "label facts":
+            return protocol.label_facts_to_json(self._source.label_facts())
         if request["op"] == "level at":
             level = self._source.level_at(_key(request).p, request["level"])
             return {"levels": protocol.levels_to_json([level])}

@@ -9,17 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError
+from ..model import LabelFacts
 from ..storage.limits import safe_node
+from ..storage.printable import printable
 from .ngff import find, listed, lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..model import Rgba
     from ..storage.limits import JsonObject
 
 GROUP = "labels"
 """The group with the label images of the image in whose group it lies."""
 
 _MAX_LABEL_IMAGES = 1000
-_MAX_COLOURS = 100_000
+_MAX_VALUES = 50_000
+_MAX_PROPERTIES = 16
+_MAX_LETTERS = 80
+_VALUE = "label-value"
 
 
 def label_paths(attributes: JsonObject, where: str) -> tuple[str, ...]:
@@ -36,15 +44,43 @@ def label_paths(attributes: JsonObject, where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in found if path))
 
 
-def label_colours(attributes: JsonObject) -> dict[int, tuple[int, int, int, int]]:
-    """The colours that a label image gives to its values: red, green, blue, opacity, each 0 to 255."""
-    found: dict[int, tuple[int, int, int, int]] = {}
-    for entry in listed(lookup(attributes, "image-label").get("colors"))[:_MAX_COLOURS]:
-        entry = entry if isinstance(entry, dict) else {}
-        value, rgba = entry.get("label-value"), entry.get("rgba")
-        if type(value) is int and isinstance(rgba, list) and len(rgba) == 4 and all(map(_is_byte, rgba)):
+def label_facts(attributes: JsonObject) -> LabelFacts:
+    """Colours and properties of the values of a label image; entries that are not understood are left out."""
+    said = lookup(attributes, "image-label")
+    return LabelFacts(_colours(said), _properties(said))
+
+
+def _colours(said: JsonObject) -> dict[int, Rgba]:
+    found: dict[int, Rgba] = {}
+    for value, entry in _by_value(said.get("colors")):
+        rgba = entry.get("rgba")
+        if isinstance(rgba, list) and len(rgba) == 4 and all(map(_is_byte, rgba)):
             found[value] = (rgba[0], rgba[1], rgba[2], rgba[3])
     return found
+
+
+def _properties(said: JsonObject) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for value, entry in _by_value(said.get("properties")):
+        texts = {
+            _text(name): _text(said_of_it)
+            for name, said_of_it in list(entry.items())[:_MAX_PROPERTIES]
+            if name != _VALUE and isinstance(said_of_it, (str, int, float))
+        }
+        if texts:
+            found[value] = texts
+    return found
+
+
+def _by_value(entries: object) -> Iterator[tuple[int, JsonObject]]:
+    for entry in listed(entries)[:_MAX_VALUES]:
+        value = entry.get(_VALUE) if isinstance(entry, dict) else None
+        if type(value) is int:
+            yield value, entry
+
+
+def _text(value: object) -> str:
+    return printable(str(value))[:_MAX_LETTERS]
 
 
 def _is_byte(value: object) -> bool:

@@ -18,6 +18,7 @@ from .channel import (
     find_channel,
 )
 from .dataset_info import DatasetInfo, ImageInfo
+from .label_facts import LabelFacts, Rgba
 from .level import MANY_PLANES, Level, Offset, Scale, Sizes
 from .names import natural_key, natural_sorted, some_names
 from .plane import AXES, Plane, PlaneKey, PlaneState, Region
@@ -32,6 +33,7 @@ __all__ = [
     "ChannelPart",
     "DatasetInfo",
     "ImageInfo",
+    "LabelFacts",
     "Level",
     "Offset",
     "Plane",
@@ -39,6 +41,7 @@ __all__ = [
     "PlaneState",
     "Position",
     "Region",
+    "Rgba",
     "Scale",
     "Sizes",
     "all_channels",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from ..engine.selection import projected
 from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
@@ -18,12 +20,12 @@ from .contrast import ContrastMode, SeenContrast, contrast_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from PIL import Image
 
     from ..engine.dataset import Dataset
     from ..model import ImageInfo
     from .contrast import Limits
+    from .labels_over import LabelsOver
 
 MOST_PIXELS = 64 * 1024**2
 """Of one picture; of larger planes a coarser level is drawn."""
@@ -52,7 +54,7 @@ class ViewPictures:
     """Pictures of one dataset with the same channels and contrast.
 
     `channels` are indices in `Dataset.info.channels`; `limits` are fixed, of the others `mode` decides.
-    `longest`: edge of the picture in pixels at most, None for that of the data.
+    `longest`: edge of the picture in pixels at most, None for that of the data. `labels` are drawn over it.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class ViewPictures:
         mode: ContrastMode = ContrastMode.RUN,
         limits: Mapping[int, Limits] | None = None,
         longest: int | None = None,
+        labels: LabelsOver | None = None,
     ) -> None:
         self._dataset = dataset
         self._channels = tuple(channels)
         self._mode = mode
         self._fixed = dict(limits or {})
         self._longest = longest
+        self._labels = labels
         self._seen: dict[int, SeenContrast] = {c: SeenContrast() for c in channels}
 
     def see(self, places: Sequence[ShownPlace], most: int = 8) -> None:
@@ -111,6 +115,8 @@ class ViewPictures:
                 y, x = view.um_per_px
                 view.um_per_px = y * picture.height / height, x * picture.width / width
             picture = picture.resize((width, height), Image.Resampling.BOX)
+        if layers and self._labels is not None:
+            picture = Image.fromarray(self._labels.laid_over(np.asarray(picture), place))
         return picture, view
 
     # ---- parts ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, Region
+    from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, PlaneKey, Region
     from ..storage.disk_cache import DiskCache
     from .source import StorageOptions
 
@@ -106,6 +106,14 @@ class DiskCachedSource(Source):
     def levels(self, p: int) -> tuple[Level, ...]:
         """Same as the source's."""
         return self._source.levels(p)
+
+    def labels(self, p: int) -> tuple[str, ...]:
+        """Same as the source's."""
+        return self._source.labels(p)
+
+    def label_facts(self) -> LabelFacts:
+        """Same as the source's."""
+        return self._source.label_facts()
 
     def level_at(self, p: int, level: int) -> Level:
         """Same as the source's."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, Region
+    from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, PlaneKey, Region
 
 _Answer = TypeVar("_Answer")
 
@@ -174,6 +174,14 @@ class ReplaceableSource(Source):
     def levels(self, p: int) -> tuple[Level, ...]:
         """Same as the source's."""
         return self._of_one_dataset(lambda source: source.levels(p))
+
+    def labels(self, p: int) -> tuple[str, ...]:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.labels(p))
+
+    def label_facts(self) -> LabelFacts:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.label_facts())
 
     def level_at(self, p: int, level: int) -> Level:
         """Same as the source's."""

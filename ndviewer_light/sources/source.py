@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..model import LabelFacts
 from .stored import stored_by_versions
 
 if TYPE_CHECKING:
@@ -101,6 +102,17 @@ class Source(ABC):
         if not 0 <= level < len(levels):
             raise IndexError(f"no resolution level {level}: position {p} has {len(levels)}")
         return levels[level]
+
+    def labels(self, p: int) -> tuple[str, ...]:
+        """The label images (masks) of position `p`, as they are opened: ``x.zarr::labels/cells``.
+
+        Blocks on disk or network; () where there are none, or nothing can be read.
+        """
+        return self.info.labels
+
+    def label_facts(self) -> LabelFacts:
+        """What the first image says of its values, if it is a label image."""
+        return LabelFacts()
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """The rows and columns that are worth reading at once: whole chunks, 1–2 megapixels.

@@ -54,12 +54,13 @@ class Canvas(QWidget):
     """The picture: an ndv viewer without its controls; request gate, hover, and recovery of lost GL contexts.
 
     `frame_arrived` is emitted just before a frame is passed to the canvas, so that what belongs to it
-    is painted with it; `frame_shown` once it has been passed on; `hovered` with the position under
-    the mouse (row, column; None outside).
+    is painted with it; `frame_shown` once it has been passed on; `painted` whenever Qt paints it, also where
+    it was only moved; `hovered` with the position under the mouse (row, column; None outside).
     """
 
     frame_arrived = Signal()
     frame_shown = Signal()
+    painted = Signal()
     hovered = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -436,6 +437,7 @@ class Canvas(QWidget):
                 if self._rebuild.isActive():
                     return True  # the context is lost: vispy's resources no longer exist
                 self._watch_context()
+                self.painted.emit()
             elif kind == QEvent.Type.Leave:
                 self.hovered.emit(None)
             elif self._gl is not None and self._hand.take(event, self._gl):

@@ -50,6 +50,7 @@ class Actions:
             "follow": lambda: screen.follower.follow_again(),
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),
+            "labels": lambda: screen.labels.toggle(),
             "latency": screen.toggle_latency,
             "go_to": self._ask_where,
             "save": lambda: screen.snapshots.save(),

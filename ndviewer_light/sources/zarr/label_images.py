@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
-from ...metadata.labels import GROUP, label_paths
+from ...metadata.labels import GROUP, label_facts, label_paths
+from ...model import LabelFacts
 from ...storage.bytes import split_inner
 from .groups_below import images_below
 from .nodes import learn_consolidated, read_node
@@ -17,24 +18,34 @@ if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
 
 
-def label_images(path: str, store: str, tree: Tree) -> tuple[str, ...]:
+def label_images(path: str, store: str, tree: Tree, *, ask: bool = False) -> tuple[str, ...]:
     """The label images of the image at `store`, as they are opened: ``x.zarr::labels/cells``.
 
-    `path` is what was opened. On a server only those that consolidated metadata lists: nothing is asked for.
-    Blocks on disk. Raises nothing.
+    `path` is what was opened. On a server only those that consolidated metadata lists, unless `ask`: then its
+    ``labels`` group is asked for. Blocks on disk, or network. Raises nothing.
     """
     if tree.remote and tree.zarr_format == 3:
         learn_consolidated(tree, ("zarr.json",))  # which was read already
     groups = dict.fromkeys(tree.join(folder, GROUP) for folder in (store, tree.root))
     found: dict[str, None] = {}
     for group in groups:
-        if not tree.is_folder(group) and not tree.consolidated.folders(group):
+        is_asked_for = ask and tree.remote and group == tree.join(store, GROUP)
+        if not (is_asked_for or tree.is_folder(group) or tree.consolidated.folders(group)):
             continue
         try:
             found.update(dict.fromkeys(_in_group(group, tree)))
         except DatasetError:  # opening it will say what is wrong
             continue
     return tuple(_as_opened(path, each, tree) for each in found)
+
+
+def facts_of_labels(store: str, tree: Tree) -> LabelFacts:
+    """What the metadata of the image at `store` say of its values; nothing where they cannot be read."""
+    try:
+        node = read_node(store, tree)
+    except DatasetError:  # its planes are shown in other colours
+        return LabelFacts()
+    return label_facts(node.attributes) if node is not None else LabelFacts()
 
 
 def _in_group(group: str, tree: Tree) -> list[str]:

@@ -31,6 +31,7 @@ from .description import described
 from .first_image import first_image, opened_info
 from .image_facts import level_of
 from .known_images import KnownImages
+from .label_images import facts_of_labels, label_images
 from .open_arrays import MAX_OPEN_STORES, OpenArrays, read_image_live
 from .server_versions import ServerVersions
 from .stored_planes import AlikeImages, stored_by_name
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import AnnouncedRun, ImageInfo, Level, Region
+    from ...model import AnnouncedRun, ImageInfo, LabelFacts, Level, Region
     from ...storage.trees.recording import RecordingTree
     from ...storage.trees.tree import Tree
     from ..source import StorageOptions
@@ -67,6 +68,7 @@ class ZarrSource(Source):
     ) -> None:
         self._known = KnownImages(layout.places, info, announced=path is None, learned=learned)
         self._path = path
+        self._given = path or ""  # as it was opened; `_path` is the folder or archive in it
         self._tree = tree
         self._levels: OrderedDict[str, tuple[ZarrImage, tuple[Level, ...]]] = OrderedDict()
         self._lock = threading.Lock()  # guards the above; never held while accessing the disk
@@ -102,6 +104,7 @@ class ZarrSource(Source):
             raise
         info = opened_info(path, layout, p, image, tree)
         source = cls(layout, info, tree.root, tree, learned=not image.provisional)
+        source._given = path
         source._known.describe(p, image)
         source._listed = listed
         return source
@@ -238,6 +241,16 @@ class ZarrSource(Source):
             while len(self._levels) > MAX_OPEN_STORES:
                 self._levels.popitem(last=False)
         return levels
+
+    def labels(self, p: int) -> tuple[str, ...]:
+        """See `Source.labels`; on a server, the group of labels of the image is asked for."""
+        if not self._given:
+            return ()  # of a run that was announced nothing says so
+        return label_images(self._given, self._place(PlaneKey(p=p)).store, self._tree, ask=True)
+
+    def label_facts(self) -> LabelFacts:
+        """See `Source.label_facts`."""
+        return facts_of_labels(self._place(PlaneKey()).store, self._tree)
 
     def level_at(self, p: int, level: int) -> Level:
         """See `Source.level_at`; raises `PlaneNotStoredError` if it is not written yet."""

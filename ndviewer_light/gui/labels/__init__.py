@@ -1,0 +1,1 @@
+"""Label images (masks) drawn over the picture: reading them, drawing them, choosing them."""

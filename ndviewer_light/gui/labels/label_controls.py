@@ -1,0 +1,167 @@
+"""Labels over the picture of one stage: what is asked for, drawn, and said of the pixel under the mouse.
+
+GUI thread only; a `LabelReader` reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from ...rendering.label_picture import PictureArea
+from ..slots import safe_slot
+from .label_layer import LabelLayer
+from .label_panel import LabelPanel
+from .label_reader import LabelReader, LabelsWanted, facts_of
+
+if TYPE_CHECKING:
+    from ...engine.dataset import Dataset
+    from ..background import Background
+    from ..canvas.display import Canvas
+    from ..poll import Poll
+    from ..stage import Stage
+    from .label_reader import LabelsShown
+
+
+class LabelControls(QObject):
+    """`step` whenever the dataset is polled, `watch` once there is a canvas."""
+
+    def __init__(self, stage: Stage, background: Background, poll: Poll) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._poll = poll
+        self._reader = LabelReader(background, lambda shown: poll.post(lambda: self._take(shown)))
+        self._reader.end_with(self)
+        self._dataset: Dataset | None = None
+        self._asked: LabelsWanted | None = None
+        self._shown: LabelsShown | None = None
+        self.panel = LabelPanel()
+        self.panel.changed.connect(self._on_changed)
+        self.layer = LabelLayer(stage.picture)
+        stage.add_below_channels(self.panel)
+        stage.also_under_mouse = self.text_at
+
+    def watch(self, canvas: Canvas) -> None:
+        """Draw over this canvas from now on."""
+        self.layer.stackUnder(self._stage.overlay)
+        canvas.painted.connect(self._on_painted)
+
+    def step(self) -> bool:
+        """Ask for what is in view, unless it is there; whether something is being read."""
+        dataset = self._stage.dataset
+        if dataset is not self._dataset:
+            self._dataset = dataset
+            self._leave()
+        self._ask(again=self._reader.has_changed())
+        return self._reader.is_busy
+
+    def toggle(self) -> None:
+        """Draw labels over the picture, or no longer."""
+        self.panel.toggle()
+
+    def end(self) -> None:
+        """Close the labels."""
+        self._reader.end()
+
+    @property
+    def shown(self) -> LabelsShown | None:
+        """What is drawn, or why nothing is; None before anything was asked."""
+        return self._shown
+
+    def text_at(self, row: int, column: int) -> str:
+        """What is said of a pixel of the image: "cells 17 (class nucleus)"; "" where no labels are drawn."""
+        shown = self._shown
+        value = shown.value_at(row, column) if shown is not None and self.panel.chosen else None
+        if not value or shown is None:
+            return ""
+        said = shown.facts.text_of(value)
+        return f"{shown.wanted.name} {value}{f' ({said})' if said else ''}"
+
+    # ---- parts -----------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        self._asked = self._shown = None
+        self._reader.forget()
+        self.panel.offer(())
+        self.panel.say("")
+        self.layer.show_picture(None, None)
+
+    def _area(self) -> PictureArea | None:
+        """What is seen of the picture, in pixels of the image."""
+        canvas = self._stage.canvas
+        frame = canvas.frame if canvas is not None else None
+        area = canvas.visible_area() if canvas is not None else None
+        if area is None or frame is None or frame.image is None:
+            return None
+        y, x = facts_of(frame.image)
+        if not (area.x[1] > area.x[0] and area.y[1] > area.y[0]):
+            return None
+        return PictureArea(area.x[0] / x, area.y[0] / y, area.x[1] / x, area.y[1] / y)
+
+    def _wanted(self) -> LabelsWanted | None:
+        area, canvas = self._area(), self._stage.canvas
+        self.layer.show_area(area)
+        if area is None or canvas is None or canvas.frame is None or self._dataset is None:
+            return None
+        at = canvas.frame.view  # what is on screen, not what is wanted next
+        if self._dataset.live or at.p >= len(self._dataset.info.positions):
+            return None  # a host that writes has no labels yet
+        size = self.layer.size()
+        return LabelsWanted(
+            self._dataset,
+            at.p,
+            at.t,
+            at.z,
+            self.panel.chosen,
+            self.panel.style_chosen,
+            area,
+            max(size.height(), 1),
+            max(size.width(), 1),
+        )
+
+    def _ask(self, *, again: bool = False) -> None:
+        wanted = self._wanted()
+        if wanted is None:
+            if self._stage.strips.is_3d():
+                self.layer.show_picture(None, None)
+                self._asked = None
+            return
+        if self._shown is not None and self._shown.wanted.plane != wanted.plane:
+            self._shown = None  # labels of one plane are never shown over another
+            self.layer.show_picture(None, None)
+        asked = self._asked
+        if asked is not None and not again:
+            if asked == wanted:
+                return
+            if not wanted.name and wanted.plane == asked.plane:
+                return  # nothing is drawn: it does not matter where one looks
+        if self._reader.ask(wanted):
+            self._asked = wanted
+            self._poll.wake()
+
+    def _take(self, shown: LabelsShown) -> None:
+        wanted = self._wanted()
+        if wanted is None or wanted.dataset is not shown.wanted.dataset or wanted.p != shown.wanted.p:
+            self._ask()
+            return
+        self.panel.offer(shown.names)
+        wants_them = bool(wanted.name) and shown.wanted.plane == wanted.plane
+        if shown.picture is not None or not shown.is_expected:  # else what was shown of this plane stays
+            self._shown = shown
+            self.layer.show_picture(shown.picture if wants_them else None, shown.wanted.area)
+        self.panel.say(shown.problem if wants_them else "")
+        self._ask()  # what has become wanted meanwhile
+        self._stage.say_under_mouse()
+
+    @safe_slot
+    def _on_changed(self) -> None:
+        if not self.panel.chosen:
+            self.layer.show_picture(None, None)
+            self.panel.say("")
+        self._ask()
+
+    @safe_slot
+    def _on_painted(self) -> None:
+        if self._dataset is not None and self._dataset is self._stage.dataset:
+            self._ask()

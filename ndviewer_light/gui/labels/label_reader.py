@@ -1,0 +1,218 @@
+"""Reads label images and makes pictures of them, in a thread: the GUI thread waits for neither. No Qt."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...engine.dataset import Dataset
+from ...engine.label_planes import LabelPlace, label_key, label_name, label_place, path_of_label
+from ...errors import DatasetError
+from ...isolation.client import IsolatedSource
+from ...model import LabelFacts, PlaneKey, PlaneState
+from ...rendering.label_picture import coloured, sampled, whole_numbers
+from ..ends import Owner
+from ..words import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from ...model import ImageInfo
+    from ...rendering.label_picture import LabelStyle, PictureArea
+    from ..background import Background
+
+logger = logging.getLogger(__name__)
+
+_CACHE_BYTES = 128 * 1024**2
+
+
+class LabelsWanted(NamedTuple):
+    """Which labels are to be drawn: those called `name` ("": none, only which there are) over a plane.
+
+    `area` is what is seen of the picture, in `rows` × `columns` pixels of the screen.
+    """
+
+    dataset: Dataset
+    p: int
+    t: int
+    z: int
+    name: str
+    style: LabelStyle
+    area: PictureArea
+    rows: int
+    columns: int
+
+    @property
+    def plane(self) -> tuple[object, ...]:
+        """What decides which labels there are, wherever one looks."""
+        return id(self.dataset), self.p, self.t, self.z, self.name
+
+
+class LabelsShown(NamedTuple):
+    """The answer: the names of all label images of the position, and the picture (Y, X, 4), if there is one.
+
+    `labels` are the values (Y, X) at `place`; `problem` is why there is no picture, in plain words.
+    `is_expected`: it is still being read.
+    """
+
+    wanted: LabelsWanted
+    names: tuple[str, ...] = ()
+    picture: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    place: LabelPlace = LabelPlace()
+    facts: LabelFacts = LabelFacts()
+    problem: str = ""
+    is_expected: bool = False
+
+    def value_at(self, row: int, column: int) -> int | None:
+        """The label at a pixel of the image; None outside of the labels."""
+        if self.labels is None:
+            return None
+        y = int((row + 0.5 - self.place.top) // self.place.step_y)
+        x = int((column + 0.5 - self.place.left) // self.place.step_x)
+        height, width = self.labels.shape
+        return int(self.labels[y, x]) if 0 <= y < height and 0 <= x < width else None
+
+
+class LabelReader(Owner):
+    """Answers one request at a time, the newest; owns the label image that is open.
+
+    `answered` is called in the reading thread.
+    """
+
+    def __init__(self, background: Background, answered: Callable[[LabelsShown], None]) -> None:
+        self._background = background
+        self._answered = answered
+        self._lock = threading.Lock()  # guards the following three
+        self._is_busy = self._ended = False
+        self._open: tuple[str, Dataset, LabelFacts] | None = None
+        self._paths: tuple[object, tuple[str, ...]] = None, ()  # of the position asked for last
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered; another one is refused meanwhile."""
+        return self._is_busy
+
+    def ask(self, wanted: LabelsWanted) -> bool:
+        """Have `wanted` answered; False while another request is being answered, and after `end`."""
+        with self._lock:
+            if self._is_busy or self._ended:
+                return False
+            self._is_busy = True
+        self._background.run("ndviewer-labels", lambda: self._work(wanted))
+        return True
+
+    def has_changed(self) -> bool:
+        """Whether something new has been read or written of the labels shown last. Never blocks."""
+        opened = self._open
+        if opened is None:
+            return False
+        changes = opened[1].take_changes()
+        return changes.in_view or changes.info
+
+    def forget(self) -> None:
+        """Another dataset is on screen: which labels there are is asked anew. Never blocks."""
+        self._paths = None, ()
+
+    def end(self) -> None:
+        """Close what is open. Idempotent."""
+        super().end()
+        with self._lock:
+            self._ended = True
+            opened, self._open = (None, self._open) if self._is_busy else (self._open, None)
+        if opened is not None:  # otherwise the thread does it
+            with contextlib.suppress(RuntimeError):
+                self._background.run("ndviewer-close", opened[1].close)
+
+    # ---- in the thread ---------------------------------------------------------------------
+
+    def _work(self, wanted: LabelsWanted) -> None:
+        try:
+            answer = self._answer(wanted)
+        except Exception as error:  # whatever it is, it is said
+            if not isinstance(error, (DatasetError, IndexError)):
+                logger.exception("reading labels")
+            answer = LabelsShown(wanted, self._names(), problem=explain(error).sentence)
+        with self._lock:
+            self._is_busy = False
+            unwanted = self._open if self._ended or not wanted.name else None
+            if unwanted is not None:
+                self._open = None
+        if unwanted is not None:
+            unwanted[1].close()
+        self._answered(answer)
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(map(label_name, self._paths[1]))
+
+    def _answer(self, wanted: LabelsWanted) -> LabelsShown:
+        where = id(wanted.dataset), wanted.p
+        if self._paths[0] != where:
+            self._paths = where, wanted.dataset.labels(wanted.p)
+        path = path_of_label(wanted.name, self._paths[1]) if wanted.name else None
+        if path is None:
+            return LabelsShown(wanted, self._names())
+        dataset, facts = self._opened(path, wanted.dataset.storage_options)
+        image, position = wanted.dataset.image(wanted.p), wanted.dataset.info.positions[wanted.p]
+        own = dataset.image(0)
+        key = label_key(image, own, wanted.t, wanted.z)
+        if key is None:
+            return LabelsShown(wanted, self._names(), problem="no labels at this time point")
+        pixels, spans, problem, is_expected = _read(dataset, key, wanted)
+        shown = LabelsShown(wanted, self._names(), problem=problem, is_expected=is_expected)
+        if pixels is None:
+            return shown
+        place = label_place(image, position, own, dataset.info.positions[0], spans)
+        return drawn(shown._replace(labels=whole_numbers(pixels), place=place, facts=facts), wanted)
+
+    def _opened(self, path: str, options: dict[str, str]) -> tuple[Dataset, LabelFacts]:
+        opened = self._open
+        if opened is not None and opened[0] == path and not opened[1].closed:
+            return opened[1:]
+        source = IsolatedSource.open(path, options, follow=True)
+        try:
+            dataset = Dataset(source, _CACHE_BYTES, path=path, storage_options=options, follow=True)
+        except BaseException:
+            source.close()
+            raise
+        with self._lock:
+            self._open = path, dataset, LabelFacts()
+        if opened is not None:
+            opened[1].close()
+        facts = dataset.label_facts()
+        with self._lock:
+            self._open = path, dataset, facts
+        return dataset, facts
+
+
+def drawn(shown: LabelsShown, wanted: LabelsWanted) -> LabelsShown:
+    """The same labels as they look in another place, or another style."""
+    assert shown.labels is not None
+    seen = sampled(shown.labels, shown.place, wanted.area, wanted.rows, wanted.columns)
+    return shown._replace(wanted=wanted, picture=coloured(seen, shown.facts.colours, wanted.style))
+
+
+def _read(
+    dataset: Dataset, key: PlaneKey, wanted: LabelsWanted
+) -> tuple[np.ndarray | None, tuple[float, float], str, bool]:
+    """The pixels of a plane of labels and what they span; why there are none, and whether they will come."""
+    level = dataset.drawn_level(0, wanted.rows, wanted.columns)
+    at = key._replace(z=dataset.z_at(0, key.z, level.level))
+    (plane,) = dataset.planes([at], level.level)
+    is_expected = plane.state in (PlaneState.LOADING, PlaneState.PENDING)
+    problem = {
+        PlaneState.ABSENT: "nothing is stored of this plane",
+        PlaneState.PENDING: "not written yet",
+        PlaneState.UNREADABLE: plane.reason or "could not be read",
+    }.get(plane.state, "")
+    return plane.pixels, level.spans, problem, is_expected
+
+
+def facts_of(image: ImageInfo) -> tuple[float, float]:
+    """µm per pixel along y and x, as the canvas draws an image: 1 where nothing is known."""
+    pixel = image.pixel_size_um or 1.0
+    return image.pixel_size_y_um or pixel, image.pixel_size_x_um or pixel

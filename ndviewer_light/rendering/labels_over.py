@@ -1,0 +1,87 @@
+"""Labels over the pictures of a dataset, for commands and scripts: everything here reads, and blocks."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..engine.label_planes import label_key, label_name, label_place, path_of_label
+from ..errors import DatasetNotFoundError, PlaneNotStoredError
+from ..opening import open_dataset
+from .label_picture import PictureArea, coloured, laid_over, sampled, whole_numbers
+
+if TYPE_CHECKING:
+    from ..engine.dataset import Dataset
+    from ..model import LabelFacts
+    from .label_picture import LabelStyle
+    from .view_picture import ShownPlace
+
+
+class LabelsOver:
+    """The label images called `name` of the positions of a dataset, one of them open at a time.
+
+    For one thread; `close` it.
+    """
+
+    def __init__(self, dataset: Dataset, name: str, style: LabelStyle) -> None:
+        self._dataset = dataset
+        self._name = name
+        self._style = style
+        self._open: tuple[str, Dataset, LabelFacts] | None = None
+
+    def laid_over(self, picture: np.ndarray, place: ShownPlace) -> np.ndarray:
+        """A picture (Y, X, 3) uint8 of the whole plane at a place with its labels on it.
+
+        Of a projected stack the largest label of each pixel. Raises `DatasetNotFoundError` if the position
+        has no such labels, otherwise like `Dataset.plane`. No labels at a time point leave it as it is.
+        """
+        labels, facts = self._opened(place.p)
+        image, position = self._dataset.image(place.p), self._dataset.info.positions[place.p]
+        own = labels.image(0)
+        z = 0 if isinstance(place.z, str) else place.z
+        key = label_key(image, own, place.t, z)
+        if key is None:
+            return picture
+        height, width = picture.shape[:2]
+        level = self._level(labels, height, width)
+        spans = labels.level_at(0, level).scale
+        zs = range(labels.level_at(0, level).sizes.z) if isinstance(place.z, str) else None
+        pixels = []
+        for at in zs or (labels.z_at(0, key.z, level),):
+            with contextlib.suppress(PlaneNotStoredError):  # a plane without labels need not be stored
+                pixels.append(whole_numbers(labels.plane(key.t, 0, 0, at, level=level)))
+        if not pixels:
+            return picture
+        values = np.maximum.reduce(pixels)
+        where = label_place(image, position, own, labels.info.positions[0], (spans.y, spans.x))
+        seen = sampled(values, where, PictureArea(0, 0, image.width, image.height), height, width)
+        return laid_over(picture, coloured(seen, facts.colours, self._style))
+
+    def close(self) -> None:
+        """Close the label image that is open. Idempotent."""
+        opened, self._open = self._open, None
+        if opened is not None:
+            opened[1].close()
+
+    def _opened(self, p: int) -> tuple[Dataset, LabelFacts]:
+        paths = self._dataset.labels(p)
+        path = path_of_label(self._name, paths)
+        if path is None:
+            others = ", ".join(map(label_name, paths))
+            there_are = f"there are {others}" if others else "there are none"
+            raise DatasetNotFoundError(f"no labels {self._name!r} at position {p}: {there_are}")
+        if self._open is None or self._open[0] != path:
+            self.close()
+            dataset = open_dataset(path, storage_options=self._dataset.storage_options)
+            self._open = path, dataset, dataset.label_facts()
+        return self._open[1:]
+
+    def _level(self, labels: Dataset, height: int, width: int) -> int:
+        """The coarsest level that has as many pixels as the picture."""
+        levels = labels.levels(0)
+        return max(
+            (n for n, each in enumerate(levels) if each.sizes.y >= height and each.sizes.x >= width),
+            default=0,
+        )

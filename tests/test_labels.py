@@ -1,0 +1,189 @@
+"""Labels over a picture: which plane of them, where it lies, in which colours; and in commands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from label_images import CELLS, COLOUR, write_labelled
+from PIL import Image
+from stores import needs_zarr_3
+
+from ndviewer_light.cli.render import main
+from ndviewer_light.engine.label_planes import LabelPlace, label_key, label_name, label_place, path_of_label
+from ndviewer_light.errors import DatasetNotFoundError
+from ndviewer_light.isolation.client import IsolatedSource
+from ndviewer_light.metadata.labels import label_facts
+from ndviewer_light.model import Channel, ImageInfo, PlaneKey, Position
+from ndviewer_light.opening import open_dataset
+from ndviewer_light.rendering.label_picture import (
+    LabelStyle,
+    PictureArea,
+    coloured,
+    laid_over,
+    sampled,
+    whole_numbers,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE = ImageInfo((Channel("", ""),), 3, 4, 8, 10, np.dtype("u2"), 0.5, 0.5, 2.0)
+AT = Position("A1", 0)
+
+
+def test_the_plane_of_labels_is_that_of_the_image_and_one_serves_all() -> None:
+    assert label_key(IMAGE, IMAGE, 2, 3) == PlaneKey(2, 0, 0, 3)
+    assert label_key(IMAGE, replace(IMAGE, n_t=1, n_z=1), 2, 3) == PlaneKey(0, 0, 0, 0)
+    assert label_key(IMAGE, replace(IMAGE, n_t=2), 2, 0) is None
+    assert label_key(IMAGE, replace(IMAGE, n_z=2, z_step_um=4.0), 0, 3) == PlaneKey(0, 0, 0, 1)
+
+
+def test_labels_lie_where_their_metadata_say() -> None:
+    same = label_place(IMAGE, AT, IMAGE, AT, (1.0, 1.0))
+    assert same == LabelPlace(0, 0, 1, 1)
+    coarse = replace(IMAGE, height=4, width=5, pixel_size_y_um=1.0, pixel_size_x_um=1.0)
+    assert label_place(IMAGE, AT, coarse, AT, (2.0, 2.0)) == LabelPlace(0, 0, 4, 4)
+    unknown = replace(coarse, pixel_size_y_um=None, pixel_size_x_um=None)
+    assert label_place(IMAGE, AT, unknown, AT, (1.0, 1.0)) == LabelPlace(0, 0, 2, 2)
+    moved = label_place(IMAGE, AT._replace(x_um=10, y_um=20), IMAGE, AT._replace(x_um=11, y_um=20), (1, 1))
+    assert moved == LabelPlace(2, 0, 1, 1)
+    # on the stage, and not: the labels of an image are on it
+    away = label_place(IMAGE, AT._replace(x_um=9000, y_um=20), IMAGE, AT._replace(x_um=0, y_um=0), (1, 1))
+    assert away == LabelPlace(0, 0, 1, 1)
+
+
+def test_labels_are_known_by_name_or_path() -> None:
+    paths = ("/d/x.zarr::labels/cells", "/d/x.zarr::labels/nuclei")
+    assert [label_name(path) for path in paths] == ["cells", "nuclei"]
+    assert path_of_label("nuclei", paths) == path_of_label(paths[1], paths) == paths[1]
+    assert path_of_label("other", paths) is None
+
+
+def test_labels_are_sampled_at_the_pixels_of_the_picture() -> None:
+    labels = np.arange(1, 7).reshape(2, 3)
+    place = LabelPlace(left=2, top=0, step_y=2, step_x=2)  # covers x 2 to 8, y 0 to 4
+    seen = sampled(labels, place, PictureArea(0, 0, 8, 4), 4, 8)
+    assert np.array_equal(seen, [[0, 0, *row] for row in np.repeat(np.repeat(labels, 2, 0), 2, 1)])
+    part = sampled(labels, place, PictureArea(3, 1, 5, 3), 8, 8)
+    assert np.array_equal(np.unique(part), [1, 2, 4, 5])
+    assert not sampled(labels, place, PictureArea(20, 20, 30, 30), 4, 4).any()
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i4", "u4", "u8", ">u4"])
+def test_each_value_has_a_colour_of_its_own(dtype: str) -> None:
+    values = np.array([[0, 1, 2, 3, 120, 121]], dtype)
+    picture = coloured(
+        whole_numbers(values), {2: (9, 8, 7, 255), 10**30: (1, 2, 3, 4)}, LabelStyle(opacity=1)
+    )
+    assert picture.shape == (1, 6, 4)
+    assert picture[0, 0].tolist() == [0, 0, 0, 0]
+    assert picture[0, 2].tolist() == [9, 8, 7, 255]
+    assert (picture[0, 1:, 3] == 255).all()
+    assert len({tuple(pixel) for pixel in picture[0].tolist()}) == 6
+
+
+def test_the_largest_numbers_and_numbers_with_decimals_are_labels_too() -> None:
+    large = np.array([[2**64 - 1, 2**64 - 2, 0]], "u8")
+    picture = coloured(large, {2**64 - 1: (1, 2, 3, 200)}, LabelStyle(opacity=1))
+    assert picture[0, 0].tolist() == [1, 2, 3, 200]
+    assert picture[0, 1].tolist() != picture[0, 0].tolist()
+    assert whole_numbers(np.array([[1.0, np.nan, -np.inf, 7.9]])).tolist() == [[1, 0, 0, 7]]
+    assert whole_numbers(np.array([[True, False]])).tolist() == [[1, 0]]
+
+
+def test_an_outline_is_the_inner_edge_of_each_label() -> None:
+    labels = np.zeros((20, 30), np.uint16)
+    labels[3:17, 3:15], labels[3:17, 15:27] = 1, 2
+    drawn = coloured(labels, {}, LabelStyle(outline=True, opacity=0.5))[..., 3]
+    inner = np.zeros(labels.shape, bool)
+    inner[5:15, 5:13] = inner[5:15, 17:25] = True
+    assert (drawn[(labels != 0) & ~inner] == 191).all()
+    assert not drawn[(labels == 0) | inner].any()
+    filled = coloured(labels, {}, LabelStyle(opacity=0.5))[..., 3]
+    assert (filled == np.where(labels != 0, 128, 0)).all()
+
+
+def test_a_picture_shines_through_its_labels() -> None:
+    picture = np.full((1, 2, 3), 100, np.uint8)
+    over = np.array([[[200, 0, 100, 128], [0, 0, 0, 0]]], np.uint8)
+    assert laid_over(picture, over).tolist() == [[[150, 50, 100], [100, 100, 100]]]
+
+
+def test_what_the_metadata_say_of_labels() -> None:
+    facts = label_facts(
+        {
+            "image-label": {
+                "colors": [
+                    {"label-value": 1, "rgba": [1, 2, 3, 4]},
+                    {"label-value": 2, "rgba": [1, 2, 3]},
+                    {"label-value": "3", "rgba": [1, 2, 3, 4]},
+                    "nonsense",
+                ],
+                "properties": [
+                    {"label-value": 1, "class": "cell\x1b", "area": 2.5, "more": {"of": 1}},
+                    {"label-value": 7},
+                ],
+            }
+        }
+    )
+    assert facts.colours == {1: (1, 2, 3, 4)}
+    assert facts.text_of(1) == "class cell\\x1b, area 2.5"
+    assert facts.text_of(7) == ""
+    nothing = label_facts({"image-label": {"colors": 7}})
+    assert (nothing.colours, nothing.properties) == ({}, {})
+
+
+@needs_zarr_3
+def test_labels_of_each_position_are_found_and_described(tmp_path: Path, server) -> None:  # type: ignore[no-untyped-def]
+    write_labelled(tmp_path / "x.zarr")
+    path = str(tmp_path / "x.zarr")
+    with open_dataset(path) as dataset:
+        assert dataset.labels(0) == (f"{path}::labels/cells", f"{path}::labels/coarse")
+    source = IsolatedSource.open(f"{path}::labels/cells")
+    try:
+        facts = source.label_facts()
+        assert source.labels(0) == ()
+    finally:
+        source.close()
+    assert facts.colours == {1: COLOUR}
+    assert facts.text_of(2) == "class nucleus"
+    # a server cannot list folders, but it can be asked for the group of labels
+    url = server.url(tmp_path / "x.zarr")
+    with open_dataset(url) as dataset:
+        assert dataset.info.labels == ()
+        assert dataset.labels(0) == (f"{url}::labels/cells", f"{url}::labels/coarse")
+        with open_dataset(dataset.labels(0)[0]) as labels:
+            assert np.array_equal(labels.plane(), CELLS)
+
+
+@needs_zarr_3
+def test_labels_are_rendered(tmp_path: Path) -> None:
+    image = write_labelled(tmp_path / "x.zarr")
+    out = tmp_path / "out.png"
+    common = [str(tmp_path / "x.zarr"), "-o", str(out), "--contrast", "0:250"]
+    assert main(common) == 0
+    plain = np.asarray(Image.open(out))
+    assert main([*common, "--labels", "cells", "--label-opacity", "1"]) == 0
+    with_labels = np.asarray(Image.open(out))
+    assert (with_labels[CELLS == 1] == COLOUR[:3]).all()
+    assert np.array_equal(with_labels[CELLS == 0], plain[CELLS == 0])
+    assert with_labels.shape == (*image.shape, 3)
+    assert main([*common, "--labels", "coarse", "--label-opacity", "1", "--z", "max"]) == 0
+    coarse = np.asarray(Image.open(out))
+    assert np.array_equal((coarse != plain).any(axis=-1), CELLS != 0)
+    assert main([*common, "--labels", "other"]) == 1
+
+
+@needs_zarr_3
+def test_other_labels_than_there_are_are_named(tmp_path: Path) -> None:
+    from ndviewer_light.rendering.labels_over import LabelsOver
+    from ndviewer_light.rendering.view_picture import ShownPlace
+
+    write_labelled(tmp_path / "x.zarr")
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        over = LabelsOver(dataset, "nuclei", LabelStyle())
+        with pytest.raises(DatasetNotFoundError, match=r"no labels 'nuclei'.*there are cells, coarse"):
+            over.laid_over(np.zeros((24, 32, 3), np.uint8), ShownPlace(0, 0, 0))
