@@ -30,6 +30,8 @@ from ndviewer_light.rendering.label_picture import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from range_server import RangeServer
+
 IMAGE = ImageInfo((Channel("", ""),), 3, 4, 8, 10, np.dtype("u2"), 0.5, 0.5, 2.0)
 AT = Position("A1", 0)
 
@@ -137,7 +139,7 @@ def test_what_the_metadata_say_of_labels() -> None:
 
 
 @needs_zarr_3
-def test_labels_of_each_position_are_found_and_described(tmp_path: Path, server) -> None:  # type: ignore[no-untyped-def]
+def test_labels_of_each_position_are_found_and_described(tmp_path: Path, server: RangeServer) -> None:
     write_labelled(tmp_path / "x.zarr")
     path = str(tmp_path / "x.zarr")
     with open_dataset(path) as dataset:
@@ -151,7 +153,7 @@ def test_labels_of_each_position_are_found_and_described(tmp_path: Path, server)
     assert facts.colours == {1: COLOUR}
     assert facts.text_of(2) == "class nucleus"
     # a server cannot list folders, but it can be asked for the group of labels
-    url = server.url(tmp_path / "x.zarr")
+    url = server.url("x.zarr")
     with open_dataset(url) as dataset:
         assert dataset.info.labels == ()
         assert dataset.labels(0) == (f"{url}::labels/cells", f"{url}::labels/coarse")
