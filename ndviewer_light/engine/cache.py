@@ -63,8 +63,11 @@ class PlaneCache:
         max_bytes: int = PLANE_CACHE_MAX_MEMORY_BYTES,
         workers: int = 4,
         read_tile: Callable[[PlaneKey, int, Region], np.ndarray] | None = None,
+        on_stale: Callable[[Collection[tuple[int, int, int, int]]], None] = lambda keys: None,
     ) -> None:
+        """`on_stale` is told of planes marked stale, in that moment: it must be quick and call nothing."""
         self._read_plane = read
+        self._on_stale = on_stale
         self._read_tile = read_tile
         self._max_workers = workers
         self._max_bytes = max_bytes
@@ -471,6 +474,7 @@ class PlaneCache:
 
     def _mark_planes_stale(self, batch: Collection[tuple[int, int, int, int]]) -> None:
         """Everything of these planes of level 0: what shows a part of them at any level, all tiles."""
+        self._on_stale(batch)
         known = len(self._planes) + len(self._reading)
         if len(batch) < known and not self._has_tiles and not self._other_levels:
             for key in batch:

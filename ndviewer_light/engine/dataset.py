@@ -13,7 +13,9 @@ from ..storage.presentable import presentable
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .current_info import is_another
 from .dataset_states import DatasetStates
+from .known_numbers import KnownNumbers, database_of
 from .leases import StoredKey, SupersededRead
+from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
 from .plane_times import PlaneTimes
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
@@ -81,8 +83,11 @@ class Dataset(DatasetStates):
         self.storage_options = dict(storage_options or {})
         self.times = PlaneTimes()  # when planes were noticed and read
         self._workers = workers
-        cache = PlaneCache(self._read, cache_bytes, workers or worth_reading_at_once(source), self._read)
-        super().__init__(source, path, cache, self._read, live=live, follow=follow)
+        self.numbers = KnownNumbers(lambda: source.info, database_of(path, self.storage_options))
+        self._reads = MeasuredReads(source, self.numbers)
+        at_once = workers or worth_reading_at_once(source)
+        cache = PlaneCache(self._read, cache_bytes, at_once, self._read, self.numbers.forget)
+        super().__init__(source, path, cache, self._reads, self._read, live=live, follow=follow)
         self._rereader = Rereader(self._read_again)
         self._ahead = PlanesAhead(self._cache, self._tiled, self._indices, self._outcomes)
         self._requests = ViewRequests(
@@ -309,8 +314,19 @@ class Dataset(DatasetStates):
     def refresh(self) -> DatasetInfo:
         """Reread the metadata and forget all planes; blocks on disk."""
         self._source.refresh()
+        self.numbers.clear(only_without_stamp=True)
         self._forget_all()
         return self.info
+
+    def _start_over(self, info: DatasetInfo) -> None:
+        self.numbers.clear()
+        super()._start_over(info)
+
+    # ---- numbers ---------------------------------------------------------------------------
+
+    def measure_what_is_read(self) -> None:
+        """From now on, planes of level 0 are measured as they are read, where they are decoded: `numbers`."""
+        self._reads.on = True
 
     # ---- export and close ------------------------------------------------------------------
 
@@ -346,6 +362,7 @@ class Dataset(DatasetStates):
         self._scout.join(deadline)
         self._time_line.join(deadline)
         self._positions.join(deadline)
+        self.numbers.close()
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ", live" if self._live else ""

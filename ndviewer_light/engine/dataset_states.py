@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from ..sources import Source
     from .cache import PlaneCache
+    from .measured_reads import MeasuredReads
     from .newest_places import NewestWanted, Place
     from .position_states import PositionStates
     from .report import PlaneReport
@@ -50,12 +51,13 @@ class DatasetStates(DatasetContents):
         source: Source,
         path: str,
         cache: PlaneCache,
+        reads: MeasuredReads,
         read: Callable[[PlaneKey, int], np.ndarray],
         *,
         live: bool,
         follow: bool,
     ) -> None:
-        """`read`: reads a plane at a level from the source; see `Dataset` for the rest."""
+        """`reads` reads from the source, `read` as the cache does; see `Dataset` for the rest."""
         self._cache = cache
         self._view = PlanesInView()
         tiled = TiledPlanes(source, cache)
@@ -71,6 +73,7 @@ class DatasetStates(DatasetContents):
             cache,
             self._view,
             self._retries,
+            reads,
             read,
             is_told=self._is_told,
             is_live=lambda: self._live,

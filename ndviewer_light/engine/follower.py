@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .cache import PlaneCache
     from .look_schedule import LookSchedule
+    from .measured_reads import MeasuredReads
     from .planes_in_view import PlanesInView
     from .retry import RetryPolicy
 
@@ -40,7 +41,7 @@ class DiskFollower:
     """Looks at the disk, one thread per look: the metadata, and whether planes in view match what is stored.
 
     `schedule` says when. `is_told(key)`: whether writers notify that plane, so that it need not be compared.
-    `read` reads a plane as the cache does. `is_live()`: whether a host's run is on.
+    `reads` reads from the source, `read` as the cache does. `is_live()`: whether a host's run is on.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class DiskFollower:
         cache: PlaneCache,
         view: PlanesInView,
         retries: RetryPolicy,
+        reads: MeasuredReads,
         read: Callable[[PlaneKey, int], np.ndarray],
         is_told: Callable[[PlaneKey], bool],
         is_live: Callable[[], bool],
@@ -58,6 +60,7 @@ class DiskFollower:
         self._cache = cache
         self._view = view
         self._retries = retries
+        self._reads = reads
         self._read = read
         self._is_told = is_told
         self._is_live = is_live
@@ -117,16 +120,14 @@ class DiskFollower:
         """Read a plane or tile from the source, and remember its version if that is worth anything."""
         if self._follows_growth:
             began_ns, is_new = time.time_ns(), not self._source.info.contains(key)
-            pixels, version = self._source.read_versioned(key, level, tile)
+            pixels, version = self._reads.read_versioned(key, level, tile)
             if is_new:  # no look will notice: this read was the one to find that it has grown
                 self.found_news()
             self._versions.note(key, level, version, is_part=tile is not None)
             if version is None:
                 self._versions.note_read(key, level, began_ns)
             return pixels
-        if tile is not None:
-            return self._source.read_region(key, tile, level)
-        return self._source.read_plane(key, level)
+        return self._reads.read(key, level, tile)
 
     def check(self, key: PlaneKey, level: int) -> None:
         """Forget a plane in memory if another version of it is stored now; blocks on disk."""

@@ -97,7 +97,11 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
         return f"reading the metadata of position p={key.p} of {name}"
     indices = " ".join(f"{axis}={index}" for axis, index in zip("tpcz", key, strict=True))
     at_level = f" level={level}" if level else ""
-    of = {"read": "", "versions": "the age of ", "stored": "whether anything is stored of "}.get(
-        op, "the shape of "
-    )
+    of = {
+        "read": "",
+        "measure": "",
+        "versions": "the age of ",
+        "stamps": "the age of ",
+        "stored": "whether anything is stored of ",
+    }.get(op, "the shape of ")
     return f"reading {of}the plane {indices}{at_level} of {name}"

@@ -17,6 +17,7 @@ from ..errors import DatasetError, ReaderCrashedError, ReadTimeoutError
 from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
 from ..sources.replacement import has_other_planes
+from ..sources.source import MeasuredPlane
 from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 from . import protocol
@@ -279,6 +280,25 @@ class IsolatedSource(Source):
         part: dict[str, Any] = {} if region is None else {"region": tuple(region)}
         return self._ask("read", key, level, take, versioned=True, **part)
 
+    def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
+        """See `Source.stamps`: one request. Raises if the reader process does not answer."""
+        if not keys:
+            return []
+        which = [protocol.key_to_json(key, self._known) for key in keys]
+        return self._ask("stamps", keys[0], 0, lambda _, reply: list(reply["stamps"]), planes=which)
+
+    def read_measured(self, key: PlaneKey, known: str | None = None) -> MeasuredPlane:
+        """See `Source.read_measured`: one request; the reader process measures."""
+
+        def take(process: ReaderProcess, reply: protocol.Message) -> MeasuredPlane:
+            return _measured(process.copy_out(reply), reply)
+
+        return self._ask("read", key, 0, take, measured=True, known=known)
+
+    def measure(self, key: PlaneKey) -> MeasuredPlane:
+        """See `Source.measure`: one request, after which no pixels are sent."""
+        return self._ask("measure", key, 0, lambda _, reply: _measured(None, reply))
+
     def _registered_n_t(self) -> int:
         """Time points of a run with registered files, whose total number no store declares."""
         what, files = self._what, self._files
@@ -364,3 +384,8 @@ class IsolatedSource(Source):
         if isinstance(self._what, str):
             return presentable(self._what)
         return "the stores of the running acquisition"
+
+
+def _measured(pixels: np.ndarray | None, reply: protocol.Message) -> MeasuredPlane:
+    numbers = protocol.numbers_from_json(reply["numbers"])
+    return MeasuredPlane(pixels, reply["version"], reply["stamp"], numbers)

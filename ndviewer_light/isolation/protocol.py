@@ -27,6 +27,7 @@ from ..model import (
     Level,
     Offset,
     PlaneKey,
+    PlaneNumbers,
     Position,
     Scale,
     Sizes,
@@ -101,6 +102,11 @@ def what_from_json(message: Message) -> str | AnnouncedRun:
         height=run["height"],
         width=run["width"],
     )
+
+
+def numbers_from_json(message: Sequence[Any] | None) -> PlaneNumbers | None:
+    """What was measured of a plane, which is sent as a list; None if that was known already."""
+    return None if message is None else PlaneNumbers._make(message)
 
 
 def info_to_json(info: DatasetInfo, before: DatasetInfo | None = None) -> Message:

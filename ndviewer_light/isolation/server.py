@@ -106,6 +106,13 @@ class _Server:
             keys = [_plane_key(plane, self._source) for plane in request["planes"]]
             ask = self._source.versions_in_view if request["in_view"] else self._source.versions
             return {"versions": ask(keys, request["level"])}
+        if request["op"] == "stamps":
+            return {
+                "stamps": self._source.stamps([_plane_key(each, self._source) for each in request["planes"]])
+            }
+        if request["op"] == "measure":
+            found = self._source.measure(_plane_key(request, self._source))
+            return {"version": found.version, "stamp": found.stamp, "numbers": found.numbers}
         if request["op"] == "stored":
             stored = self._are_stored(self._source, request)
             return {"stored": stored, "leaves_out_empty": self._source.leaves_out_empty}
@@ -145,8 +152,13 @@ class _Server:
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
         key, level, part = _plane_key(request, source), request["level"], request.get("region")
         region = None if part is None else Region(*part)
-        version = None
-        if request.get("versioned"):
+        version, measured = None, {}
+        if request.get("measured"):
+            found = source.read_measured(key, request["known"])
+            assert found.pixels is not None
+            pixels, version = found.pixels, found.version
+            measured = {"stamp": found.stamp, "numbers": found.numbers}
+        elif request.get("versioned"):
             pixels, version = source.read_versioned(key, level, region)
         elif region is None:
             pixels = source.read_plane(key, level)
@@ -160,7 +172,13 @@ class _Server:
         except BaseException:
             self._free.put(number)
             raise
-        return {"slot": number, "shape": pixels.shape, "dtype": pixels.dtype.str, "version": version}
+        return {
+            "slot": number,
+            "shape": pixels.shape,
+            "dtype": pixels.dtype.str,
+            "version": version,
+            **measured,
+        }
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:

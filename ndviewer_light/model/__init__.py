@@ -22,11 +22,13 @@ from .label_facts import LabelFacts, Rgba
 from .level import MANY_PLANES, Level, Offset, Scale, Sizes
 from .names import natural_key, natural_sorted, some_names
 from .plane import AXES, Plane, PlaneKey, PlaneState, Region
+from .plane_numbers import PERCENTILES, PlaneNumbers, detector_top, saturated_fraction
 from .position import Position
 
 __all__ = [
     "AXES",
     "MANY_PLANES",
+    "PERCENTILES",
     "RGB_COLORS",
     "AnnouncedRun",
     "Channel",
@@ -38,6 +40,7 @@ __all__ = [
     "Offset",
     "Plane",
     "PlaneKey",
+    "PlaneNumbers",
     "PlaneState",
     "Position",
     "Region",
@@ -51,8 +54,10 @@ __all__ = [
     "channel_parts",
     "channels_shown",
     "colored",
+    "detector_top",
     "find_channel",
     "natural_key",
     "natural_sorted",
+    "saturated_fraction",
     "some_names",
 ]

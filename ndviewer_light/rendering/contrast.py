@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..model import detector_top, saturated_fraction
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,8 +25,6 @@ DEFAULT_CLIP = 0.1
 
 _SAMPLES = 65536
 _BINS = 96
-_DETECTOR_BITS = (8, 10, 12, 14, 16, 32)
-_FEWEST_SATURATED = 4  # pixels: one of them at 1023 is chance
 
 
 class ContrastMode(Enum):
@@ -133,12 +133,6 @@ def _top_of_bins(least: float, most: float) -> float:
     return max(most, least + _BINS * float(np.spacing(max(abs(least), abs(most), 1.0))))
 
 
-def detector_top(highest: float) -> float:
-    """The highest value of the detector from which values up to `highest` come: 4095 for 3000."""
-    tops = (float(2**bits - 1) for bits in _DETECTOR_BITS)
-    return next((top for top in tops if highest <= top), float(2**64 - 1))
-
-
 class SeenContrast:
     """What the planes of one channel that have been seen suggest together.
 
@@ -186,8 +180,7 @@ class SeenContrast:
         last = self.last
         if last is None or self.range is None or not last.is_unsigned or not last.n:
             return 0.0
-        is_at_top = last.range[1] == detector_top(self.range[1])
-        return last.n_top / last.n if is_at_top and last.n_top >= min(_FEWEST_SATURATED, last.n) else 0.0
+        return saturated_fraction(last.n_top, last.n, last.range[1], self.range[1])
 
 
 def _union(a: Limits | None, b: Limits) -> Limits:

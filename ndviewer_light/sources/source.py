@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..model import LabelFacts
+from .plane_statistics import numbers_of
 from .stored import stored_by_versions
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, Region
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneNumbers, Region
 
 StorageOptions = Mapping[str, str] | None
 """How the storage is accessed on which a dataset lies ("endpoint", "anonymous", …)."""
@@ -27,6 +28,19 @@ AT_ONCE = 4
 
 AT_ONCE_REMOTE = 64
 """The same from servers: nearly all of the time is spent waiting for answers."""
+
+
+class MeasuredPlane(NamedTuple):
+    """A plane of level 0, read and measured; `pixels` are None where only its numbers were asked for.
+
+    `version` as of `Source.read_versioned`. `stamp` is as of `Source.stamps`, before the read. `numbers` are
+    None if those that the caller has of it still hold.
+    """
+
+    pixels: np.ndarray | None
+    version: str | None
+    stamp: str | None
+    numbers: PlaneNumbers | None
 
 
 class Source(ABC):
@@ -190,6 +204,26 @@ class Source(ABC):
         if region is not None:
             return self.read_region(key, region, level), version
         return self.read_plane(key, level), version
+
+    def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
+        """For each plane of level 0, what its numbers are kept under; None if nothing tells that it changed.
+
+        Its version, or the name of the whole content; blocks on disk. Raises nothing.
+        """
+        identity = self.identity
+        return [identity if version is None else version for version in self.versions(keys)]
+
+    def read_measured(self, key: PlaneKey, known: str | None = None) -> MeasuredPlane:
+        """Read a plane of level 0 and measure it, unless its stamp is `known`, that of numbers at hand."""
+        identity = self.identity
+        pixels, version = self.read_versioned(key)
+        stamp = identity if version is None else version
+        is_known = stamp is not None and stamp == known
+        return MeasuredPlane(pixels, version, stamp, None if is_known else numbers_of(pixels))
+
+    def measure(self, key: PlaneKey) -> MeasuredPlane:
+        """`read_measured` for whoever wants no pixels."""
+        return self.read_measured(key)._replace(pixels=None)
 
     @property
     def landmark(self) -> str | None:

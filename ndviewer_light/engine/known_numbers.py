@@ -1,0 +1,226 @@
+"""The numbers of a dataset's planes that were worked out so far: in memory, and on disk for the next time."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..model import PlaneKey, PlaneNumbers, channel_name, find_channel
+from ..storage.disk_cache import default_folder
+from ..storage.numbers_database import KeptRecord, NumbersDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from ..model import DatasetInfo
+    from ..sources import Source
+
+MOST_IN_MEMORY = 100_000
+"""Planes; about 60 MB. Of more, those noted first are forgotten, and stay on disk."""
+
+_FORM = struct.Struct("<qq7dq?")
+_FLUSH_PLANES, _FLUSH_SECONDS = 256, 2.0
+_BATCH = 512  # planes whose stamps are asked for together
+_UNSETTLED = "~"  # in a version: the file had just been written
+
+
+class StampedNumbers(NamedTuple):
+    """The numbers of one plane, and the stamp (`Source.stamps`) of what was measured."""
+
+    stamp: str | None
+    numbers: PlaneNumbers
+
+
+class KnownNumbers:
+    """Numbers of planes of level 0, by key. Any thread.
+
+    `database`: where they are kept, None for memory only. What has no stamp, or one that may still change, is
+    not kept.
+    """
+
+    def __init__(self, known: Callable[[], DatasetInfo], database: NumbersDatabase | None = None) -> None:
+        self._info = known
+        self._database = database
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
+        self._numbers: OrderedDict[PlaneKey, StampedNumbers] = OrderedDict()
+        self._unkept: dict[PlaneKey, StampedNumbers] = {}
+        self._begun: dict[object, PlaneKey] = {}  # planes that are being measured
+        self._flushed = time.monotonic()
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """Counts what is noted or forgotten: as long as it is the same, so are all numbers. No lock."""
+        return self._changes
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def get(self, key: PlaneKey) -> PlaneNumbers | None:
+        """The numbers of a plane as it was read last; None if it was not, or was written since. No lock."""
+        found = self._numbers.get(key)
+        return None if found is None else found.numbers
+
+    def stamped(self, key: PlaneKey) -> StampedNumbers | None:
+        """The same with the stamp of what was measured. No lock."""
+        return self._numbers.get(key)
+
+    def begin(self, key: PlaneKey) -> object:
+        """A plane is about to be read and measured: if it is written meanwhile, its numbers are not noted.
+
+        Returns what `note` and `end` take.
+        """
+        begun = object()
+        with self._lock:
+            self._begun[begun] = key
+        return begun
+
+    def end(self, begun: object) -> None:
+        """It was noted, or could not be read."""
+        with self._lock:
+            self._begun.pop(begun, None)
+
+    def note(self, key: PlaneKey, stamp: str | None, numbers: PlaneNumbers, begun: object) -> None:
+        """A plane was measured. Writes to disk now and then, so not for a GUI thread."""
+        found = StampedNumbers(stamp, numbers)
+        now = time.monotonic()
+        with self._lock:
+            if begun not in self._begun:
+                return
+            self._put(key, found)
+            if self._database is not None and stamp is not None and _UNSETTLED not in stamp:
+                self._unkept[key] = found
+            is_due = len(self._unkept) >= _FLUSH_PLANES or now - self._flushed > _FLUSH_SECONDS
+        if is_due:
+            self.flush()
+
+    def _put(self, key: PlaneKey, found: StampedNumbers) -> None:
+        self._numbers[key] = found
+        self._numbers.move_to_end(key)
+        while len(self._numbers) > MOST_IN_MEMORY:
+            self._numbers.popitem(last=False)
+        self._changes += 1
+
+    def forget(self, keys: Collection[tuple[int, int, int, int]]) -> None:
+        """These planes were written: their numbers are those of what was there before. Calls nothing."""
+        if not self._numbers and not self._begun:
+            return
+        with self._lock:
+            for begun in [begun for begun, key in self._begun.items() if key in keys]:
+                del self._begun[begun]
+            gone = [key for key in map(PlaneKey._make, keys) if self._numbers.pop(key, None) is not None]
+            for key in gone:
+                self._unkept.pop(key, None)
+            self._changes += bool(gone)
+
+    def clear(self, *, only_without_stamp: bool = False) -> None:
+        """Forget all numbers in memory, or those of which nothing tells whether they still hold."""
+        with self._lock:
+            self._begun.clear()
+            if only_without_stamp:
+                for key in [key for key, found in self._numbers.items() if found.stamp is None]:
+                    del self._numbers[key]
+            else:
+                self._numbers.clear()
+                self._unkept.clear()
+            self._changes += 1
+
+    # ---- on disk ---------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write to disk what is not there yet."""
+        with self._lock:
+            rows, self._unkept = self._unkept, {}
+            self._flushed = time.monotonic()
+        if self._database is not None and rows:
+            info = self._info()
+            self._database.put(
+                KeptRecord(_address(info, key), found.stamp or "", _packed(found.numbers))
+                for key, found in rows.items()
+            )
+
+    def kept(self) -> dict[PlaneKey, StampedNumbers]:
+        """What is on disk, of planes that the dataset has; the stamps must be compared. Blocks on disk."""
+        if self._database is None:
+            return {}
+        self.flush()
+        info = self._info()
+        found: dict[PlaneKey, StampedNumbers] = {}
+        for record in self._database.get_all():
+            key, numbers = _key(info, record.address), _unpacked(record.data)
+            if key is not None and numbers is not None and info.contains(key):
+                found[key] = StampedNumbers(record.stamp, numbers)
+        return found
+
+    def recall(self, source: Source, cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Take from disk what still holds, of planes of which nothing is known; returns of how many.
+
+        Looks at the stamps of planes, reads none. Blocks on disk or network; raises what `source` raises.
+        """
+        kept = self.kept()
+        keys = [key for key in kept if key not in self._numbers][-MOST_IN_MEMORY:]
+        n = 0
+        for start in range(0, len(keys), _BATCH):
+            if cancelled():
+                break
+            batch = keys[start : start + _BATCH]
+            held = [
+                key
+                for key, stamp in zip(batch, source.stamps(batch), strict=True)
+                if stamp is not None and stamp == kept[key].stamp
+            ]
+            n += self._take_kept({key: kept[key] for key in held})
+        return n
+
+    def _take_kept(self, held: Mapping[PlaneKey, StampedNumbers]) -> int:
+        with self._lock:
+            new = [key for key in held if key not in self._numbers]
+            for key in new:
+                self._put(key, held[key])
+        return len(new)
+
+    def close(self) -> None:
+        """Write what is not on disk yet, and release the file."""
+        self.flush()
+        if self._database is not None:
+            self._database.close()
+
+
+def database_of(path: str, options: Mapping[str, str]) -> NumbersDatabase | None:
+    """Where the numbers of a dataset are kept: below ``cache_dir``, or the system's folder for caches.
+
+    None for a dataset without a path, and with ``disk_cache`` "no".
+    """
+    if not path or options.get("disk_cache") == "no":
+        return None
+    understood = [f"{name}={options[name]}" for name in ("format", "pattern", "axes") if name in options]
+    folder = os.path.join(options.get("cache_dir") or default_folder(), "numbers")
+    return NumbersDatabase(folder, "\n".join((path, *understood)))
+
+
+def _address(info: DatasetInfo, key: PlaneKey) -> str:
+    """`key` as it is in every program: the index of a channel depends on what was looked at before."""
+    name, nth = channel_name(info.channels, key.c) if key.c < len(info.channels) else ("", key.c)
+    return f"{key.t} {key.p} {key.z} {nth} {name}"
+
+
+def _key(info: DatasetInfo, address: str) -> PlaneKey | None:
+    parts: Sequence[str] = address.split(" ", 4)
+    try:
+        t, p, z, nth = map(int, parts[:4])
+        c = find_channel(info.channels, parts[4], nth)
+    except (ValueError, IndexError):
+        return None
+    return None if c is None else PlaneKey(t, p, c, z)
+
+
+def _packed(numbers: PlaneNumbers) -> bytes:
+    return _FORM.pack(*numbers)
+
+
+def _unpacked(data: bytes) -> PlaneNumbers | None:
+    return PlaneNumbers(*_FORM.unpack(data)) if len(data) == _FORM.size else None
