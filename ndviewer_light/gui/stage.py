@@ -157,6 +157,7 @@ class Stage(QWidget):
     def show_dataset(self, dataset: Dataset) -> None:
         """Show `dataset` from its first plane on; the previous one is released."""
         self._dataset, self._info = dataset, dataset.info
+        dataset.measure_what_is_read()
         self._image = None
         self._asked.clear()
         self._area_due = None

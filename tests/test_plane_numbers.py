@@ -1,0 +1,213 @@
+"""The numbers of a plane: right for every dtype, worked out where it is decoded, never stale."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import stores
+from memory_source import Gate, MemorySource, in_thread, memory_info
+
+import ndviewer_light as nl
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.known_numbers import database_of
+from ndviewer_light.model import PlaneKey, PlaneNumbers
+from ndviewer_light.sources.plane_statistics import NumbersOfParts, numbers_of
+from ndviewer_light.storage.numbers_database import KeptRecord, NumbersDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAN, INF = np.nan, np.inf
+DTYPES = ["u1", "u2", ">u2", "u4", "u8", "i1", "i2", "i4", "<i8", "f2", "f4", ">f4", "f8"]
+
+
+def expected(pixels: np.ndarray) -> dict[str, float]:
+    """What numpy says of all pixels, in the plainest way."""
+    values = pixels.astype(np.float64).ravel()
+    values = values[np.isfinite(values)]
+    p1, p50, p99_9 = np.percentile(values, [1, 50, 99.9])
+    mean = values.mean()
+    focus = values.var() / mean if mean > 0 else NAN
+    return {
+        "mean": mean,
+        "low": values.min(),
+        "high": values.max(),
+        "p1": p1,
+        "p50": p50,
+        "p99_9": p99_9,
+        "focus": focus,
+    }
+
+
+def agree(found: PlaneNumbers, right: dict[str, float], rtol: float = 1e-9) -> None:
+    for name, value in right.items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=rtol, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "arranged",
+    [lambda a: a, np.asfortranarray, lambda a: a[::-2, 1::3], lambda a: a[:1, :1], lambda a: a[:, :0]],
+    ids=["C", "F", "strided", "one pixel", "none"],
+)
+def test_every_dtype_and_order(dtype: str, arranged: Callable[[np.ndarray], np.ndarray]) -> None:
+    rng = np.random.default_rng(3)
+    least = 0 if np.dtype(dtype).kind == "u" else -40
+    pixels = arranged(rng.integers(least, 100, (61, 83)).astype(dtype))
+    found = numbers_of(pixels)
+    assert (found.n, found.n_finite) == (pixels.size, pixels.size)
+    if pixels.size:
+        agree(found, expected(pixels))
+    else:
+        assert np.isnan(found.mean) and np.isnan(found.p50)
+    assert found.is_unsigned == (np.dtype(dtype).kind == "u" or not pixels.size) or not pixels.size
+
+
+def test_what_is_not_finite_is_left_out() -> None:
+    pixels = np.array([[1.0, NAN, 3.0], [INF, 5.0, -INF]], np.float32)
+    found = numbers_of(pixels)
+    assert (found.n, found.n_finite) == (6, 3)
+    agree(found, expected(pixels))
+    assert found.saturated(5.0) != found.saturated(5.0)  # NaN: no detector counts in fractions
+    nothing = numbers_of(np.full((4, 4), NAN))
+    assert (nothing.n, nothing.n_finite) == (16, 0) and np.isnan(
+        [nothing.mean, nothing.p50, nothing.focus]
+    ).all()
+    assert np.isnan(numbers_of(np.ones((2, 2), complex)).mean)
+    assert numbers_of(np.array([[True, False]])).mean == 0.5
+    huge = numbers_of(np.array([[1e300, 1e300]]))
+    assert huge.p50 == 1e300 and np.isnan(huge.focus) | (huge.focus == 0)
+
+
+def test_planes_of_one_value_have_focus_0_and_their_value() -> None:
+    for value in (0, 7, 65535):
+        found = numbers_of(np.full((9, 9), value, np.uint16))
+        assert (found.mean, found.low, found.p1, found.p50, found.p99_9, found.high) == (value,) * 6
+        assert found.focus == 0 if value else np.isnan(found.focus)
+
+
+def test_saturation_is_counted_at_the_depth_of_the_detector() -> None:
+    pixels = np.full((10, 10), 100, np.uint16)
+    pixels[0, :5] = 4095
+    found = numbers_of(pixels)
+    assert found.saturated(4095) == 0.05  # 12 bits
+    assert found.saturated(5000) == 0.0  # another plane of the channel goes beyond: 14 bits or more
+    pixels[0, 1:5] = 4000
+    assert numbers_of(pixels).saturated(4095) == 0.0  # one pixel is chance
+    assert np.isnan(numbers_of(pixels.astype(np.int32)).saturated(4095))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_large_planes_count_in_full_but_for_percentiles_and_focus(dtype: str) -> None:
+    rng = np.random.default_rng(1)
+    pixels = np.clip(rng.poisson(60, (1500, 1801)), 0, 255).astype(dtype)
+    pixels[1, 1] = 255  # between the pixels that are sampled
+    found, of_all, of_sample = numbers_of(pixels), expected(pixels), expected(pixels[::2, ::2])
+    agree(found, {name: of_all[name] for name in ("mean", "low", "high")})
+    agree(found, {name: of_sample[name] for name in ("p1", "p50", "p99_9", "focus")})
+    np.testing.assert_allclose(found.focus, of_all["focus"], rtol=0.01)
+    parts = NumbersOfParts(pixels.size)
+    for rows in (slice(0, 700), slice(700, 1500)):
+        for columns in (slice(0, 1000), slice(1000, 1801)):
+            parts.add(pixels[rows, columns])
+    agree(parts.numbers(), dict(zip(PlaneNumbers._fields, found, strict=True)))
+
+
+def test_a_reader_process_measures_what_it_decodes(tmp_path: Path) -> None:
+    array = tmp_path / "a.zarr"
+    stores.write_image(array)
+    stores.make_old(array)
+    pixels = [stores.plane(t=t, p=0, c=0, z=0) for t in (0, 1)]
+    with nl.open_dataset(array, isolate=True) as dataset:
+        dataset.plane(0)
+        assert len(dataset.numbers) == 0  # nobody asked for any
+        dataset.measure_what_is_read()
+        for t in (0, 1):
+            np.testing.assert_array_equal(dataset.plane(t), pixels[t])
+        assert dataset.numbers.get(PlaneKey(0)) is None  # it was in memory
+        agree(dataset.numbers.get(PlaneKey(1)) or PlaneNumbers(0, 0), expected(pixels[1]))
+    with nl.open_dataset(array) as again:  # also in another process, without a read
+        assert again.numbers.recall(again._source) == 1
+        agree(again.numbers.get(PlaneKey(1)) or PlaneNumbers(0, 0), expected(pixels[1]))
+    for chunk in stores.chunk_files(array):
+        chunk.write_bytes(chunk.read_bytes())
+    with nl.open_dataset(array) as written:  # what was written since does not count
+        assert written.numbers.recall(written._source) == 0
+
+
+def test_numbers_of_a_plane_that_is_written_meanwhile_are_dropped() -> None:
+    source, gate = MemorySource(memory_info()), Gate()
+    source.write((0, 0, 0, 0), 5)
+    source.after_sample = gate
+    with Dataset(source, live=True) as dataset:
+        dataset.measure_what_is_read()
+        first = in_thread(dataset.plane)
+        gate.wait_for_one()
+        source.write((0, 0, 0, 0), 9)
+        dataset.notify(0, 0, 0, 0)
+        gate.open()
+        first.result()
+        assert (dataset.plane() == 9).all()
+        found = dataset.numbers.get(PlaneKey())
+        assert found is not None and found.mean == 9
+        dataset.notify(0, 0, 0, 0)
+        dataset.take_changes()
+        assert dataset.numbers.get(PlaneKey()) is None
+
+
+def test_records_survive_damage_other_processes_and_a_full_folder(tmp_path: Path) -> None:
+    first, second = (NumbersDatabase(tmp_path, "a") for _ in range(2))
+    first.put([KeptRecord("0 0 0 0 DAPI", "v1", b"x"), KeptRecord("1 0 0 0 DAPI", "v1", b"y")])
+    second.put([KeptRecord("0 0 0 0 DAPI", "v2", b"z")])
+    assert sorted(first.get_all()) == [
+        ("0 0 0 0 DAPI", "v2", b"z"),
+        ("1 0 0 0 DAPI", "v1", b"y"),
+    ]
+    for database in (first, second):
+        database.close()
+    Path(first.path).write_bytes(b"no database at all" * 100)
+    assert first.get_all() == []
+    first.put([KeptRecord("0", "v1", b"x")])
+    assert first.get_all() == [("0", "v1", b"x")]
+    first.close()
+    with sqlite3.connect(first.path) as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    later = NumbersDatabase(tmp_path, "a")
+    assert later.get_all() == []  # of a later version of this program
+    later.close()
+    small = NumbersDatabase(tmp_path, "b", max_bytes=10)
+    small.put([KeptRecord("0", "v1", b"x")])
+    small.close()
+    assert not Path(first.path).exists() and Path(small.path).exists()
+    nowhere = NumbersDatabase(Path(small.path) / "below a file", "c")
+    nowhere.put([KeptRecord("0", "v1", b"x")])
+    assert nowhere.get_all() == []
+
+
+def test_many_threads_note_numbers_while_others_look(tmp_path: Path) -> None:
+    source = MemorySource(memory_info(n_t=200))
+    for t in range(200):
+        source.write((t, 0, 0, 0), t)
+    with Dataset(source, path="/somewhere", storage_options={"cache_dir": str(tmp_path)}) as dataset:
+        dataset.measure_what_is_read()
+        threads = [
+            threading.Thread(target=lambda i=i: [dataset.plane(t) for t in range(i, 200, 4)])
+            for i in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [(dataset.numbers.get(PlaneKey(t)) or PlaneNumbers(0, 0)).mean for t in range(200)] == [
+            *range(200)
+        ]
+    database = database_of("/somewhere", {"cache_dir": str(tmp_path)})
+    assert database is not None and database.get_all() == []  # nothing tells when a plane changed
+    assert database_of("/somewhere", {"disk_cache": "no"}) is None
+    assert database_of("", {}) is None
