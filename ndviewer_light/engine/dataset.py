@@ -135,7 +135,8 @@ class Dataset(DatasetStates):
         key = PlaneKey(t, p, self._indices.channel(c, p), z)
         if level < 0:
             raise IndexError(f"no resolution level {level}")
-        self._follower.check(key, level)
+        if self._follower.follows_growth:
+            self._follower.check(key, level)
         try:
             if region is not None:
                 return self._tiled.region(key, level, Region(*region))

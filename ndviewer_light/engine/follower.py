@@ -65,7 +65,8 @@ class DiskFollower:
         self._is_told = is_told
         self._is_live = is_live
         self._versions = PlaneVersions()
-        self._follows_growth = schedule.follows_growth
+        self.follows_growth = schedule.follows_growth
+        """Whether what grows at the path is looked for, rather than what a host says; never changes."""
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._schedule = schedule
         self._gone = ""  # since when the dataset is unreachable, one sentence; set by looks only
@@ -88,7 +89,7 @@ class DiskFollower:
     @property
     def is_following_growth(self) -> bool:
         """Whether what grows at the path will be noticed."""
-        return self._follows_growth and self.following is Following.FOLLOWING
+        return self.follows_growth and self.following is Following.FOLLOWING
 
     def is_growing(self) -> bool:
         """Whether the dataset was found to be written lately."""
@@ -118,7 +119,7 @@ class DiskFollower:
 
     def read(self, key: PlaneKey, level: int, tile: Region | None) -> np.ndarray:
         """Read a plane or tile from the source, and remember its version if that is worth anything."""
-        if self._follows_growth:
+        if self.follows_growth:
             began_ns, is_new = time.time_ns(), not self._source.info.contains(key)
             pixels, version = self._reads.read_versioned(key, level, tile)
             if is_new:  # no look will notice: this read was the one to find that it has grown
@@ -213,7 +214,7 @@ class DiskFollower:
                 self._gone = ""
             # notified planes are known already; unreadable ones are retried anyway
             untold = [key for key in keys if not self._is_told(key)]
-            if self._follows_growth:
+            if self.follows_growth:
                 found = self._find_changed(untold, level, has_grown=self._source.info is not before)
             else:
                 self._compare_all(untold[:_COMPARED_PLANES], level)
@@ -234,7 +235,7 @@ class DiskFollower:
                     self._schedule.found_nothing_of(expected)
                 elif info is not before or found:
                     self._schedule.found_something(now)
-                if self._follows_growth and info.complete:
+                if self.follows_growth and info.complete:
                     self._schedule.end(now)
 
     def _find_changed(self, keys: Sequence[PlaneKey], level: int, *, has_grown: bool) -> bool:

@@ -30,10 +30,9 @@ class NamesToIndices:
 
         By its name, or its index in that position. May block on disk. Raises `KeyError` or `IndexError`.
         """
-        if isinstance(c, str):
-            return self._named_channel(c, p)
-        is_only = p == 0 and len(self._current.known.positions) == 1
-        return c if is_only else self._own_channel(c, p)
+        if type(c) is int and p == 0 and len(self._current.known.positions) == 1:  # most calls of scripts
+            return c
+        return self._named_channel(c, p) if isinstance(c, str) else self._own_channel(c, p)
 
     def _own_channel(self, c: int, p: int) -> int:
         """The index in `info.channels`, the channels of all positions, of a position's own channel `c`."""
