@@ -105,9 +105,10 @@ LAYOUTS: list[Any] = [
 def test_planes_are_those_of_h5py(tmp_path: Path, opened: Open, how: dict[str, Any], libver: str) -> None:
     write(tmp_path / "a.h5", libver=libver, **how)
     source = opened(tmp_path / "a.h5")
-    assert source.info.sizes == {"t": 1, "p": 1, "c": 1, "z": 5, "y": 37, "x": 53}
-    assert_shows(source, volume(), "zyx")
-    assert_shows(source, volume(), "zyx")  # now that the index is known
+    first = "t" if how.get("maxshape") == (None, 37, 53) else "z"
+    assert source.info.sizes == {"t": 1, "p": 1, "c": 1, "z": 1, "y": 37, "x": 53, first: 5}
+    assert_shows(source, volume(), f"{first}yx")
+    assert_shows(source, volume(), f"{first}yx")  # now that the index is known
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "<u2", ">u2", "<i4", ">f4", "<f8", "<u8", "<f2", "?"])
@@ -247,6 +248,28 @@ def test_axes_without_names(
     assert bool(source.info.warnings) is (len(shape) > 2), "what is assumed is said"
     if roles[-1] == "c":
         assert [channel.color for channel in source.info.channels] == ["#FF0000", "#00FF00", "#0000FF"]
+
+
+@pytest.mark.parametrize(
+    ("most", "dtype", "roles"),
+    [
+        ((None, 37, 53), "u2", "tyx"),
+        ((None, 4, 37, 53), "u2", "tzyx"),
+        ((None, 2, 4, 37, 53), "u2", "tczyx"),
+        ((None, 37, 53, 3), "u1", "tyxc"),
+        ((None, 4, 37, 53, 3), "u1", "tzyxc"),
+        ((None, None, None), "u2", "zyx"),
+        ((None, 53), "u2", "yx"),
+    ],
+)
+def test_an_axis_to_which_frames_are_appended_is_time(
+    tmp_path: Path, opened: Open, most: tuple[int | None, ...], dtype: str, roles: str
+) -> None:
+    data = volume([size or (2 if i == 0 and len(most) > 2 else 37) for i, size in enumerate(most)], dtype)
+    source = opened(write(tmp_path / "a.h5", data, chunks=True, maxshape=most))
+    assert_shows(source, data, roles)
+    said = any("as the first one can grow" in warning for warning in source.info.warnings)
+    assert said is (roles[0] == "t")
 
 
 @pytest.mark.parametrize("roles", ["xyz", "tyx", "ptczyx", "yxt", "cyx", "zcxy"])

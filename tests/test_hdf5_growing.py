@@ -65,16 +65,16 @@ def test_a_plane_beyond_the_end_is_found_once_it_is_there(tmp_path: Path) -> Non
     path = write(tmp_path / "a.h5", chunks=(1, 37, 53), maxshape=(None, 37, 53))
     source = HDF5Source.open(str(path))
     info = source.info
-    assert source.plane_shape(PlaneKey(z=5)) is None
+    assert source.plane_shape(PlaneKey(t=5)) is None
     assert source.info is info, "nothing new is known"
     with h5py.File(path, "a") as file:
         file["a"].resize(7, axis=0)
         file["a"][6] = 1
-    assert source.plane_shape(PlaneKey(z=6)) == (37, 53)
-    assert source.info.n_z == 7
-    assert (source.read_plane(PlaneKey(z=6)) == 1).all()
+    assert source.plane_shape(PlaneKey(t=6)) == (37, 53)
+    assert source.info.n_t == 7
+    assert (source.read_plane(PlaneKey(t=6)) == 1).all()
     with pytest.raises(PlaneNotStoredError):
-        source.read_plane(PlaneKey(z=5))
+        source.read_plane(PlaneKey(t=5))
     source.close()
 
 
@@ -113,9 +113,9 @@ def test_a_file_that_went_away_is_read_on(tmp_path: Path) -> None:
 def test_a_dataset_sees_what_is_appended(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5", chunks=(1, 37, 53), maxshape=(None, 37, 53))
     with open_dataset(path) as dataset:
-        assert dataset.info.n_z == 5
+        assert dataset.info.n_t == 5
         with h5py.File(path, "a") as file:
             file["a"].resize(6, axis=0)
             file["a"][5] = 9
-        assert dataset.refresh().n_z == 6
-        assert (dataset.plane(z=5) == 9).all()
+        assert dataset.refresh().n_t == 6
+        assert (dataset.plane(t=5) == 9).all()

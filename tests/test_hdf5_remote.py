@@ -193,10 +193,10 @@ def test_the_index_is_built_behind_the_first_plane_and_kept(
     url = server.url("a.h5")
     source = opened(url)
     assert not index_of(source).complete, "nothing is indexed before a plane is wanted"
-    np.testing.assert_array_equal(source.read_plane(PlaneKey(z=700)), data[700])
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=700)), data[700])
     wait_until(lambda: index_of(source).complete)
     with ThreadPoolExecutor(4) as pool:
-        planes = list(pool.map(lambda z: source.read_plane(PlaneKey(z=z)), range(0, 1500, 7)))
+        planes = list(pool.map(lambda t: source.read_plane(PlaneKey(t=t)), range(0, 1500, 7)))
     np.testing.assert_array_equal(planes, data[::7])
     source._shot._thread.join(TIMEOUT)
     source.close()
@@ -204,7 +204,7 @@ def test_the_index_is_built_behind_the_first_plane_and_kept(
     again = opened(url)
     assert index_of(again).complete, "it was kept"
     server.set()
-    np.testing.assert_array_equal(again.read_plane(PlaneKey(z=1400)), data[1400])
+    np.testing.assert_array_equal(again.read_plane(PlaneKey(t=1400)), data[1400])
     assert n_requests(server) <= 1
     again.close()
 
@@ -212,7 +212,7 @@ def test_the_index_is_built_behind_the_first_plane_and_kept(
         file["a"][3] = 5
     changed = opened(url)
     assert not index_of(changed).complete, "what was kept is of another version"
-    assert (changed.read_plane(PlaneKey(z=3)) == 5).all()
+    assert (changed.read_plane(PlaneKey(t=3)) == 5).all()
 
 
 def test_what_was_kept_and_is_damaged_is_not_used(tmp_path: Path, server: RangeServer, opened: Open) -> None:
@@ -320,9 +320,9 @@ def test_a_file_that_changes_on_the_server_is_read_anew_when_told(
         file["a"].resize(601, axis=0)
         file["a"][...] = 3
     with pytest.raises(DatasetError, match="changed"):
-        source.read_plane(PlaneKey(z=500))
-    assert source.refresh().n_z == 601
-    assert (source.read_plane(PlaneKey(z=600)) == 3).all()
+        source.read_plane(PlaneKey(t=500))
+    assert source.refresh().n_t == 601
+    assert (source.read_plane(PlaneKey(t=600)) == 3).all()
 
 
 def test_a_file_still_being_uploaded_says_so(tmp_path: Path, server: RangeServer, opened: Open) -> None:

@@ -93,24 +93,44 @@ def role_of(name: str) -> str:
 
 
 def axes_of(
-    shape: Sequence[int], dtype: np.dtype[Any], names: Sequence[str], where: str, *, is_reversed: bool = False
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    names: Sequence[str],
+    where: str,
+    *,
+    is_reversed: bool = False,
+    first_grows: bool = False,
 ) -> AssignedAxes:
     """The axes of a dataset whose file names them so ("" each where it does not).
 
     `is_reversed`: the axes are stored in reverse order, as MATLAB does: x before y. Without names, the last
     two axes are y and x, before them z, then c, then t; a last axis of 3 or 4 samples of uint8 or uint16 is
-    colour. Raises `UnsupportedError` if there is no plane, or too many axes.
+    colour. `first_grows`: of all axes, only the first was made to grow without limit, so it is t: that is how
+    frames are appended as they come, while the planes of a stack are counted beforehand. Raises
+    `UnsupportedError` if there is no plane, or too many axes.
     """
     roles = named_roles(names, shape)
     if roles is not None:
         return AssignedAxes(roles, _named_in_colour(roles, shape, dtype))
     found = _partly_named(shape, dtype, names) or _assumed(shape, dtype, where, is_reversed)
+    if first_grows and not any(names) and not is_reversed:
+        found = found._replace(roles=_with_time_first(found.roles))
     said = f" ({', '.join(name or '?' for name in names)})" if any(names) else ""
     if sum(size > 1 for size in shape) <= 2 and not said:
         return found
     told = " ".join(role for role in found.roles if role and not (found.in_colour and role == "c"))
     told += " and colour" if found.in_colour else ""
-    return found._replace(warning=f"{where}: axes are not named{said}; assuming {told}")
+    why = ", as the first one can grow without limit" if first_grows and found.roles[0] == "t" else ""
+    return found._replace(warning=f"{where}: axes are not named{said}; assuming {told}{why}")
+
+
+def _with_time_first(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """The assumed roles with t for the first axis, and for those up to y what is left, the innermost z."""
+    n_before = roles.index("y")
+    if n_before == 0 or "t" in roles[1:]:
+        return roles
+    left = iter([role for role in _FILLED_FIRST if role not in roles[n_before:] and role != "t"])
+    return ("t", *reversed([next(left) for _ in range(n_before - 1)]), *roles[n_before:])
 
 
 def _named_in_colour(roles: Sequence[str], shape: Sequence[int], dtype: np.dtype[Any]) -> bool:

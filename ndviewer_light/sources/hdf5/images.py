@@ -146,7 +146,14 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
     """
     notes = axis_notes(file, known.path, dataset)
     is_reversed = matlab.is_array(file.attribute(dataset, matlab.ATTRIBUTE))
-    roles, rgb, warning = axes_of(known.shape, known.dtype, notes.names, where, is_reversed=is_reversed)
+    roles, rgb, warning = axes_of(
+        known.shape,
+        known.dtype,
+        notes.names,
+        where,
+        is_reversed=is_reversed,
+        first_grows=None in dataset.maxshape[:1] and None not in dataset.maxshape[1:],
+    )
     along = {role: notes.steps[i] for i, role in enumerate(roles)}
     steps = {role: _step(along[role], role) for role in roles if role and role in "tzyx"}
     names = {role: notes.texts[i] for i, role in enumerate(roles)}
