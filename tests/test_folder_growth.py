@@ -237,3 +237,31 @@ def test_the_next_positions_of_squids_images_are_found_by_name_and_only_what_cha
         source.refresh()
         assert source.info.n_t == 2
         assert source.exists(PlaneKey(t=1))
+
+
+def test_time_points_stay_in_order_if_the_next_one_is_made_while_folders_are_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(watched_folders, "LISTING_SHARE", 1e9)  # nothing has to wait
+    tiffs.write_experiment(tmp_path, {"A1": 1}, ("BF",))
+
+    def write(t: int) -> None:
+        tiffs.write_image(tiffs.image_path(tmp_path, t, "A1", 0, 0, "BF"), np.full((8, 8), t, np.uint16))
+
+    write(0)
+    with contextlib.closing(TiffSource.open(str(tmp_path))) as source:
+        (tmp_path / "1").mkdir()
+        time.sleep(0.06)  # within the tick of its clock it counts as changed
+        source.look()
+        assert source.info.n_t == 1
+        (tmp_path / "2").mkdir()
+        folders_of = folders.folders_of
+
+        def written_meanwhile(kind: folders.FolderKind) -> list[tuple[int, str]]:
+            write(1)
+            write(2)
+            write(4)
+            return folders_of(kind)
+
+        monkeypatch.setattr(folders, "folders_of", written_meanwhile)
+        source.look()
+        assert source.info.times == (0, 1, 2, 4)
+        assert [source.read_plane(PlaneKey(t=t))[0, 0] for t in range(4)] == [0, 1, 2, 4]

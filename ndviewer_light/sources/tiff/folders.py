@@ -239,7 +239,7 @@ class Finder:
         before = self._extent()
         new: dict[str, ImageName] = {}
         for folder in self._changed_folders(all_of_it=all_of_it):
-            if all_of_it or self._folders.may_list(folder):
+            if all_of_it or self._is_without_images(folder) or self._folders.may_list(folder):
                 new |= self._parsed_anew(folder, self._names(folder))
             else:
                 self._add_next(folder)
@@ -259,12 +259,18 @@ class Finder:
         if experiment in changed and (all_of_it or self._folders.may_list(experiment)):
             with self._folders.listing(experiment):
                 folders = folders_of(self.kind)
-            for number, folder in folders:
-                if folder not in self._numbers:
-                    self._numbers[folder] = number
-                    self._folders.add(folder)
-                    changed.append(folder)
+            new = [(number, folder) for number, folder in folders if folder not in self._numbers]
+            if new:  # what was empty so far was filled before these were made: time points stay in order
+                changed += filter(self._is_without_images, self._numbers)
+            for number, folder in new:
+                self._numbers[folder] = number
+                self._folders.add(folder)
+                changed.append(folder)
         return sorted(filter(self._numbers.__contains__, dict.fromkeys(changed)), key=self._at)
+
+    def _is_without_images(self, folder: str) -> bool:
+        """Whether no image was found yet in the folder of a time point."""
+        return not self.kind.folder and self._numbers[folder] not in self._times
 
     def _at(self, folder: str) -> tuple[int, str]:
         return self._numbers[folder], folder
