@@ -37,12 +37,13 @@ def open_dataset(
     ``file.h5::/path/inside`` opens one of several datasets in a file. `isolate` reads in a separate process,
     so that a damaged file cannot crash this one; `timeout` (seconds) then ends every call that hangs with
     `ReadTimeoutError` (None: 60 s for a plane, 180 s for opening). Without `isolate` only requests to servers
-    have timeouts, of their own. With `follow`, what another program writes meanwhile is noticed: see
-    `Dataset.changes`. `wait`: how long (s) a dataset may take to appear at the path, or to become complete
-    enough to be opened. `format` says what it is ("hdf5", "nd2", "ome-zarr", …), where its beginning and its
-    name would mislead. `storage_options` are access options, mostly for URLs ("endpoint",
-    "anonymous", …). Raises a `DatasetError` that names the file and is also the matching built-in
-    (`FileNotFoundError`, `PermissionError`, `ValueError`, `NotImplementedError`). Blocks on disk or network.
+    have timeouts, of their own. With `follow`, what another program writes meanwhile is noticed in a thread:
+    `info` and `sizes` are what is known by now, and `Dataset.changes` waits for more. `wait`: how long (s) a
+    dataset may take to appear at the path, or to become complete enough to be opened. `format` says what it
+    is ("hdf5", "nd2", "ome-zarr", …), where its beginning and its name would mislead. `storage_options` are
+    access options, mostly for URLs ("endpoint", "anonymous", …). Raises a `DatasetError` that names the file
+    and is also the matching built-in (`FileNotFoundError`, `PermissionError`, `ValueError`,
+    `NotImplementedError`). Blocks on disk or network.
     Any thread.
     """
     path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
@@ -51,7 +52,10 @@ def open_dataset(
     options = {**(storage_options or {}), **({"format": format} if format else {})}
     reopen = Reopening(path, tuple(sorted(options.items())), isolate, timeout)
     source = _open(path, isolate, options, timeout, follow, time.monotonic() + wait)
-    return Dataset(source, cache_bytes, path=path, storage_options=options, follow=follow, reopen=reopen)
+    dataset = Dataset(source, cache_bytes, path=path, storage_options=options, follow=follow, reopen=reopen)
+    if follow:
+        dataset.look_by_itself()
+    return dataset
 
 
 def imread(

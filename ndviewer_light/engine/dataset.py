@@ -348,6 +348,9 @@ class Dataset(DatasetStates):
     def close(self) -> None:
         """Release the source and the planes; reads in progress end with an error. Idempotent."""
         self._closed = True
+        looks = self._looks
+        if looks is not None:
+            looks.close()
         self._outcomes.close()
         self._view.close()
         self._follower.close()
@@ -358,6 +361,8 @@ class Dataset(DatasetStates):
         self._source.close()
         self._cache.close()
         deadline = time.monotonic() + _END_SECONDS
+        if looks is not None:
+            looks.join(deadline)
         self._follower.join(deadline)
         self._rereader.join(deadline)
         self._scout.join(deadline)

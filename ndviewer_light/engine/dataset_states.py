@@ -18,6 +18,7 @@ from .dataset_contents import DatasetContents
 from .follower import DiskFollower
 from .level_parts import LevelParts
 from .look_schedule import Following, GrowthSchedule, RunSchedule
+from .look_thread import LookThread
 from .notified_planes import NotifiedPlanes
 from .overview import OverviewBuilder
 from .plane_outcomes import PlaneOutcomes
@@ -65,6 +66,7 @@ class DatasetStates(DatasetContents):
         current = CurrentInfo(source, path, self._start_over, self._troubles)
         super().__init__(source, path, current, tiled, overviews, live=live)
         self._closed = False
+        self._looks: LookThread | None = None
         self._retries = RetryPolicy()
         self._announced = AnnouncedPlanes(current.known)
         now = time.monotonic()
@@ -141,6 +143,11 @@ class DatasetStates(DatasetContents):
         What counted as finished is followed again for ten minutes.
         """
         self._follower.pause(not following)
+
+    def look_by_itself(self) -> None:
+        """Follow the disk in a thread from now on, although nobody calls `take_changes`: for scripts."""
+        if self._looks is None and not self._closed:
+            self._looks = LookThread(self._follower)
 
     @property
     def closed(self) -> bool:
