@@ -15,10 +15,11 @@ import tifffile
 from runs import small_run, write
 
 from ndviewer_light import open_dataset
-from ndviewer_light.errors import NDViewerError
+from ndviewer_light.errors import NDViewerError, PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.missing import Found
 from ndviewer_light.sources.zarr.tensorstore_context import TensorStoreContext
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ def can_be_read(source: Source, key: PlaneKey) -> bool:
     return True
 
 
+def counts_as(source: Source, key: PlaneKey) -> Found:
+    """What a missing plane counts as when it is read."""
+    with pytest.raises(PlaneNotStoredError) as raised:
+        source.read_plane(key)
+    error = raised.value
+    return Found.FILL if error.is_fill_value else Found.EXPECTED if error.is_expected else Found.ABSENT
+
+
 def assert_tells_what_reading_tells(path: Path, *, n_missing: int) -> None:
     with_process = IsolatedSource.open(str(path))
     source = open_source(str(path))
@@ -48,6 +57,9 @@ def assert_tells_what_reading_tells(path: Path, *, n_missing: int) -> None:
         said = source.are_stored(keys)
         assert said == [can_be_read(source, key) for key in keys]
         assert said.count(False) == n_missing
+        missing = [key for key, there in zip(keys, said, strict=True) if there is False]
+        assert source.missing_as(missing) == [counts_as(source, key) for key in missing]
+        assert with_process.missing_as(missing) == source.missing_as(missing)
         assert with_process.are_stored(keys) == said
         assert source.leaves_out_empty == with_process.leaves_out_empty == path.name.endswith(".zarr")
         assert source.are_stored([]) == with_process.are_stored([]) == []

@@ -24,8 +24,9 @@ from memory_source import Clock
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import PlaneNotStoredError, PlaneNotWrittenError
 from ndviewer_light.isolation.protocol import error_from_json, error_to_json
-from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.model import Channel, DatasetInfo, PlaneKey, PlaneState, Position
 from ndviewer_light.sources.missing import LOOKS_REMOTE, Found, Surroundings, judge, missing_plane
+from ndviewer_light.sources.missing_planes import Claims, MissingPlanesOfMany
 from ndviewer_light.storage import activity
 from tests.range_server import RangeServer
 from tests.reference_files import ReferenceWriter
@@ -109,6 +110,34 @@ def test_a_blank_time_point_between_others_is_the_fill_value():
         assert judged(plane, stored, is_being_written=True) is (
             Found.FILL if plane[0] < 2 or plane != (2, 1, 3) else Found.EXPECTED
         )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    stored=st.sets(st.sampled_from(ALL)),
+    complete=st.sampled_from([None, None, True, False]),
+    is_being_written=st.booleans(),
+    batches=st.integers(1, 24),
+)
+def test_many_planes_are_judged_as_each_of_them_is(stored, complete, is_being_written, batches):
+    looked_for: list[PlaneKey] = []
+
+    def are_stored(keys: Sequence[PlaneKey]) -> list[bool | None]:
+        looked_for.extend(keys)
+        return [(key.t, key.c, key.z) in stored for key in keys]
+
+    info = DatasetInfo("test", (Position("A1", 0),), (Channel("a", ""), Channel("b", "")), 3, 4, 8, 8, None)
+    many = MissingPlanesOfMany(are_stored)
+    missing = [PlaneKey(t, 0, c, z) for t, c, z in ALL if (t, c, z) not in stored]
+    found: list[Found] = []
+    for i in range(0, len(missing), batches):
+        keys = missing[i : i + batches]
+        found += many.of(keys, info, lambda _p: Claims(complete, lambda: is_being_written))
+    expected = [
+        judged((key.t, key.c, key.z), list(stored), (3, 2, 4), complete, is_being_written) for key in missing
+    ]
+    assert found == expected
+    assert len(set(looked_for)) == len(looked_for), "what is known is not looked for again"
 
 
 def test_a_claim_needs_no_look():
@@ -524,6 +553,8 @@ def test_hdf5(tmp_path, opened, libver, kind, dtype, fill):
     pixels = stack(dtype, fill)
     with h5py.File(tmp_path / "a.h5", "w", libver=libver) as file:
         data = file.create_dataset("a", pixels.shape, dtype, fillvalue=fill, **HDF5_KINDS[kind])
+        for i, axis in enumerate("zyx"):
+            data.dims[i].label = axis
         for z in range(8):
             if z not in (2, 7):
                 data[z] = pixels[z]
@@ -553,6 +584,8 @@ def test_hdf5_that_is_growing(tmp_path, opened):
         data = file.create_dataset(
             "a", (8, *SIZE), "u2", chunks=(1, *SIZE), maxshape=(None, *SIZE), fillvalue=777
         )
+        for i, axis in enumerate("zyx"):
+            data.dims[i].label = axis
         data[0] = 1
         file.swmr_mode = True
         data.flush()

@@ -134,10 +134,12 @@ def test_what_counts_as_fill_value_is_counted_as_such(tmp_path: Path) -> None:
     says_nothing = stores.image_attributes(squid=False)
     stores.write_image(tmp_path / "a.zarr", skip=[(0, 0, 0, 0)], attributes=says_nothing)
     with open_dataset(tmp_path / "a.zarr") as dataset:
-        assert dataset.report().counts == {PRESENT: 7, ABSENT: 1}
-        report = dataset.report(read=True)
-        assert report.counts == {PRESENT: 7, FILLED: 1}
-        assert report.is_complete
+        for read in (False, True):
+            report = dataset.report(read=read)
+            assert report.counts == {PRESENT: 7, FILLED: 1}
+            assert report.is_complete
+        assert dataset.state(PlaneKey()) is FILLED
+        assert (dataset.plane() == 0).all()
 
 
 def test_planes_of_many_tiles_are_read_tile_by_tile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ class DatasetStates(DatasetContents):
         """The state of one plane, without reading it; blocks on disk if it is not in view.
 
         At the level in view of what is in memory, being read, or failed. Of any other plane what is stored
-        counts (see `PlaneState`): PRESENT, PENDING while somebody writes the dataset or else ABSENT,
+        counts (see `PlaneState`): PRESENT, PENDING, FILLED or ABSENT as `plane` has it of what is missing,
         UNREADABLE if it was before, UNKNOWN if only reading tells. Raises `IndexError` outside the dataset.
         """
         key = PlaneKey(*key)
@@ -176,7 +176,9 @@ class DatasetStates(DatasetContents):
             if self._live:  # it may grow so far
                 return PlaneState.PENDING
             raise IndexError(f"no plane {tuple(key)} in a dataset of {info.sizes}")
-        return self._surveyor.stored.of_one(key, info)
+        state = self._surveyor.stored.of_one(key, info)
+        # `plane` is asked of what is missing: it says the same
+        return self._surveyor.read([key])[0] if state in MISSING else state
 
     def report(
         self,

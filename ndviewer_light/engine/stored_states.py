@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NDViewerError
 from ..model import PlaneKey, PlaneState
+from ..sources.missing import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .known_failures import KnownFailures
 
+_STATES = {
+    Found.FILL: PlaneState.FILLED,
+    Found.EXPECTED: PlaneState.PENDING,
+    Found.ABSENT: PlaneState.ABSENT,
+}
 ASKED_AT_ONCE = 2048
 """Planes per question: some milliseconds."""
 
@@ -38,17 +44,25 @@ class StoredStates:
         self._is_in_memory = is_in_memory
 
     def of(self, keys: Sequence[PlaneKey]) -> list[PlaneState]:
-        """PRESENT, PENDING, ABSENT, UNREADABLE or UNKNOWN for each plane."""
-        missing = PlaneState.PENDING if self.is_awaited() else PlaneState.ABSENT
+        """PRESENT, PENDING, FILLED, ABSENT, UNREADABLE or UNKNOWN for each plane.
+
+        While somebody writes the dataset, what is missing is PENDING: what counts as the fill value may be
+        about to be written.
+        """
+        awaited = self.is_awaited()
         try:
             stored = self._source.are_stored(keys)
+            missing = [key for key, is_stored in zip(keys, stored, strict=True) if is_stored is False]
+            found = self._source.missing_as(missing) if missing and not awaited else []
         except (NDViewerError, IndexError):  # of a reader process
-            stored = [None] * len(keys)
-        return [self._state(key, is_stored, missing) for key, is_stored in zip(keys, stored, strict=True)]
+            stored, missing, found = [None] * len(keys), [], []
+        said = dict(zip(missing, map(_STATES.__getitem__, found), strict=False))
+        return [
+            said.get(key, PlaneState.PENDING) if is_stored is False else self._not_missing(key, is_stored)
+            for key, is_stored in zip(keys, stored, strict=True)
+        ]
 
-    def _state(self, key: PlaneKey, is_stored: bool | None, missing: PlaneState) -> PlaneState:
-        if is_stored is False:
-            return missing
+    def _not_missing(self, key: PlaneKey, is_stored: bool | None) -> PlaneState:
         if self._failures.reason_of(key) is not None:
             return PlaneState.UNREADABLE
         if is_stored or self._is_in_memory(key):
@@ -56,7 +70,10 @@ class StoredStates:
         return PlaneState.UNKNOWN
 
     def of_one(self, key: PlaneKey, info: DatasetInfo) -> PlaneState:
-        """The state of one plane; looks at its neighbours as well, which may share files with it."""
+        """The state of one plane; looks at its neighbours as well, which may share files with it.
+
+        PENDING of what is missing while it is awaited: reading it tells more.
+        """
         beside = (
             key._replace(**{axis: at})
             for axis, index in (("t", key.t), ("c", key.c), ("z", key.z))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import DatasetError, ReaderCrashedError, ReadTimeoutError
 from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
+from ..sources.missing import Found
 from ..sources.replacement import has_other_planes
 from ..sources.source import MeasuredPlane
 from ..storage.bytes import is_url
@@ -257,6 +258,15 @@ class IsolatedSource(Source):
 
         which = [self._with_file(key) for key in keys]
         return self._ask("stored", keys[0], 0, take, planes=which)
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """See `Source.missing_as`: one request. Raises if the reader process does not answer."""
+        if not keys:
+            return []
+        which = [self._with_file(key) for key in keys]
+        return self._ask(
+            "missing", keys[0], 0, lambda _, reply: [Found(each) for each in reply["found"]], planes=which
+        )
 
     @property
     def leaves_out_empty(self) -> bool:

@@ -114,8 +114,11 @@ class _Server:
             found = self._source.measure(_plane_key(request, self._source))
             return {"version": found.version, "stamp": found.stamp, "numbers": found.numbers}
         if request["op"] == "stored":
-            stored = self._are_stored(self._source, request)
+            stored = self._source.are_stored(self._planes(self._source, request))
             return {"stored": stored, "leaves_out_empty": self._source.leaves_out_empty}
+        if request["op"] == "missing":
+            found = self._source.missing_as(self._planes(self._source, request))
+            return {"found": [each.value for each in found]}
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
         if request["op"] == "tile":
@@ -141,13 +144,14 @@ class _Server:
             self._source.refresh()
         return {}
 
-    def _are_stored(self, source: Source, request: protocol.Message) -> list[bool | None]:
+    def _planes(self, source: Source, request: protocol.Message) -> list[PlaneKey]:
+        """The planes of a request, with the files that a host named for them."""
         planes = request["planes"]
         if request.get("folder") is not None and isinstance(source, AnnouncedSource):
             for plane in planes:
                 if "file" in plane:
                     source.tell(_key(plane), request["folder"], *plane["file"])
-        return source.are_stored([_plane_key(plane, source) for plane in planes])
+        return [_plane_key(plane, source) for plane in planes]
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
         key, level, part = _plane_key(request, source), request["level"], request.get("region")

@@ -7,6 +7,7 @@ written. So every known layout is tried in the experiment's folder; what exists 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, announced_info
 from ..sources import Source
+from ..sources.missing import Found
 from ..sources.tiff.announced import AnnouncedTiff
 from ..sources.zarr.layouts import PLATES
 from ..sources.zarr.source import ZarrSource
@@ -138,6 +140,17 @@ class AnnouncedSource(Source):
                 continue
             for i, answer in zip(asked, form.are_stored([keys[i] for i in asked]), strict=True):
                 answers[i] = answer
+        return answers
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """See `Source.missing_as`: in the layout in which the position of a plane exists."""
+        answers = [Found.ABSENT] * len(keys)
+        for p in dict.fromkeys(key.p for key in keys):
+            asked = [i for i, key in enumerate(keys) if key.p == p]
+            with contextlib.suppress(DatasetError):  # nothing is written yet
+                form = self._form_of(keys[asked[0]])
+                for i, answer in zip(asked, form.missing_as([keys[i] for i in asked]), strict=True):
+                    answers[i] = answer
         return answers
 
     def refresh(self) -> DatasetInfo:

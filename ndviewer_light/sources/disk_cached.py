@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, PlaneKey, Region
     from ..storage.disk_cache import DiskCache
+    from .missing import Found
     from .source import StorageOptions
 
 
@@ -151,6 +152,10 @@ class DiskCachedSource(Source):
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """Same as the source's."""
         return self._source.are_stored(keys)
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """Same as the source's."""
+        return self._source.missing_as(keys)
 
     @property
     def landmark(self) -> str | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, PlaneKey, Region
+    from .missing import Found
 
 _Answer = TypeVar("_Answer")
 
@@ -228,6 +229,10 @@ class ReplaceableSource(Source):
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """Same as the source's."""
         return self._opened.source.are_stored(keys)
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """Same as the source's."""
+        return self._opened.source.missing_as(keys)
 
     @property
     def landmark(self) -> str | None:

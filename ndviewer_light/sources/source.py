@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..model import LabelFacts
+from .missing import Found
 from .plane_statistics import numbers_of
 from .stored import stored_by_versions
 
@@ -195,6 +196,13 @@ class Source(ABC):
         What is stored may be damaged or incomplete still.
         """
         return stored_by_versions(self, keys)
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """For planes of level 0 that `are_stored` says are not: what each counts as (see `sources.missing`).
+
+        Blocks on disk. Raises nothing.
+        """
+        return [Found.ABSENT] * len(keys)
 
     def read_versioned(
         self, key: PlaneKey, level: int = 0, region: Region | None = None

@@ -104,6 +104,11 @@ class Snapshot(ABC):
     def fill(self) -> np.generic:
         """The value of what is not stored."""
 
+    @property
+    def claim(self) -> bool | None:
+        """Whether the file says that it is complete: not so while its writer has it open, or left it open."""
+        return False if self.file.superblock.is_open else None
+
     def missing(
         self, key: PlaneKey, level: int, error: PlaneNotStoredError, activity: Activity
     ) -> PlaneNotStoredError:
@@ -116,7 +121,7 @@ class Snapshot(ABC):
         info, at = self.info, self.levels(key.p)[level]
         around = Surroundings(
             sizes=(info.n_t, len(info.channels), info.image(key.p).n_z),
-            complete=False if self.file.superblock.is_open else None,
+            complete=self.claim,
             first_stored=first_stored,
             is_being_written=activity.is_on,
             stored=self._stored.of(key.p),

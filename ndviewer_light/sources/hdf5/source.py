@@ -28,6 +28,7 @@ from ...storage.file_versions import version_of
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
+from ..missing_planes import Claims, MissingPlanesOfMany
 from ..source import Source
 from . import bigdataviewer
 from . import choices as hdf5_catalogue
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import DatasetInfo, Level, Region
+    from ..missing import Found
     from ..source import StorageOptions
     from .choices import DatasetEntry
 
@@ -84,6 +86,7 @@ class HDF5Source(Source):
         self._opening = threading.Lock()  # one thread reopens the file
         self._closed = False
         self._shot = _open_steadily(OpenRequest(self._path, options, inner, None, xml))
+        self._many = MissingPlanesOfMany(self.are_stored)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> HDF5Source:
@@ -184,6 +187,10 @@ class HDF5Source(Source):
                 return [shot.is_stored(PlaneKey(*key)) for key in keys]
         except DatasetError:
             return [None] * len(keys)
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """See `Source.missing_as`: a file that its writer has not closed says that it is not complete."""
+        return self._many.of(keys, self.info, lambda _p: Claims(self._shot.claim, self._activity.is_on))
 
     def _is_another_file(self) -> bool:
         is_current = self._shot.file.bytes.is_current()

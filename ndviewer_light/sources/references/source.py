@@ -24,6 +24,7 @@ from ...storage.open_bytes import open_bytes, read_whole
 from ...storage.presentable import presentable
 from ...storage.tiling import check_whole_plane, levels_by_size
 from ..missing import Surroundings, judge, not_stored
+from ..missing_planes import Claims, MissingPlanesOfMany
 from ..registry import open_source
 from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...model import DatasetInfo, Level, Region
+    from ..missing import Found
     from ..source import StorageOptions
     from .images import Link, ReferencedImage
 
@@ -73,6 +75,7 @@ class ReferencesSource(Source):
         self._places = places
         self._own_identity = identity
         self._closed = False
+        self._many = MissingPlanesOfMany(self.are_stored)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> Source:
@@ -176,6 +179,10 @@ class ReferencesSource(Source):
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: whether any chunk is referenced; nobody asks whether it is there."""
         return [self._is_stored(PlaneKey(*key), 0) if self._info.contains(key) else None for key in keys]
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """See `Source.missing_as`: references do not grow, and claim nothing."""
+        return self._many.of(keys, self._info, lambda _p: Claims(None, lambda: False))
 
     def _is_stored(self, key: PlaneKey, level: int) -> bool:
         """Whether any chunk of a plane is referenced, so that what is missing of it is fill value."""

@@ -24,11 +24,13 @@ from ...storage.trees.open_tree import open_tree
 from ...storage.trees.recording import recorded
 from ...storage.trees.tree import LOCAL, LocalTree
 from ...storage.watched_folders import LISTING_SHARE
+from ..missing_planes import Claims, MissingPlanesOfMany
 from ..source import Source
 from . import layouts
 from .chunk_grid import level_spans, plane_chunk
 from .description import described
 from .first_image import first_image, opened_info
+from .growing import was_just_written
 from .image_facts import level_of
 from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from ...model import AnnouncedRun, ImageInfo, LabelFacts, Level, Region
     from ...storage.trees.recording import RecordingTree
     from ...storage.trees.tree import Tree
+    from ..missing import Found
     from ..source import StorageOptions
     from .nodes import ZarrImage
     from .tensorstore_arrays import OpenArray
@@ -81,6 +84,7 @@ class ZarrSource(Source):
         self._on_server = ServerVersions(tree, self._files_on_server)
         self._not_before = float("-inf")  # when a look may list stores again
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
+        self._many = MissingPlanesOfMany(self.are_stored)
 
     # ---- opening ---------------------------------------------------------------------------
 
@@ -358,6 +362,23 @@ class ZarrSource(Source):
             for i, answer in zip(indices, told, strict=True):
                 answers[i] = answer
         return answers
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """See `Source.missing_as`."""
+        return self._many.of(keys, self.info, self._claims)
+
+    def _claims(self, p: int) -> Claims:
+        store = self._place(PlaneKey(p=p)).store
+        image = self._image_at(store)
+
+        def is_being_written() -> bool:
+            array = self._arrays.if_open(store, 0)
+            if array is not None:
+                return array.is_being_written()
+            followed = self._native.followed and not self._tree.remote
+            return followed and was_just_written(image)  # nobody has watched it so far
+
+        return Claims(image.meta.complete, is_being_written)
 
     def _stored_by_name(self, p: int, keys: Sequence[PlaneKey]) -> list[bool | None] | None:
         """Which planes of one position are stored; None if names do not tell."""

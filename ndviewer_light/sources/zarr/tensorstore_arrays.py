@@ -42,7 +42,7 @@ class OpenArray(ABC):
         """What was looked at to describe it."""
         self._native = native
         self._activity = native.activity(image)
-        self._missing = MissingPlanes(image, self._is_being_written, self._first_stored)
+        self._missing = MissingPlanes(image, self.is_being_written, self._first_stored)
 
     def holds(self, key: PlaneKey, p_index: int | None) -> bool:
         """Whether the plane is within the array as of when it was opened."""
@@ -62,7 +62,7 @@ class OpenArray(ABC):
             )
         return key.t, p_index or 0, key.c, key.z
 
-    def _is_being_written(self) -> bool:
+    def is_being_written(self) -> bool:
         """Whether somebody writes the array; if that is followed, also what was written just now counts."""
         return self._activity.is_on() or (self._is_followed and was_just_written(self.image))
 
