@@ -117,8 +117,8 @@ class _Server:
             stored = self._source.are_stored(self._planes(self._source, request))
             return {"stored": stored, "leaves_out_empty": self._source.leaves_out_empty}
         if request["op"] == "missing":
-            found = self._source.missing_as(self._planes(self._source, request))
-            return {"found": [each.value for each in found]}
+            counts_as = self._source.missing_as(self._planes(self._source, request))
+            return {"found": [each.value for each in counts_as]}
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
         if request["op"] == "tile":
