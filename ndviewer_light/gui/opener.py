@@ -8,10 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 from ..engine.dataset import Dataset
-from ..errors import NDViewerError
+from ..errors import DatasetError, NDViewerError
 from ..opening import Reopening
 from ..storage.appearing import opened_when_there
 from ..storage.presentable import presentable
+from .interpretation.reading_options import reading_of
 from .sessions import Opening, Session, Watching
 from .waiting import Wait, short_path
 from .words import Explanation, explain
@@ -30,7 +31,8 @@ logger = logging.getLogger(__name__)
 class Opener:
     """Opens what `Sessions` requests. `failed` and `tried` are called in the opening thread.
 
-    `find_view(path)`, too: how a dataset was shown last, None if nobody knows.
+    `find_view(path)`, too: how a dataset was shown last, None if nobody knows; and `find_reading(path)`: the
+    options that were chosen for how it is understood.
     `failed(opening, reason, explanation)` if it is still wanted; `tried(opening, reason)` whenever what is
     watched cannot be opened yet.
     """
@@ -42,12 +44,14 @@ class Opener:
         failed: Callable[[Opening, str, Explanation], None],
         tried: Callable[[Opening, str], None],
         find_view: Callable[[str], SavedView | None] = lambda path: None,
+        find_reading: Callable[[str], Mapping[str, str]] = lambda path: {},
     ) -> None:
         self._sessions = sessions
         self._background = background
         self._failed = failed
         self._tried = tried
         self._find_view = find_view
+        self._find_reading = find_reading
 
     def open(self, path: str, options: Mapping[str, str]) -> None:
         """Open the dataset at a path or URL; an opening in progress is cancelled."""
@@ -79,7 +83,7 @@ class Opener:
                     lambda error: self._tried(opening, str(error)),
                 )
             else:
-                source.start()
+                self._start(opening)
             reopen = Reopening(opening.path, tuple(sorted(source.options.items())))
             dataset = Dataset(
                 source, path=opening.path, storage_options=source.options, follow=True, reopen=reopen
@@ -94,6 +98,20 @@ class Opener:
         else:
             view = self._find_view(opening.path)
             self._sessions.opened(opening, Session(dataset, opening.path, view=view))
+
+    def _start(self, opening: Opening) -> None:
+        """Open it as it was last said to be understood; where that fits no more, as it is found."""
+        source = opening.source
+        chosen = {} if reading_of(source.options) else self._find_reading(opening.path)
+        source.options.update(chosen)
+        try:
+            source.start()
+        except DatasetError:
+            if not chosen:
+                raise
+            for name in chosen:
+                del source.options[name]
+            source.start()
 
 
 class Refresher:

@@ -20,6 +20,8 @@ from .channel_settings.choice_files import ChoiceFiles
 from .following.follow import AXES
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
+from .interpretation.read_as import ReadAs
+from .interpretation.reading_options import permission_missing
 from .labels.label_controls import LabelControls
 from .opener import Opener, Refresher
 from .panels.left_panels import LeftPanels
@@ -75,7 +77,14 @@ class Screen(QWidget):
         self.sessions = sessions = Sessions(self._background)
         self.runs = Runs(sessions, self._background, self.show_now)
         self.views = ViewMemory(self._background)
-        self._opener = Opener(sessions, self._background, self._post_failure, self._post_try, self.views.find)
+        self._opener = Opener(
+            sessions,
+            self._background,
+            self._post_failure,
+            self._post_try,
+            self.views.find,
+            self.views.find_reading,
+        )
         self._refresher = Refresher(self._background, self._post_look)
         self._on_screen: Opening | Session | NothingToShow | None = None
         self._failed_opening: Opening | None = None
@@ -106,6 +115,7 @@ class Screen(QWidget):
         self.stage = Stage()
         self.follower = ViewFollower(self.stage, self._row)
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
+        self.read_as = ReadAs(self._row.read_as, self, self.views, self.open)
         self.labels = LabelControls(self.stage, self._background, self.poll)
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)
@@ -120,6 +130,7 @@ class Screen(QWidget):
         self.stage.hover_text.connect(self._on_hover_text)
         self.message = MessagePage()
         self.message.retry.connect(self._on_retry)
+        self.message.allowed.connect(self._on_allowed)
         self.message.cancelled.connect(self._on_cancelled)
         self.message.open_requested.connect(self._on_open_requested)
         self.pages = QStackedWidget()
@@ -276,6 +287,7 @@ class Screen(QWidget):
             details=why.details,
             retry=bool(opening.path),
             can_open=True,
+            permission=permission_missing((reason, why.details)),
             cancel="Back" if self.sessions.kept is not None else "",
         )
         self.status.say("message", "Failed to load dataset")
@@ -284,6 +296,10 @@ class Screen(QWidget):
     @safe_slot
     def _on_retry(self) -> None:
         self.open(self.path, self._options)
+
+    @safe_slot
+    def _on_allowed(self, option: str) -> None:
+        self.open(self.path, {**self._options, option: "yes"})
 
     @safe_slot
     def _on_cancelled(self) -> None:
@@ -454,6 +470,7 @@ class Screen(QWidget):
         self._row.show_disk(None, can_pause=False)
         self._row.warnings.start_over()
         self._run_watch.step(None)
+        self.read_as.show(None)
         self._offer_choices(())
 
     def toggle_latency(self) -> None:
@@ -472,6 +489,8 @@ class Screen(QWidget):
         is_shown = session is not None and session.dataset is self.stage.dataset
         if is_shown and frame is not None and self.latencies.drawn(session.dataset, frame) is not None:
             self._say_latency()
+        if is_shown and frame is not None:
+            self.read_as.note_failures(plane.reason for plane in frame.planes.values() if plane.reason)
         # after a slow frame, the next one need not wait for the timer as well
         self.poll.step_if_due()
 
@@ -572,6 +591,7 @@ class Screen(QWidget):
         self._say_warnings(session)
 
     def _say_warnings(self, session: Session) -> None:
+        self.read_as.show(session)
         warnings = session.dataset.info.warnings
         self._row.warnings.show_warnings(warnings)
         if warnings:

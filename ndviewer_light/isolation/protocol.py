@@ -23,6 +23,7 @@ from ..model import (
     Channel,
     DatasetInfo,
     ImageInfo,
+    Interpretation,
     LabelFacts,
     Level,
     Offset,
@@ -160,6 +161,10 @@ def info_from_json(message: Message) -> DatasetInfo:
     fields["warnings"] = tuple(message["warnings"])
     fields["choices"] = tuple(message["choices"])
     fields["labels"] = tuple(message["labels"])
+    fields["interpretations"] = tuple(
+        Interpretation(text, tuple((name, value) for name, value in options))
+        for text, options in message["interpretations"]
+    )
     return DatasetInfo(**fields)
 
 

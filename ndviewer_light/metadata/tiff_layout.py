@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
+from ..model import Interpretation
 from ..storage.decoding.ifd_chain import MAX_PAGES
 from ..storage.decoding.tiff_parts import PageAt
 from ..storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from .guessed_axes import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -294,6 +296,19 @@ def with_sub_levels(image: TiffImage, n: int) -> TiffImage:
 def page_kind(page: PageFacts) -> tuple[int, ...]:
     """What pages of one image have in common: sizes, samples, bits."""
     return page.height, page.width, page.samples, page.bits, page.planar
+
+
+def other_page_axes(images: Sequence[TiffImage]) -> tuple[Interpretation, ...]:
+    """What the pages may be along, of images of which nothing says it, other than z."""
+    image = next((each for each in images if each.kind == PAGES and len(each.outer) == 1), None)
+    if image is None or image.outer[0][1] < 2:
+        return ()
+    held = {role for role, size in (image.rows, image.columns, image.samples) if size > 1}
+    return tuple(
+        Interpretation(f"{role} {image.outer[0][1]}", ((AXES, role.upper()),))
+        for role in "tcp"
+        if role not in held
+    )
 
 
 def with_axes(images: Sequence[TiffImage], letters: str, name: str) -> tuple[TiffImage, ...]:

@@ -18,6 +18,7 @@ from .channel import (
     find_channel,
 )
 from .dataset_info import DatasetInfo, ImageInfo
+from .interpretation import Interpretation
 from .label_facts import LabelFacts, Rgba
 from .level import MANY_PLANES, Level, Offset, Scale, Sizes
 from .names import natural_key, natural_sorted, some_names
@@ -35,6 +36,7 @@ __all__ = [
     "ChannelPart",
     "DatasetInfo",
     "ImageInfo",
+    "Interpretation",
     "LabelFacts",
     "Level",
     "Offset",

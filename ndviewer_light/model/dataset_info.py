@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .channel import Channel
+    from .interpretation import Interpretation
     from .plane import PlaneKey
     from .position import Position
 
@@ -80,6 +81,7 @@ class DatasetInfo:
     time points, one per index, if they are not 0…n_t-1 (a run may skip some); else empty. `choices` are
     the paths of all datasets in the same file, the one shown first; empty if it is the only one.
     `objective` is the objective in the words of its field: "20× / 0.8 NA", "" if unknown.
+    `interpretations` are other ways to understand it, where what its metadata or names say is not certain.
     `labels` are the paths of the label images (masks) of the first image, as they are opened.
     `generation` counts how often another dataset has taken the place of the one that was opened.
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
@@ -104,6 +106,7 @@ class DatasetInfo:
     warnings: tuple[str, ...] = field(default=())
     times: tuple[int, ...] = ()
     choices: tuple[str, ...] = ()
+    interpretations: tuple[Interpretation, ...] = ()
     labels: tuple[str, ...] = ()
     generation: int = 0
     first_position: int = 0

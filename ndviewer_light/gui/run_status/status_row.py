@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from ..following.follow_controls import FollowButton, FollowingSwitch
 from ..following.missing_button import MissingButton
+from ..interpretation.read_as_button import ReadAsButton
 from ..look.theme import Panel
 from .run_bar import RunBar
 from .status_line import StatusLine
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class StatusRow(Panel):
-    """Text on the left, of a run first how far it is; on the right `warnings`, `missing`, `switch`, `follow`.
+    """Text on the left, of a run first how far it is; on the right `read_as`, `warnings`, `missing`, `switch`
+    and `follow`.
 
     Each is shown where there is a use for it.
     """
@@ -27,6 +29,7 @@ class StatusRow(Panel):
         super().__init__(parent)
         self.run = RunBar()
         self.line = StatusLine()
+        self.read_as = ReadAsButton()
         self.warnings = WarningsButton()
         self.follow = FollowButton()
         self.follow.hide()
@@ -37,6 +40,7 @@ class StatusRow(Panel):
         controls = QHBoxLayout(self._controls)
         controls.setContentsMargins(0, 0, 6, 3)
         controls.setSpacing(6)
+        controls.addWidget(self.read_as)
         controls.addWidget(self.warnings)
         controls.addWidget(self.missing)
         controls.addWidget(self.switch)

@@ -16,9 +16,12 @@ from ...storage.disk_cache import default_folder
 from ...storage.presentable import presentable
 from ...storage.small_documents import SmallDocuments
 from ..following.follow import AXES
+from ..interpretation.reading_options import checked_reading
 from .saved_view import SavedView, subject_of, view_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...model import DatasetInfo
     from ..background import Background
     from ..following.view_follower import ViewFollower
@@ -26,12 +29,13 @@ if TYPE_CHECKING:
     from ..stage import Stage
 
 _CHOICES = "choices for channels"  # no path
+_READING = "reading of "  # and the path
 _SECONDS = 1.0
 """How often a view that changes is written at most; what a killed viewer may forget."""
 
 
 class ViewMemory:
-    """Views by path. `find` from any thread; everything else is for the GUI thread."""
+    """Views by path. `find` and `find_reading` from any thread; everything else is for the GUI thread."""
 
     def __init__(self, background: Background, folder: str | None = None) -> None:
         self.enabled = False
@@ -42,12 +46,28 @@ class ViewMemory:
         self._choices_found: dict[str, Any] | None = None  # read, to be taken on the GUI thread
         self._choices_saved: dict[str, Any] | None = None
         self._looked = float("-inf")
+        self._readings: dict[str, dict[str, str]] = {}  # as chosen by this viewer
 
     def find(self, path: str) -> SavedView | None:
         """The view that was kept of the dataset at a path or URL; blocks on disk, raises nothing."""
         if self.enabled and self._choices_saved is None:
             self._choices_found = self._documents.get(_CHOICES) or {}
         return view_of(self._documents.get(_key(path))) if self.enabled else None
+
+    def find_reading(self, path: str) -> dict[str, str]:
+        """What was chosen for how the dataset at a path is understood, as options; blocks, raises nothing."""
+        if not self.enabled:
+            return {}
+        key = f"{_READING}{_key(path)}"
+        chosen = self._readings.get(key)
+        return dict(chosen) if chosen is not None else checked_reading(self._documents.get(key))
+
+    def choose_reading(self, path: str, options: Mapping[str, str]) -> None:
+        """From now on the dataset at a path is understood so; {}: as it is found."""
+        key = f"{_READING}{_key(path)}"
+        self._readings[key] = dict(options)
+        if self.enabled:
+            self._background.run("ndviewer-view", lambda: self._write({key: dict(options)}))
 
     def restore(self, session: Session, stage: Stage, follower: ViewFollower) -> bool:
         """Show a dataset that has just come on screen as it was left; False if that is not known.

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..canvas.overlay import wrapped_text
+from ..interpretation.read_as_button import ALLOW_TIP
 from ..look.icon_files import icon
 from ..look.theme import Panel, colors_of, set_role
 from ..slots import safe_slot
@@ -130,6 +131,8 @@ class MessagePage(Panel):
     """The user pressed "Try again"."""
     open_requested = Signal()
     """The user pressed "Open another…"."""
+    allowed = Signal(str)
+    """The user pressed "Allow for this dataset": the storage option that is meant."""
     cancelled = Signal()
     """The user pressed "Cancel" or "Back"."""
 
@@ -151,6 +154,9 @@ class MessagePage(Panel):
         self.technical.setAccessibleName("Technical details")
         self.retry_button = self._button("Try again")
         self.open_button = self._button("Open another…")
+        self.allow_button = self._button("Allow for this dataset")
+        self.allow_button.setToolTip(ALLOW_TIP)
+        self._permission = ""
         self.cancel_button = self._button("Cancel")
         self.details_button = self._button("Details")
         self.details_button.setCheckable(True)
@@ -158,6 +164,7 @@ class MessagePage(Panel):
         self.copy_button.setToolTip("Copy this text")
         self.retry_button.clicked.connect(self._on_retry_clicked)
         self.open_button.clicked.connect(self._on_open_clicked)
+        self.allow_button.clicked.connect(self._on_allow_clicked)
         self.cancel_button.clicked.connect(self._on_cancel_clicked)
         self.details_button.toggled.connect(self._on_details_toggled)
         self.copy_button.clicked.connect(self._on_copy_clicked)
@@ -169,6 +176,7 @@ class MessagePage(Panel):
         return (
             self.retry_button,
             self.open_button,
+            self.allow_button,
             self.cancel_button,
             self.details_button,
             self.copy_button,
@@ -212,6 +220,7 @@ class MessagePage(Panel):
         details: str = "",
         retry: bool = False,
         can_open: bool = False,
+        permission: str = "",
         cancel: str = "",
     ) -> None:
         """Show `headline`, and `detail` below it in smaller type.
@@ -224,6 +233,8 @@ class MessagePage(Panel):
             Technical details: shown on request, copied with the rest.
         retry, can_open
             Whether to offer "Try again" (`retry` signal) and "Open another…" (`open_requested` signal).
+        permission
+            The storage option that "Allow for this dataset" is for (`allowed` signal); empty: none.
         cancel
             The text of the button for the `cancelled` signal; empty: none.
         """
@@ -239,6 +250,8 @@ class MessagePage(Panel):
         self.retry_button.setVisible(retry)
         self.open_button.setText("Open another…" if kind == "error" else "Open…")
         self.open_button.setVisible(can_open)
+        self._permission = permission
+        self.allow_button.setVisible(bool(permission))
         self.cancel_button.setText(cancel)
         self.cancel_button.setVisible(bool(cancel))
         self.emblem.set_busy(kind == "busy")
@@ -277,6 +290,10 @@ class MessagePage(Panel):
     @safe_slot
     def _on_open_clicked(self) -> None:
         self.open_requested.emit()
+
+    @safe_slot
+    def _on_allow_clicked(self) -> None:
+        self.allowed.emit(self._permission)
 
     @safe_slot
     def _on_cancel_clicked(self) -> None:

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, UnsupportedError
+from ...metadata.guessed_axes import AXES
 from . import emd, ilastik, matlab, nexus, nwb, nwb_images
 from .array import DatasetFacts, facts, refuse_outside
 from .axes import is_picture, named_roles
@@ -319,4 +320,4 @@ def described(candidate: Candidate) -> HDF5Image:
         return nwb.series_image(file, candidate.series, known)
     if candidate.picture is not None:
         return nwb_images.picture_image(file, candidate.picture, known, candidate.node)
-    return plain_image(file, known, candidate.node, where)
+    return plain_image(file, known, candidate.node, where, (file.others.options or {}).get(AXES, ""))

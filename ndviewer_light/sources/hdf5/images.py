@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import LimitExceededError
+from ...errors import LimitExceededError, UnsupportedError
+from ...metadata.guessed_axes import SAMPLES, axes_given, other_axes
 from ...metadata.ngff import SANE_STEP
 from ...model import (
     RGB_COLORS,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import h5py
 
+    from ...model import Interpretation
     from .array import DatasetFacts
     from .file import HDF5File
 
@@ -53,7 +55,7 @@ class HDF5Image:
     """A dataset as an image: the role of each axis (``t p c z y x``), channels, steps in µm and s.
 
     `rgb` is set if the channels are the samples of colour pixels. `position_names` are by index, () if there
-    are none. `evidence` is what says so, for display.
+    are none. `evidence` is what says so, for display; `interpretations` what the axes may be if it is wrong.
     """
 
     format: str
@@ -66,6 +68,7 @@ class HDF5Image:
     warnings: tuple[str, ...] = ()
     position_names: tuple[str, ...] = ()
     evidence: str = ""
+    interpretations: tuple[Interpretation, ...] = ()
 
     def size(self, role: str) -> int:
         """Samples along an axis, 1 if there is none; colour samples without alpha."""
@@ -107,6 +110,7 @@ def dataset_info(image: HDF5Image, name: str, where: str) -> DatasetInfo:
         time_step_s=image.steps.get("t"),
         name=name,
         warnings=image.warnings,
+        interpretations=image.interpretations,
     )
 
 
@@ -139,21 +143,30 @@ def unit_factor(unit: object, role: str) -> float | None:
 # ---- plain HDF5 ----------------------------------------------------------------------------
 
 
-def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, where: str) -> HDF5Image:
+def plain_image(
+    file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, where: str, axes: str = ""
+) -> HDF5Image:
     """Describe a dataset of plain HDF5 or one of its dialects; within `HDF5File.reading`.
 
-    Raises `UnsupportedError` if there is no plane, or too many axes.
+    `axes` are what a person says they are, see `axes_given`. Raises `UnsupportedError` if there is no plane,
+    or too many axes.
     """
     notes = axis_notes(file, known.path, dataset)
     is_reversed = matlab.is_array(file.attribute(dataset, matlab.ATTRIBUTE))
-    roles, rgb, warning = axes_of(
-        known.shape,
-        known.dtype,
-        notes.names,
-        where,
-        is_reversed=is_reversed,
-        first_grows=None in dataset.maxshape[:1] and None not in dataset.maxshape[1:],
-    )
+    first_grows = None in dataset.maxshape[:1] and None not in dataset.maxshape[1:]
+    try:
+        roles, rgb, warning = axes_of(
+            known.shape, known.dtype, notes.names, where, is_reversed=is_reversed, first_grows=first_grows
+        )
+    except UnsupportedError:
+        if not axes:
+            raise
+        roles, rgb, warning = ("",) * len(known.shape), False, None
+    others = other_axes(known.shape, _with_samples(roles, rgb)) if warning or axes else ()
+    if axes:
+        given = axes_given(axes, known.shape, where)
+        rgb, warning = SAMPLES in given, None
+        roles = tuple("c" if role == SAMPLES else role for role in given)
     along = {role: notes.steps[i] for i, role in enumerate(roles)}
     steps = {role: _step(along[role], role) for role in roles if role and role in "tzyx"}
     names = {role: notes.texts[i] for i, role in enumerate(roles)}
@@ -163,7 +176,7 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
     said = notes.by if any(notes.names) else "MATLAB, which reverses them" if is_reversed else "its shape"
     return HDF5Image(
         format="hdf5",
-        evidence=f"axes by {said}",
+        evidence="axes as given" if axes else f"axes by {said}",
         roles=roles,
         shape=known.shape,
         dtype=meant_dtype(known.dtype) if is_of_bigdataviewer(file, known.path) else known.dtype,
@@ -172,7 +185,12 @@ def plain_image(file: HDF5File, known: DatasetFacts, dataset: h5py.Dataset, wher
         rgb=rgb,
         warnings=(warning,) if warning else (),
         position_names=names.get("p", ()),
+        interpretations=others,
     )
+
+
+def _with_samples(roles: Sequence[str], rgb: bool) -> tuple[str, ...]:
+    return tuple(SAMPLES if rgb and role == "c" else role for role in roles)
 
 
 def axis_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes:

@@ -10,17 +10,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetNotFoundError, LimitExceededError
-from ...model import natural_sorted
+from ...model import Interpretation, natural_sorted
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.limits import error_of_os
 from ...storage.presentable import presentable_name
-from .name_layouts import understood
+from .name_layouts import CLEAR, layout_sizes, understood
 from .patterns import MAX_FILES, Pattern, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .name_layouts import Layout, Understanding
 
@@ -38,13 +38,16 @@ _MAX_BELOW = 100_000
 """The maximum number of images in subfolders of a folder that contains images itself; more are left out."""
 _MAX_SAID = 5
 _MAX_EVIDENCE = 5
+_MAX_OTHERS = 8
+PATTERN = "pattern"
+"""The storage option that says how files are named."""
 
 
 class Listing(NamedTuple):
     """The files of a dataset: their common prefix, and the fields and name of each.
 
     `pattern` is "" if files were only sorted, each a time point. `evidence` supports this
-    interpretation of the names, and lists alternatives.
+    interpretation of the names, and lists alternatives; `others` are those that are nearly as likely.
     """
 
     root: str
@@ -52,6 +55,7 @@ class Listing(NamedTuple):
     pattern: str = ""
     warnings: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
+    others: tuple[Interpretation, ...] = ()
 
 
 def is_image(path: str) -> bool:
@@ -191,6 +195,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
             "",
             tuple(warnings),
             _evidence(found),
+            _unordered(len(names)),
         )
     files = [(fields, by_stem[stem]) for stem, fields in layout.fields.items()]
     doubles = len(names) - len(by_stem)
@@ -210,7 +215,8 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
         )
     if (doubt := _doubt(layout)) is not None:
         warnings.append(f"{root}: {doubt}")
-    return Listing(root, tuple(files), layout.pattern.text, tuple(warnings), _evidence(found))
+    others = _others(found, list(by_stem))
+    return Listing(root, tuple(files), layout.pattern.text, tuple(warnings), _evidence(found), others)
 
 
 _AXES = {"t": "time points", "p": "positions", "c": "channels", "z": "z"}
@@ -221,11 +227,36 @@ def _doubt(layout: Layout) -> str | None:
     if not layout.doubts:
         return None
     other = layout.other or layout.pattern.text
-    shown = ", ".join(f"{n} {_AXES[axis]}" for axis, n in layout.sizes.items() if n > 1)
     return (
-        f"the file names do not say what their {' and '.join(layout.doubts)} mean; shown as {shown} "
+        f"the file names do not say what their {' and '.join(layout.doubts)} mean; shown as "
+        f"{_in_words(layout.sizes)} "
         f"({layout.pattern.text!r}). If that is wrong, try --pattern {other!r}"
     )
+
+
+def _others(found: Understanding, names: list[str]) -> tuple[Interpretation, ...]:
+    """The layouts that are nearly as likely as the chosen one, and the one that its doubts suggest."""
+    chosen = found.layout
+    if chosen is None:
+        return ()
+    near = [each for each in found.others if chosen.doubts or chosen.score - each.score < CLEAR]
+    texts = [chosen.other, *(each.pattern.text for each in near)]
+    patterns = [Pattern(text) for text in dict.fromkeys(texts) if text and text != chosen.pattern.text]
+    return tuple(
+        Interpretation(f"{_in_words(layout_sizes(each, names))}   {each.text}", ((PATTERN, each.text),))
+        for each in patterns[:_MAX_OTHERS]
+    )
+
+
+def _unordered(n: int) -> tuple[Interpretation, ...]:
+    """What files may be of whose names nothing is understood, other than time points."""
+    if n < 2:
+        return ()
+    return tuple(Interpretation(f"{n} {_AXES[axis]}", ((PATTERN, f"{{{axis}}}"),)) for axis in "zpc")
+
+
+def _in_words(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {_AXES[axis]}" for axis, n in sizes.items() if n > 1) or "one plane"
 
 
 def _evidence(found: Understanding) -> tuple[str, ...]:

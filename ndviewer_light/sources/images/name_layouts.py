@@ -34,7 +34,7 @@ _MAX_CHECKED = 6
 _LEAST_EXPLAINED, _LEAST_EXPLAINED_BY_GUESS = 1 / 3, 0.8
 _LEAST_FILLED, _LEAST_FILLED_BY_GUESS, _LEAST_FILLED_BY_GUESSES = 0.1, 0.5, 0.9
 _MAX_CHANNELS = 12
-_CLEAR = 0.2
+CLEAR = 0.2
 """The score difference beyond which a layout is considered certain."""
 _BEFORE_CUT = re.compile(r"[_\-. ]")
 _COUNTED = re.compile(r"(.*?)[0-9]+")
@@ -241,6 +241,13 @@ def _planes(found: Sequence[Fields], roles: Sequence[str]) -> set[tuple[object, 
     for text in {text for fields in found for text in fields.values()} | {""}:
         known[text] = _value(text)
     return {tuple([known[fields.get(role, "")] for role in roles]) for fields in found}
+
+
+def layout_sizes(pattern: Pattern, names: Sequence[str]) -> dict[str, int]:
+    """How many values there are along t, p, c and z in the names that a pattern reads."""
+    found = [fields for fields in map(pattern.read, names) if fields is not None]
+    roles = sorted({role for fields in found for role in fields})
+    return _sizes(_planes(found, roles), roles)
 
 
 def _sizes(planes: set[tuple[object, ...]], roles: Sequence[str]) -> dict[str, int]:

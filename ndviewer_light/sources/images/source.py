@@ -39,7 +39,7 @@ from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
 from .growth import FolderGrowth
-from .listing import listed
+from .listing import PATTERN, listed
 from .patterns import is_pattern
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from .growth import Grown
     from .listing import Listing
 
-PATTERN = "pattern"
-"""The storage option that says how files are named."""
 
 _MAX_SAMPLES = 16
 """How many files that are damaged or missing are passed over, at open, in search of one that is not."""
@@ -436,6 +434,7 @@ class ImagesSource(Source):
             name=os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path),
             warnings=tuple(warnings),
             times=found.numbers,
+            interpretations=self._listing.others,
         )
 
     def _beside(self) -> tuple[Channel, ...]:

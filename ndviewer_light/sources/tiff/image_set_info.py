@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...metadata.tiff_layout import other_page_axes
 from ...model import (
     ChannelPart,
     DatasetInfo,
@@ -113,5 +114,6 @@ def dataset_info(
         first.n_levels,
         name=name,
         warnings=tuple(warnings),
+        interpretations=other_page_axes(found.images),
         first_position=first_position,
     )

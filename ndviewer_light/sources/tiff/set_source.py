@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...metadata.guessed_axes import AXES
 from ...model import PlaneKey, channel_in
 from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import damage_is_named, one_sample
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from .image_set_info import SetPosition
     from .sets import TiffSet
 
-AXES = "axes"
 """The option that says what the pages are along."""
 _KEPT_BYTES = 128 * 1024**2
 _LOOKED_AT_REMOTELY = 0
@@ -178,7 +178,7 @@ class TiffSetSource(Source):
             return None
         try:
             with self._files.bytes_of(self._path) as file:
-                return file.identity
+                return f"{file.identity}\n{self._axes}" if self._axes and file.identity else file.identity
         except DatasetError:
             return None
 

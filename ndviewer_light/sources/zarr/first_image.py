@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
-from ...model import DatasetInfo
+from ...metadata.guessed_axes import other_axes
+from ...model import DatasetInfo, Interpretation
 from . import layouts
 from .image_facts import image_info, learned_info, names_said
 from .label_images import label_images
@@ -50,6 +51,9 @@ def opened_info(
         layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title, objective=layout.objective
     )
     learned = learned_info(info, image, image_info(image, names_said(layout.places[p].said)))
-    info = dataclasses.replace(learned, warnings=layout.warnings + image.warnings)
+    others: tuple[Interpretation, ...] = ()
+    if image.guess is not None:
+        others = other_axes(image.facts.shape, [axis.role for axis in image.guess])
+    info = dataclasses.replace(learned, warnings=layout.warnings + image.warnings, interpretations=others)
     labels = label_images(path, layout.places[p].store, tree)
     return dataclasses.replace(info, labels=labels, choices=(path, *labels)) if labels else info

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import (
+    DatasetError,
     LimitExceededError,
     MetadataError,
     PlaneNotStoredError,
     UnsupportedError,
 )
 from ...metadata import ngff, nwb_series, plates
+from ...metadata.guessed_axes import SAMPLES, axes_given
+from ...metadata.named_axes import Axis
 from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.shard_decoder import object_decoder
 from ...storage.decoding.strict_metadata import strict_metadata
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...metadata.named_axes import Axis
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
@@ -163,6 +165,8 @@ class ZarrImage:
     warnings: tuple[str, ...]
     is_as_written: bool = True
     """Whether the array's own file is there and says what `document` says, as tensorstore reads it."""
+    guess: tuple[Axis, ...] | None = None
+    """What its axes are taken for by their number, if its metadata do not say it."""
     is_native: bool = True
     """Whether tensorstore knows its codecs."""
 
@@ -195,7 +199,7 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
     if node is not None and node.kind == "array":
         meta = ngff.image_meta(node.attributes, node.file)
         _check_level(level, 1, store)
-        return _image(_with_separator(node, tree), meta, 0, 1, provisional=meta.axes is None)
+        return _image(_with_separator(node, tree), meta, 0, 1, provisional=meta.axes is None, given=tree.axes)
     if node is None or not ngff.is_image(node.attributes):
         inner = inner_acquisition(store, tree)
         if inner is not None:
@@ -206,7 +210,9 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
     paths = meta.paths or ("0",)
     _check_level(level, len(paths), store)
     array = _array_node(tree.inside(store, paths[level]), tree, None if node is None else node.version)
-    return _image(_with_separator(array, tree), meta, level, len(paths), provisional=not meta.paths)
+    return _image(
+        _with_separator(array, tree), meta, level, len(paths), provisional=not meta.paths, given=tree.axes
+    )
 
 
 def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
@@ -238,6 +244,17 @@ def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
         tree.join(field, *between, ACQUISITION) for between in ((), *((name,) for name in numbered))
     ]
     return next((path for path in candidates if tree.is_folder(path)), None)
+
+
+def _guess(
+    meta: ngff.ImageMeta, shape: Sequence[int], names: Sequence[str | None] | None, file: str
+) -> tuple[Axis, ...] | None:
+    """What the axes would be taken for; None if the metadata say what they are."""
+    try:
+        axes, warning = ngff.resolve_axes(meta, shape, names, file)
+    except DatasetError:
+        return (Axis("", ""),) * len(shape)
+    return axes if warning else None
 
 
 def _check_level(level: int, n_levels: int, store: str) -> None:
@@ -296,12 +313,20 @@ def _with_separator(node: Node, tree: Tree) -> Node:
     )
 
 
-def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool) -> ZarrImage:
+def _image(
+    node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool, given: str = ""
+) -> ZarrImage:
+    """The image in an array; `given` are its axes as a person says, see `axes_given`."""
     document = strict_metadata(node.document, node.version)
     native = is_native(document, node.version)
     facts = array_facts(document, node.version, node.file) if native else _decoded_facts(document, node)
     names = facts.dimension_names or ngff.dimension_names(node.attributes)
-    axes, warning = ngff.resolve_axes(meta, facts.shape, names, node.file)
+    if given:
+        roles = axes_given(given, facts.shape, node.file)
+        axes = tuple(Axis("c" if role == SAMPLES else role, "") for role in roles)
+        warning = None
+    else:
+        axes, warning = ngff.resolve_axes(meta, facts.shape, names, node.file)
     image = ZarrImage(
         array=node.path,
         level=level,
@@ -310,7 +335,8 @@ def _image(node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provi
         facts=facts,
         axes=axes,
         document=document,
-        provisional=provisional,
+        provisional=provisional and not given,
+        guess=axes if warning else _guess(meta, facts.shape, names, node.file) if given else None,
         warnings=meta.warnings + ((warning,) if warning else ()),
         is_native=native,
         is_as_written=document is node.document and not node.is_copied and is_plain_json(document),

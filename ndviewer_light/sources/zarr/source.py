@@ -18,6 +18,7 @@ from ...errors import (
     DatasetReplacedError,
     PlaneNotStoredError,
 )
+from ...metadata.guessed_axes import AXES
 from ...model import DatasetInfo, PlaneKey, announced_info
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ...storage.trees.open_tree import open_tree
@@ -79,7 +80,8 @@ class ZarrSource(Source):
         # of an announced run, anything may be being written
         self._native = TensorStoreContext(tree, self._closed, self._known.warn, followed=path is None)
         self._arrays = OpenArrays(self._known, tree, self._native, self._closed, announced=path is None)
-        self._identity = tree.identity()
+        identity = tree.identity()
+        self._identity = f"{identity}\n{tree.axes}" if identity and tree.axes else identity
         self._alike = AlikeImages(tree)
         self._on_server = ServerVersions(tree, self._files_on_server)
         self._not_before = float("-inf")  # when a look may list stores again
@@ -96,6 +98,7 @@ class ZarrSource(Source):
         image if none of the first sixteen can be shown.
         """
         tree = open_tree(path, options)
+        tree.axes = (options or {}).get(AXES, "")
         listed = recorded(tree)
         try:
             layout = layouts.discover(tree.root, listed or tree)

@@ -25,7 +25,7 @@ class RecordingTree(LocalTree):
 
     def __init__(self, tree: LocalTree) -> None:
         self.root = tree.root
-        self.title = tree.title
+        self.title, self.axes = tree.title, tree.axes
         self._links = tree._links
         self.consolidated = tree.consolidated
         self._versions: dict[str, str] = {}

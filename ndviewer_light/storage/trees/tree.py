@@ -69,6 +69,8 @@ class Tree(ABC):
     """Of the nodes read so far: on a server, the others are asked for in this form first."""
     stall_s = 20.0
     """The number of seconds a server may be silent."""
+    axes = ""
+    """What a person says the axes of its arrays are; nothing where their metadata are to decide."""
     in_flight = 64
     """How many requests may be in progress at once."""
 

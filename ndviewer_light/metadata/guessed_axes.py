@@ -1,0 +1,72 @@
+"""The axes of an array of which nothing is said: what a person says they are, and what else they may be.
+
+Letters are t, p, c, z, y, x, and s for the samples of colour pixels; one for each axis, slowest first.
+Axes of size 1 may be left out. Pure functions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import UnsupportedError
+from ..model import Interpretation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AXES = "axes"
+"""The storage option in which a person says what the axes are."""
+SAMPLES = "s"
+
+_LETTERS = "tpczyxs"
+_OUTER = {
+    0: ("",),
+    1: ("z", "t", "c", "p"),
+    2: ("tz", "tc", "cz", "zc", "ct", "zt", "pz", "pt", "pc"),
+    3: ("tcz", "tzc", "ctz", "czt", "ztc", "zct", "ptz", "ptc", "pcz", "pzc"),
+}
+"""What the axes before y and x may be, the usual ones first."""
+
+
+def axes_given(letters: str, shape: Sequence[int], where: str) -> tuple[str, ...]:
+    """The role of each axis as a person says; "" for one of size 1 that is left out.
+
+    Raises `UnsupportedError` for letters that do not fit the shape.
+    """
+    roles = [letter for letter in letters.lower() if letter not in " ,"]
+    long = [i for i, size in enumerate(shape) if size > 1]
+    places = list(range(len(shape))) if len(roles) == len(shape) else long
+    found = [""] * len(shape)
+    is_one_each = len(set(roles)) == len(roles) and set(roles) <= set(_LETTERS)
+    is_one_each &= not {"c", "s"} <= set(roles)
+    if len(roles) != len(places) or not is_one_each or not {"y", "x"} <= set(roles):
+        sizes = " × ".join(map(str, shape))
+        raise UnsupportedError(
+            f"{where}: axes {letters!r} do not fit its shape, {sizes}: give one letter of t p c z y x (s: "
+            "samples of colours) for each axis, slowest first, y and x among them"
+        )
+    for place, role in zip(places, roles, strict=True):
+        found[place] = role
+    return tuple(found)
+
+
+def other_axes(shape: Sequence[int], roles: Sequence[str]) -> tuple[Interpretation, ...]:
+    """What else the axes of this shape may be than `roles`, likely ones first; samples of colour are "s"."""
+    sizes = [size for size in shape if size > 1]
+    now = "".join(role for role, size in zip(roles, shape, strict=True) if size > 1)
+    n = len(sizes)
+    if not 2 <= n <= 5:
+        return ()
+    candidates = [f"{outer}yx" for outer in _OUTER[n - 2]]
+    if n > 2 and sizes[-1] * 2 <= min(sizes[-3:-1]):  # a last axis that is short is hardly x
+        lasts = ("s",) if sizes[-1] in (3, 4) else ()
+        pairs = ((outer, last) for last in (*lasts, "c", "z", "t") for outer in _OUTER[n - 3])
+        candidates += [f"{outer}yx{last}" for outer, last in pairs if last not in outer]
+    if now.endswith("yx"):
+        candidates.append(f"{now[:-2]}xy")
+    found = []
+    for each in dict.fromkeys(candidates):
+        if each != now:
+            text = " × ".join(f"{role} {size}" for role, size in zip(each, sizes, strict=True))
+            found.append(Interpretation(text, ((AXES, each),)))
+    return tuple(found)

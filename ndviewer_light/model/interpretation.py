@@ -1,0 +1,12 @@
+"""Another way to understand a dataset, where what its metadata say is not certain."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Interpretation(NamedTuple):
+    """What it would be in words ("t 12 × z 5 × y 64 × x 64"), and the storage options to open it so."""
+
+    text: str
+    options: tuple[tuple[str, str], ...]
