@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QImage
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QImage, QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QMenu
+from qtpy.QtWidgets import QApplication, QMenu
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
+    from qtpy.QtCore import QPoint
     from qtpy.QtWidgets import QWidget
 
     from ndviewer_light.gui.canvas.view_arrays import Frame
@@ -37,6 +38,21 @@ def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Fr
     qtbot.wait(80)  # the paint event itself
     qtbot.waitUntil(settled, timeout=timeout)
     return viewer.stage.canvas.frame
+
+
+def drag(
+    widget: QWidget, *points: QPoint, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> None:
+    """Press the left button at the first of these points, move over the others, release it at the last."""
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    steps = [(QEvent.Type.MouseButtonPress, points[0], left, left)]
+    steps += [(QEvent.Type.MouseMove, point, none, left) for point in points[1:]]
+    steps += [(QEvent.Type.MouseButtonRelease, points[-1], left, none)]
+    for kind, point, button, buttons in steps:  # in Qt 5, QTest moves the mouse without the button
+        on_screen = QPointF(widget.mapToGlobal(point))
+        QApplication.sendEvent(
+            widget, QMouseEvent(kind, QPointF(point), on_screen, button, buttons, modifiers)
+        )
 
 
 def choose_limits(viewer: LightweightViewer, c: int, low: float, high: float) -> None:

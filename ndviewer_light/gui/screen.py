@@ -23,6 +23,7 @@ from .following.view_follower import ViewFollower
 from .interpretation.read_as import ReadAs
 from .interpretation.reading_options import permission_missing
 from .labels.label_controls import LabelControls
+from .measures.measuring import Measuring
 from .opener import Opener, Refresher
 from .panels.left_panels import LeftPanels
 from .places.places_view import PlacesView
@@ -119,6 +120,12 @@ class Screen(QWidget):
         self.labels = LabelControls(self.stage, self._background, self.poll)
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)
+        )
+        self.measuring = Measuring(
+            self.stage,
+            self._background,
+            self.poll,
+            lambda text, details: self.status.say("message", text, details),
         )
         self.choice_files = ChoiceFiles(
             self.stage.channels,
@@ -307,7 +314,7 @@ class Screen(QWidget):
 
     def cancel_opening(self) -> bool:
         """Return to what was shown before a pending or failed opening; False if there is none."""
-        if hasattr(self, "finder") and self.finder.cancel():
+        if hasattr(self, "finder") and (self.measuring.cancel() or self.finder.cancel()):
             return True
         gave_up, back = self.sessions.go_back()
         if not gave_up:
@@ -343,6 +350,7 @@ class Screen(QWidget):
     def _on_looked_again(self, session: Session, problem: Exception | None) -> None:
         if session is not self.sessions.shown:
             return
+        self.measuring.forget()
         if problem is None:
             self._say_loaded(session)
         else:
@@ -467,6 +475,7 @@ class Screen(QWidget):
             self.follower.start_over(None)
             self.finder.step()
             self.labels.step()
+            self.measuring.step()
         self._row.show_disk(None, can_pause=False)
         self._row.warnings.start_over()
         self._run_watch.step(None)
@@ -510,6 +519,7 @@ class Screen(QWidget):
             self.follower.step()
             self.finder.step()
             is_awaited |= self.labels.step()
+            self.measuring.step()
             self.views.step(session, self.stage, self.follower)
             if self.places is not None:
                 self._show_panels()

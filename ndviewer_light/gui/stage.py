@@ -40,9 +40,13 @@ _VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded as a whole, so no
 
 
 class Stage(QWidget):
-    """Shows one dataset at a time. `hover_text` describes the pixel under the mouse."""
+    """Shows one dataset at a time.
+
+    `hover_text` describes the pixel under the mouse, `canvas_set` is emitted once there is a canvas.
+    """
 
     hover_text = Signal(str)
+    canvas_set = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,6 +91,7 @@ class Stage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self._frame_place, 1)
+        self._left_column = column
         column.addWidget(self.sliders)
         self.splitter = QSplitter()
         self.splitter.addWidget(left)
@@ -102,6 +107,10 @@ class Stage(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.splitter)
+
+    def add_below(self, panel: QWidget) -> None:
+        """Put a panel between the picture and the sliders."""
+        self._left_column.insertWidget(1, panel)
 
     def add_left(self, panels: QWidget) -> None:
         """Put panels left of the picture."""
@@ -151,6 +160,7 @@ class Stage(QWidget):
         canvas.frame_arrived.connect(self._on_frame_arrived)
         canvas.frame_shown.connect(self._update_scale_bar)
         canvas.hovered.connect(self._on_hovered)
+        self.canvas_set.emit()
         if self._dataset is not None:
             self._build_soon()
 

@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...model import Channel
     from ...rendering.contrast import ChannelContrasts
+    from .hand import MouseTool
     from .view_arrays import Frame
-    from .zoom import Scene, VisibleArea
+    from .zoom import Projection, Scene, VisibleArea
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,8 @@ class Canvas(QWidget):
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
         self._sight = Sight(self)
         self._hand = Hand(self._sight)
+        self.tool: MouseTool | None = None
+        """What takes mouse events before they move the picture."""
         self._shown_frame: Frame | None = None  # the last one that the scale was set for
         self._shown_extent: tuple[object, ...] | None = None  # the last one known
         self._later = QTimer(self)
@@ -212,6 +215,10 @@ class Canvas(QWidget):
     def visible_area(self) -> VisibleArea | None:
         """The part of the picture on screen in 2-D (µm), None in a volume."""
         return self._sight.visible_area()
+
+    def projection(self) -> Projection | None:
+        """How the plane lies on screen; None in a volume, and while there is no picture."""
+        return self._sight.projection()
 
     def um_per_screen_pixel(self) -> float | None:
         """How many µm one logical screen pixel spans; None if unknown or in a volume."""
@@ -440,7 +447,7 @@ class Canvas(QWidget):
                 self.painted.emit()
             elif kind == QEvent.Type.Leave:
                 self.hovered.emit(None)
-            elif self._gl is not None and self._hand.take(event, self._gl):
+            elif self._gl is not None and self._is_taken(event, self._gl):
                 return True
             elif kind in (QEvent.Type.Wheel, QEvent.Type.MouseButtonPress):
                 self._sight.is_turned = True
@@ -451,6 +458,9 @@ class Canvas(QWidget):
             event.ignore()  # neither vispy nor ndv may take it: it goes on to our parents
             return True
         return False
+
+    def _is_taken(self, event: Any, gl: QWidget) -> bool:
+        return (self.tool is not None and self.tool.take(event, gl)) or self._hand.take(event, gl)
 
     def _hover(self, position: QPointF) -> None:
         self.hovered.emit(None if self._wanted.is_volume else self._sight.pixel_at(position))

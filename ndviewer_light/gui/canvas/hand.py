@@ -21,6 +21,13 @@ _LEAST_RECTANGLE_PX = 6
 """A smaller rectangle was a click."""
 
 
+class MouseTool(Protocol):
+    """What may take mouse events of the picture before they move it."""
+
+    def take(self, event: Any, widget: QWidget) -> bool:
+        """Whether the event was for it."""
+
+
 class Movable(Protocol):
     """The picture as the hand sees it: what is shown of it, and a way to show another part."""
 

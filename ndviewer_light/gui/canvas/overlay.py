@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QFont, QPainter, QPen, QTextOption
 from qtpy.QtWidgets import QWidget
 
 from ...rendering.scale_bar import scale_bar
+from ..look.theme import INK, PLATE
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ _BADGE_TEXTS = {
 _MARGIN = 12.0
 _LONGEST_TEXT = 600
 _MOST_BADGE_LINES = 6
-_PLATE = QColor(0, 0, 0, 165)
-_INK = QColor(245, 246, 248)
 _AMBER = QColor(255, 190, 92)
 _TILE = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": QColor(66, 46, 44)}
 
@@ -223,12 +222,12 @@ class CanvasOverlay(QWidget):
         left = _MARGIN if left_side else self.width() - _MARGIN - width
         rect = QRectF(left, _MARGIN, width, len(lines) * metrics.height() + 6.0)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(_PLATE)
+        painter.setBrush(PLATE)
         painter.drawRoundedRect(rect, 4, 4)
         if dot is not None:
             painter.setBrush(dot)
             painter.drawEllipse(QPointF(left + 12, rect.top() + 3 + metrics.height() / 2), 3.5, 3.5)
-        painter.setPen(_INK)
+        painter.setPen(INK)
         option = QTextOption(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         option.setWrapMode(QTextOption.WrapMode.NoWrap)
         for row, line in enumerate(lines):
@@ -241,14 +240,14 @@ class CanvasOverlay(QWidget):
         height = metrics.height() + 14.0
         plate = QRectF(self.width() - _MARGIN - width, self.height() - _MARGIN - height, width, height)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(_PLATE)
+        painter.setBrush(PLATE)
         painter.drawRoundedRect(plate, 4, 4)
-        painter.setPen(_INK)
+        painter.setPen(INK)
         text = plate.adjusted(0, 2, 0, -10)
         painter.drawText(text, label, QTextOption(Qt.AlignmentFlag.AlignCenter))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # the bar has square ends
         bar = QRectF(round(plate.center().x() - length / 2), round(plate.bottom() - 9), round(length), 3)
-        painter.fillRect(bar, _INK)
+        painter.fillRect(bar, INK)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
     def _draw_tile(self, painter: QPainter) -> None:
@@ -269,9 +268,9 @@ class CanvasOverlay(QWidget):
         plate = QRectF(0, 0, size.width() + 32, size.height() + 20)
         plate.moveCenter(QPointF(self.rect().center()))
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(_PLATE)
+        painter.setBrush(PLATE)
         painter.drawRoundedRect(plate, 6, 6)
-        painter.setPen(_INK)
+        painter.setPen(INK)
         painter.drawText(plate.adjusted(15, 10, -15, -10), text, wrapped_text())
         painter.setFont(self.font())
 

@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from .view_arrays import voxel_size
-from .zoom import FIT_MARGIN, Scene, VisibleArea
+from .zoom import FIT_MARGIN, Projection, Scene, VisibleArea
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -111,6 +111,14 @@ class Sight:
         left, top, _ = to_world((0, 0))
         right, bottom, _ = to_world((surface.width(), surface.height()))
         return VisibleArea((float(left), float(right)), (float(top), float(bottom)))
+
+    def projection(self) -> Projection | None:
+        """How the plane lies on screen; None in a volume, and while there is no picture."""
+        scene, area = self.scene(), self.visible_area()
+        if scene is None or area is None:
+            return None
+        size = self.voxel_size()
+        return Projection(area.x[0], area.y[0], scene.scale_of(area), size["y"], size["x"])
 
     @property
     def is_fitting(self) -> bool:

@@ -31,6 +31,24 @@ class VisibleArea(NamedTuple):
         return (self.x[0] + self.x[1]) / 2, (self.y[0] + self.y[1]) / 2
 
 
+class Projection(NamedTuple):
+    """How the plane lies on screen: what is at the upper left, µm per pixel of the screen and of the data."""
+
+    left_um: float
+    top_um: float
+    scale: float
+    um_y: float
+    um_x: float
+
+    def to_screen(self, y: float, x: float) -> tuple[float, float]:
+        """Where a place on the plane (y, x, in pixels of level 0) is on screen: (x, y)."""
+        return (x * self.um_x - self.left_um) / self.scale, (y * self.um_y - self.top_um) / self.scale
+
+    def to_place(self, x: float, y: float) -> tuple[float, float]:
+        """The place on the plane (y, x) below a point of the screen."""
+        return (self.top_um + y * self.scale) / self.um_y, (self.left_um + x * self.scale) / self.um_x
+
+
 class Scene(NamedTuple):
     """What a picture is shown in: its size and the size of its pixels in µm, the window in screen pixels."""
 

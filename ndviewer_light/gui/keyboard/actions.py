@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..measures.measuring import MEASURE_ACTIONS
 from ..places.places_typed import typed_place
 from ..places.wells import Wells
 from ..slots import safe_slot
@@ -53,6 +54,9 @@ class Actions:
             "labels": lambda: screen.labels.toggle(),
             "latency": screen.toggle_latency,
             "go_to": self._ask_where,
+            "measures": lambda: screen.measuring.show_menu(),
+            **{action: partial(screen.measuring.begin, kind) for kind, action in MEASURE_ACTIONS.items()},
+            "measure_remove": lambda: screen.measuring.remove_selected(),
             "save": lambda: screen.snapshots.save(),
             "copy": lambda: screen.snapshots.copy(),
             "panels": screen.toggle_panels,

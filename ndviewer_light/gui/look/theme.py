@@ -38,6 +38,9 @@ _DARK = {
 }
 _DARK_DISABLED = {"WindowText": (110, 114, 122), "Text": (110, 114, 122), "ButtonText": (110, 114, 122)}
 
+PLATE, INK = QColor(0, 0, 0, 165), QColor(245, 246, 248)
+"""Text over the picture, and the plate behind it, under any palette."""
+
 PLOT_BACKGROUND = QColor(13, 14, 17)
 """Behind histograms and the canvas under any palette: channel colours are made for black."""
 

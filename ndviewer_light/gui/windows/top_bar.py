@@ -22,6 +22,7 @@ class TopBar(Panel):
     def __init__(self, actions: Mapping[str, Callable[[], object]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.open = self._button("Open…", "Open a folder, a file or an address (Ctrl O)")
+        self.measure = self._button("Measure…", f"Draw lines, rectangles and points ({keys_of('measures')})")
         self.name = OneLineLabel(Qt.TextElideMode.ElideMiddle)
         self.name.setAlignment(Qt.AlignmentFlag.AlignCenter)
         set_role(self.name, "dim")
@@ -36,6 +37,7 @@ class TopBar(Panel):
             ("Save…", "Save the picture as seen, or its planes as TIFF", "save"),
         ):
             row.addWidget(self._acting(text, tip, action, actions))
+        row.addWidget(self.measure)
         row.addWidget(self.name, 1)
         for text, tip, action in (
             ("Panels", "Show the panels on the left, or not", "panels"),

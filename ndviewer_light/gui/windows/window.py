@@ -121,6 +121,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self._chooser = DatasetChooser(self)
         self._chooser.chosen.connect(self.open_path)
         self.bar.open.clicked.connect(self._ask)
+        self.bar.measure.clicked.connect(self._on_measure)
         KeyBindings(self, {"window": self}, {"open": self._ask})
         page = QWidget()
         column = QVBoxLayout(page)
@@ -168,6 +169,10 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
     @safe_slot
     def _ask(self) -> None:
         self._chooser.show_menu(self.bar.open)
+
+    @safe_slot
+    def _on_measure(self) -> None:
+        self.viewer._screen.measuring.show_menu(self.bar.measure)
 
     @safe_slot
     def _on_loaded(self, path: str) -> None:

@@ -1,0 +1,1 @@
+"""Lines, rectangles and points that are drawn on the picture, and the plot of what lies below them."""

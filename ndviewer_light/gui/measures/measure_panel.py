@@ -1,0 +1,264 @@
+"""The plot below the picture: what was measured below the selected shape, a curve per channel."""
+
+from __future__ import annotations
+
+import html
+import math
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from ..look.one_line_label import OneLineLabel
+from ..look.theme import PLOT_BACKGROUND, Panel, mix, plain_tooltip, set_role
+from ..slots import safe_slot
+from .shape_texts import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qtpy.QtGui import QResizeEvent
+
+    from .measured import Measured, PlotAxis
+
+_HEIGHT_PX = 210
+_LEAST_HEIGHT_PX = 130
+_AXIS_PX = 58
+_AXIS_INK = QColor(176, 181, 190)
+_LEAST_LIGHT = 0.28
+_POINTS_UP_TO = 200
+
+
+def import_plots() -> None:
+    """Import pyqtgraph; slow the first time. Leaves the hooks of the program as they are."""
+    hooks = sys.excepthook, threading.excepthook
+    try:
+        import pyqtgraph  # noqa: F401
+    finally:
+        sys.excepthook, threading.excepthook = hooks
+
+
+class MeasurePanel(Panel):
+    """GUI thread only. `along_chosen` emits "t" or "z"; shown by whoever gives it something to show."""
+
+    along_chosen = Signal(str)
+    export_clicked = Signal()
+    close_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._measured: Measured | None = None
+        self._hues: Mapping[int, str] = {}
+        self._curves: dict[int, Any] = {}
+        self.plot: Any = None
+        """The pyqtgraph widget; None until something was measured."""
+        self._marker: Any = None
+        self._unit = 0  # which of the axes: 0 in units where they are known
+        self.title = OneLineLabel()
+        self.words = QLabel()
+        self.words.setTextFormat(Qt.TextFormat.RichText)
+        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.gaps = QLabel()
+        self.gaps.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self.gaps, "dim")
+        self.along = self._choice("What values are plotted over", self._on_along)
+        self.units = self._choice("Units of the horizontal axis", self._on_units)
+        self.export = self._button("CSV…", "Save these values as a table", self.export_clicked)
+        self.close_button = self._button("Close", "Close the plot; the shape stays", self.close_clicked)
+        row = QHBoxLayout()
+        row.setContentsMargins(8, 5, 6, 0)
+        row.setSpacing(6)
+        row.addWidget(self.title, 1)
+        for widget in (self.gaps, self.along, self.units, self.export, self.close_button):
+            row.addWidget(widget)
+        below = QHBoxLayout()
+        below.setContentsMargins(8, 0, 8, 0)
+        below.addWidget(self.words, 1)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 2)
+        self._column.setSpacing(3)
+        self._column.addLayout(row)
+        self._column.addLayout(below)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setMinimumHeight(_LEAST_HEIGHT_PX)
+        self.setAccessibleName("Measured values")
+        self.hide()
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), _HEIGHT_PX)
+
+    @property
+    def measured(self) -> Measured | None:
+        """What is shown."""
+        return self._measured
+
+    def show_values(self, measured: Measured, colors: Mapping[int, str], *, has_both: bool) -> None:
+        """Show values in the colours of their channels; `has_both`: they can be plotted over t and over z."""
+        self._measured, self._hues = measured, colors
+        if self.plot is None:
+            self._make_plot()
+        size = size_text(measured.shape, measured.image)
+        self.title.say(f"{measured.shape.kind.value}   {size}", f"{measured.position}: {size}")
+        self._say_gaps()
+        self._offer_along(measured.along, has_both=has_both)
+        self._draw()
+
+    def clear(self) -> None:
+        """Show nothing, and hide."""
+        self._measured = None
+        self.hide()
+
+    # ---- parts -----------------------------------------------------------------------------
+
+    def _choice(self, name: str, chosen: Any) -> QComboBox:
+        box = QComboBox()
+        box.setAccessibleName(name)
+        box.setToolTip(name)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        box.activated.connect(chosen)
+        return box
+
+    def _button(self, text: str, tip: str, clicked: Any) -> QPushButton:
+        button = QPushButton(text)
+        button.setAutoDefault(False)
+        button.setToolTip(tip)
+        button.setAccessibleName(tip)
+        set_role(button, "bar")
+        button.clicked.connect(lambda: clicked.emit())
+        return button
+
+    def _make_plot(self) -> None:
+        import_plots()
+        import pyqtgraph as pg
+
+        self.plot = pg.PlotWidget(self, background=PLOT_BACKGROUND, enableMenu=False)
+        menu = self.plot.getPlotItem().ctrlMenu  # is never shown; nobody would delete it
+        menu.setParent(self.plot, menu.windowFlags())
+        self.plot.setAccessibleName("Plot of the measured values")
+        self.plot.setMinimumHeight(60)
+        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the picture
+        self.plot.setMouseEnabled(x=False, y=False)  # all of it is always in sight
+        self.plot.hideButtons()
+        for side in ("left", "bottom"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(pg.mkPen(mix(_AXIS_INK, PLOT_BACKGROUND, 0.4)))
+            axis.setTextPen(pg.mkPen(_AXIS_INK))
+            axis.enableAutoSIPrefix(False)
+        self.plot.getAxis("left").setWidth(_AXIS_PX)  # the plot stays where it is, however long numbers are
+        self.plot.showGrid(x=True, y=True, alpha=0.12)
+        self._marker = pg.InfiniteLine(angle=90, pen=pg.mkPen(_AXIS_INK, style=Qt.PenStyle.DotLine))
+        self._marker.setZValue(-10)
+        self.plot.addItem(self._marker, ignoreBounds=True)
+        self._column.addWidget(self.plot, 1)
+
+    def _say_gaps(self) -> None:
+        assert self._measured is not None
+        n, of = self._measured.n_gaps, self._measured.n
+        self.gaps.setText(f"{n} of {of} missing" if n else "")
+        self.gaps.setToolTip("Not written yet, not stored, unreadable, or outside the picture" if n else "")
+
+    def _offer_along(self, along: str, *, has_both: bool) -> None:
+        """What values can be plotted over, and in which units; hidden where there is no choice."""
+        assert self._measured is not None
+        wanted = [("over time", "t"), ("over z", "z")] if has_both and along != "line" else []
+        _fill(self.along, wanted, next((i for i, (_, each) in enumerate(wanted) if each == along), 0))
+        axes = self._measured.axes()
+        self._unit = min(self._unit, len(axes) - 1)
+        _fill(self.units, [(axis.name, axis.name) for axis in axes] if len(axes) > 1 else [], self._unit)
+
+    def _axis(self) -> PlotAxis:
+        assert self._measured is not None
+        axes = self._measured.axes()
+        return axes[min(self._unit, len(axes) - 1)]
+
+    def _draw(self) -> None:
+        import numpy as np
+        import pyqtgraph as pg
+
+        assert self._measured is not None
+        measured, axis = self._measured, self._axis()
+        for c in [c for c in self._curves if c not in measured.values]:
+            self.plot.removeItem(self._curves.pop(c))
+        for c, values in measured.values.items():
+            color = visible_color(self._hues.get(c, "#FFFFFF"))
+            curve = self._curves.get(c)
+            if curve is None:
+                curve = self._curves[c] = pg.PlotDataItem(connect="finite", antialias=True)
+                self.plot.addItem(curve)
+            has_points = measured.along != "line" and measured.n <= _POINTS_UP_TO
+            is_there = np.isfinite(values).any()  # of nothing but gaps, bounds cannot be found
+            curve.setData(
+                axis.coordinates[: len(values)] if is_there else [],
+                values if is_there else [],
+                pen=pg.mkPen(color, width=1.5),
+                symbol="o" if has_points else None,
+                symbolSize=4,
+                symbolBrush=color,
+                symbolPen=None,
+            )
+        self.plot.setLabel("bottom", axis.name)
+        self.plot.setLabel("left", "Intensity" if measured.along == "line" else "Mean intensity")
+        if axis.coordinates.size > 1:
+            self.plot.setXRange(float(axis.coordinates[0]), float(axis.coordinates[-1]), padding=0.02)
+        self._marker.setVisible(axis.now is not None)
+        if axis.now is not None:
+            self._marker.setValue(axis.now)
+        self._say_values()
+
+    def _say_values(self) -> None:
+        assert self._measured is not None
+        measured, said, tips = self._measured, [], []
+        metrics = self.words.fontMetrics()
+        room = self.words.width() // max(len(measured.values), 1) - metrics.horizontalAdvance("●  12345.6   ")
+        for c in measured.values:
+            value = measured.current(c)
+            text = "missing" if math.isnan(value) else f"{value:.5g}"
+            dot = visible_color(self._hues.get(c, "#FFFFFF")).name()
+            name = metrics.elidedText(measured.names[c], Qt.TextElideMode.ElideMiddle, max(room, 0))
+            said.append(f'<span style="color:{dot}">●</span> {html.escape(name)} {text}')
+            tips.append(f"{measured.names[c]}: {text}")
+        self.words.setText("&nbsp;&nbsp; ".join(said))
+        what = "Mean along the line" if measured.along == "line" else "Of the plane in view"
+        self.words.setToolTip(plain_tooltip("\n".join([what, *tips])))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        if self._measured is not None:
+            self._say_values()
+
+    def shown(self) -> dict[int, tuple[Any, Any]]:
+        """The curves as plotted by channel: x and y; empty of nothing but gaps."""
+        drawn = {c: (curve.xData, curve.yData) for c, curve in self._curves.items()}
+        return {c: ((), ()) if x is None else (x, y) for c, (x, y) in drawn.items()}
+
+    @safe_slot
+    def _on_along(self, index: int) -> None:
+        self.along_chosen.emit(str(self.along.itemData(index)))
+
+    @safe_slot
+    def _on_units(self, index: int) -> None:
+        self._unit = index
+        if self._measured is not None:
+            self._draw()
+
+
+def _fill(box: QComboBox, wanted: list[tuple[str, str]], current: int) -> None:
+    if [(box.itemText(i), box.itemData(i)) for i in range(box.count())] != wanted:
+        box.clear()
+        for text, data in wanted:
+            box.addItem(text, data)
+    box.setVisible(bool(wanted))
+    if wanted:
+        box.setCurrentIndex(current)
+
+
+def visible_color(color: str) -> QColor:
+    """The colour of a channel, lighter where it is too dark to be seen as a line on black."""
+    wanted = QColor(color)
+    light = (0.299 * wanted.redF() + 0.587 * wanted.greenF() + 0.114 * wanted.blueF()) or 0.0
+    if light >= _LEAST_LIGHT:
+        return wanted
+    return mix(wanted, QColor("white"), (_LEAST_LIGHT - light) / (1.0 - light))

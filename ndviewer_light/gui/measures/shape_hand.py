@@ -1,0 +1,160 @@
+"""Drawing shapes and moving them with the mouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, QPointF, Qt, Signal
+
+from ...engine.shapes import Spot
+from .drawn_shapes import ShapeKind, Taken
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from ..canvas.display import Canvas
+    from .drawn_shapes import DrawnShape, DrawnShapes
+
+_LEAST_DRAG_PX = 3.0
+"""Less than this on screen is a click, by which no line or rectangle is meant."""
+
+
+class ShapeHand(QObject):
+    """Takes mouse events of the picture while a shape is drawn or moved; others are left to the picture.
+
+    `changed` while a shape is drawn or moved, `drawn` once a new one is there.
+    """
+
+    changed = Signal()
+    drawn = Signal()
+
+    def __init__(self, shapes: DrawnShapes, parent: QObject) -> None:
+        super().__init__(parent)
+        self._shapes = shapes
+        self._canvas: Canvas | None = None
+        self._kind: ShapeKind | None = None
+        self._new: int | None = None  # being drawn
+        self._taken: Taken | None = None
+        self._pressed = QPointF()
+        self._last: Spot = Spot(0, 0)
+        self._has_cursor = False
+
+    def set_canvas(self, canvas: Canvas) -> None:
+        """Take the events of this canvas from now on."""
+        self._canvas = canvas
+        canvas.tool = self
+
+    @property
+    def kind(self) -> ShapeKind | None:
+        """What is to be drawn next; None: the mouse moves the picture."""
+        return self._kind
+
+    def begin(self, kind: ShapeKind | None) -> None:
+        """Let the next drag draw a shape; None: no longer."""
+        if self._new is not None:
+            self._shapes.remove(self._new)
+        self._new = self._taken = None
+        self._kind = kind
+        self._show_cursor(Qt.CursorShape.CrossCursor if kind is not None else None)
+        self.changed.emit()
+
+    def take(self, event: Any, widget: QWidget) -> bool:
+        """Whether the event was for us."""
+        kind = event.type()
+        if self._canvas is None or self._canvas.projection() is None:
+            return False
+        if kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick):
+            is_plain = event.button() == Qt.MouseButton.LeftButton
+            is_plain &= not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            return is_plain and self._press(_position(event), is_double=kind != QEvent.Type.MouseButtonPress)
+        if kind == QEvent.Type.MouseMove:
+            return self._move(_position(event), is_held=bool(event.buttons() & Qt.MouseButton.LeftButton))
+        if kind == QEvent.Type.MouseButtonRelease and event.button() == Qt.MouseButton.LeftButton:
+            return self._release(_position(event))
+        return False
+
+    # ---- parts -----------------------------------------------------------------------------
+
+    def _press(self, at: QPointF, *, is_double: bool) -> bool:
+        spot = self._spot(at)
+        self._pressed, self._last = at, spot
+        if self._kind is not None:
+            if not is_double or self._new is None:
+                self._new = self._shapes.add(self._kind, spot, spot).number
+                self.changed.emit()
+            return True
+        taken = self._at(at)
+        if taken is None:
+            return False
+        self._taken = taken
+        self._shapes.select(taken.number)
+        self.changed.emit()
+        return True
+
+    def _move(self, at: QPointF, *, is_held: bool) -> bool:
+        if not is_held or (self._new is None and self._taken is None):
+            if not is_held and self._kind is None:
+                over = self._at(at)
+                shape = Qt.CursorShape.SizeAllCursor if over is not None else None
+                self._show_cursor(shape)
+            return False
+        self._drag(at)
+        return True
+
+    def _drag(self, at: QPointF) -> None:
+        spot = self._spot(at)
+        number = self._new if self._new is not None else self._taken.number if self._taken is not None else 0
+        shape = self._shapes.of(number)
+        if shape is not None:
+            by = Spot(spot.y - self._last.y, spot.x - self._last.x)
+            self._shapes.replace(self._dragged(shape, spot, by))
+        self._last = spot
+        self.changed.emit()
+
+    def _dragged(self, shape: DrawnShape, spot: Spot, by: Spot) -> DrawnShape:
+        if self._new is not None:
+            return shape._replace(a=spot, b=spot) if shape.kind is ShapeKind.POINT else shape._replace(b=spot)
+        assert self._taken is not None
+        return shape.moved(self._taken.handle, spot, by)
+
+    def _release(self, at: QPointF) -> bool:
+        if self._new is None and self._taken is None:
+            return False
+        number, self._new, self._taken = self._new, None, None
+        if number is None:
+            self.changed.emit()
+            return True
+        far = at - self._pressed
+        is_click = max(abs(far.x()), abs(far.y())) < _LEAST_DRAG_PX
+        if is_click and self._kind is not ShapeKind.POINT:
+            self._shapes.remove(number)  # another try
+            self.changed.emit()
+            return True
+        self._kind = None
+        self._show_cursor(None)
+        self.drawn.emit()
+        return True
+
+    def _spot(self, at: QPointF) -> Spot:
+        projection = self._canvas.projection() if self._canvas is not None else None
+        assert projection is not None
+        return Spot(*projection.to_place(at.x(), at.y()))
+
+    def _at(self, at: QPointF) -> Taken | None:
+        projection = self._canvas.projection() if self._canvas is not None else None
+        if projection is None or not len(self._shapes):
+            return None
+        return self._shapes.at(at.x(), at.y(), lambda spot: projection.to_screen(*spot))
+
+    def _show_cursor(self, shape: Qt.CursorShape | None) -> None:
+        if self._canvas is None or (shape is None and not self._has_cursor):
+            return
+        self._has_cursor = shape is not None
+        if shape is None:
+            self._canvas.unsetCursor()
+        else:
+            self._canvas.setCursor(shape)
+
+
+def _position(event: Any) -> QPointF:
+    return event.position() if hasattr(event, "position") else QPointF(event.pos())

@@ -1,0 +1,119 @@
+"""Paints the shapes over the picture, where they are in the view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPen
+from qtpy.QtWidgets import QWidget
+
+from ..look.theme import INK, PLATE
+from ..slots import safe_slot
+from .drawn_shapes import ShapeKind
+from .shape_texts import size_text
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QObject
+
+    from ...engine.shapes import Spot
+    from ...model import ImageInfo
+    from ..canvas.zoom import Projection
+    from .drawn_shapes import DrawnShape, DrawnShapes
+
+_HALO = QColor(0, 0, 0, 150)
+_SELECTED = QColor(255, 214, 64)
+_HANDLE_PX = 3.5
+_CROSS_PX = 7.0
+
+
+class ShapeLayer(QWidget):
+    """Covers its parent, follows its size, and is transparent to mouse events. GUI thread only."""
+
+    def __init__(self, picture: QWidget, shapes: DrawnShapes) -> None:
+        super().__init__(picture)
+        self._picture = picture
+        self._shapes = shapes
+        self._projection: Projection | None = None
+        self._image: ImageInfo | None = None
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Shapes on the picture")
+        self.setGeometry(picture.rect())
+        picture.installEventFilter(self)
+        self.hide()
+
+    def show_in(self, projection: Projection | None, image: ImageInfo | None) -> None:
+        """Draw shapes where they are in a view, of an image; None: nowhere, as in a volume."""
+        is_shown = projection is not None and len(self._shapes) > 0
+        if is_shown == self.isHidden():
+            self.setVisible(is_shown)
+        if (projection, image) != (self._projection, self._image):
+            self._projection, self._image = projection, image
+            self.update()
+
+    def point_of(self, spot: Spot) -> QPointF | None:
+        """Where a place on the plane is on screen."""
+        return None if self._projection is None else QPointF(*self._projection.to_screen(*spot))
+
+    @safe_slot(default=False)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if watched is self._picture and event is not None and event.type() == QEvent.Type.Resize:
+            self.setGeometry(self._picture.rect())
+        return False
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for shape in self._shapes:
+            self._draw(painter, shape)
+        painter.end()
+
+    def _draw(self, painter: QPainter, shape: DrawnShape) -> None:
+        points = [self.point_of(spot) for spot in shape.handles]
+        if any(point is None for point in points):
+            return
+        ends = [point for point in points if point is not None]
+        is_selected = shape == self._shapes.selected
+        ink = _SELECTED if is_selected else INK
+        for color, width in ((_HALO, 4.0), (ink, 1.6)):
+            pen = QPen(color, width)
+            if shape.kind is ShapeKind.DISTANCE and color is ink:
+                pen.setStyle(Qt.PenStyle.DashLine)
+            painter.setPen(pen)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            self._outline(painter, shape, ends)
+        if is_selected and shape.kind is not ShapeKind.POINT:
+            painter.setPen(QPen(_HALO, 1))
+            painter.setBrush(_SELECTED)
+            for point in ends:
+                painter.drawEllipse(point, _HANDLE_PX, _HANDLE_PX)
+        self._label(painter, shape, ends)
+
+    def _outline(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
+        if shape.kind.is_line:
+            painter.drawLine(ends[0], ends[1])
+        elif shape.kind is ShapeKind.BOX:
+            painter.drawRect(QRectF(ends[0], ends[1]).normalized())
+        else:
+            at = ends[0]
+            painter.drawLine(at - QPointF(_CROSS_PX, 0), at + QPointF(_CROSS_PX, 0))
+            painter.drawLine(at - QPointF(0, _CROSS_PX), at + QPointF(0, _CROSS_PX))
+
+    def _label(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
+        """What is to be said of it, beside its lowest end, within the picture."""
+        text = size_text(shape, self._image)
+        if not text:
+            return
+        metrics = painter.fontMetrics()
+        low = max(ends, key=lambda point: point.y())
+        plate = QRectF(low.x() + 9, low.y() + 7, metrics.horizontalAdvance(text) + 13, metrics.height() + 4)
+        plate.moveLeft(min(max(plate.left(), 2.0), max(self.width() - plate.width() - 2, 2.0)))
+        plate.moveTop(min(max(plate.top(), 2.0), max(self.height() - plate.height() - 2, 2.0)))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(PLATE)
+        painter.drawRoundedRect(plate, 4, 4)
+        painter.setPen(INK)
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)

@@ -1,0 +1,358 @@
+"""Lines, rectangles and points on the picture: what is below them, drawn by hand, plotted, exported."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+import threading
+
+import numpy as np
+import pytest
+import screen
+from hypothesis import given
+from hypothesis import strategies as st
+from memory_source import MemorySource, memory_info
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QApplication, QComboBox, QMenu
+from screen import choose_in_menu, settle
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.shape_values import box_series, line_profiles
+from ndviewer_light.engine.shapes import Line, Spot, box_of, line_values, mean_of
+from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.gui.measures.drawn_shapes import DrawnShapes, ShapeKind
+from ndviewer_light.gui.measures.measure_panel import visible_color
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.windows.window import LightweightMainWindow
+from ndviewer_light.model import PlaneKey, Position, Region
+
+LEFT = Qt.MouseButton.LeftButton
+HEIGHT, WIDTH = 96, 128
+N_T, N_Z = 4, 3
+
+# ---- arithmetic ------------------------------------------------------------------------------------
+
+
+def ramp(height: int, width: int) -> np.ndarray:
+    """10 more a row, 1 more a column: bilinear interpolation of it is exact."""
+    return (10 * np.arange(height)[:, None] + np.arange(width)).astype(np.uint16)
+
+
+def test_a_profile_is_interpolated_between_the_middles_of_pixels():
+    pixels = ramp(600, 700)
+    regions = []
+
+    def read(region: Region) -> np.ndarray:
+        assert region.within(600, 700)
+        regions.append(region)
+        return pixels[region.slices]
+
+    line = Line(Spot(2.5, 3.5), Spot(590.5, 680.5))
+    values = line_values(line, 600, 700, read)
+    assert len(values) == line.n_samples == math.ceil(line.length_px) + 1
+    ys, xs = (np.linspace(a, b, len(values)) - 0.5 for a, b in zip(line.a, line.b, strict=True))
+    np.testing.assert_allclose(values, 10 * ys + xs)
+    assert sum(region.height * region.width for region in regions) < 600 * 700 / 2  # not all of the plane
+    outside = line_values(Line(Spot(-3, 4.5), Spot(5, 4.5)), 600, 700, read)
+    assert np.isnan(outside[:3]).all()
+    np.testing.assert_allclose(outside[3:], [4, 9, 19, 29, 39, 49])  # at the edge the last pixel goes on
+    assert np.isnan(line_values(Line(Spot(0, 800), Spot(9, 900)), 600, 700, read)).all()
+
+
+@given(*[st.floats(-20, 60) for _ in range(4)])
+def test_a_box_has_the_pixels_whose_middle_is_in_it_and_their_mean(y0, x0, y1, x1):
+    pixels = ramp(30, 40)
+    box = box_of(Spot(y0, x0), Spot(y1, x1), 30, 40)
+    ys, xs = np.arange(30) + 0.5, np.arange(40) + 0.5
+    (top, bottom), (left, right) = sorted((y0, y1)), sorted((x0, x1))
+    rows, columns = (ys >= top) & (ys <= bottom), (xs >= left) & (xs <= right)
+    if rows.any() and columns.any():
+        assert box is not None and box.within(30, 40)
+        assert mean_of(box, lambda region: pixels[region.slices]) == pytest.approx(
+            pixels[np.ix_(rows, columns)].mean()
+        )
+    elif box is not None:  # narrower than a pixel: the one it is in
+        assert min(box.height, box.width) == 1
+
+
+def test_what_is_no_number_has_no_part_in_a_mean():
+    pixels = np.array([[1.0, np.nan], [np.inf, 3.0]], np.float32)
+    assert mean_of(Region(0, 0, 2, 2), lambda region: pixels[region.slices]) == 2
+    assert math.isnan(mean_of(Region(0, 1, 1, 1), lambda region: pixels[region.slices]))
+    assert mean_of(Region(0, 0, 1, 2), lambda region: np.array([[3 + 4j, 0]])) == 2.5
+
+
+def a_source(**more: object) -> MemorySource:
+    """Two fields; every plane is 100 t + 10 z + c; none stored at t 1; (t 2, c 1, z 0) is damaged."""
+    size = {"height": HEIGHT, "width": WIDTH, "pixel_size_y_um": 0.5, "pixel_size_x_um": 0.5}
+    positions = (Position("A1", 0), Position("A1", 1))
+    source = MemorySource(
+        memory_info(n_t=N_T, n_z=N_Z, positions=positions, time_step_s=30.0, z_step_um=2.0, **size, **more)
+    )
+    for t in range(N_T):
+        for c in range(2):
+            for z in range(N_Z):
+                if t != 1:
+                    source.write((t, 0, c, z), 100 * t + 10 * z + c)
+    source.errors[PlaneKey(2, 0, 1, 0)] = CorruptDataError("damaged")
+    return source
+
+
+def test_what_is_missing_or_damaged_is_a_gap_and_not_zero():
+    with Dataset(a_source()) as dataset:
+        box = Region(10, 10, 5, 6)
+        over_t = box_series(dataset, (0, 0, 0), (0, 1), box, "t")
+        np.testing.assert_array_equal(over_t[0], [0, np.nan, 200, 300])
+        np.testing.assert_array_equal(over_t[1], [1, np.nan, np.nan, 301])
+        over_z = box_series(dataset, (3, 0, 0), (1,), box, "z")
+        np.testing.assert_array_equal(over_z[1], [301, 311, 321])
+        profiles = line_profiles(dataset, (1, 0, 0), (0,), Line(Spot(1, 1), Spot(9, 1)))
+        assert np.isnan(profiles[0]).all() and len(profiles[0]) == 9
+
+
+def test_only_gaps_and_what_is_new_are_read_again_and_it_can_be_cancelled():
+    source = a_source()
+    with Dataset(source) as dataset:
+        known = {}
+        box = Region(0, 0, 2, 2)
+        box_series(dataset, (0, 0, 0), (0,), box, "t", known=known)
+        assert known == {(0, 0): 0.0, (0, 2): 200.0, (0, 3): 300.0}
+        source.write((1, 0, 0, 0), 7)
+        dataset.notify(1, 0, 0, 0)
+        source.write((2, 0, 0, 0), 9)  # not looked at: nobody says that it has changed
+        found = box_series(dataset, (0, 0, 0), (0,), box, "t", known=known)
+        np.testing.assert_array_equal(found[0], [0, 7, 200, 300])
+        dataset.notify(2, 0, 0, 0)
+        found = box_series(dataset, (0, 0, 0), (0,), box, "t", known=known, anew=frozenset({2}))
+        np.testing.assert_array_equal(found[0], [0, 7, 9, 300])
+        found = box_series(dataset, (0, 0, 0), (1,), box, "t", cancelled=lambda: True)
+        assert np.isnan(found[1]).all()
+
+
+def test_a_shape_is_taken_by_its_handles_and_edges_where_it_is_on_screen():
+    shapes = DrawnShapes()
+    box = shapes.add(ShapeKind.BOX, Spot(10, 20), Spot(30, 60))
+    line = shapes.add(ShapeKind.PROFILE, Spot(0, 0), Spot(0, 100))
+
+    def to_screen(spot: Spot) -> tuple[float, float]:
+        return spot.x * 4, spot.y * 4
+
+    assert shapes.at(80 + 3, 40 - 4, to_screen) == (box.number, 0)
+    assert shapes.at(240, 40, to_screen) == (box.number, 2)  # the upper right corner
+    assert shapes.at(160, 42, to_screen) == (box.number, None)
+    assert shapes.at(160, 80, to_screen) is None  # within it one drags the picture
+    assert shapes.at(300, 5, to_screen) == (line.number, None)
+    moved = box.moved(2, Spot(5, 70), Spot(0, 0))
+    assert (moved.a, moved.b) == (Spot(5, 20), Spot(30, 70))
+    assert box.moved(None, Spot(0, 0), Spot(-1, 2)).a == Spot(9, 22)
+    shapes.remove(line.number)
+    assert shapes.selected == box
+
+
+def test_curves_of_dark_colours_can_be_seen_on_black():
+    for color in ("#0000FF", "#000000", "#400000"):
+        r, g, b, _ = visible_color(color).getRgbF()
+        assert 0.299 * r + 0.587 * g + 0.114 * b > 0.27
+    assert visible_color("#00FF00") == QColor("#00FF00")
+
+
+# ---- in the window ---------------------------------------------------------------------------------
+
+
+def show(qtbot, viewer, source: MemorySource, *, live: bool = False) -> Dataset:
+    dataset = Dataset(source, path="/data/run", live=live)
+    viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    picture = viewer.stage.canvas._gl
+    viewer.window().activateWindow()
+    qtbot.mouseClick(picture, LEFT)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
+    return dataset
+
+
+def drag(viewer, start: Spot, end: Spot) -> None:
+    projection = viewer.stage.canvas.projection()
+    a, b = (QPointF(*projection.to_screen(*spot)).toPoint() for spot in (start, end))
+    screen.drag(viewer.stage.canvas._gl, a, (a + b) / 2, b)
+
+
+def press(qtbot, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+    qtbot.keyClick(QApplication.focusWidget(), key, modifier)
+
+
+def _drawn(values) -> list:
+    """Of nothing but gaps, nothing is drawn."""
+    return [] if np.isnan(values).all() else values
+
+
+def wait_for(qtbot, panel, wanted) -> None:
+    """Until the curves show these values (NaN for gaps) along their axis."""
+
+    def is_shown() -> bool:
+        shown = panel.shown() if panel.plot is not None else {}
+        return set(shown) == set(wanted) and all(
+            np.array_equal(np.round(shown[c][1], 6), np.round(_drawn(values), 6), equal_nan=True)
+            for c, values in wanted.items()
+        )
+
+    qtbot.waitUntil(is_shown, timeout=20_000)
+
+
+@pytest.mark.gl
+def test_a_line_is_drawn_plotted_moved_exported_and_removed(qtbot, viewer, tmp_path):
+    source = a_source()
+    source.stored[PlaneKey(0, 0, 0, 0)] = ramp(HEIGHT, WIDTH)
+    hooks = sys.excepthook, threading.excepthook
+    show(qtbot, viewer, source)
+    measuring, stage = viewer._screen.measuring, viewer.stage
+    panel, picture = measuring.panel, viewer.stage.picture
+    before = stage.canvas.visible_area()
+    press(qtbot, Qt.Key.Key_I)
+    drag(viewer, Spot(20.5, 30.5), Spot(20.5, 90.5))
+    (shape,) = measuring.shapes
+    assert stage.canvas.visible_area() == before  # the picture has not been moved
+    qtbot.waitUntil(panel.isVisible, timeout=20_000)
+    x, y = panel.shown()[0]
+    assert x[-1] == pytest.approx(shape.line.length_um(0.5, 0.5)) == pytest.approx(30, abs=0.5)
+    np.testing.assert_allclose(
+        y, 10 * (shape.a.y - 0.5) + np.linspace(shape.a.x, shape.b.x, len(y)) - 0.5, atol=0.6
+    )
+    assert panel._curves[0].opts["pen"].color() == visible_color(stage.strips.color_of(0))
+    choose(panel.units, "Distance (px)")
+    assert panel.shown()[0][0][-1] == pytest.approx(shape.line.length_px)
+    assert (hooks[0], hooks[1]) == (sys.excepthook, threading.excepthook)
+    # it is on the picture, in the colour of what is selected
+    middle = measuring.layer.point_of(Spot(shape.a.y, (shape.a.x + shape.b.x) / 2)).toPoint()
+    ratio = picture.devicePixelRatioF()
+    seen = picture.grab().toImage().pixelColor(middle * ratio)
+    assert seen.red() > 150 and seen.green() > 120 and seen.blue() < 150
+    # another channel, another plane, another end
+    stage.strips.strip(1).on.click()
+    wait_for(qtbot, panel, {0: y})
+    press(qtbot, Qt.Key.Key_Right)
+    wait_for(qtbot, panel, {0: np.full(len(y), np.nan)})
+    assert panel.gaps.text() == f"{len(y)} of {len(y)} missing"
+    press(qtbot, Qt.Key.Key_Left)
+    wait_for(qtbot, panel, {0: y})
+    qtbot.waitUntil(lambda: stage.canvas.projection() is not None)
+    drag(viewer, shape.b, Spot(60.5, 90.5))
+    moved = measuring.shapes.selected
+    assert moved.number == shape.number and moved.b.y == pytest.approx(60.5, abs=0.5) and moved.a == shape.a
+    qtbot.waitUntil(lambda: len(panel.shown()[0][1]) == moved.line.n_samples, timeout=20_000)
+    with open(export(qtbot, measuring, tmp_path), encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["position", "t", "z", "x (px)", "y (px)", "distance (px)", "distance (µm)", "c0"]
+    assert len(rows) == moved.line.n_samples + 1
+    np.testing.assert_allclose([float(row[-1]) for row in rows[1:]], panel.shown()[0][1])
+    press(qtbot, Qt.Key.Key_Delete)
+    assert not len(measuring.shapes) and panel.isHidden()
+
+
+def choose(box: QComboBox, text: str) -> None:
+    """Choose an entry as the keyboard does."""
+    box.setCurrentText(text)
+    box.activated.emit(box.currentIndex())
+    assert box.currentText() == text
+
+
+def export(qtbot, measuring, folder) -> str:
+    measuring.panel.export.click()
+    dialog = measuring._dialog
+    qtbot.waitUntil(dialog.isVisible)
+    dialog.setDirectory(str(folder))
+    dialog.selectFile("values.csv")
+    dialog.accept()
+    said = measuring._stage.window().status_label
+    qtbot.waitUntil(lambda: said.said("message") == "Saved values.csv", timeout=20_000)
+    return str(folder / "values.csv")
+
+
+@pytest.mark.gl
+def test_a_rectangle_and_a_point_are_plotted_over_time_and_z_as_a_run_goes_on(qtbot, viewer):
+    source = a_source()
+    dataset = show(qtbot, viewer, source, live=True)
+    measuring, panel = viewer._screen.measuring, viewer._screen.measuring.panel
+    press(qtbot, Qt.Key.Key_B)
+    drag(viewer, Spot(10, 10), Spot(40, 50))
+    nan = np.nan
+    wait_for(qtbot, panel, {0: [0, nan, 200, 300], 1: [1, nan, nan, 301]})
+    np.testing.assert_allclose(panel.shown()[0][0], [0, 30, 60, 90])
+    assert panel.title.text().startswith("Rectangle   20 × 15 µm")
+    assert panel.gaps.text() == "2 of 4 missing"
+    source.write((1, 0, 0, 0), 50)  # of a plane that is not in view
+    dataset.notify(1, 0, 0, 0)
+    wait_for(qtbot, panel, {0: [0, 50, 200, 300], 1: [1, nan, nan, 301]})
+    source.write((0, 0, 1, 0), 9)  # of the plane in view
+    dataset.notify(0, 0, 1, 0)
+    wait_for(qtbot, panel, {0: [0, 50, 200, 300], 1: [9, nan, nan, 301]})
+    choose(panel.along, "over z")
+    wait_for(qtbot, panel, {0: [0, 10, 20], 1: [9, 11, 21]})
+    np.testing.assert_allclose(panel.shown()[0][0], [0, 2, 4])
+    press(qtbot, Qt.Key.Key_X)
+    qtbot.mouseClick(viewer.stage.canvas._gl, LEFT, pos=viewer.stage.canvas._gl.rect().center())
+    assert measuring.shapes.selected.kind is ShapeKind.POINT
+    qtbot.waitUntil(lambda: panel.title.text().startswith("Point"), timeout=20_000)
+    wait_for(qtbot, panel, {0: [0, 10, 20], 1: [9, 11, 21]})
+    viewer.stage.go_to(p=1)
+    wait_for(qtbot, panel, {0: [nan] * 3, 1: [nan] * 3})
+    panel.close_button.click()
+    assert panel.isHidden() and len(measuring.shapes) == 2
+    dataset.end()
+
+
+@pytest.mark.gl
+def test_reading_does_not_hold_the_window_and_ends_when_it_is_no_longer_wanted(qtbot, viewer):
+    source, held, reading = a_source(), threading.Event(), threading.Event()
+
+    def hold(key: PlaneKey) -> None:
+        if key.t == 2:
+            reading.set()
+            held.wait(20)
+
+    source.before_read = hold
+    show(qtbot, viewer, source)
+    measuring, panel = viewer._screen.measuring, viewer._screen.measuring.panel
+    press(qtbot, Qt.Key.Key_B)
+    drag(viewer, Spot(10, 10), Spot(40, 50))
+    qtbot.waitUntil(reading.is_set, timeout=20_000)  # the event loop runs meanwhile
+    press(qtbot, Qt.Key.Key_Delete)
+    assert not len(measuring.shapes)
+    held.set()
+    qtbot.wait(50)
+    assert panel.isHidden()
+
+
+@pytest.mark.gl
+def test_a_distance_is_said_on_the_picture_and_drawing_can_be_given_up(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    show(qtbot, window.viewer, a_source())
+    measuring, canvas = window.viewer._screen.measuring, window.viewer.stage.canvas
+    choose_in_menu(window.bar.measure, "Distance")
+    assert measuring.hand.kind is ShapeKind.DISTANCE
+    press(qtbot, Qt.Key.Key_Escape)
+    assert measuring.hand.kind is None
+    before = canvas.visible_area()
+    drag(window.viewer, Spot(20, 20), Spot(50, 60))
+    assert canvas.visible_area() != before  # without a tool, the picture is moved
+    press(qtbot, Qt.Key.Key_R)
+    press(qtbot, Qt.Key.Key_D)
+    qtbot.mouseClick(canvas._gl, LEFT, pos=canvas._gl.rect().center())  # no line is meant by a click
+    assert not len(measuring.shapes) and measuring.hand.kind is ShapeKind.DISTANCE
+    drag(window.viewer, Spot(20, 20), Spot(50, 60))
+    (shape,) = measuring.shapes
+    assert shape.line.length_um(0.5, 0.5) == pytest.approx(25, abs=0.6)
+    assert measuring.panel.isHidden() and not measuring.layer.isHidden()
+    press(qtbot, Qt.Key.Key_M)
+    menu = next(each for each in window.findChildren(QMenu) if each.isVisible())
+    menu.close()
+    window.viewer.stage.strips._volume.click()
+    qtbot.waitUntil(measuring.layer.isHidden, timeout=20_000)  # shapes lie on a plane
+    press(qtbot, Qt.Key.Key_D)
+    assert measuring.hand.kind is None
+    assert window.viewer.status_label.said("message").endswith("choose 2D first")
+    window.close()
