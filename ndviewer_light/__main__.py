@@ -2,6 +2,7 @@
 
 ``ndviewer-light watch PATH`` opens a dataset as soon as there is one, ``ndviewer-light info PATH`` describes
 it, ``ndviewer-light render PATH -o FILE`` writes pictures and films of it without a display,
+``ndviewer-light measure PATH -o FILE`` measures its planes and writes a table,
 ``ndviewer-light references PATH -o FILE`` writes its image files as one virtual Zarr store.
 """
 
@@ -35,7 +36,12 @@ from typing import TYPE_CHECKING  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_COMMANDS = {"info": ".cli.info", "references": ".cli.references", "render": ".cli.render"}
+_COMMANDS = {
+    "info": ".cli.info",
+    "measure": ".cli.measure",
+    "references": ".cli.references",
+    "render": ".cli.render",
+}
 """Subcommands by name, and the modules whose `main` implements them."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
@@ -45,6 +51,7 @@ _NICENESS = 10
 
 def _parser() -> argparse.ArgumentParser:
     from . import __version__
+    from .cli.access_options import add_storage_options
 
     parser = argparse.ArgumentParser(
         prog="ndviewer-light",
@@ -55,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         "gs://, smb://. "
         "`ndviewer-light watch PATH` waits until there is a dataset at the path; "
         "`ndviewer-light info PATH` describes a dataset; `ndviewer-light render PATH -o FILE` writes "
-        "pictures and films; `ndviewer-light references PATH -o FILE` writes "
+        "pictures and films; `ndviewer-light measure PATH -o FILE` measures its planes and writes a table; "
+        "`ndviewer-light references PATH -o FILE` writes "
         "image files as one virtual Zarr store.",
     )
     parser.add_argument(
@@ -82,59 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     shortcut.add_argument("--uninstall-shortcut", action="store_true", help="remove the shortcut, and exit")
     return parser
-
-
-def add_storage_options(parser: argparse.ArgumentParser) -> None:
-    """Add the access options, which `storage_options` reads."""
-    group = parser.add_argument_group("access options")
-    group.add_argument(
-        "--storage-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="access option for a server or bucket; may be repeated. Names: endpoint, region, anonymous, "
-        "key, secret, user, password, timeout, …",
-    )
-    group.add_argument(
-        "--format",
-        metavar="NAME",
-        help="what the dataset is, where its beginning and its name mislead: ome-zarr, tiff, nd2, hdf5, "
-        "references, images",
-    )
-    group.add_argument(
-        "--pattern",
-        metavar="PATTERN",
-        help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png",
-    )
-    group.add_argument(
-        "--follow-links",
-        action="store_true",
-        help="follow symbolic links that lead out of the dataset (only if you trust it)",
-    )
-    group.add_argument("--cache-dir", metavar="DIR", help="folder in which planes from servers are cached")
-    group.add_argument(
-        "--no-disk-cache", action="store_true", help="do not cache planes from servers on disk"
-    )
-
-
-def storage_options(options: argparse.Namespace) -> dict[str, str]:
-    """The values of the options of `add_storage_options`. Raises `ValueError` for anything but NAME=VALUE."""
-    told: dict[str, str] = {}
-    for option in options.storage_option:
-        name, equals, value = option.partition("=")
-        if not equals or not name:
-            raise ValueError(f"--storage-option {option}: expected NAME=VALUE")
-        told[name] = value
-    for name in ("format", "pattern"):
-        if value := getattr(options, name):
-            told[name] = value
-    if options.follow_links:
-        told["follow_links"] = "true"
-    if options.cache_dir:
-        told["cache_dir"] = os.path.abspath(os.path.expanduser(options.cache_dir))
-    if options.no_disk_cache:
-        told["disk_cache"] = "no"
-    return told
 
 
 def choose_binding() -> None:
@@ -239,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(arguments: Sequence[str]) -> int:
+    from .cli.access_options import storage_options
     from .cli.terminal import log_to_terminal, say
 
     parser = _parser()

@@ -15,7 +15,8 @@ import psutil
 import pytest
 from runs import REPO, small_run, write
 
-from ndviewer_light.__main__ import add_storage_options, main, storage_options
+from ndviewer_light.__main__ import main
+from ndviewer_light.cli.access_options import add_storage_options, storage_options
 from ndviewer_light.gui.windows import display_server
 from ndviewer_light.gui.windows.display_server import why_no_display
 

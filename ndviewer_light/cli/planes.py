@@ -20,15 +20,14 @@ by_position, by_time           the counts by state of those that are not wholly 
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 from ..model import PlaneState
 from ..opening import open_dataset
+from .terminal import shown_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..engine.report import Gap, PlaneReport
 
@@ -60,26 +59,8 @@ def planes_of(path: str, options: Mapping[str, str], *, read: bool, seconds: flo
     Blocks on disk or network. Raises a `DatasetError` if it cannot be opened.
     """
     doing = "reading" if read else "looking at"
-    with open_dataset(path, storage_options=options) as dataset, _shown(doing) as progress:
+    with open_dataset(path, storage_options=options) as dataset, shown_progress(doing) as progress:
         return _facts(dataset.report(read=read, seconds=seconds, progress=progress))
-
-
-@contextlib.contextmanager
-def _shown(doing: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A function that shows how far it is, to people who watch."""
-    stream = sys.stderr
-    if stream is None or not stream.isatty():
-        yield None
-        return
-
-    def show(text: str) -> None:
-        stream.write(f"\r\x1b[K{text}")  # over the line before
-        stream.flush()
-
-    try:
-        yield lambda done, expected: show(f"{doing} planes: {done:,} of {expected:,}")
-    finally:
-        show("")
 
 
 def exit_code(said: Mapping[str, Any]) -> int:

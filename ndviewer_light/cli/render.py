@@ -13,7 +13,7 @@ from ..rendering.contrast import ContrastMode
 from ..storage.local_files import FOLLOW_LINKS
 from ..storage.printable import printable
 from .planes import ALL_THERE, INCOMPLETE
-from .terminal import complain, guarded, say
+from .terminal import complain, guarded, is_within, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     ending = os.path.splitext(options.output)[1].lower()
     if ending not in (*_PICTURES, *_FILMS, *_TIFFS):
         parser.error(f"-o {options.output}: must end with one of {' '.join((*_PICTURES, *_TIFFS, *_FILMS))}")
-    if _is_within(options.output, options.path):
+    if is_within(options.output, options.path):
         parser.error(
             f"-o {options.output}: lies within the dataset, which is never written to; choose another folder"
         )
@@ -64,15 +64,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (NDViewerError, IndexError, KeyError, ValueError, OSError) as error:
         complain("render", str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
         return 1
-
-
-def _is_within(output: str, path: str) -> bool:
-    """Whether a file to be written is the local dataset (FILE, FILE::/PART), or would lie in its folder."""
-    dataset = os.path.realpath(path if os.path.exists(path) else path.partition("::")[0])
-    written = os.path.realpath(output)
-    if os.path.isdir(dataset):
-        return written.startswith(os.path.join(dataset, ""))
-    return os.path.exists(written) and os.path.exists(dataset) and os.path.samefile(written, dataset)
 
 
 def _parser() -> argparse.ArgumentParser:

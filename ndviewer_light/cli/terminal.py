@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 from ..storage.printable import PrintableFormatter, printable, printable_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TextIO
 
 _BROKEN_PIPE = 128 + 13  # the exit code that shells report for a program ended by a broken pipe
-_INTERRUPTED = 128 + 2
+INTERRUPTED = 128 + 2
 
 
 class _OutputError(Exception):
@@ -45,6 +45,33 @@ def _write(stream: TextIO | None, text: str) -> None:
     stream.flush()
 
 
+@contextlib.contextmanager
+def shown_progress(doing: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A function that shows how far it is, to people who watch."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty():
+        yield None
+        return
+
+    def show(text: str) -> None:
+        stream.write(f"\r\x1b[K{text}")  # over the line before
+        stream.flush()
+
+    try:
+        yield lambda done, expected: show(f"{doing} planes: {done:,} of {expected:,}")
+    finally:
+        show("")
+
+
+def is_within(output: str, path: str) -> bool:
+    """Whether a file to be written is the local dataset (FILE, FILE::/PART), or would lie in its folder."""
+    dataset = os.path.realpath(path if os.path.exists(path) else path.partition("::")[0])
+    written = os.path.realpath(output)
+    if os.path.isdir(dataset):
+        return written.startswith(os.path.join(dataset, ""))
+    return os.path.exists(written) and os.path.exists(dataset) and os.path.samefile(written, dataset)
+
+
 def guarded(command: str, call: Callable[[], int]) -> int:
     """The exit code of a command, also if its output cannot be written or the user interrupts it."""
     try:
@@ -57,7 +84,7 @@ def guarded(command: str, call: Callable[[], int]) -> int:
         complain(command, f"cannot write the output: {getattr(reason, 'strerror', None) or reason}")
         return 1
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _write_no_more() -> None:

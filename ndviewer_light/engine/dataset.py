@@ -17,6 +17,7 @@ from .known_numbers import KnownNumbers, database_of
 from .leases import StoredKey, SupersededRead
 from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
+from .plane_measuring import PlaneMeasuring
 from .plane_times import PlaneTimes
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
 from .rereader import Rereader
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from ..sources import Source
     from .changes import ChangeListener, DatasetChange
+    from .measured_table import MeasuredTable
+    from .plane_measuring import MeasuredState, WantedPlane
+    from .selection import Selection
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +94,7 @@ class Dataset(DatasetStates):
         super().__init__(source, path, cache, self._reads, self._read, live=live, follow=follow)
         self._rereader = Rereader(self._read_again)
         self._ahead = PlanesAhead(self._cache, self._tiled, self._indices, self._outcomes)
+        self._measuring = PlaneMeasuring(source, self._images, self._tiled, self._reads, self._outcomes)
         self._requests = ViewRequests(
             self._current,
             self._cache,
@@ -328,6 +333,47 @@ class Dataset(DatasetStates):
     def measure_what_is_read(self) -> None:
         """From now on, planes of level 0 are measured as they are read, where they are decoded: `numbers`."""
         self._reads.on = True
+
+    def measure(
+        self,
+        channels: Selection = None,
+        t: Selection = None,
+        positions: Selection = None,
+        z: Selection = None,
+        *,
+        progress: Callable[[int, int], None] = lambda done, expected: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> xr.Dataset:
+        """Measure planes of level 0; returns an `xarray.Dataset` (time, fov, z, channel).
+
+        Its variables: mean, p1, p50, p99_9 (percentiles), low, high, saturated (fraction), focus (normalised
+        variance), pixels, finite, written, state, reason; ``.to_dataframe()`` makes a table of it. A plane
+        that is missing or cannot be read has NaN, its state and the reason.
+        Each axis takes an index or a name, several, or a slice; all by default. `progress(done, expected)`
+        is called in this thread. Planes are measured by dask: in threads, or by the workers of a cluster
+        while a `dask.distributed.Client` is active. Numbers are kept on disk, and planes that are as they
+        were are not measured again, so that a call that was interrupted goes on where it was. Ends early
+        once `cancelled()`. Blocks; raises `KeyError` or `IndexError` for what the dataset does not have.
+        """
+        return self.measured_table(channels, t, positions, z, progress, cancelled).to_xarray()
+
+    def measured_table(
+        self,
+        channels: Selection = None,
+        t: Selection = None,
+        positions: Selection = None,
+        z: Selection = None,
+        progress: Callable[[int, int], None] = lambda done, expected: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> MeasuredTable:
+        """Like `measure`, with a row per expected plane."""
+        from .measuring import measure
+
+        return measure(self, channels, t, positions, z, progress, cancelled)
+
+    def measure_planes(self, wanted: Sequence[WantedPlane]) -> list[MeasuredState]:
+        """Measure a few planes in this thread: what `measure` consists of. Raises nothing; blocks."""
+        return self._measuring.measure(wanted)
 
     # ---- export and close ------------------------------------------------------------------
 

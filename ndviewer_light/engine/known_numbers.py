@@ -89,7 +89,7 @@ class KnownNumbers:
         found = StampedNumbers(stamp, numbers)
         now = time.monotonic()
         with self._lock:
-            if begun not in self._begun:
+            if self._begun.pop(begun, None) is None:
                 return
             self._put(key, found)
             if self._database is not None and stamp is not None and _UNSETTLED not in stamp:
@@ -97,6 +97,17 @@ class KnownNumbers:
             is_due = len(self._unkept) >= _FLUSH_PLANES or now - self._flushed > _FLUSH_SECONDS
         if is_due:
             self.flush()
+
+    def take(self, key: PlaneKey, found: StampedNumbers) -> None:
+        """The numbers of a plane that were on disk, and still hold."""
+        with self._lock:
+            if key not in self._numbers:
+                self._put(key, found)
+
+    def take_measured(self, key: PlaneKey, stamp: str | None, numbers: PlaneNumbers | None) -> None:
+        """A plane was measured in another process; None if its numbers still hold. Like `note`."""
+        if numbers is not None and stamp is not None:
+            self.note(key, stamp, numbers, self.begin(key))
 
     def _put(self, key: PlaneKey, found: StampedNumbers) -> None:
         self._numbers[key] = found
@@ -173,15 +184,10 @@ class KnownNumbers:
                 for key, stamp in zip(batch, source.stamps(batch), strict=True)
                 if stamp is not None and stamp == kept[key].stamp
             ]
-            n += self._take_kept({key: kept[key] for key in held})
+            for key in held:
+                self.take(key, kept[key])
+            n += len(held)
         return n
-
-    def _take_kept(self, held: Mapping[PlaneKey, StampedNumbers]) -> int:
-        with self._lock:
-            new = [key for key in held if key not in self._numbers]
-            for key in new:
-                self._put(key, held[key])
-        return len(new)
 
     def close(self) -> None:
         """Write what is not on disk yet, and release the file."""

@@ -39,12 +39,12 @@ class MeasuredReads:
 
     def _measured(self, key: PlaneKey) -> tuple[np.ndarray, str | None]:
         known = self._numbers.stamped(key)
-        begun = self._numbers.begin(key)
+        begun = self.begin(key)
         try:
             found = self._source.read_measured(key, known.stamp if known is not None else None)
             self.note(key, found, begun)
         finally:
-            self._numbers.end(begun)
+            self.end(begun)
         assert found.pixels is not None
         return found.pixels, found.version
 
@@ -55,10 +55,18 @@ class MeasuredReads:
 
     def measure(self, key: PlaneKey) -> MeasuredPlane:
         """Measure a plane of level 0 and keep its numbers, not its pixels; raises what the source raises."""
-        begun = self._numbers.begin(key)
+        begun = self.begin(key)
         try:
             found = self._source.measure(key)
             self.note(key, found, begun)
         finally:
-            self._numbers.end(begun)
+            self.end(begun)
         return found
+
+    def begin(self, key: PlaneKey) -> object:
+        """See `KnownNumbers.begin`."""
+        return self._numbers.begin(key)
+
+    def end(self, begun: object) -> None:
+        """See `KnownNumbers.end`."""
+        self._numbers.end(begun)

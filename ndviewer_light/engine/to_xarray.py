@@ -115,7 +115,7 @@ class LazyPlanes:
         p = key.p
         if self._dataset is None:
             assert self._reopen is not None, "it has been pickled"
-            self._dataset = _opened(self._reopen)
+            self._dataset = opened_here(self._reopen)
         dataset = self._dataset
         shape = self.shape[4:] if region is None else (region.height, region.width)
         try:
@@ -197,7 +197,8 @@ def _for_every_axis(index: Any, ndim: int) -> tuple[Any, ...]:
 _opening_lock = threading.Lock()
 
 
-def _opened(reopen: Callable[[], Dataset]) -> Dataset:
+def opened_here(reopen: Callable[[], Dataset]) -> Dataset:
+    """The dataset, opened once in this process: what was pickled elsewhere has arrived here."""
     with _opening_lock:  # otherwise every thread of a worker would open it
         return _open_once(reopen)
 

@@ -216,16 +216,16 @@ class Source(ABC):
     def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
         """For each plane of level 0, what its numbers are kept under; None if nothing tells that it changed.
 
-        Its version, or the name of the whole content; blocks on disk. Raises nothing.
+        Its version, or the name of the whole content after "="; blocks on disk. Raises nothing.
         """
         identity = self.identity
-        return [identity if version is None else version for version in self.versions(keys)]
+        return [_stamp(version, identity) for version in self.versions(keys)]
 
     def read_measured(self, key: PlaneKey, known: str | None = None) -> MeasuredPlane:
         """Read a plane of level 0 and measure it, unless its stamp is `known`, that of numbers at hand."""
         identity = self.identity
         pixels, version = self.read_versioned(key)
-        stamp = identity if version is None else version
+        stamp = _stamp(version, identity)
         is_known = stamp is not None and stamp == known
         return MeasuredPlane(pixels, version, stamp, None if is_known else numbers_of(pixels))
 
@@ -252,3 +252,7 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release every handle; reads in progress end with an error. May be called twice."""
+
+
+def _stamp(version: str | None, identity: str | None) -> str | None:
+    return version if version is not None else f"={identity}" if identity is not None else None

@@ -1,0 +1,180 @@
+"""``ndviewer-light measure PATH -o FILE``: the numbers of every plane as a table, CSV or Parquet.
+
+A row per expected plane: ``position``, ``region``, ``fov``, ``channel``, ``t``, ``z`` (indices from 0),
+``time_s``, ``x_um``, ``y_um``, ``z_um`` (stage), then the columns of `engine.measured_table`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NDViewerError
+from ..model import PlaneState
+from ..opening import open_dataset
+from .access_options import add_storage_options, storage_options
+from .planes import ALL_THERE, INCOMPLETE
+from .terminal import INTERRUPTED, complain, guarded, is_within, say, shown_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..engine.dataset import Dataset
+    from ..engine.measured_table import MeasuredTable
+
+_TABLES = (".csv", ".parquet")
+_NO_PYARROW = "writing Parquet needs pyarrow: pip install pyarrow, or choose a name that ends with .csv"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the command; returns its exit status."""
+    return guarded("measure", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.output is not None:
+        ending = os.path.splitext(options.output)[1].lower()
+        if ending not in _TABLES:
+            parser.error(f"-o {options.output}: must end with one of {' '.join(_TABLES)}")
+        if is_within(options.output, options.path):
+            parser.error(
+                f"-o {options.output}: lies within the dataset, which is never written to; "
+                "choose another folder"
+            )
+        if ending == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+            parser.error(f"-o {options.output}: {_NO_PYARROW}")
+    try:
+        storage = storage_options(options)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        with _cluster(options.scheduler), open_dataset(options.path, storage_options=storage) as dataset:
+            return _measure(dataset, options)
+    except (NDViewerError, IndexError, KeyError, OSError, ValueError) as error:
+        complain("measure", str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ndviewer-light measure",
+        description="Measure every plane of a dataset: mean, percentiles (1, 50, 99.9), saturated fraction, "
+        "focus (normalised variance), when it was written. Numbers are kept: after an interruption the same "
+        "command goes on where it was. Exit status 3: planes are missing or cannot be read.",
+    )
+    parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="table to write: .csv, or .parquet with pyarrow (default: CSV to the terminal)",
+    )
+    parser.add_argument("--channels", metavar="NAMES", help="names or indices, separated by commas")
+    parser.add_argument("--positions", metavar="LABELS", help="labels (B3:0) or indices, separated by commas")
+    parser.add_argument("--t", metavar="INDICES", help="time points: 0,5 or 0:10 or ::2 (default: all)")
+    parser.add_argument("--z", metavar="INDICES", help="z planes, likewise (default: all)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="let a dask cluster measure (tcp://…); its workers open the dataset at the same path",
+    )
+    add_storage_options(parser)
+    return parser
+
+
+@contextlib.contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """Measures on this cluster within; on threads of this process for None. Raises `OSError`."""
+    if address is None:
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise OSError("--scheduler needs dask.distributed: pip install distributed") from error
+    try:
+        client = Client(address, timeout=10, set_as_default=True)
+    except (OSError, ValueError) as error:
+        raise OSError(f"--scheduler {address}: cannot be reached ({error})") from error
+    with client:
+        yield
+
+
+def _measure(dataset: Dataset, options: argparse.Namespace) -> int:
+    progress = [0, 0]
+    try:
+        with shown_progress("measuring") as show:
+
+            def note(done: int, expected: int) -> None:
+                progress[:] = done, expected
+                if show is not None:
+                    show(done, expected)
+
+            table = dataset.measured_table(
+                channels=_listed(options.channels),
+                t=_listed(options.t),
+                positions=_listed(options.positions),
+                z=_listed(options.z),
+                progress=note,
+            )
+    except KeyboardInterrupt:
+        complain(
+            "measure",
+            f"interrupted: {progress[0]:,} of {progress[1]:,} planes are measured and kept; "
+            "the same command goes on from there",
+        )
+        return INTERRUPTED
+    _write(table, options.output)
+    return _said_of(table, options.output)
+
+
+def _listed(text: str | None) -> Any:
+    """What an option selects along an axis: ``"0,3"``, ``"0:10"``, ``"DAPI,GFP"``; None for all of it."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1 and ":" in text and all(_is_index(part) or not part for part in text.split(":")):
+        return slice(*(int(part) if part else None for part in text.split(":")))
+    return [int(part) if _is_index(part) else part for part in parts]
+
+
+def _is_index(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _write(table: MeasuredTable, output: str | None) -> None:
+    frame = table.to_frame()
+    if output is None:
+        say(frame.to_csv(None, index=False).rstrip("\n"))
+        return
+    part = f"{output}.part"
+    try:
+        if output.lower().endswith(".parquet"):
+            frame.to_parquet(part, index=False, engine="pyarrow")
+        else:
+            frame.to_csv(part, index=False)
+        os.replace(part, output)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
+
+
+def _said_of(table: MeasuredTable, output: str | None) -> int:
+    missing, unreadable = table.count(PlaneState.ABSENT), table.count(PlaneState.UNREADABLE)
+    pending = table.count(PlaneState.PENDING)
+    if output is not None:
+        say(output)
+    counted = {"missing": missing, "not written yet": pending, "unreadable": unreadable}
+    said = ", ".join(f"{n:,} {word}" for word, n in counted.items() if n)
+    if said:
+        complain("measure", f"{len(table):,} planes, of which {said}: see the columns state and reason")
+    elif output is not None and sys.stderr is not None and sys.stderr.isatty():
+        complain("measure", f"{len(table):,} planes")
+    return INCOMPLETE if missing or unreadable else ALL_THERE
