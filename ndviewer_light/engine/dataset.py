@@ -367,7 +367,7 @@ class Dataset(DatasetStates):
         cancelled: Callable[[], bool] = lambda: False,
     ) -> MeasuredTable:
         """Like `measure`, with a row per expected plane."""
-        from .measuring import measure
+        from .measure_many import measure
 
         return measure(self, channels, t, positions, z, progress, cancelled)
 
