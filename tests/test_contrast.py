@@ -25,6 +25,8 @@ from ndviewer_light.rendering.contrast import (
     contrast_of,
     detector_top,
 )
+from ndviewer_light.rendering.label_picture import PictureArea
+from ndviewer_light.rendering.saturation_picture import marks, saturated_pixels
 
 RAMP = np.arange(1000, 2000, dtype="u2").reshape(20, 50)
 
@@ -332,3 +334,23 @@ def test_values_under_the_mouse_are_exact_and_have_names():
     names = ["DAPI", "a name that is much longer than anybody reads", "Cy5"]
     assert text_under_mouse(frame, names, 2, 1) == ("x 1  y 2   DAPI 1234567 | a name that is much lon… 0.1")
     assert text_under_mouse(frame, names, 9, 1) == ""
+
+
+def test_marks_of_saturated_pixels_keep_single_ones_however_small_the_picture_is():
+    pixels = np.zeros((900, 1300), np.uint16)
+    pixels[7, 1100] = pixels[899, 1299] = 4095
+    pixels[3, 3] = 4094
+    mask = saturated_pixels([(pixels, 4095.0), (np.zeros_like(pixels), 4095.0)])
+    assert mask.sum() == 2
+    picture, covered = marks(mask, PictureArea(-650, -450, 1950, 1350), 100, 200)
+    found = {tuple(index) for index in np.argwhere(picture[..., 3] == 255)}
+    step_y, step_x = (
+        (covered.bottom - covered.top) / picture.shape[0],
+        (covered.right - covered.left) / picture.shape[1],
+    )
+    assert found == {(int(7 // step_y), int(1100 // step_x)), (int(899 // step_y), int(1299 // step_x))}
+    picture, covered = marks(mask, PictureArea(1090.5, 2.5, 1110.5, 12.5), 400, 800)
+    assert (covered, picture.shape) == (PictureArea(1090, 2, 1111, 13), (11, 21, 4))
+    assert np.argwhere(picture[..., 3]).tolist() == [[5, 10]]
+    assert marks(mask, PictureArea(1400, 0, 1500, 10), 10, 10) is None
+    assert saturated_pixels([]) is None

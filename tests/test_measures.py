@@ -27,6 +27,7 @@ from ndviewer_light.gui.measures.measure_panel import visible_color
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey, Position, Region
+from ndviewer_light.rendering.saturation_picture import MARK_RGB
 
 LEFT = Qt.MouseButton.LeftButton
 HEIGHT, WIDTH = 96, 128
@@ -356,3 +357,39 @@ def test_a_distance_is_said_on_the_picture_and_drawing_can_be_given_up(qtbot):
     assert measuring.hand.kind is None
     assert window.viewer.status_label.said("message").endswith("choose 2D first")
     window.close()
+
+
+@pytest.mark.gl
+def test_saturated_pixels_are_marked_where_they_are(qtbot, viewer):
+    source = a_source()
+    bright = ramp(HEIGHT, WIDTH)
+    bright[40:50, 60:70] = 4095  # of a 12-bit sensor
+    source.stored[PlaneKey(0, 0, 1, 0)] = bright
+    show(qtbot, viewer, source)
+    stage, picture = viewer.stage, viewer.stage.picture
+    marked = viewer._screen.saturation
+
+    def color_at(y: float, x: float) -> tuple[int, int, int]:
+        point = QPointF(*stage.canvas.projection().to_screen(y, x)).toPoint()
+        return picture.grab().toImage().pixelColor(point * picture.devicePixelRatioF()).getRgb()[:3]
+
+    assert color_at(45, 65) != MARK_RGB
+    press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: color_at(45, 65) == MARK_RGB, timeout=20_000)
+    assert color_at(45, 72) != MARK_RGB and color_at(38, 65) != MARK_RGB
+    assert stage.overlay.note() == "saturated: c1 0.81 %"
+    press(qtbot, Qt.Key.Key_Plus)
+    qtbot.waitUntil(lambda: color_at(48.5, 69.5) == MARK_RGB, timeout=20_000)
+    assert color_at(50.5, 69.5) != MARK_RGB
+    stage.strips.strip(1).on.click()  # a hidden channel is not marked
+    qtbot.waitUntil(lambda: stage.overlay.note() == "saturated: none", timeout=20_000)
+    qtbot.waitUntil(marked.layer.isHidden, timeout=20_000)
+    stage.strips.strip(1).on.click()
+    qtbot.waitUntil(marked.layer.isVisible, timeout=20_000)
+    stage.go_to(t=3)  # without saturated pixels
+    qtbot.waitUntil(lambda: stage.overlay.note() == "saturated: none", timeout=20_000)
+    assert marked.layer.isHidden()
+    stage.go_to(t=0)
+    qtbot.waitUntil(marked.layer.isVisible, timeout=20_000)
+    press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+    assert marked.layer.isHidden() and stage.overlay.note() == ""

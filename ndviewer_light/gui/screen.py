@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, 
 from ..storage.bytes import is_url, split_inner
 from ..storage.presentable import presentable
 from .background import Background
+from .canvas.saturation import SaturationMarks
 from .channel_settings.choice_files import ChoiceFiles
 from .following.follow import AXES
 from .following.plane_finder import PlaneFinder
@@ -127,6 +128,7 @@ class Screen(QWidget):
             self.poll,
             lambda text, details: self.status.say("message", text, details),
         )
+        self.saturation = SaturationMarks(self.stage, self._background, self.poll)
         self.choice_files = ChoiceFiles(
             self.stage.channels,
             self._background,

@@ -182,6 +182,11 @@ class SeenContrast:
             return 0.0
         return saturated_fraction(last.n_top, last.n, last.range[1], self.range[1])
 
+    @property
+    def saturated_at(self) -> float | None:
+        """The value of the saturated pixels of the last plane; None if there are none."""
+        return self.last.range[1] if self.last is not None and self.saturated > 0 else None
+
 
 def _union(a: Limits | None, b: Limits) -> Limits:
     return b if a is None else (min(a[0], b[0]), max(a[1], b[1]))

@@ -48,6 +48,7 @@ class CanvasOverlay(QWidget):
         super().__init__(parent)
         self._position = ""
         self._latency = ""
+        self._note = ""
         self._um_per_px: float | None = None
         self._kind: StateKind = "none"
         self._text = ""
@@ -92,6 +93,16 @@ class CanvasOverlay(QWidget):
         """Say below the position how long frames take; empty: nothing."""
         if text != self._latency:
             self._latency = text
+            self._changed()
+
+    def note(self) -> str:
+        """What is said of the picture as a whole, below the position; "" if nothing."""
+        return self._note
+
+    def set_note(self, text: str) -> None:
+        """Say something of the picture as a whole below the position: "saturated: none"."""
+        if text != self._note:
+            self._note = text
             self._changed()
 
     def um_per_px(self) -> float | None:
@@ -157,7 +168,7 @@ class CanvasOverlay(QWidget):
     def _changed(self) -> None:
         said = self.shown_text() if self._kind != "none" else ""
         self.setAccessibleDescription(
-            " · ".join(part for part in (self._position, said, self._wait, self._latency) if part)
+            " · ".join(part for part in (self._position, said, self._wait, self._note, self._latency) if part)
         )
         self.update()
 
@@ -175,7 +186,7 @@ class CanvasOverlay(QWidget):
             self._draw_tile(painter)
         if self.shows_badge():
             self._draw_badge(painter)
-        if self._position or self._latency:
+        if self._position or self._note or self._latency:
             self._draw_position(painter)
         bar = self.scale_bar()
         if bar is not None and self._kind not in _TILES:
@@ -186,7 +197,7 @@ class CanvasOverlay(QWidget):
         room = self.width() - 2 * _MARGIN
         if self.shows_badge():
             room -= self._badge_room() + _MARGIN
-        lines = [" ".join(text.split()) for text in (self._position, self._latency) if text]
+        lines = [" ".join(text.split()) for text in (self._position, self._note, self._latency) if text]
         self._plate(painter, lines, room, left_side=True)
 
     def _draw_badge(self, painter: QPainter) -> None:

@@ -48,6 +48,7 @@ class Actions:
             "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),
             "next_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, 1)),
             **{f"solo_channel {i + 1}": partial(self._solo_channel, i) for i in range(9)},
+            "saturated": lambda: screen.saturation.toggle(),
             "follow": lambda: screen.follower.follow_again(),
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),

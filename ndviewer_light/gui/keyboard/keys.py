@@ -55,6 +55,7 @@ KEYS: tuple[Key, ...] = (
     Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
     Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
     Key("labels", ("O",), "draw labels (masks) over the picture, or no longer"),
+    Key("saturated", ("Shift+S",), "mark saturated pixels, or no longer"),
     Key("follow", ("F",), "follow the newest time point and position of a run again"),
     Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
     Key("next_unreadable", ("Shift+N",), "go to the next plane that cannot be read; looks for it by reading"),
