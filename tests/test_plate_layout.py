@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ndviewer_light.engine.plate_grid import grid_layout, plate_layout
 from ndviewer_light.engine.time_line import TimeState
 from ndviewer_light.gui.panels.plate_layout import (
-    grid_layout,
     map_height,
     plate_geometry,
-    plate_layout,
     stage_geometry,
     state_of_all,
 )

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stores
+import tensorstore as ts
 import tifffile
 from PIL import Image
 from runs import load
 from screen import choose_limits, screen_pixels, settle
 
 from ndviewer_light.cli.render import main
+from ndviewer_light.engine.scene import scene_of
 from ndviewer_light.engine.selection import PROJECTIONS, projected
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering.added_up import Layer, composite
@@ -187,3 +189,57 @@ def test_the_command_needs_no_display_and_imports_no_qt(written, tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=REPO)
     assert picture_in(tmp_path / "a.png").shape == (stores.HEIGHT, stores.WIDTH, 3)
+
+
+# ---- all positions at once -----------------------------------------------------------------------------
+
+
+def test_an_overview_shows_each_field_at_its_place_in_its_colour(tmp_path, capsys):
+    plate, out = tmp_path / "p.ome.zarr", tmp_path / "o.png"
+    stores.write_plate(
+        plate, {"A/1": 1, "A/2": 1, "B/3": 2}, sizes={"t": 1, "c": 2, "z": 1, "y": 32, "x": 32}
+    )
+    for field, value in (("A/1/0", (100, 0)), ("A/2/0", (0, 100)), ("B/3/0", (50, 50)), ("B/3/1", None)):
+        array = tensorstore_of(plate / field)
+        if value is None:
+            for chunk in stores.chunk_files(plate / field):
+                chunk.unlink()
+            continue
+        for c in range(2):
+            array[0, c, 0] = np.full((32, 32), value[c], "u2")
+    stores.make_old(plate)
+    limits = ["--contrast", "0:100", "--channels", "0,1", "--size", "400"]
+    said = rendered(capsys, plate, "--overview", "-o", out, *limits, status=3)
+    assert "B3:1" in said.err
+    picture = picture_in(out)
+    with open_dataset(plate) as ds:
+        colors = [tuple(int(c.color[i : i + 2], 16) for i in (1, 3, 5)) for c in ds.info.channels]
+        scene = scene_of(ds.info)
+    viewport = scene.fitting(picture.shape[1], picture.shape[0], 24)
+    viewport = viewport._replace(um_per_px=max(viewport.um_per_px, (scene.bounds[2] - scene.bounds[0]) / 352))
+
+    def at(p):
+        left, top, right, bottom = scene.edges[p]
+        x, y = viewport.to_screen((left + right) / 2, (top + bottom) / 2)
+        return picture[round(y), round(x)]
+
+    assert abs(at(0) - colors[0]).max() <= 1 and abs(at(1) - colors[1]).max() <= 1
+    half = np.minimum(np.add(*np.array(colors)) / 2, 255)
+    assert abs(at(2) - half).max() <= 1
+    assert abs(at(3) - (58, 58, 60)).max() <= 1  # nothing is stored: not black
+    assert tuple(picture[2, 2]) == (16, 17, 20)  # beside the plate
+
+
+def test_an_overview_is_a_picture_of_what_can_be_placed(tmp_path, capsys):
+    path, out = tmp_path / "i.zarr", tmp_path / "o.png"
+    stores.write_image(path, sizes={"t": 1, "c": 1, "z": 1})
+    with pytest.raises(SystemExit):
+        main([str(path), "--overview", "-o", str(tmp_path / "o.tif")])
+    with pytest.raises(SystemExit):
+        main([str(path), "--scheduler", "tcp://127.0.0.1:9", "-o", str(out)])
+    rendered(capsys, path, "--overview", "--scale-bar", "-o", out, "--size", "200", "--contrast", "0:100")
+    assert picture_in(out).shape == (120, 200, 3)
+
+
+def tensorstore_of(image):
+    return ts.open({"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{image}/0/"}}).result()

@@ -46,6 +46,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         parser.error(
             f"-o {options.output}: lies within the dataset, which is never written to; choose another folder"
         )
+    if options.overview and ending not in _PICTURES:
+        parser.error(f"-o {options.output}: an overview is a picture, {' or '.join(_PICTURES)}")
+    if options.scheduler and not options.overview:
+        parser.error("--scheduler: only for --overview")
     for name in ("fps", "size"):
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
@@ -98,6 +102,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--size", type=int, metavar="PIXELS", help="longest edge at most; reads a level that fits"
     )
+    parser.add_argument(
+        "--overview",
+        action="store_true",
+        help="draw all positions at their places: the wells of a plate, or fields by stage coordinates",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="with --overview: a dask cluster (tcp://host:8786) makes the small pictures, of data that its "
+        "workers reach under the same path",
+    )
     parser.add_argument("--scale-bar", action="store_true", help="draw a scale bar")
     parser.add_argument(
         "--timestamp", action="store_true", help="write the time, or the number of the time point"
@@ -126,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _render(dataset: Dataset, options: argparse.Namespace, ending: str) -> int:
+    if options.overview:
+        return _render_overview(dataset, options)
     labels = _labels(dataset, options)
     try:
         return _write(dataset, options, ending, labels)
@@ -162,12 +179,45 @@ def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: L
         missing = [*view.missing.values()]
         if not options.size:
             _say_level(view)
-    for each in missing[:3]:
-        complain("render", each)
-    if len(missing) > 3:
-        complain("render", f"… {len(missing)} planes or stacks of which nothing is stored")
+    _say_missing(missing)
     say(options.output)
     return INCOMPLETE if missing else ALL_THERE
+
+
+def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
+    from ..rendering.annotations import add_scale_bar
+    from ..rendering.colormaps import colormap_of
+    from ..rendering.scene_picture import render_scene
+
+    info = dataset.info
+    channels = _channels(dataset, options.channels)
+    mode, limits = _contrast(dataset, channels, options.contrast)
+    z = int(options.z) if options.z.lstrip("-").isdecimal() else options.z
+    found = render_scene(
+        dataset,
+        channels,
+        lambda c: (colormap_of(info.channels[c]), limits.get(c)),
+        t=_counted(options.t or 0, info.n_t, "time point"),
+        z=_counted(z, info.n_z, "z plane") if isinstance(z, int) else z,
+        size=options.size or 2048,
+        mode=mode,
+        scheduler=options.scheduler,
+    )
+    if options.scale_bar:
+        add_scale_bar(found.picture, found.um_per_px)
+    found.picture.save(options.output)
+    for note in found.notes:
+        complain("render", note)
+    _say_missing(found.missing)
+    say(options.output)
+    return INCOMPLETE if found.missing else ALL_THERE
+
+
+def _say_missing(missing: Sequence[str]) -> None:
+    for each in missing[:3]:
+        complain("render", printable(each))
+    if len(missing) > 3:
+        complain("render", f"… {len(missing)} planes or stacks of which nothing is stored")
 
 
 def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> Iterator[ShownPlace]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import PlaneNotStoredError, PlaneNotWrittenError
-from ..model import Plane, PlaneKey, Region
+from ..model import Plane, PlaneKey, Region, StackKey
 from ..storage.file_versions import changed_ns
 from ..storage.presentable import presentable
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
@@ -22,6 +22,7 @@ from .plane_times import PlaneTimes
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
 from .rereader import Rereader
 from .selection import filled
+from .thumbnails import ThumbnailLoader, ThumbnailSource, thumbnails
 from .transpose import c_ordered
 from .view_requests import ViewRequests
 
@@ -95,6 +96,9 @@ class Dataset(DatasetStates):
         self._rereader = Rereader(self._read_again)
         self._ahead = PlanesAhead(self._cache, self._tiled, self._indices, self._outcomes)
         self._measuring = PlaneMeasuring(source, self._images, self._tiled, self._reads, self._outcomes)
+        self._thumbnails = ThumbnailSource(
+            source, self._outcomes, path, self.storage_options, None if live else reopen
+        )
         self._requests = ViewRequests(
             self._current,
             self._cache,
@@ -205,6 +209,40 @@ class Dataset(DatasetStates):
             if progress is not None:
                 progress(done, len(wanted))
             yield pixels
+
+    def thumbnails(
+        self,
+        keys: Iterable[StackKey | tuple[int, int, int, int | str]],
+        edge: int = 128,
+        *,
+        scheduler: Any = None,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[Plane]:
+        """Return small pictures of many planes (t, p, c, z), in order, as `Plane`s with their states.
+
+        `z` may be a projection of the stack ("max", …). The longest edge is from `edge` up to twice that, or
+        the plane's if that is shorter. They come from the pyramid level that fits; where there is none, they
+        are area averages, computed through dask: by threads, or by the cluster of `scheduler` (an address
+        "tcp://…", or a `dask.distributed.Client`), whose workers open the dataset at the same path. Averages
+        are kept in the cache folder under the plane's version. `progress(done, all)` is called in this
+        thread; once `cancelled()`, those that are missing are left out. Blocks. Raises `DatasetError` if
+        there is no cluster.
+        """
+        wanted = [StackKey(*key) for key in keys]
+        if scheduler is None:
+            return thumbnails(self._thumbnails, wanted, edge, progress, cancelled)
+        source = self._thumbnails.on_cluster(scheduler)
+        try:
+            source.connect()
+            return thumbnails(source, wanted, edge, progress, cancelled)
+        finally:
+            source.close()
+
+    def thumbnail_loader(self, on_news: Callable[[], None], scheduler: str | None = None) -> ThumbnailLoader:
+        """Reads small pictures in the background for a view; whoever asks for it closes it."""
+        source = self._thumbnails if scheduler is None else self._thumbnails.on_cluster(scheduler)
+        return ThumbnailLoader(source, on_news, self.path)
 
     def planes(
         self,

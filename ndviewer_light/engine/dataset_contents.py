@@ -52,6 +52,11 @@ class DatasetContents:
         return self._current.with_notices()
 
     @property
+    def source(self) -> Source:
+        """What the planes are read from, blocking and without a cache."""
+        return self._source
+
+    @property
     def sizes(self) -> Mapping[str, int]:
         """``{"t": …, "p": …, "c": …, "z": …, "y": …, "x": …}``, as currently known."""
         return self.info.sizes

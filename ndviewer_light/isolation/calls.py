@@ -99,6 +99,7 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
     at_level = f" level={level}" if level else ""
     of = {
         "read": "",
+        "thumbnails": "small pictures from ",
         "measure": "",
         "versions": "the age of ",
         "stamps": "the age of ",

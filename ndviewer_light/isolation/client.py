@@ -23,6 +23,7 @@ from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 from . import protocol
 from .calls import DeadlineError, ReplacedError, what_was_asked
+from .packed_thumbnails import unpacked
 from .reader_process import (
     HUNG_REMOTE_SECONDS,
     HUNG_SECONDS,
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..live.registered_files import RegisteredFiles
-    from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, Region
+    from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, Region, StackKey
     from ..sources import StorageOptions
+    from ..sources.source import MadeThumbnail
     from .reader_process import ReaderProcess
 
 T = TypeVar("T")
@@ -267,6 +269,17 @@ class IsolatedSource(Source):
         return self._ask(
             "missing", keys[0], 0, lambda _, reply: [Found(each) for each in reply["found"]], planes=which
         )
+
+    def thumbnails(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail]:
+        """See `make_thumbnails`, which is called in the reader process: one request for all of them."""
+        if not keys:
+            return []
+
+        def take(process: ReaderProcess, reply: protocol.Message) -> list[MadeThumbnail]:
+            return unpacked(process.copy_out(reply), reply["parts"], len(keys))
+
+        which = [self._with_file(PlaneKey(*key)) for key in keys]  # type: ignore[arg-type]  # z may be a word
+        return self._ask("thumbnails", PlaneKey(*keys[0][:3]), 0, take, planes=which, edge=edge)
 
     @property
     def leaves_out_empty(self) -> bool:

@@ -15,17 +15,22 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..engine.thumbnail_maker import ThumbnailCache, make_thumbnails
 from ..engine.transpose import copy_into
 from ..errors import OutOfMemoryError, PlaneNotStoredError
 from ..live.announced_source import AnnouncedSource
-from ..model import PlaneKey, Region, find_channel
+from ..model import PlaneKey, Region, StackKey, find_channel
 from ..sources.disk_cached import open_disk_cached
 from ..storage.cancellation import CancelScope
+from ..storage.disk_cache import cache_of
 from . import protocol
 from .memory_limit import limit_memory, memory_limit
+from .packed_thumbnails import packed
 from .shared_memory import MappedSlot
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..model import DatasetInfo
     from ..sources import Source
 
@@ -46,6 +51,7 @@ class _Server:
         self._n_threads = 0
         self._source: Source | None = None
         self._info_sent: DatasetInfo | None = None
+        self._thumbnails: ThumbnailCache | None = None
 
     def serve(self) -> None:
         """Serve until the pipe ends."""
@@ -92,6 +98,8 @@ class _Server:
             if isinstance(what, str):
                 self._work_with(request["threads"])
                 self._source = open_disk_cached(what, request["options"])
+                cache = cache_of(request["options"])
+                self._thumbnails = None if cache is None else ThumbnailCache(cache, what)
             else:
                 self._source = AnnouncedSource(what)
             if request["follow"]:
@@ -102,6 +110,8 @@ class _Server:
             self._source.tell(_key(request), request["folder"], *request["file"])
         if request["op"] == "read":
             return self._read(self._source, request)
+        if request["op"] == "thumbnails":
+            return self._make_thumbnails(self._source, request)
         if request["op"] == "versions":
             keys = [_plane_key(plane, self._source) for plane in request["planes"]]
             ask = self._source.versions_in_view if request["in_view"] else self._source.versions
@@ -153,6 +163,12 @@ class _Server:
                     source.tell(_key(plane), request["folder"], *plane["file"])
         return [_plane_key(plane, source) for plane in planes]
 
+    def _make_thumbnails(self, source: Source, request: protocol.Message) -> dict[str, Any]:
+        keys = [StackKey(*key) for key in self._planes(source, request)]
+        made = make_thumbnails(source, keys, request["edge"], self._thumbnails)
+        pixels, parts = packed(made)
+        return {**self._in_slot(pixels), "parts": parts}
+
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
         key, level, part = _plane_key(request, source), request["level"], request.get("region")
         region = None if part is None else Region(*part)
@@ -168,6 +184,10 @@ class _Server:
             pixels = source.read_plane(key, level)
         else:
             pixels = source.read_region(key, region, level)
+        return {**self._in_slot(pixels), "version": version, **measured}
+
+    def _in_slot(self, pixels: np.ndarray) -> dict[str, Any]:
+        """Hand pixels over, as soon as a slot is free."""
         number = self._free.get()
         try:
             slot = self._slots[number]
@@ -176,13 +196,7 @@ class _Server:
         except BaseException:
             self._free.put(number)
             raise
-        return {
-            "slot": number,
-            "shape": pixels.shape,
-            "dtype": pixels.dtype.str,
-            "version": version,
-            **measured,
-        }
+        return {"slot": number, "shape": pixels.shape, "dtype": pixels.dtype.str}
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:

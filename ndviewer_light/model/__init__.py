@@ -22,7 +22,7 @@ from .interpretation import Interpretation
 from .label_facts import LabelFacts, Rgba
 from .level import MANY_PLANES, Level, Offset, Scale, Sizes
 from .names import natural_key, natural_sorted, some_names
-from .plane import AXES, Plane, PlaneKey, PlaneState, Region
+from .plane import AXES, Plane, PlaneKey, PlaneState, Region, StackKey
 from .plane_numbers import PERCENTILES, PlaneNumbers, detector_top, saturated_fraction
 from .position import Position
 
@@ -49,6 +49,7 @@ __all__ = [
     "Rgba",
     "Scale",
     "Sizes",
+    "StackKey",
     "all_channels",
     "announced_info",
     "channel_in",

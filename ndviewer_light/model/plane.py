@@ -20,6 +20,15 @@ class PlaneKey(NamedTuple):
     z: int = 0
 
 
+class StackKey(NamedTuple):
+    """The address of a plane, or of a projection of its stack if `z` is "max", "min", "mean" or "sum"."""
+
+    t: int
+    p: int
+    c: int
+    z: int | str
+
+
 class Region(NamedTuple):
     """A rectangle of a plane, in pixels of its level."""
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .contrast import Limits
 
 _STEPS = 1024  # of a colour map: finer than the 256 levels of a screen
+_TABLED = (np.dtype(np.uint8), np.dtype(np.uint16))
+_WORTH_A_TABLE = 2  # of so many pixels per possible value, the colour of each value is looked up
 
 
 class Layer(NamedTuple):
@@ -35,8 +37,12 @@ def composite(layers: Iterable[Layer], height: int, width: int) -> np.ndarray:
 
 def _colored(layer: Layer) -> np.ndarray:
     """The colours of one layer, (Y, X, 3) float32 from 0 to 1."""
+    pixels = layer.pixels
+    if pixels.dtype in _TABLED and pixels.size > _WORTH_A_TABLE * 2 ** (8 * pixels.dtype.itemsize):
+        every = np.arange(2 ** (8 * pixels.dtype.itemsize)).astype(pixels.dtype)
+        return np.take(_colored(layer._replace(pixels=every)), pixels, axis=0)
     low, high = layer.limits
-    pixels = np.abs(layer.pixels) if layer.pixels.dtype.kind == "c" else layer.pixels
+    pixels = np.abs(pixels) if pixels.dtype.kind == "c" else pixels
     bright = (pixels.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-30))
     is_number = np.isfinite(bright)
     bright = np.clip(np.where(is_number, bright, 0), 0, 1)

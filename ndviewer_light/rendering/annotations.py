@@ -52,11 +52,11 @@ def _tools(picture: Image.Image) -> tuple[ImageDraw.ImageDraw, Any, int]:
     from PIL import ImageDraw
 
     size = max(10, round(min(picture.size) / 32))
-    return ImageDraw.Draw(picture, "RGBA"), _font(size), size
+    return ImageDraw.Draw(picture, "RGBA"), font_of(size), size
 
 
 @lru_cache(maxsize=8)
-def _font(size: int) -> Any:
+def font_of(size: int) -> Any:
     """A font of the system that has "µ", else Pillow's own, which has not."""
     from PIL import ImageFont
 

@@ -156,6 +156,12 @@ class SeenContrast:
         for clip, window in contrast.windows.items():
             known[clip] = _union(known.get(clip), window)
 
+    def add_others(self, contrast: Contrast) -> None:
+        """Planes are shown beside the one in view, which stays the last."""
+        last = self.last
+        self.add(contrast)
+        self.last = last or contrast
+
     def start_with_last(self) -> None:
         """Forget all planes but the one in view."""
         last, self.last, self.range = self.last, None, None

@@ -14,7 +14,7 @@ from .stored import stored_by_versions
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneNumbers, Region
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneNumbers, Region, StackKey
 
 StorageOptions = Mapping[str, str] | None
 """How the storage is accessed on which a dataset lies ("endpoint", "anonymous", …)."""
@@ -29,6 +29,13 @@ AT_ONCE = 4
 
 AT_ONCE_REMOTE = 64
 """The same from servers: nearly all of the time is spent waiting for answers."""
+
+
+class MadeThumbnail(NamedTuple):
+    """A small picture of a plane: its pixels (Y, X), or why there are none."""
+
+    pixels: np.ndarray | None
+    error: Exception | None = None
 
 
 class MeasuredPlane(NamedTuple):
@@ -152,6 +159,10 @@ class Source(ABC):
         if not region.within(pixels.shape[0], pixels.shape[1]):
             raise IndexError(f"{region} is not within a plane of {pixels.shape}")
         return pixels[region.slices]
+
+    def thumbnails(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail] | None:
+        """Small pictures, of a source that makes them elsewhere; None: see `engine.thumbnail_maker`."""
+        return None
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a file or store that may contain this plane; cheaper than opening it."""

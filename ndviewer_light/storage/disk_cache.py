@@ -37,7 +37,7 @@ _ALIGNMENT = 64
 _OUR_FOLDER = re.compile(r"[0-9a-f]{2}")
 _OUR_FILE = re.compile(r"[0-9a-f]{62}\.plane(\.\d+-\d+\.part)?")
 _PART_SECONDS = 3600.0  # a writer that took this long has died
-_KINDS = "biufc"  # of dtypes: numbers only
+KINDS = "biufc"  # of dtypes: numbers only
 
 
 def default_folder() -> str:
@@ -104,7 +104,7 @@ class DiskCache:
 
     def put(self, key: str, array: np.ndarray) -> None:
         """Cache a copy of `array` on disk, unless larger than a quarter of the limit."""
-        if array.dtype.kind not in _KINDS or array.nbytes > self.max_bytes // 4:
+        if array.dtype.kind not in KINDS or array.nbytes > self.max_bytes // 4:
             return
         parts = _file_of(array)
         size = sum(len(part) for part in parts)
@@ -210,7 +210,7 @@ def _array_of(data: bytearray) -> np.ndarray | None:
     try:
         said = json.loads(data[_HEAD.size : _HEAD.size + length])
         dtype, shape, order = np.dtype(said["dtype"]), tuple(map(int, said["shape"])), said["order"]
-        if dtype.kind not in _KINDS or order not in ("C", "F"):
+        if dtype.kind not in KINDS or order not in ("C", "F"):
             return None
         pixels = np.frombuffer(data, dtype, count=math.prod(shape), offset=_HEAD.size + length)
         return pixels.reshape(shape, order=order)

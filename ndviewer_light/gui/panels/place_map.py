@@ -11,12 +11,12 @@ from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QFont, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from ...engine.plate_grid import PlateLayout
 from ..look.theme import colors_of, plain_tooltip
 from ..slots import safe_slot
 from .marks import draw_mark, draw_ring
 from .plate_layout import (
     PlateGeometry,
-    PlateLayout,
     StageGeometry,
     map_height,
     plate_geometry,

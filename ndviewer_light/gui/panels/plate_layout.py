@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...engine.time_line import TimeState
@@ -15,78 +14,11 @@ from ...engine.time_line import TimeState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ...engine.plate_grid import PlateLayout
     from ...model import Position
 
-_WELL = re.compile(r"([A-Za-z]{1,2})[ _-]?0*([1-9][0-9]?)")
-STANDARD_PLATES = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
-"""Rows and columns of plates with 6, 12, 24, 48, 96, 384 and 1,536 wells."""
 _LABEL_PX = 11.0
 """The least room of a row's or column's label; where there is less, only every other one is written."""
-
-
-class PlateLayout(NamedTuple):
-    """Rows and columns with their labels, and the wells in it by (row, column).
-
-    `is_plate` is False of regions with any names, which are arranged in reading order.
-    """
-
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    wells: dict[tuple[int, int], int]
-    is_plate: bool = True
-
-    @property
-    def places(self) -> dict[int, tuple[int, int]]:
-        """The row and column of each well."""
-        return {well: place for place, well in self.wells.items()}
-
-    def beside(self, well: int, down: int, right: int) -> int:
-        """The next well in a direction, over gaps; the same one where there is none."""
-        row, column = start = self.places.get(well, (0, 0))
-        while 0 <= row + down < len(self.rows) and 0 <= column + right < len(self.columns):
-            row, column = row + down, column + right
-            if (row, column) in self.wells:
-                return self.wells[row, column]
-        return self.wells.get(start, well)
-
-
-def plate_layout(names: Sequence[str]) -> PlateLayout | None:
-    """The smallest standard plate with wells of these names; None if some are not names of wells."""
-    places = [_row_and_column(name) for name in names]
-    known = [place for place in places if place is not None]
-    if not known or len(known) < len(names) or len(set(known)) < len(known):
-        return None
-    n_rows, n_columns = (max(each) + 1 for each in zip(*known, strict=True))
-    fitting = ((r, c) for r, c in STANDARD_PLATES if n_rows <= r and n_columns <= c)
-    n_rows, n_columns = next(fitting, (n_rows, n_columns))
-    return PlateLayout(
-        tuple(map(_row_name, range(n_rows))),
-        tuple(str(column + 1) for column in range(n_columns)),
-        {place: well for well, place in enumerate(known)},
-    )
-
-
-def grid_layout(names: Sequence[str]) -> PlateLayout:
-    """Regions of any names in reading order, in about as many rows as columns."""
-    n_columns = max(1, math.ceil(math.sqrt(len(names))))
-    n_rows = max(1, math.ceil(len(names) / n_columns))
-    wells = {divmod(well, n_columns): well for well in range(len(names))}
-    return PlateLayout(("",) * n_rows, ("",) * n_columns, wells, is_plate=False)
-
-
-def _row_and_column(name: str) -> tuple[int, int] | None:
-    """The row and column of a well named "A1", "b-02" or "AF48"."""
-    found = _WELL.fullmatch(name.strip())
-    if found is None:
-        return None
-    row = 0
-    for letter in found[1].upper():
-        row = row * 26 + ord(letter) - ord("A") + 1
-    return row - 1, int(found[2]) - 1
-
-
-def _row_name(row: int) -> str:
-    return chr(ord("A") + row) if row < 26 else chr(ord("A") + row // 26 - 1) + chr(ord("A") + row % 26)
 
 
 class PlateGeometry(NamedTuple):

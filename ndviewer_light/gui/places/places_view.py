@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
-from ..panels.plate_layout import grid_layout, plate_layout, stage_geometry, state_of_all
+from ...engine.plate_grid import grid_layout, plate_layout
+from ..panels.plate_layout import stage_geometry, state_of_all
 from ..slots import safe_slot
 from ..view_texts import name_of
 from .acquisition_facts import facts_of

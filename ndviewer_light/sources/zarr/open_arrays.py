@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
     from .known_images import KnownImages
     from .nodes import ZarrImage
+    from .stored_planes import AlikeImages
     from .tensorstore_arrays import OpenArray
     from .tensorstore_context import TensorStoreContext
 
@@ -42,6 +43,7 @@ class OpenArrays:
         tree: Tree,
         native: TensorStoreContext,
         closed: threading.Event,
+        alike: AlikeImages,
         *,
         announced: bool,
     ) -> None:
@@ -51,6 +53,7 @@ class OpenArrays:
         self._native = native
         self._announced = announced
         self._closed = closed
+        self._alike = alike
         self._lock = threading.Lock()
         self._arrays: OrderedDict[ArrayName, OpenArray] = OrderedDict()
         self._missing: OrderedDict[str, None] = OrderedDict()
@@ -128,6 +131,18 @@ class OpenArrays:
         if self._closed.is_set():
             raise DatasetError(f"the dataset was closed while {doing}")
 
+    def read_image(self, store: str, level: int, tree: Tree | None = None) -> ZarrImage:
+        """Read an image's metadata; broken JSON may be a write in progress, so a retry may help."""
+        tree = tree or self._tree
+        try:
+            if self._tree.remote or self._tree.packed:
+                return layouts.read_image(store, level, tree)
+            return self._alike.read(store, level, tree)
+        except MetadataError as error:
+            if not error.transient:
+                raise
+            raise CorruptDataError(f"{error}; if it is still being written, it will be read again") from error
+
     # ---- opening -----------------------------------------------------------------------------
 
     def _opened_anew(self, name: ArrayName, known: OpenArray | None, *, again: bool) -> OpenArray:
@@ -148,7 +163,7 @@ class OpenArrays:
         self.raise_if_closed(f"{store} was to be opened")
         try:
             record = recorded(self._tree)
-            image = read_image_live(store, level, record or self._tree)
+            image = self.read_image(store, level, record)
         except PlaneNotStoredError:
             if not self._announced:
                 self._tree.check_there()  # distinguish a missing plane from a missing disk
@@ -192,13 +207,3 @@ class OpenArrays:
             self._arrays.move_to_end(name)
             while len(self._arrays) > MAX_OPEN_STORES:
                 self._arrays.popitem(last=False)
-
-
-def read_image_live(store: str, level: int, tree: Tree) -> ZarrImage:
-    """Read an image's metadata; broken JSON may be a write in progress, so a retry may help."""
-    try:
-        return layouts.read_image(store, level, tree)
-    except MetadataError as error:
-        if not error.transient:
-            raise
-        raise CorruptDataError(f"{error}; if it is still being written, it will be read again") from error

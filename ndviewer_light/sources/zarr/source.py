@@ -35,7 +35,7 @@ from .growing import was_just_written
 from .image_facts import level_of
 from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
-from .open_arrays import MAX_OPEN_STORES, OpenArrays, read_image_live
+from .open_arrays import MAX_OPEN_STORES, OpenArrays
 from .server_versions import ServerVersions
 from .stored_planes import AlikeImages, stored_by_name
 from .tensorstore_context import TensorStoreContext
@@ -79,10 +79,12 @@ class ZarrSource(Source):
         self._closed = threading.Event()
         # of an announced run, anything may be being written
         self._native = TensorStoreContext(tree, self._closed, self._known.warn, followed=path is None)
-        self._arrays = OpenArrays(self._known, tree, self._native, self._closed, announced=path is None)
+        self._alike = AlikeImages(tree)
+        self._arrays = OpenArrays(
+            self._known, tree, self._native, self._closed, self._alike, announced=path is None
+        )
         identity = tree.identity()
         self._identity = f"{identity}\n{tree.axes}" if identity and tree.axes else identity
-        self._alike = AlikeImages(tree)
         self._on_server = ServerVersions(tree, self._files_on_server)
         self._not_before = float("-inf")  # when a look may list stores again
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
@@ -162,7 +164,9 @@ class ZarrSource(Source):
 
     def level_for(self, p: int, height: int, width: int) -> int:
         """See `Source.level_for`; by the scales in the metadata, so that no other level is opened."""
-        image = self._arrays.get(self._place(PlaneKey(p=p)).store, 0).image
+        store = self._place(PlaneKey(p=p)).store
+        is_folder = not (self._tree.remote or self._tree.packed)
+        image = self._image_at(store) if is_folder else self._arrays.get(store, 0).image
         spans = level_spans(image)
         if spans is None:
             return super().level_for(p, height, width)
@@ -237,7 +241,7 @@ class ZarrSource(Source):
         self._tree.expect(self._tree.join(store, path, file) for path in largest.meta.paths[1:])
         for level in range(1, largest.n_levels):
             try:
-                images.append(read_image_live(store, level, self._tree))
+                images.append(self._arrays.read_image(store, level))
             except PlaneNotStoredError:
                 break
         levels = tuple(level_of(image, largest) for image in images)
@@ -318,7 +322,7 @@ class ZarrSource(Source):
             return True
         (store, level), array = last
         self._tree.forget()
-        return read_image_live(store, level, self._tree) != array.image
+        return self._arrays.read_image(store, level) != array.image
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: the times and sizes of the files of chunks or shards."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...storage.limits import parse_json
+from . import layouts
 from .chunk_grid import planes_per_chunk, stored_grid
-from .layouts import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,30 +38,31 @@ class AlikeImages:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._parsed: _Parsed | None = None
+        self._parsed: dict[int, _Parsed] = {}  # by level
 
-    def read(self, store: str) -> ZarrImage:
-        """See `read_image`, of level 0."""
-        parsed = self._parsed
-        if parsed is not None and self._files(store, store + parsed.array) == parsed.files:
+    def read(self, store: str, level: int = 0, tree: Tree | None = None) -> ZarrImage:
+        """See `read_image`; `tree` reads instead of the own one."""
+        tree = tree or self._tree
+        parsed = self._parsed.get(level)
+        if parsed is not None and _files(store, store + parsed.array, tree) == parsed.files:
             return replace(parsed.image, array=store + parsed.array)
-        before = self._tree.read_small(self._tree.join(store, _FILE))
-        image = read_image(store, 0, self._tree)
+        before = tree.read_small(tree.join(store, _FILE))
+        image = layouts.read_image(store, level, tree)
         self._keep(store, image, before)
         return image
-
-    def _files(self, store: str, array: str) -> tuple[bytes | None, bytes | None]:
-        read, join = self._tree.read_small, self._tree.join
-        return read(join(store, _FILE)), read(join(array, _FILE))
 
     def _keep(self, store: str, image: ZarrImage, before: bytes | None) -> None:
         if before is None or image.warnings or not image.array.startswith(store):
             return
-        files = self._files(store, image.array)
+        files = _files(store, image.array, self._tree)
         is_same = files[0] == before and files[1] is not None
         # of warnings and documents that are not those of the file, others are not told
         if is_same and parse_json(files[1] or b"", image.array) == image.document:
-            self._parsed = _Parsed(image, image.array[len(store) :], files)
+            self._parsed[image.level] = _Parsed(image, image.array[len(store) :], files)
+
+
+def _files(store: str, array: str, tree: Tree) -> tuple[bytes | None, bytes | None]:
+    return tree.read_small(tree.join(store, _FILE)), tree.read_small(tree.join(array, _FILE))
 
 
 class SingleChunks:

@@ -1,0 +1,288 @@
+"""All fields of a dataset at their places, and which of them a viewport shows. Pure data and functions.
+
+Lengths in µm; x to the right and y down, as in the pictures. Where no pixel size is known, one pixel counts
+as one unit (`FieldScene.is_in_um` is False) and fields lie edge to edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .placing import GAP, place_fields
+from .plate_grid import plate_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..model import DatasetInfo, ImageInfo
+
+WELL_GAP = 0.08
+"""Between wells, as a share of what a well contains."""
+
+
+class PlacedImage(NamedTuple):
+    """A field: its position, and its left, top, right and bottom edge."""
+
+    p: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """From left to right."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """From top to bottom."""
+        return self.bottom - self.top
+
+
+class PlacedWell(NamedTuple):
+    """A well of a plate, or another region: its name, its left, top, right and bottom, and its positions."""
+
+    name: str
+    edges: tuple[float, float, float, float]
+    fields: tuple[int, ...]
+
+
+class Viewport(NamedTuple):
+    """What is looked at: the middle, how many µm one pixel of the screen spans, and its size in pixels."""
+
+    x: float
+    y: float
+    um_per_px: float
+    width: int
+    height: int
+
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom in µm."""
+        half_x, half_y = self.width * self.um_per_px / 2, self.height * self.um_per_px / 2
+        return self.x - half_x, self.y - half_y, self.x + half_x, self.y + half_y
+
+    def to_screen(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point is on the screen, in pixels from its left and top."""
+        left, top, _, _ = self.edges
+        return (x - left) / self.um_per_px, (y - top) / self.um_per_px
+
+    def to_scene(self, x: float, y: float) -> tuple[float, float]:
+        """The inverse of `to_screen`."""
+        left, top, _, _ = self.edges
+        return left + x * self.um_per_px, top + y * self.um_per_px
+
+
+@dataclass(frozen=True)
+class FieldScene:
+    """All images of a dataset at their places; `edges` (n, 4) are left, top, right and bottom by position.
+
+    Images are drawn in the order of their positions, so that later ones lie on top. `notes` say what had to
+    be guessed. `is_plate`: whether `wells` lie in rows and columns.
+    """
+
+    edges: np.ndarray
+    wells: tuple[PlacedWell, ...] = ()
+    rows: tuple[tuple[str, float], ...] = ()
+    columns: tuple[tuple[str, float], ...] = ()
+    is_plate: bool = False
+    is_in_um: bool = True
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    def image(self, p: int) -> PlacedImage:
+        """Where position `p` is."""
+        return PlacedImage(p, *self.edges[p].tolist())
+
+    @cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of everything."""
+        boxes = [self.edges, np.array([well.edges for well in self.wells], float).reshape(-1, 4)]
+        both = np.concatenate(boxes)
+        if not len(both):
+            return 0.0, 0.0, 1.0, 1.0
+        low, high = both[:, :2].min(axis=0), both[:, 2:].max(axis=0)
+        return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    @cached_property
+    def has_overlaps(self) -> bool:
+        """Whether any two images overlap by more than rounding."""
+        order = np.argsort(self.edges[:, 0], kind="stable")
+        edges = self.edges[order]
+        reach = np.searchsorted(edges[:, 0], edges[:, 2] * (1 - 1e-9), side="left")
+        for i, end in enumerate(reach.tolist()):
+            others = edges[i + 1 : end]
+            slack = 1e-6 * (edges[i, 3] - edges[i, 1])
+            if len(others) and bool(
+                ((others[:, 1] < edges[i, 3] - slack) & (others[:, 3] > edges[i, 1] + slack)).any()
+            ):
+                return True
+        return False
+
+    def within(self, edges: tuple[float, float, float, float]) -> np.ndarray:
+        """The positions of the images that touch a rectangle (left, top, right, bottom), in order.
+
+        One comparison of whole columns: 20 µs for 2,500 images, 80 µs for 14,000, so no index is needed.
+        """
+        left, top, right, bottom = edges
+        own = self.edges
+        hits = (own[:, 0] < right) & (own[:, 2] > left) & (own[:, 1] < bottom) & (own[:, 3] > top)
+        return np.flatnonzero(hits)
+
+    def at(self, x: float, y: float) -> int | None:
+        """The position of the topmost image at a point; None beside all of them."""
+        found = self.within((x, y, x, y))
+        return int(found[-1]) if len(found) else None
+
+    def fitting(self, width: int, height: int, margin_px: int = 0) -> Viewport:
+        """The viewport of that size that shows everything."""
+        left, top, right, bottom = self.bounds
+        room_x, room_y = max(width - 2 * margin_px, 1), max(height - 2 * margin_px, 1)
+        scale = max((right - left) / room_x, (bottom - top) / room_y, 1e-9)
+        return Viewport((left + right) / 2, (top + bottom) / 2, scale, width, height)
+
+
+def visible_first(scene: FieldScene, viewport: Viewport, margin: float = 0.0) -> np.ndarray:
+    """The positions in view, those in its middle first; `margin`: how much around it, as a share of it."""
+    left, top, right, bottom = viewport.edges
+    more_x, more_y = (right - left) * margin, (bottom - top) * margin
+    found = scene.within((left - more_x, top - more_y, right + more_x, bottom + more_y))
+    middles = (scene.edges[found, :2] + scene.edges[found, 2:]) / 2 - (viewport.x, viewport.y)
+    return np.asarray(found[np.argsort(np.abs(middles).max(axis=1), kind="stable")])
+
+
+# ---- made from a dataset -------------------------------------------------------------------------------
+
+
+def scene_of(info: DatasetInfo) -> FieldScene:
+    """All fields of a dataset: on a plate by wells, else by stage coordinates, else in a grid."""
+    sizes, is_in_um = _field_sizes(info)
+    regions: dict[str, list[int]] = {}
+    for p, position in enumerate(info.positions):
+        regions.setdefault(position.region, []).append(p)
+    names = tuple(regions)
+    layout = plate_layout(names) if len(info.positions) > 1 else None
+    if layout is not None:
+        return _plate(info, sizes, [regions[name] for name in names], names, layout.wells, is_in_um)
+    stage = [(position.x_um, position.y_um) for position in info.positions]
+    placed = place_fields(stage, _edge_to_edge(stage, sizes, is_in_um), row=len(sizes) < 4)
+    shown = np.array(_edge_to_edge(stage, sizes, is_in_um), float).reshape(-1, 2)
+    return FieldScene(
+        _edges(placed.middles, shown),
+        _regions(placed.middles, shown, regions) if len(regions) > 1 else (),
+        is_in_um=is_in_um or placed.by_stage,
+        notes=(*placed.notes, *_note_on_scale(is_in_um)),
+    )
+
+
+def _note_on_scale(is_in_um: bool) -> tuple[str, ...]:
+    return () if is_in_um else ("the pixel size is not known: distances between fields are not to scale",)
+
+
+def _field_sizes(info: DatasetInfo) -> tuple[list[tuple[float, float]], bool]:
+    """The height and width of each field, and whether they are in µm rather than in pixels."""
+    of_image: dict[int, tuple[float, float]] = {}
+    groups = info.groups
+    is_in_um = all(image.pixel_size_um for image in groups)
+    for image in groups:
+        of_image[id(image)] = _size(image, is_in_um=is_in_um)
+    return [of_image[id(info.image(p))] for p in range(len(info.positions))], is_in_um
+
+
+def _size(image: ImageInfo, *, is_in_um: bool) -> tuple[float, float]:
+    height, width = max(image.height, 1), max(image.width, 1)
+    if not is_in_um:
+        return float(height), float(width)
+    x = image.pixel_size_um or 1.0
+    return height * (image.pixel_size_y_um or x), width * x
+
+
+def _edge_to_edge(
+    stage: Sequence[tuple[float | None, float | None]], sizes: list[tuple[float, float]], is_in_um: bool
+) -> list[tuple[float, float]]:
+    """The sizes; in pixels of fields with stage coordinates: such that nearest neighbours touch."""
+    known = np.array([(x, y) for x, y in stage if x is not None and y is not None], float)
+    if is_in_um or len(known) < 2:
+        return sizes
+    sides = []
+    for axis, side in ((1, 0), (0, 1)):  # y for heights, x for widths
+        steps = np.diff(np.unique(np.round(known[:, axis], 3)))
+        steps = steps[steps > 0.01 * max(float(np.ptp(known[:, axis])), 1e-9)]
+        sides.append(float(np.median(steps)) / sizes[0][side] if len(steps) else np.nan)
+    scale = float(np.nanmin(sides)) if np.isfinite(sides).any() else 1.0
+    return [(height * scale, width * scale) for height, width in sizes]
+
+
+def _edges(middles: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    half = sizes[:, ::-1] / 2
+    return np.concatenate([middles - half, middles + half], axis=1)
+
+
+def _regions(middles: np.ndarray, sizes: np.ndarray, regions: dict[str, list[int]]) -> tuple[PlacedWell, ...]:
+    edges = _edges(middles, sizes)
+    return tuple(PlacedWell(name, _around(edges[of]), tuple(of)) for name, of in regions.items())
+
+
+def _around(edges: np.ndarray) -> tuple[float, float, float, float]:
+    low, high = edges[:, :2].min(axis=0).tolist(), edges[:, 2:].max(axis=0).tolist()
+    return low[0], low[1], high[0], high[1]
+
+
+def _plate(
+    info: DatasetInfo,
+    sizes: list[tuple[float, float]],
+    wells: list[list[int]],
+    names: Sequence[str],
+    places: dict[tuple[int, int], int],
+    is_in_um: bool,
+) -> FieldScene:
+    layout = plate_layout(names)
+    assert layout is not None
+    edges = np.zeros((len(sizes), 4))
+    notes: dict[str, list[str]] = {}
+    spans = np.zeros((len(wells), 2))
+    for number, fields in enumerate(wells):
+        stage = [(info.positions[p].x_um, info.positions[p].y_um) for p in fields]
+        own = [sizes[p] for p in fields]
+        placed = place_fields(stage if is_in_um else [(None, None)] * len(fields), own, row=False)
+        of_well = _edges(placed.middles, np.array(own))
+        of_well -= np.tile((of_well[:, :2].min(axis=0) + of_well[:, 2:].max(axis=0)) / 2, 2)
+        edges[fields], spans[number] = of_well, np.ptp(of_well.reshape(-1, 2), axis=0)
+        for note in placed.notes:
+            notes.setdefault(note, []).append(names[number])
+    pitch = float(spans.max()) * (1 + WELL_GAP) if len(spans) else 1.0
+    found = []
+    for (row, column), number in places.items():
+        middle = np.array([column + 0.5, row + 0.5]) * pitch
+        edges[wells[number]] += np.tile(middle, 2)
+        half = pitch / (1 + WELL_GAP) * (1 + GAP / 2) / 2
+        found.append(
+            PlacedWell(
+                names[number],
+                _around(np.concatenate([middle - half, middle + half])[None]),
+                tuple(wells[number]),
+            )
+        )
+    return FieldScene(
+        edges,
+        tuple(found),
+        tuple((name, (row + 0.5) * pitch) for row, name in enumerate(layout.rows)),
+        tuple((name, (column + 0.5) * pitch) for column, name in enumerate(layout.columns)),
+        is_plate=True,
+        is_in_um=is_in_um,
+        notes=tuple(f"{_wells(where)}: {note}" for note, where in notes.items()),
+    )
+
+
+def _wells(names: list[str]) -> str:
+    few = ", ".join(names[:3])
+    return (
+        f"wells {few} and {len(names) - 3} more" if len(names) > 3 else f"well{'s' * (len(names) > 1)} {few}"
+    )

@@ -1,0 +1,300 @@
+"""Small pictures of planes, made where the planes are read: of a pyramid level, else area averages.
+
+Blocking; `make_thumbnails` runs in the reader process (see `isolation.server`), or in whichever process has
+opened the source. Area averages are tasks of dask, which runs them in threads, or on a cluster
+(`engine.cluster_thumbnails`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, ReadDroppedError
+from ..model import PlaneKey, Region, StackKey
+from ..sources.source import MadeThumbnail
+from ..storage.cancellation import CancelScope, current_scope
+from .selection import projected
+from .tiles import ONE_TILE_PIXELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..sources import Source
+    from ..storage.disk_cache import DiskCache
+
+KEPT_EDGE = 128
+"""The longest edge, or up to twice of it, of area averages that are kept on disk."""
+_WORTH_KEEPING = 4
+"""Averages of at least so many pixels each are kept: less is read as quickly as the average."""
+_MOST_PIXELS = 2**31
+"""Of one plane that has no smaller level."""
+_TILE_ROWS = 16 * 1024**2
+
+
+class ThumbnailCache(NamedTuple):
+    """Where area averages are kept; `name` is that of the dataset, `disk` the cache."""
+
+    disk: DiskCache
+    name: str
+
+
+def make_thumbnails(
+    source: Source,
+    keys: Sequence[StackKey],
+    edge: int,
+    cache: ThumbnailCache | None = None,
+) -> list[MadeThumbnail]:
+    """A picture for each key, whose longest edge is from `edge` up to twice that, or the plane's if shorter.
+
+    What cannot be read has an error instead. Raises `ReadDroppedError` when the `CancelScope` of this
+    thread is dropped.
+    """
+    plans = [_planned(source, key, edge) for key in keys]
+    made: list[MadeThumbnail | None] = []
+    todo: dict[int, Callable[[], MadeThumbnail]] = {}
+    for i, plan in enumerate(plans):
+        if isinstance(plan, MadeThumbnail):
+            made.append(plan)
+            continue
+        made.append(None)
+        todo[i] = plan.make if plan.is_small else _kept(source, plan, cache)
+    is_averaged = any(isinstance(plan, _Plan) and not plan.is_small for plan in plans)
+    done = _in_threads(list(todo.values()), source.reads_at_once, by_dask=is_averaged)
+    for i, thumbnail in zip(todo, done, strict=True):
+        made[i] = thumbnail
+    return [each for each in made if each is not None]
+
+
+class _Plan(NamedTuple):
+    """How one is made: from which level, of what size, averaging `step` × `step` pixels."""
+
+    source: Source
+    key: StackKey
+    level: int
+    sizes: tuple[int, int, int]  # z, y, x at that level
+    z: int
+    step: int
+    edge: int
+
+    @property
+    def is_small(self) -> bool:
+        return self.step == 1
+
+    def make(self) -> MadeThumbnail:
+        return _made(lambda: shrunk(self._read(self.step), 1))
+
+    def make_large(self) -> MadeThumbnail:
+        """The one that is kept: also for closer looks."""
+        return _made(lambda: self._read(step_for(max(self.sizes[1:]), max(self.edge, KEPT_EDGE))))
+
+    def _read(self, step: int) -> np.ndarray:
+        if not isinstance(self.key.z, str):
+            return self._plane(self.z, step)
+        if self._tile is None:  # of the pixels themselves: the brightest one is not that of the averages
+            stack = (self._plane(z, 1) for z in range(self.sizes[0]))
+            return shrunk(projected(stack, self.key.z), step)
+        return projected((self._plane(z, step) for z in range(self.sizes[0])), self.key.z)
+
+    @property
+    def _tile(self) -> tuple[int, int] | None:
+        """How a plane is read that is too large to be read at once."""
+        is_large = self.sizes[1] * self.sizes[2] > ONE_TILE_PIXELS
+        return self.source.tile_shape(self.key.p, self.level) if is_large else None
+
+    def _plane(self, z: int, step: int) -> np.ndarray:
+        key = _plane_key(self.key, z)
+        tile = self._tile
+        if tile is None:
+            return shrunk(self.source.read_plane(key, self.level), step)
+        return _by_bands(self.source, key, self.level, self.sizes[1:], tile, step)
+
+
+def _planned(source: Source, key: StackKey, edge: int) -> _Plan | MadeThumbnail:
+    def plan() -> _Plan:
+        level = source.level_for(key.p, *_fitting(source, key.p, edge))
+        sizes, z = _sizes_at(source, key, level)
+        if sizes[1] * sizes[2] > _MOST_PIXELS:
+            raise LimitExceededError(
+                f"a plane of {sizes[1]:,} × {sizes[2]:,} pixels without smaller levels is too large to be "
+                "averaged: write it with a pyramid"
+            )
+        return _Plan(source, key, level, sizes, z, step_for(max(sizes[1:]), edge), edge)
+
+    try:
+        return plan()
+    except ReadDroppedError:
+        raise
+    except (DatasetError, IndexError) as error:
+        return MadeThumbnail(None, error)
+
+
+def _fitting(source: Source, p: int, edge: int) -> tuple[int, int]:
+    """The height and width of a picture of position `p` whose longest edge is `edge`."""
+    image = source.info.image(p)
+    longest = max(image.height, image.width, 1)
+    return max(1, image.height * edge // longest), max(1, image.width * edge // longest)
+
+
+def _sizes_at(source: Source, key: StackKey, level: int) -> tuple[tuple[int, int, int], int]:
+    """The sizes (z, y, x) of the planes of a level, and which of them is meant (0 of a projection)."""
+    z = key.z if isinstance(key.z, int) else 0
+    if level == 0:
+        image = source.image(key.p)
+        return (image.n_z, image.height, image.width), z
+    if source.info.image(key.p).n_z > 1:
+        found = source.level_at(key.p, level)
+        return (found.sizes.z, found.sizes.y, found.sizes.x), found.z_at(z)
+    shape = source.plane_shape(_plane_key(key, 0), level)
+    if shape is None:
+        raise PlaneNotStoredError(f"level {level} of position {key.p} is not written yet")
+    return (1, *shape), 0
+
+
+def _plane_key(key: StackKey, z: int) -> PlaneKey:
+    return PlaneKey(key.t, key.p, key.c, z)
+
+
+def step_for(longest: int, edge: int) -> int:
+    """How many pixels are averaged along each axis so that at least `edge`, and less than twice, remain."""
+    return max(1, longest // max(edge, 1))
+
+
+def _made(read: Callable[[], np.ndarray]) -> MadeThumbnail:
+    try:
+        return MadeThumbnail(read())
+    except ReadDroppedError:
+        raise
+    except (DatasetError, IndexError, MemoryError) as error:
+        return MadeThumbnail(None, error)
+
+
+# ---- area averages -------------------------------------------------------------------------------------
+
+
+def shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
+    """Averages over squares of `step` × `step` pixels, in the dtype of `pixels` (integers are rounded).
+
+    Rows and columns at the far edges that do not fill a square are averaged among themselves.
+    """
+    if step <= 1:
+        return pixels
+    height, width = pixels.shape
+    rows, columns = height // step * step, width // step * step
+    downs = [each for each in (slice(0, rows), slice(rows, height)) if each.start < each.stop]
+    acrosses = [each for each in (slice(0, columns), slice(columns, width)) if each.start < each.stop]
+    parts = [[_even(pixels[down, across], step) for across in acrosses] for down in downs]
+    return parts[0][0] if len(parts) == len(parts[0]) == 1 else np.block(parts)
+
+
+def _even(pixels: np.ndarray, step: int) -> np.ndarray:
+    """The same where whole squares fill the rows and columns, or one axis is shorter than a square."""
+    height, width = pixels.shape
+    down, across = min(step, height), min(step, width)
+    kind = pixels.dtype.kind
+    if kind == "b":
+        return _even(pixels.astype(np.uint8) * 255, step) > 127
+    wide = np.float32 if kind == "f" and pixels.dtype.itemsize <= 4 else _wide(pixels.dtype, down * across)
+    # rows first: each sum is over whole rows, one after the other in memory
+    total: np.ndarray = pixels[0::down].astype(wide)
+    for i in range(1, down):
+        total += pixels[i::down]
+    total = total.reshape(total.shape[0], -1, across)
+    summed: np.ndarray = total[:, :, 0].copy()
+    for i in range(1, across):
+        summed += total[:, :, i]
+    n = down * across
+    averages: np.ndarray = summed / n if kind in "fc" else (summed + n // 2) // n
+    return averages.astype(pixels.dtype)
+
+
+def _wide(dtype: np.dtype, n: int) -> type:
+    """A type that holds the sum of `n` values."""
+    if dtype.kind in "fc":
+        return dtype.type
+    bits = dtype.itemsize * 8 + int(n).bit_length()
+    if dtype.kind == "u":
+        return np.uint32 if bits <= 32 else np.uint64
+    return np.int32 if bits <= 32 else np.int64
+
+
+def _by_bands(
+    source: Source, key: PlaneKey, level: int, shape: tuple[int, int], tile: tuple[int, int], step: int
+) -> np.ndarray:
+    """A large plane, band by band of whole tiles: one band is in memory at a time."""
+    height, width = shape
+    rows = max(tile[0], _TILE_ROWS // max(width, 1) // tile[0] * tile[0])
+    rows = max(step, rows // step * step)  # each square lies within one band
+    bands = []
+    for top in range(0, height, rows):
+        region = Region(top, 0, min(rows, height - top), width)
+        bands.append(shrunk(source.read_region(key, region, level), step))
+    return np.concatenate(bands, axis=0)
+
+
+# ---- kept on disk, and in parallel ---------------------------------------------------------------------
+
+
+def _kept(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> Callable[[], MadeThumbnail]:
+    """Make one of a larger picture, which is kept under the name and version of its plane."""
+
+    def make() -> MadeThumbnail:
+        name = _name_of(source, plan, cache)
+        pixels = cache.disk.get(name) if cache is not None and name else None
+        if pixels is None:
+            made = plan.make_large()
+            if made.pixels is None:
+                return made
+            pixels = made.pixels
+            if cache is not None and name and _name_of(source, plan, cache) == name:
+                cache.disk.put(name, pixels)
+        return MadeThumbnail(shrunk(pixels, step_for(max(pixels.shape), plan.edge)))
+
+    return make
+
+
+def _name_of(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> str:
+    """Under what a picture is kept; "" if it is not: nothing tells when the plane has changed."""
+    if cache is None or plan.step < _WORTH_KEEPING // 2:
+        return ""
+    key = plan.key
+    zs = range(plan.sizes[0]) if isinstance(key.z, str) else (plan.z,)
+    version: str | None = source.identity
+    if version is None:
+        found = source.versions([_plane_key(key, z) for z in zs], plan.level)
+        version = None if None in found else " ".join(map(str, found))
+    if version is None:
+        return ""
+    said = cache.name, version, plan.level, *key, plan.edge if plan.edge > KEPT_EDGE else KEPT_EDGE
+    return "\n".join(("thumbnail 1", *map(str, said)))
+
+
+def _in_threads(
+    tasks: Sequence[Callable[[], MadeThumbnail]], n_threads: int, *, by_dask: bool
+) -> list[MadeThumbnail]:
+    """The results of all tasks, in order; they belong to the `CancelScope` of this thread."""
+    scope = current_scope() or CancelScope()
+
+    def run(task: Callable[[], MadeThumbnail]) -> MadeThumbnail:
+        if scope.dropped:
+            raise ReadDroppedError("the pictures are no longer needed")
+        return scope.run(task)
+
+    if len(tasks) < 2:
+        return [run(task) for task in tasks]
+    if by_dask:
+        import dask.threaded
+
+        graph = {("thumbnail", i): (run, task) for i, task in enumerate(tasks)}
+        found = dask.threaded.get(graph, list(graph), num_workers=n_threads)
+        return list(found)
+    if n_threads <= _FEW_THREADS:  # of local files, opening takes longer than reading: threads would queue
+        return [run(task) for task in tasks]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(n_threads, len(tasks)), "ndviewer-thumbnails") as pool:
+        return list(pool.map(run, tasks))
+
+
+_FEW_THREADS = 8

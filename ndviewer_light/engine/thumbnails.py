@@ -1,0 +1,279 @@
+"""Small pictures of many planes: for scripts at once, for a view in the background, visible ones first."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import DatasetError, PlaneNotStoredError, ReadDroppedError, ReaderCrashedError, ReadTimeoutError
+from ..model import Plane, PlaneKey, PlaneState, StackKey
+from ..sources.source import MadeThumbnail
+from ..storage.bytes import is_url
+from ..storage.cancellation import CancelScope
+from ..storage.disk_cache import cache_of
+from .cluster_thumbnails import ClusterThumbnails
+from .thumbnail_maker import ThumbnailCache, make_thumbnails
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ..sources import Source
+    from .dataset import Dataset
+    from .plane_outcomes import PlaneOutcomes
+
+_FIRST_BATCH, _LARGEST_BATCH = 8, 96
+_BATCH_SECONDS = 0.12
+"""How long a batch should take: what is not wanted any more is not in the way for longer."""
+_AT_SCRIPTS = 32
+
+
+class ThumbnailSource:
+    """Makes pictures of one dataset where its planes are read. Any thread; `read` blocks."""
+
+    def __init__(
+        self,
+        source: Source,
+        outcomes: PlaneOutcomes,
+        path: str,
+        options: Mapping[str, str],
+        reopen: Callable[[], Dataset] | None,
+    ) -> None:
+        self._source = source
+        self._outcomes = outcomes
+        self._reopen = reopen
+        self._cluster: ClusterThumbnails | None = None
+        disk = cache_of(options) if path else None
+        self._cache = None if disk is None else ThumbnailCache(disk, path)
+
+    def on_cluster(self, scheduler: Any) -> ThumbnailSource:
+        """The same, made by a cluster of dask; whoever asks for it closes it.
+
+        Raises `DatasetError` for a dataset that cannot be opened elsewhere; does not connect yet.
+        """
+        if self._reopen is None:
+            raise DatasetError("this dataset cannot be opened by the workers of a cluster: it has no path")
+        other = copy.copy(self)
+        other._cluster = ClusterThumbnails(scheduler, self._reopen)
+        return other
+
+    def read(self, keys: Sequence[StackKey], edge: int) -> list[Plane]:
+        """The pictures of planes, in order; states are as of planes. Raises `ReadDroppedError`.
+
+        A batch with a plane that kills or hangs the reader process is read in parts, until it is alone.
+        """
+        try:
+            made = self._make(keys, edge)
+        except ReadDroppedError:
+            raise
+        except (ReaderCrashedError, ReadTimeoutError) as error:
+            if len(keys) == 1:
+                return [self._as_plane(keys[0], MadeThumbnail(None, error))]
+            half = len(keys) // 2
+            return self.read(keys[:half], edge) + self.read(keys[half:], edge)
+        except DatasetError as error:
+            made = [MadeThumbnail(None, error)] * len(keys)
+        return [self._as_plane(key, each) for key, each in zip(keys, made, strict=True)]
+
+    def _make(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail]:
+        if self._cluster is not None:
+            return self._cluster.make(keys, edge)
+        made = self._source.thumbnails(keys, edge)
+        return make_thumbnails(self._source, keys, edge, self._cache) if made is None else made
+
+    def _as_plane(self, key: StackKey, made: MadeThumbnail) -> Plane:
+        if made.pixels is not None:
+            return Plane(PlaneState.PRESENT, made.pixels)
+        assert made.error is not None
+        whole = PlaneKey(key.t, key.p, key.c, key.z if isinstance(key.z, int) else 0)
+        plane = self._outcomes.of_failure(whole, made.error, 0)
+        if plane.pixels is not None and isinstance(made.error, PlaneNotStoredError):
+            return plane._replace(pixels=plane.pixels[:1, :1])  # all of one value
+        return plane
+
+    def connect(self) -> None:
+        """Connect to the cluster, if there is one. Raises `DatasetError` if it cannot be reached."""
+        if self._cluster is not None:
+            self._cluster.connect()
+
+    def close(self) -> None:
+        """Leave the cluster, if there is one."""
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def thumbnails(
+    dataset_source: ThumbnailSource,
+    keys: Sequence[StackKey],
+    edge: int,
+    progress: Callable[[int, int], None] | None,
+    cancelled: Callable[[], bool],
+) -> list[Plane]:
+    """All of them, in the calling thread; see `Dataset.thumbnails`."""
+    found: list[Plane] = []
+    for start in range(0, len(keys), _AT_SCRIPTS):
+        if cancelled():
+            break
+        found += dataset_source.read(keys[start : start + _AT_SCRIPTS], edge)
+        if progress is not None:
+            progress(len(found), len(keys))
+    return found
+
+
+# ---- in the background ---------------------------------------------------------------------------------
+
+
+class WantedThumbnail(NamedTuple):
+    """One picture that a view wants: of which plane, and how long its longest edge must at least be."""
+
+    key: StackKey
+    edge: int
+
+
+class ThumbnailLoader:
+    """Reads what a view wants, in its order, and drops what it does not want any more.
+
+    `want`, `take` and `written` never block. Any thread. `on_news` is called in a reading thread
+    whenever something has arrived.
+    """
+
+    def __init__(self, source: ThumbnailSource, on_news: Callable[[], None], path: str = "") -> None:
+        self._source = source
+        self._on_news = on_news
+        self._n_threads = 4 if is_url(path) else 2
+        self._wake = threading.Condition(threading.Lock())  # guards the following
+        self._queue: deque[WantedThumbnail] = deque()
+        self._wanted: dict[StackKey, int] = {}
+        self._reading: dict[int, tuple[dict[StackKey, int], CancelScope]] = {}  # by number of the batch
+        self._rewritten: set[StackKey] = set()  # while they were being read
+        self._arrived: OrderedDict[StackKey, tuple[Plane, int]] = OrderedDict()
+        self._batch = _FIRST_BATCH
+        self._threads: list[threading.Thread] = []
+        self._numbers = 0
+        self._closed = False
+
+    @property
+    def n_left(self) -> int:
+        """How many pictures are wanted and not there yet. No lock is held for long."""
+        with self._wake:
+            return len(self._queue) + sum(len(batch) for batch, _ in self._reading.values())
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether `take` would give anything. No lock."""
+        return bool(self._arrived)
+
+    def want(self, wanted: Iterable[WantedThumbnail]) -> None:
+        """Read these, the first ones first; what was wanted before and is not among them is dropped."""
+        dropped = []
+        with self._wake:
+            if self._closed:
+                return
+            self._wanted = {each.key: each.edge for each in wanted}
+            under_way = {key: edge for batch, _ in self._reading.values() for key, edge in batch.items()}
+            self._queue = deque(
+                WantedThumbnail(key, edge)
+                for key, edge in self._wanted.items()
+                if under_way.get(key, 0) < edge
+            )
+            for batch, scope in self._reading.values():
+                if batch.keys().isdisjoint(self._wanted):
+                    dropped.append(scope)
+            self._wake.notify_all()
+            threads = self._missing_threads()
+        for scope in dropped:
+            scope.drop()
+        for thread in threads:
+            thread.start()
+
+    def written(self, keys: Iterable[StackKey]) -> None:
+        """These planes were just written: what is being read of them does not count."""
+        with self._wake:
+            under_way = {key for batch, _ in self._reading.values() for key in batch}
+            self._rewritten |= under_way.intersection(keys)
+
+    def take(self) -> dict[StackKey, tuple[Plane, int]]:
+        """What has arrived since the last call, with the edge it was made for."""
+        with self._wake:
+            arrived, self._arrived = self._arrived, OrderedDict()
+        return arrived
+
+    def close(self) -> None:
+        """Read nothing more. Never blocks."""
+        with self._wake:
+            self._closed = True
+            self._queue.clear()
+            scopes = [scope for _, scope in self._reading.values()]
+            self._wake.notify_all()
+        for scope in scopes:
+            scope.drop()
+
+    def join(self, deadline: float) -> None:
+        """Wait for reads to end, at most until `deadline` (`time.monotonic`)."""
+        for thread in list(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    # ---- in threads ------------------------------------------------------------------------
+
+    def _missing_threads(self) -> list[threading.Thread]:
+        """Threads to start; with the lock held. They end when nothing is wanted for a second."""
+        self._threads = [thread for thread in self._threads if thread.is_alive() or thread.ident is None]
+        n = min(self._n_threads, len(self._queue)) - len(self._threads)
+        threads = [threading.Thread(target=self._work, name="ndviewer-thumbnails") for _ in range(max(0, n))]
+        self._threads += threads
+        return threads
+
+    def _work(self) -> None:
+        while (batch := self._next()) is not None:
+            number, wanted, scope = batch
+            edge = max(each.edge for each in wanted)
+            began = time.monotonic()
+            try:
+                keys = [each.key for each in wanted]
+                planes = scope.run(lambda keys=keys, edge=edge: self._source.read(keys, edge))  # type: ignore[misc]
+            except ReadDroppedError:
+                planes = None
+            except Exception as error:  # noqa: BLE001  whatever it was is said of these pictures
+                planes = [Plane(PlaneState.UNREADABLE, reason=str(error))] * len(wanted)
+            self._ended(number, wanted, planes, edge, time.monotonic() - began)
+            self._on_news()
+
+    def _next(self) -> tuple[int, list[WantedThumbnail], CancelScope] | None:
+        with self._wake:
+            while not self._queue:
+                if self._closed or not self._wake.wait(1.0):
+                    if self._queue and not self._closed:
+                        continue
+                    self._threads = [each for each in self._threads if each is not threading.current_thread()]
+                    return None
+            n = min(self._batch, -(-len(self._queue) // self._n_threads))
+            wanted = [self._queue.popleft() for _ in range(max(n, 1))]
+            self._numbers += 1
+            scope = CancelScope()
+            self._reading[self._numbers] = {each.key: each.edge for each in wanted}, scope
+            return self._numbers, wanted, scope
+
+    def _ended(
+        self,
+        number: int,
+        wanted: list[WantedThumbnail],
+        planes: list[Plane] | None,
+        edge: int,
+        seconds: float,
+    ) -> None:
+        with self._wake:
+            del self._reading[number]
+            again = []
+            for i, each in enumerate(wanted):
+                is_wanted = each.key in self._wanted
+                if each.key in self._rewritten or (planes is None and is_wanted):
+                    self._rewritten.discard(each.key)
+                    again += [each] if is_wanted else []
+                elif planes is not None:
+                    self._arrived[each.key] = planes[i], edge
+            self._queue.extendleft(reversed(again))
+            if planes is not None and seconds > 0 and len(wanted) >= self._batch:
+                fitting = int(len(wanted) * _BATCH_SECONDS / seconds)
+                self._batch = min(max(fitting, self._batch // 2, 1), self._batch * 2, _LARGEST_BATCH)

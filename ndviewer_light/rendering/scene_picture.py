@@ -1,0 +1,277 @@
+"""The picture of all fields at their places, without a display: contrast and colours as on screen.
+
+`render_scene` reads, and blocks until it has: for commands and scripts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..engine.scene import scene_of
+from ..errors import DatasetError
+from ..model import PlaneState, StackKey
+from .added_up import Layer, composite
+from .contrast import ContrastMode, SeenContrast, contrast_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import cmap
+    from PIL import Image, ImageDraw
+
+    from ..engine.dataset import Dataset
+    from ..engine.scene import FieldScene, Viewport
+    from ..model import Plane
+    from .contrast import Limits
+
+GROUND = (16, 17, 20)
+WELL = (38, 41, 48)
+PENDING, PENDING_LINE = (47, 51, 60), (66, 71, 84)
+ABSENT = (58, 58, 60)
+UNREADABLE, CROSS = (66, 46, 44), (205, 96, 84)
+"""Colours of what is not a picture, as over the main view."""
+
+_MARGIN_PX = 24
+_LEAST_EDGE, _LARGEST_EDGE = 16, 1024
+_SAMPLE = 400_000
+
+
+class ChannelLook(NamedTuple):
+    """How a channel is drawn."""
+
+    limits: Limits
+    colormap: cmap.Colormap
+    gamma: float = 1.0
+
+
+def colored_fields(
+    fields: Sequence[Mapping[int, np.ndarray]], looks: Mapping[int, ChannelLook]
+) -> list[np.ndarray]:
+    """The pictures (Y, X, 3) of fields, from their pixels by channel, as `composite` draws each of them.
+
+    Those of one shape are drawn together: a plate has a thousand, and numpy is slow for one alone.
+    """
+    pictures: list[np.ndarray] = [np.zeros((1, 1, 3), np.uint8)] * len(fields)
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for i, pixels in enumerate(fields):
+        of_field = {c: each for c, each in pixels.items() if c in looks}
+        if of_field:
+            kind = tuple((c, each.shape, each.dtype) for c, each in sorted(of_field.items()))
+            alike.setdefault(kind, []).append(i)
+    for which in alike.values():
+        channels = [c for c in sorted(fields[which[0]]) if c in looks]
+        height, width = np.max([fields[which[0]][c].shape for c in channels], axis=0).tolist()
+        layers = []
+        for c in channels:
+            own = [np.broadcast_to(_as_high(fields[i][c], height, width), (height, width)) for i in which]
+            layers.append(Layer(np.concatenate(own), *looks[c]))
+        together = composite(layers, height * len(which), width)
+        for i, picture in zip(which, together.reshape(len(which), height, width, 3), strict=True):
+            pictures[i] = picture
+    return pictures
+
+
+def _as_high(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pixels of another size (another level of another channel), by the nearest ones."""
+    if pixels.shape == (height, width) or pixels.size == 1:
+        return pixels
+    rows = np.arange(height) * pixels.shape[0] // height
+    columns = np.arange(width) * pixels.shape[1] // width
+    return pixels[np.ix_(rows, columns)]
+
+
+def edge_for(longest_px: float) -> int:
+    """The edge of thumbnails that are drawn so long: a power of 2, so that few sizes are made."""
+    edge = _LEAST_EDGE
+    while edge < longest_px and edge < _LARGEST_EDGE:
+        edge *= 2
+    return edge
+
+
+def sampled(planes: Iterable[np.ndarray]) -> np.ndarray:
+    """Pixels of several planes of one dtype, for the contrast of all of them."""
+    parts = [np.ravel(plane) for plane in planes]
+    step = max(1, sum(part.size for part in parts) // _SAMPLE)
+    return np.concatenate([part[::step] for part in parts]) if parts else np.zeros(0)
+
+
+# ---- as a file -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class ScenePicture:
+    """A picture of all fields, µm per pixel (None if unknown), and what has to be said of it."""
+
+    picture: Image.Image
+    um_per_px: float | None
+    notes: tuple[str, ...] = ()
+    missing: list[str] = field(default_factory=list)
+
+
+def render_scene(
+    dataset: Dataset,
+    channels: Sequence[int],
+    looks: Callable[[int], tuple[cmap.Colormap, Limits | None]],
+    *,
+    t: int = 0,
+    z: int | str = 0,
+    size: int = 2048,
+    mode: ContrastMode = ContrastMode.RUN,
+    labels: bool = True,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScenePicture:
+    """Draw every field of a dataset at its place; the longest edge of the picture is `size` pixels.
+
+    `looks(c)`: colour map and fixed limits of a channel, None where `mode` decides. Raises `DatasetError`.
+    """
+    from PIL import Image, ImageDraw
+
+    info = dataset.look_at_all()
+    if not info.positions:
+        raise DatasetError("there is no position to draw")
+    scene = scene_of(info)
+    left, top, right, bottom = scene.bounds
+    longest = max(right - left, bottom - top)
+    margin = _MARGIN_PX if scene.is_plate or len(scene) > 1 else 0
+    um_per_px = longest / max(size - 2 * margin, 1)
+    width, height = (max(1, round(side / um_per_px)) + 2 * margin for side in (right - left, bottom - top))
+    viewport = scene.fitting(width, height, margin)._replace(um_per_px=um_per_px)
+    planes = _read(dataset, scene, channels, (t, z), um_per_px, scheduler, progress)
+    seen = {c: _limits_of(c, planes, looks(c)[1], mode) for c in channels}
+    drawn_as = {c: ChannelLook(limits, looks(c)[0]) for c, limits in seen.items() if limits is not None}
+    picture = Image.new("RGB", (width, height), GROUND)
+    draw = ImageDraw.Draw(picture)
+    _draw_wells(draw, scene, viewport)
+    of_field = [
+        {c: plane.pixels for c, plane in planes[p].items() if plane.pixels is not None}
+        for p in range(len(scene))
+    ]
+    missing = []
+    for p, colored in enumerate(colored_fields(of_field, drawn_as)):
+        box = box_of(scene, viewport, p)
+        if of_field[p]:
+            fitted = Image.fromarray(colored).resize(
+                (box[2] - box[0], box[3] - box[1]), _filter(colored, box)
+            )
+            picture.paste(fitted, box[:2])
+        else:
+            state = draw_state(draw, box, planes[p].values())
+            missing.append(f"{info.positions[p].title}: {state}")
+    if labels:
+        _write_labels(draw, scene, viewport, margin)
+    scale = um_per_px if scene.is_in_um else None
+    return ScenePicture(picture, scale, scene.notes, missing)
+
+
+def _read(
+    dataset: Dataset,
+    scene: FieldScene,
+    channels: Sequence[int],
+    at: tuple[int, int | str],
+    um_per_px: float,
+    scheduler: str | None,
+    progress: Callable[[int, int], None] | None,
+) -> list[dict[int, Plane]]:
+    """The pictures of every field, by channel; of channels that a field has."""
+    sides = (scene.edges[:, 2:] - scene.edges[:, :2]).max(axis=1) / um_per_px
+    info, keys = dataset.info, []
+    for p in range(len(scene)):
+        own = info.channels_of(info.image(p))
+        keys += [StackKey(at[0], p, c, at[1]) for c in channels if c in own]
+    edge = edge_for(float(sides.max()))
+    found = dataset.thumbnails(keys, edge, scheduler=scheduler, progress=progress)
+    planes: list[dict[int, Plane]] = [{} for _ in range(len(scene))]
+    for key, plane in zip(keys, found, strict=True):
+        planes[key.p][key.c] = plane
+    return planes
+
+
+def _limits_of(
+    c: int, planes: Sequence[Mapping[int, Plane]], fixed: Limits | None, mode: ContrastMode
+) -> Limits | None:
+    if fixed is not None:
+        return fixed
+    seen = SeenContrast()
+    by_type: dict[np.dtype, list[np.ndarray]] = {}
+    for of_field in planes:
+        plane = of_field.get(c)
+        if plane is not None and plane.pixels is not None and plane.state is PlaneState.PRESENT:
+            by_type.setdefault(plane.pixels.dtype, []).append(plane.pixels)
+    for pixels in by_type.values():
+        seen.add(contrast_of(sampled(pixels)))
+    return seen.limits(ContrastMode.RUN if mode is ContrastMode.PLANE else mode, 0.1) or (0.0, 1.0)
+
+
+def box_of(scene: FieldScene, viewport: Viewport, p: int) -> tuple[int, int, int, int]:
+    """The left, top, right and bottom of a field in whole pixels; neighbours that touch share an edge."""
+    left, top, right, bottom = scene.edges[p].tolist()
+    x0, y0 = (round(each) for each in viewport.to_screen(left, top))
+    x1, y1 = (round(each) for each in viewport.to_screen(right, bottom))
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+
+
+def _filter(picture: np.ndarray, box: tuple[int, int, int, int]) -> Image.Resampling:
+    from PIL import Image
+
+    is_smaller = box[2] - box[0] <= picture.shape[1]
+    return Image.Resampling.BOX if is_smaller else Image.Resampling.NEAREST
+
+
+def _draw_wells(draw: ImageDraw.ImageDraw, scene: FieldScene, viewport: Viewport) -> None:
+    if not scene.is_plate:
+        return
+    for well in scene.wells:
+        left, top, right, bottom = well.edges
+        corners = (*viewport.to_screen(left, top), *viewport.to_screen(right, bottom))
+        draw.rectangle(corners, fill=WELL)
+
+
+def draw_state(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], planes: Iterable[Plane]) -> str:
+    """Draw why a field has no picture: hatched if pending, crossed if unreadable; returns it in words."""
+    plane = worst_of(planes)
+    left, top, right, bottom = box
+    inner = (left, top, right - 1, bottom - 1)
+    if plane is None or plane.state is PlaneState.ABSENT:
+        draw.rectangle(inner, fill=ABSENT)
+        draw.rectangle(inner, outline=PENDING_LINE)
+        return plane.reason if plane is not None else "has none of these channels"
+    if plane.state is PlaneState.UNREADABLE:
+        draw.rectangle(inner, fill=UNREADABLE)
+        draw.line((left, top, right - 1, bottom - 1), fill=CROSS)
+        draw.line((left, bottom - 1, right - 1, top), fill=CROSS)
+        return plane.reason
+    draw.rectangle(inner, fill=PENDING)
+    step = max(4, (right - left) // 6)
+    for start in range(left - (bottom - top), right, step):
+        x0, x1 = max(start, left), min(start + (bottom - top), right - 1)
+        if x1 > x0:
+            draw.line((x0, bottom - 1 - (x0 - start), x1, bottom - 1 - (x1 - start)), fill=PENDING_LINE)
+    return plane.reason or plane.state.value
+
+
+def worst_of(planes: Iterable[Plane]) -> Plane | None:
+    """The plane that says why a field has no picture: an unreadable one, else one that is awaited."""
+    order = (PlaneState.UNREADABLE, PlaneState.PENDING, PlaneState.LOADING, PlaneState.ABSENT)
+    found = [plane for plane in planes if plane.state in order]
+    return min(found, key=lambda plane: order.index(plane.state), default=None)
+
+
+def _write_labels(draw: ImageDraw.ImageDraw, scene: FieldScene, viewport: Viewport, margin: int) -> None:
+    from .annotations import font_of
+
+    font = font_of(max(9, margin // 2))
+    ink = (150, 155, 165)
+    for along, labels in enumerate((scene.columns, scene.rows)):
+        if len(labels) < 2:
+            continue
+        pitch = (labels[1][1] - labels[0][1]) / viewport.um_per_px
+        step = max(1, round(margin / max(pitch, 1e-9) + 0.49))
+        for name, at in labels[::step]:
+            x, y = viewport.to_screen(at, 0.0) if along == 0 else viewport.to_screen(0.0, at)
+            draw.text(
+                (x, margin / 2) if along == 0 else (margin / 2, y), name, font=font, fill=ink, anchor="mm"
+            )
