@@ -470,7 +470,7 @@ def test_what_was_read_beside_a_plane_that_ends_the_reader_is_delivered(opened, 
     os.kill(opened.pid, signal.SIGKILL)  # either may have been it
     restore[1]()
     np.testing.assert_array_equal(good.result(TIMEOUT), stores.plane(*SECOND))
-    pids = {opened.pid} if reading_now(opened) != ["read"] else set()
+    pids = set()
     for _ in range(2):
         wait_until(lambda: opened.pid not in {None, *pids} and reading_now(opened) == ["read"])
         pids.add(opened.pid)

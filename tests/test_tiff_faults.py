@@ -33,6 +33,7 @@ from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.tiff.set_source import TiffSetSource
 from ndviewer_light.sources.tiff.source import TiffSource
+from ndviewer_light.storage.bytes import LocalBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,6 +197,25 @@ def outcome_of(path: Path) -> str:
     except DatasetError as error:
         return type(error).__name__
     return "shown"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_an_error_does_not_keep_its_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "some.bin"
+    path.write_bytes(bytes(10))
+    file = LocalBytes(str(path))
+    with pytest.raises(CorruptDataError, match="10 of 20 bytes") as caught:
+        file.read(0, 20)
+    file.close()
+    assert path.stat().st_ino not in opened_inodes(), caught.value
+
+
+def opened_inodes() -> set[int]:
+    found = set()
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # that of the listing itself is closed by now
+            found.add(os.fstat(fd).st_ino)
+    return found
 
 
 def test_a_damaged_first_file_does_not_cost_the_dataset(tmp_path: Path, opened: Open) -> None:

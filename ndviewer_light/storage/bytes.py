@@ -244,6 +244,8 @@ class LocalBytes(Bytes):
             data = _pread(file, offset, length)
         except OSError as error:
             raise DatasetError(f"{self.name} could not be read at byte {offset}: {error.strerror}") from error
+        finally:
+            del file  # the traceback of an error would keep it open
         if len(data) != length:
             raise CorruptDataError(
                 f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
