@@ -14,6 +14,7 @@ from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.registry import open_source
 from ndviewer_light.sources.replacement import ReplaceableSource
 from ndviewer_light.storage.decoding.ifd_chain import IfdChain
+from ndviewer_light.storage.decoding.tiff_pages import TiffPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,12 +84,17 @@ def test_looking_at_a_file_that_grows_reads_only_what_is_new(
     monkeypatch.setattr(
         IfdChain, "_visit", lambda self, at, **more: visited.append(at) or visit(self, at, **more)
     )
+    parsed: list[int] = []
+    parse: Callable[..., object] = TiffPages._page
+    monkeypatch.setattr(TiffPages, "_page", lambda self, at: parsed.append(at.page) or parse(self, at))
     for i in range(200, 205):
         tifffile.imwrite(path, frame(i), metadata=metadata, **APPENDED)
         visited.clear()
+        parsed.clear()
         assert source.look().sizes[axis] == i + 1
         assert value(source, **{axis: i}) == i
         assert len(visited) < 10
+        assert set(parsed) <= {0, i}
         assert value(source, **{axis: 7}) == 7
     assert source.info.generation == 0
     source.close()

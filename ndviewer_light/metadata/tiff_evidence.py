@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, replace
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CorruptDataError, DatasetError
@@ -59,6 +60,9 @@ class TiffDocuments(Protocol):
 
     def shaped(self, page: int) -> str:
         """The description in which tifffile says the shape of an array, "" if there is none."""
+
+    def n_alike(self, page: int, n: int) -> int:
+        """How many arrays of `n` pages follow each other that say the same, the one at `page` included."""
 
     def images_after(self, page: int) -> int:
         """How many uncompressed images of the size of a page are stored from its own on, without a gap."""
@@ -193,28 +197,33 @@ def _by_shape(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
         image, n = _shaped_image(tiff, at, said, refused)
         if image is None:
             return
-        found.append(image)
-        at += n
+        n_alike = tiff.n_alike(at, n) if image.runs == (PageRun(0, n, at),) else 1
+        if not at and n * n_alike == len(facts) and _may_be_in_time(image):
+            found = [_in_time(image, n_alike, tiff.name)] if n_alike > 1 else [image]
+        else:
+            found += [replace(image, runs=(run,)) for run in _runs_from(image.runs[0], n_alike)]
+        at += n * n_alike
         said = _shape_said(tiff, at) if at < len(facts) else None
     if found and at < len(facts):  # what another program appended
-        found += _grouped(tiff, range(at, len(facts)))
-    else:
-        found = _in_time(found, tiff.name)
+        found += _grouped(tiff, at)
     yield from _as_pyramids(found, tiff)
 
 
-def _in_time(images: list[TiffImage], name: str) -> list[TiffImage]:
-    """Arrays that are alike and have no names, as appended one by one, are the time points of one image."""
-    first = images[0] if images else None
-    if first is None or len(images) < 2 or first.levels or first.name or first.size("t") > 1:
-        return images
-    n, at = first.n_pages, first.runs[0].page
-    for i, image in enumerate(images):
-        alike = replace(image, runs=first.runs) == first and not image.is_incomplete
-        if not alike or image.runs != (PageRun(0, n, at + i * n),):
-            return images
-    whole = replace(first, outer=(("t", len(images)), *first.outer), runs=(PageRun(0, n * len(images), at),))
-    return [checked(whole, name)]
+def _may_be_in_time(image: TiffImage) -> bool:
+    """Whether arrays like this one, appended one by one, are time points: they have no names."""
+    return not (image.levels or image.name or image.size("t") > 1 or image.is_incomplete)
+
+
+def _in_time(image: TiffImage, n: int, name: str) -> TiffImage:
+    """The image of which `n` arrays that are alike are the time points, the first of them given."""
+    run = image.runs[0]
+    outer = (("t", n), *image.outer)
+    return checked(replace(image, outer=outer, runs=(PageRun(0, n * run.n, run.page),)), name)
+
+
+def _runs_from(run: PageRun, n: int) -> Iterator[PageRun]:
+    """As many runs of the same length, one after the other."""
+    return (run._replace(page=run.page + i * run.n) for i in range(min(n, _MAX_SERIES)))
 
 
 def _shape_said(tiff: TiffDocuments, page: int) -> dict[str, Any] | None:
@@ -272,7 +281,10 @@ def _axes_of_shape(shape: tuple[int, ...], page: PageFacts) -> str:
 def _alike(facts: Sequence[PageFacts], at: int, most: int) -> int:
     """How many pages from `at` on are of the same kind."""
     n = 1
-    while n < most and at + n < len(facts) and page_kind(facts[at + n]) == page_kind(facts[at]):
+    first = facts[at]
+    for page in islice(facts, at + 1, min(at + most, len(facts))):
+        if page is not first and page_kind(page) != page_kind(first):
+            break
         n += 1
     return n
 
@@ -364,16 +376,21 @@ def _runs(pages: Sequence[tuple[int, ...]]) -> tuple[PageRun, ...]:
 
 
 def _by_pages(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
-    yield from _as_pyramids(_grouped(tiff, range(len(tiff.facts))), tiff)
+    yield from _as_pyramids(_grouped(tiff, 0), tiff)
 
 
-def _grouped(tiff: TiffDocuments, numbers: Sequence[int]) -> list[TiffImage]:
-    """An image for each size of pages, in the order in which these appear."""
+def _grouped(tiff: TiffDocuments, begin: int) -> list[TiffImage]:
+    """An image for each size of pages from `begin` on, in the order in which these appear."""
     facts = tiff.facts
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for number in numbers:
-        groups.setdefault((*page_kind(facts[number]), facts[number].is_reduced), []).append(number)
-    images = [checked(plain_image(group, facts[group[0]]), tiff.name) for group in groups.values()]
+    groups: dict[tuple[Any, ...], list[PageRun]] = {}
+    # page after page of the same kind: their facts are one object, and comparing those takes no time
+    for _, same in groupby(range(begin, len(facts)), lambda number: id(facts[number])):
+        numbers = list(same)
+        page = facts[numbers[0]]
+        group = groups.setdefault((*page_kind(page), page.is_reduced), [])
+        first = group[-1].first + group[-1].n if group else 0
+        group.append(PageRun(first, len(numbers), numbers[0]))
+    images = [checked(plain_image(group, facts[group[0].page]), tiff.name) for group in groups.values()]
     return [
         with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page)) if image.runs[0].n else image
         for image in images

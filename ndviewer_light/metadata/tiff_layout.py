@@ -264,15 +264,16 @@ def checked(image: TiffImage, name: str) -> TiffImage:
     return image
 
 
-def plain_image(pages: Sequence[int], page: PageFacts) -> TiffImage:
+def plain_image(pages: Sequence[PageRun], page: PageFacts) -> TiffImage:
     """Pages of equal size that nothing is said about: each is a plane along z."""
     runs: list[PageRun] = []
-    for i, number in enumerate(pages):
-        if runs and number == runs[-1].page + runs[-1].n:
-            runs[-1] = runs[-1]._replace(n=runs[-1].n + 1)
+    for run in pages:
+        if runs and run.page == runs[-1].page + runs[-1].n:
+            runs[-1] = runs[-1]._replace(n=runs[-1].n + run.n)
         else:
-            runs.append(PageRun(i, 1, number))
-    outer = (("z", len(pages)),) if len(pages) > 1 else ()
+            runs.append(run)
+    n = sum(run.n for run in runs)
+    outer = (("z", n),) if n > 1 else ()
     samples = ("s" if page.samples > 1 else "", page.samples)
     image = TiffImage(outer, ("y", page.height), ("x", page.width), samples, tuple(runs), PAGES)
     return with_samples(image, page)

@@ -113,6 +113,7 @@ class TiffPages:
         self._facts: list[PageFacts] | None = None
         self._shaped: dict[int, str] = {}  # of pages asked for: kept as a file grows, as the next
         self._sub_levels: dict[int, int] = {}
+        self._alike: dict[tuple[int, int], int] = {}
         with damage_is_named(self.name):
             if source.size == 0:
                 raise CorruptDataError(f"{self.name} is empty (0 bytes)")
@@ -132,6 +133,7 @@ class TiffPages:
             if before._source.size >= self._source.size or not self._chain.continue_from(before._chain):
                 return False
             self._shaped, self._sub_levels = dict(before._shaped), dict(before._sub_levels)
+            self._alike = dict(before._alike)
             return True
 
     def _read_bytes(self, offset: int, length: int) -> bytes:
@@ -178,6 +180,21 @@ class TiffPages:
             if page not in self._shaped:
                 self._shaped[page] = self._page(PageAt(page)).shaped_description or ""
             return self._shaped[page]
+
+    def n_alike(self, page: int, n: int) -> int:
+        """How many arrays of `n` pages follow each other that say the same, the one at `page` included.
+
+        Costs the arrays that were not there when it was asked before, of a file that grows.
+        """
+        facts, text, levels = self.facts, self.shaped(page), self.n_sub_levels(page)
+        of_first, known = facts[page : page + n], self._alike.get((page, n), 1)
+        at = page + known * n
+        while at + n <= len(facts) and facts[at : at + n] == of_first:
+            if self.shaped(at) != text or self.n_sub_levels(at) != levels:
+                break
+            at += n
+        self._alike[page, n] = (at - page) // n
+        return self._alike[page, n]
 
     def imagej(self) -> dict[str, Any]:
         """ImageJ's metadata, {} if there is none."""
