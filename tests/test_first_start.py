@@ -26,7 +26,7 @@ pytestmark = pytest.mark.gl
 ROOT = Path(__file__).resolve().parents[1]
 
 _FIRST_RUN = """
-import importlib.abc, json, sys, threading
+import importlib.abc, json, subprocess, sys, threading
 from pathlib import Path
 from tests.benchmarks.widget import Window
 import numpy as np, tifffile
@@ -37,6 +37,12 @@ class Note(importlib.abc.MetaPathFinder):
         if threading.get_ident() == gui:
             seen.add(name)
 sys.meta_path.insert(0, Note())
+programs, start = [], subprocess.Popen.__init__
+def noted(self, args, *more, **named):
+    if threading.get_ident() == gui and args[0] != sys.executable:
+        programs.append(args[0])
+    start(self, args, *more, **named)
+subprocess.Popen.__init__ = noted
 folder, channels = Path(sys.argv[1]), ["BF LED matrix full", "Fluorescence 488 nm Ex"]
 window.viewer.start_acquisition(channels, 1, 64, 64, ["A1:0"])
 window.run(0.1)
@@ -47,11 +53,13 @@ for channel in channels:
     window.viewer.register_image(0, 0, 0, channel, str(path))
 window.wait(window.shows_pixels)
 window.close()
-sys.stdout.write(json.dumps(sorted(seen)))
+sys.stdout.write(json.dumps([sorted(seen), programs]))
 """
 
 
-def test_the_gui_thread_imports_no_library_when_the_first_run_starts(tmp_path: Path) -> None:
+def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_starts(
+    tmp_path: Path,
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _FIRST_RUN, str(tmp_path)],
         cwd=ROOT,
@@ -62,7 +70,9 @@ def test_the_gui_thread_imports_no_library_when_the_first_run_starts(tmp_path: P
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    libraries = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    imported, programs = json.loads(done.stdout)
+    assert programs == []
+    libraries = {name.partition(".")[0] for name in imported}
     large = {"ndv", "vispy", "numpy", "cmap", "superqt", "psygnal", "pydantic", "scipy", "OpenGL", "PIL"}
     assert not large & libraries
 

@@ -52,11 +52,16 @@ _REASON_CHARACTERS = 400
 
 _LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to exit by itself
 
+_NICENESS = 5
+"""Of a reader process, from its first line on: a host that acquires comes first on a busy computer."""
+
 # The child must find this package however the host imported it (Squid: as
 # control.ndviewer_light.ndviewer_light, from a checkout), so it is loaded from its folder by path.
 _BOOTSTRAP = """
-import importlib.util, json, sys
+import contextlib, importlib.util, json, os, sys
 start = json.loads(sys.argv[1])
+with contextlib.suppress(AttributeError, OSError):  # a system without priorities of this kind
+    os.nice(max(0, start["niceness"] - os.nice(0)))
 sys.path[:] = start["path"]
 spec = importlib.util.spec_from_file_location(
     "ndviewer_light", start["package"] + "/__init__.py", submodule_search_locations=[start["package"]])
@@ -114,6 +119,7 @@ class ReaderProcess:
             "package": str(Path(__file__).resolve().parents[1]),
             "slots": addresses,
             "parent": os.getpid(),
+            "niceness": _NICENESS,
         }
         return subprocess.Popen(
             [sys.executable, *interpreter_arguments(), "-c", _BOOTSTRAP, json.dumps(start)],

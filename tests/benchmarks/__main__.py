@@ -61,6 +61,7 @@ ROWS = {
     "F1": ("follow", "f1", False),
     "F2": ("follow", "f2", True),
     "F3": ("follow", "f3", True),
+    "F3b": ("follow", "f3b", True),
     "F4": ("follow", "f4", False),
     "H1": ("host", "h1", True),
     "H2": ("host", "h2", True),

@@ -174,21 +174,37 @@ _SIZE = 1024
 def f3(folder: Path) -> Iterator[Figure]:
     """The jitter of a paced writer's frames with the viewer following ÷ without, in alternating rounds."""
     for writer in ("tensorstore", "png"):
-        said = run_child("tests.benchmarks.follow", "jitter", writer, str(folder / writer), timeout_s=170)
-        without, following = said["without"], said["following"]
-        for what, of in (("standard deviation", statistics.pstdev), ("99th percentile", _p99_late)):
-            ours, alone = of(following), of(without)
-            peers = {"without": alone, "frames": float(len(following))}
-            what = f"{writer}, {what} of intervals ÷ without"
-            yield at_most("F3", what, ours, "ms", 1.05, ours / alone, peers=peers)
+        yield from _jitter_of(writer, "program", folder)
+
+
+def f3b(folder: Path) -> Iterator[Figure]:
+    """The same of a viewer that has the priority of the writer, as in a host: its reader process has not."""
+    for writer in ("tensorstore", "png"):
+        yield from _jitter_of(writer, "host", folder)
+
+
+def _jitter_of(writer: str, viewer: str, folder: Path) -> Iterator[Figure]:
+    where = str(folder / f"{writer}-{viewer}")
+    said = run_child("tests.benchmarks.follow", "jitter", writer, viewer, where, timeout_s=170)
+    without, following = said["without"], said["following"]
+    for what, of in (("standard deviation", statistics.pstdev), ("99th percentile", _p99_late)):
+        ours, alone = of(following), of(without)
+        peers = {"without": alone, "frames": float(len(following))}
+        what = f"{writer}, {what} of intervals ÷ without{' (in a host)' if viewer == 'host' else ''}"
+        yield at_most(
+            "F3" if viewer == "program" else "F3b", what, ours, "ms", 1.05, ours / alone, peers=peers
+        )
 
 
 def _p99_late(intervals: list[float]) -> float:
     return percentile(intervals, 99)
 
 
-def jitter(writer: str, folder: str) -> dict[str, list[float]]:
-    """The ms between frames of a writer, by whether the viewer follows it; in alternating rounds."""
+def jitter(writer: str, viewer: str, folder: str) -> dict[str, list[float]]:
+    """The ms between frames of a writer, by whether the viewer follows it; in alternating rounds.
+
+    `viewer`: "program", which lets others go first, or "host".
+    """
     from pathlib import Path
 
     from ndviewer_light.__main__ import let_others_first
@@ -197,7 +213,8 @@ def jitter(writer: str, folder: str) -> dict[str, list[float]]:
 
     # with the priority that other programs have; ours is that of our program
     writers = [_paced_writer(writer, Path(folder, str(turn))) for turn in range(2 * _F3_ROUNDS)]
-    let_others_first()
+    if viewer == "program":
+        let_others_first()
     window = Window()
     found: dict[str, list[float]] = {"without": [], "following": []}
     for turn in range(2 * _F3_ROUNDS):

@@ -55,7 +55,8 @@ def _prepare_vispy() -> None:
 
     use_app(API_NAME.lower())  # imports its part for this binding
     if config["dpi"] is None:
-        config["dpi"] = get_dpi(raise_error=False)  # runs a program, else once for each canvas
+        # runs a program and waits for it, else once for each canvas; only whole numbers are taken
+        config["dpi"] = round(get_dpi(raise_error=False))
 
 
 class WarmUp(Owner):
