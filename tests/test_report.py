@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from range_server import RangeServer
+
 PRESENT, ABSENT, PENDING = PlaneState.PRESENT, PlaneState.ABSENT, PlaneState.PENDING
 UNREADABLE, UNKNOWN, FILLED = PlaneState.UNREADABLE, PlaneState.UNKNOWN, PlaneState.FILLED
 
@@ -103,6 +105,24 @@ def test_where_only_reading_tells_it_says_so() -> None:
         dataset.plane(0, 1, 0, 0)
         assert dataset.report().counts == {PRESENT: 1, UNKNOWN: 23}
         assert dataset.report(read=True).counts == {PRESENT: 23, ABSENT: 1}
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_server_is_asked_what_is_stored_without_its_pixels(
+    tmp_path: Path, server: RangeServer, isolate: bool
+) -> None:
+    says_nothing = stores.image_attributes(squid=False)
+    missing = [(0, 0, 1, 0), (1, 0, 0, 1), (1, 0, 1, 1)]
+    stores.write_image(tmp_path / "a.zarr", skip=missing, attributes=says_nothing)
+    url, options = server.url("a.zarr"), {"disk_cache": "no"}
+    with open_dataset(url, storage_options=options, isolate=isolate) as dataset:
+        seen = len(server.log())
+        assert dataset.state(PlaneKey()) is PRESENT
+        assert dataset.report().counts == {PRESENT: 5, FILLED: 3}
+        sent = [e for e in server.log()[seen:] if "/c/" in e["path"] and e["method"] == "GET"]
+        assert not [entry for entry in sent if entry["what"] in (200, 206)]
+        assert dataset.state(PlaneKey(*missing[0])) is FILLED
+        assert dataset.report(read=True).counts == {PRESENT: 5, FILLED: 3}
 
 
 # ---- by reading ------------------------------------------------------------------------------------

@@ -177,6 +177,8 @@ class DatasetStates(DatasetContents):
                 return PlaneState.PENDING
             raise IndexError(f"no plane {tuple(key)} in a dataset of {info.sizes}")
         state = self._surveyor.stored.of_one(key, info)
+        if state is PlaneState.UNKNOWN:
+            state = self._surveyor.looked_up(key)
         # `plane` is asked of what is missing: it says the same
         return self._surveyor.read([key])[0] if state in MISSING else state
 

@@ -69,6 +69,17 @@ class StoredStates:
             return PlaneState.PRESENT
         return PlaneState.UNKNOWN
 
+    def looked_up(self, key: PlaneKey) -> PlaneState | None:
+        """The state of a plane that is UNKNOWN otherwise: a server is asked for it, without its pixels.
+
+        None if it is missing: reading it tells what it counts as.
+        """
+        try:
+            is_stored = self._source.look_up_stored(key)
+        except (NDViewerError, IndexError):  # of a reader process
+            is_stored = None
+        return None if is_stored is False else self._not_missing(key, is_stored)
+
     def of_one(self, key: PlaneKey, info: DatasetInfo) -> PlaneState:
         """The state of one plane; looks at its neighbours as well, which may share files with it.
 

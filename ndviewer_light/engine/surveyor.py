@@ -28,6 +28,8 @@ REPORT_SECONDS = 20.0
 """How long a report may take unless it is told otherwise."""
 _READERS = 4
 _READ_AT_ONCE = 4 * _READERS
+_ASKED_OF_SERVERS = 1024
+"""Of so many planes a server is asked whether anything is stored; of others only reading tells."""
 _MAX_PLANES = 256_000_000
 """One byte each."""
 
@@ -72,7 +74,7 @@ class Surveyor:
         info = self._source.info
         blocks: dict[int, np.ndarray] = {}
         expected = sum(_n_planes(info.image(p)) for p in positions)
-        done, limit = 0, ""
+        done, asked, limit = 0, 0, ""
         for p in positions:
             limit = _limit(blocks, done, deadline, cancelled)
             if limit:
@@ -86,6 +88,8 @@ class Surveyor:
                 if limit:
                     break
                 states = self.read(batch) if read else self.stored.of(batch)
+                if not read and asked < _ASKED_OF_SERVERS:
+                    asked += self._look_up(batch[: _ASKED_OF_SERVERS - asked], states)
                 for (t, _, c, z), state in zip(batch, states, strict=True):
                     block[t, c, z] = CODES[state]
                 done += len(batch)
@@ -102,6 +106,21 @@ class Surveyor:
             limit=_said(limit, done),
             seconds=time.monotonic() - began,
         )
+
+    def looked_up(self, key: PlaneKey) -> PlaneState:
+        """The state of a plane of which nothing is known: a server is asked; what is missing is read."""
+        return self.stored.looked_up(key) or self._read(key)
+
+    def _look_up(self, keys: Sequence[PlaneKey], states: list[PlaneState]) -> int:
+        """Ask for planes of which nothing is known, and put their states in place; how many these were."""
+        at = [i for i, _ in enumerate(keys) if states[i] is PlaneState.UNKNOWN]
+        if at:
+            n_threads = min(len(at), self._source.reads_at_once)
+            with ThreadPoolExecutor(n_threads, "ndviewer-report") as pool:
+                found = pool.map(self.looked_up, [keys[i] for i in at])
+                for i, state in zip(at, found, strict=True):
+                    states[i] = state
+        return len(at)
 
     def find(
         self,

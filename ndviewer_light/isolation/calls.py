@@ -104,6 +104,7 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
         "versions": "the age of ",
         "stamps": "the age of ",
         "stored": "whether anything is stored of ",
+        "look up": "whether anything is stored of ",
         "missing": "why nothing is stored of ",
     }.get(op, "the shape of ")
     return f"reading {of}the plane {indices}{at_level} of {name}"

@@ -261,6 +261,15 @@ class IsolatedSource(Source):
         which = [self._with_file(key) for key in keys]
         return self._ask("stored", keys[0], 0, take, planes=which)
 
+    def look_up_stored(self, key: PlaneKey) -> bool | None:
+        """See `Source.look_up_stored`: one request to the reader process, raises like `are_stored`."""
+
+        def take(_: ReaderProcess, reply: protocol.Message) -> bool | None:
+            stored: bool | None = reply["stored"]
+            return stored
+
+        return self._ask("look up", key, 0, take, planes=[self._with_file(key)])
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`: one request. Raises if the reader process does not answer."""
         if not keys:

@@ -126,6 +126,8 @@ class _Server:
         if request["op"] == "stored":
             stored = self._source.are_stored(self._planes(self._source, request))
             return {"stored": stored, "leaves_out_empty": self._source.leaves_out_empty}
+        if request["op"] == "look up":
+            return {"stored": self._source.look_up_stored(*self._planes(self._source, request))}
         if request["op"] == "missing":
             counts_as = self._source.missing_as(self._planes(self._source, request))
             return {"found": [each.value for each in counts_as]}

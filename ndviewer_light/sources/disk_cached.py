@@ -153,6 +153,10 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.are_stored(keys)
 
+    def look_up_stored(self, key: PlaneKey) -> bool | None:
+        """Same as the source's."""
+        return self._source.look_up_stored(key)
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """Same as the source's."""
         return self._source.missing_as(keys)

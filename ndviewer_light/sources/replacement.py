@@ -230,6 +230,10 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._opened.source.are_stored(keys)
 
+    def look_up_stored(self, key: PlaneKey) -> bool | None:
+        """Same as the source's."""
+        return self._opened.source.look_up_stored(key)
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """Same as the source's."""
         return self._opened.source.missing_as(keys)

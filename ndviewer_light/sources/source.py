@@ -208,6 +208,13 @@ class Source(ABC):
         """
         return stored_by_versions(self, keys)
 
+    def look_up_stored(self, key: PlaneKey) -> bool | None:
+        """`are_stored` of one plane, for which a server may be asked: a request or a few, without pixels.
+
+        Blocks on disk or network. Raises nothing.
+        """
+        return self.are_stored([key])[0]
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """For planes of level 0 that `are_stored` says are not: what each counts as (see `sources.missing`).
 

@@ -188,6 +188,14 @@ class HDF5Source(Source):
         except DatasetError:
             return [None] * len(keys)
 
+    def look_up_stored(self, key: PlaneKey) -> bool | None:
+        """See `Source.look_up_stored`: the index of chunks is read as far as it takes."""
+        try:
+            with self._using() as shot:
+                return shot.looks_up(PlaneKey(*key))
+        except (DatasetError, IndexError):
+            return None
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`: a file that its writer has not closed says that it is not complete."""
         return self._many.of(keys, self.info, lambda _p: Claims(self._shot.claim, self._activity.is_on))

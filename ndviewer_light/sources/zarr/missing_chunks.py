@@ -89,6 +89,13 @@ class MissingPlanes:
             self._in_vain[index] = looked
         return False
 
+    def is_there(self, index: tuple[int, ...]) -> bool | None:
+        """The same; None if there are more chunks than were asked for."""
+        if self.is_partly_stored(index):
+            return True
+        looked = self._in_vain.get(index)
+        return None if looked is not None and looked.n_asked < looked.n_chunks else False
+
     def error(self, index: tuple[int, ...], missing: ChunkMissingError | None = None) -> PlaneNotStoredError:
         """The error for the plane at (t, p, c, z); `missing` tells which of its chunks was asked for."""
         image = self._image

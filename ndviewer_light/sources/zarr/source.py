@@ -370,6 +370,16 @@ class ZarrSource(Source):
                 answers[i] = answer
         return answers
 
+    def look_up_stored(self, key: PlaneKey) -> bool | None:
+        """See `Source.look_up_stored`: its chunks are asked for by name, until one is there."""
+        if not self._tree.remote:
+            return super().look_up_stored(key)
+        try:
+            array, index = self._locate(PlaneKey(*key), 0)
+            return array.look_up(index)
+        except (DatasetError, IndexError):
+            return None
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`."""
         return self._many.of(keys, self.info, self._claims)

@@ -82,6 +82,10 @@ class OpenArray(ABC):
         """The files of a plane on a server, or so many of them; none where it is not stored in files."""
         return []
 
+    def look_up(self, index: tuple[int, ...]) -> bool | None:
+        """Whether anything of the plane is stored; None if not all of its chunks were asked for."""
+        return self._missing.is_there(index)
+
     @abstractmethod
     def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
         """The pixels (Y, X) at (t, p, c, z), in stored order; only those of `region`, if given.
