@@ -735,6 +735,19 @@ CASES = (
         positions=("mouse1:0", "mouse2:0", "mouse3:0"),
     ),
     Case(
+        "plants on days, from several sides",
+        names_of("plant{p}_day{d}_view{v}_frame{f}", p=FIRST_THREE, d=FIRST_TWO, v=THREE, f=TWO),
+        {"p": 9, "t": 4},
+        positions=("plant1:0", "plant1:1", "plant1:2", "plant2:0"),
+        times=("1:0", "1:1", "2:0", "2:1"),
+    ),
+    Case(
+        "days and hours, words apart",
+        names_of("run_day_{d}_hour_{h:02}_pos_{p}_ch_{c}", d=FIRST_TWO, h=(0, 6, 12), p=TWO, c=TWO),
+        {"p": 2, "t": 6, "c": 2},
+        times=("1:0", "1:6", "1:12", "2:0", "2:6", "2:12"),
+    ),
+    Case(
         "tiles by row and column",
         names_of("tile_r{r}_c{c}", r=THREE, c=THREE),
         {"p": 9},

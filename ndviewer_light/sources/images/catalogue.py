@@ -28,6 +28,7 @@ _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPACED_WELL = re.compile(r"[A-Za-z]{1,2} ?- ?[0-9]{1,2}")
 _ELAPSED = re.compile(r"(?:[0-9]+[dhms]_?)+", re.IGNORECASE)
 _WAVELENGTH_NM = range(300, 1_000)
+_TIME_ROLES = ("day", "t")
 _PLACE_ROLES = ("plate", "region", "row", "column", "row0", "column0", "wellnumber", "fov")
 
 
@@ -69,7 +70,7 @@ class FileCatalogue:
     def __init__(self) -> None:
         self.files: dict[PlaneKey, str] = {}
         self.doubles = 0
-        self._times = _ValuesAlong[str](("t",), _order)
+        self._times = _ValuesAlong[str](_TIME_ROLES, _order)
         self._places = _ValuesAlong[_FieldKey](
             _PLACE_ROLES, lambda at: (natural_key(at.plate), natural_key(at.region), at.fov)
         )
@@ -116,7 +117,7 @@ class FileCatalogue:
         Raises `LimitExceededError` for more positions or channels than can be shown.
         """
         entries = [(_numbered(fields), fields, name) for fields, name in found]
-        self._times.extend((fields.get("t", "0"), spelt) for fields, spelt, _ in entries)
+        self._times.extend((_time(fields), spelt) for fields, spelt, _ in entries)
         self._z.extend((fields.get("z", "0"), spelt) for fields, spelt, _ in entries)
         self._channels.extend((fields.get("c", ""), spelt) for fields, spelt, _ in entries)
         at = [_place(fields) for fields, _, _ in entries]
@@ -129,7 +130,7 @@ class FileCatalogue:
         keys = []
         for place, (fields, _, name) in zip(at, entries, strict=True):
             key = PlaneKey(
-                self._times.index[fields.get("t", "0")],
+                self._times.index[_time(fields)],
                 self._places.index[place],
                 self._channels.index[fields.get("c", "")],
                 self._z.index[fields.get("z", "0")],
@@ -218,6 +219,13 @@ def _seconds(text: str) -> int | None:
     return sum(
         int(n) * _UNIT_SECONDS[unit.lower()] for n, unit in re.findall(r"([0-9]+)([dhms])", text, re.I)
     )
+
+
+def _time(fields: Fields) -> str:
+    """The time point: "3", or "2:3" for the third of the second day."""
+    if "day" not in fields:
+        return fields.get("t", "0")
+    return f"{fields['day']}:{fields['t']}" if "t" in fields else fields["day"]
 
 
 def _place(fields: Fields) -> _FieldKey:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .conventions import CONVENTIONS
 from .name_columns import Column, Part, columns_of, parts_of
 from .name_words import is_channel_word
-from .numbering import PLACES, Draft, assigned, drafts
+from .numbering import PLACES, TIMES, Draft, assigned, drafts
 from .patterns import Pattern, escaped
 
 if TYPE_CHECKING:
@@ -255,4 +255,6 @@ def _sizes(planes: set[tuple[object, ...]], roles: Sequence[str]) -> dict[str, i
     places = [i for i, role in enumerate(roles) if role in PLACES]
     n_places = len({tuple([plane[i] for i in places]) for plane in planes})
     n = {role: len({plane[i] for plane in planes}) for i, role in enumerate(roles)}
-    return {"t": n.get("t", 1), "p": n_places, "c": n.get("c", 1), "z": n.get("z", 1)}
+    times = [i for i, role in enumerate(roles) if role in TIMES]
+    n_times = len({tuple([plane[i] for i in times]) for plane in planes})
+    return {"t": n_times, "p": n_places, "c": n.get("c", 1), "z": n.get("z", 1)}

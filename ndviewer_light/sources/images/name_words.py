@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+LONG_TIMES = ("day", "cycle", "hpf", "hour")
+"""Words for what goes before a time point, where names have both: the second frame of the third day."""
+
 MARKERS = {
     **dict.fromkeys(("t", "tp", "time", "timepoint", "timepoints", "frame", "fr", "sk", "tl", "tm"), "t"),
     **dict.fromkeys(("cycle", "day", "hour", "hpf", "loop"), "t"),
@@ -16,7 +19,7 @@ MARKERS = {
     **dict.fromkeys(("x", "y"), "fov"),
     **dict.fromkeys(("well", "region", "chamber", "dish", "slide", "fish", "embryo", "mouse"), "region"),
     **dict.fromkeys(
-        ("animal", "donor", "patient", "organoid", "worm", "larva", "replicate", "rep"), "region"
+        ("animal", "plant", "donor", "patient", "organoid", "worm", "larva", "replicate", "rep"), "region"
     ),
     **dict.fromkeys(("plate",), "plate"),
 }

@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .name_columns import SPLITTERS, WELL_NAME, Part, forms_of, parts_of
+from .name_words import LONG_TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 PLACES = ("plate", "region", "row", "column", "row0", "column0", "wellnumber", "fov")
 """The roles that together define a position."""
 
+TIMES = ("day", "t")
+"""The roles that together define a time point."""
+
+_WORD_BEFORE = re.compile(r"[A-Za-z]+(?=[_\-. ]*$)")
 _HAS_FIELD = re.compile(r"\{\w")
 _UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}")
 _MAX_WILD = 2
@@ -142,6 +147,7 @@ def _kept(parts: Sequence[Part], alike: list[int]) -> set[int]:
 def _without_doubles(parts: list[Part]) -> list[Part]:
     """Of two columns with the same role, the first is the larger place: "s1" before "f1"."""
     found = _without_coarser(parts)
+    _name_days(found)
     for role in ("c", "fov", "region", "plate", "t", "z"):
         while len(same := [i for i, part in enumerate(found) if part.kind and part.role == role]) > 1:
             taken = {part.role for part in found if part.kind}
@@ -157,6 +163,29 @@ def _without_doubles(parts: list[Part]) -> list[Part]:
                 )
                 found[least] = found[least]._replace(role="")
     return found
+
+
+def _name_days(parts: list[Part]) -> None:
+    """Of two times, as in "day2_frame07", the longer one goes before the other."""
+    times = [i for i, part in enumerate(parts) if part.kind == "number" and part.role == "t"]
+    if len(times) != 2:
+        return
+    words = [_WORD_BEFORE.search(_text_before(parts, i)) for i in times]
+    ranks = [
+        LONG_TIMES.index(word[0].lower()) if word and word[0].lower() in LONG_TIMES else len(LONG_TIMES)
+        for word in words
+    ]
+    if ranks[0] != ranks[1]:
+        longer = times[0] if ranks[0] < ranks[1] else times[1]
+        parts[longer] = parts[longer]._replace(role="day")
+
+
+def _text_before(parts: Sequence[Part], i: int) -> str:
+    """The fixed text before a field, as far as the field before it."""
+    text, at = parts[i].text, i - 1
+    while at >= 0 and not parts[at].kind:
+        text, at = parts[at].text + text, at - 1
+    return text
 
 
 def _without_coarser(parts: Sequence[Part]) -> list[Part]:

@@ -17,8 +17,9 @@ can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
 ``<_s{p:d}>``     optional text
 ================  ==========================================================================
 
-Fields are ``t``, ``c``, ``z``, ``p`` (or ``fov``), ``region`` (or ``well``), ``row`` and ``col`` (``row0``
-and ``col0`` where they count from 0), ``wellnumber``, ``plate``. Upper and lower case are the same.
+Fields are ``t``, ``day`` (or an hour, or a cycle: what goes before ``t``), ``c``, ``z``, ``p`` (or ``fov``),
+``region`` (or ``well``), ``row`` and ``col`` (``row0`` and ``col0`` where they count from 0), ``wellnumber``,
+``plate``. Upper and lower case are the same.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _MAX_FIELDS = 12
 
 ROLES = {
     **dict.fromkeys(("t", "time", "timepoint", "frame"), "t"),
+    **dict.fromkeys(("day",), "day"),
     **dict.fromkeys(("c", "ch", "channel", "wavelength"), "c"),
     **dict.fromkeys(("z", "slice", "plane", "depth"), "z"),
     **dict.fromkeys(("region", "well"), "region"),
