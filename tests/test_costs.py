@@ -63,7 +63,9 @@ _LOADED = "answer = sorted({name.partition('.')[0] for name in sys.modules})"
             id="open, isolated",
         ),
         pytest.param(
-            "import ndviewer_light.gui.windows.window", {"ndv", "vispy", "tensorstore", *LAZY}, id="widget"
+            "import ndviewer_light.gui.windows.window",
+            {"ndv", "vispy", "tensorstore", "ssl", *LAZY},
+            id="widget",
         ),
     ],
 )

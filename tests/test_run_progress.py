@@ -41,6 +41,13 @@ def test_before_the_first_plane_it_waits_and_afterwards_it_is_finished():
     assert (news.headline, news.parts) == ("Finished", ("160/160 planes", "320 MB"))
 
 
+def test_a_run_that_was_steady_is_said_to_have_stopped_sooner():
+    progress = RunProgress()
+    looks(progress, np.arange(0, 12, 0.5), range(1, 25))
+    assert looks(progress, [16.0], [24]).state is RunState.RECORDING
+    assert looks(progress, [17.5], [24]).headline == "No new planes for 6 s"
+
+
 def test_what_was_never_announced_of_a_finished_run_is_missing():
     progress = RunProgress()
     looks(progress, range(10), range(0, 150, 15))

@@ -89,6 +89,7 @@ class DatasetStates(DatasetContents):
             lambda key, error: self._outcomes.of_failure(key, error, 0),
             self._is_awaited,
             self._is_in_memory,
+            is_remote=is_url(path),
         )
         self._time_line = TimeLine(self._surveyor, lambda: source.info, self._may_change)
         self._positions = PositionSurvey(

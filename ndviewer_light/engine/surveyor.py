@@ -38,7 +38,8 @@ class Surveyor:
     """Surveys the planes of a dataset. Any thread.
 
     `failed_plane(key, error)`: what a plane is that could not be read. `is_awaited()`: whether what is not
-    stored may still be written. `is_in_memory(key)`: whether the pixels of a plane are.
+    stored may still be written. `is_in_memory(key)`: whether the pixels of a plane are. `is_remote`: whether
+    it lies on a server, which can be asked.
     """
 
     def __init__(
@@ -49,7 +50,10 @@ class Surveyor:
         failed_plane: Callable[[PlaneKey, Exception], Plane],
         is_awaited: Callable[[], bool],
         is_in_memory: Callable[[PlaneKey], bool],
+        *,
+        is_remote: bool = False,
     ) -> None:
+        self._is_remote = is_remote
         self.failures = KnownFailures()
         self.stored = StoredStates(source, self.failures, is_awaited, is_in_memory)
         self._source = source
@@ -88,7 +92,7 @@ class Surveyor:
                 if limit:
                     break
                 states = self.read(batch) if read else self.stored.of(batch)
-                if not read and asked < _ASKED_OF_SERVERS:
+                if self._is_remote and not read and asked < _ASKED_OF_SERVERS:
                     asked += self._look_up(batch[: _ASKED_OF_SERVERS - asked], states)
                 for (t, _, c, z), state in zip(batch, states, strict=True):
                     block[t, c, z] = CODES[state]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..isolation.client import IsolatedSource
+from ..storage.freed_memory import hand_back
 from .ends import Owner
 
 if TYPE_CHECKING:
@@ -185,4 +187,9 @@ class Sessions(Owner):
             if isinstance(one, Opening):
                 one.source.close()  # ends the reader process, however deep it hangs
             else:  # waits for its workers: never on the GUI thread
-                self._background.run("ndviewer-close", one.dataset.close)
+                self._background.run("ndviewer-close", partial(_close, one.dataset))
+
+
+def _close(dataset: Dataset) -> None:
+    dataset.close()
+    hand_back()

@@ -12,7 +12,6 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from ..errors import CorruptDataError, DatasetError, DatasetGoneError, DatasetNotFoundError
 from .limits import error_of_os
@@ -102,6 +101,8 @@ def _path_of_file_url(url: str) -> str:
         raise DatasetNotFoundError(
             f"{presentable(url)} is a file on the computer {parts.netloc}: mount it as a folder here"
         )
+    from urllib.request import url2pathname  # imports http, ssl and email: 15 ms
+
     return url2pathname(parts.path)
 
 

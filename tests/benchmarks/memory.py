@@ -34,16 +34,9 @@ def p12(folder: Path) -> Iterator[Figure]:
 
 
 def p12c(folder: Path) -> Iterator[Figure]:
-    """Whole runs, one after the other: what each leaves behind, by how many arenas malloc has."""
-    ways = {"malloc with one arena": {"MALLOC_ARENA_MAX": "1"}, "malloc as it comes": {}}
-
-    def grown(number: int) -> float:
-        env = list(ways.values())[number]
-        return float(run_child(__name__, "whole_runs", str(folder / f"runs{number}"), timeout_s=170, env=env))
-
-    with ThreadPoolExecutor(len(ways)) as pool:
-        for said, run in zip(ways, pool.map(grown, range(len(ways))), strict=True):
-            yield at_most("P12c", f"a run in a folder of its own (of 120), {said}", run / 1e6, "MB", 0.05)
+    """Whole runs, one after the other: what each leaves behind."""
+    run = run_child(__name__, "whole_runs", str(folder / "runs"), timeout_s=170)
+    yield at_most("P12c", "a run in a folder of its own (of 120)", run / 1e6, "MB", 0.05)
 
 
 def _growth(do: Callable[[int], None], times: int, looks: int = 40) -> float:

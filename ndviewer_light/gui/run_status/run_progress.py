@@ -16,6 +16,9 @@ _LEFT_SECONDS = 60.0
 """Over how long the rate is measured, and the one that tells what is left, which must not jump."""
 STALLED_SECONDS = 15.0
 """A run is said to be stalled after this, three of its own longest gaps, or its time step and this."""
+_STALLED_STEADY_SECONDS = 5.0
+_STEADY_GAPS = 20
+"""Once so many gaps between planes are known, it is said sooner: nothing else tells that a writer died."""
 _SAMPLE_SECONDS = 0.5
 
 
@@ -93,6 +96,7 @@ class RunProgress:
         self._samples: deque[tuple[float, int]] = deque()
         self._changed: float | None = None  # when the last plane came
         self._longest_gap = 0.0
+        self._n_gaps = 0
 
     def look(
         self, now: float, written: int, last: PlaneKey | None, info: DatasetInfo, *, is_live: bool
@@ -129,6 +133,7 @@ class RunProgress:
         if before is None or written != before[1]:
             if self._changed is not None and before is not None:
                 self._longest_gap = max(self._longest_gap, now - self._changed)
+                self._n_gaps += 1
             if written:
                 self._changed = now
         if before is None or now - before[0] >= _SAMPLE_SECONDS or written < before[1]:
@@ -157,9 +162,10 @@ class RunProgress:
             return RunState.FINISHED
         if not written:
             return RunState.WAITING
-        patience = max(STALLED_SECONDS, 3 * self._longest_gap)
+        least = _STALLED_STEADY_SECONDS if self._n_gaps >= _STEADY_GAPS else STALLED_SECONDS
+        patience = max(least, 3 * self._longest_gap)
         if info.n_t > 1 and info.time_step_s:
-            patience = max(patience, info.time_step_s + STALLED_SECONDS)
+            patience = max(patience, info.time_step_s + least)
         return RunState.STALLED if silent > patience else RunState.RECORDING
 
 
