@@ -5,6 +5,7 @@ How many files opening a large plate reads is tested with the layouts.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -191,3 +192,22 @@ def test_what_a_failed_read_learns_of_the_run_is_not_lost(tmp_path: Path) -> Non
         assert reader.info.pixel_size_um == 0.325
     finally:
         reader.close()
+
+
+_FREED = """
+import ctypes, os
+from ndviewer_light.storage.freed_memory import hand_back
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+kept = [bytearray(b"1" * 100_000) for _ in range(1000)]
+del kept[:-1]  # the last one lies at the end, so that nothing is returned by itself
+before = resident()
+hand_back()
+answer = before - resident()
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc's")
+def test_what_a_closed_dataset_leaves_in_the_allocator_is_handed_back(image: Path) -> None:
+    assert said_by(_FREED, image) > 50_000_000
