@@ -242,6 +242,13 @@ class DatasetStates(DatasetContents):
         self._notified.fold()
         return self._positions.of(t, time.monotonic())
 
+    def tell_written(self, listener: Callable[[np.ndarray], object] | None) -> None:
+        """Call this with the planes (n, 4: t, p, c, z) that writers notify, from now on; None: nobody.
+
+        In any thread, soon after the notification; it must be quick. There is one listener at a time.
+        """
+        self._notified.listener = listener
+
     @property
     def announced(self) -> tuple[int, PlaneKey | None]:
         """How many different planes writers have announced, and the last of them; no I/O."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..model import PlaneKey
     from ..sources import Source
     from .announced_planes import AnnouncedPlanes
@@ -39,6 +41,8 @@ class NotifiedPlanes:
         self._announced = announced
         self._failures = failures
         self._said_odd = False
+        self.listener: Callable[[np.ndarray], object] | None = None
+        """Called with the planes (n, 4: t, p, c, z) that were notified, in whichever thread `fold` is."""
 
     def __contains__(self, key: PlaneKey) -> bool:
         self.fold()
@@ -54,7 +58,10 @@ class NotifiedPlanes:
             logger.warning(
                 "ignored a notification for %s, which is not a plane (t, p, c, z)", reprlib.repr(odd)
             )
-        self._announced.add(np.concatenate(rows), watched, self._source.info)
+        every = np.concatenate(rows)
+        self._announced.add(every, watched, self._source.info)
         self._retries.written(self._view.showing(watched))
         if len(self._failures):
-            self._failures.forget(map(tuple, np.concatenate(rows).tolist()))
+            self._failures.forget(map(tuple, every.tolist()))
+        if self.listener is not None:
+            self.listener(every)

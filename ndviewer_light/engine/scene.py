@@ -126,6 +126,23 @@ class FieldScene:
                 return True
         return False
 
+    def overlaps_of(self, p: int) -> tuple[float, float, float, float]:
+        """How far earlier images reach under one from its left, top, right and bottom, as shares of it."""
+        left, top, right, bottom = self.edges[p].tolist()
+        found = [0.0, 0.0, 0.0, 0.0]
+        for other in self.within((left, top, right, bottom)).tolist():
+            if other >= p:
+                break
+            own = self.edges[other].tolist()
+            wide = min(right, own[2]) - max(left, own[0])
+            high = min(bottom, own[3]) - max(top, own[1])
+            if wide < high:  # beside it
+                side, share = (0 if own[0] < left else 2), wide / (right - left)
+            else:
+                side, share = (1 if own[1] < top else 3), high / (bottom - top)
+            found[side] = max(found[side], min(share, 1.0))
+        return found[0], found[1], found[2], found[3]
+
     def within(self, edges: tuple[float, float, float, float]) -> np.ndarray:
         """The positions of the images that touch a rectangle (left, top, right, bottom), in order.
 

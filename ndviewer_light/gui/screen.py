@@ -35,6 +35,7 @@ from .run_status.status_row import StatusRow
 from .runs import Runs
 from .saved_views.view_memory import ViewMemory
 from .saving import Snapshots
+from .scene.scene_view import SceneView
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .slots import safe_slot
 from .stage import Stage
@@ -118,6 +119,9 @@ class Screen(QWidget):
         self.follower = ViewFollower(self.stage, self._row)
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
         self.read_as = ReadAs(self._row.read_as, self, self.views, self.open)
+        self.scene = SceneView(self.stage, self._background, self.poll, lambda p: self.move_along(p=p))
+        self.scene.said.connect(self._on_hover_text)
+        self.scene.noted.connect(self._on_noted)
         self.labels = LabelControls(self.stage, self._background, self.poll)
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)
@@ -203,6 +207,7 @@ class Screen(QWidget):
         self.poll.stop()
         if hasattr(self, "follower"):
             self.labels.end()
+            self.scene.end()
             self._leave_stage()
 
     # ---- ndv, imported off the GUI thread --------------------------------------------------
@@ -316,7 +321,9 @@ class Screen(QWidget):
 
     def cancel_opening(self) -> bool:
         """Return to what was shown before a pending or failed opening; False if there is none."""
-        if hasattr(self, "finder") and (self.measuring.cancel() or self.finder.cancel()):
+        if hasattr(self, "finder") and (
+            self.measuring.cancel() or self.finder.cancel() or self.scene.go_back()
+        ):
             return True
         gave_up, back = self.sessions.go_back()
         if not gave_up:
@@ -474,6 +481,7 @@ class Screen(QWidget):
     def _leave_stage(self) -> None:
         if self.stage is not None:
             self.stage.clear()
+            self.scene.step()
             self.follower.start_over(None)
             self.finder.step()
             self.labels.step()
@@ -522,6 +530,7 @@ class Screen(QWidget):
             self.finder.step()
             is_awaited |= self.labels.step()
             self.measuring.step()
+            is_awaited |= self.scene.step()
             self.views.step(session, self.stage, self.follower)
             if self.places is not None:
                 self._show_panels()
@@ -559,11 +568,16 @@ class Screen(QWidget):
     def _on_hover_text(self, text: str) -> None:
         self.status.say("pointer", text)
 
+    @safe_slot
+    def _on_noted(self, text: str) -> None:
+        if text:
+            self.status.say("message", f"Overview: {text}")
+
     def _say_waits(self) -> bool:
         """Say what is being waited for; whether anything is."""
         waits = [wait for wait in (self._opening_wait(), *self._dataset_waits()) if wait is not None]
         slow = next((wait for wait in waits if wait.is_slow), None)
-        progress = self.stage.progress if self.stage is not None else ""
+        progress = (self.scene.progress or self.stage.progress) if self.stage is not None else ""
         self.status.say("waiting", str(slow) if slow is not None else progress)
         return bool(waits)
 

@@ -57,6 +57,7 @@ class Stage(QWidget):
         self._canvas: Canvas | None = None
         self._area_due: VisibleArea | None = None  # to be shown once there is a picture
         self._volume_due = 0.0
+        self._is_covered = False  # by the overview
         self._waits = PlaneWaits()
         self._progress = ""
         self._drawing_since: float | None = None
@@ -112,6 +113,29 @@ class Stage(QWidget):
         """Put a panel between the picture and the sliders."""
         self._left_column.insertWidget(1, panel)
 
+    def cover_picture(self, widget: QWidget) -> None:
+        """Show another widget instead of the picture."""
+        layout = self._frame_place.layout()
+        assert layout is not None
+        if layout.indexOf(widget) < 0:
+            layout.addWidget(widget)
+        self._is_covered = True
+        if self._canvas is not None:
+            self._canvas.hide()
+        for each in (self.overlay, self.fit_button):
+            each.hide()
+        widget.show()
+        self.go_box.raise_()
+
+    def uncover_picture(self, widget: QWidget) -> None:
+        """Show the picture again."""
+        self._is_covered = False
+        widget.hide()
+        if self._canvas is not None:
+            self._canvas.show()
+        self.overlay.show()
+        self._update_scale_bar()
+
     def add_left(self, panels: QWidget) -> None:
         """Put panels left of the picture."""
         self.splitter.insertWidget(0, panels)
@@ -157,6 +181,8 @@ class Stage(QWidget):
         self.overlay.raise_()
         self.fit_button.raise_()
         self.go_box.raise_()
+        if self._is_covered:
+            canvas.hide()
         canvas.frame_arrived.connect(self._on_frame_arrived)
         canvas.frame_shown.connect(self._update_scale_bar)
         canvas.hovered.connect(self._on_hovered)
@@ -528,7 +554,8 @@ class Stage(QWidget):
     def _update_scale_bar(self) -> None:
         if self._canvas is not None and self._canvas.is_complete:
             self._area_due = None
-        self.fit_button.show_if(self._canvas is not None and not self._canvas.is_fitting)
+        may_be_back = self._canvas is not None and not self._is_covered
+        self.fit_button.show_if(may_be_back and not self._canvas.is_fitting)
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 
 

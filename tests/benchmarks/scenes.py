@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tests.range_server import RangeServer
+
 from . import stores
+from .children import run_child
+from .measure import Figure, at_least, at_most, percentile, rss_bytes, slope, timed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 def write_fields(
-    folder: Path, wells: int, fields: int = 1, size: int = 256, levels: int = 3, um: float = 1.3
+    folder: Path,
+    wells: int,
+    fields: int = 1,
+    size: int = 256,
+    levels: int = 3,
+    um: float = 1.3,
+    compression: str = "none",
 ) -> Path:
     """A plate in which every field has pixels: uint16, one channel, `levels` of one chunk each."""
     columns = {6: 3, 96: 12, 384: 24, 1536: 48}.get(wells, 24)
@@ -30,21 +43,34 @@ def write_fields(
     }
     stores.write_group(folder, {"ome": {"version": "0.5", "plate": plate}})
     well = {"ome": {"version": "0.5", "well": {"images": [{"path": str(i)} for i in range(fields)]}}}
-    group, arrays = _pyramid_metadata(size, levels, um)
+    group, arrays = _pyramid_metadata(size, levels, um, compression)
     pixels = _pyramid(size, levels)
+    if compression != "none":
+        pixels = [_stored(folder, plane, compression) for plane in pixels]
     for number, (row, column) in enumerate(names):
         stores.write_group(folder / row / column, well)
         for field in range(fields):
             place = folder / row / column / str(field)
-            _write_field(place, group, arrays, pixels, 1 + (number * fields + field) % 40)
+            brightness = 1 + (number * fields + field) % 40 if compression == "none" else 0
+            _write_field(place, group, arrays, pixels, brightness)
     return folder
+
+
+def _stored(folder: Path, plane: np.ndarray, compression: str) -> np.ndarray:
+    """The bytes of a chunk, as tensorstore compresses it."""
+    image = folder.with_name("one.zarr")
+    shape = (1, 1, 1, *plane.shape)
+    stores.write_image_metadata(image, shape, compression, transposed=False)
+    stores.open_array(image)[0, 0, 0].write(plane).result()
+    (chunk,) = (path for path in (image / "0" / "c").rglob("*") if path.is_file())
+    return np.frombuffer(chunk.read_bytes(), np.uint8)
 
 
 def _row(row: int) -> str:
     return chr(65 + row) if row < 26 else "A" + chr(65 + row - 26)
 
 
-def _pyramid_metadata(size: int, levels: int, um: float) -> tuple[str, list[str]]:
+def _pyramid_metadata(size: int, levels: int, um: float, compression: str = "none") -> tuple[str, list[str]]:
     attributes = stores.image_attributes((1, 1, 1, size, size))
     (multiscale,) = attributes["ome"]["multiscales"]
     multiscale["datasets"] = [
@@ -58,7 +84,9 @@ def _pyramid_metadata(size: int, levels: int, um: float) -> tuple[str, list[str]
     ]
     group = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes})
     shapes = [(1, 1, 1, size >> level, size >> level) for level in range(levels)]
-    return group, [json.dumps(stores.array_metadata(shape, "none", transposed=False)) for shape in shapes]
+    return group, [
+        json.dumps(stores.array_metadata(shape, compression, transposed=False)) for shape in shapes
+    ]
 
 
 def _pyramid(size: int, levels: int) -> list[np.ndarray]:
@@ -76,4 +104,260 @@ def _write_field(
         chunk = place / str(level) / "c" / "0" / "0" / "0" / "0"
         chunk.mkdir(parents=True)
         (place / str(level) / "zarr.json").write_text(array)
-        (chunk / "0").write_bytes((plane * np.uint16(1) + np.uint16(brightness * 100)).tobytes())
+        brighter = plane if plane.dtype == np.uint8 else plane + np.uint16(brightness * 100)
+        (chunk / "0").write_bytes(brighter.tobytes())
+
+
+def write_mosaic(folder: Path, n: int, size: int = 256, levels: int = 3, um: float = 1.0) -> Path:
+    """`n` fields that overlap by a tenth, as OME-Zarr images with translations, below one group."""
+    side = round(n**0.5)
+    _, arrays = _pyramid_metadata(size, levels, um)
+    pixels = _pyramid(size, levels)
+    stores.write_group(folder, {})
+    for i in range(n):
+        step = 0.9 * size * um
+        group = _placed_group(size, levels, um, (i // side * step, i % side * step))
+        _write_field(folder / f"tile_{i:04d}", group, arrays, pixels, 1 + i % 40)
+    return folder
+
+
+def _placed_group(size: int, levels: int, um: float, at: tuple[float, float]) -> str:
+    group = json.loads(_pyramid_metadata(size, levels, um)[0])
+    for dataset in group["attributes"]["ome"]["multiscales"][0]["datasets"]:
+        move = {"type": "translation", "translation": [0.0, 0.0, 0.0, *at]}
+        dataset["coordinateTransformations"].append(move)
+    return json.dumps(group)
+
+
+# ---- rows ----------------------------------------------------------------------------------------------
+
+
+def o1(folder: Path) -> Iterator[Figure]:
+    """384 wells × 1 field, 3 levels: path → complete overview; beside it the same pixels by tensorstore."""
+    plate = write_fields(folder / "p.ome.zarr", 384)
+    yield at_most(
+        "O1", "384 wells: path → complete overview", _median_shown(plate), "ms", 800, peers=_bare(plate)
+    )
+
+
+def o2(folder: Path) -> Iterator[Figure]:
+    """The same of 1,536 wells."""
+    plate = write_fields(folder / "p.ome.zarr", 1536)
+    yield at_most(
+        "O2", "1,536 wells: path → complete overview", _median_shown(plate), "ms", 2500, peers=_bare(plate)
+    )
+
+
+def o3(folder: Path) -> Iterator[Figure]:
+    """384 wells on a server that takes 20 ms for each request."""
+    write_fields(folder / "p.ome.zarr", 384)
+    with RangeServer(folder) as server:
+        server.set(latency_s=0.02)
+        ms = statistics.median(
+            run_child("tests.benchmarks.scenes", "shown", server.url("p.ome.zarr"))["all"] for _ in range(3)
+        )
+        requests = server.counts()["requests"] / 3
+    yield at_most(
+        "O3", "384 wells over 20 ms: path → complete overview", ms, "ms", 3000, peers={"requests": requests}
+    )
+
+
+def o4(folder: Path) -> Iterator[Figure]:
+    """384 wells × 9 fields of 512² without pyramid: averages are worked out."""
+    plate = write_fields(folder / "p.ome.zarr", 384, 9, 512, 1, compression="fast")
+    found = [run_child("tests.benchmarks.scenes", "shown", str(plate)) for _ in range(3)]
+    first, whole, gap = (statistics.median(each[name] for each in found) for name in ("first", "all", "gap"))
+    bare = _bare(plate)
+    yield at_most("O4", "384 × 9 fields without pyramid: first wells", first, "ms", 1000)
+    yield at_most("O4", "… the GUI thread computed at once, at most", gap, "ms", 50)
+    share = bare["tensorstore"] / whole
+    yield at_least("O4", "… tensorstore's time ÷ path → complete", whole, "ms", 0.8, share, peers=bare)
+
+
+def o5(folder: Path) -> Iterator[Figure]:
+    """A mosaic of 2,500 fields by stage coordinates."""
+    mosaic = write_mosaic(folder / "m.zarr", 2500)
+    found = run_child("tests.benchmarks.scenes", "panned", str(mosaic), "4")
+    yield at_most("O5", "2,500 fields by stage: path → complete overview", found["all"], "ms", 3000)
+    yield at_most("O5", "… pan, a frame: until something is drawn (p95)", found["frame"], "ms", 50)
+    yield at_most("O5", "… until it is sharp (p95)", found["sharp"], "ms", 500)
+
+
+def o6(folder: Path) -> Iterator[Figure]:
+    """What 1,536 wells take in memory during a minute of panning and zooming."""
+    plate = write_fields(folder / "p.ome.zarr", 1536)
+    found = run_child("tests.benchmarks.scenes", "panned", str(plate), "60")
+    yield at_most("O6", "1,536 wells, 60 s of panning: memory added", found["MB"], "MB", 400)
+    yield at_most("O6", "… its rise per minute in the second half", found["rise"], "MB", 10)
+
+
+def o7(folder: Path) -> Iterator[Figure]:
+    """A run of 96 fields, 20 planes a second: written → in the overview."""
+    found = run_child("tests.benchmarks.scenes", "live", str(folder))
+    yield at_most("O7", "live, 20 planes/s: written → in the overview (p95)", found["p95"], "ms", 500)
+    yield at_most("O7", "… fields missing at the end", found["missing"], "", 0)
+
+
+def _median_shown(plate: Path) -> float:
+    found = [run_child("tests.benchmarks.scenes", "shown", str(plate))["all"] for _ in range(5)]
+    return float(statistics.median(found))
+
+
+def _bare(plate: Path) -> dict[str, float]:
+    """Ms in which tensorstore reads the smallest level of every field, all at once, without a picture."""
+    return {"tensorstore": run_child("tests.benchmarks.scenes", "by_tensorstore", str(plate))}
+
+
+def by_tensorstore(plate: str) -> float:
+    """Read the smallest level of every field; the best of three."""
+    from pathlib import Path
+
+    import tensorstore as ts
+
+    arrays = [max(image.parent.glob("[0-9]*")) for image in sorted(Path(plate).glob("*/*/*/zarr.json"))]
+
+    def read() -> None:
+        specs = [{"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{at}/"}} for at in arrays]
+        opening = [ts.open(spec, open=True, read=True) for spec in specs]
+        reading = [each.result()[0, 0, 0].read() for each in opening]
+        for each in reading:
+            each.result()
+
+    return min(timed(read) for _ in range(3))
+
+
+def _overview(window: Any, path: str) -> Any:
+    """Open a dataset and show its overview as soon as there is one."""
+    window.viewer.load_dataset(path)
+    window.wait(lambda: window.viewer.dataset is not None and window.viewer.stage.dataset is not None)
+    overview = window.viewer._screen.scene
+    overview.show()
+    return overview
+
+
+def _is_complete(overview: Any) -> bool:
+    canvas = overview.canvas
+    return canvas.scene is not None and not overview.is_busy and len(canvas._images) >= len(canvas.scene)
+
+
+def shown(path: str) -> dict[str, float]:
+    """Ms from the path until the first field is drawn, and all are; how long the GUI thread was away."""
+    from .heartbeat import Heartbeat
+    from .widget import Window
+
+    window = Window(1200, 850)
+    window.rest(1.0)  # the spare reader process has started
+    beat, start, first = Heartbeat(), time.perf_counter(), [0.0]
+    overview = _overview(window, path)
+
+    def ready() -> bool:
+        if not first[0] and overview.canvas._images:
+            first[0] = (time.perf_counter() - start) * 1e3
+        return _is_complete(overview)
+
+    window.wait(ready, 120)
+    whole = (time.perf_counter() - start) * 1e3
+    beat.stop()
+    window.close()
+    return {"first": first[0], "all": whole, "gap": max(beat.cpu)}
+
+
+def panned(path: str, seconds: str) -> dict[str, float]:
+    """Open, then pan and zoom for so long; ms until a frame is painted and until it is sharp, MB added."""
+    import math
+
+    from qtpy.QtCore import QPointF
+
+    from .widget import Window
+
+    window = Window(1200, 850)
+    window.rest(1.0)
+    start = time.perf_counter()
+    overview = _overview(window, path)
+    window.wait(lambda: _is_complete(overview), 120)
+    whole = (time.perf_counter() - start) * 1e3
+    canvas, before = overview.canvas, rss_bytes()
+    frames, sharp, memory = [], [], []
+    end, step = time.monotonic() + float(seconds), 0
+    while time.monotonic() < end:
+        step += 1
+        began = time.perf_counter()
+        if step % 12 == 0:
+            canvas.zoom(2.0 if step % 48 else 1 / 8, QPointF(500, 400))
+        else:
+            shift, viewport = math.sin(step) * 160, canvas.viewport
+            moved = viewport._replace(
+                x=viewport.x + round(shift) * viewport.um_per_px,
+                y=viewport.y + round(shift / 2) * viewport.um_per_px,
+            )
+            canvas._look_at(moved)
+        canvas.repaint()
+        frames.append((time.perf_counter() - began) * 1e3)
+        window.wait(lambda: not overview.is_busy, 30)
+        sharp.append((time.perf_counter() - began) * 1e3)
+        if step % 20 == 0:
+            memory.append((time.monotonic(), rss_bytes()))
+    half = memory[len(memory) // 2 :]
+    rise = slope([bytes_ for _, bytes_ in half]) * 60 / max(half[-1][0] - half[0][0], 1) * len(half)
+    added = max((bytes_ for _, bytes_ in memory), default=before) - before
+    window.close()
+    return {
+        "all": whole,
+        "frame": percentile(frames, 95),
+        "sharp": percentile(sharp, 95),
+        "MB": added / 1e6,
+        "rise": rise / 1e6,
+    }
+
+
+def live(folder: str) -> dict[str, float]:
+    """Push 96 fields, 20 planes a second, written by another process; ms until each is in the overview."""
+    import subprocess
+    import sys
+    import threading
+    from pathlib import Path
+
+    from simulate_acquisition import Run, WrittenPlane, announce_run, notify_plane
+
+    from .widget import Window
+
+    regions = tuple(f"{row}{column}" for row in "ABCDEFGH" for column in range(1, 13))
+    run = Run(Path(folder, "run"), regions=regions, fovs=(1,) * 96, channels=("DAPI",), n_t=1, n_z=1)
+    window = Window(1200, 850)
+    announce_run(window.viewer, run)
+    window.wait(lambda: window.viewer.stage.dataset is not None)
+    overview = window.viewer._screen.scene
+    overview.show()
+    window.wait(lambda: overview.canvas.scene is not None)
+    command = [sys.executable, "simulate_acquisition.py", str(run.folder), "--no-view", "--report"]
+    command += ["--layout", run.layout, "--regions", *regions, "--fovs", *map(str, run.fovs)]
+    command += ["--channels", *run.channels, "--n-t", "1", "--n-z", "1", "--rate", "20"]
+    command += ["--size", str(run.height), str(run.width)]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    written: dict[int, float] = {}
+    seen: dict[int, float] = {}
+
+    def push() -> None:
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            plane = WrittenPlane(**json.loads(line))
+            notify_plane(window.viewer, run, plane)
+            written[plane.fov] = time.perf_counter()
+
+    pushing = threading.Thread(target=push)
+    pushing.start()
+
+    def all_seen() -> bool:
+        now = time.perf_counter()
+        for p in list(written):
+            if p not in seen and p in overview.canvas._images and overview.canvas.is_complete:
+                seen[p] = now
+        return not pushing.is_alive() and len(seen) == 96
+
+    window.wait(all_seen, 90)
+    writer.wait()
+    window.close()
+    return {
+        "p95": percentile([(seen[p] - written[p]) * 1e3 for p in seen], 95),
+        "missing": float(96 - len(seen)),
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..measures.measuring import MEASURE_ACTIONS
 from ..places.places_typed import typed_place
 from ..places.wells import Wells
+from ..scene.scene_canvas import SceneCanvas
 from ..slots import safe_slot
 from .key_sheet import KeySheet
 
@@ -35,10 +36,12 @@ class Actions:
         """Every action by its name in `keys`."""
         screen = self._screen
         return {
-            "fit": lambda: self._on_canvas(lambda canvas: canvas.reset_view()),
-            "one_to_one": lambda: self._on_canvas(lambda canvas: canvas.show_one_to_one()),
-            "zoom_in": lambda: self._on_canvas(lambda canvas: canvas.zoom(_ZOOM_STEP)),
-            "zoom_out": lambda: self._on_canvas(lambda canvas: canvas.zoom(1 / _ZOOM_STEP)),
+            "fit": lambda: self._on_canvas(lambda canvas: canvas.reset_view(), SceneCanvas.fit),
+            "one_to_one": lambda: self._on_canvas(
+                lambda canvas: canvas.show_one_to_one(), SceneCanvas.show_one_to_one
+            ),
+            "zoom_in": lambda: self._zoom(_ZOOM_STEP),
+            "zoom_out": lambda: self._zoom(1 / _ZOOM_STEP),
             "previous_time": lambda: self._step("t", -1),
             "next_time": lambda: self._step("t", 1),
             "previous_z": lambda: self._step("z", -1),
@@ -52,6 +55,7 @@ class Actions:
             "follow": lambda: screen.follower.follow_again(),
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),
+            "overview": lambda: screen.scene.toggle(),
             "labels": lambda: screen.labels.toggle(),
             "latency": screen.toggle_latency,
             "go_to": self._ask_where,
@@ -97,9 +101,16 @@ class Actions:
             self._screen.move_along(**wanted)
         stage.go_box.leave()
 
-    def _on_canvas(self, act: Callable[[Canvas], None]) -> None:
+    def _zoom(self, factor: float) -> None:
+        self._on_canvas(lambda canvas: canvas.zoom(factor), lambda overview: overview.zoom(factor))
+
+    def _on_canvas(
+        self, act: Callable[[Canvas], None], act_on_overview: Callable[[SceneCanvas], None]
+    ) -> None:
         canvas = self._screen.stage.canvas
-        if canvas is not None:
+        if self._screen.scene.is_shown:
+            act_on_overview(self._screen.scene.canvas)
+        elif canvas is not None:
             act(canvas)
 
     def _solo_channel(self, i: int) -> None:

@@ -54,6 +54,7 @@ KEYS: tuple[Key, ...] = (
     Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
     Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
     Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
+    Key("overview", ("W",), "show all fields at their places, or the one in view again"),
     Key("labels", ("O",), "draw labels (masks) over the picture, or no longer"),
     Key("saturated", ("Shift+S",), "mark saturated pixels, or no longer"),
     Key("follow", ("F",), "follow the newest time point and position of a run again"),
@@ -62,7 +63,7 @@ KEYS: tuple[Key, ...] = (
     Key("latency", ("L",), "say how long frames take from the disk to the screen, or no longer"),
     Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
     Key("panels", ("P",), "show the panels on the left, or not"),
-    Key("cancel", ("Esc",), "cancel an opening, a search, or drawing a shape"),
+    Key("cancel", ("Esc",), "cancel an opening, a search, or drawing a shape; back to the overview"),
     Key("keys", ("?", "F1"), "show these keys"),
 )
 """Every key that is bound, in the order of the sheet."""
@@ -73,7 +74,7 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Shift and drag", "zoom to a rectangle"),
     ("drag with the right button", "zoom"),
     ("drag a shape, or one of its handles", "move the shape, or change it"),
-    ("double click", "fit the picture to the window"),
+    ("double click", "fit the picture to the window; in the overview: show that field"),
     ("wheel over a slider", "one step per notch"),
     ("Ctrl or Alt and a click on a channel's On", "show that channel alone; again: all"),
 )

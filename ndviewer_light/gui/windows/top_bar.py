@@ -40,10 +40,14 @@ class TopBar(Panel):
         row.addWidget(self.measure)
         row.addWidget(self.name, 1)
         for text, tip, action in (
+            ("Overview", "Show all fields at their places, or the one in view again", "overview"),
             ("Panels", "Show the panels on the left, or not", "panels"),
             ("Keys", "What keys and mouse do", "keys"),
         ):
-            row.addWidget(self._acting(text, tip, action, actions))
+            button = self._acting(text, tip, action, actions)
+            row.addWidget(button)
+            if action == "overview":
+                button.setMinimumWidth(40)  # it gives way in a narrow window: it has a key
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def _button(self, text: str, tip: str) -> QPushButton:

@@ -1,0 +1,246 @@
+"""Makes the pictures of fields from small planes as they arrive, in a thread: numpy, no Qt."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ...model import PlaneState
+from ...rendering.contrast import contrast_of
+from ...rendering.scene_picture import colored_fields, sampled, worst_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ...engine.thumbnails import ThumbnailLoader
+    from ...model import Plane
+    from ...rendering.contrast import Contrast
+    from ...rendering.scene_picture import ChannelLook
+
+PICTURES_BYTES = 256 * 1024**2
+"""Of small planes in memory; those that were made longest ago go first."""
+
+_AT_ONCE = 96
+_SHOWN_STATES = (PlaneState.PRESENT, PlaneState.FILLED)
+
+
+class FieldPicture(NamedTuple):
+    """What is drawn of a field: pixels (Y, X, 4: blue, green, red, 255), or why there are none.
+
+    `place` is what it shows, as given to `FieldPictures.show_place`.
+    """
+
+    p: int
+    place: object
+    pixels: np.ndarray | None
+    state: PlaneState
+    reason: str = ""
+
+
+class KnownChannel(NamedTuple):
+    """What is known of one channel of a field: its state, and for which edge it was read."""
+
+    state: PlaneState
+    edge: int
+    is_full: bool
+
+
+def bgrx(picture: np.ndarray) -> np.ndarray:
+    """A picture (Y, X, 3: red, green, blue) as Qt draws it fastest."""
+    out = np.empty((*picture.shape[:2], 4), np.uint8)
+    out[..., :3] = picture[..., ::-1]
+    out[..., 3] = 255
+    return out
+
+
+class FieldPictures:
+    """The pictures of one place (time point, z): made as planes arrive and as channels look.
+
+    Any thread. `take` gives out what is new: pictures, and what planes suggest for the contrast of channels.
+    """
+
+    def __init__(self, edge_of: Callable[[int], int]) -> None:
+        """`edge_of(p)`: the longest edge of the planes of position `p`, in pixels."""
+        self._edge_of = edge_of
+        self._lock = threading.Lock()  # guards the following; nothing slow is done while holding it
+        self._place: object = None
+        self._planes: OrderedDict[int, dict[int, tuple[Plane, int]]] = OrderedDict()
+        self._nbytes = 0
+        self._looks: dict[int, ChannelLook] = {}
+        self._dirty: OrderedDict[int, None] = OrderedDict()
+        self._pictures: deque[FieldPicture] = deque()
+        self._contrasts: deque[tuple[int, Contrast]] = deque()
+        self._thread: threading.Thread | None = None
+        self._loader: ThumbnailLoader | None = None
+        self._closed = False
+
+    def read_from(self, loader: ThumbnailLoader) -> None:
+        """Take what this loader brings, from now on."""
+        self._loader = loader
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether pictures are being made."""
+        return self._thread is not None
+
+    @property
+    def nbytes(self) -> int:
+        """What the small planes take in memory."""
+        return self._nbytes
+
+    def show_place(self, place: object) -> None:
+        """Another time point or z: nothing is known of it yet."""
+        with self._lock:
+            self._place = place
+            self._planes.clear()
+            self._dirty.clear()
+            self._pictures.clear()
+            self._nbytes = 0
+
+    def set_looks(self, looks: Mapping[int, ChannelLook], first: Iterable[int] = ()) -> None:
+        """Draw channels like this; pictures are made again, those of the positions `first` first."""
+        with self._lock:
+            if dict(looks) == self._looks:
+                return
+            self._looks = dict(looks)
+            order = [p for p in first if p in self._planes]
+            self._dirty = OrderedDict.fromkeys([*order, *self._planes])
+        self.kick()
+
+    def known(self, p: int) -> Mapping[int, KnownChannel]:
+        """What is known of the channels of a field. A few microseconds."""
+        planes = self._planes.get(p)
+        if planes is None:
+            return {}
+        full = self._edge_of(p)
+        return {
+            c: KnownChannel(plane.state, edge, plane.pixels is not None and max(plane.pixels.shape) >= full)
+            for c, (plane, edge) in list(planes.items())
+        }
+
+    def values_at(self, p: int, x: float, y: float) -> dict[int, float]:
+        """The values of a field by channel, where `x` and `y` are shares of its width and height."""
+        values = {}
+        for c, (plane, _) in list(self._planes.get(p, {}).items()):
+            if plane.pixels is not None:
+                height, width = plane.pixels.shape
+                row, column = min(int(y * height), height - 1), min(int(x * width), width - 1)
+                values[c] = float(np.abs(plane.pixels[max(row, 0), max(column, 0)]))
+        return values
+
+    def kick(self) -> None:
+        """Something has arrived, or has to be made again: see to it in the thread."""
+        with self._lock:
+            if self._closed or self._thread is not None:
+                return
+            thread = self._thread = threading.Thread(target=self._work, name="ndviewer-scene")
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads now: with the next plane
+            with self._lock:
+                self._thread = None
+
+    def take(self, most: int) -> tuple[list[FieldPicture], list[tuple[int, Contrast]]]:
+        """What is new: at most so many pictures, and what planes suggest for channels."""
+        with self._lock:
+            n = min(most, len(self._pictures))
+            pictures = [self._pictures.popleft() for _ in range(n)]
+            contrasts, self._contrasts = list(self._contrasts), deque()
+        return pictures, contrasts
+
+    def close(self) -> None:
+        """Make no more. Never blocks."""
+        with self._lock:
+            self._closed = True
+            self._dirty.clear()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread to end."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+
+    # ---- in the thread ---------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while self._step():
+                pass
+        finally:
+            with self._lock:
+                self._thread = None
+            if not self._closed and self._loader is not None and self._loader.has_arrived:
+                self.kick()  # it arrived in between
+
+    def _step(self) -> bool:
+        """Take what has arrived and make some pictures; whether there is more to do."""
+        arrived = self._loader.take() if self._loader is not None else {}
+        new: dict[int, list[np.ndarray]] = {}
+        with self._lock:
+            if self._closed:
+                return False
+            place = self._place
+            for key, (plane, edge) in arrived.items():
+                if (key.t, key.z) != place:
+                    continue
+                self._put(key.p, key.c, plane, edge)
+                if plane.state is PlaneState.PRESENT and plane.pixels is not None:
+                    new.setdefault(key.c, []).append(plane.pixels)
+            batch = [self._dirty.popitem(last=False)[0] for _ in range(min(_AT_ONCE, len(self._dirty)))]
+            looks = self._looks
+            fields = [dict(self._planes.get(p, {})) for p in batch]
+        contrasts = [
+            (c, contrast_of(sampled(plane for plane in planes if plane.dtype == planes[0].dtype)))
+            for c, planes in new.items()
+        ]
+        pictures = self._made(batch, fields, looks, place)
+        with self._lock:
+            self._contrasts.extend(contrasts)
+            if place == self._place:
+                self._pictures.extend(pictures)
+            return bool(self._dirty or arrived)
+
+    def _put(self, p: int, c: int, plane: Plane, edge: int) -> None:
+        """Keep a plane; with the lock held."""
+        of_field = self._planes.setdefault(p, {})
+        before = of_field.get(c)
+        self._nbytes -= _nbytes(before[0]) if before is not None else 0
+        of_field[c] = plane, edge
+        self._nbytes += _nbytes(plane)
+        self._planes.move_to_end(p)
+        self._dirty[p] = None
+        while self._nbytes > PICTURES_BYTES and len(self._planes) > 1:
+            _, dropped = self._planes.popitem(last=False)
+            self._nbytes -= sum(_nbytes(each) for each, _ in dropped.values())
+
+    def _made(
+        self,
+        batch: list[int],
+        fields: list[dict[int, tuple[Plane, int]]],
+        looks: Mapping[int, ChannelLook],
+        place: object,
+    ) -> list[FieldPicture]:
+        pixels = [
+            {c: plane.pixels for c, (plane, _) in field.items() if plane.pixels is not None and c in looks}
+            for field in fields
+        ]
+        colored = colored_fields(pixels, looks)
+        made = []
+        for p, field, own, picture in zip(batch, fields, pixels, colored, strict=True):
+            worst = worst_of(plane for c, (plane, _) in field.items() if c in looks)
+            if own:
+                is_filled = all(field[c][0].state is PlaneState.FILLED for c in own)
+                whole = PlaneState.FILLED if is_filled else PlaneState.PRESENT
+                state = whole if worst is None else worst.state
+                reason = worst.reason if worst is not None else ""
+                made.append(FieldPicture(p, place, bgrx(picture), state, reason))
+            elif worst is not None:
+                made.append(FieldPicture(p, place, None, worst.state, worst.reason))
+        return made
+
+
+def _nbytes(plane: Plane) -> int:
+    return plane.pixels.nbytes if plane.pixels is not None else 0

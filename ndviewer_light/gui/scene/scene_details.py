@@ -1,0 +1,235 @@
+"""Parts of fields at the resolution that fits, for a view that is close: read in a thread, no Qt."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import DatasetError, ReadDroppedError
+from ...model import Region
+from ...rendering.scene_picture import ChannelLook, colored_fields
+from ...storage.cancellation import CancelScope
+from .field_pictures import bgrx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy as np
+
+    from ...engine.dataset import Dataset
+    from ...engine.scene import PlacedImage, Viewport
+    from ...model import Level
+
+logger = logging.getLogger(__name__)
+
+TILE = 512
+"""Rows and columns of a part."""
+PARTS_BYTES = 128 * 1024**2
+"""Of parts in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class DetailTile:
+    """A part of a field: where it is, as shares of the field's width and height, and its pixels (Y, X, 4)."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    pixels: np.ndarray
+
+
+class DetailWanted(NamedTuple):
+    """What is looked at closely: fields with their edges in µm, at a time point and z, by channels."""
+
+    dataset: Dataset
+    t: int
+    z: int
+    fields: tuple[PlacedImage, ...]
+    viewport: Viewport
+    looks: Mapping[int, ChannelLook]
+    version: int
+    """Another number once planes were written or looks have changed: what is known does not count."""
+
+
+class DetailReader:
+    """Reads parts of fields for the view asked for last. Any thread; `ask` and `take` never block."""
+
+    def __init__(self, on_news: Callable[[], None]) -> None:
+        self._on_news = on_news
+        self._wake = threading.Condition(threading.Lock())  # guards the following
+        self._wanted: DetailWanted | None = None
+        self._scope = CancelScope()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._tiles: OrderedDict[tuple[object, ...], DetailTile] = OrderedDict()
+        self._nbytes = 0
+        self._found: dict[int, list[DetailTile]] = {}
+        self._levels: dict[tuple[int, int], tuple[Level, ...]] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether parts are being read."""
+        return self._thread is not None
+
+    @property
+    def nbytes(self) -> int:
+        """What the parts take in memory."""
+        return self._nbytes
+
+    def ask(self, wanted: DetailWanted | None) -> None:
+        """Read for this view, None: for none; reads for another one end."""
+        with self._wake:
+            if self._closed:
+                return
+            self._wanted = wanted
+            scope, self._scope = self._scope, CancelScope()
+            thread = None
+            if wanted is not None and self._thread is None:
+                thread = self._thread = threading.Thread(target=self._work, name="ndviewer-scene-details")
+        scope.drop()
+        if thread is not None:
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads: with the next view
+                self._thread = None
+
+    def take(self) -> dict[int, list[DetailTile]]:
+        """The parts of fields that have changed, by position: all parts of each."""
+        with self._wake:
+            found, self._found = self._found, {}
+        return found
+
+    def forget(self) -> None:
+        """Another dataset, or other pixels."""
+        with self._wake:
+            self._tiles.clear()
+            self._levels.clear()
+            self._nbytes = 0
+
+    def close(self) -> None:
+        """Read nothing more. Never blocks."""
+        self.ask(None)
+        with self._wake:
+            self._closed = True
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread to end."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+
+    # ---- in the thread ---------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                wanted, scope = self._wanted, self._scope
+                if wanted is None:
+                    self._thread = None
+                    return
+            try:
+                scope.run(lambda wanted=wanted, scope=scope: self._read(wanted, scope))  # type: ignore[misc]
+            except ReadDroppedError:
+                continue
+            except Exception:
+                logger.exception("reading parts of fields")
+            with self._wake:
+                if self._wanted is wanted:
+                    self._wanted = None
+
+    def _read(self, wanted: DetailWanted, scope: CancelScope) -> None:
+        for image in wanted.fields:
+            tiles: list[DetailTile] = []
+            try:
+                for key, region, level in self._parts(wanted, image):
+                    if scope.dropped:
+                        return
+                    tile = self._tile(wanted, image, key, region, level)
+                    if tile is not None:
+                        tiles.append(tile)
+                        self._tell(image.p, tiles)
+            except (DatasetError, IndexError) as error:
+                logger.debug("no parts of position %d: %s", image.p, error)
+
+    def _tell(self, p: int, tiles: list[DetailTile]) -> None:
+        with self._wake:
+            self._found[p] = list(tiles)
+        self._on_news()
+
+    def _parts(
+        self, wanted: DetailWanted, image: PlacedImage
+    ) -> Iterator[tuple[tuple[object, ...], Region, int]]:
+        """The parts of a field in view at the level that fits, those in the middle of the view first."""
+        levels = self._levels_of(wanted.dataset, image.p)
+        um_per_px = wanted.viewport.um_per_px
+        wide = image.width / um_per_px  # on the screen
+        fitting = [i for i, level in enumerate(levels) if level.sizes.x >= wide]
+        level = max(fitting, default=0)
+        sizes = levels[level].sizes
+        left, top, right, bottom = wanted.viewport.edges
+        scale_x, scale_y = sizes.x / image.width, sizes.y / image.height
+        x0 = max(0, int((left - image.left) * scale_x))
+        y0 = max(0, int((top - image.top) * scale_y))
+        x1 = min(sizes.x, int((right - image.left) * scale_x) + 1)
+        y1 = min(sizes.y, int((bottom - image.top) * scale_y) + 1)
+        found = [
+            Region(y, x, min(TILE, sizes.y - y), min(TILE, sizes.x - x))
+            for y in range(y0 // TILE * TILE, y1, TILE)
+            for x in range(x0 // TILE * TILE, x1, TILE)
+        ]
+        middle = (x0 + x1) / 2, (y0 + y1) / 2
+        found.sort(
+            key=lambda part: (
+                abs(part.left + part.width / 2 - middle[0]) + abs(part.top + part.height / 2 - middle[1])
+            )
+        )
+        at = id(wanted.dataset), image.p, wanted.t, wanted.z, wanted.version, level
+        for region in found:
+            yield (*at, region), region, level
+
+    def _levels_of(self, dataset: Dataset, p: int) -> tuple[Level, ...]:
+        key = id(dataset), p
+        levels = self._levels.get(key)
+        if levels is None:
+            levels = self._levels[key] = dataset.levels(p)
+        return levels
+
+    def _tile(
+        self, wanted: DetailWanted, image: PlacedImage, key: tuple[object, ...], region: Region, level: int
+    ) -> DetailTile | None:
+        with self._wake:
+            known = self._tiles.get(key)
+            if known is not None:
+                self._tiles.move_to_end(key)
+                return known
+        dataset, p = wanted.dataset, image.p
+        own = dataset.info.channels_of(dataset.image(p))
+        pixels: dict[int, np.ndarray] = {}
+        z = dataset.z_at(p, wanted.z, level) if level else wanted.z
+        for c in wanted.looks:
+            if c in own:
+                try:
+                    pixels[c] = dataset.plane(wanted.t, p, own.index(c), z, level=level, region=region)
+                except DatasetError as error:  # the field says so
+                    logger.debug("a part of position %d: %s", p, error)
+        if not pixels:
+            return None
+        sizes = self._levels_of(dataset, p)[level].sizes
+        (picture,) = colored_fields([pixels], wanted.looks)
+        tile = DetailTile(
+            region.left / sizes.x,
+            region.top / sizes.y,
+            region.width / sizes.x,
+            region.height / sizes.y,
+            bgrx(picture),
+        )
+        with self._wake:
+            self._tiles[key] = tile
+            self._nbytes += tile.pixels.nbytes
+            while self._nbytes > PARTS_BYTES and len(self._tiles) > 1:
+                self._nbytes -= self._tiles.popitem(last=False)[1].pixels.nbytes
+        return tile

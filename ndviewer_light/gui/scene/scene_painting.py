@@ -1,0 +1,246 @@
+"""How fields, wells and what is written on them are drawn: functions of a painter. GUI thread only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QBrush, QColor, QFont, QImage, QLinearGradient, QPainter, QPen
+
+from ...model import PlaneState
+from ...rendering import scene_picture as colors
+from ...rendering.scale_bar import scale_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...engine.scene import FieldScene, Viewport
+    from .scene_details import DetailTile
+
+GROUND = QColor(*colors.GROUND)
+_WELL = QColor(*colors.WELL)
+_PENDING, _LINE = QColor(*colors.PENDING), QColor(*colors.PENDING_LINE)
+_ABSENT = QColor(*colors.ABSENT)
+_UNREADABLE, _CROSS = QColor(*colors.UNREADABLE), QColor(*colors.CROSS)
+_NOT_WHOLE_MARK = QColor(255, 190, 92)
+_DIM = QColor(16, 17, 20, 150)
+_BAND = QColor(16, 17, 20, 170)
+_INK, _PLATE = QColor(245, 246, 248), QColor(0, 0, 0, 165)
+_LABEL = QColor(150, 155, 165)
+_RING = QColor(255, 255, 255, 200)
+_NOT_WHOLE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.FILLED)
+"""States of fields that have a picture: a channel is missing, or all are the fill value."""
+_LEAST_HATCHED_PX = 7
+_LEAST_NAMED_PX = 64
+_MOST_NAMES = 400
+
+
+class Marks(NamedTuple):
+    """What is known of a field: its state (None: nothing yet), why, and whether its picture is older."""
+
+    state: PlaneState | None
+    reason: str = ""
+    is_old: bool = False
+
+
+def field_rect(scene: FieldScene, viewport: Viewport, p: int) -> QRectF:
+    """Where a field is, in whole device pixels: neighbours that touch share an edge."""
+    left, top, right, bottom = colors.box_of(scene, viewport, p)
+    return QRectF(left, top, right - left, bottom - top)
+
+
+def draw_field(
+    painter: QPainter,
+    scene: FieldScene,
+    viewport: Viewport,
+    p: int,
+    image: QImage | None,
+    marks: Marks | None,
+    details: Iterable[tuple[DetailTile, QImage]] = (),
+) -> None:
+    """Draw one field: its picture and finer parts of it, or what it is instead."""
+    rect = field_rect(scene, viewport, p)
+    state = marks.state if marks is not None else None
+    if image is None:
+        _draw_state(painter, rect, state)
+        return
+    is_smaller = rect.width() < image.width()
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_smaller)
+    painter.drawImage(rect, image)
+    for tile, finer in details:
+        part = QRectF(
+            rect.left() + tile.left * rect.width(),
+            rect.top() + tile.top * rect.height(),
+            tile.width * rect.width(),
+            tile.height * rect.height(),
+        )
+        painter.drawImage(part, finer)
+    if marks is not None and marks.is_old:
+        painter.fillRect(rect, _DIM)
+    if state is PlaneState.UNREADABLE:
+        _draw_cross(painter, rect)
+    elif state in _NOT_WHOLE and rect.width() >= _LEAST_HATCHED_PX:
+        side = min(rect.width() / 5, 10.0)
+        painter.fillRect(QRectF(rect.right() - side, rect.top(), side, side), _NOT_WHOLE_MARK)
+
+
+def faded(image: QImage, depths: tuple[float, float, float, float]) -> QImage:
+    """A picture that fades towards its left, top, right and bottom edge, over these shares of its size."""
+    soft = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+    _fade(soft, QRectF(soft.rect()), depths)
+    return soft
+
+
+def draw_faded(
+    painter: QPainter,
+    scene: FieldScene,
+    viewport: Viewport,
+    p: int,
+    image: QImage,
+    marks: Marks | None,
+    details: Iterable[tuple[DetailTile, QImage]],
+) -> None:
+    """Like `draw_field`, of a field with finer parts, fading where it lies on earlier ones."""
+    soft = QImage(viewport.width, viewport.height, QImage.Format.Format_ARGB32_Premultiplied)
+    soft.fill(0)
+    inner = QPainter(soft)
+    draw_field(inner, scene, viewport, p, image, marks, details)
+    inner.end()
+    _fade(soft, field_rect(scene, viewport, p), scene.overlaps_of(p))
+    painter.drawImage(0, 0, soft)
+
+
+def _fade(image: QImage, rect: QRectF, depths: tuple[float, float, float, float]) -> None:
+    """Make a picture transparent towards the edges of a rectangle in it."""
+    painter = QPainter(image)
+    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
+    left, top, right, bottom = depths
+    for share, start, step in (
+        (left, rect.topLeft(), QPointF(left * rect.width(), 0)),
+        (top, rect.topLeft(), QPointF(0, top * rect.height())),
+        (right, rect.topRight(), QPointF(-right * rect.width(), 0)),
+        (bottom, rect.bottomLeft(), QPointF(0, -bottom * rect.height())),
+    ):
+        if share > 0:
+            ramp = QLinearGradient(start, start + step)
+            ramp.setColorAt(0.0, QColor(0, 0, 0, 0))
+            ramp.setColorAt(1.0, QColor(0, 0, 0, 255))
+            painter.fillRect(image.rect(), ramp)  # beyond its end it stays opaque
+    painter.end()
+
+
+def _draw_state(painter: QPainter, rect: QRectF, state: PlaneState | None) -> None:
+    if state is None or state is PlaneState.LOADING:
+        painter.fillRect(rect, _WELL)
+    elif state is PlaneState.UNREADABLE:
+        painter.fillRect(rect, _UNREADABLE)
+        _draw_cross(painter, rect)
+    elif state is PlaneState.ABSENT:
+        painter.fillRect(rect, _ABSENT)
+        if rect.width() >= _LEAST_HATCHED_PX:
+            painter.setPen(QPen(_LINE, 1))
+            painter.drawRect(rect.adjusted(0.5, 0.5, -0.5, -0.5))
+    else:
+        painter.fillRect(rect, _PENDING)
+        if rect.width() >= _LEAST_HATCHED_PX:
+            painter.fillRect(rect, QBrush(_LINE, Qt.BrushStyle.BDiagPattern))
+
+
+def _draw_cross(painter: QPainter, rect: QRectF) -> None:
+    painter.setPen(QPen(_CROSS, max(1.0, rect.width() / 40)))
+    inner = rect.adjusted(1, 1, -1, -1)
+    painter.drawLine(inner.topLeft(), inner.bottomRight())
+    painter.drawLine(inner.bottomLeft(), inner.topRight())
+
+
+def draw_wells(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None:
+    """Draw the ground of the wells of a plate that are in view."""
+    if not scene.is_plate:
+        return
+    left, top, right, bottom = viewport.edges
+    for well in scene.wells:
+        x0, y0, x1, y1 = well.edges
+        if x0 < right and x1 > left and y0 < bottom and y1 > top:
+            corners = QPointF(*viewport.to_screen(x0, y0)), QPointF(*viewport.to_screen(x1, y1))
+            painter.fillRect(QRectF(*corners), _WELL)
+
+
+def draw_labels(
+    painter: QPainter, scene: FieldScene, viewport: Viewport, ratio: float, current: int, *, names: bool
+) -> None:
+    """Write rows and columns along the edges, and wells that are large enough; mark the current field."""
+    own = viewport._replace(
+        um_per_px=viewport.um_per_px * ratio,
+        width=round(viewport.width / ratio),
+        height=round(viewport.height / ratio),
+    )
+    font = QFont(painter.font())
+    font.setPixelSize(11)
+    painter.setFont(font)
+    if 0 <= current < len(scene) and len(scene) > 1:
+        painter.setPen(QPen(_RING, 1.5))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(field_rect(scene, own, current).adjusted(-1.5, -1.5, 1.5, 1.5))
+    if not names:
+        return
+    if scene.is_plate:
+        _draw_edge_labels(painter, scene, own)
+    left, top, right, bottom = own.edges
+    shown = [
+        well
+        for well in scene.wells
+        if (well.edges[2] - well.edges[0]) / own.um_per_px >= _LEAST_NAMED_PX
+        and well.edges[0] < right
+        and well.edges[2] > left
+        and well.edges[1] < bottom
+        and well.edges[3] > top
+    ]
+    for well in shown[:_MOST_NAMES]:
+        if (min(well.edges[2], right) - max(well.edges[0], left)) / own.um_per_px < _LEAST_NAMED_PX:
+            continue  # what is left of it at the edge has no room
+        x, y = own.to_screen(max(well.edges[0], left), max(well.edges[1], top))
+        below = 18 if y < 16 and scene.is_plate else 0
+        _write(painter, x + 3 + (20 if x < 16 and scene.is_plate else 0), y + 3 + below, well.name)
+
+
+def _draw_edge_labels(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None:
+    painter.setPen(_LABEL)
+    middle = Qt.AlignmentFlag.AlignCenter
+    left, top = viewport.to_screen(*scene.bounds[:2])
+    beside, above = max(0.0, left - 26), max(1.0, top - 19)
+    for is_row, labels in ((False, scene.columns), (True, scene.rows)):
+        if len(labels) < 2:
+            continue
+        pitch = (labels[1][1] - labels[0][1]) / viewport.um_per_px
+        step = max(1, -int(-(13 if is_row else 20) // max(pitch, 0.1)))
+        for name, at in labels[::step]:
+            x, y = viewport.to_screen(at, at)
+            if is_row and -8 < y < viewport.height + 8:
+                rect = QRectF(beside, y - 8, 24, 16)
+            elif not is_row and -12 < x < viewport.width + 12:
+                rect = QRectF(x - 14, above, 28, 16)
+            else:
+                continue
+            painter.fillRect(rect, _BAND)
+            painter.drawText(rect, middle, name)
+
+
+def _write(painter: QPainter, x: float, y: float, text: str) -> None:
+    width = painter.fontMetrics().horizontalAdvance(text) + 8
+    rect = QRectF(x, y, width, 16)
+    painter.fillRect(rect, _PLATE)
+    painter.setPen(_INK)
+    painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def draw_scale_bar(painter: QPainter, um_per_px: float, width: int, height: int) -> None:
+    """Draw a scale bar at the lower right; `um_per_px` of logical pixels."""
+    found = scale_bar(um_per_px, min(160.0, width * 0.3))
+    if found is None:
+        return
+    length, label = found
+    plate = QRectF(width - length - 30, height - 42, length + 20, 32)
+    painter.fillRect(plate, _PLATE)
+    painter.setPen(_INK)
+    painter.drawText(plate.adjusted(0, 2, 0, -12), Qt.AlignmentFlag.AlignCenter, label)
+    painter.fillRect(QRectF(plate.left() + 10, plate.bottom() - 9, length, 3), _INK)

@@ -1,0 +1,275 @@
+"""What is read for the overview of one dataset: fields in view first, what is written again, parts looked at.
+
+GUI thread only; nothing is read or waited for here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ...engine.scene import visible_first
+from ...engine.thumbnails import WantedThumbnail
+from ...model import PlaneState, StackKey
+from ...rendering.scene_picture import edge_for
+from .field_pictures import FieldPictures
+from .scene_details import DetailReader, DetailWanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+
+    from ...engine.dataset import Dataset
+    from ...engine.position_states import PositionStates
+    from ...model import DatasetInfo
+    from ...rendering.contrast import Contrast
+    from ...rendering.scene_picture import ChannelLook
+    from .field_pictures import FieldPicture, KnownChannel
+    from .scene_canvas import SceneCanvas
+
+LARGEST_EDGE = 256
+"""Of small planes; closer looks read the part in view."""
+_MOST_CLOSE = 64
+"""So many fields at most are looked at closely at the same time."""
+_PICTURES_PER_STEP = 200
+_ASK_SECONDS = 0.05
+_FRONT = 24
+_FRONT_SECONDS = 0.25
+"""So many fields after the last one are looked for so often, where nobody tells what is written."""
+_RETRY_SECONDS = 2.0
+_AROUND = 0.2
+"""How far around the view fields are read ahead, as a share of it."""
+_NOT_THERE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.UNREADABLE, PlaneState.LOADING)
+
+
+class SceneReading:
+    """Reads the fields of `dataset` for `canvas`; `wake` is called in threads when something has arrived."""
+
+    def __init__(self, dataset: Dataset, canvas: SceneCanvas, wake: Callable[[], None]) -> None:
+        self.dataset = dataset
+        self._canvas = canvas
+        self.info: DatasetInfo | None = None
+        self.place = (0, 0)
+        self.pictures = FieldPictures(self._longest_edge)
+        self._loader = dataset.thumbnail_loader(self.pictures.kick)
+        self.pictures.read_from(self._loader)
+        self._details = DetailReader(wake)
+        self._written: deque[np.ndarray] = deque()  # appended in any thread
+        dataset.tell_written(self._written.append)
+        self._looks: dict[int, ChannelLook] = {}
+        self._version = 0
+        self._is_asked = False
+        self._ask_due = 0.0
+        self._retry: set[StackKey] = set()
+        self.states: PositionStates | None = None
+        self._front_due = 0.0
+        self._details_asked: object = None
+
+    @property
+    def n_left(self) -> int:
+        """How many small pictures are still to be read."""
+        return self._loader.n_left
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is being read or made into pictures."""
+        return (
+            not self._is_asked
+            or self._loader.n_left > 0
+            or self._loader.has_arrived
+            or self.pictures.is_busy
+            or self._details.is_busy
+        )
+
+    def close(self) -> None:
+        """Read nothing more. Never blocks."""
+        self.dataset.tell_written(None)
+        self._loader.close()
+        self.pictures.close()
+        self._details.close()
+
+    def rest(self) -> None:
+        """Nobody looks: read nothing until `ask_again`."""
+        self._loader.want(())
+        self._details.ask(None)
+        self._details_asked = None
+
+    def ask_again(self) -> None:
+        """Another part is in view, or more is known."""
+        self._is_asked = False
+
+    def show_place(self, place: tuple[int, int]) -> None:
+        """Another time point, or z."""
+        self.place = place
+        self.pictures.show_place(place)
+        self._retry.clear()
+        self.states = None
+        self._version += 1
+        self._is_asked = False
+
+    def set_looks(self, looks: Mapping[int, ChannelLook]) -> None:
+        """Draw these channels like this."""
+        has_more = set(looks) - set(self._looks)
+        self._looks = dict(looks)
+        self._version += 1
+        self.pictures.set_looks(looks, self._in_view())
+        if has_more:
+            self._is_asked = False
+        else:
+            self._ask_details()
+
+    def step(self, now: float) -> tuple[list[FieldPicture], list[tuple[int, Contrast]]]:
+        """Ask for what is missing; returns what has arrived."""
+        self._take_written(now)
+        self._take_states(now)
+        pictures, contrasts = self.pictures.take(_PICTURES_PER_STEP)
+        if not self._is_asked and now >= self._ask_due:
+            self._ask(now)
+        self._follow_front(now)
+        for p, tiles in self._details.take().items():
+            self._canvas.show_details(p, tiles)
+        return [each for each in pictures if each.place == self.place], contrasts
+
+    # ---- what is in view -------------------------------------------------------------------
+
+    def _in_view(self) -> list[int]:
+        scene, viewport = self._canvas.scene, self._canvas.viewport
+        if scene is None or viewport is None or self.info is None:
+            return []
+        n = len(self.info.positions)
+        return [p for p in visible_first(scene, viewport).tolist() if p < n]
+
+    def _longest_edge(self, p: int) -> int:
+        info = self.info
+        image = info.image(p) if info is not None and p < len(info.positions) else None
+        return max(image.height, image.width) if image is not None else 1
+
+    def _ask(self, now: float) -> None:
+        """Ask for what is in view and not there yet, the middle of the view first."""
+        scene, viewport, info = self._canvas.scene, self._canvas.viewport, self.info
+        if scene is None or viewport is None or info is None or not self._looks:
+            return
+        self._is_asked, self._ask_due = True, now + _ASK_SECONDS
+        sides = (scene.edges[:, 2:] - scene.edges[:, :2]).max(axis=1) / viewport.um_per_px
+        own = {id(image): set(info.channels_of(image)) for image in info.groups}
+        wanted: list[WantedThumbnail] = []
+        for p in visible_first(scene, viewport, _AROUND).tolist():
+            if p < len(info.positions):
+                edge = min(edge_for(float(sides[p])), LARGEST_EDGE)
+                wanted += self._wanted_of(p, edge, own[id(info.image(p))])
+        self._loader.want(wanted)
+        self._ask_details()
+
+    def _wanted_of(self, p: int, edge: int, channels: set[int]) -> list[WantedThumbnail]:
+        known = self.pictures.known(p)
+        t, z = self.place
+        found = []
+        for c in self._looks:
+            key = StackKey(t, p, c, z)
+            if c in channels and (key in self._retry or _is_needed(known.get(c), edge)):
+                found.append(WantedThumbnail(key, edge))
+        return found
+
+    def _ask_details(self) -> None:
+        """Read the parts in view of fields that are drawn larger than their small planes."""
+        scene, viewport = self._canvas.scene, self._canvas.viewport
+        if scene is None or viewport is None:
+            return
+        wide = (scene.edges[:, 2] - scene.edges[:, 0]) / viewport.um_per_px > LARGEST_EDGE
+        close = [p for p in self._in_view() if wide[p] and not self._is_full(p)] if wide.any() else []
+        if not close or len(close) > _MOST_CLOSE:
+            if self._details_asked is not None:
+                self._details.ask(None)
+                self._canvas.drop_details()
+                self._details_asked = None
+            return
+        t, z = self.place
+        asked = viewport, self._version, t, z, len(close)
+        if asked == self._details_asked:
+            return
+        self._details_asked = asked
+        self._canvas.drop_details(close)
+        fields = tuple(scene.image(p) for p in close if self._may_be_there(p))
+        wanted = DetailWanted(self.dataset, t, z, fields, viewport, dict(self._looks), self._version)
+        self._details.ask(wanted)
+
+    def _is_full(self, p: int) -> bool:
+        """Whether the small planes of a field have all of its pixels."""
+        known = self.pictures.known(p).values()
+        return bool(known) and all(each.is_full for each in known)
+
+    def _may_be_there(self, p: int) -> bool:
+        known = self.pictures.known(p).values()
+        return not known or any(each.state not in _NOT_THERE for each in known)
+
+    # ---- while it is written ---------------------------------------------------------------
+
+    def _take_written(self, now: float) -> None:
+        """Planes that a writer has announced are read again, or for the first time."""
+        t, z = self.place
+        fresh: set[StackKey] = set()
+        while self._written:
+            rows = self._written.popleft()
+            at = rows[(rows[:, 0] == t) & (rows[:, 3] == z)]
+            fresh.update(StackKey(t, p, c, z) for p, c in at[:, 1:3].tolist())
+        if fresh:
+            self._loader.written(fresh)
+            self._version += 1
+            self._read_again(fresh, now)
+
+    def _read_again(self, keys: set[StackKey], now: float) -> None:
+        """Read these as soon as they are in view, whatever is known of them."""
+        self._retry |= keys
+        self._ask(now)
+        self._retry -= keys
+
+    def _take_states(self, now: float) -> None:
+        """What is known of positions without reading: those of which more is there are read again."""
+        if self.info is None or len(self.info.positions) < 2:
+            return
+        states, before = self.dataset.position_states(self.place[0]), self.states
+        if states is None or states is before:
+            return
+        self.states = states
+        if before is not None and len(before.there) == len(states.there):
+            both = zip(before.there, states.there, strict=True)
+            self._look_for([p for p, (was, now_there) in enumerate(both) if now_there > was], now)
+
+    def _look_for(self, positions: list[int], now: float) -> None:
+        """Read what was not there of these."""
+        t, z = self.place
+        keys = {
+            StackKey(t, p, c, z)
+            for p in positions
+            for c, known in self.pictures.known(p).items()
+            if known.state in _NOT_THERE
+        }
+        if keys:
+            self._read_again(keys, now)
+
+    def _follow_front(self, now: float) -> None:
+        """Look for what comes next after the last field that is there, where nobody says so."""
+        if now < self._front_due or self.info is None:
+            return
+        is_on = self.dataset.is_being_written or self.dataset.looks_for_newest
+        self._front_due = now + (_FRONT_SECONDS if is_on else _RETRY_SECONDS)
+        if not is_on or self._loader.n_left:
+            return
+        waiting: list[int] = []
+        last = -1
+        for p in range(len(self.info.positions)):
+            states = [each.state in _NOT_THERE for each in self.pictures.known(p).values()]
+            if states and not all(states):
+                last = p
+            if any(states):
+                waiting.append(p)
+        if waiting:
+            after = [p for p in waiting if p >= last][:_FRONT]
+            self._look_for(after + waiting[: _FRONT - len(after)], now)
+
+
+def _is_needed(known: KnownChannel | None, edge: int) -> bool:
+    if known is None:
+        return True
+    return known.state not in _NOT_THERE and known.edge < edge and not known.is_full

@@ -1,0 +1,311 @@
+"""Shows the fields of the dataset on screen as one scene: what is read, drawn and written by now.
+
+GUI thread only; nothing is read or waited for here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from ...engine.plate_grid import plate_layout
+from ...engine.scene import FieldScene, scene_of
+from ...errors import DatasetError
+from ...rendering.colormaps import chosen_colormap, colormap_of
+from ...rendering.scene_picture import ChannelLook
+from ..slots import safe_slot
+from .scene_canvas import SceneCanvas
+from .scene_menu import SceneMenu
+from .scene_reading import SceneReading
+from .scene_words import said_of_field, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...engine.dataset import Dataset
+    from ...model import DatasetInfo
+    from ..background import Background
+    from ..poll import Poll
+    from ..stage import Stage
+
+_WORTH_SAYING = 50
+_LOOKS_SECONDS = 0.1
+"""How often colours follow the controls, and the contrast of a run while its planes arrive."""
+
+
+class SceneView(QObject):
+    """The overview of one stage: `toggle` shows it instead of the main view, or no longer.
+
+    `step` whenever the dataset is polled. `said` is what the status line says of the field under the mouse,
+    `noted` what had to be guessed of places. `go_to(p)` moves the main view.
+    """
+
+    said = Signal(str)
+    noted = Signal(str)
+
+    def __init__(
+        self, stage: Stage, background: Background, poll: Poll, go_to: Callable[[int], None]
+    ) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._background = background
+        self._poll = poll
+        self._go_to = go_to
+        self.canvas = SceneCanvas(stage.picture)
+        self.canvas.hide()
+        self.canvas.moved.connect(self._on_moved)
+        self.canvas.activated.connect(self._on_activated)
+        self.canvas.hovered.connect(self._on_hovered)
+        self.dims_old = True
+        """Whether the picture of an earlier time point stays, dimmed, until the own one arrives."""
+        self._reading: SceneReading | None = None
+        self._menu = SceneMenu(self.canvas)
+        self._menu.dimming.connect(self._on_dimming)
+        self._came_from_here = False
+        self._looks: dict[int, ChannelLook] = {}
+        self._looks_due = 0.0
+        self._is_building = False
+
+    # ---- shown or not ----------------------------------------------------------------------
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the overview is shown instead of the main view."""
+        return not self.canvas.isHidden()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is being read or drawn for it."""
+        if not self.is_shown or self._reading is None:
+            return False
+        return self._is_building or self._reading.is_busy or not self.canvas.is_complete
+
+    @property
+    def reading(self) -> SceneReading | None:
+        """What is read for it; None until it was shown."""
+        return self._reading
+
+    @property
+    def progress(self) -> str:
+        """How far reading is: how many small pictures are still to be read; "" where few are."""
+        n = self._reading.n_left if self._reading is not None and self.is_shown else 0
+        return f"Overview: {n:,} small pictures to read" if n > _WORTH_SAYING else ""
+
+    def toggle(self) -> None:
+        """Show the overview, or the main view again."""
+        if self.is_shown:
+            self.leave()
+        else:
+            self.show()
+
+    def show(self) -> None:
+        """Show the overview, where one looked last."""
+        dataset = self._stage.dataset
+        if dataset is None:
+            return
+        self._came_from_here = False
+        if self._reading is None or dataset is not self._reading.dataset:
+            self._begin(dataset)
+        self._stage.cover_picture(self.canvas)
+        self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
+        if self._reading is not None:
+            self._reading.ask_again()
+        self._poll.wake()
+        self.step()
+
+    def leave(self) -> None:
+        """Show the main view again."""
+        if self.is_shown:
+            self._stage.uncover_picture(self.canvas)
+            if self._reading is not None:
+                self._reading.rest()
+            self.said.emit("")
+
+    def go_back(self) -> bool:
+        """Return to the overview from which the field in view was opened; False if it was not."""
+        reading = self._reading
+        if self.is_shown or not self._came_from_here or reading is None:
+            return False
+        if self._stage.dataset is not reading.dataset:
+            return False
+        self.show()
+        return True
+
+    def end(self) -> None:
+        """Release everything."""
+        self.leave()
+        self._release()
+
+    def _release(self) -> None:
+        reading, self._reading = self._reading, None
+        self.canvas.clear()
+        self._looks = {}
+        self._is_building = False
+        if reading is not None:
+            reading.close()
+
+    def _begin(self, dataset: Dataset) -> None:
+        self._release()
+        self._reading = SceneReading(dataset, self.canvas, self._wake_later)
+        view = self._stage.view
+        self._reading.show_place((view.t, view.z))
+        if not dataset.live and not _is_one_field_per_well(dataset.info):
+            self._background.run("ndviewer-scene-positions", lambda: self._look_at_all(dataset))
+
+    def _wake_later(self) -> None:
+        self._poll.post(_nothing)  # any thread
+
+    def _look_at_all(self, dataset: Dataset) -> None:
+        """In a thread: learn what all positions contain and where they are."""
+        try:
+            dataset.look_at_all()
+        except (DatasetError, RuntimeError):  # closed meanwhile, or not readable: planes say why
+            return
+        self._wake_later()
+
+    # ---- step by step ----------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Show what is known now; whether more is expected soon."""
+        reading, dataset = self._reading, self._stage.dataset
+        if reading is not None and (dataset is not reading.dataset or reading.dataset.closed):
+            was_shown = self.is_shown
+            self.leave()
+            self._release()
+            if was_shown and dataset is not None and not dataset.closed:
+                self.show()
+            return False
+        if not self.is_shown or dataset is None or reading is None:
+            return False
+        if dataset.info is not reading.info:
+            self._take_info(reading, dataset.info)
+        view = self._stage.view
+        if (view.t, view.z) != reading.place:
+            keeps = self.dims_old and view.z == reading.place[1]
+            reading.show_place((view.t, view.z))
+            self.canvas.age_pictures(keep=keeps)
+        self.canvas.mark_current(view.p)
+        now = time.monotonic()
+        self._follow_looks(reading, now)
+        pictures, contrasts = reading.step(now)
+        for c, contrast in contrasts:
+            self._stage.channels.contrasts.of(c).add_others(contrast)
+        if pictures:
+            self.canvas.show_pictures(pictures)
+        return self.is_busy
+
+    def _take_info(self, reading: SceneReading, info: DatasetInfo) -> None:
+        """More is known: sizes and places of fields."""
+        before, reading.info = reading.info, info
+        if before is not None and before.generation != info.generation:
+            reading.show_place(reading.place)
+            self.canvas.forget_pictures()
+        elif before is not None and before.positions is info.positions and before.groups == info.groups:
+            return
+        self._build_soon(reading)
+
+    def _build_soon(self, reading: SceneReading) -> None:
+        info = reading.info
+        if not self._is_building and info is not None:
+            self._is_building = True
+            self._background.run("ndviewer-scene-places", lambda: self._build(reading, info))
+
+    def _build(self, reading: SceneReading, info: DatasetInfo) -> None:
+        """In a thread: place ten thousand fields."""
+        scene = scene_of(info)
+        self._poll.post(lambda: self._on_built(reading, info, scene))
+
+    def _on_built(self, reading: SceneReading, info: DatasetInfo, scene: FieldScene) -> None:
+        if reading is not self._reading or reading.info is None:
+            return
+        self._is_building = False
+        if reading.info.positions is not info.positions or reading.info.groups != info.groups:
+            self._build_soon(reading)
+        before = self.canvas.scene
+        if before is None or not _is_same(before, scene):
+            sizes = [image.pixel_size_um or 1.0 for image in info.groups]
+            self.canvas.show_scene(scene, min(sizes) if scene.is_in_um else 1.0)
+            self.noted.emit("; ".join(scene.notes))
+        reading.ask_again()
+
+    def _follow_looks(self, reading: SceneReading, now: float) -> None:
+        """Draw channels as the main view does: visible, colours, contrast, gamma."""
+        if self._looks and now < self._looks_due:
+            return
+        self._looks_due = now + _LOOKS_SECONDS
+        looks = self._current_looks()
+        if looks and looks != self._looks:
+            self._looks = looks
+            reading.set_looks(looks)
+
+    def _current_looks(self) -> dict[int, ChannelLook]:
+        strips, contrasts = self._stage.strips, self._stage.channels.contrasts
+        reading = self._reading
+        if reading is None or reading.info is None:
+            return {}
+        looks = {}
+        channels = reading.info.channels
+        for c in range(min(len(strips), len(channels))):
+            if strips.is_channel_visible(c):
+                chosen = strips.chosen_color(c)
+                colormap = chosen_colormap(chosen) if chosen else colormap_of(channels[c])
+                looks[c] = ChannelLook(contrasts.limits(c) or (0.0, 1.0), colormap, strips.gamma_of(c))
+        return looks
+
+    @safe_slot
+    def _on_dimming(self, dims: bool) -> None:
+        self.dims_old = dims
+
+    # ---- slots -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _on_moved(self) -> None:
+        if self._reading is not None:
+            self._reading.ask_again()
+        self._poll.wake()
+
+    @safe_slot
+    def _on_activated(self, p: int) -> None:
+        reading = self._reading
+        if reading is None or reading.info is None or not 0 <= p < len(reading.info.positions):
+            return
+        self._go_to(p)
+        self.leave()
+        self._came_from_here = True
+
+    @safe_slot
+    def _on_hovered(self, place: object) -> None:
+        scene, reading = self.canvas.scene, self._reading
+        if scene is None or reading is None or reading.info is None:
+            return
+        if not isinstance(place, tuple):
+            self.said.emit("")
+            return
+        p, info = scene.at(*place), reading.info
+        if p is None or p >= len(info.positions):
+            self.said.emit(summary(info, reading.states))
+            return
+        image = scene.image(p)
+        share = (place[0] - image.left) / image.width, (place[1] - image.top) / image.height
+        values = {
+            info.channels[c].name: value
+            for c, value in reading.pictures.values_at(p, *share).items()
+            if c in self._looks
+        }
+        self.said.emit(said_of_field(info, p, image, place, self.canvas.marks_of(p), values))
+
+
+def _is_one_field_per_well(info: DatasetInfo) -> bool:
+    """Whether fields lie by their wells alone: what they contain is learned as they are read."""
+    names = [position.region for position in info.positions]
+    return len(set(names)) == len(names) and plate_layout(names) is not None
+
+
+def _nothing() -> None:
+    """Wakes the poll."""
+
+
+def _is_same(a: FieldScene, b: FieldScene) -> bool:
+    return a.edges.shape == b.edges.shape and bool((a.edges == b.edges).all()) and a.notes == b.notes

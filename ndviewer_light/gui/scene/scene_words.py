@@ -1,0 +1,57 @@
+"""What is said of fields in the overview; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...model import PlaneState
+from ..view_texts import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...engine.position_states import PositionStates
+    from ...engine.scene import PlacedImage
+    from ...model import DatasetInfo
+    from .scene_painting import Marks
+
+_STATES = {
+    PlaneState.PENDING: "not written yet",
+    PlaneState.ABSENT: "nothing stored",
+    PlaneState.FILLED: "nothing stored, shown as the fill value",
+    PlaneState.UNREADABLE: "could not be read",
+    PlaneState.LOADING: "being read",
+}
+
+
+def said_of_field(
+    info: DatasetInfo,
+    p: int,
+    image: PlacedImage,
+    place: tuple[float, float],
+    marks: Marks | None,
+    values: Mapping[str, float],
+) -> str:
+    """The field under the mouse, the pixel of it, and its values: "B3:0  y 12 x 40  DAPI 1,203"."""
+    parts = [name_of(info.positions[p])]
+    facts = info.image(p)
+    row = int((place[1] - image.top) / image.height * facts.height)
+    column = int((place[0] - image.left) / image.width * facts.width)
+    parts.append(f"y {min(max(row, 0), facts.height - 1)} x {min(max(column, 0), facts.width - 1)}")
+    if values:
+        parts.append("  ".join(f"{name} {value:,.5g}" for name, value in values.items()))
+    if marks is not None and marks.is_old:
+        parts.append("of an earlier time point")
+    elif marks is not None and marks.state in _STATES:
+        reason = f": {marks.reason}" if marks.state is PlaneState.UNREADABLE else ""
+        parts.append(_STATES[marks.state] + reason)
+    return "   ".join(parts)
+
+
+def summary(info: DatasetInfo, states: PositionStates | None) -> str:
+    """How many fields there are, and how many planes of them are there."""
+    n = len(info.positions)
+    said = f"{n:,} field{'s' if n != 1 else ''}"
+    if states is None or not sum(states.expected):
+        return said
+    return f"{said}, {sum(states.there):,} of {sum(states.expected):,} planes"

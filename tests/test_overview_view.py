@@ -1,0 +1,354 @@
+"""The overview in the widget, used as a person does and read back from its pixels."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import stores
+import tensorstore as ts
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtTest import QTest
+from runs import CHANNELS, follow, load, small_run
+from screen import choose_limits, settle
+
+from ndviewer_light.engine.thumbnails import ThumbnailLoader, WantedThumbnail
+from ndviewer_light.gui.scene.field_pictures import FieldPictures
+from ndviewer_light.model import Plane, PlaneState, StackKey
+from simulate_acquisition import announce_run
+
+pytestmark = pytest.mark.gl
+
+SIDE = 32
+WELLS = {"A/1": 1, "A/2": 1, "B/2": 4}
+VALUES = {0: (100, 0), 1: (0, 100), 2: (50, 50), 3: (100, 100), 4: (0, 0), 5: (25, 75)}
+"""Of each position, what its two channels have everywhere."""
+
+
+def write_plate(path, n_t=1):
+    """A plate whose fields are of one colour each."""
+    stores.write_plate(path, WELLS, sizes={"t": n_t, "c": 2, "z": 1, "y": SIDE, "x": SIDE})
+    for field, values in zip(fields_of(path), VALUES.values(), strict=True):
+        array = opened(field)
+        for t in range(n_t):
+            for c in range(2):
+                array[t, c, 0] = np.full((SIDE, SIDE), values[(c + t) % 2] + 1, "u2")
+    stores.make_old(path)
+    return path
+
+
+def fields_of(path):
+    return [path / well / str(field) for well, n in WELLS.items() for field in range(n)]
+
+
+def opened(field):
+    return ts.open({"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{field}/0/"}}).result()
+
+
+def shown(qtbot, viewer):
+    """Press W, and wait until the overview is complete."""
+    QTest.keyClick(viewer.stage.picture, Qt.Key.Key_W)
+    overview = viewer._screen.scene
+    assert overview.is_shown
+    complete(qtbot, overview)
+    return overview
+
+
+def complete(qtbot, overview):
+    def is_there():
+        overview.step()
+        return overview.canvas.scene is not None and not overview.is_busy
+
+    qtbot.waitUntil(is_there, timeout=20_000)
+    qtbot.waitUntil(is_there, timeout=20_000)
+
+
+def where(canvas, p, x=0.5, y=0.5):
+    """A point of a field in pixels of the widget."""
+    image, ratio = canvas.scene.image(p), canvas.devicePixelRatioF()
+    at = canvas.viewport.to_screen(image.left + x * image.width, image.top + y * image.height)
+    return QPoint(int(at[0] / ratio), int(at[1] / ratio))
+
+
+def pixel(canvas, p, x=0.5, y=0.5):
+    """The colour on the widget at a point of a field."""
+    color = canvas.grab().toImage().pixelColor(where(canvas, p, x, y))
+    return np.array([color.red(), color.green(), color.blue()])
+
+
+def expected(viewer, values):
+    """What two channels of these values add up to, with the limits and colours of the strips."""
+    strips, total = viewer.stage.strips, np.zeros(3)
+    for c, value in enumerate(values):
+        if strips.is_channel_visible(c):
+            low, high = strips.window_of(c)
+            color = strips.color_of(c)
+            rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+            total += np.clip((value - low) / (high - low), 0, 1) * rgb
+    return np.clip(total, 0, 255)
+
+
+def assert_all_shown(viewer, canvas, fields=VALUES):
+    for p, values in fields.items():
+        found, wanted = pixel(canvas, p, 0.4, 0.6), expected(viewer, [value + 1 for value in values])
+        assert abs(found - wanted).max() <= 1.5, (p, found, wanted)
+
+
+@pytest.fixture
+def plate(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr")
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 200)
+    return path
+
+
+# ---- of what is finished -------------------------------------------------------------------------------
+
+
+def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, viewer, plate):
+    overview = shown(qtbot, viewer)
+    canvas = overview.canvas
+    assert canvas.isVisible() and not viewer.stage.canvas.isVisible()
+    assert_all_shown(viewer, canvas)
+    assert where(canvas, 1).x() > where(canvas, 0).x() and where(canvas, 1).y() == where(canvas, 0).y()
+    assert where(canvas, 2).y() > where(canvas, 1).y()
+    choose_limits(viewer, 0, 0, 101)  # contrast, and what is visible, as in the main view
+    complete(qtbot, overview)
+    qtbot.waitUntil(lambda: abs(pixel(canvas, 0) - expected(viewer, (101, 1))).max() <= 1.5, timeout=10_000)
+    assert_all_shown(viewer, canvas)
+    viewer.stage.channels.strips.strip(1).on.click()
+    complete(qtbot, overview)
+    qtbot.waitUntil(lambda: abs(pixel(canvas, 1) - expected(viewer, (1, 101))).max() <= 1.5, timeout=10_000)
+    assert_all_shown(viewer, canvas)
+    told = []
+    overview.said.connect(told.append)
+    QTest.mouseMove(canvas, where(canvas, 5))
+    qtbot.waitUntil(lambda: any("B2:3" in each and "26" in each for each in told), timeout=5_000)
+    QTest.keyClick(canvas, Qt.Key.Key_W)
+    assert not canvas.isVisible() and viewer.stage.canvas.isVisible()
+
+
+def test_a_double_click_or_enter_opens_a_field_and_escape_returns_to_the_same_place(qtbot, viewer, plate):
+    overview = shown(qtbot, viewer)
+    canvas = overview.canvas
+    canvas.zoom(2.0, QPointF(where(canvas, 3)))
+    complete(qtbot, overview)
+    before = canvas.viewport
+    QTest.mouseDClick(canvas, Qt.MouseButton.LeftButton, pos=where(canvas, 3))
+    assert not overview.is_shown and viewer.stage.view.p == 3
+    settle(qtbot, viewer)
+    QTest.keyClick(viewer, Qt.Key.Key_Escape)
+    assert overview.is_shown and canvas.viewport == before
+    complete(qtbot, overview)
+    QTest.keyClick(viewer, Qt.Key.Key_Escape)
+    assert overview.is_shown  # there is nothing to go back to
+    viewer.cursor().setPos(canvas.mapToGlobal(where(canvas, 2)))
+    QTest.keyClick(canvas, Qt.Key.Key_Return)
+    assert not overview.is_shown and viewer.stage.view.p in (2, 3)
+
+
+def test_zoomed_in_single_pixels_are_those_of_the_data(qtbot, viewer, tmp_path):
+    path = tmp_path / "p.ome.zarr"
+    size = 600
+    stores.write_plate(path, {"A/1": 1, "A/2": 1}, sizes={"t": 1, "c": 1, "z": 1, "y": size, "x": size})
+    data = np.random.default_rng(0).integers(0, 200, (size, size)).astype("u2")
+    opened(path / "A/2/0")[0, 0, 0] = data
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    choose_limits(viewer, 0, 0, 200)
+    overview = shown(qtbot, viewer)
+    canvas = overview.canvas
+    canvas.look_at_field(1)
+    row, column = 411, 87
+    for _ in range(9):
+        canvas.zoom(1.6, QPointF(where(canvas, 1, (column + 0.5) / size, (row + 0.5) / size)))
+    assert canvas.viewport.um_per_px < 0.325 / 8
+    qtbot.waitUntil(lambda: bool(canvas._details.get(1)), timeout=20_000)
+    complete(qtbot, overview)
+    for dy in (-1, 0, 2):
+        for dx in (-2, 0, 1):
+            at = (column + dx + 0.5) / size, (row + dy + 0.5) / size
+            wanted = expected(viewer, (data[row + dy, column + dx],))
+            assert abs(pixel(canvas, 1, *at) - wanted).max() <= 1.5, (dy, dx)
+
+
+def test_what_is_missing_or_unreadable_is_marked_and_never_black(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr")
+    for chunk in stores.chunk_files(fields_of(path)[1]):
+        chunk.unlink()
+    for chunk in stores.chunk_files(fields_of(path)[2]):
+        chunk.write_bytes(b"\x02\x01\x21\x02" + b"\xff" * 60)
+    shutil.rmtree(fields_of(path)[3])
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    overview = shown(qtbot, viewer)
+    marks = [overview.canvas.marks_of(p).state.name for p in range(6)]
+    assert marks == ["PRESENT", "ABSENT", "UNREADABLE", "ABSENT", "PRESENT", "PRESENT"]
+    assert abs(pixel(overview.canvas, 1) - (58, 58, 60)).max() <= 1
+    assert abs(pixel(overview.canvas, 2, 0.5, 0.2) - (66, 46, 44)).max() <= 1
+    assert pixel(overview.canvas, 2)[0] > 150  # the cross
+
+
+def test_old_pictures_are_dimmed_until_those_of_the_time_point_are_there(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr", n_t=2)
+    for chunk in stores.chunk_files(fields_of(path)[1]):
+        if "/c/1/" in str(chunk):
+            chunk.unlink()
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 200)
+    overview = shown(qtbot, viewer)
+    first = pixel(overview.canvas, 1)
+    viewer.set_current_index("time", 1)
+    complete(qtbot, overview)
+    assert overview.canvas.marks_of(1).is_old
+    assert 0.3 < pixel(overview.canvas, 1).sum() / first.sum() < 0.6
+    swapped = {p: (b, a) for p, (a, b) in VALUES.items() if p != 1}
+    assert_all_shown(viewer, overview.canvas, swapped)
+    overview.dims_old = False
+    viewer.set_current_index("time", 0)
+    viewer.set_current_index("time", 1)
+    complete(qtbot, overview)
+    viewer.set_current_index("time", 0)
+    complete(qtbot, overview)
+    assert_all_shown(viewer, overview.canvas)
+
+
+def test_overlapping_fields_lie_on_each_other_in_order_or_are_blended(qtbot, viewer, tmp_path):
+    side, um, values = 40, 0.325, (50, 150)
+    attributes = stores.image_attributes(channels=stores.CHANNELS[:1])
+    for i, value in enumerate(values):
+        path = tmp_path / "m.zarr" / f"tile_{i}"
+        stores.write_image(path, sizes={"t": 1, "c": 1, "z": 1, "y": side, "x": side})
+        (dataset,) = attributes["multiscales"][0]["datasets"]
+        scale = dataset["coordinateTransformations"][:1]
+        move = {"type": "translation", "translation": [0, 0, 0, 0, i * 30 * um]}
+        dataset["coordinateTransformations"] = [*scale, move]
+        stores.write_group(path, attributes)
+        opened(path)[0, 0, 0] = np.full((side, side), value, "u2")
+    stores.write_group(tmp_path / "m.zarr", {})
+    stores.make_old(tmp_path / "m.zarr")
+    load(qtbot, viewer, tmp_path / "m.zarr")
+    settle(qtbot, viewer)
+    choose_limits(viewer, 0, 0, 200)
+    overview = shown(qtbot, viewer)
+    canvas = overview.canvas
+    qtbot.waitUntil(lambda: canvas.scene.has_overlaps, timeout=10_000)
+    complete(qtbot, overview)
+    left, right = (expected(viewer, (value,)) for value in values)
+    assert abs(pixel(canvas, 0, 0.5) - left).max() <= 1.5
+    assert abs(pixel(canvas, 0, 35 / side) - right).max() <= 1.5  # the later one
+    overview._menu.blend.setChecked(True)
+    complete(qtbot, overview)
+    assert abs(pixel(canvas, 0, 0.5) - left).max() <= 1.5
+    assert abs(pixel(canvas, 0, 35 / side) - (left + right) / 2).max() < 12
+    assert abs(pixel(canvas, 1, 0.9) - right).max() <= 1.5
+    for step in range(3):  # moved, by strips
+        canvas._look_at(
+            canvas.viewport._replace(x=canvas.viewport.x + (7 + step) * canvas.viewport.um_per_px)
+        )
+    complete(qtbot, overview)
+    assert abs(pixel(canvas, 0, 0.5) - left).max() <= 1.5 and abs(pixel(canvas, 1, 0.9) - right).max() <= 1.5
+
+
+# ---- while it is written -------------------------------------------------------------------------------
+
+
+def test_fields_of_a_run_fill_in_as_they_are_announced_and_look_the_same_when_opened(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", n_t=1, n_z=1)
+    announce_run(viewer, run)
+    qtbot.waitUntil(lambda: viewer.dataset is not None and viewer.stage.dataset is viewer.dataset)
+    viewer._screen.scene.show()
+    overview = viewer._screen.scene
+    qtbot.waitUntil(lambda: overview.canvas.marks_of(2) is not None, timeout=20_000)
+    assert {overview.canvas.marks_of(p).state.name for p in range(3)} == {"PENDING"}
+    follow(qtbot, viewer, run)
+    qtbot.waitUntil(
+        lambda: all(overview.canvas.marks_of(p).state.name == "PRESENT" for p in range(3)), timeout=20_000
+    )
+    viewer.end_zarr_acquisition()
+    for c in range(2):
+        choose_limits(viewer, c, 0, 5000)
+    complete(qtbot, overview)
+    qtbot.wait(250)
+    complete(qtbot, overview)
+    live = [overview.canvas.image_of(p) for p in range(3)]
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 5000)
+    complete(qtbot, overview)
+    qtbot.wait(250)
+    complete(qtbot, overview)
+    assert overview.is_shown
+    for p, before in enumerate(live):
+        assert before == overview.canvas.image_of(p) and before.width() == run.width, p
+
+
+def test_a_plane_that_is_written_again_is_shown_again(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", n_t=1, n_z=1)
+    announce_run(viewer, run)
+    follow(qtbot, viewer, run)
+    viewer._screen.scene.show()
+    overview = viewer._screen.scene
+    complete(qtbot, overview)
+    before = pixel(overview.canvas, 1)
+    array = opened(run.folder / "zarr/A1/fov_1.ome.zarr")
+    for c, channel in enumerate(CHANNELS):
+        array[0, c, 0] = np.zeros((run.height, run.width), array.dtype.numpy_dtype) + 1
+        viewer.notify_zarr_frame(0, 1, 0, channel)
+    qtbot.waitUntil(lambda: abs(pixel(overview.canvas, 1) - before).max() > 3, timeout=10_000)
+    viewer.end_zarr_acquisition()
+
+
+def test_fields_that_nobody_announces_appear_as_well(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr")
+    late = [chunk for field in fields_of(path)[2:] for chunk in stores.chunk_files(field)]
+    pixels = {chunk: chunk.read_bytes() for chunk in late}
+    for chunk in late:
+        chunk.unlink()
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    overview = shown(qtbot, viewer)
+    states = [overview.canvas.marks_of(p).state.name for p in range(6)]
+    assert states[:2] == ["PRESENT"] * 2 and "PRESENT" not in states[2:]
+    for chunk in late:
+        chunk.write_bytes(pixels[chunk])
+    qtbot.waitUntil(
+        lambda: all(overview.canvas.marks_of(p).state.name == "PRESENT" for p in range(6)), timeout=20_000
+    )
+    complete(qtbot, overview)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 200)
+    qtbot.waitUntil(lambda: abs(pixel(overview.canvas, 5) - expected(viewer, (26, 76))).max() <= 1.5)
+    assert_all_shown(viewer, overview.canvas)
+
+
+# ---- bounds --------------------------------------------------------------------------------------------
+
+
+def test_small_planes_in_memory_are_bounded(monkeypatch):
+    class Source:
+        def read(self, keys, edge):
+            return [Plane(PlaneState.PRESENT, np.ones((64, 64), "u2")) for _ in keys]
+
+    monkeypatch.setattr("ndviewer_light.gui.scene.field_pictures.PICTURES_BYTES", 20 * 64 * 64 * 2)
+    pictures = FieldPictures(lambda p: 64)
+    loader = ThumbnailLoader(Source(), pictures.kick)
+    pictures.read_from(loader)
+    pictures.show_place((0, 0))
+    loader.want(WantedThumbnail(StackKey(0, p, 0, 0), 64) for p in range(200))
+    while loader.n_left or loader.has_arrived or pictures.is_busy:
+        assert pictures.nbytes <= 20 * 64 * 64 * 2
+    assert sum(bool(pictures.known(p)) for p in range(200)) == 20
+    loader.close()
+    pictures.close()
+    loader.join(10)
+    pictures.join(10)
