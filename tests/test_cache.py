@@ -743,3 +743,15 @@ def test_under_a_storm_no_hit_is_older_than_the_last_notification_before_it(stor
     assert not stale_hits
     assert [value_of(cache.read(key)) for key in keys] == [store.versions[key] for key in keys]
     cache.close()
+
+
+def test_pixels_that_came_from_a_server_are_not_copied() -> None:
+    """Neither as they are, nor as a part of the frame that was made of their bytes."""
+    from ndviewer_light.engine.cache import _owned
+
+    raw = bytes(range(200)) * 20
+    frame = np.ndarray((40, 50, 1), np.uint16, raw, 0)
+    for pixels in (np.frombuffer(raw, np.uint16).reshape(40, 50), frame[..., 0]):
+        assert np.shares_memory(_owned(pixels), frame)
+    few = np.ndarray((10, 10, 1), np.uint16, raw, 0)[..., 0]
+    assert not np.shares_memory(_owned(few), frame)  # the rest would stay in memory

@@ -548,6 +548,8 @@ if hasattr(os, "register_at_fork"):
 def _owned(pixels: np.ndarray) -> np.ndarray:
     """Return `pixels` read-only and owning its memory, so that its size is counted correctly."""
     base: object = pixels.base
+    if isinstance(base, np.ndarray) and not base.flags.owndata:  # a view of what was made of the bytes
+        base = base.base
     if isinstance(base, bytes) and len(base) <= pixels.nbytes + pixels.nbytes // _SPARE:
         return pixels  # as it came from a server, with little around it
     owner = pixels if pixels.base is None else pixels.base
