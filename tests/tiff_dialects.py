@@ -625,6 +625,146 @@ def stk(folder: Path) -> Written:
     return Written([path], Expected([pixels]))
 
 
+@dialect
+def scanimage(folder: Path) -> Written:
+    """ScanImage: slices, each with several frames, of the channels that were saved."""
+    pixels = image(2, 2, 3)
+    said = "SI.VERSION_MAJOR = '2016b'\nSI.hChannels.channelSave = [1;2]\n"
+    said += "SI.hStackManager.framesPerSlice = 2\nSI.hStackManager.stackZStepSize = 2.5\n"
+    head = said.encode() + b"\0"
+    # BigTIFF with the frame data and those of regions between its header and the first page
+    raw = bytearray(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
+    raw += struct.pack("<IIII", 117637889, 3, len(head), 3) + head + b"{}\0"
+    link = 8
+    for z, t, c in np.ndindex(3, 2, 2):
+        raw += b"\0" * (-len(raw) % 16)
+        at = len(raw)
+        raw += pixels[t, c, z].tobytes()
+        text_at = len(raw)
+        raw += b"SI.\0".ljust(16, b"\0")
+        raw += b"\0" * (-len(raw) % 8)
+        raw[link : link + 8] = struct.pack("<Q", len(raw))
+        tags = [(256, 4, 1, WIDTH), (257, 4, 1, HEIGHT), (258, 3, 1, 16), (259, 3, 1, 1), (262, 3, 1, 1)]
+        tags += [(273, 16, 1, at), (277, 3, 1, 1), (278, 4, 1, HEIGHT), (279, 16, 1, pixels[t, c, z].nbytes)]
+        tags += [(305, 2, 16, text_at)]
+        raw += struct.pack("<Q", len(tags)) + b"".join(struct.pack("<HHQQ", *tag) for tag in tags)
+        link = len(raw)
+        raw += bytes(8)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "a.tif").write_bytes(raw)
+    return Written([folder / "a.tif"], Expected([pixels], steps={"z": 2.5}))
+
+
+@dialect
+def qptiff(folder: Path) -> Written:
+    """QPTIFF (PerkinElmer): a page for each dye, a thumbnail, then the same pages smaller, as levels."""
+    dyes = ("DAPI", "Opal 570", "Opal 690")
+    pixels = image(n_c=3, shape=(256, 320), dtype="u1")
+    thumbnail = plane(shape=(40, 50), dtype="u1")
+    small = pixels[..., ::2, ::2]
+    path = folder / "a.qptiff"
+    folder.mkdir(parents=True, exist_ok=True)
+    root = "PerkinElmer-QPI-ImageDescription"
+    with tifffile.TiffWriter(path) as file:
+        for level, planes in enumerate((pixels[0, :, 0], thumbnail[None], small[0, :, 0])):
+            for c, page in enumerate(planes):
+                text = f"<?xml version='1.0'?><{root}><Name>{dyes[c]}</Name><Color>0,{c},255</Color></{root}>"
+                tile = {} if level == 1 else {"tile": (64, 64)}
+                file.write(
+                    page,
+                    description=text,
+                    software="PerkinElmer-QPI",
+                    metadata=None,
+                    contiguous=False,
+                    photometric="minisblack",
+                    **tile,
+                )
+    return Written([path], Expected([pixels, thumbnail[None, None, None]], channels=list(dyes)))
+
+
+@dialect
+def ndpi(folder: Path) -> Written:
+    """NDPI (Hamamatsu): the scan with its levels, then the macro image, as positions."""
+    scan = np.stack([plane(c=c, shape=(256, 320), dtype="u1") for c in range(3)], axis=-1)
+    macro = np.stack([plane(p=1, c=c, shape=(60, 90), dtype="u1") for c in range(3)], axis=-1)
+    path = folder / "a.ndpi"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path) as file:
+        for pixels, magnification in ((scan, 20.0), (scan[::2, ::2], 10.0), (macro, -1.0)):
+            tags = [(271, "s", 0, "Hamamatsu", True), (65420, "I", 1, 1, True)]
+            tags.append((65421, "f", 1, magnification, True))
+            file.write(
+                pixels, photometric="rgb", metadata=None, contiguous=False, extratags=tags, rowsperstrip=64
+            )
+    expected = [np.moveaxis(each, -1, 0)[None, :, None] for each in (scan, macro)]
+    return Written([path], Expected(expected))
+
+
+@dialect
+def scn(folder: Path) -> Written:
+    """SCN (Leica): XML says which page is which channel and level of which image."""
+    pixels, macro = image(n_c=2, shape=(128, 160), dtype="u1"), plane(p=1, shape=(60, 80), dtype="u1")
+    planes = [macro, *pixels[0, :, 0], *pixels[0, :, 0, ::2, ::2]]
+    places = [(r, c, 1 + 2 * r + c) for r in range(2) for c in range(2)]
+    dimensions = "".join(f'<dimension c="{c}" r="{r}" z="0" ifd="{ifd}"/>' for r, c, ifd in places)
+    said = (
+        '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection>'
+        '<image name="macro"><pixels><dimension c="0" r="0" z="0" ifd="0"/></pixels></image>'
+        f'<image name="scan"><pixels>{dimensions}</pixels></image></collection></scn>'
+    )
+    path = folder / "a.scn"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        for i, page in enumerate(planes):
+            text = said if i == 0 else None
+            file.write(page, description=text, metadata=None, contiguous=False, photometric="minisblack")
+    return Written([path], Expected([pixels, macro[None, None, None]]))
+
+
+@dialect
+def fluoview(folder: Path) -> Written:
+    """FluoView (Olympus): a header says along which axes the pages are, and their steps."""
+    pixels = image(2, 2, 3)
+    header = np.zeros((), np.dtype(tifffile.TIFF.MM_HEADER).newbyteorder("<"))
+    header["ImageName"] = b"cells"
+    axes = (("X", WIDTH, 0.25, "um"), ("Y", HEIGHT, 0.25, "um"), ("Z", 3, 1.5, "um"), ("Time", 2, 4.0, "s"))
+    axes = (*axes[:2], ("Ch", 2, 1.0, ""), *axes[2:])
+    header["Dimensions"]["Size"] = 1
+    for i, (name, size, step, unit) in enumerate(axes):
+        header["Dimensions"][i] = (name.encode(), size, 0, step, unit.encode())
+    tags = [(34361, "B", header.nbytes, header.tobytes(), True), (34362, "d", 8, (0.0,) * 8, True)]
+    path = folder / "a.tif"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, byteorder="<") as file:
+        for i, (t, z, c) in enumerate(np.ndindex(2, 3, 2)):
+            more = tags if i == 0 else []
+            file.write(pixels[t, c, z], metadata=None, contiguous=False, extratags=more)
+    return Written([path], Expected([pixels], steps={"x": 0.25, "y": 0.25, "z": 1.5, "t": 4.0}))
+
+
+@dialect
+def lsm(folder: Path) -> Written:
+    """LSM (Zeiss): pages with the channels as samples, a thumbnail after each, which is left out."""
+    pixels = image(2, 3, 3)  # two channels would be a case of their own in old files
+    info = np.zeros((), np.dtype([each for each in tifffile.TIFF.CZ_LSMINFO if each[0]]).newbyteorder("<"))
+    facts = {"MagicNumber": 67127628, "StructureSize": info.nbytes, "ScanType": 6, "DataType": 2}
+    facts |= {"DimensionX": WIDTH, "DimensionY": HEIGHT, "DimensionZ": 3, "DimensionTime": 2}
+    for name, value in {**facts, "DimensionChannels": 3, "ThumbnailX": 8, "ThumbnailY": 8}.items():
+        info[name] = value
+    info["VoxelSizeX"] = info["VoxelSizeY"] = 0.25e-6
+    info["VoxelSizeZ"], info["TimeIntervall"] = 1.5e-6, 4.0
+    path = folder / "a.lsm"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, byteorder="<") as file:
+        for i, (t, z) in enumerate(np.ndindex(2, 3)):
+            more = [(34412, "B", info.nbytes, info.tobytes(), True)] if i == 0 else []
+            both = {"metadata": None, "contiguous": False, "photometric": "minisblack"}
+            file.write(pixels[t, :, z], planarconfig="separate", extratags=more, **both)
+            small = np.zeros((3, 8, 8), np.uint16)
+            file.write(small, planarconfig="separate", subfiletype=1, **both)
+    return Written([path], Expected([pixels], steps={"x": 0.25, "y": 0.25, "z": 1.5, "t": 4.0}))
+
+
 # ---- Micro-Manager's own index ----------------------------------------------------------------------
 
 

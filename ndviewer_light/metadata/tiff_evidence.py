@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import CorruptDataError, DatasetError
 from . import imagej
 from .micromanager import micromanager_image
+from .named_axes import Axis, unit_factor
 from .ome_document import FileId, OmeDocument, ome_document
 from .ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
+from .qptiff import dye_names
 from .tiff_layout import (
     PAGES,
     PageRun,
@@ -343,7 +345,9 @@ def _by_imagej(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
 
 def _by_series(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
     """Images as the library understands a program's own metadata (LSM, STK, SVS, SCN, …)."""
-    for series in tiff.series():
+    for n, series in enumerate(tiff.series()):
+        if n and series.kind == "lsm":
+            continue  # thumbnails of the planes
         pages = series.levels[0]
         page = tiff.facts[pages[0][0]] if len(pages[0]) == 1 else None
         if page is None:  # a sub-page that is an image of its own
@@ -358,7 +362,21 @@ def _by_series(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
             refused.append(f"the metadata of {series.kind} declare {series.axes} {series.shape}")
             continue
         levels = tuple(_runs(level) for level in series.levels[1:])
-        yield replace(image, name=series.name, levels=levels)
+        channels = dye_names(tiff, pages) if series.kind == "qpi" and image.size("c") == len(pages) else ()
+        steps = image.steps or _in_um(series.steps)
+        yield replace(
+            image, name=series.name, levels=levels, steps=steps, channels=channels or image.channels
+        )
+
+
+def _in_um(steps: Sequence[tuple[str, float, str]]) -> dict[str, float | None]:
+    """Steps in µm and s; those in unknown units are left out."""
+    found: dict[str, float | None] = {}
+    for axis, step, unit in steps:
+        factor = unit_factor(Axis(axis, axis, unit))
+        if factor is not None:
+            found[axis] = step * factor
+    return found
 
 
 def _runs(pages: Sequence[tuple[int, ...]]) -> tuple[PageRun, ...]:

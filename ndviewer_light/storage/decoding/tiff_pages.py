@@ -25,6 +25,7 @@ from ..limits import MAX_CHUNK_BYTES
 from ..printable import tame_logger
 from ..tiling import check_whole_plane
 from .ahead_file import AheadFile
+from .dialect_steps import Steps, steps_of
 from .ifd_chain import MAX_PAGES, TIFF_STARTS, IfdChain, PageFacts
 from .pictures import Picture, damage_is_named, sane
 from .tiff_colours import colour_picture, in_colours, is_grey_palette
@@ -96,6 +97,7 @@ class LibrarySeries(NamedTuple):
     name: str
     levels: tuple[tuple[tuple[int, ...], ...], ...]
     contiguous: bool = False
+    steps: Steps = ()
 
 
 class TiffPages:
@@ -278,7 +280,9 @@ class TiffPages:
             found: Any = self._tif.series
             # from tifffile 2026.5 on, results may or may not include the axes of one plane
             series = found(squeeze=False) if callable(found) else found
-            return [_series_of(each) for each in series if str(each.kind).lower() in _DIALECTS]
+            known = [each for each in series if str(each.kind).lower() in _DIALECTS]
+            steps = steps_of(self._tif, str(known[0].kind).lower()) if known else ()
+            return [_series_of(each)._replace(steps=steps) for each in known]
 
     def picture(self, at: PageAt = FIRST, *, colours: bool = False) -> Picture:
         """The pixel format of a page; of one with a palette or CMYK, with `colours` that of its RGB."""
