@@ -33,6 +33,7 @@ KEYS = [
         "channels",
         "images",
         "labels",
+        "may_be",
         "levels",
         "open",
         "first_plane",

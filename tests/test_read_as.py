@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from ndviewer_light.cli.info import main as info_main
 from ndviewer_light.errors import UnsupportedError
 from ndviewer_light.gui.interpretation.reading_options import (
     checked_reading,
@@ -105,6 +106,12 @@ def test_pages_and_names_that_may_be_something_else_open_as_such(tmp_path: Path)
     assert way.text == "3 time points, 2 z   a_{z:d}_{t:d}"
     with open_dataset(names, storage_options=dict(way.options)) as dataset:
         assert np.array_equal(along(dataset, "zt"), STACK.astype(np.uint8))
+
+
+def test_info_says_what_else_it_may_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info_main([str(write_pages(tmp_path))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["may", "be", "t", "6", "(--storage-option", "axes='T')"] for line in lines)
 
 
 def test_files_of_whose_names_nothing_is_understood_may_be_anything(tmp_path: Path) -> None:

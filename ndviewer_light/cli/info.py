@@ -14,6 +14,7 @@ channels        name, color, excitation_nm, emission_nm, window, visible, lut, i
 images          if positions differ (else null), for those that are alike: ``positions`` (count), ``first``
                 (title), sizes, dtype, pixel_size_um, z_step_um, time_step_s, ``channels`` (names)
 labels          the paths of label images, as they are opened (null without any)
+may_be          what else it may be where that is not certain: ``text`` and ``options`` (null if it is)
 levels          ``[z, height, width]`` of each level of the first position, the largest first
 open            ``seconds``, ``requests`` and ``bytes`` (null unless on a server) to open it
 first_plane     the same for the plane at 0, 0, 0, 0 (if large: the level that fits a window, or one
@@ -252,7 +253,13 @@ def _facts(path: str, info: DatasetInfo, why: str) -> Said:
         "channels": [asdict(channel) for channel in info.channels],
         "images": [_image(info, image) for image in info.groups] if len(info.groups) > 1 else None,
         "labels": list(map(presentable, info.labels)) or None,
+        "may_be": [{"text": way.text, "options": dict(way.options)} for way in info.interpretations] or None,
     }
+
+
+def _way(way: Said) -> str:
+    options = " ".join(f"--storage-option {name}='{value}'" for name, value in way["options"].items())
+    return f"{way['text']}   ({options})"
 
 
 def _steps(of: DatasetInfo | ImageInfo) -> Said:
@@ -318,6 +325,8 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
         yield "which differ", [_contents(image) for image in said["images"]]
     if said["labels"]:
         yield "labels", said["labels"]
+    if said["may_be"]:
+        yield "may be", list(map(_way, said["may_be"]))
     if len(said["levels"]) > 1:
         is_flat = all(z == 1 for z, _, _ in said["levels"])
         shapes = [_plain(shape[1:] if is_flat else shape) for shape in said["levels"]]

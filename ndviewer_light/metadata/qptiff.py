@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ROOT = "PerkinElmer-QPI-ImageDescription"
-_LONGEST_NAME = 200
+_LONGEST_DYE = 200
 
 
 class Descriptions(Protocol):
@@ -40,7 +40,7 @@ def _channel(text: str, where: str) -> Channel | None:
         root = parsed_xml(text.encode(), where)
     except DatasetError:
         return None
-    name = (root.findtext("Name") or "").strip()[:_LONGEST_NAME]
+    name = (root.findtext("Name") or "").strip()[:_LONGEST_DYE]
     if root.tag != _ROOT or not name:
         return None
     return Channel(name, _color(root.findtext("Color") or ""))
