@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import choose_in_menu, choose_limits, settle
 
 from ndviewer_light.gui.canvas.zoom import VisibleArea
 from ndviewer_light.gui.channel_settings.channel_choices import ChannelChoice
 from ndviewer_light.gui.saved_views.saved_view import SavedView, view_of
+from ndviewer_light.gui.saved_views.view_link import link_to, view_in
 from ndviewer_light.gui.saved_views.view_memory import ViewMemory
 from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.storage.small_documents import SmallDocuments
 
@@ -208,3 +212,134 @@ def test_a_view_of_an_address_is_found_with_another_signature_and_holds_no_secre
     views.enabled = True
     assert views.find("https://me:secret@host/run.zarr?X-Amz-Signature=abc") == SAVED
     assert views.find("https://host/other.zarr") is None
+
+
+# ---- links -----------------------------------------------------------------------------------------
+
+LINKED = SAVED._replace(subject="", followed=frozenset(), pinned=frozenset("tpz"))
+ODD = {("β \x1b&=#%;:,|", 0): ChannelChoice(False), ("DAPI", 1): ChannelChoice(color="viridis_r", gamma=2.0)}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/a run?x=1#2/100% β.zarr",
+        "https://host:8443/a/b.zarr",
+        "s3://bucket/k#1.h5::/a b",
+        "/x/\udcff.tif",
+    ],
+)
+def test_a_link_says_what_it_was_made_of(path):
+    for view in (LINKED, LINKED._replace(channels=ODD, area=None, position="")):
+        link = link_to(path, view)
+        assert link.isascii() and link.isprintable() and " " not in link
+        assert view_in(f"  {link}\n") == (path, view)
+    assert "&t=4&z=2&" in link_to(path, LINKED)  # counted as in the window
+
+
+def test_a_link_has_no_secrets():
+    link = link_to("https://me:secret@host/x.zarr?X-Amz-Signature=abc#d", LINKED)
+    assert link.startswith("ndviewer:https://host/x.zarr?p=")
+    assert "secret" not in link and "abc" not in link
+
+
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [
+        ("ndviewer:", "names no dataset"),
+        ("ndviewer:?t=1", "names no dataset"),
+        ("ndviewer:relative/x.zarr", "does not begin at the root"),
+        ("ndviewer:/x%00y", "names no dataset"),
+        ("ndviewer:/x%0Ay", "names no dataset"),
+        ("ndviewer:/" + "x" * 5000, "names no dataset"),
+        ("ndviewer:/x?" + "t=1&" * 4000, "damaged"),
+        ("ndviewer:/x?" + "y" * 20000, "not a link"),
+        ("ndviewer:/x?t=0", "damaged"),
+        ("ndviewer:/x?t=²", "damaged"),
+        ("ndviewer:/x?t=99999999999", "damaged"),
+        ("ndviewer:/x?area=1,0,0,1", "damaged"),
+        ("ndviewer:/x?area=0,inf,0,1", "damaged"),
+        ("ndviewer:/x?area=0,1", "damaged"),
+        ("ndviewer:/x?c0=a&limits0=1:2:3", "damaged"),
+        ("ndviewer:/x?c0=a&gamma0=x", "damaged"),
+        ("ndviewer:/x?c0=a&contrast0=__class__", "damaged"),
+        ("file:///x", "not a link"),
+    ],
+)
+def test_what_is_no_link_is_refused_with_a_sentence(link, says):
+    with pytest.raises(ValueError, match=says):
+        view_in(link)
+
+
+def test_what_makes_no_sense_in_a_link_is_left_out():
+    _, view = view_in("ndviewer:/x?c0=a&color0=url(x)&gamma0=1e9&limits0=5:1&c1=b&t=2&t=9&evil=1")
+    assert view.channels[("a", 0)] == ChannelChoice(mode=ContrastMode.MANUAL)
+    assert view.t == 1
+
+
+@pytest.mark.gl
+def test_a_link_that_is_copied_and_pasted_shows_the_same_view(qtbot, viewer, tmp_path):
+    path = tmp_path / "a run.zarr"
+    write(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    stage = viewer.stage
+    stage.go_to(t=2, z=1)
+    stage.strips.strip(0).on.click()
+    choose_limits(viewer, 1, 120, 900)
+    choose_in_menu(stage.strips.strip(1).dot, "Cyan")
+    settle(qtbot, viewer)
+    stage.canvas.show_area(VisibleArea((8.0, 16.0), (12.0, 20.0)))
+    settle(qtbot, viewer)
+    left = {**state(viewer), "contrast": [ContrastMode.MANUAL] * 2}  # limits as they were seen
+    viewer.activateWindow()
+    picture = stage.canvas._gl
+    picture.setFocus()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
+    control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+    qtbot.keyClick(picture, Qt.Key.Key_C, control | shift)
+    link = QApplication.clipboard().text()
+    assert link.startswith("ndviewer:/") and "&t=3&z=2&" in link
+    # in the box where one types where to go, of the same window
+    stage.strips._flat.setFocus()
+    stage.go_to(t=0, z=0)
+    stage.strips.strip(0).on.click()
+    stage.canvas.reset_view()
+    qtbot.keyClick(picture, Qt.Key.Key_G, control)
+    stage.go_box.line.clear()
+    qtbot.keyClicks(stage.go_box.line, link)
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
+        qtbot.keyClick(stage.go_box.line, Qt.Key.Key_Return)
+    settle(qtbot, viewer)
+    qtbot.waitUntil(lambda: state(viewer) == left, timeout=20_000)
+    # in another window, as from the command line
+    window = LightweightMainWindow(link)
+    qtbot.addWidget(window)
+    window.resize(viewer.size())
+    window.show()
+    qtbot.waitUntil(lambda: window.viewer.dataset is not None, timeout=20_000)
+    settle(qtbot, window.viewer)
+    qtbot.waitUntil(
+        lambda: (
+            {**state(window.viewer), "area": 0} == {**left, "area": 0}
+            and window.viewer.stage.canvas.visible_area().x[0] > 4
+        ),
+        timeout=20_000,
+    )
+    assert window.windowTitle().endswith("a run.zarr")
+    window.close()
+
+
+def test_a_link_that_is_damaged_is_an_error_page_and_passwords_stay_where_they_are(qtbot, monkeypatch):
+    window = LightweightMainWindow("https://127.0.0.1:9/a.zarr", {"password": "x"})
+    qtbot.addWidget(window)
+    asked = []
+    monkeypatch.setattr(
+        window.viewer._screen._opener, "open", lambda path, options: asked.append((path, options))
+    )
+    window.open_path("ndviewer:https://127.0.0.1:9/b.zarr?t=2")
+    window.open_path("ndviewer:https://127.0.0.2:9/b.zarr?t=2")
+    assert asked == [("https://127.0.0.1:9/b.zarr", {"password": "x"}), ("https://127.0.0.2:9/b.zarr", {})]
+    window.open_path("ndviewer:/x?t=0")
+    qtbot.waitUntil(lambda: "This link is damaged" in window.viewer._screen.message.text(), timeout=20_000)
+    window.close()

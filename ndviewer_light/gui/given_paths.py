@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
+
+from ..storage.bytes import is_url
 
 _PATH_ATTRIBUTES = ("output_path", "root_path", "path")
 _SETTINGS_ATTRIBUTES = ("settings", "_settings")  # ome-writers 0.3 has no public name for a stream's
@@ -38,3 +41,10 @@ def not_a_path(given: object) -> str:
         what += f" of shape {shape}"
     article = "an" if what[0] in "aeiouAEIOU" else "a"
     return f"Expected the path or URL of a dataset, not {article} {what}."
+
+
+def is_same_place(path: str, other: str) -> bool:
+    """Whether both are local, or on the same server: what may be sent to one may be sent to the other."""
+    if is_url(path) or is_url(other):
+        return urlsplit(path)[:2] == urlsplit(other)[:2]
+    return True

@@ -8,12 +8,11 @@ from __future__ import annotations
 import logging
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from ..storage.bytes import is_url, split_inner
+from ..storage.bytes import split_inner
 from ..storage.presentable import presentable
 from .background import Background
 from .canvas.saturation import SaturationMarks
@@ -21,6 +20,7 @@ from .channel_settings.choice_files import ChoiceFiles
 from .following.follow import AXES
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
+from .given_paths import is_same_place
 from .interpretation.read_as import ReadAs
 from .interpretation.reading_options import permission_missing
 from .labels.label_controls import LabelControls
@@ -33,6 +33,8 @@ from .run_status.latency import Latencies
 from .run_status.run_watch import RunWatch
 from .run_status.status_row import StatusRow
 from .runs import Runs
+from .saved_views.linked_views import LinkedViews
+from .saved_views.view_link import is_view_link, view_in
 from .saved_views.view_memory import ViewMemory
 from .saving import Snapshots
 from .scene.scene_view import SceneView
@@ -126,6 +128,7 @@ class Screen(QWidget):
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)
         )
+        self.links = LinkedViews(self.stage, lambda text, details: self.status.say("message", text, details))
         self.measuring = Measuring(
             self.stage,
             self._background,
@@ -261,6 +264,7 @@ class Screen(QWidget):
         if self.sessions.closed:
             return
         self.path, self._options = path, dict(options)
+        self.links.forget()
         self._opener.open(path, options)
         self.show_now()
 
@@ -269,8 +273,24 @@ class Screen(QWidget):
         if self.sessions.closed:
             return
         self.path, self._options = path, dict(options)
+        self.links.forget()
         self._opener.watch(path, options)
         self.show_now()
+
+    def open_link(self, link: str) -> None:
+        """Show what a link to a view says. Passwords of the dataset shown are not sent to another place."""
+        try:
+            path, view = view_in(link)
+        except ValueError as error:
+            self.refuse(Explanation(str(error), ""))
+            return
+        self.open(path, self._options if is_same_place(path, self.path) else {})
+        self.links.expect(path, view)
+
+    def copy_link(self) -> None:
+        """Copy a link to what is shown."""
+        dataset = self.stage.dataset
+        self.links.copy(self._path_of(dataset) if dataset is not None else "")
 
     def refuse(self, why: Explanation) -> None:
         """The request cannot be opened."""
@@ -340,8 +360,11 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_path_chosen(self, path: str) -> None:
+        if is_view_link(path):
+            self.open_link(path)
+            return
         # never send the passwords of this place elsewhere
-        self.open(path, self._options if _same_place(path, self.path) else {})
+        self.open(path, self._options if is_same_place(path, self.path) else {})
 
     def refresh(self) -> None:
         """Reread the dataset from disk in the background. Does nothing without one."""
@@ -452,7 +475,8 @@ class Screen(QWidget):
             self._row.warnings.start_over()
             self.stage.show_dataset(session.dataset)
             self.follower.start_over(session.dataset)
-            self._is_restored = self.views.restore(session, self.stage, self.follower)
+            is_linked = self.links.show(session, self.views, self.follower)
+            self._is_restored = not is_linked and self.views.restore(session, self.stage, self.follower)
         else:
             self.stage.refresh()  # it was not followed meanwhile
         if session.acquisition is not None:
@@ -638,10 +662,3 @@ def _check_ndv() -> None:
         return
     if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
         raise ImportError(f"ndv {found} is too old")
-
-
-def _same_place(path: str, other: str) -> bool:
-    """Whether both are local, or on the same server."""
-    if is_url(path) or is_url(other):
-        return urlsplit(path)[:2] == urlsplit(other)[:2]
-    return True

@@ -17,6 +17,7 @@ from .following.follow import Axis, FollowMode
 from .given_paths import not_a_path, path_followed, path_given
 from .keyboard.actions import Actions
 from .keyboard.key_bindings import KeyBindings
+from .saved_views.view_link import is_view_link, view_in
 from .screen import Screen
 from .words import Explanation
 
@@ -114,7 +115,7 @@ class LightweightViewer(QWidget):
     # ---- opening ---------------------------------------------------------------------------
 
     def load_dataset(self, path: str, storage_options: Mapping[str, str] | None = None) -> None:
-        """Open the dataset at a path or URL in the background; the widget shows progress, or why it failed.
+        """Open the dataset at a path, URL or link to a view in the background; says how far it is.
 
         Returns at once and never raises; `dataset_loaded` or `dataset_failed` is emitted later. What was
         shown before, even a run, is closed, unless the user cancels the opening.
@@ -155,8 +156,18 @@ class LightweightViewer(QWidget):
                 Explanation("storage_options must be a dict of names and values.", str(error))
             )
             return
-        if wanted:
+        if not wanted:
+            return
+        if not is_view_link(wanted):
             show(wanted, options)
+            return
+        try:
+            place, view = view_in(wanted)
+        except ValueError as error:
+            self._screen.refuse(Explanation(str(error), ""))
+            return
+        show(place, options)
+        self._screen.links.expect(place, view)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Keys that no widget in here has taken, or that a host passes on; Escape cancels an opening."""

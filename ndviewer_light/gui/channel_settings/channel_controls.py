@@ -103,6 +103,21 @@ class ChannelControls(QObject):
         names = [self._name(c) for c in range(len(self.strips))]
         return {name: self.choices.of(name) for name in names if self.choices.of(name) != ChannelChoice()}
 
+    def looks(self) -> dict[Name, ChannelChoice]:
+        """How the channels look now, whoever chose it: on or off, limits, colour, gamma."""
+        found = {}
+        for c in range(len(self.strips)):
+            limits = self.contrasts.limits(c)
+            found[self._name(c)] = ChannelChoice(
+                visible=self.strips.is_channel_visible(c),
+                mode=self.contrasts.mode(c) if limits is None else ContrastMode.MANUAL,
+                limits=limits,
+                dtype=self._dtype(),
+                gamma=self.strips.gamma_of(c),
+                color=self.strips.chosen_color(c) or None,
+            )
+        return found
+
     def show_only_those_of(self, image: ImageInfo | None) -> None:
         """Show the strips of the channels that an image has; until that is known, all stay."""
         if image is not None and self._info is not None:

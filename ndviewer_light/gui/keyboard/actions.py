@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..measures.measuring import MEASURE_ACTIONS
 from ..places.places_typed import typed_place
 from ..places.wells import Wells
+from ..saved_views.view_link import is_view_link
 from ..scene.scene_canvas import SceneCanvas
 from ..slots import safe_slot
 from .key_sheet import KeySheet
@@ -64,6 +65,7 @@ class Actions:
             "measure_remove": lambda: screen.measuring.remove_selected(),
             "save": lambda: screen.snapshots.save(),
             "copy": lambda: screen.snapshots.copy(),
+            "copy_link": lambda: screen.copy_link(),
             "panels": screen.toggle_panels,
             "cancel": screen.cancel_opening,
             "keys": self.show_keys,
@@ -91,6 +93,10 @@ class Actions:
         """Go where was typed; what does not exist is said in the box, which stays open."""
         stage, session = self._screen.stage, self._screen.sessions.shown
         if session is None:
+            return
+        if is_view_link(text):
+            stage.go_box.leave()
+            self._screen.open_link(text)
             return
         place = typed_place(text, session.dataset.info, stage.image, stage.view.p)
         if place.problem:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..channel_settings.channel_choices import ChannelChoice, Name
 
 _VERSION = 1
-_MOST_CHANNELS = 64
+MOST_CHANNELS = 64
 _MOST_LETTERS = 1000
 
 
@@ -64,7 +64,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             position=_text(document["position"]),
             followed=frozenset(axis for axis in "tpz" if axis in document["followed"]),
             pinned=frozenset(axis for axis in "tpz" if axis in document["pinned"]),
-            channels=dict(choice_of_json(said) for said in document["channels"][:_MOST_CHANNELS]),
+            channels=dict(choice_of_json(said) for said in document["channels"][:MOST_CHANNELS]),
             area=None if area is None else _area(*area),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -93,14 +93,15 @@ def _index(value: object) -> int:
     return value
 
 
-def _number(value: object) -> float:
+def number_of(value: object) -> float:
+    """A finite number; raises `ValueError` for anything else."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("not a number")
     return float(value)
 
 
 def _area(left: object, right: object, top: object, bottom: object) -> VisibleArea:
-    area = VisibleArea((_number(left), _number(right)), (_number(top), _number(bottom)))
+    area = VisibleArea((number_of(left), number_of(right)), (number_of(top), number_of(bottom)))
     if not (area.x[0] < area.x[1] and area.y[0] < area.y[1]):
         raise ValueError("not an area")
     return area

@@ -79,12 +79,15 @@ class ViewMemory:
         self._take_choices(stage)
         if saved is None or not self.enabled or saved.subject != subject_of(info):
             return False
-        stage.channels.restore(saved.channels)
-        stage.restore_area(saved.area)
-        stage.go_to(**_indices(saved, info))
-        follower.restore(saved.followed, saved.pinned)
+        show_saved(saved, stage, follower, info)
         self._saved = saved
         return True
+
+    def show_linked(self, linked: SavedView, session: Session, stage: Stage, follower: ViewFollower) -> None:
+        """Show a dataset that has just come on screen as a link says."""
+        self._saved = None
+        self._take_choices(stage)
+        show_saved(linked, stage, follower, session.dataset.info)
 
     def _take_choices(self, stage: Stage) -> None:
         """Begin with what was chosen for channels when the viewer was last used."""
@@ -122,6 +125,32 @@ class ViewMemory:
             return {}
         self._choices_saved = choices
         return {_CHOICES: choices}
+
+
+def show_saved(saved: SavedView, stage: Stage, follower: ViewFollower, info: DatasetInfo) -> None:
+    """Show what has just come on screen as it was; indices that it does not have are left out."""
+    stage.channels.restore(saved.channels)
+    stage.restore_area(saved.area)
+    stage.go_to(**_indices(saved, info))
+    follower.restore(saved.followed, saved.pinned)
+
+
+def view_to_share(stage: Stage) -> SavedView | None:
+    """The view on screen with all that decides how it looks, for somebody else; None while there is none."""
+    at, dataset = stage.view, stage.dataset
+    if dataset is None or at.p >= len(dataset.info.positions) or not stage.has_picture:
+        return None
+    info = dataset.info
+    return SavedView(
+        subject="",
+        t=at.t,
+        z=at.z,
+        position=info.positions[at.p].label,
+        followed=frozenset(),
+        pinned=frozenset(AXES),
+        channels=stage.channels.looks(),
+        area=stage.area,
+    )
 
 
 def _key(path: str) -> str:

@@ -20,9 +20,11 @@ from qtpy.QtWidgets import (
 )
 
 from ...storage.presentable import presentable
+from ..given_paths import is_same_place
 from ..keyboard.key_bindings import KeyBindings
 from ..look.one_line_label import OneLineLabel
 from ..look.theme import Panel, dark_palette
+from ..saved_views.view_link import place_in
 from ..slots import safe_slot
 from ..viewer import LightweightViewer
 from ..waiting import short_name
@@ -110,6 +112,8 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         """`watch`: there need not be a dataset at the path yet."""
         super().__init__()
         self._storage_options = dict(storage_options or {})
+        self._options_of = place_in(dataset_path)
+        """What the options are for; "" if for everything that is opened here."""
         self.setPalette(dark_palette())
         self.viewer = LightweightViewer(panels=True)
         self.viewer.set_follow(t=True, p=True)
@@ -151,8 +155,10 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
 
     def open_path(self, path: str) -> None:
         """Show the dataset at `path`."""
-        self._name(path)
-        self.viewer.load_dataset(path, self._storage_options)
+        place = place_in(path)
+        self._name(place)
+        is_known = not self._options_of or is_same_place(place, self._options_of)
+        self.viewer.load_dataset(path, self._storage_options if is_known else {})
 
     def open_paths(self, paths: Sequence[str]) -> None:
         """Show the first of these datasets here, the others in windows of their own."""
