@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import shutil
@@ -317,6 +318,27 @@ def test_growth_that_a_read_finds_before_any_look_counts(tmp_path, monkeypatch):
         growing.add(2)
         wait_for(dataset, PlaneKey(t=1), 2)
         assert dataset.is_being_written
+
+
+def test_a_plane_whose_chunks_are_written_again_one_after_another_is_never_shown_in_parts(tmp_path, followed):
+    path, half = tmp_path / "a.zarr", SIZE // 2
+    array = stores.create_array(path, (1, 1, 1, SIZE, SIZE), chunk=(1, 1, 1, half, half))
+    array.write(np.ones(array.shape, np.uint16)).result()
+    stores.make_old(path)
+    dataset = followed(path)
+    wait_for(dataset, PlaneKey(), 1)
+    seen = set()
+    for value in (2, 3):
+        for y, x in itertools.product((0, half), (0, half)):
+            array[0, 0, 0, y : y + half, x : x + half].write(np.uint16(value)).result()
+            until = time.monotonic() + 0.1
+            while time.monotonic() < until:
+                seen.add(shown(dataset, PlaneKey()))
+                time.sleep(0.01)
+        seen |= wait_for(dataset, PlaneKey(), value)
+    assert seen <= {1, 2, 3, PlaneState.LOADING}
+    array[0, 0, 0, :half, :half].write(np.uint16(4)).result()
+    assert wait_for(dataset, PlaneKey(), "parts") <= {3, PlaneState.LOADING}  # now it is so
 
 
 # ---- beginnings and ends -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DatasetError, DatasetGoneError
 from ..model import PlaneKey
-from ..storage.file_versions import changed_ns, is_nothing, settled
+from ..storage.file_versions import changed_ns, is_in_parts, is_nothing, settled
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
 from .look_schedule import Following
@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _COMPARED_PLANES = 16  # all channels of a view, but only the first planes of a volume
 _VERSIONED_PLANES = 1024
+_IN_PARTS_SECONDS = 1.0
 
 
 class DiskFollower:
@@ -69,6 +70,7 @@ class DiskFollower:
         """Whether what grows at the path is looked for, rather than what a host says; never changes."""
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._schedule = schedule
+        self._in_parts: dict[PlaneKey, float] = {}  # since when; of looks only
         self._gone = ""  # since when the dataset is unreachable, one sentence; set by looks only
         self._work = BackgroundWork("ndviewer-look", "following the disk")
         self._checks = BackgroundWork("ndviewer-check", "checking planes in memory")
@@ -246,6 +248,8 @@ class DiskFollower:
             known = self._versions.get(key, level)
             if (version == known) if version is not None else not has_grown:
                 continue
+            if known is not None and version is not None and self._is_in_parts(key, known, version):
+                continue  # the next look finds more of it
             is_same = known is None and self._versions.was_read_long_after(
                 key, level, changed_ns(version or "")
             )
@@ -272,6 +276,19 @@ class DiskFollower:
             self._retries.written([key])
             self._view.draw_again(key)
         return found
+
+    def _is_in_parts(self, key: PlaneKey, known: str, version: str) -> bool:
+        """Whether a plane is being written again chunk by chunk: what was read before is whole, and stays.
+
+        For a second at most, as a writer may go on writing the same chunk.
+        """
+        now = time.monotonic()
+        if not is_in_parts(known, version, time.time_ns()):
+            self._in_parts.pop(key, None)
+            return False
+        if len(self._in_parts) > _VERSIONED_PLANES:
+            self._in_parts.clear()
+        return now - self._in_parts.setdefault(key, now) < _IN_PARTS_SECONDS
 
     def _compare_all(self, keys: Sequence[PlaneKey], level: int) -> None:
         """Reread cached planes; if one differs, none can be trusted."""

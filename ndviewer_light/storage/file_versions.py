@@ -14,6 +14,9 @@ _UNSETTLED_NS = 50_000_000
 _COARSE_NS = 2_000_000_000
 """The same where times are whole seconds: some shares, FAT."""
 
+_WRITTEN_ON_NS = 500_000_000
+"""If one of several files was changed so recently, the others may be about to be."""
+
 NOTHING = "-"
 """The version of a path at which there is nothing."""
 
@@ -49,6 +52,18 @@ def changed_ns(version: str) -> int:
     """When the newest of the files that a version is of was changed (ns since 1970); 0 if it does not say."""
     times = (part.partition(".")[0] for part in version.split() if part != NOTHING)
     return max((int(each) for each in times if each.isdecimal()), default=0)
+
+
+def is_in_parts(before: str, version: str, now_ns: int) -> bool:
+    """Whether of several files some have just been written again and others are as they were `before`.
+
+    That is what a plane looks like while its chunks are written again one after another.
+    """
+    old, new = settled(before).split(), settled(version).split()
+    if len(new) < 2 or len(old) != len(new) or NOTHING in old:
+        return False
+    n_same = sum(a == b for a, b in zip(old, new, strict=True))
+    return 0 < n_same < len(new) and abs(now_ns - changed_ns(version)) < _WRITTEN_ON_NS
 
 
 def versions_of(paths: Iterable[str]) -> str:

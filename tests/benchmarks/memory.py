@@ -35,7 +35,7 @@ def p12(folder: Path) -> Iterator[Figure]:
 
 def p12c(folder: Path) -> Iterator[Figure]:
     """Whole runs, one after the other: what each leaves behind."""
-    run = run_child(__name__, "whole_runs", str(folder / "runs"), timeout_s=170)
+    run = run_child(__name__, "whole_runs", str(folder / "runs"), timeout_s=590)
     yield at_most("P12c", "a run in a folder of its own (of 120)", run / 1e6, "MB", 0.05)
 
 
