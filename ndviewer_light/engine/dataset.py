@@ -409,6 +409,16 @@ class Dataset(DatasetStates):
 
         return measure(self, channels, t, positions, z, progress, cancelled)
 
+    def recall_numbers(self, cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Take numbers from disk that still hold, without reading a plane; returns how many. Blocks."""
+        return self.numbers.recall(self._source, cancelled)
+
+    def may_be_measured(self, keys: Sequence[PlaneKey]) -> list[bool]:
+        """Whether each of these planes is there, as far as can be said without reading. Blocks on disk."""
+        if self._live:
+            return [self.was_notified(key) for key in keys]
+        return [is_stored is not False for is_stored in self._source.are_stored(keys)]
+
     def measure_planes(self, wanted: Sequence[WantedPlane]) -> list[MeasuredState]:
         """Measure a few planes in this thread: what `measure` consists of. Raises nothing; blocks."""
         return self._measuring.measure(wanted)

@@ -51,6 +51,11 @@ class KnownNumbers:
         self._begun: dict[object, PlaneKey] = {}  # planes that are being measured
         self._flushed = time.monotonic()
         self._changes = 0
+        self._highest: dict[int, float] = {}
+
+    def highest(self, c: int) -> float:
+        """The highest value in any plane of channel `c` so far, which tells the detector's depth. No lock."""
+        return self._highest.get(c, 0.0)
 
     @property
     def changes(self) -> int:
@@ -112,6 +117,8 @@ class KnownNumbers:
     def _put(self, key: PlaneKey, found: StampedNumbers) -> None:
         self._numbers[key] = found
         self._numbers.move_to_end(key)
+        if found.numbers.high > self._highest.get(key.c, 0.0):
+            self._highest[key.c] = found.numbers.high
         while len(self._numbers) > MOST_IN_MEMORY:
             self._numbers.popitem(last=False)
         self._changes += 1
@@ -138,6 +145,7 @@ class KnownNumbers:
             else:
                 self._numbers.clear()
                 self._unkept.clear()
+                self._highest.clear()
             self._changes += 1
 
     # ---- on disk ---------------------------------------------------------------------------

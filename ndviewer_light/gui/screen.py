@@ -25,6 +25,7 @@ from .interpretation.read_as import ReadAs
 from .interpretation.reading_options import permission_missing
 from .labels.label_controls import LabelControls
 from .measures.measuring import Measuring
+from .numbers.numbers_view import NumbersView
 from .opener import Opener, Refresher
 from .panels.left_panels import LeftPanels
 from .places.places_view import PlacesView
@@ -136,6 +137,9 @@ class Screen(QWidget):
             lambda text, details: self.status.say("message", text, details),
         )
         self.saturation = SaturationMarks(self.stage, self._background, self.poll)
+        self.numbers = NumbersView(
+            self.stage, self._background, self.poll, lambda t, p: self.move_along(t=t, p=p)
+        )
         self.choice_files = ChoiceFiles(
             self.stage.channels,
             self._background,
@@ -174,6 +178,7 @@ class Screen(QWidget):
         self.stage.add_left(self.panels)
         self.panels.hide()
         self.places = PlacesView(self.stage, self.panels, lambda p: self.move_along(p=p), self._path_of)
+        self.numbers.show_on_maps(self.panels, self.places)
 
     def _path_of(self, dataset: Dataset) -> str:
         """Where a dataset is, or where the host said that its run will be."""
@@ -211,6 +216,7 @@ class Screen(QWidget):
         if hasattr(self, "follower"):
             self.labels.end()
             self.scene.end()
+            self.numbers.end()
             self._leave_stage()
 
     # ---- ndv, imported off the GUI thread --------------------------------------------------
@@ -564,6 +570,7 @@ class Screen(QWidget):
                 self._say_warnings(session)
                 if self._go_when_known is not None:
                     self.go_to(*self._go_when_known)
+        is_awaited |= self.numbers.step()
         self.snapshots.step()
         self.choice_files.step()
         self._background.start_waiting()  # last, as it raises if no thread can be started

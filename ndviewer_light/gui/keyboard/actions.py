@@ -63,6 +63,7 @@ class Actions:
             "measures": lambda: screen.measuring.show_menu(),
             **{action: partial(screen.measuring.begin, kind) for kind, action in MEASURE_ACTIONS.items()},
             "measure_remove": lambda: screen.measuring.remove_selected(),
+            "numbers": lambda: screen.numbers.toggle(),
             "save": lambda: screen.snapshots.save(),
             "copy": lambda: screen.snapshots.copy(),
             "copy_link": lambda: screen.copy_link(),

@@ -55,6 +55,7 @@ KEYS: tuple[Key, ...] = (
     Key("measure_box", ("B",), "draw a rectangle, and plot its mean intensity over time or z"),
     Key("measure_point", ("X",), "mark a point, and plot its intensity over time or z"),
     Key("measure_remove", ("Del", "Backspace"), "remove the selected shape", "picture"),
+    Key("numbers", ("Q",), "numbers of the run: colours on the maps, and a plot"),
     Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
     Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
     Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),

@@ -124,6 +124,7 @@ class LeftPanels(Panel):
         self.plate_map, self.legend = PlateMap(), Legend()
         self.field_map, self.field_list = FieldMap(), FieldList()
         self.card = AcquisitionCard()
+        self._has_map, self._with_numbers = True, False
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(10, 8, 8, 8)
@@ -169,7 +170,13 @@ class LeftPanels(Panel):
         self.field_heading.setVisible(bool(fields))
         self.field_map.setVisible(fields == "map")
         self.field_list.setVisible(fields == "list")
-        self.legend.setVisible(plate or fields == "map")
+        self._has_map = plate or fields == "map"
+        self.legend.setVisible(self._has_map and not self._with_numbers)
+
+    def show_numbers(self, shown: bool) -> None:
+        """Whether the maps show numbers, so that marks of states need no legend."""
+        self._with_numbers = shown
+        self.legend.setVisible(self._has_map and not shown)
 
     def palette_changed(self) -> None:
         for widget in (getattr(self, name, None) for name in ("plate_map", "field_map", "legend")):

@@ -54,6 +54,16 @@ def draw_mark(
         _fill(painter, rect, colors.faint, is_round)
 
 
+def draw_value(
+    painter: QPainter, rect: QRectF, color: QColor | None, colors: PanelColors, *, is_round: bool
+) -> None:
+    """A number as a colour; an outline where it is not known."""
+    if color is None:
+        _outline(painter, rect, colors.faint if rect.width() >= _TINY_PX else colors.groove, is_round)
+    else:
+        _fill(painter, rect, color, is_round)
+
+
 def draw_ring(painter: QPainter, rect: QRectF, colors: PanelColors, *, is_round: bool, focus: bool) -> None:
     """Around what is in view; a gap keeps it apart from what it is around. Thicker with the focus."""
     width = 2.4 if focus else 1.6

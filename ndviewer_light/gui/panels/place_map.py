@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 from ...engine.plate_grid import PlateLayout
 from ..look.theme import colors_of, plain_tooltip
 from ..slots import safe_slot
-from .marks import draw_mark, draw_ring
+from .marks import draw_mark, draw_ring, draw_value
 from .plate_layout import (
     PlateGeometry,
     StageGeometry,
@@ -25,6 +25,8 @@ from .plate_layout import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from qtpy.QtGui import QColor
 
     from ...engine.time_line import TimeState
     from ...model import Position
@@ -52,6 +54,8 @@ class PlaceMap(QWidget):
         super().__init__(parent)
         self.current = -1
         self.states: Sequence[TimeState] = ()
+        self.values: Sequence[QColor | None] | None = None
+        """The colour of a number of each, by index, in place of the states; None: no number is chosen."""
         self.text_of: Callable[[int], str] = lambda index: ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
@@ -71,6 +75,30 @@ class PlaceMap(QWidget):
         if states is not self.states:
             self.states = states
             self.update()
+
+    def show_values(self, values: Sequence[QColor | None] | None) -> None:
+        """Show numbers as these colours, or states again."""
+        if values is not self.values:
+            self.values = values
+            self.update()
+
+    def _draw(
+        self, painter: QPainter, rect: QRectF, index: int, colors: PanelColors, *, is_round: bool
+    ) -> None:
+        """What is known of one well or field."""
+        state = self.state_of(index)
+        if self.values is not None:
+            value = self.values[index] if index < len(self.values) else None
+            draw_value(painter, rect, value, colors, is_round=is_round)
+        elif state is not None:
+            draw_mark(painter, rect, state, colors, is_round=is_round)
+        else:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colors.groove)
+            if is_round:
+                painter.drawEllipse(rect)
+            else:
+                painter.drawRoundedRect(rect, 1.5, 1.5)
 
     # ---- by the map ------------------------------------------------------------------------
 
@@ -219,14 +247,11 @@ class PlateMap(PlaceMap):
                 well = self._layout.wells.get((row, column))
                 if well is None and not self._layout.is_plate:
                     continue
-                state = None if well is None else self.state_of(well)
                 rect = self._rect(geometry, row, column)
-                if well is not None and state is None:
-                    painter.setPen(Qt.PenStyle.NoPen)
-                    painter.setBrush(colors.groove)
-                    painter.drawEllipse(rect) if not is_small else painter.drawRect(rect)
+                if well is None:
+                    draw_mark(painter, rect, None, colors, is_round=not is_small)
                 else:
-                    draw_mark(painter, rect, state, colors, is_round=not is_small)
+                    self._draw(painter, rect, well, colors, is_round=not is_small)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._layout.is_plate:
             self._paint_labels(painter, geometry, colors)
@@ -302,10 +327,4 @@ class FieldMap(PlaceMap):
 
     def paint(self, painter: QPainter, colors: PanelColors) -> None:
         for p, x, y in self._geometry.places if self._geometry is not None else ():
-            rect, state = self._rect(x, y), self.state_of(p)
-            if state is None:
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(colors.groove)
-                painter.drawRoundedRect(rect, 1.5, 1.5)
-            else:
-                draw_mark(painter, rect, state, colors, is_round=False)
+            self._draw(painter, self._rect(x, y), p, colors, is_round=False)

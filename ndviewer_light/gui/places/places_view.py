@@ -41,6 +41,8 @@ class PlacesView(QObject):
     ) -> None:
         super().__init__(stage)
         self._path_of = path_of
+        self.more_words: Callable[[Sequence[int]], str] = lambda fields: ""
+        """What else is said of fields under the mouse, a line or more; else empty."""
         self._stage = stage
         self._panels = panels
         self._go_to = go_to
@@ -174,14 +176,14 @@ class PlacesView(QObject):
         fields = self._wells.fields(well)
         n = len(fields)
         words = f"{self._wells.names[well]}\n{n} field{'s' if n > 1 else ''}"
-        return words + self._words_of_states(fields)
+        return words + self._words_of_states(fields) + self.more_words(fields)
 
     def _words_of_field(self, p: int) -> str:
         position = self._positions[p]
         words = name_of(position)
         if position.x_um is not None and position.y_um is not None:
             words += f"\nx {position.x_um / 1000:.3f} mm, y {position.y_um / 1000:.3f} mm"
-        return words + self._words_of_states((p,))
+        return words + self._words_of_states((p,)) + self.more_words((p,))
 
     def _words_of_states(self, fields: Sequence[int]) -> str:
         states = self._states

@@ -41,6 +41,7 @@ class TopBar(Panel):
         row.addWidget(self.name, 1)
         for text, tip, action in (
             ("Overview", "Show all fields at their places, or the one in view again", "overview"),
+            ("Numbers", "Brightness, saturation, focus of the run, on the maps and in a plot", "numbers"),
             ("Panels", "Show the panels on the left, or not", "panels"),
             ("Keys", "What keys and mouse do", "keys"),
         ):

@@ -1,0 +1,212 @@
+"""The panel of numbers below the picture: what is shown, its colours, measuring, and the plot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QLinearGradient, QPainter
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..look.one_line_label import OneLineLabel
+from ..look.theme import Panel, colors_of, plain_tooltip, set_role
+from ..slots import safe_slot
+from .number_plot import NumberPlot
+from .number_values import SHOWN_NUMBERS, color_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HEIGHT_PX = 210
+_LEAST_HEIGHT_PX = 130
+_BAR_PX = 96
+OVER_TIME, IN_ORDER = "over time", "in order acquired"
+
+
+class ColorLegend(QWidget):
+    """The colours of a number with the values at both ends. GUI thread only."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.texts = ("", "")
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def show_ends(self, low: str, high: str) -> None:
+        """Write these values at its ends; nothing is drawn without any."""
+        if (low, high) != self.texts:
+            self.texts = low, high
+            self.setAccessibleName(f"colours from {low} to {high}" if low else "")
+            self.updateGeometry()
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        texts = sum(metrics.horizontalAdvance(text) for text in self.texts)
+        return QSize(_BAR_PX + texts + 14, metrics.height() + 4) if self.texts[0] else QSize(0, 0)
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        if not self.texts[0]:
+            return
+        painter = QPainter(self)
+        left = self.fontMetrics().horizontalAdvance(self.texts[0]) + 5
+        bar = QRectF(left, 4, _BAR_PX, self.height() - 8)
+        gradient = QLinearGradient(bar.topLeft(), bar.topRight())
+        table = color_table()
+        for i in range(0, 256, 15):
+            gradient.setColorAt(i / 255, QColor(*table[i]))
+        painter.fillRect(bar, gradient)
+        painter.setPen(colors_of(self).dim)
+        middle = Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(QRectF(0, 0, left, self.height()), middle, self.texts[0])
+        painter.drawText(QRectF(bar.right() + 5, 0, self.width(), self.height()), middle, self.texts[1])
+        painter.end()
+
+
+class NumberPanel(Panel):
+    """GUI thread only. `chosen`: a number, channel or axis was; `measure_asked`: the "map" or the "run"."""
+
+    chosen = Signal()
+    measure_asked = Signal(str)
+    stop_asked = Signal()
+    close_clicked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.number = self._choice("Which number is shown", self._on_chosen)
+        for i, each in enumerate(SHOWN_NUMBERS):
+            self.number.addItem(each.title, each.name)
+            self.number.setItemData(i, plain_tooltip(each.tip), Qt.ItemDataRole.ToolTipRole)
+        self.channel = self._choice("Of which channel the maps show it", self._on_chosen)
+        self.channel.setMaximumWidth(180)
+        self.along = self._choice("What it is plotted over", self._on_chosen)
+        for text in (OVER_TIME, IN_ORDER):
+            self.along.addItem(text, text)
+        self.legend = ColorLegend()
+        self.words = OneLineLabel()
+        set_role(self.words, "dim")
+        self.measure = QPushButton("Measure")
+        self._measure_menu = QMenu(self.measure)
+        self._of_map = self._measure_menu.addAction("")
+        self._of_run = self._measure_menu.addAction("")
+        self._of_map.triggered.connect(lambda *_: self.measure_asked.emit("map"))
+        self._of_run.triggered.connect(lambda *_: self.measure_asked.emit("run"))
+        self.measure.setMenu(self._measure_menu)
+        self.stop = QPushButton("Stop")
+        self.stop.clicked.connect(lambda *_: self.stop_asked.emit())
+        self.stop.hide()
+        self.close_button = QPushButton("Close")
+        self.close_button.clicked.connect(lambda *_: self.close_clicked.emit())
+        self.plot = NumberPlot()
+        self._lay_out()
+        self.setMinimumHeight(_LEAST_HEIGHT_PX)
+        self.setAccessibleName("Numbers of the run")
+        self.hide()
+
+    def _lay_out(self) -> None:
+        tips = {
+            self.measure: "Read planes and work out their numbers, in the background",
+            self.stop: "Measure no more; what was measured stays",
+            self.close_button: "Close the numbers; what was measured stays",
+        }
+        for button, tip in tips.items():
+            button.setAutoDefault(False)
+            button.setToolTip(tip)
+            set_role(button, "bar")
+        row = QHBoxLayout()
+        row.setContentsMargins(8, 5, 6, 0)
+        row.setSpacing(6)
+        row.addWidget(self.number)
+        row.addWidget(self.channel)
+        row.addWidget(self.legend)
+        row.addStretch(1)
+        for widget in (self.along, self.measure, self.stop, self.close_button):
+            row.addWidget(widget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 2)
+        column.setSpacing(3)
+        below = QHBoxLayout()
+        below.setContentsMargins(10, 0, 8, 0)
+        below.addWidget(self.words, 1)
+        column.addLayout(row)
+        column.addLayout(below)
+        column.addWidget(self.plot, 1)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), _HEIGHT_PX)
+
+    def _choice(self, name: str, chosen: Any) -> QComboBox:
+        box = QComboBox()
+        box.setAccessibleName(name)
+        box.setToolTip(name)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        box.activated.connect(chosen)
+        return box
+
+    # ---- what is chosen --------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The number that is chosen, as tables call it."""
+        return str(self.number.currentData())
+
+    @property
+    def title(self) -> str:
+        """The same in words."""
+        return self.number.currentText()
+
+    @property
+    def c(self) -> int | None:
+        """The channel that is chosen; None if there is none."""
+        data = self.channel.currentData()
+        return None if data is None else int(data)
+
+    @property
+    def is_over_time(self) -> bool:
+        """Whether the plot is over time."""
+        return self.along.currentData() == OVER_TIME
+
+    def offer_channels(self, channels: Sequence[tuple[int, str]], chosen: int | None) -> None:
+        """Offer these channels, by index and name; `chosen` if none of them was chosen before."""
+        if [
+            (self.channel.itemData(i), self.channel.itemText(i)) for i in range(self.channel.count())
+        ] == list(channels):
+            return
+        before = self.channel.currentText()
+        self.channel.clear()
+        for c, name in channels:
+            self.channel.addItem(name, c)
+        at = self.channel.findText(before) if before else -1
+        self.channel.setCurrentIndex(at if at >= 0 else max(self.channel.findData(chosen), 0))
+        self.channel.setVisible(len(channels) > 1)
+
+    def offer_axes(self, n_t: int, n_p: int) -> None:
+        """What can be plotted over, of so many time points and positions."""
+        is_choice = n_t > 1 and n_p > 1
+        if not is_choice:
+            self.along.setCurrentIndex(0 if n_t > 1 else 1)
+        self.along.setVisible(is_choice)
+
+    def offer_measuring(self, n_map: int, n_run: int) -> None:
+        """How many planes there are of the map, and of the run, to be measured."""
+        self._of_map.setText(f"This time point and channel: {n_map:,} planes")
+        self._of_run.setText(f"The whole run: {n_run:,} planes")
+
+    def say(self, text: str, tip: str = "", *, is_measuring: bool) -> None:
+        """What is known and what is being measured."""
+        self.words.say(text, tip)
+        self.measure.setVisible(not is_measuring)
+        self.stop.setVisible(is_measuring)
+
+    @safe_slot
+    def _on_chosen(self, _index: int) -> None:
+        self.chosen.emit()

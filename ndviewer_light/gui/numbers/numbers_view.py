@@ -1,0 +1,331 @@
+"""Shows the numbers of a run: colours the maps on the left, fills the panel, measures when told to.
+
+GUI thread only; nothing is read or worked out here: numbers come from `KnownNumbers`, where reads leave them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+from qtpy.QtGui import QColor
+
+from ...errors import DatasetError
+from ...model import PlaneState, channel_in
+from ..measures.measure_panel import import_plots
+from ..slots import safe_slot
+from ..view_texts import name_of
+from .number_job import NumberJob, keys_of_map, keys_of_run
+from .number_panel import NumberPanel
+from .number_values import (
+    color_table,
+    in_order,
+    median,
+    over_time,
+    shares_of,
+    span_of,
+    text_of,
+    values_of_positions,
+    values_of_wells,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ...engine.dataset import Dataset
+    from ...model import DatasetInfo
+    from ..background import Background
+    from ..panels.left_panels import LeftPanels
+    from ..places.places_view import PlacesView
+    from ..poll import Poll
+    from ..stage import Stage
+
+logger = logging.getLogger(__name__)
+
+_LEAST_SECONDS = 0.25
+"""Between two drawings of numbers that keep arriving."""
+
+_WORDS = {
+    PlaneState.ABSENT: "missing",
+    PlaneState.PENDING: "not written yet",
+    PlaneState.UNREADABLE: "unreadable",
+}
+
+
+class NumbersView(QObject):
+    """For one stage. `step` whenever the dataset is polled, `go_to(t, p)` moves the view."""
+
+    def __init__(
+        self, stage: Stage, background: Background, poll: Poll, go_to: Callable[[int, int], None]
+    ) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._background = background
+        self._poll = poll
+        self._go_to = go_to
+        self._panels: LeftPanels | None = None
+        self._places: PlacesView | None = None
+        self.panel = NumberPanel()
+        stage.add_below(self.panel)
+        self.job: NumberJob | None = None
+        self.values: list[float] = []
+        """Of each position, as the maps show them."""
+        self._dataset: Dataset | None = None
+        self._has_plots = False
+        self._left = threading.Event()  # set when the dataset on screen is another one
+        self._shown: tuple[object, ...] = ()
+        self._drawn_at = float("-inf")
+        self._offered: tuple[object, ...] = ()
+        self.panel.chosen.connect(self._on_chosen)
+        self.panel.measure_asked.connect(self._on_measure)
+        self.panel.stop_asked.connect(self._on_stop)
+        self.panel.close_clicked.connect(self._on_close)
+        self.panel.plot.picked.connect(self._on_picked)
+
+    def show_on_maps(self, panels: LeftPanels, places: PlacesView) -> None:
+        """Colour the maps on the left as well."""
+        self._panels, self._places = panels, places
+        places.more_words = self._words_of
+
+    # ---- open and close --------------------------------------------------------------------
+
+    def toggle(self) -> None:
+        """Show the numbers, or no longer; nothing without a dataset."""
+        if not self.panel.isHidden():
+            self.close()
+        elif self._stage.dataset is not None:
+            self.panel.show()
+            self._import_plots()
+            self._take_dataset()
+            self.step()
+
+    def close(self) -> None:
+        """Hide the panel, and show states on the maps again; measuring goes on."""
+        self.panel.hide()
+        self.values = []
+        self._shown = ()
+        self._color_maps(None)
+
+    def end(self) -> None:
+        """The viewer ends: nothing is measured any more."""
+        self._left.set()
+        if self.job is not None:
+            self.job.cancel()
+
+    def _import_plots(self) -> None:
+        """In a thread: it takes a while."""
+        if self._has_plots:
+            return
+
+        def load() -> None:
+            import_plots()
+            self._poll.post(self._on_plots)
+
+        self._background.run("ndviewer-import", load)
+
+    def _on_plots(self) -> None:
+        self._has_plots = True
+        self._shown = ()
+
+    def _take_dataset(self) -> None:
+        """Another dataset is on screen: what was measured of it before is looked up on disk."""
+        dataset = self._stage.dataset
+        if dataset is self._dataset:
+            return
+        self.end()
+        self.job, self._dataset, self._left = None, dataset, threading.Event()
+        self._offered = self._shown = ()
+        if dataset is not None:
+            left = self._left
+            self._background.run("ndviewer-recall", lambda: _recall(dataset, left))
+
+    # ---- showing ---------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Show what is known by now; a few microseconds if nothing is new. Whether more is expected."""
+        if self._dataset is not None and self._stage.dataset is not self._dataset:
+            self.end()
+            self.job = None
+            if self.panel.isHidden():
+                self._dataset = None
+        if self.panel.isHidden():
+            return self.job is not None and not self.job.finished.is_set()
+        self._take_dataset()
+        dataset = self._dataset
+        if dataset is None:
+            self.close()
+            return False
+        info = dataset.info
+        self._offer(info)
+        c = self.panel.c
+        if c is None:
+            return False
+        view, now = self._stage.view, time.monotonic()
+        seen = (
+            view,
+            info,
+            c,
+            self.panel.name,
+            self.panel.is_over_time,
+            self._has_plots,
+            self._state_of_job(),
+        )
+        state = (*seen, dataset.numbers.changes)
+        is_due = seen != self._shown[:-1] or now - self._drawn_at >= _LEAST_SECONDS
+        if state != self._shown and is_due:
+            self._shown, self._drawn_at = state, now
+            self._show(dataset, info, c)
+        return self.job is not None and not self.job.finished.is_set()
+
+    def _state_of_job(self) -> tuple[object, ...]:
+        job = self.job
+        return (
+            ()
+            if job is None
+            else (job.done, job.is_waiting, job.finished.is_set(), tuple(job.failed.items()))
+        )
+
+    def _offer(self, info: DatasetInfo) -> None:
+        view, image = self._stage.view, self._stage.image
+        offered = (info, image, view.t, view.z, self.panel.c)
+        if offered == self._offered:
+            return
+        channels = list(enumerate(channel.name for channel in info.channels))
+        visible = self._stage.visible_channels()
+        self.panel.offer_channels(channels, visible[0] if visible else 0)
+        self.panel.offer_axes(info.n_t, len(info.positions))
+        c = self.panel.c
+        n_run = sum(
+            image.n_t * len(image.channels) * image.n_z
+            for image in (info.image(p) for p in range(len(info.positions)))
+        )
+        n_map = len(keys_of_map(info, view.t, c, view.z)) if c is not None else 0
+        self.panel.offer_measuring(n_map, n_run)
+        self._offered = (info, image, view.t, view.z, c)
+
+    def _show(self, dataset: Dataset, info: DatasetInfo, c: int) -> None:
+        view, name = self._stage.view, self.panel.name
+        self.values = values_of_positions(dataset.numbers, info, name, view.t, c, view.z)
+        span = span_of(self.values)
+        if span is None:
+            self.panel.legend.show_ends("", "")
+        else:
+            self.panel.legend.show_ends(*(text_of(end, name) for end in span))
+        self._color_maps(span)
+        self._say(info, c)
+        if self._has_plots:
+            self._plot(dataset, info)
+
+    def _color_maps(self, span: tuple[float, float] | None) -> None:
+        if self._panels is None or self._places is None:
+            return
+        is_shown = not self.panel.isHidden()
+        self._panels.show_numbers(is_shown)
+        if not is_shown:
+            self._panels.field_map.show_values(None)
+            self._panels.plate_map.show_values(None)
+            return
+        self._panels.field_map.show_values(_colors(shares_of(self.values, span)))
+        wells = self._places.wells
+        if wells.n_positions == len(self.values):
+            self._panels.plate_map.show_values(_colors(shares_of(values_of_wells(self.values, wells), span)))
+
+    def _plot(self, dataset: Dataset, info: DatasetInfo) -> None:
+        view, name, n_p = self._stage.view, self.panel.name, len(info.positions)
+        image = self._stage.image
+        own = [c for c in range(len(info.channels)) if _has(info, view.p, c)]
+        shown = [c for c in self._stage.visible_channels() if c in own] or own
+        if self.panel.is_over_time:
+            n_t = info.n_t if image is None else max(image.n_t, 1)
+            series = {c: over_time(dataset.numbers, name, n_t, view.p, c, view.z) for c in shown}
+            where = name_of(info.positions[view.p]) if view.p < n_p else ""
+            x_name, now = f"Time point at {where}", view.t
+        else:
+            series = {c: in_order(dataset.numbers, name, info.n_t, n_p, view.t, c, view.z) for c in shown}
+            x_name = (
+                "Position, in order of acquisition" if info.n_t == 1 else "Plane, in order of acquisition"
+            )
+            places = next(iter(series.values())).places if series else ()
+            now = view.p if len(places) == n_p else view.t * n_p + view.p
+        colors = {c: channel.color for c, channel in enumerate(info.channels)}
+        self.panel.plot.show_series(series, colors, x_name=x_name, y_name=self.panel.title, now=now)
+
+    def _say(self, info: DatasetInfo, c: int) -> None:
+        known = sum(not math.isnan(value) for value in self.values)
+        said = f"{known:,} of {len(self.values):,} positions known"
+        if len(self.values) == 1:
+            said = text_of(self.values[0], self.panel.name)
+        job = self.job
+        is_measuring = job is not None and not job.finished.is_set()
+        if job is not None:
+            failed = ", ".join(f"{n:,} {_WORDS[state]}" for state, n in job.failed.items() if state in _WORDS)
+            if is_measuring and job.is_waiting:
+                said = f"measured; waiting for {failed or 'more'}"
+            elif is_measuring:
+                said = f"measuring {job.done:,} of {job.expected:,}{f', {failed}' if failed else ''}"
+            elif failed:
+                said = f"{said}; {failed}"
+        tip = f"{info.channels[c].name}, time point {self._stage.view.t + 1}: {said}"
+        self.panel.say(said, tip, is_measuring=is_measuring)
+
+    def _words_of(self, fields: Sequence[int]) -> str:
+        """What is said of a well or field under the mouse."""
+        if self.panel.isHidden() or not self.values or max(fields, default=0) >= len(self.values):
+            return ""
+        known = [self.values[p] for p in fields if not math.isnan(self.values[p])]
+        of = f" (median of {len(known)} fields)" if len(fields) > 1 and known else ""
+        return f"\n{self.panel.title}: {text_of(median(known), self.panel.name)}{of}"
+
+    # ---- slots -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _on_chosen(self) -> None:
+        self._shown = ()
+        self.step()
+
+    @safe_slot
+    def _on_measure(self, what: str) -> None:
+        dataset, view, c = self._dataset, self._stage.view, self.panel.c
+        if dataset is None or c is None:
+            return
+        info = dataset.info
+        if self.job is not None:
+            self.job.cancel()
+        keys = keys_of_run(info) if what == "run" else keys_of_map(info, view.t, c, view.z)
+        self.job = NumberJob(dataset, keys)
+        self.job.start(self._background)
+        self._poll.wake()
+        self.step()
+
+    @safe_slot
+    def _on_stop(self) -> None:
+        if self.job is not None:
+            self.job.cancel()
+
+    @safe_slot
+    def _on_close(self) -> None:
+        self.close()
+
+    @safe_slot
+    def _on_picked(self, t: int, p: int) -> None:
+        self._go_to(t, p)
+
+
+def _recall(dataset: Dataset, left: threading.Event) -> None:
+    try:
+        dataset.recall_numbers(left.is_set)
+    except DatasetError as error:  # the dataset says so itself
+        logger.debug("looking up numbers: %s", error)
+
+
+def _has(info: DatasetInfo, p: int, c: int) -> bool:
+    return p >= len(info.positions) or channel_in(info.image(p).channels, info.channels, c) is not None
+
+
+def _colors(shares: Sequence[float | None]) -> list[QColor | None]:
+    table = color_table()
+    return [None if share is None else QColor(*table[round(share * 255)]) for share in shares]
