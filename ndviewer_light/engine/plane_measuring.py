@@ -118,8 +118,12 @@ class PlaneMeasuring:
         if error.plane_shape is None:
             error.plane_shape = self._source.plane_shape(key)
         plane = self._outcomes.of_failure(key, error, 0)
-        numbers = None if plane.pixels is None else numbers_of(plane.pixels)
-        return MeasuredState(plane.state, numbers, reason=plane.reason)
+        if plane.pixels is None:
+            return MeasuredState(plane.state, reason=plane.reason)
+        begun = self._reads.begin(key)
+        found = MeasuredPlane(None, None, None, numbers_of(plane.pixels))
+        self._reads.note(key, found, begun)
+        return MeasuredState(plane.state, found.numbers, reason=plane.reason)
 
     def _is_whole(self, key: PlaneKey) -> bool:
         return self._tiled.is_small(key.p) or self._tiled.grid(key.p, 0).is_whole

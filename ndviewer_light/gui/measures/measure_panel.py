@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from .measured import Measured, PlotAxis
 
-_HEIGHT_PX = 210
-_LEAST_HEIGHT_PX = 130
-_AXIS_PX = 58
+PLOT_HEIGHT_PX = 210
+LEAST_PLOT_HEIGHT_PX = 130
+PLOT_AXIS_PX = 58
 _AXIS_INK = QColor(176, 181, 190)
 _LEAST_LIGHT = 0.28
 _POINTS_UP_TO = 200
@@ -83,12 +83,12 @@ class MeasurePanel(Panel):
         self._column.addLayout(row)
         self._column.addLayout(below)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        self.setMinimumHeight(_LEAST_HEIGHT_PX)
+        self.setMinimumHeight(LEAST_PLOT_HEIGHT_PX)
         self.setAccessibleName("Measured values")
         self.hide()
 
     def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), _HEIGHT_PX)
+        return QSize(super().sizeHint().width(), PLOT_HEIGHT_PX)
 
     @property
     def measured(self) -> Measured | None:
@@ -147,7 +147,9 @@ class MeasurePanel(Panel):
             axis.setPen(pg.mkPen(mix(_AXIS_INK, PLOT_BACKGROUND, 0.4)))
             axis.setTextPen(pg.mkPen(_AXIS_INK))
             axis.enableAutoSIPrefix(False)
-        self.plot.getAxis("left").setWidth(_AXIS_PX)  # the plot stays where it is, however long numbers are
+        self.plot.getAxis("left").setWidth(
+            PLOT_AXIS_PX
+        )  # the plot stays where it is, however long numbers are
         self.plot.showGrid(x=True, y=True, alpha=0.12)
         self._marker = pg.InfiniteLine(angle=90, pen=pg.mkPen(_AXIS_INK, style=Qt.PenStyle.DotLine))
         self._marker.setZValue(-10)

@@ -11,7 +11,7 @@ from ...engine.plane_measuring import WantedPlane
 from ...model import PlaneKey, PlaneState, channel_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ...engine.dataset import Dataset
     from ...model import DatasetInfo
@@ -21,20 +21,23 @@ logger = logging.getLogger(__name__)
 
 _THREADS = 2  # of the four that the reader process has
 _BATCH = 4
-_LOOK_SECONDS = 1.0
+_MORE_SECONDS = 1.0
 _LEFT = (PlaneState.PRESENT, PlaneState.FILLED)
 
 
 class NumberJob:
-    """Measures `keys` of a dataset in threads, then what is written of them meanwhile, until `cancel`.
+    """Measures planes of a dataset in threads, then those that are written meanwhile, until `cancel`.
 
-    What is known is not measured again. Properties may be read by any thread.
+    `keys_of(info)`: which, asked again when the dataset has grown. What is known is not measured again.
+    Properties may be read by any thread.
     """
 
-    def __init__(self, dataset: Dataset, keys: Sequence[PlaneKey]) -> None:
+    def __init__(self, dataset: Dataset, keys_of: Callable[[DatasetInfo], Sequence[PlaneKey]]) -> None:
         self.dataset = dataset
+        self._keys_of = keys_of
+        self._info = dataset.info
+        self._keys = keys = keys_of(self._info)
         self.expected = len(keys)
-        self._keys = keys
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._batches = _batched(keys)
         self._working = _THREADS
@@ -94,10 +97,18 @@ class NumberJob:
 
     def _wait_for_more(self) -> None:
         """While the dataset is being written: measure what was missing once it is there."""
-        while self._without and self.dataset.is_being_written and not self.dataset.closed:
-            if self._cancelled.wait(_LOOK_SECONDS):
+        numbers, changes = self.dataset.numbers, -1
+        while self.dataset.is_being_written and not self.dataset.closed:
+            if self._cancelled.wait(_MORE_SECONDS):
                 return
-            missing = list(self._without)
+            info = self.dataset.info
+            if info is not self._info:
+                self._info, self._keys = info, self._keys_of(info)
+                self.expected = self.done = len(self._keys)
+            elif changes == numbers.changes and not self._without:
+                continue
+            changes = numbers.changes
+            missing = [key for key in self._keys if numbers.get(key) is None]
             there = self.dataset.may_be_measured(missing)
             for batch in _batched([key for key, is_there in zip(missing, there, strict=True) if is_there]):
                 if self._cancelled.is_set():

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from ..look.one_line_label import OneLineLabel
 from ..look.theme import Panel, colors_of, plain_tooltip, set_role
+from ..measures.measure_panel import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX
 from ..slots import safe_slot
 from .number_plot import NumberPlot
 from .number_values import SHOWN_NUMBERS, color_table
@@ -25,8 +26,6 @@ from .number_values import SHOWN_NUMBERS, color_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEIGHT_PX = 210
-_LEAST_HEIGHT_PX = 130
 _BAR_PX = 96
 OVER_TIME, IN_ORDER = "over time", "in order acquired"
 
@@ -107,7 +106,7 @@ class NumberPanel(Panel):
         self.close_button.clicked.connect(lambda *_: self.close_clicked.emit())
         self.plot = NumberPlot()
         self._lay_out()
-        self.setMinimumHeight(_LEAST_HEIGHT_PX)
+        self.setMinimumHeight(LEAST_PLOT_HEIGHT_PX)
         self.setAccessibleName("Numbers of the run")
         self.hide()
 
@@ -142,7 +141,7 @@ class NumberPanel(Panel):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
 
     def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), _HEIGHT_PX)
+        return QSize(super().sizeHint().width(), PLOT_HEIGHT_PX)
 
     def _choice(self, name: str, chosen: Any) -> QComboBox:
         box = QComboBox()

@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..look.theme import PLOT_BACKGROUND, mix
-from ..measures.measure_panel import import_plots, visible_color
+from ..measures.measure_panel import PLOT_AXIS_PX, import_plots, visible_color
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .number_values import NumberSeries
 
 _INK = QColor(176, 181, 190)
-_AXIS_PX = 58
 _WHOLE_TICKS = 12  # of more, pyqtgraph's own are whole numbers
 _LINES_UP_TO = 2000  # of more values only points are drawn
 
@@ -110,7 +109,7 @@ class NumberPlot(QWidget):
             axis.setPen(pg.mkPen(mix(_INK, PLOT_BACKGROUND, 0.4)))
             axis.setTextPen(pg.mkPen(_INK))
             axis.enableAutoSIPrefix(False)
-        self.plot.getAxis("left").setWidth(_AXIS_PX)
+        self.plot.getAxis("left").setWidth(PLOT_AXIS_PX)
         self.plot.showGrid(x=True, y=True, alpha=0.12)
         self._marker = pg.InfiniteLine(angle=90)
         self._marker.setZValue(-10)
@@ -128,7 +127,7 @@ class NumberPlot(QWidget):
             self.picked.emit(*place)
 
     def place_at(self, x: float) -> tuple[int, int] | None:
-        """The (t, p) nearest to a place on the horizontal axis, which counts from 1; None of an empty plot."""
+        """The (t, p) nearest to a place on the axis, which counts from 1; None of an empty plot."""
         each = next(iter(self._series.values()), None)
         if each is None or not len(each.places):
             return None

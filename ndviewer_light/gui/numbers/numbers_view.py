@@ -264,7 +264,7 @@ class NumbersView(QObject):
         if job is not None:
             failed = ", ".join(f"{n:,} {_WORDS[state]}" for state, n in job.failed.items() if state in _WORDS)
             if is_measuring and job.is_waiting:
-                said = f"measured; waiting for {failed or 'more'}"
+                said = f"measured; waiting for planes that are being written{f': {failed}' if failed else ''}"
             elif is_measuring:
                 said = f"measuring {job.done:,} of {job.expected:,}{f', {failed}' if failed else ''}"
             elif failed:
@@ -292,11 +292,12 @@ class NumbersView(QObject):
         dataset, view, c = self._dataset, self._stage.view, self.panel.c
         if dataset is None or c is None:
             return
-        info = dataset.info
         if self.job is not None:
             self.job.cancel()
-        keys = keys_of_run(info) if what == "run" else keys_of_map(info, view.t, c, view.z)
-        self.job = NumberJob(dataset, keys)
+        t, z = view.t, view.z
+        self.job = NumberJob(
+            dataset, keys_of_run if what == "run" else lambda info: keys_of_map(info, t, c, z)
+        )
         self.job.start(self._background)
         self._poll.wake()
         self.step()

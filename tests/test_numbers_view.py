@@ -1,0 +1,182 @@
+"""The numbers of a run in the window: shown where known, measured when asked, with nothing read before."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from memory_source import MemorySource, memory_info
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QColor
+from screen import settle
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.known_numbers import KnownNumbers
+from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.gui.numbers.number_values import (
+    color_table,
+    in_order,
+    over_time,
+    shares_of,
+    span_of,
+    text_of,
+    value_of,
+    values_of_positions,
+    values_of_wells,
+)
+from ndviewer_light.gui.places.wells import Wells
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.model import PlaneKey, PlaneNumbers, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytestqt.qtbot import QtBot
+
+    from ndviewer_light.gui.numbers.numbers_view import NumbersView
+    from ndviewer_light.gui.viewer import LightweightViewer
+
+LEFT = Qt.MouseButton.LeftButton
+POSITIONS = (Position("A1", 0), Position("A1", 1), Position("B2", 0))
+TIMEOUT = 30_000
+
+
+def known(means: dict[tuple[int, int, int, int], float]) -> KnownNumbers:
+    numbers = KnownNumbers(lambda: memory_info())
+    for key, mean in means.items():
+        found = PlaneNumbers(100, 100, mean, high=4095.0, n_high=int(mean), is_unsigned=True)
+        numbers.note(PlaneKey(*key), None, found, numbers.begin(PlaneKey(*key)))
+    return numbers
+
+
+def test_what_is_shown_of_which_planes() -> None:
+    numbers = known({(0, 0, 1, 0): 10, (0, 2, 1, 0): 30, (1, 0, 1, 0): 50})
+    info = memory_info(positions=POSITIONS)
+    values = values_of_positions(numbers, info, "mean", 0, 1, 0)
+    np.testing.assert_array_equal(values, [10, math.nan, 30])
+    np.testing.assert_array_equal(values_of_wells(values, Wells(POSITIONS)), [10, 30])
+    np.testing.assert_array_equal(values_of_wells([1, 4, math.nan], Wells(POSITIONS)), [2.5, math.nan])
+    assert value_of(numbers, PlaneKey(0, 0, 1, 0), "saturated") == 0.1
+    series = over_time(numbers, "mean", 2, 0, 1, 0)
+    np.testing.assert_array_equal(series.values, [10, 50])
+    ordered = in_order(numbers, "mean", 2, 3, 0, 1, 0)
+    np.testing.assert_array_equal(ordered.values, [10, math.nan, 30, 50, math.nan, math.nan])
+    assert ordered.places[3] == (1, 0)
+    assert len(in_order(numbers, "mean", 7_000, 3, 1, 1, 0).places) == 3  # too many: of one time point
+
+
+def test_colours_and_texts() -> None:
+    assert span_of([math.nan, 3, 1]) == (1, 3) and span_of([math.nan]) is None
+    assert shares_of([1, 2, 3, math.nan], (1, 3)) == [0, 0.5, 1, None]
+    assert shares_of([7], (7, 7)) == [0.5] and shares_of([7], None) == [None]
+    lightness = [QColor(*each).lightnessF() for each in color_table()[::32]]
+    assert len(color_table()) == 256 and color_table()[0][2] > color_table()[0][1]
+    assert lightness[0] < lightness[-1]
+    assert [text_of(0, "saturated"), text_of(0.0123, "saturated")] == ["0 %", "1.2 %"]
+    assert [text_of(math.nan, "mean"), text_of(12345.6, "mean"), text_of(1.23456, "focus")] == [
+        "not known",
+        "12,346",
+        "1.235",
+    ]
+
+
+@pytest.fixture(name="panelled")
+def a_viewer_with_panels(qtbot: QtBot) -> Iterator[LightweightViewer]:
+    from ndviewer_light.gui.viewer import LightweightViewer
+
+    widget = LightweightViewer(panels=True)
+    qtbot.addWidget(widget)
+    widget.resize(1200, 800)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    yield widget
+    widget.close()
+
+
+def shown(qtbot: QtBot, viewer: LightweightViewer, *, live: bool) -> tuple[MemorySource, NumbersView]:
+    source = MemorySource(memory_info(positions=POSITIONS, n_z=1, height=16, width=16))
+    for t, p, c in np.ndindex(2, 3, 2):
+        if not live or t == 0:
+            source.write((t, p, c, 0), 100 + 10 * p + 50 * t + c)
+    dataset = Dataset(source, path="", live=live)
+    viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=TIMEOUT)
+    settle(qtbot, viewer)
+    return source, viewer._screen.numbers
+
+
+def color_at(viewer: LightweightViewer, well: int) -> QColor:
+    plate = viewer._screen.panels.plate_map
+    image = plate.grab().toImage()
+    scale = image.width() / plate.width()
+    center = plate.rect_of(well).center()
+    return image.pixelColor(int(center.x() * scale), int(center.y() * scale))
+
+
+def is_like(color: QColor, rgb: tuple[int, int, int]) -> bool:
+    return max(abs(a - b) for a, b in zip(color.getRgb()[:3], rgb, strict=True)) <= 3
+
+
+@pytest.mark.gl
+def test_the_maps_are_coloured_by_what_is_known_and_measured(
+    qtbot: QtBot, panelled: LightweightViewer
+) -> None:
+    viewer = panelled
+    source, numbers = shown(qtbot, viewer, live=False)
+    source.errors[PlaneKey(0, 1, 0, 0)] = CorruptDataError("damaged")
+    reads = len(source.reads)
+    qtbot.keyClick(viewer, Qt.Key.Key_Q)
+    qtbot.waitUntil(lambda: numbers.panel.plot.plot is not None, timeout=TIMEOUT)
+    np.testing.assert_array_equal(numbers.values, [100, math.nan, math.nan])  # what was seen
+    assert len(source.reads) == reads and numbers.panel.c == 0
+    numbers.panel.measure_asked.emit("map")
+    qtbot.waitUntil(lambda: numbers.job.finished.is_set() and numbers.values[2] == 120, timeout=TIMEOUT)
+    assert math.isnan(numbers.values[1])
+    qtbot.waitUntil(lambda: "1 unreadable" in numbers.panel.words.text(), timeout=TIMEOUT)
+    assert numbers.panel.legend.texts == ("100", "120")
+    table = color_table()
+    assert is_like(color_at(viewer, 0), table[0]) and is_like(color_at(viewer, 1), table[255])
+    assert "Mean: 120" in viewer._screen.panels.plate_map.text_of(1)
+    numbers.panel.measure_asked.emit("run")
+    qtbot.waitUntil(lambda: numbers.job.finished.is_set() and numbers.job.done == 12, timeout=TIMEOUT)
+    qtbot.waitUntil(
+        lambda: np.array_equal(numbers.panel.plot.shown().get(1, []), [101, 151]), timeout=TIMEOUT
+    )
+    numbers.panel.along.setCurrentIndex(1)
+    numbers.panel.chosen.emit()
+    np.testing.assert_array_equal(numbers.panel.plot.shown()[0], [100, math.nan, 120, 150, 160, 170])
+    plot = numbers.panel.plot.plot
+    at = plot.getPlotItem().vb.mapViewToScene(plot.getPlotItem().vb.viewRect().center())
+    at.setX(plot.getPlotItem().vb.mapViewToScene(type(at)(6.0, 0.0)).x())
+    qtbot.mouseClick(plot.viewport(), LEFT, pos=QPoint(round(at.x()), round(at.y())))
+    qtbot.waitUntil(lambda: (viewer.stage.view.t, viewer.stage.view.p) == (1, 2), timeout=TIMEOUT)
+    numbers.panel.close_button.click()
+    assert not is_like(color_at(viewer, 1), table[255]) and numbers.panel.isHidden()
+
+
+@pytest.mark.gl
+def test_while_a_run_is_written_numbers_arrive_with_its_planes(
+    qtbot: QtBot, panelled: LightweightViewer
+) -> None:
+    source, numbers = shown(qtbot, panelled, live=True)
+    numbers.toggle()
+    numbers.panel.measure_asked.emit("run")
+    qtbot.waitUntil(lambda: numbers.job.is_waiting, timeout=TIMEOUT)
+    dataset = panelled.dataset
+    assert sum(dataset.numbers.get(PlaneKey(t, p, 0, 0)) is not None for t in (0, 1) for p in range(3)) == 3
+    source.write((1, 2, 0, 0), 999)
+    dataset.notify(1, 2, 0, 0)
+    qtbot.waitUntil(lambda: dataset.numbers.get(PlaneKey(1, 2, 0, 0)) is not None, timeout=TIMEOUT)
+    assert dataset.numbers.get(PlaneKey(1, 2, 0, 0)).mean == 999
+    source.write((0, 2, 0, 0), 7)  # written again
+    dataset.notify(0, 2, 0, 0)
+
+    def is_measured_again() -> bool:
+        found = dataset.numbers.get(PlaneKey(0, 2, 0, 0))
+        return found is not None and found.mean == 7
+
+    qtbot.waitUntil(is_measured_again, timeout=TIMEOUT)
+    numbers.panel.stop_asked.emit()
+    qtbot.waitUntil(numbers.job.finished.is_set, timeout=TIMEOUT)
