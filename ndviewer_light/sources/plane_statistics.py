@@ -1,9 +1,9 @@
-"""Works out `PlaneNumbers` where a plane was decoded: at most 3 ms for 2048² pixels of uint16.
+"""Works out `PlaneNumbers` where a plane was decoded: in about 2 ms for 2048² pixels of uint16.
 
 Mean, lowest and highest value and saturated pixels are those of all pixels. Percentiles and focus of a
-plane of more than a megapixel are those of every n-th row and column, about a million pixels: a full
-histogram would take 8 ms. So many place the median within 0.1 % of its rank and the 99.9th percentile within
-0.01 % (two standard errors of a random sample), and the variance within 0.3 %.
+plane of more than a megapixel are those of every n-th row and column, about half a million pixels: a full
+histogram would take 8 ms. So many place the median within 0.15 % of its rank and the 99.9th percentile within
+0.01 % (two standard errors of a random sample), and the variance within 0.4 %.
 
 The focus measure is the normalised variance, the variance of the pixels divided by their mean (Y. Sun,
 S. Duthaler and B. J. Nelson, Autofocusing in computer microscopy: selecting the optimal focus algorithm,
@@ -26,8 +26,9 @@ from ..model import PERCENTILES, PlaneNumbers, detector_top
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SAMPLE_PIXELS = 1024 * 1024
+WHOLE_PIXELS = 1024 * 1024
 """Planes up to this size count as a whole for percentiles and focus."""
+_SAMPLE_PIXELS = WHOLE_PIXELS // 2
 _BLOCK = 65536  # pixels: they stay in the processor's cache, and the sum of so many uint16 fits into a uint32
 
 
@@ -49,7 +50,7 @@ class NumbersOfParts:
     """
 
     def __init__(self, n: int) -> None:
-        self._step = max(1, math.ceil(math.sqrt(n / SAMPLE_PIXELS)))
+        self._step = 1 if n <= WHOLE_PIXELS else math.ceil(math.sqrt(n / _SAMPLE_PIXELS))
         self._n = self._n_finite = self._n_high = 0
         self._is_unsigned = True
         self._sums: list[float] = []

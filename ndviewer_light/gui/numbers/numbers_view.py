@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LEAST_SECONDS = 0.25
+_LEAST_SECONDS = 0.5
 """Between two drawings of numbers that keep arriving."""
 
 _WORDS = {
