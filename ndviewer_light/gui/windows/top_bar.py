@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from ..keyboard.keys import keys_of
@@ -15,6 +15,12 @@ from ..slots import safe_slot
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from qtpy.QtGui import QResizeEvent
+
+
+_GIVE_WAY = ("one_to_one", "overview", "numbers")
+"""Actions whose buttons there is no room for in a narrow window."""
+
 
 class TopBar(Panel):
     """Buttons, and the name of the dataset with its path on hover. GUI thread only."""
@@ -23,6 +29,7 @@ class TopBar(Panel):
         super().__init__(parent)
         self.open = self._button("Open…", "Open a folder, a file or an address (Ctrl O)")
         self.measure = self._button("Measure…", f"Draw lines, rectangles and points ({keys_of('measures')})")
+        self._giving_way: list[QPushButton] = []  # the first of these goes first
         self.name = OneLineLabel(Qt.TextElideMode.ElideMiddle)
         self.name.setAlignment(Qt.AlignmentFlag.AlignCenter)
         set_role(self.name, "dim")
@@ -45,11 +52,32 @@ class TopBar(Panel):
             ("Panels", "Show the panels on the left, or not", "panels"),
             ("Keys", "What keys and mouse do", "keys"),
         ):
-            button = self._acting(text, tip, action, actions)
-            row.addWidget(button)
-            if action == "overview":
-                button.setMinimumWidth(40)  # it gives way in a narrow window: it has a key
+            row.addWidget(self._acting(text, tip, action, actions))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._width_of(self._least_buttons()), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """In a narrow window, some of the buttons that have keys give way."""
+        super().resizeEvent(event)
+        buttons = self._least_buttons()
+        for button in reversed(self._giving_way):
+            has_room = self._width_of([*buttons, button]) <= self.width()
+            button.setVisible(has_room)
+            if has_room:
+                buttons.append(button)
+
+    def _least_buttons(self) -> list[QPushButton]:
+        return [button for button in self.findChildren(QPushButton) if button not in self._giving_way]
+
+    def _width_of(self, buttons: list[QPushButton]) -> int:
+        row = self.layout()
+        margins = row.contentsMargins()
+        spaces = (len(buttons) + 1) * row.spacing()
+        return (
+            sum(button.sizeHint().width() for button in buttons) + spaces + margins.left() + margins.right()
+        )
 
     def _button(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text, self)
@@ -63,4 +91,6 @@ class TopBar(Panel):
     ) -> QPushButton:
         button = self._button(text, f"{tip} ({keys_of(action)})")
         button.clicked.connect(safe_slot(actions[action]))
+        if action in _GIVE_WAY:
+            self._giving_way.append(button)
         return button
