@@ -221,6 +221,43 @@ def test_old_pictures_are_dimmed_until_those_of_the_time_point_are_there(qtbot, 
     assert_all_shown(viewer, overview.canvas)
 
 
+def test_fields_of_other_sizes_types_and_channels_are_drawn_by_their_own(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr")
+    small, other = fields_of(path)[1], fields_of(path)[2]
+    shutil.rmtree(small)
+    stores.write_image(small, sizes={"t": 1, "c": 2, "z": 1, "y": 16, "x": 24}, dtype="uint8")
+    opened(small)[0, :, 0] = np.array([60, 120], "u1")[:, None, None]
+    shutil.rmtree(other)
+    names = [stores.CHANNELS[1], "another"]
+    sizes = {"t": 1, "c": 2, "z": 1, "y": SIDE, "x": SIDE}
+    attributes = stores.image_attributes(channels=names)
+    stores.write_image(other, sizes=sizes, attributes=attributes)
+    opened(other)[0, :, 0] = np.array([80, 160], "u2")[:, None, None]
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    overview = shown(qtbot, viewer)
+    qtbot.waitUntil(lambda: len(viewer.stage.strips) == 3, timeout=10_000)
+    for c in range(3):
+        strip = viewer.stage.strips.strip(c)
+        if strip.isVisible():
+            choose_limits(viewer, c, 0, 200)
+    complete(qtbot, overview)
+    image = overview.canvas.scene.image(1)
+    assert (image.width, image.height) == pytest.approx((24 * 0.325, 16 * 0.325))
+    drawn = {c for c in range(3) if viewer.stage.strips.is_channel_visible(c)}
+    assert {0, 1} <= drawn
+    qtbot.waitUntil(
+        lambda: abs(pixel(overview.canvas, 1) - expected(viewer, (60, 120))).max() <= 1.5, timeout=10_000
+    )
+    limits = [overview._looks[c].limits for c in (1, 2)]
+    assert limits[0] == (0, 200)
+    color, low, high = viewer.stage.strips.color_of(1), 0, 200
+    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) * (80 - low) / (high - low)
+    assert (pixel(overview.canvas, 2) >= rgb - 2).all()  # and what the third channel adds
+    assert_all_shown(viewer, overview.canvas, {p: VALUES[p] for p in (0, 3, 5)})
+
+
 def test_overlapping_fields_lie_on_each_other_in_order_or_are_blended(qtbot, viewer, tmp_path):
     side, um, values = 40, 0.325, (50, 150)
     attributes = stores.image_attributes(channels=stores.CHANNELS[:1])

@@ -7,6 +7,7 @@ opened the source. Area averages are tasks of dask, which runs them in threads, 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -51,20 +52,18 @@ def make_thumbnails(
     What cannot be read has an error instead. Raises `ReadDroppedError` when the `CancelScope` of this
     thread is dropped.
     """
-    plans = [_planned(source, key, edge) for key in keys]
-    made: list[MadeThumbnail | None] = []
-    todo: dict[int, Callable[[], MadeThumbnail]] = {}
-    for i, plan in enumerate(plans):
+    if not keys:
+        return []
+    first = _planned(source, keys[0], edge)
+    is_averaged = isinstance(first, _Plan) and not first.is_small
+
+    def make(key: StackKey) -> MadeThumbnail:
+        plan = _planned(source, key, edge)
         if isinstance(plan, MadeThumbnail):
-            made.append(plan)
-            continue
-        made.append(None)
-        todo[i] = plan.make if plan.is_small else _kept(source, plan, cache)
-    is_averaged = any(isinstance(plan, _Plan) and not plan.is_small for plan in plans)
-    done = _in_threads(list(todo.values()), source.reads_at_once, by_dask=is_averaged)
-    for i, thumbnail in zip(todo, done, strict=True):
-        made[i] = thumbnail
-    return [each for each in made if each is not None]
+            return plan
+        return plan.make() if plan.is_small else _kept(source, plan, cache)
+
+    return _in_threads([partial(make, key) for key in keys], source.reads_at_once, by_dask=is_averaged)
 
 
 class _Plan(NamedTuple):
@@ -236,22 +235,18 @@ def _by_bands(
 # ---- kept on disk, and in parallel ---------------------------------------------------------------------
 
 
-def _kept(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> Callable[[], MadeThumbnail]:
+def _kept(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> MadeThumbnail:
     """Make one of a larger picture, which is kept under the name and version of its plane."""
-
-    def make() -> MadeThumbnail:
-        name = _name_of(source, plan, cache)
-        pixels = cache.disk.get(name) if cache is not None and name else None
-        if pixels is None:
-            made = plan.make_large()
-            if made.pixels is None:
-                return made
-            pixels = made.pixels
-            if cache is not None and name and _name_of(source, plan, cache) == name:
-                cache.disk.put(name, pixels)
-        return MadeThumbnail(shrunk(pixels, step_for(max(pixels.shape), plan.edge)))
-
-    return make
+    name = _name_of(source, plan, cache)
+    pixels = cache.disk.get(name) if cache is not None and name else None
+    if pixels is None:
+        made = plan.make_large()
+        if made.pixels is None:
+            return made
+        pixels = made.pixels
+        if cache is not None and name and _name_of(source, plan, cache) == name:
+            cache.disk.put(name, pixels)
+    return MadeThumbnail(shrunk(pixels, step_for(max(pixels.shape), plan.edge)))
 
 
 def _name_of(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .plane_outcomes import PlaneOutcomes
 
 _FIRST_BATCH, _LARGEST_BATCH = 8, 96
-_BATCH_SECONDS = 0.12
+_BATCH_SECONDS, _BATCH_SECONDS_REMOTE = 0.12, 0.5
 """How long a batch should take: what is not wanted any more is not in the way for longer."""
 _AT_SCRIPTS = 32
 
@@ -143,6 +143,7 @@ class ThumbnailLoader:
         self._source = source
         self._on_news = on_news
         self._n_threads = 4 if is_url(path) else 2
+        self._batch_seconds = _BATCH_SECONDS_REMOTE if is_url(path) else _BATCH_SECONDS
         self._wake = threading.Condition(threading.Lock())  # guards the following
         self._queue: deque[WantedThumbnail] = deque()
         self._wanted: dict[StackKey, int] = {}
@@ -275,5 +276,5 @@ class ThumbnailLoader:
                     self._arrived[each.key] = planes[i], edge
             self._queue.extendleft(reversed(again))
             if planes is not None and seconds > 0 and len(wanted) >= self._batch:
-                fitting = int(len(wanted) * _BATCH_SECONDS / seconds)
+                fitting = int(len(wanted) * self._batch_seconds / seconds)
                 self._batch = min(max(fitting, self._batch // 2, 1), self._batch * 2, _LARGEST_BATCH)

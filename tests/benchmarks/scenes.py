@@ -328,7 +328,7 @@ def live(folder: str) -> dict[str, float]:
     window.wait(lambda: window.viewer.stage.dataset is not None)
     overview = window.viewer._screen.scene
     overview.show()
-    window.wait(lambda: overview.canvas.scene is not None)
+    window.wait(lambda: len(overview.canvas._marks) == 96)  # as pending: the reader process is there
     command = [sys.executable, "simulate_acquisition.py", str(run.folder), "--no-view", "--report"]
     command += ["--layout", run.layout, "--regions", *regions, "--fovs", *map(str, run.fovs)]
     command += ["--channels", *run.channels, "--n-t", "1", "--n-z", "1", "--rate", "20"]

@@ -21,7 +21,8 @@ from .positions import DescribedPositions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ...model import DatasetInfo, Position
+    from ...metadata.ngff import NamedChannel
+    from ...model import Channel, DatasetInfo, Position
     from .layouts import ImageLocation
     from .nodes import ZarrImage
 
@@ -56,6 +57,9 @@ class KnownImages:
         self._in_store: dict[str, list[int]] = {}
         self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
         self._described = DescribedPositions()
+        self._last: tuple[ZarrImage, tuple[NamedChannel, ...], tuple[Channel, ...], ImageInfo] | None = (
+            None  # what was worked out last, and from what
+        )
 
     @property
     def info(self) -> DatasetInfo:
@@ -120,7 +124,7 @@ class KnownImages:
             for store, image in images.items():
                 at = self._positions_of().get(store, ())
                 names = default_names(image, self._announced, after, self.places[at[0]] if at else None)
-                content = image_info(image, names, after.channels if self.learned else ())
+                content = self._content(image, names, after.channels if self.learned else ())
                 for p in at:
                     self._described.add(p, self.places[p], image)
                 if not self.learned and not (image.provisional and after.dtype is not None):
@@ -136,6 +140,20 @@ class KnownImages:
             if after != before:  # a new object only if something changed
                 self._info = after
             self._in_info.update(images)
+
+    def _content(
+        self, image: ZarrImage, names: tuple[NamedChannel, ...], known: tuple[Channel, ...]
+    ) -> ImageInfo:
+        """See `image_info`; that of images with the same metadata is worked out once. With the lock held."""
+        last = self._last
+        if last is not None:
+            before, of_names, of_channels, content = last
+            same = before.meta is image.meta and before.facts is image.facts and before.axes is image.axes
+            if same and of_names == names and of_channels is known:
+                return content
+        content = image_info(image, names, known)
+        self._last = image, names, known, content
+        return content
 
     def describe(self, p: int, image: ZarrImage) -> None:
         """Add what the image of position `p` says of it, whose contents are known."""

@@ -6,6 +6,7 @@ No array is opened here. The files come from a `Tree`, which knows where they ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import (
@@ -176,7 +177,12 @@ class ZarrImage:
 
     def size(self, role: str) -> int:
         """Samples along an axis, 1 if the array does not have it."""
-        return next((n for axis, n in zip(self.axes, self.facts.shape, strict=True) if axis.role == role), 1)
+        return self._sizes.get(role, 1)
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        sizes = zip(self.axes, self.facts.shape, strict=True)
+        return {axis.role: n for axis, n in reversed(list(sizes))}  # of two of a role, the first counts
 
     @property
     def plane_shape(self) -> tuple[int, int]:
