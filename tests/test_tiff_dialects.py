@@ -240,6 +240,30 @@ def test_an_embedded_image_that_is_too_large_is_not_decoded(
         source.read_plane(PlaneKey())
 
 
+def test_compressed_pages_are_found_ahead_though_no_two_are_equally_long(server: RangeServer) -> None:
+    """60 pages whose lengths differ by some per cent, each after its tags, are found several at a time."""
+    noise = np.random.default_rng(5)
+    planes = [noise.integers(0, 2 ** int(noise.integers(9, 11)), (160, 160), np.uint16) for _ in range(60)]
+    with tifffile.TiffWriter(server.folder / "packed.tif") as file:
+        for page in planes:
+            file.write(page, metadata=None, contiguous=False, compression="zlib", photometric="minisblack")
+    with tifffile.TiffFile(server.folder / "packed.tif") as file:
+        places = np.array([page.offset for page in file.pages])
+    steps = np.diff(places)
+    assert len(set(steps)) > 30
+    server.set(latency_s=0.02)
+    try:
+        before = server.counts()["requests"]
+        with opened(server.url("packed.tif")) as source:
+            assert server.counts()["max_in_flight"] > 4
+            assert server.counts()["requests"] - before < 120
+            assert source.info.n_z == 60
+            for z in (0, 31, 59):
+                np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), planes[z])
+    finally:
+        server.set()
+
+
 def test_pages_on_a_server_are_not_read_one_by_one(server: RangeServer) -> None:
     """Tags between the pixels of 100 pages of 128 kB are fetched ahead, many at once."""
     write_pages(server.folder / "many.tif", (plane(t=t, shape=(256, 256)) for t in range(100)))

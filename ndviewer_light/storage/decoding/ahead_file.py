@@ -6,6 +6,7 @@ from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, Any
 
 from ..bytes import SeekableFile
+from .ifd_chain import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
 
     from ..bytes import Bytes
 
-PIECE = 4096
-"""Enough for the tags of a page and their values; the rest of longer ones is read when it is needed."""
-
-_MOST_PIECES = 16_384
+_MOST_BYTES = 64 * 1024**2
+"""Of pieces in memory: 16,384 of the usual length."""
 
 
 class AheadFile(SeekableFile):
@@ -29,13 +28,16 @@ class AheadFile(SeekableFile):
         self._file: BinaryIO = source.opened(block)
         self._starts: list[int] = []
         self._pieces: dict[int, bytes] = {}
+        self._bytes = 0
 
-    def fetch(self, offsets: Sequence[int]) -> None:
-        """Read a piece at each of these offsets, all at once."""
+    def fetch(self, offsets: Sequence[int], length: int = PIECE) -> None:
+        """Read a piece of `length` bytes at each of these offsets, all at once."""
         wanted = [at for at in offsets if at not in self._pieces and 0 <= at < self._size]
-        if len(self._pieces) + len(wanted) > _MOST_PIECES:
+        if self._bytes + len(wanted) * length > _MOST_BYTES:
             return
-        ranges = [(at, min(PIECE, self._size - at)) for at in wanted]
+        self._bytes += len(wanted) * length
+        ranges = [(at, min(length, self._size - at)) for at in wanted]
+        self._source.fetch(ranges)  # into blocks that are kept on disk, as what describes the file
         for at, data in zip(wanted, self._source.read_many(ranges), strict=True):
             self._pieces[at] = data
             insort(self._starts, at)
@@ -74,6 +76,7 @@ class AheadFile(SeekableFile):
         """Release the pieces, and the file beneath."""
         if not self.closed:
             self._pieces.clear()
+            self._bytes = 0
             self._starts.clear()
             self._file.close()
         super().close()

@@ -8,8 +8,10 @@ Source of the layout: TIFF 6.0, BigTIFF.
 
 from __future__ import annotations
 
+import math
 import struct
 from array import array
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptDataError, LimitExceededError
@@ -34,6 +36,11 @@ TIFF_STARTS = tuple(_BEGINNINGS)
 """How TIFF files begin, classic and big."""
 _USUAL_BYTES = 512  # of a page's tags
 _MOST_AHEAD = 64
+_STRIDES = 6
+"""How many pages tell how far apart the following ones will be."""
+_WIDEST = 128 * 1024
+PIECE = 4096
+"""Enough for the tags of a page and their values; the rest of longer ones is read when it is needed."""
 """How many pages are fetched ahead at once."""
 
 _BITS_PER_SAMPLE = 258
@@ -70,15 +77,18 @@ class IfdChain:
         read: Callable[[int, int], bytes],
         size: int,
         name: str,
-        fetch: Callable[[Sequence[int]], None] | None = None,
+        fetch: Callable[[Sequence[int], int], None] | None = None,
     ) -> None:
         """`read` returns the bytes at (offset, length), fewer at the end of the file of `size` bytes.
 
-        `fetch` is told the offsets from which `read` will probably be called next.
+        `fetch` is told the offsets from which `read` will probably be called next, and how many bytes from
+        each are worth having.
         """
         self._read = read
         self._fetch = fetch
         self._last, self._stride, self._ahead, self._fetched = 0, 0, 2, 0
+        self._strides: deque[int] = deque(maxlen=_STRIDES)
+        self._guessed = 0  # as far as pages were fetched whose place was only about known
         self._kinds: dict[PageFacts, int] = {}
         self._kind_of = array("L")  # of each page, its kind
         self.offsets = array("Q")
@@ -173,17 +183,38 @@ class IfdChain:
         self._next = self._visit(at, is_page=True)
 
     def _fetch_ahead(self, at: int) -> None:
-        """Have the pages fetched that follow if all are as far apart as the last ones were."""
+        """Have the pages fetched that follow if they are as far apart as the last ones were, or about so."""
         stride, self._last = at - self._last, at
+        self._strides.append(stride)
         if stride != self._stride or stride <= 0:
             self._stride, self._ahead, self._fetched = stride, 2, at
+            self._guess_ahead(at)
             return
         if at < self._fetched or self._fetch is None:
             return
         self._ahead = min(2 * self._ahead, _MOST_AHEAD)
         following = range(at + stride, min(at + stride * (self._ahead + 1), self._size), stride)
         self._fetched = following[-1] if following else self._size
-        self._fetch([at, *following])
+        self._fetch([at, *following], PIECE)
+
+    def _guess_ahead(self, at: int) -> None:
+        """Have what is around the next pages fetched, of compressed ones, whose lengths differ a little.
+
+        The error of a guess grows with the root of the number of pages; what would be fetched in vain is less
+        than what is between them.
+        """
+        strides = self._strides
+        if self._fetch is None or at < self._guessed or len(strides) < _STRIDES or min(strides) <= 0:
+            return
+        mean, spread = sum(strides) / len(strides), max(strides) - min(strides)
+        widest = min(_WIDEST, int(mean) // 2) - PIECE
+        n = min(int((widest / (2 * spread)) ** 2) if widest > 0 else 0, _MOST_AHEAD)
+        if n < 2:
+            return
+        error = math.ceil(spread * math.sqrt(n))
+        starts = [int(at + k * mean) - error for k in range(1, n + 1)]
+        self._guessed = int(at + (n - 0.5) * mean)
+        self._fetch([start for start in starts if at < start < self._size], 2 * error + PIECE)
 
     def _visit(self, at: int, *, is_page: bool = False) -> int:
         """Check the tags of a page; returns where the next one is, 0 if there is none."""
