@@ -23,6 +23,8 @@ from ndviewer_light.engine.measured_table import NUMBERS
 if TYPE_CHECKING:
     import xarray as xr
 
+    from tests.range_server import RangeServer
+
 pytest.importorskip("dask")
 pytest.importorskip("xarray")
 
@@ -118,6 +120,22 @@ def test_what_is_known_is_not_measured_again(run: Path, measured: list[object]) 
     with nl.open_dataset(run) as dataset:
         again = dataset.measure()
     assert len(measured) == 25 and again["mean"].equals(first["mean"])
+
+
+def test_planes_on_a_server_are_fetched_once(
+    tmp_path: Path, server: RangeServer, measured: list[object]
+) -> None:
+    stores.write_image(tmp_path / "one.zarr")
+    stores.make_old(tmp_path / "one.zarr", 2 * 86_400)  # as long as pixels may change, nothing is kept
+    options = {"cache_dir": str(tmp_path / "kept")}
+    with nl.open_dataset(server.url("one.zarr"), storage_options=options) as dataset:
+        first = dataset.measure()
+    assert len(measured) == 8
+    assert first["mean"].isel(time=1, fov=0, z=1, channel=1) == stores.plane(t=1, c=1, z=1).mean()
+    shutil.rmtree(tmp_path / "one.zarr/0/c")
+    with nl.open_dataset(server.url("one.zarr"), storage_options=options) as dataset:
+        assert dataset.measure().equals(first)
+    assert len(measured) == 8
 
 
 def test_planes_that_are_missing_damaged_or_different_are_said(tmp_path: Path) -> None:

@@ -36,10 +36,11 @@ class NumberJob:
         self.dataset = dataset
         self._keys_of = keys_of
         self._info = dataset.info
-        self._keys = keys = keys_of(self._info)
-        self.expected = len(keys)
+        self._keys: Sequence[PlaneKey] = ()
+        self.expected = 0
+        """How many planes; 0 until they are counted."""
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
-        self._batches = _batched(keys)
+        self._batches = _batched(())
         self._working = _THREADS
         self.done = 0
         self.failed: dict[PlaneState, int] = {}
@@ -49,8 +50,16 @@ class NumberJob:
 
     def start(self, background: Background) -> None:
         """Begin; returns at once."""
-        for _ in range(_THREADS):
+        background.run("ndviewer-measure", lambda: self._begin(background))
+
+    def _begin(self, background: Background) -> None:
+        """List the planes, of which there may be millions, then measure them."""
+        self._keys = self._keys_of(self._info)
+        self._batches = _batched(self._keys)
+        self.expected = len(self._keys)
+        for _ in range(_THREADS - 1):
             background.run("ndviewer-measure", self._work)
+        self._work()
 
     def cancel(self) -> None:
         """Measure no more than what is being measured. Any thread."""
@@ -59,7 +68,7 @@ class NumberJob:
     @property
     def is_waiting(self) -> bool:
         """Whether everything there is was measured, and more may be written."""
-        return self.done >= self.expected and not self.finished.is_set()
+        return bool(self._keys) and self.done >= self.expected and not self.finished.is_set()
 
     def _work(self) -> None:
         is_last = False

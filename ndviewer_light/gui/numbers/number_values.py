@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 COLORMAP = "viridis"
 """Its lightness rises evenly, and eyes that see no red or green read it as well."""
 
-MOST_IN_ORDER = 20_000
-"""Planes that are plotted in the order of acquisition; of more, only those of the time point in view."""
+MOST_PLOTTED = 5_000
+"""Planes of a channel that are plotted. Of more time points every n-th is; of more planes in the order of
+acquisition, those of the time point in view are."""
 
 
 class ShownNumber(NamedTuple):
@@ -86,14 +87,14 @@ def median(values: Sequence[float]) -> float:
 
 
 def over_time(numbers: KnownNumbers, name: str, n_t: int, p: int, c: int, z: int) -> NumberSeries:
-    """A number at every time point of one position."""
-    places = [(t, p) for t in range(n_t)]
+    """A number at every time point of one position; of many, at every n-th."""
+    places = [(t, p) for t in range(0, n_t, -(-n_t // MOST_PLOTTED) or 1)]
     return NumberSeries(_values(numbers, name, places, c, z), places)
 
 
 def in_order(numbers: KnownNumbers, name: str, n_t: int, n_p: int, t: int, c: int, z: int) -> NumberSeries:
     """A number of every plane in the order of acquisition: by time point, then position."""
-    times = range(n_t) if n_t * n_p <= MOST_IN_ORDER else (t,)
+    times = range(n_t) if n_t * n_p <= MOST_PLOTTED else (t,)
     places = [(each, p) for each in times for p in range(n_p)]
     return NumberSeries(_values(numbers, name, places, c, z), places)
 

@@ -22,6 +22,7 @@ from ..view_texts import name_of
 from .number_job import NumberJob, keys_of_map, keys_of_run
 from .number_panel import NumberPanel
 from .number_values import (
+    MOST_PLOTTED,
     color_table,
     in_order,
     median,
@@ -203,7 +204,9 @@ class NumbersView(QObject):
             image.n_t * len(image.channels) * image.n_z
             for image in (info.image(p) for p in range(len(info.positions)))
         )
-        n_map = len(keys_of_map(info, view.t, c, view.z)) if c is not None else 0
+        n_map = len(info.positions)
+        if c is not None and info.images:
+            n_map = len(keys_of_map(info, view.t, c, view.z))
         self.panel.offer_measuring(n_map, n_run)
         self._offered = (info, image, view.t, view.z, c)
 
@@ -243,7 +246,9 @@ class NumbersView(QObject):
             n_t = info.n_t if image is None else max(image.n_t, 1)
             series = {c: over_time(dataset.numbers, name, n_t, view.p, c, view.z) for c in shown}
             where = name_of(info.positions[view.p]) if view.p < n_p else ""
-            x_name, now = f"Time point at {where}", view.t
+            step = -(-n_t // MOST_PLOTTED) or 1
+            x_name = f"Time point at {where}" if step == 1 else f"Every {step}th time point at {where}"
+            now = view.t // step
         else:
             series = {c: in_order(dataset.numbers, name, info.n_t, n_p, view.t, c, view.z) for c in shown}
             x_name = (
