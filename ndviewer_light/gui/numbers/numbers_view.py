@@ -214,7 +214,7 @@ class NumbersView(QObject):
         view, name = self._stage.view, self.panel.name
         self.values = values_of_positions(dataset.numbers, info, name, view.t, c, view.z)
         span = span_of(self.values)
-        if span is None:
+        if span is None or len(self.values) == 1:  # no map to explain
             self.panel.legend.show_ends("", "")
         else:
             self.panel.legend.show_ends(*(text_of(end, name) for end in span))
@@ -263,7 +263,9 @@ class NumbersView(QObject):
         known = sum(not math.isnan(value) for value in self.values)
         said = f"{known:,} of {len(self.values):,} positions known"
         if len(self.values) == 1:
-            said = text_of(self.values[0], self.panel.name)
+            said = (
+                f"{self.panel.title} of {info.channels[c].name}: {text_of(self.values[0], self.panel.name)}"
+            )
         job = self.job
         is_measuring = job is not None and not job.finished.is_set()
         if job is not None:
