@@ -10,7 +10,7 @@ import stores
 import tensorstore as ts
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtTest import QTest
-from runs import CHANNELS, follow, load, small_run
+from runs import CHANNELS, follow, load, small_run, write
 from screen import choose_limits, settle
 
 from ndviewer_light.engine.thumbnails import ThumbnailLoader, WantedThumbnail
@@ -343,6 +343,29 @@ def test_a_plane_that_is_written_again_is_shown_again(qtbot, viewer, tmp_path):
         viewer.notify_zarr_frame(0, 1, 0, channel)
     qtbot.waitUntil(lambda: abs(pixel(overview.canvas, 1) - before).max() > 3, timeout=10_000)
     viewer.end_zarr_acquisition()
+
+
+def test_what_nobody_has_announced_is_there_after_the_run_and_a_refresh_reads_again(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", n_t=1, n_z=1)
+    announce_run(viewer, run)
+    qtbot.waitUntil(lambda: viewer.stage.dataset is not None)
+    overview = viewer._screen.scene
+    overview.show()
+    qtbot.waitUntil(lambda: overview.canvas.marks_of(2) is not None, timeout=20_000)
+    overview.reading._front_due = float("inf")  # nor has anybody looked
+    write(run)
+    viewer.end_zarr_acquisition()
+    qtbot.waitUntil(
+        lambda: all(overview.canvas.marks_of(p).state.name == "PRESENT" for p in range(3)), timeout=20_000
+    )
+    for c in range(2):
+        choose_limits(viewer, c, 0, 5000)
+    complete(qtbot, overview)
+    before = pixel(overview.canvas, 1)
+    array = opened(run.folder / "zarr/A1/fov_1.ome.zarr")
+    array[0, :, 0] = np.full((2, run.height, run.width), 5000, array.dtype.numpy_dtype)
+    viewer.refresh()
+    qtbot.waitUntil(lambda: abs(pixel(overview.canvas, 1) - before).max() > 3, timeout=10_000)
 
 
 def test_fields_that_nobody_announces_appear_as_well(qtbot, viewer, tmp_path):

@@ -390,6 +390,7 @@ class Screen(QWidget):
             return
         self.measuring.forget()
         if problem is None:
+            self.scene.read_anew()
             self._say_loaded(session)
         else:
             self.status.say("message", *explain(problem))

@@ -5,6 +5,7 @@ GUI thread only; nothing is read or waited for here.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ _FRONT = 24
 _FRONT_SECONDS = 0.25
 """So many fields after the last one are looked for so often, where nobody tells what is written."""
 _RETRY_SECONDS = 2.0
+_AFTER_THE_END = (0.5, 3.0, 8.0, 15.0)
+"""When after a run all that is missing is looked for once more."""
 _AROUND = 0.2
 """How far around the view fields are read ahead, as a share of it."""
 _NOT_THERE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.UNREADABLE, PlaneState.LOADING)
@@ -64,6 +67,8 @@ class SceneReading:
         self._retry: set[StackKey] = set()
         self.states: PositionStates | None = None
         self._front_due = 0.0
+        self._was_on = self._is_written()
+        self._last_looks: list[float] = []  # when all that is missing is looked for again
         self._details_asked: object = None
 
     @property
@@ -94,6 +99,15 @@ class SceneReading:
         self._loader.want(())
         self._details.ask(None)
         self._details_asked = None
+
+    def read_anew(self) -> None:
+        """Read everything again; what is shown stays until then."""
+        self.show_place(self.place)
+
+    def look_for_missing(self) -> None:
+        """Read what was not there when it was last looked for."""
+        if self.info is not None:
+            self._look_for(list(range(len(self.info.positions))), time.monotonic())
 
     def ask_again(self) -> None:
         """Another part is in view, or more is known."""
@@ -248,11 +262,20 @@ class SceneReading:
         if keys:
             self._read_again(keys, now)
 
+    def _is_written(self) -> bool:
+        return self.dataset.is_being_written or self.dataset.looks_for_newest
+
     def _follow_front(self, now: float) -> None:
         """Look for what comes next after the last field that is there, where nobody says so."""
+        is_on = self._is_written()
+        if self._was_on and not is_on:  # writers lag behind
+            self._last_looks = [now + seconds for seconds in _AFTER_THE_END]
+        self._was_on = is_on
+        if self._last_looks and now >= self._last_looks[0]:
+            del self._last_looks[0]
+            self.look_for_missing()
         if now < self._front_due or self.info is None:
             return
-        is_on = self.dataset.is_being_written or self.dataset.looks_for_newest
         self._front_due = now + (_FRONT_SECONDS if is_on else _RETRY_SECONDS)
         if not is_on or self._loader.n_left:
             return

@@ -112,8 +112,14 @@ class SceneView(QObject):
         self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
         if self._reading is not None:
             self._reading.ask_again()
+            self._reading.look_for_missing()
         self._poll.wake()
         self.step()
+
+    def read_anew(self) -> None:
+        """Read all fields again: the dataset was refreshed."""
+        if self._reading is not None:
+            self._reading.read_anew()
 
     def leave(self) -> None:
         """Show the main view again."""
@@ -199,7 +205,7 @@ class SceneView(QObject):
     def _take_info(self, reading: SceneReading, info: DatasetInfo) -> None:
         """More is known: sizes and places of fields."""
         before, reading.info = reading.info, info
-        if before is not None and before.generation != info.generation:
+        if before is not None and not _goes_on(before, info):
             reading.show_place(reading.place)
             self.canvas.forget_pictures()
         elif before is not None and before.positions is info.positions and before.groups == info.groups:
@@ -295,6 +301,15 @@ class SceneView(QObject):
             if c in self._looks
         }
         self.said.emit(said_of_field(info, p, image, place, self.canvas.marks_of(p), values))
+
+
+def _goes_on(before: DatasetInfo, after: DatasetInfo) -> bool:
+    """Whether what is known of positions holds: none has another index now."""
+    if before.generation != after.generation or len(after.positions) < len(before.positions):
+        return False
+    if before.positions is after.positions:
+        return True
+    return all(a[:2] == b[:2] for a, b in zip(before.positions, after.positions, strict=False))
 
 
 def _is_one_field_per_well(info: DatasetInfo) -> bool:
