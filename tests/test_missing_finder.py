@@ -12,7 +12,7 @@ from screen import settle
 from test_report import ListedSource, every_key, filled
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.engine.time_line import TimeState
+from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.gui.following.plane_finder import is_any_missing
 from ndviewer_light.gui.look.theme import dark_palette

@@ -10,7 +10,7 @@ from runs import load, planes_of, small_run, write
 from screen import assert_shows, settle
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.engine.time_line import TimeState
+from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import Position

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ndviewer_light.engine.plate_grid import grid_layout, plate_layout
-from ndviewer_light.engine.time_line import TimeState
+from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.gui.panels.plate_layout import (
     map_height,
     plate_geometry,

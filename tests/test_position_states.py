@@ -8,7 +8,7 @@ from memory_source import memory_info, wait_until
 from test_report import ListedSource, every_key, filled
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.engine.time_line import TimeState
+from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.model import PlaneKey, PlaneState
 

@@ -13,8 +13,7 @@ from test_report import ListedSource, every_key, filled
 from ndviewer_light import open_dataset
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.plane_search import MISSING, UNREADABLE
-from ndviewer_light.engine.report import CODES, NOT_EXPECTED, NOT_LOOKED_AT
-from ndviewer_light.engine.time_line import TimeState, summarised
+from ndviewer_light.engine.state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT, TimeState, summarised
 from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.model import PlaneKey, PlaneState
 

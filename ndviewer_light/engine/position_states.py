@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..model import PlaneKey, PlaneState
-from .background_work import BackgroundWork
-from .report import CODES, NOT_EXPECTED, NOT_LOOKED_AT
+from .repeated_look import PLANES_PER_LOOK, SHARE, RepeatedLook
+from .state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_there, summarised
 from .stored_states import ASKED_AT_ONCE
-from .time_line import PLANES_PER_LOOK, SHARE, TimeState, summarised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,13 +58,9 @@ class PositionSurvey:
         self._is_live = is_live
         self._may_change = may_change
         self._is_local = is_local
-        self._work = BackgroundWork("ndviewer-places", "looking at the positions")
-        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
-        self._answer: PositionStates | None = None
-        self._about: tuple[object, ...] = ()
-        self._again = float("inf")
-        self._not_before = 0.0
-        self._epoch = 0
+        self._looks: RepeatedLook[PositionStates] = RepeatedLook(
+            "ndviewer-places", "looking at the positions", _AT_LEAST_SECONDS
+        )
         self._wanted_t = 0
         # of the thread that looks: codes (position, channel, z) by time point, of one epoch
         self._codes: dict[int, np.ndarray] = {}
@@ -78,26 +72,15 @@ class PositionSurvey:
         `now`: as `time.monotonic`. Starts a look if it is time; a few microseconds.
         """
         info = self._info()
-        epoch = self._epoch
-        about = (t, info, self._announced.total, self._failures.version, self._stored.is_awaited(), epoch)
-        with self._lock:
-            self._wanted_t = t  # a look at another time point ends
-            answer = self._answer
-            is_due = now >= self._not_before and (about != self._about or now >= self._again)
-        if is_due and self._work.can_begin(now):
-            with self._lock:
-                self._about, self._again = about, float("inf")
-            if not self._work.begin(lambda: self._look(t, epoch), now):
-                with self._lock:
-                    self._about = ()
+        self._wanted_t = t  # a look at another time point ends
+        about = (t, info, self._announced.total, self._failures.version, self._stored.is_awaited())
+        answer = self._looks.answer(about, now, lambda epoch, is_news: self._look(t, epoch))
         is_answer = answer is not None and answer.t == t and len(answer.states) == len(info.positions)
         return answer if is_answer else None
 
     def start_over(self) -> None:
         """Nothing looked up so far counts."""
-        with self._lock:
-            self._epoch += 1
-            self._answer = None
+        self._looks.start_over()
 
     # ---- in a thread -----------------------------------------------------------------------
 
@@ -110,12 +93,9 @@ class PositionSurvey:
             is_rest = False
         else:
             is_rest = self._look_at_stored(t, info, epoch)
-        now = time.monotonic()
-        wait = 0.0 if is_rest else max(_LOOK_AGAIN_SECONDS, SHARE * (now - began))
-        with self._lock:
-            self._not_before = now + _AT_LEAST_SECONDS
-            goes_on = is_rest or (self._may_change() and not is_notified)
-            self._again = now + wait if goes_on else float("inf")
+        wait = 0.0 if is_rest else max(_LOOK_AGAIN_SECONDS, SHARE * (time.monotonic() - began))
+        goes_on = is_rest or (self._may_change() and not is_notified)
+        self._looks.wait(wait if goes_on else float("inf"))
 
     def _tell_notified(self, t: int, info: DatasetInfo, epoch: int) -> None:
         there = self._announced.counts(t, len(info.positions))
@@ -131,7 +111,7 @@ class PositionSurvey:
             else TimeState.PARTLY
             for p, (n, of) in enumerate(zip(there.tolist(), expected, strict=True))
         )
-        self._tell(PositionStates(t, states, tuple(there.tolist()), tuple(expected)), epoch)
+        self._looks.tell(PositionStates(t, states, tuple(there.tolist()), tuple(expected)), epoch)
 
     def _look_at_stored(self, t: int, info: DatasetInfo, epoch: int) -> bool:
         """Look at planes of which nothing is known, then at those that were missing; whether any are left."""
@@ -145,7 +125,7 @@ class PositionSurvey:
         found = np.concatenate([np.argwhere(is_new), np.argwhere(is_open)])
         keys = [PlaneKey(t, p, c, z) for p, c, z in found[:PLANES_PER_LOOK].tolist()]
         for start in range(0, len(keys), ASKED_AT_ONCE):
-            if self._work.closed.is_set() or self._wanted_t != t:
+            if self._looks.is_closed or self._wanted_t != t:
                 return True
             self._take(codes, keys[start : start + ASKED_AT_ONCE])
             self._tell_stored(t, codes, epoch)
@@ -181,22 +161,16 @@ class PositionSurvey:
 
     def _tell_stored(self, t: int, codes: np.ndarray, epoch: int) -> None:
         is_expected = codes != NOT_EXPECTED
-        is_there = is_expected & (codes != NOT_LOOKED_AT) & (codes <= CODES[PlaneState.FILLED])
-        there, expected = (tuple(each.sum(axis=(1, 2)).tolist()) for each in (is_there, is_expected))
-        self._tell(PositionStates(t, summarised(codes), there, expected), epoch)
-
-    def _tell(self, answer: PositionStates, epoch: int) -> None:
-        with self._lock:
-            if epoch == self._epoch and answer != self._answer:
-                self._answer = answer
+        there, expected = (tuple(each.sum(axis=(1, 2)).tolist()) for each in (is_there(codes), is_expected))
+        self._looks.tell(PositionStates(t, summarised(codes), there, expected), epoch)
 
     def close(self) -> None:
         """Look no more. Never blocks."""
-        self._work.close()
+        self._looks.close()
 
     def join(self, deadline: float) -> None:
         """Wait for a look to end, at most until `deadline` (`time.monotonic`)."""
-        self._work.join(deadline)
+        self._looks.join(deadline)
 
 
 def _n_expected(info: DatasetInfo, p: int, t: int) -> int:

@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..model import PlaneKey, PlaneState
+from .state_codes import CODED, CODES, NOT_EXPECTED, NOT_LOOKED_AT, is_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..model import DatasetInfo
 
-NOT_LOOKED_AT = 0
-NOT_EXPECTED = 255
-CODED = (
-    PlaneState.PRESENT,
-    PlaneState.FILLED,
-    PlaneState.PENDING,
-    PlaneState.ABSENT,
-    PlaneState.UNREADABLE,
-    PlaneState.UNKNOWN,
-)
-CODES = {state: code for code, state in enumerate(CODED, 1)}
 MAX_GAPS = 10_000
 
 
@@ -64,7 +54,7 @@ class PlaneReport:
     positions: tuple[int, ...]
     """The positions that were asked for."""
     blocks: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """By position: codes (t, c, z), of those that were looked at. See `CODES`."""
+    """By position: codes (t, c, z), of those that were looked at. See `state_codes`."""
     reasons: Mapping[PlaneKey, str] = field(default_factory=dict)
     is_read: bool = False
     may_be_empty: bool = True
@@ -156,10 +146,10 @@ class PlaneReport:
         """The planes in these states, neighbours together: at most 10,000 gaps."""
         gaps: list[Gap] = []
         for p, block in self.blocks.items():
-            is_in = np.isin(block, [CODES[state] for state in states])
-            if not is_in.any():
+            found = is_in(block, *states)
+            if not found.any():
                 continue
-            for gap in _gaps_of(p, block, is_in):
+            for gap in _gaps_of(p, block, found):
                 if len(gaps) >= MAX_GAPS:
                     return gaps
                 gaps.append(gap)
@@ -174,16 +164,16 @@ def _named(counts: np.ndarray) -> dict[PlaneState, int]:
     return {state: int(counts[code]) for state, code in CODES.items() if counts[code]}
 
 
-def _gaps_of(p: int, block: np.ndarray, is_in: np.ndarray) -> Iterator[Gap]:
+def _gaps_of(p: int, block: np.ndarray, found: np.ndarray) -> Iterator[Gap]:
     """The gaps of one position: time points one after the other with the same planes in it are one."""
-    changes = np.flatnonzero((is_in[1:] != is_in[:-1]).any(axis=(1, 2))) + 1
+    changes = np.flatnonzero((found[1:] != found[:-1]).any(axis=(1, 2))) + 1
     starts = [0, *changes.tolist()]
-    for first, end in zip(starts, [*starts[1:], len(is_in)], strict=True):
-        stack = is_in[first]
+    for first, end in zip(starts, [*starts[1:], len(found)], strict=True):
+        stack = found[first]
         if not stack.any():
             continue
         span = block[first:end]
-        is_whole = bool((is_in[first:end] | (span == NOT_EXPECTED)).all())
+        is_whole = bool((found[first:end] | (span == NOT_EXPECTED)).all())
         of_channel: dict[tuple[int, ...], list[int]] = {}
         for c in np.flatnonzero(stack.any(axis=1)).tolist():
             of_channel.setdefault(tuple(np.flatnonzero(stack[c]).tolist()), []).append(c)

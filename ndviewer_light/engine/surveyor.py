@@ -13,7 +13,8 @@ from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneState
 from .known_failures import KnownFailures
 from .plane_search import next_plane
-from .report import CODES, NOT_EXPECTED, NOT_LOOKED_AT, PlaneReport
+from .report import PlaneReport
+from .state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT
 from .stored_states import ASKED_AT_ONCE, StoredStates, expected_of
 
 if TYPE_CHECKING:

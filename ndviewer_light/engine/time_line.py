@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..model import PlaneKey, PlaneState
-from .background_work import BackgroundWork
-from .report import CODES, NOT_EXPECTED, NOT_LOOKED_AT
+from .repeated_look import PLANES_PER_LOOK, SHARE, RepeatedLook
+from .state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_in, is_there, summarised
 from .stored_states import ASKED_AT_ONCE
 
 if TYPE_CHECKING:
@@ -24,22 +22,8 @@ _AT_LEAST_SECONDS = 0.3
 _AGAIN_SECONDS = 1.0
 _FULL_AGAIN_SECONDS = 5.0
 _NOTHING_MISSING_SECONDS = 30.0
-SHARE = 100
-"""Looking again waits this many times as long as the last look took: about 1 % of a core."""
-PLANES_PER_LOOK = 20_000
 _PLANES_AT_FRONT = 256
 """So many are looked at again every time, all of them less often."""
-
-
-class TimeState(Enum):
-    """What of a time point is there, in words."""
-
-    ACQUIRED = "acquired"
-    PARTLY = "acquired in part"
-    PENDING = "not written yet"
-    MISSING = "nothing stored"
-    UNREADABLE = "could not be read"
-    UNKNOWN = "not known"
 
 
 class TimeStates(NamedTuple):
@@ -66,13 +50,9 @@ class TimeLine:
         self._image = surveyor.image
         self._info = info
         self._may_change = may_change
-        self._work = BackgroundWork("ndviewer-times", "looking at the time points")
-        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
-        self._answer: TimeStates | None = None
-        self._about: tuple[object, ...] = ()  # what the last look was about
-        self._again = float("inf")  # when to look again if nothing else has changed
-        self._not_before = 0.0
-        self._epoch = 0
+        self._looks: RepeatedLook[TimeStates] = RepeatedLook(
+            "ndviewer-times", "looking at the time points", _AT_LEAST_SECONDS
+        )
         # of the thread that looks:
         self._of: tuple[int, object] = (-1, 0)  # position and epoch
         self._full_again = 0.0
@@ -83,32 +63,21 @@ class TimeLine:
 
         `now`: as `time.monotonic`. Starts a look if it is time; a few microseconds.
         """
-        about = (p, self._info(), self._failures.version, self._stored.is_awaited(), self._epoch)
-        with self._lock:
-            answer = self._answer
-            is_news = about != self._about
-            is_due = now >= self._not_before and (is_news or now >= self._again)
-        if is_due and self._work.can_begin(now):
-            with self._lock:  # before it begins: the look says when the next one is due
-                self._about, self._again = about, float("inf")
-            if not self._work.begin(lambda: self._look(p, about[-1], is_news=is_news), now):
-                with self._lock:
-                    self._about = ()
+        about = (p, self._info(), self._failures.version, self._stored.is_awaited())
+        answer = self._looks.answer(about, now, lambda epoch, is_news: self._look(p, epoch, is_news=is_news))
         return answer if answer is not None and answer.p == p else None
 
     def start_over(self) -> None:
         """Nothing looked up so far counts."""
-        with self._lock:
-            self._epoch += 1
-            self._answer = None
+        self._looks.start_over()
 
-    def _look(self, p: int, epoch: object, *, is_news: bool) -> None:
+    def _look(self, p: int, epoch: int, *, is_news: bool) -> None:
         began = time.monotonic()
         block = self._start(p, epoch)
         is_full = is_news or began >= self._full_again
         keys = self._keys(p, block, PLANES_PER_LOOK if is_full else _PLANES_AT_FRONT)
         for start in range(0, len(keys), ASKED_AT_ONCE):
-            if self._work.closed.is_set():
+            if self._looks.is_closed:
                 return
             batch = keys[start : start + ASKED_AT_ONCE]
             for (t, _, c, z), state in zip(batch, self._stored.of(batch), strict=True):
@@ -121,13 +90,11 @@ class TimeLine:
         if is_full:
             self._full_again = now + max(_FULL_AGAIN_SECONDS, wait)
             wait = _AGAIN_SECONDS
-        if not np.isin(block, [CODES[PlaneState.PENDING], CODES[PlaneState.ABSENT]]).any():
+        if not is_in(block, PlaneState.PENDING, PlaneState.ABSENT).any():
             wait = max(wait, _NOTHING_MISSING_SECONDS)  # on a server each look is a request
-        with self._lock:
-            self._not_before = now + _AT_LEAST_SECONDS
-            self._again = now + wait if self._may_change() or is_rest else float("inf")
+        self._looks.wait(wait if self._may_change() or is_rest else float("inf"))
 
-    def _start(self, p: int, epoch: object) -> np.ndarray:
+    def _start(self, p: int, epoch: int) -> np.ndarray:
         """The codes (t, c, z) so far."""
         image = self._image(p)
         info = self._info()
@@ -151,49 +118,20 @@ class TimeLine:
         write in order.
         """
         is_expected = block != NOT_EXPECTED
-        is_there = is_expected & (block != NOT_LOOKED_AT) & (block <= CODES[PlaneState.FILLED])
-        begun = is_there.any(axis=(1, 2))[:, None, None]
-        is_new = block == NOT_LOOKED_AT
-        is_open = is_expected & ~is_there & ~is_new
+        there = is_there(block)
+        begun = np.asarray(there.any(axis=(1, 2)))[:, None, None]
+        is_new = np.asarray(block == NOT_LOOKED_AT)
+        is_open = is_expected & ~there & ~is_new
         found = [np.argwhere(which) for which in (is_new, is_open & begun, is_open & ~begun)]
         return [PlaneKey(t, p, c, z) for t, c, z in np.concatenate(found)[:n].tolist()]
 
-    def _tell(self, p: int, block: np.ndarray, epoch: object) -> None:
-        answer = TimeStates(p, summarised(block))
-        with self._lock:
-            if epoch == self._epoch and answer != self._answer:
-                self._answer = answer
+    def _tell(self, p: int, block: np.ndarray, epoch: int) -> None:
+        self._looks.tell(TimeStates(p, summarised(block)), epoch)
 
     def close(self) -> None:
         """Look no more. Never blocks."""
-        self._work.close()
+        self._looks.close()
 
     def join(self, deadline: float) -> None:
         """Wait for a look to end, at most until `deadline` (`time.monotonic`)."""
-        self._work.join(deadline)
-
-
-def summarised(block: np.ndarray) -> tuple[TimeState, ...]:
-    """The state of each time point of a position, from codes (t, c, z)."""
-
-    def any_of(*states: PlaneState) -> np.ndarray:
-        return np.asarray(np.isin(block, [CODES[state] for state in states]).any(axis=(1, 2)))
-
-    there = any_of(PlaneState.PRESENT, PlaneState.FILLED)
-    pending, absent = any_of(PlaneState.PENDING), any_of(PlaneState.ABSENT)
-    unknown = any_of(PlaneState.UNKNOWN) | (block == NOT_LOOKED_AT).any(axis=(1, 2))
-    choices = (
-        (any_of(PlaneState.UNREADABLE), TimeState.UNREADABLE),
-        (there & (pending | absent), TimeState.PARTLY),
-        ((block == NOT_EXPECTED).all(axis=(1, 2)), TimeState.UNKNOWN),
-        (unknown, TimeState.UNKNOWN),
-        (there, TimeState.ACQUIRED),
-        (pending, TimeState.PENDING),
-    )
-    order = list(TimeState)
-    codes = np.select(
-        [which for which, _ in choices],
-        [order.index(state) for _, state in choices],
-        order.index(TimeState.MISSING),
-    )
-    return tuple(order[code] for code in codes.tolist())
+        self._looks.join(deadline)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from ...engine.plane_search import MISSING, UNREADABLE
-from ...engine.time_line import TimeState
+from ...engine.state_codes import TimeState
 from ...model import PlaneKey, PlaneState
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
 from ..slots import safe_slot

@@ -8,7 +8,7 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from ...engine.time_line import TimeState
+from ...engine.state_codes import TimeState
 from ..look.one_line_label import OneLineLabel
 from ..look.theme import Panel, colors_of, heading_font, set_role
 from ..slots import safe_slot

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QPainter, QPen
 
-from ...engine.time_line import TimeState
+from ...engine.state_codes import TimeState
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QColor

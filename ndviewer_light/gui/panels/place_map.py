@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QColor
 
-    from ...engine.time_line import TimeState
+    from ...engine.state_codes import TimeState
     from ...model import Position
     from ..look.theme import PanelColors
 

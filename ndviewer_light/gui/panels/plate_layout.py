@@ -9,7 +9,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...engine.time_line import TimeState
+from ...engine.state_codes import TimeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

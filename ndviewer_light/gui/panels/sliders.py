@@ -32,7 +32,7 @@ from .time_strip import TimeStrip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ...engine.time_line import TimeState
+    from ...engine.state_codes import TimeState
     from ..following.follow import FollowMode
 
 logger = logging.getLogger(__name__)

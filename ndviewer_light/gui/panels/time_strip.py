@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QRectF, Qt, Signal
 from qtpy.QtGui import QBrush, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from ...engine.time_line import TimeState
+from ...engine.state_codes import TimeState
 from ..look.theme import colors_of
 from ..slots import safe_slot
 
