@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..engine.dataset import Dataset
     from ..model import Channel
@@ -44,7 +44,7 @@ def read(path: str | list[str]) -> list[Layer]:
     ]
 
 
-def _layers(dataset: Dataset, positions: list[int], label: str) -> list[Layer]:
+def _layers(dataset: Dataset, positions: Sequence[int], label: str) -> list[Layer]:
     """The layers of positions that are equal; `label` says which they are if others differ."""
     from ..engine.to_xarray import array_of
 
@@ -67,7 +67,7 @@ def _layers(dataset: Dataset, positions: list[int], label: str) -> list[Layer]:
     return layers
 
 
-def _look(dataset: Dataset, channel: Channel, positions: list[int], label: str) -> dict[str, Any]:
+def _look(dataset: Dataset, channel: Channel, positions: Sequence[int], label: str) -> dict[str, Any]:
     info = dataset.info
     image = info.image(positions[0])
     name = channel.name if len(image.channels) > 1 else f"{info.name} {channel.name}".strip()
