@@ -108,7 +108,7 @@ def shown(qtbot: QtBot, viewer: LightweightViewer, *, live: bool) -> tuple[Memor
 
 
 def color_at(viewer: LightweightViewer, well: int) -> QColor:
-    plate = viewer._screen.panels.plate_map
+    plate = viewer._screen.side.panels.plate_map
     image = plate.grab().toImage()
     scale = image.width() / plate.width()
     center = plate.rect_of(well).center()
@@ -138,7 +138,7 @@ def test_the_maps_are_coloured_by_what_is_known_and_measured(
     assert numbers.panel.legend.texts == ("100", "120")
     table = color_table()
     assert is_like(color_at(viewer, 0), table[0]) and is_like(color_at(viewer, 1), table[255])
-    assert "Mean: 120" in viewer._screen.panels.plate_map.text_of(1)
+    assert "Mean: 120" in viewer._screen.side.panels.plate_map.text_of(1)
     numbers.panel.measure_asked.emit("run")
     qtbot.waitUntil(lambda: numbers.job.finished.is_set() and numbers.job.done == 12, timeout=TIMEOUT)
     qtbot.waitUntil(

@@ -50,7 +50,7 @@ def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qt
     write(run)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    panels, stage = viewer._screen.panels, viewer.stage
+    panels, stage = viewer._screen.side.panels, viewer.stage
     qtbot.waitUntil(lambda: panels.isVisible() and len(panels.plate_map.states) == 3, timeout=20_000)
     qtbot.waitUntil(lambda: set(panels.plate_map.states) == {ACQUIRED}, timeout=20_000)
     assert panels.legend.states == (ACQUIRED,)
@@ -101,7 +101,7 @@ def test_the_column_keeps_its_width_however_low_the_window_is(qtbot, viewer):
         Position(well, i, 100.0 * (i % 2), 100.0 * (i // 2)) for well in ("B2", "H12") for i in range(4)
     )
     with show(qtbot, viewer, MemorySource(memory_info(n_t=1, positions=positions))):
-        panels = viewer._screen.panels
+        panels = viewer._screen.side.panels
         qtbot.waitUntil(panels.isVisible, timeout=20_000)
         for height in range(300, 640, 10):  # at some of them the scroll bar comes, at others it goes
             viewer.resize(1100, height)
@@ -118,7 +118,7 @@ def test_a_run_is_seen_on_the_plate_as_it_is_announced_and_nothing_is_read_for_i
     for key in ((0, 0, c, z) for c in range(2) for z in range(2)):
         source.write(key, 7)
     with show(qtbot, viewer, source, live=True) as dataset:
-        panels = viewer._screen.panels
+        panels = viewer._screen.side.panels
         read = list(source.reads)
         for p in (0, 1, 2):
             for c in range(2):
@@ -139,7 +139,7 @@ def test_a_run_is_seen_on_the_plate_as_it_is_announced_and_nothing_is_read_for_i
 def test_without_wells_all_fields_are_on_a_map_and_one_position_has_no_panels(qtbot, viewer):
     positions = tuple(Position("manual0", i, 100.0 * (i % 3), 80.0 * (i // 3)) for i in range(6))
     with show(qtbot, viewer, MemorySource(memory_info(positions=positions))):
-        panels = viewer._screen.panels
+        panels = viewer._screen.side.panels
         assert panels.plate_map.isHidden()
         qtbot.waitUntil(lambda: not panels.field_map.isHidden(), timeout=20_000)
         click(qtbot, panels.field_map, 4)

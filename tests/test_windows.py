@@ -140,7 +140,7 @@ def test_a_window_fits_the_screen_and_the_next_one_is_as_it_was_left(qtbot):
     assert room.contains(window.geometry())
     window.show()
     show(qtbot, window, wells)
-    panels = window.viewer._screen.panels
+    panels = window.viewer._screen.side.panels
     qtbot.waitUntil(panels.isVisible, timeout=20_000)
     window.resize(1010, 620)
     splitter = window.viewer.stage.splitter
@@ -152,16 +152,16 @@ def test_a_window_fits_the_screen_and_the_next_one_is_as_it_was_left(qtbot):
     qtbot.addWidget(other)
     other.show()
     show(qtbot, other, wells)
-    qtbot.waitUntil(other.viewer._screen.panels.isVisible, timeout=20_000)
+    qtbot.waitUntil(other.viewer._screen.side.panels.isVisible, timeout=20_000)
     assert (other.width(), other.height()) == (1010, 620)
     qtbot.waitUntil(lambda: other.viewer.stage.splitter.sizes()[0] == kept[0], timeout=20_000)
     panels_button = next(each for each in other.bar.findChildren(QPushButton) if each.text() == "Panels")
     qtbot.mouseClick(panels_button, Qt.MouseButton.LeftButton)
-    assert other.viewer._screen.panels.isHidden()
+    assert other.viewer._screen.side.panels.isHidden()
     other.close()
     third = LightweightMainWindow()
     qtbot.addWidget(third)
-    assert not third.viewer._screen.panels_wanted
+    assert not third.viewer._screen.side.wanted
     third.close()
 
 
@@ -174,7 +174,7 @@ def test_a_small_window_is_possible_and_no_name_widens_it(qtbot):
     show(qtbot, window, positions, channels=(Channel("c" * 200), Channel("d")))
     assert (window.width(), window.height()) == (600, 500)
     window.resize(1000, 600)
-    qtbot.waitUntil(lambda: window.viewer._screen.panels.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: window.viewer._screen.side.panels.isVisible(), timeout=20_000)
     settle(qtbot, window.viewer)
     assert window.width() == 1000
     window.close()
@@ -199,7 +199,7 @@ def test_our_window_is_dark_all_over_in_a_light_application(qtbot):
     qtbot.addWidget(window)
     window.viewer.start_acquisition(["a"], 1, 8, 8, ["x:0", "x:1", "y:0"])
     window.show()
-    button, panels = window.viewer._screen._row.follow, window.viewer._screen.panels
+    button, panels = window.viewer._screen._row.follow, window.viewer._screen.side.panels
     qtbot.waitUntil(lambda: button.isVisible() and panels.isVisible(), timeout=20_000)
     for widget in (button, panels.field_list, window.bar.open):
         assert widget.grab().toImage().pixelColor(widget.width() - 6, widget.height() - 4).lightness() < 128

@@ -27,8 +27,6 @@ from .labels.label_controls import LabelControls
 from .measures.measuring import Measuring
 from .numbers.numbers_view import NumbersView
 from .opener import Opener, Refresher
-from .panels.left_panels import LeftPanels
-from .places.places_view import PlacesView
 from .poll import Poll
 from .run_status.latency import Latencies
 from .run_status.run_watch import RunWatch
@@ -40,6 +38,7 @@ from .saved_views.view_memory import ViewMemory
 from .saving import Snapshots
 from .scene.scene_view import SceneView
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
+from .side_panels import SidePanels
 from .slots import safe_slot
 from .stage import Stage
 from .waiting import Wait, short_path
@@ -54,8 +53,6 @@ if TYPE_CHECKING:
     from .canvas.warm_up import WarmUp
 
 logger = logging.getLogger(__name__)
-
-_LEAST_WIDTH_WITH_PANELS = 760
 
 
 class Screen(QWidget):
@@ -72,10 +69,9 @@ class Screen(QWidget):
     def __init__(self, *, panels: bool = False) -> None:
         """`panels`: show plate, fields and facts of the acquisition left of the picture."""
         super().__init__()
-        self._with_panels = self.panels_wanted = panels
-        self.panel_widths: list[int] | None = None
-        """How wide panels, picture and channels are when the panels are first shown; None: as they like."""
-        self.places: PlacesView | None = None
+        self._with_panels = panels
+        self.side: SidePanels | None = None
+        """The panels left of the picture, where they are wanted."""
         self.path = ""
         """Of the dataset that is shown, being opened, or could not be."""
         self._options: dict[str, str] = {}
@@ -146,7 +142,13 @@ class Screen(QWidget):
             lambda text, details: self.status.say("message", text, details),
         )
         if self._with_panels:
-            self._add_panels()
+            self.side = SidePanels(
+                self.stage,
+                self,
+                lambda p: self.move_along(p=p),
+                self._path_of,
+                self.numbers.show_on_maps,
+            )
         self.stage.hover_text.connect(self._on_hover_text)
         self.message = MessagePage()
         self.message.retry.connect(self._on_retry)
@@ -173,13 +175,6 @@ class Screen(QWidget):
         column.addWidget(self.choices)
         column.addWidget(self._row)
 
-    def _add_panels(self) -> None:
-        self.panels = LeftPanels()
-        self.stage.add_left(self.panels)
-        self.panels.hide()
-        self.places = PlacesView(self.stage, self.panels, lambda p: self.move_along(p=p), self._path_of)
-        self.numbers.show_on_maps(self.panels, self.places)
-
     def _path_of(self, dataset: Dataset) -> str:
         """Where a dataset is, or where the host said that its run will be."""
         session = self.sessions.shown
@@ -189,22 +184,8 @@ class Screen(QWidget):
 
     def toggle_panels(self) -> None:
         """Show the panels on the left, or not; nothing where the host wants none."""
-        if self.places is not None:
-            self.panels_wanted = not self.panels_wanted
-            self._show_panels()
-
-    def _show_panels(self) -> None:
-        """Where there is only one position, there is nowhere to go; a narrow window is for the picture."""
-        dataset = self.stage.dataset
-        is_of_use = dataset is not None and len(dataset.info.positions) > 1
-        is_shown = self.panels_wanted and is_of_use and self.width() >= _LEAST_WIDTH_WITH_PANELS
-        if is_shown == self.panels.isHidden():
-            self.panels.setVisible(is_shown)
-            if is_shown and self.panel_widths:
-                self.stage.splitter.setSizes(self.panel_widths)
-                self.panel_widths = None
-        if self.places is not None:
-            self.places.step()
+        if self.side is not None:
+            self.side.toggle()
 
     def end(self) -> None:
         """Release everything; nothing is shown or opened any more."""
@@ -423,8 +404,8 @@ class Screen(QWidget):
         """Move along axes (p, t, z) within the known sizes; the others stay, known or not."""
         self.stage.go_to(**indices)
         self.follower.pin([axis for axis in AXES if axis in indices])
-        if self.places is not None:
-            self.places.step()
+        if self.side is not None:
+            self.side.step()
         if self._go_when_known is not None:
             p, t, z = self._go_when_known
             self._go_when_known = indices.get("p", p), indices.get("t", t), indices.get("z", z)
@@ -563,8 +544,8 @@ class Screen(QWidget):
             self.measuring.step()
             is_awaited |= self.scene.step()
             self.views.step(session, self.stage, self.follower)
-            if self.places is not None:
-                self._show_panels()
+            if self.side is not None:
+                self.side.step()
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
             self._run_watch.step(session, may_grow=self.follower.may_grow)
             if changes.info:

@@ -148,9 +148,9 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         """Look like the window that was closed last."""
         place_window(self)
         screen = self.viewer._screen
-        if self.viewer.stage is not None:
-            screen.panels_wanted = are_panels_wanted()
-            screen.panel_widths = kept_widths(3)
+        if self.viewer.stage is not None and screen.side is not None:
+            screen.side.wanted = are_panels_wanted()
+            screen.side.widths = kept_widths(3)
             self._chooser.recent = screen.chooser.recent = recent_paths
 
     def open_path(self, path: str) -> None:
@@ -203,8 +203,9 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Close the viewer with the window."""
-        if self.viewer.stage is not None and self.isVisible():
-            keep_window(self, self.viewer.stage.splitter, panels=self.viewer._screen.panels_wanted)
+        side = self.viewer._screen.side
+        if side is not None and self.isVisible():
+            keep_window(self, side.shown_widths, panels=side.wanted)
         self.viewer.close()
         super().closeEvent(event)
         self.closed.emit(self)

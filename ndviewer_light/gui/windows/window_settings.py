@@ -14,7 +14,7 @@ from ...storage.bytes import is_url
 from ...storage.presentable import presentable
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QMainWindow, QSplitter
+    from qtpy.QtWidgets import QMainWindow
 
 MOST_RECENT = 12
 _WANTED = 1200, 800
@@ -45,13 +45,13 @@ def place_window(window: QMainWindow) -> None:
     window.setGeometry(left, top, width, height)
 
 
-def keep_window(window: QMainWindow, splitter: QSplitter | None, *, panels: bool) -> None:
-    """Remember the place of a window, how it is divided, and whether it shows the panels."""
+def keep_window(window: QMainWindow, widths: list[int] | None, *, panels: bool) -> None:
+    """Remember the place of a window, how it is divided if panels are shown, and whether they are wanted."""
     settings = _settings()
     settings.setValue("geometry", window.saveGeometry())
     settings.setValue("panels", "yes" if panels else "no")
-    if splitter is not None and splitter.widget(0) is not None and not splitter.widget(0).isHidden():
-        settings.setValue("widths", [str(width) for width in splitter.sizes()])
+    if widths is not None:
+        settings.setValue("widths", [str(width) for width in widths])
 
 
 def are_panels_wanted() -> bool:

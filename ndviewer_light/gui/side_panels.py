@@ -1,0 +1,95 @@
+"""The panels left of the picture: made when there is first something to show in them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
+
+    from ..engine.dataset import Dataset
+    from .panels.left_panels import LeftPanels
+    from .places.places_view import PlacesView
+    from .stage import Stage
+
+_LEAST_WIDTH = 760
+"""A narrower widget is for the picture alone."""
+
+
+class SidePanels(QObject):
+    """For one stage. `step` whenever the dataset is polled; GUI thread only.
+
+    `room`: the widget in which there must be room for them. `go_to(p)` moves the view, `path_of(dataset)`
+    says where it is, or will be written; `made(panels, places)` is called once they are.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        room: QWidget,
+        go_to: Callable[[int], None],
+        path_of: Callable[[Dataset], str],
+        made: Callable[[LeftPanels, PlacesView], None],
+    ) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._room = room
+        self._go_to = go_to
+        self._path_of = path_of
+        self._made = made
+        self.wanted = True
+        """Whether the user wants to see them."""
+        self.widths: list[int] | None = None
+        """How wide panels, picture and channels are when the panels are first shown; None: as they like."""
+
+    @cached_property
+    def panels(self) -> LeftPanels:
+        """The widgets."""
+        from .panels.left_panels import LeftPanels
+
+        panels = LeftPanels()
+        self._stage.add_left(panels)
+        panels.hide()
+        return panels
+
+    @cached_property
+    def places(self) -> PlacesView:
+        """What they show."""
+        from .places.places_view import PlacesView
+
+        places = PlacesView(self._stage, self.panels, self._go_to, self._path_of)
+        self._made(self.panels, places)
+        return places
+
+    @property
+    def shown_widths(self) -> list[int] | None:
+        """How wide panels, picture and channels are; None while no panels are shown."""
+        return None if self._is_unmade or self.panels.isHidden() else list(self._stage.splitter.sizes())
+
+    @property
+    def _is_unmade(self) -> bool:
+        return "panels" not in self.__dict__
+
+    def toggle(self) -> None:
+        """Show them, or not."""
+        self.wanted = not self.wanted
+        self.step()
+
+    def step(self) -> None:
+        """Where there is only one position, there is nowhere to go, and nothing to show."""
+        dataset = self._stage.dataset
+        is_of_use = dataset is not None and len(dataset.info.positions) > 1
+        is_shown = self.wanted and is_of_use and self._room.width() >= _LEAST_WIDTH
+        if not is_shown and self._is_unmade:
+            return
+        if is_shown == self.panels.isHidden():
+            self.panels.setVisible(is_shown)
+            if is_shown and self.widths:
+                self._stage.splitter.setSizes(self.widths)
+                self.widths = None
+        self.places.step()
