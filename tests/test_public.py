@@ -106,6 +106,13 @@ def test_reading_in_a_process_of_its_own_loads_nothing_that_opens_files(image):
     assert loaded_by(code, str(image)) == {"numpy"}
 
 
+def test_a_window_does_not_wait_for_what_its_first_dataset_needs():
+    pytest.importorskip("qtpy")
+    late = {"cmap", "urllib.request", "_hashlib", "ndviewer_light.engine.dataset", "ndv", "tensorstore"}
+    code = f"import ndviewer_light.gui.windows.window, sys; print(*({late!r} & sys.modules.keys()))"
+    assert in_fresh_python(code) == ""
+
+
 @pytest.mark.parametrize(
     "name", ["hex_to_colormap", "wavelength_to_colormap", "MemoryBoundedLRUCache", "FPATTERN"]
 )

@@ -7,9 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..engine.dataset import Dataset
 from ..errors import DatasetError, NDViewerError
-from ..opening import Reopening
 from ..storage.appearing import opened_when_there
 from ..storage.presentable import presentable
 from .interpretation.reading_options import reading_of
@@ -72,6 +70,9 @@ class Opener:
             self._failed(opening, why.sentence, why)
 
     def _open(self, opening: Opening) -> None:
+        from ..engine.dataset import Dataset  # here, as the window need not wait for it
+        from ..opening import Reopening
+
         source = opening.source
         try:
             source.follow()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ..engine.dataset import Dataset
 from ..errors import NDViewerError
 from ..isolation.client import IsolatedSource
 from ..live.acquisition import Acquisition
@@ -43,6 +42,8 @@ class Runs:
             if self._sessions.ask_for(NothingToShow()):
                 self._show()
             return None
+        from ..engine.dataset import Dataset  # imported in the background by now
+
         files = RegisteredFiles(run)
         source = IsolatedSource(run, announced_info(run), files)
         dataset = Dataset(source, live=True)

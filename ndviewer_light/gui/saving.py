@@ -13,8 +13,6 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from ..errors import NDViewerError
-from ..rendering.tiff_export import write_tiff
-from ..rendering.view_picture import ShownPlace, ViewPictures
 from .slots import safe_slot
 from .waiting import short_name
 
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from .background import Background
+    from .canvas.canvas_view import View
     from .stage import Stage
 
 _PICTURE = "Picture as seen (*.png)"
@@ -86,8 +85,7 @@ class Snapshots(QObject):
         view, channels = self._stage.view, self._stage.visible_channels()
         self._say(f"Saving {os.path.basename(path)}…", path)
         if path.lower().endswith((".tif", ".tiff")):
-            place = ShownPlace(view.t, view.p, view.z)
-            self._background.run("ndviewer-save", lambda: self._write(path, dataset, place, channels))
+            self._background.run("ndviewer-save", lambda: self._write(path, dataset, view, channels))
         else:
             self._background.run("ndviewer-save", lambda: self._finish(path, lambda: _save(seen, path)))
 
@@ -105,13 +103,16 @@ class Snapshots(QObject):
     def _seen(self) -> QImage:
         return self._stage.picture.grab().toImage()
 
-    def _write(self, path: str, dataset: Dataset, place: ShownPlace, channels: tuple[int, ...]) -> None:
+    def _write(self, path: str, dataset: Dataset, view: View, channels: tuple[int, ...]) -> None:
+        from ..rendering.tiff_export import write_tiff  # not needed before the window is shown
+        from ..rendering.view_picture import ShownPlace, ViewPictures
+
         def write() -> None:
-            view = ViewPictures(dataset, channels).pixels(place)
-            if not view.pixels:
-                raise ValueError(next(iter(view.missing.values()), "no channel is on"))
-            names = [dataset.info.channels[c].name for c in view.pixels]
-            write_tiff(path, list(view.pixels.values()), names, view.um_per_px)
+            shown = ViewPictures(dataset, channels).pixels(ShownPlace(view.t, view.p, view.z))
+            if not shown.pixels:
+                raise ValueError(next(iter(shown.missing.values()), "no channel is on"))
+            names = [dataset.info.channels[c].name for c in shown.pixels]
+            write_tiff(path, list(shown.pixels.values()), names, shown.um_per_px)
 
         self._finish(path, write)
 

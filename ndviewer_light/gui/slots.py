@@ -47,6 +47,10 @@ class _Failures:
 
 def _accepted(function: Callable[..., Any]) -> int | None:
     """The number of positional arguments `function` takes; None: any number."""
+    plain = getattr(function, "__func__", function)
+    code = getattr(plain, "__code__", None)
+    if code is not None and not hasattr(plain, "__wrapped__"):  # a tenth of the time that `signature` takes
+        return None if code.co_flags & inspect.CO_VARARGS else code.co_argcount - (plain is not function)
     kinds = [p.kind for p in inspect.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import cmap
-
 from ..colours import HEX_OF_COLORMAP
 
 if TYPE_CHECKING:
+    import cmap
+
     from ..model import Channel
 
 _LICENSES = frozenset(("Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0", "CC-BY-4.0", "MIT", "PSF"))
@@ -21,11 +21,15 @@ _RAMPS = {**HEX_OF_COLORMAP, "grays": "#FFFFFF", "grey": "#FFFFFF", "greys": "#F
 
 def ramp(color: str, *, inverted: bool = False) -> cmap.Colormap:
     """Black to `color` ("#RRGGBB"); the other way round if `inverted`."""
+    import cmap
+
     return cmap.Colormap([color, "#000000"] if inverted else ["#000000", color])
 
 
 def chosen_colormap(choice: str) -> cmap.Colormap:
     """What the user chose: ``"#RRGGBB"`` or a name in cmap's catalogue, with ``_r`` the other way round."""
+    import cmap
+
     if choice.startswith("#"):
         return ramp(choice.removesuffix("_r"), inverted=choice.endswith("_r"))
     return cmap.Colormap(choice)
@@ -46,6 +50,8 @@ def _plain(lut: str) -> str:
 
 @lru_cache(maxsize=64)
 def _lookup_table(lut: str) -> cmap.Colormap | None:
+    import cmap
+
     name, catalog = _plain(lut), cmap.Catalog()
     if name in _RAMPS or not name.replace("_", "").isalnum():
         return None

@@ -8,7 +8,6 @@ fetched again.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import math
@@ -131,6 +130,8 @@ class DiskCache:
             log.warning("cannot cache planes in %s: %s", self.folder, error.strerror)
 
     def _path(self, key: str) -> str:
+        import hashlib  # with OpenSSL, which a window need not wait for
+
         name = hashlib.sha256(key.encode()).hexdigest()
         return os.path.join(self.folder, name[:2], f"{name[2:]}.plane")
 

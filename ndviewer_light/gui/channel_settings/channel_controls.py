@@ -84,13 +84,14 @@ class ChannelControls(QObject):
         """Show channels as they were left; before the canvas is built."""
         for name, choice in choices.items():
             self.choices.add(name, choice)
-        self._begin_again()
+        if choices:
+            self._begin_again()
 
     def take_remembered(self, document: object) -> None:
         """Begin with choices that were kept as JSON; before the canvas is built. Raises `MetadataError`."""
-        self.choices.take_json(document)
-        self.choices.start_over()
-        self._begin_again()
+        if self.choices.take_json(document):
+            self.choices.start_over()
+            self._begin_again()
 
     def _begin_again(self) -> None:
         if self._info is not None:

@@ -7,7 +7,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...engine.dataset import Dataset
 from ...engine.label_planes import LabelPlace, label_key, label_name, label_place, path_of_label
 from ...errors import DatasetError
 from ...isolation.client import IsolatedSource
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from ...engine.dataset import Dataset
     from ...model import ImageInfo
     from ...rendering.label_picture import LabelStyle, PictureArea
     from ..background import Background
@@ -173,6 +173,8 @@ class LabelReader(Owner):
         opened = self._open
         if opened is not None and opened[0] == path and not opened[1].closed:
             return opened[1:]
+        from ...engine.dataset import Dataset  # here, as the window need not wait for it
+
         source = IsolatedSource.open(path, options, follow=True)
         try:
             dataset = Dataset(source, _CACHE_BYTES, path=path, storage_options=options, follow=True)

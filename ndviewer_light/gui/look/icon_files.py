@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QBuffer, QByteArray, QIODevice, QSize
-from qtpy.QtGui import QColor, QIcon, QImageReader, QPixmap
+from qtpy.QtGui import QColor, QIcon, QImage, QImageReader, QPixmap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,25 +35,29 @@ def icon(name: str, color: QColor | str, checked: str | None = None) -> QIcon:
     result = QIcon()
     states = [(name, QIcon.State.Off)] + ([(checked, QIcon.State.On)] if checked else [])
     for drawing, state in states:
-        svg = _colored(drawing, QColor(color).name())
-        for size in _SIZES_PX:
-            pixmap = _render(svg, size)
-            if not pixmap.isNull():
-                result.addPixmap(pixmap, QIcon.Mode.Normal, state)
+        for image in _drawn(drawing, QColor(color).name()):
+            result.addPixmap(QPixmap.fromImage(image), QIcon.Mode.Normal, state)
     return result
+
+
+@functools.lru_cache(maxsize=128)
+def _drawn(name: str, color: str) -> tuple[QImage, ...]:
+    """An icon in each of the sizes; images, as pixmaps must not outlive the application."""
+    svg = _colored(name, color)
+    return tuple(image for size in _SIZES_PX if not (image := _render(svg, size)).isNull())
 
 
 def _colored(name: str, color: str) -> bytes:
     return (ICONS / f"{name}.svg").read_bytes().replace(b"currentColor", color.encode())
 
 
-def _render(svg: bytes, size: int) -> QPixmap:
+def _render(svg: bytes, size: int) -> QImage:
     data = QByteArray(svg)
     buffer = QBuffer(data)
     buffer.open(QIODevice.OpenModeFlag.ReadOnly)
     reader = QImageReader(buffer, b"svg")
     reader.setScaledSize(QSize(size, size))
-    return QPixmap.fromImage(reader.read()) if reader.canRead() else QPixmap()
+    return reader.read()  # empty if this Qt has no SVG plugin
 
 
 def use_bundled_icons() -> None:

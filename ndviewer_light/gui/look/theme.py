@@ -176,6 +176,7 @@ class Panel(QWidget):
         self._watched: QWidget | None = None
         self._wearing = False
         self._worn_hidden = False
+        self._worn: QPalette | None = None  # the palette whose style it has
         self._watch_parent()
         self.wear_style()
 
@@ -189,7 +190,8 @@ class Panel(QWidget):
     def _follow(self, kind: QEvent.Type) -> None:
         if kind == QEvent.Type.ParentChange:
             self._watch_parent()
-            self.wear_style()
+            if self._around() != self._worn:
+                self.wear_style()
         elif kind == QEvent.Type.ApplicationPaletteChange:
             self.wear_style()
         elif kind == QEvent.Type.Show and self._worn_hidden:
@@ -216,15 +218,19 @@ class Panel(QWidget):
         if self._wearing:
             return
         self._wearing = True  # removing and setting a stylesheet sends events that lead here
-        around = self._watched.palette() if self._watched is not None else QApplication.palette()
+        around = self._around()
         colors, before = PanelColors.of(around), getattr(self, "_colors", None)
         self._worn_hidden |= before not in (None, colors) and not self.isVisible()
+        self._worn = around
         self._colors = colors  # our own palette() may differ once styled
         self.setStyleSheet("")
         self.setPalette(around)
         self.setStyleSheet(panel_style(around))
         self._wearing = False
         self.palette_changed()
+
+    def _around(self) -> QPalette:
+        return self._watched.palette() if self._watched is not None else QApplication.palette()
 
     def palette_changed(self) -> None:
         """Update what a stylesheet cannot colour: icons. Called whenever `colors` may have changed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,6 +77,8 @@ def subject_of(info: DatasetInfo) -> str:
     """
     first = info.groups[0]
     said = (*(channel.name for channel in info.channels), str(first.dtype), first.height, first.width)
+    import hashlib  # with OpenSSL, which a window need not wait for
+
     return hashlib.sha256(repr(said).encode(errors="replace")).hexdigest()[:16]
 
 
