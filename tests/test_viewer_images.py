@@ -13,7 +13,9 @@ from runs import load
 from screen import assert_shows, choose_limits, framebuffer, settle
 from stores import needs_zarr_3
 
+from ndviewer_light.engine import regions
 from ndviewer_light.gui.canvas import view_arrays
+from ndviewer_light.gui.canvas.display import Canvas
 from ndviewer_light.model import PlaneState
 
 pytestmark = [pytest.mark.gl, needs_zarr_3]
@@ -202,6 +204,39 @@ def test_a_position_with_fewer_levels_is_reduced_instead(qtbot, viewer, tmp_path
         assert frame.downsampled == (1.0, 2.0, 2.0)
         assert all(plane.state is PlaneState.PRESENT for plane in frame.planes.values())
         assert viewer.stage.overlay.state() == ("none", "")
+
+
+@pytest.mark.parametrize(
+    ("origins_um", "center"),
+    [
+        pytest.param((0.0, 0.0), 8.5, id="one pixel out of four"),
+        pytest.param((0.0, 1.5 * 0.5), 10.0, id="an average over four"),
+        pytest.param((), 10.0, id="nobody says"),
+        pytest.param((0.0, 900.0), 10.0, id="nonsense"),
+    ],
+)
+def test_a_level_is_drawn_where_its_metadata_says(qtbot, viewer, tmp_path, monkeypatch, origins_um, center):
+    """Pixel (2, 2) of a level of a quarter of the size is bright: around which pixel of level 0 is that?"""
+    monkeypatch.setattr(regions, "ONE_TILE_PIXELS", 1000)  # of larger images, the level that fits is drawn
+    monkeypatch.setattr(Canvas, "_screen", lambda self: (16, 16))
+    small = np.zeros((1, 1, 1, 16, 16), np.uint16)
+    small[..., 2, 2] = 200
+    scales = [(1.0, 0.5 * span, 0.5 * span) for span in (1, 4)]
+    origins = [(0.0, um, um) for um in origins_um]
+    levels = [np.zeros((1, 1, 1, 64, 64), np.uint16), small]
+    made = Made(levels, ("A",), scales, ("FFFFFF",), translations=origins)
+    image_stores.write(tmp_path / "i.zarr", made)
+    load(qtbot, viewer, tmp_path / "i.zarr")
+    frame = settle(qtbot, viewer)
+    assert (frame.level, frame.downsampled) == (1, (1.0, 4.0, 4.0))
+    choose_limits(viewer, 0, 0, 200)
+    settle(qtbot, viewer)
+    bright = np.argwhere(framebuffer(viewer).min(axis=-1) > 128)
+    middle = (bright.min(axis=0) + bright.max(axis=0) + 1) / 2 / viewer.stage.canvas._gl.devicePixelRatioF()
+    x, y, _ = viewer.stage.canvas.viewer._canvas.canvas_to_world((middle[1], middle[0]))
+    assert (y / 0.5, x / 0.5) == pytest.approx((center, center), abs=0.3)
+    assert frame.pixel(center, center) == (2, 2)
+    assert frame.pixel(center - 2.1, center + 2.1) == (1, 3)
 
 
 def test_a_warning_found_at_opening_stays_and_a_click_lists_all(qtbot, viewer, tmp_path):

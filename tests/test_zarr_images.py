@@ -326,7 +326,7 @@ def test_a_pixel_of_33_of_65_rows_spans_two_of_them(
     scales = [(2.0, 0.5 * span, 0.5 * span) for span in (1, 2, 4)] if said else ()
     image_stores.write(tmp_path / "i.zarr", Made(levels, ("A",), scales))
     dataset = opened(tmp_path / "i.zarr")
-    assert [dataset.drawn_level(0, side, side) for side in (65, 32, 16)] == [
+    assert [dataset.drawn_level(0, side, side)[:3] for side in (65, 32, 16)] == [
         (level, (side, side), (span, span)) for level, side, span in ((0, 65, 1), (1, 33, 2), (2, 17, 4))
     ]
 

@@ -34,9 +34,14 @@ def label_key(image: ImageInfo, labels: ImageInfo, t: int, z: int) -> PlaneKey |
 
 
 def label_place(
-    image: ImageInfo, position: Position, labels: ImageInfo, of_labels: Position, spans: tuple[float, float]
+    image: ImageInfo,
+    position: Position,
+    labels: ImageInfo,
+    of_labels: Position,
+    spans: tuple[float, float],
+    corner: tuple[float, float] = (0.0, 0.0),
 ) -> LabelPlace:
-    """Where a plane of labels lies on its image; `spans`: pixels of level 0 that one of its pixels spans.
+    """Where a plane of labels lies on its image; `spans` and `corner` as in `DrawnLevel`.
 
     By pixel size and place in the metadata; without a pixel size, labels cover the image.
     """
@@ -55,6 +60,7 @@ def label_place(
     )
     if is_apart:  # one place counts from the stage's origin, the other from the image
         top = left = 0.0
+    top, left = top + corner[0] * steps[0], left + corner[1] * steps[1]
     return LabelPlace(left, top, steps[0] * spans[0], steps[1] * spans[1])
 
 

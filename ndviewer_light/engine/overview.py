@@ -45,12 +45,14 @@ _NEWS_SECONDS = 0.3  # how often the picture is redrawn while it grows
 class DrawnLevel(NamedTuple):
     """What is drawn of a position as one picture: planes of `shape` (Y, X) at a level.
 
-    One of their pixels spans `spans` rows and columns of level 0.
+    One of their pixels spans `spans` rows and columns of level 0, the first begins at its row and column
+    `corner`.
     """
 
     level: int
     shape: tuple[int, int]
     spans: tuple[float, float] = (1.0, 1.0)
+    corner: tuple[float, float] = (0.0, 0.0)
 
 
 class _Base(NamedTuple):
@@ -111,18 +113,21 @@ class OverviewBuilder:
         try:
             level = self._tiled.level_that_fits(p, height, width)
             grid = self._tiled.grid(p, level)
-            scale = self._tiled.level(p, level).scale
+            drawn = self._tiled.level(p, level)
             shape, span = (grid.height, grid.width), 1
             if max(shape) > PICTURE_SIDE or math.prod(shape) > PICTURE_PIXELS:
                 base = self._base(PlaneKey(p=p))
-                scale = self._tiled.level(p, base.level).scale
+                drawn = self._tiled.level(p, base.level)
                 level, shape, span = OVERVIEW, base.shape, base.step
         except DatasetError as error:  # reading the plane will say so
             logger.debug("choosing a level of position %d: %s", p, error)
             span = -(-max(image.height, image.width) // SIDE)
             shape = (-(-image.height // span), -(-image.width // span))
             return DrawnLevel(0, shape, (span, span))
-        return DrawnLevel(level, shape, (span * scale.y, span * scale.x))
+        scale, (top, left) = drawn.scale, drawn.corner(image.pixel_size_y_um, image.pixel_size_x_um)
+        # of an overview each pixel is one out of several: that in the middle, as far as they go, is the first
+        corner = top + (1 - span) / 2 * scale.y, left + (1 - span) / 2 * scale.x
+        return DrawnLevel(level, shape, (span * scale.y, span * scale.x), corner)
 
     def base_level(self, p: int) -> int:
         """The level that overviews of position `p` are made from; may block on disk or network."""

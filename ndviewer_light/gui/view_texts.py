@@ -65,10 +65,10 @@ def text_under_mouse(frame: Frame, names: Sequence[str], row: int, column: int) 
 
     Values are exact; with the names of their channels if there are several.
     """
-    _, span_y, span_x = frame.downsampled
+    y, x = frame.pixel(row + 0.5, column + 0.5)
     values = []
     for c, plane in frame.planes.items():
-        pixels, y, x = plane.pixels, int(row // span_y), int(column // span_x)
+        pixels = plane.pixels
         if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
             name = f"{_short(names[c])} " if len(frame.planes) > 1 else ""
             values.append(f"{name}{_exact(pixels[y, x])}")

@@ -179,13 +179,16 @@ def _with_types(message: Message) -> Message:
 
 
 def levels_to_json(levels: Sequence[Level]) -> list[list[float]]:
-    """The levels of an image: three sizes, three scales and three offsets each."""
-    return [[*level.sizes, *level.scale, *level.offset_um] for level in levels]
+    """The levels of an image: three sizes, three scales, three offsets, and whether these are known."""
+    return [[*level.sizes, *level.scale, *level.offset_um, level.is_placed] for level in levels]
 
 
 def levels_from_json(levels: Sequence[Sequence[float]]) -> tuple[Level, ...]:
     """The inverse of `levels_to_json`."""
-    return tuple(Level(Sizes(*map(int, each[:3])), Scale(*each[3:6]), Offset(*each[6:])) for each in levels)
+    return tuple(
+        Level(Sizes(*map(int, each[:3])), Scale(*each[3:6]), Offset(*each[6:9]), bool(each[9]))
+        for each in levels
+    )
 
 
 def label_facts_to_json(facts: LabelFacts) -> Message:

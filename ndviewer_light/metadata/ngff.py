@@ -47,6 +47,8 @@ class ImageMeta:
     paths: tuple[str, ...] = ()
     scales: tuple[tuple[float | None, ...], ...] = ()
     translations: tuple[tuple[float | None, ...], ...] = ()
+    has_placed_levels: bool = False
+    """Whether levels have translations of their own."""
     channels: tuple[NamedChannel, ...] = ()
     complete: bool | None = None
     name: str = ""
@@ -112,6 +114,7 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
         paths=tuple(safe_node(entry.get("path"), where) for entry in datasets),
         scales=tuple(scale for scale, _ in steps) if axes else (),
         translations=tuple(origin for _, origin in steps) if axes else (),
+        has_placed_levels=any(_is_placed(axes or (), entry, where) for entry in datasets),
         channels=_named_channels(lookup(attributes, "omero")),
         complete=_complete(squid),
         name=clean(multiscale.get("name")),
@@ -207,6 +210,11 @@ def _level_steps(
         _in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, found.scale, strict=True)
     ]
     return tuple(steps), _in_um(found.origin, axes)
+
+
+def _is_placed(axes: tuple[Axis, ...], dataset: JsonObject, where: str) -> bool:
+    found = along_axes(listed(dataset.get("coordinateTransformations")), len(axes), where, [])
+    return any(origin is not None for origin in found.origin)
 
 
 def _in_um(values: Sequence[float | None], axes: Sequence[Axis]) -> tuple[float | None, ...]:

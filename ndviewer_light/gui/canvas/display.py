@@ -20,6 +20,7 @@ from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .drawn_channels import DrawnChannels
 from .hand import Hand
 from .ndv_viewer import (
+    PicturePlace,
     ViewerInUse,
     delete_gl_objects,
     dispose_of,
@@ -79,6 +80,7 @@ class Canvas(QWidget):
         self._wanted = View()
         self._dirty = False
         self._channels: DrawnChannels | None = None
+        self._picture_place: PicturePlace | None = None
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
         self._sight = Sight(self)
         self._hand = Hand(self._sight)
@@ -303,6 +305,9 @@ class Canvas(QWidget):
                 self._place = self.visible_area()  # ndv shows everything after a change of scale
             self._display.scales.clear()
             self._display.scales.update(scales)  # type: ignore[arg-type]
+        if self._picture_place is not None:
+            top, left = frame.corner
+            self._picture_place.move_to((top * size["y"], left * size["x"]))
         self._shown_frame = frame
 
     def _screen(self) -> tuple[int, int]:
@@ -353,6 +358,7 @@ class Canvas(QWidget):
             return False
         self._viewer = viewer
         leave_buffers_to_qt(self._viewer._canvas)
+        self._picture_place = PicturePlace(self._viewer._canvas)
         self._in_use.viewer, self._in_use.wrapper = self._viewer, self._wrapper
         self._viewer_model = self._viewer._viewer_model
         self._viewer_model.show_controls = False  # ndv's Qt view ignores it if set at creation

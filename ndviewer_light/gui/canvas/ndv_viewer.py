@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ndv
 from ndv.models import ArrayDisplayModel, ArrayViewerModel, ChannelMode, ClimsManual, LUTModel
+from vispy.visuals.transforms import STTransform
 
 from ...rendering.colormaps import colormap_of
 from ..ends import Owner
@@ -117,6 +118,33 @@ def leave_buffers_to_qt(canvas: Any) -> None:
     scene = getattr(canvas, "_canvas", None)
     if hasattr(scene, "swap_buffers"):
         scene.events.draw.disconnect((scene, "swap_buffers"))
+
+
+class PicturePlace:
+    """Where on the canvas ndv draws its pictures: ndv knows scales of axes, but no place. GUI thread only."""
+
+    def __init__(self, canvas: Any) -> None:
+        self._canvas = canvas
+        self._corner = (0.0, 0.0)
+        set_scales = canvas.set_scales
+
+        def set_scales_and_place(scales: tuple[float, ...]) -> None:
+            set_scales(scales)  # with new transformations, from the origin on
+            self._place()
+
+        canvas.set_scales = set_scales_and_place
+
+    def move_to(self, corner: tuple[float, float]) -> None:
+        """Have pictures begin at this place, along y and x in µm."""
+        if corner != self._corner:
+            self._corner = corner
+            self._place()
+
+    def _place(self) -> None:
+        for element in self._canvas._elements.values():
+            transform = getattr(getattr(element, "_visual", None), "transform", None)
+            if isinstance(transform, STTransform):
+                transform.translate = (self._corner[1], self._corner[0], 0.0, 0.0)
 
 
 def _lut(channel: Channel, window: tuple[float, float] | None) -> LUTModel:

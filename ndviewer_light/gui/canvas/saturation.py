@@ -93,13 +93,11 @@ class SaturationMarks(QObject):
                 self._stage.overlay.set_note("")
             return
         assert frame is not None and projection is not None
-        _, span_y, span_x = frame.downsampled
         size = self.layer.size()
-        (top, left), (bottom, right) = (
-            projection.to_place(0, 0),
-            projection.to_place(size.width(), size.height()),
-        )
-        self.layer.show_area(PictureArea(left / span_x, top / span_y, right / span_x, bottom / span_y))
+        top, left = frame.place(*projection.to_place(0, 0))
+        bottom, right = frame.place(*projection.to_place(size.width(), size.height()))
+        area = PictureArea(left, top, right, bottom)
+        self.layer.show_area(area)
         tops = self._tops(frame)
         self._say(tops)
         if not tops:
@@ -108,7 +106,7 @@ class SaturationMarks(QObject):
         planes = {c: pixels for c in tops if (pixels := frame.planes[c].pixels) is not None}
         wanted = _MarksWanted(
             tuple((id(pixels), tops[c]) for c, pixels in planes.items()),
-            PictureArea(left / span_x, top / span_y, right / span_x, bottom / span_y),
+            area,
             max(size.height(), 1),
             max(size.width(), 1),
         )

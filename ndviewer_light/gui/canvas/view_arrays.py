@@ -58,6 +58,18 @@ class Frame(NamedTuple):
     image: ImageInfo | None = None
     level: int = 0
     z: int = 0  # of the planes, at that level
+    corner: tuple[float, float] = (0.0, 0.0)  # row and column of level 0 at which the picture begins
+
+    def pixel(self, row: float, column: float) -> tuple[int, int]:
+        """Row and column in the planes of what is at a place of level 0 (in its pixels, from its corner)."""
+        y, x = self.place(row, column)
+        return math.floor(y), math.floor(x)
+
+    def place(self, row: float, column: float) -> tuple[float, float]:
+        """The place in the planes, in their pixels, that is at a place of level 0."""
+        _, span_y, span_x = self.downsampled
+        top, left = self.corner
+        return (row - top) / span_y, (column - left) / span_x
 
 
 class DatasetWrapper(ndv.DataWrapper["Dataset"]):
@@ -147,7 +159,9 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
         z = next((key.z for key in keys.values()), view.z)
         spans = (1.0, *drawn.spans)
-        self.frame = Frame(view, planes, contrasts, spans, image=image, level=drawn.level, z=z)
+        self.frame = Frame(
+            view, planes, contrasts, spans, image=image, level=drawn.level, z=z, corner=drawn.corner
+        )
         return _Stack(stack, self._on_canvas or {0})  # type: ignore[return-value]
 
     def _held_back(self, planes: dict[int, Plane]) -> dict[int, Plane]:

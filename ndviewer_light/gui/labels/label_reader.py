@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...engine.dataset import Dataset
+    from ...engine.overview import DrawnLevel
     from ...model import ImageInfo
     from ...rendering.label_picture import LabelStyle, PictureArea
     from ..background import Background
@@ -162,11 +163,12 @@ class LabelReader(Owner):
         key = label_key(image, own, wanted.t, wanted.z)
         if key is None:
             return LabelsShown(wanted, self._names(), problem="no labels at this time point")
-        pixels, spans, problem, is_expected = _read(dataset, key, wanted)
+        pixels, level, problem, is_expected = _read(dataset, key, wanted)
         shown = LabelsShown(wanted, self._names(), problem=problem, is_expected=is_expected)
         if pixels is None:
             return shown
-        place = label_place(image, position, own, dataset.info.positions[0], spans)
+        of_labels = dataset.info.positions[0]
+        place = label_place(image, position, own, of_labels, level.spans, level.corner)
         return drawn(shown._replace(labels=whole_numbers(pixels), place=place, facts=facts), wanted)
 
     def _opened(self, path: str, options: dict[str, str]) -> tuple[Dataset, LabelFacts]:
@@ -200,8 +202,8 @@ def drawn(shown: LabelsShown, wanted: LabelsWanted) -> LabelsShown:
 
 def _read(
     dataset: Dataset, key: PlaneKey, wanted: LabelsWanted
-) -> tuple[np.ndarray | None, tuple[float, float], str, bool]:
-    """The pixels of a plane of labels and what they span; why there are none, and whether they will come."""
+) -> tuple[np.ndarray | None, DrawnLevel, str, bool]:
+    """The pixels of a plane of labels and their level; why there are none, and whether they will come."""
     level = dataset.drawn_level(0, wanted.rows, wanted.columns)
     at = key._replace(z=dataset.z_at(0, key.z, level.level))
     (plane,) = dataset.planes([at], level.level)
@@ -211,7 +213,7 @@ def _read(
         PlaneState.PENDING: "not written yet",
         PlaneState.UNREADABLE: plane.reason or "could not be read",
     }.get(plane.state, "")
-    return plane.pixels, level.spans, problem, is_expected
+    return plane.pixels, level, problem, is_expected
 
 
 def facts_of(image: ImageInfo) -> tuple[float, float]:

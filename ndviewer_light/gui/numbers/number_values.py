@@ -7,7 +7,6 @@ import statistics
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import cmap
 import numpy as np
 
 from ...model import PlaneKey
@@ -126,6 +125,8 @@ def shares_of(values: Sequence[float], span: tuple[float, float] | None) -> list
 @lru_cache(maxsize=1)
 def color_table() -> tuple[tuple[int, int, int], ...]:
     """256 colours (R, G, B) of the map, 0 to 255, from low to high."""
+    import cmap  # here, as a window need not wait for it
+
     table = np.round(np.asarray(cmap.Colormap(COLORMAP).lut(256))[:, :3] * 255).astype(int)
     return tuple((int(r), int(g), int(b)) for r, g, b in table)
 

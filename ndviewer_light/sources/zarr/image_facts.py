@@ -156,6 +156,7 @@ def level_of(image: ZarrImage, largest: ZarrImage) -> Level:
         Sizes(image.size("z"), *image.plane_shape),
         Scale(*(_span(image, largest, role) for role in "zyx")),
         Offset(*(_offset_um(image, largest, role) for role in "zyx")),
+        image.meta.has_placed_levels,
     )
 
 
