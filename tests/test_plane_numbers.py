@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+import tifffile
 from memory_source import Gate, MemorySource, in_thread, memory_info
 
 import ndviewer_light as nl
@@ -22,6 +26,7 @@ from ndviewer_light.storage.numbers_database import KeptRecord, NumbersDatabase
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT = Path(__file__).parents[1]
 NAN, INF = np.nan, np.inf
 DTYPES = ["u1", "u2", ">u2", "u4", "u8", "i1", "i2", "i4", "<i8", "f2", "f4", ">f4", "f8"]
 
@@ -211,3 +216,51 @@ def test_many_threads_note_numbers_while_others_look(tmp_path: Path) -> None:
     assert database is not None and database.get_all() == []  # nothing tells when a plane changed
     assert database_of("/somewhere", {"disk_cache": "no"}) is None
     assert database_of("", {}) is None
+
+
+_FORKS = """
+import os, sys, threading
+from ndviewer_light import open_dataset
+from ndviewer_light.model import PlaneKey
+
+dataset = open_dataset(sys.argv[1])
+dataset.measure_what_is_read()
+dataset.plane(0)
+dataset.numbers.flush()
+held, go = threading.Event(), threading.Event()
+
+def hold():
+    with dataset.numbers._lock, dataset.numbers._database._lock:
+        held.set(), go.wait()
+
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    dataset.plane(1)
+    mean = dataset.numbers.get(PlaneKey(1)).mean
+    dataset.close()
+    os.write(1, f"{mean}\\n".encode())
+    os._exit(0)
+go.set()
+holder.join()
+assert os.waitpid(child, 0)[1] == 0
+print(len(dataset.numbers.kept()), dataset.numbers.get(PlaneKey(0)).mean)
+dataset.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_measures_and_its_parent_keeps_what_it_has(tmp_path: Path) -> None:
+    planes = np.stack([stores.plane(t=t) for t in (0, 1)])
+    tifffile.imwrite(tmp_path / "a.tif", planes, imagej=True, metadata={"axes": "TYX"})
+    stores.make_old(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORKS, str(tmp_path / "a.tif")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
+    assert done.stdout.split() == [str(planes[1].mean()), "2", str(planes[0].mean())], done.stderr

@@ -6,6 +6,7 @@ import os
 import struct
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,11 +46,15 @@ class KnownNumbers:
     def __init__(self, known: Callable[[], DatasetInfo], database: NumbersDatabase | None = None) -> None:
         self._info = known
         self._database = database
+        self._flushed = time.monotonic()
+        self._begin_empty()
+        _all_known.add(self)
+
+    def _begin_empty(self) -> None:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._numbers: OrderedDict[PlaneKey, StampedNumbers] = OrderedDict()
         self._unkept: dict[PlaneKey, StampedNumbers] = {}
         self._begun: dict[object, PlaneKey] = {}  # planes that are being measured
-        self._flushed = time.monotonic()
         self._changes = 0
         self._highest: dict[int, float] = {}
 
@@ -238,3 +243,16 @@ def _packed(numbers: PlaneNumbers) -> bytes:
 
 def _unpacked(data: bytes) -> PlaneNumbers | None:
     return PlaneNumbers(*_FORM.unpack(data)) if len(data) == _FORM.size else None
+
+
+_all_known: weakref.WeakSet[KnownNumbers] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """For a forked process: a lock that was held will never be released."""
+    for known in list(_all_known):
+        known._begin_empty()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

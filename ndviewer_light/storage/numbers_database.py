@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import threading
+import weakref
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -50,9 +51,13 @@ class NumbersDatabase:
         self._max_bytes = max_bytes
         digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
         self.path = os.path.join(self.folder, f"{digest}.sqlite")
+        self._given_up = False
+        self._begin()
+        _databases.add(self)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()  # held while the database is used
         self._connection: sqlite3.Connection | None = None
-        self._given_up = False
 
     def get_all(self) -> list[KeptRecord]:
         """All records; none if there is no file."""
@@ -144,3 +149,16 @@ class NumbersDatabase:
                 if path != self.path:
                     os.unlink(path)
                     taken -= status.st_size
+
+
+_databases: weakref.WeakSet[NumbersDatabase] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """For a forked process: a connection belongs to the process that opened it, and so does a lock."""
+    for database in list(_databases):
+        database._begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
