@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 import tifffile
 from hdf5_files import GZIP, add_series, volume, write_nwb
+from PIL import Image
 
+from ndviewer_light.cli.render import main as render
+from ndviewer_light.engine.label_planes import masks_as_labels
 from ndviewer_light.errors import UnsupportedError
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 
@@ -281,6 +285,24 @@ def test_single_images_and_masks_are_upright(with_pictures: Path, opened: Open) 
         assert (masks.info.pixel_size_x_um, masks.info.pixel_size_y_um) == pytest.approx((1, 2))
         for p in range(3):
             np.testing.assert_array_equal(masks.read_plane(PlaneKey(p=p)), (movie(3, seed=5)[p] > 100).T)
+
+
+def test_masks_lie_over_their_series(with_pictures: Path, tmp_path: Path) -> None:
+    """Each region is a label, the last one where they overlap."""
+    expected = np.zeros(movie(1)[0].T.shape, int)
+    for n, mask in enumerate(movie(3, seed=5) > 100, 1):
+        expected[mask.T] = n
+    with open_dataset(with_pictures) as dataset:
+        (path,) = dataset.labels(0)
+        with open_dataset(path) as masks:
+            labels, facts = masks_as_labels(masks, 0)
+    np.testing.assert_array_equal(labels, expected)
+    assert facts.text_of(2) == "name ROI 9"
+    plain, over = (str(tmp_path / name) for name in ("plain.png", "over.png"))
+    said = ["--labels", "PlaneSegmentation", "--label-opacity", "1"]
+    assert render([str(with_pictures), "-o", plain]) == render([str(with_pictures), "-o", over, *said]) == 0
+    differ = (np.asarray(Image.open(plain)) != np.asarray(Image.open(over))).any(axis=-1)
+    np.testing.assert_array_equal(differ, expected != 0)
 
 
 def test_series_come_first_and_pictures_are_offered(with_pictures: Path, opened: Open) -> None:

@@ -1,4 +1,4 @@
-"""Which plane of a label image belongs to a plane of its image, and where it lies on it. Pure functions.
+"""Which plane of a label image belongs to a plane of its image, and where it lies on it.
 
 A label image may have fewer time points and planes (one serves all), other pixels and another place.
 """
@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..model import PlaneKey
+import numpy as np
+
+from ..errors import LimitExceededError
+from ..model import LabelFacts, PlaneKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..model import ImageInfo, Position
+    from .dataset import Dataset
+
+
+MOST_MASKS = 4096
+_MASKS = "/image_mask"  # of NWB, in the group that is called like the regions
 
 
 class LabelPlace(NamedTuple):
@@ -65,8 +73,29 @@ def label_place(
 
 
 def label_name(path: str) -> str:
-    """What a label image is called: "cells" of ``x.zarr::labels/cells``."""
-    return path.replace("::", "/").rstrip("/").rpartition("/")[2]
+    """What labels are called: "cells" of ``x.zarr::labels/cells`` and of ``x.nwb::/cells/image_mask``."""
+    return path.replace("::", "/").rstrip("/").removesuffix(_MASKS).rpartition("/")[2]
+
+
+def is_of_masks(labels: Dataset) -> bool:
+    """Whether it has a mask for each region, as a position, instead of one image of labels."""
+    return len(labels.info.positions) > 1
+
+
+def masks_as_labels(masks: Dataset, z: int) -> tuple[np.ndarray, LabelFacts]:
+    """Masks as one image: 1 where the first is not 0, and so on; where they overlap, the last. Blocks.
+
+    Raises `LimitExceededError` for more than `MOST_MASKS`, otherwise like `Dataset.plane`.
+    """
+    positions, image = masks.info.positions, masks.image(0)
+    if len(positions) > MOST_MASKS:
+        raise LimitExceededError(f"{masks.path} has {len(positions)} masks; at most {MOST_MASKS} are drawn")
+    labels = np.zeros((image.height, image.width), np.uint16)
+    keys = [PlaneKey(p=p, z=min(z, image.n_z - 1)) for p in range(len(positions))]
+    for n, mask in enumerate(masks.iter_planes(keys), 1):
+        labels[mask > 0] = n
+    names = {n: {"name": position.title} for n, position in enumerate(positions, 1)}
+    return labels, LabelFacts(properties=names)
 
 
 def path_of_label(name: str, paths: Sequence[str]) -> str | None:

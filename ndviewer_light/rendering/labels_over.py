@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.label_planes import label_key, label_name, label_place, path_of_label
+from ..engine.label_planes import (
+    is_of_masks,
+    label_key,
+    label_name,
+    label_place,
+    masks_as_labels,
+    path_of_label,
+)
 from ..errors import DatasetNotFoundError, PlaneNotStoredError
 from ..opening import open_dataset
 from .label_picture import PictureArea, coloured, laid_over, sampled, whole_numbers
 
 if TYPE_CHECKING:
     from ..engine.dataset import Dataset
-    from ..model import LabelFacts
+    from ..engine.label_planes import LabelPlace
+    from ..model import ImageInfo, LabelFacts
     from .label_picture import LabelStyle
     from .view_picture import ShownPlace
 
@@ -45,6 +53,10 @@ class LabelsOver:
         if key is None:
             return picture
         height, width = picture.shape[:2]
+        if is_of_masks(labels):
+            values, facts = masks_as_labels(labels, key.z)
+            where = label_place(image, position, own, labels.info.positions[0], (1.0, 1.0))
+            return self._drawn(picture, values, where, facts, image)
         level = self._level(labels, height, width)
         spans = labels.level_at(0, level).scale
         zs = range(labels.level_at(0, level).sizes.z) if isinstance(place.z, str) else None
@@ -56,7 +68,12 @@ class LabelsOver:
             return picture
         values = np.maximum.reduce(pixels)
         where = label_place(image, position, own, labels.info.positions[0], (spans.y, spans.x))
-        seen = sampled(values, where, PictureArea(0, 0, image.width, image.height), height, width)
+        return self._drawn(picture, values, where, facts, image)
+
+    def _drawn(
+        self, picture: np.ndarray, values: np.ndarray, where: LabelPlace, facts: LabelFacts, image: ImageInfo
+    ) -> np.ndarray:
+        seen = sampled(values, where, PictureArea(0, 0, image.width, image.height), *picture.shape[:2])
         return laid_over(picture, coloured(seen, facts.colours, self._style))
 
     def close(self) -> None:

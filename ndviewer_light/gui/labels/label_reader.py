@@ -7,7 +7,15 @@ import logging
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...engine.label_planes import LabelPlace, label_key, label_name, label_place, path_of_label
+from ...engine.label_planes import (
+    LabelPlace,
+    is_of_masks,
+    label_key,
+    label_name,
+    label_place,
+    masks_as_labels,
+    path_of_label,
+)
 from ...errors import DatasetError
 from ...isolation.client import IsolatedSource
 from ...model import LabelFacts, PlaneKey, PlaneState
@@ -92,6 +100,7 @@ class LabelReader(Owner):
         self._is_busy = self._ended = False
         self._open: tuple[str, Dataset, LabelFacts] | None = None
         self._paths: tuple[object, tuple[str, ...]] = None, ()  # of the position asked for last
+        self._masks: tuple[object, np.ndarray | None, LabelFacts] = None, None, LabelFacts()
 
     @property
     def is_busy(self) -> bool:
@@ -163,13 +172,27 @@ class LabelReader(Owner):
         key = label_key(image, own, wanted.t, wanted.z)
         if key is None:
             return LabelsShown(wanted, self._names(), problem="no labels at this time point")
-        pixels, level, problem, is_expected = _read(dataset, key, wanted)
+        if is_of_masks(dataset):
+            from ...engine.overview import DrawnLevel  # here, as the window need not wait for it
+
+            facts = self._combined(path, dataset, key.z)
+            level, problem, is_expected = DrawnLevel(0, (own.height, own.width)), "", False
+            pixels: np.ndarray | None = self._masks[1]
+        else:
+            pixels, level, problem, is_expected = _read(dataset, key, wanted)
         shown = LabelsShown(wanted, self._names(), problem=problem, is_expected=is_expected)
         if pixels is None:
             return shown
         of_labels = dataset.info.positions[0]
         place = label_place(image, position, own, of_labels, level.spans, level.corner)
         return drawn(shown._replace(labels=whole_numbers(pixels), place=place, facts=facts), wanted)
+
+    def _combined(self, path: str, dataset: Dataset, z: int) -> LabelFacts:
+        """Have the masks of a plane as one image in `_masks`; read once."""
+        which = path, z, dataset.info
+        if self._masks[0] != which:
+            self._masks = which, *masks_as_labels(dataset, z)
+        return self._masks[2]
 
     def _opened(self, path: str, options: dict[str, str]) -> tuple[Dataset, LabelFacts]:
         opened = self._open

@@ -172,11 +172,13 @@ class DatasetSnapshot(Snapshot):
         info = dataset_info(self._image, name_of_image(request.path, request.inner), where)
         if isinstance(before, DatasetSnapshot):
             self._others, name, choices = before._others, before.info.name, before.info.choices
+            labels = before.info.labels
         else:
             self._others = () if request.inner else others_warning(self.file, known, self.inner)
             name, choices = info.name, _choices(request.path, self.inner, known)
+            labels = _masks(request.path, self.inner, known, info)
         warnings = info.warnings + unfinished(self.file) + self._others
-        info = dataclasses.replace(info, name=name, choices=choices, warnings=warnings)
+        info = dataclasses.replace(info, name=name, choices=choices, labels=labels, warnings=warnings)
         return before.info if before is not None and before.info == info else info
 
     def _use_saved(self, index: ChunkIndex) -> None:
@@ -305,6 +307,13 @@ def unfinished(file: HDF5File) -> tuple[str, ...]:
         f"{file.name} is still being written, or was not closed by the program that wrote it: "
         "what is shown may be incomplete",
     )
+
+
+def _masks(path: str, inner: str, known: Choices, info: DatasetInfo) -> tuple[str, ...]:
+    """The masks of regions that have the size of the image: drawn over it, they are its labels."""
+    found = (each for each in known.candidates if each.picture is not None and each.picture.roles[0] == "p")
+    fitting = (each.path for each in found if each.facts.shape[1:3] == (info.width, info.height))
+    return tuple(f"{path}::{each}" for each in fitting if each != inner)[:_MAX_CHOICES]
 
 
 def _choices(path: str, shown: str, known: Choices) -> tuple[str, ...]:
