@@ -69,6 +69,14 @@ def test_what_has_grown_is_followed_for_days():
     assert schedule.following is Following.FOLLOWING
 
 
+def test_a_look_that_waited_for_its_turn_does_not_delay_the_next_ones():
+    schedule = GrowthSchedule(0)
+    looks(schedule, 0, 1, 0.01)
+    schedule.begin(1.0)
+    schedule.ended(2.0)
+    assert schedule.is_due(2.2)
+
+
 @pytest.mark.parametrize("cost", [0.05, 1.0])
 def test_looks_take_a_bounded_share_of_the_time_whatever_one_costs(cost):
     schedule = GrowthSchedule(0.0)

@@ -6,6 +6,7 @@ Pure rules, without threads; times are those of `time.monotonic`. Not thread-saf
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from enum import Enum
 
 LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -25,6 +26,8 @@ _ACTIVE_SECONDS = 10.0
 """News (or the opening) less old than this may cost more."""
 _SHARE_ACTIVE = 1 / 8
 _SHARE_IDLE = 1 / 100
+_COSTS = 3
+"""A look costs what the cheapest of so many took: on a busy computer one may wait long for its turn."""
 """Of the time, at most so much goes into looking."""
 GROWING_SECONDS = 60.0
 """A dataset with news less old than this is being written."""
@@ -157,7 +160,7 @@ class GrowthSchedule(LookSchedule):
         self._until = now + GIVEN_UP_SECONDS
         self._paused = False
         self._began = self._ended = float("-inf")
-        self._cost = 0.0  # seconds that the last look took
+        self._costs: deque[float] = deque(maxlen=_COSTS)  # seconds that the last looks took
         self._is_elsewhere = False
         self._now = now  # as last told
 
@@ -203,7 +206,7 @@ class GrowthSchedule(LookSchedule):
         wait = min(max(SHORTEST_SECONDS, age * _SHARE_OF_AGE), LONGEST_SECONDS)
         if self._is_elsewhere or self._expected is not None:
             share, wait = _SHARE_ACTIVE, SHORTEST_SECONDS / 2
-        return now >= max(self._began + wait, self._ended + self._cost / share)
+        return now >= max(self._began + wait, self._ended + min(self._costs, default=0.0) / share)
 
     def begin(self, now: float) -> Index | None:
         """See `LookSchedule`."""
@@ -214,7 +217,8 @@ class GrowthSchedule(LookSchedule):
 
     def ended(self, now: float) -> None:
         """See `LookSchedule`."""
-        self._cost, self._ended = now - self._began, now
+        self._costs.append(now - self._began)
+        self._ended = now
 
     def found_something(self, now: float) -> None:
         """See `LookSchedule`."""
