@@ -394,6 +394,29 @@ def test_fields_that_nobody_announces_appear_as_well(qtbot, viewer, tmp_path):
 # ---- bounds --------------------------------------------------------------------------------------------
 
 
+def test_pictures_out_of_view_are_kept_coarsely_and_made_again_when_they_are_back(
+    qtbot, viewer, tmp_path, monkeypatch
+):
+    path = tmp_path / "p.ome.zarr"
+    sizes = {"t": 1, "c": 1, "z": 1, "y": 128, "x": 128}
+    stores.write_plate(path, {f"A/{i}": 1 for i in range(1, 9)}, sizes=sizes)
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    overview = shown(qtbot, viewer)
+    canvas = overview.canvas
+    monkeypatch.setattr("ndviewer_light.gui.scene.scene_canvas.IMAGES_BYTES", 3 * 128 * 128 * 4)
+    for p in range(8):
+        canvas.look_at_field(p)
+        complete(qtbot, overview)
+        assert canvas.image_of(p).width() == 128
+        assert canvas._nbytes <= (3 + 3) * 128 * 128 * 4
+    assert canvas.image_of(0).width() == 48
+    canvas.look_at_field(0)
+    complete(qtbot, overview)
+    assert canvas.image_of(0).width() == 128
+
+
 def test_small_planes_in_memory_are_bounded(monkeypatch):
     class Source:
         def read(self, keys, edge):

@@ -241,8 +241,23 @@ def _is_complete(overview: Any) -> bool:
     return canvas.scene is not None and not overview.is_busy and len(canvas._images) >= len(canvas.scene)
 
 
+def away(path: str) -> float:
+    """For how many ms the GUI thread computed at once, at most, until an overview was complete."""
+    from .heartbeat import Heartbeat
+    from .widget import Window
+
+    window = Window(1200, 850)
+    window.open(path)
+    beat, overview = Heartbeat(), window.viewer._screen.scene
+    overview.show()
+    window.wait(lambda: _is_complete(overview), 120)
+    beat.stop()
+    window.close()
+    return max(beat.cpu)
+
+
 def shown(path: str) -> dict[str, float]:
-    """Ms from the path until the first field is drawn, and all are; how long the GUI thread was away."""
+    """Times (ms) from the path until the first field is drawn, and until all are."""
     from .widget import Window
 
     window = Window(1200, 850)
@@ -276,7 +291,9 @@ def panned(path: str, seconds: str) -> dict[str, float]:
     window.wait(lambda: _is_complete(overview), 120)
     whole = (time.perf_counter() - start) * 1e3
     canvas, before = overview.canvas, rss_bytes()
-    frames, sharp, memory = [], [], []
+    frames: list[float] = []
+    sharp: list[float] = []
+    memory = [(time.monotonic(), before)]
     end, step = time.monotonic() + float(seconds), 0
     while time.monotonic() < end:
         step += 1
@@ -294,11 +311,12 @@ def panned(path: str, seconds: str) -> dict[str, float]:
         frames.append((time.perf_counter() - began) * 1e3)
         window.wait(lambda: not overview.is_busy, 30)
         sharp.append((time.perf_counter() - began) * 1e3)
-        if step % 20 == 0:
+        if step % 5 == 0:
             memory.append((time.monotonic(), rss_bytes()))
     half = memory[len(memory) // 2 :]
-    rise = slope([bytes_ for _, bytes_ in half]) * 60 / max(half[-1][0] - half[0][0], 1) * len(half)
-    added = max((bytes_ for _, bytes_ in memory), default=before) - before
+    seconds_of_half = max(half[-1][0] - half[0][0], 1.0)
+    rise = slope([size for _, size in half]) * (len(half) - 1) * 60 / seconds_of_half if half[1:] else 0.0
+    added = max(size for _, size in memory) - before
     window.close()
     return {
         "all": whole,

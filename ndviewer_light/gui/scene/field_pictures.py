@@ -110,6 +110,14 @@ class FieldPictures:
             self._dirty = OrderedDict.fromkeys([*order, *self._planes])
         self.kick()
 
+    def make_again(self, positions: Iterable[int]) -> None:
+        """Make the pictures of these positions once more, of those whose planes are in memory."""
+        with self._lock:
+            here = [p for p in positions if p in self._planes]
+            self._dirty.update(dict.fromkeys(here))
+        if here:
+            self.kick()
+
     def known(self, p: int) -> Mapping[int, KnownChannel]:
         """What is known of the channels of a field. A few microseconds."""
         planes = self._planes.get(p)

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 0.008
 """How long fields are drawn before the event loop has its turn."""
+IMAGES_BYTES = 256 * 1024**2
+"""Of pictures in memory, beside those in view."""
+_COARSE_PX = 48
 _MARGIN_PX = 26
 _CLOSEST_PX = 40.0
 """One pixel of the data is drawn at most so large."""
@@ -63,6 +66,9 @@ class SceneCanvas(QWidget):
         self._viewport: Viewport | None = None  # in device pixels; None: fit as soon as there is a size
         self._is_fitting = True
         self._images: dict[int, QImage] = {}
+        self._nbytes = 0
+        self.coarse: set[int] = set()
+        """Fields whose pictures were made coarser: they are made again when they come into view."""
         self._marks: dict[int, Marks] = {}
         self._details: dict[int, list[tuple[DetailTile, QImage]]] = {}
         self._um_per_pixel = 1.0  # of the data, the smallest
@@ -127,6 +133,8 @@ class SceneCanvas(QWidget):
     def forget_pictures(self) -> None:
         """Nothing is known of any field."""
         self._images.clear()
+        self._nbytes = 0
+        self.coarse.clear()
         self._blended.clear()
         self._marks.clear()
         self._details.clear()
@@ -139,15 +147,38 @@ class SceneCanvas(QWidget):
             before = self._marks.get(each.p)
             has_old = before is not None and before.is_old and each.p in self._images
             if each.pixels is not None:
-                self._images[each.p] = _as_image(each.pixels)
+                self._keep(each.p, _as_image(each.pixels))
+                self.coarse.discard(each.p)
                 self._details.pop(each.p, None)
                 self._blended.pop(each.p, None)
                 has_old = False
             elif not has_old:
-                self._images.pop(each.p, None)
+                self._keep(each.p, None)
             self._marks[each.p] = Marks(each.state, each.reason, is_old=has_old)
             changed.append(each.p)
+        self._make_room()
         self._draw_again(changed)
+
+    def _keep(self, p: int, image: QImage | None) -> None:
+        before = self._images.pop(p, None)
+        self._nbytes -= 0 if before is None else _nbytes(before)
+        if image is not None:
+            self._images[p] = image
+            self._nbytes += _nbytes(image)
+
+    def _make_room(self) -> None:
+        """Keep pictures that are not in view only coarsely, those made longest ago first."""
+        if self._nbytes <= IMAGES_BYTES or self._scene is None or self._viewport is None:
+            return
+        in_view = set(self._scene.within(self._viewport.edges).tolist())
+        for p in [p for p in self._images if p not in in_view and p not in self.coarse]:
+            if self._nbytes <= IMAGES_BYTES * 3 // 4:
+                return
+            image = self._images[p]
+            if max(image.width(), image.height()) > _COARSE_PX:
+                self._keep(p, image.scaled(_COARSE_PX, _COARSE_PX, Qt.AspectRatioMode.KeepAspectRatio))
+                self._blended.pop(p, None)
+            self.coarse.add(p)
 
     def age_pictures(self, *, keep: bool) -> None:
         """Another time point: dim all pictures until their own arrive, or `keep` none."""
@@ -227,6 +258,7 @@ class SceneCanvas(QWidget):
     def _look_at(self, viewport: Viewport) -> None:
         self._is_fitting = False
         self._viewport = viewport
+        self._make_room()
         self._redraw()
         self.moved.emit()
 
@@ -473,6 +505,10 @@ def _shift(before: Viewport | None, after: Viewport) -> tuple[int, int] | None:
     is_whole = abs(dx - round(dx)) < 1e-3 and abs(dy - round(dy)) < 1e-3
     is_near = abs(dx) < after.width and abs(dy) < after.height
     return (round(dx), round(dy)) if is_whole and is_near else None
+
+
+def _nbytes(image: QImage) -> int:
+    return int(image.bytesPerLine()) * int(image.height())
 
 
 def _place_of(event: Any) -> QPointF:

@@ -173,6 +173,10 @@ class SceneReading:
                 edge = min(edge_for(float(sides[p])), LARGEST_EDGE)
                 wanted += self._wanted_of(p, edge, own[id(info.image(p))])
         self._loader.want(wanted)
+        if self._canvas.coarse:
+            again = self._canvas.coarse.intersection(self._in_view())
+            self._canvas.coarse -= again
+            self.pictures.make_again(again)
         self._ask_details()
 
     def _wanted_of(self, p: int, edge: int, channels: set[int]) -> list[WantedThumbnail]:

@@ -5,6 +5,7 @@ GUI thread only; nothing is read or waited for here.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ class SceneView(QObject):
         self._looks: dict[int, ChannelLook] = {}
         self._looks_due = 0.0
         self._is_building = False
+        self._is_looking = False
 
     # ---- shown or not ----------------------------------------------------------------------
 
@@ -80,7 +82,7 @@ class SceneView(QObject):
         """Whether anything is being read or drawn for it."""
         if not self.is_shown or self._reading is None:
             return False
-        return self._is_building or self._reading.is_busy or not self.canvas.is_complete
+        return self._is_looking or self._is_building or self._reading.is_busy or not self.canvas.is_complete
 
     @property
     def reading(self) -> SceneReading | None:
@@ -90,6 +92,8 @@ class SceneView(QObject):
     @property
     def progress(self) -> str:
         """How far reading is: how many small pictures are still to be read; "" where few are."""
+        if self._is_looking and self.is_shown and self.canvas.scene is None:
+            return "Overview: looking where all fields are"
         n = self._reading.n_left if self._reading is not None and self.is_shown else 0
         return f"Overview: {n:,} small pictures to read" if n > _WORTH_SAYING else ""
 
@@ -148,7 +152,7 @@ class SceneView(QObject):
         reading, self._reading = self._reading, None
         self.canvas.clear()
         self._looks = {}
-        self._is_building = False
+        self._is_building = self._is_looking = False
         if reading is not None:
             reading.close()
 
@@ -158,18 +162,23 @@ class SceneView(QObject):
         view = self._stage.view
         self._reading.show_place((view.t, view.z))
         if not dataset.live and not _is_one_field_per_well(dataset.info):
-            self._background.run("ndviewer-scene-positions", lambda: self._look_at_all(dataset))
+            reading, self._is_looking = self._reading, True
+            self._background.run("ndviewer-scene-positions", lambda: self._look_at_all(reading))
 
     def _wake_later(self) -> None:
         self._poll.post(_nothing)  # any thread
 
-    def _look_at_all(self, dataset: Dataset) -> None:
+    def _look_at_all(self, reading: SceneReading) -> None:
         """In a thread: learn what all positions contain and where they are."""
-        try:
-            dataset.look_at_all()
-        except (DatasetError, RuntimeError):  # closed meanwhile, or not readable: planes say why
-            return
-        self._wake_later()
+        # closed meanwhile, or not readable: planes say why
+        with contextlib.suppress(DatasetError, RuntimeError):
+            reading.dataset.look_at_all()
+        self._poll.post(lambda: self._on_looked(reading))
+
+    def _on_looked(self, reading: SceneReading) -> None:
+        if reading is self._reading:
+            self._is_looking = False
+            self._build_soon(reading)
 
     # ---- step by step ----------------------------------------------------------------------
 
@@ -214,7 +223,9 @@ class SceneView(QObject):
 
     def _build_soon(self, reading: SceneReading) -> None:
         info = reading.info
-        if not self._is_building and info is not None:
+        if info is None or (self._is_looking and not _is_plate(info)):
+            return  # places are not known yet
+        if not self._is_building:
             self._is_building = True
             self._background.run("ndviewer-scene-places", lambda: self._build(reading, info))
 
@@ -316,6 +327,10 @@ def _is_one_field_per_well(info: DatasetInfo) -> bool:
     """Whether fields lie by their wells alone: what they contain is learned as they are read."""
     names = [position.region for position in info.positions]
     return len(set(names)) == len(names) and plate_layout(names) is not None
+
+
+def _is_plate(info: DatasetInfo) -> bool:
+    return plate_layout(tuple(dict.fromkeys(position.region for position in info.positions))) is not None
 
 
 def _nothing() -> None:
