@@ -563,6 +563,7 @@ class Screen(QWidget):
         self._go_when_known = None
         self._is_restored = False
         self.stage.show_dataset(session.dataset)
+        self.labels.start_over()
         self.follower.start_over(session.dataset)
         self._offer_choices(session.dataset.info.choices)
         self.status.say("message", f"{short_path(session.path)} was replaced by another dataset")

@@ -56,6 +56,10 @@ class LabelControls(QObject):
         self._ask(again=self._reader.has_changed())
         return self._reader.is_busy
 
+    def start_over(self) -> None:
+        """Another dataset has taken the place of the one on screen."""
+        self._dataset = None
+
     def toggle(self) -> None:
         """Draw labels over the picture, or no longer."""
         self.panel.toggle()
@@ -120,7 +124,17 @@ class LabelControls(QObject):
             max(size.width(), 1),
         )
 
+    def _has_nothing_to_do(self) -> bool:
+        """Whether nothing is drawn, and it is known which labels there are; a few microseconds."""
+        dataset, canvas, asked = self._dataset, self._stage.canvas, self._asked
+        frame = canvas.frame if canvas is not None else None
+        if dataset is None or dataset.live or frame is None:
+            return True
+        return not self.panel.chosen and asked is not None and not asked.name and asked.p == frame.view.p
+
     def _ask(self, *, again: bool = False) -> None:
+        if self._has_nothing_to_do():
+            return
         wanted = self._wanted()
         if wanted is None:
             if self._stage.strips.is_3d():

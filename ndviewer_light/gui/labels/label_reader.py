@@ -58,7 +58,8 @@ class LabelsWanted(NamedTuple):
     @property
     def plane(self) -> tuple[object, ...]:
         """What decides which labels there are, wherever one looks."""
-        return id(self.dataset), self.p, self.t, self.z, self.name
+        which = id(self.dataset), self.p
+        return (*which, self.t, self.z, self.name) if self.name else which
 
 
 class LabelsShown(NamedTuple):
