@@ -16,8 +16,8 @@ from runs import load
 from screen import choose_limits, screen_pixels, settle
 
 from ndviewer_light.cli.render import main
+from ndviewer_light.engine.projections import PROJECTIONS, projected
 from ndviewer_light.engine.scene import scene_of
-from ndviewer_light.engine.selection import PROJECTIONS, projected
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering.added_up import Layer, composite
 from ndviewer_light.rendering.colormaps import chosen_colormap

@@ -83,7 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--t", type=int, default=None, help="time point; negative: from the end (default: the first)"
     )
-    parser.add_argument("--z", default="0", help="plane, or max, min, mean or sum of the stack (default: 0)")
+    parser.add_argument(
+        "--z",
+        default="0",
+        help="plane, or max, min, mean or sum of the stack, or of some planes: max:2-11 (default: 0)",
+    )
     parser.add_argument(
         "--channels",
         metavar="NAMES",

@@ -71,6 +71,8 @@ class PlaneCache:
         self._read_tile = read_tile
         self._max_workers = workers
         self._max_bytes = max_bytes
+        self.on_clear: Callable[[], object] = lambda: None
+        """Told that all planes are forgotten; as quick as `on_stale`."""
         self._other_levels = False  # there may be planes of levels other than 0
         self._has_tiles = False
         self._closed = False
@@ -108,6 +110,11 @@ class PlaneCache:
     def max_bytes(self) -> int:
         """The limit on cached planes, in bytes."""
         return self._planes.max_memory_bytes
+
+    def leave_room(self, nbytes: int) -> None:
+        """So much of the limit is used for what is made from planes; half of it is for planes in any case."""
+        with self._wake:
+            self._planes.max_memory_bytes = max(self._max_bytes - nbytes, self._max_bytes // 2)
 
     @property
     def nbytes(self) -> int:
@@ -454,6 +461,7 @@ class PlaneCache:
     def clear(self) -> None:
         """Forget all planes; reads in progress finish, but their results are not kept."""
         with self._wake:
+            self.on_clear()
             self._planes.clear()
             for lease in self._reading.values():
                 lease.stale = True

@@ -19,15 +19,17 @@ from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
 from .plane_measuring import PlaneMeasuring
 from .plane_times import PlaneTimes
+from .projections import Projections
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
 from .rereader import Rereader
 from .selection import filled
 from .thumbnails import ThumbnailLoader, ThumbnailSource, thumbnails
+from .tiles import ONE_TILE_PIXELS
 from .transpose import c_ordered
 from .view_requests import ViewRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     import xarray as xr
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from .changes import ChangeListener, DatasetChange
     from .measured_table import MeasuredTable
     from .plane_measuring import MeasuredState, WantedPlane
+    from .projections import ProjectedStack
     from .selection import Selection
 
 logger = logging.getLogger(__name__)
@@ -45,6 +48,7 @@ WAIT_SECONDS = 0.15
 """How long a view waits for planes that are being read before it is drawn without them."""
 
 
+_PROJECTED_AT_ONCE = 8
 _END_SECONDS = 2.0  # how long `close` waits for threads delayed by a slow disk
 
 
@@ -91,7 +95,7 @@ class Dataset(DatasetStates):
         self.numbers = KnownNumbers(lambda: source.info, database_of(path, self.storage_options))
         self._reads = MeasuredReads(source, self.numbers)
         at_once = workers or worth_reading_at_once(source)
-        cache = PlaneCache(self._read, cache_bytes, at_once, self._read, self.numbers.forget)
+        cache = PlaneCache(self._read, cache_bytes, at_once, self._read, self._on_stale)
         super().__init__(source, path, cache, self._reads, self._read, live=live, follow=follow)
         self._rereader = Rereader(self._read_again)
         self._ahead = PlanesAhead(self._cache, self._tiled, self._indices, self._outcomes)
@@ -109,11 +113,30 @@ class Dataset(DatasetStates):
             self._parts,
             self._outcomes,
         )
+        self._projections = Projections(
+            self.planes,
+            self._parts.of_level_0,
+            self._projected_at_once,
+            cache_bytes // 4,
+            self._cache.leave_room,
+        )
+        cache.on_clear = lambda: self._projections.written(None)
 
     @property
     def reads_at_once(self) -> int:
         """How many planes are read at the same time: many from servers, where reading is mostly waiting."""
         return self._workers or worth_reading_at_once(self._source)
+
+    def _on_stale(self, keys: Collection[tuple[int, int, int, int]]) -> None:
+        self.numbers.forget(keys)
+        self._projections.written(keys)
+
+    def _projected_at_once(self) -> int:
+        """How many planes of a stack are requested at a time: until they are added, the cache holds them."""
+        info = self._current.known
+        itemsize = info.dtype.itemsize if info.dtype is not None else 2
+        plane = max(min(info.height * info.width, ONE_TILE_PIXELS) * itemsize, 1)
+        return max(1, min(max(_PROJECTED_AT_ONCE, self.reads_at_once), self._cache.max_bytes // 2 // plane))
 
     # ---- planes ----------------------------------------------------------------------------
 
@@ -176,8 +199,8 @@ class Dataset(DatasetStates):
         They are read together: from a server with as many requests under way as it takes, none twice. p and c
         may be names, as in `plane`. `progress(done, all)` is called in this thread after each plane.
         `missing`: what of planes of which nothing is stored and that do not count as the fill value: "raise",
-        or "fill" with the fill value (0 where none is declared). Blocks until all are read; raises like
-        `plane`.
+        "leave out", or "fill" with the fill value (0 where none is declared). Blocks until all are read;
+        raises like `plane`.
         """
         return list(self.iter_planes(keys, level, missing=missing, progress=progress))
 
@@ -205,6 +228,8 @@ class Dataset(DatasetStates):
             except PlaneNotStoredError as error:
                 if missing == "raise":
                     raise
+                if missing == "leave out":
+                    continue
                 pixels = filled(error, self.info.dtype)
             if progress is not None:
                 progress(done, len(wanted))
@@ -259,6 +284,17 @@ class Dataset(DatasetStates):
         everything in view if that is more than `keys` (a volume read in parts).
         """
         return self._requests.planes(keys, level, wait, view)
+
+    def projections(
+        self, stacks: Sequence[Sequence[PlaneKey]], how: str, level: int = 0, wait: float = WAIT_SECONDS
+    ) -> list[ProjectedStack]:
+        """Return the projections of stacks (`PROJECTIONS`), of the planes read so far and within `wait` s.
+
+        All of their planes are in view from now on, as by `planes`: ask again when they have changed, and for
+        what `is_held_back`. Never more than a few planes are in memory beside the cache.
+        """
+        self._notified.fold()
+        return self._projections.of(stacks, how, level, wait)
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before, began = self._source.info, time.monotonic()

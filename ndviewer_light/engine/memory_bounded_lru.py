@@ -29,6 +29,12 @@ class MemoryBoundedLRUCache:
         """The limit in bytes."""
         return self._max_memory
 
+    @max_memory_bytes.setter
+    def max_memory_bytes(self, max_memory_bytes: int) -> None:
+        with self._lock:
+            self._max_memory = int(max_memory_bytes)
+            self._make_room(0)
+
     def get(self, key: Hashable) -> np.ndarray | None:
         """Return the array kept under `key` and mark it as recently used, or None."""
         with self._lock:
@@ -46,11 +52,14 @@ class MemoryBoundedLRUCache:
         self._drop(key)
         if array.nbytes > self._max_memory:
             return
-        while self._current_memory + array.nbytes > self._max_memory:
-            _, evicted = self._arrays.popitem(last=False)
-            self._current_memory -= evicted.nbytes
+        self._make_room(array.nbytes)
         self._arrays[key] = array
         self._current_memory += array.nbytes
+
+    def _make_room(self, nbytes: int) -> None:
+        while self._arrays and self._current_memory + nbytes > self._max_memory:
+            _, evicted = self._arrays.popitem(last=False)
+            self._current_memory -= evicted.nbytes
 
     def invalidate(self, key: Hashable) -> bool:
         """Drop the array under `key`; True if there was one."""

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .projections import PROJECTIONS, projected
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from ..errors import PlaneNotStoredError
     from .dataset import Dataset
 
     # along one axis: an index or name, which leaves the axis out; several, or a slice, or None for all
     Selection = int | str | slice | Iterable[int | str] | None
-
-PROJECTIONS = ("max", "min", "mean", "sum")
 
 
 class _SelectedAxis(NamedTuple):
@@ -92,26 +92,6 @@ def _counted(index: int | str, size: int) -> int | str:
     if isinstance(index, str):
         return index
     return int(index) + size if -size <= index < 0 else int(index)
-
-
-def projected(planes: Iterator[np.ndarray], how: str) -> np.ndarray:
-    """One plane of a stack, which is never in memory as a whole; a mean is float32, a sum as wide as numpy's.
-
-    Raises `ValueError` for another projection, or a stack without planes.
-    """
-    if how not in PROJECTIONS:
-        raise ValueError(f"z must be an index, several, or one of {', '.join(PROJECTIONS)}, not {how!r}")
-    total: np.ndarray | None = None
-    n = 0
-    for plane in planes:
-        n += 1
-        if how in ("max", "min"):
-            total = plane if total is None else (np.maximum if how == "max" else np.minimum)(total, plane)
-        else:
-            total = np.add(0 if total is None else total, plane, dtype=np.sum(plane[:0]).dtype)
-    if total is None:
-        raise ValueError("there is no plane in this stack")
-    return (total / n).astype(np.float32) if how == "mean" else total
 
 
 def filled(error: PlaneNotStoredError, dtype: np.dtype | None) -> np.ndarray:

@@ -41,6 +41,15 @@ def states_of_channels(frame: Frame) -> dict[int, tuple[str, str]]:
     }
 
 
+def _projected(frame: Frame, c: int) -> str:
+    """How many planes are in the projection of a channel: "max of 37 of 40 planes"; "" if all are."""
+    projection, counts = frame.view.projection, frame.counts.get(c)
+    if projection is None or counts is None:
+        return ""
+    n, total = sum(counts[state] for state in _WITH_PIXELS), sum(counts.values())
+    return f"{projection.how} of {n} of {total} planes" if 0 < n < total else ""
+
+
 def state_of_view(frame: Frame, names: Sequence[str]) -> tuple[StateKind, str]:
     """What to show over the canvas: kind and text, as `CanvasOverlay.set_state` takes them.
 
@@ -66,6 +75,8 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
     plane = frame.planes[c]
     counts = frame.counts.get(c) or {plane.state: 1}
     total = sum(counts.values())
+    if projected := _projected(frame, c):
+        yield projected
     for state, words in _WORDS.items():
         n = counts.get(state, 0)
         if not n:

@@ -77,7 +77,8 @@ class Snapshots(QObject):
         if view.p < len(info.positions):
             parts.append(info.positions[view.p].label)
         parts += [f"t{view.t + 1}"] if info.n_t > 1 else []
-        parts += [f"z{view.z + 1}"] if info.n_z > 1 and not view.is_volume else []
+        z = f"z{view.z + 1}" if view.projection is None else f"z {view.projection.how}"
+        parts += [z] if info.n_z > 1 and not view.is_volume else []
         return "".join(letter if letter.isalnum() or letter in " -_." else "-" for letter in " ".join(parts))
 
     def save_to(self, path: str, dataset: Dataset, seen: QImage) -> None:
@@ -108,7 +109,8 @@ class Snapshots(QObject):
         from ..rendering.view_picture import ShownPlace, ViewPictures
 
         def write() -> None:
-            shown = ViewPictures(dataset, channels).pixels(ShownPlace(view.t, view.p, view.z))
+            z = view.z if view.projection is None else str(view.projection)
+            shown = ViewPictures(dataset, channels).pixels(ShownPlace(view.t, view.p, z))
             if not shown.pixels:
                 raise ValueError(next(iter(shown.missing.values()), "no channel is on"))
             names = [dataset.info.channels[c].name for c in shown.pixels]

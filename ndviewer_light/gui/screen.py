@@ -402,6 +402,8 @@ class Screen(QWidget):
 
     def move_along(self, **indices: int) -> None:
         """Move along axes (p, t, z) within the known sizes; the others stay, known or not."""
+        if "z" in indices:
+            self.stage.show_projection(None)  # a plane is wanted
         self.stage.go_to(**indices)
         self.follower.pin([axis for axis in AXES if axis in indices])
         if self.side is not None:

@@ -22,13 +22,14 @@ from .panels.sliders import AxisSliders
 from .places.places_typed import HINT
 from .plane_states import state_of_view, states_of_channels
 from .slots import safe_slot
-from .view_texts import counted, height_of, name_of, text_under_mouse, time_of
+from .view_texts import counted, height_of, name_of, planes_text, projection_text, text_under_mouse, time_of
 from .waiting import PlaneWaits, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..engine.dataset import Changes, Dataset
+    from ..engine.projections import Projection
     from ..model import DatasetInfo, ImageInfo
     from .canvas.display import Canvas
     from .canvas.view_arrays import Frame
@@ -63,6 +64,7 @@ class Stage(QWidget):
         self._drawing_since: float | None = None
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
+        self.sliders.projection_changed.connect(self._on_projection_changed)
         self.sliders.set_busy_check(self._is_busy)
         self.channels = ChannelControls(self)
         self.strips = self.channels.strips
@@ -203,6 +205,7 @@ class Stage(QWidget):
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
+        self.sliders.show_projection(None)
         if self._info.first_position:
             self.sliders.set_sizes({"p": len(self._info.positions)})
             self.sliders.set_index("p", self._info.first_position)
@@ -380,8 +383,14 @@ class Stage(QWidget):
         self.sliders.set_value_text(
             "t", lambda i: counted(i, n_t, "" if image is None else time_of(i, image))
         )
-        self.sliders.set_value_text("z", lambda i: counted(i, n_z, height_of(i, step)))
+        self.sliders.set_value_text("z", lambda i: self._z_text(i, n_z, step))
         self.sliders.set_value_text("p", lambda i: self._position_text(info, i))
+
+    def _z_text(self, z: int, n_z: int, step_um: float | None) -> str:
+        projection = self.sliders.projection
+        if projection is not None:
+            return planes_text(projection.planes_of(n_z), n_z, step_um)
+        return counted(z, n_z, height_of(z, step_um))
 
     def _position_text(self, info: DatasetInfo, p: int) -> str:
         """A position and how many there are; not which of them: fields are named by numbers of their own."""
@@ -395,7 +404,9 @@ class Stage(QWidget):
     def view(self) -> View:
         """The indices on screen, as set by the sliders and the 2D/3D switch."""
         index = self.sliders.index
-        return View(index("t"), index("p"), index("z"), self.strips.is_3d())
+        is_volume = self.strips.is_3d()
+        projection = None if is_volume else self.sliders.projection
+        return View(index("t"), index("p"), index("z"), is_volume, projection)
 
     def visible_channels(self) -> tuple[int, ...]:
         """The channels that are drawn, of those that the position in view has."""
@@ -414,6 +425,12 @@ class Stage(QWidget):
                 if index != self.sliders.index(axis):
                     self._asked[axis] = index  # there may be as many at a position not looked at yet
         self._show_view()
+
+    def show_projection(self, projection: Projection | None) -> None:
+        """Show the stack projected so, as if the user had chosen it; None: one plane of it."""
+        if projection != self.sliders.projection:
+            self.sliders.show_projection(projection)
+            self._show_view()
 
     def _on_position(self) -> None:
         """Another position is in view: take what is known of it; the rest comes with its first frame."""
@@ -447,8 +464,10 @@ class Stage(QWidget):
         facts = self._image or info
         if facts.n_t > 1:
             parts.append(f"t {self.sliders.index('t') + 1}")
+        projection = self.sliders.projection
         if facts.n_z > 1 and not self.strips.is_3d():
-            parts.append(f"z {self.sliders.index('z') + 1}")
+            z = f"z {self.sliders.index('z') + 1}"
+            parts.append(z if projection is None else projection_text(projection, facts.n_z))
         self.overlay.set_position("  ·  ".join(parts))
 
     @property
@@ -495,6 +514,11 @@ class Stage(QWidget):
         self._show_view()
 
     @safe_slot
+    def _on_projection_changed(self) -> None:
+        self._asked.pop("z", None)
+        self._show_view()
+
+    @safe_slot
     def _on_mode_changed(self, is_3d: bool) -> None:
         self._say_whether_3d()
         self._show_view()
@@ -514,7 +538,7 @@ class Stage(QWidget):
 
     def _note_waits(self, frame: Frame) -> None:
         if self._dataset is not None:
-            t, p, _, _ = frame.view
+            t, p = frame.view.t, frame.view.p
             loading = [(c, plane) for c, plane in frame.planes.items() if plane.state is PlaneState.LOADING]
             waiting = (PlaneKey(t, p, c, frame.z) for c, plane in loading if not plane.reason)
             self._waits.update(waiting, self._dataset, frame.level)

@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..engine.projections import Projection
     from ..model import ImageInfo, Position
     from .canvas.view_arrays import Frame
 
@@ -60,10 +61,22 @@ def height_of(i: int, step_um: float | None) -> str:
     return "" if step_um is None else f"   +{i * step_um:.1f} µm"
 
 
+def planes_text(planes: range, n_z: int, step_um: float | None) -> str:
+    """The planes of a projection, and how thick they are together: "3–12 / 40   13.5 µm"."""
+    thick = "" if step_um is None else f"   {(len(planes) - 1) * step_um:.1f} µm"
+    return f"{planes[0] + 1}–{planes[-1] + 1} / {n_z}{thick}"
+
+
+def projection_text(projection: Projection, n_z: int) -> str:
+    """What is shown of a stack: "max of z 3–12"."""
+    planes = projection.planes_of(n_z)
+    return f"{projection.how} of z {planes[0] + 1}–{planes[-1] + 1}"
+
+
 def text_under_mouse(frame: Frame, names: Sequence[str], row: int, column: int) -> str:
     """The place and the values of the pixel at a row and column of level 0; "" outside the picture.
 
-    Values are exact; with the names of their channels if there are several.
+    Values are exact; with the names of their channels if there are several. Of a projection it says which.
     """
     y, x = frame.pixel(row + 0.5, column + 0.5)
     values = []
@@ -77,7 +90,9 @@ def text_under_mouse(frame: Frame, names: Sequence[str], row: int, column: int) 
         um_x = column * (frame.image.pixel_size_x_um or frame.image.pixel_size_um)
         um_y = row * (frame.image.pixel_size_y_um or frame.image.pixel_size_um)
         where += f"   ({um_x:.1f}, {um_y:.1f} µm)"
-    return f"{where}   {' | '.join(values)}" if values else ""
+    projection, n_z = frame.view.projection, frame.image.n_z if frame.image is not None else 1
+    of = "" if projection is None else f"   ({projection_text(projection, n_z)})"
+    return f"{where}   {' | '.join(values)}{of}" if values else ""
 
 
 def _short(name: str) -> str:

@@ -143,14 +143,18 @@ class SeenContrast:
     def __init__(self) -> None:
         self._of_run: dict[float, Limits] = {}
         self._of_flat: dict[float, Limits] = {}
+        self._is_counted = False  # whether the last one is among them
         self.last: Contrast | None = None
         self.range: Limits | None = None
 
-    def add(self, contrast: Contrast) -> None:
-        """A plane is shown."""
-        if contrast is self.last:
+    def add(self, contrast: Contrast, *, is_whole: bool = True) -> None:
+        """A plane is shown; not `is_whole`: a part of it, which says nothing of the run."""
+        if contrast is self.last and (self._is_counted or not is_whole):
             return
-        self.last = contrast
+        self.last, self._is_counted = contrast, is_whole
+        if not is_whole:
+            self.range = self.range or contrast.range
+            return
         self.range = _union(self.range, contrast.range)
         known = self._of_flat if contrast.is_flat else self._of_run
         for clip, window in contrast.windows.items():
@@ -178,7 +182,7 @@ class SeenContrast:
             return self.last.windows[clip]
         if mode is ContrastMode.FULL:
             return (0.0, detector_top(self.range[1])) if self.last.is_unsigned else _wide(self.range)
-        return (self._of_run or self._of_flat)[clip]
+        return (self._of_run or self._of_flat or self.last.windows)[clip]
 
     @property
     def saturated(self) -> float:
@@ -203,13 +207,27 @@ def _wide(limits: Limits) -> Limits:
 
 
 class ChannelContrasts:
-    """The contrast of the channels of one dataset, by their index. One thread (that of the GUI)."""
+    """The contrast of the channels of one dataset, by their index. One thread (that of the GUI).
+
+    What is seen of planes and of each kind of projection is kept apart; so are limits chosen for sums, the
+    values of which are of another size.
+    """
 
     def __init__(self) -> None:
         self._clip = DEFAULT_CLIP
-        self._seen: dict[int, SeenContrast] = {}
+        self._projection = ""
+        self._seen: dict[tuple[str, int], SeenContrast] = {}
         self._modes: dict[int, ContrastMode] = {}
-        self._manual: dict[int, Limits] = {}
+        self._manual: dict[tuple[bool, int], Limits] = {}
+
+    def show_projection(self, how: str) -> None:
+        """From now on, speak of the projections of stacks that are made so; "": of planes."""
+        self._projection = how
+
+    @property
+    def is_of_sums(self) -> bool:
+        """Whether it speaks of sums of planes."""
+        return self._projection == "sum"
 
     @property
     def clip(self) -> float:
@@ -232,26 +250,28 @@ class ChannelContrasts:
 
     def of(self, c: int) -> SeenContrast:
         """What has been seen of channel `c`."""
-        return self._seen.setdefault(c, SeenContrast())
+        return self._seen.setdefault((self._projection, c), SeenContrast())
 
     def mode(self, c: int) -> ContrastMode:
-        """How the limits of channel `c` are chosen."""
-        return self._modes.get(c, ContrastMode.RUN)
+        """How the limits of channel `c` are chosen; of sums run-wide until limits are chosen for them."""
+        mode = self._modes.get(c, ContrastMode.RUN)
+        is_of_planes = mode is ContrastMode.MANUAL and self.is_of_sums and (True, c) not in self._manual
+        return ContrastMode.RUN if is_of_planes else mode
 
     def set_mode(self, c: int, mode: ContrastMode) -> None:
         """Choose the limits of channel `c` so from now on; MANUAL keeps what they are."""
         if mode is ContrastMode.MANUAL and (limits := self.limits(c)) is not None:
-            self._manual[c] = limits
+            self._manual[self.is_of_sums, c] = limits
         self._modes[c] = mode
 
     def set_limits(self, c: int, low: float, high: float) -> None:
         """Fix the limits of channel `c`."""
         self._modes[c] = ContrastMode.MANUAL
-        self._manual[c] = low, high
+        self._manual[self.is_of_sums, c] = low, high
 
     def limits(self, c: int) -> Limits | None:
         """The limits of channel `c`; None before anything of it was seen or chosen."""
         mode = self.mode(c)
         if mode is ContrastMode.MANUAL:
-            return self._manual.get(c)
+            return self._manual.get((self.is_of_sums, c))
         return self.of(c).limits(mode, self._clip)

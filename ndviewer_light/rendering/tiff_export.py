@@ -18,11 +18,12 @@ def write_tiff(
 ) -> None:
     """Write planes (Y, X) of equal size, one per channel, as they are; `um_per_px` is (y, x) if known.
 
-    As OME-TIFF if the name ends so, or ImageJ has no such dtype. Raises `OSError` and `ValueError`.
+    As OME-TIFF if the name ends so, or ImageJ has no such dtype; it has no integers of 64
+    bits. Raises `OSError` and `ValueError`.
     """
     import tifffile
 
-    stack = np.stack(planes)
+    stack = _of_32_bits(np.stack(planes))
     is_ome = path.lower().endswith(_OME) or str(stack.dtype) not in _OF_IMAGEJ
     metadata: dict[str, Any] = {"axes": "CYX"}
     more: dict[str, Any] = {}
@@ -38,3 +39,13 @@ def write_tiff(
             more["resolution"] = 1 / um_per_px[1], 1 / um_per_px[0]
     form: dict[str, Any] = {"ome": True} if is_ome else {"imagej": True}
     tifffile.imwrite(path, stack, photometric="minisblack", metadata=metadata, **form, **more)
+
+
+def _of_32_bits(stack: np.ndarray) -> np.ndarray:
+    """Integers of 64 bits, as sums are, in 32 if all of them fit, else as float64."""
+    if stack.dtype.kind not in "iu" or stack.dtype.itemsize < 8:
+        return stack
+    narrow = np.dtype(f"{stack.dtype.kind}4")
+    limits = np.iinfo(narrow)
+    fits = stack.size == 0 or (stack.min() >= limits.min and stack.max() <= limits.max)
+    return stack.astype(narrow if fits else np.float64)

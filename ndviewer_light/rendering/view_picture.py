@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..engine.selection import projected
+from ..engine.projections import Projection, RunningProjection
 from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
 from .added_up import Layer, composite
@@ -32,7 +32,7 @@ MOST_PIXELS = 64 * 1024**2
 
 
 class ShownPlace(NamedTuple):
-    """Which planes a picture shows; `z` is an index, or a projection of the stack (`PROJECTIONS`)."""
+    """Which planes a picture shows; `z` is an index, or a `Projection` of the stack as text ("max:2-11")."""
 
     t: int
     p: int
@@ -41,7 +41,7 @@ class ShownPlace(NamedTuple):
 
 @dataclass
 class ViewPixels:
-    """The pixels of one view by channel, at `level`; `missing`: why there are none of a channel."""
+    """The pixels of one view by channel, at `level`; `missing`: what of a channel is not stored."""
 
     image: ImageInfo
     level: int
@@ -93,9 +93,11 @@ class ViewPictures:
             if c not in own:
                 continue
             try:
-                found.pixels[c] = self._of_channel(place, own.index(c), level)
+                found.pixels[c], said = self._of_channel(place, own.index(c), level)
             except PlaneNotStoredError as error:
-                found.missing[c] = str(error)
+                said = str(error)
+            if said:
+                found.missing[c] = said
         return found
 
     def picture(self, place: ShownPlace) -> tuple[Image.Image, ViewPixels]:
@@ -121,14 +123,24 @@ class ViewPictures:
 
     # ---- parts ---------------------------------------------------------------------------------
 
-    def _of_channel(self, place: ShownPlace, own_c: int, level: int) -> np.ndarray:
+    def _of_channel(self, place: ShownPlace, own_c: int, level: int) -> tuple[np.ndarray, str]:
+        """The pixels, and what of them is not stored: planes of a stack, of which the others are shown."""
         dataset = self._dataset
         if not isinstance(place.z, str):
             z = dataset.z_at(place.p, place.z, level)
-            return dataset.plane(place.t, place.p, own_c, z, level=level)
-        n_z = dataset.level_at(place.p, level).sizes.z if level else dataset.image(place.p).n_z
-        keys = [PlaneKey(place.t, place.p, own_c, z) for z in range(n_z)]
-        return projected(dataset.iter_planes(keys, level), place.z)
+            return dataset.plane(place.t, place.p, own_c, z, level=level), ""
+        projection = Projection.of_text(place.z)
+        planes = projection.planes_of(max(dataset.image(place.p).n_z, 1))
+        zs = dict.fromkeys(dataset.z_at(place.p, z, level) for z in planes)
+        keys = [PlaneKey(place.t, place.p, own_c, z) for z in zs]
+        running = RunningProjection(projection.how)
+        for plane in dataset.iter_planes(keys, level, missing="leave out"):
+            running.add(plane)
+        if not running.n:
+            dataset.plane(*keys[0], level=level)  # raises, and says why
+        name = dataset.image(place.p).channels[own_c].name
+        said = f"{name}: {projection.how} of {running.n} of {len(keys)} planes: the others are not stored"
+        return running.result(), said if running.n < len(keys) else ""
 
     def _limits(self, c: int, pixels: np.ndarray) -> Limits:
         if c in self._fixed:

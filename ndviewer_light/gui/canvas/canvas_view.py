@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ...engine.projections import Projection
 
 MAX_CHANNELS_SHOWN = 64
 """Channels beyond these are in the data but have no strip and are not drawn."""
 
 
 class View(NamedTuple):
-    """What is on screen: indices, and whether all z are shown as a volume."""
+    """What is on screen: indices, and whether all z are shown as a volume, or some of them as one picture."""
 
     t: int = 0
     p: int = 0
     z: int = 0
     is_volume: bool = False
+    projection: Projection | None = None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ndv.models import ClimsManual
 
+from ...model import PlaneState
 from ...rendering.colormaps import chosen_colormap, colormap_of
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ class DrawnChannels:
 
     def add_contrasts(self, frame: Frame) -> None:
         """Take what a frame adds to what was seen of the run, and draw with the limits that follow."""
+        projection = frame.view.projection
+        self._contrasts.show_projection("" if projection is None else projection.how)
         for c, contrast in frame.contrasts.items():
-            self._contrasts.of(c).add(contrast)
+            is_whole = frame.planes[c].state is not PlaneState.LOADING
+            self._contrasts.of(c).add(contrast, is_whole=is_whole)
             self.apply_contrast(c)
 
     def hide_what_is_missing(self, frame: Frame) -> None:

@@ -20,6 +20,7 @@ os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")  # read when the first view
 
 import ndv
 
+from ...engine.projections import worse
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import Contrast, contrast_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
     from ...engine.dataset import Dataset
+    from ...engine.overview import DrawnLevel
+    from ...engine.projections import Projection
     from ...model import DatasetInfo, ImageInfo, Level
 
 logger = logging.getLogger(__name__)
@@ -45,9 +48,10 @@ _VOLUME_BATCH = 8  # planes read between checks whether the volume is still want
 class Frame(NamedTuple):
     """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast.
 
-    Of a volume, a channel's plane is the one of which there is most to say, without its pixels; `counts` are
-    how many of its planes are in each state. `image` is what the position contains, None while that is not
-    known; channels it does not have are not among the planes.
+    Of a volume, a channel's plane is the one of which there is most to say, without its pixels; of a
+    projection it has the pixels of that. `counts` are how many planes of the stack are in each state. `image`
+    is what the position contains, None while that is not known; channels it does not have are not among the
+    planes.
     """
 
     view: View
@@ -140,6 +144,8 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             return np.zeros((max(self._n_channels, 1), 1, 1, 1), self.dtype)
 
     def _plane(self, view: View, visible: list[int]) -> np.ndarray:
+        if view.projection is not None:
+            return self._projected(view, view.projection, visible)
         drawn = self.dataset.drawn_level(view.p, *self.screen)
         keys = self._own_keys(view, visible, drawn.level)
         planes = self._planes(keys, drawn.level)
@@ -149,6 +155,35 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             own = self._own_keys(view, visible, now.level)
             planes = planes if (own, now) == (keys, drawn) else self._planes(own, now.level)
             keys, drawn = own, now
+        z = next((key.z for key in keys.values()), view.z)
+        return self._drawn(view, planes, drawn, z, {})
+
+    def _projected(self, view: View, projection: Projection, visible: list[int]) -> np.ndarray:
+        """The projection of the stacks in view as far as it has been read; the next frames have more."""
+        self._look_at(view.p)
+        drawn = self.dataset.drawn_level(view.p, *self.screen)
+        image = self.dataset.known_image(view.p)
+        planes = projection.planes_of(max((image or self.dataset.info.image(view.p)).n_z, 1))
+        zs = dict.fromkeys(self.dataset.z_at(view.p, z, drawn.level) for z in planes)
+        channels = list(self._own_keys(view, visible, drawn.level))
+        stacks = [[PlaneKey(view.t, view.p, c, z) for z in zs] for c in channels]
+        found = dict(
+            zip(channels, self.dataset.projections(stacks, projection.how, drawn.level), strict=True)
+        )
+        counts = {c: stack.counts for c, stack in found.items()}
+        out = self._drawn(view, {c: stack.plane for c, stack in found.items()}, drawn, view.z, counts)
+        self.is_held_back |= any(stack.is_held_back for stack in found.values())
+        return out
+
+    def _drawn(
+        self,
+        view: View,
+        planes: dict[int, Plane],
+        drawn: DrawnLevel,
+        z: int,
+        counts: Mapping[int, Counter[PlaneState]],
+    ) -> np.ndarray:
+        """The frame of one plane per channel."""
         image = self.dataset.known_image(view.p)
         planes = self._held_back(planes)
         shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
@@ -157,10 +192,9 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         stack = [_as_drawn(shown.get(c, blank), blank) for c in range(max(self._n_channels, 1))]
         self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
         contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
-        z = next((key.z for key in keys.values()), view.z)
         spans = (1.0, *drawn.spans)
         self.frame = Frame(
-            view, planes, contrasts, spans, image=image, level=drawn.level, z=z, corner=drawn.corner
+            view, planes, contrasts, spans, counts, image, drawn.level, z, corner=drawn.corner
         )
         return _Stack(stack, self._on_canvas or {0})  # type: ignore[return-value]
 
@@ -220,7 +254,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         for start in range(0, len(keys), n_batch):
             batch = keys[start : start + n_batch]
             for key, plane in zip(batch, self.dataset.planes(batch, number, None, keys), strict=True):
-                worst[key.c] = _worse(worst.get(key.c), plane)
+                worst[key.c] = worse(worst.get(key.c), plane)
                 counts[key.c][plane.state] += 1
                 if plane.pixels is not None:
                     part = shown_pixels(plane.pixels[::step, ::step])
@@ -295,20 +329,6 @@ def _as_drawn(pixels: np.ndarray, blank: np.ndarray) -> np.ndarray:
 
 def _fits(n_z: int, height: int, width: int, bytes_per_voxel: int) -> bool:
     return max(height, width) <= MAX_TEXTURE_3D and n_z * height * width * bytes_per_voxel <= MAX_VOLUME_BYTES
-
-
-def _worse(a: Plane | None, b: Plane) -> Plane:
-    """The plane of a stack whose state matters most to the user, without its pixels."""
-    order = (
-        PlaneState.PRESENT,
-        PlaneState.FILLED,
-        PlaneState.ABSENT,
-        PlaneState.PENDING,
-        PlaneState.LOADING,
-        PlaneState.UNREADABLE,
-    )
-    worst = b if a is None or order.index(b.state) > order.index(a.state) else a
-    return worst._replace(pixels=None)
 
 
 def shown_dtype(dtype: np.dtype | None) -> np.dtype:

@@ -42,6 +42,7 @@ class ChannelControls(QObject):
         self._info: DatasetInfo | None = None
         self._spans: dict[int, tuple[float, float]] = {}
         self._on_strip: dict[int, Contrast | None] = {}
+        self._shown_as = ""  # how stacks are projected
         self.strips.visible_changed.connect(self._on_visible_changed)
         self.strips.contrast_mode_chosen.connect(self._on_mode_chosen)
         self.strips.window_changed.connect(self._on_window_changed)
@@ -172,6 +173,12 @@ class ChannelControls(QObject):
 
     def take_frame(self, frame: Frame) -> None:
         """Show what the planes on the canvas suggest; of channels without pixels nothing."""
+        projection = frame.view.projection
+        how = "" if projection is None else projection.how
+        if how != self._shown_as:
+            self._shown_as = how
+            self._spans.clear()
+            self._say_contrasts()
         for c in range(len(self.strips)):
             contrast = frame.contrasts.get(c)
             if c in self._on_strip and self._on_strip[c] is contrast:
@@ -188,12 +195,22 @@ class ChannelControls(QObject):
             self.strips.set_saturated(c, self.contrasts.of(c).saturated)
             self._say_limits(c)
 
+    def _say_contrasts(self) -> None:
+        """Planes, or what is made from stacks of them, are drawn with limits of their own."""
+        for c in range(len(self.strips)):
+            self.strips.set_contrast_mode(c, self.contrasts.mode(c))
+            limits = self.contrasts.limits(c)
+            if limits is not None:
+                self.strips.set_window(c, *limits)
+
     def _span(self, c: int, low: float, high: float) -> None:
         """The range of a channel's slider: all values seen so far."""
         seen_low, seen_high = self._spans.get(c, (low, high))
         low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
         dtypes = [image.dtype for image in self._info.groups] if self._info is not None else [None]
-        whole = all(dtype is not None and dtype.kind in "iub" for dtype in dtypes)
+        whole = (
+            all(dtype is not None and dtype.kind in "iub" for dtype in dtypes) and self._shown_as != "mean"
+        )
         self.strips.set_range(c, *((int(low), int(high)) if whole else (low, high)))
 
     def _say_limits(self, c: int) -> None:
@@ -230,13 +247,16 @@ class ChannelControls(QObject):
     def _on_mode_chosen(self, c: int, mode: ContrastMode) -> None:
         self.contrasts.set_mode(c, mode)
         limits = self.contrasts.limits(c) if mode is ContrastMode.MANUAL else None
-        self.choices.choose(self._name(c), mode=mode, limits=limits, dtype=self._dtype())
+        if limits is None or not self.contrasts.is_of_sums:  # those of sums are of no use for planes
+            self.choices.choose(self._name(c), mode=mode, limits=limits, dtype=self._dtype())
         self._apply_limits(c)
 
     @safe_slot
     def _on_window_changed(self, c: int, low: float, high: float) -> None:
         self.contrasts.set_limits(c, low, high)
-        self.choices.choose(self._name(c), mode=ContrastMode.MANUAL, limits=(low, high), dtype=self._dtype())
+        if not self.contrasts.is_of_sums:
+            limits = low, high
+            self.choices.choose(self._name(c), mode=ContrastMode.MANUAL, limits=limits, dtype=self._dtype())
         self._apply_limits(c)
 
     @safe_slot

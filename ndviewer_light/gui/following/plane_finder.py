@@ -106,7 +106,7 @@ class PlaneFinder(QObject):
 
     def _start(self) -> PlaneKey:
         """Where a search begins: after all channels of the view, or after the plane that was found there."""
-        t, p, z, _ = self._stage.view
+        t, p, z = self._stage.view[:3]
         found = self._found
         if found is not None and (found.t, found.p, found.z) == (t, p, z):
             return found
@@ -143,6 +143,7 @@ class PlaneFinder(QObject):
 
     def _go_to(self, key: PlaneKey) -> None:
         self._found = key
+        self._stage.show_projection(None)
         self._stage.go_to(t=key.t, p=key.p, z=key.z)
         if key.c < MAX_CHANNELS_SHOWN:
             self._stage.show_channel(key.c)

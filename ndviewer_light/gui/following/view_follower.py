@@ -86,7 +86,9 @@ class ViewFollower(QObject):
 
     def _newest(self, dataset: Dataset) -> Place | None:
         at = self._at
-        wanted = self.rule.wanted(at, self._stage.visible_channels(), is_volume=self._stage.view.is_volume)
+        view = self._stage.view
+        is_stack = view.is_volume or view.projection is not None
+        wanted = self.rule.wanted(at, self._stage.visible_channels(), is_volume=is_stack)
         if wanted is None:
             return None
         newest = dataset.newest(wanted)

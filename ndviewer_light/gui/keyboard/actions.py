@@ -47,6 +47,7 @@ class Actions:
             "next_time": lambda: self._step("t", 1),
             "previous_z": lambda: self._step("z", -1),
             "next_z": lambda: self._step("z", 1),
+            "projection": lambda: screen.stage.sliders.toggle_projection(),
             "previous_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, -1)),
             "next_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, 1)),
             "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),

@@ -40,6 +40,7 @@ KEYS: tuple[Key, ...] = (
     Key("next_time", ("Right",), "next time point", "picture"),
     Key("next_z", ("Up",), "next z plane", "picture"),
     Key("previous_z", ("Down",), "previous z plane", "picture"),
+    Key("projection", ("Z",), "project the stack along z (at first the maximum), or show one plane again"),
     Key("previous_field", ("[",), "previous field of view"),
     Key("next_field", ("]",), "next field of view"),
     Key("previous_well", ("{",), "previous well"),

@@ -27,11 +27,13 @@ from ..look.theme import (
 )
 from ..slots import safe_slot
 from .follow_light import FollowLight
+from .projection_control import ProjectionControl
 from .time_strip import TimeStrip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ...engine.projections import Projection
     from ...engine.state_codes import TimeState
     from ..following.follow import FollowMode
 
@@ -107,16 +109,30 @@ class JumpSlider(QSlider):
 
 
 class _Row(QObject):
-    """The five widgets of one axis and their interaction."""
+    """The five widgets of one axis and their interaction.
+
+    `name` takes the place of the name of the axis. `instead` is shown in the place of the slider, and nothing
+    played, once it is `set_aside`.
+    """
 
     moved = Signal(str, int)
     playing_changed = Signal()
     play_started = Signal(str)
     light_clicked = Signal(str)
 
-    def __init__(self, panel: AxisSliders, axis: str, name: str, spoken: str) -> None:
+    def __init__(
+        self,
+        panel: AxisSliders,
+        axis: str,
+        name: QWidget,
+        spoken: str,
+        instead: QWidget | None = None,
+    ) -> None:
         super().__init__(panel)
         self.axis = axis
+        self.name = name
+        self.instead = instead
+        self._is_aside = False
         self.size = 1
         self._group_of: Callable[[int], Sequence[int]] | None = None
         self._page_of: Callable[[int, int], int] | None = None
@@ -129,9 +145,6 @@ class _Row(QObject):
         self.play.setAccessibleName(f"Play {spoken}")
         self.play.setToolTip(f"Play {spoken}")
         set_role(self.play, "chip")
-        self.name = QLabel(name, panel)
-        self.name.setFont(heading_font(self.name))
-        set_role(self.name, "dim")
         self.slider = JumpSlider(panel)
         self.slider.setRange(0, 0)
         self.slider.setAccessibleName(spoken)
@@ -155,6 +168,19 @@ class _Row(QObject):
             self.play.setChecked(False)
         for widget in self.widgets:
             widget.setVisible(visible and (widget is not self.light or self.has_light))
+        if self.instead is not None:
+            self.slider.setVisible(visible and not self._is_aside)
+            self.instead.setVisible(visible and self._is_aside)
+
+    def set_aside(self, is_aside: bool) -> None:
+        """Show `instead` in the place of the slider, or the slider again."""
+        self._is_aside = is_aside
+        if is_aside:
+            self.play.setChecked(False)
+        self.play.setEnabled(not is_aside)
+        self.light.setEnabled(not is_aside)
+        self.show(self.size > 1)
+        self.measure()
 
     @property
     def index(self) -> int:
@@ -270,6 +296,8 @@ class AxisSliders(Panel):
     """(axis, index): the user, or play, moved a slider. Never sent for `set_index` or `set_sizes`."""
     play_started = Signal(str)
     """The axis that starts to play."""
+    projection_changed = Signal()
+    """The user projects the stack in another way."""
     light_clicked = Signal(str)
     """The axis whose follow light was clicked; `set_follow_mode` changes the light."""
 
@@ -284,9 +312,15 @@ class AxisSliders(Panel):
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(2, 1)
+        self._projection = ProjectionControl(self)
+        self._projection.changed.connect(self._on_projection_changed)
         self._rows: dict[str, _Row] = {}
         for line, (axis, name, spoken) in enumerate(ROWS):
-            row = _Row(self, axis, name, spoken)
+            if axis == "z":
+                row = _Row(self, axis, self._projection.button, spoken, self._projection.range)
+                grid.addWidget(self._projection.range, 2 * line, 2)
+            else:
+                row = _Row(self, axis, self._name(name), spoken)
             for column, widget in enumerate(row.widgets):
                 grid.addWidget(widget, 2 * line, column)
             grid.setAlignment(row.value, Qt.AlignmentFlag.AlignRight)  # of different widths, see `measure`
@@ -301,6 +335,12 @@ class AxisSliders(Panel):
         self._strip.setVisible(False)
         self._draw_icons()
 
+    def _name(self, name: str) -> QLabel:
+        label = QLabel(name, self)
+        label.setFont(heading_font(label))
+        set_role(label, "dim")
+        return label
+
     def set_sizes(self, sizes: Mapping[str, int]) -> None:
         """Set the axis lengths: ``{"t": 3, "p": 12, "z": 5}``; omitted axes keep theirs.
 
@@ -309,6 +349,8 @@ class AxisSliders(Panel):
         for axis, size in sizes.items():
             if axis in self._rows:
                 self._rows[axis].resize(size)
+                if axis == "z":
+                    self._projection.resize(size)
         self._strip.setVisible(self._rows["t"].size > 1)
 
     def set_index(self, axis: str, index: int) -> None:
@@ -318,6 +360,31 @@ class AxisSliders(Panel):
     def index(self, axis: str) -> int:
         """The current index of `axis`."""
         return self._rows[axis].index
+
+    @property
+    def projection(self) -> Projection | None:
+        """How the stack is projected; None: one plane is shown, as where there is only one."""
+        return self._projection.projection if self._rows["z"].size > 1 else None
+
+    def show_projection(self, projection: Projection | None) -> None:
+        """Project the stack so, without emitting `projection_changed`."""
+        self._projection.show(projection)
+        self._rows["z"].set_aside(projection is not None)
+
+    def toggle_projection(self) -> None:
+        """Project the stack, as it was done last, or show one plane of it again."""
+        if self._rows["z"].size > 1:
+            self._projection.toggle()
+
+    @property
+    def projection_control(self) -> ProjectionControl:
+        """What is in the Z row for it."""
+        return self._projection
+
+    @safe_slot
+    def _on_projection_changed(self) -> None:
+        self._rows["z"].set_aside(self._projection.projection is not None)
+        self.projection_changed.emit()
 
     def group_size(self, axis: str) -> int | None:
         """How many indices the slider of `axis` runs over, if not over all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...engine.projections import Projection
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 
@@ -34,6 +35,7 @@ class SavedView(NamedTuple):
     pinned: frozenset[str]
     channels: Mapping[Name, ChannelChoice]
     area: VisibleArea | None
+    projection: Projection | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `view_of` reads."""
@@ -42,6 +44,7 @@ class SavedView(NamedTuple):
             "subject": self.subject,
             "t": self.t,
             "z": self.z,
+            "projection": None if self.projection is None else str(self.projection),
             "position": self.position,
             "followed": sorted(self.followed),
             "pinned": sorted(self.pinned),
@@ -65,6 +68,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             pinned=frozenset(axis for axis in "tpz" if axis in document["pinned"]),
             channels=dict(choice_of_json(said) for said in document["channels"][:MOST_CHANNELS]),
             area=None if area is None else _area(*area),
+            projection=_projection(document.get("projection")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -86,6 +90,10 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _MOST_LETTERS:
         raise ValueError("not a text")
     return value
+
+
+def _projection(value: object) -> Projection | None:
+    return None if value is None else Projection.of_text(_text(value))
 
 
 def _index(value: object) -> int:

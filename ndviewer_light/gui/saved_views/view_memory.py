@@ -132,6 +132,7 @@ def show_saved(saved: SavedView, stage: Stage, follower: ViewFollower, info: Dat
     stage.channels.restore(saved.channels)
     stage.restore_area(saved.area)
     stage.go_to(**_indices(saved, info))
+    stage.show_projection(saved.projection)
     follower.restore(saved.followed, saved.pinned)
 
 
@@ -150,6 +151,7 @@ def view_to_share(stage: Stage) -> SavedView | None:
         pinned=frozenset(AXES),
         channels=stage.channels.looks(),
         area=stage.area,
+        projection=stage.sliders.projection,
     )
 
 
@@ -173,6 +175,7 @@ def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedVi
         pinned=frozenset(AXES) - follower.rule.followed,
         channels=stage.channels.chosen(),
         area=stage.area,
+        projection=stage.sliders.projection,
     )
 
 

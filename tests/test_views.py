@@ -1,0 +1,158 @@
+"""Stacks in the window: projections, volumes, three planes through a point; views side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import stores
+import tifffile
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from runs import load
+from screen import assert_shows, choose_in_menu, settle
+
+from ndviewer_light.cli.render import main
+from ndviewer_light.engine.projections import Projection
+from ndviewer_light.model import PlaneState
+
+pytestmark = pytest.mark.gl
+
+N_Z = 12
+NAMES = ("DAPI", "GFP")
+
+
+def stack(c: int) -> np.ndarray:
+    """(Z, Y, X): in each plane a bright square of its own, on values that differ everywhere."""
+    pixels = np.stack([stores.plane(0, 0, c, z) for z in range(N_Z)])
+    for z in range(N_Z):
+        pixels[z, 4 + c : 10, 3 * z : 3 * z + 3] = 300 + 10 * z
+    return pixels
+
+
+def write_stack(path, planes=range(N_Z)):
+    """An image of two channels; nothing is stored of planes that are not among `planes`."""
+    array = stores.create_array(path / "0", (1, 2, N_Z, stores.HEIGHT, stores.WIDTH))
+    for c in range(2):
+        for z in planes:
+            array[0, c, z] = stack(c)[z]
+    stores.write_group(path, stores.image_attributes(channels=NAMES, squid=False))
+    stores.make_old(path)
+    return array
+
+
+@pytest.fixture
+def shown(qtbot, viewer, tmp_path):
+    """A viewer of a stack of two channels."""
+    write_stack(tmp_path / "stack.zarr")
+    load(qtbot, viewer, tmp_path / "stack.zarr")
+    settle(qtbot, viewer)
+    return viewer
+
+
+def click_canvas(viewer, key):
+    viewer.activateWindow()
+    QTest.mouseClick(viewer.stage.canvas._gl, Qt.MouseButton.LeftButton)
+    QTest.keyClick(viewer.stage.canvas._gl, key)
+
+
+def drag(widget, start, end):
+    QTest.mousePress(widget, Qt.MouseButton.LeftButton, pos=start)
+    QTest.mouseMove(widget, end)
+    QTest.mouseRelease(widget, Qt.MouseButton.LeftButton, pos=end)
+
+
+# ---- projections -------------------------------------------------------------------------------
+
+
+def test_projections_are_chosen_in_the_row_of_z_and_are_those_of_numpy(qtbot, shown, tmp_path, capsys):
+    sliders, strips = shown.stage.sliders, shown.stage.strips
+    control = sliders.projection_control
+    for name, how in (("Max", np.max), ("Mean", np.mean), ("Sum", np.sum)):
+        choose_in_menu(control.button, name)
+        frame = settle(qtbot, shown)
+        expected = {each: how(stack(c), axis=0) for c, each in enumerate(NAMES)}
+        for c, each in enumerate(NAMES):
+            np.testing.assert_allclose(frame.planes[c].pixels, expected[each], rtol=1e-6)
+            low, high = strips.window_of(c)
+            assert expected[each].min() <= low < high <= expected[each].max()
+        assert_shows(shown, expected)
+        assert shown.stage.overlay.position() == f"default:0  ·  {name.lower()} of z 1–{N_Z}"
+    assert not sliders.slider("z").isVisible()
+    assert control.range.isVisible()
+    # what is saved, and what the command writes, is the same
+    assert shown._screen.snapshots.name().endswith("z sum")
+    output = tmp_path / "sum.tif"
+    assert main([str(tmp_path / "stack.zarr"), "--z", "sum", "-o", str(output)]) == 0
+    capsys.readouterr()
+    np.testing.assert_array_equal(tifffile.imread(output), [stack(c).sum(axis=0) for c in range(2)])
+    click_canvas(shown, Qt.Key.Key_Z)  # a plane again, with the contrast of planes
+    frame = settle(qtbot, shown)
+    assert frame.view.projection is None
+    assert_shows(shown, {name: stack(c)[0] for c, name in enumerate(NAMES)})
+    assert strips.window_of(0)[1] <= stack(0).max()
+    assert sliders.slider("z").isVisible()
+
+
+def test_the_range_is_dragged_and_said_and_a_typed_plane_ends_the_projection(qtbot, shown):
+    sliders = shown.stage.sliders
+    said = []
+    shown.stage.hover_text.connect(said.append)
+    click_canvas(shown, Qt.Key.Key_Z)
+    settle(qtbot, shown)
+    control = sliders.projection_control
+    middle = control.range.height() // 2
+    drag(
+        control.range,
+        QPoint(round(control.range.handle_x(1)), middle),
+        QPoint(round(control.range.width() * 0.5), middle),
+    )
+    settle(qtbot, shown)
+    last = shown.stage.view.projection.last
+    assert 3 < last < 8
+    drag(
+        control.range,
+        QPoint(round(control.range.handle_x(0)), middle),
+        QPoint(round(control.range.handle_x(0) + 0.2 * control.range.width()), middle),
+    )
+    frame = settle(qtbot, shown)
+    first = frame.view.projection.first
+    assert 1 <= first <= 4
+    np.testing.assert_array_equal(frame.planes[1].pixels, stack(1)[first : last + 1].max(axis=0))
+    assert sliders.value_text("z").startswith(f"{first + 1}–{last + 1} / {N_Z}")
+    picture = shown.stage.canvas._gl
+    QTest.mouseMove(picture, picture.rect().center())
+    qtbot.waitUntil(lambda: bool(said) and said[-1].endswith(f"(max of z {first + 1}–{last + 1})"))
+    shown.stage.go_box.ask()
+    QTest.keyClicks(shown.stage.go_box.line, "z5")
+    QTest.keyClick(shown.stage.go_box.line, Qt.Key.Key_Return)
+    frame = settle(qtbot, shown)
+    assert frame.view.projection is None
+    np.testing.assert_array_equal(frame.planes[0].pixels, stack(0)[4])
+    click_canvas(shown, Qt.Key.Key_Z)  # as it was
+    assert settle(qtbot, shown).view.projection == Projection("max", first, last)
+
+
+def test_a_run_adds_planes_to_a_projection_and_says_how_many_are_in_it(qtbot, viewer, tmp_path):
+    store = tmp_path / "run" / "A1_0.ome.zarr"
+    array = write_stack(store, planes=range(9))
+    viewer.start_zarr_acquisition([str(store)], list(NAMES), N_Z, ["A1:0"], stores.HEIGHT, stores.WIDTH)
+    for z in range(9):
+        for name in NAMES:
+            viewer.notify_zarr_frame(0, 0, z, name)
+    qtbot.waitUntil(lambda: viewer.stage.has_picture, timeout=20_000)
+    settle(qtbot, viewer)
+    choose_in_menu(viewer.stage.sliders.projection_control.button, "Max")
+    settle(qtbot, viewer)
+    qtbot.waitUntil(lambda: viewer.stage.canvas.frame.counts[0][PlaneState.PRESENT] == 9, timeout=20_000)
+    kind, text = viewer.stage.overlay.state()
+    assert kind == "partial"
+    assert "DAPI: max of 9 of 12 planes" in text
+    assert "3 of 12 planes: not written yet" in text
+    for z in range(9, N_Z):
+        for c, name in enumerate(NAMES):
+            array[0, c, z] = stack(c)[z]
+            viewer.notify_zarr_frame(0, 0, z, name)
+    qtbot.waitUntil(lambda: viewer.stage.overlay.state() == ("none", ""), timeout=20_000)
+    settle(qtbot, viewer)
+    assert_shows(viewer, {name: stack(c).max(axis=0) for c, name in enumerate(NAMES)})
+    viewer.end_acquisition()
