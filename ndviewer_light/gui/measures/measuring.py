@@ -227,7 +227,7 @@ class Measuring(QObject):
         shape, dataset = self.shapes.selected, self._stage.dataset
         if shape is None or dataset is None or not shape.kind.is_plotted:
             return None
-        t, p, z, _ = self._stage.view
+        t, p, z = self._stage.view[:3]
         along = "line" if shape.kind.is_line else self._along_of(dataset, p)
         return _Wanted(dataset, shape, along, t, p, z, self._stage.visible_channels())
 
