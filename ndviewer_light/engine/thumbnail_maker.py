@@ -16,7 +16,7 @@ from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, Read
 from ..model import PlaneKey, Region, StackKey
 from ..sources.source import MadeThumbnail
 from ..storage.cancellation import CancelScope, current_scope
-from .selection import projected
+from .projections import projected
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
