@@ -7,7 +7,7 @@ import pytest
 from memory_source import SHAPE, TIMEOUT, Gate, MemorySource, memory_info, wait_until
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.engine.projections import PROJECTIONS, Projection, RunningProjection
+from ndviewer_light.engine.projections import PROJECTIONS, RunningProjection, StackProjection
 from ndviewer_light.model import PlaneKey, PlaneState
 
 N_Z = 20
@@ -51,16 +51,16 @@ def test_a_projection_is_that_of_numpy_and_every_plane_is_read_once(source, how)
     [("max", range(20)), ("mean:2-11", range(2, 12)), ("sum:11-2", range(2, 12)), ("min:5-", range(5, 20))],
 )
 def test_a_projection_as_text_says_which_planes(text, planes):
-    projection = Projection.of_text(text)
+    projection = StackProjection.of_text(text)
     assert projection.planes_of(20) == planes
-    assert Projection.of_text(str(projection)) == projection
+    assert StackProjection.of_text(str(projection)) == projection
     assert projection.planes_of(3)[-1] == 2  # of a smaller stack, what there is
 
 
 @pytest.mark.parametrize("text", ["", "median", "max:", "max:-3", "max:1", "max:1-2-3", "max:1e3-4"])
 def test_another_text_is_refused(text):
     with pytest.raises(ValueError, match="z must be"):
-        Projection.of_text(text)
+        StackProjection.of_text(text)
 
 
 def test_planes_of_another_size_are_no_part_of_a_stack():

@@ -12,7 +12,8 @@ from runs import load
 from screen import assert_shows, choose_in_menu, settle
 
 from ndviewer_light.cli.render import main
-from ndviewer_light.engine.projections import Projection
+from ndviewer_light.engine.projections import StackProjection
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneState
 
 pytestmark = pytest.mark.gl
@@ -129,7 +130,7 @@ def test_the_range_is_dragged_and_said_and_a_typed_plane_ends_the_projection(qtb
     assert frame.view.projection is None
     np.testing.assert_array_equal(frame.planes[0].pixels, stack(0)[4])
     click_canvas(shown, Qt.Key.Key_Z)  # as it was
-    assert settle(qtbot, shown).view.projection == Projection("max", first, last)
+    assert settle(qtbot, shown).view.projection == StackProjection("max", first, last)
 
 
 def test_a_run_adds_planes_to_a_projection_and_says_how_many_are_in_it(qtbot, viewer, tmp_path):
@@ -156,3 +157,44 @@ def test_a_run_adds_planes_to_a_projection_and_says_how_many_are_in_it(qtbot, vi
     settle(qtbot, viewer)
     assert_shows(viewer, {name: stack(c).max(axis=0) for c, name in enumerate(NAMES)})
     viewer.end_acquisition()
+
+
+# ---- windows side by side ----------------------------------------------------------------------
+
+
+def test_linked_windows_go_where_one_of_them_goes(qtbot, tmp_path):
+    windows = []
+    for name in ("a", "b"):
+        write_stack(tmp_path / f"{name}.zarr")
+        window = LightweightMainWindow(str(tmp_path / f"{name}.zarr"))
+        window.resize(1100, 560)
+        window.show()
+        windows.append(window)
+    try:
+        for window in windows:
+            qtbot.waitUntil(lambda window=window: window.viewer.stage.has_picture, timeout=20_000)
+            settle(qtbot, window.viewer)
+        first, second = (window.viewer.stage for window in windows)
+        first.sliders.slider("z").setValue(3)
+        for window in windows:
+            QTest.mouseClick(window.bar.link, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: second.view.z == 3)  # who is linked goes where the others are
+        second.sliders.slider("z").setValue(7)
+        qtbot.waitUntil(lambda: first.view.z == 7)
+        first.canvas.zoom(3)
+        middle = first.canvas.visible_area().center
+        qtbot.waitUntil(lambda: second.canvas.visible_area().center == pytest.approx(middle, rel=0.01))
+        wide = np.diff(first.canvas.visible_area().x)
+        assert np.diff(second.canvas.visible_area().x) == pytest.approx(wide, rel=0.02)
+        first.sliders.toggle_projection()
+        qtbot.waitUntil(lambda: second.view.projection == StackProjection("max"))
+        settle(qtbot, windows[1].viewer)
+        QTest.mouseClick(windows[1].bar.link, Qt.MouseButton.LeftButton)
+        first.go_to(z=1)
+        first.show_projection(None)
+        settle(qtbot, windows[0].viewer)
+        assert (second.view.z, second.view.projection) == (7, StackProjection("max"))
+    finally:
+        for window in windows:
+            window.close()
+            window.deleteLater()

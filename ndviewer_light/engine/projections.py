@@ -35,7 +35,7 @@ _SEVERITY = (
 )
 
 
-class Projection(NamedTuple):
+class StackProjection(NamedTuple):
     """How a stack is projected, and which part: planes `first` to `last` of level 0, both included.
 
     `last` None is the last plane there is, also of a stack that grows.
@@ -46,7 +46,7 @@ class Projection(NamedTuple):
     last: int | None = None
 
     @classmethod
-    def of_text(cls, text: str) -> Projection:
+    def of_text(cls, text: str) -> StackProjection:
         """The projection that `str` wrote: "max", "mean:2-11", "sum:2-". Raises `ValueError`."""
         found = _TEXT.fullmatch(text)
         if found is None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..engine.dataset import Changes, Dataset
-    from ..engine.projections import Projection
+    from ..engine.projections import StackProjection
     from ..model import DatasetInfo, ImageInfo
     from .canvas.display import Canvas
     from .canvas.view_arrays import Frame
@@ -426,7 +426,7 @@ class Stage(QWidget):
                     self._asked[axis] = index  # there may be as many at a position not looked at yet
         self._show_view()
 
-    def show_projection(self, projection: Projection | None) -> None:
+    def show_projection(self, projection: StackProjection | None) -> None:
         """Show the stack projected so, as if the user had chosen it; None: one plane of it."""
         if projection != self.sliders.projection:
             self.sliders.show_projection(projection)

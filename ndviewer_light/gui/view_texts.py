@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..engine.projections import Projection
+    from ..engine.projections import StackProjection
     from ..model import ImageInfo, Position
     from .canvas.view_arrays import Frame
 
@@ -67,7 +67,7 @@ def planes_text(planes: range, n_z: int, step_um: float | None) -> str:
     return f"{planes[0] + 1}–{planes[-1] + 1} / {n_z}{thick}"
 
 
-def projection_text(projection: Projection, n_z: int) -> str:
+def projection_text(projection: StackProjection, n_z: int) -> str:
     """What is shown of a stack: "max of z 3–12"."""
     planes = projection.planes_of(n_z)
     return f"{projection.how} of z {planes[0] + 1}–{planes[-1] + 1}"

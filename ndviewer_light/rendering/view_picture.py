@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..engine.projections import Projection, RunningProjection
+from ..engine.projections import RunningProjection, StackProjection
 from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
 from .added_up import Layer, composite
@@ -32,7 +32,7 @@ MOST_PIXELS = 64 * 1024**2
 
 
 class ShownPlace(NamedTuple):
-    """Which planes a picture shows; `z` is an index, or a `Projection` of the stack as text ("max:2-11")."""
+    """Which planes a picture shows; `z` is an index, or a `StackProjection` as text ("max:2-11")."""
 
     t: int
     p: int
@@ -129,7 +129,7 @@ class ViewPictures:
         if not isinstance(place.z, str):
             z = dataset.z_at(place.p, place.z, level)
             return dataset.plane(place.t, place.p, own_c, z, level=level), ""
-        projection = Projection.of_text(place.z)
+        projection = StackProjection.of_text(place.z)
         planes = projection.planes_of(max(dataset.image(place.p).n_z, 1))
         zs = dict.fromkeys(dataset.z_at(place.p, z, level) for z in planes)
         keys = [PlaneKey(place.t, place.p, own_c, z) for z in zs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ...engine.projections import Projection
+    from ...engine.projections import StackProjection
 
 MAX_CHANNELS_SHOWN = 64
 """Channels beyond these are in the data but have no strip and are not drawn."""
@@ -18,4 +18,4 @@ class View(NamedTuple):
     p: int = 0
     z: int = 0
     is_volume: bool = False
-    projection: Projection | None = None
+    projection: StackProjection | None = None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ...engine.dataset import Dataset
     from ...engine.overview import DrawnLevel
-    from ...engine.projections import Projection
+    from ...engine.projections import StackProjection
     from ...model import DatasetInfo, ImageInfo, Level
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         z = next((key.z for key in keys.values()), view.z)
         return self._drawn(view, planes, drawn, z, {})
 
-    def _projected(self, view: View, projection: Projection, visible: list[int]) -> np.ndarray:
+    def _projected(self, view: View, projection: StackProjection, visible: list[int]) -> np.ndarray:
         """The projection of the stacks in view as far as it has been read; the next frames have more."""
         self._look_at(view.p)
         drawn = self.dataset.drawn_level(view.p, *self.screen)

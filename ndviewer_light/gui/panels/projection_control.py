@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
-from ...engine.projections import Projection
+from ...engine.projections import StackProjection
 from ..look.theme import heading_font, set_role
 from ..slots import safe_slot
 from .window_slider import ValueRange, WindowSlider
@@ -39,11 +39,11 @@ class ProjectionControl(QObject):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._n_z = 1
-        self._projection: Projection | None = None
-        self._as_before = Projection("max")  # what `toggle` shows
+        self._projection: StackProjection | None = None
+        self._as_before = StackProjection("max")  # what `toggle` shows
         self.button = QPushButton(parent)
         self.button.setFont(heading_font(self.button))
-        self.button.setAccessibleName("Projection along z")
+        self.button.setAccessibleName("StackProjection along z")
         self.button.setAutoDefault(False)
         set_role(self.button, "chip")
         self._menu = QMenu(self.button)
@@ -60,11 +60,11 @@ class ProjectionControl(QObject):
         self._say()
 
     @property
-    def projection(self) -> Projection | None:
+    def projection(self) -> StackProjection | None:
         """How the stack is projected; None: one plane is shown."""
         return self._projection
 
-    def show(self, projection: Projection | None) -> None:
+    def show(self, projection: StackProjection | None) -> None:
         """Project the stack so, without a signal."""
         self._projection = projection
         if projection is not None:
@@ -84,7 +84,7 @@ class ProjectionControl(QObject):
     @property
     def planes(self) -> range:
         """The planes that the projection is made from."""
-        return (self._projection or Projection("max")).planes_of(self._n_z)
+        return (self._projection or StackProjection("max")).planes_of(self._n_z)
 
     # ---- parts -----------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class ProjectionControl(QObject):
         now = self._projection or self._as_before
         self._choose(now._replace(how=how) if how else None)
 
-    def _choose(self, projection: Projection | None) -> None:
+    def _choose(self, projection: StackProjection | None) -> None:
         if projection != self._projection:
             self.show(projection)
             self.changed.emit()

@@ -33,7 +33,7 @@ from .time_strip import TimeStrip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ...engine.projections import Projection
+    from ...engine.projections import StackProjection
     from ...engine.state_codes import TimeState
     from ..following.follow import FollowMode
 
@@ -362,11 +362,11 @@ class AxisSliders(Panel):
         return self._rows[axis].index
 
     @property
-    def projection(self) -> Projection | None:
+    def projection(self) -> StackProjection | None:
         """How the stack is projected; None: one plane is shown, as where there is only one."""
         return self._projection.projection if self._rows["z"].size > 1 else None
 
-    def show_projection(self, projection: Projection | None) -> None:
+    def show_projection(self, projection: StackProjection | None) -> None:
         """Project the stack so, without emitting `projection_changed`."""
         self._projection.show(projection)
         self._rows["z"].set_aside(projection is not None)

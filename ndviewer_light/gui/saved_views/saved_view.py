@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...engine.projections import Projection
+from ...engine.projections import StackProjection
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 
@@ -35,7 +35,7 @@ class SavedView(NamedTuple):
     pinned: frozenset[str]
     channels: Mapping[Name, ChannelChoice]
     area: VisibleArea | None
-    projection: Projection | None = None
+    projection: StackProjection | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `view_of` reads."""
@@ -92,8 +92,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _projection(value: object) -> Projection | None:
-    return None if value is None else Projection.of_text(_text(value))
+def _projection(value: object) -> StackProjection | None:
+    return None if value is None else StackProjection.of_text(_text(value))
 
 
 def _index(value: object) -> int:

@@ -30,6 +30,11 @@ class TopBar(Panel):
         self.open = self._button("Open…", "Open a folder, a file or an address (Ctrl O)")
         self.measure = self._button("Measure…", f"Draw lines, rectangles and points ({keys_of('measures')})")
         self._giving_way: list[QPushButton] = []  # the first of these goes first
+        self.link = self._button(
+            "Link windows", "Go where other linked windows go: position, time, z, projection and zoom"
+        )
+        self.link.setCheckable(True)
+        self._giving_way.append(self.link)
         self.name = OneLineLabel(Qt.TextElideMode.ElideMiddle)
         self.name.setAlignment(Qt.AlignmentFlag.AlignCenter)
         set_role(self.name, "dim")
@@ -46,6 +51,7 @@ class TopBar(Panel):
             row.addWidget(self._acting(text, tip, action, actions))
         row.addWidget(self.measure)
         row.addWidget(self.name, 1)
+        row.addWidget(self.link)
         for text, tip, action in (
             ("Overview", "Show all fields at their places, or the one in view again", "overview"),
             ("Numbers", "Brightness, saturation, focus of the run, on the maps and in a plot", "numbers"),

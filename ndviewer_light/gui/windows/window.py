@@ -29,6 +29,7 @@ from ..slots import safe_slot
 from ..viewer import LightweightViewer
 from ..waiting import short_name
 from .chooser import DatasetChooser
+from .linked_windows import linked_windows
 from .top_bar import TopBar
 from .window_settings import (
     are_panels_wanted,
@@ -125,6 +126,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self._chooser = DatasetChooser(self)
         self._chooser.chosen.connect(self.open_path)
         self.bar.open.clicked.connect(self._ask)
+        self.bar.link.toggled.connect(self._on_link_toggled)
         self.bar.measure.clicked.connect(self._on_measure)
         KeyBindings(self, {"window": self}, {"open": self._ask})
         page = QWidget()
@@ -181,6 +183,13 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.viewer._screen.measuring.show_menu(self.bar.measure)
 
     @safe_slot
+    def _on_link_toggled(self, linked: bool) -> None:
+        if linked:
+            linked_windows().link(self.viewer._screen)
+        else:
+            linked_windows().unlink(self.viewer._screen)
+
+    @safe_slot
     def _on_loaded(self, path: str) -> None:
         self._name(path)
         note_opened(path)
@@ -206,6 +215,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         side = self.viewer._screen.side
         if side is not None and self.isVisible():
             keep_window(self, side.shown_widths, panels=side.wanted)
+        linked_windows().unlink(self.viewer._screen)
         self.viewer.close()
         super().closeEvent(event)
         self.closed.emit(self)
