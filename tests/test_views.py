@@ -9,10 +9,11 @@ import tifffile
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import assert_shows, choose_in_menu, settle
+from screen import assert_shows, choose_in_menu, drag, framebuffer, settle
 
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.projections import StackProjection
+from ndviewer_light.gui.canvas import volume_visuals
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneState
 
@@ -54,12 +55,6 @@ def click_canvas(viewer, key):
     viewer.activateWindow()
     QTest.mouseClick(viewer.stage.canvas._gl, Qt.MouseButton.LeftButton)
     QTest.keyClick(viewer.stage.canvas._gl, key)
-
-
-def drag(widget, start, end):
-    QTest.mousePress(widget, Qt.MouseButton.LeftButton, pos=start)
-    QTest.mouseMove(widget, end)
-    QTest.mouseRelease(widget, Qt.MouseButton.LeftButton, pos=end)
 
 
 # ---- projections -------------------------------------------------------------------------------
@@ -159,6 +154,57 @@ def test_a_run_adds_planes_to_a_projection_and_says_how_many_are_in_it(qtbot, vi
     viewer.end_acquisition()
 
 
+# ---- volumes -----------------------------------------------------------------------------------
+
+
+def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chosen(qtbot, viewer, tmp_path):
+    path = tmp_path / "stack.zarr"
+    write_stack(path)
+    half = stores.create_array(path / "1", (1, 2, N_Z, stores.HEIGHT // 2, stores.WIDTH // 2))
+    for c in range(2):
+        for z in range(N_Z):
+            half[0, c, z] = stack(c)[z][::2, ::2]
+    stores.write_group(path, stores.image_attributes(channels=NAMES, paths=["0", "1"], squid=False))
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    stage = viewer.stage
+    QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
+    frame = settle(qtbot, viewer)
+    assert frame.volume == f"level 1 of 2, {stores.WIDTH} × {stores.HEIGHT} × {N_Z}"
+    assert frame.volume in stage.overlay.position()
+    assert stage.overlay.um_per_px() == pytest.approx(stage.canvas._sight.volume_scale()[0])
+    assert not stage.sliders.slider("z").isVisible()
+    box = stage.canvas._box
+    qtbot.waitUntil(lambda: box.corners is not None)
+    size = stage.canvas._sight.voxel_size()
+    full = [stores.WIDTH * size["x"], stores.HEIGHT * size["y"], N_Z * size["z"]]
+    np.testing.assert_allclose(box.corners.max(axis=0), full, rtol=1e-5)
+    # drawn as chosen
+    control, canvas = stage.sliders.projection_control, viewer.stage.canvas.viewer._canvas
+    for name, method in (("Surface", "iso"), ("Attenuated", "attenuated_mip"), ("Max", "mip")):
+        choose_in_menu(control.button, name)
+        assert volume_visuals.method_of(canvas) == method
+        qtbot.waitUntil(
+            lambda: framebuffer(viewer).max(axis=(0, 1))[1] > 200
+        )  # more than the grey of the box
+    # clipped: only the square of the first planes is left
+    middle = control.range.height() // 2
+    end = QPoint(round(control.range.width() * 0.4), middle)
+    drag(control.range, QPoint(round(control.range.handle_x(1)), middle), end)
+    frame = settle(qtbot, viewer)
+    last = frame.view.part[1]
+    assert 3 <= last <= 5
+    assert frame.counts[0][PlaneState.PRESENT] == last + 1
+    assert frame.contrasts[0].range[1] == stack(0)[: last + 1].max()
+    assert stage.sliders.value_text("z").startswith(f"1–{last + 1} / {N_Z}")
+    qtbot.waitUntil(lambda: box.corners.max(axis=0)[2] == pytest.approx((last + 1) * size["z"]))
+    QTest.mouseClick(stage.strips._flat, Qt.MouseButton.LeftButton)
+    settle(qtbot, viewer)
+    qtbot.waitUntil(lambda: box.corners is None)
+    assert stage.sliders.slider("z").isVisible()
+
+
 # ---- windows side by side ----------------------------------------------------------------------
 
 
@@ -182,10 +228,14 @@ def test_linked_windows_go_where_one_of_them_goes(qtbot, tmp_path):
         second.sliders.slider("z").setValue(7)
         qtbot.waitUntil(lambda: first.view.z == 7)
         first.canvas.zoom(3)
-        middle = first.canvas.visible_area().center
-        qtbot.waitUntil(lambda: second.canvas.visible_area().center == pytest.approx(middle, rel=0.01))
-        wide = np.diff(first.canvas.visible_area().x)
-        assert np.diff(second.canvas.visible_area().x) == pytest.approx(wide, rel=0.02)
+        area = first.canvas.visible_area()
+
+        def seen_by_second():
+            seen = second.canvas.visible_area()
+            return (*seen.center, seen.x[1] - seen.x[0])
+
+        wanted = pytest.approx((*area.center, area.x[1] - area.x[0]), rel=0.02)
+        qtbot.waitUntil(lambda: seen_by_second() == wanted)
         first.sliders.toggle_projection()
         qtbot.waitUntil(lambda: second.view.projection == StackProjection("max"))
         settle(qtbot, windows[1].viewer)

@@ -65,6 +65,7 @@ class Stage(QWidget):
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
         self.sliders.projection_changed.connect(self._on_projection_changed)
+        self.sliders.projection_control.method_changed.connect(self._on_method_changed)
         self.sliders.set_busy_check(self._is_busy)
         self.channels = ChannelControls(self)
         self.strips = self.channels.strips
@@ -205,11 +206,12 @@ class Stage(QWidget):
         self.sliders.stop_playing()
         for axis in ("t", "z", "p"):
             self.sliders.set_index(axis, 0)
-        self.sliders.show_projection(None)
+        self.sliders.begin_anew()
         if self._info.first_position:
             self.sliders.set_sizes({"p": len(self._info.positions)})
             self.sliders.set_index("p", self._info.first_position)
         self.strips.set_3d(False)
+        self.sliders.show_volume(False)
         self.channels.show_dataset(self._info)
         self._image = self._known_image()
         self._take_sizes()
@@ -387,9 +389,9 @@ class Stage(QWidget):
         self.sliders.set_value_text("p", lambda i: self._position_text(info, i))
 
     def _z_text(self, z: int, n_z: int, step_um: float | None) -> str:
-        projection = self.sliders.projection
-        if projection is not None:
-            return planes_text(projection.planes_of(n_z), n_z, step_um)
+        control = self.sliders.projection_control
+        if control.is_volume or self.sliders.projection is not None:
+            return planes_text(control.planes, n_z, step_um)
         return counted(z, n_z, height_of(z, step_um))
 
     def _position_text(self, info: DatasetInfo, p: int) -> str:
@@ -406,7 +408,8 @@ class Stage(QWidget):
         index = self.sliders.index
         is_volume = self.strips.is_3d()
         projection = None if is_volume else self.sliders.projection
-        return View(index("t"), index("p"), index("z"), is_volume, projection)
+        part = self.sliders.projection_control.part if is_volume else (0, None)
+        return View(index("t"), index("p"), index("z"), is_volume, projection, part)
 
     def visible_channels(self) -> tuple[int, ...]:
         """The channels that are drawn, of those that the position in view has."""
@@ -464,6 +467,9 @@ class Stage(QWidget):
         facts = self._image or info
         if facts.n_t > 1:
             parts.append(f"t {self.sliders.index('t') + 1}")
+        frame = self._canvas.frame if self._canvas is not None else None
+        if self.strips.is_3d():
+            parts.append(f"3-D   {frame.volume}" if frame is not None and frame.volume else "3-D")
         projection = self.sliders.projection
         if facts.n_z > 1 and not self.strips.is_3d():
             z = f"z {self.sliders.index('z') + 1}"
@@ -473,7 +479,7 @@ class Stage(QWidget):
     @property
     def progress(self) -> str:
         """How far what is shown has been read: "building an overview: 12 of 400 tiles"; else empty."""
-        return self._progress
+        return self._progress or (self._canvas.progress if self._canvas is not None else "")
 
     def say_wait(self, name: str) -> Wait | None:
         """Show over the canvas what is being waited for, once it takes long; returns it in any case.
@@ -519,7 +525,13 @@ class Stage(QWidget):
         self._show_view()
 
     @safe_slot
+    def _on_method_changed(self, method: str) -> None:
+        if self._canvas is not None:
+            self._canvas.set_volume_method(method)
+
+    @safe_slot
     def _on_mode_changed(self, is_3d: bool) -> None:
+        self.sliders.show_volume(is_3d)
         self._say_whether_3d()
         self._show_view()
 
@@ -530,6 +542,8 @@ class Stage(QWidget):
             return
         if frame.view.p == self.sliders.index("p"):
             self._take_known_image()
+        if frame.view.is_volume:
+            self._say_position()
         self._say_states(frame)
         self._note_waits(frame)
         if self._under_mouse is not None:

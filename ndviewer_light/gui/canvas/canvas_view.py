@@ -19,3 +19,5 @@ class View(NamedTuple):
     z: int = 0
     is_volume: bool = False
     projection: StackProjection | None = None
+    part: tuple[int, int | None] = (0, None)
+    """The planes of a volume that are shown, first and last; None is the last there is."""

@@ -16,6 +16,7 @@ from qtpy.QtGui import QMovie
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..slots import safe_slot
+from . import volume_visuals
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .drawn_channels import DrawnChannels
 from .hand import Hand
@@ -88,6 +89,8 @@ class Canvas(QWidget):
         """What takes mouse events before they move the picture."""
         self._shown_frame: Frame | None = None  # the last one that the scale was set for
         self._shown_extent: tuple[object, ...] | None = None  # the last one known
+        self._method = volume_visuals.METHODS[0]
+        self._box: volume_visuals.VolumeBox | None = None
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._on_idle)
@@ -135,7 +138,7 @@ class Canvas(QWidget):
         if self._is_overtaken(build):
             return False
         self._wrapper = DatasetWrapper(dataset)
-        self._wrapper.view = view = self._wanted
+        self._wrapper.view = self._wrapper.next_view = view = self._wanted
         self._wrapper.screen = self._screen()
         self._viewer_model = new_viewer_model()
         shown = dataset.info.channels[:MAX_CHANNELS_SHOWN]
@@ -171,6 +174,8 @@ class Canvas(QWidget):
     def show_view(self, view: View) -> None:
         """Show other indices: now if no frame is pending, else as soon as it has arrived."""
         self._wanted = view
+        if self._wrapper is not None:
+            self._wrapper.next_view = view  # a volume that is being read for another one is left
         self._flush()
 
     def refresh(self) -> None:
@@ -223,8 +228,37 @@ class Canvas(QWidget):
         return self._sight.projection()
 
     def um_per_screen_pixel(self) -> float | None:
-        """How many µm one logical screen pixel spans; None if unknown or in a volume."""
-        return None if self._wanted.is_volume else self._sight.um_per_screen_pixel()
+        """How many µm one logical screen pixel spans, in a volume as well: it is drawn without perspective.
+
+        None if unknown.
+        """
+        frame = self.frame
+        if frame is None or frame.view.is_volume != self._wanted.is_volume:
+            return None
+        return self._sight.um_per_screen_pixel()
+
+    def set_volume_method(self, method: str) -> None:
+        """Draw volumes so, one of `volume_visuals.METHODS`."""
+        self._method = method
+        if self._viewer is not None and self.frame is not None and self.frame.view.is_volume:
+            volume_visuals.set_method(self._viewer._canvas, method)
+
+    @property
+    def progress(self) -> str:
+        """How far a volume has been read; "" while none is."""
+        return self._wrapper.progress if self._wrapper is not None else ""
+
+    def _dress_volume(self, frame: Frame) -> None:
+        """Draw a volume as it was chosen, in its box."""
+        if self._viewer is None or self._box is None:
+            return
+        if not frame.view.is_volume or frame.image is None:
+            self._box.hide()
+            return
+        size, image = self._sight.voxel_size(), frame.image
+        volume_visuals.set_method(self._viewer._canvas, self._method)
+        n_z = next((sum(counts.values()) for counts in frame.counts.values()), 1) * frame.downsampled[0]
+        self._box.show((0.0, 0.0, 0.0), (image.width * size["x"], image.height * size["y"], n_z * size["z"]))
 
     # ---- channels --------------------------------------------------------------------------
 
@@ -253,6 +287,8 @@ class Canvas(QWidget):
         """Draw a channel with the limits it has by now."""
         if self._channels is not None:
             self._channels.apply_contrast(c)
+            if self._method == "iso":
+                self.set_volume_method(self._method)  # the surface lies in the middle of the limits
 
     def limits(self, c: int) -> tuple[float, float] | None:
         """The contrast a channel is shown with; None before there is one."""
@@ -339,6 +375,8 @@ class Canvas(QWidget):
             self._place = None
             self.reset_view()  # a picture of another size: fit it as if it were the first
         self._shown_extent = extent
+        if frame is not None:
+            self._dress_volume(frame)
         if self._place is not None and self.is_complete and not frame.view.is_volume:
             self._go_back_to_place()
         self._dirty |= self._wrapper is not None and self._wrapper.is_held_back
@@ -359,6 +397,7 @@ class Canvas(QWidget):
         self._viewer = viewer
         leave_buffers_to_qt(self._viewer._canvas)
         self._picture_place = PicturePlace(self._viewer._canvas)
+        self._box = volume_visuals.VolumeBox(self._viewer._canvas)
         self._in_use.viewer, self._in_use.wrapper = self._viewer, self._wrapper
         self._viewer_model = self._viewer._viewer_model
         self._viewer_model.show_controls = False  # ndv's Qt view ignores it if set at creation
@@ -384,6 +423,7 @@ class Canvas(QWidget):
         self._later.stop()
         self._rebuild.stop()
         viewer, self._viewer = self._viewer, None
+        self._box = None
         # a context that was lost took all of it along, and other objects have these names in the one after it
         if viewer is not None and self._gl is not None and self._context is self._gl.context():
             delete_gl_objects(viewer._canvas)

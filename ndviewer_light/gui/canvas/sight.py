@@ -149,10 +149,13 @@ class Sight:
         return int(y // size["y"]), int(x // size["x"])
 
     def um_per_screen_pixel(self) -> float | None:
-        """How many µm one logical screen pixel spans in 2-D; None if unknown."""
+        """How many µm one logical screen pixel spans; None if unknown."""
         viewer, frame = self._drawn.viewer, self._frame
         if viewer is None or frame is None or frame.image is None or frame.image.pixel_size_um is None:
             return None
+        if frame.view.is_volume:
+            scale = self.volume_scale()
+            return scale[0] or None if scale is not None else None
         left, right = viewer._canvas.canvas_to_world((0, 0))[0], viewer._canvas.canvas_to_world((100, 0))[0]
         return abs(right - left) / 100 or None
 

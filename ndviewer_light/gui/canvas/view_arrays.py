@@ -63,6 +63,8 @@ class Frame(NamedTuple):
     level: int = 0
     z: int = 0  # of the planes, at that level
     corner: tuple[float, float] = (0.0, 0.0)  # row and column of level 0 at which the picture begins
+    volume: str = ""
+    """Of a volume: its level and size, in words."""
 
     def pixel(self, row: float, column: float) -> tuple[int, int]:
         """Row and column in the planes of what is at a place of level 0 (in its pixels, from its corner)."""
@@ -87,6 +89,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         super().__init__(dataset)
         self.dataset = dataset
         self.view = View()
+        self.next_view = self.view  # what is wanted by now; set on the GUI thread at any time
         self.visible: frozenset[int] = frozenset(range(self._n_channels))
         self.frame: Frame | None = None
         self.screen = (1024, 1024)  # rows and columns of the canvas, in device pixels; set on the GUI thread
@@ -94,6 +97,10 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self._on_canvas: set[int] = set()  # channels that ndv has an image of
         self.is_held_back = False
         """Whether channels of `frame` are LOADING only because the next frame is to show them."""
+        self.volume = ""
+        """Which level of a volume is read, and how large it is: "level 2 of 4, 512 × 512 × 64"."""
+        self.progress = ""
+        """How far a volume has been read; "" while none is."""
         self.wanted = True  # False once closed: abandons a volume being read
 
     @classmethod
@@ -244,9 +251,11 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         facts = image or self.dataset.info.image(view.p)
         channels = list(self._own_keys(view, visible))
         number, level, z_step, step = self._resolution(self._levels(view.p, facts), max(len(channels), 1))
-        zs = range(0, level.sizes.z, z_step)
-        keys = [PlaneKey(view.t, view.p, c, z) for c in channels for z in zs]
+        z_range = self._part(view, facts, number)
+        zs = range(z_range.start, z_range.stop, z_step)
         shape = (len(zs), -(-level.sizes.y // step), -(-level.sizes.x // step))
+        self.volume = _volume_text(number, len(self._levels(view.p, facts)), shape)
+        keys = [PlaneKey(view.t, view.p, c, z) for c in channels for z in zs]
         out = np.zeros((max(self._n_channels, 1), *shape), self.dtype)
         worst: dict[int, Plane] = {}
         counts: dict[int, Counter[PlaneState]] = {c: Counter() for c in channels}
@@ -259,13 +268,23 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
                 if plane.pixels is not None:
                     part = shown_pixels(plane.pixels[::step, ::step])
                     if part.shape == shape[1:]:
-                        out[key.c, key.z // z_step] = part
-            if not self.wanted or self.view != view:
+                        out[key.c, (key.z - z_range.start) // z_step] = part
+            self.progress = f"{self.volume}: {min(start + n_batch, len(keys))} of {len(keys)} planes"
+            if not self.wanted or self.next_view != view:
                 break
         contrasts = {c: contrast_of(out[c]) for c in channels}
         spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
-        self.frame = Frame(view, worst, contrasts, spans, counts, image)
+        self.progress = ""
+        self.frame = Frame(view, worst, contrasts, spans, counts, image, number, volume=self.volume)
         return out
+
+    def _part(self, view: View, facts: ImageInfo, level: int) -> range:
+        """The planes of a level that the part of a volume in view covers."""
+        n_z = max(facts.n_z, 1)
+        first = min(view.part[0], n_z - 1)
+        last = n_z - 1 if view.part[1] is None else min(view.part[1], n_z - 1)
+        ends = (self.dataset.z_at(view.p, z, level) for z in (first, max(first, last)))
+        return range(next(ends), next(ends) + 1)
 
     def _levels(self, p: int, facts: ImageInfo) -> Sequence[Level]:
         try:
@@ -287,6 +306,13 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             if step == z_step == 1 or number == len(levels) - 1:
                 break
         return number, level, z_step, step
+
+
+def _volume_text(level: int, n_levels: int, shape: tuple[int, int, int]) -> str:
+    """The level and the size (x, y, z) of a volume in words; levels count from 1, the full resolution."""
+    n_z, height, width = shape
+    of = f"level {level + 1} of {n_levels}, " if n_levels > 1 else ""
+    return f"{of}{width} × {height} × {n_z}"
 
 
 class _Stack:

@@ -25,32 +25,47 @@ CHOICES = (
     ("min", "Min", "the lowest value along z"),
 )
 """How a stack is projected, its name in the menu, and what that is."""
+VOLUMES = (
+    ("mip", "Max", "the brightest value along the line of sight"),
+    ("attenuated_mip", "Attenuated", "the brightest value, darker the more lies before it"),
+    ("iso", "Surface", "a surface where values are in the middle of the limits"),
+)
+"""How a volume is drawn, its name in the menu, and what that is."""
+_SHORT_VOLUMES = {"mip": "3-D max", "attenuated_mip": "3-D att.", "iso": "3-D iso"}
 _SHORT = {"": "Z", "max": "Z max", "mean": "Z mean", "sum": "Z sum", "min": "Z min"}
 
 
 class ProjectionControl(QObject):
     """A button with the menu of projections, and a slider with two handles for the planes to take.
 
-    GUI thread only. `changed` is for what the user does, and for `toggle`.
+    Of a volume (`show_volume`) the menu says how it is drawn, and the slider clips it. GUI thread only.
+    `changed` is for what the user does, and for `toggle`.
     """
 
     changed = Signal()
+    method_changed = Signal(str)
+    """How volumes are drawn from now on: the first of one of `VOLUMES`."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._n_z = 1
         self._projection: StackProjection | None = None
         self._as_before = StackProjection("max")  # what `toggle` shows
+        self.is_volume = False
+        self.part: tuple[int, int | None] = (0, None)
+        """The planes of a volume that are shown, first and last; None is the last there is."""
+        self.method = VOLUMES[0][0]
+        """How volumes are drawn."""
         self.button = QPushButton(parent)
         self.button.setFont(heading_font(self.button))
         self.button.setAccessibleName("StackProjection along z")
         self.button.setAutoDefault(False)
         set_role(self.button, "chip")
         self._menu = QMenu(self.button)
-        self._menu.aboutToShow.connect(self._fill)
-        self.button.setMenu(self._menu)
+        self.button.clicked.connect(self._on_clicked)  # a menu of a button waits until it is closed
         metrics = self.button.fontMetrics()
-        self.button.setFixedWidth(max(map(metrics.horizontalAdvance, _SHORT.values())) + 26)
+        names = (*_SHORT.values(), *_SHORT_VOLUMES.values())
+        self.button.setFixedWidth(max(metrics.horizontalAdvance(_opening(name)) for name in names) + 18)
         self.button.setFixedHeight(24)
         self.range = WindowSlider(ValueRange(), parent)
         self.range.setAccessibleName("Planes of the projection")
@@ -72,6 +87,18 @@ class ProjectionControl(QObject):
         self._place_range()
         self._say()
 
+    def show_volume(self, is_volume: bool) -> None:
+        """Speak of a volume, or of planes again."""
+        self.is_volume = is_volume
+        self._place_range()
+        self._say()
+
+    def begin_anew(self) -> None:
+        """Another dataset: one plane, and all of a volume."""
+        self.part = (0, None)
+        self._as_before = StackProjection("max")
+        self.show(None)
+
     def toggle(self) -> None:
         """Show the projection that was shown last, at first the maximum; or one plane again."""
         self._choose(self._as_before if self._projection is None else None)
@@ -83,7 +110,9 @@ class ProjectionControl(QObject):
 
     @property
     def planes(self) -> range:
-        """The planes that the projection is made from."""
+        """The planes that the projection, or the volume, is made from."""
+        if self.is_volume:
+            return StackProjection("max", *self.part).planes_of(self._n_z)
         return (self._projection or StackProjection("max")).planes_of(self._n_z)
 
     # ---- parts -----------------------------------------------------------------------------
@@ -96,26 +125,42 @@ class ProjectionControl(QObject):
         self.range.update()
 
     def _say(self) -> None:
+        if self.is_volume:
+            does = next(does for each, _, does in VOLUMES if each == self.method)
+            self.button.setText(_opening(_SHORT_VOLUMES[self.method]))
+            self.button.setToolTip(f"Shows {does}. Click to choose how the volume is drawn")
+            self.button.setAccessibleDescription(does)
+            return
         how = self._projection.how if self._projection is not None else ""
-        self.button.setText(_SHORT[how])
+        self.button.setText(_opening(_SHORT[how]))
         does = next(does for each, _, does in CHOICES if each == how)
         self.button.setToolTip(f"Shows {does}. Click to choose a plane or a projection (Z)")
         self.button.setAccessibleDescription(does)
 
-    def _fill(self) -> None:
+    @safe_slot
+    def _on_clicked(self) -> None:
         self._menu.clear()
         group = QActionGroup(self._menu)
-        for how, name, does in CHOICES:
+        now = self._projection.how if self._projection is not None else ""
+        now, choose = (self.method, self._choose_method) if self.is_volume else (now, self._choose_how)
+        for how, name, does in VOLUMES if self.is_volume else CHOICES:
             action = QAction(f"{name}: {does}", self._menu)
             action.setCheckable(True)
-            action.setChecked(how == (self._projection.how if self._projection is not None else ""))
-            action.triggered.connect(partial(_call, self._choose_how, how))
+            action.setChecked(how == now)
+            action.triggered.connect(partial(_call, choose, how))
             group.addAction(action)
             self._menu.addAction(action)
+        self._menu.popup(self.button.mapToGlobal(self.button.rect().bottomLeft()))
 
     def _choose_how(self, how: str) -> None:
         now = self._projection or self._as_before
         self._choose(now._replace(how=how) if how else None)
+
+    def _choose_method(self, method: str) -> None:
+        if method != self.method:
+            self.method = method
+            self._say()
+            self.method_changed.emit(method)
 
     def _choose(self, projection: StackProjection | None) -> None:
         if projection != self._projection:
@@ -124,10 +169,18 @@ class ProjectionControl(QObject):
 
     @safe_slot
     def _on_moved(self, first: float, last: float) -> None:
-        if self._projection is not None:
-            end = None if round(last) >= self._n_z - 1 else round(last)
+        end = None if round(last) >= self._n_z - 1 else round(last)
+        if self.is_volume:
+            self.part = round(first), end
+            self.changed.emit()
+        elif self._projection is not None:
             self._projection = self._as_before = self._projection._replace(first=round(first), last=end)
             self.changed.emit()
+
+
+def _opening(name: str) -> str:
+    """What a button says that opens a menu."""
+    return f"{name} ▾"
 
 
 @safe_slot

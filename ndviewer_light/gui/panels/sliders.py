@@ -369,11 +369,26 @@ class AxisSliders(Panel):
     def show_projection(self, projection: StackProjection | None) -> None:
         """Project the stack so, without emitting `projection_changed`."""
         self._projection.show(projection)
-        self._rows["z"].set_aside(projection is not None)
+        self._set_aside()
+
+    def show_volume(self, is_volume: bool) -> None:
+        """Let the row of z clip a volume, or show planes again."""
+        if is_volume != self._projection.is_volume:
+            self._projection.show_volume(is_volume)
+            self._set_aside()
+
+    def begin_anew(self) -> None:
+        """Another dataset: one plane of a stack, and all of a volume."""
+        self._projection.begin_anew()
+        self._set_aside()
+
+    def _set_aside(self) -> None:
+        shown = self._projection
+        self._rows["z"].set_aside(shown.is_volume or shown.projection is not None)
 
     def toggle_projection(self) -> None:
         """Project the stack, as it was done last, or show one plane of it again."""
-        if self._rows["z"].size > 1:
+        if self._rows["z"].size > 1 and not self._projection.is_volume:
             self._projection.toggle()
 
     @property
@@ -383,7 +398,7 @@ class AxisSliders(Panel):
 
     @safe_slot
     def _on_projection_changed(self) -> None:
-        self._rows["z"].set_aside(self._projection.projection is not None)
+        self._set_aside()
         self.projection_changed.emit()
 
     def group_size(self, axis: str) -> int | None:

@@ -1,0 +1,68 @@
+"""How vispy draws the volumes of an ndv canvas, and the box around them: what ndv has no calls for.
+
+The only module that touches vispy's volumes. GUI thread only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from vispy import scene
+
+METHODS = ("mip", "attenuated_mip", "iso")
+"""Brightest value along the ray; the same, darker behind what is bright; a surface where values are high."""
+_ATTENUATION = 1.0
+_BOX_COLOR = (0.55, 0.58, 0.65, 0.9)
+_EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count("1") == 1]
+
+
+def set_method(canvas: Any, method: str) -> None:
+    """Draw all volumes of an ndv canvas so, one of `METHODS`; a surface lies in the middle of the limits."""
+    for visual in _volumes(canvas):
+        if visual.method != method:
+            visual.method = method
+            visual.attenuation = _ATTENUATION
+        if method == "iso":
+            visual.threshold = sum(visual._texture.clim_normalized) / 2  # as the shader sees values
+    canvas.refresh()
+
+
+def method_of(canvas: Any) -> str | None:
+    """How the volumes are drawn; None if there is none."""
+    return next((str(visual.method) for visual in _volumes(canvas)), None)
+
+
+class VolumeBox:
+    """The edges of the box that a volume fills, in the world of one ndv canvas."""
+
+    def __init__(self, canvas: Any) -> None:
+        self._canvas = canvas
+        self._lines: Any = None
+
+    @property
+    def corners(self) -> np.ndarray | None:
+        """Where the corners are (x, y, z) in µm; None if there is no box."""
+        return None if self._lines is None or not self._lines.visible else self._corners
+
+    def show(self, low: tuple[float, float, float], high: tuple[float, float, float]) -> None:
+        """Draw the box between two corners (x, y, z), in µm."""
+        ends = np.array([low, high], np.float32)
+        self._corners = np.array([[ends[i >> axis & 1, axis] for axis in range(3)] for i in range(8)])
+        points = self._corners[np.array(_EDGES).ravel()]
+        if self._lines is None:
+            parent = self._canvas._view.scene
+            self._lines = scene.visuals.Line(points, _BOX_COLOR, connect="segments", parent=parent)
+            self._lines.interactive = False
+        else:
+            self._lines.set_data(points)
+        self._lines.visible = True
+
+    def hide(self) -> None:
+        """Draw no box."""
+        if self._lines is not None:
+            self._lines.visible = False
+
+
+def _volumes(canvas: Any) -> list[Any]:
+    return [visual for visual in canvas._elements if isinstance(visual, scene.visuals.Volume)]
