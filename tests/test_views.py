@@ -14,6 +14,8 @@ from screen import assert_shows, choose_in_menu, drag, framebuffer, settle
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.projections import StackProjection
 from ndviewer_light.gui.canvas import volume_visuals
+from ndviewer_light.gui.saved_views.view_link import link_to, view_in
+from ndviewer_light.gui.saved_views.view_memory import view_to_share
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneState
 
@@ -152,6 +154,14 @@ def test_a_run_adds_planes_to_a_projection_and_says_how_many_are_in_it(qtbot, vi
     settle(qtbot, viewer)
     assert_shows(viewer, {name: stack(c).max(axis=0) for c, name in enumerate(NAMES)})
     viewer.end_acquisition()
+
+
+def test_a_link_to_a_view_says_how_the_stack_is_projected(qtbot, shown):
+    shown.stage.show_projection(StackProjection("mean", 2, 6))
+    settle(qtbot, shown)
+    view = view_to_share(shown.stage)
+    path, again = view_in(link_to("/data/stack.zarr", view))
+    assert (path, again.projection) == ("/data/stack.zarr", StackProjection("mean", 2, 6))
 
 
 # ---- volumes -----------------------------------------------------------------------------------

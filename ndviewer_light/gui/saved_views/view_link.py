@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from ...engine.projections import StackProjection
 from ...rendering.contrast import ContrastMode
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
@@ -44,6 +45,8 @@ def link_to(path: str, view: SavedView) -> str:
     said: list[tuple[str, str]] = [("p", view.position), ("t", str(view.t + 1)), ("z", str(view.z + 1))]
     for i, (name, choice) in enumerate(list(view.channels.items())[:MOST_CHANNELS]):
         said += [(f"{key}{i}", value) for key, value in _fields_of(choice_as_json(name, choice))]
+    if view.projection is not None:
+        said.append(("project", str(view.projection)))
     if view.area is not None:
         said.append(("area", ",".join(f"{edge:.6g}" for edge in (*view.area.x, *view.area.y))))
     place = quote(presentable(path), safe=_SAFE, errors="surrogateescape").replace(" ", "%20")
@@ -91,6 +94,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
             pinned=frozenset("tpz"),
             channels=dict(choice_of_json(each) for each in channels),
             area=None if area is None else _area(area),
+            projection=StackProjection.of_text(said["project"]) if "project" in said else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError("This link is damaged: it does not say how the dataset is to be shown.") from error
