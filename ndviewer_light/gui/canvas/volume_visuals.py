@@ -19,13 +19,15 @@ _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count(
 
 def set_method(canvas: Any, method: str) -> None:
     """Draw all volumes of an ndv canvas so, one of `METHODS`; a surface lies in the middle of the limits."""
+    is_changed = False  # drawing a volume again takes long without a graphics card
     for visual in _volumes(canvas):
         if visual.method != method:
-            visual.method = method
-            visual.attenuation = _ATTENUATION
-        if method == "iso":
-            visual.threshold = sum(visual._texture.clim_normalized) / 2  # as the shader sees values
-    canvas.refresh()
+            visual.method, visual.attenuation, is_changed = method, _ATTENUATION, True
+        threshold = sum(visual._texture.clim_normalized) / 2  # as the shader sees values
+        if method == "iso" and visual.threshold != threshold:
+            visual.threshold, is_changed = threshold, True
+    if is_changed:
+        canvas.refresh()
 
 
 def method_of(canvas: Any) -> str | None:
@@ -39,6 +41,7 @@ class VolumeBox:
     def __init__(self, canvas: Any) -> None:
         self._canvas = canvas
         self._lines: Any = None
+        self._ends: tuple[object, object] | None = None
 
     @property
     def corners(self) -> np.ndarray | None:
@@ -47,6 +50,9 @@ class VolumeBox:
 
     def show(self, low: tuple[float, float, float], high: tuple[float, float, float]) -> None:
         """Draw the box between two corners (x, y, z), in µm."""
+        if self._lines is not None and self._lines.visible and self._ends == (low, high):
+            return
+        self._ends = low, high
         ends = np.array([low, high], np.float32)
         self._corners = np.array([[ends[i >> axis & 1, axis] for axis in range(3)] for i in range(8)])
         points = self._corners[np.array(_EDGES).ravel()]
@@ -60,7 +66,7 @@ class VolumeBox:
 
     def hide(self) -> None:
         """Draw no box."""
-        if self._lines is not None:
+        if self._lines is not None and self._lines.visible:
             self._lines.visible = False
 
 
