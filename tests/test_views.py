@@ -176,6 +176,7 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
             half[0, c, z] = stack(c)[z][::2, ::2]
     stores.write_group(path, stores.image_attributes(channels=NAMES, paths=["0", "1"], squid=False))
     stores.make_old(path)
+    viewer.resize(620, 400)  # without a graphics card, volumes take long
     load(qtbot, viewer, path)
     settle(qtbot, viewer)
     stage = viewer.stage
