@@ -200,9 +200,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
         contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
         spans = (1.0, *drawn.spans)
-        self.frame = Frame(
-            view, planes, contrasts, spans, counts, image, drawn.level, z, corner=drawn.corner
-        )
+        self.frame = Frame(view, planes, contrasts, spans, counts, image, drawn.level, z, corner=drawn.corner)
         return _Stack(stack, self._on_canvas or {0})  # type: ignore[return-value]
 
     def _held_back(self, planes: dict[int, Plane]) -> dict[int, Plane]:

@@ -31,8 +31,8 @@ VOLUMES = (
     ("iso", "Surface", "a surface where values are in the middle of the limits"),
 )
 """How a volume is drawn, its name in the menu, and what that is."""
-_SHORT_VOLUMES = {"mip": "3-D max", "attenuated_mip": "3-D att.", "iso": "3-D iso"}
-_SHORT = {"": "Z", "max": "Z max", "mean": "Z mean", "sum": "Z sum", "min": "Z min"}
+_SHORT_VOLUMES = {"mip": "MIP", "attenuated_mip": "Att.", "iso": "Iso"}
+_SHORT = {"": "Z", "max": "Max", "mean": "Mean", "sum": "Sum", "min": "Min"}
 
 
 class ProjectionControl(QObject):

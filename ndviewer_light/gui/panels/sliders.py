@@ -45,7 +45,7 @@ ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
 _MEASURED_TEXTS = 64
 _PAGES = {Qt.Key.Key_PageUp: 1, Qt.Key.Key_PageDown: -1}
 """As in any slider of Qt: up is more."""
-_WIDEST_VALUE = 225
+_WIDEST_VALUE = 200
 """px; a longer text is cut where the window is narrow."""
 
 
