@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from screen import choose_limits, screen_pixels, settle
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import MetadataError
 from ndviewer_light.gui.canvas.canvas_view import View
+from ndviewer_light.gui.canvas.view_arrays import Frame
 from ndviewer_light.gui.channel_settings.channel_choices import MOST_CHANNELS, ChannelChoices
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.view_texts import text_under_mouse
@@ -331,7 +331,7 @@ def test_values_under_the_mouse_are_exact_and_have_names():
         1: Plane(PlaneState.PRESENT, np.full((4, 4), 0.1, "f4")),
         2: Plane(PlaneState.PENDING),
     }
-    frame = SimpleNamespace(planes=planes, downsampled=(1.0, 1.0, 1.0), image=None, view=View())
+    frame = Frame(View(), planes, {})
     names = ["DAPI", "a name that is much longer than anybody reads", "Cy5"]
     assert text_under_mouse(frame, names, 2, 1) == ("x 1  y 2   DAPI 1234567 | a name that is much lon… 0.1")
     assert text_under_mouse(frame, names, 9, 1) == ""
