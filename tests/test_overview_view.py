@@ -71,6 +71,12 @@ def where(canvas, p, x=0.5, y=0.5):
     return QPoint(int(at[0] / ratio), int(at[1] / ratio))
 
 
+def states(canvas, n):
+    """The states of fields as they are drawn; "" where nothing is known yet."""
+    marks = [canvas.marks_of(p) for p in range(n)]
+    return ["" if each is None or each.state is None else each.state.name for each in marks]
+
+
 def pixel(canvas, p, x=0.5, y=0.5):
     """The colour on the widget at a point of a field."""
     color = canvas.grab().toImage().pixelColor(where(canvas, p, x, y))
@@ -187,8 +193,7 @@ def test_what_is_missing_or_unreadable_is_marked_and_never_black(qtbot, viewer, 
     load(qtbot, viewer, path)
     settle(qtbot, viewer)
     overview = shown(qtbot, viewer)
-    marks = [overview.canvas.marks_of(p).state.name for p in range(6)]
-    assert marks == ["PRESENT", "ABSENT", "UNREADABLE", "ABSENT", "PRESENT", "PRESENT"]
+    assert states(overview.canvas, 6) == ["PRESENT", "ABSENT", "UNREADABLE", "ABSENT", "PRESENT", "PRESENT"]
     assert abs(pixel(overview.canvas, 1) - (58, 58, 60)).max() <= 1
     assert abs(pixel(overview.canvas, 2, 0.5, 0.2) - (66, 46, 44)).max() <= 1
     assert pixel(overview.canvas, 2)[0] > 150  # the cross
@@ -304,12 +309,9 @@ def test_fields_of_a_run_fill_in_as_they_are_announced_and_look_the_same_when_op
     qtbot.waitUntil(lambda: viewer.dataset is not None and viewer.stage.dataset is viewer.dataset)
     viewer._screen.scene.show()
     overview = viewer._screen.scene
-    qtbot.waitUntil(lambda: overview.canvas.marks_of(2) is not None, timeout=20_000)
-    assert {overview.canvas.marks_of(p).state.name for p in range(3)} == {"PENDING"}
+    qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PENDING"] * 3, timeout=20_000)
     follow(qtbot, viewer, run)
-    qtbot.waitUntil(
-        lambda: all(overview.canvas.marks_of(p).state.name == "PRESENT" for p in range(3)), timeout=20_000
-    )
+    qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PRESENT"] * 3, timeout=20_000)
     viewer.end_zarr_acquisition()
     for c in range(2):
         choose_limits(viewer, c, 0, 5000)
@@ -351,13 +353,11 @@ def test_what_nobody_has_announced_is_there_after_the_run_and_a_refresh_reads_ag
     qtbot.waitUntil(lambda: viewer.stage.dataset is not None)
     overview = viewer._screen.scene
     overview.show()
-    qtbot.waitUntil(lambda: overview.canvas.marks_of(2) is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PENDING"] * 3, timeout=20_000)
     overview.reading._front_due = float("inf")  # nor has anybody looked
     write(run)
     viewer.end_zarr_acquisition()
-    qtbot.waitUntil(
-        lambda: all(overview.canvas.marks_of(p).state.name == "PRESENT" for p in range(3)), timeout=20_000
-    )
+    qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PRESENT"] * 3, timeout=20_000)
     for c in range(2):
         choose_limits(viewer, c, 0, 5000)
     complete(qtbot, overview)
@@ -377,13 +377,11 @@ def test_fields_that_nobody_announces_appear_as_well(qtbot, viewer, tmp_path):
     load(qtbot, viewer, path)
     settle(qtbot, viewer)
     overview = shown(qtbot, viewer)
-    states = [overview.canvas.marks_of(p).state.name for p in range(6)]
-    assert states[:2] == ["PRESENT"] * 2 and "PRESENT" not in states[2:]
+    found = states(overview.canvas, 6)
+    assert found[:2] == ["PRESENT"] * 2 and "PRESENT" not in found[2:]
     for chunk in late:
         chunk.write_bytes(pixels[chunk])
-    qtbot.waitUntil(
-        lambda: all(overview.canvas.marks_of(p).state.name == "PRESENT" for p in range(6)), timeout=20_000
-    )
+    qtbot.waitUntil(lambda: states(overview.canvas, 6) == ["PRESENT"] * 6, timeout=20_000)
     complete(qtbot, overview)
     for c in range(2):
         choose_limits(viewer, c, 0, 200)
