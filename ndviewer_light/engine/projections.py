@@ -91,9 +91,16 @@ class RunningProjection:
         if self._how in ("max", "min"):
             wider = np.maximum if self._how == "max" else np.minimum
             self._total = plane if total is None else wider(total, plane)
-        else:
-            self._total = np.add(0 if total is None else total, plane, dtype=np.sum(plane[:0]).dtype)
+        elif total is None:
+            self._total = plane.astype(np.sum(plane[:0]).dtype)
+        else:  # in place: the total of a sum is four times as large as a plane
+            self._total = np.add(total, plane, out=np.asarray(total, np.result_type(total, plane)))
         self.n += 1
+
+    @property
+    def is_of_sums(self) -> bool:
+        """Whether planes are summed, for a sum or a mean."""
+        return self._how in ("sum", "mean")
 
     @property
     def nbytes(self) -> int:
@@ -104,7 +111,9 @@ class RunningProjection:
         """The projection (Y, X). Raises `ValueError` if nothing was added."""
         if self._total is None:
             raise ValueError("there is no plane in this stack")
-        return (self._total / self.n).astype(np.float32) if self._how == "mean" else self._total
+        if self._how == "mean":
+            return (self._total / self.n).astype(np.float32)
+        return self._total.copy() if self._how == "sum" else self._total
 
 
 def projected(planes: Iterable[np.ndarray], how: str) -> np.ndarray:
@@ -147,6 +156,12 @@ class _AddedPlanes:
         self.asked: set[PlaneKey] = set()  # of any level: those of which pixels may be in it
         self.added: dict[PlaneKey, PlaneState] = {}
         self.result: tuple[int, np.ndarray] | None = None  # after how many planes, and what it was
+
+    @property
+    def nbytes(self) -> int:
+        """What is kept, in bytes; what is made of sums is kept beside them."""
+        made = self.result[1].nbytes if self.result is not None and self.running.is_of_sums else 0
+        return self.running.nbytes + made
 
     def pixels(self) -> np.ndarray | None:
         """The same array as long as nothing is added."""
@@ -262,10 +277,10 @@ class Projections:
 
     def _bound(self, n_in_use: int) -> None:
         with self._lock:
-            total = sum(stack.running.nbytes for stack in self._stacks.values())
+            total = sum(stack.nbytes for stack in self._stacks.values())
             while total > self._max_bytes and len(self._stacks) > n_in_use:
                 _, oldest = self._stacks.popitem(last=False)
-                total -= oldest.running.nbytes
+                total -= oldest.nbytes
         self._on_size(total)
 
 
