@@ -49,13 +49,15 @@ _NICENESS = 10
 """Of our own program. With it, a writer beside it on a busy computer keeps its pace."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
     from . import __version__
     from .cli.access_options import add_storage_options
 
     parser = argparse.ArgumentParser(
-        prog="ndviewer-light",
-        description="View n-dimensional microscopy data, while it is being acquired and afterwards.",
+        prog="ndviewer-light watch" if watch else "ndviewer-light",
+        description="Show a dataset as soon as there is one at the path, and follow it while it is written."
+        if watch
+        else "View n-dimensional microscopy data, while it is being acquired and afterwards.",
         epilog="Opens OME-Zarr (plates, wells, fields of view, 6-D stores, single images, plain arrays, "
         "zipped too), folders of TIFF (an image per plane, stacks, OME-TIFF), folders of images, Nikon ND2, "
         "HDF5, NWB, Imaris, BigDataViewer, MRC, references (kerchunk, LINDI); on disk or at https://, s3://, "
@@ -197,8 +199,8 @@ def _main(arguments: Sequence[str]) -> int:
     from .cli.access_options import storage_options
     from .cli.terminal import log_to_terminal, say
 
-    parser = _parser()
     watch = bool(arguments) and arguments[0] == "watch"
+    parser = _parser(watch=watch)
     said = io.StringIO()  # argparse does not tell whether its help could be written
     try:
         with contextlib.redirect_stdout(said):

@@ -391,5 +391,11 @@ def test_saturated_pixels_are_marked_where_they_are(qtbot, viewer):
     assert marked.layer.isHidden()
     stage.go_to(t=0)
     qtbot.waitUntil(marked.layer.isVisible, timeout=20_000)
+    viewer._screen.scene.show()  # the overview covers the picture, and what is drawn on it
+    qtbot.waitUntil(marked.layer.isHidden, timeout=20_000)
+    viewer._screen.scene.leave()
+    qtbot.waitUntil(marked.layer.isVisible, timeout=20_000)
+    stage.canvas._gl.setFocus()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is stage.canvas._gl, timeout=20_000)
     press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     assert marked.layer.isHidden() and stage.overlay.note() == ""

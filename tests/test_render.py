@@ -152,6 +152,9 @@ def test_what_is_not_there_is_hatched_not_black(capsys, written, tmp_path):
         (("--z", "median"), "z must be an index"),
         (("--position", "B9:0"), "B9:0"),
         (("--channels", "Cy5"), "Cy5"),
+        (("--contrast", "nan:inf"), "--contrast nan:inf: expected two different, finite numbers"),
+        (("--contrast", "GFP=5:5"), "--contrast GFP=5:5: expected two different, finite numbers"),
+        (("--contrast", "a:b"), "--contrast a:b: expected two numbers"),
         (("--contrast", "loud"), "--contrast loud: expected run, plane, full or LOW:HIGH"),
     ],
 )
@@ -177,6 +180,9 @@ def test_the_dataset_is_never_written_to_and_numbers_are_above_0(capsys, written
             main([str(path), *map(str, arguments)])
         assert ended.value.code == 2
         assert ("within the dataset" if len(arguments) == 2 else "above 0") in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(written), "-o", str(tmp_path / "missing" / "a.png")])
+    assert f"there is no folder {tmp_path / 'missing'}" in capsys.readouterr().err
     assert image.read_bytes() == before
     assert not [*written.glob("*.png"), *tmp_path.glob("a.[gp]*")]
 

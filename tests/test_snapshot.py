@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import stores
@@ -11,7 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QApplication
 from runs import load
-from screen import settle
+from screen import choose_limits, expected_colors, settle
 
 pytestmark = pytest.mark.gl
 
@@ -84,3 +86,57 @@ def test_the_picture_is_copied(qtbot, shown):
     QApplication.clipboard().clear()
     qtbot.keyClick(shown.stage.canvas._gl, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.clipboard().image().width() == shown.stage.picture.grab().width()
+
+
+def plan_film(qtbot, viewer, over: str, folder, name: str, *, is_inscribed: bool = False):
+    """Ask for a film by its key, say over what, and where it is saved."""
+    films = viewer._screen.films
+    both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    picture = viewer.stage.canvas._gl
+    picture.setFocus()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
+    qtbot.keyClick(picture, Qt.Key.Key_M, both)
+    dialog = films.dialog
+    qtbot.waitUntil(dialog.isVisible)
+    dialog.axis.setCurrentIndex(dialog.axis.findText(over, Qt.MatchFlag.MatchStartsWith))
+    for box in (dialog.scale_bar, dialog.time, dialog.label):
+        box.setChecked(is_inscribed)
+    dialog.buttons.buttons()[0].click()
+    files = films.file_dialog
+    qtbot.waitUntil(files.isVisible)
+    files.setDirectory(str(folder))
+    files.selectFile(name)
+    return films, files
+
+
+def test_a_film_is_saved_as_shown_with_progress_and_can_be_ended(qtbot, shown, tmp_path):
+    shown.stage.strips.strip(0).on.click()
+    choose_limits(shown, 1, 10, 5000)
+    settle(qtbot, shown)
+    films, files = plan_film(qtbot, shown, "Time (2 frames)", tmp_path, "film.gif")
+    with qtbot.waitSignal(films.ended, timeout=20_000):
+        files.accept()
+    assert shown.status_label.said("message") == "Saved film.gif, 2 frames"
+    with Image.open(tmp_path / "film.gif") as film:
+        assert (film.n_frames, film.size) == (2, (stores.WIDTH, stores.HEIGHT))
+        for t in range(2):
+            film.seek(t)
+            seen = np.asarray(film.convert("RGB")).astype(int)
+            drawn = {"GFP": (stores.plane(t, 0, 1, 0), shown.stage.strips.color_of(1), 10, 5000)}
+            assert np.abs(seen - expected_colors(drawn)).mean() < 4  # in 256 colours
+    films, files = plan_film(qtbot, shown, "Time", tmp_path, "written on.gif", is_inscribed=True)
+    with qtbot.waitSignal(films.ended, timeout=20_000):
+        files.accept()
+    with Image.open(tmp_path / "written on.gif") as film:
+        assert np.abs(np.asarray(film.convert("RGB")).astype(int) - seen).max() > 100
+    # one that takes its time, and is ended with Escape
+    held = threading.Event()
+    shown.dataset.plane = lambda *where, **more: held.wait(20) and np.zeros((4, 4), "u2")
+    films, files = plan_film(qtbot, shown, "Time", tmp_path, "other.gif")
+    files.accept()
+    qtbot.waitUntil(lambda: shown.status_label.said("message").startswith("Saving other.gif"), timeout=20_000)
+    with qtbot.waitSignal(films.ended, timeout=20_000):
+        qtbot.keyClick(shown, Qt.Key.Key_Escape)
+        held.set()
+    assert shown.status_label.said("message") == "other.gif was not saved: ended"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.zarr", "film.gif", "written on.gif"]

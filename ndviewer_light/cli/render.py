@@ -18,10 +18,9 @@ from .terminal import complain, guarded, is_within, say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from PIL import Image
-
     from ..engine.dataset import Dataset
     from ..rendering.contrast import Limits
+    from ..rendering.film_frames import Inscription
     from ..rendering.labels_over import LabelsOver
     from ..rendering.view_picture import ShownPlace, ViewPictures, ViewPixels
 
@@ -50,6 +49,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         parser.error(f"-o {options.output}: an overview is a picture, {' or '.join(_PICTURES)}")
     if options.scheduler and not options.overview:
         parser.error("--scheduler: only for --overview")
+    folder = os.path.dirname(os.path.abspath(options.output))
+    if not os.path.isdir(folder):
+        parser.error(f"-o {options.output}: there is no folder {folder}")
     for name in ("fps", "size"):
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
@@ -178,7 +180,9 @@ def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: L
     elif ending in _FILMS:
         missing = _write_film(options, dataset, pictures, places)
     else:
-        picture, view = _annotated(dataset, pictures, places[0], options)
+        from ..rendering.film_frames import inscribed
+
+        picture, view = inscribed(dataset, pictures, places[0], _inscription(options))
         picture.save(options.output)
         missing = [*view.missing.values()]
         if not options.size:
@@ -281,42 +285,27 @@ def _contrast(
         if how in _MODES and not name:
             mode, limits = _MODES[how], {}
         elif ":" in how:
-            low, high = sorted(float(end) for end in how.split(":"))
+            low, high = _two_limits(each, how)
             limits |= dict.fromkeys(of, (low, high))
         else:
             raise ValueError(f"--contrast {each}: expected {', '.join(_MODES)} or LOW:HIGH, CHANNEL=LOW:HIGH")
     return mode, limits
 
 
-def _annotated(
-    dataset: Dataset, pictures: ViewPictures, place: ShownPlace, options: argparse.Namespace
-) -> tuple[Image.Image, ViewPixels]:
-    from ..rendering.annotations import add_scale_bar, add_text
-
-    picture, view = pictures.picture(place)
-    lines = []
-    if options.label:
-        lines.append(dataset.info.positions[place.p].title)
-    if options.timestamp:
-        lines.append(_time_text(place.t, view))
-    if not view.pixels:
-        lines.append("nothing stored")
-    if lines:
-        add_text(picture, "\n".join(map(printable, lines)))
-    if options.scale_bar and view.um_per_px is not None:
-        add_scale_bar(picture, view.um_per_px[1])
-    return picture, view
+def _two_limits(option: str, how: str) -> tuple[float, float]:
+    try:
+        low, high = sorted(float(end) for end in how.split(":"))
+    except ValueError:
+        raise ValueError(f"--contrast {option}: expected two numbers, LOW:HIGH") from None
+    if not (math.isfinite(low) and math.isfinite(high)) or low == high:
+        raise ValueError(f"--contrast {option}: expected two different, finite numbers, LOW:HIGH")
+    return low, high
 
 
-def _time_text(t: int, view: ViewPixels) -> str:
-    step, number = view.image.time_step_s, view.image.times[t] if view.image.times else t
-    if step is None:
-        return f"t {number + 1}"
-    seconds = number * step
-    if step < 1:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
+def _inscription(options: argparse.Namespace) -> Inscription:
+    from ..rendering.film_frames import Inscription
+
+    return Inscription(options.label, options.timestamp, options.scale_bar)
 
 
 def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: ShownPlace) -> list[str]:
@@ -341,18 +330,11 @@ def _say_level(view: ViewPixels) -> None:
 def _write_film(
     options: argparse.Namespace, dataset: Dataset, pictures: ViewPictures, places: Sequence[ShownPlace]
 ) -> list[str]:
+    from ..rendering.film_frames import frames
     from ..rendering.movies import write_movie
 
     missing: list[str] = []
     pictures.see(places)
-
-    def frames() -> Iterator[Image.Image]:
-        size = None
-        for place in places:
-            picture, view = _annotated(dataset, pictures, place, options)
-            missing.extend(view.missing.values())
-            size = size or picture.size
-            yield picture if picture.size == size else picture.resize(size)
-
-    write_movie(options.output, frames(), options.fps)
+    shown = frames(dataset, pictures, places, _inscription(options), missing)
+    write_movie(options.output, shown, options.fps)
     return missing

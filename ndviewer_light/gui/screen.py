@@ -17,6 +17,7 @@ from ..storage.presentable import presentable
 from .background import Background
 from .canvas.saturation import SaturationMarks
 from .channel_settings.choice_files import ChoiceFiles
+from .film_saving import Films
 from .following.follow import AXES
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
@@ -124,6 +125,12 @@ class Screen(QWidget):
         self.labels = LabelControls(self.stage, self._background, self.poll)
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)
+        )
+        self.films = Films(
+            self.stage,
+            self._background,
+            self.poll,
+            lambda text, details: self.status.say("message", text, details),
         )
         self.links = LinkedViews(self.stage, lambda text, details: self.status.say("message", text, details))
         self.measuring = Measuring(
@@ -329,7 +336,7 @@ class Screen(QWidget):
     def cancel_opening(self) -> bool:
         """Return to what was shown before a pending or failed opening; False if there is none."""
         if hasattr(self, "finder") and (
-            self.measuring.cancel() or self.finder.cancel() or self.scene.go_back()
+            self.measuring.cancel() or self.finder.cancel() or self.films.cancel() or self.scene.go_back()
         ):
             return True
         gave_up, back = self.sessions.go_back()
@@ -544,6 +551,7 @@ class Screen(QWidget):
             self.finder.step()
             is_awaited |= self.labels.step()
             self.measuring.step()
+            self.saturation.step()
             is_awaited |= self.scene.step()
             self.views.step(session, self.stage, self.follower)
             if self.side is not None:

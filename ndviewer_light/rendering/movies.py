@@ -1,7 +1,8 @@
 """Pictures one after the other as a film: GIF by Pillow, MP4 by PyAV where it is installed.
 
-Frames are encoded as they come, so memory does not grow with their number. MP4 is H.264; PyAV's wheels bundle
-FFmpeg with x264, which is under the GPL (PyAV itself under the BSD licence): that is why it is not required.
+MP4 is encoded as frames come, so memory does not grow with their number; of a GIF, Pillow holds all frames
+until it is written, in 8 bits a pixel. MP4 is H.264; PyAV's wheels bundle FFmpeg with x264, which is under
+the GPL (PyAV itself under the BSD licence): that is why it is not required.
 """
 
 from __future__ import annotations

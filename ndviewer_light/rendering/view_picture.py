@@ -20,6 +20,7 @@ from .contrast import ContrastMode, SeenContrast, contrast_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import cmap
     from PIL import Image
 
     from ..engine.dataset import Dataset
@@ -50,11 +51,19 @@ class ViewPixels:
     missing: dict[int, str] = field(default_factory=dict)
 
 
+class LayerLook(NamedTuple):
+    """How a channel is drawn that is not drawn as its dataset says."""
+
+    colormap: cmap.Colormap
+    gamma: float = 1.0
+
+
 class ViewPictures:
     """Pictures of one dataset with the same channels and contrast.
 
     `channels` are indices in `Dataset.info.channels`; `limits` are fixed, of the others `mode` decides.
     `longest`: edge of the picture in pixels at most, None for that of the data. `labels` are drawn over it.
+    `looks`: how channels are drawn that are not drawn as the dataset says.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class ViewPictures:
         limits: Mapping[int, Limits] | None = None,
         longest: int | None = None,
         labels: LabelsOver | None = None,
+        looks: Mapping[int, LayerLook] | None = None,
     ) -> None:
         self._dataset = dataset
         self._channels = tuple(channels)
@@ -73,6 +83,7 @@ class ViewPictures:
         self._fixed = dict(limits or {})
         self._longest = longest
         self._labels = labels
+        self._looks = dict(looks or {})
         self._seen: dict[int, SeenContrast] = {c: SeenContrast() for c in channels}
 
     def see(self, places: Sequence[ShownPlace], most: int = 8) -> None:
@@ -105,7 +116,7 @@ class ViewPictures:
         from PIL import Image
 
         view = self.pixels(place)
-        layers = [Layer(pixels, self._limits(c, pixels), self._map(c)) for c, pixels in view.pixels.items()]
+        layers = [Layer(pixels, self._limits(c, pixels), *self._look(c)) for c, pixels in view.pixels.items()]
         height, width = layers[0].pixels.shape if layers else self._shape(place.p, view.level)
         picture = Image.fromarray(composite(layers, height, width))
         if not layers:
@@ -151,8 +162,8 @@ class ViewPictures:
         assert limits is not None, "it has just been seen"
         return limits
 
-    def _map(self, c: int):  # type: ignore[no-untyped-def]  # a cmap.Colormap
-        return colormap_of(self._dataset.info.channels[c])
+    def _look(self, c: int) -> LayerLook:
+        return self._looks.get(c) or LayerLook(colormap_of(self._dataset.info.channels[c]))
 
     def _shape(self, p: int, level: int) -> tuple[int, int]:
         sizes = self._dataset.level_at(p, level).sizes if level else self._dataset.image(p).level.sizes

@@ -224,8 +224,8 @@ class Canvas(QWidget):
         return self._sight.visible_area()
 
     def projection(self) -> Projection | None:
-        """How the plane lies on screen; None in a volume, and while there is no picture."""
-        return self._sight.projection()
+        """How the plane lies on screen; None in a volume, without a picture, and while it is hidden."""
+        return None if self.isHidden() else self._sight.projection()
 
     def um_per_screen_pixel(self) -> float | None:
         """How many µm one logical screen pixel spans, in a volume as well: it is drawn without perspective.

@@ -59,6 +59,11 @@ class SaturationMarks(QObject):
         self.is_on = not self.is_on
         self._update()
 
+    def step(self) -> None:
+        """Mark what has come in view; where the overview covers the picture, nothing."""
+        if self.is_on:
+            self._update()
+
     # ---- parts -----------------------------------------------------------------------------
 
     @safe_slot

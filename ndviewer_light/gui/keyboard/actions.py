@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.QtGui import QCursor
+from qtpy.QtWidgets import QMenu
+
 from ..measures.measuring import MEASURE_ACTIONS
 from ..places.places_typed import typed_place
 from ..places.wells import Wells
@@ -12,6 +15,7 @@ from ..saved_views.view_link import is_view_link
 from ..scene.scene_canvas import SceneCanvas
 from ..slots import safe_slot
 from .key_sheet import KeySheet
+from .keys import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +34,7 @@ class Actions:
         self._screen = screen
         self._wells: tuple[DatasetInfo, Wells] | None = None
         self.sheet: KeySheet | None = None
+        self._save_menu: QMenu | None = None
         screen.stage.go_box.asked.connect(self._on_asked)
 
     @property
@@ -67,6 +72,8 @@ class Actions:
             "numbers": lambda: screen.numbers.toggle(),
             "save": lambda: screen.snapshots.save(),
             "copy": lambda: screen.snapshots.copy(),
+            "film": lambda: screen.films.ask(),
+            "save_menu": self._show_save_menu,
             "copy_link": lambda: screen.copy_link(),
             "panels": screen.toggle_panels,
             "cancel": screen.cancel_opening,
@@ -120,6 +127,23 @@ class Actions:
             act_on_overview(self._screen.scene.canvas)
         elif canvas is not None:
             act(canvas)
+
+    def _show_save_menu(self) -> None:
+        """Offer all that can be saved or copied, at the mouse."""
+        if self._save_menu is not None:
+            self._save_menu.deleteLater()
+        menu = self._save_menu = QMenu(self._screen)
+        menu.setPalette(self._screen.window().palette())
+        for text, action in (
+            ("Picture or planes…", "save"),
+            ("Film…", "film"),
+            ("Copy picture", "copy"),
+            ("Copy link to this view", "copy_link"),
+        ):
+            each = menu.addAction(f"{text}\t{keys_of(action)}")
+            each.setEnabled(self._screen.sessions.shown is not None)
+            each.triggered.connect(safe_slot(self.by_name[action]))
+        menu.popup(QCursor.pos())
 
     def _solo_channel(self, i: int) -> None:
         """Of the channels that the position in view has, the one at place `i`."""

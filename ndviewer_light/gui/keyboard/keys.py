@@ -62,6 +62,7 @@ KEYS: tuple[Key, ...] = (
     Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
     Key("overview", ("W",), "show all fields at their places, or the one in view again"),
     Key("labels", ("O",), "draw labels (masks) over the picture, or no longer"),
+    Key("film", ("Ctrl+Shift+M",), "save a film over time, z or fields", "picture"),
     Key("copy_link", ("Ctrl+Shift+C",), "copy a link to this view", "picture"),
     Key("saturated", ("Shift+S",), "mark saturated pixels, or no longer"),
     Key("follow", ("F",), "follow the newest time point and position of a run again"),
@@ -70,7 +71,7 @@ KEYS: tuple[Key, ...] = (
     Key("latency", ("L",), "say how long frames take from the disk to the screen, or no longer"),
     Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
     Key("panels", ("P",), "show the panels on the left, or not"),
-    Key("cancel", ("Esc",), "cancel an opening, a search, or drawing a shape; back to the overview"),
+    Key("cancel", ("Esc",), "cancel an opening, a search, a film, or drawing a shape; back to the overview"),
     Key("keys", ("?", "F1"), "show these keys"),
 )
 """Every key that is bound, in the order of the sheet."""

@@ -46,7 +46,7 @@ class TopBar(Panel):
             ("Reset view", "Fit the picture to the window", "fit"),
             ("1:1", "Show one pixel of the data on one pixel of the screen", "one_to_one"),
             ("Go to…", "Go to what is typed: D7:4, t12, z5", "go_to"),
-            ("Save…", "Save the picture as seen, or its planes as TIFF", "save"),
+            ("Save…", "Save picture, planes or a film; copy the picture, or a link", "save_menu"),
         ):
             row.addWidget(self._acting(text, tip, action, actions))
         row.addWidget(self.measure)
@@ -95,7 +95,7 @@ class TopBar(Panel):
     def _acting(
         self, text: str, tip: str, action: str, actions: Mapping[str, Callable[[], object]]
     ) -> QPushButton:
-        button = self._button(text, f"{tip} ({keys_of(action)})")
+        button = self._button(text, f"{tip} ({keys_of(action)})" if action != "save_menu" else tip)
         button.clicked.connect(safe_slot(actions[action]))
         if action in _GIVE_WAY:
             self._giving_way.append(button)

@@ -1,0 +1,256 @@
+"""Films of what is shown, over time, z or fields: asked for in a dialog, written in a thread, with progress.
+
+GUI thread only, except where a method says otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QLabel,
+    QSpinBox,
+    QWidget,
+)
+
+from ..errors import NDViewerError
+from .slots import safe_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..engine.dataset import Dataset
+    from ..rendering.film_frames import Inscription
+    from ..rendering.view_picture import ShownPlace, ViewPictures
+    from .background import Background
+    from .poll import Poll
+    from .stage import Stage
+
+MOST_FRAMES = 10_000
+_LONGEST_PX = 1024
+_GIF_PIXELS = 256 * 1024**2
+"""Of all frames of a GIF together: they are in memory until it is written."""
+_SAID_SECONDS = 0.2
+
+
+class FilmPlan(NamedTuple):
+    """What a film shows: along "t", "z" or "p", and how."""
+
+    axis: str
+    fps: int
+    inscription: Inscription
+
+
+class _FilmEndedError(Exception):
+    """The user has ended it."""
+
+
+class FilmDialog(QDialog):
+    """Asks what a film shows; `accepted` once that is said."""
+
+    def __init__(self, parent: QWidget | None, sizes: Sequence[tuple[str, str, int]]) -> None:
+        """`sizes`: the axes there are, as (axis, name, number of frames)."""
+        super().__init__(parent)
+        self.setWindowTitle("Save a film")
+        if parent is not None:
+            self.setPalette(parent.palette())
+        self.axis = QComboBox()
+        for axis, name, n in sizes:
+            self.axis.addItem(f"{name} ({min(n, MOST_FRAMES):,} frames)", axis)
+        self.fps = QSpinBox()
+        self.fps.setRange(1, 60)
+        self.fps.setValue(10)
+        self.scale_bar, self.time, self.label = (
+            QCheckBox("Scale bar"),
+            QCheckBox("Time"),
+            QCheckBox("Position"),
+        )
+        form = QFormLayout(self)
+        for name, widget, tip in (
+            ("Over", self.axis, "What changes from frame to frame; all else is as shown"),
+            ("Frames per second", self.fps, "How fast it is played"),
+            ("Written on it", self.scale_bar, "A scale bar at the lower right"),
+            ("", self.time, "The time, or the number of the time point, at the upper left"),
+            ("", self.label, "The name of the field at the upper left"),
+        ):
+            widget.setToolTip(tip)
+            widget.setAccessibleName(name or tip)
+            form.addRow(name, widget)
+        for box in (self.scale_bar, self.time, self.label):
+            box.setChecked(True)
+        kind = "MP4 or GIF" if can_write_mp4() else "GIF (MP4 with: pip install 'ndviewer_light[movies]')"
+        form.addRow("As", QLabel(kind))
+        self.buttons = QDialogButtonBox()
+        self.buttons.addButton("Save…", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        form.addRow(self.buttons)
+
+    @property
+    def plan(self) -> FilmPlan:
+        """What was said."""
+        from ..rendering.film_frames import Inscription  # not needed before the window is shown
+
+        written = Inscription(self.label.isChecked(), self.time.isChecked(), self.scale_bar.isChecked())
+        return FilmPlan(str(self.axis.currentData()), self.fps.value(), written)
+
+
+def can_write_mp4() -> bool:
+    """Whether what encodes MP4 is installed."""
+    return importlib.util.find_spec("av") is not None
+
+
+class Films(QObject):
+    """Saves films of what a stage shows, one at a time. `ended` once one was written, or was not."""
+
+    ended = Signal()
+
+    def __init__(
+        self, stage: Stage, background: Background, poll: Poll, say: Callable[[str, str], None]
+    ) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._background = background
+        self._poll = poll
+        self._say = say
+        self._cancelled: threading.Event | None = None
+        self.dialog: FilmDialog | None = None
+        self.file_dialog: QFileDialog | None = None
+
+    def ask(self) -> None:
+        """Ask what a film is to show, and where it is saved."""
+        dataset = self._stage.dataset
+        sizes = [each for each in self._sizes(dataset) if each[2] > 1] if dataset is not None else []
+        if not sizes:
+            self._say("There is only one plane: nothing to make a film of", "")
+            return
+        if self._cancelled is not None:
+            self._say("A film is being saved: Esc ends it", "")
+            return
+        dialog = self.dialog = FilmDialog(self._stage.window(), sizes)
+        dialog.accepted.connect(self._on_planned)
+        dialog.open()
+
+    def cancel(self) -> bool:
+        """End the film that is being saved; False if there is none."""
+        cancelled, self._cancelled = self._cancelled, None
+        if cancelled is None:
+            return False
+        cancelled.set()
+        return True
+
+    def save_to(self, path: str, plan: FilmPlan) -> None:
+        """Write a film of what is shown, in a thread."""
+        from ..rendering.colormaps import chosen_colormap, colormap_of
+        from ..rendering.view_picture import LayerLook, ViewPictures
+
+        dataset, stage = self._stage.dataset, self._stage
+        if dataset is None:
+            return
+        places = self._places(dataset, plan.axis)
+        longest = _LONGEST_PX
+        if path.lower().endswith(".gif"):
+            longest = max(32, min(longest, math.isqrt(_GIF_PIXELS // len(places))))
+        channels = stage.visible_channels()
+        contrasts, strips = stage.channels.contrasts, stage.strips
+        limits = {c: each for c in channels if (each := contrasts.limits(c)) is not None}
+        looks = {}
+        for c in channels:
+            chosen = strips.chosen_color(c)
+            table = chosen_colormap(chosen) if chosen else colormap_of(dataset.info.channels[c])
+            looks[c] = LayerLook(table, strips.gamma_of(c))
+        pictures = ViewPictures(dataset, channels, limits=limits, longest=longest, looks=looks)
+        cancelled = self._cancelled = threading.Event()
+        self._say(f"Saving {os.path.basename(path)}…", path)
+        self._background.run(
+            "ndviewer-film", lambda: self._write(path, plan, dataset, pictures, places, cancelled)
+        )
+
+    # ---- parts -----------------------------------------------------------------------------
+
+    def _sizes(self, dataset: Dataset) -> list[tuple[str, str, int]]:
+        sliders = self._stage.sliders
+        return [
+            ("t", "Time", sliders.size("t")),
+            ("z", "z", sliders.size("z") if self._stage.view.projection is None else 1),
+            ("p", "Fields", len(dataset.info.positions)),
+        ]
+
+    def _places(self, dataset: Dataset, axis: str) -> list[ShownPlace]:
+        from ..rendering.view_picture import ShownPlace
+
+        view = self._stage.view
+        here = ShownPlace(view.t, view.p, view.z if view.projection is None else str(view.projection))
+        n = min(next(size for each, _, size in self._sizes(dataset) if each == axis), MOST_FRAMES)
+        return [here._replace(**{axis: i}) for i in range(n)]
+
+    def _write(
+        self,
+        path: str,
+        plan: FilmPlan,
+        dataset: Dataset,
+        pictures: ViewPictures,
+        places: list[ShownPlace],
+        cancelled: threading.Event,
+    ) -> None:
+        """In a thread."""
+        from ..rendering.film_frames import frames
+        from ..rendering.movies import write_movie
+
+        name, said, missing = os.path.basename(path), time.monotonic(), list[str]()
+
+        def progress(done: int) -> None:
+            nonlocal said
+            if cancelled.is_set():
+                raise _FilmEndedError
+            if time.monotonic() > said + _SAID_SECONDS:
+                said = time.monotonic()
+                text = f"Saving {name}: {done:,} of {len(places):,} frames (Esc ends it)"
+                self._poll.post(lambda: self._say(text, path))
+
+        try:
+            write_movie(
+                path, frames(dataset, pictures, places, plan.inscription, missing, progress), plan.fps
+            )
+        except _FilmEndedError:
+            words = f"{name} was not saved: ended"
+        except (NDViewerError, OSError, ValueError, IndexError) as error:
+            words = f"{name} could not be saved: {error or type(error).__name__}"
+        except Exception as error:  # noqa: BLE001  of encoders, which have exceptions of their own
+            words = f"{name} could not be saved: {type(error).__name__}: {error}"
+        else:
+            left_out = f"; of {len(missing):,} planes nothing is stored" if missing else ""
+            words = f"Saved {name}, {len(places):,} frames{left_out}"
+        self._poll.post(lambda: self._on_written(words, path, cancelled))
+
+    def _on_written(self, words: str, path: str, cancelled: threading.Event) -> None:
+        if self._cancelled is cancelled:
+            self._cancelled = None
+        self._say(words, path)
+        self.ended.emit()
+
+    @safe_slot
+    def _on_planned(self) -> None:
+        assert self.dialog is not None
+        plan = self.dialog.plan
+        dialog = self.file_dialog = QFileDialog(self._stage.window(), "Save a film")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        kinds = ["mp4", "gif"] if can_write_mp4() else ["gif"]
+        dialog.setNameFilters([f"{kind.upper()} film (*.{kind})" for kind in kinds])
+        dialog.setDefaultSuffix(kinds[0])
+        dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text[-4:-1]))
+        dialog.fileSelected.connect(safe_slot(lambda path: self.save_to(path, plan)))
+        dialog.open()

@@ -1,0 +1,76 @@
+"""Pictures with what is written on them, one after the other: the frames of a film."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..storage.printable import printable
+from .annotations import add_scale_bar, add_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from PIL import Image
+
+    from ..engine.dataset import Dataset
+    from .view_picture import ShownPlace, ViewPictures, ViewPixels
+
+
+class Inscription(NamedTuple):
+    """What is written on pictures."""
+
+    label: bool = False
+    timestamp: bool = False
+    scale_bar: bool = False
+
+
+def inscribed(
+    dataset: Dataset, pictures: ViewPictures, place: ShownPlace, inscription: Inscription
+) -> tuple[Image.Image, ViewPixels]:
+    """The picture of a place with what is written on it, and what it is made from. Reads."""
+    picture, view = pictures.picture(place)
+    lines = []
+    if inscription.label:
+        lines.append(dataset.info.positions[place.p].title)
+    if inscription.timestamp:
+        lines.append(time_text(place.t, view))
+    if not view.pixels:
+        lines.append("nothing stored")
+    if lines:
+        add_text(picture, "\n".join(map(printable, lines)))
+    if inscription.scale_bar and view.um_per_px is not None:
+        add_scale_bar(picture, view.um_per_px[1])
+    return picture, view
+
+
+def frames(
+    dataset: Dataset,
+    pictures: ViewPictures,
+    places: Sequence[ShownPlace],
+    inscription: Inscription,
+    missing: list[str],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[Image.Image]:
+    """Yield the pictures of places, all in the size of the first; adds to `missing` what is not stored.
+
+    `progress` is called with the number of frames before each one, and may raise to end it.
+    """
+    size = None
+    for done, place in enumerate(places):
+        progress(done)
+        picture, view = inscribed(dataset, pictures, place, inscription)
+        missing.extend(view.missing.values())
+        size = size or picture.size
+        yield picture if picture.size == size else picture.resize(size)
+
+
+def time_text(t: int, view: ViewPixels) -> str:
+    """The time of a time point since the first: "01:02:30"; its number where times are not known."""
+    step, number = view.image.time_step_s, view.image.times[t] if view.image.times else t
+    if step is None:
+        return f"t {number + 1}"
+    seconds = number * step
+    if step < 1:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
