@@ -13,7 +13,7 @@ import screen
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_source import MemorySource, memory_info
-from qtpy.QtCore import QPointF, Qt
+from qtpy.QtCore import QPointF, QRect, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QComboBox, QMenu
 from screen import choose_in_menu, settle
@@ -399,3 +399,24 @@ def test_saturated_pixels_are_marked_where_they_are(qtbot, viewer):
     qtbot.waitUntil(lambda: QApplication.focusWidget() is stage.canvas._gl, timeout=20_000)
     press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     assert marked.layer.isHidden() and stage.overlay.note() == ""
+
+
+@pytest.mark.gl
+def test_the_scale_bar_and_the_position_over_the_picture_can_be_changed_and_left_out(qtbot, viewer):
+    show(qtbot, viewer, a_source())
+    overlay, picture = viewer.stage.overlay, viewer.stage.picture
+    qtbot.waitUntil(lambda: overlay.scale_bar() is not None, timeout=20_000)
+    small, with_label = overlay.scale_bar()[0], picture.grab().toImage()
+    shift = Qt.KeyboardModifier.ShiftModifier
+    press(qtbot, Qt.Key.Key_B, shift)
+    assert overlay.scale_bar()[0] > 1.5 * small
+    press(qtbot, Qt.Key.Key_B, shift)
+    assert overlay.scale_bar() is None
+    press(qtbot, Qt.Key.Key_B, shift)
+    assert overlay.scale_bar()[0] == small
+    press(qtbot, Qt.Key.Key_P, shift)
+    without = picture.grab().toImage()
+    corner = QRect(12, 12, 60, 14)
+    assert without.copy(corner) != with_label.copy(corner)
+    press(qtbot, Qt.Key.Key_P, shift)
+    assert picture.grab().toImage().copy(corner) == with_label.copy(corner)

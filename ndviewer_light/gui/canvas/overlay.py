@@ -31,6 +31,8 @@ _BADGE_TEXTS = {
     "partial": "Some channels are missing",
     "filled": "Nothing stored, shown as the fill value",
 }
+_BARS = 160.0, 320.0, 0.0
+"""How long the scale bar may be, in screen pixels, each time one chooses the next."""
 _MARGIN = 12.0
 _LONGEST_TEXT = 600
 _MOST_BADGE_LINES = 6
@@ -50,6 +52,8 @@ class CanvasOverlay(QWidget):
         self._latency = ""
         self._note = ""
         self._um_per_px: float | None = None
+        self._bar = 0  # index in `_BARS`
+        self.shows_position = True
         self._kind: StateKind = "none"
         self._text = ""
         self._wait = ""
@@ -117,7 +121,18 @@ class CanvasOverlay(QWidget):
 
     def scale_bar(self) -> tuple[float, str] | None:
         """Length (px) and label of the current scale bar."""
-        return scale_bar(self._um_per_px, min(160.0, self.width() * 0.3))
+        longest = _BARS[self._bar]
+        return scale_bar(self._um_per_px, min(longest, self.width() * 0.3 * longest / _BARS[0]))
+
+    def next_scale_bar(self) -> None:
+        """Make the scale bar larger; then leave it out; then as at first."""
+        self._bar = (self._bar + 1) % len(_BARS)
+        self.update()
+
+    def toggle_position(self) -> None:
+        """Say where the view is over the picture, or no longer."""
+        self.shows_position = not self.shows_position
+        self.update()
 
     def state(self) -> tuple[StateKind, str]:
         """(kind, text) as set."""
@@ -186,7 +201,7 @@ class CanvasOverlay(QWidget):
             self._draw_tile(painter)
         if self.shows_badge():
             self._draw_badge(painter)
-        if self._position or self._note or self._latency:
+        if self._top_lines():
             self._draw_position(painter)
         bar = self.scale_bar()
         if bar is not None and self._kind not in _TILES:
@@ -197,8 +212,12 @@ class CanvasOverlay(QWidget):
         room = self.width() - 2 * _MARGIN
         if self.shows_badge():
             room -= self._badge_room() + _MARGIN
-        lines = [" ".join(text.split()) for text in (self._position, self._note, self._latency) if text]
+        lines = self._top_lines()
         self._plate(painter, lines, room, left_side=True)
+
+    def _top_lines(self) -> list[str]:
+        position = self._position if self.shows_position else ""
+        return [" ".join(text.split()) for text in (position, self._note, self._latency) if text]
 
     def _draw_badge(self, painter: QPainter) -> None:
         dot = _AMBER if self._kind == "partial" else None

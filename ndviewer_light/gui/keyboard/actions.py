@@ -58,6 +58,8 @@ class Actions:
             "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),
             "next_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, 1)),
             **{f"solo_channel {i + 1}": partial(self._solo_channel, i) for i in range(9)},
+            "scale_bar": screen.stage.overlay.next_scale_bar,
+            "position_label": screen.stage.overlay.toggle_position,
             "saturated": lambda: screen.saturation.toggle(),
             "follow": lambda: screen.follower.follow_again(),
             "next_missing": lambda: screen.finder.next_missing(),

@@ -64,6 +64,8 @@ KEYS: tuple[Key, ...] = (
     Key("labels", ("O",), "draw labels (masks) over the picture, or no longer"),
     Key("film", ("Ctrl+Shift+M",), "save a film over time, z or fields", "picture"),
     Key("copy_link", ("Ctrl+Shift+C",), "copy a link to this view", "picture"),
+    Key("scale_bar", ("Shift+B",), "a larger scale bar; then none; then as before"),
+    Key("position_label", ("Shift+P",), "say where the view is over the picture, or no longer"),
     Key("saturated", ("Shift+S",), "mark saturated pixels, or no longer"),
     Key("follow", ("F",), "follow the newest time point and position of a run again"),
     Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
