@@ -20,6 +20,7 @@ from ndviewer_light.engine.projections import PROJECTIONS, projected
 from ndviewer_light.engine.scene import scene_of
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering.added_up import Layer, composite
+from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
 
 REPO = Path(__file__).parents[1]
@@ -249,3 +250,14 @@ def test_an_overview_is_a_picture_of_what_can_be_placed(tmp_path, capsys):
 
 def tensorstore_of(image):
     return ts.open({"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{image}/0/"}}).result()
+
+
+def test_what_is_written_on_a_small_picture_is_not_cut():
+    for width in (56, 80, 400):
+        picture = Image.new("RGB", (width, width), (200, 0, 0))
+        add_text(picture, "A1:0\n00:01:30")
+        assert add_scale_bar(picture, 10.0)
+        seen = np.asarray(picture)
+        for edge in (seen[:, 0], seen[:, -1], seen[0], seen[-1]):  # plates end before the edges
+            assert (edge == (200, 0, 0)).all()
+        assert (seen != (200, 0, 0)).any(axis=-1).mean() > 0.01

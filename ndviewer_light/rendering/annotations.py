@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _INK, _PLATE = (245, 246, 248), (0, 0, 0, 165)
 _SYSTEM_FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "Helvetica.ttc", "segoeui.ttf")
+_SMALLEST = 6
 _LONGEST_BAR = 0.25  # of the width of the picture
 
 
@@ -22,10 +23,10 @@ def add_scale_bar(picture: Image.Image, um_per_px: float | None) -> bool:
     if found is None:
         return False
     length, label = found
-    draw, font, size = _tools(picture)
+    draw, font, size = _tools(picture, label)
     label = _writable(label, font)
     left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
-    thick, margin = max(2, round(size / 5)), size
+    thick, margin = max(2, round(size / 5)), _margin(picture, size)
     width, height = max(length, right - left) + size, bottom - top + thick + round(1.4 * size)
     x, y = picture.width - margin - width, picture.height - margin - height
     draw.rectangle((x, y, x + width, y + height), fill=_PLATE)
@@ -38,24 +39,38 @@ def add_scale_bar(picture: Image.Image, um_per_px: float | None) -> bool:
 
 def add_text(picture: Image.Image, text: str) -> None:
     """Write lines at the upper left, shown literally."""
-    draw, font, size = _tools(picture)
+    draw, font, size = _tools(picture, text)
     text = _writable(text, font)
     left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
-    pad = round(0.4 * size)
-    box = (size, size, size + right - left + 2 * pad, size + bottom - top + 2 * pad)
+    pad, margin = round(0.4 * size), _margin(picture, size)
+    box = (margin, margin, margin + right - left + 2 * pad, margin + bottom - top + 2 * pad)
     draw.rectangle(box, fill=_PLATE)
-    draw.multiline_text((size + pad - left, size + pad - top), text, font=font, fill=_INK)
+    draw.multiline_text((margin + pad - left, margin + pad - top), text, font=font, fill=_INK)
 
 
-def _tools(picture: Image.Image) -> tuple[ImageDraw.ImageDraw, Any, int]:
-    """A pen, a font, and the size of the letters in pixels, which goes with that of the picture."""
+def _margin(picture: Image.Image, size: int) -> int:
+    """How far a plate is from the edge: less in a picture that has little room."""
+    return min(size, picture.width // 16)
+
+
+def _tools(picture: Image.Image, text: str) -> tuple[ImageDraw.ImageDraw, Any, int]:
+    """A pen, a font, and the size of the letters in pixels, which goes with that of the picture.
+
+    Smaller where `text` would not fit, down to what can just be read.
+    """
     from PIL import ImageDraw
 
-    size = max(10, round(min(picture.size) / 32))
-    return ImageDraw.Draw(picture, "RGBA"), font_of(size), size
+    draw, wanted = ImageDraw.Draw(picture, "RGBA"), max(10, round(min(picture.size) / 32))
+    for size in range(wanted, _SMALLEST, -1):
+        left, _, right, _ = draw.multiline_textbbox(
+            (0, 0), _writable(text, font_of(size)), font=font_of(size)
+        )
+        if right - left + size + 2 * _margin(picture, size) <= picture.width:
+            return draw, font_of(size), size
+    return draw, font_of(_SMALLEST), _SMALLEST
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def font_of(size: int) -> Any:
     """A font of the system that has "µ", else Pillow's own, which has not."""
     from PIL import ImageFont
