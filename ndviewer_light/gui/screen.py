@@ -10,15 +10,14 @@ import os
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from ..storage.bytes import split_inner
 from ..storage.presentable import presentable
 from .background import Background
 from .canvas.saturation import SaturationMarks
+from .canvas_start import CanvasStart
 from .channel_settings.choice_files import ChoiceFiles
 from .film_saving import Films
-from .following.follow import AXES
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
 from .given_paths import is_same_place
@@ -28,6 +27,7 @@ from .labels.label_controls import LabelControls
 from .measures.measuring import Measuring
 from .numbers.numbers_view import NumbersView
 from .opener import Opener, Refresher
+from .places.place_wanted import PlaceWanted
 from .poll import Poll
 from .run_status.latency import Latencies
 from .run_status.run_watch import RunWatch
@@ -44,14 +44,15 @@ from .slots import safe_slot
 from .stage import Stage
 from .waiting import Wait, short_path
 from .windows.chooser import DatasetChooser
+from .windows.dataset_choices import DatasetChoices
 from .windows.message_page import MessagePage
 from .words import Explanation, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ..engine.dataset import Dataset
-    from .canvas.warm_up import WarmUp
+    from .canvas.display import Canvas
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,6 @@ class Screen(QWidget):
         self._refresher = Refresher(self._background, self._post_look)
         self._on_screen: Opening | Session | NothingToShow | None = None
         self._failed_opening: Opening | None = None
-        self._go_when_known: tuple[int, int | None, int | None] | None = None
         self._is_restored = False  # whether the dataset shown came back as it was left
         self._no_display = ""  # why the canvas cannot be displayed, "" if it can
         self.poll = Poll(self._step, self)
@@ -112,11 +112,19 @@ class Screen(QWidget):
             self.sessions.end()
             return
         self.poll.start()
-        self._background.run("ndviewer-import", self._import_display)
+        CanvasStart(
+            self,
+            self._background,
+            self.poll,
+            lambda: sessions.closed,
+            self._on_canvas,
+            self._on_no_display,
+        ).begin()
 
     def _build(self) -> None:
         self.stage = Stage()
         self.follower = ViewFollower(self.stage, self._row)
+        self._wanted = PlaceWanted(self.stage, self.follower)
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
         self.read_as = ReadAs(self._row.read_as, self, self.views, self.open)
         self.scene = SceneView(self.stage, self._background, self.poll, lambda p: self.move_along(p=p))
@@ -166,13 +174,8 @@ class Screen(QWidget):
         self.pages.addWidget(self.message)
         self.pages.addWidget(self.stage)
         self.pages.currentChanged.connect(self._on_page_changed)
-        self.choices = QComboBox()
-        self.choices.setAccessibleName("Datasets in this file")
-        self.choices.setToolTip("This file contains several datasets")
-        # names from data never widen the window
-        self.choices.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.choices.hide()
-        self.choices.activated.connect(self._on_chosen)
+        self.choices = DatasetChoices()
+        self.choices.chosen.connect(self._on_chosen)
         self.chooser = DatasetChooser(self)
         self.chooser.chosen.connect(self._on_path_chosen)
         column = QVBoxLayout(self)
@@ -207,46 +210,14 @@ class Screen(QWidget):
             self.numbers.end()
             self._leave_stage()
 
-    # ---- ndv, imported off the GUI thread --------------------------------------------------
+    # ---- the canvas ------------------------------------------------------------------------
 
-    def _import_display(self) -> None:
-        try:
-            from .look.icon_files import use_bundled_icons
-
-            use_bundled_icons()
-            _check_ndv()
-            from .canvas import warm_up
-
-            warm_up.import_all()
-            from .canvas import display
-        except ImportError as error:
-            reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
-            self.poll.post(lambda: self._on_no_display(reason))
-        else:
-            self.poll.post(lambda: self._begin_warm_up(warm_up.WarmUp(), display.Canvas))
-
-    def _begin_warm_up(self, warming: WarmUp, canvas_class: type[QWidget]) -> None:
-        warming.end_with(self)
-        self._warm_up(warming, canvas_class)
-
-    def _warm_up(self, warming: WarmUp, canvas_class: type[QWidget]) -> None:
-        """Go on with what makes the first canvas quick, a slice at a time: the host's events come between."""
-        if not self.sessions.closed and warming.step():
-            self.poll.post(lambda: self._warm_up(warming, canvas_class))
-        else:
-            warming.end()
-            self._on_display(canvas_class)
-
-    def _on_display(self, canvas_class: type[QWidget]) -> None:
-        if not self.sessions.closed:
-            canvas = canvas_class()
-            canvas.frame_shown.connect(self._on_frame_shown)  # type: ignore[attr-defined]
-            self.stage.set_canvas(canvas)  # type: ignore[arg-type]
-            self.labels.watch(canvas)  # type: ignore[arg-type]
+    def _on_canvas(self, canvas: Canvas) -> None:
+        canvas.frame_shown.connect(self._on_frame_shown)
+        self.stage.set_canvas(canvas)
+        self.labels.watch(canvas)
 
     def _on_no_display(self, reason: str) -> None:
-        if not self._no_display:
-            logger.error("the canvas cannot be displayed: %s", reason)
         self._no_display = reason
         self.message.show_message("error", "The canvas cannot be displayed", reason)
         self.pages.setCurrentWidget(self.message)
@@ -386,38 +357,15 @@ class Screen(QWidget):
     # ---- navigation ------------------------------------------------------------------------
 
     def go_to(self, p: int, t: int | None = None, z: int | None = None) -> None:
-        """Show a position, at time and z if given; indices outside the dataset change nothing.
-
-        While a run has not written anything, its sizes are unknown: then it goes there once they are.
-        """
-        session = self.sessions.shown
-        if session is None:
-            return
-        self._go_when_known = None
-        info = session.dataset.info
-        wanted = {"p": p, "t": t, "z": z}
-        outside = [axis for axis, i in wanted.items() if i is not None and not 0 <= i < info.sizes[axis]]
-        if not outside:
-            self.stage.go_to(t=t, p=p, z=z)
-            self.follower.pin([axis for axis in AXES if wanted[axis] is not None])
-        elif "p" not in outside and info.dtype is None:
-            self.stage.go_to(p=p)
-            self.follower.pin([axis for axis in AXES if wanted[axis] is not None])
-            self._go_when_known = (p, t, z)
-        else:
-            logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
+        """See `PlaceWanted.go_to`; nothing without a dataset."""
+        if self.sessions.shown is not None:
+            self._wanted.go_to(self.sessions.shown.dataset.info, p, t, z)
 
     def move_along(self, **indices: int) -> None:
         """Move along axes (p, t, z) within the known sizes; the others stay, known or not."""
-        if "z" in indices:
-            self.stage.show_projection(None)  # a plane is wanted
-        self.stage.go_to(**indices)
-        self.follower.pin([axis for axis in AXES if axis in indices])
+        self._wanted.move_along(**indices)
         if self.side is not None:
             self.side.step()
-        if self._go_when_known is not None:
-            p, t, z = self._go_when_known
-            self._go_when_known = indices.get("p", p), indices.get("t", t), indices.get("z", z)
 
     # ---- on screen -------------------------------------------------------------------------
 
@@ -461,12 +409,12 @@ class Screen(QWidget):
         headline = "Waiting for a dataset" if watches else "Opening"
         self.message.show_message("busy", headline, place, cancel="Cancel")
         self.pages.setCurrentWidget(self.message)
-        self._offer_choices(())
+        self.choices.offer(())
         self.status.say("message", f"{'Waiting for' if watches else 'Loading:'} {place}")
 
     def _show_session(self, session: Session) -> bool:
         """Whether it is new, rather than shown again after a cancelled opening."""
-        self._go_when_known = None
+        self._wanted.forget()
         is_new = self.stage.dataset is not session.dataset
         if is_new:
             self._row.warnings.start_over()
@@ -478,7 +426,7 @@ class Screen(QWidget):
             self.stage.refresh()  # it was not followed meanwhile
         if session.acquisition is not None:
             self.path = ""
-        self._offer_choices(session.dataset.info.choices)
+        self.choices.offer(session.dataset.info.choices)
         self.pages.setCurrentWidget(self.stage)
         if self._no_display:
             self._on_no_display(self._no_display)
@@ -511,7 +459,7 @@ class Screen(QWidget):
         self._row.warnings.start_over()
         self._run_watch.step(None)
         self.read_as.show(None)
-        self._offer_choices(())
+        self.choices.offer(())
 
     def toggle_latency(self) -> None:
         """Say over the picture how long frames take from the disk to the screen, or no longer."""
@@ -560,8 +508,7 @@ class Screen(QWidget):
             self._run_watch.step(session, may_grow=self.follower.may_grow)
             if changes.info:
                 self._say_warnings(session)
-                if self._go_when_known is not None:
-                    self.go_to(*self._go_when_known)
+                self._wanted.take_info(session.dataset.info)
         is_awaited |= self.numbers.step()
         self.snapshots.step()
         self.choice_files.step()
@@ -570,12 +517,12 @@ class Screen(QWidget):
 
     def _show_replacement(self, session: Session) -> None:
         """The dataset at that path was replaced: nothing shown so far applies to it."""
-        self._go_when_known = None
+        self._wanted.forget()
         self._is_restored = False
         self.stage.show_dataset(session.dataset)
         self.labels.start_over()
         self.follower.start_over(session.dataset)
-        self._offer_choices(session.dataset.info.choices)
+        self.choices.offer(session.dataset.info.choices)
         self.status.say("message", f"{short_path(session.path)} was replaced by another dataset")
 
     @safe_slot
@@ -622,17 +569,9 @@ class Screen(QWidget):
             return ()
         return self.stage.say_wait(short_path(session.path)), self._refresher.wait_for(session)
 
-    def _offer_choices(self, choices: Sequence[str]) -> None:
-        self.choices.clear()
-        for path in choices:
-            self.choices.addItem(split_inner(path)[1] or presentable(path), path)
-        self.choices.setVisible(len(choices) > 1)
-
     @safe_slot
-    def _on_chosen(self, index: int) -> None:
-        path = self.choices.itemData(index)
-        if path and index != 0:
-            self.open(path, self._options)
+    def _on_chosen(self, path: str) -> None:
+        self.open(path, self._options)
 
     def _say_loaded(self, session: Session) -> None:
         name = os.path.basename(presentable(session.path).rstrip("/" + os.sep))
@@ -650,15 +589,3 @@ class Screen(QWidget):
         elif self._warning and self.status.said("message") == self._warning:
             self._warning = ""  # no longer true
             self.status.say("message", "")
-
-
-def _check_ndv() -> None:
-    """Raise `ImportError` if ndv is too old, as pip may install it beside an old numpy."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        found = version("ndv")
-    except PackageNotFoundError:  # frozen applications lack metadata; importing ndv will tell
-        return
-    if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
-        raise ImportError(f"ndv {found} is too old")
