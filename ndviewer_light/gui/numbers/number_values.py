@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -82,7 +81,7 @@ def values_of_wells(values: Sequence[float], wells: Wells) -> list[float]:
 def median(values: Sequence[float]) -> float:
     """The median of those that are known; NaN if none is."""
     known = [value for value in values if not math.isnan(value)]
-    return statistics.median(known) if known else math.nan
+    return float(np.median(known)) if known else math.nan
 
 
 def over_time(numbers: KnownNumbers, name: str, n_t: int, p: int, c: int, z: int) -> NumberSeries:
