@@ -246,6 +246,32 @@ if {deleted}:
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+def test_no_module_of_qt_is_imported_in_a_thread(tmp_path):
+    # PyQt looks for the class of whatever it wraps in all of them, also in one that is half imported
+    body = """
+import importlib.abc, threading
+seen = []
+class Note(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.startswith(("PyQt5.", "PyQt6.")) and threading.get_ident() != threading.main_thread().ident:
+            seen.append(name)
+app = QApplication([])
+sys.meta_path.insert(0, Note())
+import ndviewer_light
+viewer = ndviewer_light.LightweightViewer()
+viewer.show()
+end = time.time() + 60
+while "vispy.app.backends._qt" not in sys.modules and time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+while any(each.name == "ndviewer-import" for each in threading.enumerate()) and time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+print("vispy.app.backends._qt" in sys.modules, seen)
+"""
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "True []"
+
+
 @pytest.mark.parametrize("to", ["nothing", "another dataset"])
 def test_a_dataset_that_is_closed_while_it_is_built_up(qtbot, viewer, tmp_path, caplog, to):
     runs = [small_run(tmp_path / name) for name in ("run", "other")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,8 @@ class CanvasStart:
         self._failed = failed
 
     def begin(self) -> None:
-        """Import what a canvas needs, in a thread."""
+        """Import what a canvas needs, in a thread. GUI thread."""
+        _import_of_qt()
         self._background.run("ndviewer-import", self._import)
 
     def _import(self) -> None:
@@ -71,6 +74,23 @@ class CanvasStart:
         warming.end()
         if not self._is_over():
             self._ready(canvas_class())
+
+
+_OF_QT = ("QtOpenGL", "QtOpenGLWidgets", "QtTest")
+"""What vispy imports of Qt."""
+
+
+def _import_of_qt() -> None:
+    """Import modules of Qt, a millisecond each, on the GUI thread.
+
+    Imported in a thread, they crash the process: to wrap an object, PyQt asks all modules that it has
+    whether it is of theirs, also one whose types are still being made.
+    """
+    from qtpy import API_NAME
+
+    for name in _OF_QT:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"{API_NAME}.{name}")
 
 
 def _check_ndv() -> None:

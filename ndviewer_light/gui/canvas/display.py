@@ -138,7 +138,7 @@ class Canvas(QWidget):
         if self._is_overtaken(build):
             return False
         self._wrapper = DatasetWrapper(dataset)
-        self._wrapper.view = self._wrapper.next_view = view = self._wanted
+        self._wrapper.view = view = self._wanted
         self._wrapper.screen = self._screen()
         self._viewer_model = new_viewer_model()
         shown = dataset.info.channels[:MAX_CHANNELS_SHOWN]

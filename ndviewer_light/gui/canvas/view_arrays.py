@@ -89,7 +89,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         super().__init__(dataset)
         self.dataset = dataset
         self.view = View()
-        self.next_view = self.view  # what is wanted by now; set on the GUI thread at any time
+        self.next_view: View | None = None  # what is wanted by now; set on the GUI thread at any time
         self.visible: frozenset[int] = frozenset(range(self._n_channels))
         self.frame: Frame | None = None
         self.screen = (1024, 1024)  # rows and columns of the canvas, in device pixels; set on the GUI thread
@@ -268,7 +268,7 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
                     if part.shape == shape[1:]:
                         out[key.c, (key.z - z_range.start) // z_step] = part
             self.progress = f"{self.volume}: {min(start + n_batch, len(keys))} of {len(keys)} planes"
-            if not self.wanted or self.next_view != view:
+            if not self.wanted or self.next_view not in (None, view):
                 break
         contrasts = {c: contrast_of(out[c]) for c in channels}
         spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
