@@ -220,6 +220,7 @@ def test_what_the_command_cannot_do_is_said_in_one_line(
         ("a.parquet", "needs pyarrow"),
         ("a.xlsx", "must end with one of .csv .parquet"),
         (str(run / "a.csv"), "lies within the dataset"),
+        (str(tmp_path / "missing" / "a.csv"), f"there is no folder {tmp_path / 'missing'}"),
     ]:
         with pytest.raises(SystemExit):
             main([str(run), "-o", output])

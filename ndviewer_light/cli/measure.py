@@ -47,6 +47,9 @@ def _run(arguments: Sequence[str] | None) -> int:
                 f"-o {options.output}: lies within the dataset, which is never written to; "
                 "choose another folder"
             )
+        folder = os.path.dirname(os.path.abspath(options.output))
+        if not os.path.isdir(folder):
+            parser.error(f"-o {options.output}: there is no folder {folder}")
         if ending == ".parquet" and importlib.util.find_spec("pyarrow") is None:
             parser.error(f"-o {options.output}: {_NO_PYARROW}")
     try:
