@@ -151,6 +151,9 @@ def test_what_is_not_there_is_hatched_not_black(capsys, written, tmp_path):
     [
         (("--t", 7), "there is no time point 7: there are 3"),
         (("--z", "median"), "z must be an index"),
+        (("--z", "max:70-79"), "there is no z plane 70: there are "),
+        (("--overview", "--z", "max:70-79"), "there is no z plane 70: there are "),
+        (("--overview", "--z", "max:0-1"), "--z max:0-1: an overview projects whole stacks: --z max"),
         (("--position", "B9:0"), "B9:0"),
         (("--channels", "Cy5"), "Cy5"),
         (("--contrast", "nan:inf"), "--contrast nan:inf: expected two different, finite numbers"),

@@ -200,13 +200,15 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     info = dataset.info
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
-    z = int(options.z) if options.z.lstrip("-").isdecimal() else options.z
+    z = _plane_or_projection(options.z, info.n_z)
+    if isinstance(z, str) and ":" in z:
+        raise ValueError(f"--z {z}: an overview projects whole stacks: --z {z.partition(':')[0]}")
     found = render_scene(
         dataset,
         channels,
         lambda c: (colormap_of(info.channels[c]), limits.get(c)),
         t=_counted(options.t or 0, info.n_t, "time point"),
-        z=_counted(z, info.n_z, "z plane") if isinstance(z, int) else z,
+        z=z,
         size=options.size or 2048,
         mode=mode,
         scheduler=options.scheduler,
@@ -240,9 +242,7 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
     p = _counted(p, len(info.positions), "position")
     image = dataset.image(p)
     t = _counted(options.t or 0, image.n_t, "time point")
-    z: int | str = options.z
-    if isinstance(z, str) and z.lstrip("-").isdecimal():
-        z = _counted(int(z), image.n_z, "z plane")
+    z = _plane_or_projection(options.z, image.n_z)
     if not is_film:
         yield ShownPlace(t, p, z)
     elif options.axis == "t":
@@ -251,6 +251,16 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
         yield from (ShownPlace(t, each, z) for each in range(len(info.positions)))
     else:
         yield from (ShownPlace(t, p, each) for each in range(image.n_z))
+
+
+def _plane_or_projection(text: str, n_z: int) -> int | str:
+    """What `--z` says. Raises `ValueError` for nonsense, `IndexError` if a stack of `n_z` has none of it."""
+    from ..engine.projections import StackProjection
+
+    if text.lstrip("-").isdecimal():
+        return _counted(int(text), n_z, "z plane")
+    _counted(StackProjection.of_text(text).first, max(n_z, 1), "z plane")
+    return text
 
 
 def _counted(index: int, size: int, what: str) -> int:
