@@ -356,6 +356,9 @@ def test_a_distance_is_said_on_the_picture_and_drawing_can_be_given_up(qtbot):
     press(qtbot, Qt.Key.Key_D)
     assert measuring.hand.kind is None
     assert window.viewer.status_label.said("message").endswith("choose 2D first")
+    press(qtbot, Qt.Key.Key_W)
+    press(qtbot, Qt.Key.Key_D)
+    assert window.viewer.status_label.said("message").endswith("leave the overview (W) first")
     window.close()
 
 

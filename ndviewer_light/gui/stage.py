@@ -170,6 +170,11 @@ class Stage(QWidget):
         return self._frame_place
 
     @property
+    def is_covered(self) -> bool:
+        """Whether another widget, the overview, is shown instead of the picture."""
+        return self._is_covered
+
+    @property
     def dataset(self) -> Dataset | None:
         """What is shown, None after `clear`."""
         return self._dataset

@@ -120,7 +120,8 @@ class Measuring(QObject):
         if self._stage.dataset is None:
             return
         if self._stage.canvas is None or self._stage.canvas.projection() is None:
-            self._say("Shapes are drawn on a single plane: choose 2D first", "")
+            how = f"leave the overview ({keys_of('overview')})" if self._stage.is_covered else "choose 2D"
+            self._say(f"Shapes are drawn on a single plane: {how} first", "")
             return
         self.hand.begin(kind)
         how = "click in" if kind is ShapeKind.POINT else "drag over"
