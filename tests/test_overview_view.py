@@ -14,7 +14,7 @@ from runs import CHANNELS, follow, load, small_run, write
 from screen import choose_limits, settle
 
 from ndviewer_light.engine.thumbnails import ThumbnailLoader, WantedThumbnail
-from ndviewer_light.gui.scene.field_pictures import FieldPictures
+from ndviewer_light.gui.scene.field_pictures import FieldPicture, FieldPictures
 from ndviewer_light.model import Plane, PlaneState, StackKey
 from simulate_acquisition import announce_run
 
@@ -215,6 +215,13 @@ def test_old_pictures_are_dimmed_until_those_of_the_time_point_are_there(qtbot, 
     complete(qtbot, overview)
     assert overview.canvas.marks_of(1).is_old
     assert 0.3 < pixel(overview.canvas, 1).sum() / first.sum() < 0.6
+
+    def has_corner():
+        return (pixel(overview.canvas, 1, 0.97, 0.03) != pixel(overview.canvas, 1)).any()
+
+    assert has_corner()  # nothing is stored, and nothing will be
+    overview.canvas.show_pictures([FieldPicture(1, None, None, PlaneState.PENDING)])
+    qtbot.waitUntil(lambda: not has_corner(), timeout=20_000)  # that it is dimmed says it
     swapped = {p: (b, a) for p, (a, b) in VALUES.items() if p != 1}
     assert_all_shown(viewer, overview.canvas, swapped)
     overview.dims_old = False

@@ -77,9 +77,10 @@ def draw_field(
         painter.drawImage(part, finer)
     if marks is not None and marks.is_old:
         painter.fillRect(rect, _DIM)
+    is_awaited = marks is not None and marks.is_old and state is PlaneState.PENDING
     if state is PlaneState.UNREADABLE:
         _draw_cross(painter, rect)
-    elif state in _NOT_WHOLE and rect.width() >= _LEAST_HATCHED_PX:
+    elif state in _NOT_WHOLE and not is_awaited and rect.width() >= _LEAST_HATCHED_PX:
         side = min(rect.width() / 5, 10.0)
         painter.fillRect(QRectF(rect.right() - side, rect.top(), side, side), _NOT_WHOLE_MARK)
 
