@@ -38,6 +38,7 @@ Content-Range says. no_range: 200 and the whole file. wrong_range: as many bytes
 Content-Range says so. stall: half, then nothing. html: a page to log in, with status 200. A number as the
 name is any other status: "403".
 """
+_TOGETHER_S = 10.0
 _LONGER_BYTES, _ZEROS = 1024**3, bytes(1024**2)
 
 
@@ -46,6 +47,7 @@ class Behaviour:
     """How the server answers; see `RangeServer.set`."""
 
     latency_s: float = 0.0  # before each answer
+    together: int = 0  # nothing is answered until so many requests are under way, or for 10 s
     bytes_per_s: float = 0.0  # of each connection; 0: as fast as it goes
     faults: dict[str, float] = field(default_factory=dict)  # name → share of answers, 0…1
     fault_limit: int = 1_000_000_000  # of the same range of the same file
@@ -193,6 +195,9 @@ class _Server:
         behaviour = self.behaviour
         if behaviour.latency_s:
             await asyncio.sleep(behaviour.latency_s)
+        deadline = time.monotonic() + _TOGETHER_S
+        while self.counts["max_in_flight"] < behaviour.together and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
         refused = self._refusal(request)
         if refused is not None:
             entry["what"] = refused[0]

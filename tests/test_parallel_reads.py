@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 pytest.importorskip("obstore")
 
 FRAMES, SIDE = 40, 512  # of 512 KiB
-LATENCY_S = 0.25
 KEYS = [PlaneKey(t=t) for t in range(FRAMES)]
 
 
@@ -52,7 +51,7 @@ def opened(url: str, **how: object) -> Dataset:
 def test_the_planes_of_a_view_are_under_way_together(url: str, server: RangeServer) -> None:
     with opened(url) as dataset:
         dataset.plane()
-        server.set(latency_s=LATENCY_S)
+        server.set(together=32)
         planes = dataset.planes(KEYS, wait=None)
         for i, plane in enumerate(planes):
             np.testing.assert_array_equal(plane.pixels, frame(i))
@@ -66,7 +65,7 @@ def test_planes_that_dask_computes_are_under_way_together(url: str, server: Rang
         assert array.chunks is not None
         assert set(array.chunks[0]) == {1}, "a chunk is a plane"
         dataset.plane()
-        server.set(latency_s=LATENCY_S)
+        server.set(together=32)
         found = array.to_numpy().squeeze()
         np.testing.assert_array_equal(found, [frame(i) for i in range(FRAMES)])
         assert found.flags.writeable
@@ -90,7 +89,7 @@ def test_only_what_dask_computes_is_read(url: str, server: RangeServer) -> None:
 def test_a_reader_process_has_as_many_under_way(url: str, server: RangeServer) -> None:
     with opened(url, isolate=True) as dataset:
         dataset.plane()
-        server.set(latency_s=LATENCY_S)
+        server.set(together=20)
         for i, plane in enumerate(dataset.planes(KEYS, wait=None)):
             np.testing.assert_array_equal(plane.pixels, frame(i))
         assert server.counts()["max_in_flight"] >= 20
@@ -112,7 +111,7 @@ def test_pictures_that_are_referred_to_are_fetched_once_and_together(
     with open(tmp_path / "refs.json", "w") as file:
         write_references(str(tmp_path), file, root=server.url("").rstrip("/"))
     with opened(server.url("refs.json")) as dataset:
-        server.set(latency_s=LATENCY_S)
+        server.set(together=32)
         planes = dataset.planes([PlaneKey(t=t, c=c) for t in range(40) for c in range(3)], wait=None)
         for i, plane in enumerate(planes):
             np.testing.assert_array_equal(plane.pixels, pictures[i // 3][..., i % 3])
@@ -120,7 +119,7 @@ def test_pictures_that_are_referred_to_are_fetched_once_and_together(
         assert counts["requests"] == 40
         assert counts["max_in_flight"] >= 32
     with opened(server.url("refs.json")) as dataset:
-        server.set(latency_s=LATENCY_S)
+        server.set(together=32)
         array = dataset.to_xarray().isel(time=slice(1, 34)).to_numpy()
         np.testing.assert_array_equal(array[:, 0, 0], np.moveaxis(pictures[1:34], -1, 1))
         counts = server.counts()
