@@ -216,9 +216,9 @@ def _draw_edge_labels(painter: QPainter, scene: FieldScene, viewport: Viewport) 
         step = max(1, -int(-(13 if is_row else 20) // max(pitch, 0.1)))
         for name, at in labels[::step]:
             x, y = viewport.to_screen(at, at)
-            if is_row and -8 < y < viewport.height + 8:
+            if is_row and 6 <= y <= viewport.height - 6:  # the name is seen whole, or left out
                 rect = QRectF(beside, y - 8, 24, 16)
-            elif not is_row and -12 < x < viewport.width + 12:
+            elif not is_row and 8 <= x <= viewport.width - 8:
                 rect = QRectF(x - 14, above, 28, 16)
             else:
                 continue
