@@ -18,6 +18,7 @@ from .canvas.fit_button import FitButton
 from .canvas.go_box import GoBox
 from .canvas.overlay import CanvasOverlay
 from .channel_settings.channel_controls import ChannelControls
+from .panels.narrow_window import NarrowWindow
 from .panels.sliders import AxisSliders
 from .places.places_typed import HINT
 from .plane_states import state_of_view, states_of_channels
@@ -105,6 +106,7 @@ class Stage(QWidget):
         beside.setSpacing(0)
         beside.addWidget(self.strips, 1)
         self.splitter.addWidget(self._right)
+        NarrowWindow(self.splitter, self._right)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 0)
         self.splitter.setCollapsible(0, False)

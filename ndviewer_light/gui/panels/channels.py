@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     import numpy as np
+    from qtpy.QtGui import QResizeEvent
 
     from ...model import Channel
     from ...rendering.contrast import ContrastMode
@@ -67,7 +68,7 @@ class ChannelStrips(Panel):
         self.setMinimumWidth(200)
 
     def _make_header(self) -> QHBoxLayout:
-        title = QLabel("CHANNELS", self)
+        title = self._title = QLabel("CHANNELS", self)
         title.setFont(heading_font(title))
         set_role(title, "dim")
         self._flat, self._volume = QPushButton("2D", self), QPushButton("3D", self)
@@ -104,6 +105,13 @@ class ChannelStrips(Panel):
         area.viewport().setAutoFillBackground(False)
         self._list.setAutoFillBackground(False)  # setWidget turns it on
         return area
+
+    @safe_slot
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """The title gives way where the buttons beside it need all of the width."""
+        super().resizeEvent(event)
+        buttons = sum(each.sizeHint().width() + 6 for each in (self.contrast, self._flat, self._volume))
+        self._title.setVisible(self._title.sizeHint().width() + buttons + 16 <= self.width())
 
     def sizeHint(self) -> QSize:
         return QSize(PREFERRED_WIDTH_PX, super().sizeHint().height())
