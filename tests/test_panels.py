@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import logging
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 from memory_source import Clock
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QPalette, QWheelEvent
-from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QSplitter, QVBoxLayout, QWidget
 from screen import choose_in_menu
 
 from ndviewer_light.gui import slots
@@ -26,10 +27,12 @@ from ndviewer_light.gui.look.theme import (
     PanelColors,
     apply_dark_theme,
     colors_of,
+    menu_of,
     panel_style,
     plain_tooltip,
 )
-from ndviewer_light.gui.panels.channels import ChannelStrips
+from ndviewer_light.gui.panels.channels import PREFERRED_WIDTH_PX, ChannelStrips
+from ndviewer_light.gui.panels.narrow_window import NEEDED_PX, NarrowWindow
 from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.panels.window_slider import ValueRange
 from ndviewer_light.gui.slots import LOGGED_FAILURES, safe_slot
@@ -702,6 +705,57 @@ def test_panels_follow_the_palette_of_their_host(qtbot):
     other.setPalette(LIGHT)
     panel.setParent(other)
     assert panel.styleSheet() == panel_style(LIGHT)
+
+
+def test_menus_have_the_colours_of_their_window_and_not_of_the_application(qtbot):
+    host = shown(qtbot, QWidget())
+    menu = menu_of(ChannelStrips(host))
+    menu.addAction("Fit")
+    for palette in (DARK, LIGHT):
+        host.setPalette(palette)
+        menu.popup(host.mapToGlobal(QPoint(10, 10)))
+        qtbot.waitUntil(menu.isVisible)
+        near_the_end = QPoint(menu.width() - 4, menu.height() // 2)
+        lightness = menu.grab().toImage().pixelColor(near_the_end * menu.devicePixelRatioF()).lightness()
+        assert (lightness < 128) == (palette is DARK)
+        menu.close()
+
+
+# --- narrow windows ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "has_title"), [(200, False), (PREFERRED_WIDTH_PX, True)])
+def test_the_title_of_the_channels_gives_way_to_the_buttons_beside_it(qtbot, width, has_title):
+    panel = shown(qtbot, ChannelStrips(), width)
+    buttons = [panel.contrast, panel._flat, panel._volume]
+    assert panel._title.isVisible() == has_title
+    row = [panel._title] * has_title + buttons
+    assert all(a.geometry().right() < b.geometry().left() for a, b in itertools.pairwise(row))
+    assert all(each.width() >= each.sizeHint().width() for each in row)
+
+
+def test_in_a_narrow_window_the_channels_leave_the_picture_its_room(qtbot):
+    splitter, picture, channels = QSplitter(), QWidget(), ChannelStrips()
+    splitter.addWidget(picture)
+    splitter.addWidget(channels)
+    splitter.setStretchFactor(0, 1)
+    splitter.setStretchFactor(1, 0)
+    NarrowWindow(splitter, channels)
+    shown(qtbot, splitter, 600)
+
+    def sizes(width):
+        splitter.resize(width, 300)
+        qtbot.waitUntil(lambda: sum(splitter.sizes()) == width - splitter.handleWidth())
+        return splitter.sizes()
+
+    assert sizes(600)[1] == NEEDED_PX
+    assert sizes(1000)[1] == PREFERRED_WIDTH_PX
+    splitter.setSizes([600, 400])
+    chosen = splitter.sizes()[1]
+    assert sizes(620)[1] == NEEDED_PX
+    assert sizes(1000)[1] == chosen > PREFERRED_WIDTH_PX
+    splitter.setSizes([1000, 0])  # closed by the user
+    assert sizes(600)[1] == sizes(1000)[1] == 0
 
 
 def test_the_dark_theme_reaches_panels_that_were_there_before(qtbot, qapp):

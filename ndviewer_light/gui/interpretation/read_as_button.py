@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QActionGroup
-from qtpy.QtWidgets import QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
-from ..look.theme import set_role
+from ..look.theme import menu_of, set_role
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ReadAsButton(QPushButton):
         self.setToolTip("What its axes or its file names mean is not certain: choose what is right")
         self.setAccessibleName("Read as: choose what the axes or the file names mean")
         set_role(self, "bar")
-        self._menu = QMenu(self)
+        self._menu = menu_of(self)
         self.setMenu(self._menu)
         self._offered: tuple[object, ...] = ()
         self.hide()

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QCursor
-from qtpy.QtWidgets import QMenu
 
+from ..look.theme import menu_of
 from ..measures.measuring import MEASURE_ACTIONS
 from ..places.places_typed import typed_place
 from ..places.wells import Wells
@@ -19,6 +19,8 @@ from .keys import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtWidgets import QMenu
 
     from ...model import DatasetInfo
     from ..canvas.display import Canvas
@@ -134,8 +136,7 @@ class Actions:
         """Offer all that can be saved or copied, at the mouse."""
         if self._save_menu is not None:
             self._save_menu.deleteLater()
-        menu = self._save_menu = QMenu(self._screen)
-        menu.setPalette(self._screen.window().palette())
+        menu = self._save_menu = menu_of(self._screen)
         for text, action in (
             ("Picture or planes…", "save"),
             ("Film…", "film"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QColor, QFont, QFontDatabase, QPalette
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QMenu, QWidget
 
 from ..slots import safe_slot
 
@@ -151,6 +151,11 @@ QSlider::handle:horizontal:focus {{ border: 2px solid {accent}; width: 10px; hei
 QSlider::handle:horizontal:hover {{ border-color: {accent}; }}
 QPlainTextEdit[role="detail"] {{ background: transparent; border: none; color: {dim}; }}
 QScrollArea {{ background: transparent; border: none; }}
+QScrollBar:vertical {{ background: transparent; border: none; width: 8px; margin: 0; }}
+QScrollBar::handle:vertical {{ background: {groove}; border-radius: 3px; min-height: 24px; margin: 0 1px; }}
+QScrollBar::handle:vertical:hover {{ background: {dim}; }}
+QScrollBar::add-line:vertical, QScrollBar::sub-line:vertical {{ height: 0; }}
+QScrollBar::add-page:vertical, QScrollBar::sub-page:vertical {{ background: transparent; }}
 QListView {{
     background: {card}; color: {text}; border: 1px solid {border}; border-radius: 4px;
     selection-background-color: {accent}; selection-color: {window}; outline: none;
@@ -162,6 +167,13 @@ def panel_style(palette: QPalette) -> str:
     """The stylesheet of our panels under `palette`."""
     colors = PanelColors.of(palette)
     return _STYLE.format_map({name: color.name() for name, color in vars(colors).items()})
+
+
+def menu_of(owner: QWidget) -> QMenu:
+    """A menu of this widget in the colours of its window, whatever those of the application are."""
+    menu = QMenu(owner)
+    menu.aboutToShow.connect(safe_slot(lambda: menu.setPalette(owner.window().palette())))
+    return menu
 
 
 class Panel(QWidget):

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu
 from ...engine.shape_values import box_series, length_of, line_profiles
 from ...engine.shapes import box_of
 from ..keyboard.keys import keys_of
+from ..look.theme import menu_of
 from ..slots import safe_slot
 from .drawn_shapes import DrawnShapes, ShapeKind
 from .measure_panel import MeasurePanel, import_plots
@@ -152,8 +153,7 @@ class Measuring(QObject):
         if self._menu is not None:
             self._menu.deleteLater()
         place = below if below is not None else self._stage.picture
-        menu = self._menu = QMenu(place.parentWidget() or place)
-        menu.setPalette(self._stage.window().palette())
+        menu = self._menu = menu_of(place.parentWidget() or place)
         is_flat = self._stage.canvas is not None and self._stage.canvas.projection() is not None
         for kind, action in MEASURE_ACTIONS.items():
             each = menu.addAction(f"{kind.value}\t{keys_of(action)}")

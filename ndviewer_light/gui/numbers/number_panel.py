@@ -9,7 +9,6 @@ from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QMenu,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -17,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..look.one_line_label import OneLineLabel
-from ..look.theme import Panel, colors_of, plain_tooltip, set_role
+from ..look.theme import Panel, colors_of, menu_of, plain_tooltip, set_role
 from ..measures.measure_panel import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX
 from ..slots import safe_slot
 from .number_plot import NumberPlot
@@ -93,7 +92,7 @@ class NumberPanel(Panel):
         self.words = OneLineLabel()
         set_role(self.words, "dim")
         self.measure = QPushButton("Measure")
-        self._measure_menu = QMenu(self.measure)
+        self._measure_menu = menu_of(self.measure)
         self._of_map = self._measure_menu.addAction("")
         self._of_run = self._measure_menu.addAction("")
         self._of_map.triggered.connect(lambda *_: self.measure_asked.emit("map"))

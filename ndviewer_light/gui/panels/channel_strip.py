@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QMenu,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -23,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...rendering.contrast import ContrastMode
-from ..look.theme import colors_of, digits_font, plain_tooltip, set_role
+from ..look.theme import colors_of, digits_font, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 from .color_menu import color_menu, dot_color, is_choice, is_reversed
 from .contrast_menu import MODE_TIPS, add_modes, widest_mode
@@ -347,7 +346,7 @@ class ChannelStrip(QFrame):
 
     @safe_slot
     def _on_mode_menu(self, at: Any) -> None:
-        menu = QMenu(self)
+        menu = menu_of(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         add_modes(menu, self._mode, self._choose_mode)
         menu.popup(self.auto.mapToGlobal(at))

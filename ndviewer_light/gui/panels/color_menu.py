@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QLinearGradient, QPainter, QPixmap
-from qtpy.QtWidgets import QMenu, QWidget
 
 from ...colours import CYCLE
+from ..look.theme import menu_of
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtWidgets import QMenu, QWidget
 
 LOOKUP_TABLES = ("cividis", "viridis", "inferno", "magma", "plasma", "turbo", "imagej:fire", "imagej:ice")
 """As in cmap's catalogue, under permissive licences; the first five for colour-blind viewers too."""
@@ -80,7 +82,7 @@ def color_menu(
     parent: QWidget, current: str, choose: Callable[[str], None], choose_other: Callable[[], None]
 ) -> QMenu:
     """A menu of colours and tables, the `current` choice checked; `choose_other` asks for any colour."""
-    menu = QMenu(parent)
+    menu = menu_of(parent)
     menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     backwards = _REVERSED if is_reversed(current) else ""
     for base in (*_NAMES, *LOOKUP_TABLES):

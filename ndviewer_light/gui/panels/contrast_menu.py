@@ -10,7 +10,7 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from ...rendering.contrast import CLIPS, DEFAULT_CLIP, ContrastMode
-from ..look.theme import set_role
+from ..look.theme import menu_of, set_role
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ContrastButton(QPushButton):
         self._clip, self._is_logarithmic, self._remembers = DEFAULT_CLIP, True, True
         self._modes: set[ContrastMode] = set()
         self.setFixedWidth(widest_mode(self) + 36)  # with the arrow of its menu
-        self._menu = QMenu(self)
+        self._menu = menu_of(self)
         self._menu.aboutToShow.connect(self._fill)
         self.setMenu(self._menu)
         self.say({ContrastMode.RUN})

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QAction, QActionGroup
-from qtpy.QtWidgets import QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from ...engine.projections import StackProjection
-from ..look.theme import heading_font, set_role
+from ..look.theme import heading_font, menu_of, set_role
 from ..slots import safe_slot
 from .window_slider import ValueRange, WindowSlider
 
@@ -61,7 +61,7 @@ class ProjectionControl(QObject):
         self.button.setAccessibleName("StackProjection along z")
         self.button.setAutoDefault(False)
         set_role(self.button, "chip")
-        self._menu = QMenu(self.button)
+        self._menu = menu_of(self.button)
         self.button.clicked.connect(self._on_clicked)  # a menu of a button waits until it is closed
         metrics = self.button.fontMetrics()
         names = (*_SHORT.values(), *_SHORT_VOLUMES.values())

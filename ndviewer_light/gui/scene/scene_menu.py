@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QPoint, Qt, Signal
-from qtpy.QtWidgets import QMenu
 
+from ..look.theme import menu_of
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class SceneMenu(QObject):
     def __init__(self, canvas: SceneCanvas) -> None:
         super().__init__(canvas)
         self._canvas = canvas
-        self.menu = QMenu(canvas)
+        self.menu = menu_of(canvas)
         self.blend = self._switch("Blend fields where they overlap", on=False)
         self.names = self._switch("Names of rows, columns and wells", on=True)
         self.dim = self._switch("Keep pictures of the time point before, dimmed", on=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QPoint, Signal
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMenu, QWidget
 
-from ..look.theme import plain_tooltip
+from ..look.theme import menu_of, plain_tooltip
 from ..slots import safe_slot
 from ..waiting import short_name
 
@@ -34,7 +34,7 @@ class DatasetChooser(QObject):
         """Offer folder, file and address in a menu below a widget."""
         if self._menu is not None:
             self._menu.deleteLater()
-        self._menu = QMenu(self._widget)
+        self._menu = menu_of(self._widget)
         self._menu.setToolTipsVisible(True)
         for text, choose in (
             ("Folder…", self.choose_folder),
