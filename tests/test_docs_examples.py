@@ -19,6 +19,7 @@ from nd2_samples import TWO, P, T, Z, frame
 from nd2_writer import write_nd2
 from reference_files import ReferenceWriter
 
+from tests.guide_screenshots import GUIDE, LARGEST_BYTES, PICTURES
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_PICTURE = re.compile(r"!\[[^\]]+\]\(([^)/]+)\.png\)")
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -170,3 +172,10 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
+
+
+def test_the_pictures_of_the_guide_are_those_that_its_command_takes() -> None:
+    shown = [name for page in GUIDE.glob("*.md") for name in _PICTURE.findall(page.read_text())]
+    files = {path.stem: path for path in GUIDE.glob("*.png")}
+    assert sorted(shown) == sorted(files) == sorted(PICTURES)
+    assert all(path.stat().st_size <= LARGEST_BYTES for path in files.values())
