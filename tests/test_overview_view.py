@@ -114,6 +114,20 @@ def plate(qtbot, viewer, tmp_path):
 # ---- of what is finished -------------------------------------------------------------------------------
 
 
+def test_that_stacks_are_not_projected_is_said(qtbot, viewer, tmp_path):
+    path = tmp_path / "p.ome.zarr"
+    stores.write_plate(path, {"A/1": 2}, sizes={"t": 1, "c": 2, "z": 3, "y": SIDE, "x": SIDE})
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    overview = shown(qtbot, viewer)
+    waiting = viewer._screen.status.said
+    assert not waiting("waiting")
+    for said in ("Overview: plane 1 of each stack, not projected", ""):
+        QTest.keyClick(overview.canvas, Qt.Key.Key_Z)
+        qtbot.waitUntil(lambda said=said: waiting("waiting") == said, timeout=20_000)
+
+
 def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, viewer, plate):
     overview = shown(qtbot, viewer)
     canvas = overview.canvas

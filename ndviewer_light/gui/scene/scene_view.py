@@ -91,11 +91,19 @@ class SceneView(QObject):
 
     @property
     def progress(self) -> str:
-        """How far reading is: how many small pictures are still to be read; "" where few are."""
+        """How far reading is, where many small pictures are still to be read; else what is shown of stacks.
+
+        "" where that is what the main view shows.
+        """
         if self._is_looking and self.is_shown and self.canvas.scene is None:
             return "Overview: looking where all fields are"
         n = self._reading.n_left if self._reading is not None and self.is_shown else 0
-        return f"Overview: {n:,} small pictures to read" if n > _WORTH_SAYING else ""
+        if n > _WORTH_SAYING:
+            return f"Overview: {n:,} small pictures to read"
+        view = self._stage.view
+        if self.is_shown and (view.projection is not None or view.is_volume):
+            return f"Overview: plane {view.z + 1} of each stack, not projected"
+        return ""
 
     def toggle(self) -> None:
         """Show the overview, or the main view again."""
