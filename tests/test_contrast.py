@@ -267,6 +267,16 @@ def test_what_was_chosen_holds_for_the_next_run_with_channels_of_these_names(qtb
 
 
 @pytest.mark.gl
+def test_a_run_of_which_all_channels_were_hidden_in_another_is_not_a_black_picture(qtbot, viewer):
+    stage = show(qtbot, viewer, {(0, c): RAMP for c in range(2)})
+    stage.strips.solo(1)
+    assert [stage.strips.is_channel_visible(c) for c in range(2)] == [False, True]
+    stage = show(qtbot, viewer, {(0, 0): RAMP})
+    assert stage.strips.is_channel_visible(0)
+    assert list(settle(qtbot, viewer).planes) == [0]
+
+
+@pytest.mark.gl
 def test_choices_are_exported_and_imported_and_kept_only_if_wanted(qtbot, viewer, tmp_path):
     planes = {(0, c): RAMP + 10 * c for c in range(2)}
     stage = show(qtbot, viewer, planes)

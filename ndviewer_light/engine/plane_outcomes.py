@@ -129,7 +129,10 @@ class PlaneOutcomes:
             return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
-        return missing_plane(error, live=self._is_live(), notified=self._is_notified(key, level))
+        plane = missing_plane(error, live=self._is_live(), notified=self._is_notified(key, level))
+        if plane.state is PlaneState.ABSENT and self._follower.is_growing():
+            return Plane(PlaneState.PENDING, reason=plane.reason)  # the writer may come to it yet
+        return plane
 
     def _is_notified(self, key: PlaneKey, level: int) -> bool:
         """Whether a writer has notified everything that a plane of any level shows."""

@@ -136,6 +136,9 @@ class ChannelControls(QObject):
         self.choices.hold_for(map(self._name, range(len(channels))), _dtype_of(self._info))
         for c, channel in enumerate(channels):
             self._begin(c, channel)
+        if not any(map(strips.is_channel_visible, range(len(channels)))):
+            for c in range(len(channels)):  # hidden in runs that had others: alone they are a black picture
+                strips.set_visible_channel(c, self._is_on_at_first(c))
 
     def _begin(self, c: int, channel: Channel) -> None:
         """Set a strip and its contrast to what was chosen, else to what the dataset wants."""
