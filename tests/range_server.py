@@ -301,9 +301,9 @@ class _Server:
                 return
             await self._body(file, start, half if fault in ("truncate", "stall") else end, writer)
             for _ in range(_LONGER_BYTES // len(_ZEROS) if fault == "long" else 0):
+                self.counts["bytes"] += len(_ZEROS)
                 writer.write(_ZEROS)
                 await writer.drain()
-                self.counts["bytes"] += len(_ZEROS)
         if fault == "stall":
             await self._stall()
         if fault in ("truncate", "stall"):
@@ -319,10 +319,10 @@ class _Server:
         speed, began, at = self.behaviour.bytes_per_s, time.monotonic(), start
         step = 64 * 1024 if speed else 1024 * 1024
         while at < end and (part := os.pread(file.fileno(), min(step, end - at), at)):
+            self.counts["bytes"] += len(part)  # before it is there, and perhaps the next `set`
             writer.write(part)
             await writer.drain()
             at += len(part)
-            self.counts["bytes"] += len(part)
             if speed:
                 await asyncio.sleep(max(0.0, began + (at - start) / speed - time.monotonic()))
 
