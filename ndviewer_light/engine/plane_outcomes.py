@@ -129,10 +129,7 @@ class PlaneOutcomes:
             return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
-        plane = missing_plane(error, live=self._is_live(), notified=self._is_notified(key, level))
-        if plane.state is PlaneState.ABSENT and self._follower.is_growing():
-            return Plane(PlaneState.PENDING, reason=plane.reason)  # the writer may come to it yet
-        return plane
+        return missing_plane(error, live=self._is_live(), notified=self._is_notified(key, level))
 
     def _is_notified(self, key: PlaneKey, level: int) -> bool:
         """Whether a writer has notified everything that a plane of any level shows."""
