@@ -112,9 +112,11 @@ class RequestScheduler:
         """Like `stop`, but permanent: the process is exiting, and further reads fail."""
         with self._lock:
             self._has_ended = True
-        if self.stop():
-            # obstore's own threads look once more at what was cancelled; if they do so when Python has
-            # begun to shut down, they crash the process
+            has_sent_lately = self._sender is not None
+        self.stop()
+        if has_sent_lately:
+            # obstore's own threads come back to Python for a moment after they have handed over an answer, or
+            # when a request was cancelled; if Python has begun to shut down by then, they crash the process
             time.sleep(_SETTLING_SECONDS)
 
     def renew(self) -> list[object]:
