@@ -21,6 +21,8 @@ from screen import assert_shows, choose_limits, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui import waiting
+from ndviewer_light.gui.canvas.canvas_view import View
+from ndviewer_light.gui.given_paths import is_same_place
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey
@@ -308,12 +310,10 @@ def test_another_dataset_is_chosen_from_the_page_of_one_that_failed(qtbot, viewe
 
 
 def test_passwords_of_one_server_are_not_told_to_another():
-    from ndviewer_light.gui.screen import _same_place
-
-    assert _same_place("/a", "/b")
-    assert _same_place("https://h/a", "https://h/b")
-    assert not _same_place("https://h/a", "https://other/a")
-    assert not _same_place("s3://bucket/a", "/a")
+    assert is_same_place("/a", "/b")
+    assert is_same_place("https://h/a", "https://h/b")
+    assert not is_same_place("https://h/a", "https://other/a")
+    assert not is_same_place("s3://bucket/a", "/a")
 
 
 def test_a_dataset_replaced_by_another_is_shown_from_scratch(qtbot, viewer, monkeypatch):
@@ -337,7 +337,7 @@ def test_a_dataset_replaced_by_another_is_shown_from_scratch(qtbot, viewer, monk
         said = "…/run was replaced by another dataset"
         qtbot.waitUntil(lambda: viewer.status_label.text() == said, timeout=20_000)
     settle(qtbot, viewer)
-    assert viewer.stage.view == (0, 0, 0, False)
+    assert viewer.stage.view == View()
     assert len(viewer.stage.strips) == 1
     assert viewer.stage.strips.contrast_mode(0) is ContrastMode.RUN
     assert viewer.stage.sliders.size("t") == 5
