@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import dask
@@ -9,12 +10,16 @@ import numpy as np
 import PIL.Image
 import pytest
 from hdf5_files import write
+from memory_source import TIMEOUT
 from nd2_writer import time_loop, write_nd2
 
 from ndviewer_light import PlaneKey, open_dataset
 from ndviewer_light.cli.references import write_references
+from ndviewer_light.engine.leases import StoredKey
+from ndviewer_light.engine.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ndviewer_light.engine.dataset import Dataset
@@ -84,6 +89,31 @@ def test_only_what_dask_computes_is_read(url: str, server: RangeServer) -> None:
         one += 1  # whoever computes a plane may change it
         np.testing.assert_array_equal(one.squeeze(), frame(9) + 1)
         assert server.counts()["bytes"] < 5.5 * frame(0).nbytes
+
+
+def test_what_another_thread_is_about_to_request_is_not_read_a_second_time() -> None:
+    keys = [StoredKey(PlaneKey(t=t), 0) for t in range(2)]
+    pixels = [np.full((2, 2), t) for t in range(2)]
+    requesting, go_on, taken = threading.Event(), threading.Event(), []
+    ahead = ReadAhead(keys)
+
+    def request(wanted: Sequence[StoredKey]) -> list[np.ndarray]:
+        requesting.set()
+        assert go_on.wait(TIMEOUT)
+        return [pixels[each.plane.t] for each in wanted]
+
+    threads = [threading.Thread(target=lambda: ahead.start(request, 2))]
+    threads[0].start()
+    assert requesting.wait(TIMEOUT)
+    threads.append(threading.Thread(target=lambda: taken.append(ahead.take(keys[1]))))
+    threads[1].start()
+    threads[1].join(0.1)  # long enough to take nothing, as it did
+    go_on.set()
+    for thread in threads:
+        thread.join(TIMEOUT)
+    assert taken[0] is pixels[1]
+    assert ahead.take(keys[0]) is pixels[0]
+    assert ahead.take(keys[0]) is None
 
 
 def test_a_reader_process_has_as_many_under_way(url: str, server: RangeServer) -> None:

@@ -57,7 +57,7 @@ class ReadAhead:
         self.is_of_several = len(self._todo) > 1
         self._ahead: dict[StoredKey, Entry] = {}
         self._request: Request | None = None
-        self._asked = 0  # those that are being requested just now
+        self._asked: dict[StoredKey, threading.Lock] = {}  # being requested just now; unlocked once they are
         self._at_once = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -78,27 +78,36 @@ class ReadAhead:
         """The pixels of a key or the future of their read, once; None if it is not read ahead."""
         with self._lock:
             self._todo.pop(key, None)
+            asked = self._asked.get(key)
+        if asked is not None:  # by another thread, a moment ago: nobody is to read it a second time
+            with asked:
+                pass
+        with self._lock:
             entry = self._ahead.pop(key, None)
         self._fill()
         return entry
 
     def _fill(self) -> None:
         with self._lock:
-            n = min(self._at_once - len(self._ahead) - self._asked, len(self._todo))
+            n = min(self._at_once - len(self._ahead) - len(self._asked), len(self._todo))
             request = self._request
             # a few at a time, once there is room for them: neighbours on the server can be merged
             if request is None or n <= 0 or n < min(self._at_once // 4, len(self._todo)):
                 return
             keys = [self._todo.popitem(last=False)[0] for _ in range(n)]
-            self._asked += n
+            asking = threading.Lock()
+            asking.acquire()
+            self._asked.update(dict.fromkeys(keys, asking))
         entries: Sequence[Entry | None] = ()
         try:
             entries = request(keys)
         finally:
             with self._lock:
-                self._asked -= n
+                for key in keys:
+                    del self._asked[key]
                 found = zip(keys, entries, strict=False)
                 self._ahead.update((key, entry) for key, entry in found if entry is not None)
+            asking.release()
 
 
 class PlanesAhead:
