@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DatasetError, ReadDroppedError
 from ..sources.source import MadeThumbnail
 from ..storage.cancellation import current_scope
+from ..storage.single_flight import SingleFlight
 from .thumbnail_maker import make_thumbnails
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class ClusterThumbnails:
     def __init__(self, scheduler: Any, reopen: Callable[[], Dataset]) -> None:
         self._scheduler = scheduler
         self._reopen = reopen
-        self._lock = threading.Lock()
+        self._connecting: SingleFlight[str, Any] = SingleFlight()
+        self._lock = threading.Lock()  # guards the following; never held while connecting
         self._client: Any = None
-        self._is_ours = False
+        self._is_ours = self._closed = False
 
     def make(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail]:
         """As `make_thumbnails`. Raises `DatasetError` if the cluster cannot be reached or loses a task."""
@@ -67,10 +69,24 @@ class ClusterThumbnails:
 
     def connect(self) -> Any:
         """The client of the cluster. Raises `DatasetError` if it cannot be reached."""
+        known = self._known()
+        return known if known is not None else self._connecting.do("client", self._adopted)
+
+    def _known(self) -> Any:
         with self._lock:
-            if self._client is None:
-                self._client, self._is_ours = self._connected()
             return self._client
+
+    def _adopted(self) -> Any:
+        if (known := self._known()) is not None:  # another thread was quicker
+            return known
+        client, is_ours = self._connected()
+        with self._lock:
+            if not self._closed:
+                self._client, self._is_ours = client, is_ours
+                return client
+        if is_ours:
+            client.close(timeout=2)
+        raise DatasetError("the dataset was closed while its dask cluster was being connected to")
 
     def _connected(self) -> tuple[Any, bool]:
         if not isinstance(self._scheduler, str):
@@ -92,6 +108,7 @@ class ClusterThumbnails:
     def close(self) -> None:
         """Leave the cluster, unless the client is somebody else's. Idempotent."""
         with self._lock:
+            self._closed = True
             client, self._client = self._client, None
         if client is not None and self._is_ours:
             client.close(timeout=2)

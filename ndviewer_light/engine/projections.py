@@ -156,6 +156,7 @@ class _AddedPlanes:
         self.asked: set[PlaneKey] = set()  # of any level: those of which pixels may be in it
         self.added: dict[PlaneKey, PlaneState] = {}
         self.result: tuple[int, np.ndarray] | None = None  # after how many planes, and what it was
+        self.adding = threading.Lock()  # held for as long as a plane takes to add: milliseconds
 
     @property
     def nbytes(self) -> int:
@@ -245,7 +246,7 @@ class Projections:
         name = (how, level, keys[0][:3], keys[0].z) if keys else ()
         with self._lock:
             stack = self._stacks.get(name)
-            if stack is None or not stack.added.keys() <= set(keys):  # of a shorter range now
+            if stack is None or not set(keys).issuperset(list(stack.added)):  # of a shorter range now
                 stack = self._stacks[name] = _AddedPlanes(how)
             self._stacks.move_to_end(name)
         return stack
@@ -263,7 +264,7 @@ class Projections:
         others[key] = plane
         if plane.state not in _IN_IT or plane.pixels is None:
             return
-        with self._lock:
+        with stack.adding:  # not the other lock: whoever notifies, or draws, must not wait for this
             if key in stack.added:  # by another view of the same stack, at the same time
                 del others[key]
                 return
@@ -302,4 +303,6 @@ def _said(
     worst = worst or Plane(PlaneState.ABSENT)
     if worst.state is PlaneState.LOADING and stack.added:
         worst = worst._replace(reason=f"{how} of {len(stack.added)} of {len(keys)} planes so far")
-    return ProjectedStack(worst._replace(pixels=stack.pixels()), counts, is_held_back)
+    with stack.adding:  # another view of the same stack may be adding to it
+        pixels = stack.pixels()
+    return ProjectedStack(worst._replace(pixels=pixels), counts, is_held_back)
