@@ -250,7 +250,7 @@ def test_no_module_of_qt_is_imported_in_a_thread(tmp_path):
     # PyQt looks for the class of whatever it wraps in all of them, also in one that is half imported
     body = """
 import importlib.abc, threading
-seen = []
+seen, done = [], []
 class Note(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name.startswith(("PyQt5.", "PyQt6.")) and threading.get_ident() != threading.main_thread().ident:
@@ -265,11 +265,16 @@ while "vispy.app.backends._qt" not in sys.modules and time.time() < end:
     app.processEvents(); time.sleep(0.01)
 while any(each.name == "ndviewer-import" for each in threading.enumerate()) and time.time() < end:
     app.processEvents(); time.sleep(0.01)
-print("vispy.app.backends._qt" in sys.modules, seen)
+from ndviewer_light.gui.background import Background
+from ndviewer_light.gui.look import plots
+plots.begin_import(Background(), lambda reason: done.append(reason))
+while not done and time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+print("vispy.app.backends._qt" in sys.modules, done, seen)
 """
     result = host(body)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == "True []"
+    assert result.stdout.splitlines()[-1] == "True [''] []"
 
 
 @pytest.mark.parametrize("to", ["nothing", "another dataset"])

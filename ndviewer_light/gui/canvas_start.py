@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import logging
 from typing import TYPE_CHECKING
+
+from .qt_modules import import_of_qt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class CanvasStart:
 
     def begin(self) -> None:
         """Import what a canvas needs, in a thread. GUI thread."""
-        _import_of_qt()
+        import_of_qt(_OF_QT)
         self._background.run("ndviewer-import", self._import)
 
     def _import(self) -> None:
@@ -78,19 +78,6 @@ class CanvasStart:
 
 _OF_QT = ("QtOpenGL", "QtOpenGLWidgets", "QtTest")
 """What vispy imports of Qt."""
-
-
-def _import_of_qt() -> None:
-    """Import modules of Qt, a millisecond each, on the GUI thread.
-
-    Imported in a thread, they crash the process: to wrap an object, PyQt asks all modules that it has
-    whether it is of theirs, also one whose types are still being made.
-    """
-    from qtpy import API_NAME
-
-    for name in _OF_QT:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"{API_NAME}.{name}")
 
 
 def _check_ndv() -> None:

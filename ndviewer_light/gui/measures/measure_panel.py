@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import html
 import math
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from ..look.one_line_label import OneLineLabel
-from ..look.theme import PLOT_BACKGROUND, Panel, mix, plain_tooltip, set_role
+from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice, new_plot, visible_color
+from ..look.theme import Panel, plain_tooltip, set_role
 from ..slots import safe_slot
 from .shape_texts import size_text
 
@@ -24,21 +22,7 @@ if TYPE_CHECKING:
 
     from .measured import Measured, PlotAxis
 
-PLOT_HEIGHT_PX = 210
-LEAST_PLOT_HEIGHT_PX = 130
-PLOT_AXIS_PX = 58
-_AXIS_INK = QColor(176, 181, 190)
-_LEAST_LIGHT = 0.28
 _POINTS_UP_TO = 200
-
-
-def import_plots() -> None:
-    """Import pyqtgraph; slow the first time. Leaves the hooks of the program as they are."""
-    hooks = sys.excepthook, threading.excepthook
-    try:
-        import pyqtgraph  # noqa: F401
-    finally:
-        sys.excepthook, threading.excepthook = hooks
 
 
 class MeasurePanel(Panel):
@@ -64,8 +48,8 @@ class MeasurePanel(Panel):
         self.gaps = QLabel()
         self.gaps.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self.gaps, "dim")
-        self.along = self._choice("What values are plotted over", self._on_along)
-        self.units = self._choice("Units of the horizontal axis", self._on_units)
+        self.along = new_choice("What values are plotted over", self._on_along)
+        self.units = new_choice("Units of the horizontal axis", self._on_units)
         self.export = self._button("CSV…", "Save these values as a table", self.export_clicked)
         self.close_button = self._button("Close", "Close the plot; the shape stays", self.close_clicked)
         row = QHBoxLayout()
@@ -113,14 +97,6 @@ class MeasurePanel(Panel):
 
     # ---- parts -----------------------------------------------------------------------------
 
-    def _choice(self, name: str, chosen: Any) -> QComboBox:
-        box = QComboBox()
-        box.setAccessibleName(name)
-        box.setToolTip(name)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        box.activated.connect(chosen)
-        return box
-
     def _button(self, text: str, tip: str, clicked: Any) -> QPushButton:
         button = QPushButton(text)
         button.setAutoDefault(False)
@@ -131,29 +107,7 @@ class MeasurePanel(Panel):
         return button
 
     def _make_plot(self) -> None:
-        import_plots()
-        import pyqtgraph as pg
-
-        self.plot = pg.PlotWidget(self, background=PLOT_BACKGROUND, enableMenu=False)
-        menu = self.plot.getPlotItem().ctrlMenu  # is never shown; nobody would delete it
-        menu.setParent(self.plot, menu.windowFlags())
-        self.plot.setAccessibleName("Plot of the measured values")
-        self.plot.setMinimumHeight(60)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the picture
-        self.plot.setMouseEnabled(x=False, y=False)  # all of it is always in sight
-        self.plot.hideButtons()
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(pg.mkPen(mix(_AXIS_INK, PLOT_BACKGROUND, 0.4)))
-            axis.setTextPen(pg.mkPen(_AXIS_INK))
-            axis.enableAutoSIPrefix(False)
-        self.plot.getAxis("left").setWidth(
-            PLOT_AXIS_PX
-        )  # the plot stays where it is, however long numbers are
-        self.plot.showGrid(x=True, y=True, alpha=0.12)
-        self._marker = pg.InfiniteLine(angle=90, pen=pg.mkPen(_AXIS_INK, style=Qt.PenStyle.DotLine))
-        self._marker.setZValue(-10)
-        self.plot.addItem(self._marker, ignoreBounds=True)
+        self.plot, self._marker = new_plot(self, "Plot of the measured values")
         self._column.addWidget(self.plot, 1)
 
     def _say_gaps(self) -> None:
@@ -255,12 +209,3 @@ def _fill(box: QComboBox, wanted: list[tuple[str, str]], current: int) -> None:
     box.setVisible(bool(wanted))
     if wanted:
         box.setCurrentIndex(current)
-
-
-def visible_color(color: str) -> QColor:
-    """The colour of a channel, lighter where it is too dark to be seen as a line on black."""
-    wanted = QColor(color)
-    light = (0.299 * wanted.redF() + 0.587 * wanted.greenF() + 0.114 * wanted.blueF()) or 0.0
-    if light >= _LEAST_LIGHT:
-        return wanted
-    return mix(wanted, QColor("white"), (_LEAST_LIGHT - light) / (1.0 - light))

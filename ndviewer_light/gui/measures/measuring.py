@@ -19,10 +19,11 @@ from qtpy.QtWidgets import QFileDialog, QMenu
 from ...engine.shape_values import box_series, length_of, line_profiles
 from ...engine.shapes import box_of
 from ..keyboard.keys import keys_of
+from ..look.plots import begin_import
 from ..look.theme import menu_of
 from ..slots import safe_slot
 from .drawn_shapes import DrawnShapes, ShapeKind
-from .measure_panel import MeasurePanel, import_plots
+from .measure_panel import MeasurePanel
 from .measured import Measured, table_of
 from .shape_hand import ShapeHand
 from .shape_layer import ShapeLayer
@@ -242,21 +243,13 @@ class Measuring(QObject):
         """Import what draws plots, in a thread; whether that is done."""
         if not self._asked_for_plots:
             self._asked_for_plots = True
-            self._background.run("ndviewer-import-plots", self._import_plots)
+            begin_import(self._background, lambda reason: self._poll.post(lambda: self._on_plots(reason)))
         return self._has_plots
 
-    def _import_plots(self) -> None:
-        """In a thread."""
-        try:
-            import_plots()
-        except ImportError as error:
-            reason = str(error)
-            self._poll.post(lambda: self._say(f"Plots cannot be drawn: {reason}", ""))
-        else:
-            self._poll.post(self._on_plots)
-
-    def _on_plots(self) -> None:
-        self._has_plots = True
+    def _on_plots(self, reason: str) -> None:
+        self._has_plots = not reason
+        if reason:
+            self._say(f"Plots cannot be drawn: {reason}", "")
 
     def _read(self, wanted: _Wanted) -> None:
         """Start reading if there is anything to read that may differ from what is shown."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
@@ -16,8 +15,8 @@ from qtpy.QtWidgets import (
 )
 
 from ..look.one_line_label import OneLineLabel
+from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice
 from ..look.theme import Panel, colors_of, menu_of, plain_tooltip, set_role
-from ..measures.measure_panel import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX
 from ..slots import safe_slot
 from .number_plot import NumberPlot
 from .number_values import SHOWN_NUMBERS, color_table
@@ -79,13 +78,13 @@ class NumberPanel(Panel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.number = self._choice("Which number is shown", self._on_chosen)
+        self.number = new_choice("Which number is shown", self._on_chosen)
         for i, each in enumerate(SHOWN_NUMBERS):
             self.number.addItem(each.title, each.name)
             self.number.setItemData(i, plain_tooltip(each.tip), Qt.ItemDataRole.ToolTipRole)
-        self.channel = self._choice("Of which channel the maps show it", self._on_chosen)
+        self.channel = new_choice("Of which channel the maps show it", self._on_chosen)
         self.channel.setMaximumWidth(180)
-        self.along = self._choice("What it is plotted over", self._on_chosen)
+        self.along = new_choice("What it is plotted over", self._on_chosen)
         for text in (OVER_TIME, IN_ORDER):
             self.along.addItem(text, text)
         self.legend = ColorLegend()
@@ -141,14 +140,6 @@ class NumberPanel(Panel):
 
     def sizeHint(self) -> QSize:
         return QSize(super().sizeHint().width(), PLOT_HEIGHT_PX)
-
-    def _choice(self, name: str, chosen: Any) -> QComboBox:
-        box = QComboBox()
-        box.setAccessibleName(name)
-        box.setToolTip(name)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        box.activated.connect(chosen)
-        return box
 
     # ---- what is chosen --------------------------------------------------------------------
 

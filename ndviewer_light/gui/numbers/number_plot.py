@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from ..look.plots import new_plot, visible_color
 from ..look.theme import PLOT_BACKGROUND, mix
-from ..measures.measure_panel import PLOT_AXIS_PX, import_plots, visible_color
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qtpy.QtGui import QColor
+
     from .number_values import NumberSeries
 
-_INK = QColor(176, 181, 190)
 _WHOLE_TICKS = 12  # of more, pyqtgraph's own are whole numbers
 _LINES_UP_TO = 2000  # of more values only points are drawn
 
@@ -50,7 +50,6 @@ class NumberPlot(QWidget):
         """Plot a number of several channels in their colours; `now`: the index of what is in view."""
         if self.plot is None:
             self._make()
-        import pyqtgraph as pg
 
         for c in [c for c in self._curves if c not in series]:
             self.plot.removeItem(self._curves.pop(c))
@@ -63,7 +62,6 @@ class NumberPlot(QWidget):
         self.plot.getAxis("bottom").setTicks(whole)
         self.plot.setLabel("bottom", x_name)
         self.plot.setLabel("left", y_name)
-        self._marker.setPen(pg.mkPen(_INK, style=Qt.PenStyle.DotLine))
         self._marker.setVisible(now is not None)
         if now is not None:
             self._marker.setValue(now + 1)
@@ -92,28 +90,8 @@ class NumberPlot(QWidget):
         )
 
     def _make(self) -> None:
-        import_plots()
-        import pyqtgraph as pg
-
-        self.plot = pg.PlotWidget(self, background=PLOT_BACKGROUND, enableMenu=False)
-        menu = self.plot.getPlotItem().ctrlMenu  # is never shown; nobody would delete it
-        menu.setParent(self.plot, menu.windowFlags())
-        self.plot.setAccessibleName("Plot of a number of the run")
-        self.plot.setMinimumHeight(60)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the picture
-        self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.hideButtons()
+        self.plot, self._marker = new_plot(self, "Plot of a number of the run")
         self.plot.setCursor(Qt.CursorShape.PointingHandCursor)
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(pg.mkPen(mix(_INK, PLOT_BACKGROUND, 0.4)))
-            axis.setTextPen(pg.mkPen(_INK))
-            axis.enableAutoSIPrefix(False)
-        self.plot.getAxis("left").setWidth(PLOT_AXIS_PX)
-        self.plot.showGrid(x=True, y=True, alpha=0.12)
-        self._marker = pg.InfiniteLine(angle=90)
-        self._marker.setZValue(-10)
-        self.plot.addItem(self._marker, ignoreBounds=True)
         self.plot.scene().sigMouseClicked.connect(self._on_clicked)
         self.layout().addWidget(self.plot)
 

@@ -16,7 +16,7 @@ from qtpy.QtGui import QColor
 
 from ...errors import DatasetError
 from ...model import PlaneState, channel_in
-from ..measures.measure_panel import import_plots
+from ..look.plots import begin_import
 from ..slots import safe_slot
 from ..view_texts import name_of
 from .number_job import NumberJob, keys_of_map, keys_of_run
@@ -118,18 +118,11 @@ class NumbersView(QObject):
             self.job.cancel()
 
     def _import_plots(self) -> None:
-        """In a thread: it takes a while."""
-        if self._has_plots:
-            return
+        if not self._has_plots:
+            begin_import(self._background, lambda reason: self._poll.post(lambda: self._on_plots(reason)))
 
-        def load() -> None:
-            import_plots()
-            self._poll.post(self._on_plots)
-
-        self._background.run("ndviewer-import", load)
-
-    def _on_plots(self) -> None:
-        self._has_plots = True
+    def _on_plots(self, reason: str) -> None:
+        self._has_plots = not reason
         self._shown = ()
 
     def _take_dataset(self) -> None:
