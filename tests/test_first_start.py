@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import Future, wait
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import stores
+from ndv.views import _app
 from qtpy.QtCore import QTimer
 from runs import load
 from screen import settle
@@ -158,3 +160,23 @@ def test_the_first_frames_bring_two_channels_each(qtbot, viewer: LightweightView
     assert max(grown) <= 2
     assert drawn[-1] == (5, 5)
     assert all(n_present <= n_images for n_present, n_images in drawn)
+
+
+def test_a_frame_that_is_there_as_soon_as_it_is_requested_is_shown(
+    qtbot, monkeypatch, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    submit = _app.submit_task
+
+    def submit_and_wait(*arguments: object) -> Future[object]:
+        future = submit(*arguments)
+        wait([future])
+        return future
+
+    monkeypatch.setattr(_app, "submit_task", submit_and_wait)
+    write_image(tmp_path / "image", 5)
+    load(qtbot, viewer, tmp_path / "image")
+    settle(qtbot, viewer)
+    shown, canvas = [], viewer.stage.canvas
+    canvas.frame_shown.connect(lambda: shown.append(canvas.frame.view))
+    canvas.refresh()
+    qtbot.waitUntil(lambda: bool(shown) and canvas.is_complete, timeout=30_000)

@@ -312,6 +312,8 @@ class Canvas(QWidget):
             self._display.visible_axes = ("z", "y", "x") if self._wanted.is_volume else ("y", "x")
         else:
             self._wrapper.data_changed.emit()
+        if not self.busy:  # read before ndv asked whether it was: it has been drawn, and no event says so
+            self._on_spinner(False)
 
     @safe_slot
     def _on_spinner(self, spinning: bool) -> None:
