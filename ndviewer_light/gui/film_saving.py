@@ -93,8 +93,9 @@ class FilmDialog(QDialog):
         kind = "MP4 or GIF" if can_write_mp4() else "GIF (MP4 with: pip install 'ndviewer_light[movies]')"
         form.addRow("As", QLabel(kind))
         self.buttons = QDialogButtonBox()
-        self.buttons.addButton("Save…", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        save = self.buttons.addButton("Save…", QDialogButtonBox.ButtonRole.AcceptRole)
+        save.setToolTip("Choose where it is saved")
+        self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel).setToolTip("Save no film")
         self.buttons.accepted.connect(self.accept)
         self.buttons.rejected.connect(self.reject)
         form.addRow(self.buttons)

@@ -31,7 +31,7 @@ class FitButton(QToolButton):
         self._picture = picture
         self.setText("Fit")
         self.setToolTip(f"Fit the picture to the window ({keys_of('fit')}, or a double click)")
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the picture
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys go on to the picture
         colors = vars(PanelColors.of(dark_palette()))  # the picture is dark under any palette
         self.setStyleSheet(_STYLE.format_map({name: color.name() for name, color in colors.items()}))
         picture.installEventFilter(self)

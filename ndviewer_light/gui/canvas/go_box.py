@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from ..look.theme import PanelColors, dark_palette
@@ -36,11 +37,13 @@ class GoBox(QFrame):
         self._hint = hint
         self._focus: QWidget | None = None  # what had it before
         self.setObjectName("go")
-        colors = vars(PanelColors.of(dark_palette()))  # the picture is dark under any palette
-        self.setStyleSheet(_STYLE.format_map({name: color.name() for name, color in colors.items()}))
+        colors = PanelColors.of(dark_palette())  # the picture is dark under any palette
+        self.setStyleSheet(_STYLE.format_map({name: color.name() for name, color in vars(colors).items()}))
         self.line = QLineEdit(self)
         self.line.setAccessibleName("Go to")
+        self.line.setToolTip("A well, field, time point or plane: D7:4, t12, z5; or a link to a view")
         self.line.setPlaceholderText("Go to")
+        self._faintest = colors.dim
         self.words = QLabel(self)
         self.words.setTextFormat(Qt.TextFormat.PlainText)
         self.words.setWordWrap(True)
@@ -57,6 +60,9 @@ class GoBox(QFrame):
 
     def ask(self) -> None:
         """Open it, and take the focus."""
+        palette = self.line.palette()  # what a stylesheet makes of it is known only now, and too faint
+        palette.setColor(QPalette.ColorRole.PlaceholderText, self._faintest)
+        self.line.setPalette(palette)
         if self.isHidden():
             self._focus = self._picture.window().focusWidget()
         self._say(self._hint)

@@ -120,7 +120,7 @@ QToolButton[role="chip"] {{ padding: 0; }}
 QAbstractButton[role="chip"]:hover {{ border-color: {dim}; }}
 QAbstractButton[role="chip"]:checked {{ background: {accent_fill}; border-color: {accent}; }}
 QAbstractButton[role="chip"]:focus {{ border-color: {text}; }}
-QAbstractButton[role="chip"]:disabled {{ color: {faint}; background: transparent; }}
+QAbstractButton[role="chip"]:disabled {{ color: {dim}; background: transparent; }}
 QAbstractButton[role="dot"] {{
     background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 0;
 }}

@@ -165,7 +165,9 @@ class ChannelStrip(QFrame):
         self.histogram.setToolTip("Drag the ends to set the limits, the middle to set gamma")
         self.slider = WindowSlider(self.values, self)
         self.slider.setAccessibleName(f"Contrast window of {name}")
-        self.low, self.high = (self._number_field(f"{which} of {name}") for which in ("Low", "High"))
+        self.slider.setToolTip("Limits: drag an end, or what is between them; arrow keys move an end")
+        self.low = self._number_field(f"Low of {name}", "Lower limit: values up to it are black")
+        self.high = self._number_field(f"High of {name}", "Upper limit: values from it on are brightest")
         self.high.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.saturated = QLabel(self)
         self.saturated.setTextFormat(Qt.TextFormat.PlainText)
@@ -189,10 +191,11 @@ class ChannelStrip(QFrame):
         # nothing moves when the mode changes
         self.auto.setFixedWidth(widest_mode(self.auto) + 20)
 
-    def _number_field(self, spoken: str) -> QLineEdit:
+    def _number_field(self, spoken: str, tip: str) -> QLineEdit:
         field = QLineEdit(self)
         field.setFont(digits_font(self))
         field.setAccessibleName(spoken)
+        field.setToolTip(tip)
         field.setMinimumWidth(40)
         set_role(field, "number")
         return field

@@ -59,6 +59,7 @@ class PlaceMap(QWidget):
         self.text_of: Callable[[int], str] = lambda index: ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
+        self.setToolTip("Click, or use the arrow keys, to go there")  # where the mouse is beside all of them
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -166,9 +167,8 @@ class PlaceMap(QWidget):
     @safe_slot
     def _show_tip(self, event: Any) -> None:
         index = self.index_at(event.pos().x(), event.pos().y())
-        QToolTip.showText(
-            event.globalPos(), plain_tooltip(self.text_of(index)) if index is not None else "", self
-        )
+        text = plain_tooltip(self.text_of(index)) if index is not None else self.toolTip()
+        QToolTip.showText(event.globalPos(), text, self)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(24, 24)

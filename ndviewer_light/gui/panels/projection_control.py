@@ -58,7 +58,7 @@ class ProjectionControl(QObject):
         """How volumes are drawn."""
         self.button = QPushButton(parent)
         self.button.setFont(heading_font(self.button))
-        self.button.setAccessibleName("StackProjection along z")
+        self.button.setAccessibleName("Projection along z, or how a volume is drawn")
         self.button.setAutoDefault(False)
         set_role(self.button, "chip")
         self._menu = menu_of(self.button)

@@ -148,6 +148,7 @@ class _Row(QObject):
         self.slider = JumpSlider(panel)
         self.slider.setRange(0, 0)
         self.slider.setAccessibleName(spoken)
+        self.slider.setToolTip(f"Go through {spoken}: drag, wheel, or arrow keys")
         self.light = FollowLight(spoken, panel)
         self.has_light = False
         self.value = OneLineLabel(parent=panel)

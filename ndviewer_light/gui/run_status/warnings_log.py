@@ -100,6 +100,7 @@ class WarningsPanel(QDialog):
         self.text.setAccessibleName("Warnings")
         copy = QPushButton("Copy")
         copy.setAutoDefault(False)
+        copy.setToolTip("Copy all lines")
         set_role(copy, "chip")
         copy.clicked.connect(self._on_copy)
         row = QHBoxLayout()

@@ -62,6 +62,7 @@ class SceneCanvas(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(160, 120)
         self.setAccessibleName("Overview of all fields")
+        self.setAccessibleDescription("A double click, or Enter, opens the field under the mouse")
         self._scene: FieldScene | None = None
         self._viewport: Viewport | None = None  # in device pixels; None: fit as soon as there is a size
         self._is_fitting = True

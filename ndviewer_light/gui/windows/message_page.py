@@ -152,16 +152,14 @@ class MessagePage(Panel):
         self.detail.setAccessibleName("Details")
         self.technical = _Detail(self)
         self.technical.setAccessibleName("Technical details")
-        self.retry_button = self._button("Try again")
-        self.open_button = self._button("Open another…")
-        self.allow_button = self._button("Allow for this dataset")
-        self.allow_button.setToolTip(ALLOW_TIP)
+        self.retry_button = self._button("Try again", "Open it again")
+        self.open_button = self._button("Open another…", "Open a folder, a file or an address")
+        self.allow_button = self._button("Allow for this dataset", ALLOW_TIP)
         self._permission = ""
-        self.cancel_button = self._button("Cancel")
-        self.details_button = self._button("Details")
+        self.cancel_button = self._button("Cancel", "Return to what was shown before (Esc)")
+        self.details_button = self._button("Details", "Show what somebody needs who has to mend it")
         self.details_button.setCheckable(True)
-        self.copy_button = self._button("Copy")
-        self.copy_button.setToolTip("Copy this text")
+        self.copy_button = self._button("Copy", "Copy this text")
         self.retry_button.clicked.connect(self._on_retry_clicked)
         self.open_button.clicked.connect(self._on_open_clicked)
         self.allow_button.clicked.connect(self._on_allow_clicked)
@@ -182,8 +180,9 @@ class MessagePage(Panel):
             self.copy_button,
         )
 
-    def _button(self, text: str) -> QPushButton:
+    def _button(self, text: str, tip: str) -> QPushButton:
         button = QPushButton(text, self)
+        button.setToolTip(tip)
         button.setAutoDefault(False)
         set_role(button, "chip")
         return button

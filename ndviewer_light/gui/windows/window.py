@@ -23,7 +23,7 @@ from ...storage.presentable import presentable
 from ..given_paths import is_same_place
 from ..keyboard.key_bindings import KeyBindings
 from ..look.one_line_label import OneLineLabel
-from ..look.theme import Panel, dark_palette
+from ..look.theme import Panel, dark_palette, set_role
 from ..saved_views.view_link import place_in
 from ..slots import safe_slot
 from ..viewer import LightweightViewer
@@ -304,10 +304,12 @@ class LauncherWindow(_DropTarget, QMainWindow):
         ):
             button = QPushButton(text)
             button.setToolTip(tip)
+            set_role(button, "chip")
             button.clicked.connect(choose)
             row.addWidget(button)
         self.recent_button = QPushButton("Recent…")
         self.recent_button.setToolTip("Datasets opened lately")
+        set_role(self.recent_button, "chip")
         self.recent_button.setEnabled(bool(recent_paths()))
         self.recent_button.clicked.connect(self._on_recent)
         row.addWidget(self.recent_button)
