@@ -32,6 +32,11 @@ def version_of(path: str) -> str:
         found = os.stat(path)
     except (OSError, ValueError):
         return NOTHING
+    return version_in(found)
+
+
+def version_in(found: os.stat_result) -> str:
+    """The version of the file or folder that the system says this of."""
     version = f"{found.st_mtime_ns}.{found.st_size}.{found.st_ino}"
     now = time.time_ns()
     tick = _UNSETTLED_NS if found.st_mtime_ns % 1_000_000_000 else _COARSE_NS

@@ -23,6 +23,7 @@ from ..errors import (
     UntrustedReferenceError,
 )
 from .file_kinds import looks_like
+from .file_versions import NOTHING, version_in
 from .local_files import open_descriptor
 from .printable import brief
 
@@ -61,11 +62,23 @@ def read_small_file(path: str) -> bytes | None:
     return read_file(path, MAX_METADATA_BYTES, "metadata")
 
 
+def read_versioned_file(path: str) -> tuple[bytes | None, str]:
+    """Like `read_small_file`, with the version, as in `file_versions`, that it had before it was read."""
+    found = _read(path, MAX_METADATA_BYTES, "metadata")
+    return (None, NOTHING) if found is None else (found[0], version_in(found[1]))
+
+
 def read_file(path: str, most: int, what: str = "a chunk of this array") -> bytes | None:
     """Read a whole file; None if there is none. Never blocks on a pipe or device.
 
     Raises `LimitExceededError` above `most` bytes, which is the most that `what` may have.
     """
+    found = _read(path, most, what)
+    return None if found is None else found[0]
+
+
+def _read(path: str, most: int, what: str) -> tuple[bytes, os.stat_result] | None:
+    """A whole file, and what the system said of it before."""
     try:
         descriptor = open_descriptor(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -73,19 +86,19 @@ def read_file(path: str, most: int, what: str = "a chunk of this array") -> byte
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
     try:
-        return _read_descriptor(descriptor, path, most, what)
+        status = os.fstat(descriptor)
+        return _read_descriptor(descriptor, path, status.st_size, most, what), status
     except OSError as error:
         raise error_of_os(error, path) from error
     finally:
         os.close(descriptor)
 
 
-def _read_descriptor(descriptor: int, path: str, most: int, what: str) -> bytes:
-    status = os.fstat(descriptor)
-    if status.st_size > most:
-        raise LimitExceededError(f"{path} has {status.st_size} bytes; {what} may have at most {most}")
+def _read_descriptor(descriptor: int, path: str, size: int, most: int, what: str) -> bytes:
+    if size > most:
+        raise LimitExceededError(f"{path} has {size} bytes; {what} may have at most {most}")
     # the file may grow or shrink while being read: parse what was read
-    raw = os.read(descriptor, status.st_size + 1)
+    raw = os.read(descriptor, size + 1)
     while len(raw) <= most and (more := os.read(descriptor, 2**20)):
         raw += more
     return raw

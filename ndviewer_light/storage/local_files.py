@@ -97,11 +97,12 @@ class LinkGuard:
         # looked at when first needed: making a guard does not access the disk
         return None if self._said is None or os.path.isdir(self._said) else self._said
 
-    def check(self, paths: Iterable[str]) -> None:
+    def check(self, paths: Iterable[str], seen: set[str] | None = None) -> None:
         """Raise `UntrustedReferenceError` if one of these paths leads out of the dataset.
 
         `NotRegularFileError` if one of them is neither a regular file nor a folder. Paths that do not
-        exist are fine. Costs one `lstat` per file, and per folder between it and the dataset's.
+        exist are fine. Costs one `lstat` per file, and per folder between it and the dataset's. `seen`
+        are the folders found to be fine in the same reading, which need no second look; it is added to.
         """
         paths = list(paths)
         for path in paths:
@@ -111,13 +112,13 @@ class LinkGuard:
                 continue
             if mode & _TYPE != stat.S_IFREG:
                 self._check_odd(path)
-        self.check_folders(paths)
+        self.check_folders(paths, seen)
 
-    def check_folders(self, paths: Iterable[str]) -> None:
+    def check_folders(self, paths: Iterable[str], seen: set[str] | None = None) -> None:
         """Like `check`, for the folders of these files, not the files."""
         if self.follows:
             return
-        seen: set[str] = set()
+        seen = set() if seen is None else seen
         for folder in {path.rpartition(os.sep)[0] for path in paths}:
             self._check_folder(folder, seen)
 
@@ -127,9 +128,9 @@ class LinkGuard:
             self._judge(path)
             return
         while len(path) > len(top) and path not in seen:
-            seen.add(path)
             if is_link(path):
                 self._judge(path)
+            seen.add(path)
             path = path.rpartition(os.sep)[0]
 
     def _check_odd(self, path: str) -> None:

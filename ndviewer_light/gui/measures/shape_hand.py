@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from ..canvas.display import Canvas
     from .drawn_shapes import DrawnShape, DrawnShapes
 
+_MOUSE_EVENTS = (
+    QEvent.Type.MouseButtonPress,
+    QEvent.Type.MouseButtonDblClick,
+    QEvent.Type.MouseMove,
+    QEvent.Type.MouseButtonRelease,
+)
 _LEAST_DRAG_PX = 3.0
 """Less than this on screen is a click, by which no line or rectangle is meant."""
 
@@ -61,7 +67,7 @@ class ShapeHand(QObject):
     def take(self, event: Any, widget: QWidget) -> bool:
         """Whether the event was for us."""
         kind = event.type()
-        if self._canvas is None or self._canvas.projection() is None:
+        if kind not in _MOUSE_EVENTS or self._canvas is None or self._canvas.projection() is None:
             return False
         if kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick):
             is_plain = event.button() == Qt.MouseButton.LeftButton

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...errors import DatasetError
 from ..file_versions import version_of
+from ..limits import read_versioned_file
 from .tree import LocalTree
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class RecordingTree(LocalTree):
         self.consolidated = tree.consolidated
         self._versions: dict[str, str] = {}
         self._kinds: dict[str, tuple[bool, bool]] = {}
+        self._fine: set[str] = set()  # folders that do not lead out of the dataset
 
     def is_current(self) -> bool:
         """Whether nothing that was looked at has changed; costs one call of the system for each."""
@@ -39,8 +42,15 @@ class RecordingTree(LocalTree):
 
     def read_small(self, path: str) -> bytes | None:
         """See `Tree.read_small`."""
-        self._versions.setdefault(path, version_of(path))
-        return super().read_small(path)
+        try:
+            if self._links is not None:
+                self._links.check([path], self._fine)
+            raw, version = read_versioned_file(path)
+        except DatasetError:
+            self._versions.setdefault(path, version_of(path))  # before it is read
+            return super().read_small(path)
+        self._versions.setdefault(path, version)
+        return raw
 
     def names(self, path: str) -> list[str]:
         """See `Tree.names`."""
