@@ -114,20 +114,6 @@ def plate(qtbot, viewer, tmp_path):
 # ---- of what is finished -------------------------------------------------------------------------------
 
 
-def test_that_stacks_are_not_projected_is_said(qtbot, viewer, tmp_path):
-    path = tmp_path / "p.ome.zarr"
-    stores.write_plate(path, {"A/1": 2}, sizes={"t": 1, "c": 2, "z": 3, "y": SIDE, "x": SIDE})
-    stores.make_old(path)
-    load(qtbot, viewer, path)
-    settle(qtbot, viewer)
-    overview = shown(qtbot, viewer)
-    waiting = viewer._screen.status.said
-    assert not waiting("waiting")
-    for said in ("Overview: plane 1 of each stack, not projected", ""):
-        QTest.keyClick(overview.canvas, Qt.Key.Key_Z)
-        qtbot.waitUntil(lambda said=said: waiting("waiting") == said, timeout=20_000)
-
-
 def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, viewer, plate):
     overview = shown(qtbot, viewer)
     canvas = overview.canvas
@@ -381,6 +367,7 @@ def test_what_nobody_has_announced_is_there_after_the_run_and_a_refresh_reads_ag
     qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PRESENT"] * 3, timeout=20_000)
     for c in range(2):
         choose_limits(viewer, c, 0, 5000)
+    qtbot.waitUntil(lambda: [look.limits for look in overview._looks.values()] == [(0, 5000)] * 2)
     complete(qtbot, overview)
     before = pixel(overview.canvas, 1)
     array = opened(run.folder / "zarr/A1/fov_1.ome.zarr")

@@ -153,7 +153,6 @@ def test_what_is_not_there_is_hatched_not_black(capsys, written, tmp_path):
         (("--z", "median"), "z must be an index"),
         (("--z", "max:70-79"), "there is no z plane 70: there are "),
         (("--overview", "--z", "max:70-79"), "there is no z plane 70: there are "),
-        (("--overview", "--z", "max:0-1"), "--z max:0-1: an overview projects whole stacks: --z max"),
         (("--position", "B9:0"), "B9:0"),
         (("--channels", "Cy5"), "Cy5"),
         (("--contrast", "nan:inf"), "--contrast nan:inf: expected two different, finite numbers"),
@@ -249,6 +248,26 @@ def test_an_overview_is_a_picture_of_what_can_be_placed(tmp_path, capsys):
         main([str(path), "--scheduler", "tcp://127.0.0.1:9", "-o", str(out)])
     rendered(capsys, path, "--overview", "--scale-bar", "-o", out, "--size", "200", "--contrast", "0:100")
     assert picture_in(out).shape == (120, 200, 3)
+
+
+def test_an_overview_of_projections_says_of_which_planes_there_are_none(tmp_path, capsys):
+    plate, out = tmp_path / "p.ome.zarr", tmp_path / "o.png"
+    stores.write_plate(plate, {"A/1": 1, "A/2": 1}, sizes={"t": 1, "c": 1, "z": 4, "y": 32, "x": 32})
+    for field in ("A/1/0", "A/2/0"):
+        for z, value in enumerate((10, 90, 50, 70)):
+            tensorstore_of(plate / field)[0, 0, z] = np.full((32, 32), value, "u2")
+    (chunk,) = [each for each in stores.chunk_files(plate / "A/2/0") if "c/0/0/1/0/0" in str(each)]
+    chunk.write_bytes(b"\x02\x01\x21\x02" + b"\xff" * 60)
+    stores.make_old(plate)
+    more = ["--contrast", "0:100", "--size", "248"]
+    said = rendered(capsys, plate, "--overview", "-o", out, "--z", "max:1-2", *more, status=3)
+    assert "A2:0: not all planes of the stack" in said.err and "A1" not in said.err
+    with open_dataset(plate) as ds:
+        color = np.array([int(ds.info.channels[0].color[i : i + 2], 16) for i in (1, 3, 5)])
+    picture = picture_in(out)
+    for x, value in ((0.25, 90), (0.75, 50)):
+        found = picture[picture.shape[0] // 2, round(24 + x * 200)]
+        assert abs(found - color * value / 100).max() <= 1, (x, found)
 
 
 def tensorstore_of(image):

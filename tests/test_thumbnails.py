@@ -73,6 +73,41 @@ def test_pictures_are_averages_of_the_planes_asked_for(plate, isolate):
         assert ds.thumbnails(keys, 32, cancelled=lambda: True) == []
 
 
+@pytest.mark.parametrize("isolate", [False, True])
+def test_a_projection_is_of_the_planes_meant_that_are_there(tmp_path, isolate):
+    path = tmp_path / "p.ome.zarr"
+    stores.write_plate(
+        path,
+        {"A/1": 1, "A/2": 1, "A/3": 1, "A/4": 1},
+        sizes={**SIZES, "z": 5, "y": 16, "x": 24},
+        attributes=stores.image_attributes(complete=None),
+    )
+
+    def chunk(well, z):
+        return path / well / f"0/0/c/0/0/{z}/0/0"
+
+    chunk("A/2", 1).unlink()
+    chunk("A/3", 2).write_bytes(b"\x02\x01\x21\x02" + b"\xff" * 60)
+    for each in stores.chunk_files(path / "A/4"):
+        each.unlink()
+    stores.make_old(path)
+    with open_dataset(path, isolate=isolate) as ds:
+        keys = [(0, 0, 0, z) for z in ("max:1-3", "mean:3-", "min:4-9", "sum:9-12")]
+        stack = [stores.plane(0, 0, 0, z, (16, 24)) for z in range(5)]
+        wanted = [np.max(stack[1:4], 0), np.mean(stack[3:], 0), stack[4], stack[4].astype("u8")]
+        for found, pixels in zip(ds.thumbnails(keys, 32), wanted, strict=True):
+            assert found.state is PlaneState.PRESENT and np.array_equal(found.pixels, pixels)
+        partly, damaged, nothing = ds.thumbnails(
+            [(0, 1, 0, "min:0-2"), (0, 2, 0, "max"), (0, 3, 0, "max")], 32
+        )
+        assert nothing.state is PlaneState.ABSENT and nothing.pixels is None
+        # a plane that is left out before one that is stored counts as the fill value, as in the main view
+        assert partly.state is PlaneState.PRESENT and not partly.pixels.any()
+        left = [stores.plane(0, 2, 0, z, (16, 24)) for z in (0, 1, 3, 4)]
+        assert damaged.state is PlaneState.UNREADABLE and "not all planes" in damaged.reason
+        assert np.array_equal(damaged.pixels, np.max(left, 0))
+
+
 def test_a_pyramid_level_that_fits_is_read_and_nothing_else(tmp_path):
     path = tmp_path / "i.zarr"
     stores.write_pyramid(path, names=("0", "1", "2"))

@@ -201,8 +201,6 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
     z = _plane_or_projection(options.z, info.n_z)
-    if isinstance(z, str) and ":" in z:
-        raise ValueError(f"--z {z}: an overview projects whole stacks: --z {z.partition(':')[0]}")
     found = render_scene(
         dataset,
         channels,

@@ -122,11 +122,11 @@ _opening = threading.Lock()
 
 def _made_by_worker(
     reopen: Callable[[], Dataset], keys: Sequence[StackKey], edge: int
-) -> list[tuple[Any, Exception | None]]:
+) -> list[tuple[Any, Exception | None, int]]:
     with _opening:
         dataset = _open.get(reopen)
         if dataset is None:
             dataset = _open[reopen] = reopen()
             while len(_open) > _MOST_OPEN:
                 _open.popitem(last=False)[1].close()
-    return [(made.pixels, made.error) for made in make_thumbnails(dataset.source, keys, edge)]
+    return [(made.pixels, made.error, made.z) for made in make_thumbnails(dataset.source, keys, edge)]

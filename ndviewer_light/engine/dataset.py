@@ -246,7 +246,8 @@ class Dataset(DatasetStates):
     ) -> list[Plane]:
         """Return small pictures of many planes (t, p, c, z), in order, as `Plane`s with their states.
 
-        `z` may be a projection of the stack ("max", …). The longest edge is from `edge` up to twice that, or
+        `z` may be a projection of the stack ("max", "mean:2-11", …): of the planes that are there, with
+        the state of one that is not. The longest edge is from `edge` up to twice that, or
         the plane's if that is shorter. They come from the pyramid level that fits; where there is none, they
         are area averages, computed through dask: by threads, or by the cluster of `scheduler` (an address
         "tcp://…", or a `dask.distributed.Client`), whose workers open the dataset at the same path. Averages

@@ -16,7 +16,7 @@ from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, Read
 from ..model import PlaneKey, Region, StackKey
 from ..sources.source import MadeThumbnail
 from ..storage.cancellation import CancelScope, current_scope
-from .projections import projected
+from .projections import RunningProjection, StackProjection
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class _Plan(NamedTuple):
     source: Source
     key: StackKey
     level: int
-    sizes: tuple[int, int, int]  # z, y, x at that level
-    z: int
+    sizes: tuple[int, int]  # y, x at that level
+    zs: tuple[int, ...]  # its planes: one, or those that are projected
     step: int
     edge: int
 
@@ -82,24 +82,52 @@ class _Plan(NamedTuple):
         return self.step == 1
 
     def make(self) -> MadeThumbnail:
-        return _made(lambda: shrunk(self._read(self.step), 1))
+        return _made(lambda: self._read(self.step))
 
     def make_large(self) -> MadeThumbnail:
         """The one that is kept: also for closer looks."""
-        return _made(lambda: self._read(step_for(max(self.sizes[1:]), max(self.edge, KEPT_EDGE))))
+        return _made(lambda: self._read(step_for(max(self.sizes), max(self.edge, KEPT_EDGE))))
 
-    def _read(self, step: int) -> np.ndarray:
+    def _read(self, step: int) -> MadeThumbnail:
         if not isinstance(self.key.z, str):
-            return self._plane(self.z, step)
-        if self._tile is None:  # of the pixels themselves: the brightest one is not that of the averages
-            stack = (self._plane(z, 1) for z in range(self.sizes[0]))
-            return shrunk(projected(stack, self.key.z), step)
-        return projected((self._plane(z, step) for z in range(self.sizes[0])), self.key.z)
+            return MadeThumbnail(self._plane(self.zs[0], step))
+        # of the pixels themselves, if they can be held: the brightest one is not that of the averages
+        is_held = self._tile is None
+        found = self._projected(StackProjection.of_text(self.key.z).how, 1 if is_held else step)
+        assert found.pixels is not None
+        return found._replace(pixels=shrunk(found.pixels, step)) if is_held else found
+
+    def _projected(self, how: str, step: int) -> MadeThumbnail:
+        """The projection of the planes that are there, and why others are not. Raises if none is."""
+        running, scope = RunningProjection(how), current_scope()
+        said: tuple[DatasetError, int] | None = None
+        blank: list[tuple[PlaneNotStoredError, int]] = []
+        for z in self.zs:
+            if scope is not None and scope.dropped:
+                raise ReadDroppedError("the picture is no longer needed")
+            try:
+                running.add(self._plane(z, step))
+            except ReadDroppedError:
+                raise
+            except DatasetError as error:
+                if isinstance(error, PlaneNotStoredError) and error.is_fill_value:
+                    blank.append((error, z))
+                elif said is None or isinstance(said[0], PlaneNotStoredError):
+                    said = error, z
+        if not running.n:
+            raise said[0] if said is not None else blank[0][0]
+        pixels = running.result()
+        for each, _ in blank:  # planes of fill value are planes
+            if each.fill_value is not None:
+                running.add(np.full(pixels.shape, each.fill_value))
+        if said is None and blank:  # in a run that is on, whoever asked knows better
+            said = blank[-1]
+        return MadeThumbnail(running.result(), *(said or (None, 0)))
 
     @property
     def _tile(self) -> tuple[int, int] | None:
         """How a plane is read that is too large to be read at once."""
-        is_large = self.sizes[1] * self.sizes[2] > ONE_TILE_PIXELS
+        is_large = self.sizes[0] * self.sizes[1] > ONE_TILE_PIXELS
         return self.source.tile_shape(self.key.p, self.level) if is_large else None
 
     def _plane(self, z: int, step: int) -> np.ndarray:
@@ -107,19 +135,19 @@ class _Plan(NamedTuple):
         tile = self._tile
         if tile is None:
             return shrunk(self.source.read_plane(key, self.level), step)
-        return _by_bands(self.source, key, self.level, self.sizes[1:], tile, step)
+        return _by_bands(self.source, key, self.level, self.sizes, tile, step)
 
 
 def _planned(source: Source, key: StackKey, edge: int) -> _Plan | MadeThumbnail:
     def plan() -> _Plan:
         level = source.level_for(key.p, *_fitting(source, key.p, edge))
-        sizes, z = _sizes_at(source, key, level)
-        if sizes[1] * sizes[2] > _MOST_PIXELS:
+        sizes, zs = _sizes_at(source, key, level)
+        if sizes[0] * sizes[1] > _MOST_PIXELS:
             raise LimitExceededError(
-                f"a plane of {sizes[1]:,} × {sizes[2]:,} pixels without smaller levels is too large to be "
+                f"a plane of {sizes[0]:,} × {sizes[1]:,} pixels without smaller levels is too large to be "
                 "averaged: write it with a pyramid"
             )
-        return _Plan(source, key, level, sizes, z, step_for(max(sizes[1:]), edge), edge)
+        return _Plan(source, key, level, sizes, zs, step_for(max(sizes), edge), edge)
 
     try:
         return plan()
@@ -136,19 +164,26 @@ def _fitting(source: Source, p: int, edge: int) -> tuple[int, int]:
     return max(1, image.height * edge // longest), max(1, image.width * edge // longest)
 
 
-def _sizes_at(source: Source, key: StackKey, level: int) -> tuple[tuple[int, int, int], int]:
-    """The sizes (z, y, x) of the planes of a level, and which of them is meant (0 of a projection)."""
-    z = key.z if isinstance(key.z, int) else 0
+def _sizes_at(source: Source, key: StackKey, level: int) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """The height and width of the planes of a level, and which of them are meant."""
     if level == 0:
         image = source.image(key.p)
-        return (image.n_z, image.height, image.width), z
+        return (image.height, image.width), _planes_of(key, image.n_z)
     if source.info.image(key.p).n_z > 1:
         found = source.level_at(key.p, level)
-        return (found.sizes.z, found.sizes.y, found.sizes.x), found.z_at(z)
+        zs = _planes_of(key, source.info.image(key.p).n_z)
+        return (found.sizes.y, found.sizes.x), tuple(dict.fromkeys(map(found.z_at, zs)))
     shape = source.plane_shape(_plane_key(key, 0), level)
     if shape is None:
         raise PlaneNotStoredError(f"level {level} of position {key.p} is not written yet")
-    return (1, *shape), 0
+    return shape, (0,)
+
+
+def _planes_of(key: StackKey, n_z: int) -> tuple[int, ...]:
+    """The planes of level 0 that are meant, of a stack of `n_z`."""
+    return (
+        (key.z,) if isinstance(key.z, int) else tuple(StackProjection.of_text(key.z).planes_of(max(n_z, 1)))
+    )
 
 
 def _plane_key(key: StackKey, z: int) -> PlaneKey:
@@ -160,9 +195,9 @@ def step_for(longest: int, edge: int) -> int:
     return max(1, longest // max(edge, 1))
 
 
-def _made(read: Callable[[], np.ndarray]) -> MadeThumbnail:
+def _made(read: Callable[[], MadeThumbnail]) -> MadeThumbnail:
     try:
-        return MadeThumbnail(read())
+        return read()
     except ReadDroppedError:
         raise
     except (DatasetError, IndexError, MemoryError) as error:
@@ -243,6 +278,8 @@ def _kept(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> MadeThum
         made = plan.make_large()
         if made.pixels is None:
             return made
+        if made.error is not None:
+            return made._replace(pixels=shrunk(made.pixels, step_for(max(made.pixels.shape), plan.edge)))
         pixels = made.pixels
         if cache is not None and name and _name_of(source, plan, cache) == name:
             cache.disk.put(name, pixels)
@@ -254,10 +291,9 @@ def _name_of(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> str:
     if cache is None or plan.step < _WORTH_KEEPING // 2:
         return ""
     key = plan.key
-    zs = range(plan.sizes[0]) if isinstance(key.z, str) else (plan.z,)
     version: str | None = source.identity
     if version is None:
-        found = source.versions([_plane_key(key, z) for z in zs], plan.level)
+        found = source.versions([_plane_key(key, z) for z in plan.zs], plan.level)
         version = None if None in found else " ".join(map(str, found))
     if version is None:
         return ""

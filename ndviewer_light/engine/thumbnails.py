@@ -84,11 +84,13 @@ class ThumbnailSource:
         return make_thumbnails(self._source, keys, edge, self._cache) if made is None else made
 
     def _as_plane(self, key: StackKey, made: MadeThumbnail) -> Plane:
-        if made.pixels is not None:
+        if made.error is None:
             return Plane(PlaneState.PRESENT, made.pixels)
-        assert made.error is not None
-        whole = PlaneKey(key.t, key.p, key.c, key.z if isinstance(key.z, int) else 0)
+        whole = PlaneKey(key.t, key.p, key.c, key.z if isinstance(key.z, int) else made.z)
         plane = self._outcomes.of_failure(whole, made.error, 0)
+        if made.pixels is not None:  # of a stack: the other planes of it
+            state = PlaneState.PRESENT if plane.state is PlaneState.FILLED else plane.state
+            return Plane(state, made.pixels, f"not all planes of the stack: {plane.reason}")
         if plane.pixels is not None and isinstance(made.error, PlaneNotStoredError):
             return plane._replace(pixels=plane.pixels[:1, :1])  # all of one value
         return plane

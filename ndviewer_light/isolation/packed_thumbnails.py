@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 
 def packed(made: Sequence[MadeThumbnail]) -> tuple[np.ndarray, list[Message]]:
-    """All pixels as bytes, and for each picture its shape and dtype, or why there are none."""
+    """All pixels as bytes, and for each picture its shape and dtype, and why there are none or not all."""
     parts: list[Message] = []
     pieces: list[np.ndarray] = []
     for each in made:
+        said = {} if each.error is None else {"error": protocol.error_to_json(each.error), "z": each.z}
         if each.pixels is None:
-            assert each.error is not None, "a picture without pixels has an error"
-            parts.append({"error": protocol.error_to_json(each.error)})
+            assert said, "a picture without pixels has an error"
+            parts.append(said)
             continue
         pixels = np.ascontiguousarray(each.pixels)
         pieces.append(pixels.reshape(-1).view(np.uint8))
-        parts.append({"shape": pixels.shape, "dtype": pixels.dtype.str})
+        parts.append({"shape": pixels.shape, "dtype": pixels.dtype.str, **said})
     return np.concatenate(pieces) if pieces else np.zeros(1, np.uint8), parts
 
 
@@ -38,14 +39,15 @@ def unpacked(pixels: np.ndarray, parts: Sequence[Message], n: int) -> list[MadeT
     start = 0
     try:
         for part in parts:
-            if "error" in part:
-                found.append(MadeThumbnail(None, protocol.error_from_json(part["error"])))
+            said = (protocol.error_from_json(part["error"]), int(part["z"])) if "error" in part else ()
+            if "shape" not in part:
+                found.append(MadeThumbnail(None, *said))
                 continue
             dtype, (height, width) = np.dtype(part["dtype"]), map(int, part["shape"])
             end = start + height * width * dtype.itemsize
             if dtype.kind not in KINDS or min(height, width) < 0 or end > pixels.nbytes:
                 raise ValueError(f"{part} in {pixels.nbytes} bytes")
-            found.append(MadeThumbnail(pixels[start:end].view(dtype).reshape(height, width)))
+            found.append(MadeThumbnail(pixels[start:end].view(dtype).reshape(height, width), *said))
             start = end
         if len(found) != n:
             raise ValueError(f"{len(found)} of {n} pictures")

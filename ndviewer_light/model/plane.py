@@ -21,7 +21,10 @@ class PlaneKey(NamedTuple):
 
 
 class StackKey(NamedTuple):
-    """The address of a plane, or of a projection of its stack if `z` is "max", "min", "mean" or "sum"."""
+    """The address of a plane, or of a projection of its stack if `z` is "max", "min", "mean" or "sum".
+
+    "max:2-11" takes some planes of the stack only (`engine.projections.StackProjection`).
+    """
 
     t: int
     p: int

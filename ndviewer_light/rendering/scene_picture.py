@@ -126,6 +126,7 @@ def render_scene(
 ) -> ScenePicture:
     """Draw every field of a dataset at its place; the longest edge of the picture is `size` pixels.
 
+    `z` is a plane, or a projection as text ("max", "mean:2-11").
     `looks(c)`: colour map and fixed limits of a channel, None where `mode` decides. Raises `DatasetError`.
     """
     from PIL import Image, ImageDraw
@@ -158,6 +159,9 @@ def render_scene(
                 (box[2] - box[0], box[3] - box[1]), _filter(colored, box)
             )
             picture.paste(fitted, box[:2])
+            worst = worst_of(planes[p].values())
+            if worst is not None:
+                missing.append(f"{info.positions[p].title}: {worst.reason}")
         else:
             state = draw_state(draw, box, planes[p].values())
             missing.append(f"{info.positions[p].title}: {state}")
@@ -199,7 +203,7 @@ def _limits_of(
     by_type: dict[np.dtype, list[np.ndarray]] = {}
     for of_field in planes:
         plane = of_field.get(c)
-        if plane is not None and plane.pixels is not None and plane.state is PlaneState.PRESENT:
+        if plane is not None and plane.pixels is not None and plane.state is not PlaneState.FILLED:
             by_type.setdefault(plane.pixels.dtype, []).append(plane.pixels)
     for pixels in by_type.values():
         seen.add(contrast_of(sampled(pixels)))

@@ -32,10 +32,14 @@ AT_ONCE_REMOTE = 64
 
 
 class MadeThumbnail(NamedTuple):
-    """A small picture of a plane: its pixels (Y, X), or why there are none."""
+    """A small picture of a plane: its pixels (Y, X), or why there are none.
+
+    A projection has both where planes of its stack are left out: `z` is the one that `error` is about.
+    """
 
     pixels: np.ndarray | None
     error: Exception | None = None
+    z: int = 0
 
 
 class MeasuredPlane(NamedTuple):

@@ -46,6 +46,8 @@ class KnownChannel(NamedTuple):
     state: PlaneState
     edge: int
     is_full: bool
+    has_pixels: bool
+    is_stale: bool
 
 
 def bgrx(picture: np.ndarray) -> np.ndarray:
@@ -68,6 +70,7 @@ class FieldPictures:
         self._lock = threading.Lock()  # guards the following; nothing slow is done while holding it
         self._place: object = None
         self._planes: OrderedDict[int, dict[int, tuple[Plane, int]]] = OrderedDict()
+        self._stale: set[tuple[int, int]] = set()  # positions and channels
         self._nbytes = 0
         self._looks: dict[int, ChannelLook] = {}
         self._dirty: OrderedDict[int, None] = OrderedDict()
@@ -96,6 +99,7 @@ class FieldPictures:
         with self._lock:
             self._place = place
             self._planes.clear()
+            self._stale.clear()
             self._dirty.clear()
             self._pictures.clear()
             self._nbytes = 0
@@ -118,6 +122,11 @@ class FieldPictures:
         if here:
             self.kick()
 
+    def expect(self, planes: Iterable[tuple[int, int]]) -> None:
+        """What is known of these (position, channel) does not count any more: they are to be read again."""
+        with self._lock:
+            self._stale.update(planes)
+
     def known(self, p: int) -> Mapping[int, KnownChannel]:
         """What is known of the channels of a field. A few microseconds."""
         planes = self._planes.get(p)
@@ -125,7 +134,13 @@ class FieldPictures:
             return {}
         full = self._edge_of(p)
         return {
-            c: KnownChannel(plane.state, edge, plane.pixels is not None and max(plane.pixels.shape) >= full)
+            c: KnownChannel(
+                plane.state,
+                edge,
+                plane.pixels is not None and max(plane.pixels.shape) >= full,
+                plane.pixels is not None,
+                (p, c) in self._stale,
+            )
             for c, (plane, edge) in list(planes.items())
         }
 
@@ -195,7 +210,7 @@ class FieldPictures:
                 if (key.t, key.z) != place:
                     continue
                 self._put(key.p, key.c, plane, edge)
-                if plane.state is PlaneState.PRESENT and plane.pixels is not None:
+                if plane.state is not PlaneState.FILLED and plane.pixels is not None:
                     new.setdefault(key.c, []).append(plane.pixels)
             batch = [self._dirty.popitem(last=False)[0] for _ in range(min(_AT_ONCE, len(self._dirty)))]
             looks = self._looks
@@ -213,6 +228,7 @@ class FieldPictures:
 
     def _put(self, p: int, c: int, plane: Plane, edge: int) -> None:
         """Keep a plane; with the lock held."""
+        self._stale.discard((p, c))
         of_field = self._planes.setdefault(p, {})
         before = of_field.get(c)
         self._nbytes -= _nbytes(before[0]) if before is not None else 0

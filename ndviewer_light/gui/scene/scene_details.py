@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...engine.projections import RunningProjection, StackProjection
 from ...errors import DatasetError, ReadDroppedError
 from ...model import Region
 from ...rendering.scene_picture import ChannelLook, colored_fields
@@ -43,11 +44,14 @@ class DetailTile:
 
 
 class DetailWanted(NamedTuple):
-    """What is looked at closely: fields with their edges in µm, at a time point and z, by channels."""
+    """What is looked at closely: fields with their edges in µm, at a time point and z, by channels.
+
+    `z` is a plane, or a projection as text, as in `StackKey`.
+    """
 
     dataset: Dataset
     t: int
-    z: int
+    z: int | str
     fields: tuple[PlacedImage, ...]
     viewport: Viewport
     looks: Mapping[int, ChannelLook]
@@ -209,11 +213,10 @@ class DetailReader:
         dataset, p = wanted.dataset, image.p
         own = dataset.info.channels_of(dataset.image(p))
         pixels: dict[int, np.ndarray] = {}
-        z = dataset.z_at(p, wanted.z, level) if level else wanted.z
         for c in wanted.looks:
             if c in own:
                 try:
-                    pixels[c] = dataset.plane(wanted.t, p, own.index(c), z, level=level, region=region)
+                    pixels[c] = _pixels(dataset, wanted, p, own.index(c), level, region)
                 except DatasetError as error:  # the field says so
                     logger.debug("a part of position %d: %s", p, error)
         if not pixels:
@@ -233,3 +236,24 @@ class DetailReader:
             while self._nbytes > PARTS_BYTES and len(self._tiles) > 1:
                 self._nbytes -= self._tiles.popitem(last=False)[1].pixels.nbytes
         return tile
+
+
+def _pixels(dataset: Dataset, wanted: DetailWanted, p: int, c: int, level: int, region: Region) -> np.ndarray:
+    """A part of a plane, or of the projection of the planes that are there."""
+    if isinstance(wanted.z, int):
+        z = dataset.z_at(p, wanted.z, level) if level else wanted.z
+        return dataset.plane(wanted.t, p, c, z, level=level, region=region)
+    projection = StackProjection.of_text(wanted.z)
+    planes = projection.planes_of(max(dataset.image(p).n_z, 1))
+    running = RunningProjection(projection.how)
+    failed: DatasetError | None = None
+    for z in dict.fromkeys(dataset.z_at(p, z, level) if level else z for z in planes):
+        try:
+            running.add(dataset.plane(wanted.t, p, c, z, level=level, region=region))
+        except ReadDroppedError:
+            raise
+        except DatasetError as error:
+            failed = error
+    if failed is not None and not running.n:
+        raise failed
+    return running.result()

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from ...engine.projections import StackProjection
 from ...engine.scene import visible_first
 from ...engine.thumbnails import WantedThumbnail
 from ...model import PlaneState, StackKey
@@ -38,6 +39,8 @@ _ASK_SECONDS = 0.05
 _FRONT = 24
 _FRONT_SECONDS = 0.25
 """So many fields after the last one are looked for so often, where nobody tells what is written."""
+_STACK_SECONDS = 0.5
+"""So often at most are projections read again of which planes were written: whole stacks each time."""
 _RETRY_SECONDS = 2.0
 _AFTER_THE_END = (0.5, 3.0, 8.0, 15.0)
 """When after a run all that is missing is looked for once more."""
@@ -53,7 +56,8 @@ class SceneReading:
         self.dataset = dataset
         self._canvas = canvas
         self.info: DatasetInfo | None = None
-        self.place = (0, 0)
+        self.place: tuple[int, int | str] = (0, 0)
+        """The time point, and the plane or the projection ("max", "mean:2-11") of stacks."""
         self.pictures = FieldPictures(self._longest_edge)
         self._loader = dataset.thumbnail_loader(self.pictures.kick)
         self.pictures.read_from(self._loader)
@@ -64,8 +68,9 @@ class SceneReading:
         self._version = 0
         self._is_asked = False
         self._ask_due = 0.0
-        self._retry: set[StackKey] = set()
         self.states: PositionStates | None = None
+        self._stacks_written: set[StackKey] = set()
+        self._stacks_due = 0.0
         self._front_due = 0.0
         self._was_on = self._is_written()
         self._last_looks: list[float] = []  # when all that is missing is looked for again
@@ -85,6 +90,7 @@ class SceneReading:
             or self._loader.has_arrived
             or self.pictures.is_busy
             or self._details.is_busy
+            or bool(self._stacks_written)
         )
 
     def close(self) -> None:
@@ -113,11 +119,11 @@ class SceneReading:
         """Another part is in view, or more is known."""
         self._is_asked = False
 
-    def show_place(self, place: tuple[int, int]) -> None:
-        """Another time point, or z."""
+    def show_place(self, place: tuple[int, int | str]) -> None:
+        """Another time point, plane or projection."""
         self.place = place
         self.pictures.show_place(place)
-        self._retry.clear()
+        self._stacks_written.clear()
         self.states = None
         self._version += 1
         self._is_asked = False
@@ -185,7 +191,7 @@ class SceneReading:
         found = []
         for c in self._looks:
             key = StackKey(t, p, c, z)
-            if c in channels and (key in self._retry or _is_needed(known.get(c), edge)):
+            if c in channels and _is_needed(known.get(c), edge):
                 found.append(WantedThumbnail(key, edge))
         return found
 
@@ -219,18 +225,25 @@ class SceneReading:
 
     def _may_be_there(self, p: int) -> bool:
         known = self.pictures.known(p).values()
-        return not known or any(each.state not in _NOT_THERE for each in known)
+        return not known or any(each.has_pixels for each in known)
 
     # ---- while it is written ---------------------------------------------------------------
 
     def _take_written(self, now: float) -> None:
         """Planes that a writer has announced are read again, or for the first time."""
         t, z = self.place
+        first, last = _planes_of(z)
         fresh: set[StackKey] = set()
         while self._written:
             rows = self._written.popleft()
-            at = rows[(rows[:, 0] == t) & (rows[:, 3] == z)]
+            at = rows[(rows[:, 0] == t) & (rows[:, 3] >= first) & (rows[:, 3] <= last)]
             fresh.update(StackKey(t, p, c, z) for p, c in at[:, 1:3].tolist())
+        if isinstance(z, str):
+            self._stacks_written |= fresh
+            fresh = set()
+            if self._stacks_written and now >= self._stacks_due:
+                fresh, self._stacks_written = self._stacks_written, set()
+                self._stacks_due = now + _STACK_SECONDS
         if fresh:
             self._loader.written(fresh)
             self._version += 1
@@ -238,9 +251,8 @@ class SceneReading:
 
     def _read_again(self, keys: set[StackKey], now: float) -> None:
         """Read these as soon as they are in view, whatever is known of them."""
-        self._retry |= keys
+        self.pictures.expect((key.p, key.c) for key in keys)
         self._ask(now)
-        self._retry -= keys
 
     def _take_states(self, now: float) -> None:
         """What is known of positions without reading: those of which more is there are read again."""
@@ -280,7 +292,8 @@ class SceneReading:
             self.look_for_missing()
         if now < self._front_due or self.info is None:
             return
-        self._front_due = now + (_FRONT_SECONDS if is_on else _RETRY_SECONDS)
+        often = _STACK_SECONDS if isinstance(self.place[1], str) else _FRONT_SECONDS
+        self._front_due = now + (often if is_on else _RETRY_SECONDS)
         if not is_on or self._loader.n_left:
             return
         waiting: list[int] = []
@@ -296,7 +309,15 @@ class SceneReading:
             self._look_for(after + waiting[: _FRONT - len(after)], now)
 
 
+def _planes_of(z: int | str) -> tuple[int, float]:
+    """The first and last plane of a stack that a picture is made of."""
+    if not isinstance(z, str):
+        return z, z
+    projection = StackProjection.of_text(z)
+    return projection.first, float("inf") if projection.last is None else projection.last
+
+
 def _is_needed(known: KnownChannel | None, edge: int) -> bool:
-    if known is None:
+    if known is None or known.is_stale:
         return True
     return known.state not in _NOT_THERE and known.edge < edge and not known.is_full

@@ -91,7 +91,7 @@ class SceneView(QObject):
 
     @property
     def progress(self) -> str:
-        """How far reading is, where many small pictures are still to be read; else what is shown of stacks.
+        """How far reading is, where many small pictures are still to be read; else what is shown of volumes.
 
         "" where that is what the main view shows.
         """
@@ -101,8 +101,8 @@ class SceneView(QObject):
         if n > _WORTH_SAYING:
             return f"Overview: {n:,} small pictures to read"
         view = self._stage.view
-        if self.is_shown and (view.projection is not None or view.is_volume):
-            return f"Overview: plane {view.z + 1} of each stack, not projected"
+        if self.is_shown and view.is_volume:
+            return f"Overview: plane {view.z + 1} of each stack, not the volume"
         return ""
 
     def toggle(self) -> None:
@@ -167,8 +167,7 @@ class SceneView(QObject):
     def _begin(self, dataset: Dataset) -> None:
         self._release()
         self._reading = SceneReading(dataset, self.canvas, self._wake_later)
-        view = self._stage.view
-        self._reading.show_place((view.t, view.z))
+        self._reading.show_place(self._place())
         if not dataset.live and not _is_one_field_per_well(dataset.info):
             reading, self._is_looking = self._reading, True
             self._background.run("ndviewer-scene-positions", lambda: self._look_at_all(reading))
@@ -205,9 +204,10 @@ class SceneView(QObject):
         if dataset.info is not reading.info:
             self._take_info(reading, dataset.info)
         view = self._stage.view
-        if (view.t, view.z) != reading.place:
-            keeps = self.dims_old and view.z == reading.place[1]
-            reading.show_place((view.t, view.z))
+        place = self._place()
+        if place != reading.place:
+            keeps = self.dims_old and place[1] == reading.place[1]
+            reading.show_place(place)
             self.canvas.age_pictures(keep=keeps)
         self.canvas.mark_current(view.p)
         now = time.monotonic()
@@ -218,6 +218,14 @@ class SceneView(QObject):
         if pictures:
             self.canvas.show_pictures(pictures)
         return self.is_busy
+
+    def _place(self) -> tuple[int, int | str]:
+        """The time point, and the plane or projection, that the main view shows or would show."""
+        view = self._stage.view
+        projection = view.projection
+        # the main view says so when it draws, which it does not while it is hidden
+        self._stage.channels.contrasts.show_projection("" if projection is None else projection.how)
+        return view.t, view.z if projection is None else str(projection)
 
     def _take_info(self, reading: SceneReading, info: DatasetInfo) -> None:
         """More is known: sizes and places of fields."""
