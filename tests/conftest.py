@@ -7,6 +7,7 @@ NDVIEWER_REQUIRE_GL=1 in the environment, the whole session fails.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib.util
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from ndviewer_light.gui.viewer import LightweightViewer
+    from ndviewer_light.sources import Source
     from tests.range_server import RangeServer
 
 GRACE_SECONDS = 3.0
@@ -269,6 +271,26 @@ def server(
     monkeypatch.setattr("ndviewer_light.storage.remote.retries.RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
     yield server_of_all_folders.at(tmp_path)
     server_of_all_folders.end_stalls()
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Source]]:
+    """Open sources as a person does, with storage options by name; they are closed when the test is over."""
+    from ndviewer_light.model import AnnouncedRun
+    from ndviewer_light.sources import open_source
+    from ndviewer_light.sources.zarr.source import ZarrSource
+
+    with contextlib.ExitStack() as sources:
+
+        def open_one(what: object, inner: str = "", **options: str) -> Source:
+            if isinstance(what, AnnouncedRun):
+                source: Source = ZarrSource.announced(what)
+            else:
+                source = open_source(f"{what}::{inner}" if inner else str(what), options or None)
+            sources.callback(source.close)
+            return source
+
+        yield open_one
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from ndviewer_light.errors import (
     UntrustedReferenceError,
 )
 from ndviewer_light.model import PlaneKey, Region
-from ndviewer_light.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,20 +28,6 @@ if TYPE_CHECKING:
     from ndviewer_light.sources import Source
 
     Open = Callable[..., Source]
-
-
-@pytest.fixture
-def opened() -> Iterator[Open]:
-    """Open files that are closed when the test is over."""
-    sources: list[Source] = []
-
-    def open_one(path: Path | str, inner: str = "", **options: str) -> Source:
-        sources.append(open_source(f"{path}::{inner}" if inner else str(path), options or None))
-        return sources[-1]
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 @pytest.fixture(scope="module")

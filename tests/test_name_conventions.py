@@ -11,14 +11,13 @@ import pytest
 import tifffile
 
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources import open_source
 from ndviewer_light.sources.images.catalogue import FileCatalogue
 from ndviewer_light.sources.images.name_layouts import understood
 from ndviewer_light.sources.images.patterns import Pattern
 from tests.name_conventions import BEGIN, CASES, END, FORMATS, names_of, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from ndviewer_light.sources.source import Source
@@ -140,20 +139,6 @@ def write(folder: Path, names: Iterable[str], end: str = ".tif") -> Path:
         else:
             tifffile.imwrite(path, pixels, metadata=None)
     return folder
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[..., Source]]:
-    """Opens a path as a person does; closes it when the test is over."""
-    sources: list[Source] = []
-
-    def open_path(path: Path, **options: str) -> Source:
-        sources.append(open_source(str(path), options))
-        return sources[-1]
-
-    yield open_path
-    for source in sources:
-        source.close()
 
 
 def sizes_of(source: Source) -> dict[str, int]:

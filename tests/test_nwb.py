@@ -21,7 +21,7 @@ from ndviewer_light.sources import open_source
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     Open = Callable[..., HDF5Source]
@@ -33,22 +33,6 @@ PLANE = {
     "grid_spacing": [1e-6, 2e-6, 5e-6],
     "unit": "meters",
 }
-
-
-@pytest.fixture
-def opened() -> Iterator[Open]:
-    """Open files that are closed when the test is over."""
-    sources: list[HDF5Source] = []
-
-    def open_one(path: Path, inner: str = "") -> HDF5Source:
-        source = open_source(f"{path}::{inner}" if inner else str(path))
-        assert isinstance(source, HDF5Source)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 def movie(n_t: int = 4, n_x: int = 24, n_y: int = 16, *more: int, seed: int = 0) -> np.ndarray:

@@ -36,7 +36,6 @@ from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr import tensorstore_context as zarr_native
 from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.missing_chunks import MAX_ASKED
-from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.storage.remote import client as fetch_client
 from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.remote_bytes import set_in_flight
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ndviewer_light.model import DatasetInfo
+    from ndviewer_light.sources.zarr.source import ZarrSource
 
     Open = Callable[..., ZarrSource]
 
@@ -87,22 +87,6 @@ def server(module_server: RangeServer) -> Iterator[RangeServer]:
     yield module_server
     for entry in list(module_server.folder.iterdir()):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
-@pytest.fixture
-def opened() -> Iterator[Open]:
-    """Open datasets that are closed when the test is over."""
-    sources: list[ZarrSource] = []
-
-    def open_one(url: str, **options: str) -> ZarrSource:
-        source = open_source(url, options)
-        assert isinstance(source, ZarrSource)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 def keys(info: DatasetInfo) -> Iterator[PlaneKey]:

@@ -31,33 +31,17 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.tiff.set_source import TiffSetSource
-from ndviewer_light.sources.tiff.source import TiffSource
 from ndviewer_light.storage.bytes import LocalBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from ndviewer_light.sources.tiff.source import TiffSource
+
     Open = Callable[[Path], TiffSource]
 
 RED_GREEN_BLUE = np.stack([stores.plane(c=c, dtype="uint8") for c in range(3)], axis=-1)
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[[Path], TiffSource]]:
-    """Open datasets that are closed when the test is over."""
-    sources: list[TiffSource] = []
-
-    def open_one(path: Path) -> TiffSource:
-        source = open_source(str(path))
-        assert isinstance(source, TiffSource | TiffSetSource)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 # ---- what is not there, half there, or damaged ------------------------------------------------

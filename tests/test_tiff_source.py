@@ -17,32 +17,16 @@ import tiffs
 from ndviewer_light.errors import DatasetNotFoundError, PlaneNotStoredError, PlaneNotWrittenError
 from ndviewer_light.model import PlaneKey, Region
 from ndviewer_light.sources import open_source
-from ndviewer_light.sources.tiff.set_source import TiffSetSource
-from ndviewer_light.sources.tiff.source import TiffSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from ndviewer_light.sources.tiff.source import TiffSource
+
     Open = Callable[[Path], TiffSource]
 
 RED_GREEN_BLUE = np.stack([stores.plane(c=c, dtype="uint8") for c in range(3)], axis=-1)
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[[Path], TiffSource]]:
-    """Open datasets that are closed when the test is over."""
-    sources: list[TiffSource] = []
-
-    def open_one(path: Path) -> TiffSource:
-        source = open_source(str(path))
-        assert isinstance(source, TiffSource | TiffSetSource)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 @pytest.fixture

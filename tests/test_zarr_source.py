@@ -26,7 +26,6 @@ from ndviewer_light.errors import (
     UnsupportedError,
 )
 from ndviewer_light.model import AnnouncedRun, PlaneKey, Position
-from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr import layouts, open_arrays
 from ndviewer_light.sources.zarr.source import ZarrSource
 
@@ -38,22 +37,6 @@ if TYPE_CHECKING:
     from ndviewer_light.storage.trees.tree import Tree
 
     Open = Callable[[Any], ZarrSource]
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[[Any], ZarrSource]]:
-    """Open datasets that are closed when the test is over."""
-    sources: list[ZarrSource] = []
-
-    def open_one(what: Any) -> ZarrSource:
-        source = ZarrSource.announced(what) if isinstance(what, AnnouncedRun) else open_source(str(what))
-        assert isinstance(source, ZarrSource)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 def keys(info: DatasetInfo) -> Iterator[PlaneKey]:

@@ -50,22 +50,6 @@ METHODS = [
 ONE = {"t": 1, "c": 1, "z": 1}
 
 
-@pytest.fixture
-def opened() -> Iterator[Open]:
-    """Open datasets that are closed when the test is over."""
-    sources: list[ZarrSource] = []
-
-    def open_one(path: Any, **options: str) -> ZarrSource:
-        source = open_source(str(path), options)
-        assert isinstance(source, ZarrSource)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
-
-
 @pytest.fixture(scope="module")
 def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
     pytest.importorskip("obstore")
