@@ -21,13 +21,14 @@ from PIL import Image
 
 from ndviewer_light.engine import look_schedule
 from ndviewer_light.engine.look_schedule import Following
+from ndviewer_light.engine.state_codes import CODED
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources.disk_cached import open_disk_cached as open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from ndviewer_light.engine.dataset import Dataset
@@ -217,6 +218,73 @@ def test_stores_of_fields_appear_one_by_one(tmp_path, followed):
         write(fov)
         wait_for_size(dataset, "p", fov + 1)
         wait_for(dataset, PlaneKey(p=fov), fov + 1)
+
+
+def write_arrays_of_plate(path: Path, wells: Sequence[str]) -> None:
+    """A plate whose arrays (t 2, c 2) are all made, and nothing else."""
+    plain = stores.image_attributes(squid=False, channels=stores.CHANNELS[:2])
+    stores.write_plate(path, dict.fromkeys(wells, 1), attributes=plain, sizes={"z": 1, "y": SIZE, "x": SIZE})
+    for well in wells:
+        shutil.rmtree(path / well / "0" / "0" / "c")
+
+
+def write_time_point(path: Path, well: str, t: int) -> None:
+    array = path / well / "0" / "0"
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(array)}}
+    stores.ts.open(spec).result()[t].write(np.full((2, 1, SIZE, SIZE), 7, np.uint16)).result()
+
+
+def every_state(dataset: Dataset) -> dict[PlaneKey, set[PlaneState]]:
+    """What each plane is by all that tell it: the picture, the overview, the report, and one by one."""
+    n = dataset.sizes
+    keys = [PlaneKey(t, p, c) for t in range(n["t"]) for p in range(n["p"]) for c in range(n["c"])]
+    dataset.take_changes()
+    pictures = [plane.state for plane in dataset.planes(keys, wait=None)]
+    small = [plane.state for plane in dataset.thumbnails(keys)]
+    blocks = dataset.report().blocks
+    counted = [CODED[blocks[key.p][key.t, key.c, key.z] - 1] for key in keys]
+    one_by_one = [dataset.state(key) for key in keys]
+    told = zip(pictures, small, counted, one_by_one, strict=True)
+    return {key: set(each) for key, each in zip(keys, told, strict=True)}
+
+
+def test_of_a_plate_written_by_itself_all_that_tell_of_a_plane_say_the_same(tmp_path, followed):
+    path, wells = tmp_path / "p.zarr", ["A/1", "A/2", "A/3"]
+    write_arrays_of_plate(path, wells)
+    dataset = followed(path)
+    assert all(states == {PlaneState.PENDING} for states in every_state(dataset).values()), "just created"
+    for p, well in enumerate(wells):
+        write_time_point(path, well, 0)
+        wait_for(dataset, PlaneKey(p=p), 7)
+        for key, states in every_state(dataset).items():
+            is_there = key.t == 0 and key.p <= p
+            assert states == {PlaneState.PRESENT if is_there else PlaneState.PENDING}, key
+
+
+def test_a_plate_that_was_created_long_ago_and_not_written_is_not_expected(tmp_path, followed):
+    path = tmp_path / "p.zarr"
+    write_arrays_of_plate(path, ["A/1", "A/2"])
+    stores.make_old(path, 120)
+    dataset = followed(path)
+    assert all(states == {PlaneState.ABSENT} for states in every_state(dataset).values())
+
+
+def test_files_that_go_away_are_no_growth_and_not_awaited(tmp_path, followed):
+    for t in range(3):
+        tifffile.imwrite(tmp_path / f"img_t{t}_c0.tif", grey(t + 1))
+        tifffile.imwrite(tmp_path / f"img_t{t}_c1.tif", grey(t + 1))
+    dataset = followed(tmp_path)
+    assert shown(dataset, PlaneKey(t=0)) == 1
+    (tmp_path / "img_t1_c1.tif").unlink()
+    began = time.monotonic()
+    while time.monotonic() - began < 1.0:  # several looks
+        assert shown(dataset, PlaneKey(t=1, c=1)) in (PlaneState.ABSENT, PlaneState.LOADING)
+        assert not dataset.is_being_written
+        time.sleep(0.05)
+    tifffile.imwrite(tmp_path / "img_t3_c0.tif", grey(4))
+    wait_for(dataset, PlaneKey(t=3), 4)
+    assert dataset.is_being_written
+    wait_for(dataset, PlaneKey(t=3, c=1), PlaneState.PENDING)
 
 
 # ---- what is not whole yet ---------------------------------------------------------------------------

@@ -647,4 +647,23 @@ def test_the_newest_change_is_found_at_any_depth(tmp_path):
     (folder / "299/1/0").write_bytes(b"1")
     os.utime(folder / "299/1", ns=(before + 10**9, before + 10**9))
     assert activity.newest_change(str(folder)) == before + 10**9
-    assert activity.newest_change(str(tmp_path / "nothing")) == 0
+    assert (
+        activity.newest_change(str(tmp_path / "nothing"))
+        == activity.newest_write(str(tmp_path / "nothing"))
+        == 0
+    )
+
+
+def test_what_is_removed_is_no_write(tmp_path):
+    for t in range(3):
+        (tmp_path / str(t)).mkdir()
+        (tmp_path / str(t) / "0").write_bytes(b"1")
+        os.utime(tmp_path / str(t) / "0", ns=(10**18 + t, 10**18 + t))
+        os.utime(tmp_path / str(t), ns=(10**18 + t, 10**18 + t))
+    assert activity.newest_write(str(tmp_path)) == 10**18 + 2
+    watched = activity.Activity(lambda: activity.newest_write(str(tmp_path)))
+    (tmp_path / "1" / "0").unlink()
+    assert activity.newest_change(str(tmp_path)) > 10**18 + 2
+    assert not watched.is_on()
+    (tmp_path / "2" / "1").write_bytes(b"1")
+    assert watched.is_on()

@@ -87,7 +87,8 @@ class DatasetStates(DatasetContents):
             self._images,
             tiled,
             lambda key, error: self._outcomes.of_failure(key, error, 0),
-            self._is_awaited,
+            lambda: self._live,
+            self._follower.is_growing,
             self._is_in_memory,
             is_remote=is_url(path),
         )
@@ -260,10 +261,7 @@ class DatasetStates(DatasetContents):
     @property
     def is_being_written(self) -> bool:
         """Whether what is not stored may still be written: a run is on, or the dataset has grown lately."""
-        return self._is_awaited()
-
-    def _is_awaited(self) -> bool:
-        return self._live or self._follower.is_growing()
+        return self._surveyor.stored.is_awaited()
 
     def _is_in_memory(self, key: PlaneKey) -> bool:
         return isinstance(self._cache.peek(key, 0), np.ndarray)

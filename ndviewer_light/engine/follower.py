@@ -23,7 +23,7 @@ from .plane_versions import PlaneVersions
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..model import Region
+    from ..model import DatasetInfo, Region
     from ..sources import Source
     from .cache import PlaneCache
     from .look_schedule import LookSchedule
@@ -36,6 +36,16 @@ logger = logging.getLogger(__name__)
 _COMPARED_PLANES = 16  # all channels of a view, but only the first planes of a volume
 _VERSIONED_PLANES = 1024
 _IN_PARTS_SECONDS = 1.0
+
+
+def has_grown(before: DatasetInfo, info: DatasetInfo) -> bool:
+    """Whether there is more of a dataset than before, or another one.
+
+    A new `DatasetInfo` alone may mean that more became known of it (a position has larger images), or that
+    files have gone away.
+    """
+    is_more = any(info.sizes[axis] > before.sizes[axis] for axis in "tpcz")
+    return is_more or info.generation != before.generation
 
 
 class DiskFollower:
@@ -235,7 +245,7 @@ class DiskFollower:
                 self._schedule.ended(now)
                 if expected is not None and live and is_beyond(info, expected):
                     self._schedule.found_nothing_of(expected)
-                elif info is not before or found:
+                elif found or has_grown(before, info):
                     self._schedule.found_something(now)
                 if self.follows_growth and info.complete:
                     self._schedule.end(now)

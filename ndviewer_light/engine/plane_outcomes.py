@@ -129,7 +129,12 @@ class PlaneOutcomes:
             return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
-        return missing_plane(error, live=self._is_live(), notified=self._is_notified(key, level))
+        return missing_plane(
+            error,
+            live=self._is_live(),
+            notified=self._is_notified(key, level),
+            growing=self._follower.is_growing(),
+        )
 
     def _is_notified(self, key: PlaneKey, level: int) -> bool:
         """Whether a writer has notified everything that a plane of any level shows."""

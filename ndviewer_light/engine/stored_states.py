@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NDViewerError
 from ..model import PlaneKey, PlaneState
-from ..sources.missing import Found
+from ..sources.missing import state_of_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .known_failures import KnownFailures
 
-_STATES = {
-    Found.FILL: PlaneState.FILLED,
-    Found.EXPECTED: PlaneState.PENDING,
-    Found.ABSENT: PlaneState.ABSENT,
-}
 ASKED_AT_ONCE = 2048
 """Planes per question: some milliseconds."""
 
@@ -27,36 +22,48 @@ ASKED_AT_ONCE = 2048
 class StoredStates:
     """Tells the states of planes without reading any. Any thread; blocks on disk, raises nothing.
 
-    `is_awaited()`: whether what is not stored may still be written. `is_in_memory(key)`: whether the pixels
-    of a plane are.
+    `is_live()`: whether a host's run is on; `is_growing()`: whether anything was written lately.
+    `is_in_memory(key)`: whether the pixels of a plane are.
     """
 
     def __init__(
         self,
         source: Source,
         failures: KnownFailures,
-        is_awaited: Callable[[], bool],
+        is_live: Callable[[], bool],
+        is_growing: Callable[[], bool],
         is_in_memory: Callable[[PlaneKey], bool],
     ) -> None:
         self._source = source
         self._failures = failures
-        self.is_awaited = is_awaited
+        self._is_live = is_live
+        self._is_growing = is_growing
         self._is_in_memory = is_in_memory
+        self._begun: set[int] = set()  # positions of which something was found
+
+    def is_awaited(self) -> bool:
+        """Whether what is not stored may still be written."""
+        return self._is_live() or self._is_growing()
 
     def of(self, keys: Sequence[PlaneKey]) -> list[PlaneState]:
         """PRESENT, PENDING, FILLED, ABSENT, UNREADABLE or UNKNOWN for each plane.
 
-        While somebody writes the dataset, what is missing is PENDING: what counts as the fill value may be
-        about to be written.
+        Of a host's run that is on, what is missing is PENDING.
         """
-        awaited = self.is_awaited()
+        growing = self._is_growing()
         try:
             stored = self._source.are_stored(keys)
+            self._begun.update(key.p for key, is_stored in zip(keys, stored, strict=True) if is_stored)
             missing = [key for key, is_stored in zip(keys, stored, strict=True) if is_stored is False]
-            found = self._source.missing_as(missing) if missing and not awaited else []
+            if self._is_live():
+                missing = []
+            elif growing:  # of positions without any plane nothing counts as the fill value then
+                missing = [key for key in missing if key.p in self._begun]
+            found = self._source.missing_as(missing) if missing else []
         except (NDViewerError, IndexError):  # of a reader process
             stored, missing, found = [None] * len(keys), [], []
-        said = dict(zip(missing, map(_STATES.__getitem__, found), strict=False))
+        states = (state_of_missing(each, growing=growing) for each in found)
+        said = dict(zip(missing, states, strict=True))
         return [
             said.get(key, PlaneState.PENDING) if is_stored is False else self._not_missing(key, is_stored)
             for key, is_stored in zip(keys, stored, strict=True)

@@ -38,9 +38,8 @@ _MAX_PLANES = 256_000_000
 class Surveyor:
     """Surveys the planes of a dataset. Any thread.
 
-    `failed_plane(key, error)`: what a plane is that could not be read. `is_awaited()`: whether what is not
-    stored may still be written. `is_in_memory(key)`: whether the pixels of a plane are. `is_remote`: whether
-    it lies on a server, which can be asked.
+    `failed_plane(key, error)`: what a plane is that could not be read. `is_remote`: whether it lies on a
+    server, which can be asked. For the others see `StoredStates`.
     """
 
     def __init__(
@@ -49,14 +48,15 @@ class Surveyor:
         images: ImageLookup,
         tiled: TiledPlanes,
         failed_plane: Callable[[PlaneKey, Exception], Plane],
-        is_awaited: Callable[[], bool],
+        is_live: Callable[[], bool],
+        is_growing: Callable[[], bool],
         is_in_memory: Callable[[PlaneKey], bool],
         *,
         is_remote: bool = False,
     ) -> None:
         self._is_remote = is_remote
         self.failures = KnownFailures()
-        self.stored = StoredStates(source, self.failures, is_awaited, is_in_memory)
+        self.stored = StoredStates(source, self.failures, is_live, is_growing, is_in_memory)
         self._source = source
         self._images = images
         self._tiled = tiled

@@ -12,16 +12,20 @@ no format tells which. Black where nothing was acquired is as wrong as a blank m
 3. It says that it is not: *pending* if it changes while it is open, else *not acquired*.
 4. It says nothing, and a plane is stored at the same position that comes later however the writer's loops
    were nested (none of its t, c and z is smaller): the writer has been past it, so it is the *fill value*.
-5. It says nothing, but others of the same time point and position are stored: the rest of a stack. *Pending*
-   if the dataset changes while it is open, else the *fill value*.
-6. Otherwise *not acquired*: time points and positions without a single plane are what an aborted run leaves.
+5. It says nothing, and it changes while it is open: *pending*.
+6. It says nothing, but others of the same time point and position are stored: the rest of a stack, the *fill
+   value*.
+7. Otherwise *not acquired*: time points and positions without a single plane are what an aborted run leaves.
    It is said as "empty or not acquired", as a run of blank planes leaves the same.
+
+What a plane is that counts as not acquired depends on the rest of the dataset (`state_of_missing`): *pending*
+while others of it, perhaps of other positions, are being written. What goes away is no sign of that.
 
 A plane that counts as its fill value has pixels in every way out, and on screen a note that nothing is
 stored. Pending and not acquired are states without pixels, and a `PlaneNotStoredError` for scripts. Without a
 fill value (images, TIFF, ND2) no plane is ever one: there a plane of zeros is stored like any other.
 
-A format asks `judge` about itself (2 to 6) and tells it in the error; `missing_plane` adds the host (1).
+A format asks `judge` about itself (2 to 7) and tells it in the error; `missing_plane` adds the host (1).
 """
 
 from __future__ import annotations
@@ -102,7 +106,7 @@ class Surroundings:
 
 
 def judge(plane: Plane3, around: Surroundings) -> Verdict:
-    """What the missing `plane` (t, c, z) counts as (rules 2 to 6); may block on disk or network."""
+    """What the missing `plane` (t, c, z) counts as (rules 2 to 7); may block on disk or network."""
     if around.complete:
         return Verdict(Found.FILL, "the dataset says that it is complete")
     if around.complete is False:
@@ -111,10 +115,10 @@ def judge(plane: Plane3, around: Surroundings) -> Verdict:
         return Verdict(Found.ABSENT, "the dataset says that it is not complete")
     if _any(around, lambda each: _is_later(each, plane), _later(plane, around.sizes)):
         return Verdict(Found.FILL, "later ones are stored")
-    if not _any(around, lambda each: each[0] == plane[0], _same_stack(plane, around.sizes)):
-        return Verdict(Found.ABSENT, "nor for others of this time point and position")
     if around.is_being_written():
         return Verdict(Found.EXPECTED, "the dataset is being written")
+    if not _any(around, lambda each: each[0] == plane[0], _same_stack(plane, around.sizes)):
+        return Verdict(Found.ABSENT, "nor for others of this time point and position")
     return Verdict(Found.FILL, "others of the same stack are stored")
 
 
@@ -177,11 +181,23 @@ def not_stored(what: str, shape: tuple[int, int], fill: np.generic, verdict: Ver
     return error
 
 
-def missing_plane(error: PlaneNotStoredError, *, live: bool, notified: bool) -> Plane:
+def state_of_missing(found: Found, *, growing: bool) -> PlaneState:
+    """FILLED, PENDING or ABSENT, for a plane that counts as `found`, of a run that no host announces.
+
+    `growing`: whether anything of the dataset was written lately. The same in the picture and in what counts
+    planes without reading them.
+    """
+    if found is Found.FILL:
+        return PlaneState.FILLED
+    return PlaneState.PENDING if growing or found is Found.EXPECTED else PlaneState.ABSENT
+
+
+def missing_plane(error: PlaneNotStoredError, *, live: bool, notified: bool, growing: bool = False) -> Plane:
     """What is to be shown of a missing plane: FILLED with its pixels, PENDING or ABSENT.
 
-    `live`: a host says that its run is on; `notified`: a writer said that it has written this plane. A file
-    that exists but has not been filled is never the fill value (`PlaneNotWrittenError`).
+    `live`: a host says that its run is on; `notified`: a writer said that it has written this plane;
+    `growing`: see `state_of_missing`. A file that exists but has not been filled is never the fill value
+    (`PlaneNotWrittenError`).
     """
     shape, fill = error.plane_shape, error.fill_value
     counts = notified and not error.shares_chunks if live else error.is_fill_value
@@ -193,7 +209,11 @@ def missing_plane(error: PlaneNotStoredError, *, live: bool, notified: bool) -> 
     reason = str(error) or type(error).__name__
     if live and notified:
         reason = f"announced as written, but not stored: empty, or not written yet ({reason})"
-    return Plane(PlaneState.PENDING if live or error.is_expected else PlaneState.ABSENT, reason=reason)
+    found = Found.EXPECTED if live or error.is_expected else Found.ABSENT
+    state = state_of_missing(found, growing=growing)
+    if state is PlaneState.PENDING and found is Found.ABSENT:
+        reason = f"not written yet, as others are being written ({reason})"
+    return Plane(state, reason=reason)
 
 
 def _text_of(fill: np.generic) -> str:

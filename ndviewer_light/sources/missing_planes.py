@@ -90,12 +90,10 @@ class MissingPlanesOfMany:
         with self._lock:
             self._looked = _LookedFor(p, stored, self._since(p))
         is_fill = _has_later(stored)[at]
-        is_in_begun = (stored == _STORED).any(axis=(1, 2))[at[0]] & ~is_fill
-        rest = Found.EXPECTED if is_in_begun.any() and claims.is_being_written() else Found.FILL
-        return [
-            Found.FILL if fill else rest if begun else Found.ABSENT
-            for fill, begun in zip(is_fill.tolist(), is_in_begun.tolist(), strict=True)
-        ]
+        if not is_fill.all() and claims.is_being_written():
+            return [Found.FILL if fill else Found.EXPECTED for fill in is_fill.tolist()]
+        is_in_begun = (stored == _STORED).any(axis=(1, 2))[at[0]]
+        return [Found.FILL if fill else Found.ABSENT for fill in (is_fill | is_in_begun).tolist()]
 
     def _start(self, p: int, sizes: Plane3) -> np.ndarray:
         with self._lock:

@@ -31,7 +31,10 @@ class Activity:
     """
 
     def __init__(self, look: Callable[[], object] | None) -> None:
-        """`look` is called now, and by `is_on`; None: it never changes (a server, an archive)."""
+        """`look` is called now, and by `is_on`; None: it never changes (a server, an archive).
+
+        Numbers that it returns count as a change only if they are larger than before: see `newest_write`.
+        """
         self._look = look
         self._last = look() if look is not None else None
         self._noticed = float("-inf")
@@ -41,7 +44,8 @@ class Activity:
         if self._look is None:
             return False
         found, now = self._look(), time.monotonic()
-        if found != self._last:
+        is_less = isinstance(found, int) and isinstance(self._last, int) and found < self._last
+        if found != self._last and not is_less:
             self._last, self._noticed = found, now
         return now - self._noticed < QUIET_SECONDS
 
@@ -70,22 +74,38 @@ def newest_change(folder: str) -> int:
     Follows the newest entry downwards: writers create files and folders in order, and each new entry changes
     the time of the folder it is in. Costs a few listings at any number of chunks. Never raises.
     """
-    newest = 0
+    return max(_newest(folder))
+
+
+def newest_write(folder: str) -> int:
+    """The time (ns) of the newest file that `newest_change` comes by; 0 if there is none.
+
+    Unlike that of a folder it is never newer because something was removed.
+    """
+    return _newest(folder)[0]
+
+
+def _newest(folder: str) -> tuple[int, int]:
+    """The times (ns) of the newest file and folder."""
+    newest_file = newest_folder = 0
     for _ in range(_MAX_DEPTH):
         try:
-            newest = max(newest, os.stat(folder).st_mtime_ns)
+            own = os.stat(folder).st_mtime_ns
+            newest_folder = max(newest_folder, own)
             with os.scandir(folder) as entries:
                 found = list(islice(entries, _MAX_NAMES + 1))
             if len(found) > _MAX_NAMES:
-                return newest
+                return max(newest_file, own), newest_folder
             if len(found) > _MAX_TIMES:
                 found = [max(found, key=lambda entry: natural_key(entry.name))]
             times = [(entry.stat(follow_symlinks=False).st_mtime_ns, entry.path, entry) for entry in found]
-            folders = [each for each in times if each[2].is_dir(follow_symlinks=False)]
+            folders = [each[:2] for each in times if each[2].is_dir(follow_symlinks=False)]
         except (OSError, ValueError):  # also where an entry has disappeared meanwhile
-            return newest
-        newest = max([newest, *(changed for changed, _, _ in times)])
+            return newest_file, newest_folder
+        of_files = (each[0] for each in times if not each[2].is_dir(follow_symlinks=False))
+        newest_file = max([newest_file, *of_files])
+        newest_folder = max([newest_folder, *(changed for changed, _ in folders)])
         if not folders:
-            return newest
-        folder = max(folders, key=lambda each: each[:2])[1]
-    return newest
+            break
+        folder = max(folders)[1]
+    return newest_file, newest_folder

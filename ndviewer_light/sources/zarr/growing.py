@@ -8,13 +8,14 @@ from data; only the time at which the files were written, and what comes later, 
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import DatasetError, PlaneNotWrittenError
-from ...storage.activity import QUIET_SECONDS, newest_change
+from ...storage.activity import QUIET_SECONDS, newest_write
 from ..missing import Found, Verdict, not_stored
 from .chunk_files import age_s
 from .chunk_grid import chunks_of
@@ -31,14 +32,36 @@ PART_SECONDS = 2.0
 """A plane with missing chunks is complete when none of the others has been written for so long."""
 JUST_WRITTEN_SECONDS = 5.0
 """Of an array of which anything was written so lately, missing planes may still come."""
+_METADATA = ("zarr.json", ".zarray", ".zattrs")
 _SAMPLES = 64
 """So many rows and columns of the other planes in a chunk are looked at."""
 
 
-def was_just_written(image: ZarrImage) -> bool:
-    """Whether a local array that makes no claim about its run was written to within the last seconds."""
-    newest = newest_change(image.array) if image.meta.complete is None else 0
+def is_expected_to_grow(image: ZarrImage) -> bool:
+    """Whether a local array looks like one that somebody writes, although nobody has watched it so far."""
+    return _was_just_written(image) or _was_just_created(image)
+
+
+def _was_just_written(image: ZarrImage) -> bool:
+    """Whether an array that makes no claim about its run was written to within the last seconds."""
+    newest = newest_write(image.array) if image.meta.complete is None else 0
     return bool(newest) and time.time_ns() - newest < JUST_WRITTEN_SECONDS * 1e9
+
+
+def _was_just_created(image: ZarrImage) -> bool:
+    """Whether an array was created within the last minute, and nothing was written into it so far.
+
+    That is what arrays look like which are all made before the first plane is acquired.
+    """
+    if image.meta.complete:
+        return False
+    try:
+        with os.scandir(image.array) as entries:
+            times = [each.stat().st_mtime_ns for each in entries if each.name in _METADATA]
+            is_empty = len(times) == len(os.listdir(image.array))
+    except OSError:
+        return False
+    return is_empty and bool(times) and time.time_ns() - max(times) < QUIET_SECONDS * 1e9
 
 
 def check_complete(selection: Selection, image: ZarrImage) -> None:

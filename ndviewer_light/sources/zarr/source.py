@@ -31,7 +31,7 @@ from . import layouts
 from .chunk_grid import level_spans, plane_chunk
 from .description import described
 from .first_image import first_image, opened_info
-from .growing import was_just_written
+from .growing import is_expected_to_grow
 from .image_facts import level_of
 from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
@@ -393,7 +393,7 @@ class ZarrSource(Source):
             if array is not None:
                 return array.is_being_written()
             followed = self._native.followed and not self._tree.remote
-            return followed and was_just_written(image)  # nobody has watched it so far
+            return followed and is_expected_to_grow(image)  # nobody has watched it so far
 
         return Claims(image.meta.complete, is_being_written)
 

@@ -15,7 +15,7 @@ from ...errors import (
 from ...model import Region
 from ..missing import LOOKS, LOOKS_REMOTE
 from .chunk_files import files_of, version_of_selection
-from .growing import check_complete, not_written_yet, was_just_written
+from .growing import check_complete, is_expected_to_grow, not_written_yet
 from .missing_chunks import Looked, MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
 from .tensorstore_context import delivered
 from .tensorstore_errors import (
@@ -63,8 +63,8 @@ class OpenArray(ABC):
         return key.t, p_index or 0, key.c, key.z
 
     def is_being_written(self) -> bool:
-        """Whether somebody writes the array; if that is followed, also what was written just now counts."""
-        return self._activity.is_on() or (self._is_followed and was_just_written(self.image))
+        """Whether somebody writes the array; if that is followed, also what was made just now counts."""
+        return self._activity.is_on() or (self._is_followed and is_expected_to_grow(self.image))
 
     @property
     def _is_followed(self) -> bool:

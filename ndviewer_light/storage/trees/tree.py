@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...model import natural_sorted
-from ..activity import Activity, activity_of, newest_change
+from ..activity import Activity, activity_of, newest_write
 from ..bytes import (
     check_still_there,
     is_url,
@@ -225,7 +225,7 @@ class LocalTree(Tree):
 
     def activity(self, array: str) -> Activity:
         """See `Tree.activity`; of a run that a host has announced, it is the host who says so."""
-        return Activity(None) if not self.root else activity_of(array, partial(newest_change, array))
+        return Activity(None) if not self.root else activity_of(array, partial(newest_write, array))
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""
