@@ -48,6 +48,31 @@ def test_a_run_that_was_steady_is_said_to_have_stopped_sooner():
     assert looks(progress, [17.5], [24]).headline == "No new planes for 6 s"
 
 
+def test_of_planes_that_are_counted_every_two_seconds_a_stop_is_said_within_eight():
+    progress, info = RunProgress(), memory_info(n_t=100, positions=WELLS)
+    said = {}
+    for i in range(200):  # 10 planes/s until 30.1 s, looked at every quarter of a second
+        now = i / 4
+        counted = now // 2 * 2
+        n = int(10 * min(counted, 30.1)) + 1
+        news = progress.look(now, n, None, info, is_live=True, as_of=counted)
+        said[now] = news.state, "nothing new" in str(news.parts), " left" in str(news.parts)
+    recording, stalled = RunState.RECORDING, RunState.STALLED
+    assert all(each == (recording, False, True) for now, each in said.items() if 4 <= now < 34)
+    assert said[36.0] == (recording, True, False), "two counts in a row found nothing"
+    assert all(each[0] is stalled for now, each in said.items() if now >= 38)
+
+
+def test_what_comes_in_bursts_is_neither_quiet_nor_stalled_between_them():
+    progress, info = RunProgress(), memory_info(n_t=100, positions=WELLS)
+    for i in range(400):  # 30 planes in a second, every 10 s
+        now = i / 4
+        n = 30 * (i // 40) + min(30, (i % 40) * 8) + 1
+        news = progress.look(now, n, None, info, is_live=True)
+        assert news.state is RunState.RECORDING, now
+        assert now < 12 or "nothing new" not in str(news.parts), now
+
+
 def test_what_was_never_announced_of_a_finished_run_is_missing():
     progress = RunProgress()
     looks(progress, range(10), range(0, 150, 15))

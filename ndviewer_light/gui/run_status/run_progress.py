@@ -18,8 +18,16 @@ STALLED_SECONDS = 15.0
 """A run is said to be stalled after this, three of its own longest gaps, or its time step and this."""
 _STALLED_STEADY_SECONDS = 5.0
 _STEADY_GAPS = 20
-"""Once so many gaps between planes are known, it is said sooner: nothing else tells that a writer died."""
+_STEADY_PLANES = 20
+_STEADY_SECONDS = 10.0
+"""Once so many gaps between planes are known, or so many planes over so long, it is said sooner: nothing else
+tells that a writer died."""
+_QUIET_GAPS = 1.5
+"""No plane for so many times the longest gap so far, and for some seconds: that is said instead of an end."""
+_QUIET_SECONDS = 3.0
 _SAMPLE_SECONDS = 0.5
+_LATE_SECONDS = 1.0
+"""A plane came between the look before and this one, but counted as so much earlier at most."""
 
 
 class RunState(Enum):
@@ -34,7 +42,8 @@ class RunState(Enum):
 class RunNews(NamedTuple):
     """What is known of a run. `expected` is None while the number of time points may still grow.
 
-    `rate` in planes per second; `seconds_left` None if it cannot be told; `silent` is how long nothing came.
+    `seconds_left` is None if it cannot be told; `silent` is how long nothing came, `is_quiet` whether that is
+    unusually long.
     """
 
     state: RunState
@@ -45,6 +54,7 @@ class RunNews(NamedTuple):
     seconds_left: float | None
     silent: float
     place: str
+    is_quiet: bool = False
 
     @property
     def missing(self) -> int:
@@ -76,7 +86,9 @@ class RunNews(NamedTuple):
         said = [f"{self.written:,}{of} planes"]
         if self.missing:
             said.append(f"{self.missing:,} missing")
-        if self.seconds_left is not None and self.state is RunState.RECORDING:
+        if self.is_quiet and self.state is RunState.RECORDING:
+            said.append(f"nothing new for {duration_of(self.silent)}")
+        elif self.seconds_left is not None and self.state is RunState.RECORDING:
             said.append(f"{duration_of(max(round(self.seconds_left), 1))} left")
         if self.n_bytes:
             said.append(size_of(self.n_bytes))
@@ -94,15 +106,29 @@ class RunProgress:
         self._first_n_t: int | None = None
         self._total: tuple[DatasetInfo, int] | None = None
         self._samples: deque[tuple[float, int]] = deque()
-        self._changed: float | None = None  # when the last plane came
+        self._changed: float | None = None  # when it was found that a plane had come
+        self._looked = float("-inf")
         self._longest_gap = 0.0
         self._n_gaps = 0
+        self._first: tuple[float, int] | None = None  # when planes were first found, and how many
 
     def look(
-        self, now: float, written: int, last: PlaneKey | None, info: DatasetInfo, *, is_live: bool
+        self,
+        now: float,
+        written: int,
+        last: PlaneKey | None,
+        info: DatasetInfo,
+        *,
+        is_live: bool,
+        as_of: float | None = None,
     ) -> RunNews:
-        """What is to be said at `now` (`time.monotonic`), with `written` planes, the `last` of them."""
-        self._note(now, written)
+        """What is to be said at `now` (`time.monotonic`), with `written` planes, the `last` of them.
+
+        `as_of`: when these were counted, if that was before.
+        """
+        counted = now if as_of is None else as_of
+        if counted != self._looked:
+            self._note(counted, written)
         self._note_growth(info, written)
         expected = self._expected(info) if self._has_total and info.dtype is not None else None
         if expected is not None and written > expected:
@@ -113,7 +139,7 @@ class RunProgress:
         left = (expected - written) / slow_rate if expected is not None and slow_rate else None
         n_bytes = _plane_bytes(info)
         return RunNews(
-            self._state(written, silent, info, is_live=is_live),
+            self._state(written, info, is_live=is_live),
             written,
             expected,
             written * n_bytes,
@@ -121,6 +147,7 @@ class RunProgress:
             left,
             silent,
             _place(last, info),
+            self._is_quiet(info),
         )
 
     def _expected(self, info: DatasetInfo) -> int:
@@ -132,10 +159,13 @@ class RunProgress:
         before = self._samples[-1] if self._samples else None
         if before is None or written != before[1]:
             if self._changed is not None and before is not None:
-                self._longest_gap = max(self._longest_gap, now - self._changed)
+                gap = now - self._changed - min((now - self._looked) / 2, _LATE_SECONDS)
+                self._longest_gap = max(self._longest_gap, gap)
                 self._n_gaps += 1
             if written:
                 self._changed = now
+                self._first = self._first or (now, written)
+        self._looked = now
         if before is None or now - before[0] >= _SAMPLE_SECONDS or written < before[1]:
             self._samples.append((now, written))
         while self._samples and now - self._samples[0][0] > _LEFT_SECONDS:
@@ -157,16 +187,33 @@ class RunProgress:
         (began, before), (ended, after) = recent[0], recent[-1]
         return max(after - before, 0) / (ended - began) if ended > began else 0.0
 
-    def _state(self, written: int, silent: float, info: DatasetInfo, *, is_live: bool) -> RunState:
+    def _state(self, written: int, info: DatasetInfo, *, is_live: bool) -> RunState:
         if not is_live:
             return RunState.FINISHED
         if not written:
             return RunState.WAITING
-        least = _STALLED_STEADY_SECONDS if self._n_gaps >= _STEADY_GAPS else STALLED_SECONDS
-        patience = max(least, 3 * self._longest_gap)
+        least = _STALLED_STEADY_SECONDS if self._is_steady(written) else STALLED_SECONDS
+        return RunState.STALLED if self._is_silent(info, 3, least) else RunState.RECORDING
+
+    def _is_steady(self, written: int) -> bool:
+        """Whether enough is known of how its planes come."""
+        if self._first is None or self._changed is None:
+            return False
+        began, first = self._first
+        is_watched = self._changed - began >= _STEADY_SECONDS and written - first >= _STEADY_PLANES
+        return self._n_gaps >= _STEADY_GAPS or is_watched
+
+    def _is_quiet(self, info: DatasetInfo) -> bool:
+        return self._n_gaps > 0 and self._is_silent(info, _QUIET_GAPS, _QUIET_SECONDS)
+
+    def _is_silent(self, info: DatasetInfo, gaps: float, least: float) -> bool:
+        """Whether nothing came for `gaps` times the longest gap so far, and at least for `least` seconds."""
+        if self._changed is None:
+            return False
+        patience = max(least, gaps * self._longest_gap)
         if info.n_t > 1 and info.time_step_s:
             patience = max(patience, info.time_step_s + least)
-        return RunState.STALLED if silent > patience else RunState.RECORDING
+        return self._looked - self._changed > patience
 
 
 def _expected(info: DatasetInfo) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .run_bar import RunBar
 
 _SECONDS = 0.25
-_COUNT_SECONDS = 3.0
+_COUNT_SECONDS = 2.0
 _COUNT_SHARE = 50
 """Counting again waits this many times as long as the last count took: about 2 % of a core."""
 _LONGEST_COUNT_SECONDS = 4.0
@@ -45,6 +45,7 @@ class RunWatch:
         self._progress = RunProgress()
         self._due = 0.0
         self._counted: int | None = None
+        self._counted_at = 0.0
         self._count_due = 0.0
         self._is_counting = False
         self._was_live = False
@@ -81,7 +82,10 @@ class RunWatch:
             self._is_counting, self._was_live = True, is_live  # once more after the end
             self._background.run("ndviewer-count", lambda: self._count(session))
         if self._counted is not None:
-            self._bar.show_news(self._progress.look(now, self._counted, None, dataset.info, is_live=is_live))
+            news = self._progress.look(
+                now, self._counted, None, dataset.info, is_live=is_live, as_of=self._counted_at
+            )
+            self._bar.show_news(news)
 
     def _count(self, session: Session) -> None:
         """In a thread of its own."""
@@ -90,11 +94,13 @@ class RunWatch:
         try:
             n = _n_stored(session.dataset, lambda: session is not self._session)
         finally:
-            self._post(lambda: self._take(session, n, time.monotonic() - began))
+            self._post(lambda: self._take(session, n, began, time.monotonic() - began))
 
-    def _take(self, session: Session, n: int | None, seconds: float) -> None:
+    def _take(self, session: Session, n: int | None, began: float, seconds: float) -> None:
         if session is self._session:
             self._is_counting = False
+            if n is not None:
+                self._counted_at = began
             is_gone = n == 0 and self._counted  # a disk that was unplugged does not undo what was written
             self._counted = self._counted if n is None or is_gone else n
             self._count_due = time.monotonic() + max(_COUNT_SECONDS, _COUNT_SHARE * seconds)
