@@ -9,9 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import stores
 from runs import CHANNELS, LAYOUTS, follow, load, planes_of, small_run, write
 from screen import assert_shows, framebuffer, settle
 
+from ndviewer_light.errors import PlaneNotStoredError
+from ndviewer_light.model import PlaneState
 from simulate_acquisition import announce_run
 
 pytestmark = pytest.mark.gl
@@ -113,6 +116,41 @@ def test_an_all_zero_plane_is_black_with_a_note_in_a_run_and_when_that_is_opened
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     assert viewer.stage.overlay.state() == said
+
+
+def test_planes_that_their_writer_keeps_until_a_chunk_is_full_are_not_black_before_nor_after(
+    qtbot, viewer, tmp_path
+):
+    """The host notifies each; what is on disk is a chunk of four time points, then nothing more."""
+    path = tmp_path / "run.ome.zarr"
+    array = stores.create_array(path / "0", (8, 1, 1, 24, 40), chunk=(4, 1, 1, 24, 40))
+    stores.write_group(path, stores.image_attributes(channels=CHANNELS[:1], squid=False))
+    viewer.start_zarr_acquisition([str(path)], CHANNELS[:1], 1, ["A1:0"], 24, 40)
+    for t in range(3):
+        viewer.notify_zarr_frame(t, 0, 0, CHANNELS[0])
+        viewer.load_fov(0, t, 0)
+        frame = settle(qtbot, viewer)
+        assert (frame.planes[0].state, frame.planes[0].pixels) == (PlaneState.PENDING, None)
+        assert viewer.stage.overlay.state()[0] == "waiting"
+    written = np.arange(4 * 24 * 40).reshape(4, 1, 1, 24, 40) % 4000 + 100
+    array[:4].write(written.astype(np.uint16)).result()
+    viewer.notify_zarr_frame(3, 0, 0, CHANNELS[0])
+    for t in range(4):
+        viewer.load_fov(0, t, 0)
+        qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "none", timeout=20_000)
+        settle(qtbot, viewer)
+        assert_shows(viewer, {CHANNELS[0]: written[t, 0, 0]})
+    for t in (4, 5):
+        viewer.notify_zarr_frame(t, 0, 0, CHANNELS[0])
+    viewer.end_zarr_acquisition()
+    viewer.end_acquisition()
+    for t in (4, 5):
+        viewer.load_fov(0, t, 0)
+        qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] in ("absent", "waiting"), timeout=20_000)
+        frame = settle(qtbot, viewer)
+        assert frame.planes[0].pixels is None
+        with pytest.raises(PlaneNotStoredError):
+            viewer.dataset.plane(t)
 
 
 def test_live_and_reopened_look_the_same(qtbot, viewer, tmp_path):
