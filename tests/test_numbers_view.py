@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from memory_source import MemorySource, memory_info
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor
 from screen import settle
 
@@ -16,6 +16,7 @@ from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.known_numbers import KnownNumbers
 from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.gui.numbers.number_values import (
+    NumberSeries,
     color_table,
     in_order,
     over_time,
@@ -180,3 +181,52 @@ def test_while_a_run_is_written_numbers_arrive_with_its_planes(
     qtbot.waitUntil(is_measured_again, timeout=TIMEOUT)
     numbers.panel.stop_asked.emit()
     qtbot.waitUntil(numbers.job.finished.is_set, timeout=TIMEOUT)
+
+
+@pytest.mark.gl
+def test_lines_of_a_plot_do_not_lead_over_times_that_were_not_measured(
+    qtbot: QtBot, panelled: LightweightViewer
+) -> None:
+    _, numbers = shown(qtbot, panelled, live=False)
+    qtbot.keyClick(panelled, Qt.Key.Key_Q)
+    qtbot.waitUntil(lambda: numbers.panel.plot.plot is not None, timeout=TIMEOUT)
+    drawn = numbers.panel.plot
+    values = np.array([5.0, 5.0, math.nan, math.nan, 5.0, 5.0, math.nan, 5.0])
+    series = {0: NumberSeries(values, [(t, 0) for t in range(8)])}
+    drawn.show_series(series, {0: "#00FF00"}, x_name="t", y_name="Mean", now=None)
+    box = drawn.plot.getPlotItem().vb
+    qtbot.waitUntil(lambda: box.width() > 50, timeout=TIMEOUT)
+
+    def has_line(x: float) -> bool:
+        image = drawn.plot.grab().toImage()
+        scale = image.width() / drawn.plot.width()
+        at = drawn.plot.mapFromScene(box.mapViewToScene(QPointF(x, 5.0)))
+        column = round(at.x() * scale)
+        rows = range(round(at.y() * scale) - 4, round(at.y() * scale) + 5)
+        return any(image.pixelColor(column, y).green() > 100 for y in rows)
+
+    qtbot.waitUntil(lambda: has_line(1.5), timeout=TIMEOUT)
+    assert [has_line(x) for x in (1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5)] == [
+        *(True, False, False, False),
+        *(True, False, False),
+    ]
+
+
+@pytest.mark.gl
+def test_when_planes_were_acquired_is_shown_without_measuring(
+    qtbot: QtBot, panelled: LightweightViewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = {(t, p): 100.0 * t + 7 * p for t in range(2) for p in range(3)}
+    monkeypatch.setattr(
+        MemorySource, "acquired_s", lambda self, keys: [recorded[key.t, key.p] for key in keys]
+    )
+    source, numbers = shown(qtbot, panelled, live=False)
+    reads = len(source.reads)
+    qtbot.keyClick(panelled, Qt.Key.Key_Q)
+    numbers.panel.number.setCurrentIndex(numbers.panel.number.findData("acquired_s"))
+    numbers.panel.chosen.emit()
+    qtbot.waitUntil(lambda: numbers.values == [0, 7, 14], timeout=TIMEOUT)
+    assert numbers.panel.legend.texts == ("0 s", "14 s") and len(source.reads) == reads
+    panelled.set_current_index("time", 1)
+    qtbot.waitUntil(lambda: numbers.values == [100, 107, 114], timeout=TIMEOUT)
+    assert numbers.panel.legend.texts == ("2 min", "2 min")

@@ -783,7 +783,7 @@ def micromanager_index(folder: Path) -> Written:
         folder / "run_MMStack.tif",
         [pixels[at] for at in order],
         "ImageJ=1.53t\nimages=12\nchannels=2\nslices=3\nframes=2\nhyperstack=true\n",
-        extratags=[(51123, "s", 0, json.dumps({"Frame": 0}), True)],
+        extratags=[(51123, "s", 0, json.dumps({"Frame": 0, "ElapsedTime-ms": 1500.5}), False)],
     )
     with tifffile.TiffFile(path) as file:
         offsets = [page.offset for page in file.pages]

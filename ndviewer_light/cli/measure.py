@@ -68,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light measure",
         description="Measure every plane of a dataset: mean, percentiles (1, 50, 99.9), saturated fraction, "
-        "focus (normalised variance), when it was written. Numbers are kept: after an interruption the same "
-        "command goes on where it was. Exit status 3: planes are missing or cannot be read.",
+        "focus (normalised variance), when it was acquired and written. Numbers are kept: after an "
+        "interruption the same command goes on. Exit status 3: planes are missing or cannot be read.",
     )
     parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
     parser.add_argument(

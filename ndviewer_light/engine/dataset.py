@@ -17,7 +17,7 @@ from .known_numbers import KnownNumbers, database_of
 from .leases import StoredKey, SupersededRead
 from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
-from .plane_measuring import PlaneMeasuring
+from .plane_measuring import PlaneMeasuring, times_of
 from .plane_times import PlaneTimes
 from .projections import Projections
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
@@ -449,6 +449,10 @@ class Dataset(DatasetStates):
     def recall_numbers(self, cancelled: Callable[[], bool] = lambda: False) -> int:
         """Take numbers from disk that still hold, without reading a plane; returns how many. Blocks."""
         return self.numbers.recall(self._source, cancelled)
+
+    def look_up_times(self, keys: Sequence[PlaneKey]) -> None:
+        """Let `numbers` know when planes were acquired: as recorded, else by the time step. Blocks."""
+        self.numbers.note_times(times_of(self.info, keys, self._source.acquired_s(keys)))
 
     def may_be_measured(self, keys: Sequence[PlaneKey]) -> list[bool]:
         """Whether each of these planes is there, as far as can be said without reading. Blocks on disk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import threading
@@ -57,6 +58,7 @@ class KnownNumbers:
         self._begun: dict[object, PlaneKey] = {}  # planes that are being measured
         self._changes = 0
         self._highest: dict[int, float] = {}
+        self._acquired: dict[PlaneKey, float] = {}
 
     def highest(self, c: int) -> float:
         """The highest value in any plane of channel `c` so far, which tells the detector's depth. No lock."""
@@ -78,6 +80,21 @@ class KnownNumbers:
     def stamped(self, key: PlaneKey) -> StampedNumbers | None:
         """The same with the stamp of what was measured. No lock."""
         return self._numbers.get(key)
+
+    def acquired_s(self, key: PlaneKey) -> float:
+        """When a plane was acquired, in s since the run began; NaN if it is not known. No lock."""
+        return self._acquired.get(key, math.nan)
+
+    def is_time_known(self, key: PlaneKey) -> bool:
+        """Whether that was looked up, and found. No lock."""
+        return key in self._acquired
+
+    def note_times(self, times: Mapping[PlaneKey, float]) -> None:
+        """Planes were acquired then."""
+        if times:
+            with self._lock:
+                self._acquired.update(times)
+                self._changes += 1
 
     def begin(self, key: PlaneKey) -> object:
         """A plane is about to be read and measured: if it is written meanwhile, its numbers are not noted.
@@ -151,6 +168,7 @@ class KnownNumbers:
                 self._numbers.clear()
                 self._unkept.clear()
                 self._highest.clear()
+                self._acquired.clear()
             self._changes += 1
 
     # ---- on disk ---------------------------------------------------------------------------

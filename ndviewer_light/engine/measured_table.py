@@ -33,6 +33,8 @@ COLUMNS = {
     "focus": "normalised variance: variance / mean",
     "pixels": "number of pixels",
     "finite": "number of pixels that are neither NaN nor infinite",
+    "acquired_s": "when it was acquired, in s since the run began: recorded, else by the time step",
+    "acquired_by": "record, if the dataset records it for each plane; step, if only the time step is known",
     "written": "when the files of the plane were last changed, UTC",
     "state": "present, filled, missing, pending or unreadable; empty: no such plane is expected",
     "reason": "why there are no numbers, or those of a fill value",
@@ -59,6 +61,7 @@ class MeasuredTable:
         self._numbers = {name: np.full(n, np.nan) for name in NUMBERS}
         self._counts = {name: np.zeros(n, np.int64) for name in ("pixels", "finite", "n_high")}
         self._is_unsigned = np.zeros(n, bool)
+        self._acquired = np.full(n, np.nan)
         self._written = np.full(n, np.datetime64("NaT"), "datetime64[ns]")
         self._state = np.full(n, "", f"<U{max(map(len, STATES.values()))}")
         self._reason = np.full(n, "", object)
@@ -70,6 +73,8 @@ class MeasuredTable:
         """What came of the plane of a row; `numbers` also if they were at hand before."""
         self._state[row] = STATES[found.state]
         self._reason[row] = found.reason
+        if found.acquired_s is not None:
+            self._acquired[row] = found.acquired_s
         if found.written_ns:
             self._written[row] = np.datetime64(found.written_ns, "ns")
         if numbers is None:
@@ -84,11 +89,15 @@ class MeasuredTable:
         return int(np.count_nonzero(self._state == STATES[state]))
 
     def _columns(self) -> dict[str, np.ndarray]:
+        by_step, is_recorded = self._seconds(), np.isfinite(self._acquired)
+        by = np.where(is_recorded, "record", np.where(np.isfinite(by_step), "step", ""))
         return {
             **self._numbers,
             "saturated": self._saturated(),
             "pixels": self._counts["pixels"],
             "finite": self._counts["finite"],
+            "acquired_s": np.where(is_recorded, self._acquired, by_step),
+            "acquired_by": by.astype(object),
             "written": self._written,
             "state": self._state,
             "reason": self._reason,

@@ -45,7 +45,8 @@ class MeasuredState(NamedTuple):
     """What came of measuring a plane: its state, and why it has no numbers or those of a fill value.
 
     `numbers` of a PRESENT plane are None if those at hand still hold. `written_ns`: when the files that it
-    lies in were last changed, in ns since 1970; 0 if unknown.
+    lies in were last changed, in ns since 1970; 0 if unknown. `acquired_s`: when it was acquired, in s since
+    the run began, as the dataset records it.
     """
 
     state: PlaneState
@@ -53,6 +54,7 @@ class MeasuredState(NamedTuple):
     stamp: str | None = None
     reason: str = ""
     written_ns: int = 0
+    acquired_s: float | None = None
 
 
 class PlaneMeasuring:
@@ -86,7 +88,20 @@ class PlaneMeasuring:
                 found.append(MeasuredState(PlaneState.PRESENT, None, each.known, "", changed_ns(each.known)))
             else:
                 found.append(self._measured(key))
-        return found
+        return self._with_times(keys, found)
+
+    def _with_times(
+        self, keys: Sequence[PlaneKey | None], found: Sequence[MeasuredState]
+    ) -> list[MeasuredState]:
+        there = [key for key in keys if key is not None]
+        try:
+            times = dict(zip(there, self._source.acquired_s(there), strict=True))
+        except DatasetError:
+            times = {}
+        return [
+            each if key is None or times.get(key) is None else each._replace(acquired_s=times[key])
+            for key, each in zip(keys, found, strict=True)
+        ]
 
     def _key(self, wanted: WantedPlane) -> PlaneKey | None:
         c = find_channel(self._source.info.channels, wanted.channel, wanted.nth)
@@ -143,3 +158,18 @@ class PlaneMeasuring:
         finally:
             self._reads.end(begun)
         return found
+
+
+def times_of(
+    info: DatasetInfo, keys: Sequence[PlaneKey], recorded: Sequence[float | None]
+) -> dict[PlaneKey, float]:
+    """When planes were acquired, in s since the run began: as recorded, else by the time step."""
+    found = {}
+    for key, seconds in zip(keys, recorded, strict=True):
+        image = info.image(key.p)
+        if seconds is None and image.time_step_s is not None:
+            numbers = image.times
+            seconds = (numbers[key.t] if key.t < len(numbers) else key.t) * image.time_step_s
+        if seconds is not None:
+            found[key] = seconds
+    return found

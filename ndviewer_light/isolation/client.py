@@ -319,6 +319,13 @@ class IsolatedSource(Source):
         which = [protocol.key_to_json(key, self._known) for key in keys]
         return self._ask("stamps", keys[0], 0, lambda _, reply: list(reply["stamps"]), planes=which)
 
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: one request. Raises if the reader process does not answer."""
+        if not keys:
+            return []
+        which = [self._with_file(key) for key in keys]
+        return self._ask("acquired", keys[0], 0, lambda _, reply: list(reply["seconds"]), planes=which)
+
     def read_measured(self, key: PlaneKey, known: str | None = None) -> MeasuredPlane:
         """See `Source.read_measured`: one request; the reader process measures."""
 

@@ -120,6 +120,8 @@ class _Server:
             return {
                 "stamps": self._source.stamps([_plane_key(each, self._source) for each in request["planes"]])
             }
+        if request["op"] == "acquired":
+            return {"seconds": self._source.acquired_s(self._planes(self._source, request))}
         if request["op"] == "measure":
             found = self._source.measure(_plane_key(request, self._source))
             return {"version": found.version, "stamp": found.stamp, "numbers": found.numbers}

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
     from ..storage.decoding.ifd_chain import PageFacts
 
+MICROMANAGER = "Micro-Manager's index map"
+"""The `kind` of such images."""
+MICROMANAGER_TAG = 51123
+"""Of each page: what was set while it was acquired."""
+
 _ROLES = ("c", "z", "t", "p")
 _COLUMNS = ("Channel", "Slice", "Frame", "Position", "Offset")
 _MOST_LETTERS = 200
@@ -64,7 +69,7 @@ def micromanager_image(
         ("x", first.width),
         ("s" if first.samples > 1 else "", first.samples),
         tuple(runs),
-        "Micro-Manager's index map",
+        MICROMANAGER,
         channels=tuple(_channel(summary, c) for c in used["c"]),
         steps=summary_steps(summary),
         is_incomplete=len(numbers) < np.prod([n for _, n in outer], dtype=int),

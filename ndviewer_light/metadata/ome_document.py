@@ -25,6 +25,7 @@ from .ome_xml import (
     size_um,
     time_step_s_of,
 )
+from .recorded_times import NOT_SAID, RecordedTimes, plane_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -79,6 +80,7 @@ class OmePixels:
     position_um: tuple[float | None, float | None, float | None] = (None, None, None)
     well: str = ""
     field: int = 0
+    times: RecordedTimes = NOT_SAID
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def _pixels(image: Element, pixels: Element, name: str, well: str, field: int) -
         first_position_um(pixels),
         well,
         field,
+        plane_times(pixels),
     )
 
 

@@ -77,6 +77,7 @@ def ome_image_of(
         position_um=pixels.position_um,
         well=pixels.well,
         field_of_view=pixels.field,
+        times=pixels.times,
         is_incomplete=sum(run.n for run in runs) < pixels.n_t * n_c * pixels.n_z,
     )
     if page is not None:

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from ..errors import LimitExceededError, MetadataError, UntrustedReferenceError
 from ..model import Channel
+from .recorded_times import NOT_SAID, SECONDS_PER_UNIT, RecordedTimes, plane_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,16 +53,6 @@ _UM_PER_UNIT = {
 
 _LONGEST_NAME = 200
 
-_SECONDS_PER_UNIT = {
-    "s": 1.0,
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "ms": 1e-3,
-    "min": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-}
 _PREALLOCATES = "tifffile"
 
 
@@ -162,6 +153,7 @@ class OmeSeries(NamedTuple):
     name: str = ""
     channels: tuple[Channel, ...] = ()
     position_um: tuple[float | None, float | None, float | None] = (None, None, None)
+    times: RecordedTimes = NOT_SAID
 
 
 def ome_series(ome_metadata: str) -> tuple[OmeSeries, ...]:
@@ -176,7 +168,7 @@ def _series(image: Element) -> OmeSeries:
     if pixels is None:
         return OmeSeries(name)
     channels = tuple(child for child in pixels if local(child, "Channel") is not None)
-    return OmeSeries(name, described_channels(channels), first_position_um(pixels))
+    return OmeSeries(name, described_channels(channels), first_position_um(pixels), plane_times(pixels))
 
 
 def described_channels(channels: tuple[Element, ...], *, by_id: bool = True) -> tuple[Channel, ...]:
@@ -329,12 +321,19 @@ def _is_complete(root: Element, pixels: Element) -> bool:
 
 
 def time_step_s_of(pixels: Element) -> float | None:
-    unit = _SECONDS_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"), math.nan)
+    unit = SECONDS_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"), math.nan)
     try:
         step = float(pixels.get("TimeIncrement", "")) * unit
     except ValueError:
         return None
     return step if math.isfinite(step) and step > 0 else None
+
+
+def first_plane_times(ome_metadata: str) -> RecordedTimes:
+    """When the planes of the first image were acquired. Never raises; any thread; no I/O."""
+    root = ome_root(ome_metadata)
+    pixels = None if root is None else _first_pixels(root)
+    return NOT_SAID if pixels is None else plane_times(pixels)
 
 
 def physical_sizes_um(ome_metadata: str) -> tuple[float | None, float | None, float | None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError
 from ..storage.local_files import open_regular
+from .recorded_times import squids_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -124,6 +125,16 @@ def coordinates(folder: str | os.PathLike[str], links: LinkGuard | None = None) 
         return Coordinates(_by_fov(text))
     except (ValueError, csv.Error) as error:
         return Coordinates({}, f"{path} is ignored: {error}")
+
+
+def acquisition_times(
+    folder: str | os.PathLike[str], links: LinkGuard | None = None
+) -> dict[tuple[str, int, int], float]:
+    """When the stacks of a time point were acquired, as `squids_times` has it; {} if Squid did not say.
+
+    Never raises. Any thread.
+    """
+    return squids_times(_read_text(Path(folder) / COORDINATES_FILE, MAX_COORDINATES_BYTES, links) or "")
 
 
 def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None, float | None]]:

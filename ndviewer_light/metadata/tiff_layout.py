@@ -17,6 +17,7 @@ from ..storage.decoding.ifd_chain import MAX_PAGES
 from ..storage.decoding.tiff_parts import PageAt
 from ..storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from .guessed_axes import AXES
+from .recorded_times import NOT_SAID, RecordedTimes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,7 @@ class TiffImage:
     position_um: tuple[float | None, float | None, float | None] = (None, None, None)
     well: str = ""
     field_of_view: int = 0
+    times: RecordedTimes = NOT_SAID
     is_incomplete: bool = False
     """Fewer pages are there than the metadata declare."""
 

@@ -157,6 +157,10 @@ class DiskCachedSource(Source):
         """Same as the source's."""
         return self._source.look_up_stored(key)
 
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """Same as the source's."""
+        return self._source.acquired_s(keys)
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """Same as the source's."""
         return self._source.missing_as(keys)

@@ -234,6 +234,10 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._opened.source.look_up_stored(key)
 
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """Same as the source's."""
+        return self._opened.source.acquired_s(keys)
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """Same as the source's."""
         return self._opened.source.missing_as(keys)

@@ -255,6 +255,13 @@ class Source(ABC):
         """`read_measured` for whoever wants no pixels."""
         return self.read_measured(key)._replace(pixels=None)
 
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """When planes were acquired, in s since the run began, as the dataset records it; None if not.
+
+        Blocks on disk or network; reads no pixels. Raises nothing: what cannot be read is not known.
+        """
+        return [None] * len(keys)
+
     @property
     def landmark(self) -> str | None:
         """A local file that stays as it is while the dataset grows: if it is another one, so is the dataset.

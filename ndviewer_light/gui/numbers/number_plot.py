@@ -75,13 +75,14 @@ class NumberPlot(QWidget):
 
         curve = self._curves.get(c)
         if curve is None:
-            curve = self._curves[c] = pg.PlotDataItem(connect="finite", antialias=True)
+            curve = self._curves[c] = pg.PlotDataItem(antialias=True)
             self.plot.addItem(curve)
         known = np.flatnonzero(np.isfinite(each.values))
         has_line = known.size <= _LINES_UP_TO
         curve.setData(
             known + 1 if known.size else [],
             each.values[known] if known.size else [],
+            connect=_joined(known),
             pen=pg.mkPen(mix(color, PLOT_BACKGROUND, 0.45), width=1) if has_line else None,
             symbol="o",
             symbolSize=5 if has_line else 3,
@@ -110,3 +111,8 @@ class NumberPlot(QWidget):
         if each is None or not len(each.places):
             return None
         return each.places[min(max(round(x) - 1, 0), len(each.places) - 1)]
+
+
+def _joined(known: np.ndarray) -> np.ndarray:
+    """For each of these indices, whether a line leads to the next one: not over others between them."""
+    return np.append(np.diff(known) == 1, False)[: known.size].astype(np.int32)

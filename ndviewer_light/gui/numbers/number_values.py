@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...model import PlaneKey
+from ..view_texts import duration_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,10 @@ COLORMAP = "viridis"
 MOST_PLOTTED = 5_000
 """Planes of a channel that are plotted. Of more time points every n-th is; of more planes in the order of
 acquisition, those of the time point in view are."""
+
+
+ACQUIRED = "acquired_s"
+"""The number that is looked up, not measured."""
 
 
 class ShownNumber(NamedTuple):
@@ -42,6 +47,7 @@ SHOWN_NUMBERS = (
     ShownNumber("high", "Highest", "The highest pixel"),
     ShownNumber("saturated", "Saturated", "Fraction of pixels at the highest value of the detector"),
     ShownNumber("focus", "Focus", "Normalised variance: compare images of similar content"),
+    ShownNumber(ACQUIRED, "Acquired", "When it was acquired, in s since the run began"),
 )
 
 
@@ -54,6 +60,8 @@ class NumberSeries(NamedTuple):
 
 def value_of(numbers: KnownNumbers, key: PlaneKey, name: str) -> float:
     """One number of one plane; NaN if it is not known."""
+    if name == ACQUIRED:
+        return numbers.acquired_s(key)
     found = numbers.get(key)
     if found is None:
         return math.nan
@@ -136,4 +144,6 @@ def text_of(value: float, name: str) -> str:
         return "not known"
     if name == "saturated":
         return "0 %" if value == 0 else f"{100 * value:.2g} %"
+    if name == ACQUIRED:
+        return duration_of(value)
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"

@@ -19,9 +19,11 @@ from ...model import PlaneState, channel_in
 from ..look.plots import begin_import
 from ..slots import safe_slot
 from ..view_texts import name_of
+from .acquired_times import AcquiredTimes
 from .number_job import NumberJob, keys_of_map, keys_of_run
 from .number_panel import NumberPanel
 from .number_values import (
+    ACQUIRED,
     MOST_PLOTTED,
     color_table,
     in_order,
@@ -76,6 +78,7 @@ class NumbersView(QObject):
         self.values: list[float] = []
         """Of each position, as the maps show them."""
         self._dataset: Dataset | None = None
+        self._times: AcquiredTimes | None = None
         self._has_plots = False
         self._left = threading.Event()  # set when the dataset on screen is another one
         self._shown: tuple[object, ...] = ()
@@ -133,8 +136,10 @@ class NumbersView(QObject):
         self.end()
         self.job, self._dataset, self._left = None, dataset, threading.Event()
         self._offered = self._shown = ()
+        self._times = None
         if dataset is not None:
             left = self._left
+            self._times = AcquiredTimes(dataset, left)
             self._background.run("ndviewer-recall", lambda: _recall(dataset, left))
 
     # ---- showing ---------------------------------------------------------------------------
@@ -158,6 +163,8 @@ class NumbersView(QObject):
         c = self.panel.c
         if c is None:
             return False
+        if self.panel.name == ACQUIRED and self._times is not None:
+            self._times.keep_up(self._background)
         view, now = self._stage.view, time.monotonic()
         seen = (
             view,
@@ -173,7 +180,8 @@ class NumbersView(QObject):
         if state != self._shown and is_due:
             self._shown, self._drawn_at = state, now
             self._show(dataset, info, c)
-        return self.job is not None and not self.job.finished.is_set()
+        is_looking = self._times is not None and self._times.is_looking
+        return is_looking or (self.job is not None and not self.job.finished.is_set())
 
     def _state_of_job(self) -> tuple[object, ...]:
         job = self.job

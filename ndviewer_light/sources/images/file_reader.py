@@ -68,6 +68,11 @@ class ImageFiles:
         self._files = TiffFiles(options, links)
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
 
+    @property
+    def links(self) -> LinkGuard | None:
+        """What checks local files before they are opened."""
+        return self._files.links
+
     def read(
         self, path: str, plane: int = 0, level: int = 0, region: Region | None = None, *, keep: bool = False
     ) -> np.ndarray:

@@ -36,6 +36,7 @@ from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
 from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
+from .beside import TimesBeside
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
 from .growth import FolderGrowth
@@ -99,6 +100,7 @@ class ImagesSource(Source):
         self._catalogue.add(listing.files)
         self._inners: dict[int, _Inner] = {}  # of the positions that were looked at
         self._firsts: dict[int, PlaneKey] = {}  # the first plane of each position that has a file of its own
+        self._times = TimesBeside(files.links)
         self._closed = False
         sample = self._sample = self._first_sample()
         self._inner = _inner_of(sample, self._catalogue)
@@ -267,6 +269,16 @@ class ImagesSource(Source):
             return None
         name = self._name(key)
         return NOTHING if name is None else version_of(self._listing.root + name)
+
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: by what Micro-Manager writes beside the images."""
+        if is_url(self._listing.root):
+            return [None] * len(keys)
+        return [self._time_of(PlaneKey(*key)) for key in keys]
+
+    def _time_of(self, key: PlaneKey) -> float | None:
+        name = self._name(key) if self._info.contains(key) else None
+        return None if name is None else self._times.of(self._listing.root + name)
 
     @property
     def landmark(self) -> str | None:

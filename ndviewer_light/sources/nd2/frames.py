@@ -21,7 +21,7 @@ from ...storage.memory_cache import MemoryCache, nbytes
 from .chunk_map import find_data, read_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ...model import DatasetInfo
     from ...storage.bytes import Bytes
@@ -58,6 +58,8 @@ class Contents:
     info: DatasetInfo
     loops: Loops
     frames: Frames
+    times_ms: Callable[[], np.ndarray | None] = lambda: None
+    """When each frame was acquired, since the run began; reads it. None if the file does not say."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from ...errors import (
-    CorruptDataError,
-    LimitExceededError,
+    DatasetError,
     MetadataError,
     UnsupportedError,
 )
@@ -85,7 +84,10 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: CachedBytes) -> Conten
         time_step_s=_time_step_s(experiment, loops, kept, chunks),
         warnings=metadata.notes(loops, frames.numbers),
     )
-    return Contents(info, loops, StoredFrames(source, layout, frames, order))
+    place = chunks.get(_TIMES)
+    return Contents(
+        info, loops, StoredFrames(source, layout, frames, order), lambda: _times_ms(source, place)
+    )
 
 
 def _fetch_metadata(kept: CachedBytes, chunks: Chunks, suffix: bytes) -> None:
@@ -115,9 +117,15 @@ def _time_step_s(
         return None
     if any(steps) or loops.size("t") < 2 or _TIMES not in chunks:
         return steps.pop() or None
-    try:
-        chunk = read_chunk(kept, _TIMES, *chunks[_TIMES], MAX_METADATA_BYTES)
-    except (CorruptDataError, LimitExceededError):
+    times_ms = _times_ms(kept, chunks[_TIMES])
+    return None if times_ms is None else metadata.measured_time_step_s(times_ms, loops)
+
+
+def _times_ms(source: Bytes | CachedBytes, place: tuple[int, int] | None) -> np.ndarray | None:
+    if place is None:
         return None
-    times_ms = np.frombuffer(chunk.raw, "<f8", chunk.size // 8, chunk.start)
-    return metadata.measured_time_step_s(times_ms, loops)
+    try:
+        chunk = read_chunk(source, _TIMES, *place, MAX_METADATA_BYTES)
+    except DatasetError:
+        return None
+    return np.frombuffer(chunk.raw, "<f8", chunk.size // 8, chunk.start)

@@ -6,6 +6,7 @@ thread reads for itself, and an unreadable frame is an error.
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -121,6 +122,18 @@ class Nd2Source(Source):
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: the file lists its frames."""
         return [self.exists(key) for key in keys]
+
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: the file has a list of the times of its frames."""
+        opened = self._opened
+        times_ms = opened.contents.times_ms()
+        found: list[float | None] = []
+        for key in map(PlaneKey._make, keys):
+            frame = opened.contents.loops.frame(key) if opened.contents.info.contains(key) else -1
+            is_said = times_ms is not None and 0 <= frame < len(times_ms)
+            seconds = float(times_ms[frame]) / 1000 if is_said and times_ms is not None else math.nan
+            found.append(seconds if math.isfinite(seconds) else None)
+        return found
 
     def look(self) -> DatasetInfo:
         """See `Source.look`: on a server, one request asks whether it is another file."""

@@ -18,6 +18,7 @@ from ...metadata.ome_xml import (
     MAX_CHARACTERS,
     OmeImage,
     Pages,
+    first_plane_times,
     ome_image,
 )
 from ...metadata.squid import ome_progress_files, sanitised
@@ -32,6 +33,7 @@ from .forms import FileFacts, Form
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...metadata.recorded_times import RecordedTimes
     from ...model import PlaneKey
     from ...storage.decoding.pictures import Picture
     from .file_pool import TiffPool
@@ -95,6 +97,17 @@ class OmeFiles(Form):
                     return tiff.read(page, part)
                 return self._read_unless_unwritten(tiff, (t, c, z), page, part)
         return self._read_elsewhere(os.path.join(os.path.dirname(path), file), page, part)
+
+    def acquired_s(self, path: str, key: PlaneKey) -> float | None:
+        """When a plane was acquired, in s since the run began; None if the file does not say."""
+        with self._pool.opened(path) as tiff:
+            modified_ns = os.stat(tiff.path).st_mtime_ns
+            known = tiff.known.get("times")
+            if known is None or known[0] != modified_ns:
+                text = tiff.page(0).description or ""
+                known = tiff.known["times"] = modified_ns, first_plane_times(text[: MAX_CHARACTERS + 1])
+            times: RecordedTimes = known[1]
+            return times.of(*self._index(tiff, ome_of(tiff), key))
 
     def lists(self, path: str, key: PlaneKey) -> bool | None:
         """See `Form.lists`: the writer's list, or a file that is complete."""

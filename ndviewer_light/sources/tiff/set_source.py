@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.guessed_axes import AXES
+from ...metadata.micromanager import MICROMANAGER, MICROMANAGER_TAG
+from ...metadata.recorded_times import elapsed_s
 from ...model import PlaneKey, channel_in
 from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import damage_is_named, one_sample
@@ -188,6 +190,22 @@ class TiffSetSource(Source):
             with contextlib.suppress(DatasetError):  # reading that plane reports the error
                 self._look(self._state, p)
         return self._state.info.image(p)
+
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: by OME-XML, or what Micro-Manager wrote with each page."""
+        return [self._time_of(PlaneKey(*key)) for key in keys]
+
+    def _time_of(self, key: PlaneKey) -> float | None:
+        state = self._state
+        try:
+            image, index, _ = self._located(state, key, 0)
+            if image.kind != MICROMANAGER or not image.is_upright:
+                return image.times.of(index["t"], index["c"], index["z"])
+            file, at = image.place(image.number(index), 0)
+            with self._opened(state.found, file) as pages:
+                return elapsed_s(pages.tags(at.page).valueof(MICROMANAGER_TAG, default=None))
+        except (DatasetError, IndexError):  # reading the plane says why
+            return None
 
     def look_at_all(self) -> DatasetInfo:
         """Look at the first 512 positions; on a server, at none."""

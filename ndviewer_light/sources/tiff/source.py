@@ -20,7 +20,9 @@ from .file_errors import FileMissingError
 from .file_pool import TiffPool
 from .folders import kind_of
 from .forms import ImagePerPlane
+from .ome import OmeFiles
 from .opened import OpenedFolder, open_file
+from .squids_times import SquidsTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,6 +63,7 @@ class TiffSource(Source):
         self._folder = folder  # None for a single file
         self._looking = threading.Lock()  # held while `folder` is listed
         self._lock = threading.Lock()  # guards the state; never held while accessing the disk
+        self._times = SquidsTimes()
         self._sized: set[int] = set()  # positions of which a file was opened
         self._other_sizes: dict[
             int, tuple[int, int]
@@ -120,6 +123,19 @@ class TiffSource(Source):
             with contextlib.suppress(DatasetError, IndexError):  # reading that plane reports the error
                 self._learn_size(PlaneKey(p=p))
         return self.info.image(p)
+
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: by OME-XML, or the table that Squid writes for each time point."""
+        return [self._time_of(PlaneKey(*key)) for key in keys]
+
+    def _time_of(self, key: PlaneKey) -> float | None:
+        try:
+            self._check(key)
+            if isinstance(self._form, OmeFiles):
+                return self._from_file(key, self._form.acquired_s)
+            return self._times.of(self._form.places, self._acquired(key))
+        except (DatasetError, IndexError):  # reading the plane says why
+            return None
 
     def look_at_all(self) -> DatasetInfo:
         """Look at the first 512 positions."""

@@ -19,7 +19,7 @@ from ...errors import (
     PlaneNotStoredError,
 )
 from ...metadata.guessed_axes import AXES
-from ...model import DatasetInfo, PlaneKey, announced_info
+from ...model import DatasetInfo, PlaneKey, announced_info, channel_in
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.recording import recorded
@@ -379,6 +379,23 @@ class ZarrSource(Source):
             return array.look_up(index)
         except (DatasetError, IndexError):
             return None
+
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: by the OME-XML that bioformats2raw writes for all images."""
+        return [self._time_of(PlaneKey(*key)) for key in keys]
+
+    def _time_of(self, key: PlaneKey) -> float | None:
+        places = self._known.places
+        said = places[key.p].said if 0 <= key.p < len(places) else None
+        if said is None:
+            return None
+        with contextlib.suppress(DatasetError):  # reading the plane says why
+            self.image(key.p)
+        info = self.info
+        if not info.contains(key):
+            return None
+        c = channel_in(info.image(key.p).channels, info.channels, key.c)
+        return None if c is None else said.times.of(key.t, c, key.z)
 
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`."""

@@ -1,0 +1,104 @@
+"""When planes were acquired, in s since the run began, as documents say. Pure: no I/O; nothing is raised."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from xml.etree.ElementTree import Element
+
+SECONDS_PER_UNIT = {
+    "s": 1.0,
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+_MOST_JSON_LETTERS = 1024**2
+"""Of what is said of one plane."""
+_SQUIDS_FORMAT = "%Y-%m-%d_%H-%M-%S.%f"
+
+
+@dataclass(frozen=True)
+class RecordedTimes:
+    """Seconds of the planes of one image by (t, c, z), where `c` counts what has pages of its own."""
+
+    by_index: Mapping[tuple[int, int, int], float] = field(default_factory=dict)
+
+    def of(self, t: int, c: int, z: int) -> float | None:
+        """When a plane was acquired; None if it is not said."""
+        return self.by_index.get((t, c, z))
+
+    def __hash__(self) -> int:
+        return len(self.by_index)
+
+
+NOT_SAID = RecordedTimes()
+
+
+def plane_times(pixels: Element) -> RecordedTimes:
+    """``DeltaT`` of every ``Plane`` of ``Pixels`` in OME-XML, in the unit that each has (s if none)."""
+    found = {}
+    for plane in pixels:
+        if plane.tag.rpartition("}")[2] != "Plane" or plane.get("DeltaT") is None:
+            continue
+        factor = SECONDS_PER_UNIT.get(plane.get("DeltaTUnit", "s").strip(), math.nan)
+        try:
+            index = int(plane.get("TheT", 0)), int(plane.get("TheC", 0)), int(plane.get("TheZ", 0))
+            seconds = float(plane.get("DeltaT", "")) * factor
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            found[index] = seconds
+    return RecordedTimes(found) if found else NOT_SAID
+
+
+def elapsed_s(said: object) -> float | None:
+    """``ElapsedTime-ms`` of what Micro-Manager says of a plane, also as JSON, in s."""
+    if isinstance(said, str):
+        try:
+            said = json.loads(said[:_MOST_JSON_LETTERS])
+        except (ValueError, RecursionError):
+            return None
+    value = said.get("ElapsedTime-ms") if isinstance(said, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value) / 1000
+
+
+def elapsed_of_files(said: Mapping[str, Any]) -> dict[str, float]:
+    """The same for every file of which Micro-Manager's ``metadata.txt`` speaks, by its name."""
+    found = {}
+    for key, frame in said.items():
+        seconds = elapsed_s(frame)
+        if seconds is None:
+            continue
+        name = key.rpartition("/")[2] if key.startswith("Metadata-") else frame.get("FileName")
+        if isinstance(name, str):
+            found[name] = seconds
+    return found
+
+
+def squids_times(table: str) -> dict[tuple[str, int, int], float]:
+    """When the stacks of a time point were acquired, by region, field and z: local time in s since 1970.
+
+    `table` is the ``coordinates.csv`` that Squid writes in the folder of a time point.
+    """
+    found: dict[tuple[str, int, int], float] = {}
+    try:
+        for row in csv.DictReader(table.splitlines()):
+            at = row["region"].strip(), int(row["fov"]), int(row["z_level"])
+            found[at] = datetime.strptime(row["time"].strip(), _SQUIDS_FORMAT).timestamp()
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, csv.Error):
+        return {}
+    return found
