@@ -85,6 +85,11 @@ def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
         help="write how long each frame took from the disk to the screen, and percentiles at the end",
     )
     parser.add_argument(
+        "--canvas",
+        choices=("auto", "gl", "cpu"),
+        help="draw pictures with OpenGL, or on the CPU (default: with OpenGL where there is any)",
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="print progress messages to the terminal"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -144,12 +149,13 @@ def run(
     *,
     watch: bool = False,
     latency_log: str | None = None,
+    canvas: str | None = None,
 ) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
     With `watch`, there need not be anything at the paths yet. `options` are the access options of the
-    datasets, `latency_log` is the file of that option. Returns the exit status: 1 where there is no display,
-    128 + the signal after Ctrl-C or a request to end.
+    datasets, `latency_log` and `canvas` are what those options say. Returns the exit status: 1 where there is
+    no display, 128 + the signal after Ctrl-C or a request to end.
     """
     from .gui.windows.display_server import why_no_display
 
@@ -158,6 +164,10 @@ def run(
         return 1
     let_others_first()
     choose_binding()
+    if canvas is not None:
+        from .gui.canvas.opengl import CANVAS_VARIABLE
+
+        os.environ[CANVAS_VARIABLE] = canvas
     from .gui.run_status.latency import LatencyLog
 
     try:
@@ -242,7 +252,7 @@ def _main(arguments: Sequence[str]) -> int:
         return change_shortcut(options.install_shortcut)
     if watch and not options.path:
         parser.error("watch: expected a path")
-    return run(options.path, storage, watch=watch, latency_log=options.latency_log)
+    return run(options.path, storage, watch=watch, latency_log=options.latency_log, canvas=options.canvas)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def qapp_cls() -> type:
     from qtpy.QtCore import QCoreApplication, Qt
     from qtpy.QtWidgets import QApplication
 
-    import ndviewer_light.gui.canvas.display  # noqa: F401  and with it ndv and vispy
+    import ndviewer_light.gui.canvas.gl_canvas  # noqa: F401  and with it ndv and vispy
 
     _leave_out_of_collections()
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)

@@ -19,7 +19,7 @@ from tests.stamps import places, read_fields
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ndviewer_light.gui.canvas.view_arrays import Frame
+    from ndviewer_light.gui.canvas.view_frames import Frame
     from ndviewer_light.gui.viewer import LightweightViewer
     from ndviewer_light.model import ImageInfo, Plane
     from tests.live_writers.plan import Index

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QPoint
     from qtpy.QtWidgets import QWidget
 
-    from ndviewer_light.gui.canvas.view_arrays import Frame
+    from ndviewer_light.gui.canvas.view_frames import Frame
     from ndviewer_light.gui.viewer import LightweightViewer
 
 
@@ -76,7 +76,11 @@ def choose_in_menu(button: QWidget, text: str) -> None:
 
 def framebuffer(viewer: LightweightViewer) -> np.ndarray:
     """The canvas as (rows, columns, RGB) uint8, in device pixels."""
-    image = viewer.stage.canvas._gl.grabFramebuffer().convertToFormat(QImage.Format.Format_RGB888)
+    surface = viewer.stage.canvas.surface
+    grab = getattr(surface, "grabFramebuffer", None)  # with OpenGL
+    image = (surface.grab().toImage() if grab is None else grab()).convertToFormat(
+        QImage.Format.Format_RGB888
+    )
     bits = image.constBits()
     bits.setsize(image.bytesPerLine() * image.height())
     rows = np.frombuffer(bytes(bits), np.uint8).reshape(image.height(), image.bytesPerLine())
@@ -87,9 +91,9 @@ def screen_pixels(viewer: LightweightViewer) -> np.ndarray:
     """The colour on screen at the centre of every data pixel: (Y, X, RGB) uint8."""
     canvas = viewer.stage.canvas
     picture = framebuffer(viewer)
-    ratio = canvas._gl.devicePixelRatioF()
-    x0, y0, _ = canvas.viewer._canvas.canvas_to_world((0, 0))
-    x1, y1, _ = canvas.viewer._canvas.canvas_to_world((100, 100))
+    ratio = canvas.surface.devicePixelRatioF()
+    x0, y0, _ = canvas.camera.canvas_to_world((0, 0))
+    x1, y1, _ = canvas.camera.canvas_to_world((100, 100))
     image = viewer.dataset.info.image(canvas.frame.view.p)
     size_y, size_x = image.pixel_size_y_um or 1.0, image.pixel_size_x_um or 1.0
     shape = next(p.pixels.shape for p in canvas.frame.planes.values() if p.pixels is not None)

@@ -13,7 +13,7 @@ from screen import choose_limits, screen_pixels, settle
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import MetadataError
 from ndviewer_light.gui.canvas.canvas_view import View
-from ndviewer_light.gui.canvas.view_arrays import Frame
+from ndviewer_light.gui.canvas.view_frames import Frame
 from ndviewer_light.gui.channel_settings.channel_choices import MOST_CHANNELS, ChannelChoices
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.view_texts import text_under_mouse

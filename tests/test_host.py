@@ -258,9 +258,9 @@ import ndviewer_light
 viewer = ndviewer_light.LightweightViewer()
 viewer.show()
 end = time.time() + 10
-while "pip install" not in viewer._screen.message.detail.toPlainText() and time.time() < end:
+while "pip install" not in viewer.status_label.text() and time.time() < end:
     app.processEvents(); time.sleep(0.01)
-print(viewer._screen.message.detail.toPlainText())
+print(viewer.status_label.text())
 viewer.start_zarr_acquisition(["/nowhere/a"], ["c"], 1, ["A1:0"], 8, 8)
 viewer.end_zarr_acquisition()
 viewer.close()

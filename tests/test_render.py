@@ -55,12 +55,13 @@ def picture_in(path):
 
 
 def test_channels_add_up_and_what_is_no_number_is_drawn_as_nothing():
+    """As on the canvas: infinities are beyond the limits."""
     ramp = np.array([[0, 50, 100, 200]], "u2")
     red, green = chosen_colormap("#FF0000"), chosen_colormap("#00FF00_r")
     picture = composite([Layer(ramp, (0, 100), red), Layer(ramp, (0, 100), green)], 1, 4)
     assert picture.tolist() == [[[0, 255, 0], [128, 127, 0], [255, 0, 0], [255, 0, 0]]]
     strange = np.array([[np.nan, np.inf, -np.inf, 100.0]], "f4")
-    assert composite([Layer(strange, (0, 100), green)], 1, 4)[0, :, 1].tolist() == [0, 0, 0, 0]
+    assert composite([Layer(strange, (0, 100), green)], 1, 4)[0, :, 1].tolist() == [0, 0, 255, 0]
     assert composite([Layer(ramp, (0, 100), red, gamma=2.0)], 1, 4)[0, 1, 0] == 64
 
 

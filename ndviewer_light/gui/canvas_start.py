@@ -1,10 +1,17 @@
-"""Brings the canvas: ndv is imported off the GUI thread and made quick in slices, then it is handed over."""
+"""Brings the canvas: what draws is chosen, imported off the GUI thread, and the canvas is handed over.
+
+With OpenGL: ndv, made quick in slices. Where no OpenGL context can be created, ndv cannot be imported, or the
+user wants it so: the canvas that is drawn on the CPU.
+"""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
+from qtpy import QT6
+
+from .canvas.opengl import canvas_wanted, why_no_opengl
 from .qt_modules import import_of_qt
 
 if TYPE_CHECKING:
@@ -13,15 +20,23 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from .background import Background
+    from .canvas.cpu_canvas import CpuCanvas
     from .canvas.display import Canvas
+    from .canvas.gl_canvas import GlCanvas
     from .canvas.warm_up import WarmUp
     from .poll import Poll
 
 logger = logging.getLogger(__name__)
 
+SO_WANTED = "as was asked for"
+"""Why the picture is drawn on the CPU though there may be OpenGL."""
+
 
 class CanvasStart:
-    """For one widget. In the end `ready(canvas)` is called on the GUI thread, or `failed(reason)`."""
+    """For one widget. In the end `ready(canvas, why)` is called on the GUI thread, or `failed(reason)`.
+
+    `why` the canvas is drawn on the CPU, as a part of a sentence; "" if it is drawn with OpenGL.
+    """
 
     def __init__(
         self,
@@ -29,7 +44,7 @@ class CanvasStart:
         background: Background,
         poll: Poll,
         is_over: Callable[[], bool],
-        ready: Callable[[Canvas], None],
+        ready: Callable[[Canvas, str], None],
         failed: Callable[[str], None],
     ) -> None:
         """`is_over()`: no canvas is wanted any more."""
@@ -39,13 +54,40 @@ class CanvasStart:
         self._is_over = is_over
         self._ready = ready
         self._failed = failed
+        self._is_on_cpu = self._had_failed = False
 
     def begin(self) -> None:
-        """Import what a canvas needs, in a thread. GUI thread."""
+        """Choose, and import what the canvas needs in a thread. GUI thread."""
+        if canvas_wanted() == "cpu":
+            self.draw_on_cpu(SO_WANTED)
+            return
         import_of_qt(_OF_QT)
+        if canvas_wanted() == "auto":
+            self._poll.post(self._try_opengl)  # while ndv is being imported
         self._background.run("ndviewer-import", self._import)
 
+    def draw_on_cpu(self, why: str) -> None:
+        """Bring the canvas that needs no OpenGL. GUI thread."""
+        if self._is_on_cpu:
+            return
+        self._is_on_cpu = True
+        if canvas_wanted() == "auto":
+            logger.warning("the picture is drawn without OpenGL: %s", why)
+        self._background.run("ndviewer-import", lambda: self._import_for_cpu(why))
+
+    def fall_back(self, why: str) -> None:
+        """The canvas that was brought can draw nothing: bring the one that needs no OpenGL. GUI thread."""
+        self._had_failed = True
+        self.draw_on_cpu(why)
+
+    # ---- with OpenGL -----------------------------------------------------------------------
+
+    def _try_opengl(self) -> None:
+        if why := why_no_opengl():
+            self.draw_on_cpu(why)
+
     def _import(self) -> None:
+        """In a thread."""
         try:
             from .look.icon_files import use_bundled_icons
 
@@ -54,26 +96,58 @@ class CanvasStart:
             from .canvas import warm_up
 
             warm_up.import_all()
-            from .canvas import display
-        except ImportError as error:
+            from .canvas import gl_canvas
+        except Exception as error:  # vispy has errors of its own where a library of the system is missing
+            logger.info("ndv cannot be imported", exc_info=True)
             reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
-            logger.error("the canvas cannot be displayed: %s", reason)
-            self._poll.post(lambda: self._failed(reason))
+            self._poll.post(lambda: self.draw_on_cpu(reason))
         else:
-            self._poll.post(lambda: self._begin_warm_up(warm_up.WarmUp(), display.Canvas))
+            self._poll.post(lambda: self._begin_warm_up(warm_up.WarmUp(), gl_canvas.GlCanvas))
 
-    def _begin_warm_up(self, warming: WarmUp, canvas_class: type[Canvas]) -> None:
-        warming.end_with(self._owner)
-        self._warm_up(warming, canvas_class)
+    def _begin_warm_up(self, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
+        if not self._is_on_cpu:
+            warming.end_with(self._owner)
+            self._warm_up(warming, canvas_class)
 
-    def _warm_up(self, warming: WarmUp, canvas_class: type[Canvas]) -> None:
+    def _warm_up(self, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
         """Go on with what makes the first canvas quick, a slice at a time: the host's events come between."""
         if not self._is_over() and warming.step():
             self._poll.post(lambda: self._warm_up(warming, canvas_class))
             return
         warming.end()
         if not self._is_over():
-            self._ready(canvas_class())
+            self._ready(canvas_class(), "")
+
+    # ---- on the CPU ------------------------------------------------------------------------
+
+    def _import_for_cpu(self, why: str) -> None:
+        """In a thread."""
+        try:
+            from .canvas import cpu_canvas
+        except ImportError as error:
+            reason = str(error)
+            logger.error("the canvas cannot be displayed: %s", reason)
+            self._poll.post(lambda: self._failed(reason))
+        else:
+            self._poll.post(lambda: self._bring(cpu_canvas.CpuCanvas, why))
+
+    def _bring(self, canvas_class: type[CpuCanvas], why: str) -> None:
+        if not self._is_over():
+            self._ready(canvas_class(self._background, self._poll), why)
+            if self._had_failed:
+                _show_anew(self._owner.window())
+
+
+def _show_anew(window: QWidget | None) -> None:
+    """Qt goes on to paint a window with OpenGL that has had a widget of OpenGL, and so nothing at all.
+
+    Qt 6 until its native window is made anew, Qt 5 as long as the window lives.
+    """
+    if QT6 and window is not None and window.isVisible():
+        geometry = window.geometry()
+        window.setParent(window.parentWidget(), window.windowFlags())  # makes its native window anew
+        window.setGeometry(geometry)
+        window.show()
 
 
 _OF_QT = ("QtOpenGL", "QtOpenGLWidgets", "QtTest")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..model import Plane
     from .canvas.overlay import StateKind
-    from .canvas.view_arrays import Frame
+    from .canvas.view_frames import Frame
 
 _WORDS = {
     PlaneState.FILLED: "nothing stored, shown as the fill value",

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from ..storage.presentable import presentable
 from .background import Background
 from .canvas.saturation import SaturationMarks
-from .canvas_start import CanvasStart
+from .canvas_start import SO_WANTED, CanvasStart
 from .channel_settings.choice_files import ChoiceFiles
 from .film_saving import Films
 from .following.plane_finder import PlaneFinder
@@ -112,14 +112,15 @@ class Screen(QWidget):
             self.sessions.end()
             return
         self.poll.start()
-        CanvasStart(
+        self._canvas_start = CanvasStart(
             self,
             self._background,
             self.poll,
             lambda: sessions.closed,
             self._on_canvas,
             self._on_no_display,
-        ).begin()
+        )
+        self._canvas_start.begin()
 
     def _build(self) -> None:
         self.stage = Stage()
@@ -212,10 +213,19 @@ class Screen(QWidget):
 
     # ---- the canvas ------------------------------------------------------------------------
 
-    def _on_canvas(self, canvas: Canvas) -> None:
+    def _on_canvas(self, canvas: Canvas, why_on_cpu: str) -> None:
+        said = f"{canvas.why_flat}: {why_on_cpu}" if why_on_cpu else ""
+        self._row.show_drawing(said)
+        if why_on_cpu not in ("", SO_WANTED):
+            self.status.say("message", said)
+        canvas.failed.connect(self._on_canvas_failed)
         canvas.frame_shown.connect(self._on_frame_shown)
         self.stage.set_canvas(canvas)
         self.labels.watch(canvas)
+
+    @safe_slot
+    def _on_canvas_failed(self, why: str) -> None:
+        self._canvas_start.fall_back(why)
 
     def _on_no_display(self, reason: str) -> None:
         self._no_display = reason

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..engine.projections import StackProjection
     from ..model import DatasetInfo, ImageInfo
     from .canvas.display import Canvas
-    from .canvas.view_arrays import Frame
+    from .canvas.view_frames import Frame
     from .canvas.zoom import VisibleArea
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class Stage(QWidget):
 
     @property
     def canvas(self) -> Canvas | None:
-        """The picture; None until ndv has been imported."""
+        """The picture; None until what draws it has been imported."""
         return self._canvas
 
     @property
@@ -182,12 +182,21 @@ class Stage(QWidget):
         return self._dataset
 
     def set_canvas(self, canvas: Canvas) -> None:
-        """Insert the canvas; everything else already works before that."""
-        self._canvas = canvas
+        """Insert the canvas, also in place of another one; everything else already works before that."""
+        before, self._canvas = self._canvas, canvas
         self.channels.set_canvas(canvas)
         layout = self._frame_place.layout()
         assert layout is not None
+        if before is not None:
+            before.clear()
+            layout.removeWidget(before)
+            before.setParent(None)
+            before.deleteLater()
         layout.addWidget(canvas)
+        if canvas.why_flat and self.strips.is_3d():
+            self.strips.set_3d(False)
+            self.sliders.show_volume(False)
+        self._say_whether_3d()
         self.overlay.raise_()
         self.fit_button.raise_()
         self.go_box.raise_()
@@ -334,8 +343,10 @@ class Stage(QWidget):
 
     def _say_whether_3d(self) -> None:
         n_z = self._image.n_z if self._image is not None else self._info.n_z if self._info is not None else 1
-        may_be = n_z > 1 or self.strips.is_3d()
-        self.strips.set_3d_enabled(may_be, "" if may_be else "only one z plane: no volume")
+        why_not = "" if n_z > 1 or self.strips.is_3d() else "only one z plane: no volume"
+        if not why_not and self._canvas is not None:
+            why_not = self._canvas.why_flat
+        self.strips.set_3d_enabled(not why_not, why_not)
 
     # ---- as it was left --------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ..engine.projections import StackProjection
     from ..model import ImageInfo, Position
-    from .canvas.view_arrays import Frame
+    from .canvas.view_frames import Frame
 
 _NAME_WIDTH = 24  # characters of a channel
 

@@ -2,59 +2,84 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ndv.models import ClimsManual
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...model import PlaneState
 from ...rendering.colormaps import chosen_colormap, colormap_of
+from .canvas_view import MAX_CHANNELS_SHOWN
 
 if TYPE_CHECKING:
-    from ndv.models import ArrayDisplayModel
+    from collections.abc import Callable
+
+    import cmap
 
     from ...model import Channel
     from ...rendering.contrast import ChannelContrasts
-    from .view_arrays import DatasetWrapper, Frame
+    from .view_frames import Frame, ViewFrames
+
+
+class DrawnLook(NamedTuple):
+    """How a channel is drawn; nothing of it unless `is_on`."""
+
+    colormap: cmap.Colormap
+    limits: tuple[float, float]
+    gamma: float = 1.0
+    is_on: bool = True
 
 
 class DrawnChannels:
-    """The channels of one dataset, as ndv draws them by its display model. GUI thread only."""
+    """The channels of one dataset. GUI thread only.
+
+    `changed(c, look, before)` is called whenever a channel is to be drawn in another way than before.
+    """
 
     def __init__(
-        self, wrapper: DatasetWrapper, display: ArrayDisplayModel, contrasts: ChannelContrasts
+        self,
+        frames: ViewFrames,
+        contrasts: ChannelContrasts,
+        changed: Callable[[int, DrawnLook, DrawnLook], None],
     ) -> None:
-        self._wrapper = wrapper
-        self._display = display
+        self._frames = frames
         self._contrasts = contrasts
+        self._changed = changed
+        shown = frames.dataset.info.channels[:MAX_CHANNELS_SHOWN]
+        self._looks = [
+            DrawnLook(colormap_of(channel), contrasts.limits(c) or (0.0, 1.0))
+            for c, channel in enumerate(shown)
+        ]
+
+    @property
+    def looks(self) -> tuple[DrawnLook, ...]:
+        """How each channel is drawn."""
+        return tuple(self._looks)
 
     def set_visible(self, c: int, visible: bool) -> None:
         """Show or hide a channel; hidden channels are not read."""
-        shown = self._wrapper.visible
-        self._wrapper.visible = shown | {c} if visible else shown - {c}
-        self._display.luts[c].visible = visible
+        shown = self._frames.visible
+        self._frames.visible = shown | {c} if visible else shown - {c}
+        self._draw(c, self._looks[c]._replace(is_on=visible))
 
     def set_color(self, c: int, choice: str) -> None:
         """Show a channel in another colour ``"#RRGGBB"``, or with a lookup table; ``_r``: inverted."""
-        self._display.luts[c].cmap = chosen_colormap(choice)
+        self._draw(c, self._looks[c]._replace(colormap=chosen_colormap(choice)))
 
     def set_color_of(self, c: int, channel: Channel) -> None:
         """Show a channel in the colour, or with the lookup table, that its dataset wants."""
-        self._display.luts[c].cmap = colormap_of(channel)
+        self._draw(c, self._looks[c]._replace(colormap=colormap_of(channel)))
 
     def set_gamma(self, c: int, gamma: float) -> None:
         """Draw values between the limits of a channel by their power `gamma`; 1 is linear."""
-        self._display.luts[c].gamma = gamma
+        self._draw(c, self._looks[c]._replace(gamma=gamma))
 
-    def limits(self, c: int) -> tuple[float, float] | None:
-        """The contrast a channel is drawn with; None before there is one."""
-        clims = self._display.luts[c].clims
-        return (clims.min, clims.max) if clims is not None and clims.is_manual else None
+    def limits(self, c: int) -> tuple[float, float]:
+        """The contrast a channel is drawn with."""
+        return self._looks[c].limits
 
     def apply_contrast(self, c: int) -> None:
         """Draw a channel with the limits it has by now."""
         limits = self._contrasts.limits(c)
-        if limits is not None and self.limits(c) != limits:
-            self._display.luts[c].clims = ClimsManual(min=limits[0], max=limits[1])
+        if limits is not None:
+            self._draw(c, self._looks[c]._replace(limits=limits))
 
     def add_contrasts(self, frame: Frame) -> None:
         """Take what a frame adds to what was seen of the run, and draw with the limits that follow."""
@@ -68,6 +93,11 @@ class DrawnChannels:
     def hide_what_is_missing(self, frame: Frame) -> None:
         """Draw nothing of channels without pixels: low values need not be black."""
         for c, plane in frame.planes.items():
-            drawn = c in self._wrapper.visible and (frame.view.is_volume or plane.pixels is not None)
-            if self._display.luts[c].visible != drawn:
-                self._display.luts[c].visible = drawn
+            drawn = c in self._frames.visible and (frame.view.is_volume or plane.pixels is not None)
+            self._draw(c, self._looks[c]._replace(is_on=drawn))
+
+    def _draw(self, c: int, look: DrawnLook) -> None:
+        before = self._looks[c]
+        if look.colormap is not before.colormap or look[1:] != before[1:]:  # colour maps do not all compare
+            self._looks[c] = look
+            self._changed(c, look, before)

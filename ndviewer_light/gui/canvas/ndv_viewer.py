@@ -9,7 +9,6 @@ import ndv
 from ndv.models import ArrayDisplayModel, ArrayViewerModel, ChannelMode, ClimsManual, LUTModel
 from vispy.visuals.transforms import STTransform
 
-from ...rendering.colormaps import colormap_of
 from ..ends import Owner
 
 try:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...model import Channel
-    from ...rendering.contrast import ChannelContrasts
+    from .drawn_channels import DrawnLook
     from .view_arrays import DatasetWrapper
 
 
@@ -31,14 +30,14 @@ def new_viewer_model() -> ArrayViewerModel:
 
 
 def new_display_model(
-    channels: Sequence[Channel], contrasts: ChannelContrasts, *, is_volume: bool
+    channels: Sequence[Channel], looks: Sequence[DrawnLook], *, is_volume: bool
 ) -> ArrayDisplayModel:
     """How ndv draws a dataset with these channels."""
     return ArrayDisplayModel(
         visible_axes=("z", "y", "x") if is_volume else ("y", "x"),
         channel_axis="c",
         channel_mode=ChannelMode.COMPOSITE,
-        luts={c: _lut(channel, contrasts.limits(c)) for c, channel in enumerate(channels)},  # type: ignore[arg-type]
+        luts={c: _lut(*each) for c, each in enumerate(zip(channels, looks, strict=True))},  # type: ignore[arg-type]
     )
 
 
@@ -147,8 +146,8 @@ class PicturePlace:
                 transform.translate = (self._corner[1], self._corner[0], 0.0, 0.0)
 
 
-def _lut(channel: Channel, window: tuple[float, float] | None) -> LUTModel:
-    lut = LUTModel(cmap=colormap_of(channel), name=channel.name)
-    low, high = window if window is not None else (0.0, 1.0)
+def _lut(channel: Channel, look: DrawnLook) -> LUTModel:
+    lut = LUTModel(cmap=look.colormap, name=channel.name)
+    low, high = look.limits
     lut.clims = ClimsManual(min=low, max=high)
     return lut

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..background import Background
     from ..poll import Poll
     from ..stage import Stage
-    from .view_arrays import Frame
+    from .view_frames import Frame
 
     _Marks = tuple[np.ndarray, PictureArea]
 

@@ -8,32 +8,50 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from .view_arrays import voxel_size
+from .view_frames import voxel_size
 from .zoom import FIT_MARGIN, Projection, Scene, VisibleArea
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    import ndv
     from qtpy.QtCore import QPointF
     from qtpy.QtWidgets import QWidget
 
     from ...model import ImageInfo
-    from .view_arrays import DatasetWrapper, Frame
+    from .view_frames import Frame, ViewFrames
 
 _NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
+
+
+class Camera(Protocol):
+    """What of the world is seen; an ndv canvas is one. Places are µm, those of the window logical pixels."""
+
+    def canvas_to_world(self, pos_xy: tuple[float, float]) -> tuple[float, float, float]:
+        """The place (x, y, z) below a point of the window."""
+
+    def set_range(
+        self,
+        x: tuple[float, float] | None = None,
+        y: tuple[float, float] | None = None,
+        z: tuple[float, float] | None = None,
+        margin: float = FIT_MARGIN,
+    ) -> None:
+        """See this part, and so much more of it at each side; None: all there is."""
+
+    def refresh(self) -> None:
+        """Draw it again."""
 
 
 class Drawn(Protocol):
     """What draws the picture; None while there is nothing of that kind."""
 
     @property
-    def viewer(self) -> ndv.ArrayViewer | None:
-        """The ndv viewer."""
+    def camera(self) -> Camera | None:
+        """What of it is seen."""
 
     @property
-    def wrapper(self) -> DatasetWrapper | None:
-        """The planes that it draws."""
+    def frames(self) -> ViewFrames | None:
+        """What it draws."""
 
     @property
     def surface(self) -> QWidget | None:
@@ -52,14 +70,14 @@ class Sight:
 
     @property
     def _frame(self) -> Frame | None:
-        wrapper = self._drawn.wrapper
-        return wrapper.frame if wrapper is not None else None
+        frames = self._drawn.frames
+        return frames.frame if frames is not None else None
 
     def _image(self) -> ImageInfo:
         """What the picture shows; the first image until there is one."""
-        wrapper = self._drawn.wrapper
-        assert wrapper is not None
-        frame, info = wrapper.frame, wrapper.dataset.info
+        frames = self._drawn.frames
+        assert frames is not None
+        frame, info = frames.frame, frames.dataset.info
         return info.groups[0] if frame is None else frame.image or info.image(frame.view.p)
 
     def voxel_size(self) -> dict[Hashable, float]:
@@ -87,27 +105,27 @@ class Sight:
 
     def reset_view(self) -> None:
         """Fit the picture to the window."""
-        viewer = self._drawn.viewer
-        if viewer is None:
+        camera = self._drawn.camera
+        if camera is None:
             return
         x, y = self._edges()
-        viewer._canvas.set_range(x=x, y=y, margin=FIT_MARGIN)
-        viewer._canvas.refresh()
+        camera.set_range(x=x, y=y, margin=FIT_MARGIN)
+        camera.refresh()
         self.is_turned = False
 
     def show_area(self, area: VisibleArea) -> None:
         """Show this part of the picture."""
-        viewer = self._drawn.viewer
-        if viewer is not None:
-            viewer._canvas.set_range(x=area.x, y=area.y, margin=_NO_MARGIN)
-            viewer._canvas.refresh()
+        camera = self._drawn.camera
+        if camera is not None:
+            camera.set_range(x=area.x, y=area.y, margin=_NO_MARGIN)
+            camera.refresh()
 
     def visible_area(self) -> VisibleArea | None:
         """The part of the picture on screen in 2-D (µm), None in a volume."""
-        viewer, surface, wrapper = self._drawn.viewer, self._drawn.surface, self._drawn.wrapper
-        if viewer is None or surface is None or wrapper is None or wrapper.view.is_volume:
+        camera, surface, frames = self._drawn.camera, self._drawn.surface, self._drawn.frames
+        if camera is None or surface is None or frames is None or frames.view.is_volume:
             return None
-        to_world = viewer._canvas.canvas_to_world
+        to_world = camera.canvas_to_world
         left, top, _ = to_world((0, 0))
         right, bottom, _ = to_world((surface.width(), surface.height()))
         return VisibleArea((float(left), float(right)), (float(top), float(bottom)))
@@ -130,10 +148,10 @@ class Sight:
 
     def volume_scale(self) -> tuple[float, float] | None:
         """µm per screen pixel of a volume, now and where it fits; None if there is no volume."""
-        viewer, surface, frame = self._drawn.viewer, self._drawn.surface, self._frame
-        if viewer is None or surface is None or frame is None or frame.image is None:
+        camera, surface, frame = self._drawn.camera, self._drawn.surface, self._frame
+        if camera is None or surface is None or frame is None or frame.image is None:
             return None
-        size, to_world = self.voxel_size(), viewer._canvas.canvas_to_world
+        size, to_world = self.voxel_size(), camera.canvas_to_world
         steps = (b - a for a, b in zip(to_world((0, 0)), to_world((100, 0)), strict=True))
         longest = max(frame.image.height * size["y"], frame.image.width * size["x"])
         fit = longest * (1 + 2 * FIT_MARGIN) / max(min(surface.height(), surface.width()), 1)
@@ -141,22 +159,22 @@ class Sight:
 
     def pixel_at(self, place: QPointF) -> tuple[int, int] | None:
         """Row and column of the pixel (of level 0) at a place of the window, in or outside the picture."""
-        viewer = self._drawn.viewer
-        if viewer is None or self._drawn.wrapper is None:
+        camera = self._drawn.camera
+        if camera is None or self._drawn.frames is None:
             return None
-        x, y, _ = viewer._canvas.canvas_to_world((place.x(), place.y()))
+        x, y, _ = camera.canvas_to_world((place.x(), place.y()))
         size = self.voxel_size()
         return int(y // size["y"]), int(x // size["x"])
 
     def um_per_screen_pixel(self) -> float | None:
         """How many µm one logical screen pixel spans; None if unknown."""
-        viewer, frame = self._drawn.viewer, self._frame
-        if viewer is None or frame is None or frame.image is None or frame.image.pixel_size_um is None:
+        camera, frame = self._drawn.camera, self._frame
+        if camera is None or frame is None or frame.image is None or frame.image.pixel_size_um is None:
             return None
         if frame.view.is_volume:
             scale = self.volume_scale()
             return scale[0] or None if scale is not None else None
-        left, right = viewer._canvas.canvas_to_world((0, 0))[0], viewer._canvas.canvas_to_world((100, 0))[0]
+        left, right = camera.canvas_to_world((0, 0))[0], camera.canvas_to_world((100, 0))[0]
         return abs(right - left) / 100 or None
 
     def _edges(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:

@@ -1,18 +1,16 @@
 """The arrays ndv reads: the planes of the current view as one array per frame, or as a volume.
 
-`isel` runs in ndv's own threads; `display` decides what to show.
+`isel` runs in ndv's own threads; `gl_canvas` decides what to show.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
 from collections import Counter
 from concurrent.futures import CancelledError
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,17 +21,16 @@ import ndv
 from ...engine.projections import worse
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
-from ...rendering.contrast import Contrast, contrast_of
-from .canvas_view import MAX_CHANNELS_SHOWN, View
+from ...rendering.contrast import contrast_of
+from .view_frames import Frame, ViewFrames, common_shown_dtype, shown_pixels, voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence, Set
     from typing import TypeGuard
 
     from ...engine.dataset import Dataset
-    from ...engine.overview import DrawnLevel
-    from ...engine.projections import StackProjection
-    from ...model import DatasetInfo, ImageInfo, Level
+    from ...model import ImageInfo, Level
+    from .canvas_view import View
 
 logger = logging.getLogger(__name__)
 
@@ -45,72 +42,24 @@ _NEW_CHANNELS = 2
 _VOLUME_BATCH = 8  # planes read between checks whether the volume is still wanted
 
 
-class Frame(NamedTuple):
-    """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast.
-
-    Of a volume, a channel's plane is the one of which there is most to say, without its pixels; of a
-    projection it has the pixels of that. `counts` are how many planes of the stack are in each state. `image`
-    is what the position contains, None while that is not known; channels it does not have are not among the
-    planes.
-    """
-
-    view: View
-    planes: dict[int, Plane]
-    contrasts: dict[int, Contrast]
-    downsampled: tuple[float, float, float] = (1.0, 1.0, 1.0)  # z, y, x
-    counts: Mapping[int, Counter[PlaneState]] = MappingProxyType({})
-    image: ImageInfo | None = None
-    level: int = 0
-    z: int = 0  # of the planes, at that level
-    corner: tuple[float, float] = (0.0, 0.0)  # row and column of level 0 at which the picture begins
-    volume: str = ""
-    """Of a volume: its level and size, in words."""
-
-    def pixel(self, row: float, column: float) -> tuple[int, int]:
-        """Row and column in the planes of what is at a place of level 0 (in its pixels, from its corner)."""
-        y, x = self.place(row, column)
-        return math.floor(y), math.floor(x)
-
-    def place(self, row: float, column: float) -> tuple[float, float]:
-        """The place in the planes, in their pixels, that is at a place of level 0."""
-        _, span_y, span_x = self.downsampled
-        top, left = self.corner
-        return (row - top) / span_y, (column - left) / span_x
-
-
-class DatasetWrapper(ndv.DataWrapper["Dataset"]):
+class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
     """A dataset as ndv expects it: dims (c, z, y, x); time and position are set from outside.
 
-    `view` and `visible` are set on the GUI thread while no request is pending; `isel` runs in
-    ndv's threads and never raises.
+    `isel` runs in ndv's threads and never raises.
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        super().__init__(dataset)
-        self.dataset = dataset
-        self.view = View()
-        self.next_view: View | None = None  # what is wanted by now; set on the GUI thread at any time
-        self.visible: frozenset[int] = frozenset(range(self._n_channels))
-        self.frame: Frame | None = None
-        self.screen = (1024, 1024)  # rows and columns of the canvas, in device pixels; set on the GUI thread
-        self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
+        ndv.DataWrapper.__init__(self, dataset)
+        ViewFrames.__init__(self, dataset)
         self._on_canvas: set[int] = set()  # channels that ndv has an image of
-        self.is_held_back = False
-        """Whether channels of `frame` are LOADING only because the next frame is to show them."""
         self.volume = ""
         """Which level of a volume is read, and how large it is: "level 2 of 4, 512 × 512 × 64"."""
-        self.progress = ""
-        """How far a volume has been read; "" while none is."""
         self.wanted = True  # False once closed: abandons a volume being read
 
     @classmethod
     def supports(cls, obj: Any) -> TypeGuard[Any]:
         """Always False: we pass ndv a wrapper explicitly."""
         return False
-
-    @property
-    def _n_channels(self) -> int:
-        return min(len(self.dataset.info.channels), MAX_CHANNELS_SHOWN)
 
     @property
     def dims(self) -> tuple[Hashable, ...]:
@@ -151,56 +100,13 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
             return np.zeros((max(self._n_channels, 1), 1, 1, 1), self.dtype)
 
     def _plane(self, view: View, visible: list[int]) -> np.ndarray:
-        if view.projection is not None:
-            return self._projected(view, view.projection, visible)
-        drawn = self.dataset.drawn_level(view.p, *self.screen)
-        keys = self._own_keys(view, visible, drawn.level)
-        planes = self._planes(keys, drawn.level)
-        if not any(plane.state is PlaneState.LOADING for plane in planes.values()):
-            self._look_at(view.p)  # known already if any of them was read
-            now = self.dataset.drawn_level(view.p, *self.screen)
-            own = self._own_keys(view, visible, now.level)
-            planes = planes if (own, now) == (keys, drawn) else self._planes(own, now.level)
-            keys, drawn = own, now
-        z = next((key.z for key in keys.values()), view.z)
-        return self._drawn(view, planes, drawn, z, {})
-
-    def _projected(self, view: View, projection: StackProjection, visible: list[int]) -> np.ndarray:
-        """The projection of the stacks in view as far as it has been read; the next frames have more."""
-        self._look_at(view.p)
-        drawn = self.dataset.drawn_level(view.p, *self.screen)
-        image = self.dataset.known_image(view.p)
-        planes = projection.planes_of(max((image or self.dataset.info.image(view.p)).n_z, 1))
-        zs = dict.fromkeys(self.dataset.z_at(view.p, z, drawn.level) for z in planes)
-        channels = list(self._own_keys(view, visible, drawn.level))
-        stacks = [[PlaneKey(view.t, view.p, c, z) for z in zs] for c in channels]
-        found = dict(
-            zip(channels, self.dataset.projections(stacks, projection.how, drawn.level), strict=True)
-        )
-        counts = {c: stack.counts for c, stack in found.items()}
-        out = self._drawn(view, {c: stack.plane for c, stack in found.items()}, drawn, view.z, counts)
-        self.is_held_back |= any(stack.is_held_back for stack in found.values())
-        return out
-
-    def _drawn(
-        self,
-        view: View,
-        planes: dict[int, Plane],
-        drawn: DrawnLevel,
-        z: int,
-        counts: Mapping[int, Counter[PlaneState]],
-    ) -> np.ndarray:
         """The frame of one plane per channel."""
-        image = self.dataset.known_image(view.p)
-        planes = self._held_back(planes)
-        shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
-        shape = next((pixels.shape for pixels in shown.values()), drawn.shape)
+        read = self.read(view, visible)
+        self.frame, shown = self.frame_of(view, read._replace(planes=self._held_back(read.planes)))
+        self.is_held_back |= read.is_held_back
+        shape = next((pixels.shape for pixels in shown.values()), read.drawn.shape)
         blank = np.zeros(shape, _common_dtype(shown, self.dtype))
         stack = [_as_drawn(shown.get(c, blank), blank) for c in range(max(self._n_channels, 1))]
-        self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
-        contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
-        spans = (1.0, *drawn.spans)
-        self.frame = Frame(view, planes, contrasts, spans, counts, image, drawn.level, z, corner=drawn.corner)
         return _Stack(stack, self._on_canvas or {0})  # type: ignore[return-value]
 
     def _held_back(self, planes: dict[int, Plane]) -> dict[int, Plane]:
@@ -214,34 +120,6 @@ class DatasetWrapper(ndv.DataWrapper["Dataset"]):
         later = new[_NEW_CHANNELS:]
         self.is_held_back = bool(later)
         return {c: Plane(PlaneState.LOADING) if c in later else plane for c, plane in planes.items()}
-
-    def _own_keys(self, view: View, visible: list[int], level: int = 0) -> dict[int, PlaneKey]:
-        """The planes of a view, without channels that the position does not have; z at most its last.
-
-        At a level, those that cover them.
-        """
-        image = self.dataset.known_image(view.p)
-        z = view.z
-        if image is not None:
-            has = self.dataset.info.channels_of(image)
-            visible = [c for c in visible if c in has]
-            if self.dataset.has_looked_at(view.p):
-                z = min(z, max(image.n_z - 1, 0))
-        z = self.dataset.z_at(view.p, z, level)
-        return {c: PlaneKey(view.t, view.p, c, z) for c in visible}
-
-    def _planes(self, keys: dict[int, PlaneKey], level: int) -> dict[int, Plane]:
-        return dict(zip(keys, self.dataset.planes(list(keys.values()), level), strict=True))
-
-    def _look_at(self, p: int) -> None:
-        """Look up what a position contains; if that cannot be read, its planes say why."""
-        with contextlib.suppress(DatasetError, IndexError, CancelledError):
-            self.dataset.image(p)
-
-    def _suggestion(self, c: int, pixels: np.ndarray) -> tuple[np.ndarray, Contrast]:
-        """The pixels and the contrast they suggest; computed once while they stay on screen."""
-        known = self._suggested.get(c)
-        return known if known is not None and known[0] is pixels else (pixels, contrast_of(pixels))
 
     def _volume(self, view: View, visible: list[int]) -> np.ndarray:
         self._look_at(view.p)
@@ -355,36 +233,5 @@ def _fits(n_z: int, height: int, width: int, bytes_per_voxel: int) -> bool:
     return max(height, width) <= MAX_TEXTURE_3D and n_z * height * width * bytes_per_voxel <= MAX_VOLUME_BYTES
 
 
-def shown_dtype(dtype: np.dtype | None) -> np.dtype:
-    """The dtype of the texture: uint8, uint16 or float32."""
-    if dtype is None:
-        return np.dtype(np.uint16)
-    if dtype in (np.dtype(np.uint8), np.dtype(np.uint16)):
-        return dtype
-    return np.dtype(np.uint8 if dtype == np.dtype(bool) else np.float32)
-
-
-def shown_pixels(pixels: np.ndarray) -> np.ndarray:
-    """`pixels` in the dtype for display; complex ones as magnitude."""
-    if pixels.dtype.kind == "c":
-        pixels = np.abs(pixels)
-    return pixels.astype(shown_dtype(pixels.dtype), copy=False)
-
-
 def _common_dtype(shown: dict[int, np.ndarray], default: np.dtype) -> np.dtype:
     return np.result_type(default, *shown.values())
-
-
-def common_shown_dtype(info: DatasetInfo) -> np.dtype:
-    """The dtype of textures that hold the pixels of every position known so far."""
-    return np.result_type(*(shown_dtype(image.dtype) for image in info.groups))
-
-
-def voxel_size(image: ImageInfo) -> dict[Hashable, float]:
-    """µm along z, y, x; the pixel size if one is unknown, 1 if all are."""
-    pixel = image.pixel_size_um or 1.0
-    return {
-        "z": image.z_step_um or pixel,
-        "y": image.pixel_size_y_um or pixel,
-        "x": image.pixel_size_x_um or pixel,
-    }

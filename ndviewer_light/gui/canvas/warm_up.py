@@ -35,7 +35,7 @@ def import_all() -> None:
     import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
 
     from ...engine import dataset  # noqa: F401  for the first run
-    from . import display  # noqa: F401  and so ndv
+    from . import gl_canvas  # noqa: F401  and so ndv
 
     for name in _IMPORTED_BY_NDV:
         with contextlib.suppress(ImportError):

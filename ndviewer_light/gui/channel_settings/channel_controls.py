@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...model import Channel, DatasetInfo, ImageInfo
     from ...rendering.contrast import Contrast
     from ..canvas.display import Canvas
-    from ..canvas.view_arrays import Frame
+    from ..canvas.view_frames import Frame
     from .channel_choices import Name
 
 FEW_CHANNELS = 8

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ...engine.shape_values import SeriesAxis
     from ...model import ImageInfo, Region
     from ..background import Background
-    from ..canvas.view_arrays import Frame
+    from ..canvas.view_frames import Frame
     from ..poll import Poll
     from ..stage import Stage
     from .drawn_shapes import DrawnShape

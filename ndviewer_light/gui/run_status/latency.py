@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ...engine.dataset import Dataset
     from ...engine.plane_times import PlaneRead
-    from ..canvas.view_arrays import Frame
+    from ..canvas.view_frames import Frame
 
 STEPS = ("written_noticed_ms", "noticed_read_ms", "read_drawn_ms", "total_ms")
 _REMEMBERED = 1024  # frames that the numbers over the picture are of

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QHBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from ..following.follow_controls import FollowButton, FollowingSwitch
 from ..following.missing_button import MissingButton
 from ..interpretation.read_as_button import ReadAsButton
-from ..look.theme import Panel
+from ..look.theme import Panel, plain_tooltip, set_role
+from ..slots import safe_slot
 from .run_bar import RunBar
 from .status_line import StatusLine
 from .warnings_log import WarningsButton
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class StatusRow(Panel):
-    """Text on the left, of a run first how far it is; on the right `read_as`, `warnings`, `missing`, `switch`
-    and `follow`.
+    """Text on the left, of a run first how far it is; on the right `drawing` (that it is without OpenGL),
+    `read_as`, `warnings`, `missing`, `switch` and `follow`.
 
     Each is shown where there is a use for it.
     """
@@ -29,6 +30,12 @@ class StatusRow(Panel):
         super().__init__(parent)
         self.run = RunBar()
         self.line = StatusLine()
+        self.drawing = QPushButton("No OpenGL")
+        self.drawing.setFlat(True)
+        set_role(self.drawing, "bar")
+        self.drawing.clicked.connect(self._on_drawing_clicked)
+        self.drawing.hide()
+        self._why_drawn_so = ""
         self.read_as = ReadAsButton()
         self.warnings = WarningsButton()
         self.follow = FollowButton()
@@ -40,6 +47,7 @@ class StatusRow(Panel):
         controls = QHBoxLayout(self._controls)
         controls.setContentsMargins(0, 0, 6, 3)
         controls.setSpacing(6)
+        controls.addWidget(self.drawing)
         controls.addWidget(self.read_as)
         controls.addWidget(self.warnings)
         controls.addWidget(self.missing)
@@ -59,6 +67,16 @@ class StatusRow(Panel):
     def show_controls(self, shown: bool) -> None:
         """Show the controls, or only the text: where no dataset is on screen."""
         self._controls.setVisible(shown)
+
+    def show_drawing(self, why: str) -> None:
+        """Say why the picture is drawn without OpenGL; "" if it is drawn with it."""
+        self._why_drawn_so = why
+        self.drawing.setToolTip(plain_tooltip(why))
+        self.drawing.setVisible(bool(why))
+
+    @safe_slot
+    def _on_drawing_clicked(self) -> None:
+        self.line.say("message", self._why_drawn_so)
 
     def show_following(self, on: bool, waits: bool) -> None:
         """Show whether the whole view follows, and whether it waits for all channels."""

@@ -1,0 +1,214 @@
+"""A pane with a flat picture that is made on the CPU: in a thread, for what is in view, then painted by Qt.
+
+When the view moves, what there is is shifted and scaled at once, and the picture of the new part follows.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtGui import QImage, QPainter
+from qtpy.QtWidgets import QWidget
+
+from ...rendering.added_up import Layer, seen_composite
+from ...rendering.label_picture import PictureArea
+from ..ends import EndNote
+from ..slots import safe_slot
+from .flat_camera import FlatCamera
+from .zoom import FIT_MARGIN, VisibleArea
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QResizeEvent
+
+    from ..background import Background
+    from ..poll import Poll
+
+logger = logging.getLogger(__name__)
+
+
+class PlacedLayers(NamedTuple):
+    """Layers of equal shape, and where they are in the world: their upper left corner and pixels, in µm."""
+
+    layers: tuple[Layer, ...]
+    left: float
+    top: float
+    um_x: float
+    um_y: float
+
+    def pixels_in(self, area: VisibleArea) -> PictureArea:
+        """A part of the world in pixels of the layers."""
+        return PictureArea(
+            (area.x[0] - self.left) / self.um_x,
+            (area.y[0] - self.top) / self.um_y,
+            (area.x[1] - self.left) / self.um_x,
+            (area.y[1] - self.top) / self.um_y,
+        )
+
+
+class _PictureWanted(NamedTuple):
+    """What a picture shows; `number`: of the layers."""
+
+    number: int
+    area: VisibleArea
+    rows: int
+    columns: int
+
+
+class _Made(NamedTuple):
+    of: _PictureWanted
+    image: QImage
+    pixels: bytes  # which the image refers to
+
+
+class PaintedPane(QWidget):
+    """Shows layers where they are in the world. GUI thread only; a camera, as ndv's canvases are.
+
+    `drawn` is emitted, with the number of the layers, once they are in the picture, which is painted next.
+    """
+
+    drawn = Signal(int)
+
+    def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._background = background
+        self._poll = poll
+        self._end = EndNote()
+        self._end.end_with(self)
+        self._camera = FlatCamera()
+        self._layers: PlacedLayers | None = None
+        self._number = 0  # of the layers
+        self._is_making = False
+        self._made: _Made | None = None
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+
+    # ---- what is shown ---------------------------------------------------------------------
+
+    def show_layers(self, layers: PlacedLayers | None) -> int:
+        """Show these from now on, and return their number; what was shown stays until their picture is there.
+
+        None: nothing, at once.
+        """
+        self._number += 1
+        self._layers = layers
+        if layers is None:
+            self._made = None
+            self.update()
+        else:
+            self._make()
+        return self._number
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether what is painted is what is to be shown, in full resolution."""
+        return self._layers is None or (self._made is not None and self._made.of == self._wanted())
+
+    # ---- the camera ------------------------------------------------------------------------
+
+    @property
+    def area(self) -> VisibleArea:
+        """What of the world is seen."""
+        return self._camera.area
+
+    def canvas_to_world(self, pos_xy: tuple[float, float]) -> tuple[float, float, float]:
+        """The place (x, y, 0) in µm below a point of the pane."""
+        return self._camera.canvas_to_world(pos_xy)
+
+    def set_range(
+        self,
+        x: tuple[float, float] | None = None,
+        y: tuple[float, float] | None = None,
+        z: tuple[float, float] | None = None,
+        margin: float = FIT_MARGIN,
+    ) -> None:
+        """See this part, and so much more of it at each side; None: as before."""
+        before = self._camera.area
+        self._camera.set_range(x, y, z, margin)
+        if self._camera.area != before:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Paint what there is where it is seen now, and make what there is not."""
+        self.update()
+        self._make()
+
+    @safe_slot
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._camera.set_size(self.width(), self.height())
+        self.refresh()
+
+    # ---- the picture -----------------------------------------------------------------------
+
+    def _wanted(self) -> _PictureWanted:
+        ratio = self.devicePixelRatioF()
+        rows, columns = round(self.height() * ratio), round(self.width() * ratio)
+        return _PictureWanted(self._number, self._camera.area, max(rows, 1), max(columns, 1))
+
+    def _make(self) -> None:
+        """Make the picture that is wanted now, unless it is there; while one is made, later."""
+        layers = self._layers
+        if layers is None or self._is_making or self.is_up_to_date:
+            return
+        self._is_making = True
+        self._poll.wake()
+        wanted, me, end, poll = self._wanted(), weakref.ref(self), self._end, self._poll
+
+        def make() -> None:
+            """In a thread."""
+            pixels = _pixels_of(layers, wanted)
+            poll.post(lambda: _hand_over(me, end, wanted, pixels))
+
+        self._background.run("ndviewer-picture", make)
+
+    def _take(self, of: _PictureWanted, pixels: bytes) -> None:
+        self._is_making = False
+        if self._layers is not None and pixels:
+            image = QImage(pixels, of.columns, of.rows, 4 * of.columns, QImage.Format.Format_RGB32)
+            self._made = _Made(of, image, pixels)
+            self.update()
+        self.drawn.emit(of.number)
+        if pixels:  # of layers that cannot be drawn, no second try
+            self._make()
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), Qt.GlobalColor.black)
+        if self._made is not None:
+            painter.drawImage(self._place_of(self._made.of.area), self._made.image)
+        painter.end()
+
+    def _place_of(self, area: VisibleArea) -> QRectF:
+        """Where in the pane a part of the world is."""
+        seen, scale = self._camera.area, self._camera.scale
+        if area == seen:
+            return QRectF(self.rect())
+        left, top = (area.x[0] - seen.x[0]) / scale, (area.y[0] - seen.y[0]) / scale
+        return QRectF(left, top, (area.x[1] - area.x[0]) / scale, (area.y[1] - area.y[0]) / scale)
+
+
+def _pixels_of(layers: PlacedLayers, wanted: _PictureWanted) -> bytes:
+    """The picture, as `QImage` takes it; nothing if it cannot be made. Any thread."""
+    try:
+        area = layers.pixels_in(wanted.area)
+        picture = seen_composite(layers.layers, area, wanted.rows, wanted.columns)
+        picture[..., 3] = 255
+        return picture.tobytes()
+    except Exception:
+        logger.exception("drawing a picture")
+        return b""
+
+
+def _hand_over(
+    pane: Callable[[], PaintedPane | None], end: EndNote, wanted: _PictureWanted, pixels: bytes
+) -> None:
+    there = pane()
+    if there is not None and not end.has_come:
+        there._take(wanted, pixels)
