@@ -7,23 +7,24 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import stores
 
 from ndviewer_light import open_dataset
-from ndviewer_light.engine.thumbnail_maker import shrunk
+from ndviewer_light.engine.area_averages import shrunk
 from ndviewer_light.engine.thumbnails import ThumbnailLoader, WantedThumbnail
 from ndviewer_light.errors import DatasetError
 from ndviewer_light.model import Plane, PlaneState, StackKey
 
-SIZES = {"t": 1, "c": 2, "z": 3, "y": 96, "x": 160}
+SIZES = {"t": 1, "c": 2, "z": 3, "y": 192, "x": 320}
 WELLS = {"A/1": 1, "A/2": 1, "B/2": 2}
 
 
 def plane(p, c=0, z=0):
-    return stores.plane(0, p, c, z, (96, 160))
+    return stores.plane(0, p, c, z, (192, 320))
 
 
 def averaged(pixels, step):
@@ -66,10 +67,10 @@ def test_pictures_are_averages_of_the_planes_asked_for(plate, isolate):
         assert progress[-1] == (10, 10)
         for (_, p, c, _), thumbnail in zip(keys[:8], found[:8], strict=True):
             assert thumbnail.state is PlaneState.PRESENT and max(thumbnail.pixels.shape) in range(32, 64)
-            assert np.allclose(thumbnail.pixels, averaged(plane(p, c, 2), 5), atol=0.51 + 0.51)
+            assert np.allclose(thumbnail.pixels, averaged(plane(p, c, 2), 10), atol=0.51 + 0.51)
         stack = [plane(1, 1, z) for z in range(3)]
-        assert np.allclose(found[8].pixels, averaged(np.max(stack, axis=0), 5), atol=1.1)
-        assert np.allclose(found[9].pixels, averaged(np.mean(stack, axis=0), 5), atol=1.1)
+        assert np.allclose(found[8].pixels, averaged(np.max(stack, axis=0), 10), atol=1.1)
+        assert np.allclose(found[9].pixels, averaged(np.mean(stack, axis=0), 10), atol=1.1)
         assert ds.thumbnails(keys, 32, cancelled=lambda: True) == []
 
 
@@ -144,18 +145,24 @@ def test_averages_are_kept_in_the_cache_by_version_and_never_in_the_dataset(plat
         with open_dataset(plate, storage_options=options) as ds:
             planes = []
             source = ds.source
-            reading = source.read_plane
-            monkeypatch.setattr(source, "read_plane", lambda *a: (planes.append(a[0].p), reading(*a))[1])
+            reading = source.read_small_planes
+
+            def note(found):
+                files = [Path(each.files[0]).relative_to(plate) for each in found]
+                planes.extend("/".join(file.parts[:3]) for file in files)
+                return reading(found)
+
+            monkeypatch.setattr(source, "read_small_planes", note)
             found = ds.thumbnails([(0, p, 0, 0) for p in range(4)], 32)
             return sorted(planes), found
 
     planes, first = read()
-    assert planes == [0, 1, 2, 3] and len(list((tmp_path / "cache").rglob("*.plane"))) == 4
+    assert len(planes) == 4 and len(list((tmp_path / "cache").rglob("*.plane"))) == 4
     planes, again = read()
     assert planes == [] and all(np.array_equal(a.pixels, b.pixels) for a, b in zip(first, again, strict=True))
     stores.fill(_opened(plate / "A" / "1" / "0"), p=5)
     planes, changed = read()
-    assert planes == [0] and np.allclose(changed[0].pixels, averaged(plane(5), 5), atol=1.1)
+    assert planes == ["A/1/0"] and np.allclose(changed[0].pixels, averaged(plane(5), 10), atol=1.1)
     assert sorted(path for path in plate.rglob("*")) == before
 
 

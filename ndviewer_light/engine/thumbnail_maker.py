@@ -8,7 +8,7 @@ opened the source. Area averages are tasks of dask, which runs them in threads, 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,29 +16,21 @@ from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, Read
 from ..model import PlaneKey, Region, StackKey
 from ..sources.source import MadeThumbnail
 from ..storage.cancellation import CancelScope, current_scope
+from .area_averages import shrunk, step_for
+from .kept_averages import kept_step
 from .projections import RunningProjection, StackProjection
+from .thumbnails_together import made_together
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..sources import Source
-    from ..storage.disk_cache import DiskCache
+    from .kept_averages import ThumbnailCache
 
-KEPT_EDGE = 128
-"""The longest edge, or up to twice of it, of area averages that are kept on disk."""
-_WORTH_KEEPING = 4
-"""Averages of at least so many pixels each are kept: less is read as quickly as the average."""
 _MOST_PIXELS = 2**31
 """Of one plane that has no smaller level."""
 _TILE_ROWS = 16 * 1024**2
-
-
-class ThumbnailCache(NamedTuple):
-    """Where area averages are kept; `name` is that of the dataset, `disk` the cache."""
-
-    disk: DiskCache
-    name: str
 
 
 def make_thumbnails(
@@ -52,18 +44,26 @@ def make_thumbnails(
     What cannot be read has an error instead. Raises `ReadDroppedError` when the `CancelScope` of this
     thread is dropped.
     """
-    if not keys:
-        return []
+    made = made_together(source, keys, edge, cache, partial(_in_threads, source.reads_at_once))
+    left = [key for key in dict.fromkeys(keys) if key not in made]
+    if left:
+        made |= zip(left, _made_one_by_one(source, left, edge, cache), strict=True)
+    return [made[key] for key in keys]
+
+
+def _made_one_by_one(
+    source: Source, keys: Sequence[StackKey], edge: int, cache: ThumbnailCache | None
+) -> list[MadeThumbnail]:
     first = _planned(source, keys[0], edge)
-    is_averaged = isinstance(first, _Plan) and not first.is_small
+    is_work = isinstance(first, _Plan) and first.kept_step > 1
 
     def make(key: StackKey) -> MadeThumbnail:
         plan = _planned(source, key, edge)
         if isinstance(plan, MadeThumbnail):
             return plan
-        return plan.make() if plan.is_small else _kept(source, plan, cache)
+        return plan.make() if plan.kept_step == 1 else _kept(source, plan, cache)
 
-    return _in_threads([partial(make, key) for key in keys], source.reads_at_once, by_dask=is_averaged)
+    return _in_threads(source.reads_at_once, [partial(make, key) for key in keys], is_work)
 
 
 class _Plan(NamedTuple):
@@ -78,15 +78,15 @@ class _Plan(NamedTuple):
     edge: int
 
     @property
-    def is_small(self) -> bool:
-        return self.step == 1
+    def kept_step(self) -> int:
+        return kept_step(self.sizes, self.edge)
 
     def make(self) -> MadeThumbnail:
         return _made(lambda: self._read(self.step))
 
     def make_large(self) -> MadeThumbnail:
         """The one that is kept: also for closer looks."""
-        return _made(lambda: self._read(step_for(max(self.sizes), max(self.edge, KEPT_EDGE))))
+        return _made(lambda: self._read(self.kept_step))
 
     def _read(self, step: int) -> MadeThumbnail:
         if not isinstance(self.key.z, str):
@@ -190,11 +190,6 @@ def _plane_key(key: StackKey, z: int) -> PlaneKey:
     return PlaneKey(key.t, key.p, key.c, z)
 
 
-def step_for(longest: int, edge: int) -> int:
-    """How many pixels are averaged along each axis so that at least `edge`, and less than twice, remain."""
-    return max(1, longest // max(edge, 1))
-
-
 def _made(read: Callable[[], MadeThumbnail]) -> MadeThumbnail:
     try:
         return read()
@@ -202,55 +197,6 @@ def _made(read: Callable[[], MadeThumbnail]) -> MadeThumbnail:
         raise
     except (DatasetError, IndexError, MemoryError) as error:
         return MadeThumbnail(None, error)
-
-
-# ---- area averages -------------------------------------------------------------------------------------
-
-
-def shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
-    """Averages over squares of `step` × `step` pixels, in the dtype of `pixels` (integers are rounded).
-
-    Rows and columns at the far edges that do not fill a square are averaged among themselves.
-    """
-    if step <= 1:
-        return pixels
-    height, width = pixels.shape
-    rows, columns = height // step * step, width // step * step
-    downs = [each for each in (slice(0, rows), slice(rows, height)) if each.start < each.stop]
-    acrosses = [each for each in (slice(0, columns), slice(columns, width)) if each.start < each.stop]
-    parts = [[_even(pixels[down, across], step) for across in acrosses] for down in downs]
-    return parts[0][0] if len(parts) == len(parts[0]) == 1 else np.block(parts)
-
-
-def _even(pixels: np.ndarray, step: int) -> np.ndarray:
-    """The same where whole squares fill the rows and columns, or one axis is shorter than a square."""
-    height, width = pixels.shape
-    down, across = min(step, height), min(step, width)
-    kind = pixels.dtype.kind
-    if kind == "b":
-        return _even(pixels.astype(np.uint8) * 255, step) > 127
-    wide = np.float32 if kind == "f" and pixels.dtype.itemsize <= 4 else _wide(pixels.dtype, down * across)
-    # rows first: each sum is over whole rows, one after the other in memory
-    total: np.ndarray = pixels[0::down].astype(wide)
-    for i in range(1, down):
-        total += pixels[i::down]
-    total = total.reshape(total.shape[0], -1, across)
-    summed: np.ndarray = total[:, :, 0].copy()
-    for i in range(1, across):
-        summed += total[:, :, i]
-    n = down * across
-    averages: np.ndarray = summed / n if kind in "fc" else (summed + n // 2) // n
-    return averages.astype(pixels.dtype)
-
-
-def _wide(dtype: np.dtype, n: int) -> type:
-    """A type that holds the sum of `n` values."""
-    if dtype.kind in "fc":
-        return dtype.type
-    bits = dtype.itemsize * 8 + int(n).bit_length()
-    if dtype.kind == "u":
-        return np.uint32 if bits <= 32 else np.uint64
-    return np.int32 if bits <= 32 else np.int64
 
 
 def _by_bands(
@@ -273,7 +219,7 @@ def _by_bands(
 def _kept(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> MadeThumbnail:
     """Make one of a larger picture, which is kept under the name and version of its plane."""
     name = _name_of(source, plan, cache)
-    pixels = cache.disk.get(name) if cache is not None and name else None
+    pixels = cache.get(name) if cache is not None else None
     if pixels is None:
         made = plan.make_large()
         if made.pixels is None:
@@ -281,40 +227,36 @@ def _kept(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> MadeThum
         if made.error is not None:
             return made._replace(pixels=shrunk(made.pixels, step_for(max(made.pixels.shape), plan.edge)))
         pixels = made.pixels
-        if cache is not None and name and _name_of(source, plan, cache) == name:
-            cache.disk.put(name, pixels)
+        if cache is not None and _name_of(source, plan, cache) == name:
+            cache.put(name, pixels)
     return MadeThumbnail(shrunk(pixels, step_for(max(pixels.shape), plan.edge)))
 
 
 def _name_of(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> str:
-    """Under what a picture is kept; "" if it is not: nothing tells when the plane has changed."""
-    if cache is None or plan.step < _WORTH_KEEPING // 2:
+    if cache is None:
         return ""
-    key = plan.key
     version: str | None = source.identity
     if version is None:
-        found = source.versions([_plane_key(key, z) for z in plan.zs], plan.level)
+        found = source.versions([_plane_key(plan.key, z) for z in plan.zs], plan.level)
         version = None if None in found else " ".join(map(str, found))
-    if version is None:
-        return ""
-    said = cache.name, version, plan.level, *key, plan.edge if plan.edge > KEPT_EDGE else KEPT_EDGE
-    return "\n".join(("thumbnail 1", *map(str, said)))
+    return cache.name_of(plan.key, plan.level, plan.edge, version)
 
 
-def _in_threads(
-    tasks: Sequence[Callable[[], MadeThumbnail]], n_threads: int, *, by_dask: bool
-) -> list[MadeThumbnail]:
-    """The results of all tasks, in order; they belong to the `CancelScope` of this thread."""
+def _in_threads(n_threads: int, tasks: Sequence[Callable[[], _Made]], is_work: bool) -> list[_Made]:
+    """The results of all tasks, in order; they belong to the `CancelScope` of this thread.
+
+    `is_work`: each averages large planes, which is for dask.
+    """
     scope = current_scope() or CancelScope()
 
-    def run(task: Callable[[], MadeThumbnail]) -> MadeThumbnail:
+    def run(task: Callable[[], _Made]) -> _Made:
         if scope.dropped:
             raise ReadDroppedError("the pictures are no longer needed")
         return scope.run(task)
 
     if len(tasks) < 2:
         return [run(task) for task in tasks]
-    if by_dask:
+    if is_work:
         import dask.threaded
 
         graph = {("thumbnail", i): (run, task) for i, task in enumerate(tasks)}
@@ -329,3 +271,4 @@ def _in_threads(
 
 
 _FEW_THREADS = 8
+_Made = TypeVar("_Made")

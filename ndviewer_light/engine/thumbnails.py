@@ -15,7 +15,8 @@ from ..storage.bytes import is_url
 from ..storage.cancellation import CancelScope
 from ..storage.disk_cache import cache_of
 from .cluster_thumbnails import ClusterThumbnails
-from .thumbnail_maker import ThumbnailCache, make_thumbnails
+from .kept_averages import ThumbnailCache
+from .thumbnail_maker import make_thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

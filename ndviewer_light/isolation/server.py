@@ -15,7 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..engine.thumbnail_maker import ThumbnailCache, make_thumbnails
+from ..engine.kept_averages import ThumbnailCache
+from ..engine.thumbnail_maker import make_thumbnails
 from ..engine.transpose import copy_into
 from ..errors import OutOfMemoryError, PlaneNotStoredError
 from ..live.announced_source import AnnouncedSource

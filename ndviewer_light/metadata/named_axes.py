@@ -6,6 +6,7 @@ use.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MetadataError, UnsupportedError
@@ -82,6 +83,7 @@ SANE_STEP = (1e-7, 1e9)
 """Steps between pixels, slices (µm) or time points (s) outside this range are mistakes."""
 
 
+@lru_cache(maxsize=256)
 def unit_factor(axis: Axis) -> float | None:
     """The factor from this axis's unit to µm or s; 1 without a unit, None for an unknown one."""
     table = TO_SECONDS if axis.role == "t" else TO_UM

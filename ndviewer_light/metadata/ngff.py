@@ -112,9 +112,9 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     return ImageMeta(
         axes=axes,
         paths=tuple(safe_node(entry.get("path"), where) for entry in datasets),
-        scales=tuple(scale for scale, _ in steps) if axes else (),
-        translations=tuple(origin for _, origin in steps) if axes else (),
-        has_placed_levels=any(_is_placed(axes or (), entry, where) for entry in datasets),
+        scales=tuple(step.scale for step in steps) if axes else (),
+        translations=tuple(step.origin for step in steps) if axes else (),
+        has_placed_levels=any(step.is_placed for step in steps),
         channels=_named_channels(lookup(attributes, "omero")),
         complete=_complete(squid),
         name=clean(multiscale.get("name")),
@@ -200,21 +200,25 @@ def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -
 # ---- coordinate transformations ------------------------------------------------------------
 
 
+class _LevelSteps(NamedTuple):
+    """Scale and translation of a level along each axis, and whether it has a translation of its own."""
+
+    scale: tuple[float | None, ...]
+    origin: tuple[float | None, ...]
+    is_placed: bool
+
+
 def _level_steps(
     axes: tuple[Axis, ...], dataset: JsonObject, outer: list[Any], where: str, warnings: list[str]
-) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
-    """Scale and translation of one level: its own transformations, then those of all levels."""
-    transforms = [*listed(dataset.get("coordinateTransformations")), *outer]
-    found = along_axes(transforms, len(axes), where, warnings)
+) -> _LevelSteps:
+    """What the level's own transformations do, and then those of all levels."""
+    own = along_axes(listed(dataset.get("coordinateTransformations")), len(axes), where, warnings)
+    found = along_axes(outer, len(axes), where, warnings, after=own) if outer else own
     steps = [
         _in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, found.scale, strict=True)
     ]
-    return tuple(steps), _in_um(found.origin, axes)
-
-
-def _is_placed(axes: tuple[Axis, ...], dataset: JsonObject, where: str) -> bool:
-    found = along_axes(listed(dataset.get("coordinateTransformations")), len(axes), where, [])
-    return any(origin is not None for origin in found.origin)
+    is_placed = any(origin is not None for origin in own.origin)
+    return _LevelSteps(tuple(steps), _in_um(found.origin, axes), is_placed)
 
 
 def _in_um(values: Sequence[float | None], axes: Sequence[Axis]) -> tuple[float | None, ...]:

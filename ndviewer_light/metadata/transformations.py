@@ -58,9 +58,16 @@ class TransformationStep(NamedTuple):
     is_inverse: bool
 
 
-def along_axes(transforms: Iterable[object], n: int, where: str, warnings: list[str]) -> AlongAxes:
-    """What a list of transformations does along each of `n` axes; adds to `warnings` what is left out."""
+def along_axes(
+    transforms: Iterable[object], n: int, where: str, warnings: list[str], after: AlongAxes | None = None
+) -> AlongAxes:
+    """What a list of transformations does along each of `n` axes; adds to `warnings` what is left out.
+
+    They are applied to what was there before, or `after` others.
+    """
     walk = _TransformationWalk(n, where, warnings)
+    if after is not None:
+        walk.found = AlongAxes(list(after.scale), list(after.origin))
     walk.apply_all(transforms, list(range(n)), 0)
     return walk.found
 
@@ -184,6 +191,8 @@ def _list(value: object) -> list[Any]:
 
 def finite(value: object) -> float | None:
     """A finite number as a float; None for anything else."""
+    if type(value) is float:  # mostly
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:

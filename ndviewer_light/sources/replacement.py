@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, PlaneKey, Region
     from .missing import Found
+    from .source import SmallPlane
 
 _Answer = TypeVar("_Answer")
 
@@ -162,6 +163,14 @@ class ReplaceableSource(Source):
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """Same as the source's."""
         return self._of_one_dataset(lambda source: source.plane_shape(key, level))
+
+    def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.small_planes(keys, edge))
+
+    def read_small_planes(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
+        """Same as the source's."""
+        return self._of_one_dataset(lambda source: source.read_small_planes(planes))
 
     def image(self, p: int) -> ImageInfo:
         """Same as the source's."""

@@ -42,6 +42,19 @@ class MadeThumbnail(NamedTuple):
     z: int = 0
 
 
+class SmallPlane(NamedTuple):
+    """A plane at the level that fits a small picture, found without reading its pixels.
+
+    `files` are what it is read from; `at` is how its source finds it again.
+    """
+
+    level: int
+    shape: tuple[int, int]
+    nbytes: int
+    files: tuple[str, ...]
+    at: Any
+
+
 class MeasuredPlane(NamedTuple):
     """A plane of level 0, read and measured; `pixels` are None where only its numbers were asked for.
 
@@ -167,6 +180,20 @@ class Source(ABC):
     def thumbnails(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail] | None:
         """Small pictures, of a source that makes them elsewhere; None: see `engine.thumbnail_maker`."""
         return None
+
+    def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
+        """The planes at the smallest levels with edges of at least `edge`, where many are read quickly.
+
+        None for each that is to be asked for by itself. Looks at metadata, not at pixels; blocks on disk.
+        """
+        return [None] * len(keys)
+
+    def read_small_planes(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
+        """The pixels (Y, X) of several of `small_planes`, all at once; they are in memory together.
+
+        None for each that is to be read by itself: nothing of it is stored, or it cannot be read. Blocks.
+        """
+        return [None] * len(planes)
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a file or store that may contain this plane; cheaper than opening it."""

@@ -10,11 +10,14 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import LimitExceededError, UnsupportedError
+from ...model import Region
 from ...storage.limits import MAX_SHARD_INDEX_BYTES
 from ...storage.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
     from ...storage.limits import JsonObject
     from .nodes import ZarrImage
@@ -91,6 +94,34 @@ def level_spans(image: ZarrImage) -> list[tuple[float, float]] | None:
         spans.append((scale[y] / first[y], scale[x] / first[x]))  # type: ignore[operator]
     is_pyramid = all(b[0] * b[1] > a[0] * a[1] for a, b in itertools.pairwise(spans))
     return spans if is_pyramid else None
+
+
+def level_that_fits(image: ZarrImage, height: int, width: int) -> int | None:
+    """See `Source.level_for`, by the scales in the metadata of the largest level; None if they do not say."""
+    spans = level_spans(image)
+    if spans is None:
+        return None
+    rows, columns = image.plane_shape
+    return max(
+        (level for level, (y, x) in enumerate(spans) if rows / y >= height and columns / x >= width),
+        key=lambda level: spans[level][0] * spans[level][1],
+        default=0,
+    )
+
+
+def selection_of(
+    image: ZarrImage, index: tuple[int, ...], region: Region | None = None
+) -> tuple[int | slice, ...]:
+    """What to read of the plane at (t, p, c, z) along each axis; all slices have a start and a stop."""
+    at: dict[str, int | slice] = dict(zip("tpcz", index, strict=True))
+    at["y"], at["x"] = (region or Region(0, 0, *image.plane_shape)).slices
+    return tuple(at.get(axis.role, 0) for axis in image.axes)
+
+
+def upright(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:
+    """A plane as it is in its array, as (Y, X)."""
+    roles = [axis.role for axis in image.axes]
+    return pixels if roles.index("y") < roles.index("x") else pixels.T
 
 
 def planes_per_chunk(image: ZarrImage) -> int:

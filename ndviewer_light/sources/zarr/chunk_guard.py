@@ -97,13 +97,26 @@ class ChunkGuard:
         folder = image.array + os.sep
         wanted = touched(selection, self._grid.chunk, image.facts.shape, image.array)
         files = [folder + self._grid.name(at).replace("/", os.sep) for at in wanted]
+        self.check_files(wanted, files, selection)
+
+    def check_files(
+        self,
+        wanted: Sequence[Coordinates],
+        files: Sequence[str],
+        selection: Sequence[int | slice],
+        seen: set[str] | None = None,
+    ) -> None:
+        """`check` for chunks and their files, also of another array with the same metadata.
+
+        `seen` as of `LinkGuard.check`.
+        """
         if self._blosc is None:
-            self._links.check(files)
+            self._links.check(files, seen)
             return
         if _NO_LINKS:
-            self._links.check_folders(files)
+            self._links.check_folders(files, seen)
         else:  # Windows: files cannot be opened in a way that refuses links
-            self._links.check(files)
+            self._links.check(files, seen)
         for at, file in zip(wanted, files, strict=True):
             try:
                 descriptor = self._opened(file)

@@ -70,6 +70,10 @@ class KnownImages:
         """Whether the metadata of a store has been read, and `info` says what is in it."""
         return store in self._in_info
 
+    def knows(self, store: str, image: ZarrImage) -> bool:
+        """Whether `info` says what is in a store, and the store is as it was: neither grown nor another."""
+        return store in self._in_info and self._seen.get(store) == _seen(image)
+
     def unseen(self) -> list[str]:
         """The stores whose metadata has not been read yet, in the order of their positions."""
         with self._lock:
@@ -97,8 +101,8 @@ class KnownImages:
         Of an announced run: what the host has announced is true still, what stores said is not. Else raises
         `DatasetReplacedError` for another image.
         """
-        planes = image.facts.dtype, image.plane_shape, image.size("c")
-        now = _Seen(planes, (image.size("t"), image.size("z")), image.provisional)
+        now = _seen(image)
+        planes = now.planes
         with self._lock:
             before = self._seen.get(store)
             is_unclear = before is not None and image.provisional and not before.provisional
@@ -144,12 +148,11 @@ class KnownImages:
     def _content(
         self, image: ZarrImage, names: tuple[NamedChannel, ...], known: tuple[Channel, ...]
     ) -> ImageInfo:
-        """See `image_info`; that of images with the same metadata is worked out once. With the lock held."""
+        """See `image_info`; of images that differ in place and name, worked out once. With the lock held."""
         last = self._last
         if last is not None:
             before, of_names, of_channels, content = last
-            same = before.meta is image.meta and before.facts is image.facts and before.axes is image.axes
-            if same and of_names == names and of_channels is known:
+            if _is_same_but_place(before, image) and of_names == names and of_channels is known:
                 return content
         content = image_info(image, names, known)
         self._last = image, names, known, content
@@ -203,3 +206,15 @@ class KnownImages:
         with self._lock:
             if warning not in self._info.warnings:
                 self._info = dataclasses.replace(self._info, warnings=(*self._info.warnings, warning))
+
+
+def _seen(image: ZarrImage) -> _Seen:
+    planes = image.facts.dtype, image.plane_shape, image.size("c")
+    return _Seen(planes, (image.size("t"), image.size("z")), image.provisional)
+
+
+def _is_same_but_place(one: ZarrImage, other: ZarrImage) -> bool:
+    """Whether the metadata of two images say the same, but for where on the stage and under which name."""
+    a, b = one.meta, other.meta
+    is_same = a.axes == b.axes and a.scales == b.scales and a.channels == b.channels and a.squid == b.squid
+    return is_same and one.facts == other.facts and (one.axes, one.n_levels) == (other.axes, other.n_levels)

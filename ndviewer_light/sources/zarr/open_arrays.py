@@ -14,9 +14,9 @@ from .tensorstore_arrays import StoreArray
 
 if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
+    from .alike_images import AlikeImages
     from .known_images import KnownImages
     from .nodes import ZarrImage
-    from .stored_planes import AlikeImages
     from .tensorstore_arrays import OpenArray
     from .tensorstore_context import TensorStoreContext
 

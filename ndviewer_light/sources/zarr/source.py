@@ -28,7 +28,8 @@ from ...storage.watched_folders import LISTING_SHARE
 from ..missing_planes import Claims, MissingPlanesOfMany
 from ..source import Source
 from . import layouts
-from .chunk_grid import level_spans, plane_chunk
+from .alike_images import AlikeImages
+from .chunk_grid import level_that_fits, plane_chunk
 from .description import described
 from .first_image import first_image, opened_info
 from .growing import is_expected_to_grow
@@ -37,7 +38,8 @@ from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
 from .open_arrays import MAX_OPEN_STORES, OpenArrays
 from .server_versions import ServerVersions
-from .stored_planes import AlikeImages, stored_by_name
+from .small_planes import SmallPlanes
+from .stored_planes import stored_by_name
 from .tensorstore_context import TensorStoreContext
 from .tensorstore_errors import StoreChangedError
 
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from ...storage.trees.recording import RecordingTree
     from ...storage.trees.tree import Tree
     from ..missing import Found
-    from ..source import StorageOptions
+    from ..source import SmallPlane, StorageOptions
     from .nodes import ZarrImage
     from .tensorstore_arrays import OpenArray
 
@@ -83,6 +85,9 @@ class ZarrSource(Source):
         self._arrays = OpenArrays(
             self._known, tree, self._native, self._closed, self._alike, announced=path is None
         )
+        self._small: SmallPlanes | None = None
+        if isinstance(tree, LocalTree) and path is not None:
+            self._small = SmallPlanes(tree, self._known, self._alike, self._native)
         identity = tree.identity()
         self._identity = f"{identity}\n{tree.axes}" if identity and tree.axes else identity
         self._on_server = ServerVersions(tree, self._files_on_server)
@@ -167,15 +172,18 @@ class ZarrSource(Source):
         store = self._place(PlaneKey(p=p)).store
         is_folder = not (self._tree.remote or self._tree.packed)
         image = self._image_at(store) if is_folder else self._arrays.get(store, 0).image
-        spans = level_spans(image)
-        if spans is None:
-            return super().level_for(p, height, width)
-        rows, columns = image.plane_shape
-        return max(
-            (level for level, (y, x) in enumerate(spans) if rows / y >= height and columns / x >= width),
-            key=lambda level: spans[level][0] * spans[level][1],
-            default=0,
-        )
+        level = level_that_fits(image, height, width)
+        return super().level_for(p, height, width) if level is None else level
+
+    def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
+        """See `Source.small_planes`: of local images in a dataset that was opened by its path."""
+        self._arrays.raise_if_closed("small planes were being looked for")
+        return [None] * len(keys) if self._small is None else self._small.find(keys, edge)
+
+    def read_small_planes(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
+        """See `Source.read_small_planes`."""
+        self._arrays.raise_if_closed("small planes were being read")
+        return [None] * len(planes) if self._small is None else self._small.read(planes)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its store does not exist or has no such plane."""

@@ -12,9 +12,9 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...model import Region
 from ..missing import LOOKS, LOOKS_REMOTE
 from .chunk_files import files_of, version_of_selection
+from .chunk_grid import selection_of, upright
 from .growing import check_complete, is_expected_to_grow, not_written_yet
 from .missing_chunks import Looked, MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
 from .tensorstore_context import delivered
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import tensorstore as ts
 
-    from ...model import PlaneKey
+    from ...model import PlaneKey, Region
     from ...storage.trees.recording import RecordingTree
     from .nodes import ZarrImage
     from .tensorstore_context import TensorStoreContext
@@ -98,14 +98,10 @@ class OpenArray(ABC):
         """Which of some planes (t, p, c, z) is the first of which anything is stored."""
 
     def _selection(self, index: tuple[int, ...], region: Region | None = None) -> tuple[int | slice, ...]:
-        """What to read along each axis of the array: all slices have a start and a stop."""
-        at: dict[str, int | slice] = dict(zip("tpcz", index, strict=True))
-        at["y"], at["x"] = (region or Region(0, 0, *self.image.plane_shape)).slices
-        return tuple(at.get(axis.role, 0) for axis in self.image.axes)
+        return selection_of(self.image, index, region)
 
     def _upright(self, pixels: np.ndarray) -> np.ndarray:
-        roles = [axis.role for axis in self.image.axes]
-        return pixels if roles.index("y") < roles.index("x") else pixels.T
+        return upright(pixels, self.image)
 
 
 class StoreArray(OpenArray):

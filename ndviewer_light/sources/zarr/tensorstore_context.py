@@ -99,13 +99,10 @@ class TensorStoreContext:
             "fill_missing_data_reads": fill_missing,
             "open": True,
         }
-        document, usual = metadata or image.document, is_usual(image.document.get("fill_value"))
+        usual = is_usual(image.document.get("fill_value"))
         read_again = usual and image.is_as_written and not self.remote and kvstore is None
-        if not usual:
-            document = {**document, "fill_value": as_json(image.fill_value)}
         if not read_again:  # the checked metadata is used, not read again
-            plain = _plain_metadata(document, image.facts.version)
-            spec |= {"metadata": plain, "assume_metadata": True}
+            spec |= {"metadata": plain_metadata(image, metadata), "assume_metadata": True}
         try:
             future = ts.open(spec, read=True, context=self._own_context(self._pool_bytes(image)))
             store: ts.TensorStore = self._result(future, image.array)
@@ -115,6 +112,27 @@ class TensorStoreContext:
             raise
         except (ValueError, RuntimeError) as error:
             raise dataset_error(error, image.array) from error
+        return store
+
+    def begin_open(self, image: ZarrImage, metadata: JsonObject) -> Any:
+        """Start opening a local array for one read right now, with its `metadata` as of `plain_metadata`.
+
+        Its files are not asked again. What `finish_open` waits for.
+        """
+        import tensorstore as ts
+
+        spec: JsonObject = {
+            "driver": "zarr3" if image.facts.version == 3 else "zarr",
+            "kvstore": self._tree.kvstore(image.array),
+            "metadata": metadata,
+            "assume_metadata": True,
+            "open": True,
+        }
+        return ts.open(spec, read=True, context=self._own_context())
+
+    def finish_open(self, future: Any, image: ZarrImage) -> ts.TensorStore:
+        """The array that `begin_open` opens. Raises a `DatasetError`."""
+        store: ts.TensorStore = self._result(future, image.array)
         return store
 
     def activity(self, image: ZarrImage) -> Activity:
@@ -325,9 +343,12 @@ _V2_FIELDS = (
 _V3_PROSE = ("attributes", "consolidated_metadata")
 
 
-def _plain_metadata(document: JsonObject, version: int) -> JsonObject:
-    """The metadata tensorstore needs; it might reject the rest."""
-    if version == 2:
+def plain_metadata(image: ZarrImage, document: JsonObject | None = None) -> JsonObject:
+    """The metadata of an array that tensorstore needs, or of `document`; it might reject the rest."""
+    document = document or image.document
+    if not is_usual(image.document.get("fill_value")):
+        document = {**document, "fill_value": as_json(image.fill_value)}
+    if image.facts.version == 2:
         return {name: document[name] for name in _V2_FIELDS if name in document}
     return {name: value for name, value in document.items() if name not in _V3_PROSE}
 

@@ -1,0 +1,56 @@
+"""Averages over squares of pixels, in the dtype of the pixels. Pure functions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def step_for(longest: int, edge: int) -> int:
+    """How many pixels are averaged along each axis so that at least `edge`, and less than twice, remain."""
+    return max(1, longest // max(edge, 1))
+
+
+def shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
+    """Averages over squares of `step` × `step` pixels, in the dtype of `pixels` (integers are rounded).
+
+    Rows and columns at the far edges that do not fill a square are averaged among themselves.
+    """
+    if step <= 1:
+        return pixels
+    height, width = pixels.shape
+    rows, columns = height // step * step, width // step * step
+    downs = [each for each in (slice(0, rows), slice(rows, height)) if each.start < each.stop]
+    acrosses = [each for each in (slice(0, columns), slice(columns, width)) if each.start < each.stop]
+    parts = [[_even(pixels[down, across], step) for across in acrosses] for down in downs]
+    return parts[0][0] if len(parts) == len(parts[0]) == 1 else np.block(parts)
+
+
+def _even(pixels: np.ndarray, step: int) -> np.ndarray:
+    """The same where whole squares fill the rows and columns, or one axis is shorter than a square."""
+    height, width = pixels.shape
+    down, across = min(step, height), min(step, width)
+    kind = pixels.dtype.kind
+    if kind == "b":
+        return _even(pixels.astype(np.uint8) * 255, step) > 127
+    wide = np.float32 if kind == "f" and pixels.dtype.itemsize <= 4 else _wide(pixels.dtype, down * across)
+    # rows first: each sum is over whole rows, one after the other in memory
+    total: np.ndarray = pixels[0::down].astype(wide)
+    for i in range(1, down):
+        total += pixels[i::down]
+    total = total.reshape(total.shape[0], -1, across)
+    summed: np.ndarray = total[:, :, 0].copy()
+    for i in range(1, across):
+        summed += total[:, :, i]
+    n = down * across
+    averages: np.ndarray = summed / n if kind in "fc" else (summed + n // 2) // n
+    return averages.astype(pixels.dtype)
+
+
+def _wide(dtype: np.dtype, n: int) -> type:
+    """A type that holds the sum of `n` values."""
+    if dtype.kind in "fc":
+        return dtype.type
+    bits = dtype.itemsize * 8 + int(n).bit_length()
+    if dtype.kind == "u":
+        return np.uint32 if bits <= 32 else np.uint64
+    return np.int32 if bits <= 32 else np.int64

@@ -1,0 +1,212 @@
+"""Small planes of many local images at once, for pictures of all fields: see `Source.small_planes`.
+
+Reading one plane costs a millisecond before its first pixel: its array is opened, watched, and looked at
+again later. Of a thousand fields one plane each is wanted, once; these are opened together, read and let go.
+Whatever is out of the ordinary is left to whoever reads planes one by one, and says why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import DatasetError
+from ...storage.trees.recording import RecordingTree
+from ..source import SmallPlane
+from .chunk_grid import level_that_fits, planes_per_chunk, selection_of, stored_grid, touched, upright
+from .image_facts import level_of
+from .tensorstore_context import delivered, plain_metadata
+from .tensorstore_errors import ChunkMissingError, StoreChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from ...model import PlaneKey
+    from ...storage.limits import JsonObject
+    from ...storage.trees.tree import LocalTree
+    from .alike_images import AlikeImages
+    from .chunk_grid import Coordinates, StoredGrid
+    from .chunk_guard import ChunkGuard
+    from .known_images import KnownImages
+    from .layouts import ImageLocation
+    from .nodes import ZarrImage
+    from .tensorstore_context import TensorStoreContext
+
+logger = logging.getLogger(__name__)
+
+_MOST_BYTES = 8 * 1024**2
+"""Larger chunks take so long to read that what comes before does not matter."""
+_MOST_CHUNKS = 16
+_MOST_KINDS = 64
+
+
+class _ArrayKind(NamedTuple):
+    """What arrays with the same metadata have in common.
+
+    `is_simple`: a plane shares no chunk with others, and has few and small ones.
+    """
+
+    document: JsonObject
+    metadata: JsonObject
+    grid: StoredGrid
+    guard: ChunkGuard | None  # if simple
+    is_simple: bool
+
+
+class _PlaceInArray(NamedTuple):
+    """A plane: its image, and where it is in the array."""
+
+    image: ZarrImage
+    kind: _ArrayKind
+    selection: tuple[int | slice, ...]
+    chunks: Sequence[Coordinates]
+
+
+class SmallPlanes:
+    """Finds and reads small planes of the images of a dataset. Any thread."""
+
+    def __init__(
+        self, tree: LocalTree, known: KnownImages, alike: AlikeImages, native: TensorStoreContext
+    ) -> None:
+        self._tree = tree
+        self._known = known
+        self._alike = alike
+        self._native = native
+        self._kinds: dict[int, _ArrayKind] = {}  # by the id of the document, which the kind keeps
+
+    # ---- found -----------------------------------------------------------------------------
+
+    def find(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
+        """See `Source.small_planes`. Raises `DatasetReplacedError` if an image is another one than before."""
+        places, tree = self._known.places, RecordingTree(self._tree)
+        asked = [key for key in keys if min(key[:3]) >= 0 and key.p < len(places)]
+        images: dict[str, ZarrImage] = {}
+        for store in dict.fromkeys(places[key.p].store for key in asked):
+            with contextlib.suppress(DatasetError, IndexError):
+                images[store] = self._alike.read(store, 0, tree)
+        news = {store: image for store, image in images.items() if not self._known.knows(store, image)}
+        for store, image in news.items():
+            self._known.judge(store, image)
+        if news:
+            self._known.learn(news)
+        found: dict[PlaneKey, SmallPlane] = {}
+        for key in asked:
+            largest = images.get(places[key.p].store)
+            if largest is not None:
+                with contextlib.suppress(DatasetError, IndexError):
+                    plane = self._plane(key, places[key.p], largest, edge, tree)
+                    if plane is not None:
+                        found[key] = plane
+        return [found.get(key) for key in keys]
+
+    def _plane(
+        self, key: PlaneKey, place: ImageLocation, largest: ZarrImage, edge: int, tree: LocalTree
+    ) -> SmallPlane | None:
+        rows, columns = largest.plane_shape
+        longest = max(rows, columns, 1)
+        level = level_that_fits(largest, max(1, rows * edge // longest), max(1, columns * edge // longest))
+        if level is None:
+            return None
+        image = largest if level == 0 else self._alike.read(place.store, level, tree)
+        kind = self._kind(image)
+        if kind is None:
+            return None
+        own = self._known.own_key(key, place)
+        z = level_of(image, largest).z_at(own.z) if level and largest.size("z") > 1 else own.z
+        index = own.t, place.p_index or 0, own.c, z
+        if place.p_index is None and image.size("p") > 1:
+            return None
+        if own.z >= largest.size("z") or any(
+            at >= image.size(role) for at, role in zip(index, "tpcz", strict=True)
+        ):
+            return None
+        selection = selection_of(image, index)
+        chunks = touched(selection, kind.grid.chunk, image.facts.shape, image.array)
+        files = tuple(os.path.join(image.array, *kind.grid.name(at).split("/")) for at in chunks)
+        nbytes = math.prod(image.plane_shape) * image.facts.dtype.itemsize
+        return SmallPlane(
+            level, image.plane_shape, nbytes, files, _PlaceInArray(image, kind, selection, chunks)
+        )
+
+    def _kind(self, image: ZarrImage) -> _ArrayKind | None:
+        """What arrays like this one have in common; None for those of which planes are not read together."""
+        key = id(image.document)
+        if key not in self._kinds or (known := self._kinds[key]).document is not image.document:
+            known = self._kind_of(image)
+            if len(self._kinds) >= _MOST_KINDS:
+                self._kinds.clear()
+            self._kinds[key] = known
+        return known if known.is_simple else None
+
+    def _kind_of(self, image: ZarrImage) -> _ArrayKind:
+        grid = stored_grid(image)
+        n_chunks = math.prod(
+            -(-size // part)
+            for size, part, axis in zip(image.facts.shape, grid.chunk, image.axes, strict=True)
+            if axis.role in ("y", "x")
+        )
+        is_simple = (
+            image.is_native
+            and not image.provisional
+            and planes_per_chunk(image) == 1
+            and n_chunks <= _MOST_CHUNKS
+            and math.prod(grid.chunk) * image.facts.dtype.itemsize <= _MOST_BYTES
+        )
+        guard = self._native.guard(image) if is_simple else None
+        return _ArrayKind(image.document, plain_metadata(image), grid, guard, is_simple and guard is not None)
+
+    # ---- read ------------------------------------------------------------------------------
+
+    def read(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
+        """See `Source.read_small_planes`."""
+        seen: set[str] = set()
+        places: list[_PlaceInArray] = [plane.at for plane in planes]
+        opening = [
+            self._native.begin_open(at.image, at.kind.metadata) if _are_there(plane, at, seen) else None
+            for plane, at in zip(planes, places, strict=True)
+        ]
+        reading: list[tuple[np.ndarray, Any] | None] = [
+            None if future is None else self._begun(future, at)
+            for future, at in zip(opening, places, strict=True)
+        ]
+        return [
+            None if begun is None else self._finished(*begun, at.image)
+            for begun, at in zip(reading, places, strict=True)
+        ]
+
+    def _begun(self, future: Any, at: _PlaceInArray) -> tuple[np.ndarray, Any] | None:
+        try:
+            store = self._native.finish_open(future, at.image)
+            return self._native.begin(store[at.selection])
+        except _NOT_SIMPLE as error:
+            logger.debug("%s is opened by itself: %s", at.image.array, error)
+            return None
+
+    def _finished(self, pixels: np.ndarray, future: Any, image: ZarrImage) -> np.ndarray | None:
+        try:
+            self._native.finish(future, image)
+        except _NOT_SIMPLE as error:
+            logger.debug("%s is read by itself: %s", image.array, error)
+            return None
+        return upright(delivered(pixels, image), image)
+
+
+_NOT_SIMPLE = (DatasetError, StoreChangedError, ChunkMissingError, ValueError, RuntimeError)
+
+
+def _are_there(plane: SmallPlane, at: _PlaceInArray, seen: set[str]) -> bool:
+    """Whether the files of a plane are there and may be read by a library."""
+    guard = at.kind.guard
+    if guard is None or not all(map(os.path.lexists, plane.files)):
+        return False
+    try:
+        guard.check_files(at.chunks, plane.files, at.selection, seen)
+    except DatasetError as error:
+        logger.debug("%s is not read with others: %s", at.image.array, error)
+        return False
+    return True
