@@ -26,6 +26,7 @@ from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources.disk_cached import open_disk_cached as open_source
+from ndviewer_light.storage.file_versions import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -410,6 +411,32 @@ def test_a_plane_whose_chunks_are_written_again_one_after_another_is_never_shown
 
 
 # ---- beginnings and ends -----------------------------------------------------------------------------
+
+
+def test_a_plane_that_is_written_while_it_is_read_is_read_again(tmp_path):
+    """Half of a file may decode to anything where nothing tells that it is half."""
+    for t in range(3):
+        tifffile.imwrite(tmp_path / f"img_t{t}.tif", grey(t + 1))
+    source = open_source(str(tmp_path))
+    read, n_reads = source.read_plane, []
+
+    def written_meanwhile(key: PlaneKey, level: int = 0) -> np.ndarray:
+        pixels = read(key, level)
+        n_reads.append(key)
+        if len(n_reads) <= 2:
+            tifffile.imwrite(tmp_path / "new.tif", grey(10 * len(n_reads)))
+            os.replace(tmp_path / "new.tif", tmp_path / f"img_t{key.t}.tif")
+        return pixels
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(source, "read_plane", written_meanwhile)
+        pixels, version = source.read_versioned(PlaneKey(t=1))
+        assert (int(pixels[0, 0]), len(n_reads)) == (20, 3)
+        (now,) = source.versions([PlaneKey(t=1)])
+        assert settled(version) == settled(now)
+        source.read_versioned(PlaneKey(t=2))
+        assert len(n_reads) == 4, "once, where nothing was written"
+    source.close()
 
 
 def test_a_dataset_is_waited_for_until_it_can_be_opened(tmp_path):

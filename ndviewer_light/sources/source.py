@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..model import LabelFacts
+from ..storage.file_versions import changed_ns, settled
 from .missing import Found
 from .plane_statistics import numbers_of
 from .stored import stored_by_versions
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneNumbers, Region, StackKey
 
 StorageOptions = Mapping[str, str] | None
@@ -23,6 +25,11 @@ StorageOptions = Mapping[str, str] | None
 MAX_FILES_LOOKED_AT = 512
 """How many positions one `look_at_all` looks at where each is a file to open."""
 
+
+_READ_AGAIN = 2
+"""So many times at most is a plane read again because it was written while it was read."""
+_BEING_WRITTEN_NS = 60 * 10**9
+"""What has not been written for so long is not looked at once more after it was read."""
 
 AT_ONCE = 4
 """How many planes are read at a time from disks: more would only wait for each other."""
@@ -256,11 +263,24 @@ class Source(ABC):
     def read_versioned(
         self, key: PlaneKey, level: int = 0, region: Region | None = None
     ) -> tuple[np.ndarray, str | None]:
-        """`read_plane`, or `read_region`, with the version of the plane as of before the read."""
+        """`read_plane`, or `read_region`, with the version of the plane as of before the read.
+
+        What was written while it was read is read again, until nothing was, or two reads are the same: a
+        chunk without a checksum may decode to anything while its file is half written.
+        """
         (version,) = self.versions([key], level)
-        if region is not None:
-            return self.read_region(key, region, level), version
-        return self.read_plane(key, level), version
+        pixels = _read_from(self, key, level, region)
+        for _ in range(_READ_AGAIN):
+            if version is None or time.time_ns() - changed_ns(version) > _BEING_WRITTEN_NS:
+                break
+            (after,) = self.versions([key], level)
+            if after is None or settled(after) == settled(version):
+                break
+            before, version = pixels, after
+            pixels = _read_from(self, key, level, region)
+            if np.array_equal(before, pixels):
+                break
+        return pixels, version
 
     def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
         """For each plane of level 0, what its numbers are kept under; None if nothing tells that it changed.
@@ -308,6 +328,10 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release every handle; reads in progress end with an error. May be called twice."""
+
+
+def _read_from(source: Source, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+    return source.read_plane(key, level) if region is None else source.read_region(key, region, level)
 
 
 def _stamp(version: str | None, identity: str | None) -> str | None:
