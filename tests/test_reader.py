@@ -92,6 +92,10 @@ def across(message: dict) -> dict:
             ),
             id="positions that differ",
         ),
+        pytest.param(
+            memory_info(n_p=4).with_images({2: replace(memory_info().image(0), width=9)}, assumed=True),
+            id="a position of which metadata tells",
+        ),
     ],
 )
 def test_what_is_known_of_a_dataset_crosses_the_pipe_unchanged(info):

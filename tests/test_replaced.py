@@ -23,6 +23,7 @@ from ndviewer_light.live.announced_source import AnnouncedSource
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources.disk_cached import open_disk_cached
+from ndviewer_light.sources.replacement import has_other_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -345,6 +346,36 @@ def test_what_is_learnt_of_a_run_is_not_another_dataset():
     with Dataset(source, live=True) as dataset:
         source.info = memory_info(height=20)
         assert dataset.take_changes() == Changes(in_view=True, info=True)
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("said", ["uint8", "uint16"])
+def test_what_is_learnt_of_an_image_is_not_another_dataset(tmp_path, said, isolate, caplog):
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as file:
+        file.write(np.full((2, 30, 40), 1000, "uint16"), metadata={"axes": "CYX", "Name": "scan"})
+        file.write(np.full((20, 20), 7, "uint8"), metadata={"axes": "YX", "Name": "macro"})
+    text = tifffile.tiffcomment(path)
+    tifffile.tiffcomment(path, text.replace('Type="uint8"', f'Type="{said}"').encode())
+    with open_dataset(path, isolate=isolate) as dataset:
+        assert str(dataset.info.images[1].dtype) == said
+        assert dataset.plane(p=1)[0, 0] == 7
+        assert dataset.image(1).dtype == np.uint8
+        assert str(dataset.info.images[1].dtype) == "uint8"
+        dataset.refresh()
+        assert not dataset.take_changes().replaced and dataset.info.generation == 0
+    assert not caplog.text
+
+
+def test_a_new_reader_that_has_looked_at_nothing_yet_forgets_nothing():
+    info = memory_info(n_p=2)
+    assumed, seen = (replace(info.image(1), dtype=np.dtype(name)) for name in ("uint16", "uint8"))
+    assumed = replace(assumed, width=5)
+    known = info.with_images({1: assumed}, assumed=True).with_image(1, seen)
+    anew = info.with_images({1: assumed}, assumed=True)
+    assert anew.assumed == {1} and not known.assumed
+    assert not has_other_planes(known, anew)
+    assert anew.with_known(known).image(1) == seen
 
 
 def test_it_crosses_to_the_reading_process(tmp_path):

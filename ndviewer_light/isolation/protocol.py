@@ -124,6 +124,7 @@ def info_to_json(info: DatasetInfo, before: DatasetInfo | None = None) -> Messag
     message["dtype"] = _dtype_to_json(info.dtype)
     different = list(dict.fromkeys((*filter(None, (info.common,)), *info.images.values())))
     message["common"] = None if info.common is None else 0
+    message["assumed"] = sorted(info.assumed)
     message["images"] = [[p, different.index(image)] for p, image in info.images.items()]
     return {**message, "different": [_image_to_json(image) for image in different]}
 
@@ -161,6 +162,7 @@ def info_from_json(message: Message) -> DatasetInfo:
     fields["warnings"] = tuple(message["warnings"])
     fields["choices"] = tuple(message["choices"])
     fields["labels"] = tuple(message["labels"])
+    fields["assumed"] = frozenset(message["assumed"])
     fields["interpretations"] = tuple(
         Interpretation(text, tuple((name, value) for name, value in options))
         for text, options in message["interpretations"]

@@ -74,6 +74,7 @@ def ome_image_of(
             "z": pixels.z_step_um,
             "t": pixels.time_step_s,
         },
+        pixel_type=pixels.dtype,
         position_um=pixels.position_um,
         well=pixels.well,
         field_of_view=pixels.field,

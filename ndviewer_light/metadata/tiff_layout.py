@@ -61,7 +61,7 @@ class TiffImage:
 
     `levels` are the runs of each smaller pyramid level; () for one in the sub-pages of its pages. `kind`
     says by what it was understood. Lengths of `steps` (t, z, y, x) in µm and s. `is_colour`: the samples are
-    red, green and blue, or become that.
+    red, green and blue, or become that. `pixel_type` is the name that OME-XML has for it.
     """
 
     outer: tuple[Axis, ...]
@@ -75,6 +75,7 @@ class TiffImage:
     levels: tuple[tuple[PageRun, ...], ...] = ()
     channels: tuple[Channel, ...] = ()
     steps: Steps = field(default_factory=dict)
+    pixel_type: str = ""
     position_um: tuple[float | None, float | None, float | None] = (None, None, None)
     well: str = ""
     field_of_view: int = 0

@@ -85,6 +85,7 @@ class DatasetInfo:
     `labels` are the paths of the label images (masks) of the first image, as they are opened.
     `generation` counts how often another dataset has taken the place of the one that was opened.
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
+    `assumed` are the positions in `images` that are as metadata says, which may err; looking may correct it.
     """
 
     format: str
@@ -112,6 +113,7 @@ class DatasetInfo:
     first_position: int = 0
     common: ImageInfo | None = None
     images: Mapping[int, ImageInfo] = field(default_factory=dict)
+    assumed: frozenset[int] = frozenset()
 
     @cached_property
     def _alike(self) -> ImageInfo:
@@ -138,11 +140,17 @@ class DatasetInfo:
         """Add what position `p` contains; returns the same object if that was known already."""
         return self.with_images({p: image})
 
-    def with_images(self, new: Mapping[int, ImageInfo]) -> DatasetInfo:
-        """Add what several positions contain, like `with_image`."""
+    def with_images(self, new: Mapping[int, ImageInfo], *, assumed: bool = False) -> DatasetInfo:
+        """Add what several positions contain, like `with_image`; `assumed`: nobody has looked at them."""
         new = {p: image for p, image in new.items() if image != self.images.get(p, self._alike)}
         if not new:
             return self
+        if assumed or self.assumed:
+            changed = self.assumed | new.keys() if assumed else self.assumed - new.keys()
+            return replace(self, assumed=changed)._with_new(new)
+        return self._with_new(new)
+
+    def _with_new(self, new: Mapping[int, ImageInfo]) -> DatasetInfo:
         images = {**self.images}
         known = {image: image for image in self.groups}
         for p, image in new.items():
@@ -167,7 +175,8 @@ class DatasetInfo:
         if earlier.common is None:
             return self
         images = {p: image for p, image in earlier.images.items() if p < len(self.positions)}
-        images = {p: image for p, image in {**images, **self.images}.items() if image != self._alike}
+        own = {p: image for p, image in self.images.items() if p not in self.assumed or p not in images}
+        images = {p: image for p, image in {**images, **own}.items() if image != self._alike}
         known = {image: image for image in images.values()}
         channels = all_channels(earlier.channels, self.channels)
         base = replace(self, channels=channels, images={}, common=self._alike)

@@ -34,13 +34,14 @@ _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
 def has_other_planes(old: DatasetInfo, new: DatasetInfo) -> bool:
     """Whether planes of both cannot be of one dataset: size or dtype differ, or there are fewer channels.
 
-    Positions are compared with themselves: one may differ from others, and may not have been looked at yet.
+    Positions are compared with themselves: one may differ from others, and may not have been looked at yet,
+    so that what was known of it was assumed.
     """
     if old is new or old.dtype is None or new.dtype is None:  # of what is not written yet anything may come
         return False
     if _is_other(old.groups[0], new.groups[0]):
         return True
-    both = old.images.keys() & new.images.keys()
+    both = (old.images.keys() & new.images.keys()) - old.assumed - new.assumed
     return any(_is_other(old.images[p], new.images[p]) for p in both)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from ..tiff_planes import ImageFacts
     from .sets import TiffSet
 
-_DTYPES = {"float": "float32", "double": "float64", "bit": "bool"}
-"""Of OME-XML's names of pixel types, those that numpy calls otherwise."""
+_DTYPES: dict[str, np.dtype[Any]] = {
+    **{name: np.dtype(name) for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32")},
+    **{"float": np.dtype("float32"), "double": np.dtype("float64"), "bit": np.dtype(bool)},
+}
+"""The pixel types of OME-XML that TIFFs are read in."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def image_info(image: TiffImage, facts: ImageFacts) -> ImageInfo:
 
 def assumed_facts(image: TiffImage, known: ImageFacts) -> ImageFacts:
     """Facts of an image whose file nobody has opened, from its metadata and an image of the same set."""
-    picture = known.picture._replace(height=image.size("y"), width=image.size("x"))
+    dtype = _DTYPES.get(image.pixel_type) or known.picture.dtype
+    picture = known.picture._replace(height=image.size("y"), width=image.size("x"), dtype=dtype)
     channels = named_channels(image.channels or known.channels, image)
     return known._replace(picture=picture, channels=channels, steps=image.steps or known.steps)
 

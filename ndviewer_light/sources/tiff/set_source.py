@@ -142,7 +142,9 @@ class TiffSetSource(Source):
         name = os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path)
         first = next((p for p, place in enumerate(places) if place.image == found.first), 0)
         info = dataset_info(found, positions, infos[places[0].image], name, first)
-        info = info.with_images({p: infos[place.image] for p, place in enumerate(places)})
+        for looked_at in (True, False):
+            images = {p: infos[at.image] for p, at in enumerate(places) if (at.image in facts) is looked_at}
+            info = info.with_images(images, assumed=not looked_at)
         return _State(found, places, facts, info, self._versions_of(found), self._lineage_of(found))
 
     def _lineage_of(self, found: TiffSet) -> object:
