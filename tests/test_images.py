@@ -742,6 +742,20 @@ def test_a_picture_with_more_bits_than_the_others_says_so(tmp_path: Path, opened
         opened(tmp_path).read_plane(PlaneKey(1))
 
 
+@pytest.mark.parametrize("dtypes", [("u1", "u2"), ("u2", "u1"), ("i2", "u2"), ("u1", "f4")])
+def test_channels_of_different_pixel_types_have_a_dtype_that_holds_both(tmp_path: Path, dtypes: Any) -> None:
+    for c, dtype in enumerate(dtypes):
+        values = np.full((HEIGHT, WIDTH), 200 if dtype == "u1" else 30_000, dtype)
+        for t in TWO:
+            tifffile.imwrite(tmp_path / f"img_t{t}_c{c}.tif", values + t)
+    with open_dataset(tmp_path) as dataset:
+        array = dataset.to_xarray()
+        assert dataset.info.dtype == array.dtype == np.result_type(*dtypes)
+        expected = [200 if dtype == "u1" else 30_000 for dtype in dtypes]
+        assert [int(dataset.plane(c=c)[0, 0]) for c in TWO] == expected
+        assert array[1, 0, 0, :, 0, 0].values.tolist() == [value + 1 for value in expected]
+
+
 def test_fewer_bits_and_colour_among_grey_are_shown(tmp_path: Path, opened: Any) -> None:
     write(tmp_path / "img_0.png", picture(0, dtype=np.uint16))
     write(tmp_path / "img_1.png", picture(1))

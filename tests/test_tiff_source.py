@@ -16,6 +16,7 @@ import tiffs
 
 from ndviewer_light.errors import DatasetNotFoundError, PlaneNotStoredError, PlaneNotWrittenError
 from ndviewer_light.model import PlaneKey, Region
+from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
 
 if TYPE_CHECKING:
@@ -468,3 +469,18 @@ def test_a_path_without_images_is_said_to_hold_none(tmp_path: Path) -> None:
     (tmp_path / "0" / "notes.txt").touch()
     with pytest.raises(DatasetNotFoundError, match="named as by Squid"):
         open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("dtypes", [("uint8", "uint16"), ("uint16", "uint8")])
+def test_channels_of_different_pixel_types_have_a_dtype_that_holds_both(tmp_path: Path, dtypes: Any) -> None:
+    folder = tmp_path / "0"
+    folder.mkdir()
+    for channel, dtype in zip(("BF_LED_matrix_full", "Fluorescence_488_nm_Ex"), dtypes, strict=True):
+        pixels = np.full((20, 30), 200 if dtype == "uint8" else 2050, dtype)
+        tifffile.imwrite(folder / f"A1_0_0_{channel}.tiff", pixels)
+    with open_dataset(tmp_path) as dataset:
+        array = dataset.to_xarray()
+        assert dataset.info.dtype == array.dtype == np.uint16
+        expected = [200 if dtype == "uint8" else 2050 for dtype in dtypes]
+        assert [int(dataset.plane(c=c)[0, 0]) for c in range(2)] == expected
+        assert array[0, 0, 0, :, 0, 0].values.tolist() == expected

@@ -103,13 +103,14 @@ class ImagesSource(Source):
         self._times = TimesBeside(files.links)
         self._closed = False
         sample = self._sample = self._first_sample()
+        self._dtype = self._common_dtype(sample)
         self._inner = _inner_of(sample, self._catalogue)
         self._parts = _parts(self._catalogue, sample, self._inner)
         self._info = self._described(sample)
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> ImagesSource:
-        """Open the images at `path`; folders are listed, one file is opened (more if it is damaged).
+        """Open the images at `path`; folders are listed, one file of each channel is opened (on servers one).
 
         The option "pattern" describes the file names. Raises a `DatasetError`.
         """
@@ -415,9 +416,20 @@ class ImagesSource(Source):
             raise DatasetNotFoundError(str(errors[0])) from errors[0]
         raise errors[0]
 
+    def _common_dtype(self, sample: Sample) -> np.dtype:
+        """A dtype that holds all channels: looks at the first file of each, on a server at no other one."""
+        dtypes = [sample.picture.dtype]
+        firsts = {key.c: key for key in sorted(self._catalogue.files, reverse=True)}
+        if not is_url(self._listing.root) and 1 < len(firsts) <= _MAX_SAMPLES:
+            for key in firsts.values():
+                with contextlib.suppress(DatasetError):  # reading that plane reports the error
+                    file = self._files.sample(self._listing.root + self._catalogue.files[key])
+                    dtypes.append(file.picture.dtype)
+        return np.result_type(*dtypes)
+
     def _described(self, sample: Sample) -> DatasetInfo:
         found, inner, picture = self._catalogue, self._inner, sample.picture
-        window = (0.0, 255.0) if picture.dtype == np.uint8 else None
+        window = (0.0, 255.0) if self._dtype == np.uint8 else None
         warnings = list(self._listing.warnings)
         if found.doubles:
             warnings.append(
@@ -437,7 +449,7 @@ class ImagesSource(Source):
             n_z=max(len(found.z), inner.size("z")),
             height=picture.height,
             width=picture.width,
-            dtype=picture.dtype,
+            dtype=self._dtype,
             pixel_size_y_um=sample.steps.get("y"),
             pixel_size_x_um=sample.steps.get("x"),
             z_step_um=sample.steps.get("z"),

@@ -103,7 +103,8 @@ class OpenedFolder:
         self._channels: list[str] = []  # as given in files or their names
         self._sample: tuple[str, PlaneKey] | None = None
         self._in_color: frozenset[int] = frozenset()
-        self._looked_at: set[int] = set()  # channels of which an image was opened for its colours
+        self._looked_at: set[int] = set()  # channels of which an image was opened
+        self._dtypes: set[np.dtype] = set()  # of these
         self._described: tuple[Channel, ...] = ()
         self._positions: tuple[Position, ...] = ()
         self._placed_by = self._coordinates.by_fov  # by which these positions have their coordinates
@@ -139,11 +140,12 @@ class OpenedFolder:
             self._add_channels(facts.channels)
             self._described = facts.described
             self.form.places = self._places(found)
-        self._look_for_colours()
+        self._look_at_channels()
         parts = channel_parts([self._display_name(name) for name in self._channels], self._in_color)
         info = self._info(found, before, facts)
         if facts is not None:
             info = learned(info, parts, facts, acquisition_parameters(self._kind.experiment, self._links))
+            info = replace(info, dtype=np.result_type(facts.picture.dtype, *self._dtypes))
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
         self._beside = versions if self._sample is not None else ""
@@ -222,8 +224,8 @@ class OpenedFolder:
             f"{self._path} contains image files, but their names do not tell the planes apart"
         )
 
-    def _look_for_colours(self) -> None:
-        """Open the first image of each channel: what is in it decides whether the channel is in colour."""
+    def _look_at_channels(self) -> None:
+        """Open the first image of each channel: it decides on its colours, and on a dtype that holds all."""
         if not isinstance(self.form, ImagePerPlane):
             return
         for c in range(min(len(self._channels), _MAX_CHANNELS_LOOKED_AT)):
@@ -234,7 +236,9 @@ class OpenedFolder:
             for path, key in islice(((path, key) for path, key in few if os.path.isfile(path)), 1):
                 with contextlib.suppress(DatasetError, FileMissingError):  # reading that plane reports it
                     self.form.check(path)
-                    if self.form.picture(path, key).samples >= 3:
+                    picture = self.form.picture(path, key)
+                    self._dtypes.add(picture.dtype)
+                    if picture.samples >= 3:
                         self._in_color |= {c}
 
     def _candidates(self, of_channel: int | None = None) -> Iterator[tuple[str, PlaneKey]]:
