@@ -294,6 +294,12 @@ def test_overlapping_fields_lie_on_each_other_in_order_or_are_blended(qtbot, vie
     left, right = (expected(viewer, (value,)) for value in values)
     assert abs(pixel(canvas, 0, 0.5) - left).max() <= 1.5
     assert abs(pixel(canvas, 0, 35 / side) - right).max() <= 1.5  # the later one
+    before = canvas.image_of(0)
+    overview.reading.pictures.make_again([0])  # it arrives last
+    qtbot.waitUntil(lambda: canvas.image_of(0) is not before)
+    complete(qtbot, overview)
+    assert abs(pixel(canvas, 0, 0.5) - left).max() <= 1.5
+    assert abs(pixel(canvas, 0, 35 / side) - right).max() <= 1.5
     overview._menu.blend.setChecked(True)
     complete(qtbot, overview)
     assert abs(pixel(canvas, 0, 0.5) - left).max() <= 1.5

@@ -6,7 +6,7 @@ as one unit (`FieldScene.is_in_um` is False) and fields lie edge to edge.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WELL_GAP = 0.08
 """Between wells, as a share of what a well contains."""
+
+_FARTHEST_PX = 2**30
+_VIEWPORTS_KEPT = 4
 
 
 class PlacedImage(NamedTuple):
@@ -93,6 +96,9 @@ class FieldScene:
     is_plate: bool = False
     is_in_um: bool = True
     notes: tuple[str, ...] = ()
+    _boxes: dict[Viewport, list[tuple[int, int, int, int]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         return len(self.edges)
@@ -152,6 +158,28 @@ class FieldScene:
         own = self.edges
         hits = (own[:, 0] < right) & (own[:, 2] > left) & (own[:, 1] < bottom) & (own[:, 3] > top)
         return np.flatnonzero(hits)
+
+    def boxes(self, viewport: Viewport) -> list[tuple[int, int, int, int]]:
+        """The left, top, right and bottom of each image in whole pixels; neighbours that touch share an edge.
+
+        Worked out once for all images of a viewport, and kept for the last few.
+        """
+        found = self._boxes.get(viewport)
+        if found is None:
+            left, top, _, _ = viewport.edges
+            boxes = np.rint((self.edges - (left, top, left, top)) / viewport.um_per_px)
+            boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+            whole = np.clip(boxes, -_FARTHEST_PX, _FARTHEST_PX).astype(np.int64).tolist()
+            found = [(x0, y0, x1, y1) for x0, y0, x1, y1 in whole]
+            if len(self._boxes) >= _VIEWPORTS_KEPT:
+                self._boxes.clear()
+            self._boxes[viewport] = found
+        return found
+
+    @cached_property
+    def widest_well(self) -> float:
+        """The width of the widest well, 0 without any."""
+        return max((well.edges[2] - well.edges[0] for well in self.wells), default=0.0)
 
     def at(self, x: float, y: float) -> int | None:
         """The position of the topmost image at a point; None beside all of them."""

@@ -7,7 +7,9 @@ opened the source. Area averages are tasks of dask, which runs them in threads, 
 
 from __future__ import annotations
 
+import threading
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
@@ -256,7 +258,7 @@ def _in_threads(n_threads: int, tasks: Sequence[Callable[[], _Made]], is_work: b
 
     if len(tasks) < 2:
         return [run(task) for task in tasks]
-    if is_work:
+    if is_work and _has_dask():
         import dask.threaded
 
         graph = {("thumbnail", i): (run, task) for i, task in enumerate(tasks)}
@@ -270,5 +272,19 @@ def _in_threads(n_threads: int, tasks: Sequence[Callable[[], _Made]], is_work: b
         return list(pool.map(run, tasks))
 
 
+def _has_dask() -> bool:
+    """Whether dask has been imported, which takes half a second: the first pictures do not wait for it."""
+    global _importing
+    with _import_lock:
+        if _importing is None:
+            _importing = threading.Thread(
+                target=import_module, args=["dask.threaded"], name="ndviewer-import"
+            )
+            _importing.start()
+        return not _importing.is_alive()
+
+
+_importing: threading.Thread | None = None
+_import_lock = threading.Lock()
 _FEW_THREADS = 8
 _Made = TypeVar("_Made")

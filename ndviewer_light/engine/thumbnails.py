@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from .dataset import Dataset
     from .plane_outcomes import PlaneOutcomes
 
-_FIRST_BATCH, _LARGEST_BATCH = 8, 96
+_FIRST_BATCH, _LARGEST_BATCH = 8, 256
+_BATCH_PIXELS = 4 * 1024**2
+"""A batch of large pictures has fewer of them: it is in memory, and comes in one message."""
 _BATCH_SECONDS, _BATCH_SECONDS_REMOTE = 0.12, 0.5
 """How long a batch should take: what is not wanted any more is not in the way for longer."""
 _AT_SCRIPTS = 32
@@ -252,7 +254,8 @@ class ThumbnailLoader:
                         continue
                     self._threads = [each for each in self._threads if each is not threading.current_thread()]
                     return None
-            n = min(self._batch, -(-len(self._queue) // self._n_threads))
+            most = min(self._batch, _BATCH_PIXELS // max(self._queue[0].edge, 1) ** 2)
+            n = min(most, -(-len(self._queue) // self._n_threads))
             wanted = [self._queue.popleft() for _ in range(max(n, 1))]
             self._numbers += 1
             scope = CancelScope()

@@ -152,8 +152,9 @@ def render_scene(
         for p in range(len(scene))
     ]
     missing = []
-    for p, colored in enumerate(colored_fields(of_field, drawn_as)):
-        box = box_of(scene, viewport, p)
+    for p, (colored, box) in enumerate(
+        zip(colored_fields(of_field, drawn_as), scene.boxes(viewport), strict=True)
+    ):
         if of_field[p]:
             fitted = Image.fromarray(colored).resize(
                 (box[2] - box[0], box[3] - box[1]), _filter(colored, box)
@@ -208,14 +209,6 @@ def _limits_of(
     for pixels in by_type.values():
         seen.add(contrast_of(sampled(pixels)))
     return seen.limits(ContrastMode.RUN if mode is ContrastMode.PLANE else mode, 0.1) or (0.0, 1.0)
-
-
-def box_of(scene: FieldScene, viewport: Viewport, p: int) -> tuple[int, int, int, int]:
-    """The left, top, right and bottom of a field in whole pixels; neighbours that touch share an edge."""
-    left, top, right, bottom = scene.edges[p].tolist()
-    x0, y0 = (round(each) for each in viewport.to_screen(left, top))
-    x1, y1 = (round(each) for each in viewport.to_screen(right, bottom))
-    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
 
 
 def _filter(picture: np.ndarray, box: tuple[int, int, int, int]) -> Image.Resampling:

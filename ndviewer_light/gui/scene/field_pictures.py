@@ -71,6 +71,7 @@ class FieldPictures:
         self._place: object = None
         self._planes: OrderedDict[int, dict[int, tuple[Plane, int]]] = OrderedDict()
         self._stale: set[tuple[int, int]] = set()  # positions and channels
+        self._missing: set[tuple[int, int]] = set()  # (position, channel) that were not there
         self._nbytes = 0
         self._looks: dict[int, ChannelLook] = {}
         self._dirty: OrderedDict[int, None] = OrderedDict()
@@ -126,6 +127,11 @@ class FieldPictures:
         """What is known of these (position, channel) does not count any more: they are to be read again."""
         with self._lock:
             self._stale.update(planes)
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether any plane was asked for that was not there, or could not be read. No lock."""
+        return bool(self._missing)
 
     def known(self, p: int) -> Mapping[int, KnownChannel]:
         """What is known of the channels of a field. A few microseconds."""
@@ -229,6 +235,7 @@ class FieldPictures:
     def _put(self, p: int, c: int, plane: Plane, edge: int) -> None:
         """Keep a plane; with the lock held."""
         self._stale.discard((p, c))
+        (self._missing.discard if plane.state in _SHOWN_STATES else self._missing.add)((p, c))
         of_field = self._planes.setdefault(p, {})
         before = of_field.get(c)
         self._nbytes -= _nbytes(before[0]) if before is not None else 0
@@ -237,7 +244,8 @@ class FieldPictures:
         self._planes.move_to_end(p)
         self._dirty[p] = None
         while self._nbytes > PICTURES_BYTES and len(self._planes) > 1:
-            _, dropped = self._planes.popitem(last=False)
+            other, dropped = self._planes.popitem(last=False)
+            self._missing.difference_update((other, c) for c in dropped)
             self._nbytes -= sum(_nbytes(each) for each, _ in dropped.values())
 
     def _made(

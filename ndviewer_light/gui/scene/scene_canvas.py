@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SLICE_SECONDS = 0.008
 """How long fields are drawn before the event loop has its turn."""
+_PAINT_SECONDS = 0.04
+"""While fields arrive, the widget is painted so often at most."""
 IMAGES_BYTES = 256 * 1024**2
 """Of pictures in memory, beside those in view."""
 _COARSE_PX = 48
@@ -81,13 +83,18 @@ class SceneCanvas(QWidget):
         self._next_for: Viewport | None = None
         self._is_stale = False
         self._todo: list[int] = []
-        self._again: list[int] = []  # to be drawn with what lies over and under them
+        self._again: list[int] = []  # to be drawn with what lies over them, the last ones first
+        self._awaited: set[int] = set()  # the same
         self._blends = False
         self._blended: dict[int, QImage] = {}
         self._drag: QPointF | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._on_slice)
+        self._painted = 0.0
+        self._paint_timer = QTimer(self)
+        self._paint_timer.setSingleShot(True)
+        self._paint_timer.timeout.connect(self._on_paint_due)
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -127,7 +134,7 @@ class SceneCanvas(QWidget):
         self._scene = self._viewport = self._backing = self._drawn_for = self._next = self._next_for = None
         self._is_fitting = True
         self._todo.clear()
-        self._again.clear()
+        self._set_again(())
         self._timer.stop()
         self.forget_pictures()
 
@@ -280,7 +287,7 @@ class SceneCanvas(QWidget):
             in_view = visible_first(scene, viewport).tolist()
             # in their order where they overlap: later ones lie on top
             self._todo = sorted(in_view, reverse=True) if scene.has_overlaps else in_view[::-1]
-            self._again = []
+            self._set_again(())
         self._is_stale = False
         self._timer.start()
         self.update()
@@ -308,7 +315,8 @@ class SceneCanvas(QWidget):
             if strip[0] < strip[2] and strip[1] < strip[3]:
                 new.update(scene.within(strip).tolist())
         if scene.has_overlaps:
-            self._todo, self._again = [], list(new)
+            self._todo = []
+            self._set_again(new)
         else:
             self._todo = list(new)
 
@@ -320,7 +328,7 @@ class SceneCanvas(QWidget):
         in_view = set(scene.within(viewport.edges).tolist())
         wanted = in_view.intersection(changed)
         if scene.has_overlaps:
-            self._again = list(wanted.union(self._again))
+            self._set_again(wanted.union(self._again))
         else:
             self._todo = [*wanted.difference(self._todo), *self._todo]
         if (self._todo or self._again) and not self._timer.isActive():
@@ -347,7 +355,23 @@ class SceneCanvas(QWidget):
                 self._backing, self._drawn_for = self._next, self._next_for
                 self._next = self._next_for = None
         if self._next is None:
+            self._update_soon()
+
+    def _set_again(self, positions: Iterable[int]) -> None:
+        self._again = sorted(positions, reverse=True)
+        self._awaited = set(self._again)
+
+    def _update_soon(self) -> None:
+        """Show what was drawn: where fields arrive all the time, not each time, as that takes longer."""
+        left = _PAINT_SECONDS - (time.perf_counter() - self._painted)
+        if left <= 0:
             self.update()
+        elif not self._paint_timer.isActive():
+            self._paint_timer.start(max(1, round(left * 1e3)))
+
+    @safe_slot
+    def _on_paint_due(self) -> None:
+        self.update()
 
     def _draw(self, painter: QPainter, scene: FieldScene, viewport: Viewport, p: int) -> None:
         if p >= len(scene):
@@ -361,14 +385,20 @@ class SceneCanvas(QWidget):
             draw_field(painter, scene, viewport, p, self._blended_image(scene, p, image), marks)
 
     def _draw_with_neighbours(self, painter: QPainter, scene: FieldScene, viewport: Viewport, p: int) -> None:
-        """Draw all that there is where one field is, in order."""
+        """Draw a field and what lies over it, in order; where fields are blended, also what lies under it."""
+        self._awaited.discard(p)
         if p >= len(scene):
             return
         left, top, right, bottom = scene.edges[p].tolist()
-        painter.setClipRect(field_rect(scene, viewport, p))
-        for each in scene.within((left, top, right, bottom)).tolist():
-            self._draw(painter, scene, viewport, each)
-        painter.setClipping(False)
+        near = scene.within((left, top, right, bottom)).tolist()
+        if not self._blends:  # those that are drawn later anyway need not be drawn now
+            self._draw(painter, scene, viewport, p)
+            near = [each for each in near if each > p and each not in self._awaited]
+        if near:
+            painter.setClipRect(field_rect(scene, viewport, p))
+            for each in near:
+                self._draw(painter, scene, viewport, each)
+            painter.setClipping(False)
 
     def _blended_image(self, scene: FieldScene, p: int, image: QImage) -> QImage:
         """The picture of a field, transparent towards the edges where it lies on earlier ones."""
@@ -390,6 +420,7 @@ class SceneCanvas(QWidget):
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
+        self._painted = time.perf_counter()
         painter = QPainter(self)
         if self._backing is None or self._viewport is None or self._scene is None:
             painter.fillRect(self.rect(), GROUND)

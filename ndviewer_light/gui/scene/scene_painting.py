@@ -45,7 +45,7 @@ class Marks(NamedTuple):
 
 def field_rect(scene: FieldScene, viewport: Viewport, p: int) -> QRectF:
     """Where a field is, in whole device pixels: neighbours that touch share an edge."""
-    left, top, right, bottom = colors.box_of(scene, viewport, p)
+    left, top, right, bottom = scene.boxes(viewport)[p]
     return QRectF(left, top, right - left, bottom - top)
 
 
@@ -186,6 +186,8 @@ def draw_labels(
         return
     if scene.is_plate:
         _draw_edge_labels(painter, scene, own)
+    if scene.widest_well / own.um_per_px < _LEAST_NAMED_PX:
+        return
     left, top, right, bottom = own.edges
     shown = [
         well

@@ -294,7 +294,7 @@ class SceneReading:
             return
         often = _STACK_SECONDS if isinstance(self.place[1], str) else _FRONT_SECONDS
         self._front_due = now + (often if is_on else _RETRY_SECONDS)
-        if not is_on or self._loader.n_left:
+        if not is_on or self._loader.n_left or not self.pictures.has_missing:
             return
         waiting: list[int] = []
         last = -1

@@ -217,10 +217,11 @@ class ZarrSource(Source):
             stores = stores[:_LOOKED_AT_REMOTELY]
             self._tree.expect(file for store in stores for file in self._metadata_files(store))
         found: dict[str, ZarrImage] = {}
+        tree = recorded(self._tree)  # folders that they share are looked at once
         for store in stores:
             self._arrays.raise_if_closed("its images were being looked at")
             with contextlib.suppress(DatasetError):  # reading its planes will report it
-                found[store] = self._alike.read(store)
+                found[store] = self._alike.read(store, 0, tree)
         for store, image in found.items():
             self._known.judge(store, image)
         self._known.learn(found)
@@ -370,9 +371,10 @@ class ZarrSource(Source):
         for i, key in enumerate(keys):
             of_position.setdefault(key[1], []).append(i)
         answers: list[bool | None] = [None] * len(keys)
+        tree = recorded(self._tree)
         for p, indices in of_position.items():
             asked = [PlaneKey(*keys[i]) for i in indices]
-            told = self._stored_by_name(p, asked)
+            told = self._stored_by_name(p, asked, tree)
             told = super().are_stored(asked) if told is None else told
             for i, answer in zip(indices, told, strict=True):
                 answers[i] = answer
@@ -422,23 +424,28 @@ class ZarrSource(Source):
 
         return Claims(image.meta.complete, is_being_written)
 
-    def _stored_by_name(self, p: int, keys: Sequence[PlaneKey]) -> list[bool | None] | None:
+    def _stored_by_name(
+        self, p: int, keys: Sequence[PlaneKey], tree: RecordingTree | None
+    ) -> list[bool | None] | None:
         """Which planes of one position are stored; None if names do not tell."""
         try:
             place = self._place(PlaneKey(p=p))
-            image = self._image_at(place.store)
+            image = self._image_at(place.store, tree)
             own = [self._known.own_key(key, place) for key in keys]
             told = stored_by_name(image, own, place.p_index)
         except (DatasetError, IndexError):
             return None
         return None if told is None else list(told)
 
-    def _image_at(self, store: str) -> ZarrImage:
-        """The image of a store as it was opened; else as its metadata says now, without opening it."""
+    def _image_at(self, store: str, tree: Tree | None = None) -> ZarrImage:
+        """The image of a store as it was opened; else as its metadata says now, without opening it.
+
+        `tree` reads it instead of the own one.
+        """
         known = self._arrays.if_open(store, 0)
         if known is not None:
             return known.image
-        image = self._alike.read(store)
+        image = self._alike.read(store, 0, tree)
         if not self._known.has_seen(store):
             self._known.judge(store, image)
             self._known.learn({store: image})
