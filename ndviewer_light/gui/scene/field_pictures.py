@@ -25,6 +25,7 @@ PICTURES_BYTES = 256 * 1024**2
 
 _AT_ONCE = 96
 _SHOWN_STATES = (PlaneState.PRESENT, PlaneState.FILLED)
+_NOTHING: Mapping[int, tuple[Plane, int]] = {}
 
 
 class FieldPicture(NamedTuple):
@@ -132,6 +133,16 @@ class FieldPictures:
     def has_missing(self) -> bool:
         """Whether any plane was asked for that was not there, or could not be read. No lock."""
         return bool(self._missing)
+
+    def is_needed(self, p: int, c: int, edge: int) -> bool:
+        """Whether a channel of a field is to be read for this edge. A microsecond: asked of all in view."""
+        known = self._planes.get(p, _NOTHING).get(c)
+        if known is None or (p, c) in self._stale:
+            return True
+        plane, known_edge = known
+        if known_edge >= edge or plane.state not in _SHOWN_STATES:
+            return False
+        return plane.pixels is None or max(plane.pixels.shape) < self._edge_of(p)
 
     def known(self, p: int) -> Mapping[int, KnownChannel]:
         """What is known of the channels of a field. A few microseconds."""

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from ...engine.dataset import Dataset
     from ...engine.position_states import PositionStates
+    from ...engine.scene import FieldScene, Viewport
     from ...model import DatasetInfo
     from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
-    from .field_pictures import FieldPicture, KnownChannel
+    from .field_pictures import FieldPicture
     from .scene_canvas import SceneCanvas
 
 LARGEST_EDGE = 256
@@ -168,31 +169,37 @@ class SceneReading:
     def _ask(self, now: float) -> None:
         """Ask for what is in view and not there yet, the middle of the view first."""
         scene, viewport, info = self._canvas.scene, self._canvas.viewport, self.info
-        if scene is None or viewport is None or info is None or not self._looks:
+        if scene is None or viewport is None or info is None:
             return
         self._is_asked, self._ask_due = True, now + _ASK_SECONDS
-        sides = (scene.edges[:, 2:] - scene.edges[:, :2]).max(axis=1) / viewport.um_per_px
-        own = {id(image): set(info.channels_of(image)) for image in info.groups}
-        wanted: list[WantedThumbnail] = []
-        for p in visible_first(scene, viewport, _AROUND).tolist():
-            if p < len(info.positions):
-                edge = min(edge_for(float(sides[p])), LARGEST_EDGE)
-                wanted += self._wanted_of(p, edge, own[id(info.image(p))])
-        self._loader.want(wanted)
+        self._loader.want(self._wanted(scene, viewport, info))
         if self._canvas.coarse:
             again = self._canvas.coarse.intersection(self._in_view())
             self._canvas.coarse -= again
             self.pictures.make_again(again)
         self._ask_details()
 
-    def _wanted_of(self, p: int, edge: int, channels: set[int]) -> list[WantedThumbnail]:
-        known = self.pictures.known(p)
-        t, z = self.place
+    def _wanted(self, scene: FieldScene, viewport: Viewport, info: DatasetInfo) -> list[WantedThumbnail]:
+        """The planes in view, and a little around it, that are not there as large as they are drawn."""
+        # before it is known how channels are drawn, those are read that are visible at first
+        looks = self._looks or [c for c, channel in enumerate(info.channels) if channel.visible]
+        drawn = {
+            id(image): [c for c in looks if c in own]
+            for image in info.groups
+            for own in (set(info.channels_of(image)),)
+        }
+        sides = ((scene.edges[:, 2:] - scene.edges[:, :2]).max(axis=1) / viewport.um_per_px).tolist()
+        edges = {side: min(edge_for(side), LARGEST_EDGE) for side in set(sides)}
+        (t, z), pictures, n = self.place, self.pictures, len(info.positions)
         found = []
-        for c in self._looks:
-            key = StackKey(t, p, c, z)
-            if c in channels and _is_needed(known.get(c), edge):
-                found.append(WantedThumbnail(key, edge))
+        for p in visible_first(scene, viewport, _AROUND).tolist():
+            if p < n:
+                edge = edges[sides[p]]
+                found += [
+                    WantedThumbnail(StackKey(t, p, c, z), edge)
+                    for c in drawn[id(info.image(p))]
+                    if pictures.is_needed(p, c, edge)
+                ]
         return found
 
     def _ask_details(self) -> None:
@@ -315,9 +322,3 @@ def _planes_of(z: int | str) -> tuple[int, float]:
         return z, z
     projection = StackProjection.of_text(z)
     return projection.first, float("inf") if projection.last is None else projection.last
-
-
-def _is_needed(known: KnownChannel | None, edge: int) -> bool:
-    if known is None or known.is_stale:
-        return True
-    return known.state not in _NOT_THERE and known.edge < edge and not known.is_full

@@ -327,8 +327,8 @@ class ZarrSource(Source):
 
     def _has_changed_on_server(self) -> bool:
         last = self._arrays.used_last()
-        if last is None:
-            return True
+        if last is None:  # nothing was read since it was opened, which is a moment ago
+            return not self._known.learned
         (store, level), array = last
         self._tree.forget()
         return self._arrays.read_image(store, level) != array.image
