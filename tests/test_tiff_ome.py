@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -283,3 +284,15 @@ def test_time_steps_are_in_seconds(unit: tuple[str, float | None]) -> None:
     image = ome_image(xml(f'{SIZES} TimeIncrement="2.5" TimeIncrementUnit="{name}"'), "a")
     assert image is not None
     assert image.time_step_s == pytest.approx(seconds)
+
+
+def test_a_reason_to_believe_no_ome_xml_names_the_file_once(tmp_path: Path, opened: Open) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, np.full((8, 9), 1, "uint16"), ome=True)
+    text = tifffile.tiffcomment(path).replace("FirstC", 'IFD="0" FirstC')
+    outside = '<UUID FileName="../b.tif">urn:uuid:00000000-0000-0000-0000-000000000000</UUID></TiffData>'
+    tifffile.tiffcomment(path, re.sub(r"<TiffData([^>]*)/>", rf"<TiffData\1>{outside}", text).encode())
+    source = opened(path)
+    assert source.read_plane(PlaneKey()).max() == 1
+    (warning,) = source.info.warnings
+    assert "outside its folder" in warning and warning.count(str(path)) == 1

@@ -140,7 +140,7 @@ def read_documents(tiff: TiffDocuments) -> Reading:
         evidence.append(
             "nothing says what its pages are: taken for z; the option axes=T makes them time points"
         )
-    warnings = [f"{tiff.name}: {each}" for each in refused]
+    warnings = [each if each.startswith(tiff.name) else f"{tiff.name}: {each}" for each in refused]
     return Reading(
         tuple(kept), (*evidence, *(f"refused: {each}" for each in refused)), tuple(warnings), document
     )
