@@ -49,7 +49,7 @@ def opened() -> Iterator[Open]:
 
 
 def test_what_is_no_hdf5_file_says_so(tmp_path: Path, opened: Open) -> None:
-    for content in (b"", b"\x0e\x03\x13\x01 HDF4", b"version https://git-lfs", bytes(100_000)):
+    for content in (b"\x0e\x03\x13\x01 HDF4", b"version https://git-lfs", bytes(100_000)):
         (tmp_path / "a.h5").write_bytes(content)
         with pytest.raises(MetadataError, match="not an HDF5 file"):
             opened(tmp_path / "a.h5")
@@ -69,6 +69,13 @@ def test_a_truncated_file_says_so(tmp_path: Path, opened: Open, libver: str) -> 
         os.truncate(path, length)
         with pytest.raises(CorruptDataError, match=rf"truncated: {length} of {size} bytes"):
             opened(path)
+    for length in (47, 8, 3):  # as much of its signature as is left tells what it is
+        os.truncate(path, length)
+        with pytest.raises(CorruptDataError, match=rf"truncated: {length} bytes are less than the header"):
+            opened(path)
+    os.truncate(path, 0)
+    with pytest.raises(CorruptDataError, match=r"empty \(0 bytes\)"):
+        opened(path)
 
 
 def test_a_filter_that_nobody_has_names_itself(tmp_path: Path, opened: Open) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -296,3 +297,15 @@ def test_a_reason_to_believe_no_ome_xml_names_the_file_once(tmp_path: Path, open
     assert source.read_plane(PlaneKey()).max() == 1
     (warning,) = source.info.warnings
     assert "outside its folder" in warning and warning.count(str(path)) == 1
+
+
+def test_a_file_that_ends_before_its_second_page_says_so(tmp_path: Path, opened: Open) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(
+        path, np.arange(4 * 64 * 64, dtype="uint16").reshape(4, 64, 64), metadata={"axes": "ZYX"}
+    )
+    assert opened(path).info.n_z == 4 and not opened(path).info.warnings
+    os.truncate(path, path.stat().st_size * 2 // 3)  # its OME-XML is at the end, as the other pages are
+    tiffs.make_old(path)
+    (warning,) = opened(path).info.warnings
+    assert "a.ome.tif ends before a page that it announces" in warning

@@ -72,6 +72,9 @@ class TiffDocuments(Protocol):
     def images_unclosed(self) -> int:
         """How many images are stored in a file that is still written, if only the first has a page yet."""
 
+    def is_cut_off(self) -> bool:
+        """Whether the file ends before a page that the one before it names."""
+
     def imagej(self) -> dict[str, Any]:
         """ImageJ's metadata, {} if there is none."""
 
@@ -141,6 +144,11 @@ def read_documents(tiff: TiffDocuments) -> Reading:
             "nothing says what its pages are: taken for z; the option axes=T makes them time points"
         )
     warnings = [each if each.startswith(tiff.name) else f"{tiff.name}: {each}" for each in refused]
+    if tiff.is_cut_off():
+        warnings.append(
+            f"{tiff.name} ends before a page that it announces: it is still being written, or was cut off "
+            "when it was copied"
+        )
     return Reading(
         tuple(kept), (*evidence, *(f"refused: {each}" for each in refused)), tuple(warnings), document
     )

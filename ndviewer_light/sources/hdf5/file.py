@@ -109,6 +109,14 @@ class HDF5File:
     def _judged_superblock(self) -> hdf5_structures.Superblock:
         found = hdf5_structures.find_superblock(self.read_clipped, self.bytes.size)
         if found is None:
+            size, head = self.bytes.size, self.read_clipped(0, len(hdf5_structures.SIGNATURE))
+            if not size:
+                raise CorruptDataError(f"{self.name} is empty (0 bytes): copy it again")
+            if hdf5_structures.SIGNATURE.startswith(head) or head == hdf5_structures.SIGNATURE:
+                raise CorruptDataError(
+                    f"{self.name} is truncated: {size} bytes are less than the header of an HDF5 file. "
+                    "Copy it again"
+                )
             raise MetadataError(f"{self.name} is not an HDF5 file: it lacks the HDF5 signature")
         if self.bytes.size < found.end:
             raise CorruptDataError(

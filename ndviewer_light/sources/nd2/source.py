@@ -223,7 +223,7 @@ def _library(path: str) -> ModuleType:
 
 def _contents(library: ModuleType, source: Bytes) -> Contents:
     if not source.size:
-        raise CorruptDataError(f"{source.name} is empty")
+        raise CorruptDataError(f"{source.name} is empty (0 bytes): copy it again")
     kept = CachedBytes(source)
     begin = kept.read(0, min(_BEGINNING, source.size))
     if not begin.startswith((MODERN, LEGACY)):

@@ -93,6 +93,8 @@ class IfdChain:
         self._kind_of = array("L")  # of each page, its kind
         self.offsets = array("Q")
         """Where each page visited so far begins."""
+        self.cut_off_at = 0
+        """Where the next page should begin, if the file ends before it or within its tags; else 0."""
         self._size = size
         self._name = name
         self._seen: set[int] = set()
@@ -220,6 +222,7 @@ class IfdChain:
         """Check the tags of a page; returns where the next one is, 0 if there is none."""
         data = self._read(at, _USUAL_BYTES) if 0 < at < self._size else b""
         if len(data) < self._count.size:
+            self.cut_off_at = at if is_page else 0
             return 0
         (n,) = self._count.unpack_from(data)
         if n > MAX_TAGS:
@@ -228,6 +231,7 @@ class IfdChain:
         if len(data) < end + self._offset.size:
             data = self._read(at, end + self._offset.size)
         if len(data) < end + self._offset.size:
+            self.cut_off_at = at if is_page else 0
             return 0
         found = list(PageFacts())
         for code, kind, count, value in self._tag.iter_unpack(data[start:end]):

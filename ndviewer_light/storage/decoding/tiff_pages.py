@@ -242,6 +242,12 @@ class TiffPages:
             ends = (k for k in suspects if any(map(self._chain.begins_page, _about(start + k * nbytes))))
             return min([n, *ends])
 
+    def is_cut_off(self) -> bool:
+        """Whether the file ends before a page that the one before it names."""
+        with self._lock, damage_is_named(self.name):
+            self._chain.check()
+            return bool(self._chain.cut_off_at)
+
     def n_sub_levels(self, page: int) -> int:
         """How many pyramid levels a page has in its sub-pages: those that are the same but smaller."""
         if page not in self._sub_levels:
