@@ -247,10 +247,12 @@ def test_images_that_follow_a_store_of_an_earlier_format_are_found_too(tmp_path)
     key = PlaneKey(p=2)
     path = image_path(tmp_path, key)
     path.parent.mkdir()
-    tifffile.imwrite(path, stores.plane(*key))
+    tifffile.imwrite(path, stores.plane(*key, dtype="uint8"))
     source = AnnouncedSource(run)
     np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())
-    np.testing.assert_array_equal(source.read_plane(key), stores.plane(*key))
+    assert source.info.dtype == np.uint16
+    np.testing.assert_array_equal(source.read_plane(key), stores.plane(*key, dtype="uint8"))
+    assert source.info.dtype == np.uint8, "what is known is still that of the earlier format"
     source.close()
 
 
