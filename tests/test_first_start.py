@@ -15,11 +15,13 @@ import pytest
 import stores
 from ndv.views import _app
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QLabel, QMainWindow, QTabWidget, QWidget
 from runs import load
 from screen import settle
 from vispy import scene
 
 from ndviewer_light.gui.canvas import warm_up
+from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneState
 
@@ -116,6 +118,38 @@ def test_a_canvas_that_cannot_be_warmed_up_is_built_all_the_same(qtbot, monkeypa
     settle(qtbot, viewer)
 
 
+def prepared(widget: QWidget) -> list[QWidget]:
+    return [each for each in widget.findChildren(QWidget) if each.objectName() == WINDOW_PREPARED]
+
+
+def test_the_first_run_leaves_the_window_of_the_host_as_it_is(qtbot, tmp_path) -> None:
+    write_image(tmp_path / "image", 1)
+    window, tabs = QMainWindow(), QTabWidget()
+    qtbot.addWidget(window)
+    window.setCentralWidget(tabs)
+    tabs.addTab(QLabel("host"), "host")
+    window.resize(800, 600)
+    window.show()
+    qtbot.waitExposed(window)
+    viewer = LightweightViewer()
+    tabs.setCurrentIndex(tabs.addTab(viewer, "viewer"))
+    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
+    before = int(window.winId())
+    assert [each.isHidden() for each in prepared(viewer)] == [True]
+    load(qtbot, viewer, tmp_path / "image")
+    settle(qtbot, viewer)
+    assert int(window.winId()) == before
+    viewer.close()
+
+
+def test_where_opengl_does_not_work_the_window_is_left_alone(qtbot, monkeypatch) -> None:
+    monkeypatch.setattr(warm_up, "why_no_opengl", lambda: "there is none")
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    assert list(warm_up._prepare_window(widget)) == []
+    assert prepared(widget) == []
+
+
 @pytest.mark.parametrize("how", ["closed", "deleted"])
 def test_a_widget_that_ends_while_its_canvas_is_prepared_leaves_nothing(qtbot, monkeypatch, how: str) -> None:
     begun: list[warm_up.WarmUp] = []
@@ -123,12 +157,11 @@ def test_a_widget_that_ends_while_its_canvas_is_prepared_leaves_nothing(qtbot, m
 
     def stuck(self: warm_up.WarmUp) -> bool:
         begun.append(self)
-        return step(self) if len(begun) < 4 else True
+        return True if self._parts else step(self)
 
     monkeypatch.setattr(warm_up.WarmUp, "step", stuck)
     viewer = LightweightViewer()
-    qtbot.waitUntil(lambda: len(begun) > 5, timeout=30_000)
-    assert begun[0]._parts
+    qtbot.waitUntil(lambda: bool(begun) and bool(begun[0]._parts), timeout=30_000)
     if how == "closed":
         viewer.close()
     viewer.deleteLater()

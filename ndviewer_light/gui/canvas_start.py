@@ -10,14 +10,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from qtpy import QT6
+from qtpy.QtWidgets import QWidget
 
-from .canvas.opengl import canvas_wanted, why_no_opengl
+from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, why_no_opengl
 from .qt_modules import import_of_qt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from qtpy.QtWidgets import QWidget
 
     from .background import Background
     from .canvas.cpu_canvas import CpuCanvas
@@ -135,6 +134,9 @@ class CanvasStart:
         if not self._is_over():
             self._ready(canvas_class(self._background, self._poll), why)
             if self._had_failed:
+                for prepared in self._owner.findChildren(QWidget, WINDOW_PREPARED):
+                    prepared.setParent(None)
+                    prepared.deleteLater()
                 _show_anew(self._owner.window())
 
 

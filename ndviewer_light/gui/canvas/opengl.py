@@ -9,6 +9,8 @@ from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
 
 CANVAS_VARIABLE = "NDVIEWER_CANVAS"
 """The environment variable that says what draws the picture: "gl", "cpu", or "auto" (the default)."""
+WINDOW_PREPARED = "makes the window one for OpenGL"
+"""The name of the hidden widget that does so (`warm_up.py`)."""
 _LEAST = (2, 1)
 """The version of OpenGL that vispy needs. Windows without a driver, as over remote desktop, offers 1.1."""
 

@@ -12,19 +12,25 @@ import gc
 import importlib
 import logging
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 from ..ends import Owner
+from .opengl import WINDOW_PREPARED, why_no_opengl
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
+    from qtpy.QtCore import QObject
     from qtpy.QtWidgets import QWidget
 
 logger = logging.getLogger(__name__)
 
 _IMPORTED_BY_NDV = ("ndv.views._qt._array_view", "ndv.views._vispy._array_canvas")
 """What ndv imports when its first viewer is built. Private names: a version without them is only slower."""
+
+_DRAWN_AFTER = 4
+"""Turns of the event loop."""
 
 _SMALL_HEAP = 1_500_000
 """Blocks of memory; a full pass of the collector over a heap of half a million takes 60 ms."""
@@ -68,7 +74,13 @@ class WarmUp(Owner):
 
     def __init__(self) -> None:
         self._parts: list[QWidget] = []  # to be deleted
-        self._slices = _built(self._parts)
+        self._viewer: Callable[[], QObject | None] = lambda: None
+        self._slices = _built(self._parts, lambda: self._viewer())
+
+    def end_with(self, widget: QObject) -> None:
+        """See `Owner.end_with`; `widget` is what the canvases will be in, and its window is prepared too."""
+        super().end_with(widget)
+        self._viewer = weakref.ref(widget)
 
     def step(self) -> bool:
         """Do the next slice; False if there is none, or the owner has ended."""
@@ -95,7 +107,30 @@ class WarmUp(Owner):
                 self._parts.pop().deleteLater()
 
 
-def _built(parts: list[QWidget]) -> Generator[None, None, None]:
+def _prepare_window(viewer: QObject | None) -> Generator[None, None, None]:
+    """Have OpenGL started, and the window that `viewer` is in made for it, before there is a run.
+
+    The first context loads the driver, and with the first OpenGL widget in a window Qt makes that anew and
+    draws it with OpenGL from then on. Neither can be cut into pieces: 50 to 200 ms where a program draws
+    instead of a graphics card. Where OpenGL does not work the window is left alone, as it would stay empty.
+    """
+    from qtpy.QtWidgets import QOpenGLWidget, QWidget
+
+    if not isinstance(viewer, QWidget) or why_no_opengl():
+        return
+    yield
+    widget = QOpenGLWidget(viewer)
+    del viewer  # nobody who prepares keeps it from being deleted
+    widget.setObjectName(WINDOW_PREPARED)
+    widget.setFixedSize(1, 1)
+    widget.show()
+    for _ in range(_DRAWN_AFTER):
+        yield
+    with contextlib.suppress(RuntimeError):  # deleted with the viewer
+        widget.hide()  # is enough from now on
+
+
+def _built(parts: list[QWidget], viewer: Callable[[], QObject | None]) -> Generator[None, None, None]:
     import numpy as np
     from cmap import Colormap
     from ndv.models import ArrayViewerModel
@@ -105,6 +140,7 @@ def _built(parts: list[QWidget]) -> Generator[None, None, None]:
     view_class, canvas_class = get_array_view_class(), get_array_canvas_class()
     model = ArrayViewerModel()
     yield
+    yield from _prepare_window(viewer())
     scene = SceneCanvas(show=False)
     parts.append(scene.native)
     yield
