@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _SECONDS = 0.25
 _COUNT_SECONDS = 2.0
-_COUNT_SHARE = 50
-"""Counting again waits this many times as long as the last count took: about 2 % of a core."""
+_COUNT_SHARE = 20
+"""Counting again waits this many times as long as the last count took: at most 5 % of a core."""
+_QUIET_SHARE = 0.1
+"""It waits for this share of the time since the last count that found something new."""
 _LONGEST_COUNT_SECONDS = 4.0
 """A dataset of which so many planes are expected that counting takes longer is not counted."""
 
@@ -45,7 +47,7 @@ class RunWatch:
         self._progress = RunProgress()
         self._due = 0.0
         self._counted: int | None = None
-        self._counted_at = 0.0
+        self._counted_at = self._new_at = 0.0
         self._count_due = 0.0
         self._is_counting = False
         self._was_live = False
@@ -101,9 +103,12 @@ class RunWatch:
             self._is_counting = False
             if n is not None:
                 self._counted_at = began
+            if n != self._counted:
+                self._new_at = began
             is_gone = n == 0 and self._counted  # a disk that was unplugged does not undo what was written
             self._counted = self._counted if n is None or is_gone else n
-            self._count_due = time.monotonic() + max(_COUNT_SECONDS, _COUNT_SHARE * seconds)
+            wait = max(_COUNT_SECONDS, _COUNT_SHARE * seconds, _QUIET_SHARE * (began - self._new_at))
+            self._count_due = time.monotonic() + wait
 
 
 def _n_stored(dataset: Dataset, cancelled: Callable[[], bool]) -> int | None:
