@@ -9,6 +9,7 @@ import dask
 import numpy as np
 import PIL.Image
 import pytest
+from dask.callbacks import Callback
 from hdf5_files import write
 from memory_source import TIMEOUT
 from nd2_writer import time_loop, write_nd2
@@ -89,6 +90,20 @@ def test_only_what_dask_computes_is_read(url: str, server: RangeServer) -> None:
         one += 1  # whoever computes a plane may change it
         np.testing.assert_array_equal(one.squeeze(), frame(9) + 1)
         assert server.counts()["bytes"] < 5.5 * frame(0).nbytes
+
+
+def test_an_array_computed_as_it_is_is_one_task(url: str, server: RangeServer) -> None:
+    tasks: list[object] = []
+    with opened(url) as dataset, Callback(posttask=lambda key, *_: tasks.append(key)):
+        array = dataset.to_xarray()
+        array.to_numpy()
+        assert len(tasks) == 1
+        tasks.clear()
+        both = dask.compute(array.data, array.data.max(axis=0), array.data[3:9])
+        assert len(tasks) > FRAMES, "beside others, a plane is a task, and none is read twice"
+    expected = np.stack([frame(i) for i in range(FRAMES)])
+    for found, right in zip(both, (expected, expected.max(axis=0), expected[3:9]), strict=True):
+        np.testing.assert_array_equal(found.squeeze(), right)
 
 
 def test_what_another_thread_is_about_to_request_is_not_read_a_second_time() -> None:

@@ -1,6 +1,8 @@
 """Lazy arrays of planes on servers: dask reads as many at once as the server answers, not as it has threads.
 
-dask tells a layer of its graph which chunks a computation needs; those, and no others, are read ahead.
+dask tells a layer of its graph which chunks a computation needs; those, and no others, are read ahead. An
+array that is computed as it is becomes one task, which puts each plane in its place as it comes: a task for
+each, and all of them copied together in the end, cost more than fetching them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
+import dask.array.core
+import dask.base
+import dask.threaded
 from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 
 from .read_ahead import ReadAhead
@@ -27,11 +32,39 @@ if TYPE_CHECKING:
     ChunkId = tuple[Any, ...]  # the name of the array, and an index along each axis
 
 
+_WHOLE_BYTES = 256 * 1024**2
+"""Of a larger array, each plane is a task: a progress bar has something to show."""
+
+
 def read_ahead_array(planes: LazyPlanes, chunks: Sequence[Sequence[int]], meta: np.ndarray) -> da.Array:
     """`planes` as a dask array in these chunks, each one plane or tile."""
     name, cut = f"planes-{uuid.uuid4().hex}", tuple(tuple(sizes) for sizes in chunks)
     graph = HighLevelGraph.from_collections(name, PlanesLayer(name, planes, cut))
-    return da.Array(graph, name, chunks=cut, meta=meta)
+    return PlanesArray(graph, name, chunks=cut, meta=meta)  # type: ignore[no-untyped-call]
+
+
+class PlanesArray(da.Array):
+    """All planes; what is made of it (parts, sums) is an array of dask like any other."""
+
+    @staticmethod
+    def __dask_optimize__(graph: Any, keys: Any, **options: Any) -> Any:
+        """See dask: what is computed instead of `graph`."""
+        whole = _read_as_a_whole(graph, keys)
+        return da.Array.__dask_optimize__(graph, keys, **options) if whole is None else whole
+
+
+def _read_as_a_whole(graph: Any, keys: Any) -> HighLevelGraph | None:
+    """The graph that reads all planes in one task; None unless they are put together and nothing else."""
+    layers = graph.layers if isinstance(graph, HighLevelGraph) else {}
+    if len(layers) != 2 or len(keys) != 1 or keys[0] not in layers:
+        return None
+    last = layers[keys[0]].get(keys[0])
+    planes = next((layer for layer in layers.values() if isinstance(layer, PlanesLayer)), None)
+    if planes is None or getattr(last, "func", None) is not dask.array.core.finalize:
+        return None
+    if not planes.is_read_as_a_whole or dask.base.get_scheduler() not in (None, dask.threaded.get):
+        return None
+    return HighLevelGraph.from_collections(keys[0], {keys[0]: (planes.read_whole,)})
 
 
 class PlanesLayer(Layer):
@@ -44,6 +77,15 @@ class PlanesLayer(Layer):
         self._chunks = chunks
         self._starts = tuple(tuple(itertools.accumulate(sizes, initial=0)) for sizes in chunks)
         self._none_ahead = ReadAhead()
+
+    @property
+    def is_read_as_a_whole(self) -> bool:
+        """Whether one task may read all of it: here, and it is not too large."""
+        return self._planes.is_open_here and self._planes.nbytes <= _WHOLE_BYTES
+
+    def read_whole(self) -> np.ndarray:
+        """All planes (T, P, Z, C, Y, X)."""
+        return self._planes[...]
 
     def is_materialized(self) -> bool:
         """No: there may be millions."""

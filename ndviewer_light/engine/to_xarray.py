@@ -61,6 +61,16 @@ class LazyPlanes:
         self.dtype = cast("np.dtype", self.image.dtype)
         self.ndim = len(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        """The size of all planes together."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_open_here(self) -> bool:
+        """Whether its dataset is open in this process: where it was pickled to, only after the first read."""
+        return self._dataset is not None
+
     def __getstate__(self) -> dict[str, Any]:
         if self._reopen is None:
             raise TypeError("this array cannot be pickled: its dataset was not opened from a path")

@@ -33,15 +33,16 @@ _MAX_PARSED_BYTES = 128 * 1024**2
 
 
 class Chunk(NamedTuple):
-    """The bytes of a chunk with its header, and the offset of its data."""
+    """The bytes of a chunk with its header, perhaps more, and the offset and length of its data."""
 
     raw: bytes
     start: int
+    size: int
 
     @property
-    def size(self) -> int:
-        """Length of the data in bytes."""
-        return len(self.raw) - self.start
+    def data(self) -> memoryview:
+        """The data, without a copy."""
+        return memoryview(self.raw)[self.start : self.start + self.size]
 
 
 def read_chunk(source: Bytes | CachedBytes, name: bytes, offset: int, expected: int, limit: int) -> Chunk:
@@ -57,7 +58,7 @@ def read_chunk(source: Bytes | CachedBytes, name: bytes, offset: int, expected: 
         )
     if start + length > len(raw):
         raw += source.read(offset + len(raw), start + length - len(raw))
-    return Chunk(raw if len(raw) == start + length else raw[: start + length], start)
+    return Chunk(raw, start, length)  # not cut: that would copy a frame
 
 
 def find_data(source: Bytes | CachedBytes, name: bytes, offset: int) -> tuple[int, int]:

@@ -180,9 +180,7 @@ class StoredFrames:
     def _read(self, frame: int) -> np.ndarray:
         chunk = read_chunk(self._source, *self._place(frame), MAX_CHUNK_BYTES + _TIME_BYTES)
         if self._layout.deflated:
-            return self._layout.pixels(
-                self._inflated(frame, memoryview(chunk.raw)[chunk.start + _TIME_BYTES :]), 0
-            )
+            return self._layout.pixels(self._inflated(frame, chunk.data[_TIME_BYTES:]), 0)
         self._check(frame, chunk.start, chunk.size)
         return self._layout.pixels(chunk.raw, chunk.start + _TIME_BYTES)
 

@@ -105,7 +105,7 @@ def _fetch_metadata(kept: CachedBytes, chunks: Chunks, suffix: bytes) -> None:
     for name, place in places.items():
         chunk = read_chunk(kept, name, *place, MAX_METADATA_BYTES)
         kept.keep(place[0], chunk.raw)
-        check_metadata(chunk.raw[chunk.start :], f"{kept.name}: {name.decode()[:-1]}")
+        check_metadata(bytes(chunk.data), f"{kept.name}: {name.decode()[:-1]}")
 
 
 def _time_step_s(
