@@ -219,6 +219,21 @@ def test_a_channel_in_colour_is_shown_in_its_colours(qtbot, squid, tmp_path, tim
     assert_shows(squid.viewer, dict(zip(names, np.moveaxis(colours, -1, 0), strict=True)))
 
 
+def test_a_channel_is_in_colour_if_its_files_are_whatever_its_name(qtbot, squid, tmp_path):
+    channels = (bright, grey) = ("BF LED matrix full", "Fluorescence 488 nm Ex")
+    run = small_run(
+        tmp_path / "run", "images", dtype="uint8", channels=channels, in_colour=(bright,), n_t=1, n_z=2
+    )
+    over(qtbot, squid.start(run))
+    for p, z in ((1, 0), (0, 1)):
+        go_to(squid.viewer, p=p, z=z)
+        wait_for_states(qtbot, squid.viewer, *("PRESENT",) * 4)
+        settle(qtbot, squid.viewer)
+        red, green, blue = np.moveaxis(plane_pixels(run, 0, p, z, bright), -1, 0)
+        parts = {f"{bright} (R)": red, f"{bright} (G)": green, f"{bright} (B)": blue}
+        assert_shows(squid.viewer, {**parts, grey: plane_pixels(run, 0, p, z, grey)})
+
+
 def test_a_channel_in_colour_that_is_registered_and_never_saved_leaves_the_others_alone(
     qtbot, squid, tmp_path
 ):

@@ -218,6 +218,36 @@ def test_colour_channels_are_three(tmp_path: Path, announced: Announce) -> None:
     np.testing.assert_array_equal(source.read_plane(PlaneKey(c=3)), stores.plane())
 
 
+@pytest.mark.parametrize("end", [".bmp", ".tiff"])
+def test_colour_is_what_is_in_the_file_not_in_the_name(tmp_path: Path, announced: Announce, end: str) -> None:
+    source = announced("images", ("BF LED matrix full", "GFP"))
+    tiffs.write_image(tiffs.image_path(tmp_path, 0, "A1", 0, 0, "GFP"), stores.plane(dtype="uint8"))
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(c=1)), stores.plane(dtype="uint8"))
+    assert [channel.name for channel in source.info.channels] == ["BF LED matrix full", "GFP"]
+    pixels = np.stack([stores.plane(c=c, dtype="uint8") for c in range(3)], axis=-1)
+    for z in range(2):
+        path = tiffs.image_path(tmp_path, 0, "A1", 0, z, "BF LED matrix full", end=end)
+        tiffs.write_image(path, pixels)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), pixels[..., 0])
+    names = ["BF LED matrix full (R)", "GFP", "BF LED matrix full (G)", "BF LED matrix full (B)"]
+    found = source.info.channels
+    assert [channel.name for channel in found] == names
+    assert [found[c].color for c in (0, 2, 3)] == ["#FF0000", "#00FF00", "#0000FF"]
+    assert [found[c].window for c in range(4)] == [(0, 255), None, (0, 255), (0, 255)]
+    for z in range(2):
+        for c, sample in ((0, 0), (2, 1), (3, 2)):
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c, z=z)), pixels[..., sample])
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(c=1)), stores.plane(dtype="uint8"))
+
+
+def test_a_grey_file_of_a_channel_named_rgb_is_grey(tmp_path: Path, announced: Announce) -> None:
+    source = announced("images", ("BF RGB",))
+    path = tiffs.image_path(tmp_path, 0, "A1", 0, 0, "BF RGB")
+    tiffs.write_image(path, stores.plane(dtype="uint8"))
+    for c in range(3):  # red, green and blue alike
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c)), stores.plane(dtype="uint8"))
+
+
 @pytest.mark.parametrize("form", ["stacks", "ome"])
 def test_pages_are_matched_to_channels_by_name_else_by_index(
     tmp_path: Path, announced: Announce, form: str

@@ -404,6 +404,8 @@ class IsolatedSource(Source):
             info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
         with self._lock:
             self._known = info
+        if self._files is not None:
+            self._files.channels_are(info.channels)
 
     def _with_what_others_knew(self, info: DatasetInfo) -> DatasetInfo:
         """Add what an earlier process has seen of positions; channels keep their index."""

@@ -148,10 +148,7 @@ class Acquisition:
         self._ignoring = threading.Lock()  # only for counting
         self._files = files
         self._channels = {name: i for i, name in enumerate(run.channels)}
-        # the planes of a channel: one, or three where its images are in colour
-        self._parts = [
-            tuple(c for c, part in enumerate(run.parts) if part.of == i) for i in range(len(run.channels))
-        ]
+        self._n_channels = len(run.channels)
         self._n_z = run.n_z
         self._n_positions = len(run.positions)
         self._counts = tuple(int(count) for count in fovs_per_region) if fovs_per_region is not None else None
@@ -175,7 +172,7 @@ class Acquisition:
             return self._ignore(t, fov_idx, z, channel, region_idx)
         if not (0 <= t < MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
             return self._ignore(t, fov_idx, z, channel, region_idx)
-        for c in self._parts[of]:
+        for c in self._files.planes_of[of]:
             self._stale((t, p, c, z))
         return True
 
@@ -189,11 +186,11 @@ class Acquisition:
         if not (
             0 <= t < MAX_T
             and 0 <= p < self._n_positions
-            and 0 <= of < len(self._parts)
+            and 0 <= of < self._n_channels
             and 0 <= z < self._n_z
         ):
             return self._ignore(t, p, z, c)
-        for part in self._parts[of]:
+        for part in self._files.planes_of[of]:
             self._stale((t, p, part, z))
         return True
 
@@ -212,7 +209,7 @@ class Acquisition:
         ):
             return self._ignore(t, fov_idx, z, channel, filepath)
         self._files.register(t, p, of, z, path, page)
-        for c in self._parts[of]:
+        for c in self._files.planes_of[of]:
             self._stale((t, p, c, z))
         return True
 

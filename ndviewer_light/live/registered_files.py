@@ -12,7 +12,9 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..model import AnnouncedRun, PlaneKey
+    from collections.abc import Sequence
+
+    from ..model import AnnouncedRun, Channel, ChannelPart, PlaneKey
 
     File = tuple[str, int]
 
@@ -34,7 +36,10 @@ class RegisteredFiles:
         """Time points registered so far: the largest index and one."""
         self.folder: str | None = None
         """The experiment's folder, None before anything was registered."""
-        self._parts = run.parts
+        self._run = run
+        self.planes_of: Sequence[tuple[int, ...]] = ()
+        """The indices of the planes of each of the host's channels: one, or three of colour images."""
+        self._take_parts(run.parts)
         self._positions = run.positions
         self._n_z = run.n_z
         self._lock = threading.Lock()  # for learning the rule; registering names that follow it needs no lock
@@ -45,6 +50,17 @@ class RegisteredFiles:
         self._ends: dict[int, str] = {}
         self._exceptions: dict[tuple[int, int, int, int], File] = {}
         self._attempts = _ATTEMPTS
+
+    def channels_are(self, channels: Sequence[Channel]) -> None:
+        """Tell what the channels have turned out to be: some may be in colour, and have three planes."""
+        if self._run.names_files:
+            self._take_parts(self._run.parts_of(channels))
+
+    def _take_parts(self, parts: Sequence[ChannelPart]) -> None:
+        self._parts = parts
+        self.planes_of = [
+            tuple(c for c, part in enumerate(parts) if part.of == i) for i in range(len(self._run.channels))
+        ]
 
     def register(self, t: int, p: int, channel: int, z: int, path: str, page: int = 0) -> None:
         """Register the file of a plane; `channel` is the host's channel index."""

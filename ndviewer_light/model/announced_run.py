@@ -10,6 +10,9 @@ from .channel import ChannelPart, channel_parts, channels_shown
 from .dataset_info import DatasetInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .channel import Channel
     from .position import Position
 
 
@@ -52,6 +55,12 @@ class AnnouncedRun:
         if self.names_files:
             return channel_parts(self.channels)
         return tuple(ChannelPart(name, i) for i, name in enumerate(self.channels))
+
+    def parts_of(self, channels: Sequence[Channel]) -> tuple[ChannelPart, ...]:
+        """The parts that these are: more of the announced channels may be in colour than their names say."""
+        in_colour = channel_parts(self.channels, range(len(self.channels)))
+        known = {part.name: part for part in (*in_colour, *self.parts)}
+        return tuple(known[channel.name] for channel in channels if channel.name in known)
 
 
 def announced_info(run: AnnouncedRun) -> DatasetInfo:

@@ -48,7 +48,8 @@ class Run:
     `pixel_size_um` in µm. `blank` lists planes that are all zero, by their index in acquisition order; Zarr
     stores nothing for those. `skip_t` lists time points that are left out; they still count in that index.
     Numbers in file and folder names are zero-padded to `padding` digits. `image_format` applies to 8-bit
-    images; 16-bit ones always end in "tiff".
+    images; 16-bit ones always end in "tiff". Images of channels with "RGB" in their name are in colour, and
+    those of `in_colour`.
 
     Raises
     ------
@@ -76,6 +77,7 @@ class Run:
     skip_t: tuple[int, ...] = ()
     padding: int = 0
     image_format: str = "tiff"
+    in_colour: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -124,7 +126,7 @@ class Run:
 
     def is_color(self, channel: str) -> bool:
         """Whether the planes of a channel are RGB images: (Y, X, 3) uint8."""
-        return self.layout == "images" and "RGB" in channel
+        return self.layout == "images" and ("RGB" in channel or channel in self.in_colour)
 
     @cached_property
     def fov_labels(self) -> list[str]:

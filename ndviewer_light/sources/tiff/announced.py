@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import AcquisitionConfigError, DatasetError
 from ...metadata.squid import acquisition_parameters, is_done, sanitised
-from ...model import PlaneKey, announced_info
+from ...model import PlaneKey, announced_info, channel_parts
 from ...storage.limits import MAX_T
 from .file_errors import FileMissingError
 from .file_names import is_number
@@ -20,7 +20,7 @@ from .forms import (
     StackPerPosition,
 )
 from .ome import OmeFiles
-from .opened import learned
+from .opened import learned, shown
 from .source import TiffSource
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class AnnouncedTiff(TiffSource):
     """A run being written into the experiment `folder` in one layout: "images", "stacks" or "ome".
 
     Keys use the run's time points, and positions and channels as announced (`run.parts`). `info` is
-    as announced until a first file is read.
+    as announced until a first file is read. A channel whose first image turns out to be in colour becomes its
+    red; green and blue follow the other channels, which keep their index.
     """
 
     def __init__(self, run: AnnouncedRun, folder: str, form: str) -> None:
@@ -50,6 +51,8 @@ class AnnouncedTiff(TiffSource):
             raise AcquisitionConfigError(f"unknown TIFF layout {form!r}: expected {', '.join(forms)}")
         super().__init__(forms[form](), run.parts, announced_info(run), pool, folder)
         self._learned = False  # whether a file has revealed the run's contents
+        self._names = run.channels
+        self._looked_at: set[int] = set()  # channels of which an image was looked at for its colours
 
     def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
         """Tell that this plane is, or will be, in that file. Any thread; no I/O.
@@ -84,6 +87,8 @@ class AnnouncedTiff(TiffSource):
 
     def _learn_from(self, path: str, key: PlaneKey) -> None:
         form = self._form
+        if isinstance(form, ImagePerPlane) and key.c not in self._looked_at:
+            self._look_for_colour(form, path, key)
         if self._learned and (form.one_time_per_file or self.info.contains(key._replace(c=0))):
             self._grow(key.t + 1 if form.one_time_per_file else 0)
             return
@@ -99,6 +104,22 @@ class AnnouncedTiff(TiffSource):
         with self._lock:
             self._info = learned(self._info, self._parts, facts._replace(n_t=n_t, described=()), parameters)
             self._learned = True
+
+    def _look_for_colour(self, form: ImagePerPlane, path: str, key: PlaneKey) -> None:
+        """What is in the first image of a channel decides whether it is in colour, whatever its name."""
+        try:
+            picture = form.picture(path, key)
+        except (DatasetError, FileMissingError):  # already reported as the plane's own error
+            return
+        with self._lock:
+            self._looked_at.add(key.c)
+            parts, of = self._parts, key.c
+            at = next(i for i, part in enumerate(parts) if part.of == of)
+            if picture.samples < 3 or parts[at].sample is not None:
+                return
+            red, *others = (part for part in channel_parts(self._names, (of,)) if part.of == of)
+            self._parts = (*parts[:at], red, *parts[at + 1 :], *others)
+            self._info = replace(self._info, channels=shown(self._parts, picture.dtype))
 
     def _find_time_folders(self) -> None:
         try:
