@@ -5,6 +5,7 @@ Compared with what zarr-python reads, or with what was written where that reads 
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import zarr
 from stores import needs_zarr_3
 
 from ndviewer_light import open_dataset
-from ndviewer_light.errors import DatasetError, DatasetNotFoundError
+from ndviewer_light.errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
@@ -167,14 +168,43 @@ def _spatialdata(path: Path, version: int) -> None:
         write_group(path / name, version)
 
 
-def _bigstitcher(path: Path) -> None:
-    write_group(path)
-    for setup in range(2):
-        store = path / f"s{setup}-t0.zarr"
+def _bigstitcher(path: Path, setups: int = 2, times: tuple[int, ...] = (0,)) -> None:
+    """Setup i at time point t has PIXELS + i + 10 t."""
+    if not path.exists():
+        write_group(path)
+    for setup, t in itertools.product(range(setups), times):
+        store = path / f"s{setup}-t{t}.zarr"
         write_group(store, multiscales=multiscales("0", "1", axes="tczyx"))
         for level in range(2):
-            pixels = (PIXELS + setup)[None, None, None, :: 2**level, :: 2**level]
+            pixels = (PIXELS + setup + 10 * t)[None, None, None, :: 2**level, :: 2**level]
             write_array(store / str(level), pixels, chunk_key_encoding={"name": "v2", "separator": "/"})
+
+
+def _project(attributes: list[dict[str, int]], names: dict[str, list[str]]) -> str:
+    """The XML file of a BigStitcher project with a setup for each of `attributes`."""
+    setups = "".join(
+        f"<ViewSetup><id>{i}</id><name>setup {i}</name><size>60 40 1</size>"
+        "<voxelSize><unit>um</unit><size>0.5 0.5 2</size></voxelSize><attributes>"
+        + "".join(f"<{kind}>{number}</{kind}>" for kind, number in of_setup.items())
+        + "</attributes></ViewSetup>"
+        for i, of_setup in enumerate(attributes)
+    )
+    kinds = "".join(
+        f'<Attributes name="{kind}">'
+        + "".join(
+            f"<{kind.title()}><id>{i}</id><name>{name}</name></{kind.title()}>" for i, name in enumerate(each)
+        )
+        + "</Attributes>"
+        for kind, each in names.items()
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><SpimData version="0.2"><BasePath type="relative">.</BasePath>'
+        '<SequenceDescription><ImageLoader format="bdv.multimg.zarr" version="3.0">'
+        '<zarr type="relative">x.ome.zarr</zarr></ImageLoader>'
+        f"<ViewSetups>{setups}{kinds}</ViewSetups>"
+        '<Timepoints type="pattern"><integerpattern>0,2</integerpattern></Timepoints></SequenceDescription>'
+        "</SpimData>"
+    )
 
 
 def _by_hand(path: Path) -> None:
@@ -187,7 +217,6 @@ def _by_hand(path: Path) -> None:
 BELOW: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "SpatialData, v2": (lambda path: _spatialdata(path, 2), ["blobs"]),
     "SpatialData, v3": (lambda path: _spatialdata(path, 3), ["blobs"]),
-    "BigStitcher": (_bigstitcher, ["s0-t0", "s1-t0"]),
     "groups by hand": (_by_hand, ["alpha", "beta"]),
 }
 
@@ -204,6 +233,42 @@ def test_images_are_found_below_a_group_and_levels_are_not_fields(tmp_path: Path
             assert dataset.image(p).n_levels == 2
         assert dataset.info.pixel_size_um in (None, 0.5)
         assert dataset.info.warnings == ()
+
+
+def test_setups_of_bigstitcher_are_positions_and_time_points_are_times(tmp_path: Path) -> None:
+    _bigstitcher(tmp_path / "x.ome.zarr", times=(0, 2))
+    with open_dataset(tmp_path / "x.ome.zarr") as dataset:
+        info = dataset.info
+        assert [position.name for position in info.positions] == ["setup 0", "setup 1"]
+        assert (info.n_t, info.times, len(info.channels)) == (2, (0, 2), 1)
+        assert "No XML file" in info.warnings[0]
+        for p, t in itertools.product(range(2), range(2)):
+            pixels = PIXELS + p + 20 * t
+            np.testing.assert_array_equal(dataset.plane(t=t, p=p), pixels)
+            np.testing.assert_array_equal(dataset.plane(t=t, p=p, level=1), pixels[::2, ::2])
+        assert dataset.image(1).n_levels == 2
+        assert dataset.to_xarray().shape[:4] == (2, 2, 1, 1)
+        _bigstitcher(tmp_path / "x.ome.zarr", setups=1, times=(3,))
+        assert dataset.refresh().times == (0, 2, 3)
+        np.testing.assert_array_equal(dataset.plane(t=2), PIXELS + 30)
+        with pytest.raises(PlaneNotStoredError):
+            dataset.plane(t=2, p=1)
+
+
+def test_the_xml_of_bigstitcher_says_what_channels_and_tiles_its_setups_are(tmp_path: Path) -> None:
+    _bigstitcher(tmp_path / "x.ome.zarr", setups=4, times=(0, 2))
+    attributes = [{"channel": i // 2, "tile": i % 2} for i in range(4)]
+    xml = _project(attributes, {"channel": ["DAPI", "GFP"], "tile": ["left", "right"]})
+    (tmp_path / "x.xml").write_text(xml)
+    for path, isolate in (("x.ome.zarr", False), ("x.xml", False), ("x.xml", True)):
+        with open_dataset(tmp_path / path, isolate=isolate) as dataset:
+            info = dataset.info
+            assert [channel.name for channel in info.channels] == ["DAPI", "GFP"]
+            assert [position.name for position in info.positions] == ["left", "right"]
+            assert info.times == (0, 2)
+            assert info.warnings == ()
+            for t, p, c in itertools.product(range(2), range(2), range(2)):
+                np.testing.assert_array_equal(dataset.plane(t=t, p=p, c=c), PIXELS + 2 * c + p + 20 * t)
 
 
 def test_only_labels_are_images_where_there_are_no_others(tmp_path: Path) -> None:

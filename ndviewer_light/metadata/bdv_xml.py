@@ -1,5 +1,7 @@
 """Parses the XML of BigDataViewer and BigStitcher: view setups, time points, and where each view is.
 
+`bdv_views` says which channels and positions the setups are.
+
 Source: the supplement of Pietzsch et al. 2015 ("BigDataViewer XML format", ``SpimData`` 0.2), and the classes
 of spimdata and bigdataviewer-core that read it. A *view setup* is one stack per time point, told from others
 by the attributes channel, tile, angle and illumination.
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     Affine = tuple[tuple[float, ...], ...]  # 3 rows of 4
 
 ROOT = "SpimData"
-_HDF5 = "bdv.hdf5"
+SPIM_DATA = b"<SpimData"
+HDF5_LOADER, ZARR_LOADER = "bdv.hdf5", "bdv.multimg.zarr"
+_FILE_OF = {HDF5_LOADER: "hdf5", ZARR_LOADER: "zarr"}
 _MAX_DEPTH = 64
 _RANGE = re.compile(r"(\d{1,7})(?:-(\d{1,7})(?::(\d{1,7}))?)?")
 _CLOSE = 0.01
@@ -43,7 +47,9 @@ class Setup(NamedTuple):
 
 @dataclass(frozen=True)
 class BigDataViewerXml:
-    """What the document says. `file` is the path of the HDF5 file as written, relative to `base`.
+    """What the document says. `file` is the path of the HDF5 file, or Zarr store, as written.
+
+    That is relative to `base`.
 
     `times` are the numbers of time points; `names` those of attributes' values by attribute and number;
     `registered` the affine of a setup at its first time point, 3 rows of 4, from voxels to the world.
@@ -72,17 +78,18 @@ class BigDataViewerXml:
         return x, y, z
 
 
-def parse_bdv_xml(raw: bytes, where: str) -> BigDataViewerXml:
-    """Parse a document. Raises `MetadataError`, `UnsupportedError` if its images are not in an HDF5 file."""
+def parse_bdv_xml(raw: bytes, where: str, expected: str = HDF5_LOADER) -> BigDataViewerXml:
+    """Parse a document. Raises `MetadataError`, `UnsupportedError` if its images are in another format."""
     root = parsed_xml(raw, where)
     if root.tag != ROOT:
         raise MetadataError(f"{where} is not an XML file of BigDataViewer: it begins with <{root.tag[:40]}>")
     loader = root.find("SequenceDescription/ImageLoader")
     kind = loader.get("format", "") if loader is not None else ""
-    file = _text(loader, "hdf5")
-    if kind != _HDF5 or not file:
+    file = _text(loader, _FILE_OF[expected])
+    if kind != expected or not file:
         raise UnsupportedError(
-            f"{where} describes images in {kind or 'no'!r} format; only those of {_HDF5} can be shown"
+            f"{where} describes images in {kind or 'no'!r} format; only those of {' and '.join(_FILE_OF)} can"
+            " be shown"
         )
     setups = tuple(_setups(root, where))
     times = tuple(dict.fromkeys(_times(root, where)))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import DatasetError, LimitExceededError, MetadataError
+from ...metadata.bdv_views import CHANNEL, positions_of, views_of
 from ...metadata.bdv_xml import BigDataViewerXml, Setup, parse_bdv_xml
-from ...model import Channel, DatasetInfo, ImageInfo, Level, PlaneKey, Position, Scale, Sizes, colored
+from ...model import Channel, DatasetInfo, ImageInfo, Level, PlaneKey, Scale, Sizes, colored
 from ...storage.bytes import is_url, name_of
 from ...storage.limits import MAX_CHANNELS, MAX_METADATA_BYTES
 from ...storage.local_files import ALLOW_OUTSIDE, allows_outside
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     from ..source import StorageOptions
     from .file import HDF5File
-
-_CHANNEL = "channel"
 
 
 def read_xml(path: str, options: StorageOptions) -> BigDataViewerXml:
@@ -101,16 +100,16 @@ class BigDataViewerImage(Composite):
         self._times = xml.times if xml is not None else _times(file)
         if not setups or not self._times:
             raise MetadataError(f"{file.name} is a BigDataViewer file without a setup or time point")
-        self._channels = sorted({each.attributes.get(_CHANNEL, 0) for each in setups})
+        self._channels = sorted({each.attributes.get(CHANNEL, 0) for each in setups})
         if len(self._channels) > MAX_CHANNELS:
             raise LimitExceededError(f"{file.name} has {len(self._channels)} channels: too many")
         known: dict[object, tuple[Level, ...]] = {}
         self._stacks: list[dict[int, _SetupStack]] = []
-        self._views = _positions_of(setups)
+        self._views = views_of(setups)
         for view in self._views:
             stacks = {}
             for setup in view:
-                stacks[setup.attributes.get(_CHANNEL, 0)] = _SetupStack(
+                stacks[setup.attributes.get(CHANNEL, 0)] = _SetupStack(
                     setup, self._levels_of(file, setup, known)
                 )
             self._stacks.append(stacks)
@@ -160,7 +159,7 @@ class BigDataViewerImage(Composite):
     def _described(self, file: HDF5File, xml: BigDataViewerXml | None) -> DatasetInfo:
         names = xml.names if xml is not None else {}
         channels = colored(
-            Channel(names.get((_CHANNEL, number)) or f"Ch{i}", "") for i, number in enumerate(self._channels)
+            Channel(names.get((CHANNEL, number)) or f"Ch{i}", "") for i, number in enumerate(self._channels)
         )
         first = self._first(file, self._views[0][0].number, 0)
         assert first is not None, "its levels were found"
@@ -169,7 +168,7 @@ class BigDataViewerImage(Composite):
         common = images[0]
         info = DatasetInfo(
             format="hdf5",
-            positions=tuple(_positions(self._views, xml)),
+            positions=positions_of(self._views, xml, lambda unit: unit_factor(unit, "x")),
             channels=channels,
             n_t=common.n_t,
             n_z=common.n_z,
@@ -206,41 +205,6 @@ class BigDataViewerImage(Composite):
             n_levels=len(levels),
             times=self._times if self._times != tuple(range(len(self._times))) else (),
         )
-
-
-def _positions_of(setups: Sequence[Setup]) -> list[list[Setup]]:
-    """The setups of each position: those that differ by their channel only."""
-    views: dict[object, list[Setup]] = {}
-    for setup in setups:
-        other = tuple(sorted((name, n) for name, n in setup.attributes.items() if name != _CHANNEL))
-        has_channel = _CHANNEL in setup.attributes
-        view = views.setdefault((other, None if has_channel else setup.number), [])
-        if any(each.attributes.get(_CHANNEL) == setup.attributes.get(_CHANNEL) for each in view):
-            view = views.setdefault((other, setup.number), [])
-        view.append(setup)
-    return list(views.values())
-
-
-def _positions(views: Sequence[Sequence[Setup]], xml: BigDataViewerXml | None) -> list[Position]:
-    """A position for each view, named by the attributes in which they differ."""
-    kinds = dict.fromkeys(name for view in views for name in view[0].attributes if name != _CHANNEL)
-    varied = [kind for kind in kinds if len({view[0].attributes.get(kind) for view in views}) > 1]
-    found = []
-    for i, view in enumerate(views):
-        first = view[0]
-        names = [_attribute_name(first, kind, xml) for kind in varied if kind in first.attributes]
-        place = xml.place(first) if xml is not None else None
-        factor = unit_factor(first.unit, "x")
-        x, y, z = (None,) * 3 if place is None or factor is None else (part * factor for part in place)
-        name = ", ".join(names) or (first.name if len(views) > 1 else "")
-        found.append(Position("default", i, x, y, z, name))
-    return found
-
-
-def _attribute_name(setup: Setup, kind: str, xml: BigDataViewerXml | None) -> str:
-    number = setup.attributes[kind]
-    name = xml.names.get((kind, number), "") if xml is not None else ""
-    return name if name and not name.isdecimal() else f"{kind} {name or number}"
 
 
 def _without_xml(file: HDF5File) -> str:

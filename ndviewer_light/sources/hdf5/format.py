@@ -6,6 +6,7 @@ import itertools
 import os
 from typing import TYPE_CHECKING
 
+from ...metadata.bdv_xml import SPIM_DATA
 from ...storage.bytes import is_url, name_of, split_inner
 from ..format import Format
 from .chunk_index.structures import SIGNATURE
@@ -18,7 +19,6 @@ ENDINGS = (".h5", ".hdf5", ".hdf", ".he5", ".nwb", ".ims")
 
 _SIGNATURE_PLACES = (0, 512, 1024, 2048)
 _SIGNATURE_PLACES_FAR = (*_SIGNATURE_PLACES, 4096, 8192, 16384, 32768)
-_SPIM_DATA = b"<SpimData"
 _CONTENT_TYPES = ("hdf5", "x-nwb", "/nwb")
 
 
@@ -41,7 +41,7 @@ class HDF5Format(Format):
 
         Or it is BigDataViewer's XML file, which names one.
         """
-        if name_of(path).lower().endswith(".xml") and _SPIM_DATA in beginning.head:
+        if name_of(path).lower().endswith(".xml") and SPIM_DATA in beginning.head:
             return True
         places = itertools.takewhile(lambda at: at < len(beginning.head), _SIGNATURE_PLACES_FAR)
         if any(beginning.head.startswith(SIGNATURE, at) for at in places):

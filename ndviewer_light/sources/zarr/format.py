@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
-from ...storage.bytes import is_url, split_inner
+from ...metadata.bdv_xml import SPIM_DATA, ZARR_LOADER
+from ...storage.bytes import is_url, name_of, split_inner
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.tree import is_archive, is_store_by_name, is_zip, names_zarr
 from ..format import Format
@@ -35,14 +36,24 @@ class ZarrFormat(Format):
         return is_store_by_name(path)
 
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
-        """Whether it is an archive; what is in it is looked at when it is opened."""
+        """Whether it is an archive, in which is looked when it is opened, or XML that names a Zarr store."""
+        if _is_xml(path) and SPIM_DATA in beginning.head and ZARR_LOADER.encode() in beginning.head:
+            return True
         return is_zip(beginning.head) and (is_url(path) or _archive_holds_zarr(split_inner(path)[0]))
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
-        """See `ZarrSource.open`."""
+        """See `ZarrSource.open`; the XML file of a BigStitcher project opens its store."""
         from .source import ZarrSource
+        from .time_points import over_time, store_of
 
-        return ZarrSource.open(path, options)
+        if not _is_xml(path):
+            return over_time(ZarrSource.open(path, options), path, options)
+        store = store_of(path, options)
+        return over_time(ZarrSource.open(store, options), store, options, xml_path=path)
+
+
+def _is_xml(path: str) -> bool:
+    return name_of(path).lower().endswith(".xml")
 
 
 def _archive_holds_zarr(path: str) -> bool:
