@@ -120,6 +120,16 @@ def test_a_person_may_say_what_the_pages_are(tmp_path: Path, server: RangeServer
             open_source(str(path), {"axes": axes})
 
 
+@pytest.mark.parametrize("name", ["mm_positions_same_xml", "micromanager_stacks"])
+def test_a_set_opens_at_the_position_of_the_file_that_was_opened(
+    written: dict[str, Written], name: str
+) -> None:
+    for path in written[name].paths[:-1]:
+        with opened(path) as source:
+            first = source.info.first_position
+            assert source.info.positions[first].name in path.name
+
+
 def test_a_file_of_a_set_that_is_a_link_out_of_its_folder_is_not_read(tmp_path: Path) -> None:
     written = DIALECTS["companion"](tmp_path / "set")
     outside = tmp_path / "outside.ome.tiff"

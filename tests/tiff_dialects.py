@@ -773,16 +773,37 @@ def micromanager_index(folder: Path) -> Written:
     """Micro-Manager without OME-XML: its index map tells which plane each page is."""
     pixels = image(2, 2, 3)
     order = [(t, c, z) for t in range(2) for c in range(2) for z in (2, 1, 0)]
+    path = write_indexed(folder / "run_MMStack.tif", pixels, order)
+    expected = Expected([pixels], channels=["DAPI", "GFP"], steps={"x": 0.5, "z": 2.0})
+    expected.colours = ["#0000FF", "#00FF00"]
+    return Written([path], expected)
+
+
+@dialect
+def micromanager_stacks(folder: Path) -> Written:
+    """Micro-Manager without OME-XML: files for each position, one after the other; any opens all."""
+    pixels = [image(2, 2, 3, p) for p in range(2)]
+    order = [(t, c, z) for t in range(2) for c in range(2) for z in range(3)]
+    paths = []
+    for p in range(2):
+        for name, part in ((f"run_MMStack_Pos{p}.tif", order[:7]), (f"run_MMStack_Pos{p}_1.tif", order[7:])):
+            paths.append(write_indexed(folder / name, pixels[p], part, p))
+    expected = Expected(pixels, ["Pos0", "Pos1"], channels=["DAPI", "GFP"], steps={"x": 0.5, "z": 2.0})
+    return Written([*paths, folder], expected, serve=False)
+
+
+def write_indexed(path: Path, pixels: np.ndarray, order: Sequence[tuple[int, int, int]], p: int = 0) -> Path:
+    """The planes (t, c, z) in this order, with an index map as Micro-Manager writes it."""
     summary = {
         "ChNames": ["DAPI", "GFP"],
         "ChColors": [-16776961, 0x00FF00],
         "PixelSize_um": 0.5,
         "z-step_um": 2,
     }
-    path = write_pages(
-        folder / "run_MMStack.tif",
+    write_pages(
+        path,
         [pixels[at] for at in order],
-        "ImageJ=1.53t\nimages=12\nchannels=2\nslices=3\nframes=2\nhyperstack=true\n",
+        f"ImageJ=1.53t\nimages={len(order)}\nchannels=2\nslices=3\nframes=2\nhyperstack=true\n",
         extratags=[(51123, "s", 0, json.dumps({"Frame": 0, "ElapsedTime-ms": 1500.5}), False)],
     )
     with tifffile.TiffFile(path) as file:
@@ -795,16 +816,14 @@ def micromanager_index(folder: Path) -> Written:
     moved = [offset + shift for offset in offsets]
     head = struct.pack("<4sI", b"II*\0", first + shift)
     body = shifted(bytes(data), offsets, shift)
-    index = struct.pack("<II", 3453623, 12)
+    index = struct.pack("<II", 3453623, len(order))
     for (t, c, z), offset in zip(order, moved, strict=True):
-        index += struct.pack("<5I", c, z, t, 0, offset)
+        index += struct.pack("<5I", c, z, t, p, offset)
     at = 8 + shift + len(body)
     marks = struct.pack("<8I", 54773648, at, 0, 0, 0, 0, 2355492, len(said))
     between = (marks + said).ljust(shift, b"\0")
     path.write_bytes(head + between + body + index)
-    expected = Expected([pixels], channels=["DAPI", "GFP"], steps={"x": 0.5, "z": 2.0})
-    expected.colours = ["#0000FF", "#00FF00"]
-    return Written([path], expected)
+    return path
 
 
 def shifted(data: bytes, offsets: Sequence[int], shift: int) -> bytes:

@@ -6,7 +6,8 @@ the offset of each page; the summary names the channels. Pages are in the order 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,37 +30,91 @@ _COLUMNS = ("Channel", "Slice", "Frame", "Position", "Offset")
 _MOST_LETTERS = 200
 
 
+class StackFile(NamedTuple):
+    """A file of a set: what it is called, what Micro-Manager wrote into it, and its pages."""
+
+    name: str
+    said: Mapping[str, Any]
+    offsets: Sequence[int]
+    facts: Sequence[PageFacts]
+
+
 def micromanager_image(
     said: Mapping[str, Any], offsets: Sequence[int], facts: Sequence[PageFacts], name: str
 ) -> TiffImage | None:
     """The image of a file; None if it has no index map, or one that does not list its pages."""
-    index = said.get("IndexMap")
+    rows = _rows(StackFile("", said, offsets, facts))
+    return None if rows is None else _image(rows, facts[rows[0].page], said, name)
+
+
+def micromanager_stacks(files: Sequence[StackFile], name: str) -> list[TiffImage]:
+    """The images of several files, by position; one that is too large for a file goes on in the next.
+
+    An image is called as its first file is. Files without an index map are left out.
+    """
+    stacks: dict[int, tuple[StackFile, list[_IndexRow]]] = {}
+    for file in files:
+        for row in _rows(file) or ():
+            stacks.setdefault(row.position, (file, []))[1].append(row)
+    images = []
+    for _, (first, rows) in sorted(stacks.items()):
+        image = _image(rows, first.facts[rows[0].page], first.said, name)
+        if image is not None:
+            images.append(replace(image, name=first.name))
+    return images
+
+
+class _IndexRow(NamedTuple):
+    """A row of an index map: the plane, by the order of `_ROLES`, and its page."""
+
+    at: tuple[int, ...]
+    file: str
+    page: int
+
+    @property
+    def position(self) -> int:
+        return self.at[_ROLES.index("p")]
+
+
+def _rows(file: StackFile) -> list[_IndexRow] | None:
+    """The rows of the index map of a file, if it lists pages that are all alike."""
+    index = file.said.get("IndexMap")
     if isinstance(index, dict) and set(_COLUMNS) <= set(index):  # tifffile before 2023
         index = np.stack([np.asarray(index[column]) for column in _COLUMNS], axis=-1)
     if not isinstance(index, np.ndarray) or index.ndim != 2 or index.shape[1] != 5 or not len(index):
         return None
-    page_of = {offset: page for page, offset in enumerate(offsets)}
-    rows = [(row[:4], page_of[row[4]]) for row in index.tolist() if row[4] in page_of]
-    first = facts[rows[0][1]] if rows else None
-    if first is None or len(rows) < len(index) or any(facts[page] != first for _, page in rows):
+    page_of = {offset: page for page, offset in enumerate(file.offsets)}
+    rows = [
+        _IndexRow(tuple(row[:4]), file.name, page_of[row[4]]) for row in index.tolist() if row[4] in page_of
+    ]
+    first = file.facts[rows[0].page] if rows else None
+    if first is None or len(rows) < len(index) or any(file.facts[row.page] != first for row in rows):
         return None
-    used = {role: sorted({at[i] for at, _ in rows}) for i, role in enumerate(_ROLES)}
-    numbers: dict[int, int] = {}
-    for at, page in rows:
+    return rows
+
+
+def _image(
+    rows: Sequence[_IndexRow], first: PageFacts, said: Mapping[str, Any], name: str
+) -> TiffImage | None:
+    """The image with these planes; None if two pages are of one plane."""
+    used = {role: sorted({row.at[i] for row in rows}) for i, role in enumerate(_ROLES)}
+    numbers: dict[int, _IndexRow] = {}
+    for row in rows:
         number = 0
         for role in ("p", "t", "c", "z"):
             values = used[role]
-            number = number * len(values) + values.index(at[_ROLES.index(role)])
-        numbers[number] = page
-    if len(numbers) < len(rows):  # two pages for one plane
+            number = number * len(values) + values.index(row.at[_ROLES.index(role)])
+        numbers[number] = row
+    if len(numbers) < len(rows):
         return None
     runs: list[PageRun] = []
-    for number, page in sorted(numbers.items()):
+    for number, row in sorted(numbers.items()):
         last = runs[-1] if runs else None
-        if last is not None and (number, page) == (last.first + last.n, last.page + last.n):
+        follows = last is not None and (last.first + last.n, last.page + last.n) == (number, row.page)
+        if last is not None and follows and last.file == row.file:
             runs[-1] = last._replace(n=last.n + 1)
         else:
-            runs.append(PageRun(number, 1, page))
+            runs.append(PageRun(number, 1, row.page, row.file))
     outer = tuple((role, len(used[role])) for role in ("p", "t", "c", "z") if len(used[role]) > 1)
     summary = said.get("Summary")
     summary = summary if isinstance(summary, dict) else {}

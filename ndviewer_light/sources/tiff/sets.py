@@ -20,6 +20,7 @@ from ...storage.bytes import is_url
 from ..tiff_files import is_tiff_file
 from .indexed import index_of, indexed_images
 from .set_files import SetFiles, document_of, split_path, tiffs_in
+from .stack_files import begins_stacks, stacks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ...storage.bytes import Bytes
     from ...storage.decoding.ifd_chain import PageFacts
     from ..tiff_files import TiffFiles
+    from .stack_files import StackFiles
 
 COMPANIONS = (".companion.ome", ".ome", ".ome.xml")
 _LOOKED_AT = 8
@@ -77,6 +79,8 @@ def open_set(path: str, files: TiffFiles) -> TiffSet:
         reading = tiff.reading()
         facts = tiff.pages.facts
     document = reading.document
+    if document is None and (stacks := stacks_of(path, files)) is not None:
+        return _stacked(path, stacks)
     if document is None:
         return _alone(path, "tiff", reading.images, reading.evidence, reading.warnings)
     if document.metadata_file is not None:
@@ -101,6 +105,17 @@ def _indexed(folder: str, files: TiffFiles) -> TiffSet:
     n_files = len({key for image in images for key in image.files})
     evidence = (f"{len(images)} images in {n_files} files by {INDEX}",)
     return TiffSet("ndtiff", tuple(images), lambda key: os.path.join(folder, key), evidence)
+
+
+def _stacked(path: str, stacks: StackFiles) -> TiffSet:
+    images, folder = stacks.images, os.path.dirname(path)
+
+    def path_of(key: str) -> str:
+        return os.path.join(folder, key)
+
+    n_files = len({key for image in images for key in image.files})
+    evidence = (f"{len(images)} images in {n_files} files by Micro-Manager's index maps",)
+    return TiffSet("tiff", images, path_of, evidence, stacks.warnings, _index_of(path, images, path_of))
 
 
 def _text_of(file: Bytes) -> str:
@@ -295,6 +310,8 @@ def begins_set(folder: str, files: TiffFiles) -> str | None:
         if i == _LOOKED_AT:
             break
         document = document_of(path, files)
+        if document is None and begins_stacks(path, files):
+            return path
         if document is None:
             continue
         resolver = SetFiles(path, document, files, is_tiff=True)
