@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import pytest
 from label_images import CELLS, COLOUR, write_labelled
@@ -41,6 +42,7 @@ def test_the_plane_of_labels_is_that_of_the_image_and_one_serves_all() -> None:
     assert label_key(IMAGE, replace(IMAGE, n_t=1, n_z=1), 2, 3) == PlaneKey(0, 0, 0, 0)
     assert label_key(IMAGE, replace(IMAGE, n_t=2), 2, 0) is None
     assert label_key(IMAGE, replace(IMAGE, n_z=2, z_step_um=4.0), 0, 3) == PlaneKey(0, 0, 0, 1)
+    assert label_key(replace(IMAGE, n_z=1), replace(IMAGE, n_t=1, n_z=3), 2, 0) == PlaneKey(0, 0, 0, 2)
 
 
 def test_labels_lie_where_their_metadata_say() -> None:
@@ -62,6 +64,44 @@ def test_labels_are_known_by_name_or_path() -> None:
     assert [label_name(path) for path in paths] == ["cells", "nuclei"]
     assert path_of_label("nuclei", paths) == path_of_label(paths[1], paths) == paths[1]
     assert path_of_label("other", paths) is None
+
+
+def test_labels_beside_an_image_in_hdf5_lie_over_it(tmp_path: Path) -> None:
+    path, cells = tmp_path / "a.h5", np.zeros((24, 32), np.uint16)
+    cells[4:10, 6:20] = 3
+    with h5py.File(path, "w") as file:
+        file["a_labels"] = np.broadcast_to(cells, (3, 24, 32))  # as large as the image, which comes first
+        file["raw"] = np.full((3, 24, 32), 9, np.uint16)
+        file["raw"][:, 0, 0] = 100
+        for axis, label in enumerate("tyx"):
+            file["raw"].dims[axis].label = label
+        file["labels/nuclei"] = cells
+        file["mask"] = cells > 0
+        file["labels/small"] = cells[::2, ::2]
+        file["probabilities_of_labels"] = cells.astype("f4")
+        file["classes"] = cells
+        file["channel_masks"] = np.zeros((2, 3, 24, 32, 2), np.uint8)
+    with open_dataset(f"{path}::/raw") as dataset:
+        assert dataset.info.n_t == 3
+        names = [label_name(each) for each in dataset.labels(0)]
+        assert sorted(names) == ["a_labels", "mask", "nuclei"]
+    with open_dataset(f"{path}::/labels/nuclei") as dataset:
+        assert dataset.labels(0) == ()
+    plain, over = (str(tmp_path / name) for name in ("plain.png", "over.png"))
+    given = f"{path}::/raw"
+    for name in ("a_labels", "nuclei", "mask"):
+        labels = ["--labels", name, "--label-opacity", "1", "--t", "2"]
+        assert main([given, "--t", "2", "-o", plain]) == main([given, "-o", over, *labels]) == 0
+        differ = (np.asarray(Image.open(plain)) != np.asarray(Image.open(over))).any(axis=-1)
+        np.testing.assert_array_equal(differ, cells != 0)
+
+
+def test_labels_are_no_image_where_there_is_one_as_large(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["labels"], file["raw"] = np.zeros((24, 32), np.uint16), np.ones((24, 32), np.uint16)
+    with open_dataset(tmp_path / "a.h5") as dataset:
+        assert dataset.plane().max() == 1
+        assert [label_name(each) for each in dataset.labels(0)] == ["labels"]
 
 
 def test_labels_are_sampled_at_the_pixels_of_the_picture() -> None:

@@ -136,6 +136,20 @@ def test_the_label_under_the_mouse_is_told(qtbot, labelled):
     assert viewer.status_label.text().endswith("cells 2 (class nucleus)")
 
 
+def test_labels_that_a_run_has_in_its_store_are_drawn(qtbot, viewer, tmp_path, monkeypatch):
+    monkeypatch.setattr("ndviewer_light.gui.labels.label_controls._AGAIN_SECONDS", 0.2)
+    store = tmp_path / "run" / "zarr" / "A1" / "fov_0.ome.zarr"
+    viewer.start_zarr_acquisition([str(store)], ["DAPI"], 1, ["A1:0"], *CELLS.shape)
+    panel = viewer._screen.labels.panel
+    write_labelled(store)
+    viewer.notify_zarr_frame(0, 0, 0, "DAPI")
+    qtbot.waitUntil(lambda: panel.isVisibleTo(viewer), timeout=20_000)
+    assert viewer.dataset.live
+    viewer._screen.labels.toggle()
+    drawn(qtbot, viewer, name="cells")
+    assert ((shown_labels(viewer)[..., 3] > 0) == (CELLS != 0)).all()
+
+
 def test_there_is_no_panel_where_there_are_no_labels(qtbot, labelled, tmp_path):
     labels = labelled._screen.labels
     labels.toggle()

@@ -179,9 +179,15 @@ class Dataset(DatasetStates):
                 raise
             return plane.pixels
 
+    def begin_ahead(self, ahead: ReadAhead) -> None:
+        """Have `ahead` begin to read, if it has not yet; whoever takes a plane does as well. Never blocks."""
+        self._ahead.begin(ahead, self.reads_at_once)
+
     def plane_ahead(self, wanted: StoredKey, ahead: ReadAhead) -> np.ndarray:
         """Like `plane`, by indices, for a plane or tile that `ahead` reads, from the first call on."""
-        pixels = self._ahead.take(wanted, ahead, self.reads_at_once)
+        if not ahead.has_begun:
+            self.begin_ahead(ahead)
+        pixels = self._ahead.take(wanted, ahead)
         if pixels is not None:
             return pixels
         return self.plane(*wanted.plane, level=wanted.level, region=wanted.tile)

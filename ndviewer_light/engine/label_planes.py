@@ -33,7 +33,12 @@ class LabelPlace(NamedTuple):
 
 
 def label_key(image: ImageInfo, labels: ImageInfo, t: int, z: int) -> PlaneKey | None:
-    """The plane of labels for time `t` and plane `z` of an image; None if there is none."""
+    """The plane of labels for time `t` and plane `z` of an image; None if there is none.
+
+    Labels whose planes are as many as the times of an image without z are over time: nothing says so in HDF5.
+    """
+    if image.n_z == labels.n_t == 1 < labels.n_z == image.n_t:
+        return PlaneKey(z=t)
     if labels.n_t > 1 and t >= labels.n_t:
         return None
     if image.n_z > 1 and image.z_step_um and labels.z_step_um and labels.n_z > 1:

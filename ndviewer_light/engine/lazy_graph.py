@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     ChunkId = tuple[Any, ...]  # the name of the array, and an index along each axis
 
 
-_WHOLE_BYTES = 256 * 1024**2
+_ONE_TASK_BYTES = 256 * 1024**2
 """Of a larger array, each plane is a task: a progress bar has something to show."""
 
 
@@ -40,10 +40,10 @@ def read_ahead_array(planes: LazyPlanes, chunks: Sequence[Sequence[int]], meta: 
     """`planes` as a dask array in these chunks, each one plane or tile."""
     name, cut = f"planes-{uuid.uuid4().hex}", tuple(tuple(sizes) for sizes in chunks)
     graph = HighLevelGraph.from_collections(name, PlanesLayer(name, planes, cut))
-    return PlanesArray(graph, name, chunks=cut, meta=meta)  # type: ignore[no-untyped-call]
+    return ReadAheadArray(graph, name, chunks=cut, meta=meta)  # type: ignore[no-untyped-call]
 
 
-class PlanesArray(da.Array):
+class ReadAheadArray(da.Array):
     """All planes; what is made of it (parts, sums) is an array of dask like any other."""
 
     @staticmethod
@@ -81,7 +81,7 @@ class PlanesLayer(Layer):
     @property
     def is_read_as_a_whole(self) -> bool:
         """Whether one task may read all of it: here, and it is not too large."""
-        return self._planes.is_open_here and self._planes.nbytes <= _WHOLE_BYTES
+        return self._planes.is_open_here and self._planes.nbytes <= _ONE_TASK_BYTES
 
     def read_whole(self) -> np.ndarray:
         """All planes (T, P, Z, C, Y, X)."""

@@ -63,6 +63,11 @@ class ReadAhead:
     def __reduce__(self) -> tuple[Any, ...]:
         return ReadAhead, ()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has been told to begin."""
+        return self._request is not None
+
     def start(self, request: Request, at_once: int) -> None:
         """Begin to read; without effect the second time.
 
@@ -124,12 +129,15 @@ class PlanesAhead:
         self._indices = indices
         self._outcomes = outcomes
 
-    def take(self, wanted: StoredKey, ahead: ReadAhead, at_once: int) -> np.ndarray | None:
+    def begin(self, ahead: ReadAhead, at_once: int) -> None:
+        """Have `ahead` begin to read so many planes or tiles at a time; without effect the second time."""
+        ahead.start(self._request, at_once)
+
+    def take(self, wanted: StoredKey, ahead: ReadAhead) -> np.ndarray | None:
         """The pixels of a plane or tile, once read; None if it is not among those that `ahead` reads.
 
-        The first call begins to read them. Raises like `Dataset.plane`.
+        Raises like `Dataset.plane`.
         """
-        ahead.start(self._request, at_once)
         entry = ahead.take(wanted)
         if entry is None:
             return None

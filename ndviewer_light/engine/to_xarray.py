@@ -7,7 +7,9 @@ it opens the dataset there, once per process.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import mmap
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -85,32 +87,38 @@ class LazyPlanes:
     def read(self, index: tuple[Any, ...], ahead: ReadAhead) -> np.ndarray:
         """The planes at an index of every axis, which `ahead` may have read already."""
         wanted, region = self._wanted(index), self._region(index[4:])
-        if ahead.is_of_several and all(np.size(w) == 1 for w in wanted):
+        keys = self._keys(wanted)
+        if ahead.is_of_several and len(keys) == 1:
             # part of a larger result, into which it will be copied: not here as well
-            out = self._plane(self._key(wanted, (0, 0, 0, 0)), region, ahead)[None, None, None, None]
+            out = self._plane(keys[0], region, ahead)[None, None, None, None]
             out = out.astype(self.dtype, copy=False)
         else:
             pixels = self.shape[4:] if region is None else (region.height, region.width)
-            out = np.empty((*(np.size(w) for w in wanted), *pixels), self.dtype)
-            for place in np.ndindex(out.shape[:4]):
-                out[place] = self._plane(self._key(wanted, place), region, ahead)
+            planes = np.empty((len(keys), *pixels), self.dtype)
+            if self._dataset is not None and ahead.is_of_several:
+                self._dataset.begin_ahead(ahead)
+                _have_memory(planes)  # while the first planes are under way
+            for n, key in enumerate(keys):
+                planes[n] = self._plane(key, region, ahead)
+            out = planes.reshape(*(np.size(w) for w in wanted), *pixels)
         outer = tuple(0 if np.ndim(w) == 0 else slice(None) for w in wanted)
         rows_and_columns = (..., *(index[4:] if region is None else ()))
         return cast("np.ndarray", out[outer][rows_and_columns])
 
     def keys_of(self, index: tuple[Any, ...]) -> list[StoredKey]:
         """The planes, or tiles, that an index of every axis needs, in the order in which they are taken."""
-        wanted, region = self._wanted(index), self._region(index[4:])
-        places = np.ndindex(*(np.size(w) for w in wanted))
-        return [StoredKey(self._key(wanted, place), self._level, region) for place in places]
+        region = self._region(index[4:])
+        return [StoredKey(key, self._level, region) for key in self._keys(self._wanted(index))]
+
+    def _keys(self, wanted: Sequence[np.ndarray]) -> list[PlaneKey]:
+        """The planes at these indices along t, p, z and c."""
+        positions = self._positions
+        places = itertools.product(*(np.atleast_1d(each).tolist() for each in wanted))
+        return [PlaneKey(t, positions[p], c, z) for t, p, z, c in places]
 
     def _wanted(self, index: tuple[Any, ...]) -> list[np.ndarray]:
         """The indices along t, p, z and c."""
         return [np.arange(n)[i] for n, i in zip(self.shape[:4], index[:4], strict=True)]
-
-    def _key(self, wanted: Sequence[np.ndarray], place: tuple[int, ...]) -> PlaneKey:
-        t, p, z, c = (int(np.atleast_1d(w)[i]) for w, i in zip(wanted, place, strict=True))
-        return PlaneKey(t, self._positions[p], c, z)
 
     def _region(self, index: Sequence[Any]) -> Region | None:
         """The part of large planes that an index of rows and columns selects; None to read planes whole."""
@@ -180,6 +188,11 @@ class LazyPlanes:
 
     def _replaced(self, dataset: Dataset) -> ValueError:
         return ValueError(f"{dataset.path} has been replaced since: call to_xarray again")
+
+
+def _have_memory(array: np.ndarray) -> None:
+    """Have the system find the memory of a new array now: otherwise it does when planes are put into it."""
+    array.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE] = 0
 
 
 def _told_apart_by(image: ImageInfo) -> tuple[object, ...]:

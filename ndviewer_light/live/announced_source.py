@@ -111,6 +111,13 @@ class AnnouncedSource(Source):
         """See `Source.level_at`; raises `PlaneNotStoredError` while nothing of the position exists."""
         return self._form_of(PlaneKey(p=p)).level_at(p, level)
 
+    def labels(self, p: int) -> tuple[str, ...]:
+        """See `Source.labels`: those that are in the store of the position already."""
+        try:
+            return self._form_of(PlaneKey(p=p)).labels(p)
+        except PlaneNotStoredError:
+            return ()
+
     def look_at_all(self) -> DatasetInfo:
         """Look at every position in the layout that was found, if any."""
         found = self._found

@@ -5,6 +5,7 @@ GUI thread only; a `LabelReader` reads.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ..stage import Stage
     from .label_reader import LabelsShown
 
+_AGAIN_SECONDS = 5.0
+"""How often a run is asked for labels as long as it has none."""
+
 
 class LabelControls(QObject):
     """`step` whenever the dataset is polled, `watch` once there is a canvas."""
@@ -35,6 +39,7 @@ class LabelControls(QObject):
         self._reader.end_with(self)
         self._dataset: Dataset | None = None
         self._asked: LabelsWanted | None = None
+        self._asked_at = float("-inf")  # time.monotonic
         self._shown: LabelsShown | None = None
         self.panel = LabelPanel()
         self.panel.changed.connect(self._on_changed)
@@ -109,8 +114,8 @@ class LabelControls(QObject):
         if area is None or canvas is None or canvas.frame is None or self._dataset is None:
             return None
         at = canvas.frame.view  # what is on screen, not what is wanted next
-        if self._dataset.live or at.p >= len(self._dataset.info.positions):
-            return None  # a host that writes has no labels yet
+        if at.p >= len(self._dataset.info.positions):
+            return None
         size = self.layer.size()
         return LabelsWanted(
             self._dataset,
@@ -128,9 +133,16 @@ class LabelControls(QObject):
         """Whether nothing is drawn, and it is known which labels there are; a few microseconds."""
         dataset, canvas, asked = self._dataset, self._stage.canvas, self._asked
         frame = canvas.frame if canvas is not None else None
-        if dataset is None or dataset.live or frame is None:
+        if dataset is None or frame is None:
             return True
+        if self._may_come(dataset):
+            return False
         return not self.panel.chosen and asked is not None and not asked.name and asked.p == frame.view.p
+
+    def _may_come(self, dataset: Dataset) -> bool:
+        """Whether it is time to ask again for labels of a run that had none."""
+        has_any = self._shown is not None and bool(self._shown.names)
+        return dataset.live and not has_any and time.monotonic() - self._asked_at >= _AGAIN_SECONDS
 
     def _ask(self, *, again: bool = False) -> None:
         if self._has_nothing_to_do():
@@ -145,13 +157,13 @@ class LabelControls(QObject):
             self._shown = None  # labels of one plane are never shown over another
             self.layer.show_picture(None, None)
         asked = self._asked
-        if asked is not None and not again:
+        if asked is not None and not again and not self._may_come(wanted.dataset):
             if asked == wanted:
                 return
             if not wanted.name and wanted.plane == asked.plane:
                 return  # nothing is drawn: it does not matter where one looks
         if self._reader.ask(wanted):
-            self._asked = wanted
+            self._asked, self._asked_at = wanted, time.monotonic()
             self._poll.wake()
 
     def _take(self, shown: LabelsShown) -> None:

@@ -162,7 +162,9 @@ class LabelReader(Owner):
 
     def _answer(self, wanted: LabelsWanted) -> LabelsShown:
         where = id(wanted.dataset), wanted.p
-        if self._paths[0] != where:
+        if self._paths[0] != where or (
+            wanted.dataset.live and not self._paths[1]
+        ):  # they may be written later
             self._paths = where, wanted.dataset.labels(wanted.p)
         path = path_of_label(wanted.name, self._paths[1]) if wanted.name else None
         if path is None:

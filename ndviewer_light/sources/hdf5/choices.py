@@ -8,6 +8,7 @@ most pixels is shown unless another is requested. Everything here is called with
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, UnsupportedError
@@ -38,6 +39,13 @@ _MOST_FILES = 8
 """How many links from file to file are followed for one dataset."""
 
 _MARKS = (b"DIMENSION_LIST", b"DIMENSION_LABELS", ilastik.ATTRIBUTE.encode())
+
+
+_LABELS = re.compile(
+    r"(.*[^a-z])?(labels?|masks?|segm?|segmentations?|segmented|instances|annotations?|ground_?truth)([^a-z].*)?",
+    re.IGNORECASE,
+)
+"""What plain files call labels of their image, or the group that contains them."""
 
 
 class DatasetEntry(NamedTuple):
@@ -78,9 +86,16 @@ class Candidate(NamedTuple):
         return DatasetEntry(self.path, self.facts.shape, str(self.facts.dtype), what)
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """The order in which candidates are offered."""
-        return -int(self.is_main or self.series is not None), -math.prod(self.facts.shape)
+    def is_called_labels(self) -> bool:
+        """Whether it has whole numbers and is called like labels, or the group is that it is in."""
+        names = self.path.strip("/").split("/")[-2:]
+        return self.facts.dtype.kind in "uib" and any(map(_LABELS.fullmatch, names))
+
+    @property
+    def rank(self) -> tuple[int, int, bool]:
+        """The order in which candidates are offered; of two as large, labels come after the image."""
+        is_main = self.is_main or self.series is not None
+        return -int(is_main), -math.prod(self.facts.shape), self.is_called_labels
 
 
 class Choices(NamedTuple):

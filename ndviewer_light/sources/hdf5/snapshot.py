@@ -157,7 +157,7 @@ class DatasetSnapshot(Snapshot):
         self.inner = chosen.path
         self._image = described(chosen)
         self.evidence = f"{self.inner}, {self._image.evidence}"
-        self.info = self._described(request, known)
+        self.info = self._described(request, known, chosen)
         roles = self._image.roles
         self._pixels, self._index, self._fill, self._chunk = opened(
             self._data_file, chosen.facts, chosen.node, roles
@@ -166,7 +166,7 @@ class DatasetSnapshot(Snapshot):
         if self._index is not None and self._is_worth_indexing(self._index):
             self._use_saved(self._index)
 
-    def _described(self, request: OpenRequest, known: Choices) -> DatasetInfo:
+    def _described(self, request: OpenRequest, known: Choices, chosen: Candidate) -> DatasetInfo:
         before = request.before
         where = f"{self.file.name}::{self.inner}"
         info = dataset_info(self._image, name_of_image(request.path, request.inner), where)
@@ -176,7 +176,7 @@ class DatasetSnapshot(Snapshot):
         else:
             self._others = () if request.inner else others_warning(self.file, known, self.inner)
             name, choices = info.name, _choices(request.path, self.inner, known)
-            labels = _masks(request.path, self.inner, known, info)
+            labels = _labels(request.path, chosen, known, info)
         warnings = info.warnings + unfinished(self.file) + self._others
         info = dataclasses.replace(info, name=name, choices=choices, labels=labels, warnings=warnings)
         return before.info if before is not None and before.info == info else info
@@ -309,11 +309,29 @@ def unfinished(file: HDF5File) -> tuple[str, ...]:
     )
 
 
-def _masks(path: str, inner: str, known: Choices, info: DatasetInfo) -> tuple[str, ...]:
-    """The masks of regions that have the size of the image: drawn over it, they are its labels."""
-    found = (each for each in known.candidates if each.picture is not None and each.picture.roles[0] == "p")
-    fitting = (each.path for each in found if each.facts.shape[1:3] == (info.width, info.height))
-    return tuple(f"{path}::{each}" for each in fitting if each != inner)[:_MAX_CHOICES]
+def _labels(path: str, shown: Candidate, known: Choices, info: DatasetInfo) -> tuple[str, ...]:
+    """Of the height and width of the image: masks of NWB's regions, or what is called labels."""
+    if shown.series is None and shown.picture is None and shown.is_called_labels:
+        return ()
+    others = [each for each in known.candidates if each.path != shown.path]
+    fitting = [each for each in others if _size_of_labels(each) == (info.height, info.width)]
+    return tuple(f"{path}::{each.path}" for each in fitting[:_MAX_CHOICES])
+
+
+def _size_of_labels(candidate: Candidate) -> tuple[int, int] | None:
+    """The height and width of what may be labels; None of anything else."""
+    shape = candidate.facts.shape
+    if candidate.picture is not None:
+        return (shape[2], shape[1]) if candidate.picture.roles[0] == "p" else None
+    if candidate.series is not None or not candidate.is_called_labels:
+        return None
+    try:
+        roles = described(candidate).roles
+    except DatasetError:  # opening it says why
+        return None
+    if any(shape[i] > 1 for i, role in enumerate(roles) if role not in ("t", "z", "y", "x")):
+        return None  # one plane of several is no labels
+    return shape[roles.index("y")], shape[roles.index("x")]
 
 
 def _choices(path: str, shown: str, known: Choices) -> tuple[str, ...]:

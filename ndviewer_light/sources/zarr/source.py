@@ -264,9 +264,12 @@ class ZarrSource(Source):
 
     def labels(self, p: int) -> tuple[str, ...]:
         """See `Source.labels`; on a server, the group of labels of the image is asked for."""
-        if not self._given:
-            return ()  # of a run that was announced nothing says so
-        return label_images(self._given, self._place(PlaneKey(p=p)).store, self._tree, ask=True)
+        place = self._place(PlaneKey(p=p))
+        if self._given:
+            return label_images(self._given, place.store, self._tree, ask=True)
+        if place.p_index is not None:  # of a run, in a store of several positions: of all of them
+            return ()
+        return label_images(place.store, place.store, LocalTree(place.store))
 
     def label_facts(self) -> LabelFacts:
         """See `Source.label_facts`."""
