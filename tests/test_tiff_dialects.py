@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,7 +254,7 @@ def test_an_embedded_image_that_is_too_large_is_not_decoded(
 def test_compressed_pages_are_found_ahead_though_no_two_are_equally_long(server: RangeServer) -> None:
     """60 pages whose lengths differ by some per cent, each after its tags, are found several at a time."""
     noise = np.random.default_rng(5)
-    planes = [noise.integers(0, 2 ** int(noise.integers(9, 11)), (160, 160), np.uint16) for _ in range(60)]
+    planes = [noise.integers(0, int(noise.integers(800, 1024)), (400, 400), np.uint16) for _ in range(60)]
     with tifffile.TiffWriter(server.folder / "packed.tif") as file:
         for page in planes:
             file.write(page, metadata=None, contiguous=False, compression="zlib", photometric="minisblack")
@@ -270,6 +271,31 @@ def test_compressed_pages_are_found_ahead_though_no_two_are_equally_long(server:
             assert source.info.n_z == 60
             for z in (0, 31, 59):
                 np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), planes[z])
+    finally:
+        server.set()
+
+
+def test_pages_of_very_different_lengths_are_found_in_blocks(server: RangeServer) -> None:
+    """Of 120 pages, a third of which are blank, nothing tells where the next one begins."""
+    noise = np.random.default_rng(6)
+    planes = [
+        noise.integers(0, 2 ** int(noise.integers(0, 15)), (200, 200), np.uint16)
+        * int(noise.integers(0, 3) > 0)
+        for _ in range(120)
+    ]
+    with tifffile.TiffWriter(server.folder / "blanks.tif") as file:
+        for page in planes:
+            file.write(page, metadata=None, contiguous=False, compression="zlib", photometric="minisblack")
+    server.set(latency_s=0.02)
+    try:
+        with opened(server.url("blanks.tif")) as source:
+            asked = sorted(entry["at"] for entry in server.log())
+            assert sum(b - a > 0.015 for a, b in itertools.pairwise(asked)) < 40  # one after the other
+            before = server.counts()["requests"]
+            assert source.info.n_z == 120
+            for z in (0, 57, 119):
+                np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), planes[z])
+            assert server.counts()["requests"] - before <= 6
     finally:
         server.set()
 
