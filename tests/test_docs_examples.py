@@ -179,3 +179,17 @@ def test_the_pictures_of_the_guide_are_those_that_its_command_takes() -> None:
     files = {path.stem: path for path in GUIDE.glob("*.png")}
     assert sorted(shown) == sorted(files) == sorted(PICTURES)
     assert all(path.stat().st_size <= LARGEST_BYTES for path in files.values())
+
+
+def test_what_proves_the_formats_is_there() -> None:
+    """Every test and every file that docs/formats.md names; "…" stands for the rest of a name."""
+    text = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    tests = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").glob("test_*.py"))
+    names = re.findall(r"`(test_\w+…?)`", text)
+    assert len(names) > 25
+    missing = [
+        name for name in names if not re.search(rf"^def {name.replace('…', chr(92) + 'w*')}\(", tests, re.M)
+    ]
+    files = re.findall(r"`(tests/[\w./]+|[\w-]+/[\w*-]+\.zip)`", text)
+    missing += [name for name in files if not any((*ROOT.glob(name), *(ROOT / "tests" / "data").rglob(name)))]
+    assert not missing
