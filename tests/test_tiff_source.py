@@ -270,6 +270,17 @@ def test_any_channel_may_be_in_colour(tmp_path: Path, opened: Open, end: str) ->
         np.testing.assert_array_equal(source.read_plane(PlaneKey(p=1, c=1 + c)), RED_GREEN_BLUE[..., c])
 
 
+def test_colour_of_8_bits_beside_grey_of_16_keeps_its_colours(tmp_path: Path) -> None:
+    tiffs.write_image(tiffs.image_path(tmp_path, 0, "A1", 0, 0, "BF LED matrix full"), RED_GREEN_BLUE)
+    tiffs.write_image(tiffs.image_path(tmp_path, 0, "A1", 0, 0, "Fluorescence 488"), stores.plane() + 2050)
+    with open_dataset(tmp_path) as dataset:
+        windows = {channel.name[-3:]: channel.window for channel in dataset.info.channels}
+        assert windows == {"(R)": (0, 255), "(G)": (0, 255), "(B)": (0, 255), "488": None}
+        for c, letter in enumerate("RGB"):
+            found = dataset.plane(c=f"BF_LED_matrix_full ({letter})")
+            np.testing.assert_array_equal(found, RED_GREEN_BLUE[..., c])
+
+
 def test_colours_written_apart_are_channels_like_others(tmp_path: Path, opened: Open) -> None:
     tiffs.write_experiment(tmp_path, {"A1": 1}, ["Fluorescence 488 nm Ex", "BF LED matrix full"])
     for i, color in enumerate("RGB"):

@@ -105,6 +105,7 @@ class OpenedFolder:
         self._in_color: frozenset[int] = frozenset()
         self._looked_at: set[int] = set()  # channels of which an image was opened
         self._dtypes: set[np.dtype] = set()  # of these
+        self._colour_dtype: np.dtype | None = None  # of those in colour, which others may have more bits than
         self._described: tuple[Channel, ...] = ()
         self._positions: tuple[Position, ...] = ()
         self._placed_by = self._coordinates.by_fov  # by which these positions have their coordinates
@@ -149,7 +150,8 @@ class OpenedFolder:
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
         self._beside = versions if self._sample is not None else ""
-        return Known(parts, replace(info, channels=shown(parts, info.dtype, self._described)))
+        channels = shown(parts, self._colour_dtype or info.dtype, self._described)
+        return Known(parts, replace(info, channels=channels))
 
     def _versions_beside(self) -> str:
         """The versions of the files beside the images, and of the image that was opened, if it may grow."""
@@ -240,6 +242,7 @@ class OpenedFolder:
                     self._dtypes.add(picture.dtype)
                     if picture.samples >= 3:
                         self._in_color |= {c}
+                        self._colour_dtype = picture.dtype
 
     def _candidates(self, of_channel: int | None = None) -> Iterator[tuple[str, PlaneKey]]:
         """Files of the first planes: that of time, position, channel and z 0, then others; of a channel."""
