@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..rendering.film_frames import Inscription
     from ..rendering.view_picture import ShownPlace, ViewPictures
     from .background import Background
+    from .canvas.written import Written
     from .poll import Poll
     from .stage import Stage
 
@@ -60,9 +61,12 @@ class _FilmEndedError(Exception):
 class FilmDialog(QDialog):
     """Asks what a film shows; `accepted` once that is said."""
 
-    def __init__(self, parent: QWidget | None, sizes: Sequence[tuple[str, str, int]]) -> None:
-        """`sizes`: the axes there are, as (axis, name, number of frames)."""
+    def __init__(
+        self, parent: QWidget | None, sizes: Sequence[tuple[str, str, int]], written: Written
+    ) -> None:
+        """`sizes`: the axes there are, as (axis, name, number of frames). `written`: on the picture now."""
         super().__init__(parent)
+        self._bar = written.bar if written.bar.share else written.bar._replace(size="small")
         self.setWindowTitle("Save a film")
         if parent is not None:
             self.setPalette(parent.palette())
@@ -88,8 +92,9 @@ class FilmDialog(QDialog):
             widget.setToolTip(tip)
             widget.setAccessibleName(name or tip)
             form.addRow(name, widget)
-        for box in (self.scale_bar, self.time, self.label):
-            box.setChecked(True)
+        self.scale_bar.setChecked(written.bar.share > 0)
+        self.time.setChecked(True)
+        self.label.setChecked(written.position)
         kind = "MP4 or GIF" if can_write_mp4() else "GIF (MP4 with: pip install 'ndviewer_light[movies]')"
         form.addRow("As", QLabel(kind))
         self.buttons = QDialogButtonBox()
@@ -105,7 +110,8 @@ class FilmDialog(QDialog):
         """What was said."""
         from ..rendering.film_frames import Inscription  # not needed before the window is shown
 
-        written = Inscription(self.label.isChecked(), self.time.isChecked(), self.scale_bar.isChecked())
+        label, time, bar = (box.isChecked() for box in (self.label, self.time, self.scale_bar))
+        written = Inscription(label, time, bar, self._bar)
         return FilmPlan(str(self.axis.currentData()), self.fps.value(), written)
 
 
@@ -141,7 +147,7 @@ class Films(QObject):
         if self._cancelled is not None:
             self._say("A film is being saved: Esc ends it", "")
             return
-        dialog = self.dialog = FilmDialog(self._stage.window(), sizes)
+        dialog = self.dialog = FilmDialog(self._stage.window(), sizes, self._stage.overlay.written)
         dialog.accepted.connect(self._on_planned)
         dialog.open()
 

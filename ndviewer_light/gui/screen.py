@@ -47,6 +47,7 @@ from .windows.chooser import DatasetChooser
 from .windows.dataset_choices import DatasetChoices
 from .windows.message_page import MessagePage
 from .words import Explanation, explain
+from .written_menu import WrittenMenu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,6 +132,7 @@ class Screen(QWidget):
         self.scene = SceneView(self.stage, self._background, self.poll, lambda p: self.move_along(p=p))
         self.scene.said.connect(self._on_hover_text)
         self.scene.noted.connect(self._on_noted)
+        self.written = WrittenMenu(self.stage, self.scene.canvas)
         self.labels = LabelControls(self.stage, self._background, self.poll)
         self.snapshots = Snapshots(
             self.stage, self._background, lambda text, details: self.status.say("message", text, details)

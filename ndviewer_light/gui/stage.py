@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from ..model import PlaneKey, PlaneState
+from ..rendering.film_frames import time_text
 from .canvas.canvas_view import View
 from .canvas.fit_button import FitButton
 from .canvas.go_box import GoBox
@@ -493,6 +494,7 @@ class Stage(QWidget):
             z = f"z {self.sliders.index('z') + 1}"
             parts.append(z if projection is None else projection_text(projection, facts.n_z))
         self.overlay.set_position("  ·  ".join(parts))
+        self.overlay.set_time(time_text(self.sliders.index("t"), facts))
 
     @property
     def progress(self) -> str:

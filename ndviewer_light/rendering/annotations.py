@@ -6,20 +6,21 @@ import contextlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .scale_bar import scale_bar
+from .scale_bar import DEFAULT_BAR, BarLook, scale_bar
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
 _INK, _PLATE = (245, 246, 248), (0, 0, 0, 165)
+_BAR_INKS = {"auto": _INK, "white": (255, 255, 255), "black": (0, 0, 0)}
 _SYSTEM_FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf", "Arial.ttf", "Helvetica.ttc", "segoeui.ttf")
 _SMALLEST = 6
 _LONGEST_BAR = 0.25  # of the width of the picture
 
 
-def add_scale_bar(picture: Image.Image, um_per_px: float | None) -> bool:
-    """Draw a scale bar at the lower right; False if the pixel size is unknown."""
-    found = scale_bar(um_per_px, picture.width * _LONGEST_BAR)
+def add_scale_bar(picture: Image.Image, um_per_px: float | None, look: BarLook = DEFAULT_BAR) -> bool:
+    """Draw a scale bar at the lower right; False if the pixel size is unknown, or it is to have none."""
+    found = scale_bar(um_per_px, picture.width * _LONGEST_BAR * look.share)
     if found is None:
         return False
     length, label = found
@@ -29,11 +30,13 @@ def add_scale_bar(picture: Image.Image, um_per_px: float | None) -> bool:
     thick, margin = max(2, round(size / 5)), _margin(picture, size)
     width, height = max(length, right - left) + size, bottom - top + thick + round(1.4 * size)
     x, y = picture.width - margin - width, picture.height - margin - height
-    draw.rectangle((x, y, x + width, y + height), fill=_PLATE)
-    draw.text((x + (width - (right - left)) / 2 - left, y + 0.35 * size - top), label, font=font, fill=_INK)
+    ink = _BAR_INKS[look.color]
+    if look.has_plate:
+        draw.rectangle((x, y, x + width, y + height), fill=_PLATE)
+    draw.text((x + (width - (right - left)) / 2 - left, y + 0.35 * size - top), label, font=font, fill=ink)
     start = round(x + (width - length) / 2)
     under = round(y + height - 0.4 * size)
-    draw.rectangle((start, under - thick, start + round(length) - 1, under - 1), fill=_INK)
+    draw.rectangle((start, under - thick, start + round(length) - 1, under - 1), fill=ink)
     return True
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
+from .scale_bar import BarLook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ..engine.dataset import Dataset
+    from ..model import DatasetInfo, ImageInfo
     from .view_picture import ShownPlace, ViewPictures, ViewPixels
 
 
@@ -22,6 +24,8 @@ class Inscription(NamedTuple):
     label: bool = False
     timestamp: bool = False
     scale_bar: bool = False
+    bar: BarLook = BarLook()
+    """How the scale bar looks."""
 
 
 def inscribed(
@@ -33,13 +37,13 @@ def inscribed(
     if inscription.label:
         lines.append(dataset.info.positions[place.p].title)
     if inscription.timestamp:
-        lines.append(time_text(place.t, view))
+        lines.append(time_text(place.t, view.image))
     if not view.pixels:
         lines.append("nothing stored")
     if lines:
         add_text(picture, "\n".join(map(printable, lines)))
     if inscription.scale_bar and view.um_per_px is not None:
-        add_scale_bar(picture, view.um_per_px[1])
+        add_scale_bar(picture, view.um_per_px[1], inscription.bar)
     return picture, view
 
 
@@ -64,9 +68,9 @@ def frames(
         yield picture if picture.size == size else picture.resize(size)
 
 
-def time_text(t: int, view: ViewPixels) -> str:
+def time_text(t: int, image: ImageInfo | DatasetInfo) -> str:
     """The time of a time point since the first: "01:02:30"; its number where times are not known."""
-    step, number = view.image.time_step_s, view.image.times[t] if view.image.times else t
+    step, number = image.time_step_s, image.times[t] if t < len(image.times) else t
     if step is None:
         return f"t {number + 1}"
     seconds = number * step

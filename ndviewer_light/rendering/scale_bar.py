@@ -1,8 +1,40 @@
-"""The length of a scale bar; pure."""
+"""The length of a scale bar, and how it may look; pure."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+BAR_SIZES = {"small": "small", "large": "large", "none": "none"}
+"""How large a scale bar may be, in words."""
+BAR_COLORS = {"auto": "white on dark", "white": "white", "black": "black"}
+"""In which colour it may be, in words; "auto" can be read over any picture."""
+_SHARES = {"small": 1.0, "large": 2.0, "none": 0.0}
+
+
+class BarLook(NamedTuple):
+    """How a scale bar looks: one of `BAR_COLORS`, and one of `BAR_SIZES`."""
+
+    color: str = "auto"
+    size: str = "small"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are such."""
+        return self.color in BAR_COLORS and self.size in BAR_SIZES
+
+    @property
+    def has_plate(self) -> bool:
+        """Whether it is on a dark plate."""
+        return self.color == "auto"
+
+    @property
+    def share(self) -> float:
+        """How long it may be, compared with a small one; 0: there is none."""
+        return _SHARES[self.size]
+
+
+DEFAULT_BAR = BarLook()
 
 
 def scale_bar(um_per_px: float | None, longest_px: float) -> tuple[float, str] | None:

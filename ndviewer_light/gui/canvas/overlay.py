@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QFont, QPainter, QPen, QTextOption
 from qtpy.QtWidgets import QWidget
 
 from ...rendering.scale_bar import scale_bar
 from ..look.theme import INK, PLATE
 from ..slots import safe_slot
+from .written import Written, paint_scale_bar
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
@@ -31,8 +32,8 @@ _BADGE_TEXTS = {
     "partial": "Some channels are missing",
     "filled": "Nothing stored, shown as the fill value",
 }
-_BARS = 160.0, 320.0, 0.0
-"""How long the scale bar may be, in screen pixels, each time one chooses the next."""
+_LONGEST_BAR_PX, _LONGEST_BAR_SHARE = 160.0, 0.3
+"""How long a small scale bar may be; the share is that of the width of the picture."""
 _MARGIN = 12.0
 _LONGEST_TEXT = 600
 _MOST_BADGE_LINES = 6
@@ -43,8 +44,10 @@ _TILE = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": Q
 class CanvasOverlay(QWidget):
     """Covers its parent, follows its size, and is transparent to mouse events.
 
-    GUI thread only. All text is shown literally.
+    GUI thread only. All text is shown literally. `written_changed`: something else is to be written on it.
     """
+
+    written_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,8 +55,8 @@ class CanvasOverlay(QWidget):
         self._latency = ""
         self._note = ""
         self._um_per_px: float | None = None
-        self._bar = 0  # index in `_BARS`
-        self.shows_position = True
+        self._time = ""
+        self._written = Written()
         self._kind: StateKind = "none"
         self._text = ""
         self._wait = ""
@@ -121,18 +124,26 @@ class CanvasOverlay(QWidget):
 
     def scale_bar(self) -> tuple[float, str] | None:
         """Length (px) and label of the current scale bar."""
-        longest = _BARS[self._bar]
-        return scale_bar(self._um_per_px, min(longest, self.width() * 0.3 * longest / _BARS[0]))
+        longest = min(_LONGEST_BAR_PX, self.width() * _LONGEST_BAR_SHARE)
+        return scale_bar(self._um_per_px, longest * self._written.bar.share)
 
-    def next_scale_bar(self) -> None:
-        """Make the scale bar larger; then leave it out; then as at first."""
-        self._bar = (self._bar + 1) % len(_BARS)
-        self.update()
+    @property
+    def written(self) -> Written:
+        """What is to be written on the picture."""
+        return self._written
 
-    def toggle_position(self) -> None:
-        """Say where the view is over the picture, or no longer."""
-        self.shows_position = not self.shows_position
-        self.update()
+    def set_written(self, written: Written) -> None:
+        """Write this on the picture from now on."""
+        if written != self._written:
+            self._written = written
+            self._changed()
+            self.written_changed.emit()
+
+    def set_time(self, text: str) -> None:
+        """Set the time of what is shown, which is written where that is wanted: "00:10:00"."""
+        if text != self._time:
+            self._time = text
+            self._changed()
 
     def state(self) -> tuple[StateKind, str]:
         """(kind, text) as set."""
@@ -205,7 +216,8 @@ class CanvasOverlay(QWidget):
             self._draw_position(painter)
         bar = self.scale_bar()
         if bar is not None and self._kind not in _TILES:
-            self._draw_scale_bar(painter, *bar)
+            corner = QPointF(self.width() - _MARGIN, self.height() - _MARGIN)
+            paint_scale_bar(painter, corner, *bar, self._written.bar)
         painter.end()
 
     def _draw_position(self, painter: QPainter) -> None:
@@ -216,8 +228,9 @@ class CanvasOverlay(QWidget):
         self._plate(painter, lines, room, left_side=True)
 
     def _top_lines(self) -> list[str]:
-        position = self._position if self.shows_position else ""
-        return [" ".join(text.split()) for text in (position, self._note, self._latency) if text]
+        position = self._position if self._written.position else ""
+        time = self._time if self._written.time else ""
+        return [" ".join(text.split()) for text in (position, time, self._note, self._latency) if text]
 
     def _draw_badge(self, painter: QPainter) -> None:
         dot = _AMBER if self._kind == "partial" else None
@@ -263,22 +276,6 @@ class CanvasOverlay(QWidget):
         for row, line in enumerate(lines):
             at = QRectF(left + 8 + indent, _MARGIN + 3 + row * metrics.height(), width, metrics.height())
             painter.drawText(at, line, option)
-
-    def _draw_scale_bar(self, painter: QPainter, length: float, label: str) -> None:
-        metrics = painter.fontMetrics()
-        width = max(length, metrics.horizontalAdvance(label)) + 16
-        height = metrics.height() + 14.0
-        plate = QRectF(self.width() - _MARGIN - width, self.height() - _MARGIN - height, width, height)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(PLATE)
-        painter.drawRoundedRect(plate, 4, 4)
-        painter.setPen(INK)
-        text = plate.adjusted(0, 2, 0, -10)
-        painter.drawText(text, label, QTextOption(Qt.AlignmentFlag.AlignCenter))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # the bar has square ends
-        bar = QRectF(round(plate.center().x() - length / 2), round(plate.bottom() - 9), round(length), 3)
-        painter.fillRect(bar, INK)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
     def _draw_tile(self, painter: QPainter) -> None:
         ground = _TILE[self._kind]

@@ -14,6 +14,7 @@ from qtpy.QtGui import QImage, QPainter
 from qtpy.QtWidgets import QWidget
 
 from ...engine.scene import FieldScene, Viewport, visible_first
+from ...rendering.scale_bar import BarLook
 from ..slots import safe_slot
 from .scene_painting import (
     GROUND,
@@ -75,6 +76,7 @@ class SceneCanvas(QWidget):
         self._marks: dict[int, Marks] = {}
         self._details: dict[int, list[tuple[DetailTile, QImage]]] = {}
         self._um_per_pixel = 1.0  # of the data, the smallest
+        self._bar_look = BarLook()
         self._current = -1
         self._shows_names = True
         self._backing: QImage | None = None
@@ -128,6 +130,11 @@ class SceneCanvas(QWidget):
             self.fit()
         else:
             self._draw_all_again()
+
+    def set_bar_look(self, look: BarLook) -> None:
+        """Draw the scale bar so."""
+        self._bar_look = look
+        self.update()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -434,7 +441,8 @@ class SceneCanvas(QWidget):
             painter.drawImage(self._moved_rect(ratio), self._backing)
         draw_labels(painter, self._scene, self._viewport, ratio, self._current, names=self._shows_names)
         if self._scene.is_in_um:
-            draw_scale_bar(painter, self._viewport.um_per_px * ratio, self.width(), self.height())
+            um_per_px = self._viewport.um_per_px * ratio
+            draw_scale_bar(painter, um_per_px, self.width(), self.height(), self._bar_look)
         painter.end()
 
     def _moved_rect(self, ratio: float) -> QRectF:

@@ -9,7 +9,8 @@ from qtpy.QtGui import QBrush, QColor, QFont, QImage, QLinearGradient, QPainter,
 
 from ...model import PlaneState
 from ...rendering import scene_picture as colors
-from ...rendering.scale_bar import scale_bar
+from ...rendering.scale_bar import BarLook, scale_bar
+from ..canvas.written import paint_scale_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -236,14 +237,8 @@ def _write(painter: QPainter, x: float, y: float, text: str) -> None:
     painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
 
 
-def draw_scale_bar(painter: QPainter, um_per_px: float, width: int, height: int) -> None:
+def draw_scale_bar(painter: QPainter, um_per_px: float, width: int, height: int, look: BarLook) -> None:
     """Draw a scale bar at the lower right; `um_per_px` of logical pixels."""
-    found = scale_bar(um_per_px, min(160.0, width * 0.3))
-    if found is None:
-        return
-    length, label = found
-    plate = QRectF(width - length - 30, height - 42, length + 20, 32)
-    painter.fillRect(plate, _PLATE)
-    painter.setPen(_INK)
-    painter.drawText(plate.adjusted(0, 2, 0, -12), Qt.AlignmentFlag.AlignCenter, label)
-    painter.fillRect(QRectF(plate.left() + 10, plate.bottom() - 9, length, 3), _INK)
+    found = scale_bar(um_per_px, min(160.0, width * 0.3) * look.share)
+    if found is not None:
+        paint_scale_bar(painter, QPointF(width - 10, height - 10), *found, look)

@@ -29,6 +29,9 @@ class TopBar(Panel):
         super().__init__(parent)
         self.open = self._button("Open…", "Open a folder, a file or an address (Ctrl O)")
         self.measure = self._button("Measure…", f"Draw lines, rectangles and points ({keys_of('measures')})")
+        self.written = self._button(
+            "Scale bar…", f"What is written on the picture: scale bar, time, position ({keys_of('written')})"
+        )
         self._giving_way: list[QPushButton] = []  # the first of these goes first
         self.link = self._button(
             "Link windows", "Go where other linked windows go: position, time, z, projection and zoom"
@@ -50,6 +53,8 @@ class TopBar(Panel):
         ):
             row.addWidget(self._acting(text, tip, action, actions))
         row.addWidget(self.measure)
+        row.addWidget(self.written)
+        self._giving_way.append(self.written)
         row.addWidget(self.name, 1)
         row.addWidget(self.link)
         for text, tip, action in (

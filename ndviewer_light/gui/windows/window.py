@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...storage.presentable import presentable
+from ..canvas.written import Written
 from ..given_paths import is_same_place
 from ..keyboard.key_bindings import KeyBindings
 from ..look.one_line_label import OneLineLabel
@@ -34,7 +35,9 @@ from .top_bar import TopBar
 from .window_settings import (
     are_panels_wanted,
     keep_window,
+    keep_written,
     kept_widths,
+    kept_written,
     note_opened,
     place_window,
     recent_paths,
@@ -128,6 +131,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.bar.open.clicked.connect(self._ask)
         self.bar.link.toggled.connect(self._on_link_toggled)
         self.bar.measure.clicked.connect(self._on_measure)
+        self.bar.written.clicked.connect(self._on_written)
         KeyBindings(self, {"window": self}, {"open": self._ask})
         page = QWidget()
         column = QVBoxLayout(page)
@@ -154,6 +158,9 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
             screen.side.wanted = are_panels_wanted()
             screen.side.widths = kept_widths(3)
             self._chooser.recent = screen.chooser.recent = recent_paths
+            overlay = self.viewer.stage.overlay
+            overlay.set_written(Written.of_text(kept_written()))
+            overlay.written_changed.connect(safe_slot(lambda: keep_written(overlay.written.as_text())))
 
     def open_path(self, path: str) -> None:
         """Show the dataset at `path`."""
@@ -181,6 +188,10 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
     @safe_slot
     def _on_measure(self) -> None:
         self.viewer._screen.measuring.show_menu(self.bar.measure)
+
+    @safe_slot
+    def _on_written(self) -> None:
+        self.viewer._screen.written.show(self.bar.written)
 
     @safe_slot
     def _on_link_toggled(self, linked: bool) -> None:

@@ -71,6 +71,17 @@ def kept_widths(n: int) -> list[int] | None:
     return widths if all(0 <= width < 20_000 for width in widths) and widths[1] > 0 else None
 
 
+def keep_written(text: str) -> None:
+    """Remember what is written on pictures, see `Written.as_text`."""
+    _settings().setValue("written", text)
+
+
+def kept_written() -> str:
+    """What was written on pictures last; empty at first."""
+    kept = _settings().value("written")
+    return kept if isinstance(kept, str) else ""
+
+
 def note_opened(path: str) -> None:
     """Put a dataset at the front of those opened lately; addresses that hold a secret are not kept."""
     place = path if is_url(path) else os.path.abspath(path)

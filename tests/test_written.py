@@ -1,0 +1,159 @@
+"""What is written on the picture: chosen in the menu and by keys, seen on screen and in what is saved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from memory_source import MemorySource, memory_info
+from PIL import Image
+from qtpy.QtCore import QPoint, QRect, Qt
+from qtpy.QtGui import QColor
+from qtpy.QtTest import QTest
+from screen import settle
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.gui.canvas.written import Written
+from ndviewer_light.gui.film_saving import FilmDialog
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.windows.window import LightweightMainWindow
+from ndviewer_light.model import Position
+from ndviewer_light.rendering.annotations import add_scale_bar
+from ndviewer_light.rendering.film_frames import time_text
+from ndviewer_light.rendering.scale_bar import BarLook
+
+INFO = memory_info(
+    n_t=3, n_z=1, n_c=1, height=200, width=200, pixel_size_y_um=1.0, pixel_size_x_um=1.0, time_step_s=600.0,
+    positions=(Position("A1", 0),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "yes no auto", "yes no pink small", "1 2 auto small", None])
+def test_what_settings_do_not_say_is_as_at_first(text):
+    assert Written.of_text(text) == Written()
+
+
+def test_settings_say_what_was_chosen():
+    chosen = Written(position=False, time=True, bar=BarLook("black", "large"))
+    assert Written.of_text(chosen.as_text()) == chosen
+
+
+@pytest.mark.parametrize(
+    ("look", "ink", "has_plate"),
+    [
+        pytest.param(BarLook(), (245, 246, 248), True, id="auto"),
+        pytest.param(BarLook("white"), (255, 255, 255), False, id="white"),
+        pytest.param(BarLook("black", "large"), (0, 0, 0), False, id="black-and-large"),
+    ],
+)
+def test_the_bar_of_a_saved_picture_looks_as_chosen(look, ink, has_plate):
+    picture = Image.new("RGB", (400, 400), (120, 130, 140))
+    assert add_scale_bar(picture, 1.0, look)
+    pixels = np.asarray(picture)
+    inked = (pixels == ink).all(axis=2)
+    lengths = inked.sum(axis=1)
+    assert lengths.max() == (200 if look.size == "large" else 100)  # of 400 px of 1 µm: 200 µm, 100 µm
+    beside = pixels[lengths.argmax(), np.flatnonzero(inked[lengths.argmax()])[0] - 3]
+    assert (tuple(beside) != (120, 130, 140)) == has_plate
+
+
+def test_no_bar_is_drawn_where_none_is_wanted():
+    picture = Image.new("RGB", (400, 400))
+    assert not add_scale_bar(picture, 1.0, BarLook(size="none"))
+    assert not np.asarray(picture).any()
+
+
+@pytest.fixture
+def window(qtbot):
+    """Our window with a run over time, of grey planes."""
+    source = MemorySource(INFO)
+    for t in range(INFO.n_t):
+        source.write((t, 0, 0, 0), 500)
+    made = LightweightMainWindow()
+    qtbot.addWidget(made)
+    made.resize(1200, 800)
+    made.show()
+    dataset = Dataset(source, path="/data/run")
+    made.viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: made.viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, made.viewer)
+    yield made
+    made.close()
+
+
+def choose(qtbot, window, text: str) -> None:
+    """Press T, and click the entry that begins so."""
+    picture = window.viewer.stage.canvas._gl
+    picture.setFocus()
+    QTest.keyClick(picture, Qt.Key.Key_T)
+    menu = window.viewer._screen.written.menu
+    qtbot.waitUntil(menu.isVisible)
+    entry = next(action for action in menu.actions() if action.text().startswith(text))
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry).center())
+    qtbot.waitUntil(lambda: not menu.isVisible())
+
+
+def bright_rows(picture, left: int = 16, right: int = 70) -> int:
+    """How many rows of the plate at the upper left have bright letters."""
+    ink = QColor(200, 200, 200).lightness()
+    columns = range(left, right)
+    return sum(any(picture.pixelColor(x, y).lightness() > ink for x in columns) for y in range(12, 60))
+
+
+def bar_of(window, color: str):
+    """The rows and columns at the lower right that have exactly this colour."""
+    overlay = window.viewer.stage.overlay
+    picture = overlay.parentWidget().grab().toImage()
+    place = QRect(
+        QPoint(picture.width() // 3, picture.height() - 60), QPoint(picture.width() - 1, picture.height() - 1)
+    )
+    return [
+        (y, x)
+        for y in range(place.top(), place.bottom())
+        for x in range(place.left(), place.right())
+        if picture.pixelColor(x, y) == QColor(color)
+    ]
+
+
+@pytest.mark.gl
+def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot, window, tmp_path):
+    viewer, stage = window.viewer, window.viewer.stage
+    before = bright_rows(stage.picture.grab().toImage())
+    choose(qtbot, window, "Time")
+    viewer._screen.move_along(t=2)
+    settle(qtbot, viewer)
+    assert "00:20:00" in stage.overlay.accessibleDescription()
+    seen = viewer._screen.snapshots._seen()
+    assert bright_rows(seen) > before  # a second line of letters, in what is saved as well
+    viewer._screen.snapshots.save_to(str(tmp_path / "seen.png"), viewer.dataset, seen)
+    qtbot.waitUntil(lambda: stage and "Saved" in viewer.status_label.said("message"), timeout=20_000)
+    with Image.open(tmp_path / "seen.png") as saved:
+        assert saved.size == (seen.width(), seen.height())
+        assert tuple(np.asarray(saved.convert("RGB"))[20, 14]) != (0, 0, 0)
+
+    overlay = stage.overlay
+    small = overlay.scale_bar()[0]
+    choose(qtbot, window, "Scale bar: large")
+    assert overlay.scale_bar()[0] >= 1.9 * small
+    choose(qtbot, window, "Scale bar: black")
+    stage.strips.set_window(0, 0, 500)
+    black = bar_of(window, "#000000")
+    rows = {y for y, _ in black}
+    widths = [sum(1 for each, _ in black if each == y) for y in rows]
+    assert max(widths) >= round(overlay.scale_bar()[0]) - 1
+
+    dialog = FilmDialog(None, [("t", "Time", 3)], overlay.written)
+    qtbot.addWidget(dialog)
+    assert dialog.plan.inscription.bar == BarLook("black", "large")
+    assert dialog.scale_bar.isChecked()
+
+    following = LightweightMainWindow()
+    qtbot.addWidget(following)
+    assert following.viewer.stage.overlay.written == Written(time=True, bar=BarLook("black", "large"))
+    following.close()
+    QTest.keyClick(stage.canvas._gl, Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
+    assert not overlay.written.time
+
+
+def test_times_are_said_as_far_as_they_are_known():
+    assert time_text(2, INFO) == "00:20:00"
+    assert time_text(2, memory_info(n_t=3)) == "t 3"
