@@ -19,11 +19,13 @@ from qtpy.QtWidgets import QApplication, QComboBox, QMenu
 from screen import choose_in_menu, settle
 
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.projections import StackProjection
 from ndviewer_light.engine.shape_values import box_series, line_profiles
 from ndviewer_light.engine.shapes import Line, Spot, box_of, line_values, mean_of
 from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.gui.measures.drawn_shapes import DrawnShapes, ShapeKind
 from ndviewer_light.gui.measures.measure_panel import visible_color
+from ndviewer_light.gui.measures.measured import table_of
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey, Position, Region
@@ -423,3 +425,57 @@ def test_the_scale_bar_and_the_position_over_the_picture_can_be_changed_and_left
     assert without.copy(corner) != with_label.copy(corner)
     press(qtbot, Qt.Key.Key_P, shift)
     assert picture.grab().toImage().copy(corner) == with_label.copy(corner)
+
+
+def slices(c: int) -> np.ndarray:
+    """(T, Z, Y, X): values that differ everywhere, with a bright spot that moves with z."""
+    values = np.random.default_rng(c).integers(0, 500, (2, 4, 24, 30)).astype(np.uint16)
+    for z in range(4):
+        values[:, z, 4 * z : 4 * z + 6, 5 : 12 + z] += 1000
+    return values
+
+
+@pytest.mark.gl
+def test_below_a_projection_what_is_shown_is_measured_and_over_z_it_is_said_that_planes_are(qtbot, viewer):
+    size = {"height": 24, "width": 30, "pixel_size_y_um": 0.5, "pixel_size_x_um": 0.5}
+    source = MemorySource(memory_info(n_t=2, n_p=1, n_c=2, n_z=4, **size))
+    stacks = {c: slices(c) for c in range(2)}
+    for t, c, z in np.ndindex(2, 2, 4):
+        if (t, z) != (1, 3):  # which is left out of the projection, as it is of the picture
+            source.stored[PlaneKey(t, 0, c, z)] = stacks[c][t, z]
+    show(qtbot, viewer, source)
+    panel = viewer._screen.measuring.panel
+    projection = StackProjection("max", 1, 3)
+    viewer.stage.show_projection(projection)
+    settle(qtbot, viewer)
+    shown = {c: [stacks[c][0, 1:4].max(axis=0), stacks[c][1, 1:3].max(axis=0)] for c in range(2)}
+    press(qtbot, Qt.Key.Key_B)
+    drag(viewer, Spot(4, 3), Spot(16, 20))
+    box = viewer._screen.measuring.shapes.selected
+    part = box_of(box.a, box.b, 24, 30)
+    rows, columns = (
+        slice(part.top, part.top + part.height),
+        slice(part.left, part.left + part.width),
+    )
+    wait_for(qtbot, panel, {c: [each[rows, columns].mean() for each in shown[c]] for c in range(2)})
+    assert panel.title.text().endswith("max of z 2–4")
+    assert table_of(panel.measured).splitlines()[1].split(",")[1:3] == ["1", "max 2-4"]
+    choose(panel.along, "over z")
+    wait_for(qtbot, panel, {c: stacks[c][0, :, rows, columns].mean(axis=(1, 2)) for c in range(2)})
+    assert panel.title.text().endswith("single planes")
+    assert not panel._marker.isVisible()
+
+    press(qtbot, Qt.Key.Key_I)
+    drag(viewer, Spot(2, 2), Spot(20, 26))
+    line = viewer._screen.measuring.shapes.selected.line
+    expected = {c: line_values(line, 24, 30, of_array(shown[c][0])) for c in range(2)}
+    wait_for(qtbot, panel, expected)
+    assert panel.title.text().endswith("max of z 2–4")
+    viewer.stage.show_projection(None)
+    wait_for(qtbot, panel, {c: line_values(line, 24, 30, of_array(stacks[c][0, 0])) for c in range(2)})
+
+
+def of_array(pixels: np.ndarray):
+    return lambda region: pixels[
+        region.top : region.top + region.height, region.left : region.left + region.width
+    ]

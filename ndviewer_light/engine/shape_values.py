@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import DatasetError
+from .projections import RunningProjection, StackProjection
 from .shapes import line_values, mean_of
 
 if TYPE_CHECKING:
@@ -23,22 +24,22 @@ if TYPE_CHECKING:
     from .shapes import Line
 
 SeriesAxis = Literal["t", "z"]
+At = tuple[int, int, "int | StackProjection"]
+"""t, p, and z: a plane, or how the stack is projected."""
 
 
-def line_profiles(
-    dataset: Dataset, at: tuple[int, int, int], channels: Sequence[int], line: Line
-) -> dict[int, np.ndarray]:
+def line_profiles(dataset: Dataset, at: At, channels: Sequence[int], line: Line) -> dict[int, np.ndarray]:
     """Return the values along a line by channel, (samples,) float64 at full resolution.
 
-    `at` is t, p, z; `channels` are indices in `Dataset.info.channels`, of which those that the position does
-    not have are left out. A plane that cannot be shown is all NaN.
+    `channels` are indices in `Dataset.info.channels`, of which those that the position does not have are left
+    out. A plane that cannot be shown is all NaN; a projection is of the planes that can, as it is drawn.
     """
     t, p, z = at
     found = {}
     for c, own_c, image in _own_channels(dataset, p, channels):
 
-        def read(region: Region, own_c: int = own_c) -> np.ndarray:
-            return dataset.plane(t, p, own_c, z, region=region)
+        def read(region: Region, own_c: int = own_c, image: ImageInfo = image) -> np.ndarray:
+            return _pixels(dataset, (t, p, z), own_c, image.n_z, region)
 
         try:
             found[c] = line_values(line, image.height, image.width, read)
@@ -49,7 +50,7 @@ def line_profiles(
 
 def box_series(
     dataset: Dataset,
-    at: tuple[int, int, int],
+    at: At,
     channels: Sequence[int],
     box: Region,
     axis: SeriesAxis,
@@ -61,9 +62,10 @@ def box_series(
 ) -> dict[int, np.ndarray]:
     """Return the mean of a box at every index of an axis by channel, (indices,) float64.
 
-    `at` is t, p, z, of which the one of `axis` is all. `known` are means by (channel, index) that need not be
-    read again, and takes those that are found; indices in `anew` are read in any case. `progress` is called,
-    in this thread, with what has been found after each index; ends early once `cancelled()`.
+    Of `at`, the index of `axis` is all of them; over z, planes are measured one by one. `known` are means by
+    (channel, index) that need not be read again, and takes those that are found; indices in `anew` are read
+    in any case. `progress` is called, in this thread, with what has been found after each index; ends early
+    once `cancelled()`.
     """
     t, p, z = at
     known = {} if known is None else known
@@ -77,8 +79,8 @@ def box_series(
         wanted = [each for each in own if i in anew or (each[0], i) not in known]
         if cancelled():
             break
-        for c, own_c, _ in wanted:
-            mean = _mean(dataset, (i, p, own_c, z) if axis == "t" else (t, p, own_c, i), box)
+        for c, own_c, image in wanted:
+            mean = _mean(dataset, (i, p, z) if axis == "t" else (t, p, i), own_c, image.n_z, box)
             found[c][i] = mean
             known.pop((c, i), None)
             if not math.isnan(mean):
@@ -97,11 +99,30 @@ def length_of(dataset: Dataset, p: int, axis: SeriesAxis) -> int:
     return image.n_z if axis == "z" else max(image.n_t, info.n_t if dataset.live else 0)
 
 
-def _mean(dataset: Dataset, key: tuple[int, int, int, int], box: Region) -> float:
+def _mean(dataset: Dataset, at: At, own_c: int, n_z: int, box: Region) -> float:
     try:
-        return mean_of(box, lambda region: dataset.plane(*key, region=region))
+        return mean_of(box, lambda region: _pixels(dataset, at, own_c, n_z, region))
     except (DatasetError, IndexError, CancelledError):
         return math.nan
+
+
+def _pixels(dataset: Dataset, at: At, own_c: int, n_z: int, region: Region) -> np.ndarray:
+    """A part of a plane, or of the projection of the planes of a stack that can be shown.
+
+    Raises the error of the plane, of a stack that of the last one, if none can be.
+    """
+    t, p, z = at
+    if not isinstance(z, StackProjection):
+        return dataset.plane(t, p, own_c, z, region=region)
+    running, problem = RunningProjection(z.how), None
+    for each in z.planes_of(max(n_z, 1)):
+        try:
+            running.add(dataset.plane(t, p, own_c, each, region=region))
+        except (DatasetError, IndexError) as error:
+            problem = error
+    if not running.n and problem is not None:
+        raise problem
+    return running.result()
 
 
 def _own_channels(dataset: Dataset, p: int, channels: Sequence[int]) -> Iterator[tuple[int, int, ImageInfo]]:

@@ -193,9 +193,9 @@ class CanvasOverlay(QWidget):
 
     def _changed(self) -> None:
         said = self.shown_text() if self._kind != "none" else ""
-        self.setAccessibleDescription(
-            " · ".join(part for part in (self._position, said, self._wait, self._note, self._latency) if part)
-        )
+        time = self._time if self._written.time else ""
+        parts = (self._position, time, said, self._wait, self._note, self._latency)
+        self.setAccessibleDescription(" · ".join(part for part in parts if part))
         self.update()
 
     @safe_slot(default=False)

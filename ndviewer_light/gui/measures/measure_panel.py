@@ -85,7 +85,8 @@ class MeasurePanel(Panel):
         if self.plot is None:
             self._make_plot()
         size = size_text(measured.shape, measured.image)
-        self.title.say(f"{measured.shape.kind.value}   {size}", f"{measured.position}: {size}")
+        of = f"   {measured.stack_text}" if measured.stack_text else ""
+        self.title.say(f"{measured.shape.kind.value}   {size}{of}", f"{measured.position}: {size}{of}")
         self._say_gaps()
         self._offer_along(measured.along, has_both=has_both)
         self._draw()
@@ -172,12 +173,15 @@ class MeasurePanel(Panel):
         for c in measured.values:
             value = measured.current(c)
             text = "missing" if math.isnan(value) else f"{value:.5g}"
+            text = "" if measured.is_of_other_planes else text
             dot = visible_color(self._hues.get(c, "#FFFFFF")).name()
             name = metrics.elidedText(measured.names[c], Qt.TextElideMode.ElideMiddle, max(room, 0))
             said.append(f'<span style="color:{dot}">●</span> {html.escape(name)} {text}')
             tips.append(f"{measured.names[c]}: {text}")
         self.words.setText("&nbsp;&nbsp; ".join(said))
         what = "Mean along the line" if measured.along == "line" else "Of the plane in view"
+        if measured.stack_text and measured.along != "line":
+            what = f"Of {measured.stack_text}"
         self.words.setToolTip(plain_tooltip("\n".join([what, *tips])))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...engine.shapes import box_of
+from ..view_texts import projection_text
 from .shape_texts import um_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ...engine.projections import StackProjection
     from ...model import ImageInfo
     from .drawn_shapes import DrawnShape
 
@@ -32,7 +34,8 @@ class PlotAxis(NamedTuple):
 class Measured(NamedTuple):
     """Values below a shape. `along`: "line", "t" or "z"; `at` is t, p, z; `names` those of all channels.
 
-    `values` are float64 by channel: NaN is a gap, of what is missing, not written yet or unreadable.
+    `values` are float64 by channel: NaN is a gap, of what is missing, not written yet or unreadable. They are
+    of single planes, or of a `projection` of stacks; over z always of planes, of which then none is in view.
     """
 
     shape: DrawnShape
@@ -42,6 +45,19 @@ class Measured(NamedTuple):
     names: Sequence[str]
     image: ImageInfo | None
     values: Mapping[int, np.ndarray]
+    projection: StackProjection | None = None
+
+    @property
+    def is_of_other_planes(self) -> bool:
+        """Whether values are of single planes while a projection is in view."""
+        return self.along == "z" and self.projection is not None
+
+    @property
+    def stack_text(self) -> str:
+        """What of a stack the values are of; empty for the plane in view."""
+        if self.projection is None or self.image is None:
+            return ""
+        return "single planes" if self.along == "z" else projection_text(self.projection, self.image.n_z)
 
     @property
     def n(self) -> int:
@@ -62,6 +78,8 @@ class Measured(NamedTuple):
         if self.along == "line":
             numbers = values[np.isfinite(values)]
             return float(numbers.mean()) if numbers.size else math.nan
+        if self.is_of_other_planes:
+            return math.nan
         i = self.at[0] if self.along == "t" else self.at[2]
         return float(values[i]) if i < len(values) else math.nan
 
@@ -93,6 +111,8 @@ class Measured(NamedTuple):
 
     def _z_axes(self) -> list[PlotAxis]:
         indices, now = np.arange(self.n), self.at[2]
+        if self.is_of_other_planes:
+            return [each._replace(now=None) for each in self._replace(projection=None).axes()]
         plain = PlotAxis("z plane", indices + 1.0, now + 1.0)
         step = self.image.z_step_um if self.image is not None else None
         if step is None:
@@ -127,6 +147,10 @@ def _places(measured: Measured) -> tuple[list[str], list[list[object]]]:
     """Names of the columns that say where values are from, and those columns; t and z count from 1."""
     t, _, z = measured.at
     shape, n = measured.shape, measured.n
+    at_z: object = z + 1
+    if measured.projection is not None and measured.image is not None:
+        planes = measured.projection.planes_of(measured.image.n_z)
+        at_z = f"{measured.projection.how} {planes[0] + 1}-{planes[-1] + 1}"
     if measured.along == "line":
         line, shares = shape.line, shape.line.shares()
         heads = ["t", "z", "x (px)", "y (px)", "distance (px)"]
@@ -139,7 +163,7 @@ def _places(measured: Measured) -> tuple[list[str], list[list[object]]]:
         if um is not None:
             heads.append("distance (µm)")
             columns.append(shares * line.length_um(*um))
-        return heads, [[t + 1, z + 1, *(_number(column[i]) for column in columns)] for i in range(n)]
+        return heads, [[t + 1, at_z, *(_number(column[i]) for column in columns)] for i in range(n)]
     heads = ["t", "z", "left (px)", "top (px)", "width (px)", "height (px)"]
     box = box_of(shape.a, shape.b, *_size(measured.image))
     where: list[object] = ["", "", "", ""] if box is None else [box.left, box.top, box.width, box.height]
@@ -147,7 +171,7 @@ def _places(measured: Measured) -> tuple[list[str], list[list[object]]]:
     heads += [axis.name[0].lower() + axis.name[1:] for axis in in_units]
     rows: list[list[object]] = []
     for i in range(n):
-        place = (i + 1, z + 1) if measured.along == "t" else (t + 1, i + 1)
+        place = (i + 1, at_z) if measured.along == "t" else (t + 1, i + 1)
         rows.append([*place, *where, *(_number(axis.coordinates[i]) for axis in in_units)])
     return heads, rows
 

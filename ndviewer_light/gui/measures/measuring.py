@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from ...engine.dataset import Dataset
+    from ...engine.projections import StackProjection
     from ...engine.shape_values import SeriesAxis
     from ...model import ImageInfo, Region
     from ..background import Background
@@ -61,13 +62,19 @@ class _Wanted(NamedTuple):
     t: int
     p: int
     z: int
+    projection: StackProjection | None
     channels: tuple[int, ...]
 
     @property
     def series(self) -> tuple[object, ...]:
         """What has to stay for values of other time points and planes to be right."""
-        fixed = self.z if self.along == "t" else self.t
+        fixed = self.of_stack if self.along == "t" else self.t
         return self.dataset, self.shape, self.along, self.p, fixed
+
+    @property
+    def of_stack(self) -> int | StackProjection:
+        """The plane, or the projection, that is in view."""
+        return self.z if self.projection is None else self.projection
 
 
 class _ShapeReading:
@@ -230,8 +237,9 @@ class Measuring(QObject):
         if shape is None or dataset is None or not shape.kind.is_plotted:
             return None
         t, p, z = self._stage.view[:3]
+        projection = self._stage.view.projection
         along = "line" if shape.kind.is_line else self._along_of(dataset, p)
-        return _Wanted(dataset, shape, along, t, p, z, self._stage.visible_channels())
+        return _Wanted(dataset, shape, along, t, p, z, projection, self._stage.visible_channels())
 
     def _along_of(self, dataset: Dataset, p: int) -> SeriesAxis:
         """The axis that was chosen, or the other one where that has only one index."""
@@ -281,9 +289,10 @@ class Measuring(QObject):
     def _measure(self, job: _ShapeReading) -> Measured | None:
         """In a thread."""
         wanted = job.wanted
-        dataset, shape, along, t, p, z, channels = wanted
+        dataset, shape, along, t, p = wanted[:5]
         if along == "line":
-            return _as_measured(wanted, line_profiles(dataset, (t, p, z), channels, shape.line))
+            at = (t, p, wanted.of_stack)
+            return _as_measured(wanted, line_profiles(dataset, at, wanted.channels, shape.line))
         image = _image(dataset, p)
         box = box_of(shape.a, shape.b, image.height, image.width) if image is not None else None
         if box is None:
@@ -306,7 +315,7 @@ class Measuring(QObject):
         wanted = job.wanted
         return box_series(
             wanted.dataset,
-            (wanted.t, wanted.p, wanted.z),
+            (wanted.t, wanted.p, wanted.of_stack),
             wanted.channels,
             box,
             "t" if wanted.along == "t" else "z",
@@ -441,4 +450,5 @@ def _as_measured(wanted: _Wanted, values: dict[int, np.ndarray]) -> Measured:
     title = info.positions[wanted.p].title if wanted.p < len(info.positions) else ""
     names = [channel.name for channel in info.channels]
     at = (wanted.t, wanted.p, wanted.z)
-    return Measured(wanted.shape, wanted.along, at, title, names, _image(wanted.dataset, wanted.p), values)
+    image = _image(wanted.dataset, wanted.p)
+    return Measured(wanted.shape, wanted.along, at, title, names, image, values, wanted.projection)
