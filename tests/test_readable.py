@@ -17,6 +17,7 @@ from ndviewer_light.gui.measures.drawn_shapes import ShapeKind
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
+from ndviewer_light.gui.windows.window_settings import note_opened
 from ndviewer_light.model import Position
 
 pytestmark = pytest.mark.gl
@@ -162,6 +163,10 @@ def test_all_of_our_window_can_be_read_and_reached(qtbot) -> None:
     walk_through(qtbot, walk, window, window.viewer)
     launcher.show()
     walk.look("the launcher", launcher)
+    note_opened("/data/run")
+    launcher._chooser.ask()
+    walk.look("what to open", launcher._chooser.dialog)
+    launcher._chooser.dialog.close()
     window.close()
     launcher.close()
     assert not walk.found, "\n".join(walk.found)

@@ -300,11 +300,10 @@ def test_another_dataset_is_chosen_from_the_page_of_one_that_failed(qtbot, viewe
     page = viewer._screen.message
     assert not page.cancel_button.isVisible()  # there is nothing to go back to
     page.open_button.click()
-    menu = viewer._screen.chooser._menu
-    assert [action.text() for action in menu.actions()] == ["Folder…", "File…", "URL…"]
-    menu.close()
+    dialog = viewer._screen.chooser.dialog
+    qtbot.keyClicks(dialog.line, str(run.folder))
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
-        viewer._screen.chooser.chosen.emit(str(run.folder))
+        dialog.open_button.click()
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 0, 0, 0))
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from memory_source import MemorySource, memory_info
 from PIL import Image
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
-from qtpy.QtWidgets import QApplication, QFileDialog, QInputDialog, QPushButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
 from screen import settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.waiting import short_name
+from ndviewer_light.gui.windows.path_completion import completions, path_typed
 from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
 from ndviewer_light.gui.windows.window_settings import MOST_RECENT, forget_recent, note_opened, recent_paths
 from ndviewer_light.model import Channel, Position
@@ -49,34 +51,92 @@ def launcher(qtbot):
     return window
 
 
-def button(launcher: LauncherWindow, text: str) -> QPushButton:
-    return next(button for button in launcher.findChildren(QPushButton) if button.text() == text)
+def asked(qtbot, window):
+    """The dialog that Ctrl+O opens."""
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
+    (window.focusWidget() or window.centralWidget()).setFocus()
+    qtbot.keyClick(window.focusWidget(), Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
+    dialog = window._chooser.dialog
+    qtbot.waitUntil(dialog.isVisible)
+    return dialog
 
 
-def test_a_file_is_chosen_in_a_dialog_that_waits_for_nobody(qtbot, launcher, tmp_path):
-    qtbot.mouseClick(button(launcher, "Open file…"), Qt.MouseButton.LeftButton)
-    dialog = launcher.findChild(QFileDialog)
-    assert dialog.fileMode() == QFileDialog.FileMode.ExistingFile
-    dialog.fileSelected.emit(str(tmp_path / "some.nd2"))
+def test_a_file_is_looked_for_in_a_dialog_that_waits_for_nobody(qtbot, launcher, tmp_path):
+    qtbot.mouseClick(launcher.drop_label, Qt.MouseButton.LeftButton)
+    dialog = launcher._chooser.dialog
+    for button, mode in (
+        (dialog.folder, QFileDialog.FileMode.Directory),
+        (dialog.file, QFileDialog.FileMode.ExistingFile),
+    ):
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        files = dialog.file_dialog
+        assert files.fileMode() == mode
+        files.hide()
+    files.fileSelected.emit(str(tmp_path / "some.nd2"))
     assert launcher.viewer_window.windowTitle().endswith("some.nd2")
-    dialog.close()
     launcher.viewer_window.close()
 
 
-def test_an_address_is_typed_in(qtbot, launcher):
-    qtbot.mouseClick(button(launcher, "Open URL…"), Qt.MouseButton.LeftButton)
-    dialog = launcher.findChild(QInputDialog)
-    dialog.setTextValue("  https://127.0.0.1:9/plate.ome.zarr ")
-    dialog.accept()
+def test_an_address_is_typed_in_and_nothing_opens_nothing(qtbot, launcher):
+    dialog = asked(qtbot, launcher)
+    assert not dialog.open_button.isEnabled()
+    qtbot.keyClick(dialog.line, Qt.Key.Key_Return)
+    assert launcher.viewer_window is None
+    qtbot.keyClicks(dialog.line, "  https://127.0.0.1:9/plate.ome.zarr ")
+    qtbot.keyClick(dialog.line, Qt.Key.Key_Return)
     window = launcher.viewer_window
     assert window.viewer.dataset_path == "https://127.0.0.1:9/plate.ome.zarr"
+    assert launcher._chooser.dialog is None
     window.close()
 
 
-def test_an_empty_address_opens_nothing(qtbot, launcher):
-    qtbot.mouseClick(button(launcher, "Open URL…"), Qt.MouseButton.LeftButton)
-    launcher.findChild(QInputDialog).accept()
-    assert launcher.viewer_window is None
+def test_a_path_is_completed_and_opened_as_the_format_that_is_chosen(qtbot, tmp_path):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    (folder / "other.txt").write_text("")
+    picture = folder / "cells.dat"  # its beginning says that it is a TIFF
+    tifffile.imwrite(picture, np.arange(600, dtype=np.uint16).reshape(20, 30))
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    dialog = asked(qtbot, window)
+    qtbot.keyClicks(dialog.line, str(folder / "ce"))
+    qtbot.waitUntil(lambda: dialog.completer.popup().isVisible(), timeout=20_000)
+    popup = dialog.completer.popup()
+    assert [popup.model().index(i, 0).data() for i in range(popup.model().rowCount())] == [str(picture)]
+    qtbot.keyClick(popup, Qt.Key.Key_Down)
+    qtbot.keyClick(popup, Qt.Key.Key_Return)
+    assert dialog.line.text() == str(picture)
+    qtbot.waitUntil(lambda: dialog.format.count() > 5, timeout=20_000)
+    assert dialog.format.itemText(0) == "recognised automatically"
+    assert dialog.format.findText("ome-zarr") > 0
+    dialog.format.setCurrentText("hdf5")
+    with qtbot.waitSignal(window.viewer.dataset_failed, timeout=20_000):
+        dialog.open_button.click()
+    dialog = asked(qtbot, window)
+    qtbot.keyClicks(dialog.line, str(picture))
+    with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
+        qtbot.keyClick(dialog.line, Qt.Key.Key_Return)
+    assert window.viewer.dataset.info.format.upper().startswith("TIFF")
+    window.close()
+
+
+def test_what_is_pasted_with_quotes_or_from_home_is_a_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert path_typed(f'  "{tmp_path / "a b"}" ') == str(tmp_path / "a b")
+    assert path_typed("~/x") == str(tmp_path / "x")
+    assert path_typed("s3://bucket/a") == "s3://bucket/a"
+
+
+def test_completions_are_of_the_folder_and_of_what_was_opened_lately(tmp_path):
+    for name in ("run1.zarr", "run2.zarr", ".hidden", "else"):
+        (tmp_path / name).mkdir()
+    begun = str(tmp_path / "run")
+    assert completions(begun, [f"{begun}9"]) == [f"{begun}9", f"{begun}1.zarr", f"{begun}2.zarr"]
+    assert str(tmp_path / ".hidden") not in completions(f"{tmp_path}/", [])
+    assert completions("https://h/a", ["https://h/abc", "https://g"]) == ["https://h/abc"]
+    assert completions(str(tmp_path / "nowhere" / "x"), []) == []
 
 
 # ---- our own windows ---------------------------------------------------------------------------------
@@ -113,12 +173,11 @@ def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path)
     assert first.windowTitle() != second.windowTitle()
     assert set(recent_paths()) == set(map(str, folders))
     qtbot.mouseClick(first.bar.open, Qt.MouseButton.LeftButton)
-    offered = [action for action in first._chooser.menu.actions() if action.text() == "run"]
-    assert len(offered) == 2
-    first._chooser.menu.close()
-    again = next(action for action in offered if str(folders[1]) in action.toolTip())
+    recent = first._chooser.dialog.recent
+    (again,) = recent.findItems(str(folders[1]), Qt.MatchFlag.MatchExactly)
+    recent.setCurrentItem(again)
     with qtbot.waitSignal(first.viewer.dataset_loaded, timeout=20_000) as loaded:
-        again.trigger()
+        qtbot.keyClick(recent, Qt.Key.Key_Return)
     assert loaded.args == [str(folders[1])]
     second.close()
     first.close()

@@ -43,6 +43,11 @@ def not_a_path(given: object) -> str:
     return f"Expected the path or URL of a dataset, not {article} {what}."
 
 
+def format_option(name: str) -> dict[str, str]:
+    """The storage option that says what a dataset is; nothing where that is to be recognised."""
+    return {"format": name} if name else {}
+
+
 def is_same_place(path: str, other: str) -> bool:
     """Whether both are local, or on the same server: what may be sent to one may be sent to the other."""
     if is_url(path) or is_url(other):

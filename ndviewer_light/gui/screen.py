@@ -20,7 +20,7 @@ from .channel_settings.choice_files import ChoiceFiles
 from .film_saving import Films
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
-from .given_paths import is_same_place
+from .given_paths import format_option, is_same_place
 from .interpretation.read_as import ReadAs
 from .interpretation.reading_options import permission_missing
 from .labels.label_controls import LabelControls
@@ -333,15 +333,16 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_open_requested(self) -> None:
-        self.chooser.show_menu(self.message.open_button)
+        self.chooser.ask()
 
     @safe_slot
-    def _on_path_chosen(self, path: str) -> None:
+    def _on_path_chosen(self, path: str, format_name: str) -> None:
         if is_view_link(path):
             self.open_link(path)
             return
         # never send the passwords of this place elsewhere
-        self.open(path, self._options if is_same_place(path, self.path) else {})
+        options = self._options if is_same_place(path, self.path) else {}
+        self.open(path, {**options, **format_option(format_name)})
 
     def refresh(self) -> None:
         """Reread the dataset from disk in the background. Does nothing without one."""

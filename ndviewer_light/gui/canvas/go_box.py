@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from ..look.theme import PanelColors, dark_palette
+from ..look.theme import PanelColors, color_placeholder, dark_palette
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -60,9 +59,7 @@ class GoBox(QFrame):
 
     def ask(self) -> None:
         """Open it, and take the focus."""
-        palette = self.line.palette()  # what a stylesheet makes of it is known only now, and too faint
-        palette.setColor(QPalette.ColorRole.PlaceholderText, self._faintest)
-        self.line.setPalette(palette)
+        color_placeholder(self.line, self._faintest)
         if self.isHidden():
             self._focus = self._picture.window().focusWidget()
         self._say(self._hint)

@@ -14,6 +14,7 @@ from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QLineEdit
 
 _DARK = {
     "Window": (16, 17, 20),
@@ -140,6 +141,11 @@ QLineEdit[role="number"] {{
 }}
 QLineEdit[role="number"]:hover {{ border-color: {border}; }}
 QLineEdit[role="number"]:focus {{ border-color: {accent}; background: {window}; }}
+QLineEdit[role="path"] {{
+    background: {card}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 3px 6px;
+    selection-background-color: {accent};
+}}
+QLineEdit[role="path"]:focus {{ border-color: {accent}; }}
 QSlider:horizontal {{ min-height: 20px; }}
 QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {groove}; }}
 QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {accent}; }}
@@ -284,6 +290,16 @@ def heading_font(widget: QWidget) -> QFont:
 def set_role(widget: QWidget, role: str) -> None:
     """Select the rules of `panel_style` that apply to `widget`."""
     widget.setProperty("role", role)
+
+
+def color_placeholder(line: QLineEdit, color: QColor) -> None:
+    """Show the text of an empty field in this colour: that of a stylesheet would be too faint.
+
+    Has an effect once the field is shown.
+    """
+    palette = line.palette()
+    palette.setColor(QPalette.ColorRole.PlaceholderText, color)
+    line.setPalette(palette)
 
 
 def plain_tooltip(text: str) -> str:

@@ -11,20 +11,18 @@ from urllib.parse import unquote_to_bytes
 from qtpy.QtCore import Qt, QUrl, Signal
 from qtpy.QtWidgets import (
     QApplication,
-    QHBoxLayout,
     QLabel,
     QMainWindow,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from ...storage.presentable import presentable
 from ..canvas.written import Written
-from ..given_paths import is_same_place
+from ..given_paths import format_option, is_same_place
 from ..keyboard.key_bindings import KeyBindings
 from ..look.one_line_label import OneLineLabel
-from ..look.theme import Panel, dark_palette, set_role
+from ..look.theme import Panel, dark_palette
 from ..saved_views.view_link import place_in
 from ..slots import safe_slot
 from ..viewer import LightweightViewer
@@ -128,11 +126,11 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.bar = TopBar(self.viewer.actions_by_name)
         self._chooser = DatasetChooser(self)
         self._chooser.chosen.connect(self.open_path)
-        self.bar.open.clicked.connect(self._ask)
+        self.bar.open.clicked.connect(self._chooser.ask)
         self.bar.link.toggled.connect(self._on_link_toggled)
         self.bar.measure.clicked.connect(self._on_measure)
         self.bar.written.clicked.connect(self._on_written)
-        KeyBindings(self, {"window": self}, {"open": self._ask})
+        KeyBindings(self, {"window": self}, {"open": self._chooser.ask})
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
@@ -162,12 +160,13 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
             overlay.set_written(Written.of_text(kept_written()))
             overlay.written_changed.connect(safe_slot(lambda: keep_written(overlay.written.as_text())))
 
-    def open_path(self, path: str) -> None:
-        """Show the dataset at `path`."""
+    def open_path(self, path: str, format_name: str = "") -> None:
+        """Show the dataset at `path`; its format is recognised if none is named."""
         place = place_in(path)
         self._name(place)
         is_known = not self._options_of or is_same_place(place, self._options_of)
-        self.viewer.load_dataset(path, self._storage_options if is_known else {})
+        options = self._storage_options if is_known else {}
+        self.viewer.load_dataset(path, {**options, **format_option(format_name)})
 
     def open_paths(self, paths: Sequence[str]) -> None:
         """Show the first of these datasets here, the others in windows of their own."""
@@ -180,10 +179,6 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
     @safe_slot
     def _forget(self, window: LightweightMainWindow) -> None:
         self._others = [other for other in self._others if other is not window]
-
-    @safe_slot
-    def _ask(self) -> None:
-        self._chooser.show_menu(self.bar.open)
 
     @safe_slot
     def _on_measure(self) -> None:
@@ -252,7 +247,8 @@ class _DropZone(QLabel):
     clicked = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Drop folder here\nor click to open")
+        super().__init__("Drop folders or files here\nor click to open")
+        self.setToolTip("Open a folder, a file or an address (Ctrl O)")
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -292,7 +288,8 @@ class LauncherWindow(_DropTarget, QMainWindow):
         self._chooser = DatasetChooser(self)
         self._chooser.chosen.connect(self.open_path)
         self._chooser.recent = recent_paths
-        self.drop_label.clicked.connect(self._chooser.choose_folder)
+        self.drop_label.clicked.connect(self._chooser.ask)
+        KeyBindings(self, {"window": self}, {"open": self._chooser.ask})
         self.status_label = OneLineLabel(Qt.TextElideMode.ElideMiddle)
         self.viewer_windows: list[LightweightMainWindow] = []
         page = Panel()
@@ -303,41 +300,18 @@ class LauncherWindow(_DropTarget, QMainWindow):
         column = QVBoxLayout(page)
         column.setContentsMargins(20, 20, 20, 12)
         column.addWidget(self.drop_label, 1)
-        column.addLayout(self._make_buttons())
         column.addWidget(self.status_label)
         self.setCentralWidget(page)
-
-    def _make_buttons(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        for text, tip, choose in (
-            ("Open file…", "ND2, HDF5, NWB, TIFF, zip or reference file", self._chooser.choose_file),
-            ("Open URL…", "https://, s3:// or gs://", self._chooser.choose_url),
-        ):
-            button = QPushButton(text)
-            button.setToolTip(tip)
-            set_role(button, "chip")
-            button.clicked.connect(choose)
-            row.addWidget(button)
-        self.recent_button = QPushButton("Recent…")
-        self.recent_button.setToolTip("Datasets opened lately")
-        set_role(self.recent_button, "chip")
-        self.recent_button.setEnabled(bool(recent_paths()))
-        self.recent_button.clicked.connect(self._on_recent)
-        row.addWidget(self.recent_button)
-        return row
-
-    @safe_slot
-    def _on_recent(self) -> None:
-        self._chooser.show_menu(self.recent_button)
 
     @property
     def viewer_window(self) -> LightweightMainWindow | None:
         """The window opened last, or None."""
         return self.viewer_windows[-1] if self.viewer_windows else None
 
-    def open_path(self, path: str) -> None:
-        """Open the dataset at `path` in a new window."""
-        window = LightweightMainWindow(path, self._storage_options, latency_log=self._latency_log)
+    def open_path(self, path: str, format_name: str = "") -> None:
+        """Open the dataset at `path` in a new window; its format is recognised if none is named."""
+        options = {**self._storage_options, **format_option(format_name)}
+        window = LightweightMainWindow(path, options, latency_log=self._latency_log)
         window.closed.connect(self._forget)
         last = self.viewer_window
         self.viewer_windows.append(_shown_beside(window, last, 1 if last is not None else 0))
