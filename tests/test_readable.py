@@ -30,6 +30,11 @@ POSITIONS = tuple(
 )
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
 def test_contrast_is_that_of_wcag() -> None:
     assert round(contrast(QColor("#000000"), QColor("#ffffff")), 1) == 21
     assert round(contrast(QColor("#777777"), QColor("#ffffff")), 2) == 4.48

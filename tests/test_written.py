@@ -62,6 +62,11 @@ def test_no_bar_is_drawn_where_none_is_wanted():
     assert not np.asarray(picture).any()
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
 @pytest.fixture
 def window(qtbot):
     """Our window with a run over time, of grey planes."""
