@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import threading
+
 import numpy as np
 import pytest
 import stores
 import tifffile
+from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from runs import load
 from screen import assert_shows, choose_in_menu, drag, framebuffer, settle
 
 from ndviewer_light.cli.render import main
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.projections import StackProjection
 from ndviewer_light.gui.canvas import volume_visuals
 from ndviewer_light.gui.saved_views.view_link import link_to, view_in
 from ndviewer_light.gui.saved_views.view_memory import view_to_share
+from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneState
 
@@ -214,6 +220,79 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
     settle(qtbot, viewer)
     qtbot.waitUntil(lambda: box.corners is None)
     assert stage.sliders.slider("z").isVisible()
+
+
+def test_a_volume_says_how_far_it_is_read_and_reading_ends_when_it_is_left(qtbot, viewer):
+    n_z, allowed = 120, threading.Semaphore(0)
+    viewer.resize(620, 400)  # without a graphics card, volumes take long
+    source = MemorySource(memory_info(n_t=1, n_p=1, n_c=2, n_z=n_z, height=16, width=16))
+    for c, z in np.ndindex(2, n_z):
+        source.write((0, 0, c, z), 100 + z)
+    dataset = Dataset(source, path="/data/run")
+    viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    source.before_read = lambda key: allowed.acquire()  # as a server that sends one plane after the other
+    begun = len(source.reads)
+    stage = viewer.stage
+    QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
+    said = []
+    for n in (40, 40):
+        allowed.release(n)
+        qtbot.waitUntil(
+            lambda: (
+                f" of {2 * n_z} planes" in viewer.status_label.said("waiting")
+                and viewer.status_label.said("waiting") not in said
+            ),
+            timeout=20_000,
+        )
+        said.append(viewer.status_label.said("waiting"))
+    before, after = (int(re.search(r": (\d+) of", text)[1]) for text in said)
+    assert 0 < before < after <= 80
+    assert said[0].startswith(f"16 × 16 × {n_z}")
+    QTest.mouseClick(stage.strips._flat, Qt.MouseButton.LeftButton)
+    allowed.release(10_000)
+    frame = settle(qtbot, viewer)
+    assert not frame.view.is_volume and frame.planes[0].pixels is not None
+    assert len(source.reads) - begun < n_z  # of 240
+    assert viewer.status_label.said("waiting") == ""
+    source.before_read = lambda key: None
+
+
+def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_path):
+    path = tmp_path / "stack.zarr"
+    write_stack(path)
+    first, second, third = (LightweightMainWindow() for _ in range(3))
+    for window in (first, second, third):
+        qtbot.addWidget(window)
+        window.resize(620, 400)
+        window.show()
+    load(qtbot, first.viewer, path)
+    settle(qtbot, first.viewer)
+    stage = first.viewer.stage
+    QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
+    control = stage.sliders.projection_control
+    choose_in_menu(control.button, "Surface")
+    middle = control.range.height() // 2
+    start = QPoint(round(control.range.handle_x(1)), middle)
+    drag(control.range, start, QPoint(round(control.range.width() * 0.5), middle))
+    settle(qtbot, first.viewer)
+    left = stage.volume_look
+    assert left.is_shown and left.method == "iso" and 3 <= left.last <= 8
+    link = link_to(str(path), view_to_share(stage))
+    first.close()
+    documents = first.viewer._screen.views._documents
+    qtbot.waitUntil(lambda: (documents.get(str(path)) or {}).get("volume") == str(left), timeout=10_000)
+    second.viewer.remember_views(False)
+    for window, place in ((second, link), (third, str(path))):
+        with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
+            window.viewer.load_dataset(place)
+        frame = settle(qtbot, window.viewer)
+        assert window.viewer.stage.volume_look == left
+        assert frame.view.is_volume and frame.view.part == (0, left.last)
+        canvas = window.viewer.stage.canvas.viewer._canvas
+        qtbot.waitUntil(lambda canvas=canvas: volume_visuals.method_of(canvas) == "iso")
+        window.close()
 
 
 # ---- windows side by side ----------------------------------------------------------------------

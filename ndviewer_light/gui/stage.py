@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from ..model import PlaneKey, PlaneState
 from ..rendering.film_frames import time_text
-from .canvas.canvas_view import View
+from .canvas.canvas_view import View, VolumeLook
 from .canvas.fit_button import FitButton
 from .canvas.go_box import GoBox
 from .canvas.overlay import CanvasOverlay
@@ -186,6 +186,7 @@ class Stage(QWidget):
         """Insert the canvas, also in place of another one; everything else already works before that."""
         before, self._canvas = self._canvas, canvas
         self.channels.set_canvas(canvas)
+        canvas.set_volume_method(self.sliders.projection_control.method)
         layout = self._frame_place.layout()
         assert layout is not None
         if before is not None:
@@ -366,6 +367,25 @@ class Stage(QWidget):
     def restore_area(self, area: VisibleArea | None) -> None:
         """Show this part of the picture once there is one."""
         self._area_due = area
+
+    @property
+    def volume_look(self) -> VolumeLook:
+        """Whether the stack is shown as a volume, and how that is drawn."""
+        control = self.sliders.projection_control
+        return VolumeLook(self.strips.is_3d(), control.method, *control.part)
+
+    def show_volume_as(self, look: VolumeLook) -> None:
+        """Draw volumes so, and show the stack as one; where there is no volume to show, planes of it."""
+        self.sliders.projection_control.show_volume_so(look.method, (look.first, look.last))
+        if self._canvas is not None:
+            self._canvas.set_volume_method(look.method)
+        may_be = self._info is not None and self._info.n_z > 1
+        if self._canvas is not None and self._canvas.why_flat:
+            may_be = False
+        is_volume = look.is_shown and may_be
+        if is_volume != self.strips.is_3d():
+            self.strips.set_3d(is_volume)
+            self._on_mode_changed(is_volume)
 
     # ---- what the position in view contains ------------------------------------------------
 

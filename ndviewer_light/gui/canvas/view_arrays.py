@@ -136,6 +136,7 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         worst: dict[int, Plane] = {}
         counts: dict[int, Counter[PlaneState]] = {c: Counter() for c in channels}
         n_batch = max(_VOLUME_BATCH, self.dataset.reads_at_once)
+        is_whole = True
         for start in range(0, len(keys), n_batch):
             batch = keys[start : start + n_batch]
             for key, plane in zip(batch, self.dataset.planes(batch, number, None, keys), strict=True):
@@ -147,8 +148,10 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
                         out[key.c, (key.z - z_range.start) // z_step] = part
             self.progress = f"{self.volume}: {min(start + n_batch, len(keys))} of {len(keys)} planes"
             if not self.wanted or self.next_view not in (None, view):
+                is_whole = start + n_batch >= len(keys)
                 break
-        contrasts = {c: contrast_of(out[c]) for c in channels}
+        # of what was given up, nothing is learned, and of some channels there is nothing
+        contrasts = {c: contrast_of(out[c]) for c in channels} if is_whole else {}
         spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
         self.progress = ""
         self.frame = Frame(view, worst, contrasts, spans, counts, image, number, volume=self.volume)

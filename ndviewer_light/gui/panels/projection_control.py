@@ -10,6 +10,7 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from ...engine.projections import StackProjection
+from ..canvas.canvas_view import VOLUMES
 from ..look.theme import heading_font, menu_of, set_role
 from ..slots import safe_slot
 from .window_slider import ValueRange, WindowSlider
@@ -25,12 +26,6 @@ CHOICES = (
     ("min", "Min", "the lowest value along z"),
 )
 """How a stack is projected, its name in the menu, and what that is."""
-VOLUMES = (
-    ("mip", "Max", "the brightest value along the line of sight"),
-    ("attenuated_mip", "Attenuated", "the brightest value, darker the more lies before it"),
-    ("iso", "Surface", "a surface where values are in the middle of the limits"),
-)
-"""How a volume is drawn, its name in the menu, and what that is."""
 _SHORT_VOLUMES = {"mip": "MIP", "attenuated_mip": "Att.", "iso": "Iso"}
 _SHORT = {"": "Z", "max": "Max", "mean": "Mean", "sum": "Sum", "min": "Min"}
 
@@ -90,6 +85,12 @@ class ProjectionControl(QObject):
     def show_volume(self, is_volume: bool) -> None:
         """Speak of a volume, or of planes again."""
         self.is_volume = is_volume
+        self._place_range()
+        self._say()
+
+    def show_volume_so(self, method: str, part: tuple[int, int | None]) -> None:
+        """Draw volumes so, and of these planes, without a signal."""
+        self.method, self.part = method, part
         self._place_range()
         self._say()
 

@@ -14,11 +14,15 @@ from .view_memory import view_to_share
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...model import DatasetInfo
     from ..following.view_follower import ViewFollower
     from ..sessions import Session
     from ..stage import Stage
     from .saved_view import SavedView
     from .view_memory import ViewMemory
+
+_LONGEST, _MOST = 40, 3
+"""Letters of a name, and names, that are said."""
 
 
 class LinkedViews:
@@ -28,6 +32,8 @@ class LinkedViews:
         self._stage = stage
         self._say = say
         self._expected: tuple[str, SavedView] | None = None
+        self.lacking = ""
+        """What the link that was shown names and the dataset lacks, as a sentence; else empty."""
 
     def expect(self, path: str, view: SavedView) -> None:
         """Show the dataset at a path so, once it is open."""
@@ -38,15 +44,17 @@ class LinkedViews:
         self._expected = None
 
     def show(self, session: Session, views: ViewMemory, follower: ViewFollower) -> bool:
-        """Show a dataset that has just come on screen as a link said; False if none did."""
+        """Show a dataset that has just come on screen as a link said; False if none did.
+
+        Of what the link names and the dataset lacks, `lacking` says so.
+        """
+        self.lacking = ""
         expected, self._expected = self._expected, None
         if expected is None or expected[0] != session.path:
             return False
-        path, view = expected
+        _, view = expected
         views.show_linked(view, session, self._stage, follower)
-        labels = {position.label for position in session.dataset.info.positions}
-        if view.position and view.position not in labels:
-            self._say(f"The link names {view.position[:40]}, which is not in this dataset", path)
+        self.lacking = lacking(view, session.dataset.info)
         return True
 
     def copy(self, path: str) -> None:
@@ -60,3 +68,19 @@ class LinkedViews:
         QApplication.clipboard().setText(link)
         left_out = "" if presentable(place) == place else ", without the login or signature of its address"
         self._say(f"A link to this view is in the clipboard{left_out}", link)
+
+
+def lacking(view: SavedView, info: DatasetInfo) -> str:
+    """What a view names that a dataset does not have, as a sentence; empty if it has all of it."""
+    labels = {position.label for position in info.positions}
+    names = {channel.name for channel in info.channels}
+    missing = []
+    if view.position and view.position not in labels:
+        missing.append(f"position {view.position[:_LONGEST]}")
+    channels = list(dict.fromkeys(name[:_LONGEST] for name, _ in view.channels if name not in names))
+    if channels:
+        more = f" and {len(channels) - _MOST} more" if len(channels) > _MOST else ""
+        missing.append(f"channel{'s' * (len(channels) > 1)} {', '.join(channels[:_MOST])}{more}")
+    indices = (("time point", view.t, info.n_t), ("z plane", view.z, info.n_z))
+    missing += [f"{what} {index + 1}" for what, index, n in indices if index >= n]
+    return f"The link names what is not in this dataset: {'; '.join(missing)}" if missing else ""

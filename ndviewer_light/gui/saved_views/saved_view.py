@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...engine.projections import StackProjection
+from ..canvas.canvas_view import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 
@@ -36,6 +37,7 @@ class SavedView(NamedTuple):
     channels: Mapping[Name, ChannelChoice]
     area: VisibleArea | None
     projection: StackProjection | None = None
+    volume: VolumeLook = VolumeLook()
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `view_of` reads."""
@@ -45,6 +47,7 @@ class SavedView(NamedTuple):
             "t": self.t,
             "z": self.z,
             "projection": None if self.projection is None else str(self.projection),
+            "volume": str(self.volume) if self.volume.is_shown else None,
             "position": self.position,
             "followed": sorted(self.followed),
             "pinned": sorted(self.pinned),
@@ -69,6 +72,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             channels=dict(choice_of_json(said) for said in document["channels"][:MOST_CHANNELS]),
             area=None if area is None else _area(*area),
             projection=_projection(document.get("projection")),
+            volume=_volume(document.get("volume")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -94,6 +98,10 @@ def _text(value: object) -> str:
 
 def _projection(value: object) -> StackProjection | None:
     return None if value is None else StackProjection.of_text(_text(value))
+
+
+def _volume(value: object) -> VolumeLook:
+    return VolumeLook() if value is None else VolumeLook.of_text(_text(value))
 
 
 def _index(value: object) -> int:

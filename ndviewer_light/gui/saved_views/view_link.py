@@ -2,8 +2,9 @@
 
 Time points and planes count from 1, as everywhere in the window. Of each channel: its name ``c0=DAPI``,
 ``on0=yes``, ``limits0=100:3000`` (of values of ``dtype0``), ``color0=#00FF00`` or a lookup table, ``gamma0``,
-and so on for ``c1``. ``area`` is what is seen: left, right, top and bottom in µm. A link may come from
-anybody: it names a dataset and says how it is shown, nothing in it is run, all of it is checked and bounded.
+and so on for ``c1``. ``area`` is what is seen: left, right, top and bottom in µm; ``volume`` how a stack is
+drawn as one, and which planes of it (``iso:2-11``). A link may come from anybody: it names a dataset and says
+how it is shown, nothing in it is run, all of it is checked and bounded.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ...engine.projections import StackProjection
 from ...rendering.contrast import ContrastMode
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
+from ..canvas.canvas_view import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 from .saved_view import MOST_CHANNELS, SavedView, number_of
@@ -47,6 +49,8 @@ def link_to(path: str, view: SavedView) -> str:
         said += [(f"{key}{i}", value) for key, value in _fields_of(choice_as_json(name, choice))]
     if view.projection is not None:
         said.append(("project", str(view.projection)))
+    if view.volume.is_shown:
+        said.append(("volume", str(view.volume)))
     if view.area is not None:
         said.append(("area", ",".join(f"{edge:.6g}" for edge in (*view.area.x, *view.area.y))))
     place = quote(presentable(path), safe=_SAFE, errors="surrogateescape").replace(" ", "%20")
@@ -95,6 +99,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
             channels=dict(choice_of_json(each) for each in channels),
             area=None if area is None else _area(area),
             projection=StackProjection.of_text(said["project"]) if "project" in said else None,
+            volume=VolumeLook.of_text(said["volume"]) if "volume" in said else VolumeLook(),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError("This link is damaged: it does not say how the dataset is to be shown.") from error

@@ -133,6 +133,7 @@ def show_saved(saved: SavedView, stage: Stage, follower: ViewFollower, info: Dat
     stage.restore_area(saved.area)
     stage.go_to(**_indices(saved, info))
     stage.show_projection(saved.projection)
+    stage.show_volume_as(saved.volume)
     follower.restore(saved.followed, saved.pinned)
 
 
@@ -152,6 +153,7 @@ def view_to_share(stage: Stage) -> SavedView | None:
         channels=stage.channels.looks(),
         area=stage.area,
         projection=stage.sliders.projection,
+        volume=stage.volume_look,
     )
 
 
@@ -176,6 +178,7 @@ def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedVi
         channels=stage.channels.chosen(),
         area=stage.area,
         projection=stage.sliders.projection,
+        volume=stage.volume_look,
     )
 
 
