@@ -240,7 +240,7 @@ def events_of(pane):
     """Everything `pane` tells, in order, as (signal, arguments…)."""
     calls = []
     names = ("visible_changed", "contrast_mode_chosen", "window_changed", "gamma_changed", "color_changed")
-    for name in (*names, "mode_changed"):
+    for name in (*names, "mode_changed", "shown_for_now"):
         getattr(pane, name).connect(lambda *args, name=name: calls.append((name, *args)))
     return calls
 
@@ -356,11 +356,11 @@ def test_the_wheel_over_a_slider_without_focus_is_left_to_the_list(strips):
 def test_solo_shows_one_channel_alone_and_again_shows_all(qtbot, strips, modifier):
     told = events_of(strips)
     qtbot.mouseClick(strips.strip(1).on, LEFT, modifier)
-    assert told == [("visible_changed", 0, False), ("visible_changed", 2, False)]
+    assert told == [("shown_for_now", 0, False), ("shown_for_now", 2, False)]
     assert [strips.is_channel_visible(i) for i in range(3)] == [False, True, False]
     told.clear()
     qtbot.mouseClick(strips.strip(1).on, LEFT, modifier)
-    assert told == [("visible_changed", 0, True), ("visible_changed", 2, True)]
+    assert told == [("shown_for_now", 0, True), ("shown_for_now", 2, True)]
 
 
 def test_solo_on_a_hidden_channel_shows_it(qtbot, strips):

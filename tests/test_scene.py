@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from memory_source import memory_info
 
 from ndviewer_light.engine.scene import Viewport, scene_of, visible_first
 from ndviewer_light.model import Channel, DatasetInfo, ImageInfo, Position
@@ -114,3 +115,10 @@ def test_nothing_and_one_field():
     assert scene_of(info_of([])).fitting(100, 100).um_per_px > 0
     one = scene_of(info_of([Position("A1", 0, 5.0, 7.0)]))
     assert not one.is_plate and one.image(0).width == SIDE
+
+
+def test_of_one_field_nothing_is_said_of_distances():
+    for n, is_said in ((1, False), (2, True)):
+        positions = tuple(Position(f"region{i}", 0, 50.0 * i, 0.0) for i in range(n))
+        notes = scene_of(memory_info(positions=positions)).notes
+        assert any("distances between fields" in note for note in notes) == is_said

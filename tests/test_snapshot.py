@@ -15,6 +15,9 @@ from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import choose_limits, expected_colors, settle
 
+from ndviewer_light.gui.film_saving import FilmPlan
+from ndviewer_light.rendering.film_frames import Inscription
+
 pytestmark = pytest.mark.gl
 
 
@@ -80,6 +83,14 @@ def test_what_cannot_be_saved_is_a_sentence(qtbot, shown, tmp_path):
     )
     status = shown.status_label
     qtbot.waitUntil(lambda: status.said("message").startswith("a.png could not be saved: the folder"))
+
+
+def test_a_film_into_a_folder_that_is_not_there_names_no_temporary_file(qtbot, shown, tmp_path):
+    films = shown._screen.films
+    with qtbot.waitSignal(films.ended, timeout=20_000):
+        films.save_to(str(tmp_path / "nowhere" / "film.gif"), FilmPlan("t", 10, Inscription()))
+    said = shown.status_label.said("message")
+    assert said == f"film.gif could not be saved: there is no folder {tmp_path / 'nowhere'}"
 
 
 def test_the_picture_is_copied(qtbot, shown):

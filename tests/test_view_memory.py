@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import stores
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import choose_in_menu, choose_limits, settle
 
+from ndviewer_light.gui.canvas.canvas_view import VolumeLook
 from ndviewer_light.gui.canvas.zoom import VisibleArea
 from ndviewer_light.gui.channel_settings.channel_choices import ChannelChoice
 from ndviewer_light.gui.saved_views.saved_view import SavedView, view_of
@@ -147,7 +149,8 @@ def test_another_dataset_at_the_same_path_begins_anew_and_a_shorter_one_stays_wi
 
 def test_a_view_is_read_back_as_it_was_written() -> None:
     assert view_of(json.loads(json.dumps(SAVED.as_json()))) == SAVED
-    assert view_of(SAVED._replace(area=None).as_json()).area is None
+    other = SAVED._replace(area=None, volume=VolumeLook(True, "attenuated_mip", 3))
+    assert view_of(json.loads(json.dumps(other.as_json()))) == other
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,9 @@ def test_a_view_is_read_back_as_it_was_written() -> None:
         {"area": [2, 1, 3, 4]},
         {"area": [0, float("inf"), 3, 4]},
         {"followed": 3},
+        {"volume": "mip:1"},
+        {"volume": "paint"},
+        {"volume": 3},
         {"subject": "x" * 5000},
     ],
 )
@@ -230,7 +236,8 @@ ODD = {("β \x1b&=#%;:,|", 0): ChannelChoice(False), ("DAPI", 1): ChannelChoice(
     ],
 )
 def test_a_link_says_what_it_was_made_of(path):
-    for view in (LINKED, LINKED._replace(channels=ODD, area=None, position="")):
+    odd = LINKED._replace(channels=ODD, area=None, position="", volume=VolumeLook(True, "iso", 2, 11))
+    for view in (LINKED, odd):
         link = link_to(path, view)
         assert link.isascii() and link.isprintable() and " " not in link
         assert view_in(f"  {link}\n") == (path, view)
@@ -260,6 +267,7 @@ def test_a_link_has_no_secrets():
         ("ndviewer:/x?area=1,0,0,1", "damaged"),
         ("ndviewer:/x?area=0,inf,0,1", "damaged"),
         ("ndviewer:/x?area=0,1", "damaged"),
+        ("ndviewer:/x?volume=iso:2", "damaged"),
         ("ndviewer:/x?c0=a&limits0=1:2:3", "damaged"),
         ("ndviewer:/x?c0=a&gamma0=x", "damaged"),
         ("ndviewer:/x?c0=a&contrast0=__class__", "damaged"),
@@ -330,6 +338,45 @@ def test_a_link_that_is_copied_and_pasted_shows_the_same_view(qtbot, viewer, tmp
     window.close()
 
 
+@pytest.mark.gl
+def test_what_a_link_names_and_the_dataset_lacks_is_said(qtbot, viewer, tmp_path):
+    path = tmp_path / "run.zarr"
+    write(path)
+    lost = {("Cy5", 0): ChannelChoice(True), ("DAPI", 0): ChannelChoice(True), ("RFP", 0): ChannelChoice()}
+    link = link_to(str(path), LINKED._replace(position="D7:3", t=8, z=0, channels=lost))
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
+        viewer.load_dataset(link)
+    said = "The link names what is not in this dataset: position D7:3; channels Cy5, RFP; time point 9"
+    assert viewer.status_label.said("message") == said
+    settle(qtbot, viewer)
+    load(qtbot, viewer, path)
+    assert viewer.status_label.said("message").startswith("Loaded")
+
+
+@pytest.mark.gl
+def test_a_channel_looked_at_alone_does_not_switch_the_others_off_for_the_next_dataset(
+    qtbot, viewer, tmp_path
+):
+    for name in "ab":
+        write(tmp_path / name)
+    load(qtbot, viewer, tmp_path / "a")
+    settle(qtbot, viewer)
+    stage = viewer.stage
+    viewer.activateWindow()
+    QTest.mouseClick(stage.canvas._gl, Qt.MouseButton.LeftButton)
+    QTest.keyClick(stage.canvas._gl, Qt.Key.Key_2)
+    qtbot.waitUntil(lambda: state(viewer)["on"] == [False, True], timeout=20_000)
+    settle(qtbot, viewer)
+    load(qtbot, viewer, tmp_path / "b")
+    settle(qtbot, viewer)
+    assert state(viewer)["on"] == [True, True]
+    stage.strips.strip(0).on.click()  # chosen, not looked at
+    load(qtbot, viewer, tmp_path / "a")
+    settle(qtbot, viewer)
+    assert state(viewer)["on"] == [False, True]
+
+
+@pytest.mark.gl
 def test_a_link_that_is_damaged_is_an_error_page_and_passwords_stay_where_they_are(qtbot, monkeypatch):
     window = LightweightMainWindow("https://127.0.0.1:9/a.zarr", {"password": "x"})
     qtbot.addWidget(window)
@@ -341,5 +388,7 @@ def test_a_link_that_is_damaged_is_an_error_page_and_passwords_stay_where_they_a
     window.open_path("ndviewer:https://127.0.0.2:9/b.zarr?t=2")
     assert asked == [("https://127.0.0.1:9/b.zarr", {"password": "x"}), ("https://127.0.0.2:9/b.zarr", {})]
     window.open_path("ndviewer:/x?t=0")
-    qtbot.waitUntil(lambda: "This link is damaged" in window.viewer._screen.message.text(), timeout=20_000)
+    page = window.viewer._screen.message
+    qtbot.waitUntil(lambda: "This link is damaged" in page.text(), timeout=20_000)
+    assert page.headline.text() == "Nothing was opened"
     window.close()

@@ -223,7 +223,7 @@ def scene_of(info: DatasetInfo) -> FieldScene:
         _edges(placed.middles, shown),
         _regions(placed.middles, shown, regions) if len(regions) > 1 else (),
         is_in_um=is_in_um or placed.by_stage,
-        notes=(*placed.notes, *_note_on_scale(is_in_um)),
+        notes=(*placed.notes, *(_note_on_scale(is_in_um) if len(sizes) > 1 else ())),
     )
 
 

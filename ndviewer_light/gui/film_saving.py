@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 
 from ..errors import NDViewerError
 from .slots import safe_slot
+from .words import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -235,7 +236,7 @@ class Films(QObject):
         except _FilmEndedError:
             words = f"{name} was not saved: ended"
         except (NDViewerError, OSError, ValueError, IndexError) as error:
-            words = f"{name} could not be saved: {error or type(error).__name__}"
+            words = f"{name} could not be saved: {reason_of(error)}"
         except Exception as error:  # noqa: BLE001  of encoders, which have exceptions of their own
             words = f"{name} could not be saved: {type(error).__name__}: {error}"
         else:

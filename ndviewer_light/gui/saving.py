@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 from ..errors import NDViewerError
 from .slots import safe_slot
 from .waiting import short_name
+from .words import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,8 +124,7 @@ class Snapshots(QObject):
         try:
             write()
         except (NDViewerError, OSError, ValueError, IndexError) as error:
-            reason = str(error) or type(error).__name__
-            self._done.append((f"{os.path.basename(path)} could not be saved: {reason}", path))
+            self._done.append((f"{os.path.basename(path)} could not be saved: {reason_of(error)}", path))
         else:
             self._done.append((f"Saved {os.path.basename(path)}", path))
 

@@ -290,10 +290,13 @@ class Screen(QWidget):
         self._put_on_screen()
         self._failed_opening = opening
         place = presentable(opening.path)
-        logger.warning("%s could not be opened: %s", place or "this", reason)
+        if place:
+            logger.warning("%s could not be opened: %s", place, reason)
+        else:
+            logger.warning("nothing was opened: %s", reason)
         self.message.show_message(
             "error",
-            "This dataset could not be opened",
+            "This dataset could not be opened" if place else "Nothing was opened",
             why.sentence if place in why.sentence else f"{why.sentence}\n{place}",
             details=why.details,
             retry=bool(opening.path),
@@ -444,6 +447,8 @@ class Screen(QWidget):
         if self._no_display:
             self._on_no_display(self._no_display)
         self._say_loaded(session)
+        if is_new and self.links.lacking:
+            self.status.say("message", self.links.lacking, presentable(session.path))
         return is_new
 
     def _show_empty_run(self) -> None:

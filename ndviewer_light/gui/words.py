@@ -64,6 +64,11 @@ def explain(error: BaseException) -> Explanation:
     return Explanation(_UNEXPECTED, "".join(traceback.format_exception(error)).strip())
 
 
+def reason_of(error: BaseException) -> str:
+    """Why something failed, in one line; of the system's errors without number and path."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+
+
 def explain_plane(reason: str) -> Explanation:
     """Explain why a plane could not be read, given only the text of its error."""
     if reason and not is_technical(reason):

@@ -32,10 +32,16 @@ def write_movie(path: str, frames: Iterable[Image.Image], fps: float) -> int:
     ending = os.path.splitext(path)[1].lower()
     if ending not in ENDINGS:
         raise ValueError(f"films are written as {' or '.join(ENDINGS)}, not {ending!r}")
-    part = f"{path}.part{ending}"
+    part, folder = f"{path}.part{ending}", os.path.dirname(path) or os.curdir
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"there is no folder {folder}")
     try:
         n = (_write_gif if ending == ".gif" else _write_mp4)(part, iter(frames), fps)
         os.replace(part, path)
+    except OSError as error:
+        if error.filename == part:  # which is nobody's file
+            error.filename = path
+        raise
     finally:
         if os.path.exists(part):
             os.unlink(part)

@@ -44,6 +44,7 @@ class ChannelControls(QObject):
         self._on_strip: dict[int, Contrast | None] = {}
         self._shown_as = ""  # how stacks are projected
         self.strips.visible_changed.connect(self._on_visible_changed)
+        self.strips.shown_for_now.connect(self._on_shown_for_now)
         self.strips.contrast_mode_chosen.connect(self._on_mode_chosen)
         self.strips.window_changed.connect(self._on_window_changed)
         self.strips.gamma_changed.connect(self._on_gamma_changed)
@@ -243,6 +244,10 @@ class ChannelControls(QObject):
     @safe_slot
     def _on_visible_changed(self, c: int, visible: bool) -> None:
         self.choices.choose(self._name(c), visible=visible)
+        self._on_shown_for_now(c, visible)
+
+    @safe_slot
+    def _on_shown_for_now(self, c: int, visible: bool) -> None:
         if self._canvas is not None:
             self._canvas.set_visible(c, visible)
 

@@ -35,6 +35,8 @@ class ChannelStrips(Panel):
     mode_changed = Signal(bool)
     """True: the user chose 3-D."""
     visible_changed = Signal(int, bool)
+    shown_for_now = Signal(int, bool)
+    """(i, visible): like `visible_changed`, while one channel is looked at alone; not to be remembered."""
     contrast_mode_chosen = Signal(int, object)
     """(i, `ContrastMode`)."""
     window_changed = Signal(int, float, float)
@@ -259,13 +261,13 @@ class ChannelStrips(Panel):
 
     @safe_slot
     def solo(self, i: int) -> None:
-        """Show only channel `i`, or all if it was the only one. Emits `visible_changed` like a click."""
+        """Show only channel `i`, or all if it was the only one. Emits `shown_for_now`."""
         alone = [self.is_channel_visible(k) == (k == i) for k in self.shown()]
         for k in self.shown():
             visible = all(alone) or k == i
             if visible != self.is_channel_visible(k):
                 self.set_visible_channel(k, visible)
-                self.visible_changed.emit(k, visible)
+                self.shown_for_now.emit(k, visible)
 
     @safe_slot
     def _say_mode_of_all(self, *_: object) -> None:

@@ -35,7 +35,7 @@ AUTOMATICALLY = "recognised automatically"
 _LOOK_MS = 40
 """How often it is looked whether completions, which are found in a thread, are there."""
 _WIDTH_PX = 620
-_MOST_LINES = 8
+_RECENT_IN_SIGHT = 8
 _TIP = "A folder, a file, an address (https://…, s3://…, gs://…), or a link to a view"
 
 
@@ -104,7 +104,7 @@ class OpenDialog(QDialog):
             item = QListWidgetItem(path)
             item.setToolTip(plain_tooltip(path))
             self.recent.addItem(item)
-        lines = min(max(len(self._recent), 3), _MOST_LINES)
+        lines = min(max(len(self._recent), 3), _RECENT_IN_SIGHT)
         self.recent.setFixedHeight(lines * max(self.recent.sizeHintForRow(0), 18) + 6)
 
     def _lay_out(self) -> None:
