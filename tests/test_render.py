@@ -22,6 +22,7 @@ from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering.added_up import Layer, composite
 from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
+from ndviewer_light.rendering.movies import write_movie
 
 REPO = Path(__file__).parents[1]
 SHAPE = (3, 2, 4, stores.HEIGHT, stores.WIDTH)  # t c z y x
@@ -117,10 +118,44 @@ def test_a_film_has_a_frame_for_each_time_point_and_says_what_is_missing(capsys,
     if ending == "mp4":
         with av.open(str(path)) as film:
             assert len(list(film.decode(video=0))) == 3
+            assert film.streams.video[0].average_rate == 5
         return
     with Image.open(path) as film:
         assert (film.n_frames, film.size, film.info["duration"]) == (3, (stores.WIDTH, stores.HEIGHT), 200)
     assert [each.name for each in tmp_path.glob("*.part*")] == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(96, 64), (95, 63)])
+def test_an_mp4_has_every_frame_in_its_order_and_colours(tmp_path, width, height):
+    av = pytest.importorskip("av")
+    frames = []
+    for i in range(12):
+        pixels = np.zeros((height, width, 3), np.uint8)
+        pixels[8:40, 6 * i : 6 * i + 20] = [(220, 40, 40), (40, 220, 40), (60, 60, 230)][i % 3]
+        frames.append(Image.fromarray(pixels))
+    path = tmp_path / "film.mp4"
+    assert write_movie(str(path), iter(frames), 12.5) == len(frames)
+    with av.open(str(path)) as film:
+        stream = film.streams.video[0]
+        assert (stream.codec_context.name, float(stream.average_rate)) == ("h264", 12.5)
+        seen = [each.to_ndarray(format="rgb24").astype(int) for each in film.decode(stream)]
+    assert [each.shape for each in seen] == [(64, 96, 3)] * len(frames)  # odd edges are repeated
+    wanted = [np.asarray(each).astype(int) for each in frames]
+    for i, picture in enumerate(seen):
+        differences = [np.abs(picture[:height, :width] - each).mean() for each in wanted]
+        assert int(np.argmin(differences)) == i
+        assert differences[i] < 4
+
+
+def test_what_cannot_be_written_leaves_no_file_and_names_the_film(tmp_path):
+    frame = Image.new("RGB", (16, 16))
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere"):
+        write_movie(str(tmp_path / "nowhere" / "a.gif"), iter([frame]), 5)
+    (tmp_path / "a.gif").mkdir()
+    with pytest.raises(OSError) as raised:
+        write_movie(str(tmp_path / "a.gif"), iter([frame]), 5)
+    assert ".part" not in str(raised.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.gif"]
 
 
 def test_a_size_is_the_longest_edge_and_the_scale_bar_goes_with_it(capsys, written, tmp_path):

@@ -1,8 +1,8 @@
 """Pictures one after the other as a film: GIF by Pillow, MP4 by PyAV where it is installed.
 
 MP4 is encoded as frames come, so memory does not grow with their number; of a GIF, Pillow holds all frames
-until it is written, in 8 bits a pixel. MP4 is H.264; PyAV's wheels bundle FFmpeg with x264, which is under
-the GPL (PyAV itself under the BSD licence): that is why it is not required.
+until it is written, in 8 bits a pixel. MP4 is H.264; PyAV's wheels bundle FFmpeg with x264 and x265, which
+are under the GPL (PyAV itself under the BSD licence): that is why it is not required.
 """
 
 from __future__ import annotations
