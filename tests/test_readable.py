@@ -18,7 +18,7 @@ from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
 from ndviewer_light.gui.windows.window_settings import note_opened
-from ndviewer_light.model import Position
+from ndviewer_light.model import Interpretation, Position
 
 pytestmark = pytest.mark.gl
 TIMEOUT = 30_000
@@ -128,6 +128,8 @@ def walk_through(qtbot, walk: Walk, window: QWidget, viewer: LightweightViewer) 
     qtbot.waitUntil(lambda: screen.measuring.panel.isVisible(), timeout=TIMEOUT)
     screen._row.warnings.show_warnings(("Something is odd", "Another oddity"))
     screen.choices.offer(("/a.h5/x", "/a.h5/y"))
+    screen.labels.panel.offer(["cells"])
+    screen._row.read_as.offer([Interpretation("t 3 × y 32 × x 32", (("axes", "tyx"),))], {}, "")
     walk.look("measures and warnings", window)
     qtbot.mouseClick(screen._row.warnings, Qt.MouseButton.LeftButton)
     walk.look("the warnings", screen._row.warnings.panel)
