@@ -319,6 +319,10 @@ def test_3d_says_that_it_needs_opengl(qtbot, cpu_viewer, tmp_path):
     assert frame.view.projection.how == "max"
     stacks = [planes_of(run, 0, 0, z) for z in range(4)]
     assert_shows(cpu_viewer, {name: np.max([each[name] for each in stacks], axis=0) for name in CHANNELS})
+    load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3&volume=iso:1-2")  # from somebody who has it
+    frame = settle(qtbot, cpu_viewer)
+    assert not frame.view.is_volume and not cpu_viewer.stage.strips.is_3d()
+    assert_shows(cpu_viewer, stacks[2])
 
 
 def test_without_ndv_the_picture_is_drawn_and_it_is_said_how_to_get_it(qtbot, monkeypatch, tmp_path):
