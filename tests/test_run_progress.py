@@ -51,16 +51,24 @@ def test_a_run_that_was_steady_is_said_to_have_stopped_sooner():
 def test_of_planes_that_are_counted_every_two_seconds_a_stop_is_said_within_eight():
     progress, info = RunProgress(), memory_info(n_t=100, positions=WELLS)
     said = {}
-    for i in range(200):  # 10 planes/s until 30.1 s, looked at every quarter of a second
+    for i in range(200):  # 10 planes/s until 31.1 s, looked at every quarter of a second
         now = i / 4
         counted = now // 2 * 2
-        n = int(10 * min(counted, 30.1)) + 1
+        n = int(10 * min(counted, 31.1)) + 1
         news = progress.look(now, n, None, info, is_live=True, as_of=counted)
         said[now] = news.state, "nothing new" in str(news.parts), " left" in str(news.parts)
     recording, stalled = RunState.RECORDING, RunState.STALLED
     assert all(each == (recording, False, True) for now, each in said.items() if 4 <= now < 34)
     assert said[36.0] == (recording, True, False), "two counts in a row found nothing"
     assert all(each[0] is stalled for now, each in said.items() if now >= 38)
+
+
+def test_a_stop_is_said_as_soon_where_counting_takes_long():
+    progress, info = RunProgress(), memory_info(n_t=100, positions=WELLS)
+    for counted in (*range(0, 31, 4), 32, 36):  # 10 planes/s until 32 s
+        news = progress.look(counted, 10 * min(counted, 32) + 1, None, info, is_live=True, as_of=counted)
+    assert (news.state, news.parts[1]) == (RunState.RECORDING, "nothing new for 4 s")
+    assert progress.look(40, 321, None, info, is_live=True, as_of=40).state is RunState.STALLED
 
 
 def test_what_comes_in_bursts_is_neither_quiet_nor_stalled_between_them():

@@ -26,8 +26,6 @@ _QUIET_GAPS = 1.5
 """No plane for so many times the longest gap so far, and for some seconds: that is said instead of an end."""
 _QUIET_SECONDS = 3.0
 _SAMPLE_SECONDS = 0.5
-_LATE_SECONDS = 1.0
-"""A plane came between the look before and this one, but counted as so much earlier at most."""
 
 
 class RunState(Enum):
@@ -70,7 +68,7 @@ class RunNews(NamedTuple):
     def headline(self) -> str:
         """What it is doing: "Recording B11", "No new planes for 35 s"."""
         if self.state is RunState.STALLED:
-            return f"{self.state.value} for {duration_of(self.silent)}"
+            return f"{self.state.value} for {duration_of(max(round(self.silent), 1))}"
         return (
             f"{self.state.value} {self.place}".strip()
             if self.state is RunState.RECORDING
@@ -87,7 +85,7 @@ class RunNews(NamedTuple):
         if self.missing:
             said.append(f"{self.missing:,} missing")
         if self.is_quiet and self.state is RunState.RECORDING:
-            said.append(f"nothing new for {duration_of(self.silent)}")
+            said.append(f"nothing new for {duration_of(max(round(self.silent), 1))}")
         elif self.seconds_left is not None and self.state is RunState.RECORDING:
             said.append(f"{duration_of(max(round(self.seconds_left), 1))} left")
         if self.n_bytes:
@@ -159,8 +157,9 @@ class RunProgress:
         before = self._samples[-1] if self._samples else None
         if before is None or written != before[1]:
             if self._changed is not None and before is not None:
-                gap = now - self._changed - min((now - self._looked) / 2, _LATE_SECONDS)
-                self._longest_gap = max(self._longest_gap, gap)
+                # in between nobody looked: planes that came there are taken to have come evenly
+                unseen = (now - self._looked) / max(written - before[1], 1)
+                self._longest_gap = max(self._longest_gap, self._looked - self._changed, unseen)
                 self._n_gaps += 1
             if written:
                 self._changed = now
