@@ -236,6 +236,26 @@ def test_the_command_needs_no_display_and_imports_no_qt(written, tmp_path):
     assert picture_in(tmp_path / "a.png").shape == (stores.HEIGHT, stores.WIDTH, 3)
 
 
+def test_options_that_a_film_would_ignore_are_refused_and_a_part_that_is_cut_is_said(
+    capsys, written, tmp_path
+):
+    for more in (
+        ("--axis", "z", "--z", "max"),
+        ("--axis", "z", "--z", "1"),
+        ("--axis", "p", "--position", "0"),
+    ):
+        with pytest.raises(SystemExit):
+            main([str(written), *more, "-o", str(tmp_path / "a.gif")])
+        assert f"leave out {more[2]} or --axis {more[1]}" in capsys.readouterr().err
+    with open_dataset(written) as ds:
+        n_z = ds.info.n_z
+    for more in ((), ("--overview",)):
+        said = rendered(capsys, written, *more, "--z", f"max:{n_z - 1}-79", "-o", tmp_path / "a.png")
+        assert f"there are {n_z} planes, so it is max:{n_z - 1}-{n_z - 1}" in said.err
+        whole = rendered(capsys, written, *more, "--z", f"max:0-{n_z - 1}", "-o", tmp_path / "b.png")
+        assert "planes" not in whole.err
+
+
 # ---- all positions at once -----------------------------------------------------------------------------
 
 

@@ -52,6 +52,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     folder = os.path.dirname(os.path.abspath(options.output))
     if not os.path.isdir(folder):
         parser.error(f"-o {options.output}: there is no folder {folder}")
+    is_film = ending in _FILMS
+    for axis, name in (("z", "z"), ("p", "position")):
+        if is_film and options.axis == axis and getattr(options, name) is not None:
+            every = "plane" if axis == "z" else "position"
+            parser.error(
+                f"--{name}: a film over {axis} shows every {every}; leave out --{name} or --axis {axis}"
+            )
     for name in ("fps", "size"):
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
@@ -81,13 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write")
-    parser.add_argument("--position", default="0", help="label (B3:0), name or index (default: the first)")
+    parser.add_argument("--position", help="label (B3:0), name or index (default: the first)")
     parser.add_argument(
         "--t", type=int, default=None, help="time point; negative: from the end (default: the first)"
     )
     parser.add_argument(
         "--z",
-        default="0",
         help="plane, or max, min, mean or sum of the stack, or of some planes: max:2-11 (default: 0)",
     )
     parser.add_argument(
@@ -200,7 +206,7 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     info = dataset.info
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
-    z = _plane_or_projection(options.z, info.n_z)
+    z = _plane_or_projection(options.z or "0", info.n_z)
     found = render_scene(
         dataset,
         channels,
@@ -232,15 +238,12 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
     from ..rendering.view_picture import ShownPlace
 
     info = dataset.info
-    p = (
-        int(options.position)
-        if options.position.lstrip("-").isdecimal()
-        else info.position_index(options.position)
-    )
+    named = options.position or "0"
+    p = int(named) if named.lstrip("-").isdecimal() else info.position_index(named)
     p = _counted(p, len(info.positions), "position")
     image = dataset.image(p)
     t = _counted(options.t or 0, image.n_t, "time point")
-    z = _plane_or_projection(options.z, image.n_z)
+    z = _plane_or_projection(options.z or "0", image.n_z)
     if not is_film:
         yield ShownPlace(t, p, z)
     elif options.axis == "t":
@@ -252,12 +255,20 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
 
 
 def _plane_or_projection(text: str, n_z: int) -> int | str:
-    """What `--z` says. Raises `ValueError` for nonsense, `IndexError` if a stack of `n_z` has none of it."""
+    """What `--z` says, also if a stack of `n_z` has a part of it only.
+
+    Raises `ValueError` for nonsense, `IndexError` if it has none of it.
+    """
     from ..engine.projections import StackProjection
 
     if text.lstrip("-").isdecimal():
         return _counted(int(text), n_z, "z plane")
-    _counted(StackProjection.of_text(text).first, max(n_z, 1), "z plane")
+    projection = StackProjection.of_text(text)
+    _counted(projection.first, max(n_z, 1), "z plane")
+    if projection.last is not None and projection.last >= n_z:
+        there = projection._replace(last=n_z - 1)
+        complain("render", f"--z {text}: there are {n_z} planes, so it is {there}")
+        return str(there)
     return text
 
 
