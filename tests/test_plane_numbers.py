@@ -264,3 +264,18 @@ def test_a_forked_process_measures_and_its_parent_keeps_what_it_has(tmp_path: Pa
         env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")},
     )
     assert done.stdout.split() == [str(planes[1].mean()), "2", str(planes[0].mean())], done.stderr
+
+
+@pytest.mark.parametrize("shape", [(2048, 2048), (3000, 1001)])
+def test_samples_of_large_planes_are_as_exact_as_is_said(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(7)
+    pixels = np.clip(rng.gamma(2.0, 400.0, shape), 0, 65535).astype("u2")
+    found, ordered = numbers_of(pixels), np.sort(pixels, axis=None)
+    for name, percentile, bound in (("p1", 1, 0.03), ("p50", 50, 0.15), ("p99_9", 99.9, 0.01)):
+        value = getattr(found, name)
+        least, most = (
+            100 * np.searchsorted(ordered, value, side) / ordered.size for side in ("left", "right")
+        )
+        assert least - bound <= percentile <= most + bound, name
+    right = pixels.var(dtype=np.float64) / pixels.mean(dtype=np.float64)
+    assert abs(found.focus / right - 1) < 0.01
