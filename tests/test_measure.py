@@ -288,3 +288,22 @@ if __name__ == "__main__":
     )
     with nl.open_dataset(run) as dataset:  # kept here, whoever worked it out
         assert dataset.numbers.recall(dataset._source) == 24
+
+
+def test_parquet_has_the_same_table(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    out = tmp_path / "out.parquet"
+    command = [sys.executable, "-m", "ndviewer_light", "measure", str(run), "-o", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{out}\n", "")
+    with nl.open_dataset(run) as dataset:
+        frame = dataset.measured_table().to_frame()
+    found = pd.read_parquet(out, engine="pyarrow")
+    assert list(found.columns) == list(frame.columns) and len(found) == 24
+    assert str(found["written"].dtype).startswith("datetime64")
+    for name in ("position", "channel", "state", "acquired_by", "t", "z", "pixels"):
+        assert found[name].tolist() == frame[name].tolist(), name
+    for name in (*NUMBERS, "acquired_s", "x_um"):
+        np.testing.assert_array_equal(found[name], frame[name], err_msg=name)
