@@ -41,6 +41,7 @@ from .scene.scene_view import SceneView
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .side_panels import SidePanels
 from .slots import safe_slot
+from .split.split_view import SplitView
 from .stage import Stage
 from .waiting import Wait, short_path
 from .windows.chooser import DatasetChooser
@@ -145,6 +146,12 @@ class Screen(QWidget):
         )
         self.links = LinkedViews(self.stage, lambda text, details: self.status.say("message", text, details))
         self.measuring = Measuring(
+            self.stage,
+            self._background,
+            self.poll,
+            lambda text, details: self.status.say("message", text, details),
+        )
+        self.split = SplitView(
             self.stage,
             self._background,
             self.poll,
@@ -319,10 +326,13 @@ class Screen(QWidget):
     def _on_cancelled(self) -> None:
         self.cancel_opening()
 
+    def _leave_cover(self) -> bool:
+        return self.scene.go_back() or (not self.scene.is_shown and self.split.leave())
+
     def cancel_opening(self) -> bool:
         """Return to what was shown before a pending or failed opening; False if there is none."""
         if hasattr(self, "finder") and (
-            self.measuring.cancel() or self.finder.cancel() or self.films.cancel() or self.scene.go_back()
+            self.measuring.cancel() or self.finder.cancel() or self.films.cancel() or self._leave_cover()
         ):
             return True
         gave_up, back = self.sessions.go_back()
@@ -473,6 +483,7 @@ class Screen(QWidget):
             self.finder.step()
             self.labels.step()
             self.measuring.step()
+            self.split.leave()
         self._row.show_disk(None, can_pause=False)
         self._row.warnings.start_over()
         self._run_watch.step(None)

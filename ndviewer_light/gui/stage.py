@@ -60,7 +60,7 @@ class Stage(QWidget):
         self._canvas: Canvas | None = None
         self._area_due: VisibleArea | None = None  # to be shown once there is a picture
         self._volume_due = 0.0
-        self._is_covered = False  # by the overview
+        self._covers: list[tuple[QWidget, str]] = []  # shown instead of the picture, the last of them
         self._waits = PlaneWaits()
         self._progress = ""
         self._drawing_since: float | None = None
@@ -119,24 +119,31 @@ class Stage(QWidget):
         """Put a panel between the picture and the sliders."""
         self._left_column.insertWidget(1, panel)
 
-    def cover_picture(self, widget: QWidget) -> None:
-        """Show another widget instead of the picture."""
+    def cover_picture(self, widget: QWidget, way_back: str) -> None:
+        """Show another widget instead of the picture or its cover; `way_back` says how to leave it."""
         layout = self._frame_place.layout()
         assert layout is not None
         if layout.indexOf(widget) < 0:
             layout.addWidget(widget)
-        self._is_covered = True
+        if self._covers:
+            self._covers[-1][0].hide()
+        self._covers = [each for each in self._covers if each[0] is not widget]
+        self._covers.append((widget, way_back))
         if self._canvas is not None:
             self._canvas.hide()
         for each in (self.overlay, self.fit_button):
             each.hide()
         widget.show()
+        widget.raise_()  # over what is drawn over the picture as well
         self.go_box.raise_()
 
     def uncover_picture(self, widget: QWidget) -> None:
-        """Show the picture again."""
-        self._is_covered = False
+        """Show again what a widget covers: another one, or the picture."""
+        self._covers = [each for each in self._covers if each[0] is not widget]
         widget.hide()
+        if self._covers:
+            self._covers[-1][0].show()
+            return
         if self._canvas is not None:
             self._canvas.show()
         self.overlay.show()
@@ -174,8 +181,13 @@ class Stage(QWidget):
 
     @property
     def is_covered(self) -> bool:
-        """Whether another widget, the overview, is shown instead of the picture."""
-        return self._is_covered
+        """Whether another widget is shown instead of the picture: the overview, or channels side by side."""
+        return bool(self._covers)
+
+    @property
+    def way_back(self) -> str:
+        """How to leave what covers the picture, in words; "" if nothing does."""
+        return self._covers[-1][1] if self._covers else ""
 
     @property
     def dataset(self) -> Dataset | None:
@@ -202,7 +214,7 @@ class Stage(QWidget):
         self.overlay.raise_()
         self.fit_button.raise_()
         self.go_box.raise_()
-        if self._is_covered:
+        if self.is_covered:
             canvas.hide()
         canvas.frame_arrived.connect(self._on_frame_arrived)
         canvas.frame_shown.connect(self._update_scale_bar)
@@ -632,7 +644,7 @@ class Stage(QWidget):
     def _update_scale_bar(self) -> None:
         if self._canvas is not None and self._canvas.is_complete:
             self._area_due = None
-        may_be_back = self._canvas is not None and not self._is_covered
+        may_be_back = self._canvas is not None and not self.is_covered
         self.fit_button.show_if(may_be_back and not self._canvas.is_fitting)
         self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 

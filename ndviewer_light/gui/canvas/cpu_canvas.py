@@ -10,13 +10,12 @@ import weakref
 from typing import TYPE_CHECKING
 
 from ...model import Plane, PlaneState
-from ...rendering.added_up import Layer
 from ..ends import EndNote
 from ..slots import safe_slot
 from .display import Canvas
-from .drawn_channels import DrawnChannels
+from .drawn_channels import DrawnChannels, layers_of
 from .painted_pane import PaintedPane, PlacedLayers
-from .view_frames import Frame, ViewFrames, shown_pixels
+from .view_frames import Frame, ViewFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +147,7 @@ class CpuCanvas(Canvas):
             self._note_arrived()
 
     def _on_look(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
+        super()._on_look(c, look, before)
         if not self._is_taking and self.frame is not None:
             self._show()
 
@@ -155,23 +155,8 @@ class CpuCanvas(Canvas):
         """Draw the last frame, as its channels are to be drawn now; returns the number of its layers."""
         frame = self.frame
         assert frame is not None and self._channels is not None
-        looks, size = self._channels.looks, self._sight.voxel_size()
-        drawn = {
-            c: shown_pixels(plane.pixels)
-            for c, plane in frame.planes.items()
-            if plane.pixels is not None and looks[c].is_on
-        }
-        shape = next((pixels.shape for pixels in drawn.values()), None)
-        layers = tuple(
-            Layer(pixels, looks[c].limits, looks[c].colormap, looks[c].gamma)
-            for c, pixels in drawn.items()
-            if pixels.shape == shape
-        )
-        _, span_y, span_x = frame.downsampled
-        top, left = frame.corner
-        return self._pane.show_layers(
-            PlacedLayers(layers, left * size["x"], top * size["y"], span_x * size["x"], span_y * size["y"])
-        )
+        layers = layers_of(frame, self._channels.looks).values()
+        return self._pane.show_layers(PlacedLayers.of_frame(layers, frame, self._sight.voxel_size()))
 
 
 def _frame_of(frames: ViewFrames, view: View, visible: list[int]) -> tuple[Frame, bool]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...model import Channel
     from ...rendering.contrast import ChannelContrasts
-    from .drawn_channels import DrawnChannels
+    from .drawn_channels import DrawnChannels, DrawnLook
     from .hand import MouseTool
     from .sight import Camera
     from .view_frames import Frame, ViewFrames
@@ -40,7 +40,8 @@ class Canvas(QWidget):
     `frame_arrived` is emitted just before a frame is passed to what draws, so that what belongs to it
     is painted with it; `frame_shown` once it has been passed on; `painted` whenever Qt paints it, also where
     it was only moved; `hovered` with the position under the mouse (row, column; None outside); `failed` with
-    the reason if nothing can be drawn in this way, whatever the dataset.
+    the reason if nothing can be drawn in this way, whatever the dataset; `looks_changed` when a channel is
+    to be drawn in another way.
     """
 
     frame_arrived = Signal()
@@ -48,6 +49,7 @@ class Canvas(QWidget):
     painted = Signal()
     hovered = Signal(object)
     failed = Signal(str)
+    looks_changed = Signal()
 
     why_flat = ""
     """Why it draws no volumes, as a sentence; "" if it does."""
@@ -240,6 +242,15 @@ class Canvas(QWidget):
     def limits(self, c: int) -> tuple[float, float] | None:
         """The contrast a channel is shown with; None before there is one."""
         return self._channels.limits(c) if self._channels is not None else None
+
+    @property
+    def looks(self) -> tuple[DrawnLook, ...]:
+        """How each channel is drawn."""
+        return self._channels.looks if self._channels is not None else ()
+
+    def _on_look(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
+        """A channel is to be drawn in another way than before."""
+        self.looks_changed.emit()
 
     # ---- the gate --------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...model import PlaneState
+from ...rendering.added_up import Layer
 from ...rendering.colormaps import chosen_colormap, colormap_of
 from .canvas_view import MAX_CHANNELS_SHOWN
+from .view_frames import shown_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import cmap
 
@@ -25,6 +27,18 @@ class DrawnLook(NamedTuple):
     limits: tuple[float, float]
     gamma: float = 1.0
     is_on: bool = True
+
+
+def layers_of(frame: Frame, looks: Sequence[DrawnLook]) -> dict[int, Layer]:
+    """The channels of a frame that are drawn, by index; those of another size than the first are not."""
+    found: dict[int, Layer] = {}
+    for c, plane in frame.planes.items():
+        if c >= len(looks) or plane.pixels is None or not looks[c].is_on:
+            continue
+        layer = Layer(shown_pixels(plane.pixels), looks[c].limits, looks[c].colormap, looks[c].gamma)
+        if not found or next(iter(found.values())).pixels.shape == layer.pixels.shape:
+            found[c] = layer
+    return found
 
 
 class DrawnChannels:

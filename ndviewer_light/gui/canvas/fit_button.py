@@ -14,13 +14,20 @@ from ..slots import safe_slot
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
-_MARGIN_PX = 12
-_STYLE = """
+BUTTON_MARGIN_PX = 12
+"""Between a button over the picture and its edges."""
+_TEMPLATE = """
 QToolButton {{ background: rgba(0, 0, 0, 165); color: rgb(245, 246, 248); border: 1px solid {border};
     border-radius: 4px; padding: 3px 9px; }}
 QToolButton:hover {{ border-color: {dim}; }}
 QToolButton:pressed {{ border-color: {accent}; }}
 """
+
+
+PICTURE_BUTTON_STYLE = _TEMPLATE.format_map(
+    {name: color.name() for name, color in vars(PanelColors.of(dark_palette())).items()}
+)
+"""Of buttons over the picture, which is dark under any palette."""
 
 
 class FitButton(QToolButton):
@@ -32,8 +39,7 @@ class FitButton(QToolButton):
         self.setText("Fit")
         self.setToolTip(f"Fit the picture to the window ({keys_of('fit')}, or a double click)")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys go on to the picture
-        colors = vars(PanelColors.of(dark_palette()))  # the picture is dark under any palette
-        self.setStyleSheet(_STYLE.format_map({name: color.name() for name, color in colors.items()}))
+        self.setStyleSheet(PICTURE_BUTTON_STYLE)
         picture.installEventFilter(self)
         self.hide()
 
@@ -51,5 +57,5 @@ class FitButton(QToolButton):
 
     def _settle(self) -> None:
         self.adjustSize()
-        self.move(QPoint(_MARGIN_PX, self._picture.height() - self.height() - _MARGIN_PX))
+        self.move(QPoint(BUTTON_MARGIN_PX, self._picture.height() - self.height() - BUTTON_MARGIN_PX))
         self.raise_()

@@ -161,6 +161,7 @@ class GlCanvas(Canvas):
     # ---- channels --------------------------------------------------------------------------
 
     def _on_look(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
+        super()._on_look(c, look, before)
         lut = self._display.luts[c]
         if look.colormap is not before.colormap:
             lut.cmap = look.colormap

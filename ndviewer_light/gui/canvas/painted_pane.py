@@ -9,7 +9,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtCore import QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QImage, QPainter
 from qtpy.QtWidgets import QWidget
 
@@ -21,12 +21,13 @@ from .flat_camera import FlatCamera
 from .zoom import FIT_MARGIN, VisibleArea
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
-    from qtpy.QtGui import QResizeEvent
+    from qtpy.QtGui import QResizeEvent, QShowEvent
 
     from ..background import Background
     from ..poll import Poll
+    from .view_frames import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,15 @@ class PlacedLayers(NamedTuple):
     top: float
     um_x: float
     um_y: float
+
+    @classmethod
+    def of_frame(
+        cls, layers: Iterable[Layer], frame: Frame, voxel_size: Mapping[Hashable, float]
+    ) -> PlacedLayers:
+        """Layers of a frame where its picture is; `voxel_size` of level 0 in µm."""
+        (top, left), (_, span_y, span_x) = frame.corner, frame.downsampled
+        um_y, um_x = voxel_size["y"], voxel_size["x"]
+        return cls(tuple(layers), left * um_x, top * um_y, span_x * um_x, span_y * um_y)
 
     def pixels_in(self, area: VisibleArea) -> PictureArea:
         """A part of the world in pixels of the layers."""
@@ -68,7 +78,8 @@ class _Made(NamedTuple):
 class PaintedPane(QWidget):
     """Shows layers where they are in the world. GUI thread only; a camera, as ndv's canvases are.
 
-    `drawn` is emitted, with the number of the layers, once they are in the picture, which is painted next.
+    `drawn` is emitted, with the number of the layers, once they are in the picture, which is painted next;
+    while the pane is not seen, no picture is made.
     """
 
     drawn = Signal(int)
@@ -84,6 +95,9 @@ class PaintedPane(QWidget):
         self._number = 0  # of the layers
         self._is_making = False
         self._made: _Made | None = None
+        self._unseen = QTimer(self)
+        self._unseen.setSingleShot(True)
+        self._unseen.timeout.connect(self._on_unseen)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
@@ -156,6 +170,9 @@ class PaintedPane(QWidget):
         layers = self._layers
         if layers is None or self._is_making or self.is_up_to_date:
             return
+        if not self.isVisible():
+            self._unseen.start(0)
+            return
         self._is_making = True
         self._poll.wake()
         wanted, me, end, poll = self._wanted(), weakref.ref(self), self._end, self._poll
@@ -166,6 +183,16 @@ class PaintedPane(QWidget):
             poll.post(lambda: _hand_over(me, end, wanted, pixels))
 
         self._background.run("ndviewer-picture", make)
+
+    @safe_slot
+    def _on_unseen(self) -> None:
+        if self._layers is not None:
+            self.drawn.emit(self._number)
+
+    @safe_slot
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._make()
 
     def _take(self, of: _PictureWanted, pixels: bytes) -> None:
         self._is_making = False

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...model import DatasetInfo
     from ..canvas.display import Canvas
     from ..screen import Screen
+    from ..split.channel_panes import ChannelPanes
 
 _ZOOM_STEP = 1.5
 
@@ -68,6 +69,8 @@ class Actions:
             "follow": lambda: screen.follower.follow_again(),
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),
+            "split": self._toggle_split,
+            "split_gray": lambda: screen.split.is_shown and screen.split.toggle_gray(),
             "overview": lambda: screen.scene.toggle(),
             "labels": lambda: screen.labels.toggle(),
             "latency": screen.toggle_latency,
@@ -125,12 +128,21 @@ class Actions:
     def _zoom(self, factor: float) -> None:
         self._on_canvas(lambda canvas: canvas.zoom(factor), lambda overview: overview.zoom(factor))
 
+    def _toggle_split(self) -> None:
+        if self._screen.scene.is_shown:
+            self._screen.scene.leave()
+            if self._screen.split.is_shown:
+                return
+        self._screen.split.toggle()
+
     def _on_canvas(
-        self, act: Callable[[Canvas], None], act_on_overview: Callable[[SceneCanvas], None]
+        self, act: Callable[[Canvas | ChannelPanes], None], act_on_overview: Callable[[SceneCanvas], None]
     ) -> None:
         canvas = self._screen.stage.canvas
         if self._screen.scene.is_shown:
             act_on_overview(self._screen.scene.canvas)
+        elif self._screen.split.is_shown:
+            act(self._screen.split.panes)
         elif canvas is not None:
             act(canvas)
 

@@ -60,6 +60,8 @@ KEYS: tuple[Key, ...] = (
     Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
     Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
     Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
+    Key("split", ("C",), "show each channel in a pane of its own, or all together again"),
+    Key("split_gray", ("Shift+C",), "side by side: show single channels in gray, or in their colours"),
     Key("overview", ("W",), "show all fields at their places, or the one in view again"),
     Key("labels", ("O",), "draw labels (masks) over the picture, or no longer"),
     Key("film", ("Ctrl+Shift+M",), "save a film over time, z or fields", "picture"),
@@ -75,7 +77,11 @@ KEYS: tuple[Key, ...] = (
     Key("latency", ("L",), "say how long frames take from the disk to the screen, or no longer"),
     Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
     Key("panels", ("P",), "show the panels on the left, or not"),
-    Key("cancel", ("Esc",), "cancel an opening, a search, a film, or drawing a shape; back to the overview"),
+    Key(
+        "cancel",
+        ("Esc",),
+        "cancel an opening, a search, a film, or drawing a shape; back to the overview or the picture",
+    ),
     Key("keys", ("?", "F1"), "show these keys"),
 )
 """Every key that is bound, in the order of the sheet."""

@@ -129,7 +129,7 @@ class Measuring(QObject):
         if self._stage.dataset is None:
             return
         if self._stage.canvas is None or self._stage.canvas.projection() is None:
-            how = f"leave the overview ({keys_of('overview')})" if self._stage.is_covered else "choose 2D"
+            how = self._stage.way_back or "choose 2D"
             self._say(f"Shapes are drawn on a single plane: {how} first", "")
             return
         self.hand.begin(kind)

@@ -16,6 +16,7 @@ from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
 from ...rendering.colormaps import chosen_colormap, colormap_of
 from ...rendering.scene_picture import ChannelLook
+from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .scene_canvas import SceneCanvas
 from .scene_menu import SceneMenu
@@ -120,7 +121,7 @@ class SceneView(QObject):
         self._came_from_here = False
         if self._reading is None or dataset is not self._reading.dataset:
             self._begin(dataset)
-        self._stage.cover_picture(self.canvas)
+        self._stage.cover_picture(self.canvas, f"leave the overview ({keys_of('overview')})")
         self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
         if self._reading is not None:
             self._reading.ask_again()

@@ -1,0 +1,1 @@
+"""Each channel in a pane of its own, at one place and zoom, beside all of them together."""

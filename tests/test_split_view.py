@@ -1,0 +1,210 @@
+"""Channels side by side: what each pane shows, moving all of them, and the way there and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from memory_source import MemorySource, memory_info
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtWidgets import QApplication
+from screen import drag, settle
+from test_keys import turn_wheel
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.split.pane_grid import columns_for
+from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.model import PlaneKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ndviewer_light.gui.split.channel_pane import ChannelPane
+
+HEIGHT, WIDTH = 60, 80
+LEFT = Qt.MouseButton.LeftButton
+
+
+def test_panes_are_arranged_so_that_pictures_are_largest():
+    assert [columns_for(n, 800, 600, 4 / 3) for n in (1, 2, 3, 4, 5, 9)] == [1, 1, 2, 2, 2, 3]
+    assert columns_for(4, 1600, 200, 1.0) == 4
+    assert columns_for(4, 200, 1600, 1.0) == 1
+    assert columns_for(0, 800, 600, 1.0) == 1
+
+
+# ---- in the window -----------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["cpu", pytest.param("gl", marks=pytest.mark.gl)])
+def viewer(qtbot, monkeypatch, request) -> Iterator[LightweightViewer]:
+    monkeypatch.setenv("NDVIEWER_CANVAS", request.param)
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    viewer.resize(900, 640)
+    viewer.show()
+    qtbot.waitExposed(viewer)
+    yield viewer
+    viewer.close()
+
+
+def plane(t: int, c: int) -> np.ndarray:
+    y, x = np.indices((HEIGHT, WIDTH))
+    return (1000 * (c + 1) + 20 * t + 7 * y + 3 * x).astype("u2")
+
+
+@pytest.fixture
+def source(qtbot, viewer) -> MemorySource:
+    """Two times of three channels (red, green, blue), shown; of the last time the green one is missing."""
+    source = MemorySource(
+        memory_info(
+            n_t=2, n_p=1, n_c=3, n_z=1, height=HEIGHT, width=WIDTH, pixel_size_y_um=0.5, pixel_size_x_um=0.5
+        )
+    )
+    for t in range(2):
+        for c in range(3):
+            if (t, c) != (1, 1):
+                source.stored[PlaneKey(t, 0, c, 0)] = plane(t, c)
+    dataset = Dataset(source, path="/data/run")
+    viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    for c in range(3):
+        viewer.stage.channels.contrasts.set_limits(c, 1000.0 * (c + 1), 1000.0 * (c + 1) + 700)
+        viewer.stage.canvas.apply_contrast(c)
+    viewer.activateWindow()
+    qtbot.mouseClick(viewer.stage.canvas.surface, LEFT)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is viewer.stage.canvas.surface, timeout=20_000)
+    return source
+
+
+def split(viewer) -> Any:
+    return viewer._screen.split
+
+
+def press(qtbot, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+    qtbot.keyClick(QApplication.focusWidget(), key, modifier)
+
+
+def show_split(qtbot, viewer) -> list[ChannelPane]:
+    press(qtbot, Qt.Key.Key_C)
+    assert split(viewer).is_shown
+    panes = split(viewer).panes.panes
+    wait(qtbot, panes)
+    return panes
+
+
+def wait(qtbot, panes) -> None:
+    qtbot.waitUntil(lambda: all(pane.is_up_to_date and pane.width() > 100 for pane in panes), timeout=20_000)
+
+
+def color_at(pane: ChannelPane, row: int, column: int) -> tuple[int, int, int]:
+    """On screen, at the middle of a pixel of the data."""
+    x0, y0, _ = pane.canvas_to_world((0, 0))
+    x1, _, _ = pane.canvas_to_world((100, 0))
+    at = ((column + 0.5) * 0.5 - x0) / (x1 - x0) * 100, ((row + 0.5) * 0.5 - y0) / (x1 - x0) * 100
+    image = pane.grab().toImage()
+    ratio = pane.devicePixelRatioF()
+    color = image.pixelColor(int(at[0] * ratio), int(at[1] * ratio))
+    return color.red(), color.green(), color.blue()
+
+
+def level(t: int, row: int, column: int) -> int:
+    return round((20 * t + 7 * row + 3 * column) / 700 * 255)
+
+
+def test_each_channel_has_a_pane_and_all_have_one_together(qtbot, viewer, source):
+    panes = show_split(qtbot, viewer)
+    assert [pane.overlay.position() for pane in panes] == ["c0", "c1", "c2", "All"]
+    value = level(0, 30, 40)
+    assert [color_at(pane, 30, 40) for pane in panes] == [
+        (value, 0, 0),
+        (0, value, 0),
+        (0, 0, value),
+        (value, value, value),
+    ]
+    assert viewer.stage.canvas.isHidden()
+    press(qtbot, Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    wait(qtbot, panes)
+    assert [color_at(pane, 30, 40) for pane in panes] == [(value, value, value)] * 4
+    qtbot.mouseClick(split(viewer).panes.gray_button, LEFT)
+    wait(qtbot, panes)
+    assert color_at(panes[0], 30, 40) == (value, 0, 0)
+    viewer.stage.strips.strip(2).on.click()  # one that is off has no pane
+    qtbot.waitUntil(lambda: [pane.overlay.position() for pane in panes] == ["c0", "c1", "All"])
+    viewer.stage.strips.strip(1).on.click()
+    qtbot.waitUntil(lambda: [pane.overlay.position() for pane in panes] == ["c0"])
+    press(qtbot, Qt.Key.Key_Escape)
+    assert not split(viewer).is_shown
+    assert not viewer.stage.canvas.isHidden()
+
+
+def test_panes_follow_the_view_and_say_what_is_missing(qtbot, viewer, source):
+    panes = show_split(qtbot, viewer)
+    press(qtbot, Qt.Key.Key_Right)
+    settle(qtbot, viewer)
+    wait(qtbot, panes)
+    value = level(1, 30, 40)
+    assert color_at(panes[0], 30, 40) == (value, 0, 0)
+    assert panes[1].overlay.state()[0] == "absent"
+    assert color_at(panes[3], 30, 40) == (value, 0, value)
+    viewer.stage.channels.contrasts.set_limits(0, 1000.0, 3800.0)
+    viewer.stage.canvas.apply_contrast(0)
+    wait(qtbot, panes)
+    assert color_at(panes[0], 30, 40) == (round((20 + 210 + 120) / 2800 * 255), 0, 0)
+    press(qtbot, Qt.Key.Key_Left)
+    settle(qtbot, viewer)
+    wait(qtbot, panes)
+    assert panes[1].overlay.state() == ("none", "")
+
+
+def test_all_panes_are_moved_together_and_the_picture_is_where_they_were(qtbot, viewer, source):
+    canvas = viewer.stage.canvas
+    before = canvas.visible_area()
+    panes = show_split(qtbot, viewer)
+    assert split(viewer).panes.is_fitting
+    press(qtbot, Qt.Key.Key_C)
+    assert canvas.visible_area() == before  # nothing was moved
+    show_split(qtbot, viewer)
+    pane = panes[1]
+    at = QPointF(pane.width() / 3, pane.height() / 2)
+    place = pane.canvas_to_world((at.x(), at.y()))
+    turn_wheel(pane, 5, at)
+    assert pane.canvas_to_world((at.x(), at.y())) == pytest.approx(place)
+    drag(pane, QPoint(60, 60), QPoint(70, 80), QPoint(80, 95))
+    areas = [each.area for each in panes]
+    assert all(area.center == pytest.approx(areas[0].center, abs=0.2) for area in areas)
+    assert split(viewer).panes.fit_button.isVisible()
+    qtbot.mouseMove(pane, QPoint(20, 20))  # the mouse may have been left where it goes
+    with qtbot.waitSignal(viewer.stage.hover_text) as said:
+        qtbot.mouseMove(pane, QPoint(90, 70))
+    x, y, _ = pane.canvas_to_world((90, 70))
+    row, column = int(y // 0.5), int(x // 0.5)
+    assert all(f"c{c} {plane(0, c)[row, column]}" in said.args[0] for c in range(3))
+    assert all(each._cursor == pytest.approx((x, y)) for each in panes)
+    center = split(viewer).panes.visible_area().center
+    press(qtbot, Qt.Key.Key_C)
+    assert canvas.visible_area().center == pytest.approx(center, abs=0.3)
+    panes = show_split(qtbot, viewer)
+    assert not split(viewer).panes.is_fitting
+    press(qtbot, Qt.Key.Key_R)
+    assert split(viewer).panes.is_fitting
+    press(qtbot, Qt.Key.Key_C)
+    assert canvas.is_fitting
+
+
+def test_the_overview_covers_them_and_gives_them_back(qtbot, viewer, source):
+    show_split(qtbot, viewer)
+    press(qtbot, Qt.Key.Key_W)
+    scene = viewer._screen.scene
+    assert scene.is_shown and not split(viewer).is_shown
+    press(qtbot, Qt.Key.Key_W)
+    assert split(viewer).is_shown and not scene.is_shown
+    press(qtbot, Qt.Key.Key_W)
+    press(qtbot, Qt.Key.Key_C)
+    assert split(viewer).is_shown and not scene.is_shown
+    press(qtbot, Qt.Key.Key_I)  # lines are drawn on the picture
+    assert "show the channels together (C)" in viewer.status_label.text()
+    press(qtbot, Qt.Key.Key_C)
+    assert not viewer.stage.is_covered and not viewer.stage.canvas.isHidden()
