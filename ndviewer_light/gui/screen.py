@@ -161,6 +161,7 @@ class Screen(QWidget):
         self.numbers = NumbersView(
             self.stage, self._background, self.poll, lambda t, p: self.move_along(t=t, p=p)
         )
+        self.numbers.show_over(self.scene)
         self.choice_files = ChoiceFiles(
             self.stage.channels,
             self._background,

@@ -17,6 +17,7 @@ from qtpy.QtGui import QColor
 from ...errors import DatasetError
 from ...model import PlaneState, channel_in
 from ..look.plots import begin_import
+from ..scene.scene_painting import ValueLegend
 from ..slots import safe_slot
 from ..view_texts import name_of
 from .acquired_times import AcquiredTimes
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from ..panels.left_panels import LeftPanels
     from ..places.places_view import PlacesView
     from ..poll import Poll
+    from ..scene.scene_canvas import SceneCanvas
+    from ..scene.scene_view import SceneView
     from ..stage import Stage
 
 logger = logging.getLogger(__name__)
@@ -72,6 +75,7 @@ class NumbersView(QObject):
         self._go_to = go_to
         self._panels: LeftPanels | None = None
         self._places: PlacesView | None = None
+        self._scene: SceneView | None = None
         self.panel = NumberPanel()
         stage.add_below(self.panel)
         self.job: NumberJob | None = None
@@ -94,6 +98,11 @@ class NumbersView(QObject):
         """Colour the maps on the left as well."""
         self._panels, self._places = panels, places
         places.more_words = self._words_of
+
+    def show_over(self, scene: SceneView) -> None:
+        """Colour the fields of the overview as well."""
+        self._scene = scene
+        scene.more_words = lambda p: self._words_of((p,)).strip()
 
     # ---- open and close --------------------------------------------------------------------
 
@@ -225,6 +234,8 @@ class NumbersView(QObject):
             self._plot(dataset, info)
 
     def _color_maps(self, span: tuple[float, float] | None) -> None:
+        if self._scene is not None:
+            self._color_scene(self._scene.canvas, span)
         if self._panels is None or self._places is None:
             return
         is_shown = not self.panel.isHidden()
@@ -237,6 +248,19 @@ class NumbersView(QObject):
         wells = self._places.wells
         if wells.n_positions == len(self.values):
             self._panels.plate_map.show_values(_colors(shares_of(values_of_wells(self.values, wells), span)))
+
+    def _color_scene(self, canvas: SceneCanvas, span: tuple[float, float] | None) -> None:
+        if self.panel.isHidden() or len(self.values) < 2:
+            canvas.show_values(None)
+            return
+        ends = ("", "") if span is None else tuple(text_of(end, self.panel.name) for end in span)
+        c, dataset = self.panel.c, self._dataset
+        channel = dataset.info.channels[c].name if c is not None and dataset is not None else ""
+        title = f"{self.panel.title}, {channel}" if channel else self.panel.title
+        colors = tuple(QColor(*each) for each in color_table()[::15])
+        canvas.show_values(
+            _colors(shares_of(self.values, span)), ValueLegend(title, ends[0], ends[1], colors)
+        )
 
     def _plot(self, dataset: Dataset, info: DatasetInfo) -> None:
         view, name, n_p = self._stage.view, self.panel.name, len(info.positions)

@@ -19,17 +19,23 @@ from ..slots import safe_slot
 from .scene_painting import (
     GROUND,
     Marks,
+    ValueLegend,
     draw_faded,
     draw_field,
     draw_labels,
+    draw_legend,
+    draw_marks,
     draw_scale_bar,
+    draw_value,
     draw_wells,
     faded,
     field_rect,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from qtpy.QtGui import QColor
 
     from .field_pictures import FieldPicture
     from .scene_details import DetailTile
@@ -87,6 +93,10 @@ class SceneCanvas(QWidget):
         self._todo: list[int] = []
         self._again: list[int] = []  # to be drawn with what lies over them, the last ones first
         self._awaited: set[int] = set()  # the same
+        self._to_mark: list[int] = []  # drawn already, but for their marks
+        self._values: Sequence[QColor | None] | None = None
+        self._legend: ValueLegend | None = None
+        self._shows_values = True
         self._blends = False
         self._blended: dict[int, QImage] = {}
         self._drag: QPointF | None = None
@@ -118,7 +128,11 @@ class SceneCanvas(QWidget):
     @property
     def is_complete(self) -> bool:
         """Whether everything in view that there is has been drawn."""
-        return not (self._todo or self._again) and self._next is None and self._drawn_for == self._viewport
+        return (
+            not (self._todo or self._to_mark or self._again)
+            and self._next is None
+            and self._drawn_for == self._viewport
+        )
 
     def show_scene(self, scene: FieldScene, um_per_pixel: float, viewport: Viewport | None = None) -> None:
         """Show this scene; `um_per_pixel` of the data limits how close one can look."""
@@ -141,6 +155,7 @@ class SceneCanvas(QWidget):
         self._scene = self._viewport = self._backing = self._drawn_for = self._next = self._next_for = None
         self._is_fitting = True
         self._todo.clear()
+        self._to_mark.clear()
         self._set_again(())
         self._timer.stop()
         self.forget_pictures()
@@ -215,6 +230,29 @@ class SceneCanvas(QWidget):
         kept = set(keep)
         self._details = {p: tiles for p, tiles in self._details.items() if p in kept}
 
+    def show_values(self, values: Sequence[QColor | None] | None, legend: ValueLegend | None = None) -> None:
+        """Colour fields by a number, None where it is not known; or show pictures alone again."""
+        before, self._values = self._values, values
+        if legend != self._legend:
+            self._legend = legend
+            self.update()
+        if not self._shows_values or before == values:
+            return
+        if before is None or values is None or len(before) != len(values):
+            self._draw_all_again()
+        else:
+            self._draw_again([p for p, (a, b) in enumerate(zip(before, values, strict=True)) if a != b])
+
+    def set_values_shown(self, shows: bool) -> None:
+        """Show numbers over fields, or their pictures alone."""
+        self._shows_values = shows
+        self._draw_all_again()
+
+    @property
+    def legend(self) -> ValueLegend | None:
+        """What the colours over fields mean; None where none are shown."""
+        return self._legend if self._shows_values else None
+
     def mark_current(self, p: int) -> None:
         """Mark the field that the main view shows."""
         if p != self._current:
@@ -266,6 +304,15 @@ class SceneCanvas(QWidget):
             middle = (image.left + image.right) / 2, (image.top + image.bottom) / 2
             self._look_at(Viewport(*middle, scale, width, height))
 
+    def look_at_area(self, left: float, right: float, top: float, bottom: float) -> None:
+        """Show this part, in µm, as large as it fits, as far as one can zoom."""
+        if self._scene is not None:
+            width, height = self._size()
+            widest = self._scene.fitting(width, height).um_per_px * 2
+            scale = max((right - left) / width, (bottom - top) / height, self._um_per_pixel / _CLOSEST_PX)
+            middle = (left + right) / 2, (top + bottom) / 2
+            self._look_at(Viewport(*middle, min(scale, widest), width, height))
+
     def _size(self) -> tuple[int, int]:
         ratio = self.devicePixelRatioF()
         return max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
@@ -294,6 +341,7 @@ class SceneCanvas(QWidget):
             in_view = visible_first(scene, viewport).tolist()
             # in their order where they overlap: later ones lie on top
             self._todo = sorted(in_view, reverse=True) if scene.has_overlaps else in_view[::-1]
+            self._to_mark = []
             self._set_again(())
         self._is_stale = False
         self._timer.start()
@@ -352,11 +400,18 @@ class SceneCanvas(QWidget):
         end = time.perf_counter() + SLICE_SECONDS
         painter = QPainter(target)
         while self._todo and time.perf_counter() < end:
-            self._draw(painter, scene, viewport, self._todo.pop())
-        while self._again and not self._todo and time.perf_counter() < end:
+            p = self._todo.pop()
+            self._draw(painter, scene, viewport, p)
+            if scene.has_overlaps:  # over what is drawn later
+                self._to_mark.append(p)
+            else:
+                self._draw_marks(painter, scene, viewport, p)
+        while self._to_mark and not self._todo and time.perf_counter() < end:
+            self._draw_marks(painter, scene, viewport, self._to_mark.pop())
+        while self._again and not (self._todo or self._to_mark) and time.perf_counter() < end:
             self._draw_with_neighbours(painter, scene, viewport, self._again.pop())
         painter.end()
-        if not self._todo and not self._again:
+        if not (self._todo or self._to_mark or self._again):
             self._timer.stop()
             if self._next is not None:
                 self._backing, self._drawn_for = self._next, self._next_for
@@ -390,6 +445,13 @@ class SceneCanvas(QWidget):
             draw_faded(painter, scene, viewport, p, image, marks, details)
         else:
             draw_field(painter, scene, viewport, p, self._blended_image(scene, p, image), marks)
+        if self._values is not None and self._shows_values and p < len(self._values):
+            draw_value(painter, scene, viewport, p, self._values[p])
+
+    def _draw_marks(self, painter: QPainter, scene: FieldScene, viewport: Viewport, p: int) -> None:
+        marks = self._marks.get(p)
+        if marks is not None and p < len(scene):
+            draw_marks(painter, scene, viewport, p, marks, has_picture=p in self._images)
 
     def _draw_with_neighbours(self, painter: QPainter, scene: FieldScene, viewport: Viewport, p: int) -> None:
         """Draw a field and what lies over it, in order; where fields are blended, also what lies under it."""
@@ -398,14 +460,16 @@ class SceneCanvas(QWidget):
             return
         left, top, right, bottom = scene.edges[p].tolist()
         near = scene.within((left, top, right, bottom)).tolist()
+        over = near
         if not self._blends:  # those that are drawn later anyway need not be drawn now
             self._draw(painter, scene, viewport, p)
-            near = [each for each in near if each > p and each not in self._awaited]
-        if near:
-            painter.setClipRect(field_rect(scene, viewport, p))
-            for each in near:
-                self._draw(painter, scene, viewport, each)
-            painter.setClipping(False)
+            over = [each for each in near if each > p and each not in self._awaited]
+        painter.setClipRect(field_rect(scene, viewport, p))
+        for each in over:
+            self._draw(painter, scene, viewport, each)
+        for each in near:
+            self._draw_marks(painter, scene, viewport, each)
+        painter.setClipping(False)
 
     def _blended_image(self, scene: FieldScene, p: int, image: QImage) -> QImage:
         """The picture of a field, transparent towards the edges where it lies on earlier ones."""
@@ -440,6 +504,8 @@ class SceneCanvas(QWidget):
             painter.fillRect(self.rect(), GROUND)
             painter.drawImage(self._moved_rect(ratio), self._backing)
         draw_labels(painter, self._scene, self._viewport, ratio, self._current, names=self._shows_names)
+        if self.legend is not None:
+            draw_legend(painter, self.legend, self.height())
         if self._scene.is_in_um:
             um_per_px = self._viewport.um_per_px * ratio
             draw_scale_bar(painter, um_per_px, self.width(), self.height(), self._bar_look)

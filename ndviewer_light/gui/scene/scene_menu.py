@@ -1,4 +1,4 @@
-"""The menu of the overview (right click): how overlaps, names and older pictures are drawn."""
+"""The menu of the overview (right click): how overlaps, names, numbers and older pictures are drawn."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class SceneMenu(QObject):
         self.blend = self._switch("Blend fields where they overlap", on=False)
         self.names = self._switch("Names of rows, columns and wells", on=True)
         self.dim = self._switch("Keep pictures of the time point before, dimmed", on=True)
+        self.values = self._switch("Colours of numbers over the fields", on=True)
+        self.values.toggled.connect(safe_slot(canvas.set_values_shown))
         self.blend.toggled.connect(safe_slot(canvas.set_blending))
         self.names.toggled.connect(safe_slot(canvas.show_names))
         self.dim.toggled.connect(self.dimming)

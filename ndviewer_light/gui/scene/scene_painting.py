@@ -31,9 +31,21 @@ _LABEL = QColor(150, 155, 165)
 _RING = QColor(255, 255, 255, 200)
 _NOT_WHOLE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.FILLED)
 """States of fields that have a picture: a channel is missing, or all are the fill value."""
+_TINT_ALPHA = 205
+"""Of numbers over fields: their colours are read off, what lies below is recognised."""
+_LEGEND_PX = 110
 _LEAST_HATCHED_PX = 7
 _LEAST_NAMED_PX = 64
 _MOST_NAMES = 400
+
+
+class ValueLegend(NamedTuple):
+    """What colours of fields mean: a title, the values at both ends ("" if not known), from low to high."""
+
+    title: str
+    low: str
+    high: str
+    colors: tuple[QColor, ...]
 
 
 class Marks(NamedTuple):
@@ -59,7 +71,7 @@ def draw_field(
     marks: Marks | None,
     details: Iterable[tuple[DetailTile, QImage]] = (),
 ) -> None:
-    """Draw one field: its picture and finer parts of it, or what it is instead."""
+    """Draw one field: its picture and finer parts of it, or what it is instead; then `draw_marks`."""
     rect = field_rect(scene, viewport, p)
     state = marks.state if marks is not None else None
     if image is None:
@@ -78,10 +90,17 @@ def draw_field(
         painter.drawImage(part, finer)
     if marks is not None and marks.is_old:
         painter.fillRect(rect, _DIM)
-    is_awaited = marks is not None and marks.is_old and state is PlaneState.PENDING
+
+
+def draw_marks(
+    painter: QPainter, scene: FieldScene, viewport: Viewport, p: int, marks: Marks, *, has_picture: bool
+) -> None:
+    """Mark a field that is not whole, or cannot be read: over its neighbours, where these overlap."""
+    rect, state = field_rect(scene, viewport, p), marks.state
+    is_awaited = marks.is_old and state is PlaneState.PENDING
     if state is PlaneState.UNREADABLE:
         _draw_cross(painter, rect)
-    elif state in _NOT_WHOLE and not is_awaited and rect.width() >= _LEAST_HATCHED_PX:
+    elif has_picture and state in _NOT_WHOLE and not is_awaited and rect.width() >= _LEAST_HATCHED_PX:
         side = min(rect.width() / 5, 10.0)
         painter.fillRect(QRectF(rect.right() - side, rect.top(), side, side), _NOT_WHOLE_MARK)
 
@@ -136,7 +155,6 @@ def _draw_state(painter: QPainter, rect: QRectF, state: PlaneState | None) -> No
         painter.fillRect(rect, _WELL)
     elif state is PlaneState.UNREADABLE:
         painter.fillRect(rect, _UNREADABLE)
-        _draw_cross(painter, rect)
     elif state is PlaneState.ABSENT:
         painter.fillRect(rect, _ABSENT)
         if rect.width() >= _LEAST_HATCHED_PX:
@@ -235,6 +253,40 @@ def _write(painter: QPainter, x: float, y: float, text: str) -> None:
     painter.fillRect(rect, _PLATE)
     painter.setPen(_INK)
     painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def draw_value(
+    painter: QPainter, scene: FieldScene, viewport: Viewport, p: int, color: QColor | None
+) -> None:
+    """Colour a field by a number; None: not known, so that its picture stays, dimmed."""
+    tint = QColor(_DIM) if color is None else QColor(color.red(), color.green(), color.blue(), _TINT_ALPHA)
+    painter.fillRect(field_rect(scene, viewport, p), tint)
+
+
+def draw_legend(painter: QPainter, legend: ValueLegend, height: int) -> None:
+    """Write at the lower left what the colours of fields mean."""
+    font = QFont(painter.font())
+    font.setPixelSize(11)
+    painter.setFont(font)
+    measure = painter.fontMetrics().horizontalAdvance
+    low, high = measure(legend.low), measure(legend.high)
+    bar = _LEGEND_PX if legend.low else 0
+    wide = max(measure(legend.title), low + high + bar + 10)
+    plate = QRectF(10, height - 50, wide + 16, 40)
+    painter.fillRect(plate, _PLATE)
+    painter.setPen(_INK)
+    inner = plate.adjusted(8, 3, -8, -3)
+    top = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
+    painter.drawText(inner, top, legend.title)
+    if bar:
+        bottom = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
+        painter.drawText(inner, bottom, legend.low)
+        at = QRectF(inner.left() + low + 5, inner.bottom() - 12, bar, 10)
+        gradient = QLinearGradient(at.topLeft(), at.topRight())
+        for i, color in enumerate(legend.colors):
+            gradient.setColorAt(i / max(len(legend.colors) - 1, 1), color)
+        painter.fillRect(at, gradient)
+        painter.drawText(QRectF(at.right() + 5, inner.top(), high + 2, inner.height()), bottom, legend.high)
 
 
 def draw_scale_bar(painter: QPainter, um_per_px: float, width: int, height: int, look: BarLook) -> None:

@@ -60,6 +60,8 @@ class SceneView(QObject):
         self.canvas.moved.connect(self._on_moved)
         self.canvas.activated.connect(self._on_activated)
         self.canvas.hovered.connect(self._on_hovered)
+        self.more_words: Callable[[int], str] = lambda p: ""
+        """What else is said of a field under the mouse."""
         self.dims_old = True
         """Whether the picture of an earlier time point stays, dimmed, until the own one arrives."""
         self._reading: SceneReading | None = None
@@ -328,7 +330,9 @@ class SceneView(QObject):
             for c, value in reading.pictures.values_at(p, *share).items()
             if c in self._looks
         }
-        self.said.emit(said_of_field(info, p, image, place, self.canvas.marks_of(p), values))
+        said = said_of_field(info, p, image, place, self.canvas.marks_of(p), values)
+        more = self.more_words(p)
+        self.said.emit(f"{said}   {more}" if more else said)
 
 
 def _goes_on(before: DatasetInfo, after: DatasetInfo) -> bool:
