@@ -151,6 +151,23 @@ def test_images_alike_but_for_their_place_are_told_apart(tmp_path: Path) -> None
         assert ds.source.info.positions == info.positions
 
 
+def test_all_that_was_looked_at_is_told_also_what_others_have_read_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ndviewer_light.sources.zarr.positions.FEW", 2)
+    path = tmp_path / "m.zarr"
+    stores.write_collection(path, 4)
+    for p in range(4):
+        said = json.loads(Path(path, str(p), "zarr.json").read_text())
+        (dataset,) = said["attributes"]["ome"]["multiscales"][0]["datasets"]
+        move = {"type": "translation", "translation": [0.0, 0.0, 0.0, 10.0 * p, 5.0 * p]}
+        dataset["coordinateTransformations"].append(move)
+        Path(path, str(p), "zarr.json").write_text(json.dumps(said))
+    with open_dataset(path) as ds:
+        ds.source.small_planes([PlaneKey(0, 1), PlaneKey(0, 2)], 8)
+        assert [each.x_um for each in ds.look_at_all().positions] == [5.0 * p for p in range(4)]
+
+
 def test_an_image_that_is_written_anew_is_read_as_it_is_now(tmp_path: Path) -> None:
     path = tmp_path / "p.zarr"
     stores.write_plate(path, WELLS)

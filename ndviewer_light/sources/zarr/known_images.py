@@ -120,8 +120,8 @@ class KnownImages:
                 return True
         raise DatasetReplacedError(f"{store} contains a different image than before")
 
-    def learn(self, images: Mapping[str, ZarrImage]) -> None:
-        """Add what stores contain."""
+    def learn(self, images: Mapping[str, ZarrImage], *, all_of_them: bool = False) -> None:
+        """Add what stores contain. `all_of_them`: now is told where they are, however few of them that is."""
         with self._lock:
             before = after = self._info
             contents: dict[int, ImageInfo] = {}
@@ -140,7 +140,8 @@ class KnownImages:
                 if after.images or content != after.groups[0]:
                     contents |= dict.fromkeys(at, content)
             after = with_contents(after, contents, grows=self._grows)
-            after = self._with_positions(after, self._described.take(self.places))
+            described = self._described.take(self.places, all_of_them=all_of_them)
+            after = self._with_positions(after, described)
             if after != before:  # a new object only if something changed
                 self._info = after
             self._in_info.update(images)

@@ -224,7 +224,7 @@ class ZarrSource(Source):
                 found[store] = self._alike.read(store, 0, tree)
         for store, image in found.items():
             self._known.judge(store, image)
-        self._known.learn(found)
+        self._known.learn(found, all_of_them=True)
         return self.info
 
     def _metadata_files(self, store: str) -> Iterator[str]:
