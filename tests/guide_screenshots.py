@@ -34,6 +34,7 @@ SCREEN = 1400, 900
 _PATIENCE_S = 60.0
 _STILL = 6  # looks without a change on screen after which a picture is final
 _LIVE_RATE, _SEEN = 20, 250  # planes per second; planes written when the picture is taken
+_CELL = 204, 390  # row and column of one in the stack
 _COLOURS = (256, 128, 64, 32)
 _CHANNELS = tuple(f"Fluorescence {nm} nm Ex" for nm in (405, 488, 638))
 
@@ -203,6 +204,24 @@ def _volume(folder: Path) -> Image:
         return _picture_of(window)
 
 
+def _ortho(folder: Path) -> Image:
+    """Sections through a cell."""
+    from qtpy.QtCore import QPoint
+
+    from tests.screen import drag
+
+    with _window(_written(_stack_run(folder))) as window:
+        stage, view = window.viewer.stage, window.viewer._screen.orthogonal
+        stage.go_to(z=6)
+        _settled(window.viewer)
+        view.toggle()
+        _wait_until(lambda: view.is_complete, "the sections are complete")
+        x, y = stage.canvas.projection().to_screen(*_CELL)
+        at = QPoint(round(x), round(y))
+        drag(stage.canvas._gl, at, at)
+        return _picture_of(window)
+
+
 def _overview(folder: Path) -> Image:
     with _window(_written(_plate_run(folder))) as window:
         scene = window.viewer._screen.scene
@@ -290,6 +309,7 @@ def _light(folder: Path) -> Image:
 PICTURES: dict[str, Callable[[Path], Image]] = {
     "plate": _plate,
     "volume": _volume,
+    "ortho": _ortho,
     "overview": _overview,
     "numbers": _numbers,
     "measures": _measures,

@@ -19,10 +19,12 @@ from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
 from .plane_measuring import PlaneMeasuring, times_of
 from .plane_times import PlaneTimes
+from .planes_in_view import ViewedPlanes
 from .projections import Projections
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
 from .rereader import Rereader
 from .selection import filled
+from .stack_beside import StackBeside, grid_of
 from .thumbnails import ThumbnailLoader, ThumbnailSource, thumbnails
 from .tiles import ONE_TILE_PIXELS
 from .transpose import c_ordered
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from .plane_measuring import MeasuredState, WantedPlane
     from .projections import ProjectedStack
     from .selection import Selection
+    from .stack_beside import StackGrid, StackSeen
 
 logger = logging.getLogger(__name__)
 
@@ -103,24 +106,32 @@ class Dataset(DatasetStates):
         self._thumbnails = ThumbnailSource(
             source, self._outcomes, path, self.storage_options, None if live else reopen
         )
-        self._requests = ViewRequests(
-            self._current,
-            self._cache,
-            self._view,
-            self._retries,
-            self._follower,
-            self._notified,
-            self._parts,
-            self._outcomes,
+        self._requests, beside = (
+            ViewRequests(
+                self._current, cache, viewed, self._follower, self._notified, self._parts, outcomes, other
+            )
+            for viewed, outcomes, other in (
+                (ViewedPlanes(self._view, self._retries), self._outcomes, self._beside.view),
+                (self._beside, self._outcomes_beside, self._view),
+            )
         )
+        self._made_of_planes = {"projections": 0, "stack": 0}  # bytes
         self._projections = Projections(
             self.planes,
             self._parts.of_level_0,
             self._projected_at_once,
             cache_bytes // 4,
-            self._cache.leave_room,
+            lambda nbytes: self._leave_room(projections=nbytes),
         )
-        cache.on_clear = lambda: self._projections.written(None)
+        self._stack = StackBeside(
+            beside,
+            self._parts.of_level_0,
+            self._beside,
+            self._projected_at_once,
+            cache_bytes // 2,
+            lambda nbytes: self._leave_room(stack=nbytes),
+        )
+        cache.on_clear = lambda: self._written(None)
 
     @property
     def reads_at_once(self) -> int:
@@ -129,7 +140,15 @@ class Dataset(DatasetStates):
 
     def _on_stale(self, keys: Collection[tuple[int, int, int, int]]) -> None:
         self.numbers.forget(keys)
+        self._written(keys)
+
+    def _written(self, keys: Collection[tuple[int, int, int, int]] | None) -> None:
         self._projections.written(keys)
+        self._stack.written(keys)
+
+    def _leave_room(self, **nbytes: int) -> None:
+        self._made_of_planes.update(nbytes)
+        self._cache.leave_room(sum(self._made_of_planes.values()))
 
     def _projected_at_once(self) -> int:
         """How many planes of a stack are requested at a time: until they are added, the cache holds them."""
@@ -303,6 +322,34 @@ class Dataset(DatasetStates):
         self._notified.fold()
         return self._projections.of(stacks, how, level, wait)
 
+    def stack_grid(self, t: int, p: int, n_channels: int) -> StackGrid:
+        """Which voxels of a stack `stack` reads so that `n_channels` fit half the cache; may block on disk.
+
+        Raises like `image`.
+        """
+        return grid_of(self.image(p), self.levels(p), t, p, n_channels, self._stack.max_bytes)
+
+    def stack(self, grid: StackGrid, channels: Sequence[int], wait: float = WAIT_SECONDS) -> StackSeen:
+        """Return what there is of the stack beside the picture: what was read before, and within `wait` s.
+
+        `channels` are indices in `info.channels`. Its planes are in view from now on, beside those of
+        `planes`, until `leave_stack`: ask again when it `stack_has_changed`, and for what `is_held_back`.
+        One stack at a time; only what was written since is read again.
+        """
+        self._notified.fold()
+        if self._made_of_planes["projections"]:  # not in view; with the stack they would exceed the limit
+            self._projections.written(None)
+            self._leave_room(projections=0)
+        return self._stack.read(grid, channels, wait)
+
+    def stack_has_changed(self) -> bool:
+        """Whether planes of the stack have arrived or are due since the last call; after `take_changes`."""
+        return self._stack.take_changed(time.monotonic())
+
+    def leave_stack(self) -> None:
+        """The stack beside the picture is no longer in view. Any thread; no I/O."""
+        self._stack.leave()
+
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before, began = self._source.info, time.monotonic()
         asked = self._cache.waiting_since(key, level) or began
@@ -367,6 +414,7 @@ class Dataset(DatasetStates):
         news = self._announced.take_news()
         in_view = self._view.take_changed(news.in_view)
         in_view |= self._retries.release_due(now)
+        self._stack.note_news(news.in_view)
         grown, replaced = self._current.take_news(info)
         if not news.in_view.isdisjoint(self._view.watched):
             self._rereader.start(now)
@@ -493,7 +541,9 @@ class Dataset(DatasetStates):
         if looks is not None:
             looks.close()
         self._outcomes.close()
+        self._outcomes_beside.close()
         self._view.close()
+        self._beside.view.close()
         self._follower.close()
         self._rereader.close()
         self._scout.close()

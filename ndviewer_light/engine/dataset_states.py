@@ -23,7 +23,7 @@ from .notified_planes import NotifiedPlanes
 from .overview import OverviewBuilder
 from .plane_outcomes import PlaneOutcomes
 from .plane_search import MISSING
-from .planes_in_view import PlanesInView
+from .planes_in_view import PlanesInView, ViewedPlanes
 from .position_states import PositionSurvey
 from .regions import TiledPlanes
 from .retry import RetryPolicy
@@ -60,21 +60,21 @@ class DatasetStates(DatasetContents):
     ) -> None:
         """`reads` reads from the source, `read` as the cache does; see `Dataset` for the rest."""
         self._cache = cache
-        self._view = PlanesInView()
+        self._view, self._retries = PlanesInView(), RetryPolicy()
+        self._beside = ViewedPlanes(PlanesInView(), RetryPolicy())  # the stack beside the picture
+        viewed = ViewedPlanes(self._view, self._retries), self._beside
         tiled = TiledPlanes(source, cache)
         overviews = OverviewBuilder(source, tiled, self._view.draw_again)
         current = CurrentInfo(source, path, self._start_over, self._troubles)
         super().__init__(source, path, current, tiled, overviews, live=live)
         self._closed = False
         self._looks: LookThread | None = None
-        self._retries = RetryPolicy()
         self._announced = AnnouncedPlanes(current.known)
         now = time.monotonic()
         self._follower = DiskFollower(
             source,
             cache,
-            self._view,
-            self._retries,
+            viewed,
             reads,
             read,
             is_told=self._is_told,
@@ -102,17 +102,20 @@ class DatasetStates(DatasetContents):
             is_local=not is_url(path),
         )
         failures = self._surveyor.failures
-        self._notified = NotifiedPlanes(source, cache, self._view, self._retries, self._announced, failures)
+        self._notified = NotifiedPlanes(source, cache, viewed, self._announced, failures)
         self._parts = LevelParts(cache, tiled, overviews, lambda: current.known.n_z)
-        self._outcomes = PlaneOutcomes(
-            self._view,
-            self._retries,
-            self._follower,
-            overviews,
-            self._notified,
-            self._parts,
-            failures,
-            is_live=lambda: self._live,
+        self._outcomes, self._outcomes_beside = (
+            PlaneOutcomes(
+                view,
+                retries,
+                self._follower,
+                overviews,
+                self._notified,
+                self._parts,
+                failures,
+                is_live=lambda: self._live,
+            )
+            for view, retries in viewed
         )
 
     def _troubles(self) -> tuple[str, ...]:
@@ -130,9 +133,11 @@ class DatasetStates(DatasetContents):
         self._time_line.start_over()
         self._positions.start_over()
         self._follower.start_over()
-        self._retries.clear()
+        for retries in (self._retries, self._beside.retries):
+            retries.clear()
         self._cache.clear()
-        self._view.draw_all_again()
+        for view in (self._view, self._beside.view):
+            view.draw_all_again()
 
     @property
     def following(self) -> Following:
@@ -306,9 +311,9 @@ class DatasetStates(DatasetContents):
             return False
         return True
 
-    def _is_told(self, key: PlaneKey) -> bool:
+    def _is_told(self, key: PlaneKey, level: int) -> bool:
         """Whether a writer notifies changes of this plane: the run is on, and it has done so before.
 
         Of other levels it does not tell: they are written some time after level 0.
         """
-        return self._live and self._view.shown.level == 0 and self.was_notified(key)
+        return self._live and level == 0 and self.was_notified(key)

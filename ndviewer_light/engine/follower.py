@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from .cache import PlaneCache
     from .look_schedule import LookSchedule
     from .measured_reads import MeasuredReads
-    from .planes_in_view import PlanesInView
-    from .retry import RetryPolicy
+    from .planes_in_view import ViewedPlanes
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,8 @@ def has_grown(before: DatasetInfo, info: DatasetInfo) -> bool:
 class DiskFollower:
     """Looks at the disk, one thread per look: the metadata, and whether planes in view match what is stored.
 
-    `schedule` says when. `is_told(key)`: whether writers notify that plane, so that it need not be compared.
+    `viewed` are the planes in view, those of the picture first. `schedule` says when. `is_told(key, level)`:
+    whether writers notify that plane, so that it need not be compared.
     `reads` reads from the source, `read` as the cache does. `is_live()`: whether a host's run is on.
     """
 
@@ -59,18 +59,16 @@ class DiskFollower:
         self,
         source: Source,
         cache: PlaneCache,
-        view: PlanesInView,
-        retries: RetryPolicy,
+        viewed: Sequence[ViewedPlanes],
         reads: MeasuredReads,
         read: Callable[[PlaneKey, int], np.ndarray],
-        is_told: Callable[[PlaneKey], bool],
+        is_told: Callable[[PlaneKey, int], bool],
         is_live: Callable[[], bool],
         schedule: LookSchedule,
     ) -> None:
         self._source = source
         self._cache = cache
-        self._view = view
-        self._retries = retries
+        self._viewed = viewed
         self._reads = reads
         self._read = read
         self._is_told = is_told
@@ -218,18 +216,20 @@ class DiskFollower:
 
     def _look(self, expected: tuple[int, int, int, int] | None) -> None:
         before = self._source.info
-        keys, level = self._view.shown
         found = False
         try:
             if expected is None or self._source.plane_shape(PlaneKey(*expected)) is not None:
                 self._source.look()
                 self._gone = ""
             # notified planes are known already; unreadable ones are retried anyway
-            untold = [key for key in keys if not self._is_told(key)]
-            if self.follows_growth:
-                found = self._find_changed(untold, level, has_grown=self._source.info is not before)
-            else:
-                self._compare_all(untold[:_COMPARED_PLANES], level)
+            is_new = self._source.info is not before
+            for viewed in self._viewed:
+                keys, level = viewed.view.shown
+                untold = [key for key in keys if not self._is_told(key, level)]
+                if self.follows_growth:
+                    found |= self._find_changed(viewed, untold, level, has_grown=is_new)
+                else:
+                    self._compare_all(untold[:_COMPARED_PLANES], level)
         except DatasetGoneError as error:
             if not self._gone:
                 self._gone = (
@@ -250,7 +250,9 @@ class DiskFollower:
                 if self.follows_growth and info.complete:
                     self._schedule.end(now)
 
-    def _find_changed(self, keys: Sequence[PlaneKey], level: int, *, has_grown: bool) -> bool:
+    def _find_changed(
+        self, viewed: ViewedPlanes, keys: Sequence[PlaneKey], level: int, *, has_grown: bool
+    ) -> bool:
         """Find planes in view that were written since they were read; whether there are any."""
         keys = keys[:_VERSIONED_PLANES]
         found, compared = False, 0
@@ -283,8 +285,8 @@ class DiskFollower:
                 continue  # being read: the next look knows what it was read at
             found = True
             self._cache.invalidate(key)
-            self._retries.written([key])
-            self._view.draw_again(key)
+            viewed.retries.written([key])
+            viewed.view.draw_again(key)
         return found
 
     def _is_in_parts(self, key: PlaneKey, known: str, version: str) -> bool:
@@ -311,7 +313,8 @@ class DiskFollower:
             if np.array_equal(shown, self._read(key, level)):
                 continue
             self._cache.clear()  # not only planes in view may have changed without notification
-            self._view.draw_all_again()
+            for viewed in self._viewed:
+                viewed.view.draw_all_again()
             return
 
     def close(self) -> None:

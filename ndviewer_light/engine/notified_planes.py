@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..model import PlaneKey
     from ..sources import Source
     from .announced_planes import AnnouncedPlanes
     from .cache import PlaneCache
     from .known_failures import KnownFailures
-    from .planes_in_view import PlanesInView
-    from .retry import RetryPolicy
+    from .planes_in_view import ViewedPlanes
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +28,13 @@ class NotifiedPlanes:
         self,
         source: Source,
         cache: PlaneCache,
-        view: PlanesInView,
-        retries: RetryPolicy,
+        viewed: Sequence[ViewedPlanes],
         announced: AnnouncedPlanes,
         failures: KnownFailures,
     ) -> None:
         self._source = source
         self._cache = cache
-        self._view = view
-        self._retries = retries
+        self._viewed = viewed
         self._announced = announced
         self._failures = failures
         self._said_odd = False
@@ -60,7 +57,8 @@ class NotifiedPlanes:
             )
         every = np.concatenate(rows)
         self._announced.add(every, watched, self._source.info)
-        self._retries.written(self._view.showing(watched))
+        for view, retries in self._viewed:
+            retries.written(view.showing(watched))
         if len(self._failures):
             self._failures.forget(map(tuple, every.tolist()))
         if self.listener is not None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from ..model import PlaneKey
+    from .retry import RetryPolicy
 
     _Key = tuple[int, int, int, int]  # t, p, c, z
 
@@ -20,6 +21,13 @@ class Shown(NamedTuple):
 
     keys: tuple[PlaneKey, ...]
     level: int
+
+
+class ViewedPlanes(NamedTuple):
+    """Planes in view, and those of them that could not be shown: of the picture, or of what is beside it."""
+
+    view: PlanesInView
+    retries: RetryPolicy
 
 
 class PlanesInView:

@@ -1,4 +1,7 @@
-"""The planes of one view: requested together, and waited for together."""
+"""The planes of one view: requested together, and waited for together.
+
+A dataset may have two: the picture, and the stack beside it. Neither drops what the other one waits for.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ from typing import TYPE_CHECKING
 
 from ..model import Plane, PlaneKey, PlaneState
 from .current_info import is_another
+from .leases import StoredKey
 from .overview import OVERVIEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
+
+    import numpy as np
 
     from .cache import PlaneCache
     from .current_info import CurrentInfo
@@ -19,8 +26,7 @@ if TYPE_CHECKING:
     from .level_parts import LevelParts
     from .notified_planes import NotifiedPlanes
     from .plane_outcomes import PlaneOutcomes
-    from .planes_in_view import PlanesInView
-    from .retry import RetryPolicy
+    from .planes_in_view import PlanesInView, ViewedPlanes
 
 _CHECK_SECONDS = 0.05
 """How long a view waits to hear whether planes in memory were written again."""
@@ -33,17 +39,18 @@ class ViewRequests:
         self,
         current: CurrentInfo,
         cache: PlaneCache,
-        view: PlanesInView,
-        retries: RetryPolicy,
+        viewed: ViewedPlanes,
         follower: DiskFollower,
         notified: NotifiedPlanes,
         parts: LevelParts,
         outcomes: PlaneOutcomes,
+        other: PlanesInView,
     ) -> None:
+        """`other` are the planes of the other view, which stay in view."""
         self._current = current
         self._cache = cache
-        self._view = view
-        self._retries = retries
+        self._view, self._retries = viewed
+        self._other = other
         self._follower = follower
         self._notified = notified
         self._parts = parts
@@ -63,7 +70,7 @@ class ViewRequests:
         began_with = self._current.adopt()
         known = self._now_in_view(view, level)
         to_read = [key for key in keys if key not in known]
-        entries = dict(zip(to_read, self._cache.request(to_read, level, drop_except=view), strict=True))
+        entries = dict(zip(to_read, self._request(to_read, level, view), strict=True))
         if wait is not None and self._exceeds_cache(len(keys), level):
             wait = None  # late planes would be evicted before they are drawn, so wait for all
         deadline = None if wait is None else time.monotonic() + wait
@@ -77,6 +84,18 @@ class ViewRequests:
             return [Plane(PlaneState.LOADING)] * len(planes)
         return planes
 
+    def _request(
+        self, keys: Sequence[PlaneKey], level: int, view: Sequence[PlaneKey]
+    ) -> list[np.ndarray | Future[np.ndarray]]:
+        others = self._other.shown
+        kept = [StoredKey(PlaneKey(*key), level) for key in view]
+        kept += [StoredKey(key, others.level) for key in others.keys]
+        return self._cache.request_tiles([StoredKey(key, level) for key in keys], drop_except=kept)
+
+    def leave(self) -> None:
+        """Nothing of this view is in view any more."""
+        self._now_in_view((), self._view.shown.level)
+
     def _now_in_view(self, keys: Sequence[PlaneKey], level: int) -> dict[PlaneKey, Exception]:
         """Set the view to `keys`; return the failures among them whose retry is not due yet."""
         self._notified.fold()
@@ -85,7 +104,7 @@ class ViewRequests:
             if level != self._view.shown.level:
                 self._retries.clear()  # a failure is of one level
             is_elsewhere = self._view.show(keys, level, parts)
-            self._cache.watch(self._view.watched)
+            self._cache.watch(self._view.watched | self._other.watched)
             failures = self._retries.show(keys)
         if is_elsewhere:
             self._follower.gone_elsewhere()

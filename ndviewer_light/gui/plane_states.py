@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..engine.stack_beside import WITH_PIXELS
 from ..model import PlaneState
 from ..sources.missing import EMPTY_OR_NOT_ACQUIRED
 from .words import explain_plane
@@ -29,7 +30,6 @@ _TILES: tuple[tuple[PlaneState, StateKind], ...] = (
     (PlaneState.ABSENT, "absent"),
 )
 """The state to show if no channel has pixels, most important first."""
-_WITH_PIXELS = (PlaneState.PRESENT, PlaneState.FILLED)
 
 
 def states_of_channels(frame: Frame) -> dict[int, tuple[str, str]]:
@@ -46,7 +46,7 @@ def _projected(frame: Frame, c: int) -> str:
     projection, counts = frame.view.projection, frame.counts.get(c)
     if projection is None or counts is None:
         return ""
-    n, total = sum(counts[state] for state in _WITH_PIXELS), sum(counts.values())
+    n, total = sum(counts[state] for state in WITH_PIXELS), sum(counts.values())
     return f"{projection.how} of {n} of {total} planes" if 0 < n < total else ""
 
 
@@ -63,7 +63,7 @@ def state_of_view(frame: Frame, names: Sequence[str]) -> tuple[StateKind, str]:
         return _nothing_there(list(planes.values()))
     said = {c: list(_said(frame, c)) for c in planes}
     lines = [f"{names[c]}: {text}" for c, texts in said.items() for text in texts]
-    if any(plane.state not in _WITH_PIXELS for plane in planes.values()):
+    if any(plane.state not in WITH_PIXELS for plane in planes.values()):
         return "partial", "\n".join(lines)
     texts = {text for each in said.values() for text in each}
     is_same = len(texts) == 1 and all(said.values())
@@ -90,7 +90,7 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
 
 def _has_pixels(frame: Frame, c: int) -> bool:
     states = frame.counts.get(c) or (frame.planes[c].state,)
-    return any(state in _WITH_PIXELS for state in states)
+    return any(state in WITH_PIXELS for state in states)
 
 
 def _nothing_there(planes: Sequence[Plane]) -> tuple[StateKind, str]:

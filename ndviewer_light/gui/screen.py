@@ -27,6 +27,7 @@ from .labels.label_controls import LabelControls
 from .measures.measuring import Measuring
 from .numbers.numbers_view import NumbersView
 from .opener import Opener, Refresher
+from .orthogonal.orthogonal_view import OrthogonalView
 from .places.place_wanted import PlaceWanted
 from .poll import Poll
 from .run_status.latency import Latencies
@@ -155,6 +156,13 @@ class Screen(QWidget):
             self.stage,
             self._background,
             self.poll,
+            lambda text, details: self.status.say("message", text, details),
+        )
+        self.orthogonal = OrthogonalView(
+            self.stage,
+            self._background,
+            self.poll,
+            lambda z: self.move_along(z=z),
             lambda text, details: self.status.say("message", text, details),
         )
         self.saturation = SaturationMarks(self.stage, self._background, self.poll)
@@ -485,6 +493,7 @@ class Screen(QWidget):
             self.labels.step()
             self.measuring.step()
             self.split.leave()
+            self.orthogonal.leave()
         self._row.show_disk(None, can_pause=False)
         self._row.warnings.start_over()
         self._run_watch.step(None)
@@ -530,6 +539,7 @@ class Screen(QWidget):
             is_awaited |= self.labels.step()
             self.measuring.step()
             self.saturation.step()
+            is_awaited |= self.orthogonal.step()
             is_awaited |= self.scene.step()
             self.views.step(session, self.stage, self.follower)
             if self.side is not None:
@@ -578,7 +588,11 @@ class Screen(QWidget):
         """Say what is being waited for; whether anything is."""
         waits = [wait for wait in (self._opening_wait(), *self._dataset_waits()) if wait is not None]
         slow = next((wait for wait in waits if wait.is_slow), None)
-        progress = (self.scene.progress or self.stage.progress) if self.stage is not None else ""
+        progress = (
+            (self.scene.progress or self.stage.progress or self.orthogonal.progress)
+            if self.stage is not None
+            else ""
+        )
         self.status.say("waiting", str(slow) if slow is not None else progress)
         return bool(waits)
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from ..model import PlaneKey, PlaneState
 from ..rendering.film_frames import time_text
@@ -96,7 +96,14 @@ class Stage(QWidget):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self._frame_place, 1)
+        self._around = QWidget()
+        around = QGridLayout(self._around)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.setSpacing(2)
+        around.addWidget(self._frame_place, 0, 0)
+        around.setRowStretch(0, 1)
+        around.setColumnStretch(0, 1)
+        column.addWidget(self._around, 1)
         self._left_column = column
         column.addWidget(self.sliders)
         self.splitter = QSplitter()
@@ -118,6 +125,14 @@ class Stage(QWidget):
     def add_below(self, panel: QWidget) -> None:
         """Put a panel between the picture and the sliders."""
         self._left_column.insertWidget(1, panel)
+
+    def put_around_picture(self, beside: QWidget, below: QWidget, corner: QWidget) -> None:
+        """Put widgets right of the picture, below it, and between these two; hidden at first."""
+        layout = self._around.layout()
+        assert isinstance(layout, QGridLayout)
+        for widget, row, column in ((beside, 0, 1), (below, 1, 0), (corner, 1, 1)):
+            widget.hide()
+            layout.addWidget(widget, row, column)
 
     def cover_picture(self, widget: QWidget, way_back: str) -> None:
         """Show another widget instead of the picture or its cover; `way_back` says how to leave it."""
@@ -178,6 +193,16 @@ class Stage(QWidget):
     def picture(self) -> QWidget:
         """Where the picture is, also before there is a canvas."""
         return self._frame_place
+
+    @property
+    def picture_room(self) -> QWidget:
+        """The picture with what is put around it."""
+        return self._around
+
+    @property
+    def n_z(self) -> int:
+        """How many planes the stack in view has, as far as is known."""
+        return self._image.n_z if self._image is not None else self._info.n_z if self._info is not None else 1
 
     @property
     def is_covered(self) -> bool:
@@ -356,8 +381,7 @@ class Stage(QWidget):
         self._scale_timer.start()
 
     def _say_whether_3d(self) -> None:
-        n_z = self._image.n_z if self._image is not None else self._info.n_z if self._info is not None else 1
-        why_not = "" if n_z > 1 or self.strips.is_3d() else "only one z plane: no volume"
+        why_not = "" if self.n_z > 1 or self.strips.is_3d() else "only one z plane: no volume"
         if not why_not and self._canvas is not None:
             why_not = self._canvas.why_flat
         self.strips.set_3d_enabled(not why_not, why_not)

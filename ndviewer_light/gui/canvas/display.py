@@ -67,8 +67,8 @@ class Canvas(QWidget):
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
         self._sight = Sight(self)
         self._hand = Hand(self._sight)
-        self.tool: MouseTool | None = None
-        """What takes mouse events before they move the picture."""
+        self.tools: list[MouseTool] = []
+        """What takes mouse events before they move the picture: the first that does."""
         self._shown_extent: tuple[object, ...] | None = None  # the last one known
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -352,7 +352,7 @@ class Canvas(QWidget):
         return False
 
     def _is_taken(self, event: Any, surface: QWidget) -> bool:
-        return (self.tool is not None and self.tool.take(event, surface)) or self._hand.take(event, surface)
+        return any(tool.take(event, surface) for tool in self.tools) or self._hand.take(event, surface)
 
     def _hover(self, position: QPointF) -> None:
         self.hovered.emit(None if self._wanted.is_volume else self._sight.pixel_at(position))

@@ -38,7 +38,8 @@ _MARGIN = 12.0
 _LONGEST_TEXT = 600
 _MOST_BADGE_LINES = 6
 _AMBER = QColor(255, 190, 92)
-_TILE = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": QColor(66, 46, 44)}
+TILE_COLORS = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": QColor(66, 46, 44)}
+"""The ground of what stands for a plane without pixels, by its state."""
 
 
 class CanvasOverlay(QWidget):
@@ -278,7 +279,7 @@ class CanvasOverlay(QWidget):
             painter.drawText(at, line, option)
 
     def _draw_tile(self, painter: QPainter) -> None:
-        ground = _TILE[self._kind]
+        ground = TILE_COLORS[self._kind]
         painter.fillRect(self.rect(), ground)
         pen = QPen(ground.lighter(140), 2)
         painter.setPen(pen)

@@ -19,6 +19,7 @@ os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")  # read when the first view
 import ndv
 
 from ...engine.projections import worse
+from ...engine.stack_resolution import resolution_text, stack_resolution
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import contrast_of
@@ -126,11 +127,14 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         image = self.dataset.known_image(view.p)
         facts = image or self.dataset.info.image(view.p)
         channels = list(self._own_keys(view, visible))
-        number, level, z_step, step = self._resolution(self._levels(view.p, facts), max(len(channels), 1))
+        levels = self._levels(view.p, facts)
+        number, level, z_step, step = stack_resolution(
+            levels, max(len(channels), 1) * self.dtype.itemsize, MAX_VOLUME_BYTES, MAX_TEXTURE_3D
+        )
         z_range = self._part(view, facts, number)
         zs = range(z_range.start, z_range.stop, z_step)
         shape = (len(zs), -(-level.sizes.y // step), -(-level.sizes.x // step))
-        self.volume = _volume_text(number, len(self._levels(view.p, facts)), shape)
+        self.volume = resolution_text(number, len(levels), shape)
         keys = [PlaneKey(view.t, view.p, c, z) for c in channels for z in zs]
         out = np.zeros((max(self._n_channels, 1), *shape), self.dtype)
         worst: dict[int, Plane] = {}
@@ -171,28 +175,6 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         except (DatasetError, IndexError, CancelledError):
             return (facts.level,)
 
-    def _resolution(self, levels: Sequence[Level], n_channels: int) -> tuple[int, Level, int, int]:
-        """The level, and the steps along z and along y and x, so that it fits texture and budget."""
-        for number, level in enumerate(levels):
-            n_z, height, width = level.sizes
-            z_step = max(-(-n_z // MAX_TEXTURE_3D), 1)
-            step = 1
-            bytes_per_voxel = n_channels * self.dtype.itemsize
-            while step < max(height, width) and not _fits(
-                -(-n_z // z_step), -(-height // step), -(-width // step), bytes_per_voxel
-            ):
-                step += 1
-            if step == z_step == 1 or number == len(levels) - 1:
-                break
-        return number, level, z_step, step
-
-
-def _volume_text(level: int, n_levels: int, shape: tuple[int, int, int]) -> str:
-    """The level and the size (x, y, z) of a volume in words; levels count from 1, the full resolution."""
-    n_z, height, width = shape
-    of = f"level {level + 1} of {n_levels}, " if n_levels > 1 else ""
-    return f"{of}{width} × {height} × {n_z}"
-
 
 class _Stack:
     """Planes as ndv slices them, (C, 1, Y, X), not copied into one array: 30 ms for four of 2048².
@@ -230,10 +212,6 @@ class _Nothing(np.ndarray):
 def _as_drawn(pixels: np.ndarray, blank: np.ndarray) -> np.ndarray:
     """Pixels in the dtype of all channels; `blank` for those of another size."""
     return pixels.astype(blank.dtype, copy=False) if pixels.shape == blank.shape else blank
-
-
-def _fits(n_z: int, height: int, width: int, bytes_per_voxel: int) -> bool:
-    return max(height, width) <= MAX_TEXTURE_3D and n_z * height * width * bytes_per_voxel <= MAX_VOLUME_BYTES
 
 
 def _common_dtype(shown: dict[int, np.ndarray], default: np.dtype) -> np.dtype:

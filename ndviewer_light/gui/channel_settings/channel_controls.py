@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from ...model import channel_name
+from ...rendering.colormaps import chosen_colormap, colormap_of
 from ...rendering.contrast import ChannelContrasts, ContrastMode
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
 from ..panels.channels import ChannelStrips
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ...model import Channel, DatasetInfo, ImageInfo
     from ...rendering.contrast import Contrast
+    from ...rendering.scene_picture import ChannelLook
     from ..canvas.display import Canvas
     from ..canvas.view_frames import Frame
     from .channel_choices import Name
@@ -120,6 +122,27 @@ class ChannelControls(QObject):
                 color=self.strips.chosen_color(c) or None,
             )
         return found
+
+    def add_others(self, contrasts: Mapping[int, Contrast]) -> None:
+        """Planes are shown beside the one in view: they count for the contrast of the run."""
+        for c, contrast in contrasts.items():
+            if c < len(self.strips):
+                self.contrasts.of(c).add_others(contrast)
+                self._apply_limits(c)
+
+    def drawn_looks(self) -> dict[int, ChannelLook]:
+        """How the channels that are on are drawn: limits, colours, gamma."""
+        from ...rendering.scene_picture import ChannelLook  # not needed before anything is shown
+
+        looks = {}
+        channels = self._info.channels if self._info is not None else ()
+        for c in range(min(len(self.strips), len(channels))):
+            if self.strips.is_channel_visible(c):
+                chosen = self.strips.chosen_color(c)
+                colormap = chosen_colormap(chosen) if chosen else colormap_of(channels[c])
+                limits = self.contrasts.limits(c) or (0.0, 1.0)
+                looks[c] = ChannelLook(limits, colormap, self.strips.gamma_of(c))
+        return looks
 
     def show_only_those_of(self, image: ImageInfo | None) -> None:
         """Show the strips of the channels that an image has; until that is known, all stay."""

@@ -71,6 +71,7 @@ class Actions:
             "next_unreadable": lambda: screen.finder.next_unreadable(),
             "split": self._toggle_split,
             "split_gray": lambda: screen.split.is_shown and screen.split.toggle_gray(),
+            "orthogonal": lambda: screen.orthogonal.toggle(),
             "overview": lambda: screen.scene.toggle(),
             "labels": lambda: screen.labels.toggle(),
             "latency": screen.toggle_latency,

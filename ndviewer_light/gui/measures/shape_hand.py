@@ -48,7 +48,7 @@ class ShapeHand(QObject):
     def set_canvas(self, canvas: Canvas) -> None:
         """Take the events of this canvas from now on."""
         self._canvas = canvas
-        canvas.tool = self
+        canvas.tools.insert(0, self)
 
     @property
     def kind(self) -> ShapeKind | None:

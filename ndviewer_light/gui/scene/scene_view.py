@@ -14,8 +14,6 @@ from qtpy.QtCore import QObject, Qt, Signal
 from ...engine.plate_grid import plate_layout
 from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
-from ...rendering.colormaps import chosen_colormap, colormap_of
-from ...rendering.scene_picture import ChannelLook
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .scene_canvas import SceneCanvas
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from ...engine.dataset import Dataset
     from ...model import DatasetInfo
+    from ...rendering.scene_picture import ChannelLook
     from ..background import Background
     from ..poll import Poll
     from ..stage import Stage
@@ -277,18 +276,8 @@ class SceneView(QObject):
             reading.set_looks(looks)
 
     def _current_looks(self) -> dict[int, ChannelLook]:
-        strips, contrasts = self._stage.strips, self._stage.channels.contrasts
         reading = self._reading
-        if reading is None or reading.info is None:
-            return {}
-        looks = {}
-        channels = reading.info.channels
-        for c in range(min(len(strips), len(channels))):
-            if strips.is_channel_visible(c):
-                chosen = strips.chosen_color(c)
-                colormap = chosen_colormap(chosen) if chosen else colormap_of(channels[c])
-                looks[c] = ChannelLook(contrasts.limits(c) or (0.0, 1.0), colormap, strips.gamma_of(c))
-        return looks
+        return {} if reading is None or reading.info is None else self._stage.channels.drawn_looks()
 
     @safe_slot
     def _on_dimming(self, dims: bool) -> None:

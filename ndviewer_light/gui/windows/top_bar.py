@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
 
 
-_GIVE_WAY = ("one_to_one", "split", "overview", "numbers")
+_GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "numbers")
 """Actions whose buttons there is no room for in a narrow window."""
 
 
@@ -59,6 +59,7 @@ class TopBar(Panel):
         row.addWidget(self.link)
         for text, tip, action in (
             ("Channels", "Show each channel in a pane of its own, or all together again", "split"),
+            ("Ortho", "Show sections along z (XZ, YZ) beside the picture, or no longer", "orthogonal"),
             ("Overview", "Show all fields at their places, or the one in view again", "overview"),
             ("Numbers", "Brightness, saturation, focus of the run, on the maps and in a plot", "numbers"),
             ("Panels", "Show the panels on the left, or not", "panels"),

@@ -1,0 +1,73 @@
+"""The cross-hair over the picture; how it looks, here and in the sections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QLineF, QPointF, Qt
+from qtpy.QtGui import QColor, QPainter, QPen
+from qtpy.QtWidgets import QWidget
+
+from ..slots import safe_slot
+
+if TYPE_CHECKING:
+    from qtpy.QtCore import QObject
+
+CROSS = QColor(255, 214, 64)
+_HALO = QColor(0, 0, 0, 120)
+_GAP_PX = 9.0
+"""What is left free around its middle, so that what one looks at is seen."""
+
+
+def draw_cross(painter: QPainter, at: QPointF, width: int, height: int) -> None:
+    """Draw the lines through a point over a widget of that size."""
+    x, y = at.x(), at.y()
+    lines = [
+        QLineF(0, y, x - _GAP_PX, y),
+        QLineF(x + _GAP_PX, y, width, y),
+        QLineF(x, 0, x, y - _GAP_PX),
+        QLineF(x, y + _GAP_PX, x, height),
+    ]
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    for color, thickness in ((_HALO, 3), (CROSS, 1)):
+        painter.setPen(QPen(color, thickness))
+        for line in lines:
+            if line.x1() <= line.x2() and line.y1() <= line.y2():
+                painter.drawLine(line)
+
+
+class CrossLayer(QWidget):
+    """Covers its parent, follows its size, and is transparent to mouse events. GUI thread only."""
+
+    def __init__(self, picture: QWidget) -> None:
+        super().__init__(picture)
+        self._picture = picture
+        self.at: QPointF | None = None
+        """Where the middle of the cross-hair is, in pixels of the widget."""
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Cross-hair")
+        self.setGeometry(picture.rect())
+        picture.installEventFilter(self)
+        self.hide()
+
+    def show_at(self, at: QPointF | None) -> None:
+        """Draw it there; None: nowhere."""
+        if at != self.at:
+            self.at = at
+            self.setVisible(at is not None)
+            self.update()
+
+    @safe_slot(default=False)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if watched is self._picture and event is not None and event.type() == QEvent.Type.Resize:
+            self.setGeometry(self._picture.rect())
+        return False
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        if self.at is not None:
+            painter = QPainter(self)
+            draw_cross(painter, self.at, self.width(), self.height())
+            painter.end()
