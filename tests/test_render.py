@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cmap
 import numpy as np
 import pytest
 import stores
@@ -23,6 +24,7 @@ from ndviewer_light.rendering.added_up import Layer, composite
 from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
 from ndviewer_light.rendering.movies import write_movie
+from ndviewer_light.rendering.scene_picture import render_scene
 
 REPO = Path(__file__).parents[1]
 SHAPE = (3, 2, 4, stores.HEIGHT, stores.WIDTH)  # t c z y x
@@ -324,6 +326,44 @@ def test_an_overview_of_projections_says_of_which_planes_there_are_none(tmp_path
     for x, value in ((0.25, 90), (0.75, 50)):
         found = picture[picture.shape[0] // 2, round(24 + x * 200)]
         assert abs(found - color * value / 100).max() <= 1, (x, found)
+
+
+def test_a_film_of_the_overview_has_a_frame_for_each_time_point(tmp_path, capsys):
+    plate, out = tmp_path / "p.ome.zarr", tmp_path / "o.gif"
+    stores.write_plate(plate, {"A/1": 1, "A/2": 1}, sizes={"t": 3, "c": 1, "z": 1, "y": 32, "x": 32})
+    for i, field in enumerate(("A/1/0", "A/2/0")):
+        for t in range(3):
+            tensorstore_of(plate / field)[t, 0, 0] = np.full((32, 32), 10 + 20 * t + 40 * i, "u2")
+    stores.make_old(plate)
+    rendered(capsys, plate, "--overview", "-o", out, "--contrast", "0:100", "--size", "248", "--fps", "5")
+    with open_dataset(plate) as ds:
+        color = np.array([int(ds.info.channels[0].color[i : i + 2], 16) for i in (1, 3, 5)])
+    with Image.open(out) as film:
+        assert film.n_frames == 3
+        for t in range(3):
+            film.seek(t)
+            frame = np.asarray(film.convert("RGB")).astype(int)
+            for i, x in enumerate((0.25, 0.75)):
+                found = frame[frame.shape[0] // 2, round(24 + x * 200)]
+                assert abs(found - color * (10 + 20 * t + 40 * i) / 100).max() <= 12, (t, i)  # 256 colours
+    with pytest.raises(SystemExit):
+        main([str(plate), "--overview", "--axis", "z", "-o", str(out)])
+
+
+def test_a_part_of_the_overview_is_drawn_as_large(tmp_path):
+    plate = tmp_path / "p.ome.zarr"
+    stores.write_plate(plate, {"A/1": 1, "A/2": 1}, sizes={"t": 1, "c": 1, "z": 1, "y": 32, "x": 32})
+    pixels = np.arange(32 * 32, dtype="u2").reshape(32, 32)
+    tensorstore_of(plate / "A/2/0")[0, 0, 0] = pixels
+    stores.make_old(plate)
+    with open_dataset(plate) as ds:
+        left, top, _, _ = scene_of(ds.info).edges[1].tolist()
+        area = left + 8 * 0.325, top + 4 * 0.325, left + 24 * 0.325, top + 12 * 0.325
+        gray = cmap.Colormap(["#000000", "#FFFFFF"])
+        found = render_scene(ds, [0], lambda c: (gray, (0, 1023)), size=64, area=area)
+    shown = np.asarray(found.picture)
+    assert shown.shape == (32, 64, 3) and found.um_per_px == pytest.approx(0.325 / 4)
+    assert abs(shown[2::4, 2::4, 0] - pixels[4:12, 8:24] / 1023 * 255).max() <= 1
 
 
 def tensorstore_of(image):

@@ -45,8 +45,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         parser.error(
             f"-o {options.output}: lies within the dataset, which is never written to; choose another folder"
         )
-    if options.overview and ending not in _PICTURES:
-        parser.error(f"-o {options.output}: an overview is a picture, {' or '.join(_PICTURES)}")
+    if options.overview and ending not in (*_PICTURES, *_FILMS):
+        parser.error(f"-o {options.output}: an overview is a picture or a film, not planes")
+    if options.overview and ending in _FILMS and options.axis != "t":
+        parser.error(f"--axis {options.axis}: a film of the overview is over t")
     if options.scheduler and not options.overview:
         parser.error("--scheduler: only for --overview")
     folder = os.path.dirname(os.path.abspath(options.output))
@@ -207,6 +209,8 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
     z = _plane_or_projection(options.z or "0", info.n_z)
+    if options.output.lower().endswith(_FILMS):
+        return _film_overview(dataset, options, channels, (mode, limits), z)
     found = render_scene(
         dataset,
         channels,
@@ -225,6 +229,32 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     _say_missing(found.missing)
     say(options.output)
     return INCOMPLETE if found.missing else ALL_THERE
+
+
+def _film_overview(
+    dataset: Dataset,
+    options: argparse.Namespace,
+    channels: Sequence[int],
+    contrast: tuple[ContrastMode, dict[int, Limits]],
+    z: int | str,
+) -> int:
+    from ..rendering.colormaps import colormap_of
+    from ..rendering.movies import write_movie
+    from ..rendering.scene_film import SceneFilm, limits_over, scene_frames
+    from ..rendering.view_picture import LayerLook
+
+    info, (mode, limits) = dataset.info, contrast
+    times = range(_counted(options.t or 0, info.n_t, "time point"), info.n_t)
+    looks = {c: LayerLook(colormap_of(info.channels[c])) for c in channels}
+    known = limits_over(dataset, channels, limits, mode, times, z)
+    film = SceneFilm(looks, known, z, options.size or 1024)
+    missing: list[str] = []
+    write_movie(
+        options.output, scene_frames(dataset, film, times, _inscription(options), missing), options.fps
+    )
+    _say_missing(missing)
+    say(options.output)
+    return INCOMPLETE if missing else ALL_THERE
 
 
 def _say_missing(missing: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ import math
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
@@ -30,13 +31,16 @@ from .slots import safe_slot
 from .words import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from PIL import Image
 
     from ..engine.dataset import Dataset
     from ..rendering.film_frames import Inscription
-    from ..rendering.view_picture import ShownPlace, ViewPictures
+    from ..rendering.view_picture import ShownPlace
     from .background import Background
     from .canvas.written import Written
+    from .canvas.zoom import VisibleArea
     from .poll import Poll
     from .stage import Stage
 
@@ -134,6 +138,8 @@ class Films(QObject):
         self._background = background
         self._poll = poll
         self._say = say
+        self.overview_area: Callable[[], VisibleArea | None] = lambda: None
+        """What is seen of the overview; None while the main view is shown."""
         self._cancelled: threading.Event | None = None
         self.dialog: FilmDialog | None = None
         self.file_dialog: QFileDialog | None = None
@@ -142,6 +148,11 @@ class Films(QObject):
         """Ask what a film is to show, and where it is saved."""
         dataset = self._stage.dataset
         sizes = [each for each in self._sizes(dataset) if each[2] > 1] if dataset is not None else []
+        if self.overview_area() is not None:
+            sizes = [each for each in sizes if each[0] == "t"]
+            if not sizes:
+                self._say("There is only one time point: nothing to make a film of the overview of", "")
+                return
         if not sizes:
             self._say("There is only one plane: nothing to make a film of", "")
             return
@@ -163,6 +174,8 @@ class Films(QObject):
     def save_to(self, path: str, plan: FilmPlan) -> None:
         """Write a film of what is shown, in a thread."""
         from ..rendering.colormaps import chosen_colormap, colormap_of
+        from ..rendering.film_frames import frames
+        from ..rendering.scene_film import SceneFilm, scene_frames
         from ..rendering.view_picture import LayerLook, ViewPictures
 
         dataset, stage = self._stage.dataset, self._stage
@@ -180,12 +193,17 @@ class Films(QObject):
             chosen = strips.chosen_color(c)
             table = chosen_colormap(chosen) if chosen else colormap_of(dataset.info.channels[c])
             looks[c] = LayerLook(table, strips.gamma_of(c))
-        pictures = ViewPictures(dataset, channels, limits=limits, longest=longest, looks=looks)
+        area = self.overview_area()
+        if area is None:
+            pictures = ViewPictures(dataset, channels, limits=limits, longest=longest, looks=looks)
+            made = partial(frames, dataset, pictures, places, plan.inscription)
+        else:
+            edges = area.x[0], area.y[0], area.x[1], area.y[1]
+            film = SceneFilm(looks, limits, places[0].z, longest, edges)
+            made = partial(scene_frames, dataset, film, [place.t for place in places], plan.inscription)
         cancelled = self._cancelled = threading.Event()
         self._say(f"Saving {os.path.basename(path)}…", path)
-        self._background.run(
-            "ndviewer-film", lambda: self._write(path, plan, dataset, pictures, places, cancelled)
-        )
+        self._background.run("ndviewer-film", lambda: self._write(path, plan, made, len(places), cancelled))
 
     # ---- parts -----------------------------------------------------------------------------
 
@@ -209,13 +227,11 @@ class Films(QObject):
         self,
         path: str,
         plan: FilmPlan,
-        dataset: Dataset,
-        pictures: ViewPictures,
-        places: list[ShownPlace],
+        made: Callable[[list[str], Callable[[int], None]], Iterator[Image.Image]],
+        n: int,
         cancelled: threading.Event,
     ) -> None:
         """In a thread."""
-        from ..rendering.film_frames import frames
         from ..rendering.movies import write_movie
 
         name, said, missing = os.path.basename(path), time.monotonic(), list[str]()
@@ -226,13 +242,11 @@ class Films(QObject):
                 raise _FilmEndedError
             if time.monotonic() > said + _SAID_SECONDS:
                 said = time.monotonic()
-                text = f"Saving {name}: {done:,} of {len(places):,} frames (Esc ends it)"
+                text = f"Saving {name}: {done:,} of {n:,} frames (Esc ends it)"
                 self._poll.post(lambda: self._say(text, path))
 
         try:
-            write_movie(
-                path, frames(dataset, pictures, places, plan.inscription, missing, progress), plan.fps
-            )
+            write_movie(path, made(missing, progress), plan.fps)
         except _FilmEndedError:
             words = f"{name} was not saved: ended"
         except (NDViewerError, OSError, ValueError, IndexError) as error:
@@ -241,7 +255,7 @@ class Films(QObject):
             words = f"{name} could not be saved: {type(error).__name__}: {error}"
         else:
             left_out = f"; of {len(missing):,} planes nothing is stored" if missing else ""
-            words = f"Saved {name}, {len(places):,} frames{left_out}"
+            words = f"Saved {name}, {n:,} frames{left_out}"
         self._poll.post(lambda: self._on_written(words, path, cancelled))
 
     def _on_written(self, words: str, path: str, cancelled: threading.Event) -> None:

@@ -145,7 +145,10 @@ class Screen(QWidget):
             self.poll,
             lambda text, details: self.status.say("message", text, details),
         )
-        self.links = LinkedViews(self.stage, lambda text, details: self.status.say("message", text, details))
+        self.films.overview_area = lambda: self.scene.area
+        self.links = LinkedViews(
+            self.stage, self.scene, lambda text, details: self.status.say("message", text, details)
+        )
         self.measuring = Measuring(
             self.stage,
             self._background,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..engine.scene import scene_of
+from ..engine.scene import Viewport, scene_of
 from ..errors import DatasetError
 from ..model import PlaneState, StackKey
 from .added_up import Layer, composite
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
     from ..engine.dataset import Dataset
-    from ..engine.scene import FieldScene, Viewport
+    from ..engine.scene import FieldScene
     from ..model import Plane
     from .contrast import Limits
 
@@ -121,12 +121,15 @@ def render_scene(
     size: int = 2048,
     mode: ContrastMode = ContrastMode.RUN,
     labels: bool = True,
+    area: tuple[float, float, float, float] | None = None,
+    gamma: Callable[[int], float] = lambda c: 1.0,
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScenePicture:
     """Draw every field of a dataset at its place; the longest edge of the picture is `size` pixels.
 
-    `z` is a plane, or a projection as text ("max", "mean:2-11").
+    `z` is a plane, or a projection as text ("max", "mean:2-11"). `area`: left, top, right and bottom in µm of
+    the part that is drawn, None for all.
     `looks(c)`: colour map and fixed limits of a channel, None where `mode` decides. Raises `DatasetError`.
     """
     from PIL import Image, ImageDraw
@@ -135,15 +138,18 @@ def render_scene(
     if not info.positions:
         raise DatasetError("there is no position to draw")
     scene = scene_of(info)
-    left, top, right, bottom = scene.bounds
+    left, top, right, bottom = area or scene.bounds
     longest = max(right - left, bottom - top)
-    margin = _MARGIN_PX if scene.is_plate or len(scene) > 1 else 0
+    margin = _MARGIN_PX if area is None and (scene.is_plate or len(scene) > 1) else 0
     um_per_px = longest / max(size - 2 * margin, 1)
     width, height = (max(1, round(side / um_per_px)) + 2 * margin for side in (right - left, bottom - top))
-    viewport = scene.fitting(width, height, margin)._replace(um_per_px=um_per_px)
-    planes = _read(dataset, scene, channels, (t, z), um_per_px, scheduler, progress)
-    seen = {c: _limits_of(c, planes, looks(c)[1], mode) for c in channels}
-    drawn_as = {c: ChannelLook(limits, looks(c)[0]) for c, limits in seen.items() if limits is not None}
+    viewport = Viewport((left + right) / 2, (top + bottom) / 2, um_per_px, width, height)
+    shown = set(scene.within(viewport.edges).tolist())
+    planes = _read(dataset, scene, sorted(shown), channels, (t, z), um_per_px, scheduler, progress)
+    seen = {c: limits_of(c, planes, looks(c)[1], mode) for c in channels}
+    drawn_as = {
+        c: ChannelLook(limits, looks(c)[0], gamma(c)) for c, limits in seen.items() if limits is not None
+    }
     picture = Image.new("RGB", (width, height), GROUND)
     draw = ImageDraw.Draw(picture)
     _draw_wells(draw, scene, viewport)
@@ -155,39 +161,53 @@ def render_scene(
     for p, (colored, box) in enumerate(
         zip(colored_fields(of_field, drawn_as), scene.boxes(viewport), strict=True)
     ):
+        if p not in shown:
+            continue
         if of_field[p]:
-            fitted = Image.fromarray(colored).resize(
-                (box[2] - box[0], box[3] - box[1]), _filter(colored, box)
-            )
-            picture.paste(fitted, box[:2])
+            _paste(picture, colored, box)
             worst = worst_of(planes[p].values())
             if worst is not None:
                 missing.append(f"{info.positions[p].title}: {worst.reason}")
         else:
             state = draw_state(draw, box, planes[p].values())
             missing.append(f"{info.positions[p].title}: {state}")
-    if labels:
+    if labels and area is None:
         _write_labels(draw, scene, viewport, margin)
     scale = um_per_px if scene.is_in_um else None
     return ScenePicture(picture, scale, scene.notes, missing)
 
 
+def _paste(picture: Image.Image, colored: np.ndarray, box: tuple[int, int, int, int]) -> None:
+    """Draw a field where its box is in the picture."""
+    from PIL import Image
+
+    left, top = max(box[0], 0), max(box[1], 0)
+    right, bottom = min(box[2], picture.width), min(box[3], picture.height)
+    if right <= left or bottom <= top:
+        return
+    x, y = colored.shape[1] / (box[2] - box[0]), colored.shape[0] / (box[3] - box[1])
+    part = (left - box[0]) * x, (top - box[1]) * y, (right - box[0]) * x, (bottom - box[1]) * y
+    fitted = Image.fromarray(colored).resize((right - left, bottom - top), _filter(colored, box), box=part)
+    picture.paste(fitted, (left, top))
+
+
 def _read(
     dataset: Dataset,
     scene: FieldScene,
+    positions: Sequence[int],
     channels: Sequence[int],
     at: tuple[int, int | str],
     um_per_px: float,
     scheduler: str | None,
     progress: Callable[[int, int], None] | None,
 ) -> list[dict[int, Plane]]:
-    """The pictures of every field, by channel; of channels that a field has."""
+    """The pictures of these fields, by position and channel; of channels that a field has."""
     sides = (scene.edges[:, 2:] - scene.edges[:, :2]).max(axis=1) / um_per_px
     info, keys = dataset.info, []
-    for p in range(len(scene)):
+    for p in positions:
         own = info.channels_of(info.image(p))
         keys += [StackKey(at[0], p, c, at[1]) for c in channels if c in own]
-    edge = edge_for(float(sides.max()))
+    edge = edge_for(float(sides[positions].max()) if len(positions) else 0.0)
     found = dataset.thumbnails(keys, edge, scheduler=scheduler, progress=progress)
     planes: list[dict[int, Plane]] = [{} for _ in range(len(scene))]
     for key, plane in zip(keys, found, strict=True):
@@ -195,9 +215,10 @@ def _read(
     return planes
 
 
-def _limits_of(
+def limits_of(
     c: int, planes: Sequence[Mapping[int, Plane]], fixed: Limits | None, mode: ContrastMode
 ) -> Limits | None:
+    """The limits of a channel: `fixed`, else what the small planes of fields, by channel, suggest."""
     if fixed is not None:
         return fixed
     seen = SeenContrast()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ...model import DatasetInfo
     from ..following.view_follower import ViewFollower
+    from ..scene.scene_view import SceneView
     from ..sessions import Session
     from ..stage import Stage
     from .saved_view import SavedView
@@ -26,10 +27,11 @@ _LONGEST, _MOST = 40, 3
 
 
 class LinkedViews:
-    """For one stage; `say` takes a text and its details for the status line."""
+    """For one stage and its overview; `say` takes a text and its details for the status line."""
 
-    def __init__(self, stage: Stage, say: Callable[[str, str], None]) -> None:
+    def __init__(self, stage: Stage, scene: SceneView, say: Callable[[str, str], None]) -> None:
         self._stage = stage
+        self._scene = scene
         self._say = say
         self._expected: tuple[str, SavedView] | None = None
         self.lacking = ""
@@ -55,6 +57,8 @@ class LinkedViews:
         _, view = expected
         views.show_linked(view, session, self._stage, follower)
         self.lacking = lacking(view, session.dataset.info)
+        if view.overview is not None:
+            self._scene.show_area(view.overview)
         return True
 
     def copy(self, path: str) -> None:
@@ -64,7 +68,7 @@ class LinkedViews:
             self._say("There is no view to link to", "")
             return
         place = absolute(path)
-        link = link_to(place, view)
+        link = link_to(place, view._replace(overview=self._scene.area))
         QApplication.clipboard().setText(link)
         left_out = "" if presentable(place) == place else ", without the login or signature of its address"
         self._say(f"A link to this view is in the clipboard{left_out}", link)

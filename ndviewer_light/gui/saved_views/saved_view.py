@@ -25,6 +25,7 @@ class SavedView(NamedTuple):
     """A view of a dataset. `followed`: the axes that were being led to the newest planes.
 
     `position` is the label of the position; `area` what is seen of the picture, None if it fits the window.
+    `overview`: what is seen of the overview, None if that is not shown; only links have it.
     `subject` tells datasets apart that lie at the same path one after the other, see `subject_of`.
     """
 
@@ -38,6 +39,7 @@ class SavedView(NamedTuple):
     area: VisibleArea | None
     projection: StackProjection | None = None
     volume: VolumeLook = VolumeLook()
+    overview: VisibleArea | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `view_of` reads."""

@@ -2,9 +2,10 @@
 
 Time points and planes count from 1, as everywhere in the window. Of each channel: its name ``c0=DAPI``,
 ``on0=yes``, ``limits0=100:3000`` (of values of ``dtype0``), ``color0=#00FF00`` or a lookup table, ``gamma0``,
-and so on for ``c1``. ``area`` is what is seen: left, right, top and bottom in µm; ``volume`` how a stack is
-drawn as one, and which planes of it (``iso:2-11``). A link may come from anybody: it names a dataset and says
-how it is shown, nothing in it is run, all of it is checked and bounded.
+and so on for ``c1``. ``area`` is what is seen: left, right, top and bottom in µm; ``overview`` the same of
+the overview, if that is shown; ``volume`` how a stack is drawn as one, and which planes of it (``iso:2-11``).
+A link may come from anybody: it names a dataset and says how it is shown, nothing in it is run, all of it is
+checked and bounded.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ def link_to(path: str, view: SavedView) -> str:
         said.append(("project", str(view.projection)))
     if view.volume.is_shown:
         said.append(("volume", str(view.volume)))
-    if view.area is not None:
-        said.append(("area", ",".join(f"{edge:.6g}" for edge in (*view.area.x, *view.area.y))))
+    for key, area in (("area", view.area), ("overview", view.overview)):
+        if area is not None:
+            said.append((key, ",".join(f"{edge:.9g}" for edge in (*area.x, *area.y))))
     place = quote(presentable(path), safe=_SAFE, errors="surrogateescape").replace(" ", "%20")
     return f"{_SCHEME}{place}?{urlencode(said, safe=':,#', quote_via=quote, errors='surrogateescape')}"
 
@@ -100,6 +102,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
             area=None if area is None else _area(area),
             projection=StackProjection.of_text(said["project"]) if "project" in said else None,
             volume=VolumeLook.of_text(said["volume"]) if "volume" in said else VolumeLook(),
+            overview=_area(said["overview"]) if "overview" in said else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError("This link is damaged: it does not say how the dataset is to be shown.") from error

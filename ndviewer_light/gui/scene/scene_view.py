@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from ...engine.plate_grid import plate_layout
 from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
+from ..canvas.zoom import VisibleArea
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .scene_canvas import SceneCanvas
@@ -67,6 +68,7 @@ class SceneView(QObject):
         self._menu = SceneMenu(self.canvas)
         self._menu.dimming.connect(self._on_dimming)
         self._came_from_here = False
+        self._wanted_area: VisibleArea | None = None
         self._looks: dict[int, ChannelLook] = {}
         self._looks_due = 0.0
         self._is_building = False
@@ -130,6 +132,26 @@ class SceneView(QObject):
         self._poll.wake()
         self.step()
 
+    @property
+    def area(self) -> VisibleArea | None:
+        """What is seen of it in µm; None while it is not shown."""
+        viewport = self.canvas.viewport if self.is_shown else None
+        if viewport is None:
+            return None
+        left, top, right, bottom = viewport.edges
+        return VisibleArea((left, right), (top, bottom))
+
+    def show_area(self, area: VisibleArea) -> None:
+        """Show the overview, and this part of it once it is known where fields are."""
+        self.show()
+        self._wanted_area = area
+        self._look_at_wanted()
+
+    def _look_at_wanted(self) -> None:
+        if self._wanted_area is not None and self.canvas.scene is not None:
+            area, self._wanted_area = self._wanted_area, None
+            self.canvas.look_at_area(*area.x, *area.y)
+
     def read_anew(self) -> None:
         """Read all fields again: the dataset was refreshed."""
         if self._reading is not None:
@@ -162,6 +184,7 @@ class SceneView(QObject):
         reading, self._reading = self._reading, None
         self.canvas.clear()
         self._looks = {}
+        self._wanted_area = None
         self._is_building = self._is_looking = False
         if reading is not None:
             reading.close()
@@ -263,6 +286,7 @@ class SceneView(QObject):
             sizes = [image.pixel_size_um or 1.0 for image in info.groups]
             self.canvas.show_scene(scene, min(sizes) if scene.is_in_um else 1.0)
             self.noted.emit("; ".join(scene.notes))
+            self._look_at_wanted()
         reading.ask_again()
 
     def _follow_looks(self, reading: SceneReading, now: float) -> None:

@@ -1,0 +1,95 @@
+"""Films of all fields at their places: a picture for each time point, with what is written on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..model import StackKey
+from ..storage.printable import printable
+from .annotations import add_scale_bar, add_text
+from .film_frames import time_text
+from .scene_picture import limits_of, render_scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from PIL import Image
+
+    from ..engine.dataset import Dataset
+    from ..model import Plane
+    from .contrast import ContrastMode, Limits
+    from .film_frames import Inscription
+    from .view_picture import LayerLook
+
+_TIMES_LOOKED_AT = 4  # time points, for the contrast of all
+_EDGE = 64
+
+
+class SceneFilm(NamedTuple):
+    """What a film of all fields shows: channels with their looks and limits, a plane or projection.
+
+    `area`: left, top, right and bottom in µm, None for all; `size`: the longest edge in pixels.
+    """
+
+    looks: Mapping[int, LayerLook]
+    limits: Mapping[int, Limits]
+    z: int | str
+    size: int
+    area: tuple[float, float, float, float] | None = None
+
+
+def limits_over(
+    dataset: Dataset,
+    channels: Sequence[int],
+    fixed: Mapping[int, Limits],
+    mode: ContrastMode,
+    times: Sequence[int],
+    z: int | str,
+) -> dict[int, Limits]:
+    """The limits of channels for all of these time points, by some of them, so that no film flickers."""
+    planes: list[dict[int, Plane]] = []
+    info = dataset.look_at_all()
+    open_channels = [c for c in channels if c not in fixed]
+    for t in times[:: max(1, -(-len(times) // _TIMES_LOOKED_AT))] if open_channels else ():
+        keys = [
+            StackKey(t, p, c, z)
+            for p in range(len(info.positions))
+            for c in open_channels
+            if c in info.channels_of(info.image(p))
+        ]
+        found = dataset.thumbnails(keys, _EDGE)
+        planes += [{key.c: plane} for key, plane in zip(keys, found, strict=True)]
+    limits = {c: limits_of(c, planes, fixed.get(c), mode) for c in channels}
+    return {c: each for c, each in limits.items() if each is not None}
+
+
+def scene_frames(
+    dataset: Dataset,
+    film: SceneFilm,
+    times: Sequence[int],
+    inscription: Inscription,
+    missing: list[str],
+    progress: Callable[[int], None] = lambda done: None,
+) -> Iterator[Image.Image]:
+    """Yield a picture for each of these time points; adds to `missing` what is not there.
+
+    `progress` is called with the number of frames before each one, and may raise to end it. Blocks.
+    """
+    for done, t in enumerate(times):
+        progress(done)
+        found = render_scene(
+            dataset,
+            list(film.looks),
+            lambda c: (film.looks[c].colormap, film.limits.get(c)),
+            t=t,
+            z=film.z,
+            size=film.size,
+            area=film.area,
+            gamma=lambda c: film.looks[c].gamma,
+        )
+        missing.extend(found.missing)
+        if inscription.timestamp:
+            add_text(found.picture, printable(time_text(t, dataset.info.image(0))))
+        if inscription.scale_bar:
+            add_scale_bar(found.picture, found.um_per_px, inscription.bar)
+        yield found.picture

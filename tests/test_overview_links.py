@@ -1,0 +1,97 @@
+"""Links to the overview: copied there, they open it at the same place, in this window and in another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from runs import load
+from screen import choose_limits, settle
+from test_overview_view import VALUES, assert_all_shown, complete, expected, shown, where, write_plate
+
+from ndviewer_light.gui.film_saving import FilmPlan
+from ndviewer_light.gui.saved_views.view_link import view_in
+from ndviewer_light.gui.windows.window import LightweightMainWindow
+from ndviewer_light.rendering.film_frames import Inscription
+
+pytestmark = pytest.mark.gl
+
+TIMEOUT = 20_000
+
+
+def test_a_link_opens_the_overview_at_the_same_place(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr")
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 200)
+    overview = shown(qtbot, viewer)
+    canvas = overview.canvas
+    canvas.zoom(2.5, QPointF(where(canvas, 3)))
+    complete(qtbot, overview)
+    before = canvas.viewport
+    modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    viewer.activateWindow()
+    canvas.setFocus()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is canvas, timeout=TIMEOUT)
+    QTest.keyClick(canvas, Qt.Key.Key_C, modifiers)
+    link = QApplication.clipboard().text()
+    assert "&overview=" in link
+    _, view = view_in(link)
+    left, top, right, bottom = before.edges
+    assert (*view.overview.x, *view.overview.y) == pytest.approx((left, right, top, bottom), rel=1e-6)
+    canvas.fit()
+    overview.leave()
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=TIMEOUT):
+        viewer._screen.open_link(link)
+    again = viewer._screen.scene
+    qtbot.waitUntil(lambda: again.is_shown and again.canvas.viewport is not None, timeout=TIMEOUT)
+    complete(qtbot, again)
+    assert again.canvas.viewport[:3] == pytest.approx(before[:3], rel=1e-5)
+    assert_all_shown(viewer, again.canvas, {3: (100, 100)})
+    window = LightweightMainWindow(link)
+    qtbot.addWidget(window)
+    window.show()
+    other = window.viewer._screen.scene
+    qtbot.waitUntil(lambda: other.is_shown and other.canvas.viewport is not None, timeout=TIMEOUT)
+    complete(qtbot, other)
+    assert other.canvas.viewport[:2] == pytest.approx(before[:2], rel=1e-4)
+    assert not other.canvas.is_fitting
+    window.close()
+
+
+def test_a_link_to_the_main_view_does_not_open_the_overview(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr")
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    viewer._screen.links.copy(str(path))
+    assert "overview" not in QApplication.clipboard().text()
+
+
+def test_a_film_of_the_overview_shows_its_part_at_every_time_point(qtbot, viewer, tmp_path):
+    path, out = write_plate(tmp_path / "p.ome.zarr", n_t=3), tmp_path / "film.gif"
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 200)
+    overview = shown(qtbot, viewer)
+    overview.canvas.look_at_field(0)
+    complete(qtbot, overview)
+    films = viewer._screen.films
+    films.ask()
+    axis = films.dialog.axis
+    assert [axis.itemData(i) for i in range(axis.count())] == ["t"]
+    films.dialog.close()
+    with qtbot.waitSignal(films.ended, timeout=TIMEOUT):
+        films.save_to(str(out), FilmPlan("t", 5, Inscription()))
+    with Image.open(out) as film:
+        assert film.n_frames == 3
+        for t in range(3):
+            film.seek(t)
+            frame = np.asarray(film.convert("RGB")).astype(int)
+            values = [VALUES[0][(c + t) % 2] + 1 for c in range(2)]
+            middle = frame[frame.shape[0] // 2, frame.shape[1] // 2]
+            assert abs(middle - expected(viewer, values)).max() <= 12, t
