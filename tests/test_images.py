@@ -804,7 +804,7 @@ def test_a_picture_that_says_it_is_huge_is_not_decoded(tmp_path: Path, opened: A
     (tmp_path / "img_1.png").write_bytes(bomb(60_000, 60_000))
     source = opened(tmp_path)
     for ask in (source.read_plane, source.plane_shape):
-        with pytest.raises(LimitExceededError, match=r"img_1\.png"):
+        with pytest.raises(LimitExceededError, match=r"img_1\.png claims more than [\d,]+ pixels"):
             ask(PlaneKey(1))
 
 

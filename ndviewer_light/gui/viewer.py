@@ -98,6 +98,11 @@ class LightweightViewer(QWidget):
         return getattr(self._screen, "stage", None)
 
     @property
+    def contents(self) -> Screen:
+        """What it shows, with all its parts: for the window around it, not for hosts."""
+        return self._screen
+
+    @property
     def actions_by_name(self) -> Mapping[str, Callable[[], object]]:
         """What the keys do, by the names in `keys`, for buttons; empty if the widget could not be created."""
         return self._actions

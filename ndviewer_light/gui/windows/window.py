@@ -151,7 +151,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
     def _remember(self) -> None:
         """Look like the window that was closed last."""
         place_window(self)
-        screen = self.viewer._screen
+        screen = self.viewer.contents
         if self.viewer.stage is not None and screen.side is not None:
             screen.side.wanted = are_panels_wanted()
             screen.side.widths = kept_widths(3)
@@ -182,18 +182,18 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
 
     @safe_slot
     def _on_measure(self) -> None:
-        self.viewer._screen.measuring.show_menu(self.bar.measure)
+        self.viewer.contents.measuring.show_menu(self.bar.measure)
 
     @safe_slot
     def _on_written(self) -> None:
-        self.viewer._screen.written.show(self.bar.written)
+        self.viewer.contents.written.show(self.bar.written)
 
     @safe_slot
     def _on_link_toggled(self, linked: bool) -> None:
         if linked:
-            linked_windows().link(self.viewer._screen)
+            linked_windows().link(self.viewer.contents)
         else:
-            linked_windows().unlink(self.viewer._screen)
+            linked_windows().unlink(self.viewer.contents)
 
     @safe_slot
     def _on_loaded(self, path: str) -> None:
@@ -218,10 +218,10 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Close the viewer with the window."""
-        side = self.viewer._screen.side
+        side = self.viewer.contents.side
         if side is not None and self.isVisible():
             keep_window(self, side.shown_widths, panels=side.wanted)
-        linked_windows().unlink(self.viewer._screen)
+        linked_windows().unlink(self.viewer.contents)
         self.viewer.close()
         super().closeEvent(event)
         self.closed.emit(self)

@@ -176,7 +176,8 @@ def _opened(file: BinaryIO, name: str) -> Iterator[Image]:
         with PIL.Image.open(file, formats=_FORMATS) as image:
             yield image
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise LimitExceededError(f"{name} is too large: {error}") from error
+        most = 2 * (PIL.Image.MAX_IMAGE_PIXELS or 0)
+        raise LimitExceededError(f"{name} claims more than {most:,} pixels: not decoded") from error
     except PIL.UnidentifiedImageError as error:
         raise CorruptDataError(_not_a_picture(file, name)) from error
 
