@@ -503,7 +503,8 @@ def test_what_a_script_asks_for_is_what_is_known_now(tmp_path, isolate):
         growing.add(3)
         wait_until(lambda: dataset.info.n_t == 3)
         dataset.set_following(False)
-        growing.add(4)
+        wait_until(lambda: not [each for each in threading.enumerate() if each.name == "ndviewer-look"])
+        growing.add(4)  # after the look that was under way
         for change in dataset.changes(timeout=0.5):
             assert change.info.n_t == 3
     assert not [each for each in threading.enumerate() if each.name == "ndviewer-following"]
