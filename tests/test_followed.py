@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import json
@@ -437,6 +438,35 @@ def test_a_plane_that_is_written_while_it_is_read_is_read_again(tmp_path):
         source.read_versioned(PlaneKey(t=2))
         assert len(n_reads) == 4, "once, where nothing was written"
     source.close()
+
+
+def test_what_is_being_written_in_place_is_read_once_that_is_over(tmp_path, monkeypatch):
+    """A file has its new time as soon as a write begins, so half of it has the time of the whole."""
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    growing.add(2)
+    (chunk,) = (path for path in (tmp_path / "a.zarr").glob("**/c/1/**/0") if path.is_file())
+    whole = chunk.read_bytes()
+    half = whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
+    slept, sleep = [], time.sleep
+
+    def finish_writing(seconds: float) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return sleep(seconds)
+        slept.append(seconds)
+        status = chunk.stat()
+        chunk.write_bytes(whole)
+        os.utime(chunk, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return sleep(seconds)
+
+    with contextlib.closing(open_source(str(growing.path))) as source:
+        chunk.write_bytes(half)
+        monkeypatch.setattr("ndviewer_light.sources.source.time.sleep", finish_writing)
+        now = time.time_ns()
+        os.utime(chunk, ns=(now, now))
+        pixels, _ = source.read_versioned(PlaneKey(t=1))
+        assert (pixels == 2).all()
+        assert len(slept) == 1
 
 
 def test_a_dataset_is_waited_for_until_it_can_be_opened(tmp_path):

@@ -9,6 +9,7 @@ import signal
 
 import numpy as np
 import pytest
+import stores
 from runs import CHANNELS, LAYOUTS, load, planes_of, small_run, write
 from screen import assert_shows, choose_limits, framebuffer, settle
 
@@ -149,6 +150,7 @@ def test_a_missing_plane_is_hatched_and_the_rest_stays_usable(qtbot, viewer, tmp
     run = small_run(tmp_path / "run")
     write(run, "--aborted")
     shutil.rmtree(tmp_path / "run" / "zarr" / "A1" / "fov_1.ome.zarr" / "0" / "c")
+    stores.make_old(tmp_path / "run")
     load(qtbot, viewer, run.folder)
     viewer.load_fov(1)
     settle(qtbot, viewer)

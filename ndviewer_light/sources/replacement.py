@@ -232,6 +232,11 @@ class ReplaceableSource(Source):
         return self._opened.source.versions_in_view(keys, level)
 
     @property
+    def settling_s(self) -> float:
+        """Same as the source's."""
+        return self._opened.source.settling_s
+
+    @property
     def leaves_out_empty(self) -> bool:
         """Same as the source's."""
         return self._opened.source.leaves_out_empty

@@ -85,6 +85,11 @@ class Source(ABC):
     """The format's name as users read it, "ome-zarr"."""
 
     @property
+    def settling_s(self) -> float:
+        """A local file written more recently may be half written, and nothing in it would tell."""
+        return 0.0
+
+    @property
     def leaves_out_empty(self) -> bool:
         """Whether planes that are entirely fill value need not be stored.
 
@@ -266,9 +271,10 @@ class Source(ABC):
         """`read_plane`, or `read_region`, with the version of the plane as of before the read.
 
         What was written while it was read is read again, until nothing was, or two reads are the same: a
-        chunk without a checksum may decode to anything while its file is half written.
+        chunk without a checksum may decode to anything while its file is half written. A file's time is noted
+        when a write begins: what was written less than `settling_s` ago is read once that is over.
         """
-        (version,) = self.versions([key], level)
+        version = self._settled_version(key, level)
         pixels = _read_from(self, key, level, region)
         for _ in range(_READ_AGAIN):
             if version is None or time.time_ns() - changed_ns(version) > _BEING_WRITTEN_NS:
@@ -281,6 +287,15 @@ class Source(ABC):
             if np.array_equal(before, pixels):
                 break
         return pixels, version
+
+    def _settled_version(self, key: PlaneKey, level: int) -> str | None:
+        (version,) = self.versions([key], level)
+        if self.settling_s > 0 and version is not None:
+            age_s = (time.time_ns() - changed_ns(version)) / 1e9
+            if 0 <= age_s < self.settling_s:
+                time.sleep(self.settling_s - age_s)
+                (version,) = self.versions([key], level)
+        return version
 
     def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
         """For each plane of level 0, what its numbers are kept under; None if nothing tells that it changed.

@@ -138,6 +138,11 @@ class ZarrSource(Source):
     # ---- Source ----------------------------------------------------------------------------
 
     @property
+    def settling_s(self) -> float:
+        """See `Source.settling_s`: some writers put chunks into shards in place, without checksums."""
+        return 0.05
+
+    @property
     def info(self) -> DatasetInfo:
         """What is currently known; a new object whenever more becomes known."""
         return self._known.info
