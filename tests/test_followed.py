@@ -108,6 +108,10 @@ class GrowingZarr:
         self._array[self.n_t - 1].write(np.broadcast_to(grey(value), (1, 1, SIZE, SIZE))).result()
 
 
+def no_look_is_under_way() -> bool:
+    return all(each.name != "ndviewer-look" for each in threading.enumerate())
+
+
 class GrowingTiff:
     """A TIFF to which a page is appended with each `add`; tifffile calls them z."""
 
@@ -521,6 +525,13 @@ def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_plan
     assert shown(dataset, PlaneKey()) == 1
     (tmp_path / "elsewhere").rename(growing.path)
     wait_until(lambda: not said())
+    growing.path.rename(tmp_path / "elsewhere")
+    wait_until(said)
+    dataset.set_following(False)  # no look will find it
+    wait_until(no_look_is_under_way)
+    (tmp_path / "elsewhere").rename(growing.path)
+    dataset.refresh()
+    assert not said()
 
 
 @pytest.mark.parametrize("isolate", [False, True])
@@ -533,8 +544,8 @@ def test_what_a_script_asks_for_is_what_is_known_now(tmp_path, isolate):
         growing.add(3)
         wait_until(lambda: dataset.info.n_t == 3)
         dataset.set_following(False)
-        wait_until(lambda: not [each for each in threading.enumerate() if each.name == "ndviewer-look"])
-        growing.add(4)  # after the look that was under way
+        wait_until(no_look_is_under_way)
+        growing.add(4)
         for change in dataset.changes(timeout=0.5):
             assert change.info.n_t == 3
     assert not [each for each in threading.enumerate() if each.name == "ndviewer-following"]

@@ -449,6 +449,7 @@ class Dataset(DatasetStates):
     def refresh(self) -> DatasetInfo:
         """Reread the metadata and forget all planes; blocks on disk."""
         self._source.refresh()
+        self._follower.reached()
         self.numbers.clear(only_without_stamp=True)
         self._forget_all()
         return self.info

@@ -79,7 +79,7 @@ class DiskFollower:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._schedule = schedule
         self._in_parts: dict[PlaneKey, float] = {}  # since when; of looks only
-        self._gone = ""  # since when the dataset is unreachable, one sentence; set by looks only
+        self._gone = ""  # since when the dataset is unreachable, one sentence
         self._work = BackgroundWork("ndviewer-look", "following the disk")
         self._checks = BackgroundWork("ndviewer-check", "checking planes in memory")
 
@@ -120,6 +120,10 @@ class DiskFollower:
         """The run is over; follow the disk for some seconds more."""
         with self._lock:
             self._schedule.end(time.monotonic())
+
+    def reached(self) -> None:
+        """The dataset was read just now, whatever the last look met with."""
+        self._gone = ""
 
     def start_over(self) -> None:
         """Nothing read so far counts."""
