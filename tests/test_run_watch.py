@@ -94,3 +94,23 @@ def test_what_has_not_grown_is_not_counted(watch):
         watch.step(Session(dataset, dataset.path), may_grow=True)  # a server would be asked for every plane
     assert watch._bar.news is None
     assert looks == []
+
+
+def test_fewer_planes_than_before_are_believed_when_the_next_count_finds_no_less(watch, monkeypatch):
+    """While a disk goes or comes back, only some of the planes are found."""
+    counts = [10, 4, 10, 0, 0, 7, 4, 4]
+    found = iter(counts)
+    monkeypatch.setattr(run_watch, "_n_stored", lambda dataset, cancelled: next(found, counts[-1]))
+    said: list[int] = []
+    with Dataset(ListedSource(memory_info()), path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def is_counted_out() -> bool:
+            watch.step(session, may_grow=True)
+            if watch._bar.news is not None and watch._bar.news.written not in said[-1:]:
+                said.append(watch._bar.news.written)
+            return len(watch._background.started) > len(counts) + 1
+
+        wait_until(is_counted_out)
+        watch.step(None)
+    assert said == [10, 4]

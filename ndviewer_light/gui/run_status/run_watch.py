@@ -47,6 +47,7 @@ class RunWatch:
         self._progress = RunProgress()
         self._due = 0.0
         self._counted: int | None = None
+        self._fewer: int | None = None  # what the last count found, if that was less than before
         self._counted_at = self._new_at = 0.0
         self._count_due = 0.0
         self._is_counting = False
@@ -71,6 +72,7 @@ class RunWatch:
     def _start_over(self, session: Session | None) -> None:
         self._session, self._due, self._count_due = session, 0.0, 0.0
         self._counted, self._is_counting, self._was_live = None, False, False
+        self._fewer = None
         acquisition = session.acquisition if session is not None else None
         self._progress = RunProgress(has_total=acquisition is None or not acquisition.run.names_files)
         self._bar.show_news(None)
@@ -105,10 +107,21 @@ class RunWatch:
                 self._counted_at = began
             if n != self._counted:
                 self._new_at = began
-            is_gone = n == 0 and self._counted  # a disk that was unplugged does not undo what was written
-            self._counted = self._counted if n is None or is_gone else n
+            if n is not None and self._is_believed(n):
+                self._counted = n
             wait = max(_COUNT_SECONDS, _COUNT_SHARE * seconds, _QUIET_SHARE * (began - self._new_at))
             self._count_due = time.monotonic() + wait
+
+    def _is_believed(self, n: int) -> bool:
+        """Whether so many planes are stored: a disk that was unplugged does not undo what was written.
+
+        Planes that are counted while it goes or comes back are too few: fewer are believed when the next
+        count finds as many or more, as of another run in the same folder.
+        """
+        is_fewer = self._counted is not None and n < self._counted
+        is_confirmed = n >= (self._fewer or n + 1)
+        self._fewer = n if is_fewer else None
+        return not is_fewer or is_confirmed
 
 
 def _n_stored(dataset: Dataset, cancelled: Callable[[], bool]) -> int | None:
