@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QRectF, Qt
+from qtpy.QtCore import QRectF
 from qtpy.QtGui import QImage, QPainter
-from qtpy.QtWidgets import QWidget
 
+from ..canvas.picture_layer import PictureLayer
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
     import numpy as np
-    from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QWidget
 
     from ...rendering.label_picture import PictureArea
 
 
-class LabelLayer(QWidget):
-    """Covers its parent, transparent to the mouse. GUI thread only.
+class LabelLayer(PictureLayer):
+    """The labels of the picture, or nothing. GUI thread only.
 
     The picture is drawn where it belongs in `area`, also while another one is being made for a new area.
     """
@@ -29,12 +29,6 @@ class LabelLayer(QWidget):
         self._bytes = b""  # which the image refers to
         self._of: PictureArea | None = None
         self._area: PictureArea | None = None
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        parent.installEventFilter(self)
-        self.setGeometry(parent.rect())
-        self.hide()
 
     def show_picture(self, pixels: np.ndarray | None, area: PictureArea | None) -> None:
         """Show labels (Y, X, 4) that cover `area` of the picture, in its pixels; None: nothing."""
@@ -51,12 +45,6 @@ class LabelLayer(QWidget):
         if area != self._area:
             self._area = area
             self.update()
-
-    @safe_slot(default=False)
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if event is not None and event.type() == QEvent.Type.Resize and watched is self.parent():
-            self.setGeometry(self.parentWidget().rect())
-        return False
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:

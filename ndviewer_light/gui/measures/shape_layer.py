@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QPointF, QRectF, Qt
+from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen
-from qtpy.QtWidgets import QWidget
 
+from ..canvas.picture_layer import PictureLayer
 from ..look.theme import INK, PLATE
 from ..slots import safe_slot
 from .drawn_shapes import ShapeKind
 from .shape_texts import size_text
 
 if TYPE_CHECKING:
-    from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QWidget
 
     from ...engine.shapes import Spot
     from ...model import ImageInfo
@@ -27,22 +27,15 @@ _HANDLE_PX = 3.5
 _CROSS_PX = 7.0
 
 
-class ShapeLayer(QWidget):
-    """Covers its parent, follows its size, and is transparent to mouse events. GUI thread only."""
+class ShapeLayer(PictureLayer):
+    """The shapes, where they are in the view. GUI thread only."""
 
     def __init__(self, picture: QWidget, shapes: DrawnShapes) -> None:
         super().__init__(picture)
-        self._picture = picture
         self._shapes = shapes
         self._projection: Projection | None = None
         self._image: ImageInfo | None = None
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Shapes on the picture")
-        self.setGeometry(picture.rect())
-        picture.installEventFilter(self)
-        self.hide()
 
     def show_in(self, projection: Projection | None, image: ImageInfo | None) -> None:
         """Draw shapes where they are in a view, of an image; None: nowhere, as in a volume."""
@@ -56,12 +49,6 @@ class ShapeLayer(QWidget):
     def point_of(self, spot: Spot) -> QPointF | None:
         """Where a place on the plane is on screen."""
         return None if self._projection is None else QPointF(*self._projection.to_screen(*spot))
-
-    @safe_slot(default=False)
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if watched is self._picture and event is not None and event.type() == QEvent.Type.Resize:
-            self.setGeometry(self._picture.rect())
-        return False
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QLineF, QPointF, Qt
+from qtpy.QtCore import QLineF, QPointF
 from qtpy.QtGui import QColor, QPainter, QPen
-from qtpy.QtWidgets import QWidget
 
+from ..canvas.picture_layer import PictureLayer
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
-    from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QWidget
 
 CROSS = QColor(255, 214, 64)
 _HALO = QColor(0, 0, 0, 120)
@@ -36,21 +36,14 @@ def draw_cross(painter: QPainter, at: QPointF, width: int, height: int) -> None:
                 painter.drawLine(line)
 
 
-class CrossLayer(QWidget):
-    """Covers its parent, follows its size, and is transparent to mouse events. GUI thread only."""
+class CrossLayer(PictureLayer):
+    """The lines of the cross-hair, or nothing. GUI thread only."""
 
     def __init__(self, picture: QWidget) -> None:
         super().__init__(picture)
-        self._picture = picture
         self.at: QPointF | None = None
         """Where the middle of the cross-hair is, in pixels of the widget."""
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Cross-hair")
-        self.setGeometry(picture.rect())
-        picture.installEventFilter(self)
-        self.hide()
 
     def show_at(self, at: QPointF | None) -> None:
         """Draw it there; None: nowhere."""
@@ -58,12 +51,6 @@ class CrossLayer(QWidget):
             self.at = at
             self.setVisible(at is not None)
             self.update()
-
-    @safe_slot(default=False)
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if watched is self._picture and event is not None and event.type() == QEvent.Type.Resize:
-            self.setGeometry(self._picture.rect())
-        return False
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
