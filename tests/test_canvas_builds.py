@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ndv
+import numpy as np
 import pytest
+import stores
 from runs import load, planes_of, small_run, write
-from screen import assert_shows, settle
+from screen import assert_shows, choose_limits, framebuffer, settle
 from vispy.gloo import gl
+
+from ndviewer_light.model import PlaneState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,3 +94,39 @@ def test_a_released_canvas_leaves_nothing_in_graphics_memory(qtbot: Any, viewer:
     other_scene.set_current()
     assert not any(gl.glIsTexture(handle) for handle in textures)
     other.close()
+
+
+def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(
+    qtbot: Any, viewer: Any, tmp_path: Path
+) -> None:
+    """Of the next time point one channel cannot be read: its old plane stays as long as that of the other."""
+    array = stores.create_array(tmp_path / "image" / "0", (2, 2, 1, 32, 32))
+    left, right, dark = np.zeros((3, 32, 32), np.uint16)
+    left[:, :16] = right[:, 16:] = 1000
+    dark[0] = 1
+    array[0, 0, 0], array[0, 1, 0], array[1, 0, 0], array[1, 1, 0] = left, right, dark, right
+    stores.write_group(tmp_path / "image", stores.image_attributes(channels=["a", "b"], squid=False))
+    chunk = stores.chunk_files(tmp_path / "image")[-1]
+    chunk.write_bytes(chunk.read_bytes()[:50])
+    load(qtbot, viewer, tmp_path / "image")
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 1000)
+    for t in (1, 0):  # both are in memory from here on
+        viewer.set_current_index("t", t)
+        settle(qtbot, viewer)
+    canvas = viewer.stage.canvas
+    painted: list[tuple[PlaneState, tuple[bool, bool]]] = []
+
+    def are_bright() -> tuple[bool, bool]:
+        picture = framebuffer(viewer)
+        middle = picture.shape[1] // 2
+        return bool(picture[:, : middle - 2].max() > 100), bool(picture[:, middle + 2 :].max() > 100)
+
+    assert are_bright() == (True, True)
+    canvas.frame_arrived.connect(lambda: painted.append((canvas.frame.planes[1].state, are_bright())))
+    viewer.set_current_index("t", 1)
+    settle(qtbot, viewer)
+    assert are_bright() == (False, False)
+    assert painted[-1][0] is PlaneState.UNREADABLE
+    assert all(left == right for _, (left, right) in painted)

@@ -124,6 +124,7 @@ class CpuCanvas(Canvas):
         self._is_reading, self._is_taking = False, True
         frames.frame, frames.is_held_back = frame, is_held_back
         self._take_contrasts(frame)
+        self._hide_what_is_missing(frame)
         self._fit()
         self._is_taking = False
         self._awaited = self._show()

@@ -269,9 +269,13 @@ class Canvas(QWidget):
         self._request(before)
 
     def _take_contrasts(self, frame: Frame) -> None:
-        """Draw channels with the limits that follow from a frame; nothing of those without pixels."""
+        """Draw channels with the limits that follow from a frame."""
         if self._channels is not None:
             self._channels.add_contrasts(frame)
+
+    def _hide_what_is_missing(self, frame: Frame) -> None:
+        """Draw nothing of the channels of which a frame has no pixels."""
+        if self._channels is not None:
             self._channels.hide_what_is_missing(frame)
 
     def _note_arrived(self) -> None:

@@ -201,7 +201,11 @@ class GlCanvas(Canvas):
             if frame is not None and wrapper is not None:
                 self._take_contrasts(frame)
                 self._apply_scales(frame, wrapper)
-            self._note_arrived()
+            self._note_arrived()  # Qt may paint in here, where the window is laid out anew
+            if frame is not None and wrapper is self._wrapper:
+                self._hide_what_is_missing(
+                    frame
+                )  # last: what is drawn is the frame before until it is uploaded
 
     def _apply_scales(self, frame: Frame, wrapper: DatasetWrapper) -> None:
         """Keep what is shown at lower resolution to scale: world coordinates are those of level 0, in µm."""
