@@ -130,3 +130,27 @@ def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(
     assert are_bright() == (False, False)
     assert painted[-1][0] is PlaneState.UNREADABLE
     assert all(left == right for _, (left, right) in painted)
+
+
+def test_nothing_is_requested_while_a_frame_arrives(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
+    """Otherwise the frame is taken as shown, but never uploaded: its pixels come with the next one."""
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    canvas = viewer.stage.canvas
+    busy: list[bool] = []
+
+    def refresh_once() -> None:
+        if not busy:
+            canvas.refresh()  # as when the position turns out to have other channels than were asked for
+            busy.append(canvas.busy)
+
+    arrived: list[Any] = []
+    canvas.frame_arrived.connect(refresh_once)
+    canvas.frame_arrived.connect(lambda: arrived.append(canvas.frame))
+    viewer.set_current_index("t", 1)
+    qtbot.waitUntil(lambda: len(arrived) > 1)  # what was asked for meanwhile is not forgotten
+    assert busy == [False]
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 1, 0, 0))

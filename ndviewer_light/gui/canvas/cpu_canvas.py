@@ -43,7 +43,7 @@ class CpuCanvas(Canvas):
         self._poll = poll
         self._end = EndNote()
         self._end.end_with(self)
-        self._is_reading = self._is_taking = False
+        self._is_reading = False
         self._awaited: int | None = None  # of the layers of a frame that has arrived, and is not seen yet
         self._pane = PaintedPane(background, poll)
         self._pane.setAccessibleName("Picture")

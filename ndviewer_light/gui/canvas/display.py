@@ -63,6 +63,7 @@ class Canvas(QWidget):
         self._build = 0  # counts what was to be shown: what is made for an earlier one is not used
         self._wanted = View()
         self._dirty = False
+        self._is_taking = False  # a frame is being passed to what draws: until then nothing is requested
         self._channels: DrawnChannels | None = None
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
         self._sight = Sight(self)
@@ -255,8 +256,8 @@ class Canvas(QWidget):
     # ---- the gate --------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Request the wanted frame unless one is pending."""
-        if self._frames is None or self.camera is None or self.busy:
+        """Request the wanted frame unless one is pending, or is just arriving."""
+        if self._frames is None or self.camera is None or self.busy or self._is_taking:
             return
         if self._wanted == self._frames.view and not self._dirty:
             return

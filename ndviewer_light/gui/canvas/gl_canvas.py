@@ -197,15 +197,21 @@ class GlCanvas(Canvas):
                 movie.setPaused(not spinning)  # hidden, it would redraw fifty times a second
         # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
         if not spinning:
-            frame, wrapper = self.frame, self._wrapper
-            if frame is not None and wrapper is not None:
-                self._take_contrasts(frame)
-                self._apply_scales(frame, wrapper)
-            self._note_arrived()  # Qt may paint in here, where the window is laid out anew
-            if frame is not None and wrapper is self._wrapper:
-                self._hide_what_is_missing(
-                    frame
-                )  # last: what is drawn is the frame before until it is uploaded
+            self._is_taking = True  # of two requests, ndv would not upload the frame of the first
+            try:
+                self._take_frame()
+            finally:
+                self._is_taking = False
+
+    def _take_frame(self) -> None:
+        wrapper = self._wrapper
+        frame = wrapper.take() if wrapper is not None else None
+        if frame is not None and wrapper is not None:
+            self._take_contrasts(frame)
+            self._apply_scales(frame, wrapper)
+        self._note_arrived()  # Qt may paint in here, where the window is laid out anew
+        if frame is not None and wrapper is self._wrapper:
+            self._hide_what_is_missing(frame)  # last: what is drawn is the frame before until it is uploaded
 
     def _apply_scales(self, frame: Frame, wrapper: DatasetWrapper) -> None:
         """Keep what is shown at lower resolution to scale: world coordinates are those of level 0, in µm."""

@@ -53,6 +53,9 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         ndv.DataWrapper.__init__(self, dataset)
         ViewFrames.__init__(self, dataset)
         self._on_canvas: set[int] = set()  # channels that ndv has an image of
+        self._read: tuple[Frame, bool] | None = (
+            None  # what the next frame is, and whether there is more of it
+        )
         self.volume = ""
         """Which level of a volume is read, and how large it is: "level 2 of 4, 512 × 512 × 64"."""
         self.wanted = True  # False once closed: abandons a volume being read
@@ -83,6 +86,16 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         """Another ndv viewer draws the frames from now on. GUI thread, while no request is pending."""
         self._on_canvas.clear()
 
+    def take(self) -> Frame | None:
+        """The frame that ndv was given last is that on the canvas from now on. GUI thread.
+
+        None if there is none so far.
+        """
+        read, self._read = self._read, None
+        if read is not None:
+            self.frame, self.is_held_back = read
+        return self.frame
+
     def axis_scales(self) -> dict[Hashable, float]:
         """Voxel size of the first image in µm, so that the canvas is to scale; 1 if unknown."""
         return voxel_size(self.dataset.info.groups[0])
@@ -103,15 +116,16 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
     def _plane(self, view: View, visible: list[int]) -> np.ndarray:
         """The frame of one plane per channel."""
         read = self.read(view, visible)
-        self.frame, shown = self.frame_of(view, read._replace(planes=self._held_back(read.planes)))
-        self.is_held_back |= read.is_held_back
+        planes, is_held_back = self._held_back(read.planes)
+        frame, shown = self.frame_of(view, read._replace(planes=planes))
+        self._read = frame, is_held_back or read.is_held_back
         shape = next((pixels.shape for pixels in shown.values()), read.drawn.shape)
         blank = np.zeros(shape, _common_dtype(shown, self.dtype))
         stack = [_as_drawn(shown.get(c, blank), blank) for c in range(max(self._n_channels, 1))]
         return _Stack(stack, self._on_canvas or {0})  # type: ignore[return-value]
 
-    def _held_back(self, planes: dict[int, Plane]) -> dict[int, Plane]:
-        """`planes`, at most two of them of channels that ndv has no image of yet; the next frame has more.
+    def _held_back(self, planes: dict[int, Plane]) -> tuple[dict[int, Plane], bool]:
+        """`planes`, at most two of them of channels that ndv has no image of yet; whether there are more.
 
         A channel's first image takes the GUI thread 10 ms and more; a host's events come between frames.
         """
@@ -119,8 +133,8 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         new.sort(key=lambda c: c not in planes)
         self._on_canvas.update(new[:_NEW_CHANNELS])
         later = new[_NEW_CHANNELS:]
-        self.is_held_back = bool(later)
-        return {c: Plane(PlaneState.LOADING) if c in later else plane for c, plane in planes.items()}
+        held_back = {c: Plane(PlaneState.LOADING) if c in later else plane for c, plane in planes.items()}
+        return held_back, bool(later)
 
     def _volume(self, view: View, visible: list[int]) -> np.ndarray:
         self._look_at(view.p)
@@ -158,7 +172,10 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         contrasts = {c: contrast_of(out[c]) for c in channels} if is_whole else {}
         spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
         self.progress = ""
-        self.frame = Frame(view, worst, contrasts, spans, counts, image, number, volume=self.volume)
+        self._read = (
+            Frame(view, worst, contrasts, spans, counts, image, number, volume=self.volume),
+            False,
+        )
         return out
 
     def _part(self, view: View, facts: ImageInfo, level: int) -> range:
