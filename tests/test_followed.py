@@ -97,10 +97,11 @@ def grey(value: int, dtype: str = "uint16") -> np.ndarray:
 class GrowingZarr:
     """An OME-Zarr image (t, c, z, y, x) that gets another time point with each `add`."""
 
-    def __init__(self, path: Path, *, t_chunk: int = 1) -> None:
+    def __init__(self, path: Path, *, t_chunk: int = 1, shard: tuple[int, ...] | None = None) -> None:
         self.n_t = 0
         self.path = path
-        self._array = stores.create_array(path, (1, 1, 1, SIZE, SIZE), chunk=(t_chunk, 1, 1, SIZE, SIZE))
+        chunk = (t_chunk, 1, 1, SIZE, SIZE)
+        self._array = stores.create_array(path, (1, 1, 1, SIZE, SIZE), chunk=chunk, shard=shard)
 
     def add(self, value: int) -> None:
         self.n_t += 1
@@ -444,14 +445,14 @@ def test_a_plane_that_is_written_while_it_is_read_is_read_again(tmp_path):
     source.close()
 
 
-def test_what_is_being_written_in_place_is_read_once_that_is_over(tmp_path, monkeypatch):
+def test_a_shard_that_is_being_written_in_place_is_read_once_that_is_over(tmp_path, monkeypatch):
     """A file has its new time as soon as a write begins, so half of it has the time of the whole."""
-    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing = GrowingZarr(tmp_path / "a.zarr", shard=(1, 1, 1, SIZE, SIZE))
     growing.add(1)
     growing.add(2)
     (chunk,) = (path for path in (tmp_path / "a.zarr").glob("**/c/1/**/0") if path.is_file())
     whole = chunk.read_bytes()
-    half = whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
+    half = bytes(SIZE * SIZE) + whole[SIZE * SIZE :]  # of the pixels; the index is whole
     slept, sleep = [], time.sleep
 
     def finish_writing(seconds: float) -> None:

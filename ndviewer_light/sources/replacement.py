@@ -231,10 +231,9 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._opened.source.versions_in_view(keys, level)
 
-    @property
-    def settling_s(self) -> float:
+    def settling_s(self, key: PlaneKey, level: int = 0) -> float:
         """Same as the source's."""
-        return self._opened.source.settling_s
+        return self._opened.source.settling_s(key, level)
 
     @property
     def leaves_out_empty(self) -> bool:

@@ -85,11 +85,6 @@ class Source(ABC):
     """The format's name as users read it, "ome-zarr"."""
 
     @property
-    def settling_s(self) -> float:
-        """A local file written more recently may be half written, and nothing in it would tell."""
-        return 0.0
-
-    @property
     def leaves_out_empty(self) -> bool:
         """Whether planes that are entirely fill value need not be stored.
 
@@ -288,12 +283,17 @@ class Source(ABC):
                 break
         return pixels, version
 
+    def settling_s(self, key: PlaneKey, level: int = 0) -> float:
+        """A file of this plane that was written more recently may be half written, and nothing would tell."""
+        return 0.0
+
     def _settled_version(self, key: PlaneKey, level: int) -> str | None:
         (version,) = self.versions([key], level)
-        if self.settling_s > 0 and version is not None:
+        if version is not None:
             age_s = (time.time_ns() - changed_ns(version)) / 1e9
-            if 0 <= age_s < self.settling_s:
-                time.sleep(self.settling_s - age_s)
+            left_s = self.settling_s(key, level) - age_s if age_s >= 0 else 0.0
+            if left_s > 0:
+                time.sleep(left_s)
                 (version,) = self.versions([key], level)
         return version
 

@@ -29,7 +29,7 @@ from ..missing_planes import Claims, MissingPlanesOfMany
 from ..source import Source
 from . import layouts
 from .alike_images import AlikeImages
-from .chunk_grid import level_that_fits, plane_chunk
+from .chunk_grid import has_shards, level_that_fits, plane_chunk
 from .description import described
 from .first_image import first_image, opened_info
 from .growing import is_expected_to_grow
@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 
 _LOOKED_AT_REMOTELY = 64
 """How many positions one `look_at_all` looks at on a server."""
+
+_SHARD_SETTLES_S = 0.05
+"""Longer than it takes to write a chunk of 2048 × 2048 into its place."""
 
 
 class ZarrSource(Source):
@@ -136,11 +139,6 @@ class ZarrSource(Source):
         return cls(layout, announced_info(run), None, LOCAL, learned=False)
 
     # ---- Source ----------------------------------------------------------------------------
-
-    @property
-    def settling_s(self) -> float:
-        """See `Source.settling_s`: some writers put chunks into shards in place, without checksums."""
-        return 0.05
 
     @property
     def info(self) -> DatasetInfo:
@@ -351,6 +349,14 @@ class ZarrSource(Source):
             return array.version(index)
         except (DatasetError, IndexError):
             return None
+
+    def settling_s(self, key: PlaneKey, level: int = 0) -> float:
+        """See `Source.settling_s`: some writers put chunks into shards in place, without checksums."""
+        try:
+            array, _ = self._locate(PlaneKey(*key), level)
+        except (DatasetError, IndexError):
+            return 0.0
+        return _SHARD_SETTLES_S if has_shards(array.image) else 0.0
 
     def versions_in_view(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions_in_view`; nothing is asked of a dataset whose metadata is a day old."""
