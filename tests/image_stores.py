@@ -36,6 +36,7 @@ class Made:
     fill: Any = 0
     shards: tuple[int, ...] | None = None
     version: int = 3
+    downscaling: str = ""
 
 
 def pixels(*shape: int, dtype: Any = np.uint16, seed: int = 0) -> np.ndarray:
@@ -98,13 +99,14 @@ def attributes(image: Made, names: Sequence[str]) -> dict[str, Any]:
         entry["coordinateTransformations"] = [{"type": "scale", "scale": [image.seconds or 1.0, 1.0, *scale]}]
     for entry, origin in zip(datasets, image.translations, strict=False):
         entry["coordinateTransformations"].append({"type": "translation", "translation": [0.0, 0.0, *origin]})
+    how = {"type": image.downscaling} if image.downscaling else {}
     colors = image.colors or [""] * len(image.channels)
     channels = [
         {"label": name, "active": True, **({"color": color} if color else {})}
         for name, color in zip(image.channels, colors, strict=True)
     ]
     return {
-        "multiscales": [{"axes": axes, "datasets": datasets, "name": "image"}],
+        "multiscales": [{"axes": axes, "datasets": datasets, "name": "image", **how}],
         "omero": {"channels": channels},
     }
 

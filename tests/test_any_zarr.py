@@ -69,7 +69,10 @@ def images(draw: st.DrawFn, version: int) -> Made:
         levels,
         ("A", "B")[: sizes[1]],
         scales if is_said else (),
-        translations=[(-4.0, draw(st.integers(-9, 9)), 0.125 * i) for i in range(len(levels) * is_said)],
+        translations=[
+            (-4.0, 3.0 + (scale[1] - 0.5) * draw(st.sampled_from([0, 0.5, 1])), 0.125 * i)
+            for i, scale in enumerate(scales if is_said else ())
+        ],
         chunks=(
             1,
             draw(st.integers(1, 2)),
@@ -124,8 +127,10 @@ class Known:
         return indices * made.scales[level][axis] + offset
 
     def z_at(self, z: int, level: int) -> int:
-        """The plane of a level in which the middle of a plane of level 0 is."""
-        return min(math.floor((z + 0.5) / self.scale(level)[0]), self.image.size("z", level) - 1)
+        """The plane of a level in which the middle of a plane of level 0 is; levels are said to be placed."""
+        scale = self.scale(level)[0]
+        begins = (1 - scale) / 2 if self.made.scales else 0.0
+        return min(math.floor((z + 0.5 - begins) / scale), self.image.size("z", level) - 1)
 
     def state(self, t: int, c: int, z: int, level: int) -> PlaneState:
         """By the rule of what nothing is stored of."""
@@ -187,7 +192,7 @@ def check_views(wrapper: DatasetWrapper, p: int, known: Known, data: st.DataObje
     wrapper.view = View(t, p, z)
     wrapper.screen = data.draw(st.tuples(st.integers(1, 25), st.integers(1, 25)))
     shown = np.asarray(wrapper.isel({}))
-    frame = wrapper.frame
+    frame = wrapper.take()
     assert frame is not None
     assert frame.downsampled == pytest.approx((1.0, *known.scale(frame.level)[1:]))
     z = known.z_at(z, frame.level)
@@ -202,7 +207,7 @@ def check_volume(wrapper: DatasetWrapper, p: int, known: Known, t: int) -> None:
     """The first level that the texture can hold, else the last one, thinned out: whole, and to scale."""
     wrapper.view = View(t, p, is_volume=True)
     shown = np.asarray(wrapper.isel({}))
-    frame, n_channels = wrapper.frame, known.image.size("c")
+    frame, n_channels = wrapper.take(), known.image.size("c")
     assert frame is not None and frame.image is not None
     level, steps = level_of_volume(known, n_channels * shown.itemsize)
     assert frame.downsampled == pytest.approx(np.multiply(steps, known.scale(level)))

@@ -121,8 +121,10 @@ def test_a_smaller_level_has_larger_pixels(shrunk):
     with Dataset(source) as dataset:
         array = dataset.to_xarray(level=1)
     assert (array.sizes["y"], array.sizes["x"]) == shrunk
-    assert array.coords["y"].values[1] == pytest.approx(0.5 * 24 / shrunk[0])
-    assert array.coords["x"].values[1] == pytest.approx(0.25 * 40 / shrunk[1])
+    for axis, whole, part, step in (("y", 24, shrunk[0], 0.5), ("x", 40, shrunk[1], 0.25)):
+        first, second = array.coords[axis].values[:2]
+        assert second - first == pytest.approx(step * whole / part)
+        assert first == pytest.approx(step * (whole / part - 1) / 2)  # the middle of an average
 
 
 # ---- what it reads ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
+import image_stores
 import numpy as np
 import pytest
 import stores
@@ -18,7 +19,7 @@ from screen import assert_shows, choose_in_menu, drag, framebuffer, settle
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.projections import StackProjection
-from ndviewer_light.gui.canvas import volume_visuals
+from ndviewer_light.gui.canvas import view_arrays, volume_visuals
 from ndviewer_light.gui.saved_views.view_link import link_to, view_in
 from ndviewer_light.gui.saved_views.view_memory import view_to_share
 from ndviewer_light.gui.sessions import Session
@@ -220,6 +221,36 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
     settle(qtbot, viewer)
     qtbot.waitUntil(lambda: box.corners is None)
     assert stage.sliders.slider("z").isVisible()
+
+
+@pytest.mark.parametrize("how", ["averages", "decimate"])
+def test_a_voxel_of_a_volume_is_where_it_is_at_level_0(qtbot, viewer, tmp_path, monkeypatch, how):
+    path, (z, y, x), steps = tmp_path / "stack.zarr", (9, 4, 8), (2.0, 0.5, 0.5)
+    whole = np.zeros((1, 1, N_Z, 16, 20), np.uint16)
+    if how == "averages":
+        whole[..., z - 1 : z + 1, y : y + 2, x : x + 2] = 500
+    else:
+        whole[..., z - 2 : z + 1, y - 1 : y + 2, x - 1 : x + 2] = 500
+    scales = [steps, tuple(2 * step for step in steps)]
+    levels = [whole, image_stores.halved(whole)]
+    image_stores.write(path, image_stores.Made(levels, ("A",), scales, downscaling=how))
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    viewer.resize(620, 400)  # without a graphics card, volumes take long
+    middles = []
+    for level in range(2):
+        if level:
+            QTest.mouseClick(viewer.stage.strips._flat, Qt.MouseButton.LeftButton)
+            settle(qtbot, viewer)
+            monkeypatch.setattr(view_arrays, "MAX_VOLUME_BYTES", whole.nbytes // 4)
+        QTest.mouseClick(viewer.stage.strips._volume, Qt.MouseButton.LeftButton)
+        assert settle(qtbot, viewer).level == level
+        (visual,) = volume_visuals._volumes(viewer.stage.canvas.viewer._canvas)
+        spot = np.argwhere(whole[0, 0, :: level + 1, :: level + 1, :: level + 1]).mean(axis=0)
+        middles.append(visual.transform.map(spot[::-1])[:3])  # of vispy's voxels, indices are the middles
+    np.testing.assert_allclose(middles[0], middles[1])
+    edge = 0.5 if how == "decimate" else 1.0
+    np.testing.assert_allclose(middles[0], [(x + edge) / 2, (y + edge) / 2, (z + edge - 1) * 2], rtol=1e-6)
 
 
 def test_a_volume_says_how_far_it_is_read_and_reading_ends_when_it_is_left(qtbot, viewer):

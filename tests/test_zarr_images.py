@@ -316,6 +316,19 @@ def test_levels_that_are_not_halves(
         assert_levels_are_as_zarr_reads_them(dataset, tmp_path / "i.zarr")
 
 
+def test_levels_that_are_listed_from_the_smallest_on(
+    tmp_path: Path, opened: Callable[[Path], Dataset]
+) -> None:
+    first = pixels(1, 1, 4, 32, 24)
+    made = Made([halved(first), first], ("A",), [(4.0, 1.0, 1.0), (2.0, 0.5, 0.5)])
+    image_stores.write(tmp_path / "i.zarr", made)
+    dataset = opened(tmp_path / "i.zarr")
+    assert "sorted by their scales" in " ".join(dataset.info.warnings)
+    assert (dataset.sizes["z"], dataset.info.pixel_size_um) == (4, 0.5)
+    np.testing.assert_array_equal(dataset.plane(z=3), first[0, 0, 3])
+    np.testing.assert_array_equal(dataset.plane(z=1, level=1), halved(first)[0, 0, 1])
+
+
 @pytest.mark.parametrize("said", [True, False])
 def test_a_pixel_of_33_of_65_rows_spans_two_of_them(
     tmp_path: Path, opened: Callable[[Path], Dataset], monkeypatch: pytest.MonkeyPatch, said: bool
@@ -395,7 +408,7 @@ def test_a_lazy_array_of_a_level_has_the_planes_of_that_level(
 ) -> None:
     first = pixels(1, 2, 9, 33, 27)
     levels = [first, halved(first, 3, 3, 3)]
-    made = Made(levels, ("A", "B"), [(2.0, 0.5, 0.25), (6.0, 1.5, 0.75)])
+    made = Made(levels, ("A", "B"), [(2.0, 0.5, 0.25), (6.0, 1.5, 0.75)], downscaling="decimate")
     image_stores.write(tmp_path / "i.zarr", made)
     array = opened(tmp_path / "i.zarr").to_xarray(level=1)
     assert dict(array.sizes) == {"time": 1, "fov": 1, "z": 3, "channel": 2, "y": 11, "x": 9}
@@ -418,7 +431,7 @@ def test_the_coords_of_a_level_have_its_own_translation(
     )
     image_stores.write(tmp_path / "i.zarr", made)
     dataset = opened(tmp_path / "i.zarr")
-    assert [level.offset_um for level in dataset.levels()] == [(0, 0, 0), (1.0, 0.25, 0.125)]
+    assert [level.middle for level in dataset.levels()] == [(0, 0, 0), (0.5, 0.5, 0.5)]
     for level, (z, y, x), (step_z, step_y, step_x) in (
         (0, (0.0, 0.0, 0.0), (2.0, 0.5, 0.25)),
         (1, (1.0, 0.25, 0.125), (4.0, 1.0, 0.5)),
@@ -434,14 +447,14 @@ def test_the_coords_of_a_level_have_its_own_translation(
 def test_a_position_whose_level_is_another_one_is_not_given_the_coords_of_others(tmp_path: Path) -> None:
     first = pixels(1, 1, 1, 32, 32)
     levels, scales = [first, halved(first, 1)], [(1.0, 0.5, 0.5), (1.0, 1.0, 1.0)]
-    shifted = Made(levels, ("A",), scales, translations=[(0, 0, 0), (0, 0.25, 0.25)])
+    shifted = Made(levels, ("A",), scales, translations=[(0, 0, 0), (0, 0, 0)])
     image_stores.write_plate(tmp_path / "p.zarr", {"A/1": [Made(levels, ("A",), scales), shifted]})
     with open_dataset(tmp_path / "p.zarr") as dataset:
         array = dataset.to_xarray(level=1)
         array.isel(fov=0).compute()
         with pytest.raises(ValueError, match=r"A1:1 differs .*to_xarray\(position='A1:1'\)"):
             array.isel(fov=1).compute()
-        np.testing.assert_allclose(dataset.to_xarray(1, position="A1:1").coords["y"][:2], [0.25, 1.25])
+        np.testing.assert_allclose(dataset.to_xarray(1, position="A1:1").coords["y"][:2], [0.0, 1.0])
 
 
 def test_positions_without_a_level_are_left_out_by_name(

@@ -124,10 +124,9 @@ class OverviewBuilder:
             span = -(-max(image.height, image.width) // SIDE)
             shape = (-(-image.height // span), -(-image.width // span))
             return DrawnLevel(0, shape, (span, span))
-        scale, (top, left) = drawn.scale, drawn.corner(image.pixel_size_y_um, image.pixel_size_x_um)
-        # of an overview each pixel is one out of several: that in the middle, as far as they go, is the first
-        corner = top + (1 - span) / 2 * scale.y, left + (1 - span) / 2 * scale.x
-        return DrawnLevel(level, shape, (span * scale.y, span * scale.x), corner)
+        corner = drawn.corner(step=span)
+        spans = span * drawn.scale.y, span * drawn.scale.x
+        return DrawnLevel(level, shape, spans, (corner.y, corner.x))
 
     def base_level(self, p: int) -> int:
         """The level that overviews of position `p` are made from; may block on disk or network."""

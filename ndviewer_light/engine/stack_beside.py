@@ -35,7 +35,7 @@ class StackGrid(NamedTuple):
     """Which voxels of a stack are kept: planes `zs` of a level, of these every `step`-th row and column.
 
     `shape` is (Z, Y, X) of what is kept. A voxel spans `spans` (z, y, x) voxels of level 0, the first begins
-    at row and column `corner` of it. `of` is the shape of level 0.
+    at the place `corner` (z, y, x) of it. `of` is the shape of level 0.
     """
 
     t: int
@@ -46,7 +46,7 @@ class StackGrid(NamedTuple):
     step: int
     shape: tuple[int, int, int]
     spans: tuple[float, float, float]
-    corner: tuple[float, float]
+    corner: tuple[float, float, float]
     of: tuple[int, int, int]
 
     def __str__(self) -> str:
@@ -60,10 +60,9 @@ class StackGrid(NamedTuple):
 
     def voxel_at(self, z: int, y: int, x: int) -> tuple[int, int, int]:
         """The voxel that covers one of level 0, within the stack."""
-        begins = 0.0, *self.corner
         i, j, k = (
             min(max(math.floor((place + 0.5 - begin) / span), 0), n - 1)
-            for place, begin, span, n in zip((z, y, x), begins, self.spans, self.shape, strict=True)
+            for place, begin, span, n in zip((z, y, x), self.corner, self.spans, self.shape, strict=True)
         )
         return i, j, k
 
@@ -87,7 +86,7 @@ def grid_of(
         step,
         (len(zs), max(-(-height // step), 1), max(-(-width // step), 1)),
         (z_step * level.scale.z, step * level.scale.y, step * level.scale.x),
-        level.corner(image.pixel_size_y_um, image.pixel_size_x_um) if number else (0.0, 0.0),
+        level.corner(z_step, step),
         (max(image.n_z, 1), image.height, image.width),
     )
 

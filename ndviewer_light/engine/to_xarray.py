@@ -35,7 +35,7 @@ DIMS = ("time", "fov", "z", "channel", "y", "x")
 
 _Index = tuple[slice, ...]
 
-_SAME_UM = 1e-6  # offsets of levels that differ by less are the same, rounded otherwise
+_SAME_PLACE = 1e-4  # levels that begin nearer to each other, in voxels of level 0, begin at the same place
 
 
 class LazyPlanes:
@@ -202,11 +202,11 @@ def _told_apart_by(image: ImageInfo) -> tuple[object, ...]:
 def _is_same(one: Level, other: Level) -> bool:
     """Whether two levels are the same, but for rounding in what their writers say."""
     scales = zip(one.scale, other.scale, strict=True)
-    offsets = zip(one.offset_um, other.offset_um, strict=True)
+    middles = zip(one.middle, other.middle, strict=True)
     return (
         one.sizes == other.sizes
         and all(math.isclose(a, b, rel_tol=1e-6) for a, b in scales)
-        and all(abs(a - b) < _SAME_UM for a, b in offsets)
+        and all(abs(a - b) < _SAME_PLACE for a, b in middles)
     )
 
 
@@ -242,7 +242,7 @@ def to_xarray(
     Coords: time (s if the step is known, else the time points' numbers), fov (the positions' indices, with
     `position` labels and, where known, the place of their first pixel on the stage, `x_um`, `y_um`, `z_um`),
     z (µm), channel (names), y and x (µm) where known, else indices. z, y and x count from the first pixel of
-    level 0; at a level they are those of its own planes and pixels, by its own scale and translation. Attrs:
+    level 0; at a level they are the middles of its own planes and pixels (`Level.middle`). Attrs:
     pixel sizes of level 0, colours, format, path.
     Positions that lack the level are left out with a `UserWarning` that names them, and listed in the attrs
     of every array as `positions_without_level`; so are there arrays of the same names at every level.
@@ -361,7 +361,7 @@ def _level(dataset: Dataset, p: int, level: int) -> Level:
 
 def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> dict[str, Any]:
     image, shape, level = planes.image, planes.shape, planes.of_level
-    scale, offset = level.scale, level.offset_um
+    scale, middle = level.scale, level.middle
     times = np.array(image.times) if image.times else np.arange(shape[0])
     is_all = positions == range(len(info.positions))
     places = info.positions if is_all else [info.positions[p] for p in positions]
@@ -372,10 +372,10 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
         "position": ("fov", _labels(by_field["region"], by_field["fov"])),
         "acquisition": ("fov", _names(by_field["acquisition"])),
         **_on_the_stage({name: by_field[name] for name in ("x_um", "y_um", "z_um")}),
-        "z": _along(shape[2], image.z_step_um, scale.z, offset.z),
+        "z": _along(shape[2], image.z_step_um, scale.z, middle.z),
         "channel": [channel.name for channel in image.channels],
-        "y": _along(shape[4], image.pixel_size_y_um, scale.y, offset.y),
-        "x": _along(shape[5], image.pixel_size_x_um, scale.x, offset.x),
+        "y": _along(shape[4], image.pixel_size_y_um, scale.y, middle.y),
+        "x": _along(shape[5], image.pixel_size_x_um, scale.x, middle.x),
     }
 
 
@@ -389,9 +389,9 @@ def _names(names: tuple[str, ...]) -> np.ndarray:
     return np.full(len(names), names[0]) if len(set(names)) == 1 else np.array(names)
 
 
-def _along(n: int, step: float | None, scale: float, offset: float) -> np.ndarray:
+def _along(n: int, step: float | None, scale: float, middle: float) -> np.ndarray:
     """Where the samples of an axis of a level are, in µm; their indices if the step of level 0 is unknown."""
-    return np.arange(n) if step is None else np.arange(n) * step * scale + offset
+    return np.arange(n) if step is None else (np.arange(n) * scale + middle) * step
 
 
 def _on_the_stage(places: dict[str, tuple[float | None, ...]]) -> dict[str, tuple[str, list[float]]]:

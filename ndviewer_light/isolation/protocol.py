@@ -182,13 +182,13 @@ def _with_types(message: Message) -> Message:
 
 def levels_to_json(levels: Sequence[Level]) -> list[list[float]]:
     """The levels of an image: three sizes, three scales, three offsets, and whether these are known."""
-    return [[*level.sizes, *level.scale, *level.offset_um, level.is_placed] for level in levels]
+    return [[*level.sizes, *level.scale, *(level.said_middle or ())] for level in levels]
 
 
 def levels_from_json(levels: Sequence[Sequence[float]]) -> tuple[Level, ...]:
     """The inverse of `levels_to_json`."""
     return tuple(
-        Level(Sizes(*map(int, each[:3])), Scale(*each[3:6]), Offset(*each[6:9]), bool(each[9]))
+        Level(Sizes(*map(int, each[:3])), Scale(*each[3:6]), Offset(*each[6:9]) if each[6:] else None)
         for each in levels
     )
 

@@ -49,6 +49,8 @@ class ImageMeta:
     translations: tuple[tuple[float | None, ...], ...] = ()
     has_placed_levels: bool = False
     """Whether levels have translations of their own."""
+    takes_first_voxels: bool = False
+    """Whether the voxels of levels are the first of those that they span, instead of averages."""
     channels: tuple[NamedChannel, ...] = ()
     complete: bool | None = None
     name: str = ""
@@ -108,6 +110,10 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     transforms = listed(multiscale.get("coordinateTransformations")) if system is None else []
     warnings += _unknown_version(attributes, multiscale, where)
     steps = [_level_steps(axes or (), entry, transforms, where, warnings) for entry in datasets]
+    order = _by_scale(steps)
+    if order != list(range(len(steps))):
+        warnings.append(f"{where} does not list its levels from the largest on: sorted by their scales")
+        datasets, steps = [datasets[i] for i in order], [steps[i] for i in order]
     squid = lookup(attributes, "_squid", "_squid_metadata")
     return ImageMeta(
         axes=axes,
@@ -115,6 +121,7 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
         scales=tuple(step.scale for step in steps) if axes else (),
         translations=tuple(step.origin for step in steps) if axes else (),
         has_placed_levels=any(step.is_placed for step in steps),
+        takes_first_voxels=_takes_first_voxels(multiscale),
         channels=_named_channels(lookup(attributes, "omero")),
         complete=_complete(squid),
         name=clean(multiscale.get("name")),
@@ -142,6 +149,20 @@ def listed(value: object) -> list[Any]:
 def is_image(attributes: JsonObject) -> bool:
     """Whether these attributes describe an image."""
     return bool(listed(find(attributes, ("multiscales",))))
+
+
+_TAKES_FIRST = re.compile("decimat|subsampl|stride|simpleimagescaler|pyrdown", re.IGNORECASE)
+
+
+def _takes_first_voxels(multiscale: JsonObject) -> bool:
+    """Whether a writer says of its levels that they are every n-th voxel, also of a smoothed image.
+
+    OME-NGFF calls this the type of downscaling, and gives details as metadata: "decimate" of acquire-zarr,
+    "loci.common.image.SimpleImageScaler" and "org.opencv.imgproc.Imgproc.pyrDown" of bioformats2raw.
+    """
+    details = multiscale.get("metadata")
+    said = multiscale.get("type"), details.get("method") if isinstance(details, dict) else None
+    return any(isinstance(each, str) and _TAKES_FIRST.search(each) for each in said)
 
 
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")
@@ -219,6 +240,17 @@ def _level_steps(
     ]
     is_placed = any(origin is not None for origin in own.origin)
     return _LevelSteps(tuple(steps), _in_um(found.origin, axes), is_placed)
+
+
+def _by_scale(steps: Sequence[_LevelSteps]) -> list[int]:
+    """The levels from the finest on, as the specification wants them; as listed where scales do not say."""
+    sizes = [
+        math.prod(step.scale) if step.scale and None not in step.scale else None  # type: ignore[arg-type]
+        for step in steps
+    ]
+    if None in sizes:
+        return list(range(len(steps)))
+    return sorted(range(len(steps)), key=lambda i: sizes[i] or 0.0)
 
 
 def _in_um(values: Sequence[float | None], axes: Sequence[Axis]) -> tuple[float | None, ...]:

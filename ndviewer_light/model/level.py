@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 MANY_PLANES = 2**31
 """More than any axis has."""
+
+_DIGITS = 6  # of places in voxels: what is left of rounding must not decide which plane covers another
 
 
 class Sizes(NamedTuple):
@@ -30,14 +33,11 @@ _SAME_SCALE = Scale()
 
 
 class Offset(NamedTuple):
-    """How far the first voxel of a level is from that of level 0, in µm: part of a voxel for averages."""
+    """A place in an image, in voxels of level 0."""
 
     z: float = 0.0
     y: float = 0.0
     x: float = 0.0
-
-
-_NO_OFFSET = Offset()
 
 
 @dataclass(frozen=True)
@@ -49,31 +49,43 @@ class Level:
 
     sizes: Sizes
     scale: Scale = _SAME_SCALE
-    offset_um: Offset = _NO_OFFSET
-    is_placed: bool = False
-    """Whether the metadata says `offset_um`; otherwise nothing is known, and 0 is a convention."""
+    said_middle: Offset | None = None
+    """Where the middle of the first voxel is by the metadata; None if they say nothing. See `middle`."""
+
+    @cached_property
+    def middle(self) -> Offset:
+        """Where the middle of the first voxel is, in voxels of level 0 from the middle of the first of them.
+
+        Where nothing is said, voxels are averages of the voxels of level 0 that they span, the edges of which
+        are those of level 0. So they are where the metadata puts them further away than one of their own.
+        """
+        averages = Offset(*((scale - 1) / 2 for scale in self.scale))
+        if self.said_middle is None:
+            return averages
+        apart = zip(self.said_middle, averages, self.scale, strict=True)
+        is_near = all(abs(said - average) <= scale for said, average, scale in apart)
+        return self.said_middle if is_near else averages
+
+    def corner(self, z_step: int = 1, step: int = 1) -> Offset:
+        """Where the first voxel begins, in voxels of level 0 from the edge of the first of them.
+
+        `z_step` and `step`: of every so manieth plane, and row and column, which are drawn as large as their
+        distance and have what they show in their middle.
+        """
+        sizes = zip(self.middle, self.scale, (z_step, step, step), strict=True)
+        return Offset(*(round(middle + (1 - scale * n) / 2, _DIGITS) for middle, scale, n in sizes))
+
+    @cached_property
+    def _first_z(self) -> float:
+        return self.corner().z
 
     def z_at(self, z: int, of: Level | None = None) -> int:
         """The plane of this level that covers plane `z` of level `of` (None: of level 0)."""
-        span = of.scale.z if of is not None else 1.0
-        return min(max(math.floor((z + 0.5) * span / self.scale.z), 0), max(self.sizes.z - 1, 0))
-
-    def corner(self, y_um: float | None, x_um: float | None) -> tuple[float, float]:
-        """Row and column at which the first pixel begins, in pixels of level 0, whose sizes are given.
-
-        An average over pixels of level 0 begins where the first of them does; where a level has one out of
-        several, its pixels are as large and have it in their middle. Of levels that are not placed, or are
-        further away than one of their own pixels, the edges are taken to be those of level 0.
-        """
-        if not self.is_placed or not y_um or not x_um:
-            return 0.0, 0.0
-        top = self.offset_um.y / y_um + (1 - self.scale.y) / 2
-        left = self.offset_um.x / x_um + (1 - self.scale.x) / 2
-        is_near = abs(top) <= self.scale.y and abs(left) <= self.scale.x
-        return (top, left) if is_near else (0.0, 0.0)
+        at = z + 0.5 if of is None else of._first_z + (z + 0.5) * of.scale.z
+        return min(max(math.floor((at - self._first_z) / self.scale.z), 0), max(self.sizes.z - 1, 0))
 
     def covers(self, z: int) -> range:
         """The planes of level 0 that plane `z` of this level shows; the last stands for all that follow."""
-        first = math.floor(z * self.scale.z)
-        end = MANY_PLANES if z >= self.sizes.z - 1 else math.ceil((z + 1) * self.scale.z)
-        return range(first, max(end, first + 1))
+        first = math.floor(z * self.scale.z + self._first_z) if z > 0 else 0
+        end = MANY_PLANES if z >= self.sizes.z - 1 else math.ceil((z + 1) * self.scale.z + self._first_z)
+        return range(max(first, 0), max(end, first + 1, 1))

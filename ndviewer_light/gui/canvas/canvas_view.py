@@ -58,3 +58,10 @@ class View(NamedTuple):
     projection: StackProjection | None = None
     part: tuple[int, int | None] = (0, None)
     """The planes of a volume that are shown, first and last; None is the last there is."""
+
+    def planes_of(self, n_z: int) -> range:
+        """The planes of a volume of `n_z` that are shown; the first of them begins at the origin."""
+        end = max(n_z, 1)
+        first = min(self.part[0], end - 1)
+        last = end - 1 if self.part[1] is None else min(self.part[1], end - 1)
+        return range(first, max(first, last) + 1)

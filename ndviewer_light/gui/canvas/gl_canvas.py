@@ -155,7 +155,7 @@ class GlCanvas(Canvas):
             return
         size, image = self._sight.voxel_size(), frame.image
         volume_visuals.set_method(self._viewer._canvas, self._method)
-        n_z = next((sum(counts.values()) for counts in frame.counts.values()), 1) * frame.downsampled[0]
+        n_z = len(frame.view.planes_of(image.n_z))
         self._box.show((0.0, 0.0, 0.0), (image.width * size["x"], image.height * size["y"], n_z * size["z"]))
 
     # ---- channels --------------------------------------------------------------------------
@@ -227,8 +227,8 @@ class GlCanvas(Canvas):
             self._display.scales.clear()
             self._display.scales.update(scales)  # type: ignore[arg-type]
         if self._picture_place is not None:
-            top, left = frame.corner
-            self._picture_place.move_to((top * size["y"], left * size["x"]))
+            z, y, x = (at * size[dim] for dim, at in zip("zyx", frame.corner, strict=True))
+            self._picture_place.move_to((z, y, x))
         self._shown_frame = frame
 
     # ---- the ndv viewer --------------------------------------------------------------------

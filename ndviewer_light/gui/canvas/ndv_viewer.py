@@ -10,6 +10,7 @@ from ndv.models import ArrayDisplayModel, ArrayViewerModel, ChannelMode, ClimsMa
 from vispy.visuals.transforms import STTransform
 
 from ..ends import Owner
+from .volume_visuals import place_of
 
 try:
     from qtpy.QtOpenGLWidgets import QOpenGLWidget
@@ -124,7 +125,7 @@ class PicturePlace:
 
     def __init__(self, canvas: Any) -> None:
         self._canvas = canvas
-        self._corner = (0.0, 0.0)
+        self._corner = (0.0, 0.0, 0.0)
         set_scales = canvas.set_scales
 
         def set_scales_and_place(scales: tuple[float, ...]) -> None:
@@ -133,17 +134,18 @@ class PicturePlace:
 
         canvas.set_scales = set_scales_and_place
 
-    def move_to(self, corner: tuple[float, float]) -> None:
-        """Have pictures begin at this place, along y and x in µm."""
+    def move_to(self, corner: tuple[float, float, float]) -> None:
+        """Have pictures and volumes begin at this place, along z, y and x in µm."""
         if corner != self._corner:
             self._corner = corner
             self._place()
 
     def _place(self) -> None:
         for element in self._canvas._elements.values():
-            transform = getattr(getattr(element, "_visual", None), "transform", None)
+            visual = getattr(element, "_visual", None)
+            transform = getattr(visual, "transform", None)
             if isinstance(transform, STTransform):
-                transform.translate = (self._corner[1], self._corner[0], 0.0, 0.0)
+                transform.translate = place_of(visual, self._corner)
 
 
 def _lut(channel: Channel, look: DrawnLook) -> LUTModel:

@@ -46,7 +46,7 @@ class PlacedLayers(NamedTuple):
         cls, layers: Iterable[Layer], frame: Frame, voxel_size: Mapping[Hashable, float]
     ) -> PlacedLayers:
         """Layers of a frame where its picture is; `voxel_size` of level 0 in µm."""
-        (top, left), (_, span_y, span_x) = frame.corner, frame.downsampled
+        (_, top, left), (_, span_y, span_x) = frame.corner, frame.downsampled
         um_y, um_x = voxel_size["y"], voxel_size["x"]
         return cls(tuple(layers), left * um_x, top * um_y, span_x * um_x, span_y * um_y)
 

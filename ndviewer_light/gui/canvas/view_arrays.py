@@ -145,7 +145,9 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         number, level, z_step, step = stack_resolution(
             levels, max(len(channels), 1) * self.dtype.itemsize, MAX_VOLUME_BYTES, MAX_TEXTURE_3D
         )
-        z_range = self._part(view, facts, number)
+        in_view = view.planes_of(facts.n_z)
+        ends = (self.dataset.z_at(view.p, z, number) for z in (in_view.start, in_view.stop - 1))
+        z_range = range(next(ends), next(ends) + 1)
         zs = range(z_range.start, z_range.stop, z_step)
         shape = (len(zs), -(-level.sizes.y // step), -(-level.sizes.x // step))
         self.volume = resolution_text(number, len(levels), shape)
@@ -171,20 +173,12 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         # of what was given up, nothing is learned, and of some channels there is nothing
         contrasts = {c: contrast_of(out[c]) for c in channels} if is_whole else {}
         spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
+        corner = level.corner(z_step, step)
+        begins = corner.z + z_range.start * level.scale.z - in_view.start, corner.y, corner.x
         self.progress = ""
-        self._read = (
-            Frame(view, worst, contrasts, spans, counts, image, number, volume=self.volume),
-            False,
-        )
+        frame = Frame(view, worst, contrasts, spans, counts, image, number, corner=begins, volume=self.volume)
+        self._read = frame, False
         return out
-
-    def _part(self, view: View, facts: ImageInfo, level: int) -> range:
-        """The planes of a level that the part of a volume in view covers."""
-        n_z = max(facts.n_z, 1)
-        first = min(view.part[0], n_z - 1)
-        last = n_z - 1 if view.part[1] is None else min(view.part[1], n_z - 1)
-        ends = (self.dataset.z_at(view.p, z, level) for z in (first, max(first, last)))
-        return range(next(ends), next(ends) + 1)
 
     def _levels(self, p: int, facts: ImageInfo) -> Sequence[Level]:
         try:

@@ -45,7 +45,7 @@ class Frame(NamedTuple):
     image: ImageInfo | None = None
     level: int = 0
     z: int = 0  # of the planes, at that level
-    corner: tuple[float, float] = (0.0, 0.0)  # row and column of level 0 at which the picture begins
+    corner: tuple[float, float, float] = (0.0, 0.0, 0.0)  # z, y, x of level 0 at which the picture begins
     volume: str = ""
     """Of a volume: its level and size, in words."""
 
@@ -57,7 +57,7 @@ class Frame(NamedTuple):
     def place(self, row: float, column: float) -> tuple[float, float]:
         """The place in the planes, in their pixels, that is at a place of level 0."""
         _, span_y, span_x = self.downsampled
-        top, left = self.corner
+        _, top, left = self.corner
         return (row - top) / span_y, (column - left) / span_x
 
 
@@ -147,7 +147,7 @@ class ViewFrames:
             image,
             drawn.level,
             read.z,
-            corner=drawn.corner,
+            corner=(0.0, *drawn.corner),
         )
         return frame, shown
 

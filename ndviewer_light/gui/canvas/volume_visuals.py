@@ -35,6 +35,18 @@ def method_of(canvas: Any) -> str | None:
     return next((str(visual.method) for visual in _volumes(canvas)), None)
 
 
+def place_of(visual: Any, corner: tuple[float, float, float]) -> tuple[float, float, float, float]:
+    """Where vispy has to put a picture or volume (x, y, z, 0) that begins at a corner (z, y, x), in µm.
+
+    A picture begins with the edge of its first pixel, a volume with the middle of its first voxel.
+    """
+    z, y, x = corner
+    if not isinstance(visual, scene.visuals.Volume):
+        return x, y, 0.0, 0.0
+    half_x, half_y, half_z = (float(step) / 2 for step in visual.transform.scale[:3])
+    return x + half_x, y + half_y, z + half_z, 0.0
+
+
 class VolumeBox:
     """The edges of the box that a volume fills, in the world of one ndv canvas."""
 

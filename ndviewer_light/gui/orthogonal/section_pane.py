@@ -129,9 +129,9 @@ class SectionPane(QWidget):
         grid = self._grid
         assert grid is not None
         axis = 1 if self._is_upright else 2
-        begin, span = grid.corner[axis - 1], grid.spans[axis]
-        a = self.point_of(begin, first * grid.spans[0])
-        b = self.point_of(begin + grid.shape[axis] * span, end * grid.spans[0])
+        (top, thick), (begin, span) = ((grid.corner[i], grid.spans[i]) for i in (0, axis))
+        a = self.point_of(begin, top + first * thick)
+        b = self.point_of(begin + grid.shape[axis] * span, top + end * thick)
         return QRectF(a, b).normalized()
 
     def _bands(self) -> list[tuple[int, int, str]]:

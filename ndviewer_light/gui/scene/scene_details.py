@@ -221,21 +221,23 @@ class DetailReader:
                     logger.debug("a part of position %d: %s", p, error)
         if not pixels:
             return None
-        sizes = self._levels_of(dataset, p)[level].sizes
         (picture,) = colored_fields([pixels], wanted.looks)
-        tile = DetailTile(
-            region.left / sizes.x,
-            region.top / sizes.y,
-            region.width / sizes.x,
-            region.height / sizes.y,
-            bgrx(picture),
-        )
+        levels = self._levels_of(dataset, p)
+        tile = DetailTile(*_share(region, levels[level], levels[0]), bgrx(picture))
         with self._wake:
             self._tiles[key] = tile
             self._nbytes += tile.pixels.nbytes
             while self._nbytes > PARTS_BYTES and len(self._tiles) > 1:
                 self._nbytes -= self._tiles.popitem(last=False)[1].pixels.nbytes
         return tile
+
+
+def _share(region: Region, level: Level, of: Level) -> tuple[float, float, float, float]:
+    """Where a region of a level is on level 0: left, top, width and height, as shares of it."""
+    corner, scale = level.corner(), level.scale
+    left, width = corner.x + region.left * scale.x, region.width * scale.x
+    top, height = corner.y + region.top * scale.y, region.height * scale.y
+    return left / of.sizes.x, top / of.sizes.y, width / of.sizes.x, height / of.sizes.y
 
 
 def _pixels(dataset: Dataset, wanted: DetailWanted, p: int, c: int, level: int, region: Region) -> np.ndarray:

@@ -18,17 +18,19 @@ from ...errors import (
 )
 from ...metadata import ngff
 from ...metadata.named_axes import clean
+from ...metadata.ngff_levels import ngff_level
 from ...model import (
     RGB_COLORS,
     Channel,
     DatasetInfo,
     Position,
+    Sizes,
     channel_parts,
     channels_shown,
     colored,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
-from ...storage.tiling import tile_of_chunks
+from ...storage.tiling import levels_by_size, tile_of_chunks
 from .array_chunks import ReferencedArray, referenced_array
 from .nwb import all_series, series_image
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...metadata.named_axes import Axis
+    from ...model import Level
     from ...storage.decoding.chunk_decoder import ChunkDecoder
     from .reference_file import References
 
@@ -74,6 +77,21 @@ class ReferencedImage:
     is_rgb: bool = False
     warnings: tuple[str, ...] = ()
     positions: tuple[Position, ...] = ()
+    meta: ngff.ImageMeta | None = None
+    """What the metadata say of levels, which have the numbers `numbers` there."""
+    numbers: tuple[int, ...] = (0,)
+
+    def level_facts(self) -> tuple[Level, ...]:
+        """How the voxels of each level lie on those of the first."""
+        n = range(len(self.levels))
+        sizes = [Sizes(*(self.size(role, level) for role in "zyx")) for level in n]
+        if self.meta is None:
+            return levels_by_size([(each.y, each.x) for each in sizes], sizes[0].z)
+        first = self.numbers[0]
+        return tuple(
+            ngff_level(self.meta, number, each, sizes[0], first)
+            for number, each in zip(self.numbers, sizes, strict=True)
+        )
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -243,20 +261,23 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
     first = levels[0].chunks
     names, shape = _dimension_names(references, paths[0]), first.shape
     has_samples = _has_samples(meta, first)
+    of_planes = meta
     if has_samples:
-        meta = replace(meta, axes=(meta.axes or ())[:-1])
+        of_planes = replace(meta, axes=(meta.axes or ())[:-1])
         names, shape = None if names is None else names[:-1], shape[:-1]
-    axes, guessed = ngff.resolve_axes(meta, shape, names, where)
+    axes, guessed = ngff.resolve_axes(of_planes, shape, names, where)
     same = [
-        level
-        for level in levels
+        (number, level)
+        for number, level in enumerate(levels)
         if len(level.chunks.shape) == len(first.shape) and level.chunks.dtype == first.dtype
     ]
     y, x, z, t = ngff.calibration(meta)
     roles = (*_roles(axes), _SAMPLE) if has_samples else _roles(axes)
     image = ReferencedImage(
         format=_format(references, "ome-zarr references"),
-        levels=tuple(same),
+        levels=tuple(level for _, level in same),
+        numbers=tuple(number for number, _ in same),
+        meta=meta,
         roles=roles,
         is_rgb=roles[-3:] == ("y", "x", "c") and first.shape[-1] in (3, 4) and first.dtype.kind == "u",
         steps={"y": y, "x": x, "z": z, "t": t},

@@ -22,7 +22,7 @@ from ...storage.bytes import name_of, split_inner
 from ...storage.bytes_pool import BytesPool
 from ...storage.open_bytes import open_bytes, read_whole
 from ...storage.presentable import presentable
-from ...storage.tiling import check_whole_plane, levels_by_size
+from ...storage.tiling import check_whole_plane
 from ..missing import Surroundings, judge, not_stored
 from ..missing_planes import Claims, MissingPlanesOfMany
 from ..registry import open_source
@@ -143,12 +143,7 @@ class ReferencesSource(Source):
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Source.levels`."""
-        image = self._image
-        planes = [(image.size("y", level), image.size("x", level)) for level in range(len(image.levels))]
-        return tuple(
-            dataclasses.replace(each, sizes=each.sizes._replace(z=image.size("z", level)))
-            for level, each in enumerate(levels_by_size(planes, image.size("z")))
-        )
+        return self._image.level_facts()
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`: whole chunks; of uncompressed ones, any rows."""

@@ -9,14 +9,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ...metadata import ngff
-from ...model import ImageInfo, Level, Offset, Scale, Sizes, channel_in
-from ...storage.tiling import scale_by_size
+from ...metadata.ngff_levels import ngff_level
+from ...model import ImageInfo, Sizes, channel_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...metadata.ome_xml import OmeSeries
-    from ...model import Channel, DatasetInfo
+    from ...model import Channel, DatasetInfo, Level
     from .layouts import ImageLocation
     from .nodes import ZarrImage
 
@@ -152,30 +152,5 @@ def grown_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
 
 def level_of(image: ZarrImage, largest: ZarrImage) -> Level:
     """One level of an image, given its metadata and that of the largest level."""
-    return Level(
-        Sizes(image.size("z"), *image.plane_shape),
-        Scale(*(_span(image, largest, role) for role in "zyx")),
-        Offset(*(_offset_um(image, largest, role) for role in "zyx")),
-        image.meta.has_placed_levels,
-    )
-
-
-def _offset_um(image: ZarrImage, largest: ZarrImage, role: str) -> float:
-    """How much further in the first voxel is; a level without a translation begins at 0."""
-    at, first = image.meta.origin(role, image.level), image.meta.origin(role, largest.level)
-    return (at or 0.0) - (first or 0.0)
-
-
-def _span(image: ZarrImage, largest: ZarrImage, role: str) -> float:
-    """How many voxels of level 0 one of this level spans: by their scales, else by their sizes.
-
-    Scales are not used where the sizes contradict them, however a writer rounds: n voxels, each of them
-    spanning r, cover those of level 0 to within one r.
-    """
-    n, n_largest = image.size(role), largest.size(role)
-    step, smallest_step = image.meta.step(role, image.level), image.meta.step(role, largest.level)
-    if step is not None and smallest_step is not None:
-        span = step / smallest_step
-        if abs(n * span - n_largest) < span * (1 + 1e-6):
-            return span
-    return scale_by_size(n_largest, n)
+    sizes, of = (Sizes(each.size("z"), *each.plane_shape) for each in (image, largest))
+    return ngff_level(image.meta, image.level, sizes, of, largest.level)
