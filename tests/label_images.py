@@ -34,3 +34,14 @@ def write_labelled(path: Path) -> np.ndarray:
     write(path / "labels" / "cells", Made([labels], ("",), [(1, 0.5, 0.5)], more=said))
     write(path / "labels" / "coarse", Made([halved(labels)], ("",), [(1, 1.0, 1.0)], more=said))
     return image[0, 0, 0]
+
+
+def write_labels(
+    path: Path, image: np.ndarray, labels: np.ndarray, steps: tuple[float, float, float]
+) -> None:
+    """Write an image (t, c, z, y, x) whose voxels are `steps` µm, and its labels "cells"."""
+    write(path, Made([image], ("DAPI",), [steps], ("FFFFFF",)))
+    group = zarr.open_group(str(path / "labels"), mode="w")
+    group.attrs.update({"ome": {"version": "0.5", "labels": ["cells"]}})
+    said = {"image-label": {"colors": [{"label-value": 1, "rgba": list(COLOUR)}]}}
+    write(path / "labels" / "cells", Made([labels], ("",), [steps], more=said))

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 import pytest
+import stores
 from label_images import CELLS, COLOUR, write_labelled
 from PIL import Image
 from stores import needs_zarr_3
 
 from ndviewer_light.cli.render import main
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import LabelPlace, label_key, label_name, label_place, path_of_label
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.isolation.client import IsolatedSource
+from ndviewer_light.live.acquisition import announce_6d
+from ndviewer_light.live.announced_source import AnnouncedSource
 from ndviewer_light.metadata.labels import label_facts
 from ndviewer_light.model import Channel, ImageInfo, PlaneKey, Position
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.rendering import label_surfaces
 from ndviewer_light.rendering.label_picture import (
     LabelStyle,
     PictureArea,
@@ -27,6 +32,9 @@ from ndviewer_light.rendering.label_picture import (
     sampled,
     whole_numbers,
 )
+from ndviewer_light.rendering.label_surfaces import LabelBlock, surface_of
+from ndviewer_light.rendering.labels_over import LabelsOver
+from ndviewer_light.rendering.view_picture import ShownPlace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +156,33 @@ def test_an_outline_is_the_inner_edge_of_each_label() -> None:
     assert (filled == np.where(labels != 0, 128, 0)).all()
 
 
+def test_the_surface_of_labels_is_where_they_end() -> None:
+    labels = np.zeros((4, 6, 8), np.uint16)
+    labels[1:3, 2:4, 0:3], labels[1:3, 2:4, 3:5] = 7, 9  # which touch each other, and the edge
+    surface = surface_of(LabelBlock(labels, (10.0, 0.0, -1.0), (2.0, 1.0, 0.5)), {7: (200, 0, 0, 255)}, 0.5)
+    assert surface is not None
+    corners, triangles = surface.corners, surface.triangles
+    assert corners.min(axis=0).tolist() == [-1.0, 2.0, 12.0]  # x, y, z
+    assert corners.max(axis=0).tolist() == [1.5, 4.0, 16.0]
+    sides = corners[triangles[:, 1:]] - corners[triangles[:, :1]]
+    area = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1).sum() / 2
+    assert area == pytest.approx(2 * (2.5 * 2 + 2.5 * 4 + 2 * 4))  # of one box: nothing where they touch
+    assert set(surface.colours[:, 3]) == {np.float32(128 / 255)}
+    assert surface.colours[:, 0].max() == pytest.approx(200 / 255)
+    assert surface_of(LabelBlock(labels * 0, (0, 0, 0), (1, 1, 1)), {}, 1) is None
+
+
+def test_many_labels_are_drawn_in_larger_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_surfaces, "MOST_FACES", 3000)
+    labels = np.zeros((16, 32, 32), np.uint8)
+    labels[2:14, 4:28, 4:28] = 1
+    surface = surface_of(LabelBlock(labels, (0, 0, 0), (1, 1, 1)), {}, 1)
+    assert surface is not None
+    assert len(surface.triangles) <= 2 * 3000
+    middle = (surface.corners.min(axis=0) + surface.corners.max(axis=0)) / 2
+    np.testing.assert_allclose(middle, [16, 16, 8], atol=0.51)  # half a step
+
+
 def test_a_picture_shines_through_its_labels() -> None:
     picture = np.full((1, 2, 3), 100, np.uint8)
     over = np.array([[[200, 0, 100, 128], [0, 0, 0, 0]]], np.uint8)
@@ -202,6 +237,40 @@ def test_labels_of_each_position_are_found_and_described(tmp_path: Path, server:
 
 
 @needs_zarr_3
+@pytest.mark.parametrize("how", ["given", "announced"])
+def test_a_store_of_several_fields_has_labels_of_each(tmp_path: Path, how: str) -> None:
+    stores.write_6d(tmp_path, {"A1": 2, "B2": 3}, sizes={"t": 1, "c": 1, "z": 1})
+    paths = [tmp_path / "zarr" / region / "acquisition.zarr" for region in ("A1", "B2")]
+    of_fields = np.zeros((3, 1, 1, 1, stores.HEIGHT, stores.WIDTH), np.uint8)
+    for fov in range(3):
+        of_fields[fov, ..., fov : fov + 2, 3:5] = fov + 1
+    stores.write_group(paths[1] / "labels", {"labels": ["cells", "one"]})
+    for name, axes, pixels in (("cells", "ptczyx", of_fields), ("one", "tczyx", of_fields[0])):
+        store = stores.create_array(paths[1] / "labels" / name / "0", pixels.shape, dtype="uint8")
+        store.write(pixels).result()
+        attributes = stores.image_attributes(axes, paths=["0"], channels=[""], squid=False)
+        stores.write_group(paths[1] / "labels" / name, attributes)
+    if how == "given":
+        dataset = open_dataset(tmp_path)
+    else:
+        sizes = (stores.HEIGHT, stores.WIDTH, ["A1", "B2"])
+        announced = announce_6d([str(path) for path in paths], ["DAPI"], 1, [2, 3], *sizes)
+        dataset = Dataset(AnnouncedSource(announced))
+    over, one = (LabelsOver(dataset, name, LabelStyle(opacity=1)) for name in ("cells", "one"))
+    blank = np.zeros((stores.HEIGHT, stores.WIDTH, 3), np.uint8)
+    with dataset:
+        assert dataset.labels(0) == ()
+        for fov in range(3):
+            drawn = over.laid_over(blank, ShownPlace(0, 2 + fov, 0)).any(axis=-1)
+            np.testing.assert_array_equal(drawn, of_fields[fov, 0, 0, 0] != 0)
+        assert one.laid_over(blank, ShownPlace(0, 2, 0)).any()
+        with pytest.raises(DatasetNotFoundError, match="at position 3: they are of others"):
+            one.laid_over(blank, ShownPlace(0, 3, 0))
+        over.close()
+        one.close()
+
+
+@needs_zarr_3
 def test_labels_are_rendered(tmp_path: Path) -> None:
     image = write_labelled(tmp_path / "x.zarr")
     out = tmp_path / "out.png"
@@ -221,9 +290,6 @@ def test_labels_are_rendered(tmp_path: Path) -> None:
 
 @needs_zarr_3
 def test_other_labels_than_there_are_are_named(tmp_path: Path) -> None:
-    from ndviewer_light.rendering.labels_over import LabelsOver
-    from ndviewer_light.rendering.view_picture import ShownPlace
-
     write_labelled(tmp_path / "x.zarr")
     with open_dataset(tmp_path / "x.zarr") as dataset:
         over = LabelsOver(dataset, "nuclei", LabelStyle())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from label_images import CELLS, COLOUR, write_labelled
+from label_images import CELLS, COLOUR, write_labelled, write_labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import settle
+from screen import framebuffer, settle
 from stores import needs_zarr_3
+
+from ndviewer_light.rendering.label_picture import LabelStyle
 
 pytestmark = [pytest.mark.gl, needs_zarr_3]
 
@@ -134,6 +136,51 @@ def test_the_label_under_the_mouse_is_told(qtbot, labelled):
     assert labels.text_at(0, 0) == labels.text_at(500, 500) == ""
     viewer.stage._on_hovered((5, 20))
     assert viewer.status_label.text().endswith("cells 2 (class nucleus)")
+
+
+def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
+    """At the place of their voxels, in their colours; those of other planes are cut off with the volume."""
+    image = np.full((1, 1, 8, 24, 32), 20, np.uint16)
+    labels = np.zeros(image.shape, np.uint32)
+    labels[..., 2:6, 4:12, 4:20] = 1
+    write_labels(tmp_path / "x.zarr", image, labels, (2, 0.5, 0.5))
+    viewer.resize(620, 400)  # without a graphics card, volumes take long
+    load(qtbot, viewer, tmp_path / "x.zarr")
+    settle(qtbot, viewer)
+    panel, stage = viewer._screen.labels.panel, viewer.stage
+    qtbot.waitUntil(lambda: panel.isVisibleTo(viewer), timeout=20_000)
+    panel.choose("cells", LabelStyle(opacity=1), on=True)
+    drawn(qtbot, viewer, name="cells")
+    QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
+    settle(qtbot, viewer)
+
+    def mesh():
+        made = stage.canvas._mesh
+        return made.visual if made is not None else None
+
+    def bounds():
+        corners = mesh().transform.map(mesh().mesh_data.get_vertices())[:, :3]
+        return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).tolist()
+
+    qtbot.waitUntil(lambda: mesh() is not None, timeout=20_000)
+    assert not viewer._screen.labels.layer.isVisible()
+    assert bounds() == [2, 2, 4, 10, 6, 12]  # x, y, z in µm
+    is_orange = np.abs(framebuffer(viewer)[..., :3].astype(int) - COLOUR[:3]).max(axis=-1) < 90
+    assert is_orange.mean() > 0.05
+    # cut off with the volume: its first planes are no longer there
+    control = stage.sliders.projection_control
+    control.show_volume_so("mip", (4, None))
+    control.changed.emit()
+    qtbot.waitUntil(lambda: settle(qtbot, viewer).view.part == (4, None), timeout=20_000)
+    qtbot.waitUntil(lambda: mesh() is not None and bounds() == [2, 2, 0, 10, 6, 4], timeout=20_000)
+    viewer._screen.labels.toggle()
+    qtbot.waitUntil(lambda: mesh() is None, timeout=20_000)
+    viewer._screen.labels.toggle()
+    qtbot.waitUntil(lambda: mesh() is not None, timeout=20_000)
+    QTest.mouseClick(stage.strips._flat, Qt.MouseButton.LeftButton)
+    settle(qtbot, viewer)
+    drawn(qtbot, viewer, name="cells")
+    qtbot.waitUntil(lambda: mesh() is None, timeout=20_000)
 
 
 def test_labels_that_a_run_has_in_its_store_are_drawn(qtbot, viewer, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..model import ImageInfo, Position
     from .dataset import Dataset
+    from .stack_resolution import StackResolution
 
 
 MOST_MASKS = 4096
@@ -32,18 +33,33 @@ class LabelPlace(NamedTuple):
     step_x: float = 1.0
 
 
-def label_key(image: ImageInfo, labels: ImageInfo, t: int, z: int) -> PlaneKey | None:
-    """The plane of labels for time `t` and plane `z` of an image; None if there is none.
+def label_position(dataset: Dataset, p: int, labels: Dataset) -> int | None:
+    """The position of labels that belongs to position `p` of a dataset; None if none does.
+
+    A store of several fields has labels of as many; where these have none, they are of the first field.
+    May block on disk or network.
+    """
+    positions = dataset.info.positions
+    before = [each for each in range(p) if positions[each].region == positions[p].region]
+    n = len(labels.info.positions)
+    if n > 1:
+        return len(before) if len(before) < n else None
+    is_shared = before and "zarr" in labels.info.format and dataset.labels(before[0]) == dataset.labels(p)
+    return None if is_shared else 0
+
+
+def label_key(image: ImageInfo, labels: ImageInfo, t: int, z: int, p: int = 0) -> PlaneKey | None:
+    """The plane of labels, at their position `p`, for time `t` and plane `z` of an image, if there is one.
 
     Labels whose planes are as many as the times of an image without z are over time: nothing says so in HDF5.
     """
     if image.n_z == labels.n_t == 1 < labels.n_z == image.n_t:
-        return PlaneKey(z=t)
+        return PlaneKey(p=p, z=t)
     if labels.n_t > 1 and t >= labels.n_t:
         return None
     if image.n_z > 1 and image.z_step_um and labels.z_step_um and labels.n_z > 1:
         z = int((z + 0.5) * image.z_step_um / labels.z_step_um)
-    return PlaneKey(t if labels.n_t > 1 else 0, 0, 0, min(z, labels.n_z - 1))
+    return PlaneKey(t if labels.n_t > 1 else 0, p, 0, min(z, labels.n_z - 1))
 
 
 def label_place(
@@ -77,6 +93,47 @@ def label_place(
     return LabelPlace(left, top, steps[0] * spans[0], steps[1] * spans[1])
 
 
+class LabelStackPlace(NamedTuple):
+    """Which planes of a level of labels are drawn, and where their voxels lie (z, y, x), in the image's."""
+
+    zs: range
+    corner: tuple[float, float, float]
+    step: tuple[float, float, float]
+
+
+def label_stack_place(
+    image: ImageInfo,
+    position: Position,
+    labels: ImageInfo,
+    of_labels: Position,
+    at: StackResolution,
+    part: range,
+) -> LabelStackPlace:
+    """The planes of a level of labels that lie in `part`, planes of the image, and where their voxels lie.
+
+    The first plane of `part` is at 0. A single plane of labels goes through all of the stack.
+    """
+    level, corner = at.level, at.level.corner(at.z_step, at.step)
+    spans = level.scale.y * at.step, level.scale.x * at.step
+    place = label_place(image, position, labels, of_labels, spans, (corner.y, corner.x))
+    if labels.n_z == 1:
+        begin, thick, first, n = 0.0, float(len(part)), 0, 1
+    else:
+        has_steps = image.z_step_um and labels.z_step_um
+        unit = labels.z_step_um / image.z_step_um if has_steps else 1.0  # type: ignore[operator]
+        begin, thick = corner.z * unit - part.start, level.scale.z * at.z_step * unit
+        within = [
+            i
+            for i in range(len(range(0, level.sizes.z, at.z_step)))
+            if 0 <= begin + (i + 0.5) * thick < len(part)
+        ]
+        first, n = (within[0], len(within)) if within else (0, 0)
+    zs = range(first * at.z_step, (first + n) * at.z_step, at.z_step)
+    return LabelStackPlace(
+        zs, (begin + first * thick, place.top, place.left), (thick, place.step_y, place.step_x)
+    )
+
+
 def label_name(path: str) -> str:
     """What labels are called: "cells" of ``x.zarr::labels/cells`` and of ``x.nwb::/cells/image_mask``."""
     return path.replace("::", "/").rstrip("/").removesuffix(_MASKS).rpartition("/")[2]
@@ -84,7 +141,7 @@ def label_name(path: str) -> str:
 
 def is_of_masks(labels: Dataset) -> bool:
     """Whether it has a mask for each region, as a position, instead of one image of labels."""
-    return len(labels.info.positions) > 1
+    return len(labels.info.positions) > 1 and "zarr" not in labels.info.format
 
 
 def masks_as_labels(masks: Dataset, z: int) -> tuple[np.ndarray, LabelFacts]:

@@ -12,6 +12,7 @@ from ..engine.label_planes import (
     label_key,
     label_name,
     label_place,
+    label_position,
     masks_as_labels,
     path_of_label,
 )
@@ -47,27 +48,32 @@ class LabelsOver:
         """
         labels, facts = self._opened(place.p)
         image, position = self._dataset.image(place.p), self._dataset.info.positions[place.p]
-        own = labels.image(0)
+        p = 0 if is_of_masks(labels) else label_position(self._dataset, place.p, labels)
+        if p is None:
+            raise DatasetNotFoundError(f"no labels {self._name!r} at position {place.p}: they are of others")
+        own, of_labels = labels.image(p), labels.info.positions[p]
         z = 0 if isinstance(place.z, str) else place.z
-        key = label_key(image, own, place.t, z)
+        key = label_key(image, own, place.t, z, p)
         if key is None:
             return picture
         height, width = picture.shape[:2]
         if is_of_masks(labels):
             values, facts = masks_as_labels(labels, key.z)
-            where = label_place(image, position, own, labels.info.positions[0], (1.0, 1.0))
+            where = label_place(image, position, own, of_labels, (1.0, 1.0))
             return self._drawn(picture, values, where, facts, image)
-        level = self._level(labels, height, width)
-        spans = labels.level_at(0, level).scale
-        zs = range(labels.level_at(0, level).sizes.z) if isinstance(place.z, str) else None
+        level = self._level(labels, p, height, width)
+        facts_of_level = labels.level_at(p, level)
+        zs = range(facts_of_level.sizes.z) if isinstance(place.z, str) else None
         pixels = []
-        for at in zs or (labels.z_at(0, key.z, level),):
+        for at in zs or (labels.z_at(p, key.z, level),):
             with contextlib.suppress(PlaneNotStoredError):  # a plane without labels need not be stored
-                pixels.append(whole_numbers(labels.plane(key.t, 0, 0, at, level=level)))
+                pixels.append(whole_numbers(labels.plane(key.t, p, 0, at, level=level)))
         if not pixels:
             return picture
         values = np.maximum.reduce(pixels)
-        where = label_place(image, position, own, labels.info.positions[0], (spans.y, spans.x))
+        scale, corner = facts_of_level.scale, facts_of_level.corner()
+        spans, begins = (scale.y, scale.x), (corner.y, corner.x)
+        where = label_place(image, position, own, of_labels, spans, begins)
         return self._drawn(picture, values, where, facts, image)
 
     def _drawn(
@@ -95,9 +101,9 @@ class LabelsOver:
             self._open = path, dataset, dataset.label_facts()
         return self._open[1:]
 
-    def _level(self, labels: Dataset, height: int, width: int) -> int:
+    def _level(self, labels: Dataset, p: int, height: int, width: int) -> int:
         """The coarsest level that has as many pixels as the picture."""
-        levels = labels.levels(0)
+        levels = labels.levels(p)
         return max(
             (n for n, each in enumerate(levels) if each.sizes.y >= height and each.sizes.x >= width),
             default=0,

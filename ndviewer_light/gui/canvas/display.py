@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...model import Channel
     from ...rendering.contrast import ChannelContrasts
+    from ...rendering.label_surfaces import LabelSurface
     from .drawn_channels import DrawnChannels, DrawnLook
     from .hand import MouseTool
     from .sight import Camera
@@ -123,6 +124,9 @@ class Canvas(QWidget):
 
     def set_volume_method(self, method: str) -> None:
         """Draw volumes so, one of `volume_visuals.METHODS`."""
+
+    def show_surface(self, surface: LabelSurface | None) -> None:
+        """Draw the surfaces of labels over the volume, from now on; None: nothing."""
 
     # ---- what is shown ---------------------------------------------------------------------
 

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 
     from ...engine.dataset import Dataset
     from ...rendering.contrast import ChannelContrasts
+    from ...rendering.label_surfaces import LabelSurface
     from .drawn_channels import DrawnLook
+    from .label_mesh import LabelMesh
     from .sight import Camera
     from .view_frames import Frame
 
@@ -67,6 +69,8 @@ class GlCanvas(Canvas):
         self._shown_frame: Frame | None = None  # the last one that the scale was set for
         self._method = volume_visuals.METHODS[0]
         self._box: volume_visuals.VolumeBox | None = None
+        self._mesh: LabelMesh | None = None
+        self._surface: LabelSurface | None = None
         self._rebuild = QTimer(self)
         self._rebuild.setSingleShot(True)
         self._rebuild.timeout.connect(self._rebuild_viewer)
@@ -126,7 +130,7 @@ class GlCanvas(Canvas):
     def release(self) -> None:
         """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
         super().release()
-        self._shown_frame = None
+        self._shown_frame = self._surface = None
         viewer = self._in_use.release()
         if viewer is not None:
             viewer.widget().hide()
@@ -146,14 +150,35 @@ class GlCanvas(Canvas):
         if self._viewer is not None and self.frame is not None and self.frame.view.is_volume:
             volume_visuals.set_method(self._viewer._canvas, method)
 
+    def show_surface(self, surface: LabelSurface | None) -> None:
+        """Draw the surfaces of labels over the volume, from now on; None: nothing."""
+        if surface is not self._surface:
+            self._surface = surface
+            if self.frame is not None and self.frame.view.is_volume:
+                self._show_mesh(surface)
+                if self._viewer is not None:
+                    self._viewer._canvas.refresh()
+
+    def _show_mesh(self, surface: LabelSurface | None) -> None:
+        if self._viewer is None or (self._mesh is None and surface is None):
+            return
+        if self._mesh is None:
+            from .label_mesh import LabelMesh  # here, as few volumes have labels
+
+            self._mesh = LabelMesh(self._viewer._canvas)
+        size = self._sight.voxel_size()
+        self._mesh.show(surface, (size["x"], size["y"], size["z"]))
+
     def _dress(self, frame: Frame) -> None:
         """Draw a volume as it was chosen, in its box."""
         if self._viewer is None or self._box is None:
             return
         if not frame.view.is_volume or frame.image is None:
             self._box.hide()
+            self._show_mesh(None)
             return
         size, image = self._sight.voxel_size(), frame.image
+        self._show_mesh(self._surface)
         volume_visuals.set_method(self._viewer._canvas, self._method)
         n_z = len(frame.view.planes_of(image.n_z))
         self._box.show((0.0, 0.0, 0.0), (image.width * size["x"], image.height * size["y"], n_z * size["z"]))
@@ -272,7 +297,7 @@ class GlCanvas(Canvas):
         self._rebuild.stop()
         self._check.stop()
         viewer, self._viewer = self._viewer, None
-        self._box = None
+        self._box = self._mesh = None
         # a context that was lost took all of it along, and other objects have these names in the one after it
         if viewer is not None and self._gl is not None and self._context is self._gl.context():
             delete_gl_objects(viewer._canvas)

@@ -94,7 +94,17 @@ class LabelControls(QObject):
         self._reader.forget()
         self.panel.offer(())
         self.panel.say("")
-        self.layer.show_picture(None, None)
+        self._draw(None)
+
+    def _draw(self, shown: LabelsShown | None) -> None:
+        """Draw labels over the plane or volume on screen; None: nothing."""
+        canvas = self._stage.canvas
+        if shown is None:
+            self.layer.show_picture(None, None)
+        else:
+            self.layer.show_picture(shown.picture, shown.wanted.area)
+        if canvas is not None:
+            canvas.show_surface(shown.surface if shown is not None else None)
 
     def _area(self) -> PictureArea | None:
         """What is seen of the picture, in pixels of the image."""
@@ -111,23 +121,19 @@ class LabelControls(QObject):
     def _wanted(self) -> LabelsWanted | None:
         area, canvas = self._area(), self._stage.canvas
         self.layer.show_area(area)
-        if area is None or canvas is None or canvas.frame is None or self._dataset is None:
+        frame = canvas.frame if canvas is not None else None
+        if frame is None or self._dataset is None:
             return None
-        at = canvas.frame.view  # what is on screen, not what is wanted next
+        at = frame.view  # what is on screen, not what is wanted next
         if at.p >= len(self._dataset.info.positions):
             return None
+        which = self._dataset, at.p, at.t, at.z, self.panel.chosen, self.panel.style_chosen
+        if at.is_volume and frame.image is not None:
+            return LabelsWanted(*which, PictureArea(0, 0, 0, 0), 0, 0, at.planes_of(frame.image.n_z))
+        if area is None:
+            return None
         size = self.layer.size()
-        return LabelsWanted(
-            self._dataset,
-            at.p,
-            at.t,
-            at.z,
-            self.panel.chosen,
-            self.panel.style_chosen,
-            area,
-            max(size.height(), 1),
-            max(size.width(), 1),
-        )
+        return LabelsWanted(*which, area, max(size.height(), 1), max(size.width(), 1))
 
     def _has_nothing_to_do(self) -> bool:
         """Whether nothing is drawn, and it is known which labels there are; a few microseconds."""
@@ -150,12 +156,12 @@ class LabelControls(QObject):
         wanted = self._wanted()
         if wanted is None:
             if self._stage.strips.is_3d():
-                self.layer.show_picture(None, None)
+                self._draw(None)
                 self._asked = None
             return
         if self._shown is not None and self._shown.wanted.plane != wanted.plane:
             self._shown = None  # labels of one plane are never shown over another
-            self.layer.show_picture(None, None)
+            self._draw(None)
         asked = self._asked
         if asked is not None and not again and not self._may_come(wanted.dataset):
             if asked == wanted:
@@ -173,9 +179,9 @@ class LabelControls(QObject):
             return
         self.panel.offer(shown.names)
         wants_them = bool(wanted.name) and shown.wanted.plane == wanted.plane
-        if shown.picture is not None or not shown.is_expected:  # else what was shown of this plane stays
+        if shown.has_any or not shown.is_expected:  # else what was shown of this plane stays
             self._shown = shown
-            self.layer.show_picture(shown.picture if wants_them else None, shown.wanted.area)
+            self._draw(shown if wants_them else None)
         self.panel.say(shown.problem if wants_them else "")
         self._ask()  # what has become wanted meanwhile
         self._stage.say_under_mouse()
@@ -183,7 +189,7 @@ class LabelControls(QObject):
     @safe_slot
     def _on_changed(self) -> None:
         if not self.panel.chosen:
-            self.layer.show_picture(None, None)
+            self._draw(None)
             self.panel.say("")
         self._ask()
 

@@ -7,12 +7,16 @@ import logging
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from ...engine.label_planes import (
     LabelPlace,
     is_of_masks,
     label_key,
     label_name,
     label_place,
+    label_position,
+    label_stack_place,
     masks_as_labels,
     path_of_label,
 )
@@ -26,21 +30,21 @@ from ..words import explain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-
     from ...engine.dataset import Dataset
     from ...engine.overview import DrawnLevel
     from ...model import ImageInfo
     from ...rendering.label_picture import LabelStyle, PictureArea
+    from ...rendering.label_surfaces import LabelSurface
     from ..background import Background
 
 logger = logging.getLogger(__name__)
 
 _CACHE_BYTES = 128 * 1024**2
+_STACK_BYTES, _STACK_EDGE = 32 * 1024**2, 512  # of the labels of a volume
 
 
 class LabelsWanted(NamedTuple):
-    """Which labels are to be drawn: those called `name` ("": none, only which there are) over a plane.
+    """Which labels are to be drawn: those called `name` ("": none, only which there are) over a picture.
 
     `area` is what is seen of the picture, in `rows` × `columns` pixels of the screen.
     """
@@ -54,18 +58,21 @@ class LabelsWanted(NamedTuple):
     area: PictureArea
     rows: int
     columns: int
+    part: range | None = None
+    """Of a volume the planes of level 0 in view; it is seen from anywhere, whatever the area."""
 
     @property
     def plane(self) -> tuple[object, ...]:
         """What decides which labels there are, wherever one looks."""
         which = id(self.dataset), self.p
-        return (*which, self.t, self.z, self.name) if self.name else which
+        return (*which, self.t, self.z if self.part is None else self.part, self.name) if self.name else which
 
 
 class LabelsShown(NamedTuple):
     """The answer: the names of all label images of the position, and the picture (Y, X, 4), if there is one.
 
-    `labels` are the values (Y, X) at `place`; `problem` is why there is no picture, in plain words.
+    `labels` are the values (Y, X) at `place`, `surface` is that of labels in a volume; `problem` is why there
+    is no picture, in plain words.
     `is_expected`: it is still being read.
     """
 
@@ -77,6 +84,12 @@ class LabelsShown(NamedTuple):
     facts: LabelFacts = LabelFacts()
     problem: str = ""
     is_expected: bool = False
+    surface: LabelSurface | None = None
+
+    @property
+    def has_any(self) -> bool:
+        """Whether there is something to draw."""
+        return self.picture is not None or self.surface is not None
 
     def value_at(self, row: int, column: int) -> int | None:
         """The label at a pixel of the image; None outside of the labels."""
@@ -99,8 +112,10 @@ class LabelReader(Owner):
         self._answered = answered
         self._lock = threading.Lock()  # guards the following three
         self._is_busy = self._ended = False
+        self._newest: LabelsWanted | None = None  # what was asked for last, whether or not it was refused
         self._open: tuple[str, Dataset, LabelFacts] | None = None
         self._paths: tuple[object, tuple[str, ...]] = None, ()  # of the position asked for last
+        self._position: tuple[object, int | None] = None, None
         self._masks: tuple[object, np.ndarray | None, LabelFacts] = None, None, LabelFacts()
 
     @property
@@ -110,6 +125,7 @@ class LabelReader(Owner):
 
     def ask(self, wanted: LabelsWanted) -> bool:
         """Have `wanted` answered; False while another request is being answered, and after `end`."""
+        self._newest = wanted
         with self._lock:
             if self._is_busy or self._ended:
                 return False
@@ -171,10 +187,15 @@ class LabelReader(Owner):
             return LabelsShown(wanted, self._names())
         dataset, facts = self._opened(path, wanted.dataset.storage_options)
         image, position = wanted.dataset.image(wanted.p), wanted.dataset.info.positions[wanted.p]
-        own = dataset.image(0)
-        key = label_key(image, own, wanted.t, wanted.z)
+        p = self._position_in(dataset, path, wanted)
+        if p is None:
+            return LabelsShown(wanted, self._names(), problem="no labels of this field")
+        own, of_labels = dataset.image(p), dataset.info.positions[p]
+        key = label_key(image, own, wanted.t, wanted.z, p)
         if key is None:
             return LabelsShown(wanted, self._names(), problem="no labels at this time point")
+        if wanted.part is not None:
+            return self._surface(dataset, facts, key, wanted)
         if is_of_masks(dataset):
             from ...engine.overview import DrawnLevel  # here, as the window need not wait for it
 
@@ -186,9 +207,56 @@ class LabelReader(Owner):
         shown = LabelsShown(wanted, self._names(), problem=problem, is_expected=is_expected)
         if pixels is None:
             return shown
-        of_labels = dataset.info.positions[0]
         place = label_place(image, position, own, of_labels, level.spans, level.corner)
         return drawn(shown._replace(labels=whole_numbers(pixels), place=place, facts=facts), wanted)
+
+    def _surface(
+        self, dataset: Dataset, facts: LabelFacts, first: PlaneKey, wanted: LabelsWanted
+    ) -> LabelsShown:
+        """The surfaces of the labels of a volume, at the level that fits."""
+        from ...engine.stack_resolution import stack_resolution  # here, as the window need not wait for them
+        from ...rendering.label_surfaces import LabelBlock, surface_of
+
+        shown = LabelsShown(wanted, self._names())
+        if is_of_masks(dataset):
+            return shown._replace(problem="masks of regions are drawn over planes only")
+        assert wanted.part is not None
+        image, own = wanted.dataset.image(wanted.p), dataset.image(first.p)
+        itemsize = own.dtype.itemsize if own.dtype is not None else 1
+        at = stack_resolution(dataset.levels(first.p), itemsize, _STACK_BYTES, _STACK_EDGE)
+        places = wanted.dataset.info.positions[wanted.p], own, dataset.info.positions[first.p]
+        where = label_stack_place(image, *places, at, wanted.part)
+        keys = [first._replace(z=z) for z in where.zs]
+        sizes, step = at.level.sizes, at.step
+        labels: np.ndarray | None = None
+        n_expected = 0
+        for i, key in enumerate(keys):
+            if self._ended or self._newest is None or self._newest.plane != wanted.plane:
+                return shown._replace(is_expected=True)
+            (plane,) = dataset.planes([key], at.number, None, keys)
+            n_expected += plane.state is PlaneState.PENDING
+            if plane.pixels is None:
+                continue
+            part = whole_numbers(plane.pixels[::step, ::step])
+            if labels is None:
+                shape = (len(keys), -(-sizes.y // step), -(-sizes.x // step))
+                labels = np.zeros(shape, part.dtype)
+            if part.shape == labels.shape[1:]:
+                labels[i] = part
+        if labels is None:
+            problem = "not written yet" if n_expected else "nothing is stored of these planes"
+            return shown._replace(problem=problem, is_expected=bool(n_expected))
+        block = LabelBlock(labels, where.corner, where.step)
+        return shown._replace(facts=facts, surface=surface_of(block, facts.colours, wanted.style.opacity))
+
+    def _position_in(self, dataset: Dataset, path: str, wanted: LabelsWanted) -> int | None:
+        """The position of the labels that belongs to the image; None if none does. Looked up once."""
+        if is_of_masks(dataset):
+            return 0
+        which = path, id(wanted.dataset), wanted.p, len(dataset.info.positions)
+        if self._position[0] != which:
+            self._position = which, label_position(wanted.dataset, wanted.p, dataset)
+        return self._position[1]
 
     def _combined(self, path: str, dataset: Dataset, z: int) -> LabelFacts:
         """Have the masks of a plane as one image in `_masks`; read once."""
@@ -230,8 +298,8 @@ def _read(
     dataset: Dataset, key: PlaneKey, wanted: LabelsWanted
 ) -> tuple[np.ndarray | None, DrawnLevel, str, bool]:
     """The pixels of a plane of labels and their level; why there are none, and whether they will come."""
-    level = dataset.drawn_level(0, wanted.rows, wanted.columns)
-    at = key._replace(z=dataset.z_at(0, key.z, level.level))
+    level = dataset.drawn_level(key.p, wanted.rows, wanted.columns)
+    at = key._replace(z=dataset.z_at(key.p, key.z, level.level))
     (plane,) = dataset.planes([at], level.level)
     is_expected = plane.state in (PlaneState.LOADING, PlaneState.PENDING)
     problem = {
