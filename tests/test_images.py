@@ -626,6 +626,48 @@ def test_a_pattern_of_urls(tmp_path: Path, opened: Any, server: RangeServer, end
         opened(server.url("run/") + "img_{t:d}_DAPI.png")
 
 
+def test_a_pattern_of_signed_urls(tmp_path: Path, opened: Any, server: RangeServer) -> None:
+    """The signature belongs to each address, and is said nowhere."""
+    for t in range(2):
+        write(tmp_path / "run" / f"img_{t}.png", picture(t))
+    write(tmp_path / "run" / "img_2.png", picture(2)[1:])
+    server.set(query="signature=abc/1&expires=2")  # else 403
+    address = server.url("run/") + "img_{t:0..4}.png?signature=abc/1&expires=2"
+    with_pattern = server.url("run") + "?signature=abc/1&expires=2"
+    for source in (opened(address), opened(with_pattern, pattern="img_{t:0..4}.png")):
+        for t in range(2):
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(t)), picture(t))
+        with pytest.raises(UnsupportedError) as error:
+            source.read_plane(PlaneKey(2))
+        with pytest.raises(PlaneNotStoredError) as missing:
+            source.read_plane(PlaneKey(4))
+        said = (str(error.value), str(missing.value), str(source.describe()), str(source.info))
+        assert not any("signature" in each or "abc" in each for each in said)
+
+
+@pytest.mark.parametrize("first", [np.uint8, np.uint16])
+def test_channels_of_two_types_on_a_server_are_right(
+    tmp_path: Path, opened: Any, server: RangeServer, first: type
+) -> None:
+    """And a file that has more bits than the first of its channel is an error, not other numbers."""
+    second = np.uint16 if first is np.uint8 else np.uint8
+    for t in range(2):
+        write(tmp_path / f"img_{t}_DAPI.tif", picture(t, dtype=first))
+        write(tmp_path / f"img_{t}_GFP.tif", picture(t, 1, dtype=second if t == 0 else np.float32))
+    source = opened(server.url() + "img_{t:0..1}_{c:DAPI|GFP}.tif")
+    assert source.info.dtype == np.uint16
+    for key, pixels in (
+        ((0, 0, 0, 0), picture(0)),
+        ((1, 0, 0, 0), picture(1)),
+        ((0, 0, 1, 0), picture(0, 1)),
+    ):
+        found = source.read_plane(PlaneKey(*key))
+        assert found.dtype == np.uint16
+        np.testing.assert_array_equal(found, pixels)
+    with pytest.raises(UnsupportedError, match=r"img_1_GFP\.tif has float32 pixels, the others have uint16"):
+        source.read_plane(PlaneKey(1, c=1))
+
+
 def test_urls_that_are_not_there(tmp_path: Path, opened: Any, server: RangeServer) -> None:
     for t in (0, 1, 3):
         write(tmp_path / f"img_{t}.png", picture(t))

@@ -10,6 +10,7 @@ from ...storage.bytes_pool import whole
 from ...storage.decoding.pictures import begins_like_a_picture, decoded, picture_in
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.memory_cache import MemoryCache, nbytes
+from ...storage.presentable import presentable
 from ..tiff_files import TiffFiles, is_tiff_file
 from ..tiff_planes import (
     block_index,
@@ -134,7 +135,7 @@ class ImageFiles:
                 or image.samples[0] not in ("", "s")
                 or (image.is_colour and not image.samples[0])
             ):
-                raise UnsupportedError(f"{path}: its planes are not stored as pages, one by one")
+                raise UnsupportedError(f"{presentable(path)}: its planes are not stored as pages, one by one")
             _, at = image.place(image.number(image.index(plane)), level)
             return tiff.pages.extent(at) or tiff.pages.parts(at)
 
@@ -189,4 +190,6 @@ def _image_of(tiff: UnderstoodTiff) -> TiffImage:
 
 def _only_plane(path: str, plane: int, level: int) -> None:
     if plane or level:
-        raise PlaneNotStoredError(f"{path} contains a single image: no page {plane} at level {level}")
+        raise PlaneNotStoredError(
+            f"{presentable(path)} contains a single image: no page {plane} at level {level}"
+        )

@@ -39,6 +39,7 @@ _MAX_BELOW = 100_000
 _MAX_SAID = 5
 _MAX_EVIDENCE = 5
 _MAX_OTHERS = 8
+_LETTER = "\ue000"  # stands for a "?" that is no sign of a pattern
 PATTERN = "pattern"
 """The storage option that says how files are named."""
 
@@ -99,12 +100,25 @@ def listed(path: str, pattern: str = "") -> Listing:
     """
     root, pattern = split_pattern(path, pattern)
     if is_url(root) and pattern:
-        root = root.rstrip("/") + "/"
-        return Listing(root, tuple((fields, name) for name, fields in Pattern(pattern).names()), pattern)
+        return _on_server(root, pattern)
     if not pattern and (is_url(root) or os.path.isfile(root)):
         head, slash, name = root.rpartition("/" if is_url(root) else os.sep)
         return Listing(head + slash, (({}, name),))
     return _in_folder(os.path.abspath(root), pattern)
+
+
+def _on_server(root: str, pattern: str) -> Listing:
+    """The files that a pattern names below a URL. A query, which signs for all of them, is added to each.
+
+    In a bucket "?" is a letter like others.
+    """
+    query = ""
+    if root.lower().startswith("http"):
+        (root, *ends), (pattern, *own) = (each.split("?", 1) for each in (root, pattern))
+        query = "".join(f"?{end}" for end in own or ends)
+    names = Pattern(pattern.replace("?", _LETTER)).names()
+    files = tuple((fields, name.replace(_LETTER, "?") + query) for name, fields in names)
+    return Listing(root.rstrip("/") + "/", files, pattern)
 
 
 def names_in_folder(root: str, folder: str) -> tuple[set[str], list[str]]:

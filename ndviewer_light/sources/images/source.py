@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -110,7 +111,7 @@ class ImagesSource(Source):
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> ImagesSource:
-        """Open the images at `path`; folders are listed, one file of each channel is opened (on servers one).
+        """Open the images at `path`; folders are listed, one file of each channel is opened.
 
         The option "pattern" describes the file names. Raises a `DatasetError`.
         """
@@ -201,7 +202,7 @@ class ImagesSource(Source):
         dtype = self._info.dtype
         assert dtype is not None, "a file was opened"
         if not np.can_cast(pixels.dtype, dtype, "safe"):
-            raise UnsupportedError(f"{path} has {pixels.dtype} pixels, the others have {dtype}")
+            raise UnsupportedError(f"{presentable(path)} has {pixels.dtype} pixels, the others have {dtype}")
         return one_sample(pixels, part.sample).astype(dtype, copy=False)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
@@ -329,6 +330,10 @@ class ImagesSource(Source):
         """The files, for callers that need more than planes."""
         return self._files
 
+    @property
+    def _shown_root(self) -> str:
+        return presentable(self._listing.root)
+
     def _acquired(self, key: PlaneKey) -> PlaneKey:
         """The key with the channel index of the files, not of the display."""
         return key._replace(c=self._parts[key.c].of)
@@ -340,7 +345,7 @@ class ImagesSource(Source):
         found = self.place(key)
         if found is None:
             raise PlaneNotStoredError(
-                f"{self._listing.root} contains no image for t={key.t} p={key.p} c={key.c} z={key.z}"
+                f"{self._shown_root} contains no image for t={key.t} p={key.p} c={key.c} z={key.z}"
             )
         if not is_url(self._listing.root):
             check_still_there(self._listing.root)
@@ -361,8 +366,8 @@ class ImagesSource(Source):
         if level or not self._listing.pattern or shape == (image.height, image.width):
             return
         raise UnsupportedError(
-            f"{path} has {shape[1]} × {shape[0]} pixels, but others of its series have {image.width} × "
-            f"{image.height}: open it separately, or move it out of the folder"
+            f"{presentable(path)} has {shape[1]} × {shape[0]} pixels, but others of its series have "
+            f"{image.width} × {image.height}: open it separately, or move it out of the folder"
         )
 
     def _inner_at(self, p: int) -> _Inner:
@@ -417,15 +422,22 @@ class ImagesSource(Source):
         raise errors[0]
 
     def _common_dtype(self, sample: Sample) -> np.dtype:
-        """A dtype that holds all channels: looks at the first file of each, on a server at no other one."""
-        dtypes = [sample.picture.dtype]
+        """A dtype that holds all channels: looks at the first file of each, on a server at once."""
         firsts = {key.c: key for key in sorted(self._catalogue.files, reverse=True)}
-        if not is_url(self._listing.root) and 1 < len(firsts) <= _MAX_SAMPLES:
-            for key in firsts.values():
-                with contextlib.suppress(DatasetError):  # reading that plane reports the error
-                    file = self._files.sample(self._listing.root + self._catalogue.files[key])
-                    dtypes.append(file.picture.dtype)
-        return np.result_type(*dtypes)
+        if not 1 < len(firsts) <= _MAX_SAMPLES:
+            return sample.picture.dtype
+        paths = [self._listing.root + self._catalogue.files[key] for key in firsts.values()]
+        if is_url(self._listing.root):
+            with ThreadPoolExecutor(len(paths), "ndviewer-samples") as pool:
+                dtypes = list(pool.map(self._dtype_of, paths))
+        else:
+            dtypes = list(map(self._dtype_of, paths))
+        return np.result_type(sample.picture.dtype, *(dtype for dtype in dtypes if dtype is not None))
+
+    def _dtype_of(self, path: str) -> np.dtype | None:
+        with contextlib.suppress(DatasetError):  # reading that plane reports the error
+            return self._files.sample(path).picture.dtype
+        return None
 
     def _described(self, sample: Sample) -> DatasetInfo:
         found, inner, picture = self._catalogue, self._inner, sample.picture
@@ -433,11 +445,11 @@ class ImagesSource(Source):
         warnings = list(self._listing.warnings)
         if found.doubles:
             warnings.append(
-                f"{self._listing.root}: {found.doubles} files duplicate planes of others; not shown"
+                f"{self._shown_root}: {found.doubles} files duplicate planes of others; not shown"
             )
         if sample.n_images > 1:
             warnings.append(
-                f"{self._listing.root}: the first file contains {sample.n_images} images; one is shown: "
+                f"{self._shown_root}: the first file contains {sample.n_images} images; one is shown: "
                 "open a file by itself to see all"
             )
         described = sample.described if "c" in inner.roles else self._beside()
