@@ -271,6 +271,31 @@ def test_the_xml_of_bigstitcher_says_what_channels_and_tiles_its_setups_are(tmp_
                 np.testing.assert_array_equal(dataset.plane(t=t, p=p, c=c), PIXELS + 2 * c + p + 20 * t)
 
 
+@pytest.mark.parametrize("root", ["group", "nothing"])
+@pytest.mark.parametrize("said", ["", "beside", "given"])
+def test_bigstitcher_on_a_server_opens_without_consolidated_metadata(
+    tmp_path: Path, server: RangeServer, root: str, said: str
+) -> None:
+    """Its stores are asked for by their names: those that the XML file gives, else counted."""
+    folder, n_t = server.folder / tmp_path.name, 10 if said == "" else 2
+    times = (0, 2) if said else tuple(range(n_t))
+    _bigstitcher(folder / "x.ome.zarr", setups=4, times=times)
+    if root == "nothing":
+        for path in (folder / "x.ome.zarr").glob("*.*"):
+            if path.is_file():
+                path.unlink()
+    if said:
+        attributes = [{"channel": i // 2, "tile": i % 2} for i in range(4)]
+        (folder / "x.xml").write_text(_project(attributes, {"channel": ["DAPI", "GFP"], "tile": ["a", "b"]}))
+    with open_dataset(server.url(f"{folder.name}/x.{'xml' if said == 'given' else 'ome.zarr'}")) as dataset:
+        assert dataset.info.n_t == n_t
+        assert dataset.info.times == (times if said else ())
+        assert (len(dataset.info.positions), len(dataset.info.channels)) == ((2, 2) if said else (4, 1))
+        for p, t in itertools.product(range(2), range(2)):
+            expected = PIXELS + p + (20 if said else 10) * t
+            np.testing.assert_array_equal(dataset.plane(t=t, p=p), expected)
+
+
 def test_only_labels_are_images_where_there_are_no_others(tmp_path: Path) -> None:
     write_group(tmp_path / "x.zarr")
     write_group(tmp_path / "x.zarr" / "labels", labels=["cells", "nuclei"])

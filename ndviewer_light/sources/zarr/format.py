@@ -44,12 +44,12 @@ class ZarrFormat(Format):
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `ZarrSource.open`; the XML file of a BigStitcher project opens its store."""
         from .source import ZarrSource
-        from .time_points import over_time, store_of
+        from .time_points import names_beside, over_time, store_of
 
-        if not _is_xml(path):
-            return over_time(ZarrSource.open(path, options), path, options)
-        store = store_of(path, options)
-        return over_time(ZarrSource.open(store, options), store, options, xml_path=path)
+        xml_path = path if _is_xml(path) else ""
+        store = store_of(path, options) if xml_path else path
+        stores = ZarrSource.open(store, options, lambda: names_beside(store, options, xml_path))
+        return over_time(stores, store, options, xml_path)
 
 
 def _is_xml(path: str) -> bool:

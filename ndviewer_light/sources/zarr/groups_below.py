@@ -3,11 +3,12 @@ by hand.
 
 An image is a group with ``multiscales``, or with an array ``0``; an array, a level or a folder of chunks
 never is. What is below an image belongs to it. On servers the groups are those that consolidated metadata
-lists.
+lists, or BigStitcher's, which are asked for by their names.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
@@ -44,6 +45,45 @@ def images_below(path: str, tree: Tree) -> list[ImageBelow]:
     found = [each for each in search.found if labels.GROUP not in each[:-1]] or search.found
     shared = _shared_folders(found)
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
+
+
+def setups_below(path: str, tree: Tree) -> list[ImageBelow]:
+    """BigStitcher's stores below `path`, on a server that does not list them: ``s0-t0.zarr``, ….
+
+    Those that the XML file beside it names (`Tree.named`), else counted from 0 on. Blocks on the network.
+    """
+    names = tree.named()
+    if not names and _setups_there(path, tree, ["s0-t0.zarr"]):
+        times = _counted(path, tree, "s0-t{}.zarr")
+        names = [f"s{i}-t{t}.zarr" for i in range(_counted(path, tree, "s{}-t0.zarr")) for t in range(times)]
+    return [ImageBelow(_name((name,)), tree.join(path, name)) for name in _setups_there(path, tree, names)]
+
+
+def _counted(path: str, tree: Tree, form: str) -> int:
+    """How many numbers there are stores of, from 0, of which there is one."""
+    n, at_once = 1, 8
+    while n < _MAX_GROUPS:
+        asked = [form.format(i) for i in range(n, n + at_once)]
+        there = set(_setups_there(path, tree, asked))
+        n += next((i for i, name in enumerate(asked) if name not in there), at_once)
+        if len(there) < at_once:
+            break
+        at_once = min(at_once * 2, 64)
+    return n
+
+
+def _setups_there(path: str, tree: Tree, names: Sequence[str]) -> list[str]:
+    """Those of the groups that are images; all are asked for at once."""
+    names = names[:_MAX_GROUPS]
+    kinds = {2: (".zattrs",), 3: ("zarr.json",)}.get(tree.zarr_format or 0, (".zattrs", "zarr.json"))
+    tree.expect(tree.join(path, name, kind) for name in names for kind in kinds)
+    found = []
+    for name in names:
+        with contextlib.suppress(DatasetError):
+            node = read_node(tree.join(path, name), tree, tree.zarr_format, "group")
+            if node is not None and node.kind != "array" and ngff.is_image(node.attributes):
+                found.append(name)
+    return found
 
 
 def series_below(path: str, tree: Tree) -> list[ImageBelow]:

@@ -36,7 +36,7 @@ from ...metadata.squid import acquisition_parameters, coordinates
 from ...model import Position
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
-from .groups_below import images_below, series_below
+from .groups_below import images_below, series_below, setups_below
 from .nodes import (
     ACQUISITION,
     Node,
@@ -320,6 +320,7 @@ class _ImageFinder:
             or (self._regions(path) if self._tree.name(path) == "zarr" else None)
             or self._images_below(path, node)
             or self._folder_of_images(path)
+            or self._setups_on_server(path)
         )
 
     def _regions(self, root: str) -> DatasetLayout | None:
@@ -390,6 +391,12 @@ class _ImageFinder:
     def _images_below(self, path: str, node: Node | None) -> DatasetLayout | None:
         found = images_below(path, self._tree) if node is not None else []
         return self._collection((each.name, each.path) for each in found)
+
+    def _setups_on_server(self, path: str) -> DatasetLayout | None:
+        """BigStitcher's stores, which need not be listed to be found."""
+        if not self._tree.remote or path != self._tree.root:
+            return None
+        return self._collection((each.name, each.path) for each in setups_below(path, self._tree))
 
     def _collection(
         self, images: Iterable[tuple[str, str]], kind: str = "ome-zarr collection"

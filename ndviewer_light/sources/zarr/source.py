@@ -44,7 +44,7 @@ from .tensorstore_context import TensorStoreContext
 from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
 
@@ -101,14 +101,20 @@ class ZarrSource(Source):
     # ---- opening ---------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, path: str, options: StorageOptions = None) -> ZarrSource:
+    def open(
+        cls, path: str, options: StorageOptions = None, named: Callable[[], Sequence[str]] | None = None
+    ) -> ZarrSource:
         """Open the dataset at `path`: plate and well metadata and that of one image are read.
+
+        `named` says what groups are called that nobody lists, see `Tree.named`.
 
         Raises `DatasetNotFoundError` if no image has been written yet, else the error of the first
         image if none of the first sixteen can be shown.
         """
         tree = open_tree(path, options)
         tree.axes = (options or {}).get(AXES, "")
+        if named is not None:
+            tree.named = named
         listed = recorded(tree)
         try:
             layout = layouts.discover(tree.root, listed or tree)
@@ -270,8 +276,6 @@ class ZarrSource(Source):
         place = self._place(PlaneKey(p=p))
         if self._given:
             return label_images(self._given, place.store, self._tree, ask=True)
-        if place.p_index is not None:  # of a run, in a store of several positions: of all of them
-            return ()
         return label_images(place.store, place.store, LocalTree(place.store))
 
     def label_facts(self) -> LabelFacts:

@@ -7,6 +7,7 @@ without it each is a position.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from dataclasses import replace
@@ -18,7 +19,7 @@ from ...metadata.bdv_xml import ZARR_LOADER, BigDataViewerXml, Setup, parse_bdv_
 from ...metadata.named_axes import unit_of_length
 from ...model import Channel, DatasetInfo, ImageInfo, PlaneKey, colored
 from ...storage.bytes import is_url, name_of
-from ...storage.limits import MAX_METADATA_BYTES
+from ...storage.limits import MAX_METADATA_BYTES, MAX_POSITIONS
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ..source import Source
@@ -47,6 +48,16 @@ def over_time(stores: ZarrSource, path: str, options: StorageOptions, xml_path: 
     return SetupsOverTime(stores, xml)
 
 
+def names_beside(path: str, options: StorageOptions, xml_path: str = "") -> list[str]:
+    """The names of the stores in that at `path` by its XML file, which may be given; [] without one."""
+    with contextlib.suppress(DatasetError):
+        xml = read_zarr_xml(xml_path, options) if xml_path else _xml_beside(path, options)
+        if xml is not None:
+            numbers = itertools.product((setup.number for setup in xml.setups), xml.times)
+            return [f"s{setup}-t{time}.zarr" for setup, time in itertools.islice(numbers, MAX_POSITIONS)]
+    return []
+
+
 def read_zarr_xml(path: str, options: StorageOptions) -> BigDataViewerXml:
     """The XML file at a path or URL, which names a Zarr store. Raises a `DatasetError`."""
     source = open_bytes(path, access_options(options))
@@ -59,10 +70,14 @@ def read_zarr_xml(path: str, options: StorageOptions) -> BigDataViewerXml:
 
 def _xml_beside(path: str, options: StorageOptions) -> BigDataViewerXml | None:
     """That of the same name beside the store; None if there is none, or if it names another store."""
-    store = path.rstrip("/" + os.sep)
+    store, query = path, ""
+    if path.lower().startswith("http"):
+        store, mark, query = path.partition("#")[0].partition("?")
+        query = mark + query
+    store = store.rstrip("/" + os.sep)
     stem = store.removesuffix(".zarr").removesuffix(".ome")
     with contextlib.suppress(DatasetError):  # the images can be shown without
-        found = read_zarr_xml(f"{stem}.xml", options)
+        found = read_zarr_xml(f"{stem}.xml{query}", options)
         if re.split(r"[\\/]", found.file.rstrip("/"))[-1] == name_of(store):
             return found
     return None

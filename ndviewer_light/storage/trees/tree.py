@@ -33,7 +33,7 @@ from ..presentable import presentable
 from .consolidated import CONSOLIDATED, ConsolidatedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ...errors import DatasetError
     from ..limits import JsonObject
@@ -73,6 +73,8 @@ class Tree(ABC):
     """What a person says the axes of its arrays are; nothing where their metadata are to decide."""
     in_flight = 64
     """How many requests may be in progress at once."""
+    named: Callable[[], Sequence[str]] = staticmethod(tuple)
+    """The names of groups below the root by a document beside it; for servers, which do not list them."""
 
     def join(self, path: str, *names: str) -> str:
         """The path of `names` below `path`."""
