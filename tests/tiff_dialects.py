@@ -789,16 +789,37 @@ def micromanager_stacks(folder: Path) -> Written:
         for name, part in ((f"run_MMStack_Pos{p}.tif", order[:7]), (f"run_MMStack_Pos{p}_1.tif", order[7:])):
             paths.append(write_indexed(folder / name, pixels[p], part, p))
     expected = Expected(pixels, ["Pos0", "Pos1"], channels=["DAPI", "GFP"], steps={"x": 0.5, "z": 2.0})
-    return Written([*paths, folder], expected, serve=False)
+    return Written([*paths, folder], expected)
 
 
-def write_indexed(path: Path, pixels: np.ndarray, order: Sequence[tuple[int, int, int]], p: int = 0) -> Path:
+@dialect
+def micromanager_stacks_by_label(folder: Path) -> Written:
+    """Micro-Manager without OME-XML: files for each position of a list, called as in the list."""
+    pixels = [image(2, 2, 3, p) for p in range(2)]
+    order = [(t, c, z) for t in range(2) for c in range(2) for z in range(3)]
+    names = ["1-Pos_000_001", "left edge"]
+    more = {"StagePositions": [{"Label": name} for name in names]}
+    paths = [
+        write_indexed(folder / f"run 2_MMStack_{name}.tif", pixels[p], order, p, **more)
+        for p, name in enumerate(names)
+    ]
+    return Written([*paths, folder], Expected(pixels, names, channels=["DAPI", "GFP"]))
+
+
+def write_indexed(
+    path: Path, pixels: np.ndarray, order: Sequence[tuple[int, int, int]], p: int = 0, **more: Any
+) -> Path:
     """The planes (t, c, z) in this order, with an index map as Micro-Manager writes it."""
     summary = {
         "ChNames": ["DAPI", "GFP"],
         "ChColors": [-16776961, 0x00FF00],
         "PixelSize_um": 0.5,
         "z-step_um": 2,
+        "Positions": 2,
+        "Slices": 3,
+        "Channels": 2,
+        "Frames": 2,
+        **more,
     }
     write_pages(
         path,

@@ -17,6 +17,7 @@ from ...metadata.ome_xml import MAX_CHARACTERS
 from ...metadata.tiff_layout import in_order, with_axes, with_sub_levels
 from ...model import some_names
 from ...storage.bytes import is_url
+from ...storage.presentable import presentable
 from ..tiff_files import is_tiff_file
 from .indexed import index_of, indexed_images
 from .set_files import SetFiles, document_of, split_path, tiffs_in
@@ -88,7 +89,7 @@ def open_set(path: str, files: TiffFiles) -> TiffSet:
         if found is not None:
             return found
         where = document.metadata_file.name
-        missing = f"{path} contains pixels only; {where}, which describes them, is missing"
+        missing = f"{presentable(path)} contains pixels only; {where}, which describes them, is missing"
         return _alone(path, "tiff", reading.images, reading.evidence, (*reading.warnings, missing))
     if len(reading.images) == len(document.images) or not document.images:
         return _alone(path, "ome-tiff", reading.images, reading.evidence, reading.warnings)
@@ -108,10 +109,10 @@ def _indexed(folder: str, files: TiffFiles) -> TiffSet:
 
 
 def _stacked(path: str, stacks: StackFiles) -> TiffSet:
-    images, folder = stacks.images, os.path.dirname(path)
+    images, folder = stacks.images, split_path(path)[0]
 
     def path_of(key: str) -> str:
-        return os.path.join(folder, key)
+        return folder + key
 
     n_files = len({key for image in images for key in image.files})
     evidence = (f"{len(images)} images in {n_files} files by Micro-Manager's index maps",)
@@ -126,14 +127,16 @@ def _alone(
     path: str, kind: str, images: tuple[TiffImage, ...], evidence: tuple[str, ...], warnings: tuple[str, ...]
 ) -> TiffSet:
     if not images:
-        raise DatasetNotFoundError(f"{path} contains no image that can be shown: {'; '.join(warnings)}")
+        raise DatasetNotFoundError(
+            f"{presentable(path)} contains no image that can be shown: {'; '.join(warnings)}"
+        )
     return TiffSet(kind, images, lambda _: path, evidence, warnings)
 
 
 def _of_companion(path: str, text: str, files: TiffFiles) -> TiffSet:
     document = ome_document(text, split_path(path)[1])
     if document is None or not document.images:
-        raise DatasetNotFoundError(f"{path} is no OME-XML that describes images")
+        raise DatasetNotFoundError(f"{presentable(path)} is no OME-XML that describes images")
     return _by_document(SetFiles(path, document, files, is_tiff=False), files, None, path)
 
 
@@ -200,7 +203,9 @@ def _by_document(
         if image is not None:
             images.append(image)
     if not images:
-        raise DatasetNotFoundError(f"{opened} describes no image that can be shown: {'; '.join(refused)}")
+        raise DatasetNotFoundError(
+            f"{presentable(opened)} describes no image that can be shown: {'; '.join(refused)}"
+        )
     images = _with_levels(in_order(images), resolver, keys, files)
     paths: dict[str, str] = {"": resolver.path}
 
@@ -214,7 +219,7 @@ def _by_document(
         f"{len(images)} images in {n_files} files by the OME-XML in {split_path(resolver.path)[1]}",
         f"files told apart by {'name: all contain the same OME-XML' if resolver.names_decide else 'UUID'}",
     )
-    warnings = tuple(f"{opened}: {each}" for each in refused)
+    warnings = tuple(f"{presentable(opened)}: {each}" for each in refused)
     first = _index_of(opened, images, path_of)
     return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first)
 

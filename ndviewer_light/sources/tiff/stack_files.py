@@ -1,20 +1,24 @@
 """Micro-Manager's stacks without OME-XML: a file for each position, and others where one was full.
 
-Nothing in a file names the others: they are those of the same name before ``_MMStack``, with an index map.
+Nothing in a file names the others: they are those of the same name before ``_MMStack``, with an index map. On
+servers, which do not list them, they are asked for by the positions in the summary, and by number.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote
 
 from ...errors import DatasetError
 from ...metadata.micromanager import StackFile, micromanager_stacks
 from ...model import some_names
 from ...storage.bytes import is_url
-from .set_files import document_of, tiffs_in
+from .set_files import document_of, split_path, tiffs_in
 
 if TYPE_CHECKING:
     from ...metadata.tiff_layout import TiffImage
@@ -23,6 +27,11 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?P<run>.+_MMStack)(?:_(?P<which>.+))?(?<!\.ome)\.tiff?", re.IGNORECASE)
 _MAX_FILES = 512
 """How many files of a set are opened for their index maps."""
+_AT_ONCE = 16
+"""Files on a server that are opened at the same time."""
+_NEXT = re.compile(r"(?:(?P<position>.+)_)?[1-9]\d?")
+"""Of a file that goes on where another was full: ``Pos0_1``, ``1``."""
+_NUMBERED = re.compile(r"(?P<before>.*?)(?P<n>\d+)")
 
 
 class StackFiles(NamedTuple):
@@ -43,18 +52,25 @@ def begins_stacks(path: str, files: TiffFiles) -> bool:
 
 def stacks_of(path: str, files: TiffFiles) -> StackFiles | None:
     """The images of the run that a file without OME-XML belongs to; None if it is not one of several."""
-    names = _files_of_run(path)
-    if len(names) < 2 or _stack(path, files) is None:
-        return None
-    folder = os.path.dirname(path)
-    found = [_stack(os.path.join(folder, name), files) for name in names[:_MAX_FILES]]
-    left = [name for name, stack in zip(names, found, strict=False) if stack is None] + names[_MAX_FILES:]
-    stacks = [stack for stack in found if stack is not None]
+    folder, own_name = split_path(path)
+    left: list[str] = []
+    if is_url(path):
+        stacks = _stacks_on_server(path, files)
+        if len(stacks) < 2:
+            return None
+    else:
+        names = _files_of_run(path)
+        if len(names) < 2 or _stack(path, files) is None:
+            return None
+        found = [_stack(folder + name, files) for name in names[:_MAX_FILES]]
+        left = [name for name, stack in zip(names, found, strict=False) if stack is None] + names[_MAX_FILES:]
+        stacks = [stack for stack in found if stack is not None]
     images = micromanager_stacks(stacks, path)
-    if os.path.basename(path) not in {file for image in images for file in image.files}:
+    if own_name not in {file for image in images for file in image.files}:
         return None  # what is in this file is not understood together with the others
-    warnings = (f"{folder} also contains files that are not shown: {', '.join(some_names(left))}",)
-    named = tuple(replace(image, name=_which(image.name)) for image in images)
+    warnings = (f"{folder[:-1]} also contains files that are not shown: {', '.join(some_names(left))}",)
+    shown = unquote if is_url(path) else str
+    named = tuple(replace(image, name=_which(shown(image.name))) for image in images)
     return StackFiles(named, warnings if left else ())
 
 
@@ -63,8 +79,74 @@ def _which(name: str) -> str:
     return (match["which"] or "") if match else ""
 
 
+def _stacks_on_server(path: str, files: TiffFiles) -> list[StackFile]:
+    """The files of the run of a file on a server; [] if it is none of such a run."""
+    folder, name = split_path(path)
+    match = _NAME.fullmatch(unquote(name))
+    stack = _stack(path, files) if match is not None else None
+    if match is None or stack is None:
+        return []
+    run, end = name.rpartition("_MMStack")[0] + "_MMStack", name.rpartition(".")[2]
+
+    def name_of(position: str, number: int = 0) -> str:
+        which = "_".join(part for part in (position, str(number or "")) if part)
+        return f"{run}_{quote(which)}.{end}" if which else f"{run}.{end}"
+
+    own = match["which"] or ""
+    if (after := _NEXT.fullmatch(own)) and _stack(folder + name_of(after["position"] or ""), files):
+        own = after["position"] or ""
+
+    def of_position(position: str) -> list[StackFile]:
+        found: list[StackFile] = []
+        while len(found) < _MAX_FILES:
+            part = name_of(position, len(found))
+            each = stack if part == name else _stack(folder + part, files)
+            if each is None:
+                break
+            found.append(each)
+            if sum(len(part.offsets) for part in found) >= _n_planes(_summary(each)):
+                break
+        return found
+
+    positions = _positions(own, _summary(stack))
+
+    with ThreadPoolExecutor(min(len(positions), _AT_ONCE), "ndviewer-stacks") as pool:
+        return [part for found in pool.map(of_position, positions) for part in found]
+
+
+def _summary(stack: StackFile) -> dict[str, Any]:
+    said = stack.said.get("Summary")
+    return said if isinstance(said, dict) else {}
+
+
+def _n_planes(summary: dict[str, Any]) -> float:
+    """How many planes a position has by the summary; infinitely many where it does not say so."""
+    sizes = [summary.get(key) for key in ("Slices", "Frames", "Channels")]
+    return math.prod(n for n in sizes if isinstance(n, int)) if all(map(_is_size, sizes)) else math.inf
+
+
+def _is_size(n: object) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and 0 < n < 1_000_000
+
+
+def _positions(own: str, summary: dict[str, Any]) -> list[str]:
+    """What the positions of a run are called in the names of files, of which one is called `own`."""
+    for key in ("StagePositions", "InitialPositionList"):
+        listed = summary.get(key)
+        stages = listed if isinstance(listed, list) else []
+        labels = [each.get("Label") for each in stages if isinstance(each, dict)]
+        told = [each for each in labels if isinstance(each, str) and "/" not in each]
+        if own in told:
+            return list(dict.fromkeys(told))[:_MAX_FILES]
+    n, numbered = summary.get("Positions"), _NUMBERED.fullmatch(own)
+    if isinstance(n, int) and _is_size(n) and numbered is not None and int(numbered["n"]) < n:
+        digits = len(numbered["n"])
+        return [f"{numbered['before']}{i:0{digits}d}" for i in range(min(n, _MAX_FILES))]
+    return [own]
+
+
 def _files_of_run(path: str) -> list[str]:
-    """The names of the files of the same run in the folder, in natural order; [] of a file on a server."""
+    """The names of the files of the same run in a local folder, in natural order."""
     own = None if is_url(path) else _NAME.fullmatch(os.path.basename(path))
     if own is None:
         return []
@@ -79,7 +161,7 @@ def _stack(path: str, files: TiffFiles) -> StackFile | None:
             pages = tiff.pages
             said = pages.micromanager()
             if "IndexMap" in said:
-                return StackFile(os.path.basename(path), said, pages.offsets, pages.facts)
+                return StackFile(split_path(path)[1], said, pages.offsets, pages.facts)
     except DatasetError:
         return None
     return None
