@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources.disk_cached import open_disk_cached
 from ndviewer_light.sources.replacement import has_other_planes
+from ndviewer_light.storage.file_versions import birth_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +142,49 @@ def test_other_contents_of_the_same_size_are_shown_after_a_refresh(kind, isolate
         dataset.refresh()
         assert dataset.take_changes().in_view
         assert shown(dataset) == [50, 51]
+
+
+def test_what_is_created_anew_is_another_also_if_it_gets_the_same_number(kind):
+    """Of the file system: the inode of what was removed is soon given to the next."""
+    path, write = kind
+    write(path, planes(2, 32, "uint16", 100))
+    if not birth_ns(str(path)):
+        pytest.skip("this file system does not say when a file was created")
+    with open_dataset(path) as dataset:
+        assert shown(dataset) == [100, 101]
+        dataset.take_changes()
+        time.sleep(0.02)  # a tick of the file system's clock
+        if path.is_file():
+            path.unlink()
+        write(path, planes(2, 32, "uint16", 50))
+        dataset.refresh()
+        assert dataset.take_changes().replaced
+        assert shown(dataset) == [50, 51]
+
+
+@pytest.mark.parametrize(("share", "compression"), [(0.2, None), (0.5, "zlib"), (0.97, None)])
+def test_a_file_whose_copy_completes_is_not_another(tmp_path, share, compression, isolate, caplog):
+    whole = tmp_path / "whole.ome.tif"
+    pixels = np.arange(2 * 3 * 4 * 16 * 20, dtype="u2").reshape(2, 4, 3, 16, 20)
+    tifffile.imwrite(
+        whole, pixels, metadata={"axes": "TZCYX"}, photometric="minisblack", compression=compression
+    )
+    data, path = whole.read_bytes(), tmp_path / "copy.ome.tif"
+    path.write_bytes(data[: int(len(data) * share)])
+    caplog.set_level("WARNING", "ndviewer_light")
+    with open_dataset(path, isolate=isolate) as dataset:
+        dataset.planes([K, PlaneKey(z=1)], wait=None)
+        with path.open("ab") as file:
+            file.write(data[int(len(data) * share) :])
+        sizes = dataset.refresh().sizes
+        assert [sizes[axis] for axis in "tcz"] == [2, 3, 4]
+        said = " ".join(dataset.info.warnings)
+        assert "has changed since it was opened (was 16×20 uint16" in said
+        assert "cut off" not in said
+        for t, z, c in np.ndindex(2, 4, 3):
+            (plane,) = dataset.planes([PlaneKey(t, 0, c, z)], wait=None)
+            np.testing.assert_array_equal(plane.pixels, pixels[t, z, c])
+    assert "replaced" not in caplog.text
 
 
 def test_a_dataset_that_grows_is_not_another(kind, isolate, caplog):

@@ -73,10 +73,11 @@ class CurrentInfo:
             before, self._known = self._known, info
             if not is_another(before, info):
                 return info
-            self._replaced = (
-                f"{self._path or 'the dataset'} has been replaced by another dataset "
-                f"({said_of_both(before, info)}); showing the new one"
-            )
+            if info.is_completed:
+                what, shown = "has changed since it was opened", "showing it as it is now"
+            else:
+                what, shown = "has been replaced by another dataset", "showing the new one"
+            self._replaced = f"{self._path or 'the dataset'} {what} ({said_of_both(before, info)}); {shown}"
             self._replaced_unseen = True
             notice = self._replaced
         logger.warning("%s", notice)

@@ -84,6 +84,7 @@ class DatasetInfo:
     `interpretations` are other ways to understand it, where what its metadata or names say is not certain.
     `labels` are the paths of the label images (masks) of the first image, as they are opened.
     `generation` counts how often another dataset has taken the place of the one that was opened.
+    `is_completed`: the last of them is the same file, with more in it, so that its axes are others.
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
     `assumed` are the positions in `images` that are as metadata says, which may err; looking may correct it.
     """
@@ -110,6 +111,7 @@ class DatasetInfo:
     interpretations: tuple[Interpretation, ...] = ()
     labels: tuple[str, ...] = ()
     generation: int = 0
+    is_completed: bool = False
     first_position: int = 0
     common: ImageInfo | None = None
     images: Mapping[int, ImageInfo] = field(default_factory=dict)

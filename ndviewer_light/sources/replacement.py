@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import DatasetError, DatasetReplacedError
 from ..storage.bytes import is_url, split_inner
+from ..storage.file_versions import birth_ns
 from .source import AT_ONCE, AT_ONCE_REMOTE, Source
 
 if TYPE_CHECKING:
@@ -50,9 +51,12 @@ def _is_other(old: ImageInfo, new: ImageInfo) -> bool:
     return was != now or len(new.channels) < len(old.channels)
 
 
+def _is_smaller(old: DatasetInfo, new: DatasetInfo) -> bool:
+    return new.n_t < old.n_t or new.n_z < old.n_z
+
+
 def _has_fewer(old: DatasetInfo, new: DatasetInfo) -> bool:
-    is_smaller = new.n_t < old.n_t or new.n_z < old.n_z
-    return is_smaller or not {p.label for p in old.positions} <= {p.label for p in new.positions}
+    return _is_smaller(old, new) or not {p.label for p in old.positions} <= {p.label for p in new.positions}
 
 
 def said_of_both(old: DatasetInfo, new: DatasetInfo) -> str:
@@ -68,7 +72,7 @@ def said_of_both(old: DatasetInfo, new: DatasetInfo) -> str:
 class _Stamp(NamedTuple):
     """What a file or folder can be told by without opening it."""
 
-    place: tuple[int, int]  # device and inode
+    place: tuple[int, int, int]  # device, inode, and when that was created
     versions: tuple[tuple[int, int, int], ...]  # inode, size, time of change: of itself and its metadata
 
 
@@ -89,7 +93,7 @@ def _stamp(path: str, landmark: str | None) -> _Stamp | None:
         with contextlib.suppress(OSError, ValueError):
             found = os.stat(file)
             versions.append((found.st_ino, found.st_size, found.st_mtime_ns))
-    return _Stamp((stat.st_dev, stat.st_ino), tuple(versions))
+    return _Stamp((stat.st_dev, stat.st_ino, birth_ns(path)), tuple(versions))
 
 
 class _AtPath(NamedTuple):
@@ -124,7 +128,10 @@ class ReplaceableSource(Source):
         with self._lock:
             info = self._opened.source.info  # known, not looked up
             if info is not self._of_source:
-                self._learn(info, is_another=has_other_planes(self._of_source, info))
+                # a file of which more is there may turn out to have other axes than its first pages
+                is_shrunk = _is_smaller(self._of_source, info)
+                is_another = has_other_planes(self._of_source, info)
+                self._learn(info, is_another=is_another or is_shrunk, is_completed=not is_another)
             return self._info
 
     @property
@@ -133,10 +140,12 @@ class ReplaceableSource(Source):
         least = AT_ONCE_REMOTE if is_url(self._path) else AT_ONCE
         return max(least, self._opened.source.reads_at_once)
 
-    def _learn(self, info: DatasetInfo, *, is_another: bool) -> None:
+    def _learn(self, info: DatasetInfo, *, is_another: bool, is_completed: bool = False) -> None:
         generation = self._info.generation + is_another
+        is_completed = is_completed if is_another else self._info.is_completed
         self._of_source = info
-        self._info = dataclasses.replace(info, generation=generation) if generation else info
+        numbered = {"generation": generation, "is_completed": is_completed}
+        self._info = dataclasses.replace(info, **numbered) if generation else info  # type: ignore[arg-type]
 
     @property
     def identity(self) -> str | None:
@@ -336,7 +345,8 @@ class ReplaceableSource(Source):
                     old, self._opened = fresh, opened._replace(stamp=fresh.stamp, at_first=fresh.at_first)
                 else:
                     old, self._opened = opened, fresh
-                    self._learn(fresh.at_first, is_another=is_another)
+                    is_completed = replaced is None and _is_more_of(opened, fresh, self._path)
+                    self._learn(fresh.at_first, is_another=is_another, is_completed=is_completed)
             old.source.close()
 
     def _open_now(self) -> _AtPath:
@@ -376,5 +386,15 @@ def _grows_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:
     return not (has_other_planes(known, fresh.at_first) or _has_fewer(fresh.at_first, known))
 
 
-def _place(opened: _AtPath) -> tuple[int, int] | None:
+def _is_more_of(opened: _AtPath, fresh: _AtPath, path: str) -> bool:
+    """Whether both are one file, which has become longer: a copy that was not over when it was opened."""
+    if _place(opened) != _place(fresh) or opened.stamp is None or fresh.stamp is None:
+        return False
+    if has_other_planes(opened.at_first, fresh.at_first):
+        return False
+    (_, before, _), (_, now, _) = opened.stamp.versions[0], fresh.stamp.versions[0]
+    return now > before and os.path.isfile(split_inner(path)[0])
+
+
+def _place(opened: _AtPath) -> tuple[int, int, int] | None:
     return opened.stamp.place if opened.stamp is not None else None
