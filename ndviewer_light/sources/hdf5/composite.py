@@ -101,9 +101,8 @@ class CompositeSnapshot(Snapshot):
             try:
                 pixels = part.opened.pixels.read(selection)
             except PlaneNotStoredError:
-                if region is None or not part.opened.pixels.is_stored(
-                    self._selection(part, address, key, level, None)
-                ):
+                whole, pixels_of = self._selection(part, address, key, level, None), part.opened.pixels
+                if region is None or not self._held.of(key, level, lambda: pixels_of.is_stored(whole)):
                     raise
                 pixels = np.full([stop - start for start, stop in selection], part.opened.fill)
         roles = address.part.roles

@@ -6,6 +6,7 @@ Data that only h5py can decode is read through h5py.
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import h5py
 
+    from ...model import PlaneKey
     from ...storage.decoding.codec import Codec
     from .chunk_index.chunks import Place, StoredChunk, WholeBlocks
     from .chunk_index.index import ChunkIndex
@@ -33,6 +35,8 @@ KEPT_BYTES = 128 * 1024**2
 
 _BATCH_BYTES = 64 * 1024**2
 _BATCH_CHUNKS = 4096
+_MOST_HELD = 4096
+_NOTHING_SECONDS = 1.0
 
 
 class H5pyDataset:
@@ -63,6 +67,26 @@ class H5pyDataset:
             return None
         stored = self._index.find(places_cut(selection, self._index.grid.chunk))
         return None if stored is None else any(stored)
+
+
+class HeldPlanes:
+    """Whether anything is stored of large planes, of which tile after tile is asked for. Any thread.
+
+    What is stored stays; that nothing is counts for a second, as it may be being written.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[PlaneKey, int], tuple[bool | None, float]] = {}
+
+    def of(self, key: PlaneKey, level: int, look: Callable[[], bool | None]) -> bool | None:
+        """What `look` says of a plane, which may take as long as there are chunks in it."""
+        found, until = self._known.get((key, level), (None, 0.0))
+        if time.monotonic() >= until:
+            found = look()
+            if len(self._known) >= _MOST_HELD:
+                self._known.clear()
+            self._known[key, level] = found, math.inf if found else time.monotonic() + _NOTHING_SECONDS
+        return found
 
 
 class BlockCache(Protocol):

@@ -23,6 +23,7 @@ from .array import opened
 from .choices import described, others_warning
 from .chunk_index import saved as hdf5_saved
 from .images import dataset_info
+from .plane_reader import HeldPlanes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +69,7 @@ class Snapshot(ABC):
         self.users = 0  # guarded by the source
         self.file = file
         self._stored = StoredPlanes()
+        self._held = HeldPlanes()
 
     @property
     def identity(self) -> str | None:
@@ -217,7 +219,8 @@ class DatasetSnapshot(Snapshot):
         try:
             pixels = self._pixels.read(self._selection(key, region))
         except PlaneNotStoredError:
-            if region is None or not self._pixels.is_stored(self._selection(key)):
+            of_plane = self._selection(key)
+            if region is None or not self._held.of(key, 0, lambda: self._pixels.is_stored(of_plane)):
                 raise
             sizes = [stop - start for start, stop in self._selection(key, region)]
             pixels = np.full(sizes, self._fill, self._image.dtype)
