@@ -19,6 +19,7 @@ import pytest
 import stores
 import tifffile
 import tiffs
+from tiffs import tiff_saying
 
 from ndviewer_light.errors import (
     CorruptDataError,
@@ -215,26 +216,6 @@ def test_a_damaged_first_file_does_not_cost_the_dataset(tmp_path: Path, opened: 
 
 
 # ---- bombs ------------------------------------------------
-
-
-def tiff_saying(path: Path, compression: int, data: bytes, height: int, width: int) -> Path:
-    """A TIFF of one strip that says what it likes."""
-    tags = {
-        256: width,
-        257: height,
-        258: 8,
-        259: compression,
-        262: 1,
-        273: 0,
-        277: 1,
-        278: height,
-        279: len(data),
-    }
-    head = struct.pack("<2sHI", b"II", 42, 8)
-    end = 8 + 2 + 12 * len(tags) + 4
-    entries = [struct.pack("<HHII", tag, 4, 1, end if tag == 273 else value) for tag, value in tags.items()]
-    path.write_bytes(head + struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4) + data)
-    return path
 
 
 @pytest.mark.parametrize(("height", "width"), [(2**31 - 1, 2**31 - 1), (40_000, 40_000), (1, 2**31 - 1)])

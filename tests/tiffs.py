@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+import struct
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -279,3 +280,23 @@ def assert_shows_what_was_written(source: TiffSource) -> None:
 
 def names_of(source: TiffSource) -> list[str]:
     return [channel.name for channel in source.info.channels]
+
+
+def tiff_saying(path: Path, compression: int, data: bytes, height: int, width: int) -> Path:
+    """A TIFF of one strip that says what it likes."""
+    tags = {
+        256: width,
+        257: height,
+        258: 8,
+        259: compression,
+        262: 1,
+        273: 0,
+        277: 1,
+        278: height,
+        279: len(data),
+    }
+    head = struct.pack("<2sHI", b"II", 42, 8)
+    end = 8 + 2 + 12 * len(tags) + 4
+    entries = [struct.pack("<HHII", tag, 4, 1, end if tag == 273 else value) for tag, value in tags.items()]
+    path.write_bytes(head + struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4) + data)
+    return path

@@ -95,6 +95,8 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
     identifier = dataset.id.get_type()
     kind = identifier.get_class()
     names = {getattr(h5py.h5t, name, None): what for name, what in _NO_NUMBERS.items()}
+    if kind == h5py.h5t.COMPOUND and identifier.dtype.kind == "c":  # as h5py stores them
+        raise UnsupportedError(f"{where} contains {_NO_NUMBERS['COMPLEX']}; only real numbers can be shown")
     if kind in names:
         raise UnsupportedError(f"{where} contains {names[kind]}; only numbers can be shown")
     try:

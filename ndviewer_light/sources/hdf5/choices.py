@@ -17,7 +17,7 @@ from . import emd, ilastik, matlab, nexus, nwb, nwb_images
 from .array import DatasetFacts, facts, refuse_outside
 from .axes import is_picture, named_roles
 from .file import Elsewhere, HDF5File
-from .images import axis_notes, plain_image
+from .images import axis_notes, is_palette, plain_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -196,7 +196,7 @@ def _may_be_picture(file: HDF5File, path: str, node: h5py.Dataset) -> bool:
         return False
     if not h5py.h5a.get_num_attrs(node.id):
         return is_picture(shape)
-    if matlab.is_no_array(file.attribute(node, matlab.ATTRIBUTE)):
+    if matlab.is_no_array(file.attribute(node, matlab.ATTRIBUTE)) or is_palette(file, node):
         return False
     if is_picture(shape):
         return True

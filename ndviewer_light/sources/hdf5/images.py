@@ -183,10 +183,21 @@ def plain_image(
         steps=sane_steps(steps),
         channels=rgb_channels(known.dtype) if rgb else _named(names.get("c", ())),
         rgb=rgb,
-        warnings=(warning,) if warning else (),
+        warnings=tuple(each for each in (warning, _indexed(file, dataset, where)) if each),
         position_names=names.get("p", ()),
         interpretations=others,
     )
+
+
+def is_palette(file: HDF5File, dataset: h5py.Dataset) -> bool:
+    """Whether a dataset is the colours of another one (HDF5 Image and Palette Specification)."""
+    return bool(file.attribute(dataset, "CLASS") == "PALETTE")
+
+
+def _indexed(file: HDF5File, dataset: h5py.Dataset, where: str) -> str | None:
+    """A warning where pixels are indices into a palette, which is not looked up."""
+    is_indexed = file.attribute(dataset, "IMAGE_SUBCLASS") == "IMAGE_INDEXED"
+    return f"{where} is shown as numbers: its palette is not applied" if is_indexed else None
 
 
 def _with_samples(roles: Sequence[str], rgb: bool) -> tuple[str, ...]:

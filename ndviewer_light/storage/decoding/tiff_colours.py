@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _PALETTE, _SEPARATED, _LAB = 3, 5, (8, 9, 10)
 
 
-def colour_picture(picture: Picture, page: TiffPage) -> Picture:
+def colour_picture(picture: Picture, page: TiffPage, name: str) -> Picture:
     """The format of a page as RGB; raises `UnsupportedError` for colours of another kind."""
     if page.photometric == _PALETTE and picture.samples == 1:
         return picture._replace(samples=3, dtype=np.dtype(np.uint8))
     if page.photometric == _SEPARATED:
         return picture._replace(samples=3)
     if page.photometric in _LAB:
-        raise UnsupportedError("L*a*b* colours are not supported")
+        raise UnsupportedError(f"{name} has L*a*b* colours, which are not supported: save it as RGB")
     return picture
 
 

@@ -295,7 +295,7 @@ class TiffPages:
         with self._lock, damage_is_named(self.name):
             page = self._page(at)
             picture = _picture_of(page, self.name)
-            return colour_picture(picture, page) if colours else picture
+            return colour_picture(picture, page, self.name) if colours else picture
 
     # ---- pixels ------------------------------------------------------------------------------
 
@@ -500,7 +500,9 @@ def _tree_of(page: Any) -> tuple[int, ...]:
 
 
 def _picture_of(page: TiffPage, name: str) -> Picture:
-    if page.dtype is None or page.imagedepth != 1:
+    if page.imagedepth != 1:
+        raise UnsupportedError(f"{name} has pages of several z, which is not supported")
+    if page.dtype is None:
         raise UnsupportedError(f"{name}: {page.bitspersample}-bit pixels are not supported")
     dtype = np.dtype(page.dtype).newbyteorder("=")
     if dtype.kind not in "buif":
