@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+import zipfile
+from pathlib import Path
 
 import image_stores
 import numpy as np
 import pytest
+import stores
 import tifffile
 from hdf5_dialects import write_bigdataviewer, write_imaris
 from image_stores import Made
@@ -18,9 +20,6 @@ from ndviewer_light.engine import regions
 from ndviewer_light.engine.stack_beside import grid_of
 from ndviewer_light.gui.scene.scene_details import _share
 from ndviewer_light.model import Level, Offset, Region, Scale, Sizes
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHAPE = (8, 48, 64)
 STEPS = (2.0, 0.5, 0.25)
@@ -92,7 +91,11 @@ def middle(pixels: np.ndarray) -> np.ndarray:
     return np.argwhere(pixels > 0).mean(axis=0)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+BY_ZARR = ("zarr", "references")
+NEEDS = {kind: (stores.needs_zarr_3,) if kind.startswith(BY_ZARR) else () for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=NEEDS[kind]) for kind in KINDS])
 def test_a_spot_is_at_one_place_at_every_level(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -144,3 +147,14 @@ def test_steps_through_a_level_are_drawn_around_what_they_show() -> None:
     level = Level(Sizes(8, 8, 8), Scale(1, 2, 2))
     assert level.corner() == (0, 0, 0)
     assert level.corner(2, 3) == (-0.5, -2, -2)  # of 3 pixels that span 2 each, the first is in the middle
+
+
+def test_every_second_pixel_of_a_real_file_is_where_it_was_taken(tmp_path: Path) -> None:
+    """acquire-zarr says "decimate"; each pixel of a level is that of level 0 at the same place."""
+    with zipfile.ZipFile(Path(__file__).parent / "data" / "acquire-zarr" / "five-axes.zip") as packed:
+        packed.extractall(tmp_path)
+    with open_dataset(next(tmp_path.iterdir())) as dataset:
+        coarse, fine = dataset.to_xarray(level=1), dataset.to_xarray()
+        assert coarse.sizes["y"] == 17
+        np.testing.assert_array_equal(fine.sel(y=coarse.y, x=coarse.x, method="nearest"), coarse)
+        np.testing.assert_allclose(coarse.y.values, fine.y.values[::2])

@@ -20,6 +20,7 @@ from hdf5_dialects import write_bigdataviewer
 from hdf5_files import add_series, volume, write_nwb, write_raw_chunk
 from nd2_samples import frame
 from nd2_writer import Plane, custom_loop, time_loop, write_nd2
+from stores import needs_zarr_3
 from tiffs import tiff_saying
 
 from ndviewer_light.errors import DatasetError
@@ -43,8 +44,12 @@ class Refused:
     write: Callable[[Path], str | Path | None]
     said: str
     name: str = "a.h5"
-    marks: tuple[Any, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def marks(self) -> tuple[Any, ...]:
+        """What the case needs."""
+        return (needs_zarr_3,) if self.name == "a.zarr" else ()
 
 
 def hdf5(build: Callable[[h5py.File], None], inside: str = "") -> Callable[[Path], str | None]:

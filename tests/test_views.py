@@ -223,6 +223,7 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
     assert stage.sliders.slider("z").isVisible()
 
 
+@stores.needs_zarr_3
 @pytest.mark.parametrize("how", ["averages", "decimate"])
 def test_a_voxel_of_a_volume_is_where_it_is_at_level_0(qtbot, viewer, tmp_path, monkeypatch, how):
     path, (z, y, x), steps = tmp_path / "stack.zarr", (9, 4, 8), (2.0, 0.5, 0.5)
