@@ -167,6 +167,9 @@ def test_the_surface_of_labels_is_where_they_end() -> None:
     sides = corners[triangles[:, 1:]] - corners[triangles[:, :1]]
     area = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1).sum() / 2
     assert area == pytest.approx(2 * (2.5 * 2 + 2.5 * 4 + 2 * 4))  # of one box: nothing where they touch
+    a, b, c = (corners[triangles[:, i]] - corners.mean(axis=0) for i in range(3))
+    volume = (a * np.cross(b, c)).sum() / 6  # positive where all triangles turn outwards
+    assert volume == pytest.approx(2.5 * 2 * 4)
     assert set(surface.colours[:, 3]) == {np.float32(128 / 255)}
     assert surface.colours[:, 0].max() == pytest.approx(200 / 255)
     assert surface_of(LabelBlock(labels * 0, (0, 0, 0), (1, 1, 1)), {}, 1) is None

@@ -22,6 +22,8 @@ _SHADES = (1.0, 0.8, 0.62)
 """How bright faces across z, y and x are."""
 _CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
 _TRIANGLES = ((0, 1, 2), (0, 2, 3))
+_TURNS = (-1, 1, -1)
+"""To which side of z, y and x the corners of a face turn (x, y, z); triangles turn to where no label is."""
 
 
 class LabelBlock(NamedTuple):
@@ -53,20 +55,21 @@ def surface_of(block: LabelBlock, colours: Mapping[int, Rgba], opacity: float) -
     """
     while True:
         faces = [_faces(block.labels, axis) for axis in range(3)]
-        if sum(len(each) for each, _ in faces) <= MOST_FACES:
+        if sum(len(each.places) for each in faces) <= MOST_FACES:
             break
         block = LabelBlock(block.labels[::2, ::2, ::2], *_in_steps(block))
-    corners = np.concatenate([_corners(each, axis) for axis, (each, _) in enumerate(faces)])
+    corners = np.concatenate([_corners(each.places, axis) for axis, each in enumerate(faces)])
     if not len(corners):
         return None
-    values = np.concatenate([values for _, values in faces])
+    values = np.concatenate([each.labels for each in faces])
     picture = coloured(values[None], colours, LabelStyle(opacity=opacity))[0].astype(np.float32) / 255
-    picture[:, :3] *= np.concatenate([np.full(len(each), _SHADES[i]) for i, (each, _) in enumerate(faces)])[
-        :, None
-    ]
+    shades = np.concatenate([np.full(len(each.labels), _SHADES[axis]) for axis, each in enumerate(faces)])
+    picture[:, :3] *= shades[:, None]
     places = corners * np.array(block.step) + np.array(block.corner)
     first = 4 * np.arange(len(values), dtype=np.uint32)[:, None]
     triangles = np.concatenate([first + np.array(each, np.uint32) for each in _TRIANGLES])
+    turns = np.concatenate([each.is_before == (_TURNS[axis] > 0) for axis, each in enumerate(faces)])
+    triangles = np.where(np.tile(turns, 2)[:, None], triangles, triangles[:, ::-1])
     return LabelSurface(places[:, ::-1].astype(np.float32), triangles, np.repeat(picture, 4, axis=0))
 
 
@@ -77,8 +80,15 @@ def _in_steps(block: LabelBlock) -> tuple[tuple[float, float, float], tuple[floa
     return (z, y, x), (step_z, step_y, step_x)
 
 
-def _faces(labels: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where faces across an axis are, (N, 3): the voxel after each; and the label on one side of it."""
+class _Faces(NamedTuple):
+    """Faces across an axis: the voxels after them (N, 3), the label on one side, whether that is before."""
+
+    places: np.ndarray
+    labels: np.ndarray
+    is_before: np.ndarray
+
+
+def _faces(labels: np.ndarray, axis: int) -> _Faces:
     around = [(0, 0)] * 3
     around[axis] = (1, 1)
     along = np.moveaxis(np.pad(labels, around), axis, 0)
@@ -90,7 +100,7 @@ def _faces(labels: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     order.remove(axis)
     places = np.empty_like(at)
     places[:, axis], places[:, order] = at[:, 0], at[:, 1:]
-    return places, values
+    return _Faces(places, values, (before != 0)[is_face])
 
 
 def _corners(places: np.ndarray, axis: int) -> np.ndarray:

@@ -34,7 +34,7 @@ class LabelMesh:
             return
         if self._mesh is None:
             self._mesh = scene.visuals.Mesh(parent=self._canvas._view.scene)
-            self._mesh.set_gl_state("translucent", depth_test=True, cull_face=False)
+            self._mesh.set_gl_state("translucent", depth_test=True, cull_face="back")
             self._mesh.order, self._mesh.interactive = _AFTER_VOLUMES, False
             self._surface = None
         if self._surface is not surface:
