@@ -154,3 +154,36 @@ def test_nothing_is_requested_while_a_frame_arrives(qtbot: Any, viewer: Any, tmp
     assert busy == [False]
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 0, 0))
+
+
+def test_only_channels_that_have_changed_are_uploaded(
+    qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To upload a plane takes the GUI thread longer than all else: of four channels, three rarely change."""
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    canvas, uploads = viewer.stage.canvas, []
+    for controller in canvas.viewer._lut_controllers.values():
+        (handle,) = controller.handles
+
+        def set_data(data: Any, c: int = controller.key, upload: Any = handle.set_data) -> None:
+            uploads.append(c)
+            upload(data)
+
+        monkeypatch.setattr(handle, "set_data", set_data)
+    canvas.refresh()
+    settle(qtbot, viewer)
+    assert uploads == []
+    canvas.set_visible(0, False)
+    settle(qtbot, viewer)
+    uploads.clear()
+    canvas.set_visible(0, True)
+    settle(qtbot, viewer)
+    assert uploads == [0]
+    assert_shows(viewer, planes_of(run, 0, 0, 0))
+    viewer.set_current_index("t", 1)
+    settle(qtbot, viewer)
+    assert sorted(uploads) == [0, *range(len(run.channels))]
+    assert_shows(viewer, planes_of(run, 1, 0, 0))

@@ -209,6 +209,7 @@ class GlCanvas(Canvas):
         wrapper = self._wrapper
         assert wrapper is not None
         if wrapper.view.is_volume != before.is_volume:
+            wrapper.upload_all()
             self._display.visible_axes = ("z", "y", "x") if wrapper.view.is_volume else ("y", "x")
         else:
             wrapper.data_changed.emit()

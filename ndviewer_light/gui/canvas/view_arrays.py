@@ -10,7 +10,7 @@ import math
 import os
 from collections import Counter
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,31 @@ _NEW_CHANNELS = 2
 _VOLUME_BATCH = 8  # planes read between checks whether the volume is still wanted
 
 
+class _Uploaded(NamedTuple):
+    """What ndv has of a flat frame: each channel's pixels as read (None: blank), in one shape and dtype."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    pixels: Mapping[int, np.ndarray | None]
+
+    def also_in(self, before: _Uploaded) -> set[int]:
+        """The channels of which ndv has the same already."""
+        if (self.shape, self.dtype) != (before.shape, before.dtype):
+            return set()
+        return {c for c, own in self.pixels.items() if c in before.pixels and before.pixels[c] is own}
+
+
+_NOTHING_UPLOADED = _Uploaded((), np.dtype(bool), {})
+
+
+class _Read(NamedTuple):
+    """The frame that ndv was given last, whether there is more of it, and what ndv has once it takes it."""
+
+    frame: Frame
+    is_held_back: bool
+    uploaded: _Uploaded
+
+
 class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
     """A dataset as ndv expects it: dims (c, z, y, x); time and position are set from outside.
 
@@ -53,9 +78,8 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         ndv.DataWrapper.__init__(self, dataset)
         ViewFrames.__init__(self, dataset)
         self._on_canvas: set[int] = set()  # channels that ndv has an image of
-        self._read: tuple[Frame, bool] | None = (
-            None  # what the next frame is, and whether there is more of it
-        )
+        self._read: _Read | None = None
+        self._uploaded = _NOTHING_UPLOADED
         self.volume = ""
         """Which level of a volume is read, and how large it is: "level 2 of 4, 512 × 512 × 64"."""
         self.wanted = True  # False once closed: abandons a volume being read
@@ -85,6 +109,14 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
     def start_over(self) -> None:
         """Another ndv viewer draws the frames from now on. GUI thread, while no request is pending."""
         self._on_canvas.clear()
+        self.upload_all()
+
+    def upload_all(self) -> None:
+        """The next frame has the pixels of all channels, not only of those that are other than before.
+
+        GUI thread, while no request is pending.
+        """
+        self._uploaded = _NOTHING_UPLOADED
 
     def take(self) -> Frame | None:
         """The frame that ndv was given last is that on the canvas from now on. GUI thread.
@@ -93,7 +125,7 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         """
         read, self._read = self._read, None
         if read is not None:
-            self.frame, self.is_held_back = read
+            self.frame, self.is_held_back, self._uploaded = read
         return self.frame
 
     def axis_scales(self) -> dict[Hashable, float]:
@@ -118,11 +150,14 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         read = self.read(view, visible)
         planes, is_held_back = self._held_back(read.planes)
         frame, shown = self.frame_of(view, read._replace(planes=planes))
-        self._read = frame, is_held_back or read.is_held_back
         shape = next((pixels.shape for pixels in shown.values()), read.drawn.shape)
         blank = np.zeros(shape, _common_dtype(shown, self.dtype))
         stack = [_as_drawn(shown.get(c, blank), blank) for c in range(max(self._n_channels, 1))]
-        return _Stack(stack, self._on_canvas or {0})  # type: ignore[return-value]
+        drawn = self._on_canvas or {0}
+        new = _Uploaded(shape, blank.dtype, {c: planes[c].pixels if c in planes else None for c in drawn})
+        unchanged = new.also_in(self._uploaded)
+        self._read = _Read(frame, is_held_back or read.is_held_back, new)
+        return _Stack(stack, drawn - unchanged)  # type: ignore[return-value]
 
     def _held_back(self, planes: dict[int, Plane]) -> tuple[dict[int, Plane], bool]:
         """`planes`, at most two of them of channels that ndv has no image of yet; whether there are more.
@@ -177,7 +212,7 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         begins = corner.z + z_range.start * level.scale.z - in_view.start, corner.y, corner.x
         self.progress = ""
         frame = Frame(view, worst, contrasts, spans, counts, image, number, corner=begins, volume=self.volume)
-        self._read = frame, False
+        self._read = _Read(frame, False, _NOTHING_UPLOADED)
         return out
 
     def _levels(self, p: int, facts: ImageInfo) -> Sequence[Level]:

@@ -161,15 +161,15 @@ class Histogram(QWidget):
         bins = (edges - low) / (high - low) * len(counts)
         first = np.clip(np.floor(bins[:-1]).astype(np.int64), 0, len(counts) - 1)
         last = np.clip(np.ceil(bins[1:]).astype(np.int64), first + 1, len(counts))
-        heights = np.array([counts[a:b].max() for a, b in zip(first, last, strict=True)])
+        ends = np.stack([first, last], axis=1).ravel()
+        heights = np.maximum.reduceat(np.append(counts, 0), ends)[::2]
         outside = (edges[1:] <= low) | (edges[:-1] >= high)
         return np.where(outside, 0.0, heights / counts.max())
 
     def _draw_counts(self, painter: QPainter) -> None:
         heights, bottom = self._heights(), float(self.height())
         path = QPainterPath(QPointF(MARGIN_PX, bottom))
-        for column, height in enumerate(heights):
-            y = bottom - height * (bottom - 4)
+        for column, y in enumerate((bottom - heights * (bottom - 4)).tolist()):
             path.lineTo(MARGIN_PX + column, y)
             path.lineTo(MARGIN_PX + column + 1, y)
         path.lineTo(MARGIN_PX + len(heights), bottom)
