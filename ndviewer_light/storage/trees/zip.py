@@ -44,6 +44,7 @@ _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_DAMAGED = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error, IndexError)
 _SLACK = 64  # the header before a file may be slightly longer than the directory implies
 
 
@@ -283,13 +284,16 @@ def _inflated(packed: bytes, entry: _ZipEntry) -> bytes:
 
 def _entries(source: Bytes) -> list[_ZipEntry]:
     """All files of the archive, from the directory at its end; of duplicates the last counts."""
-    if not _judged_entries(source):
-        return []
-    try:
-        with source.opened() as file, zipfile.ZipFile(file) as archive:
-            listed = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error, IndexError) as error:
-        raise CorruptDataError(f"{source.name} is a damaged archive: {error}") from error
+    length = min(source.size, _END.size + 65_535 + _END64_LOCATOR.size)
+    with source.opened() as file:
+        file.seek(source.size - length)  # what is read here is kept: for most archives, no more is requested
+        if not _judged_entries(source, file.read(length)):
+            return []
+        try:
+            with zipfile.ZipFile(file) as archive:
+                listed = archive.infolist()
+        except _DAMAGED as error:
+            raise CorruptDataError(f"{source.name} is a damaged archive: {error}") from error
     found = []
     for info in listed:
         name = safe_relative(info.filename, source.name)
@@ -315,10 +319,8 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
     return found
 
 
-def _judged_entries(source: Bytes) -> int:
-    """The number of files in the archive; refuses directories of absurd size before reading them."""
-    length = min(source.size, _END.size + 65_535 + _END64_LOCATOR.size)
-    tail = source.read(source.size - length, length)
+def _judged_entries(source: Bytes, tail: bytes) -> int:
+    """The number of files in an archive that ends so; refuses directories of absurd size."""
     at = tail.rfind(b"PK\5\6")
     if at < 0 or at + _END.size > len(tail):
         raise CorruptDataError(
