@@ -98,7 +98,7 @@ def test_close_up_a_projection_has_the_pixels_of_the_data(qtbot, viewer, tmp_pat
     row, column = 411, 87
     for _ in range(9):
         canvas.zoom(1.6, QPointF(where(canvas, 1, (column + 0.5) / size, (row + 0.5) / size)))
-    qtbot.waitUntil(lambda: bool(canvas._details.get(1)), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(canvas.images.details(1)), timeout=20_000)
     complete(qtbot, overview)
     for dy, dx in ((-1, -2), (0, 0), (2, 1), (1, -1)):
         at = (column + dx + 0.5) / size, (row + dy + 0.5) / size

@@ -173,7 +173,7 @@ def test_zoomed_in_single_pixels_are_those_of_the_data(qtbot, viewer, tmp_path):
     for _ in range(9):
         canvas.zoom(1.6, QPointF(where(canvas, 1, (column + 0.5) / size, (row + 0.5) / size)))
     assert canvas.viewport.um_per_px < 0.325 / 8
-    qtbot.waitUntil(lambda: bool(canvas._details.get(1)), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(canvas.images.details(1)), timeout=20_000)
     complete(qtbot, overview)
     for dy in (-1, 0, 2):
         for dx in (-2, 0, 1):
@@ -417,12 +417,12 @@ def test_pictures_out_of_view_are_kept_coarsely_and_made_again_when_they_are_bac
     settle(qtbot, viewer)
     overview = shown(qtbot, viewer)
     canvas = overview.canvas
-    monkeypatch.setattr("ndviewer_light.gui.scene.scene_canvas.IMAGES_BYTES", 3 * 128 * 128 * 4)
+    monkeypatch.setattr("ndviewer_light.gui.scene.field_images.IMAGES_BYTES", 3 * 128 * 128 * 4)
     for p in range(8):
         canvas.look_at_field(p)
         complete(qtbot, overview)
         assert canvas.image_of(p).width() == 128
-        assert canvas._nbytes <= (3 + 3) * 128 * 128 * 4
+        assert canvas.images.nbytes <= (3 + 3) * 128 * 128 * 4
     assert canvas.image_of(0).width() == 48
     canvas.look_at_field(0)
     complete(qtbot, overview)

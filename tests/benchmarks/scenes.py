@@ -241,7 +241,7 @@ def _overview(window: Any, path: str) -> Any:
 
 def _is_complete(overview: Any) -> bool:
     canvas = overview.canvas
-    return canvas.scene is not None and not overview.is_busy and len(canvas._images) >= len(canvas.scene)
+    return canvas.scene is not None and not overview.is_busy and len(canvas.images) >= len(canvas.scene)
 
 
 def away(path: str) -> float:
@@ -269,7 +269,7 @@ def shown(path: str) -> dict[str, float]:
     overview = _overview(window, path)
 
     def ready() -> bool:
-        if not first[0] and overview.canvas._images:
+        if not first[0] and len(overview.canvas.images):
             first[0] = (time.perf_counter() - start) * 1e3
         return _is_complete(overview)
 
@@ -370,7 +370,7 @@ def live(folder: str) -> dict[str, float]:
     def all_seen() -> bool:
         now = time.perf_counter()
         for p in list(written):
-            if p not in seen and p in overview.canvas._images and overview.canvas.is_complete:
+            if p not in seen and overview.canvas.image_of(p) is not None and overview.canvas.is_complete:
                 seen[p] = now
         return not pushing.is_alive() and len(seen) == 96
 

@@ -173,9 +173,9 @@ class SceneReading:
             return
         self._is_asked, self._ask_due = True, now + _ASK_SECONDS
         self._loader.want(self._wanted(scene, viewport, info))
-        if self._canvas.coarse:
-            again = self._canvas.coarse.intersection(self._in_view())
-            self._canvas.coarse -= again
+        if self._canvas.images.coarse:
+            again = self._canvas.images.coarse.intersection(self._in_view())
+            self._canvas.images.coarse -= again
             self.pictures.make_again(again)
         self._ask_details()
 
@@ -212,7 +212,7 @@ class SceneReading:
         if not close or len(close) > _MOST_CLOSE:
             if self._details_asked is not None:
                 self._details.ask(None)
-                self._canvas.drop_details()
+                self._canvas.images.drop_details()
                 self._details_asked = None
             return
         t, z = self.place
@@ -220,7 +220,7 @@ class SceneReading:
         if asked == self._details_asked:
             return
         self._details_asked = asked
-        self._canvas.drop_details(close)
+        self._canvas.images.drop_details(close)
         fields = tuple(scene.image(p) for p in close if self._may_be_there(p))
         wanted = DetailWanted(self.dataset, t, z, fields, viewport, dict(self._looks), self._version)
         self._details.ask(wanted)

@@ -1,0 +1,138 @@
+"""Pictures of fields as Qt draws them, bounded in memory, and what is known of each field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage
+
+from .scene_painting import Marks, faded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ...engine.scene import FieldScene, Viewport
+    from .field_pictures import FieldPicture
+    from .scene_details import DetailTile
+
+IMAGES_BYTES = 256 * 1024**2
+"""Of pictures in memory, beside those in view."""
+_COARSE_PX = 48
+
+
+class FieldImages:
+    """By position: a picture, parts of it at finer resolutions, and marks. GUI thread only."""
+
+    def __init__(self) -> None:
+        self.coarse: set[int] = set()
+        """Fields whose pictures were made coarser: they are made again when they come into view."""
+        self._images: dict[int, QImage] = {}
+        self._nbytes = 0
+        self._marks: dict[int, Marks] = {}
+        self._details: dict[int, list[tuple[DetailTile, QImage]]] = {}
+        self._blended: dict[int, QImage] = {}
+
+    def __len__(self) -> int:
+        """How many fields have a picture."""
+        return len(self._images)
+
+    @property
+    def nbytes(self) -> int:
+        """What the pictures take in memory."""
+        return self._nbytes
+
+    def image(self, p: int) -> QImage | None:
+        """The picture of a field, if there is one."""
+        return self._images.get(p)
+
+    def marks(self, p: int) -> Marks | None:
+        """What is known of a field."""
+        return self._marks.get(p)
+
+    def details(self, p: int) -> Sequence[tuple[DetailTile, QImage]]:
+        """Parts of a field at a finer resolution."""
+        return self._details.get(p, ())
+
+    def blended(self, scene: FieldScene, p: int, image: QImage) -> QImage:
+        """The picture of a field, transparent towards the edges where it lies on earlier ones."""
+        known = self._blended.get(p)
+        if known is None:
+            known = self._blended[p] = faded(image, scene.overlaps_of(p))
+        return known
+
+    def clear(self) -> None:
+        """Nothing is known of any field."""
+        self._images.clear()
+        self._nbytes = 0
+        self.coarse.clear()
+        self._blended.clear()
+        self._marks.clear()
+        self._details.clear()
+
+    def take(self, pictures: Iterable[FieldPicture]) -> list[int]:
+        """Keep these, and return whose they are.
+
+        A field without picture keeps its old one, dimmed, if it has one.
+        """
+        changed = []
+        for each in pictures:
+            before = self._marks.get(each.p)
+            has_old = before is not None and before.is_old and each.p in self._images
+            if each.pixels is not None:
+                self._keep(each.p, _as_image(each.pixels))
+                self.coarse.discard(each.p)
+                self._details.pop(each.p, None)
+                self._blended.pop(each.p, None)
+                has_old = False
+            elif not has_old:
+                self._keep(each.p, None)
+            self._marks[each.p] = Marks(each.state, each.reason, is_old=has_old)
+            changed.append(each.p)
+        return changed
+
+    def age(self) -> None:
+        """Another time point: all pictures are old until their own arrive."""
+        self._details.clear()
+        self._marks = {p: Marks(None, "", is_old=True) for p in self._images}
+
+    def set_details(self, p: int, tiles: list[DetailTile]) -> None:
+        """Keep parts of a field at a finer resolution; those of before that are not among them go."""
+        known = dict(self._details.get(p, ()))
+        self._details[p] = [(tile, known.get(tile) or _as_image(tile.pixels)) for tile in tiles]
+
+    def drop_details(self, keep: Iterable[int] = ()) -> None:
+        """Forget parts at finer resolutions, but those of the fields to `keep`."""
+        kept = set(keep)
+        self._details = {p: tiles for p, tiles in self._details.items() if p in kept}
+
+    def make_room(self, scene: FieldScene, viewport: Viewport) -> None:
+        """Keep pictures that are not in view only coarsely, those made longest ago first."""
+        if self._nbytes <= IMAGES_BYTES:
+            return
+        in_view = set(scene.within(viewport.edges).tolist())
+        for p in [p for p in self._images if p not in in_view and p not in self.coarse]:
+            if self._nbytes <= IMAGES_BYTES * 3 // 4:
+                return
+            image = self._images[p]
+            if max(image.width(), image.height()) > _COARSE_PX:
+                self._keep(p, image.scaled(_COARSE_PX, _COARSE_PX, Qt.AspectRatioMode.KeepAspectRatio))
+                self._blended.pop(p, None)
+            self.coarse.add(p)
+
+    def _keep(self, p: int, image: QImage | None) -> None:
+        before = self._images.pop(p, None)
+        self._nbytes -= 0 if before is None else _nbytes(before)
+        if image is not None:
+            self._images[p] = image
+            self._nbytes += _nbytes(image)
+
+
+def _nbytes(image: QImage) -> int:
+    return int(image.bytesPerLine()) * int(image.height())
+
+
+def _as_image(pixels: Any) -> QImage:
+    """A picture (Y, X, 4) for Qt, which keeps a copy."""
+    height, width = pixels.shape[:2]
+    return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
