@@ -423,7 +423,7 @@ def test_another_dataset_is_shown_with_its_own_sections(qtbot, shown):
 
 def test_the_picture_as_seen_has_the_sections(qtbot, shown):
     seen = shown._screen.snapshots._seen()
-    room = shown.stage.picture_room
+    room = shown.stage.splitter.picture_room
     assert seen.width() >= room.width() > shown.stage.picture.width() + 100
     view = shown._screen.orthogonal
     at = view.xz.mapTo(room, view.xz.point_of(30.25, 3.25).toPoint())

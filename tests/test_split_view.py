@@ -207,4 +207,4 @@ def test_the_overview_covers_them_and_gives_them_back(qtbot, viewer, source):
     press(qtbot, Qt.Key.Key_I)  # lines are drawn on the picture
     assert "show the channels together (C)" in viewer.status_label.text()
     press(qtbot, Qt.Key.Key_C)
-    assert not viewer.stage.is_covered and not viewer.stage.canvas.isHidden()
+    assert not viewer.stage.picture.is_covered and not viewer.stage.canvas.isHidden()

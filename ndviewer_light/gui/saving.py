@@ -103,7 +103,7 @@ class Snapshots(QObject):
         self.save_to(path, dataset, seen)
 
     def _seen(self) -> QImage:
-        return self._stage.picture_room.grab().toImage()
+        return self._stage.splitter.picture_room.grab().toImage()
 
     def _write(self, path: str, dataset: Dataset, view: View, channels: tuple[int, ...]) -> None:
         from ..rendering.tiff_export import write_tiff  # not needed before the window is shown

@@ -53,7 +53,7 @@ class SidePanels(QObject):
         from .panels.left_panels import LeftPanels
 
         panels = LeftPanels()
-        self._stage.add_left(panels)
+        self._stage.splitter.add_left(panels)
         panels.hide()
         return panels
 

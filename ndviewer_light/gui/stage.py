@@ -10,22 +10,19 @@ import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from ..model import PlaneKey, PlaneState
 from ..rendering.film_frames import time_text
 from .canvas.canvas_view import View, VolumeLook
-from .canvas.fit_button import FitButton
-from .canvas.go_box import GoBox
-from .canvas.overlay import CanvasOverlay
 from .channel_settings.channel_controls import ChannelControls
-from .panels.narrow_window import NarrowWindow
 from .panels.sliders import AxisSliders
-from .places.places_typed import HINT
+from .picture_pane import PicturePane
 from .plane_states import state_of_view, states_of_channels
+from .position_in_view import PositionInView
 from .slots import safe_slot
-from .view_texts import counted, height_of, name_of, planes_text, projection_text, text_under_mouse, time_of
-from .waiting import PlaneWaits, Wait
+from .stage_splitter import StageSplitter
+from .view_texts import place_text, text_under_mouse
+from .waiting import ViewWaits, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo, ImageInfo
     from .canvas.display import Canvas
     from .canvas.view_frames import Frame
-    from .canvas.zoom import VisibleArea
 
 logger = logging.getLogger(__name__)
 
@@ -53,223 +49,81 @@ class Stage(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._dataset: Dataset | None = None
-        self._info: DatasetInfo | None = None
-        self._image: ImageInfo | None = None  # what the position in view contains, None while unknown
-        self._asked: dict[str, int] = {}  # indices beyond the sizes known when they were asked for
-        self._canvas: Canvas | None = None
-        self._area_due: VisibleArea | None = None  # to be shown once there is a picture
         self._volume_due = 0.0
-        self._covers: list[tuple[QWidget, str]] = []  # shown instead of the picture, the last of them
-        self._waits = PlaneWaits()
-        self._progress = ""
-        self._drawing_since: float | None = None
+        self._waits = ViewWaits()
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
         self.sliders.projection_changed.connect(self._on_projection_changed)
         self.sliders.projection_control.method_changed.connect(self._on_method_changed)
         self.sliders.set_busy_check(self._is_busy)
+        self._position = PositionInView(self.sliders)
         self.channels = ChannelControls(self)
         self.strips = self.channels.strips
         self.strips.mode_changed.connect(self._on_mode_changed)
-        self._frame_place = QWidget()
         self.also_under_mouse: Callable[[int, int], str] = lambda row, column: ""
         """What else there is to say of a pixel of the image, at a row and a column."""
         self._under_mouse: object = None  # row and column, as last told by the canvas
-        place = QVBoxLayout(self._frame_place)
-        place.setContentsMargins(0, 0, 0, 0)
-        self._frame_place.setMinimumSize(160, 120)
-        self.overlay = CanvasOverlay(self._frame_place)
-        self.fit_button = FitButton(self._frame_place)
-        self.fit_button.clicked.connect(self._on_fit_clicked)
-        self.go_box = GoBox(self._frame_place, HINT)
-        self._scale_timer = QTimer(self)
-        self._scale_timer.setInterval(150)
-        self._scale_timer.timeout.connect(self._update_scale_bar)
-        self._build_timer = QTimer(self)
-        self._build_timer.setSingleShot(True)
-        self._build_timer.timeout.connect(self._on_build_due)
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        self._around = QWidget()
-        around = QGridLayout(self._around)
-        around.setContentsMargins(0, 0, 0, 0)
-        around.setSpacing(2)
-        around.addWidget(self._frame_place, 0, 0)
-        around.setRowStretch(0, 1)
-        around.setColumnStretch(0, 1)
-        column.addWidget(self._around, 1)
-        self._left_column = column
-        column.addWidget(self.sliders)
-        self.splitter = QSplitter()
-        self.splitter.addWidget(left)
-        self._right = QWidget()
-        beside = QVBoxLayout(self._right)
-        beside.setContentsMargins(0, 0, 0, 0)
-        beside.setSpacing(0)
-        beside.addWidget(self.strips, 1)
-        self.splitter.addWidget(self._right)
-        NarrowWindow(self.splitter, self._right)
-        self.splitter.setStretchFactor(0, 1)
-        self.splitter.setStretchFactor(1, 0)
-        self.splitter.setCollapsible(0, False)
+        self.picture = PicturePane()
+        """Where the picture is, also before there is a canvas."""
+        self.overlay = self.picture.overlay
+        self.fit_button = self.picture.fit_button
+        self.go_box = self.picture.go_box
+        self.splitter = StageSplitter(self.picture, self.sliders, self.strips)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.splitter)
-
-    def add_below(self, panel: QWidget) -> None:
-        """Put a panel between the picture and the sliders."""
-        self._left_column.insertWidget(1, panel)
-
-    def put_around_picture(self, beside: QWidget, below: QWidget, corner: QWidget) -> None:
-        """Put widgets right of the picture, below it, and between these two; hidden at first."""
-        layout = self._around.layout()
-        assert isinstance(layout, QGridLayout)
-        for widget, row, column in ((beside, 0, 1), (below, 1, 0), (corner, 1, 1)):
-            widget.hide()
-            layout.addWidget(widget, row, column)
-
-    def cover_picture(self, widget: QWidget, way_back: str) -> None:
-        """Show another widget instead of the picture or its cover; `way_back` says how to leave it."""
-        layout = self._frame_place.layout()
-        assert layout is not None
-        if layout.indexOf(widget) < 0:
-            layout.addWidget(widget)
-        if self._covers:
-            self._covers[-1][0].hide()
-        self._covers = [each for each in self._covers if each[0] is not widget]
-        self._covers.append((widget, way_back))
-        if self._canvas is not None:
-            self._canvas.hide()
-        for each in (self.overlay, self.fit_button):
-            each.hide()
-        widget.show()
-        widget.raise_()  # over what is drawn over the picture as well
-        self.go_box.raise_()
-
-    def uncover_picture(self, widget: QWidget) -> None:
-        """Show again what a widget covers: another one, or the picture."""
-        self._covers = [each for each in self._covers if each[0] is not widget]
-        widget.hide()
-        if self._covers:
-            self._covers[-1][0].show()
-            return
-        if self._canvas is not None:
-            self._canvas.show()
-        self.overlay.show()
-        self._update_scale_bar()
-
-    def add_left(self, panels: QWidget) -> None:
-        """Put panels left of the picture."""
-        self.splitter.insertWidget(0, panels)
-        self.splitter.setStretchFactor(0, 0)
-        self.splitter.setStretchFactor(1, 1)
-        self.splitter.setCollapsible(1, False)
-
-    def add_below_channels(self, panel: QWidget) -> None:
-        """Put a panel below the channel strips."""
-        layout = self._right.layout()
-        assert layout is not None
-        layout.addWidget(panel)
+        self._build_timer = QTimer(self)
+        self._build_timer.setSingleShot(True)
+        self._build_timer.timeout.connect(self._on_build_due)
 
     # ---- what is shown ---------------------------------------------------------------------
 
     @property
     def canvas(self) -> Canvas | None:
         """The picture; None until what draws it has been imported."""
-        return self._canvas
+        return self.picture.canvas
 
     @property
     def image(self) -> ImageInfo | None:
         """What the position in view contains; None while that is not known."""
-        return self._image
-
-    @property
-    def picture(self) -> QWidget:
-        """Where the picture is, also before there is a canvas."""
-        return self._frame_place
-
-    @property
-    def picture_room(self) -> QWidget:
-        """The picture with what is put around it."""
-        return self._around
+        return self._position.image
 
     @property
     def n_z(self) -> int:
         """How many planes the stack in view has, as far as is known."""
-        return self._image.n_z if self._image is not None else self._info.n_z if self._info is not None else 1
-
-    @property
-    def is_covered(self) -> bool:
-        """Whether another widget is shown instead of the picture: the overview, or channels side by side."""
-        return bool(self._covers)
-
-    @property
-    def way_back(self) -> str:
-        """How to leave what covers the picture, in words; "" if nothing does."""
-        return self._covers[-1][1] if self._covers else ""
+        return self._position.n_z
 
     @property
     def dataset(self) -> Dataset | None:
         """What is shown, None after `clear`."""
-        return self._dataset
+        return self._position.dataset
 
     def set_canvas(self, canvas: Canvas) -> None:
         """Insert the canvas, also in place of another one; everything else already works before that."""
-        before, self._canvas = self._canvas, canvas
         self.channels.set_canvas(canvas)
         canvas.set_volume_method(self.sliders.projection_control.method)
-        layout = self._frame_place.layout()
-        assert layout is not None
-        if before is not None:
-            before.clear()
-            layout.removeWidget(before)
-            before.setParent(None)
-            before.deleteLater()
-        layout.addWidget(canvas)
+        self.picture.set_canvas(canvas)
         if canvas.why_flat and self.strips.is_3d():
             self.strips.set_3d(False)
             self.sliders.show_volume(False)
         self._say_whether_3d()
-        self.overlay.raise_()
-        self.fit_button.raise_()
-        self.go_box.raise_()
-        if self.is_covered:
-            canvas.hide()
         canvas.frame_arrived.connect(self._on_frame_arrived)
-        canvas.frame_shown.connect(self._update_scale_bar)
         canvas.hovered.connect(self._on_hovered)
         self.canvas_set.emit()
-        if self._dataset is not None:
+        if self.dataset is not None:
             self._build_soon()
 
     def show_dataset(self, dataset: Dataset) -> None:
         """Show `dataset` from its first plane on; the previous one is released."""
-        self._dataset, self._info = dataset, dataset.info
         dataset.measure_what_is_read()
-        self._image = None
-        self._asked.clear()
-        self._area_due = None
+        self.picture.restore_area(None)
         self._on_hovered(None)
         self._waits.clear()
-        self._progress = ""
         self.sliders.stop_playing()
-        for axis in ("t", "z", "p"):
-            self.sliders.set_index(axis, 0)
-        self.sliders.begin_anew()
-        if self._info.first_position:
-            self.sliders.set_sizes({"p": len(self._info.positions)})
-            self.sliders.set_index("p", self._info.first_position)
         self.strips.set_3d(False)
         self.sliders.show_volume(False)
-        self.channels.show_dataset(self._info)
-        self._image = self._known_image()
-        self._take_sizes()
+        self._position.show(dataset)
+        self.channels.show_dataset(dataset.info)
         self._show_own_strips()
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
         self._say_position()
@@ -278,52 +132,49 @@ class Stage(QWidget):
     def clear(self) -> None:
         """Show nothing."""
         self.sliders.stop_playing()
-        self._scale_timer.stop()
         self._build_timer.stop()
-        self._dataset = self._info = self._image = None
+        self._position.clear()
         self._waits.clear()
-        self._progress = ""
-        if self._canvas is not None:
-            self._canvas.clear()
+        self.picture.clear()
 
     def take(self, changes: Changes) -> None:
         """Redraw what has changed; called by the one timer that polls the dataset."""
-        if self._dataset is None:
+        if self.dataset is None:
             return
         if changes.info:
-            self._take_info(self._dataset.info)
+            self._take_info(self.dataset.info)
         if changes.in_view:
             self._draw_again()
 
     def refresh(self) -> None:
         """Redraw whatever has changed, after a time without polling."""
-        if self._dataset is not None:
-            self._take_info(self._dataset.info)
+        if self.dataset is not None:
+            self._take_info(self.dataset.info)
             self._draw_again()
 
     def _draw_again(self) -> None:
-        if self._canvas is None:
+        if self.canvas is None:
             return
         if self.strips.is_3d():
             self._refresh_volume()
         else:
-            self._canvas.refresh()
+            self.canvas.refresh()
 
     def _refresh_volume(self) -> None:
-        assert self._canvas is not None
+        assert self.canvas is not None
         wait = self._volume_due - time.monotonic()
         if wait > 0:
-            QTimer.singleShot(int(wait * 1000) + 1, self._canvas.refresh)
+            QTimer.singleShot(int(wait * 1000) + 1, self.canvas.refresh)
             return
         self._volume_due = time.monotonic() + _VOLUME_REPAINT_SECONDS
-        self._canvas.refresh()
+        self.canvas.refresh()
 
     def _take_info(self, info: DatasetInfo) -> None:
         """Apply new metadata: sizes go to the sliders; the canvas is rebuilt if it depends on the change."""
-        before, self._info = self._info, info
-        self._stay_at_position(before, info)
-        self._image = self._known_image()
-        self._take_sizes()
+        before = self._position.info
+        has_moved = self._position.take_info(info)
+        if has_moved and self.canvas is not None:
+            self.canvas.show_view(self.view)
         self._say_position()
         self._say_whether_3d()
         is_3d = self.strips.is_3d()
@@ -335,55 +186,38 @@ class Stage(QWidget):
         if not self._build_timer.isActive():
             self._build_soon()
 
-    def _stay_at_position(self, before: DatasetInfo | None, info: DatasetInfo) -> None:
-        """Keep the position in view where others were inserted before it, as wells of a plate are."""
-        p = self.sliders.index("p")
-        if before is None or before.positions is info.positions or p >= len(before.positions):
-            return
-        label = before.positions[p].label
-        if p < len(info.positions) and info.positions[p].label == label:
-            return
-        labels = [position.label for position in info.positions]
-        if label in labels:
-            self.sliders.set_sizes({"p": len(labels)})
-            self.sliders.set_index("p", labels.index(label))
-            if self._canvas is not None:
-                self._canvas.show_view(self.view)
-
     def _build_soon(self) -> None:
         """Build the canvas from the event loop: it takes a while, and the host is waiting for a start."""
-        if self._canvas is not None:
-            self._canvas.release()
+        if self.canvas is not None:
+            self.canvas.release()
             self._build_timer.start(0)
 
     @safe_slot
     def _on_build_due(self) -> None:
-        if self._canvas is None or self._dataset is None:
+        if self.canvas is None or self.dataset is None:
             return
-        if self._canvas.drop_released():
+        if self.canvas.drop_released():
             self._build_timer.start(0)  # the host's events come between
         else:
             self._build()
 
     def _build(self) -> None:
-        assert self._canvas is not None and self._dataset is not None and self._info is not None
-        dataset = self._dataset
-        if not self._canvas.show_dataset(dataset, self.view, self.channels.contrasts):
+        assert self.canvas is not None and self.dataset is not None and self._position.info is not None
+        dataset = self.dataset
+        if not self.canvas.show_dataset(dataset, self.view, self.channels.contrasts):
             return
-        if self._dataset is not dataset:  # closed, or followed by another, while the event loop ran in there
-            if self._dataset is None:
-                self._canvas.clear()
+        if self.dataset is not dataset:  # closed, or followed by another, while the event loop ran in there
+            if self.dataset is None:
+                self.canvas.clear()
             return
         self.channels.apply_to_canvas()
-        if self._area_due is not None:
-            self._canvas.show_area_first(self._area_due)
+        self.picture.begin()
         self._say_whether_3d()
-        self._scale_timer.start()
 
     def _say_whether_3d(self) -> None:
         why_not = "" if self.n_z > 1 or self.strips.is_3d() else "only one z plane: no volume"
-        if not why_not and self._canvas is not None:
-            why_not = self._canvas.why_flat
+        if not why_not and self.canvas is not None:
+            why_not = self.canvas.why_flat
         self.strips.set_3d_enabled(not why_not, why_not)
 
     # ---- as it was left --------------------------------------------------------------------
@@ -391,18 +225,7 @@ class Stage(QWidget):
     @property
     def has_picture(self) -> bool:
         """Whether anything has been drawn of the dataset."""
-        return self._canvas is not None and self._canvas.frame is not None
-
-    @property
-    def area(self) -> VisibleArea | None:
-        """What is seen of the picture; None if it fits the window, and in a volume."""
-        if self._area_due is not None or self._canvas is None or self._canvas.is_fitting:
-            return self._area_due
-        return self._canvas.visible_area()
-
-    def restore_area(self, area: VisibleArea | None) -> None:
-        """Show this part of the picture once there is one."""
-        self._area_due = area
+        return self.canvas is not None and self.canvas.frame is not None
 
     @property
     def volume_look(self) -> VolumeLook:
@@ -413,10 +236,10 @@ class Stage(QWidget):
     def show_volume_as(self, look: VolumeLook) -> None:
         """Draw volumes so, and show the stack as one; where there is no volume to show, planes of it."""
         self.sliders.projection_control.show_volume_so(look.method, (look.first, look.last))
-        if self._canvas is not None:
-            self._canvas.set_volume_method(look.method)
-        may_be = self._info is not None and self._info.n_z > 1
-        if self._canvas is not None and self._canvas.why_flat:
+        if self.canvas is not None:
+            self.canvas.set_volume_method(look.method)
+        may_be = self._position.info is not None and self._position.info.n_z > 1
+        if self.canvas is not None and self.canvas.why_flat:
             may_be = False
         is_volume = look.is_shown and may_be
         if is_volume != self.strips.is_3d():
@@ -425,55 +248,15 @@ class Stage(QWidget):
 
     # ---- what the position in view contains ------------------------------------------------
 
-    def _known_image(self) -> ImageInfo | None:
-        """What the position in view contains; not looked up here, since that may block."""
-        return self._dataset.known_image(self.sliders.index("p")) if self._dataset is not None else None
-
     def _take_known_image(self) -> None:
         """Apply what has become known of the position in view: sliders, channel strips, 3-D."""
-        assert self._dataset is not None
-        image, p = self._known_image(), self.sliders.index("p")
-        asked = self._asked if self._dataset.has_looked_at(p) else {}
-        if image is None or (image == self._image and not asked):
-            return
-        self._image = image
-        self._take_sizes()
-        self._show_own_strips()
-        self._say_whether_3d()
-        for axis, index in asked.items():
-            self.sliders.set_index(axis, index)
-        asked.clear()
-        self._say_position()
-        if self._canvas is not None:
-            self._canvas.show_view(self.view)
+        if self._position.take_image():
+            self._show_own_strips()
+            self._say_whether_3d()
+            self._show_view()
 
     def _show_own_strips(self) -> None:
-        self.channels.show_only_those_of(self._image)
-
-    def _take_sizes(self) -> None:
-        assert self._info is not None and self._dataset is not None
-        info, image = self._info, self._image
-        n_z = info.n_z if image is None else image.n_z
-        n_t = info.n_t if image is None or self._dataset.live else image.n_t
-        step = None if image is None else image.z_step_um
-        self.sliders.set_sizes({"t": n_t, "z": n_z, "p": len(info.positions)})
-        self.sliders.set_value_text(
-            "t", lambda i: counted(i, n_t, "" if image is None else time_of(i, image))
-        )
-        self.sliders.set_value_text("z", lambda i: self._z_text(i, n_z, step))
-        self.sliders.set_value_text("p", lambda i: self._position_text(info, i))
-
-    def _z_text(self, z: int, n_z: int, step_um: float | None) -> str:
-        control = self.sliders.projection_control
-        if control.is_volume or self.sliders.projection is not None:
-            return planes_text(control.planes, n_z, step_um)
-        return counted(z, n_z, height_of(z, step_um))
-
-    def _position_text(self, info: DatasetInfo, p: int) -> str:
-        """A position and how many there are; not which of them: fields are named by numbers of their own."""
-        n = self.sliders.group_size("p")
-        many = f"{len(info.positions)} positions" if n is None else f"{n} field{'s' if n > 1 else ''}"
-        return f"{name_of(info.positions[p])}   {many}"
+        self.channels.show_only_those_of(self.image)
 
     # ---- position --------------------------------------------------------------------------
 
@@ -492,16 +275,14 @@ class Stage(QWidget):
 
     def go_to(self, t: int | None = None, p: int | None = None, z: int | None = None) -> None:
         """Move to these indices as if the sliders had been moved; None means no change."""
-        if self._dataset is not None and self._dataset.info is not self._info:
-            self._take_info(self._dataset.info)  # the sliders must cover what the caller knows
+        if self.dataset is not None and self.dataset.info is not self._position.info:
+            self._take_info(self.dataset.info)  # the sliders must cover what the caller knows
         if p is not None:
             self.sliders.set_index("p", p)
             self._on_position()
         for axis, index in (("t", t), ("z", z)):
             if index is not None:
-                self.sliders.set_index(axis, index)
-                if index != self.sliders.index(axis):
-                    self._asked[axis] = index  # there may be as many at a position not looked at yet
+                self._position.move_to(axis, index)
         self._show_view()
 
     def show_projection(self, projection: StackProjection | None) -> None:
@@ -512,16 +293,9 @@ class Stage(QWidget):
 
     def _on_position(self) -> None:
         """Another position is in view: take what is known of it; the rest comes with its first frame."""
-        self._asked.clear()
-        if self._dataset is None:
-            return
-        image = self._known_image()
-        if image is None or image != self._image:
-            self._image = image
-            self._take_sizes()
-            if image is not None:
-                self._show_own_strips()
-                self._say_whether_3d()
+        if self._position.take_position() and self.image is not None:
+            self._show_own_strips()
+            self._say_whether_3d()
 
     def show_channel(self, c: int) -> None:
         """Make a channel visible."""
@@ -529,33 +303,23 @@ class Stage(QWidget):
 
     def _show_view(self) -> None:
         self._say_position()
-        if self._canvas is not None:
-            self._canvas.show_view(self.view)
+        if self.canvas is not None:
+            self.canvas.show_view(self.view)
 
     def _say_position(self) -> None:
-        info = self._info
-        p = self.sliders.index("p")
-        if info is None or p >= len(info.positions):
+        info, view = self._position.info, self.view
+        if info is None or view.p >= len(info.positions):
             self.overlay.set_position("")
             return
-        parts = [name_of(info.positions[p])]
-        facts = self._image or info
-        if facts.n_t > 1:
-            parts.append(f"t {self.sliders.index('t') + 1}")
-        frame = self._canvas.frame if self._canvas is not None else None
-        if self.strips.is_3d():
-            parts.append(f"3-D   {frame.volume}" if frame is not None and frame.volume else "3-D")
-        projection = self.sliders.projection
-        if facts.n_z > 1 and not self.strips.is_3d():
-            z = f"z {self.sliders.index('z') + 1}"
-            parts.append(z if projection is None else projection_text(projection, facts.n_z))
-        self.overlay.set_position("  ·  ".join(parts))
-        self.overlay.set_time(time_text(self.sliders.index("t"), facts))
+        frame = self.canvas.frame if self.canvas is not None else None
+        volume = frame.volume if frame is not None else ""
+        self.overlay.set_position(place_text(info, self.image, view, volume))
+        self.overlay.set_time(time_text(view.t, self.image or info))
 
     @property
     def progress(self) -> str:
         """How far what is shown has been read: "building an overview: 12 of 400 tiles"; else empty."""
-        return self._progress or (self._canvas.progress if self._canvas is not None else "")
+        return self._waits.progress or (self.canvas.progress if self.canvas is not None else "")
 
     def say_wait(self, name: str) -> Wait | None:
         """Show over the canvas what is being waited for, once it takes long; returns it in any case.
@@ -567,15 +331,10 @@ class Stage(QWidget):
         return wait
 
     def _wait(self, name: str) -> Wait | None:
-        if self._dataset is None or self._info is None:
+        if self._position.info is None:
             return None
-        if not self._is_busy():
-            self._drawing_since = None
-            return self._waits.longest(self._info, name)
-        self._drawing_since = self._drawing_since or time.monotonic()
-        if self.strips.is_3d():  # read as a whole: until it has arrived, no plane counts as waiting
-            return Wait(f"the volume of {name}", self._drawing_since)
-        return self._waits.longest(self._info, name) or Wait(f"the view of {name}", self._drawing_since)
+        is_volume = self.strips.is_3d()
+        return self._waits.longest(self._position.info, name, is_drawing=self._is_busy(), is_volume=is_volume)
 
     @property
     def is_busy(self) -> bool:
@@ -583,7 +342,7 @@ class Stage(QWidget):
         return self._is_busy() or self.sliders.is_playing()
 
     def _is_busy(self) -> bool:
-        return self._canvas is not None and self._canvas.busy
+        return self.canvas is not None and self.canvas.busy
 
     # ---- slots -----------------------------------------------------------------------------
 
@@ -592,18 +351,18 @@ class Stage(QWidget):
         if axis == "p":
             self._on_position()
         else:
-            self._asked.pop(axis, None)
+            self._position.forget_move(axis)
         self._show_view()
 
     @safe_slot
     def _on_projection_changed(self) -> None:
-        self._asked.pop("z", None)
+        self._position.forget_move("z")
         self._show_view()
 
     @safe_slot
     def _on_method_changed(self, method: str) -> None:
-        if self._canvas is not None:
-            self._canvas.set_volume_method(method)
+        if self.canvas is not None:
+            self.canvas.set_volume_method(method)
 
     @safe_slot
     def _on_mode_changed(self, is_3d: bool) -> None:
@@ -613,30 +372,23 @@ class Stage(QWidget):
 
     @safe_slot
     def _on_frame_arrived(self) -> None:
-        frame = self._canvas.frame if self._canvas is not None else None
-        if frame is None or self._info is None:
+        frame = self.canvas.frame if self.canvas is not None else None
+        if frame is None or self._position.info is None:
             return
         if frame.view.p == self.sliders.index("p"):
             self._take_known_image()
         if frame.view.is_volume:
             self._say_position()
         self._say_states(frame)
-        self._note_waits(frame)
+        if self.dataset is not None:
+            self._waits.take_frame(frame, self.dataset)
         if self._under_mouse is not None:
             self.say_under_mouse()
         self.channels.take_frame(frame)
 
-    def _note_waits(self, frame: Frame) -> None:
-        if self._dataset is not None:
-            t, p = frame.view.t, frame.view.p
-            loading = [(c, plane) for c, plane in frame.planes.items() if plane.state is PlaneState.LOADING]
-            waiting = (PlaneKey(t, p, c, frame.z) for c, plane in loading if not plane.reason)
-            self._waits.update(waiting, self._dataset, frame.level)
-            self._progress = next((plane.reason for _, plane in loading), "")
-
     def _say_states(self, frame: Frame) -> None:
-        assert self._info is not None
-        names = [channel.name for channel in self._info.channels]
+        assert self._position.info is not None
+        names = [channel.name for channel in self._position.info.channels]
         said = states_of_channels(frame)
         for c in range(len(self.strips)):
             self.strips.set_state(c, *said.get(c, ("", "")))
@@ -650,27 +402,13 @@ class Stage(QWidget):
     def say_under_mouse(self) -> None:
         """Tell the value under the mouse; again whenever the picture has changed."""
         place = self._under_mouse
-        frame = self._canvas.frame if self._canvas is not None else None
-        if not isinstance(place, tuple) or frame is None or self._info is None:
+        frame = self.canvas.frame if self.canvas is not None else None
+        if not isinstance(place, tuple) or frame is None or self._position.info is None:
             self.hover_text.emit("")
             return
-        names = [channel.name for channel in self._info.channels]
+        names = [channel.name for channel in self._position.info.channels]
         text, more = text_under_mouse(frame, names, *place), self.also_under_mouse(*place)
         self.hover_text.emit(f"{text} | {more}" if text and more else text)
-
-    @safe_slot
-    def _on_fit_clicked(self) -> None:
-        if self._canvas is not None:
-            self._canvas.reset_view()
-            self._update_scale_bar()
-
-    @safe_slot
-    def _update_scale_bar(self) -> None:
-        if self._canvas is not None and self._canvas.is_complete:
-            self._area_due = None
-        may_be_back = self._canvas is not None and not self.is_covered
-        self.fit_button.show_if(may_be_back and not self._canvas.is_fitting)
-        self.overlay.set_um_per_px(self._canvas.um_per_screen_pixel() if self._canvas is not None else None)
 
 
 def _built_on(info: DatasetInfo, *, is_3d: bool) -> tuple[object, ...]:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..engine.projections import StackProjection
-    from ..model import ImageInfo, Position
+    from ..model import DatasetInfo, ImageInfo, Position
+    from .canvas.canvas_view import View
     from .canvas.view_frames import Frame
 
 _NAME_WIDTH = 24  # characters of a channel
@@ -71,6 +72,23 @@ def projection_text(projection: StackProjection, n_z: int) -> str:
     """What is shown of a stack: "max of z 3–12"."""
     planes = projection.planes_of(n_z)
     return f"{projection.how} of z {planes[0] + 1}–{planes[-1] + 1}"
+
+
+def place_text(info: DatasetInfo, image: ImageInfo | None, view: View, volume: str) -> str:
+    """Where a view is: position, time point and plane, as far as there are several.
+
+    `volume` says how a volume is drawn.
+    """
+    parts = [name_of(info.positions[view.p])]
+    facts = image or info
+    if facts.n_t > 1:
+        parts.append(f"t {view.t + 1}")
+    if view.is_volume:
+        parts.append(f"3-D   {volume}" if volume else "3-D")
+    elif facts.n_z > 1:
+        z = f"z {view.z + 1}"
+        parts.append(z if view.projection is None else projection_text(view.projection, facts.n_z))
+    return "  ·  ".join(parts)
 
 
 def text_under_mouse(frame: Frame, names: Sequence[str], row: int, column: int) -> str:

@@ -9,14 +9,14 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..model import PlaneKey, PlaneState
 from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ..engine.dataset import Dataset
-    from ..model import DatasetInfo, PlaneKey
+    from ..model import DatasetInfo
+    from .canvas.view_frames import Frame
 
 SLOW_SECONDS = 5.0
 
@@ -43,30 +43,47 @@ class Wait(NamedTuple):
         return f"slow: waiting {self.seconds} s for {self.what}{more}"
 
 
-class PlaneWaits:
-    """Since when each plane in view has been read."""
+class ViewWaits:
+    """What the view waits for: planes that are read, each since when, and the frame that is drawn."""
 
     def __init__(self) -> None:
         self._since: dict[PlaneKey, float] = {}
-
-    def update(self, keys: Iterable[PlaneKey], dataset: Dataset, level: int = 0) -> None:
-        """Set the planes in view that are being read.
-
-        The dataset knows since when; otherwise time counts from the first call here.
-        """
-        now = time.monotonic()
-        waiting_since = getattr(dataset, "waiting_since", lambda key, level: None)
-        self._since = {
-            key: known if (known := waiting_since(key, level)) is not None else self._since.get(key, now)
-            for key in keys
-        }
+        self._drawing_since: float | None = None
+        self.progress = ""
+        """How far the first plane that is read in parts has come."""
 
     def clear(self) -> None:
         """Nothing in view is being read."""
         self._since.clear()
+        self.progress = ""
 
-    def longest(self, info: DatasetInfo, name: str) -> Wait | None:
-        """The plane with the longest wait, or None."""
+    def take_frame(self, frame: Frame, dataset: Dataset) -> None:
+        """Set what is being read of the view: the planes that a frame lacks.
+
+        The dataset knows since when; otherwise time counts from the first call here.
+        """
+        now, view = time.monotonic(), frame.view
+        loading = {c: plane for c, plane in frame.planes.items() if plane.state is PlaneState.LOADING}
+        keys = (PlaneKey(view.t, view.p, c, frame.z) for c, plane in loading.items() if not plane.reason)
+        self._since = {
+            key: known
+            if (known := dataset.waiting_since(key, frame.level)) is not None
+            else self._since.get(key, now)
+            for key in keys
+        }
+        self.progress = next((plane.reason for plane in loading.values()), "")
+
+    def longest(self, info: DatasetInfo, name: str, *, is_drawing: bool, is_volume: bool) -> Wait | None:
+        """The plane with the longest wait, else the frame, if one is drawn; `name` is the dataset's."""
+        if not is_drawing:
+            self._drawing_since = None
+            return self._longest_plane(info, name)
+        self._drawing_since = self._drawing_since or time.monotonic()
+        if is_volume:  # read as a whole: until it has arrived, no plane counts as waiting
+            return Wait(f"the volume of {name}", self._drawing_since)
+        return self._longest_plane(info, name) or Wait(f"the view of {name}", self._drawing_since)
+
+    def _longest_plane(self, info: DatasetInfo, name: str) -> Wait | None:
         if not self._since:
             return None
         key = min(self._since, key=self._since.__getitem__)

@@ -44,7 +44,7 @@ class LabelControls(QObject):
         self.panel = LabelPanel()
         self.panel.changed.connect(self._on_changed)
         self.layer = LabelLayer(stage.picture)
-        stage.add_below_channels(self.panel)
+        stage.splitter.add_below_channels(self.panel)
         stage.also_under_mouse = self.text_at
 
     def watch(self, canvas: Canvas) -> None:

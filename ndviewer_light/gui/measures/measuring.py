@@ -102,7 +102,7 @@ class Measuring(QObject):
         self.layer = ShapeLayer(stage.picture, self.shapes)
         self.hand = ShapeHand(self.shapes, self)
         self.panel = MeasurePanel()
-        stage.add_below(self.panel)
+        stage.splitter.add_below(self.panel)
         self._along: SeriesAxis = "t"
         self._dataset: Dataset | None = None
         self._job: _ShapeReading | None = None
@@ -129,7 +129,7 @@ class Measuring(QObject):
         if self._stage.dataset is None:
             return
         if self._stage.canvas is None or self._stage.canvas.projection() is None:
-            how = self._stage.way_back or "choose 2D"
+            how = self._stage.picture.way_back or "choose 2D"
             self._say(f"Shapes are drawn on a single plane: {how} first", "")
             return
         self.hand.begin(kind)

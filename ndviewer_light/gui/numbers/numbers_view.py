@@ -77,7 +77,7 @@ class NumbersView(QObject):
         self._places: PlacesView | None = None
         self._scene: SceneView | None = None
         self.panel = NumberPanel()
-        stage.add_below(self.panel)
+        stage.splitter.add_below(self.panel)
         self.job: NumberJob | None = None
         self.values: list[float] = []
         """Of each position, as the maps show them."""

@@ -60,7 +60,7 @@ class OrthogonalView(QObject):
         self.hand.moved.connect(self._on_moved)
         self.xz, self.yz = SectionPane("XZ", is_upright=False), SectionPane("YZ", is_upright=True)
         self.corner = CrossReadout()
-        stage.put_around_picture(self.yz, self.xz, self.corner)
+        stage.splitter.put_around_picture(self.yz, self.xz, self.corner)
         self.xz.picked.connect(lambda x, z: self._on_picked(x=x, z=z))
         self.yz.picked.connect(lambda y, z: self._on_picked(y=y, z=z))
         self.xz.stepped.connect(lambda x, z: self._on_stepped(x=x, z=z))
@@ -84,7 +84,7 @@ class OrthogonalView(QObject):
         self._seen: StackSeen | None = None
         self._made_of: tuple[object, ...] = ()
         self._z_from = (0.0, 0.0)
-        stage.picture_room.installEventFilter(self)
+        stage.splitter.picture_room.installEventFilter(self)
         stage.canvas_set.connect(self._on_canvas_set)
         for signal in (
             stage.strips.visible_changed,
@@ -132,8 +132,8 @@ class OrthogonalView(QObject):
         stage = self._stage
         if stage.dataset is None or stage.canvas is None:
             return "There is no dataset to show sections of"
-        if stage.is_covered:
-            return f"Sections are shown beside the picture: {stage.way_back} first"
+        if stage.picture.is_covered:
+            return f"Sections are shown beside the picture: {stage.picture.way_back} first"
         if stage.n_z < 2:
             return "Only one z plane: there are no sections to show"
         if stage.strips.is_3d():
@@ -341,7 +341,7 @@ class OrthogonalView(QObject):
 
     def _fit_panes(self) -> None:
         """Make the panes as thick as the stack is, if there is room."""
-        image, room = self._stage.image, self._stage.picture_room.size()
+        image, room = self._stage.image, self._stage.splitter.picture_room.size()
         if image is None:
             return
         self._fitted_to = image

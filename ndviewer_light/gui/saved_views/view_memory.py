@@ -130,7 +130,7 @@ class ViewMemory:
 def show_saved(saved: SavedView, stage: Stage, follower: ViewFollower, info: DatasetInfo) -> None:
     """Show what has just come on screen as it was; indices that it does not have are left out."""
     stage.channels.restore(saved.channels)
-    stage.restore_area(saved.area)
+    stage.picture.restore_area(saved.area)
     stage.go_to(**_indices(saved, info))
     stage.show_projection(saved.projection)
     stage.show_volume_as(saved.volume)
@@ -151,7 +151,7 @@ def view_to_share(stage: Stage) -> SavedView | None:
         followed=frozenset(),
         pinned=frozenset(AXES),
         channels=stage.channels.looks(),
-        area=stage.area,
+        area=stage.picture.area,
         projection=stage.sliders.projection,
         volume=stage.volume_look,
     )
@@ -176,7 +176,7 @@ def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedVi
         followed=frozenset(followed),
         pinned=frozenset(AXES) - follower.rule.followed,
         channels=stage.channels.chosen(),
-        area=stage.area,
+        area=stage.picture.area,
         projection=stage.sliders.projection,
         volume=stage.volume_look,
     )

@@ -124,7 +124,7 @@ class SceneView(QObject):
         self._came_from_here = False
         if self._reading is None or dataset is not self._reading.dataset:
             self._begin(dataset)
-        self._stage.cover_picture(self.canvas, f"leave the overview ({keys_of('overview')})")
+        self._stage.picture.cover(self.canvas, f"leave the overview ({keys_of('overview')})")
         self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
         if self._reading is not None:
             self._reading.ask_again()
@@ -160,7 +160,7 @@ class SceneView(QObject):
     def leave(self) -> None:
         """Show the main view again."""
         if self.is_shown:
-            self._stage.uncover_picture(self.canvas)
+            self._stage.picture.uncover(self.canvas)
             if self._reading is not None:
                 self._reading.rest()
             self.said.emit("")

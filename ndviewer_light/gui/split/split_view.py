@@ -63,7 +63,7 @@ class SplitView(QObject):
             return
         area = None if canvas.is_fitting else canvas.visible_area()
         self.panes.begin(canvas.frames, area)
-        self._stage.cover_picture(self.panes, f"show the channels together ({keys_of('split')})")
+        self._stage.picture.cover(self.panes, f"show the channels together ({keys_of('split')})")
         self._show_frame()
         if self.panes.surface is not None:
             self.panes.surface.setFocus()
@@ -75,7 +75,7 @@ class SplitView(QObject):
         canvas, panes = self._stage.canvas, self.panes
         area, was_moved, is_fitting = panes.visible_area(), panes.was_moved, panes.is_fitting
         panes.end()
-        self._stage.uncover_picture(panes)
+        self._stage.picture.uncover(panes)
         if canvas is not None and was_moved and area is not None:
             canvas.reset_view() if is_fitting else canvas.show_area(area)
         self._on_hovered(None)

@@ -1,0 +1,139 @@
+"""Where the picture is: the canvas, what is drawn over it, and what is shown instead of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from .canvas.fit_button import FitButton
+from .canvas.go_box import GoBox
+from .canvas.overlay import CanvasOverlay
+from .places.places_typed import HINT
+from .slots import safe_slot
+
+if TYPE_CHECKING:
+    from .canvas.display import Canvas
+    from .canvas.zoom import VisibleArea
+
+_SCALE_BAR_MS = 150
+
+
+class PicturePane(QWidget):
+    """Holds the canvas once there is one. GUI thread only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._canvas: Canvas | None = None
+        self._covers: list[tuple[QWidget, str]] = []  # shown instead of the picture, the last of them
+        self._area_due: VisibleArea | None = None  # to be shown once there is a picture
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self.setMinimumSize(160, 120)
+        self.overlay = CanvasOverlay(self)
+        self.fit_button = FitButton(self)
+        self.fit_button.clicked.connect(self._on_fit_clicked)
+        self.go_box = GoBox(self, HINT)
+        self._scale_timer = QTimer(self)
+        self._scale_timer.setInterval(_SCALE_BAR_MS)
+        self._scale_timer.timeout.connect(self._update_scale_bar)
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """The picture; None until what draws it has been imported."""
+        return self._canvas
+
+    def set_canvas(self, canvas: Canvas) -> None:
+        """Insert the canvas, also in place of another one, which is released."""
+        before, self._canvas = self._canvas, canvas
+        if before is not None:
+            before.clear()
+            self._column.removeWidget(before)
+            before.setParent(None)
+            before.deleteLater()
+        self._column.addWidget(canvas)
+        for each in (self.overlay, self.fit_button, self.go_box):
+            each.raise_()
+        if self.is_covered:
+            canvas.hide()
+        canvas.frame_shown.connect(self._update_scale_bar)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._scale_timer.stop()
+        if self._canvas is not None:
+            self._canvas.clear()
+
+    # ---- what is shown instead -------------------------------------------------------------
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether another widget is shown instead of the picture: the overview, or channels side by side."""
+        return bool(self._covers)
+
+    @property
+    def way_back(self) -> str:
+        """How to leave what covers the picture, in words; "" if nothing does."""
+        return self._covers[-1][1] if self._covers else ""
+
+    def cover(self, widget: QWidget, way_back: str) -> None:
+        """Show another widget instead of the picture or its cover; `way_back` says how to leave it."""
+        if self._column.indexOf(widget) < 0:
+            self._column.addWidget(widget)
+        if self._covers:
+            self._covers[-1][0].hide()
+        self._covers = [each for each in self._covers if each[0] is not widget]
+        self._covers.append((widget, way_back))
+        if self._canvas is not None:
+            self._canvas.hide()
+        for each in (self.overlay, self.fit_button):
+            each.hide()
+        widget.show()
+        widget.raise_()  # over what is drawn over the picture as well
+        self.go_box.raise_()
+
+    def uncover(self, widget: QWidget) -> None:
+        """Show again what a widget covers: another one, or the picture."""
+        self._covers = [each for each in self._covers if each[0] is not widget]
+        widget.hide()
+        if self._covers:
+            self._covers[-1][0].show()
+            return
+        if self._canvas is not None:
+            self._canvas.show()
+        self.overlay.show()
+        self._update_scale_bar()
+
+    # ---- what is seen of it ----------------------------------------------------------------
+
+    @property
+    def area(self) -> VisibleArea | None:
+        """What is seen of the picture; None if it fits the window, and in a volume."""
+        if self._area_due is not None or self._canvas is None or self._canvas.is_fitting:
+            return self._area_due
+        return self._canvas.visible_area()
+
+    def restore_area(self, area: VisibleArea | None) -> None:
+        """Show this part of the picture once there is one; None: all of it."""
+        self._area_due = area
+
+    def begin(self) -> None:
+        """The canvas shows a dataset: move to what is to be seen of it."""
+        if self._canvas is not None and self._area_due is not None:
+            self._canvas.show_area_first(self._area_due)
+        self._scale_timer.start()
+
+    @safe_slot
+    def _on_fit_clicked(self) -> None:
+        if self._canvas is not None:
+            self._canvas.reset_view()
+            self._update_scale_bar()
+
+    @safe_slot
+    def _update_scale_bar(self) -> None:
+        canvas = self._canvas
+        if canvas is not None and canvas.is_complete:
+            self._area_due = None
+        self.fit_button.show_if(canvas is not None and not self.is_covered and not canvas.is_fitting)
+        self.overlay.set_um_per_px(canvas.um_per_screen_pixel() if canvas is not None else None)

@@ -1,0 +1,67 @@
+"""How the widgets of a stage are arranged: panels, picture and channels, which share the width."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QGridLayout, QSplitter, QVBoxLayout, QWidget
+
+from .panels.narrow_window import NarrowWindow
+
+if TYPE_CHECKING:
+    from .panels.channels import ChannelStrips
+    from .panels.sliders import AxisSliders
+    from .picture_pane import PicturePane
+
+
+class StageSplitter(QSplitter):
+    """The picture over the sliders, and beside it the channel strips. GUI thread only."""
+
+    def __init__(self, picture: PicturePane, sliders: AxisSliders, strips: ChannelStrips) -> None:
+        super().__init__()
+        left = QWidget()
+        self._column = QVBoxLayout(left)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self.picture_room = QWidget()
+        """The picture with what is put around it."""
+        self._around = QGridLayout(self.picture_room)
+        self._around.setContentsMargins(0, 0, 0, 0)
+        self._around.setSpacing(2)
+        self._around.addWidget(picture, 0, 0)
+        self._around.setRowStretch(0, 1)
+        self._around.setColumnStretch(0, 1)
+        self._column.addWidget(self.picture_room, 1)
+        self._column.addWidget(sliders)
+        self.addWidget(left)
+        right = QWidget()
+        self._channels = QVBoxLayout(right)
+        self._channels.setContentsMargins(0, 0, 0, 0)
+        self._channels.setSpacing(0)
+        self._channels.addWidget(strips, 1)
+        self.addWidget(right)
+        NarrowWindow(self, right)
+        self.setStretchFactor(0, 1)
+        self.setStretchFactor(1, 0)
+        self.setCollapsible(0, False)
+
+    def add_below(self, panel: QWidget) -> None:
+        """Put a panel between the picture and the sliders."""
+        self._column.insertWidget(1, panel)
+
+    def put_around_picture(self, beside: QWidget, below: QWidget, corner: QWidget) -> None:
+        """Put widgets right of the picture, below it, and between these two; hidden at first."""
+        for widget, row, column in ((beside, 0, 1), (below, 1, 0), (corner, 1, 1)):
+            widget.hide()
+            self._around.addWidget(widget, row, column)
+
+    def add_left(self, panels: QWidget) -> None:
+        """Put panels left of the picture."""
+        self.insertWidget(0, panels)
+        self.setStretchFactor(0, 0)
+        self.setStretchFactor(1, 1)
+        self.setCollapsible(1, False)
+
+    def add_below_channels(self, panel: QWidget) -> None:
+        """Put a panel below the channel strips."""
+        self._channels.addWidget(panel)
