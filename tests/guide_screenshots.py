@@ -211,7 +211,7 @@ def _ortho(folder: Path) -> Image:
     from tests.screen import drag
 
     with _window(_written(_stack_run(folder))) as window:
-        stage, view = window.viewer.stage, window.viewer._screen.orthogonal
+        stage, view = window.viewer.stage, window.viewer._screen.tools.orthogonal
         stage.go_to(z=6)
         _settled(window.viewer)
         view.toggle()
@@ -224,7 +224,7 @@ def _ortho(folder: Path) -> Image:
 
 def _overview(folder: Path) -> Image:
     with _window(_written(_plate_run(folder))) as window:
-        scene = window.viewer._screen.scene
+        scene = window.viewer._screen.tools.scene
         scene.toggle()
         _wait_until(lambda: scene.canvas.scene is not None and not scene.is_busy, "the overview is complete")
         return _picture_of(window)
@@ -232,7 +232,7 @@ def _overview(folder: Path) -> Image:
 
 def _numbers(folder: Path) -> Image:
     with _window(_written(_plate_run(folder)), 1366, 740) as window:
-        numbers = window.viewer._screen.numbers
+        numbers = window.viewer._screen.tools.numbers
         numbers.toggle()
         numbers.panel.measure_asked.emit("run")
         _wait_until(numbers.job.finished.is_set, "all planes are measured")
@@ -250,7 +250,7 @@ def _measures(folder: Path) -> Image:
     from tests.screen import drag
 
     with _window(_written(_stack_run(folder))) as window:
-        stage, measuring = window.viewer.stage, window.viewer._screen.measuring
+        stage, measuring = window.viewer.stage, window.viewer._screen.tools.measuring
         stage.go_to(z=6)
         _settled(window.viewer)
         measuring.begin(ShapeKind.PROFILE)

@@ -282,7 +282,7 @@ def test_choices_are_exported_and_imported_and_kept_only_if_wanted(qtbot, viewer
     stage = show(qtbot, viewer, planes)
     choose_limits(viewer, 1, 3.0, 777.0)
     stage.strips.strip(0).on.click()
-    files, status = viewer._screen.choice_files, viewer.status_label
+    files, status = viewer._screen.tools.choice_files, viewer.status_label
     files.export_to(str(tmp_path / "c.json"))
     qtbot.waitUntil(lambda: status.said("message") == "Exported 2 channels to c.json")
     stage.strips.contrast.reset_chosen.emit()

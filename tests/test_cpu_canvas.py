@@ -251,7 +251,7 @@ def test_the_pixel_under_the_mouse_is_told_and_shapes_are_measured(qtbot, cpu_vi
     qtbot.keyClick(picture, Qt.Key.Key_D)
     a, b = (QPointF(*stage.canvas.projection().to_screen(20, x)).toPoint() for x in (30, 130))
     drag(picture, a, (a + b) / 2, b)
-    (shape,) = cpu_viewer._screen.measuring.shapes
+    (shape,) = cpu_viewer._screen.tools.measuring.shapes
     assert shape.line.length_um(0.5, 0.5) == pytest.approx(50, abs=1)
 
 

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.gl, needs_zarr_3]
 
 def shown_labels(viewer):
     """The colour and opacity of the label layer at the centre of every data pixel: (Y, X, 4)."""
-    labels = viewer._screen.labels
+    labels = viewer._screen.tools.labels
     grabbed = labels.layer.grab().toImage().convertToFormat(_format())
     canvas = viewer.stage.canvas
     area, ratio = canvas.visible_area(), labels.layer.devicePixelRatioF()
@@ -42,7 +42,7 @@ def _format():
 
 def on_screen(viewer):
     """The window as the X server has it, picture and labels together: (Y, X, 3) at every data pixel."""
-    layer, canvas = viewer._screen.labels.layer, viewer.stage.canvas
+    layer, canvas = viewer._screen.tools.labels.layer, viewer.stage.canvas
     corner = layer.mapToGlobal(QPoint(0, 0))
     grabbed = viewer.screen().grabWindow(0, corner.x(), corner.y(), layer.width(), layer.height()).toImage()
     area = canvas.visible_area()
@@ -61,7 +61,7 @@ def labelled(qtbot, viewer, tmp_path):
     write_labelled(tmp_path / "x.zarr")
     load(qtbot, viewer, tmp_path / "x.zarr")
     settle(qtbot, viewer)
-    panel = viewer._screen.labels.panel
+    panel = viewer._screen.tools.labels.panel
     qtbot.waitUntil(lambda: panel.isVisibleTo(viewer), timeout=20_000)
     assert [panel.names.itemText(i) for i in range(panel.names.count())] == ["cells", "coarse"]
     return viewer
@@ -69,7 +69,7 @@ def labelled(qtbot, viewer, tmp_path):
 
 def drawn(qtbot, viewer, **wanted):
     """Wait until what is drawn is what was chosen, for what is on screen."""
-    labels = viewer._screen.labels
+    labels = viewer._screen.tools.labels
 
     def is_there():
         shown = labels.shown
@@ -85,7 +85,7 @@ def drawn(qtbot, viewer, **wanted):
 
 
 def test_labels_lie_over_their_picture(qtbot, labelled):
-    viewer, panel = labelled, labelled._screen.labels.panel
+    viewer, panel = labelled, labelled._screen.tools.labels.panel
     plain = on_screen(viewer)
     viewer.setFocus()
     QTest.keyClick(viewer, Qt.Key.Key_O)
@@ -106,7 +106,7 @@ def test_labels_lie_over_their_picture(qtbot, labelled):
 
 
 def test_outlines_stay_on_their_labels_while_the_picture_moves(qtbot, labelled):
-    viewer, panel = labelled, labelled._screen.labels.panel
+    viewer, panel = labelled, labelled._screen.tools.labels.panel
     panel.names.setCurrentText("coarse")
     panel.names.activated.emit(1)
     QTest.mouseClick(panel.outline, Qt.MouseButton.LeftButton)
@@ -121,13 +121,13 @@ def test_outlines_stay_on_their_labels_while_the_picture_moves(qtbot, labelled):
     assert not found[inner].any()
     viewer.stage.canvas.zoom(3)
     drawn(qtbot, viewer, name="coarse")
-    picture = viewer._screen.labels.shown.picture[..., 3] > 0
+    picture = viewer._screen.tools.labels.shown.picture[..., 3] > 0
     assert picture.any()
     assert picture.mean() < 0.1  # of the same width on screen
 
 
 def test_the_label_under_the_mouse_is_told(qtbot, labelled):
-    viewer, labels = labelled, labelled._screen.labels
+    viewer, labels = labelled, labelled._screen.tools.labels
     assert labels.text_at(5, 20) == ""
     labels.toggle()
     drawn(qtbot, viewer)
@@ -147,7 +147,7 @@ def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
     viewer.resize(620, 400)  # without a graphics card, volumes take long
     load(qtbot, viewer, tmp_path / "x.zarr")
     settle(qtbot, viewer)
-    panel, stage = viewer._screen.labels.panel, viewer.stage
+    panel, stage = viewer._screen.tools.labels.panel, viewer.stage
     qtbot.waitUntil(lambda: panel.isVisibleTo(viewer), timeout=20_000)
     panel.choose("cells", LabelStyle(opacity=1), on=True)
     drawn(qtbot, viewer, name="cells")
@@ -163,7 +163,7 @@ def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
         return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).tolist()
 
     qtbot.waitUntil(lambda: mesh() is not None, timeout=20_000)
-    assert not viewer._screen.labels.layer.isVisible()
+    assert not viewer._screen.tools.labels.layer.isVisible()
     assert bounds() == [2, 2, 4, 10, 6, 12]  # x, y, z in µm
     is_orange = np.abs(framebuffer(viewer)[..., :3].astype(int) - COLOUR[:3]).max(axis=-1) < 90
     assert is_orange.mean() > 0.05
@@ -173,9 +173,9 @@ def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
     control.changed.emit()
     qtbot.waitUntil(lambda: settle(qtbot, viewer).view.part == (4, None), timeout=20_000)
     qtbot.waitUntil(lambda: mesh() is not None and bounds() == [2, 2, 0, 10, 6, 4], timeout=20_000)
-    viewer._screen.labels.toggle()
+    viewer._screen.tools.labels.toggle()
     qtbot.waitUntil(lambda: mesh() is None, timeout=20_000)
-    viewer._screen.labels.toggle()
+    viewer._screen.tools.labels.toggle()
     qtbot.waitUntil(lambda: mesh() is not None, timeout=20_000)
     QTest.mouseClick(stage.strips._flat, Qt.MouseButton.LeftButton)
     settle(qtbot, viewer)
@@ -187,18 +187,18 @@ def test_labels_that_a_run_has_in_its_store_are_drawn(qtbot, viewer, tmp_path, m
     monkeypatch.setattr("ndviewer_light.gui.labels.label_controls._AGAIN_SECONDS", 0.2)
     store = tmp_path / "run" / "zarr" / "A1" / "fov_0.ome.zarr"
     viewer.start_zarr_acquisition([str(store)], ["DAPI"], 1, ["A1:0"], *CELLS.shape)
-    panel = viewer._screen.labels.panel
+    panel = viewer._screen.tools.labels.panel
     write_labelled(store)
     viewer.notify_zarr_frame(0, 0, 0, "DAPI")
     qtbot.waitUntil(lambda: panel.isVisibleTo(viewer), timeout=20_000)
     assert viewer.dataset.live
-    viewer._screen.labels.toggle()
+    viewer._screen.tools.labels.toggle()
     drawn(qtbot, viewer, name="cells")
     assert ((shown_labels(viewer)[..., 3] > 0) == (CELLS != 0)).all()
 
 
 def test_there_is_no_panel_where_there_are_no_labels(qtbot, labelled, tmp_path):
-    labels = labelled._screen.labels
+    labels = labelled._screen.tools.labels
     labels.toggle()
     drawn(qtbot, labelled)
     load(qtbot, labelled, tmp_path / "x.zarr" / "labels" / "cells")

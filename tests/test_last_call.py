@@ -222,8 +222,8 @@ def test_a_run_started_by_a_thread_while_a_load_ends_is_shown_with_its_pixels(
         monkeypatch.setattr(sessions, place, start_and_go_on)
         viewer.load_dataset(str(written["a"].folder))
     else:
-        original = viewer._screen._on_failed
-        monkeypatch.setattr(viewer._screen, "_on_failed", start_and_go_on)
+        original = viewer._screen.openings._on_failed
+        monkeypatch.setattr(viewer._screen.openings, "_on_failed", start_and_go_on)
         viewer.load_dataset("/nowhere/at/all")
     qtbot.waitUntil(viewer.is_push_mode_active, timeout=20_000)
     qtbot.waitUntil(lambda: viewer.dataset is not None, timeout=20_000)

@@ -210,7 +210,7 @@ def test_a_line_is_drawn_plotted_moved_exported_and_removed(qtbot, viewer, tmp_p
     source.stored[PlaneKey(0, 0, 0, 0)] = ramp(HEIGHT, WIDTH)
     hooks = sys.excepthook, threading.excepthook
     show(qtbot, viewer, source)
-    measuring, stage = viewer._screen.measuring, viewer.stage
+    measuring, stage = viewer._screen.tools.measuring, viewer.stage
     panel, picture = measuring.panel, viewer.stage.picture
     before = stage.canvas.visible_area()
     press(qtbot, Qt.Key.Key_I)
@@ -277,7 +277,7 @@ def export(qtbot, measuring, folder) -> str:
 def test_a_rectangle_and_a_point_are_plotted_over_time_and_z_as_a_run_goes_on(qtbot, viewer):
     source = a_source()
     dataset = show(qtbot, viewer, source, live=True)
-    measuring, panel = viewer._screen.measuring, viewer._screen.measuring.panel
+    measuring, panel = viewer._screen.tools.measuring, viewer._screen.tools.measuring.panel
     press(qtbot, Qt.Key.Key_B)
     drag(viewer, Spot(10, 10), Spot(40, 50))
     nan = np.nan
@@ -317,7 +317,7 @@ def test_reading_does_not_hold_the_window_and_ends_when_it_is_no_longer_wanted(q
 
     source.before_read = hold
     show(qtbot, viewer, source)
-    measuring, panel = viewer._screen.measuring, viewer._screen.measuring.panel
+    measuring, panel = viewer._screen.tools.measuring, viewer._screen.tools.measuring.panel
     press(qtbot, Qt.Key.Key_B)
     drag(viewer, Spot(10, 10), Spot(40, 50))
     qtbot.waitUntil(reading.is_set, timeout=20_000)  # the event loop runs meanwhile
@@ -334,7 +334,7 @@ def test_a_distance_is_said_on_the_picture_and_drawing_can_be_given_up(qtbot):
     qtbot.addWidget(window)
     window.show()
     show(qtbot, window.viewer, a_source())
-    measuring, canvas = window.viewer._screen.measuring, window.viewer.stage.canvas
+    measuring, canvas = window.viewer._screen.tools.measuring, window.viewer.stage.canvas
     choose_in_menu(window.bar.measure, "Distance")
     assert measuring.hand.kind is ShapeKind.DISTANCE
     press(qtbot, Qt.Key.Key_Escape)
@@ -372,7 +372,7 @@ def test_saturated_pixels_are_marked_where_they_are(qtbot, viewer):
     source.stored[PlaneKey(0, 0, 1, 0)] = bright
     show(qtbot, viewer, source)
     stage, picture = viewer.stage, viewer.stage.picture
-    marked = viewer._screen.saturation
+    marked = viewer._screen.tools.saturation
 
     def color_at(y: float, x: float) -> tuple[int, int, int]:
         point = QPointF(*stage.canvas.projection().to_screen(y, x)).toPoint()
@@ -396,9 +396,9 @@ def test_saturated_pixels_are_marked_where_they_are(qtbot, viewer):
     assert marked.layer.isHidden()
     stage.go_to(t=0)
     qtbot.waitUntil(marked.layer.isVisible, timeout=20_000)
-    viewer._screen.scene.show()  # the overview covers the picture, and what is drawn on it
+    viewer._screen.tools.scene.show()  # the overview covers the picture, and what is drawn on it
     qtbot.waitUntil(marked.layer.isHidden, timeout=20_000)
-    viewer._screen.scene.leave()
+    viewer._screen.tools.scene.leave()
     qtbot.waitUntil(marked.layer.isVisible, timeout=20_000)
     stage.canvas._gl.setFocus()
     qtbot.waitUntil(lambda: QApplication.focusWidget() is stage.canvas._gl, timeout=20_000)
@@ -444,14 +444,14 @@ def test_below_a_projection_what_is_shown_is_measured_and_over_z_it_is_said_that
         if (t, z) != (1, 3):  # which is left out of the projection, as it is of the picture
             source.stored[PlaneKey(t, 0, c, z)] = stacks[c][t, z]
     show(qtbot, viewer, source)
-    panel = viewer._screen.measuring.panel
+    panel = viewer._screen.tools.measuring.panel
     projection = StackProjection("max", 1, 3)
     viewer.stage.show_projection(projection)
     settle(qtbot, viewer)
     shown = {c: [stacks[c][0, 1:4].max(axis=0), stacks[c][1, 1:3].max(axis=0)] for c in range(2)}
     press(qtbot, Qt.Key.Key_B)
     drag(viewer, Spot(4, 3), Spot(16, 20))
-    box = viewer._screen.measuring.shapes.selected
+    box = viewer._screen.tools.measuring.shapes.selected
     part = box_of(box.a, box.b, 24, 30)
     rows, columns = (
         slice(part.top, part.top + part.height),
@@ -467,7 +467,7 @@ def test_below_a_projection_what_is_shown_is_measured_and_over_z_it_is_said_that
 
     press(qtbot, Qt.Key.Key_I)
     drag(viewer, Spot(2, 2), Spot(20, 26))
-    line = viewer._screen.measuring.shapes.selected.line
+    line = viewer._screen.tools.measuring.shapes.selected.line
     expected = {c: line_values(line, 24, 30, of_array(shown[c][0])) for c in range(2)}
     wait_for(qtbot, panel, expected)
     assert panel.title.text().endswith("max of z 2–4")

@@ -105,7 +105,7 @@ def shown(qtbot: QtBot, viewer: LightweightViewer, *, live: bool) -> tuple[Memor
     viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
     qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=TIMEOUT)
     settle(qtbot, viewer)
-    return source, viewer._screen.numbers
+    return source, viewer._screen.tools.numbers
 
 
 def color_at(viewer: LightweightViewer, well: int) -> QColor:

@@ -71,7 +71,7 @@ def turn_on(qtbot, viewer):
     """Press the key in the picture, and wait until the sections are there."""
     viewer.activateWindow()
     QTest.keyClick(viewer.stage.canvas.surface, Qt.Key.Key_V)
-    view = viewer._screen.orthogonal
+    view = viewer._screen.tools.orthogonal
     assert view.is_on
     wait_for(qtbot, viewer)
     return view
@@ -80,7 +80,7 @@ def turn_on(qtbot, viewer):
 def wait_for(qtbot, viewer) -> None:
     """Wait until everything wanted is in the panes, and painted."""
     settle(qtbot, viewer)
-    view = viewer._screen.orthogonal
+    view = viewer._screen.tools.orthogonal
     qtbot.waitUntil(lambda: view.is_complete and view._made_of != (), timeout=20_000)
     qtbot.wait(60)
     qtbot.waitUntil(lambda: view.is_complete, timeout=20_000)
@@ -128,7 +128,7 @@ def colors_of(sections: dict[int, np.ndarray]) -> np.ndarray:
 
 def assert_sections(viewer, t: int = 0, channels: tuple[int, ...] = (0, 1)) -> None:
     """Both panes show the sections through the cross-hair, but for what its lines and the names cover."""
-    view = viewer._screen.orthogonal
+    view = viewer._screen.tools.orthogonal
     _, row, column = view.place
     for pane, wanted in (
         (view.xz, colors_of({c: stack(t, c)[:, row] for c in channels})),
@@ -168,7 +168,7 @@ def said(viewer) -> str:
 
 def test_sections_are_to_scale_beside_the_picture(qtbot, shown):
     assert_sections(shown)
-    view, canvas = shown._screen.orthogonal, shown.stage.canvas
+    view, canvas = shown._screen.tools.orthogonal, shown.stage.canvas
     scale = canvas.projection().scale
     a, b = view.xz.point_of(0, 0), view.xz.point_of(WIDTH, N_Z)
     assert abs((b.x() - a.x()) * scale - 0.5 * WIDTH) < 1e-6
@@ -195,7 +195,7 @@ def test_a_click_in_the_picture_moves_the_cross_hair_and_reads_nothing(qtbot, mo
     assert type(shown.stage.canvas).__name__.lower() == f"{canvas}canvas"
     show(qtbot, shown, source)
     turn_on(qtbot, shown)
-    view = shown._screen.orthogonal
+    view = shown._screen.tools.orthogonal
     source.reads.clear()
     click(shown, 3, 31)
     assert view.place == (0, 3, 31)
@@ -209,7 +209,7 @@ def test_a_click_in_the_picture_moves_the_cross_hair_and_reads_nothing(qtbot, mo
 
 
 def test_a_line_can_be_dragged_and_anything_else_moves_the_picture(qtbot, shown):
-    view, canvas = shown._screen.orthogonal, shown.stage.canvas
+    view, canvas = shown._screen.tools.orthogonal, shown.stage.canvas
     start = in_picture(shown, 5, 20)  # on the upright line, away from the level one
     drag(canvas.surface, start, start + QPoint(-20, 9), in_picture(shown, 9, 8))
     assert view.place == (0, 12, 8)
@@ -224,7 +224,7 @@ def test_a_line_can_be_dragged_and_anything_else_moves_the_picture(qtbot, shown)
 
 
 def test_clicks_drags_and_arrow_keys_in_a_section_move_z_too(qtbot, shown, source):
-    view = shown._screen.orthogonal
+    view = shown._screen.tools.orthogonal
     source.reads.clear()
     QTest.mouseClick(view.xz, LEFT, pos=view.xz.point_of(7.5, 4.5).toPoint())
     assert view.place == (4, 12, 7)
@@ -247,7 +247,7 @@ def test_clicks_drags_and_arrow_keys_in_a_section_move_z_too(qtbot, shown, sourc
 
 
 def test_the_slider_moves_the_cross_hair_along_z(qtbot, shown):
-    view = shown._screen.orthogonal
+    view = shown._screen.tools.orthogonal
     before = view.xz._cross
     shown.stage.sliders._rows["z"].slider.setValue(5)
     assert view.xz._cross == (before[0], 5)
@@ -267,7 +267,7 @@ def test_sections_are_drawn_like_the_picture(qtbot, shown, source):
     choose_limits(shown, 0, 0.0, 10_000.0)
     choose_limits(shown, 1, 0.0, 10_000.0)
     wait_for(qtbot, shown)
-    assert in_pane(shown._screen.orthogonal.xz, WIDTH)[0, 1].max() <= 20
+    assert in_pane(shown._screen.tools.orthogonal.xz, WIDTH)[0, 1].max() <= 20
 
 
 def test_planes_beside_the_one_in_view_count_for_the_contrast_of_the_run(qtbot, viewer):
@@ -281,7 +281,7 @@ def test_planes_beside_the_one_in_view_count_for_the_contrast_of_the_run(qtbot, 
 
 
 def test_the_wheel_over_a_section_zooms_and_the_mouse_says_what_is_there(qtbot, shown):
-    view, canvas = shown._screen.orthogonal, shown.stage.canvas
+    view, canvas = shown._screen.tools.orthogonal, shown.stage.canvas
     scale = canvas.projection().scale
     at = view.xz.point_of(25.5, 2.5)
     place = QPointF(view.xz.mapToGlobal(at.toPoint()))
@@ -352,7 +352,7 @@ def test_progress_is_said_and_another_time_point_ends_the_reading(qtbot, viewer,
     source.before_read = held
     show(qtbot, viewer, source)
     QTest.keyClick(viewer.stage.canvas.surface, Qt.Key.Key_V)
-    view = viewer._screen.orthogonal
+    view = viewer._screen.tools.orthogonal
     qtbot.waitUntil(lambda: view.seen is not None and view.seen.n_read >= 6, timeout=20_000)
     gate.wait_for_one()
     qtbot.waitUntil(lambda: "of 12 planes" in view.progress, timeout=20_000)
@@ -368,7 +368,7 @@ def test_progress_is_said_and_another_time_point_ends_the_reading(qtbot, viewer,
 
 
 def test_what_is_kept_is_given_back_when_the_sections_are_left(qtbot, shown):
-    dataset, view = shown.dataset, shown._screen.orthogonal
+    dataset, view = shown.dataset, shown._screen.tools.orthogonal
     most = dataset._cache._max_bytes
     assert dataset._cache.max_bytes == most - 2 * N_Z * HEIGHT * WIDTH * 2
     QTest.keyClick(shown.stage.canvas.surface, Qt.Key.Key_V)
@@ -386,12 +386,12 @@ def test_what_is_kept_is_given_back_when_the_sections_are_left(qtbot, shown):
     [
         (lambda viewer: viewer.stage.strips._volume.click(), "2D"),
         (lambda viewer: viewer._screen.stage.sliders.toggle_projection(), "a plane"),
-        (lambda viewer: viewer._screen.scene.toggle(), "overview"),
+        (lambda viewer: viewer._screen.tools.scene.toggle(), "overview"),
     ],
     ids=["3-D", "projection", "overview"],
 )
 def test_sections_are_left_where_there_is_no_single_plane(qtbot, shown, leave, why):
-    view = shown._screen.orthogonal
+    view = shown._screen.tools.orthogonal
     leave(shown)
     qtbot.waitUntil(lambda: not view.is_on, timeout=20_000)
     assert why in said(shown)
@@ -405,7 +405,7 @@ def test_sections_are_left_where_there_is_no_single_plane(qtbot, shown, leave, w
 def test_one_plane_has_no_sections(qtbot, viewer):
     show(qtbot, viewer, source_of(n_z=1))
     QTest.keyClick(viewer.stage.canvas.surface, Qt.Key.Key_V)
-    assert not viewer._screen.orthogonal.is_on
+    assert not viewer._screen.tools.orthogonal.is_on
     assert said(viewer) == "Only one z plane: there are no sections to show"
 
 
@@ -414,7 +414,7 @@ def test_another_dataset_is_shown_with_its_own_sections(qtbot, shown):
     for key in list(other.stored):
         other.write(key, 700)
     show(qtbot, shown, other)
-    view = shown._screen.orthogonal
+    view = shown._screen.tools.orthogonal
     assert view.is_on
     wait_for(qtbot, shown)
     assert {int(each) for each in view.seen.pixels[0].ravel()} == {700}
@@ -422,10 +422,10 @@ def test_another_dataset_is_shown_with_its_own_sections(qtbot, shown):
 
 
 def test_the_picture_as_seen_has_the_sections(qtbot, shown):
-    seen = shown._screen.snapshots._seen()
+    seen = shown._screen.tools.snapshots._seen()
     room = shown.stage.splitter.picture_room
     assert seen.width() >= room.width() > shown.stage.picture.width() + 100
-    view = shown._screen.orthogonal
+    view = shown._screen.tools.orthogonal
     at = view.xz.mapTo(room, view.xz.point_of(30.25, 3.25).toPoint())
     color = seen.pixelColor(at)
     wanted = colors_of({c: stack(0, c)[:, 12] for c in range(2)})[3, 30]

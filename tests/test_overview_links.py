@@ -47,7 +47,7 @@ def test_a_link_opens_the_overview_at_the_same_place(qtbot, viewer, tmp_path):
     overview.leave()
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=TIMEOUT):
         viewer._screen.open_link(link)
-    again = viewer._screen.scene
+    again = viewer._screen.tools.scene
     qtbot.waitUntil(lambda: again.is_shown and again.canvas.viewport is not None, timeout=TIMEOUT)
     complete(qtbot, again)
     assert again.canvas.viewport[:3] == pytest.approx(before[:3], rel=1e-5)
@@ -55,7 +55,7 @@ def test_a_link_opens_the_overview_at_the_same_place(qtbot, viewer, tmp_path):
     window = LightweightMainWindow(link)
     qtbot.addWidget(window)
     window.show()
-    other = window.viewer._screen.scene
+    other = window.viewer._screen.tools.scene
     qtbot.waitUntil(lambda: other.is_shown and other.canvas.viewport is not None, timeout=TIMEOUT)
     complete(qtbot, other)
     assert other.canvas.viewport[:2] == pytest.approx(before[:2], rel=1e-4)
@@ -80,7 +80,7 @@ def test_a_film_of_the_overview_shows_its_part_at_every_time_point(qtbot, viewer
     overview = shown(qtbot, viewer)
     overview.canvas.look_at_field(0)
     complete(qtbot, overview)
-    films = viewer._screen.films
+    films = viewer._screen.tools.films
     films.ask()
     axis = films.dialog.axis
     assert [axis.itemData(i) for i in range(axis.count())] == ["t"]

@@ -64,7 +64,7 @@ def assert_colours(qtbot, viewer, overview, shares):
 
 
 def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, mosaic):
-    overview, canvas, numbers = mosaic, mosaic.canvas, viewer._screen.numbers
+    overview, canvas, numbers = mosaic, mosaic.canvas, viewer._screen.tools.numbers
     assert canvas.legend is None
     QTest.keyClick(canvas, Qt.Key.Key_Q)
     numbers.panel.measure_asked.emit("map")
@@ -92,7 +92,7 @@ def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, m
 
 def test_fields_of_which_nothing_is_known_are_dimmed(qtbot, viewer, mosaic):
     QTest.keyClick(mosaic.canvas, Qt.Key.Key_Q)
-    numbers = viewer._screen.numbers
+    numbers = viewer._screen.tools.numbers
     qtbot.waitUntil(lambda: numbers.values and numbers.values[0] == 50, timeout=TIMEOUT)  # it was in view
     assert_colours(qtbot, viewer, mosaic, {0: 0.5})
     picture = expected(viewer, (150,))

@@ -112,7 +112,7 @@ def test_projections_fill_in_as_planes_are_announced(qtbot, viewer, tmp_path):
     announce_run(viewer, run)
     qtbot.waitUntil(lambda: viewer.dataset is not None and viewer.stage.dataset is viewer.dataset)
     viewer.stage.show_projection(StackProjection("max"))
-    overview = viewer._screen.scene
+    overview = viewer._screen.tools.scene
     overview.show()
     qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PENDING"] * 3, timeout=20_000)
     overview.reading._front_due = float("inf")  # only what is announced is looked for

@@ -49,7 +49,7 @@ def opened(field):
 def shown(qtbot, viewer):
     """Press W, and wait until the overview is complete."""
     QTest.keyClick(viewer.stage.picture, Qt.Key.Key_W)
-    overview = viewer._screen.scene
+    overview = viewer._screen.tools.scene
     assert overview.is_shown
     complete(qtbot, overview)
     return overview
@@ -320,8 +320,8 @@ def test_fields_of_a_run_fill_in_as_they_are_announced_and_look_the_same_when_op
     run = small_run(tmp_path / "run", n_t=1, n_z=1)
     announce_run(viewer, run)
     qtbot.waitUntil(lambda: viewer.dataset is not None and viewer.stage.dataset is viewer.dataset)
-    viewer._screen.scene.show()
-    overview = viewer._screen.scene
+    viewer._screen.tools.scene.show()
+    overview = viewer._screen.tools.scene
     qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PENDING"] * 3, timeout=20_000)
     follow(qtbot, viewer, run)
     qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PRESENT"] * 3, timeout=20_000)
@@ -348,8 +348,8 @@ def test_a_plane_that_is_written_again_is_shown_again(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run", n_t=1, n_z=1)
     announce_run(viewer, run)
     follow(qtbot, viewer, run)
-    viewer._screen.scene.show()
-    overview = viewer._screen.scene
+    viewer._screen.tools.scene.show()
+    overview = viewer._screen.tools.scene
     complete(qtbot, overview)
     before = pixel(overview.canvas, 1)
     array = opened(run.folder / "zarr/A1/fov_1.ome.zarr")
@@ -364,7 +364,7 @@ def test_what_nobody_has_announced_is_there_after_the_run_and_a_refresh_reads_ag
     run = small_run(tmp_path / "run", n_t=1, n_z=1)
     announce_run(viewer, run)
     qtbot.waitUntil(lambda: viewer.stage.dataset is not None)
-    overview = viewer._screen.scene
+    overview = viewer._screen.tools.scene
     overview.show()
     qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PENDING"] * 3, timeout=20_000)
     overview.reading._front_due = float("inf")  # nor has anybody looked

@@ -44,7 +44,7 @@ def shown(qtbot, viewer, tmp_path):
 def save(qtbot, viewer, folder, filter_begins, name=None):
     """Save by the dialog that Ctrl+S opens, and wait until it is said to be done."""
     qtbot.keyClick(viewer.stage.canvas._gl, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
-    dialog = viewer._screen.snapshots._dialog
+    dialog = viewer._screen.tools.snapshots._dialog
     qtbot.waitUntil(dialog.isVisible)
     dialog.setDirectory(str(folder))
     dialog.selectNameFilter(next(each for each in dialog.nameFilters() if each.startswith(filter_begins)))
@@ -78,7 +78,7 @@ def test_the_planes_of_visible_channels_are_saved_as_they_are(qtbot, shown, tmp_
 
 
 def test_what_cannot_be_saved_is_a_sentence(qtbot, shown, tmp_path):
-    shown._screen.snapshots.save_to(
+    shown._screen.tools.snapshots.save_to(
         str(tmp_path / "no" / "a.png"), shown.dataset, QImage(4, 4, QImage.Format.Format_RGB32)
     )
     status = shown.status_label
@@ -86,7 +86,7 @@ def test_what_cannot_be_saved_is_a_sentence(qtbot, shown, tmp_path):
 
 
 def test_a_film_into_a_folder_that_is_not_there_names_no_temporary_file(qtbot, shown, tmp_path):
-    films = shown._screen.films
+    films = shown._screen.tools.films
     with qtbot.waitSignal(films.ended, timeout=20_000):
         films.save_to(str(tmp_path / "nowhere" / "film.gif"), FilmPlan("t", 10, Inscription()))
     said = shown.status_label.said("message")
@@ -101,7 +101,7 @@ def test_the_picture_is_copied(qtbot, shown):
 
 def plan_film(qtbot, viewer, over: str, folder, name: str, *, is_inscribed: bool = False):
     """Ask for a film by its key, say over what, and where it is saved."""
-    films = viewer._screen.films
+    films = viewer._screen.tools.films
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     picture = viewer.stage.canvas._gl
     picture.setFocus()

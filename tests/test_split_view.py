@@ -80,7 +80,7 @@ def source(qtbot, viewer) -> MemorySource:
 
 
 def split(viewer) -> Any:
-    return viewer._screen.split
+    return viewer._screen.tools.split
 
 
 def press(qtbot, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
@@ -197,7 +197,7 @@ def test_all_panes_are_moved_together_and_the_picture_is_where_they_were(qtbot, 
 def test_the_overview_covers_them_and_gives_them_back(qtbot, viewer, source):
     show_split(qtbot, viewer)
     press(qtbot, Qt.Key.Key_W)
-    scene = viewer._screen.scene
+    scene = viewer._screen.tools.scene
     assert scene.is_shown and not split(viewer).is_shown
     press(qtbot, Qt.Key.Key_W)
     assert split(viewer).is_shown and not scene.is_shown

@@ -382,7 +382,7 @@ def test_a_link_that_is_damaged_is_an_error_page_and_passwords_stay_where_they_a
     qtbot.addWidget(window)
     asked = []
     monkeypatch.setattr(
-        window.viewer._screen._opener, "open", lambda path, options: asked.append((path, options))
+        window.viewer._screen.openings._opener, "open", lambda path, options: asked.append((path, options))
     )
     window.open_path("ndviewer:https://127.0.0.1:9/b.zarr?t=2")
     window.open_path("ndviewer:https://127.0.0.2:9/b.zarr?t=2")

@@ -85,7 +85,7 @@ def test_projections_are_chosen_in_the_row_of_z_and_are_those_of_numpy(qtbot, sh
     assert not sliders.slider("z").isVisible()
     assert control.range.isVisible()
     # what is saved, and what the command writes, is the same
-    assert shown._screen.snapshots.name().endswith("z sum")
+    assert shown._screen.tools.snapshots.name().endswith("z sum")
     output = tmp_path / "sum.tif"
     assert main([str(tmp_path / "stack.zarr"), "--z", "sum", "-o", str(output)]) == 0
     capsys.readouterr()

@@ -90,7 +90,7 @@ def choose(qtbot, window, text: str) -> None:
     picture = window.viewer.stage.canvas._gl
     picture.setFocus()
     QTest.keyClick(picture, Qt.Key.Key_T)
-    menu = window.viewer._screen.written.menu
+    menu = window.viewer._screen.tools.written.menu
     qtbot.waitUntil(menu.isVisible)
     entry = next(action for action in menu.actions() if action.text().startswith(text))
     QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry).center())
@@ -127,9 +127,9 @@ def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot
     viewer._screen.move_along(t=2)
     settle(qtbot, viewer)
     assert "00:20:00" in stage.overlay.accessibleDescription()
-    seen = viewer._screen.snapshots._seen()
+    seen = viewer._screen.tools.snapshots._seen()
     assert bright_rows(seen) > before  # a second line of letters, in what is saved as well
-    viewer._screen.snapshots.save_to(str(tmp_path / "seen.png"), viewer.dataset, seen)
+    viewer._screen.tools.snapshots.save_to(str(tmp_path / "seen.png"), viewer.dataset, seen)
     qtbot.waitUntil(lambda: "Saved" in viewer.status_label.said("message"), timeout=20_000)
     with Image.open(tmp_path / "seen.png") as saved:
         lightest = np.asarray(saved.convert("L"))[12:60, 16:70].max(axis=1)

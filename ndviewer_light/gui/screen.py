@@ -6,50 +6,40 @@ GUI thread only, except where a method says otherwise.
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..storage.presentable import presentable
 from .background import Background
-from .canvas.saturation import SaturationMarks
 from .canvas_start import SO_WANTED, CanvasStart
-from .channel_settings.choice_files import ChoiceFiles
-from .film_saving import Films
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
-from .given_paths import format_option, is_same_place
+from .given_paths import format_option
 from .interpretation.read_as import ReadAs
-from .interpretation.reading_options import permission_missing
-from .labels.label_controls import LabelControls
-from .measures.measuring import Measuring
-from .numbers.numbers_view import NumbersView
-from .opener import Opener, Refresher
-from .orthogonal.orthogonal_view import OrthogonalView
+from .opener import Refresher
+from .openings import Openings
 from .places.place_wanted import PlaceWanted
 from .poll import Poll
-from .run_status.latency import Latencies
+from .run_status.dataset_status import DatasetStatus
+from .run_status.latency_view import LatencyView
 from .run_status.run_watch import RunWatch
 from .run_status.status_row import StatusRow
 from .runs import Runs
 from .saved_views.linked_views import LinkedViews
 from .saved_views.view_link import is_view_link, view_in
 from .saved_views.view_memory import ViewMemory
-from .saving import Snapshots
-from .scene.scene_view import SceneView
+from .screen_pages import ScreenPages
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .side_panels import SidePanels
 from .slots import safe_slot
-from .split.split_view import SplitView
 from .stage import Stage
+from .stage_tools import StageTools
 from .waiting import Wait, short_path
 from .windows.chooser import DatasetChooser
 from .windows.dataset_choices import DatasetChoices
-from .windows.message_page import MessagePage
 from .words import Explanation, explain
-from .written_menu import WrittenMenu
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,34 +67,21 @@ class Screen(QWidget):
         self._with_panels = panels
         self.side: SidePanels | None = None
         """The panels left of the picture, where they are wanted."""
-        self.path = ""
-        """Of the dataset that is shown, being opened, or could not be."""
-        self._options: dict[str, str] = {}
         self._background = Background()
         self.sessions = sessions = Sessions(self._background)
         self.runs = Runs(sessions, self._background, self.show_now)
         self.views = ViewMemory(self._background)
-        self._opener = Opener(
-            sessions,
-            self._background,
-            self._post_failure,
-            self._post_try,
-            self.views.find,
-            self.views.find_reading,
-        )
         self._refresher = Refresher(self._background, self._post_look)
         self._on_screen: Opening | Session | NothingToShow | None = None
-        self._failed_opening: Opening | None = None
-        self._is_restored = False  # whether the dataset shown came back as it was left
-        self._no_display = ""  # why the canvas cannot be displayed, "" if it can
         self.poll = Poll(self._step, self)
-        self._warning = ""  # of the dataset shown, as the status line says it
         self.poll.failed.connect(self._on_poll_failed)
         self.poll.recovered.connect(self._on_poll_recovered)
-        self.latencies = Latencies()
-        self._shows_latency = False
+        self.openings = Openings(sessions, self._background, self.poll, self.views, self.show_now, self)
+        self.openings.failed.connect(self._on_failed)
+        self.openings.tried.connect(self._on_tried)
         self._row = StatusRow()
         self.status = self._row.line
+        self._dataset_status = DatasetStatus(self._row)
         self._run_watch = RunWatch(self._row.run, self._background, self.poll.post)
         sessions.end_with(self)
         try:
@@ -121,81 +98,34 @@ class Screen(QWidget):
             self.poll,
             lambda: sessions.closed,
             self._on_canvas,
-            self._on_no_display,
+            self.pages.show_no_display,
         )
         self._canvas_start.begin()
 
     def _build(self) -> None:
         self.stage = Stage()
+        self.latency = LatencyView(self.stage.overlay)
         self.follower = ViewFollower(self.stage, self._row)
         self._wanted = PlaceWanted(self.stage, self.follower)
         self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
         self.read_as = ReadAs(self._row.read_as, self, self.views, self.open)
-        self.scene = SceneView(self.stage, self._background, self.poll, lambda p: self.move_along(p=p))
-        self.scene.said.connect(self._on_hover_text)
-        self.scene.noted.connect(self._on_noted)
-        self.written = WrittenMenu(self.stage, self.scene.canvas)
-        self.labels = LabelControls(self.stage, self._background, self.poll)
-        self.snapshots = Snapshots(
-            self.stage, self._background, lambda text, details: self.status.say("message", text, details)
-        )
-        self.films = Films(
-            self.stage,
-            self._background,
-            self.poll,
-            lambda text, details: self.status.say("message", text, details),
-        )
-        self.films.overview_area = lambda: self.scene.area
-        self.links = LinkedViews(
-            self.stage, self.scene, lambda text, details: self.status.say("message", text, details)
-        )
-        self.measuring = Measuring(
-            self.stage,
-            self._background,
-            self.poll,
-            lambda text, details: self.status.say("message", text, details),
-        )
-        self.split = SplitView(
-            self.stage,
-            self._background,
-            self.poll,
-            lambda text, details: self.status.say("message", text, details),
-        )
-        self.orthogonal = OrthogonalView(
-            self.stage,
-            self._background,
-            self.poll,
-            lambda z: self.move_along(z=z),
-            lambda text, details: self.status.say("message", text, details),
-        )
-        self.saturation = SaturationMarks(self.stage, self._background, self.poll)
-        self.numbers = NumbersView(
-            self.stage, self._background, self.poll, lambda t, p: self.move_along(t=t, p=p)
-        )
-        self.numbers.show_over(self.scene)
-        self.choice_files = ChoiceFiles(
-            self.stage.channels,
-            self._background,
-            lambda text, details: self.status.say("message", text, details),
-        )
+        self.tools = StageTools(self.stage, self._background, self.poll, self.move_along, self._say)
+        self.tools.scene.said.connect(self._on_hover_text)
+        self.tools.scene.noted.connect(self._on_noted)
+        self.links = LinkedViews(self.stage, self.tools.scene, self._say)
         if self._with_panels:
+            show_numbers = self.tools.numbers.show_on_maps
             self.side = SidePanels(
-                self.stage,
-                self,
-                lambda p: self.move_along(p=p),
-                self._path_of,
-                self.numbers.show_on_maps,
+                self.stage, self, lambda p: self.move_along(p=p), self._path_of, show_numbers
             )
         self.stage.hover_text.connect(self._on_hover_text)
-        self.message = MessagePage()
+        self.pages = ScreenPages(self.stage)
+        self.pages.currentChanged.connect(self._on_page_changed)
+        self.message = self.pages.message
         self.message.retry.connect(self._on_retry)
         self.message.allowed.connect(self._on_allowed)
         self.message.cancelled.connect(self._on_cancelled)
         self.message.open_requested.connect(self._on_open_requested)
-        self.pages = QStackedWidget()
-        self.pages.addWidget(self.message)
-        self.pages.addWidget(self.stage)
-        self.pages.currentChanged.connect(self._on_page_changed)
         self.choices = DatasetChoices()
         self.choices.chosen.connect(self._on_chosen)
         self.chooser = DatasetChooser(self)
@@ -206,6 +136,9 @@ class Screen(QWidget):
         column.addWidget(self.pages, 1)
         column.addWidget(self.choices)
         column.addWidget(self._row)
+
+    def _say(self, text: str, details: str = "") -> None:
+        self.status.say("message", text, details)
 
     def _path_of(self, dataset: Dataset) -> str:
         """Where a dataset is, or where the host said that its run will be."""
@@ -226,10 +159,8 @@ class Screen(QWidget):
             self.views.step(session, self.stage, self.follower, at_once=True)
         self.sessions.end()
         self.poll.stop()
-        if hasattr(self, "follower"):
-            self.labels.end()
-            self.scene.end()
-            self.numbers.end()
+        if hasattr(self, "tools"):
+            self.tools.end()
             self._leave_stage()
 
     # ---- the canvas ------------------------------------------------------------------------
@@ -238,40 +169,29 @@ class Screen(QWidget):
         said = f"{canvas.why_flat}: {why_on_cpu}" if why_on_cpu else ""
         self._row.show_drawing(said)
         if why_on_cpu not in ("", SO_WANTED):
-            self.status.say("message", said)
+            self._say(said)
         canvas.failed.connect(self._on_canvas_failed)
         canvas.frame_shown.connect(self._on_frame_shown)
         self.stage.set_canvas(canvas)
-        self.labels.watch(canvas)
+        self.tools.labels.watch(canvas)
 
     @safe_slot
     def _on_canvas_failed(self, why: str) -> None:
         self._canvas_start.fall_back(why)
 
-    def _on_no_display(self, reason: str) -> None:
-        self._no_display = reason
-        self.message.show_message("error", "The canvas cannot be displayed", reason)
-        self.pages.setCurrentWidget(self.message)
-
     # ---- opening ---------------------------------------------------------------------------
 
     def open(self, path: str, options: Mapping[str, str]) -> None:
         """Open a dataset; the current one is kept until then, in case the user cancels."""
-        if self.sessions.closed:
-            return
-        self.path, self._options = path, dict(options)
-        self.links.forget()
-        self._opener.open(path, options)
-        self.show_now()
+        if not self.sessions.closed:
+            self.links.forget()
+            self.openings.open(path, options)
 
     def watch(self, path: str, options: Mapping[str, str]) -> None:
         """Open a dataset as soon as there is one at the path."""
-        if self.sessions.closed:
-            return
-        self.path, self._options = path, dict(options)
-        self.links.forget()
-        self._opener.watch(path, options)
-        self.show_now()
+        if not self.sessions.closed:
+            self.links.forget()
+            self.openings.watch(path, options)
 
     def open_link(self, link: str) -> None:
         """Show what a link to a view says. Passwords of the dataset shown are not sent to another place."""
@@ -280,7 +200,7 @@ class Screen(QWidget):
         except ValueError as error:
             self.refuse(Explanation(str(error), ""))
             return
-        self.open(path, self._options if is_same_place(path, self.path) else {})
+        self.open(path, self.openings.options_at(path))
         self.links.expect(path, view)
 
     def copy_link(self) -> None:
@@ -290,70 +210,44 @@ class Screen(QWidget):
 
     def refuse(self, why: Explanation) -> None:
         """The request cannot be opened."""
-        self._opener.refuse(why)
-        self.show_now()
+        self.openings.refuse(why)
 
-    def _post_try(self, opening: Opening, reason: str) -> None:
-        self.poll.post(lambda: self._on_tried(opening, reason))
+    @safe_slot
+    def _on_tried(self, reason: str) -> None:
+        self._say(f"Not yet: {reason}")
 
-    def _on_tried(self, opening: Opening, reason: str) -> None:
-        if opening is self.sessions.asked:
-            self.status.say("message", f"Not yet: {reason}")
-
-    def _post_failure(self, opening: Opening, reason: str, why: Explanation) -> None:
-        self.poll.post(lambda: self._on_failed(opening, reason, why))
-
+    @safe_slot
     def _on_failed(self, opening: Opening, reason: str, why: Explanation) -> None:
-        if opening is not self.sessions.asked:
-            return
-        self._put_on_screen()
-        self._failed_opening = opening
-        place = presentable(opening.path)
-        if place:
-            logger.warning("%s could not be opened: %s", place, reason)
-        else:
-            logger.warning("nothing was opened: %s", reason)
-        self.message.show_message(
-            "error",
-            "This dataset could not be opened" if place else "Nothing was opened",
-            why.sentence if place in why.sentence else f"{why.sentence}\n{place}",
-            details=why.details,
-            retry=bool(opening.path),
-            can_open=True,
-            permission=permission_missing((reason, why.details)),
-            cancel="Back" if self.sessions.kept is not None else "",
-        )
-        self.status.say("message", "Failed to load dataset")
+        self.pages.explain_failure(opening, reason, why, can_go_back=self.sessions.kept is not None)
+        self._say("Failed to load dataset")
         self.failed.emit(opening.path, reason)
 
     @safe_slot
     def _on_retry(self) -> None:
-        self.open(self.path, self._options)
+        self._ask_again()
 
     @safe_slot
     def _on_allowed(self, option: str) -> None:
-        self.open(self.path, {**self._options, option: "yes"})
+        self._ask_again(**{option: "yes"})
+
+    def _ask_again(self, **options: str) -> None:
+        self.links.forget()
+        self.openings.open_again(**options)
 
     @safe_slot
     def _on_cancelled(self) -> None:
         self.cancel_opening()
 
-    def _leave_cover(self) -> bool:
-        return self.scene.go_back() or (not self.scene.is_shown and self.split.leave())
-
     def cancel_opening(self) -> bool:
         """Return to what was shown before a pending or failed opening; False if there is none."""
-        if hasattr(self, "finder") and (
-            self.measuring.cancel() or self.finder.cancel() or self.films.cancel() or self._leave_cover()
-        ):
+        if hasattr(self, "tools") and (self.finder.cancel() or self.tools.cancel()):
             return True
         gave_up, back = self.sessions.go_back()
         if not gave_up:
             return False
-        self.path = back.path if back is not None else ""
-        self._options = dict(back.dataset.storage_options) if back is not None else {}
+        self.openings.take(back)
         self._put_on_screen()
-        self.status.say("message", "Opening cancelled")
+        self._say("Opening cancelled")
         return True
 
     @safe_slot
@@ -365,17 +259,15 @@ class Screen(QWidget):
         if is_view_link(path):
             self.open_link(path)
             return
-        # never send the passwords of this place elsewhere
-        options = self._options if is_same_place(path, self.path) else {}
-        self.open(path, {**options, **format_option(format_name)})
+        self.open(path, {**self.openings.options_at(path), **format_option(format_name)})
 
     def refresh(self) -> None:
         """Reread the dataset from disk in the background. Does nothing without one."""
         session = self.sessions.shown
         if session is not None:
             self._refresher.refresh(session)
-        elif self.path and self._failed_opening is not None and self._failed_opening is self.sessions.asked:
-            self.open(self.path, self._options)
+        elif self.openings.path and self.openings.has_failed:
+            self._ask_again()
 
     def _post_look(self, session: Session, problem: Exception | None) -> None:
         if problem is not None:
@@ -385,12 +277,12 @@ class Screen(QWidget):
     def _on_looked_again(self, session: Session, problem: Exception | None) -> None:
         if session is not self.sessions.shown:
             return
-        self.measuring.forget()
+        self.tools.measuring.forget()
         if problem is None:
-            self.scene.read_anew()
+            self.tools.scene.read_anew()
             self._say_loaded(session)
         else:
-            self.status.say("message", *explain(problem))
+            self._say(*explain(problem))
 
     # ---- navigation ------------------------------------------------------------------------
 
@@ -439,87 +331,64 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_page_changed(self) -> None:
-        self._row.show_controls(self.pages.currentWidget() is self.stage)
+        self._row.show_controls(self.pages.is_stage)
 
     def _show_opening(self, opening: Opening) -> None:
-        self._failed_opening = None
-        place, watches = presentable(opening.path), isinstance(opening, Watching)
-        headline = "Waiting for a dataset" if watches else "Opening"
-        self.message.show_message("busy", headline, place, cancel="Cancel")
-        self.pages.setCurrentWidget(self.message)
+        self.pages.show_opening(opening)
         self.choices.offer(())
-        self.status.say("message", f"{'Waiting for' if watches else 'Loading:'} {place}")
+        how = "Waiting for" if isinstance(opening, Watching) else "Loading:"
+        self._say(f"{how} {presentable(opening.path)}")
 
     def _show_session(self, session: Session) -> bool:
         """Whether it is new, rather than shown again after a cancelled opening."""
         self._wanted.forget()
         is_new = self.stage.dataset is not session.dataset
         if is_new:
-            self._row.warnings.start_over()
+            self._dataset_status.start_over()
             self.stage.show_dataset(session.dataset)
             self.follower.start_over(session.dataset)
             is_linked = self.links.show(session, self.views, self.follower)
-            self._is_restored = not is_linked and self.views.restore(session, self.stage, self.follower)
+            self._dataset_status.is_restored = not is_linked and self.views.restore(
+                session, self.stage, self.follower
+            )
         else:
             self.stage.refresh()  # it was not followed meanwhile
         if session.acquisition is not None:
-            self.path = ""
+            self.openings.path = ""
         self.choices.offer(session.dataset.info.choices)
-        self.pages.setCurrentWidget(self.stage)
-        if self._no_display:
-            self._on_no_display(self._no_display)
+        self.pages.show_stage()
         self._say_loaded(session)
         if is_new and self.links.lacking:
-            self.status.say("message", self.links.lacking, presentable(session.path))
+            self._say(self.links.lacking, presentable(session.path))
         return is_new
 
     def _show_empty_run(self) -> None:
         self._leave_stage()
-        self.message.show_message(
-            "info", "Nothing to show", "The acquisition was announced without positions, channels or planes."
-        )
-        self.pages.setCurrentWidget(self.message)
+        self.pages.show_empty_run()
 
     def _show_nothing_open(self) -> None:
         self._leave_stage()
-        self.message.show_message(
-            "info", "No dataset open", "Open a dataset, or start an acquisition.", can_open=True
-        )
-        self.pages.setCurrentWidget(self.message)
+        self.pages.show_nothing_open()
 
     def _leave_stage(self) -> None:
         if self.stage is not None:
             self.stage.clear()
-            self.scene.step()
             self.follower.start_over(None)
             self.finder.step()
-            self.labels.step()
-            self.measuring.step()
-            self.split.leave()
-            self.orthogonal.leave()
+            self.tools.leave()
         self._row.show_disk(None, can_pause=False)
-        self._row.warnings.start_over()
+        self._dataset_status.start_over()
         self._run_watch.step(None)
         self.read_as.show(None)
         self.choices.offer(())
-
-    def toggle_latency(self) -> None:
-        """Say over the picture how long frames take from the disk to the screen, or no longer."""
-        self._shows_latency = not self._shows_latency
-        self._say_latency()
-
-    def _say_latency(self) -> None:
-        self.stage.overlay.set_latency(self.latencies.text() if self._shows_latency else "")
 
     @safe_slot
     def _on_frame_shown(self) -> None:
         self.poll.wake()
         session, canvas = self.sessions.shown, self.stage.canvas
         frame = canvas.frame if canvas is not None else None
-        is_shown = session is not None and session.dataset is self.stage.dataset
-        if is_shown and frame is not None and self.latencies.drawn(session.dataset, frame) is not None:
-            self._say_latency()
-        if is_shown and frame is not None:
+        if session is not None and session.dataset is self.stage.dataset and frame is not None:
+            self.latency.take_frame(session.dataset, frame)
             self.read_as.note_failures(plane.reason for plane in frame.planes.values() if plane.reason)
         # after a slow frame, the next one need not wait for the timer as well
         self.poll.step_if_due()
@@ -539,34 +408,29 @@ class Screen(QWidget):
                 self.stage.take(changes)
             self.follower.step()
             self.finder.step()
-            is_awaited |= self.labels.step()
-            self.measuring.step()
-            self.saturation.step()
-            is_awaited |= self.orthogonal.step()
-            is_awaited |= self.scene.step()
+            is_awaited |= self.tools.step()
             self.views.step(session, self.stage, self.follower)
             if self.side is not None:
                 self.side.step()
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
             self._run_watch.step(session, may_grow=self.follower.may_grow)
             if changes.info:
-                self._say_warnings(session)
+                self.read_as.show(session)
+                self._dataset_status.say_warnings(session)
                 self._wanted.take_info(session.dataset.info)
-        is_awaited |= self.numbers.step()
-        self.snapshots.step()
-        self.choice_files.step()
+        is_awaited |= self.tools.step_saving()
         self._background.start_waiting()  # last, as it raises if no thread can be started
         return is_awaited
 
     def _show_replacement(self, session: Session) -> None:
         """The dataset at that path was replaced: nothing shown so far applies to it."""
         self._wanted.forget()
-        self._is_restored = False
+        self._dataset_status.is_restored = False
         self.stage.show_dataset(session.dataset)
-        self.labels.start_over()
+        self.tools.labels.start_over()
         self.follower.start_over(session.dataset)
         self.choices.offer(session.dataset.info.choices)
-        self.status.say("message", f"{short_path(session.path)} was replaced by another dataset")
+        self._say(f"{short_path(session.path)} was replaced by another dataset")
 
     @safe_slot
     def _on_poll_failed(self, reason: str) -> None:
@@ -585,28 +449,19 @@ class Screen(QWidget):
     @safe_slot
     def _on_noted(self, text: str) -> None:
         if text:
-            self.status.say("message", f"Overview: {text}")
+            self._say(f"Overview: {text}")
 
     def _say_waits(self) -> bool:
         """Say what is being waited for; whether anything is."""
         waits = [wait for wait in (self._opening_wait(), *self._dataset_waits()) if wait is not None]
         slow = next((wait for wait in waits if wait.is_slow), None)
-        progress = (
-            (self.scene.progress or self.stage.progress or self.orthogonal.progress)
-            if self.stage is not None
-            else ""
-        )
+        progress = (self.tools.progress or self.stage.progress) if self.stage is not None else ""
         self.status.say("waiting", str(slow) if slow is not None else progress)
         return bool(waits)
 
     def _opening_wait(self) -> Wait | None:
-        opening = self.sessions.asked
-        if not isinstance(opening, Opening) or opening is self._failed_opening:
-            return None
-        if isinstance(opening, Watching):
-            return None  # it may take as long as it likes
-        wait = Wait(f"{short_path(opening.path)} to open", opening.since)
-        if wait.is_slow:
+        wait = self.openings.wait()
+        if wait is not None and wait.is_slow:
             self.message.set_headline(f"Still opening after {wait.seconds} s")
         return wait
 
@@ -618,21 +473,9 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_chosen(self, path: str) -> None:
-        self.open(path, self._options)
+        self.links.forget()
+        self.openings.open_other(path)
 
     def _say_loaded(self, session: Session) -> None:
-        name = os.path.basename(presentable(session.path).rstrip("/" + os.sep))
-        restored = ", shown as it was left" if self._is_restored else ""
-        self.status.say("message", f"Loaded: {name}{restored}" if name else "", presentable(session.path))
-        self._say_warnings(session)
-
-    def _say_warnings(self, session: Session) -> None:
         self.read_as.show(session)
-        warnings = session.dataset.info.warnings
-        self._row.warnings.show_warnings(warnings)
-        if warnings:
-            self._warning = warnings[-1]
-            self.status.say("message", self._warning, "\n".join(warnings))
-        elif self._warning and self.status.said("message") == self._warning:
-            self._warning = ""  # no longer true
-            self.status.say("message", "")
+        self._dataset_status.say_loaded(session)

@@ -90,7 +90,7 @@ class LightweightViewer(QWidget):
     @property
     def dataset_path(self) -> str:
         """The path or URL that was opened last, "" for a run."""
-        return self._screen.path
+        return self._screen.openings.path
 
     @property
     def stage(self) -> Stage | None:
@@ -110,7 +110,7 @@ class LightweightViewer(QWidget):
     @property
     def latencies(self) -> Latencies:
         """How long frames take from the disk to the screen."""
-        return self._screen.latencies
+        return self._screen.latency.latencies
 
     @property
     def status_label(self) -> QLabel:

@@ -116,7 +116,7 @@ def m4(folder: Path) -> Iterator[Figure]:
     stores.write_image(folder / "image", (16, 4, 1, 2048, 2048), "fast")
     window = Window()
     window.open(str(folder / "image"))
-    numbers = window.viewer._screen.numbers
+    numbers = window.viewer._screen.tools.numbers
     numbers.toggle()
     window.wait(lambda: numbers.panel.plot.plot is not None)
     window.run(1.0)

@@ -234,7 +234,7 @@ def _overview(window: Any, path: str) -> Any:
     """Open a dataset and show its overview as soon as there is one."""
     window.viewer.load_dataset(path)
     window.wait(lambda: window.viewer.dataset is not None and window.viewer.stage.dataset is not None)
-    overview = window.viewer._screen.scene
+    overview = window.viewer._screen.tools.scene
     overview.show()
     return overview
 
@@ -251,7 +251,7 @@ def away(path: str) -> float:
 
     window = Window(1200, 850)
     window.open(path)
-    beat, overview = Heartbeat(), window.viewer._screen.scene
+    beat, overview = Heartbeat(), window.viewer._screen.tools.scene
     overview.show()
     window.wait(lambda: _is_complete(overview), 120)
     beat.stop()
@@ -346,7 +346,7 @@ def live(folder: str) -> dict[str, float]:
     window = Window(1200, 850)
     announce_run(window.viewer, run)
     window.wait(lambda: window.viewer.stage.dataset is not None)
-    overview = window.viewer._screen.scene
+    overview = window.viewer._screen.tools.scene
     overview.show()
     window.wait(lambda: len(overview.canvas._marks) == 96)  # as pending: the reader process is there
     command = [sys.executable, "simulate_acquisition.py", str(run.folder), "--no-view", "--report"]

@@ -43,7 +43,7 @@ class Actions:
     @property
     def by_name(self) -> dict[str, Callable[[], object]]:
         """Every action by its name in `keys`."""
-        screen = self._screen
+        screen, tools = self._screen, self._screen.tools
         return {
             "fit": lambda: self._on_canvas(lambda canvas: canvas.reset_view(), SceneCanvas.fit),
             "one_to_one": lambda: self._on_canvas(
@@ -61,28 +61,28 @@ class Actions:
             "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),
             "next_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, 1)),
             **{f"solo_channel {i + 1}": partial(self._solo_channel, i) for i in range(9)},
-            "written": lambda: screen.written.show(),
-            "scale_bar": lambda: screen.written.next_bar(),
-            "position_label": lambda: screen.written.toggle_position(),
-            "time_stamp": lambda: screen.written.toggle_time(),
-            "saturated": lambda: screen.saturation.toggle(),
+            "written": lambda: tools.written.show(),
+            "scale_bar": lambda: tools.written.next_bar(),
+            "position_label": lambda: tools.written.toggle_position(),
+            "time_stamp": lambda: tools.written.toggle_time(),
+            "saturated": lambda: tools.saturation.toggle(),
             "follow": lambda: screen.follower.follow_again(),
             "next_missing": lambda: screen.finder.next_missing(),
             "next_unreadable": lambda: screen.finder.next_unreadable(),
             "split": self._toggle_split,
-            "split_gray": lambda: screen.split.is_shown and screen.split.toggle_gray(),
-            "orthogonal": lambda: screen.orthogonal.toggle(),
-            "overview": lambda: screen.scene.toggle(),
-            "labels": lambda: screen.labels.toggle(),
-            "latency": screen.toggle_latency,
+            "split_gray": lambda: tools.split.is_shown and tools.split.toggle_gray(),
+            "orthogonal": lambda: tools.orthogonal.toggle(),
+            "overview": lambda: tools.scene.toggle(),
+            "labels": lambda: tools.labels.toggle(),
+            "latency": lambda: screen.latency.toggle(),
             "go_to": self._ask_where,
-            "measures": lambda: screen.measuring.show_menu(),
-            **{action: partial(screen.measuring.begin, kind) for kind, action in MEASURE_ACTIONS.items()},
-            "measure_remove": lambda: screen.measuring.remove_selected(),
-            "numbers": lambda: screen.numbers.toggle(),
-            "save": lambda: screen.snapshots.save(),
-            "copy": lambda: screen.snapshots.copy(),
-            "film": lambda: screen.films.ask(),
+            "measures": lambda: tools.measuring.show_menu(),
+            **{action: partial(tools.measuring.begin, kind) for kind, action in MEASURE_ACTIONS.items()},
+            "measure_remove": lambda: tools.measuring.remove_selected(),
+            "numbers": lambda: tools.numbers.toggle(),
+            "save": lambda: tools.snapshots.save(),
+            "copy": lambda: tools.snapshots.copy(),
+            "film": lambda: tools.films.ask(),
             "save_menu": self._show_save_menu,
             "copy_link": lambda: screen.copy_link(),
             "panels": screen.toggle_panels,
@@ -130,20 +130,21 @@ class Actions:
         self._on_canvas(lambda canvas: canvas.zoom(factor), lambda overview: overview.zoom(factor))
 
     def _toggle_split(self) -> None:
-        if self._screen.scene.is_shown:
-            self._screen.scene.leave()
-            if self._screen.split.is_shown:
+        tools = self._screen.tools
+        if tools.scene.is_shown:
+            tools.scene.leave()
+            if tools.split.is_shown:
                 return
-        self._screen.split.toggle()
+        tools.split.toggle()
 
     def _on_canvas(
         self, act: Callable[[Canvas | ChannelPanes], None], act_on_overview: Callable[[SceneCanvas], None]
     ) -> None:
-        canvas = self._screen.stage.canvas
-        if self._screen.scene.is_shown:
-            act_on_overview(self._screen.scene.canvas)
-        elif self._screen.split.is_shown:
-            act(self._screen.split.panes)
+        canvas, tools = self._screen.stage.canvas, self._screen.tools
+        if tools.scene.is_shown:
+            act_on_overview(tools.scene.canvas)
+        elif tools.split.is_shown:
+            act(tools.split.panes)
         elif canvas is not None:
             act(canvas)
 

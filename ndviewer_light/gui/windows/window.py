@@ -182,11 +182,11 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
 
     @safe_slot
     def _on_measure(self) -> None:
-        self.viewer.contents.measuring.show_menu(self.bar.measure)
+        self.viewer.contents.tools.measuring.show_menu(self.bar.measure)
 
     @safe_slot
     def _on_written(self) -> None:
-        self.viewer.contents.written.show(self.bar.written)
+        self.viewer.contents.tools.written.show(self.bar.written)
 
     @safe_slot
     def _on_link_toggled(self, linked: bool) -> None:

@@ -1,0 +1,47 @@
+"""What the status row says of the dataset on screen: that it was loaded, and what is odd about it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...storage.presentable import presentable
+
+if TYPE_CHECKING:
+    from ..sessions import Session
+    from .status_row import StatusRow
+
+
+class DatasetStatus:
+    """Writes into `row`. GUI thread only."""
+
+    def __init__(self, row: StatusRow) -> None:
+        self._row = row
+        self._warning = ""  # as the status line says it
+        self.is_restored = False
+        """Whether the dataset shown came back as it was left."""
+
+    def start_over(self) -> None:
+        """Another dataset is on screen, or none."""
+        self.is_restored = False
+        self._row.warnings.start_over()
+
+    def say_loaded(self, session: Session) -> None:
+        """The dataset was opened, or read again."""
+        place = presentable(session.path)
+        name = os.path.basename(place.rstrip("/" + os.sep))
+        restored = ", shown as it was left" if self.is_restored else ""
+        self._row.line.say("message", f"Loaded: {name}{restored}" if name else "", place)
+        self.say_warnings(session)
+
+    def say_warnings(self, session: Session) -> None:
+        """More is known of the dataset."""
+        warnings = session.dataset.info.warnings
+        self._row.warnings.show_warnings(warnings)
+        line = self._row.line
+        if warnings:
+            self._warning = warnings[-1]
+            line.say("message", self._warning, "\n".join(warnings))
+        elif self._warning and line.said("message") == self._warning:
+            self._warning = ""  # no longer true
+            line.say("message", "")

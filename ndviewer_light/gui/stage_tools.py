@@ -1,0 +1,99 @@
+"""The tools for what is on the stage: other ways to see it, measuring, numbers, saving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from .canvas.saturation import SaturationMarks
+from .channel_settings.choice_files import ChoiceFiles
+from .film_saving import Films
+from .labels.label_controls import LabelControls
+from .measures.measuring import Measuring
+from .numbers.numbers_view import NumbersView
+from .orthogonal.orthogonal_view import OrthogonalView
+from .saving import Snapshots
+from .scene.scene_view import SceneView
+from .split.split_view import SplitView
+from .written_menu import WrittenMenu
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .background import Background
+    from .poll import Poll
+    from .stage import Stage
+
+
+class MoveAlong(Protocol):
+    """Moves the view along axes (p, t, z); the others stay."""
+
+    def __call__(self, **indices: int) -> None: ...
+
+
+class StageTools:
+    """One of each for a stage. GUI thread only. `step` whenever the dataset is polled.
+
+    `say(text, details)` writes into the status line.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        background: Background,
+        poll: Poll,
+        move_along: MoveAlong,
+        say: Callable[[str, str], None],
+    ) -> None:
+        self.scene = SceneView(stage, background, poll, lambda p: move_along(p=p))
+        self.written = WrittenMenu(stage, self.scene.canvas)
+        self.labels = LabelControls(stage, background, poll)
+        self.snapshots = Snapshots(stage, background, say)
+        self.films = Films(stage, background, poll, say)
+        self.films.overview_area = lambda: self.scene.area
+        self.measuring = Measuring(stage, background, poll, say)
+        self.split = SplitView(stage, background, poll, say)
+        self.orthogonal = OrthogonalView(stage, background, poll, lambda z: move_along(z=z), say)
+        self.saturation = SaturationMarks(stage, background, poll)
+        self.numbers = NumbersView(stage, background, poll, lambda t, p: move_along(t=t, p=p))
+        self.numbers.show_over(self.scene)
+        self.choice_files = ChoiceFiles(stage.channels, background, say)
+
+    @property
+    def progress(self) -> str:
+        """How far what they show has been read; "" if it has been."""
+        return self.scene.progress or self.orthogonal.progress
+
+    def step(self) -> bool:
+        """Go on with a dataset on the stage; whether more may happen soon."""
+        is_awaited = self.labels.step()
+        self.measuring.step()
+        self.saturation.step()
+        is_awaited |= self.orthogonal.step()
+        return self.scene.step() or is_awaited
+
+    def step_saving(self) -> bool:
+        """Go on with what outlives the dataset: numbers and files; whether more may happen soon."""
+        is_awaited = self.numbers.step()
+        self.snapshots.step()
+        self.choice_files.step()
+        return is_awaited
+
+    def cancel(self) -> bool:
+        """Escape: end what is being done, or uncover the picture; False if there is nothing to end."""
+        if self.measuring.cancel() or self.films.cancel() or self.scene.go_back():
+            return True
+        return not self.scene.is_shown and self.split.leave()
+
+    def leave(self) -> None:
+        """Nothing is on the stage any more."""
+        self.scene.step()
+        self.labels.step()
+        self.measuring.step()
+        self.split.leave()
+        self.orthogonal.leave()
+
+    def end(self) -> None:
+        """The widget ends."""
+        self.labels.end()
+        self.scene.end()
+        self.numbers.end()
