@@ -101,8 +101,8 @@ def wait(qtbot, panes) -> None:
 
 def color_at(pane: ChannelPane, row: int, column: int) -> tuple[int, int, int]:
     """On screen, at the middle of a pixel of the data."""
-    x0, y0, _ = pane.canvas_to_world((0, 0))
-    x1, _, _ = pane.canvas_to_world((100, 0))
+    x0, y0, _ = pane.camera.canvas_to_world((0, 0))
+    x1, _, _ = pane.camera.canvas_to_world((100, 0))
     at = ((column + 0.5) * 0.5 - x0) / (x1 - x0) * 100, ((row + 0.5) * 0.5 - y0) / (x1 - x0) * 100
     image = pane.grab().toImage()
     ratio = pane.devicePixelRatioF()
@@ -169,9 +169,9 @@ def test_all_panes_are_moved_together_and_the_picture_is_where_they_were(qtbot, 
     show_split(qtbot, viewer)
     pane = panes[1]
     at = QPointF(pane.width() / 3, pane.height() / 2)
-    place = pane.canvas_to_world((at.x(), at.y()))
+    place = pane.camera.canvas_to_world((at.x(), at.y()))
     turn_wheel(pane, 5, at)
-    assert pane.canvas_to_world((at.x(), at.y())) == pytest.approx(place)
+    assert pane.camera.canvas_to_world((at.x(), at.y())) == pytest.approx(place)
     drag(pane, QPoint(60, 60), QPoint(70, 80), QPoint(80, 95))
     areas = [each.area for each in panes]
     assert all(area.center == pytest.approx(areas[0].center, abs=0.2) for area in areas)
@@ -179,7 +179,7 @@ def test_all_panes_are_moved_together_and_the_picture_is_where_they_were(qtbot, 
     qtbot.mouseMove(pane, QPoint(20, 20))  # the mouse may have been left where it goes
     with qtbot.waitSignal(viewer.stage.hover_text) as said:
         qtbot.mouseMove(pane, QPoint(90, 70))
-    x, y, _ = pane.canvas_to_world((90, 70))
+    x, y, _ = pane.camera.canvas_to_world((90, 70))
     row, column = int(y // 0.5), int(x // 0.5)
     assert all(f"c{c} {plane(0, c)[row, column]}" in said.args[0] for c in range(3))
     assert all(each._cursor == pytest.approx((x, y)) for each in panes)

@@ -37,14 +37,3 @@ class Owner(ABC):
             self.end()
         except Exception:  # the boundary to C++, as for slots
             logger.exception("cleaning up after a deleted widget")
-
-
-class EndNote(Owner):
-    """Notes that a widget has been deleted: what a thread has made for it is of no use then."""
-
-    has_come = False
-
-    def end(self) -> None:
-        """Note it."""
-        super().end()
-        self.has_come = True

@@ -6,20 +6,18 @@ Frames are read and pictures made in threads; the same levels, limits, colours a
 from __future__ import annotations
 
 import logging
-import weakref
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...model import Plane, PlaneState
-from ..ends import EndNote
 from ..slots import safe_slot
+from ..widget_jobs import WidgetJobs
 from .display import Canvas
 from .drawn_channels import DrawnChannels, layers_of
 from .painted_pane import PaintedPane, PlacedLayers
 from .view_frames import Frame, ViewFrames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from qtpy.QtWidgets import QWidget
 
     from ...engine.dataset import Dataset
@@ -28,8 +26,17 @@ if TYPE_CHECKING:
     from ..poll import Poll
     from .canvas_view import View
     from .drawn_channels import DrawnLook
+    from .flat_camera import FlatCamera
 
 logger = logging.getLogger(__name__)
+
+
+class _FrameRead(NamedTuple):
+    """A frame, and whether there is more of the view than is in it."""
+
+    frames: ViewFrames
+    frame: Frame
+    is_held_back: bool
 
 
 class CpuCanvas(Canvas):
@@ -39,10 +46,7 @@ class CpuCanvas(Canvas):
 
     def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._background = background
-        self._poll = poll
-        self._end = EndNote()
-        self._end.end_with(self)
+        self._jobs = WidgetJobs(self, background, poll)
         self._is_reading = False
         self._awaited: int | None = None  # of the layers of a frame that has arrived, and is not seen yet
         self._pane = PaintedPane(background, poll)
@@ -61,9 +65,9 @@ class CpuCanvas(Canvas):
         return self._pane if self._frames is not None else None
 
     @property
-    def camera(self) -> PaintedPane | None:
-        """The pane; None while there is no dataset."""
-        return self.viewer
+    def camera(self) -> FlatCamera | None:
+        """That of the pane; None while there is no dataset."""
+        return self._pane.camera if self._frames is not None else None
 
     @property
     def surface(self) -> PaintedPane:
@@ -102,27 +106,18 @@ class CpuCanvas(Canvas):
     # ---- frames ----------------------------------------------------------------------------
 
     def _request(self, before: View) -> None:
-        frames, build = self._frames, self._build
-        assert frames is not None
-        view, visible = frames.view, sorted(frames.visible)
-        self._is_reading = True
-        self._poll.wake()
-        me, end, poll = weakref.ref(self), self._end, self._poll
-
-        def read() -> None:
-            """In a thread."""
-            frame, is_held_back = _frame_of(frames, view, visible)
-            poll.post(lambda: _hand_over(me, end, build, frame, is_held_back))
-
-        self._background.run("ndviewer-frame", read)
-
-    def take_frame(self, build: int, frame: Frame, is_held_back: bool) -> None:
-        """A frame was read, for the dataset that was number `build` here."""
         frames = self._frames
-        if build != self._build or frames is None:
-            return
+        assert frames is not None
+        self._is_reading = True
+        read = partial(_read, frames, frames.view, sorted(frames.visible))
+        self._jobs.run("ndviewer-frame", read, self._take)
+
+    def _take(self, read: _FrameRead) -> None:
+        frames, frame = self._frames, read.frame
+        if frames is None or frames is not read.frames:
+            return  # another dataset is shown
         self._is_reading, self._is_taking = False, True
-        frames.frame, frames.is_held_back = frame, is_held_back
+        frames.frame, frames.is_held_back = frame, read.is_held_back
         self._take_contrasts(frame)
         self._hide_what_is_missing(frame)
         self._fit()
@@ -160,21 +155,14 @@ class CpuCanvas(Canvas):
         return self._pane.show_layers(PlacedLayers.of_frame(layers, frame, self._sight.voxel_size()))
 
 
-def _frame_of(frames: ViewFrames, view: View, visible: list[int]) -> tuple[Frame, bool]:
-    """Read a frame, and whether there is more of it than is in it. Any thread; never raises."""
+def _read(frames: ViewFrames, view: View, visible: list[int]) -> _FrameRead:
+    """Read a frame. Any thread; never raises."""
     try:
         read = frames.read(view, visible)
-        return frames.frame_of(view, read)[0], read.is_held_back
+        return _FrameRead(frames, frames.frame_of(view, read)[0], read.is_held_back)
     except Exception as error:
         logger.exception("showing %s", view)
         problem = Plane(PlaneState.UNREADABLE, reason=str(error) or type(error).__name__)
         image = frames.dataset.known_image(view.p)
-        return Frame(view, dict.fromkeys(visible, problem), {}, image=image), False
-
-
-def _hand_over(
-    canvas: Callable[[], CpuCanvas | None], end: EndNote, build: int, frame: Frame, is_held_back: bool
-) -> None:
-    there = canvas()
-    if there is not None and not end.has_come:
-        there.take_frame(build, frame, is_held_back)
+        frame = Frame(view, dict.fromkeys(visible, problem), {}, image=image)
+        return _FrameRead(frames, frame, is_held_back=False)

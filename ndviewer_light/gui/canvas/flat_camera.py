@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .zoom import FIT_MARGIN, VisibleArea
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .sight import Span
 
 
 class FlatCamera:
-    """What was asked for is always seen; what fits beside it in the window as well. One thread."""
+    """A `Camera`: what was asked for is always seen, and what fits beside it in the window. One thread."""
 
-    def __init__(self) -> None:
-        self._x: tuple[float, float] = (0.0, 1.0)
-        self._y: tuple[float, float] = (0.0, 1.0)
+    def __init__(self, refresh: Callable[[], None] = lambda: None) -> None:
+        """`refresh` draws the picture again, where it is seen now."""
+        self._x: Span = (0.0, 1.0)
+        self._y: Span = (0.0, 1.0)
         self._width = self._height = 1
+        self.refresh = refresh
 
     def set_size(self, width: int, height: int) -> None:
         """The window has this size, in logical pixels."""
         self._width, self._height = max(width, 1), max(height, 1)
 
-    def set_range(
-        self,
-        x: tuple[float, float] | None = None,
-        y: tuple[float, float] | None = None,
-        z: tuple[float, float] | None = None,
-        margin: float = FIT_MARGIN,
-    ) -> None:
+    def set_range(self, x: Span | None = None, y: Span | None = None, *, margin: float = FIT_MARGIN) -> None:
         """See this part (µm), and `margin` of its size more at each side; None: as before."""
+        before = self.area
         self._x = self._x if x is None else _with_margin(*x, margin)
         self._y = self._y if y is None else _with_margin(*y, margin)
+        if self.area != before:
+            self.refresh()
 
     @property
     def scale(self) -> float:
@@ -48,6 +54,6 @@ class FlatCamera:
         return area.x[0] + pos_xy[0] * scale, area.y[0] + pos_xy[1] * scale, 0.0
 
 
-def _with_margin(low: float, high: float, margin: float) -> tuple[float, float]:
+def _with_margin(low: float, high: float, margin: float) -> Span:
     more = (high - low) * margin
     return low - more, high + more

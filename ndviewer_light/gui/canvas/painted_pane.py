@@ -6,7 +6,7 @@ When the view moves, what there is is shifted and scaled at once, and the pictur
 from __future__ import annotations
 
 import logging
-import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import QRectF, Qt, QTimer, Signal
@@ -15,19 +15,19 @@ from qtpy.QtWidgets import QWidget
 
 from ...rendering.added_up import Layer, seen_composite
 from ...rendering.label_picture import PictureArea
-from ..ends import EndNote
 from ..slots import safe_slot
+from ..widget_jobs import WidgetJobs
 from .flat_camera import FlatCamera
-from .zoom import FIT_MARGIN, VisibleArea
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from qtpy.QtGui import QResizeEvent, QShowEvent
 
     from ..background import Background
     from ..poll import Poll
     from .view_frames import Frame
+    from .zoom import VisibleArea
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +71,11 @@ class _PictureWanted(NamedTuple):
 
 class _Made(NamedTuple):
     of: _PictureWanted
-    image: QImage
-    pixels: bytes  # which the image refers to
+    pixels: bytes
 
 
 class PaintedPane(QWidget):
-    """Shows layers where they are in the world. GUI thread only; a camera, as ndv's canvases are.
+    """Shows layers where they are in the world. GUI thread only.
 
     `drawn` is emitted, with the number of the layers, once they are in the picture, which is painted next;
     while the pane is not seen, no picture is made.
@@ -86,11 +85,9 @@ class PaintedPane(QWidget):
 
     def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._background = background
-        self._poll = poll
-        self._end = EndNote()
-        self._end.end_with(self)
-        self._camera = FlatCamera()
+        self._jobs = WidgetJobs(self, background, poll)
+        self.camera = FlatCamera(self.refresh)
+        """What of the world is seen."""
         self._layers: PlacedLayers | None = None
         self._number = 0  # of the layers
         self._is_making = False
@@ -123,29 +120,10 @@ class PaintedPane(QWidget):
         """Whether what is painted is what is to be shown, in full resolution."""
         return self._layers is None or (self._made is not None and self._made.of == self._wanted())
 
-    # ---- the camera ------------------------------------------------------------------------
-
     @property
     def area(self) -> VisibleArea:
         """What of the world is seen."""
-        return self._camera.area
-
-    def canvas_to_world(self, pos_xy: tuple[float, float]) -> tuple[float, float, float]:
-        """The place (x, y, 0) in µm below a point of the pane."""
-        return self._camera.canvas_to_world(pos_xy)
-
-    def set_range(
-        self,
-        x: tuple[float, float] | None = None,
-        y: tuple[float, float] | None = None,
-        z: tuple[float, float] | None = None,
-        margin: float = FIT_MARGIN,
-    ) -> None:
-        """See this part, and so much more of it at each side; None: as before."""
-        before = self._camera.area
-        self._camera.set_range(x, y, z, margin)
-        if self._camera.area != before:
-            self.refresh()
+        return self.camera.area
 
     def refresh(self) -> None:
         """Paint what there is where it is seen now, and make what there is not."""
@@ -155,7 +133,7 @@ class PaintedPane(QWidget):
     @safe_slot
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
-        self._camera.set_size(self.width(), self.height())
+        self.camera.set_size(self.width(), self.height())
         self.refresh()
 
     # ---- the picture -----------------------------------------------------------------------
@@ -163,7 +141,7 @@ class PaintedPane(QWidget):
     def _wanted(self) -> _PictureWanted:
         ratio = self.devicePixelRatioF()
         rows, columns = round(self.height() * ratio), round(self.width() * ratio)
-        return _PictureWanted(self._number, self._camera.area, max(rows, 1), max(columns, 1))
+        return _PictureWanted(self._number, self.camera.area, max(rows, 1), max(columns, 1))
 
     def _make(self) -> None:
         """Make the picture that is wanted now, unless it is there; while one is made, later."""
@@ -174,15 +152,7 @@ class PaintedPane(QWidget):
             self._unseen.start(0)
             return
         self._is_making = True
-        self._poll.wake()
-        wanted, me, end, poll = self._wanted(), weakref.ref(self), self._end, self._poll
-
-        def make() -> None:
-            """In a thread."""
-            pixels = _pixels_of(layers, wanted)
-            poll.post(lambda: _hand_over(me, end, wanted, pixels))
-
-        self._background.run("ndviewer-picture", make)
+        self._jobs.run("ndviewer-picture", partial(_made_of, layers, self._wanted()), self._take)
 
     @safe_slot
     def _on_unseen(self) -> None:
@@ -194,14 +164,13 @@ class PaintedPane(QWidget):
         super().showEvent(event)
         self._make()
 
-    def _take(self, of: _PictureWanted, pixels: bytes) -> None:
+    def _take(self, made: _Made) -> None:
         self._is_making = False
-        if self._layers is not None and pixels:
-            image = QImage(pixels, of.columns, of.rows, 4 * of.columns, QImage.Format.Format_RGB32)
-            self._made = _Made(of, image, pixels)
+        if self._layers is not None and made.pixels:
+            self._made = made
             self.update()
-        self.drawn.emit(of.number)
-        if pixels:  # of layers that cannot be drawn, no second try
+        self.drawn.emit(made.of.number)
+        if made.pixels:  # of layers that cannot be drawn, no second try
             self._make()
 
     @safe_slot
@@ -209,33 +178,27 @@ class PaintedPane(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), Qt.GlobalColor.black)
         if self._made is not None:
-            painter.drawImage(self._place_of(self._made.of.area), self._made.image)
+            of, pixels = self._made
+            image = QImage(pixels, of.columns, of.rows, 4 * of.columns, QImage.Format.Format_RGB32)
+            painter.drawImage(self._place_of(of.area), image)
         painter.end()
 
     def _place_of(self, area: VisibleArea) -> QRectF:
         """Where in the pane a part of the world is."""
-        seen, scale = self._camera.area, self._camera.scale
+        seen, scale = self.camera.area, self.camera.scale
         if area == seen:
             return QRectF(self.rect())
         left, top = (area.x[0] - seen.x[0]) / scale, (area.y[0] - seen.y[0]) / scale
         return QRectF(left, top, (area.x[1] - area.x[0]) / scale, (area.y[1] - area.y[0]) / scale)
 
 
-def _pixels_of(layers: PlacedLayers, wanted: _PictureWanted) -> bytes:
-    """The picture, as `QImage` takes it; nothing if it cannot be made. Any thread."""
+def _made_of(layers: PlacedLayers, wanted: _PictureWanted) -> _Made:
+    """The picture, without pixels if it cannot be made. Any thread; never raises."""
     try:
         area = layers.pixels_in(wanted.area)
         picture = seen_composite(layers.layers, area, wanted.rows, wanted.columns)
         picture[..., 3] = 255
-        return picture.tobytes()
+        return _Made(wanted, picture.tobytes())
     except Exception:
         logger.exception("drawing a picture")
-        return b""
-
-
-def _hand_over(
-    pane: Callable[[], PaintedPane | None], end: EndNote, wanted: _PictureWanted, pixels: bytes
-) -> None:
-    there = pane()
-    if there is not None and not end.has_come:
-        there._take(wanted, pixels)
+        return _Made(wanted, b"")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ...model import ImageInfo
     from .view_frames import Frame, ViewFrames
 
+Span = tuple[float, float]
+"""From and to, in µm."""
 _NO_MARGIN = 1e-9  # vispy takes 0 for "not given" and adds 0.1 world units
 
 
@@ -29,14 +31,8 @@ class Camera(Protocol):
     def canvas_to_world(self, pos_xy: tuple[float, float]) -> tuple[float, float, float]:
         """The place (x, y, z) below a point of the window."""
 
-    def set_range(
-        self,
-        x: tuple[float, float] | None = None,
-        y: tuple[float, float] | None = None,
-        z: tuple[float, float] | None = None,
-        margin: float = FIT_MARGIN,
-    ) -> None:
-        """See this part, and so much more of it at each side; None: all there is."""
+    def set_range(self, x: Span | None = None, y: Span | None = None, *, margin: float = FIT_MARGIN) -> None:
+        """See this part, and `margin` of its size more at each side; None: all there is, or as before."""
 
     def refresh(self) -> None:
         """Draw it again."""
@@ -177,7 +173,7 @@ class Sight:
         left, right = camera.canvas_to_world((0, 0))[0], camera.canvas_to_world((100, 0))[0]
         return abs(right - left) / 100 or None
 
-    def _edges(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    def _edges(self) -> tuple[Span | None, Span | None]:
         """Where the picture begins and ends along x and y in µm; None leaves it to ndv, as in a volume.
 
         ndv would include channels that are not drawn, which keep the picture of another position.

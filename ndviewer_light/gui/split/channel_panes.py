@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..background import Background
     from ..canvas.drawn_channels import DrawnLook
+    from ..canvas.sight import Span
     from ..canvas.view_frames import Frame, ViewFrames
     from ..canvas.zoom import VisibleArea
     from ..poll import Poll
@@ -134,7 +135,7 @@ class ChannelPanes(QWidget):
             pane = ChannelPane(self._background, self._poll)
             if self.panes:
                 area = self.panes[0].area
-                pane.set_range(area.x, area.y, margin=0)
+                pane.camera.set_range(area.x, area.y, margin=0)
             pane.installEventFilter(self)
             self.panes.append(pane)
             self._columns = 0
@@ -186,18 +187,12 @@ class ChannelPanes(QWidget):
 
     def canvas_to_world(self, pos_xy: tuple[float, float]) -> tuple[float, float, float]:
         """The place (x, y, 0) in µm below a point of any pane."""
-        return self.panes[0].canvas_to_world(pos_xy)
+        return self.panes[0].camera.canvas_to_world(pos_xy)
 
-    def set_range(
-        self,
-        x: tuple[float, float] | None = None,
-        y: tuple[float, float] | None = None,
-        z: tuple[float, float] | None = None,
-        margin: float = FIT_MARGIN,
-    ) -> None:
+    def set_range(self, x: Span | None = None, y: Span | None = None, *, margin: float = FIT_MARGIN) -> None:
         """See this part in all panes."""
         for pane in self.panes:
-            pane.set_range(x, y, z, margin)
+            pane.camera.set_range(x, y, margin=margin)
 
     def refresh(self) -> None:
         """Paint all panes again."""
@@ -205,7 +200,7 @@ class ChannelPanes(QWidget):
             pane.refresh()
         self._update()
 
-    def _see(self, x: tuple[float, float], y: tuple[float, float]) -> None:
+    def _see(self, x: Span, y: Span) -> None:
         self._have_panes(max(len(self.panes), 1))
         self.set_range(x, y, margin=0)
 
