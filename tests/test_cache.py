@@ -322,15 +322,15 @@ def test_peek_starts_nothing(cache, store):
 
 
 def test_workers_with_nothing_to_do_end_and_new_ones_come(cache, store, monkeypatch):
-    monkeypatch.setattr("ndviewer_light.engine.cache._IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("ndviewer_light.engine.read_workers._IDLE_SECONDS", 0.01)
     for value in (1, 2):
         store.versions[K] = value
         cache.mark_stale(K)
         assert value_of(cache.request([K])[0]) == value
-        for thread in list(cache._threads):
+        for thread in cache._workers.threads:
             thread.join(TIMEOUT)
-        assert not cache._threads
-        assert cache._idle == 0
+        assert not cache._workers.threads
+        assert cache._workers.n_idle == 0
 
 
 def test_no_more_workers_run_than_allowed(store):
@@ -622,11 +622,11 @@ def test_nothing_is_called_out_to_while_the_lock_is_held(store):
     free: list[bool] = []
 
     def read(key: PlaneKey, level: int) -> np.ndarray:
-        free.append(can_be_taken(cache._wake))
+        free.append(can_be_taken(cache._lock))
         return store.read(key, level)
 
     def told(_: Future[np.ndarray]) -> None:
-        free.append(can_be_taken(cache._wake))
+        free.append(can_be_taken(cache._lock))
 
     cache = PlaneCache(read, workers=1)
     store.before_sample = Gate()
@@ -650,7 +650,7 @@ def test_close_cancels_what_is_queued_outside_the_lock(store):
     cache.request([K])
     store.before_sample.wait_for_one()
     [queued] = cache.request([OTHER])
-    queued.add_done_callback(lambda _: free.append(can_be_taken(cache._wake)))
+    queued.add_done_callback(lambda _: free.append(can_be_taken(cache._lock)))
     closing = in_thread(cache.close)
     with pytest.raises(CancelledError):
         queued.result(TIMEOUT)
@@ -747,11 +747,11 @@ def test_under_a_storm_no_hit_is_older_than_the_last_notification_before_it(stor
 
 def test_pixels_that_came_from_a_server_are_not_copied() -> None:
     """Neither as they are, nor as a part of the frame that was made of their bytes."""
-    from ndviewer_light.engine.cache import _owned
+    from ndviewer_light.engine.owned_pixels import owned
 
     raw = bytes(range(200)) * 20
     frame = np.ndarray((40, 50, 1), np.uint16, raw, 0)
     for pixels in (np.frombuffer(raw, np.uint16).reshape(40, 50), frame[..., 0]):
-        assert np.shares_memory(_owned(pixels), frame)
+        assert np.shares_memory(owned(pixels), frame)
     few = np.ndarray((10, 10, 1), np.uint16, raw, 0)[..., 0]
-    assert not np.shares_memory(_owned(few), frame)  # the rest would stay in memory
+    assert not np.shares_memory(owned(few), frame)  # the rest would stay in memory

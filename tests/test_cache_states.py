@@ -409,7 +409,7 @@ class GivesUpAllTilesOfAPlane(SteppedCache):
 
 class ClearKeepsLeases(SteppedCache):
     def clear(self):
-        with self._wake:
+        with self._lock:
             self._planes.clear()
 
 
@@ -432,13 +432,13 @@ class _EvictsAfterwards(MemoryBoundedLRUCache):
 
 class LeaseLeaksOnError(SteppedCache):
     def _forget(self, lease):
-        with self._wake:
+        with self._lock:
             self._apply_notifications()
 
 
 class ForgetsTheWrongLease(SteppedCache):
     def _commit(self, lease, pixels):
-        with self._wake:
+        with self._lock:
             self._apply_notifications()
             self._reading.pop(lease.key, None)
         super()._commit(lease, pixels)

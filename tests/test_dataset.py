@@ -728,7 +728,7 @@ def locks_of(dataset: Dataset) -> list[object]:
     """The locks of a dataset and of its parts."""
     parts = [dataset._view, dataset._retries, dataset._announced, dataset._follower, dataset._current]
     works = [dataset._follower._work, dataset._rereader._work]
-    return [dataset._requests._lock, dataset._cache._wake, *(part._lock for part in [*parts, *works])]
+    return [dataset._requests._lock, dataset._cache._lock, *(part._lock for part in [*parts, *works])]
 
 
 class WatchedSource(MemorySource):

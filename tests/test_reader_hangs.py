@@ -37,7 +37,7 @@ HUNG, FINE = KEYS[:READS_IN_FLIGHT], KEYS[READS_IN_FLIGHT:]
 def soon(monkeypatch) -> None:
     """Take for hung what takes half a second."""
     monkeypatch.setattr("ndviewer_light.isolation.client.HUNG_SECONDS", 0.5)
-    monkeypatch.setattr("ndviewer_light.engine.cache.HUNG_SECONDS", 0.5)
+    monkeypatch.setattr("ndviewer_light.engine.read_workers.HUNG_SECONDS", 0.5)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_workers_whose_reads_hang_are_replaced(soon):
     gate.open()
     for future in hung:
         assert future.result(TIMEOUT).shape == (2, 2)
-    wait_until(lambda: len(cache._threads) <= 2)
+    wait_until(lambda: len(cache._workers.threads) <= 2)
     cache.close()
 
 

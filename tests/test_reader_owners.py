@@ -377,7 +377,7 @@ def test_a_forked_process_is_told_to_open_it_again_and_the_parent_goes_on(image)
         dataset.planes([(1, 0, 0, 0)], wait=None)  # with threads of the cache about
         held, go = threading.Event(), threading.Event()
         def hold():
-            with dataset._cache._wake:
+            with dataset._cache._lock:
                 held.set(), go.wait()
         holder = threading.Thread(target=hold)
         holder.start()

@@ -146,7 +146,7 @@ def test_one_channel_that_takes_long_is_named_beside_those_that_are_there(qtbot,
 
 def test_a_plane_that_hangs_is_slow_and_another_one_is_shown_meanwhile(qtbot, viewer, written, monkeypatch):
     monkeypatch.setattr("ndviewer_light.isolation.client.HUNG_SECONDS", 0.5)
-    monkeypatch.setattr("ndviewer_light.engine.cache.HUNG_SECONDS", 0.5)
+    monkeypatch.setattr("ndviewer_light.engine.read_workers.HUNG_SECONDS", 0.5)
     load(qtbot, viewer, written.folder)
     settle(qtbot, viewer)
     with stopped_reader(viewer):

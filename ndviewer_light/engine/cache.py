@@ -18,29 +18,25 @@ from collections import deque
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from ..errors import DatasetError, OutOfResourcesError
 from ..model import PlaneKey
 from .leases import Lease, StoredKey, SupersededRead
 from .memory_bounded_lru import MemoryBoundedLRUCache
 from .notifications import Inbox, Notified
+from .owned_pixels import owned
+from .read_workers import ReadWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from concurrent.futures import Future
+
+    import numpy as np
 
     from ..model import Level, Region
 
 PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 """Bound of the plane cache of one dataset, bytes."""
 
-HUNG_SECONDS = 5.0
-"""A read that takes longer no longer counts as a worker: another one takes its place."""
-
-_SPARE = 32  # so little of the bytes around a plane is not worth a copy
-_EXTRA_WORKERS = 28  # maximum number of replacements for hung workers
-_IDLE_SECONDS = 1.0  # idle workers end, so that a forgotten close() never keeps a script alive
 _BREATH = 256
 _BREATH_SECONDS = 1e-4
 """So many notifications at once, and the notifier pauses: without, every time the GUI thread lets go of the
@@ -80,16 +76,18 @@ class PlaneCache:
         _caches.add(self)
 
     def _begin_empty(self) -> None:
-        lock = threading.RLock()  # guards everything below but the inbox
-        self._wake = threading.Condition(lock)
-        self._relief_wake = threading.Condition(lock)
+        self._lock = threading.RLock()  # guards everything below but the inbox
         self._planes = MemoryBoundedLRUCache(self._max_bytes)
         self._reading: dict[StoredKey, Lease] = {}
         self._queue: deque[Lease] = deque()
-        self._threads: set[threading.Thread] = set()
-        self._busy: dict[threading.Thread, float] = {}  # reading workers, and since when
-        self._idle = 0
-        self._relief: threading.Thread | None = None
+        self._workers: ReadWorkers[Lease] = ReadWorkers(
+            self._lock,
+            self._max_workers,
+            lambda: len(self._queue),
+            lambda: self._next(),
+            lambda lease: self._run_for_waiters(lease),
+            lambda error: self._give_queued_up(error),
+        )
         self._inbox = Inbox()
         self._facts: dict[tuple[int, int], Level] = {}  # by position and level
 
@@ -99,7 +97,7 @@ class PlaneCache:
         Told before each read that is to be kept. Where it is not known, every plane of a stack at that level
         counts as stale when one of level 0 is written.
         """
-        with self._wake:
+        with self._lock:
             self._facts[p, level] = facts
 
     def facts_of(self, p: int, level: int) -> Level | None:
@@ -113,7 +111,7 @@ class PlaneCache:
 
     def leave_room(self, nbytes: int) -> None:
         """So much of the limit is used for what is made from planes; half of it is for planes in any case."""
-        with self._wake:
+        with self._lock:
             self._planes.max_memory_bytes = max(self._max_bytes - nbytes, self._max_bytes // 2)
 
     @property
@@ -126,7 +124,7 @@ class PlaneCache:
     ) -> np.ndarray | Future[np.ndarray] | None:
         """Return the pixels in memory or the future of a read in progress, without starting one."""
         stored = StoredKey(PlaneKey(*key), level, tile)
-        with self._wake:
+        with self._lock:
             self._apply_notifications()
             pixels = self._planes.get(stored)
             if pixels is not None:
@@ -160,7 +158,7 @@ class PlaneCache:
         self, wanted: Sequence[StoredKey], *, drop_except: Iterable[StoredKey] | None = None
     ) -> list[np.ndarray | Future[np.ndarray]]:
         """Like `request`, for tiles, or planes, of any levels."""
-        with self._wake:
+        with self._lock:
             self._apply_notifications()
             for stored in wanted:
                 self._note_kind(stored)
@@ -174,7 +172,7 @@ class PlaneCache:
             for lease in dropped:
                 lease.drop()
         finally:
-            self._start(threads)
+            self._workers.start(threads)
         for lease in abandoned:
             lease.scope.drop()  # only this read: another one may have started by now
         return answers
@@ -196,7 +194,7 @@ class PlaneCache:
     def _read_or_join(self, stored: StoredKey) -> np.ndarray:
         mine: Lease | None = None
         try:
-            with self._wake:
+            with self._lock:
                 self._apply_notifications()
                 pixels = self._planes.get(stored)
                 if pixels is not None:
@@ -223,7 +221,7 @@ class PlaneCache:
     def _hand_over(self, lease: Lease) -> None:
         """Have a worker take over a read interrupted in the caller's thread, if others wait for it."""
         threads: list[threading.Thread] = []
-        with self._wake:
+        with self._lock:
             wanted = lease.joined and not self._closed
             if wanted:
                 lease.started = False
@@ -233,7 +231,7 @@ class PlaneCache:
                 del self._reading[lease.key]
         if not wanted:
             lease.drop()
-        self._start(threads)
+        self._workers.start(threads)
 
     def _note_kind(self, stored: StoredKey) -> None:
         """Remember what there may be of a plane that is marked stale."""
@@ -296,105 +294,42 @@ class PlaneCache:
                 del self._reading[lease.key]
         return dropped
 
-    # ---- workers ---------------------------------------------------------------------------
+    # ---- in the workers --------------------------------------------------------------------
 
     def _new_threads(self) -> list[threading.Thread]:
-        """The threads to `_start` after releasing the lock, for queued reads."""
-        self._wake.notify(len(self._queue))
-        missing = len(self._queue) - self._idle
-        if missing <= 0:
-            return []
-        room = self._allowed(time.monotonic()) - len(self._threads)
-        threads = [
-            threading.Thread(target=self._work, name="ndviewer-plane-reader")
-            for _ in range(max(0, min(missing, room)))
-        ]
-        self._threads.update(threads)
-        if missing > len(threads) and self._relief is None:
-            # no reason to stay alive: it only waits for hung reads
-            self._relief = threading.Thread(target=self._relieve, name="ndviewer-plane-relief", daemon=True)
-            threads.append(self._relief)
-        return threads
+        """The threads to start after releasing the lock, for queued reads."""
+        return self._workers.new_threads()
 
-    def _allowed(self, now: float) -> int:
-        hung = sum(now - began >= HUNG_SECONDS for began in self._busy.values())
-        return self._max_workers + min(hung, _EXTRA_WORKERS)
+    def _next(self) -> Lease:
+        """The queued read that is to be run now."""
+        self._apply_notifications()  # this read sees all writes up to here, so they do not make it stale
+        lease = self._queue.popleft()
+        lease.started = True
+        return lease
 
-    def _start(self, threads: list[threading.Thread]) -> None:
-        """Start them; if no thread can be started and there is none, queued reads fail with that reason."""
-        interrupted: BaseException | None = None
-        for thread in threads:
-            try:
-                thread.start()
-            except RuntimeError as error:  # too many threads, or too little memory
-                self._not_started(thread, error)
-            except BaseException as error:  # noqa: BLE001  Ctrl-C: the others are waited for all the same
-                interrupted = error
-        if interrupted is not None:
-            raise interrupted
+    def _run_for_waiters(self, lease: Lease) -> None:
+        try:
+            self._run(lease)
+        except BaseException as error:  # noqa: BLE001  of whatever kind: for who waits, not for this thread
+            if not lease.future.done():
+                reason = f"reading was interrupted by {type(error).__name__}: {error}"
+                self._fail(lease, DatasetError(reason))
 
-    def _not_started(self, thread: threading.Thread, error: RuntimeError) -> None:
-        with self._wake:
-            self._threads.discard(thread)
-            if self._relief is thread:
-                self._relief = None
-            left = [] if self._threads else self._drop_queued(set())
+    def _give_queued_up(self, error: RuntimeError) -> None:
+        """There is no thread to read in: queued reads fail with that reason."""
+        with self._lock:
+            left = [] if self._workers.threads else self._drop_queued(set())
         for lease in left:
             if lease.may_run():
                 reason = f"cannot start a thread for reading ({error}). Close other programs or windows"
                 lease.future.set_exception(OutOfResourcesError(reason))
-
-    def _work(self) -> None:
-        while (lease := self._next()) is not None:
-            try:
-                self._run(lease)
-            except BaseException as error:  # noqa: BLE001  of whatever kind: for who waits, not for this thread
-                if not lease.future.done():
-                    self._fail(
-                        lease, DatasetError(f"reading was interrupted by {type(error).__name__}: {error}")
-                    )
-
-    def _next(self) -> Lease | None:
-        me = threading.current_thread()
-        with self._wake:
-            self._busy.pop(me, None)
-            self._idle += 1
-            try:
-                while not self._queue and not self._closed:
-                    if not self._wake.wait(_IDLE_SECONDS) and not self._queue:
-                        break
-                now = time.monotonic()
-                if not self._queue or len(self._threads) > self._allowed(now):
-                    self._threads.discard(me)
-                    return None
-                # this read sees all writes up to here, so they do not make it stale
-                self._apply_notifications()
-                lease = self._queue.popleft()
-                lease.started = True
-                self._busy[me] = now
-                return lease
-            finally:
-                self._idle -= 1
-
-    def _relieve(self) -> None:
-        """While reads are queued, make sure that a worker with a hung read is replaced."""
-        while True:
-            with self._wake:
-                now = time.monotonic()
-                to_come = [began for began in self._busy.values() if now - began < HUNG_SECONDS]
-                self._relief_wake.wait(min(to_come, default=now) + HUNG_SECONDS - now)
-                if self._closed or not self._queue:
-                    self._relief = None
-                    return
-                threads = self._new_threads()
-            self._start(threads)
 
     def _run(self, lease: Lease) -> None:
         if not lease.may_run():
             self._forget(lease)  # the future was given up by its holder; the plane can be requested again
             return
         try:
-            pixels = lease.scope.run(lambda: _owned(self._read_stored(lease.key)))
+            pixels = lease.scope.run(lambda: owned(self._read_stored(lease.key)))
         except Exception as error:  # noqa: BLE001  whatever it was belongs to those who wait
             self._fail(lease, error)
         else:
@@ -407,7 +342,7 @@ class PlaneCache:
         return self._read_tile(key.plane, key.level, key.tile)
 
     def _commit(self, lease: Lease, pixels: np.ndarray) -> None:
-        with self._wake:
+        with self._lock:
             self._apply_notifications()  # notifications that returned before now must count
             if self._reading.get(lease.key) is lease:
                 del self._reading[lease.key]
@@ -420,7 +355,7 @@ class PlaneCache:
         lease.future.set_exception(SupersededRead() if lease.stale or lease.given_up else error)
 
     def _forget(self, lease: Lease) -> None:
-        with self._wake:
+        with self._lock:
             self._apply_notifications()
             if self._reading.get(lease.key) is lease:
                 del self._reading[lease.key]
@@ -440,7 +375,7 @@ class PlaneCache:
         if not len(inbox) % _BREATH and threading.current_thread() is not threading.main_thread():
             time.sleep(_BREATH_SECONDS)
         if len(inbox) > _INBOX_MAX:
-            with self._wake:
+            with self._lock:
                 self._apply_notifications()
 
     def watch(self, keys: frozenset[tuple[int, int, int, int]]) -> None:
@@ -449,18 +384,18 @@ class PlaneCache:
 
     def take_notified(self) -> Notified:
         """Return the keys marked stale since the last call."""
-        with self._wake:
+        with self._lock:
             self._apply_notifications()
             return self._inbox.take_notified()
 
     def take_odd(self) -> list[object]:
         """Return an example of an invalid notification, once; or nothing."""
-        with self._wake:
+        with self._lock:
             return self._inbox.take_odd()
 
     def clear(self) -> None:
         """Forget all planes; reads in progress finish, but their results are not kept."""
-        with self._wake:
+        with self._lock:
             self.on_clear()
             self._planes.clear()
             for lease in self._reading.values():
@@ -471,7 +406,7 @@ class PlaneCache:
 
     def invalidate(self, key: PlaneKey) -> None:
         """Like `mark_stale`, without counting as a notification."""
-        with self._wake:
+        with self._lock:
             self._apply_notifications()
             self._mark_planes_stale({PlaneKey(*key)})
 
@@ -523,14 +458,10 @@ class PlaneCache:
 
         Reads in progress are not interrupted: close the source first.
         """
-        with self._wake:
+        with self._lock:
             self._closed = True
             dropped = self._drop_queued(set())
-            threads = list(self._threads)
-            if self._relief is not None:
-                threads.append(self._relief)
-            self._wake.notify_all()
-            self._relief_wake.notify_all()
+            threads = self._workers.close()
         for lease in dropped:
             lease.drop()
         deadline = time.monotonic() + timeout
@@ -551,18 +482,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def _owned(pixels: np.ndarray) -> np.ndarray:
-    """Return `pixels` read-only and owning its memory, so that its size is counted correctly."""
-    base: object = pixels.base
-    if isinstance(base, np.ndarray) and not base.flags.owndata:  # a view of what was made of the bytes
-        base = base.base
-    if isinstance(base, bytes) and len(base) <= pixels.nbytes + pixels.nbytes // _SPARE:
-        return pixels  # as it came from a server, with little around it
-    owner = pixels if pixels.base is None else pixels.base
-    if not isinstance(owner, np.ndarray) or not owner.flags.owndata or owner.nbytes > pixels.nbytes:
-        owner = pixels = pixels.copy(order="K")
-    owner.flags.writeable = False
-    pixels.flags.writeable = False
-    return pixels

@@ -1,0 +1,22 @@
+"""Pixels that own their memory, so that what is counted of them is what they keep."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_SPARE = 32  # so little of the bytes around a plane is not worth a copy
+
+
+def owned(pixels: np.ndarray) -> np.ndarray:
+    """Return `pixels` read-only and owning its memory: a copy, unless little else is kept alive by it."""
+    base: object = pixels.base
+    if isinstance(base, np.ndarray) and not base.flags.owndata:  # a view of what was made of the bytes
+        base = base.base
+    if isinstance(base, bytes) and len(base) <= pixels.nbytes + pixels.nbytes // _SPARE:
+        return pixels  # as it came from a server, with little around it
+    owner = pixels if pixels.base is None else pixels.base
+    if not isinstance(owner, np.ndarray) or not owner.flags.owndata or owner.nbytes > pixels.nbytes:
+        owner = pixels = pixels.copy(order="K")
+    owner.flags.writeable = False
+    pixels.flags.writeable = False
+    return pixels
