@@ -137,7 +137,7 @@ def test_what_is_kept_of_projections_is_bounded_and_leaves_the_cache_less(source
     with Dataset(source, cache_bytes=16 * plane) as dataset:
         for first in range(12):
             whole(dataset, STACK[first : first + 2])
-        kept = sum(stack.running.nbytes for stack in dataset._projections._stacks.values())
+        kept = sum(stack.running.nbytes for stack in dataset._stacks.projections._stacks.values())
         assert kept == 4 * plane
         assert dataset._cache.max_bytes == 12 * plane
         assert dataset._cache.nbytes <= 12 * plane

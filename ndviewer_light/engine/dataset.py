@@ -12,21 +12,19 @@ from ..storage.file_versions import changed_ns
 from ..storage.presentable import presentable
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .current_info import is_another
-from .dataset_states import DatasetStates
+from .dataset_numbers import DatasetNumbers
 from .known_numbers import KnownNumbers, database_of
 from .leases import StoredKey, SupersededRead
 from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
-from .plane_measuring import PlaneMeasuring, times_of
 from .plane_times import PlaneTimes
 from .planes_in_view import ViewedPlanes
-from .projections import Projections
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
 from .rereader import Rereader
 from .selection import filled
-from .stack_beside import StackBeside, grid_of
+from .stack_beside import grid_of
+from .stacks_in_memory import StacksInMemory
 from .thumbnails import ThumbnailLoader, ThumbnailSource, thumbnails
-from .tiles import ONE_TILE_PIXELS
 from .transpose import c_ordered
 from .view_requests import ViewRequests
 
@@ -39,10 +37,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from ..sources import Source
     from .changes import ChangeListener, DatasetChange
-    from .measured_table import MeasuredTable
-    from .plane_measuring import MeasuredState, WantedPlane
     from .projections import ProjectedStack
-    from .selection import Selection
     from .stack_beside import StackGrid, StackSeen
 
 logger = logging.getLogger(__name__)
@@ -50,8 +45,6 @@ logger = logging.getLogger(__name__)
 WAIT_SECONDS = 0.15
 """How long a view waits for planes that are being read before it is drawn without them."""
 
-
-_PROJECTED_AT_ONCE = 8
 _END_SECONDS = 2.0  # how long `close` waits for threads delayed by a slow disk
 
 
@@ -67,7 +60,7 @@ class Changes(NamedTuple):
     replaced: bool = False
 
 
-class Dataset(DatasetStates):
+class Dataset(DatasetNumbers):
     """The planes of one source, cached, and invalidated when they are written.
 
     Any thread may call any method; `plane`, `refresh` and `planes` block, so do not call them on a GUI
@@ -91,18 +84,26 @@ class Dataset(DatasetStates):
         `workers`: how many planes are read at a time; as many as the source is worth it for, unless given.
         `reopen` opens it again, also in another process: it can be pickled and compared.
         """
-        self.reopen = reopen
         self.storage_options = dict(storage_options or {})
         self.times = PlaneTimes()  # when planes were noticed and read
-        self._workers = workers
-        self.numbers = KnownNumbers(lambda: source.info, database_of(path, self.storage_options))
-        self._reads = MeasuredReads(source, self.numbers)
+        numbers = KnownNumbers(lambda: source.info, database_of(path, self.storage_options))
+        reads = MeasuredReads(source, numbers)
         at_once = workers or worth_reading_at_once(source)
         cache = PlaneCache(self._read, cache_bytes, at_once, self._read, self._on_stale)
-        super().__init__(source, path, cache, self._reads, self._read, live=live, follow=follow)
+        super().__init__(
+            source,
+            path,
+            cache,
+            reads,
+            self._read,
+            numbers,
+            live=live,
+            follow=follow,
+            workers=workers,
+            reopen=reopen,
+        )
         self._rereader = Rereader(self._read_again)
         self._ahead = PlanesAhead(self._cache, self._tiled, self._indices, self._outcomes)
-        self._measuring = PlaneMeasuring(source, self._images, self._tiled, self._reads, self._outcomes)
         self._thumbnails = ThumbnailSource(
             source, self._outcomes, path, self.storage_options, None if live else reopen
         )
@@ -115,47 +116,20 @@ class Dataset(DatasetStates):
                 (self._beside, self._outcomes_beside, self._view),
             )
         )
-        self._made_of_planes = {"projections": 0, "stack": 0}  # bytes
-        self._projections = Projections(
+        self._stacks = StacksInMemory(
             self.planes,
-            self._parts.of_level_0,
-            self._projected_at_once,
-            cache_bytes // 4,
-            lambda nbytes: self._leave_room(projections=nbytes),
-        )
-        self._stack = StackBeside(
             beside,
-            self._parts.of_level_0,
             self._beside,
-            self._projected_at_once,
-            cache_bytes // 2,
-            lambda nbytes: self._leave_room(stack=nbytes),
+            self._parts.of_level_0,
+            cache,
+            lambda: self._current.known,
+            lambda: self.reads_at_once,
         )
-        cache.on_clear = lambda: self._written(None)
-
-    @property
-    def reads_at_once(self) -> int:
-        """How many planes are read at the same time: many from servers, where reading is mostly waiting."""
-        return self._workers or worth_reading_at_once(self._source)
+        cache.on_clear = lambda: self._stacks.written(None)
 
     def _on_stale(self, keys: Collection[tuple[int, int, int, int]]) -> None:
         self.numbers.forget(keys)
-        self._written(keys)
-
-    def _written(self, keys: Collection[tuple[int, int, int, int]] | None) -> None:
-        self._projections.written(keys)
-        self._stack.written(keys)
-
-    def _leave_room(self, **nbytes: int) -> None:
-        self._made_of_planes.update(nbytes)
-        self._cache.leave_room(sum(self._made_of_planes.values()))
-
-    def _projected_at_once(self) -> int:
-        """How many planes of a stack are requested at a time: until they are added, the cache holds them."""
-        info = self._current.known
-        itemsize = info.dtype.itemsize if info.dtype is not None else 2
-        plane = max(min(info.height * info.width, ONE_TILE_PIXELS) * itemsize, 1)
-        return max(1, min(max(_PROJECTED_AT_ONCE, self.reads_at_once), self._cache.max_bytes // 2 // plane))
+        self._stacks.written(keys)
 
     # ---- planes ----------------------------------------------------------------------------
 
@@ -320,14 +294,14 @@ class Dataset(DatasetStates):
         what `is_held_back`. Never more than a few planes are in memory beside the cache.
         """
         self._notified.fold()
-        return self._projections.of(stacks, how, level, wait)
+        return self._stacks.projections.of(stacks, how, level, wait)
 
     def stack_grid(self, t: int, p: int, n_channels: int) -> StackGrid:
         """Which voxels of a stack `stack` reads so that `n_channels` fit half the cache; may block on disk.
 
         Raises like `image`.
         """
-        return grid_of(self.image(p), self.levels(p), t, p, n_channels, self._stack.max_bytes)
+        return grid_of(self.image(p), self.levels(p), t, p, n_channels, self._stacks.beside.max_bytes)
 
     def stack(self, grid: StackGrid, channels: Sequence[int], wait: float = WAIT_SECONDS) -> StackSeen:
         """Return what there is of the stack beside the picture: what was read before, and within `wait` s.
@@ -337,18 +311,15 @@ class Dataset(DatasetStates):
         One stack at a time; only what was written since is read again.
         """
         self._notified.fold()
-        if self._made_of_planes["projections"]:  # not in view; with the stack they would exceed the limit
-            self._projections.written(None)
-            self._leave_room(projections=0)
-        return self._stack.read(grid, channels, wait)
+        return self._stacks.read_beside(grid, channels, wait)
 
     def stack_has_changed(self) -> bool:
         """Whether planes of the stack have arrived or are due since the last call; after `take_changes`."""
-        return self._stack.take_changed(time.monotonic())
+        return self._stacks.beside.take_changed(time.monotonic())
 
     def leave_stack(self) -> None:
         """The stack beside the picture is no longer in view. Any thread; no I/O."""
-        self._stack.leave()
+        self._stacks.beside.leave()
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
         before, began = self._source.info, time.monotonic()
@@ -414,7 +385,7 @@ class Dataset(DatasetStates):
         news = self._announced.take_news()
         in_view = self._view.take_changed(news.in_view)
         in_view |= self._retries.release_due(now)
-        self._stack.note_news(news.in_view)
+        self._stacks.beside.note_news(news.in_view)
         grown, replaced = self._current.take_news(info)
         if not news.in_view.isdisjoint(self._view.watched):
             self._rereader.start(now)
@@ -453,71 +424,6 @@ class Dataset(DatasetStates):
         self.numbers.clear(only_without_stamp=True)
         self._forget_all()
         return self.info
-
-    def _start_over(self, info: DatasetInfo) -> None:
-        self.numbers.clear()
-        super()._start_over(info)
-
-    # ---- numbers ---------------------------------------------------------------------------
-
-    def measure_what_is_read(self) -> None:
-        """From now on, planes of level 0 are measured as they are read, where they are decoded: `numbers`."""
-        self._reads.on = True
-
-    def measure(
-        self,
-        channels: Selection = None,
-        t: Selection = None,
-        positions: Selection = None,
-        z: Selection = None,
-        *,
-        progress: Callable[[int, int], None] = lambda done, expected: None,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> xr.Dataset:
-        """Measure planes of level 0; returns an `xarray.Dataset` (time, fov, z, channel).
-
-        Its variables: mean, p1, p50, p99_9 (percentiles), low, high, saturated (fraction), focus (normalised
-        variance), pixels, finite, written, state, reason; ``.to_dataframe()`` makes a table of it. A plane
-        that is missing or cannot be read has NaN, its state and the reason.
-        Each axis takes an index or a name, several, or a slice; all by default. `progress(done, expected)`
-        is called in this thread. Planes are measured by dask: in threads, or by the workers of a cluster
-        while a `dask.distributed.Client` is active. Numbers are kept on disk, and planes that are as they
-        were are not measured again, so that a call that was interrupted goes on where it was. Ends early
-        once `cancelled()`. Blocks; raises `KeyError` or `IndexError` for what the dataset does not have.
-        """
-        return self.measured_table(channels, t, positions, z, progress, cancelled).to_xarray()
-
-    def measured_table(
-        self,
-        channels: Selection = None,
-        t: Selection = None,
-        positions: Selection = None,
-        z: Selection = None,
-        progress: Callable[[int, int], None] = lambda done, expected: None,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> MeasuredTable:
-        """Like `measure`, with a row per expected plane."""
-        from .measure_many import measure
-
-        return measure(self, channels, t, positions, z, progress, cancelled)
-
-    def recall_numbers(self, cancelled: Callable[[], bool] = lambda: False) -> int:
-        """Take numbers from disk that still hold, without reading a plane; returns how many. Blocks."""
-        return self.numbers.recall(self._source, cancelled)
-
-    def look_up_times(self, keys: Sequence[PlaneKey]) -> None:
-        """Let `numbers` know when planes were acquired: as recorded, else by the time step. Blocks."""
-        self.numbers.note_times(times_of(self.info, keys, self._source.acquired_s(keys)))
-
-    def may_be_measured(self, keys: Sequence[PlaneKey]) -> list[bool]:
-        """Whether each of these planes is there, as far as can be said without reading. Blocks on disk."""
-        if self._live:
-            return [self.was_notified(key) for key in keys]
-        return [is_stored is not False for is_stored in self._source.are_stored(keys)]
-
-    def measure_planes(self, wanted: Sequence[WantedPlane]) -> list[MeasuredState]:
-        """Measure a few planes in this thread: what `measure` consists of. Raises nothing; blocks."""
-        return self._measuring.measure(wanted)
 
     # ---- export and close ------------------------------------------------------------------
 

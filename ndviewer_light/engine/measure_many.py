@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..model import DatasetInfo
-    from .dataset import Dataset
+    from .dataset_numbers import DatasetNumbers
     from .known_numbers import StampedNumbers
     from .selection import Selection
 
@@ -35,8 +35,8 @@ _WAVE = 4  # tasks for each thread before progress is told
 class MeasuringTask:
     """What a dask task calls; pickled, it opens the dataset where it has arrived."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset: Dataset | None = dataset
+    def __init__(self, dataset: DatasetNumbers) -> None:
+        self._dataset: DatasetNumbers | None = dataset
         self._reopen = dataset.reopen
 
     def __getstate__(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class MeasuringTask:
 
 
 def measure(
-    dataset: Dataset,
+    dataset: DatasetNumbers,
     channels: Selection,
     t: Selection,
     positions: Selection,
@@ -87,7 +87,7 @@ def measure(
     return table
 
 
-def _at_hand(dataset: Dataset, keys: Sequence[PlaneKey]) -> dict[PlaneKey, StampedNumbers]:
+def _at_hand(dataset: DatasetNumbers, keys: Sequence[PlaneKey]) -> dict[PlaneKey, StampedNumbers]:
     """What was measured before, with the stamps that must be compared."""
     kept = dataset.numbers.kept()
     known = {key: kept[key] for key in keys if key in kept}
@@ -158,7 +158,7 @@ def _counted(what: str, index: int, n: int) -> int:
 
 
 def _measured(
-    dataset: Dataset,
+    dataset: DatasetNumbers,
     info: DatasetInfo,
     batches: Sequence[Sequence[PlaneKey]],
     known: dict[PlaneKey, StampedNumbers],

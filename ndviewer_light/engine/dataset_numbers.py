@@ -1,0 +1,119 @@
+"""What was measured of the planes of a dataset, and measuring them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .dataset_states import DatasetStates
+from .plane_measuring import PlaneMeasuring, times_of
+from .read_ahead import worth_reading_at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import xarray as xr
+
+    from ..model import DatasetInfo, PlaneKey
+    from ..sources import Source
+    from .cache import PlaneCache
+    from .dataset import Dataset
+    from .known_numbers import KnownNumbers
+    from .measured_reads import MeasuredReads
+    from .measured_table import MeasuredTable
+    from .plane_measuring import MeasuredState, WantedPlane
+    from .selection import Selection
+
+
+class DatasetNumbers(DatasetStates):
+    """The numbers of planes; `Dataset` adds the pixels. Any thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        path: str,
+        cache: PlaneCache,
+        reads: MeasuredReads,
+        read: Callable[[PlaneKey, int], np.ndarray],
+        numbers: KnownNumbers,
+        *,
+        live: bool,
+        follow: bool,
+        workers: int | None,
+        reopen: Callable[[], Dataset] | None,
+    ) -> None:
+        """`reads` takes down `numbers` of what it reads; see `Dataset` for the rest."""
+        super().__init__(source, path, cache, reads, read, live=live, follow=follow)
+        self.numbers = numbers
+        self.reopen = reopen
+        self._workers = workers
+        self._reads = reads
+        self._measuring = PlaneMeasuring(source, self._images, self._tiled, reads, self._outcomes)
+
+    @property
+    def reads_at_once(self) -> int:
+        """How many planes are read at the same time: many from servers, where reading is mostly waiting."""
+        return self._workers or worth_reading_at_once(self._source)
+
+    def measure_what_is_read(self) -> None:
+        """From now on, planes of level 0 are measured as they are read, where they are decoded: `numbers`."""
+        self._reads.on = True
+
+    def measure(
+        self,
+        channels: Selection = None,
+        t: Selection = None,
+        positions: Selection = None,
+        z: Selection = None,
+        *,
+        progress: Callable[[int, int], None] = lambda done, expected: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> xr.Dataset:
+        """Measure planes of level 0; returns an `xarray.Dataset` (time, fov, z, channel).
+
+        Its variables: mean, p1, p50, p99_9 (percentiles), low, high, saturated (fraction), focus (normalised
+        variance), pixels, finite, written, state, reason; ``.to_dataframe()`` makes a table of it. A plane
+        that is missing or cannot be read has NaN, its state and the reason.
+        Each axis takes an index or a name, several, or a slice; all by default. `progress(done, expected)`
+        is called in this thread. Planes are measured by dask: in threads, or by the workers of a cluster
+        while a `dask.distributed.Client` is active. Numbers are kept on disk, and planes that are as they
+        were are not measured again, so that a call that was interrupted goes on where it was. Ends early
+        once `cancelled()`. Blocks; raises `KeyError` or `IndexError` for what the dataset does not have.
+        """
+        return self.measured_table(channels, t, positions, z, progress, cancelled).to_xarray()
+
+    def measured_table(
+        self,
+        channels: Selection = None,
+        t: Selection = None,
+        positions: Selection = None,
+        z: Selection = None,
+        progress: Callable[[int, int], None] = lambda done, expected: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> MeasuredTable:
+        """Like `measure`, with a row per expected plane."""
+        from .measure_many import measure
+
+        return measure(self, channels, t, positions, z, progress, cancelled)
+
+    def recall_numbers(self, cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Take numbers from disk that still hold, without reading a plane; returns how many. Blocks."""
+        return self.numbers.recall(self._source, cancelled)
+
+    def look_up_times(self, keys: Sequence[PlaneKey]) -> None:
+        """Let `numbers` know when planes were acquired: as recorded, else by the time step. Blocks."""
+        self.numbers.note_times(times_of(self.info, keys, self._source.acquired_s(keys)))
+
+    def may_be_measured(self, keys: Sequence[PlaneKey]) -> list[bool]:
+        """Whether each of these planes is there, as far as can be said without reading. Blocks on disk."""
+        if self._live:
+            return [self.was_notified(key) for key in keys]
+        return [is_stored is not False for is_stored in self._source.are_stored(keys)]
+
+    def measure_planes(self, wanted: Sequence[WantedPlane]) -> list[MeasuredState]:
+        """Measure a few planes in this thread: what `measure` consists of. Raises nothing; blocks."""
+        return self._measuring.measure(wanted)
+
+    def _start_over(self, info: DatasetInfo) -> None:
+        self.numbers.clear()
+        super()._start_over(info)
