@@ -21,8 +21,8 @@ Read = TypeVar("Read")
 class ReadWorkers(Generic[Read]):
     """Threads that take queued reads and run them, at most `most` that do not hang.
 
-    `lock` guards the queue, which belongs to the caller: `n_queued` and `take` are called with it held,
-    without it `run`, which raises nothing, and `none_started`, where there is no thread and none can be started.
+    `lock` guards the queue, which belongs to the caller: `n_queued` and `take` are called with it held.
+    Without it are called `run`, which raises nothing, and `none_started`, if there are no threads.
     """
 
     def __init__(

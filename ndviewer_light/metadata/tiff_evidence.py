@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..storage.decoding.ifd_chain import PageFacts
-    from ..storage.decoding.tiff_pages import LibrarySeries
+    from ..storage.decoding.library_series import LibrarySeries
 
 _MAX_JSON = 1024**2
 _MAX_SERIES = 100_000

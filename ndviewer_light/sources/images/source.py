@@ -10,25 +10,14 @@ import contextlib
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...errors import (
-    DatasetError,
-    DatasetNotFoundError,
-    PlaneNotStoredError,
-    UnsupportedError,
-)
-from ...model import (
-    ChannelPart,
-    DatasetInfo,
-    PlaneKey,
-    channel_parts,
-    channels_shown,
-)
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, UnsupportedError
+from ...model import DatasetInfo, PlaneKey, channels_shown
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError
@@ -42,12 +31,13 @@ from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
 from .growth import FolderGrowth
 from .listing import PATTERN, listed
+from .page_axes import PageAxes, page_axes_of, parts_shown
 from .patterns import is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...model import Channel, ImageInfo, Level, Region
+    from ...model import Channel, ChannelPart, ImageInfo, Level, Region
     from ..source import StorageOptions
     from .growth import Grown
     from .listing import Listing
@@ -55,29 +45,6 @@ if TYPE_CHECKING:
 
 _MAX_SAMPLES = 16
 """How many files that are damaged or missing are passed over, at open, in search of one that is not."""
-_ROLE_OF_AXIS = {"T": "t", "Z": "z", "C": "c"}
-
-
-@dataclass(frozen=True)
-class _Inner:
-    """How planes within a file are ordered: roles and sizes of its page axes, slowest first."""
-
-    roles: tuple[str, ...] = ()
-    sizes: tuple[int, ...] = ()
-
-    def size(self, role: str) -> int:
-        return self.sizes[self.roles.index(role)] if role in self.roles else 1
-
-    def page(self, key: PlaneKey) -> int:
-        """The page of a plane."""
-        page = 0
-        for role, size in zip(self.roles, self.sizes, strict=True):
-            page = page * size + getattr(key, role)
-        return page
-
-    def of_file(self, key: PlaneKey) -> PlaneKey:
-        """The key without the axes inside the file."""
-        return key._replace(**dict.fromkeys(self.roles, 0))
 
 
 class ImagesSource(Source):
@@ -99,14 +66,14 @@ class ImagesSource(Source):
         self._lock = threading.Lock()  # guards the state; never held while reading a file
         self._catalogue = FileCatalogue()
         self._catalogue.add(listing.files)
-        self._inners: dict[int, _Inner] = {}  # of the positions that were looked at
+        self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
         self._firsts: dict[int, PlaneKey] = {}  # the first plane of each position that has a file of its own
         self._times = TimesBeside(files.links)
         self._closed = False
         sample = self._sample = self._first_sample()
         self._dtype = self._common_dtype(sample)
-        self._inner = _inner_of(sample, self._catalogue)
-        self._parts = _parts(self._catalogue, sample, self._inner)
+        self._inner = page_axes_of(sample, self._catalogue)
+        self._parts = parts_shown(self._catalogue, sample, self._inner)
         self._info = self._described(sample)
 
     @classmethod
@@ -251,7 +218,7 @@ class ImagesSource(Source):
         """Take files that were added; pages inside files keep the axes that they have."""
         if not grown.catalogue.roles.isdisjoint(self._inner.roles):
             return
-        parts = _parts(grown.catalogue, self._sample, self._inner)
+        parts = parts_shown(grown.catalogue, self._sample, self._inner)
         with self._lock:
             self._listing, self._catalogue, self._firsts = grown.listing, grown.catalogue, {}
             if len(parts) > len(self._parts):
@@ -370,7 +337,7 @@ class ImagesSource(Source):
             f"{image.width} × {image.height}: open it separately, or move it out of the folder"
         )
 
-    def _inner_at(self, p: int) -> _Inner:
+    def _inner_at(self, p: int) -> PageAxes:
         """The pages of the files of a position, which has been looked at then: its first file was opened."""
         known = self._inners.get(p)
         if known is not None or not self._listing.pattern:
@@ -385,14 +352,14 @@ class ImagesSource(Source):
             return self._inner
         inner = self._inner
         with contextlib.suppress(UnsupportedError):
-            own = _inner_of(sample, self._catalogue)
+            own = page_axes_of(sample, self._catalogue)
             inner = own if set(own.roles) <= set(inner.roles) else inner
         with self._lock:
             self._inners[p] = inner
             self._info = self._info.with_image(p, self._image_of(sample, inner))
         return inner
 
-    def _image_of(self, sample: Sample, inner: _Inner) -> ImageInfo:
+    def _image_of(self, sample: Sample, inner: PageAxes) -> ImageInfo:
         """What a position contains whose first file is `sample`; names tell of its times and z, if of any."""
         common = self._info.groups[0]
         return replace(
@@ -491,37 +458,3 @@ class ImagesSource(Source):
             grown = replace(group, channels=channels, n_t=n_t, n_z=n_z, times=found.numbers)
             info = info.with_group(group, grown)
         return info
-
-
-def _inner_of(sample: Sample, catalogue: FileCatalogue) -> _Inner:
-    """The axes of the pages of a file: from the file, else those not in its name, z first."""
-    free = [role for role in ("z", "t", "c") if role not in catalogue.roles]
-    known = {_ROLE_OF_AXIS[axis] for axis in sample.axes if axis in _ROLE_OF_AXIS}
-    roles = []
-    for axis in sample.axes:
-        role = _ROLE_OF_AXIS.get(axis, "")
-        if role not in free:
-            role = next((each for each in free if each not in known), "")
-        if not role:
-            raise UnsupportedError(
-                f"the file names and the {sample.axes} pages inside the files both define time, channel and z"
-            )
-        free.remove(role)
-        roles.append(role)
-    return _Inner(tuple(roles), sample.sizes)
-
-
-def _parts(catalogue: FileCatalogue, sample: Sample, inner: _Inner) -> tuple[ChannelPart, ...]:
-    """The channels as displayed: those of colour images as three."""
-    names = catalogue.channel_names()
-    said = [channel.name for channel in sample.beside]
-    if all(said) and len(said) == len(names) > 1 and names == [f"Ch{c}" for c in range(len(names))]:
-        names = said  # files have the numbers of channels
-    if "c" in inner.roles:
-        n = inner.size("c")
-        names = list(sample.channels) if len(sample.channels) == n else [f"Ch{i}" for i in range(n)]
-    if sample.picture.samples < 3:
-        return tuple(ChannelPart(name or "Ch0", i) for i, name in enumerate(names))
-    if names == [""]:
-        return tuple(ChannelPart(name, 0, i) for i, name in enumerate(("red", "green", "blue")))
-    return channel_parts(names, range(len(names)))

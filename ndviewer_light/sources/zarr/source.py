@@ -8,19 +8,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ...errors import (
-    CorruptDataError,
-    DatasetError,
-    DatasetNotFoundError,
-    DatasetReplacedError,
-    PlaneNotStoredError,
-)
+from ...errors import DatasetError, DatasetNotFoundError, DatasetReplacedError, PlaneNotStoredError
 from ...metadata.guessed_axes import AXES
 from ...model import DatasetInfo, PlaneKey, announced_info, channel_in
-from ...storage.tiling import check_whole_plane, tile_of_chunks
+from ...storage.tiling import tile_of_chunks
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.recording import recorded
 from ...storage.trees.tree import LOCAL, LocalTree
@@ -33,15 +26,15 @@ from .chunk_grid import has_shards, level_that_fits, plane_chunk
 from .description import described
 from .first_image import first_image, opened_info
 from .growing import is_expected_to_grow
-from .image_facts import level_of
 from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
-from .open_arrays import MAX_OPEN_STORES, OpenArrays
+from .levels_of_stores import LevelsOfStores
+from .located_planes import LocatedPlanes
+from .open_arrays import OpenArrays
 from .server_versions import ServerVersions
 from .small_planes import SmallPlanes
 from .stored_planes import stored_by_name
 from .tensorstore_context import TensorStoreContext
-from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,7 +47,6 @@ if TYPE_CHECKING:
     from ..missing import Found
     from ..source import SmallPlane, StorageOptions
     from .nodes import ZarrImage
-    from .tensorstore_arrays import OpenArray
 
 _LOOKED_AT_REMOTELY = 64
 """How many positions one `look_at_all` looks at on a server."""
@@ -79,8 +71,6 @@ class ZarrSource(Source):
         self._path = path
         self._given = path or ""  # as it was opened; `_path` is the folder or archive in it
         self._tree = tree
-        self._levels: OrderedDict[str, tuple[ZarrImage, tuple[Level, ...]]] = OrderedDict()
-        self._lock = threading.Lock()  # guards the above; never held while accessing the disk
         self._closed = threading.Event()
         # of an announced run, anything may be being written
         self._native = TensorStoreContext(tree, self._closed, self._known.warn, followed=path is None)
@@ -88,6 +78,8 @@ class ZarrSource(Source):
         self._arrays = OpenArrays(
             self._known, tree, self._native, self._closed, self._alike, announced=path is None
         )
+        self._levels = LevelsOfStores(self._arrays, tree)
+        self._planes = LocatedPlanes(self._known, self._arrays, announced=path is None)
         self._small: SmallPlanes | None = None
         if isinstance(tree, LocalTree) and path is not None:
             self._small = SmallPlanes(tree, self._known, self._alike, self._native)
@@ -162,23 +154,23 @@ class ZarrSource(Source):
         A missing chunk of a plane of several chunks is fill value, as the Zarr specification defines
         it; a plane of which no chunk is stored raises `PlaneNotStoredError`.
         """
-        return self._read(PlaneKey(*key), level, None)
+        return self._planes.read(PlaneKey(*key), level)
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """See `Source.read_region`: reads the chunks that it intersects; missing ones as in `read_plane`."""
-        return self._read(PlaneKey(*key), level, region)
+        return self._planes.read(PlaneKey(*key), level, region)
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`: whole chunks, in shards as well. None while there is no store."""
         try:
-            image = self._arrays.get(self._place(PlaneKey(p=p)).store, level).image
+            image = self._arrays.get(self._planes.place(PlaneKey(p=p)).store, level).image
         except PlaneNotStoredError:
             return None
         return tile_of_chunks(plane_chunk(image), image.plane_shape)
 
     def level_for(self, p: int, height: int, width: int) -> int:
         """See `Source.level_for`; by the scales in the metadata, so that no other level is opened."""
-        store = self._place(PlaneKey(p=p)).store
+        store = self._planes.place(PlaneKey(p=p)).store
         is_folder = not (self._tree.remote or self._tree.packed)
         image = self._image_at(store) if is_folder else self._arrays.get(store, 0).image
         level = level_that_fits(image, height, width)
@@ -197,14 +189,14 @@ class ZarrSource(Source):
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its store does not exist or has no such plane."""
         try:
-            array, _ = self._locate(PlaneKey(*key), level)
+            array, _ = self._planes.locate(PlaneKey(*key), level)
         except PlaneNotStoredError:
             return None
         return array.image.plane_shape
 
     def image(self, p: int) -> ImageInfo:
         """What position `p` contains; reads the metadata of its store if that was not done yet."""
-        store = self._place(PlaneKey(p=p)).store
+        store = self._planes.place(PlaneKey(p=p)).store
         if not self._known.has_seen(store) and not self._learn_alike(store):
             self._arrays.get(store, 0)
         return self.info.image(p)
@@ -248,45 +240,22 @@ class ZarrSource(Source):
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """The pyramid levels of position `p`, as their metadata says; those not written yet are left out."""
-        place = self._place(PlaneKey(p=p))
-        store, largest = place.store, self._arrays.get(place.store, 0).image
-        with self._lock:
-            known = self._levels.get(store)
-            if known is not None and known[0] is largest:
-                return known[1]
-        images = [largest]
-        file = ".zarray" if largest.facts.version == 2 else "zarr.json"
-        self._tree.expect(self._tree.join(store, path, file) for path in largest.meta.paths[1:])
-        for level in range(1, largest.n_levels):
-            try:
-                images.append(self._arrays.read_image(store, level))
-            except PlaneNotStoredError:
-                break
-        levels = tuple(level_of(image, largest) for image in images)
-        if len(levels) < largest.n_levels:  # the others may still be written
-            return levels
-        with self._lock:
-            self._levels[store] = largest, levels
-            while len(self._levels) > MAX_OPEN_STORES:
-                self._levels.popitem(last=False)
-        return levels
+        return self._levels.of(self._planes.place(PlaneKey(p=p)).store)
 
     def labels(self, p: int) -> tuple[str, ...]:
         """See `Source.labels`; on a server, the group of labels of the image is asked for."""
-        place = self._place(PlaneKey(p=p))
+        place = self._planes.place(PlaneKey(p=p))
         if self._given:
             return label_images(self._given, place.store, self._tree, ask=True)
         return label_images(place.store, place.store, LocalTree(place.store))
 
     def label_facts(self) -> LabelFacts:
         """See `Source.label_facts`."""
-        return facts_of_labels(self._place(PlaneKey()).store, self._tree)
+        return facts_of_labels(self._planes.place(PlaneKey()).store, self._tree)
 
     def level_at(self, p: int, level: int) -> Level:
         """See `Source.level_at`; raises `PlaneNotStoredError` if it is not written yet."""
-        store = self._place(PlaneKey(p=p)).store
-        largest = self._arrays.get(store, 0).image
-        return level_of(self._arrays.get(store, level).image, largest)
+        return self._levels.at(self._planes.place(PlaneKey(p=p)).store, level)
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a store for the position of `key`; looks at names only."""
@@ -349,7 +318,7 @@ class ZarrSource(Source):
 
     def _version(self, key: PlaneKey, level: int) -> str | None:
         try:
-            array, index = self._locate(key, level)
+            array, index = self._planes.locate(key, level)
             return array.version(index)
         except (DatasetError, IndexError):
             return None
@@ -357,7 +326,7 @@ class ZarrSource(Source):
     def settling_s(self, key: PlaneKey, level: int = 0) -> float:
         """See `Source.settling_s`: some writers put chunks into shards in place, without checksums."""
         try:
-            array, _ = self._locate(PlaneKey(*key), level)
+            array, _ = self._planes.locate(PlaneKey(*key), level)
         except (DatasetError, IndexError):
             return 0.0
         return _SHARD_SETTLES_S if has_shards(array.image) else 0.0
@@ -376,7 +345,7 @@ class ZarrSource(Source):
 
     def _files_on_server(self, key: PlaneKey, level: int, most: int) -> list[str]:
         try:
-            array, index = self._locate(key, level)
+            array, index = self._planes.locate(key, level)
         except (DatasetError, IndexError):
             return []
         return array.files(index, most)
@@ -403,7 +372,7 @@ class ZarrSource(Source):
         if not self._tree.remote:
             return super().look_up_stored(key)
         try:
-            array, index = self._locate(PlaneKey(*key), 0)
+            array, index = self._planes.locate(PlaneKey(*key), 0)
             return array.look_up(index)
         except (DatasetError, IndexError):
             return None
@@ -430,7 +399,7 @@ class ZarrSource(Source):
         return self._many.of(keys, self.info, self._claims)
 
     def _claims(self, p: int) -> Claims:
-        store = self._place(PlaneKey(p=p)).store
+        store = self._planes.place(PlaneKey(p=p)).store
         image = self._image_at(store)
 
         def is_being_written() -> bool:
@@ -447,7 +416,7 @@ class ZarrSource(Source):
     ) -> list[bool | None] | None:
         """Which planes of one position are stored; None if names do not tell."""
         try:
-            place = self._place(PlaneKey(p=p))
+            place = self._planes.place(PlaneKey(p=p))
             image = self._image_at(place.store, tree)
             own = [self._known.own_key(key, place) for key in keys]
             told = stored_by_name(image, own, place.p_index)
@@ -497,62 +466,3 @@ class ZarrSource(Source):
         self._closed.set()
         self._arrays.close()
         self._tree.close()
-
-    # ---- locating planes ------------------------------------------------------------------
-
-    def _locate(self, key: PlaneKey, level: int) -> tuple[OpenArray, tuple[int, ...]]:
-        """The open array of a plane and the plane's index in it; rechecks if it is out of bounds."""
-        place = self._place(key)
-        if level and not self._known.has_seen(place.store):
-            self._arrays.get(place.store, 0)  # its channels are known from there on
-        array = self._arrays.get(place.store, level)
-        own = self._known.own_key(key, place)
-        if not array.holds(own, place.p_index) or (array.image.provisional and self._path is None):
-            array = self._arrays.get(place.store, level, again=True)
-            own = self._known.own_key(key, place)
-        if array.holds(own, place.p_index):
-            return array, array.index(own, place.p_index)
-        shape = f"{array.image.array} has shape {array.image.facts.shape}"
-        if not self.info.contains(key._replace(z=0) if level else key):
-            raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
-        if level and key.z >= array.image.size("z"):
-            raise IndexError(f"{place.position.label} has no plane z={key.z} at level {level}: {shape}")
-        raise PlaneNotStoredError(
-            f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: {shape}"
-        )
-
-    def _place(self, key: PlaneKey) -> layouts.ImageLocation:
-        places = self._known.places
-        if not 0 <= key.p < len(places) or min(key) < 0:
-            raise IndexError(f"no plane {tuple(key)} in a dataset of {self.info.sizes}")
-        return places[key.p]
-
-    def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
-        array, index = self._located(key, level, region)
-        try:
-            return array.read(index, region)
-        except StoreChangedError:
-            return self._reopened(key, level, region)
-        except CorruptDataError:  # or the store was recreated, and its chunks have changed
-            if self._arrays.get(self._place(key).store, level, again=True) is array:
-                raise
-            return self._reopened(key, level, region)
-
-    def _located(self, key: PlaneKey, level: int, region: Region | None) -> tuple[OpenArray, tuple[int, ...]]:
-        """Like `_locate`; checks that what is to be read is within the plane, and of a sane size."""
-        array, index = self._locate(key, level)
-        shape = array.image.plane_shape
-        if region is not None and not region.within(*shape):
-            raise IndexError(f"{region} is not within a plane of {shape}")
-        size = shape if region is None else (region.height, region.width)
-        check_whole_plane(size, array.image.facts.dtype.itemsize, array.image.array)
-        return array, index
-
-    def _reopened(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
-        """Reopen a store that was rewritten under its handle, and read again."""
-        self._arrays.forget(self._place(key).store, level)
-        array, index = self._located(key, level, region)
-        try:
-            return array.read(index, region)
-        except StoreChangedError as error:
-            raise CorruptDataError(f"{array.image.array} changed while it was being read: {error}") from error

@@ -101,6 +101,6 @@ def tiff(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
     page = config.get("index") or 0
     if type(page) is not int or page < 0:
         raise MetadataError(f"'imagecodecs_tiff' names page {brief(page)}")
-    from .tiff_pages import decoded_page
+    from .tiff_in_memory import decoded_page
 
     return Pixels(lambda data: decoded_page(bytes(data), page, "the picture"), dtype)

@@ -8,7 +8,6 @@ are not.
 from __future__ import annotations
 
 import contextlib
-import io
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,15 +24,14 @@ from ..limits import MAX_CHUNK_BYTES
 from ..printable import tame_logger
 from ..tiling import check_whole_plane
 from .ahead_file import AheadFile
-from .dialect_steps import Steps, steps_of
 from .ifd_chain import MAX_PAGES, TIFF_STARTS, IfdChain, PageFacts
+from .library_series import LibrarySeries, is_understood, library_series
 from .pictures import Picture, damage_is_named, sane
 from .tiff_colours import colour_picture, in_colours, is_grey_palette
 from .tiff_parts import PageAt, put_together, sub_pages, tile_of_page, touched_parts, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import BinaryIO
 
     from tifffile import TiffFile, TiffPage, TiffTags
 
@@ -52,14 +50,6 @@ _MAX_PARTS = 4_000_000
 _MAX_TAGS_BYTES = 4096  # of a page without those that are shared
 _MAX_DESCRIPTION = 64 * 1024**2
 _BLOCK = 64 * 1024
-_DIALECTS = (
-    *("lsm", "fluoview", "stk", "sis", "svs", "scn", "qpi", "ndpi", "bif", "avs", "philips"),
-    *("scanimage", "nih", "mdgel"),
-)
-"""Of tifffile's kinds, those that it understands from the file alone, and better than by its pages."""
-
-_NOT_FOLLOWED = ("is_ome", "is_ndtiff", "is_mmstack", "is_eer", "is_uniform", "is_shaped", "is_imagej")
-"""Kinds for which tifffile would open other files, and those that are understood without it."""
 
 
 class Extent(NamedTuple):
@@ -82,22 +72,6 @@ class Parts(NamedTuple):
     predictor: int
     dtype: np.dtype[Any]
     is_planar: bool
-
-
-class LibrarySeries(NamedTuple):
-    """A series as tifffile understands it: its axes, and the pages (and sub-pages) it consists of.
-
-    `levels` are the pages of its pyramid levels, largest first, this one included. Of a `contiguous` one only
-    the first page has tags.
-    """
-
-    kind: str
-    axes: str
-    shape: tuple[int, ...]
-    name: str
-    levels: tuple[tuple[tuple[int, ...], ...], ...]
-    contiguous: bool = False
-    steps: Steps = ()
 
 
 class TiffPages:
@@ -275,20 +249,12 @@ class TiffPages:
         """The series that tifffile finds in files of a program whose metadata it knows; else none."""
         with self._lock, damage_is_named(self.name):
             self._all_facts()
-            if not any(getattr(self._tif, f"is_{kind}", False) for kind in _DIALECTS):
+            if not is_understood(self._tif):
                 return []
-            for flag in _NOT_FOLLOWED:
-                with contextlib.suppress(AttributeError):
-                    setattr(self._tif, flag, False)
             for page in range(min(len(self._chain.offsets), 64)):
                 for offset in sub_pages(self._page(PageAt(page))):
                     self._chain.check_sub_page(offset)
-            found: Any = self._tif.series
-            # from tifffile 2026.5 on, results may or may not include the axes of one plane
-            series = found(squeeze=False) if callable(found) else found
-            known = [each for each in series if str(each.kind).lower() in _DIALECTS]
-            steps = steps_of(self._tif, str(known[0].kind).lower()) if known else ()
-            return [_series_of(each)._replace(steps=steps) for each in known]
+            return library_series(self._tif)
 
     def picture(self, at: PageAt = FIRST, *, colours: bool = False) -> Picture:
         """The pixel format of a page; of one with a palette or CMYK, with `colours` that of its RGB."""
@@ -431,43 +397,9 @@ class TiffPages:
             self._file.close()
 
 
-def decoded_page(data: bytes, page: int, name: str) -> np.ndarray:
-    """The pixels of a page of a TIFF in memory, (Y, X) or (Y, X, S)."""
-    pages = TiffPages(_InMemory(data, name))  # type: ignore[arg-type]
-    try:
-        return pages.read(PageAt(page))
-    except PlaneNotStoredError as error:
-        raise CorruptDataError(str(error)) from error
-    finally:
-        pages.close()
-
-
 def _about(at: int) -> range:
     """Where the tags of a page may begin that are written at the end of a file: aligned."""
     return range(at, at + 17)
-
-
-class _InMemory:
-    """The part of `Bytes` needed here."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        self._data = data
-        self.name = name
-        self.size = len(data)
-
-    def opened(self, block: int = 0) -> BinaryIO:
-        return io.BytesIO(self._data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        data = self._data[offset : offset + length]
-        if len(data) < length:
-            raise CorruptDataError(
-                f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
-            )
-        return data
-
-    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        return [self.read(*each) for each in ranges]
 
 
 def _parsed(file: Any) -> TiffFile:
@@ -475,28 +407,6 @@ def _parsed(file: Any) -> TiffFile:
 
     tame_logger("tifffile")
     return TiffFile(file)
-
-
-def _series_of(series: Any) -> LibrarySeries:
-    if hasattr(series, "get_axes"):  # tifffile before 2026.5
-        axes, shape = series.get_axes(False), series.get_shape(False)
-    else:
-        axes, shape = series.axes, series.shape
-    levels = series.levels if series.is_pyramidal else [series]
-    pages = tuple(tuple(_tree_of(page) for page in level.pages) for level in levels)
-    contiguous = (
-        len(pages[0]) == 1 and series.dataoffset is not None and np.prod(shape) > series.keyframe.size
-    )
-    name = str(series.name or "").strip()[:200]
-    return LibrarySeries(
-        str(series.kind).lower(), axes, tuple(map(int, shape)), name, pages, bool(contiguous)
-    )
-
-
-def _tree_of(page: Any) -> tuple[int, ...]:
-    if page is None:
-        raise UnsupportedError("a series without some of its pages is not supported")
-    return tuple(map(int, page.treeindex))
 
 
 def _picture_of(page: TiffPage, name: str) -> Picture:
