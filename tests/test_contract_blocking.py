@@ -9,7 +9,7 @@
 | 28 | all planes touched at each refresh, a Qt signal per plane | here |
 | 29 | files opened under a lock for which close and end wait | here, `test_cache::test_nothing_is_called_out_to_while_the_lock_is_held` |
 | 30 | a page that is not there leaves its file open | here |
-| 31 | tries without end, one chain more per event | `test_dataset::test_a_store_that_never_appears_is_looked_for_ever_more_rarely`, `test_dataset::test_drawing_often_does_not_read_a_failing_plane_more_often` |
+| 31 | tries without end, one chain more per event | `test_dataset_written::test_a_store_that_never_appears_is_looked_for_ever_more_rarely`, `test_dataset_retries::test_drawing_often_does_not_read_a_failing_plane_more_often` |
 | 32 | indices that grow without bound | `test_bits::test_a_million_planes_take_less_than_a_quarter_of_a_megabyte`, `test_registered::test_every_file_registered_is_found_again_and_none_is_kept`, and here |
 | 33 | full resolution only, arrays at "0" only | `test_zarr_source::test_all_levels_of_a_pyramid`, `test_layouts::test_array_is_found_where_datasets_path_says` |
 | 34 | a volume read whole at full resolution | here |

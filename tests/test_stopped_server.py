@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import stores
 from memory_source import TIMEOUT, in_thread
-from test_remote_zarr import a_lonely_machine  # noqa: F401
 
 from ndviewer_light import errors, open_dataset
 from ndviewer_light.engine.dataset import Dataset
@@ -20,6 +19,7 @@ from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.zarr import tensorstore_context
 from tests.range_server import RangeServer
+from tests.zarr_on_servers import a_lonely_machine  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
