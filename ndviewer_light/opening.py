@@ -40,7 +40,7 @@ def open_dataset(
     have timeouts, of their own. With `follow`, what another program writes meanwhile is noticed in a thread:
     `info` and `sizes` are what is known by now, and `Dataset.changes` waits for more. `wait`: how long (s) a
     dataset may take to appear at the path, or to become complete enough to be opened. `format` says what it
-    is ("hdf5", "nd2", "ome-zarr", …), where its beginning and its name would mislead. `storage_options` are
+    is ("hdf5", "nd2", "ome-zarr", …), where its name and first bytes would mislead. `storage_options` are
     access options, mostly for URLs ("endpoint", "anonymous", …). Raises a `DatasetError` that names the file
     and is also the matching built-in (`FileNotFoundError`, `PermissionError`, `ValueError`,
     `NotImplementedError`). Blocks on disk or network.

@@ -67,7 +67,7 @@ def test_a_heap_whose_objects_do_not_get_on(tmp_path: Path, number: int, length:
     raw = bytearray(path.read_bytes())
     struct.pack_into("<HHIQ", raw, raw.index(b"GCOL") + 16, number, 1, 0, length)
     path.write_bytes(raw)
-    assert "a.nwb is damaged: an object of a heap" in said_of(path)
+    assert "a.nwb is damaged: an object of a global heap" in said_of(path)
 
 
 @pytest.mark.parametrize("there_and_back", [False, True])
@@ -80,7 +80,7 @@ def test_free_blocks_in_a_circle(tmp_path: Path, there_and_back: bool) -> None:
     struct.pack_into("<QQ", raw, data + other, free, 16)
     struct.pack_into("<QQ", raw, data + free, other, 16)
     path.write_bytes(raw)
-    assert "a.h5 is damaged: the free blocks" in said_of(path)
+    assert "a.h5 is damaged: the free list" in said_of(path)
 
 
 def test_a_node_below_itself(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_node_below_itself(tmp_path: Path) -> None:
     (top,) = tree_nodes(raw, 1)
     struct.pack_into("<Q", raw, top + 32, top)
     path.write_bytes(raw)
-    assert "a.h5 is damaged: the tree of a group" in said_of(path)
+    assert "a.h5 is damaged: the B-tree of a group" in said_of(path)
 
 
 def test_a_leaf_that_says_it_is_above_itself(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_leaf_that_says_it_is_above_itself(tmp_path: Path) -> None:
     raw[leaf + 5] = 1
     struct.pack_into("<Q", raw, leaf + 32, leaf)
     path.write_bytes(raw)
-    assert "a.h5 is damaged: the tree of a group" in said_of(path)
+    assert "a.h5 is damaged: the B-tree of a group" in said_of(path)
 
 
 def test_a_node_that_hangs_from_every_entry(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_node_that_hangs_from_every_entry(tmp_path: Path) -> None:
     (top,) = tree_nodes(raw, 1)
     raw[top + 40 : top + 56] = raw[top + 24 : top + 40]
     path.write_bytes(raw)
-    assert "a.h5 is damaged: the tree of a group" in said_of(path)
+    assert "a.h5 is damaged: the B-tree of a group" in said_of(path)
 
 
 @pytest.mark.parametrize("before", [0, 512], ids=["at the beginning", "behind something else"])

@@ -81,7 +81,7 @@ def test_the_exit_status_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run(capsys, tmp_path / "a.zarr", "--planes")[0] == 0
     code, lines = run(capsys, tmp_path / "a.zarr", "--planes", "--seconds", "1e-9")
     assert code == 4
-    assert lines[1] == "not all were looked at: the time was up after 0 planes of 8"
+    assert lines[1] == "not all were looked at: the time limit was reached after 0 planes of 8"
     assert run(capsys, tmp_path / "a.zarr")[0] == 0
     assert run(capsys, tmp_path / "nothing.zarr", "--planes")[0] == 1
 

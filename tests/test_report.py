@@ -182,7 +182,7 @@ def test_it_ends_in_time_and_says_what_it_has_not_looked_at() -> None:
     with Dataset(filled(ListedSource(), [], every_key())) as dataset:
         report = dataset.report(seconds=0)
         assert (report.expected, report.looked_at) == (24, 0)
-        assert report.limit == "the time was up after 0 planes"
+        assert report.limit == "the time limit was reached after 0 planes"
         assert not report.is_complete
 
 
@@ -192,7 +192,7 @@ def test_of_a_dataset_too_large_it_tells_what_it_could_look_at() -> None:
         report = dataset.report(seconds=0.3)
     assert report.expected == 38_400_000
     assert 0 < report.count(ABSENT) == report.looked_at < report.expected
-    assert report.limit == f"the time was up after {report.looked_at:,} planes"
+    assert report.limit == f"the time limit was reached after {report.looked_at:,} planes"
     assert report.gaps(ABSENT)[0].n_planes > 0
 
 

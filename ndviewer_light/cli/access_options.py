@@ -23,7 +23,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--format",
         metavar="NAME",
-        help="what the dataset is, where its beginning and its name mislead: ome-zarr, tiff, nd2, hdf5, "
+        help="format of the dataset, where its name and first bytes mislead: ome-zarr, tiff, nd2, hdf5, "
         "references, images",
     )
     group.add_argument(

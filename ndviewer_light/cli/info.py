@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         "secret, user, password, …",
     )
     parser.add_argument(
-        "--format", metavar="NAME", help="what the dataset is, where its beginning and its name mislead"
+        "--format", metavar="NAME", help="format of the dataset, where its name and first bytes mislead"
     )
     parser.add_argument(
         "--pattern", help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png"

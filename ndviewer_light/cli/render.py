@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--label-opacity", type=float, default=0.5, metavar="0…1", help="of labels (default: 0.5)"
     )
-    parser.add_argument("--format", help="the format, where its beginning or name misleads")
+    parser.add_argument("--format", help="format of the dataset, where its name and first bytes mislead")
     parser.add_argument(
         "--follow-links", action="store_true", help="follow symbolic links that lead out of it"
     )

@@ -212,8 +212,8 @@ def _limit(
     if cancelled():
         return "cancelled"
     if deadline is not None and time.monotonic() >= deadline:
-        return "the time was up"
-    return "there are too many" if done >= _MAX_PLANES else ""
+        return "the time limit was reached"
+    return "there are too many planes" if done >= _MAX_PLANES else ""
 
 
 def _said(limit: str, done: int) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SO_WANTED = "as was asked for"
+SO_WANTED = "as requested"
 """Why the picture is drawn on the CPU though there may be OpenGL."""
 
 

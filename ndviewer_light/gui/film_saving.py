@@ -157,7 +157,7 @@ class Films(QObject):
             self._say("There is only one plane: nothing to make a film of", "")
             return
         if self._cancelled is not None:
-            self._say("A film is being saved: Esc ends it", "")
+            self._say("A film is being saved: Esc cancels it", "")
             return
         dialog = self.dialog = FilmDialog(self._stage.window(), sizes, self._stage.overlay.written)
         dialog.accepted.connect(self._on_planned)
@@ -242,7 +242,7 @@ class Films(QObject):
                 raise _FilmEndedError
             if time.monotonic() > said + _SAID_SECONDS:
                 said = time.monotonic()
-                text = f"Saving {name}: {done:,} of {n:,} frames (Esc ends it)"
+                text = f"Saving {name}: {done:,} of {n:,} frames (Esc cancels)"
                 self._poll.post(lambda: self._say(text, path))
 
         try:

@@ -140,9 +140,7 @@ def read_documents(tiff: TiffDocuments) -> Reading:
     evidence = [f"{len(kept)} images by {' and '.join(kinds)}"] if kept else []
     evidence += [_sizes_said(image) for image in kept[:5]]
     if any(image.kind == PAGES and image.outer for image in kept):
-        evidence.append(
-            "nothing says what its pages are: taken for z; the option axes=T makes them time points"
-        )
+        evidence.append("its pages are not described: shown as z; the option axes=T makes them time points")
     warnings = [each if each.startswith(tiff.name) else f"{tiff.name}: {each}" for each in refused]
     if tiff.is_cut_off():
         warnings.append(

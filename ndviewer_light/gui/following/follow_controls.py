@@ -82,9 +82,9 @@ class FollowButton(QPushButton):
 class _DiskState(Enum):
     """What the switch shows, by the names in `Following`."""
 
-    FOLLOWING = ("Following", "eye", "What is written to this dataset appears by itself. Click to pause")
-    PAUSED = ("Paused", "pause", "What is written to this dataset is not looked for. Click to go on")
-    FINISHED = ("Finished", "check", "Nothing more seems to be written to this dataset. Click to look again")
+    FOLLOWING = ("Following", "eye", "New data in this dataset appears automatically. Click to pause")
+    PAUSED = ("Paused", "pause", "New data in this dataset is not looked for. Click to resume")
+    FINISHED = ("Finished", "check", "This dataset no longer seems to be written. Click to look again")
 
 
 class FollowingSwitch(QPushButton):

@@ -101,7 +101,7 @@ class PlaneFinder(QObject):
         if dataset is None or self.cancel():
             return
         search = self._search = _Search(dataset, self._start(), wanted, name)
-        self._row.line.say("message", f"Looking for {name} planes…")
+        self._row.line.say("message", f"Searching for {name} planes…")
         self._background.run("ndviewer-find", lambda: self._run(search))
 
     def _start(self) -> PlaneKey:
@@ -121,7 +121,7 @@ class PlaneFinder(QObject):
         self._poll.post(lambda: self._on_found(search))
 
     def _post_progress(self, search: _Search, done: int, expected: int) -> None:
-        text = f"Looking for {search.name} planes: {done:,} of {expected:,} (Esc ends it)"
+        text = f"Searching for {search.name} planes: {done:,} of {expected:,} (Esc cancels)"
         self._poll.post(lambda: self._say_progress(search, text))
 
     def _say_progress(self, search: _Search, text: str) -> None:

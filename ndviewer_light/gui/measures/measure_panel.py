@@ -48,7 +48,7 @@ class MeasurePanel(Panel):
         self.gaps = QLabel()
         self.gaps.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self.gaps, "dim")
-        self.along = new_choice("What values are plotted over", self._on_along)
+        self.along = new_choice("Horizontal axis of the plot", self._on_along)
         self.units = new_choice("Units of the horizontal axis", self._on_units)
         self.export = self._button("CSV…", "Save these values as a table", self.export_clicked)
         self.close_button = self._button("Close", "Close the plot; the shape stays", self.close_clicked)

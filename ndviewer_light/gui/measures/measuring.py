@@ -134,7 +134,7 @@ class Measuring(QObject):
             return
         self.hand.begin(kind)
         how = "click in" if kind is ShapeKind.POINT else "drag over"
-        self._say(f"{kind.value}: {how} the picture (Esc ends it)", "")
+        self._say(f"{kind.value}: {how} the picture (Esc cancels)", "")
 
     def cancel(self) -> bool:
         """Draw nothing after all; False if nothing was to be drawn."""

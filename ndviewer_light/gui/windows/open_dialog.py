@@ -76,7 +76,7 @@ class OpenDialog(QDialog):
         self.recent.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.format = QComboBox()
         self.format.setAccessibleName("Format")
-        self.format.setToolTip("What it is, where its name and its beginning mislead")
+        self.format.setToolTip("The format, where name and first bytes mislead")
         self.format.setPalette(self.palette())  # below a stylesheet it would have the application's
         self.format.addItem(AUTOMATICALLY, "")
         self.open_button = self._button("Open", "Open what is named above")

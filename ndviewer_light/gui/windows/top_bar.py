@@ -59,7 +59,7 @@ class TopBar(Panel):
         row.addWidget(self.link)
         for text, tip, action in (
             ("Channels", "Show each channel in a pane of its own, or all together again", "split"),
-            ("Ortho", "Show sections along z (XZ, YZ) beside the picture, or no longer", "orthogonal"),
+            ("Ortho", "Show or hide sections along z (XZ, YZ) beside the picture", "orthogonal"),
             ("Overview", "Show all fields at their places, or the one in view again", "overview"),
             ("Numbers", "Brightness, saturation, focus of the run, on the maps and in a plot", "numbers"),
             ("Panels", "Show the panels on the left, or not", "panels"),

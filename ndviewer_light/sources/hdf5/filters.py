@@ -1,6 +1,6 @@
-"""What a chunk was passed through before it was stored, undone: never more than a chunk's bytes.
+"""Decodes the filters that a chunk was passed through: never more than a chunk's bytes.
 
-Filters that cannot be undone here are left to h5py, which decodes one chunk at a time.
+Filters that cannot be decoded here are left to h5py, which decodes one chunk at a time.
 Source: "HDF5 File Format Specification", filter pipeline message, and the list of registered filters.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import DatasetError, UnsupportedError
-from ...storage.decoding.codec import Codec, from_imagecodecs, undone
+from ...storage.decoding.codec import Codec, decoded_bytes, from_imagecodecs
 from ...storage.decoding.codecs import codec_from
 from ...storage.decoding.compressors import Compressor, bz2_decoded, inflated
 from ...storage.decoding.numeric_filters import Fletcher32, Shuffle
@@ -34,7 +34,7 @@ class Filter(NamedTuple):
 
 
 class MissingFilter(Codec):
-    """A filter that nothing here can undo: of use only where a chunk is stored without it."""
+    """A filter that nothing here can decode: of use only where a chunk is stored without it."""
 
     def __init__(self, filter_: Filter) -> None:
         self._filter = filter_
@@ -58,7 +58,7 @@ def told_missing(filter_: Filter) -> str:
 
 
 def codecs(filters: Sequence[Filter], missing: Sequence[Filter] = ()) -> tuple[Codec, ...] | None:
-    """What undoes each of them; None if one of them cannot be undone here, unless it is one of `missing`."""
+    """The codec of each of them; None if one cannot be decoded here, unless it is one of `missing`."""
     found = [MissingFilter(filter_) if filter_ in missing else _codec(filter_) for filter_ in filters]
     known = tuple(codec for codec in found if codec is not None)
     return known if len(known) == len(found) else None
@@ -94,4 +94,6 @@ def decoded(stored: bytes, chain: Sequence[Codec], mask: int, n_bytes: int, wher
 
     Raises `CorruptDataError` if the length or the checksum does not match.
     """
-    return undone([codec for i, codec in enumerate(chain) if not mask >> i & 1], stored, n_bytes, where)
+    return decoded_bytes(
+        [codec for i, codec in enumerate(chain) if not mask >> i & 1], stored, n_bytes, where
+    )

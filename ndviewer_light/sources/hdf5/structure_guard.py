@@ -1,4 +1,4 @@
-"""Refuses structures that lead in a circle, before HDF5 sees them: it would not come out of them again.
+"""Refuses structures that contain a loop, before HDF5 sees them: it would follow them forever.
 
 Nobody can interrupt the HDF5 library, and while it runs no other file can be read with h5py in this process.
 Of three structures, none of which has a checksum, it follows what the file says without looking whether it
@@ -64,7 +64,7 @@ class StructureGuard:
             is_object = raw[head : head + 2] != b"\0\0"  # else free space, whose length includes its head
             step = _OBJECT_HEAD + (length + 7) // 8 * 8 if is_object else length
             if not step or here + step > end:
-                raise self._damaged("an object of a heap (the texts of attributes) has no sane length")
+                raise self._damaged("an object of a global heap (texts of attributes) has an invalid length")
             here += step
 
     def _check_local_heap(self, raw: bytes, read: Callable[[int, int], bytes]) -> None:
@@ -74,7 +74,7 @@ class StructureGuard:
         seen: set[int] = set()
         while block != _LAST_FREE_BLOCK and block < size:
             if block in seen or len(seen) >= _MAX_FREE_BLOCKS:
-                raise self._damaged("the free blocks of a heap (the names in a group) lead in a circle")
+                raise self._damaged("the free list of a local heap (names in a group) contains a loop")
             seen.add(block)
             block = self._length(read(data + block, self._length_bytes), 0)
 
@@ -83,7 +83,7 @@ class StructureGuard:
         level, entries = raw[5], int.from_bytes(raw[6:8], "little")
         _, expected = self._places.get(at, (0, level))
         if level != expected:
-            raise self._damaged("the tree of a group leads in a circle")
+            raise self._damaged("the B-tree of a group contains a loop")
         if not level:
             return
         first, entry = (
@@ -96,7 +96,7 @@ class StructureGuard:
         children = [self._base + self._address(raw, where) for where in range(first, last, entry)]
         places = {self._places.setdefault(child, (at, level - 1)) for child in children}
         if len(set(children)) < len(children) or places - {(at, level - 1)} or at in children:
-            raise self._damaged("the tree of a group leads in a circle")
+            raise self._damaged("the B-tree of a group contains a loop")
 
     def _length(self, raw: bytes, at: int) -> int:
         return int.from_bytes(raw[at : at + self._length_bytes], "little")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import DatasetError
-from ...storage.decoding.codec import undone
+from ...storage.decoding.codec import decoded_bytes
 from ...storage.decoding.codecs import codec_from
 from ...storage.decoding.shard_decoder import object_decoder
 
@@ -50,7 +50,11 @@ def text_of(document: JsonObject, folder: str, tree: Tree) -> str:
     try:
         codecs = [codec_from(compressor, np.dtype("u1"))] if compressor else []
         (data,) = tree.read_whole([_only_chunk(document, folder, tree)], 4 * _LONGEST_TEXT)
-        raw = b"" if data is None else undone(codecs, data, _LONGEST_TEXT, folder, is_exact=False).tobytes()
+        raw = (
+            b""
+            if data is None
+            else decoded_bytes(codecs, data, _LONGEST_TEXT, folder, is_exact=False).tobytes()
+        )
         count, length = struct.unpack_from("<II", raw)  # how many texts; the length of the first
     except (DatasetError, struct.error):
         return ""

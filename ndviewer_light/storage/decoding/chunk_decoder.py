@@ -21,7 +21,7 @@ from ...errors import (
 )
 from ..limits import MAX_CHUNK_BYTES
 from ..printable import brief
-from .codec import most_stored, undone
+from .codec import decoded_bytes, most_stored
 from .codecs import codec_from
 from .fill_values import fill_value
 from .picture_codecs import Pixels
@@ -86,7 +86,7 @@ class ChunkDecoder:
 
         Raises `CorruptDataError` if the bytes do not come to exactly one chunk. Any thread.
         """
-        raw = undone(self.codecs, data, self.nbytes, where)
+        raw = decoded_bytes(self.codecs, data, self.nbytes, where)
         laid_out: np.ndarray = np.ndarray([self.chunk[axis] for axis in self.axes], self.dtype, raw.data)
         pixels: np.ndarray = laid_out.transpose(np.argsort(self.axes))
         return pixels

@@ -1,4 +1,4 @@
-"""One step on the way from a chunk to what is stored of it, and all steps of a chunk undone within a bound.
+"""One step on the way from a chunk to what is stored of it, and decoding all steps within a bound.
 
 Nothing is decoded by a library that was not told, or whose header does not say, how much may come out.
 """
@@ -47,7 +47,7 @@ class Codec(ABC):
         """What was stored; at most `n` bytes, else `DamagedError` or an error of the library."""
 
 
-def undone(
+def decoded_bytes(
     codecs: Sequence[Codec], stored: Buffer, n: int, where: str, *, is_exact: bool = True
 ) -> np.ndarray:
     """The `n` bytes of a chunk, from what is stored of it, as uint8; `codecs` in the order of writing.

@@ -1,4 +1,4 @@
-"""Compressors, undone by zlib, bz2 and lzma of Python, by numcodecs and by imagecodecs, each told a bound.
+"""Compressors, decoded by zlib, bz2 and lzma of Python, by numcodecs and by imagecodecs, each told a bound.
 
 What is written by hand here bounds them: how much may come out of a stream, and what the headers of Blosc,
 LZ4 and Zstandard say, which numcodecs would believe. For zlib, gzip, bz2 and lzma it calls Python's own

@@ -68,7 +68,7 @@ def _jpegxr(data: bytes) -> tuple[int, int]:
 
 def _lerc(data: bytes) -> tuple[int, int]:
     if not data.startswith(b"Lerc2 "):
-        raise DamagedError("it has no header of LERC, version 2")
+        raise DamagedError("it has no LERC version 2 header")
     has_checksum = struct.unpack_from("<i", data, 6)[0] >= 3
     height, width = struct.unpack_from("<ii", data, 14 if has_checksum else 10)
     return height, width

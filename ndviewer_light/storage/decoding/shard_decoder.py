@@ -1,4 +1,4 @@
-"""Shards, undone in Python: of arrays with codecs that tensorstore does not know, or with codecs after the
+"""Shards, decoded in Python: of arrays with codecs that tensorstore does not know, or with codecs after the
 shards.
 
 A stored object is a chunk or a shard; both are opened once, and then read in parts. Only chunks that are
@@ -17,7 +17,7 @@ import numpy as np
 from ...errors import CorruptDataError, LimitExceededError, MetadataError
 from ..limits import MAX_CHUNK_BYTES, MAX_RANK, MAX_SHARD_INDEX_BYTES
 from .chunk_decoder import ChunkDecoder, chunks_of, codecs_named, named_codec, transposed
-from .codec import undone
+from .codec import decoded_bytes
 
 if TYPE_CHECKING:
     from ..limits import JsonObject
@@ -105,8 +105,8 @@ class ShardDecoder:
         return n
 
     def decode(self, data: bytes, where: str) -> np.ndarray:
-        """The bytes of the shard, undone of what was applied to it as a whole."""
-        return undone(self.codecs, data, self.most_stored, where, is_exact=False)
+        """The bytes of the shard, after decoding what was applied to it as a whole."""
+        return decoded_bytes(self.codecs, data, self.most_stored, where, is_exact=False)
 
     def part(self, raw: np.ndarray, at: tuple[slice, ...], where: str) -> DecodedPart:
         """The pixels at these places, from the bytes of a shard."""
@@ -134,7 +134,7 @@ class ShardDecoder:
         if len(raw) < n:
             raise CorruptDataError(f"{where} is truncated: it has {len(raw):,} of at least {n:,} bytes")
         stored = raw[len(raw) - n :] if self.is_index_at_end else raw[:n]
-        index = undone(self.index_codecs, stored, 16 * math.prod(self.grid), f"{where}: its index")
+        index = decoded_bytes(self.index_codecs, stored, 16 * math.prod(self.grid), f"{where}: its index")
         return index.view(f"{self.index_order}u8").reshape(*self.grid, 2)
 
 
