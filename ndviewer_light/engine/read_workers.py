@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HUNG_SECONDS = 5.0
-"""A read that takes longer no longer counts as a worker: another one takes its place."""
+"""A read that takes longer may never end: another worker, or another reader process, takes its place."""
 
 _EXTRA_WORKERS = 28  # maximum number of replacements for hung workers
 _IDLE_SECONDS = 1.0  # idle workers end, so that a forgotten close() never keeps a script alive

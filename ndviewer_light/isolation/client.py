@@ -13,6 +13,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..engine.read_workers import HUNG_SECONDS
 from ..errors import DatasetError, ReaderCrashedError, ReadTimeoutError
 from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
@@ -24,12 +25,7 @@ from ..storage.presentable import presentable
 from . import protocol
 from .calls import DeadlineError, ReplacedError, what_was_asked
 from .packed_thumbnails import unpacked
-from .reader_process import (
-    HUNG_REMOTE_SECONDS,
-    HUNG_SECONDS,
-    READS_IN_FLIGHT,
-    REMOTE_READS_IN_FLIGHT,
-)
+from .reader_process import HUNG_REMOTE_SECONDS, READS_IN_FLIGHT, REMOTE_READS_IN_FLIGHT
 from .readers import Readers
 
 if TYPE_CHECKING:

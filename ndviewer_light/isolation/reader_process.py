@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..engine.read_workers import HUNG_SECONDS
 from ..errors import LimitExceededError, OutOfResourcesError, ReaderCrashedError
 from ..storage.cancellation import current_scope
 from . import protocol
@@ -41,11 +42,8 @@ READS_IN_FLIGHT = 4
 REMOTE_READS_IN_FLIGHT = 32
 """Planes it reads at a time from a server: each waits for a slot once it is there."""
 
-HUNG_SECONDS = 5.0
-"""A request unanswered for so long may never end: no others are sent after it."""
-
 HUNG_REMOTE_SECONDS = 20.0
-"""The same for servers, where requests take longer and have their own timeouts."""
+"""Like `HUNG_SECONDS`, for servers, where requests take longer and have their own timeouts."""
 
 _OUT_OF_MEMORY = ("std::bad_alloc", "Failed to allocate memory", "MemoryError")  # C++ libraries abort
 _REASON_CHARACTERS = 400

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 AXES = "axes"
 """The storage option in which a person says what the axes are."""
 SAMPLES = "s"
+LEAST_IN_COLOUR = 16
+"""Rows and columns of an image in colour; an array (…, 5, 3) is hardly one."""
 
 _LETTERS = "tpczyxs"
 _OUTER = {

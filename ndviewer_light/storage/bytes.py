@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]  # offset, length in bytes
 
+FIRST_BYTES = 128 * 1024
+"""Of a file on a server: what opening it brings, with its size."""
 _BRACKETS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/]*\[[0-9A-Fa-f:.]*\]")  # an address with :: in it
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # at least two letters: C:// is a drive
 

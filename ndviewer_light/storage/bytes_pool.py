@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import DatasetError, LimitExceededError, ReadDroppedError
-from .bytes import is_url
+from .bytes import FIRST_BYTES, is_url
 from .cancellation import CancelScope, current_scope
 from .limits import MAX_CHUNK_BYTES
 from .single_flight import SingleFlight
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_OPEN_FILES = 48
-FIRST_BYTES = 128 * 1024
-"""What opening a file on a server has brought already."""
 
 
 class BytesPool:

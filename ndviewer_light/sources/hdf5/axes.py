@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...metadata.guessed_axes import LEAST_IN_COLOUR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,6 @@ _ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 _ROLES_IN_COLOUR = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
 _REVERSED_IN_COLOUR = {3: "cxy", 4: "zcxy", 5: "tzcxy"}
 _FILLED_FIRST = "zctp"
-_LEAST_IN_COLOUR = 16  # rows and columns; an array (…, 5, 3) is hardly an image
 
 
 class AxisNotes(NamedTuple):
@@ -183,4 +183,4 @@ def _looks_like_colour(sizes: Sequence[int], dtype: np.dtype[Any], is_reversed: 
     if len(sizes) not in _ROLES_IN_COLOUR or dtype not in (np.uint8, np.uint16):
         return False
     samples, plane = (sizes[-3], sizes[-2:]) if is_reversed else (sizes[-1], sizes[-3:-1])
-    return samples in (3, 4) and min(plane) >= _LEAST_IN_COLOUR
+    return samples in (3, 4) and min(plane) >= LEAST_IN_COLOUR

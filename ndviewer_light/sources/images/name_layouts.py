@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .conventions import CONVENTIONS
 from .name_columns import Column, Part, columns_of, parts_of
 from .name_words import is_channel_word
-from .numbering import PLACES, TIMES, Draft, assigned, drafts
+from .numbering import MAX_CHANNEL_WORDS, PLACES, TIMES, Draft, assigned, drafts
 from .patterns import Pattern, escaped
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _MAX_CHECKED = 6
 """Of very many names, how many layouts are compared once one holds."""
 _LEAST_EXPLAINED, _LEAST_EXPLAINED_BY_GUESS = 1 / 3, 0.8
 _LEAST_FILLED, _LEAST_FILLED_BY_GUESS, _LEAST_FILLED_BY_GUESSES = 0.1, 0.5, 0.9
-_MAX_CHANNELS = 12
 CLEAR = 0.2
 """The score difference beyond which a layout is considered certain."""
 _BEFORE_CUT = re.compile(r"[_\-. ]")
@@ -227,7 +226,7 @@ def _against(found: list[Fields], filled: float) -> list[str]:
     if filled < 0.5:
         against.append(f"{1 - filled:.0%} of its planes have no file")
     channels = {fields["c"] for fields in found if "c" in fields and not fields["c"].isdecimal()}
-    if len(channels) > _MAX_CHANNELS and not all(map(is_channel_word, channels)):
+    if len(channels) > MAX_CHANNEL_WORDS and not all(map(is_channel_word, channels)):
         against.append(f"{len(channels)} channels")
     stems = {match[1] if (match := _COUNTED.fullmatch(name)) else name for name in channels}
     if len(stems) < len(channels) and not all(map(is_channel_word, channels)):

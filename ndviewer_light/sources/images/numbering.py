@@ -30,8 +30,8 @@ _HAS_FIELD = re.compile(r"\{\w")
 _UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}")
 _MAX_WILD = 2
 """The maximum number of free texts in a pattern: with many of them, a mismatch takes forever to detect."""
-_MAX_CHANNELS = 12
-"""Words that differ more are places, not channels."""
+MAX_CHANNEL_WORDS = 12
+"""Words that differ more are places, not channels, unless channels are called so."""
 _MAX_UNKNOWN = 5
 """The maximum number of unknown columns tried in all combinations."""
 
@@ -262,7 +262,7 @@ def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]
     # the last word of a name is more likely a channel than the first; dyes and colours most of all
     for i in sorted(words, key=lambda i: (parts[i].hint != "channel", -i)):
         part = parts[i]
-        many = len(set(part.values)) > _MAX_CHANNELS
+        many = len(set(part.values)) > MAX_CHANNEL_WORDS
         in_folder = part.depth < last or any(p.kind == "given" for p in parts)
         is_place = (
             part.kind == "uuid" or part.hint == "place" or many or (in_folder and part.hint != "channel")

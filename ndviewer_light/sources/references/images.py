@@ -17,6 +17,7 @@ from ...errors import (
     MetadataError,
 )
 from ...metadata import ngff
+from ...metadata.guessed_axes import LEAST_IN_COLOUR
 from ...metadata.named_axes import clean
 from ...metadata.ngff_levels import ngff_level
 from ...model import (
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
 _SAMPLE = "s"
-_LEAST_IN_COLOUR = 16  # rows and columns; an array (…, 5, 3) is hardly an image
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
 _MAX_SAID = 20
 _MAX_OTHERS = 1000
@@ -379,7 +379,7 @@ def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list
         return False
     last = (names[-1] or "").lower() if names and len(names) == len(shape) else ""
     is_named = last and not last.startswith("phony_dim")
-    return last in _SAMPLES if is_named else min(shape[-3:-1]) >= _LEAST_IN_COLOUR
+    return last in _SAMPLES if is_named else min(shape[-3:-1]) >= LEAST_IN_COLOUR
 
 
 # ---- NWB -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
-from ..bytes import Bytes
+from ..bytes import FIRST_BYTES, Bytes
 from ..presentable import presentable
 from .block_file import MAX_BYTES, BlockFile, Blocks
 from .client import Answer, RemoteFile, settings_from
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteBytes", "open_remote", "set_in_flight"]
 
-FIRST_BYTES = 128 * 1024  # read while checking that the file exists, and its size
 _WEB = ("http", "https", "s3", "gs")
 _SHARES = ("smb", "sftp")
 _WAYS = 4  # plain, with region, with credentials, and the last one to fail
