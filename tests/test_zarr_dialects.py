@@ -271,8 +271,10 @@ def test_the_xml_of_bigstitcher_says_what_channels_and_tiles_its_setups_are(tmp_
                 np.testing.assert_array_equal(dataset.plane(t=t, p=p, c=c), PIXELS + 2 * c + p + 20 * t)
 
 
-@pytest.mark.parametrize("root", ["group", "nothing"])
-@pytest.mark.parametrize("said", ["", "beside", "given"])
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [("group", ""), ("nothing", ""), ("nothing", "x"), ("group", "dataset"), ("nothing", "given")],
+)
 def test_bigstitcher_on_a_server_opens_without_consolidated_metadata(
     tmp_path: Path, server: RangeServer, root: str, said: str
 ) -> None:
@@ -286,7 +288,8 @@ def test_bigstitcher_on_a_server_opens_without_consolidated_metadata(
                 path.unlink()
     if said:
         attributes = [{"channel": i // 2, "tile": i % 2} for i in range(4)]
-        (folder / "x.xml").write_text(_project(attributes, {"channel": ["DAPI", "GFP"], "tile": ["a", "b"]}))
+        xml = "dataset.xml" if said == "dataset" else "x.xml"
+        (folder / xml).write_text(_project(attributes, {"channel": ["DAPI", "GFP"], "tile": ["a", "b"]}))
     with open_dataset(server.url(f"{folder.name}/x.{'xml' if said == 'given' else 'ome.zarr'}")) as dataset:
         assert dataset.info.n_t == n_t
         assert dataset.info.times == (times if said else ())

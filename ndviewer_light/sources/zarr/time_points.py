@@ -69,17 +69,19 @@ def read_zarr_xml(path: str, options: StorageOptions) -> BigDataViewerXml:
 
 
 def _xml_beside(path: str, options: StorageOptions) -> BigDataViewerXml | None:
-    """That of the same name beside the store; None if there is none, or if it names another store."""
+    """That of the same name beside the store, or BigStitcher's ``dataset.xml``; None if none names it."""
     store, query = path, ""
     if path.lower().startswith("http"):
         store, mark, query = path.partition("#")[0].partition("?")
         query = mark + query
     store = store.rstrip("/" + os.sep)
     stem = store.removesuffix(".zarr").removesuffix(".ome")
-    with contextlib.suppress(DatasetError):  # the images can be shown without
-        found = read_zarr_xml(f"{stem}.xml{query}", options)
-        if re.split(r"[\\/]", found.file.rstrip("/"))[-1] == name_of(store):
-            return found
+    folder = store[: len(store) - len(store.replace(os.sep, "/").rpartition("/")[2])]
+    for xml in dict.fromkeys((f"{stem}.xml", f"{folder}dataset.xml")):
+        with contextlib.suppress(DatasetError):  # the images can be shown without
+            found = read_zarr_xml(xml + query, options)
+            if re.split(r"[\\/]", found.file.rstrip("/"))[-1] == name_of(store):
+                return found
     return None
 
 
