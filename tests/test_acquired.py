@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING
 
+import h5py
 import nd2_writer
 import numpy as np
 import pytest
 import stores
 import tiff_dialects
 import tifffile
+from hdf5_dialects import write_imaris
+from hdf5_files import write_nwb
 from runs import CHANNELS, small_run, write
 from test_stage_positions import ome_image, ome_xml, write_collection
 
@@ -150,6 +154,71 @@ def test_bioformats2raw_keeps_the_ome_xml_of_all_images(tmp_path: Path) -> None:
     keys = [(0, p, c, 0) for p in (0, 1) for c in (0, 1)]
     for isolate in (False, True):
         assert plane_times(tmp_path / "c.zarr", keys, isolate=isolate) == [None, None, 0.0, 30.0]
+
+
+def test_ome_writers_says_it_of_each_frame(tmp_path: Path) -> None:
+    attributes = stores.image_attributes(squid=False)
+    frames = [
+        {"delta_t": 10.0 * t + c + z / 10, "storage_index": [t, c, z]}
+        for t in range(2)
+        for c in range(2)
+        for z in range(2)
+    ]
+    wrong = [{"delta_t": "soon", "storage_index": [0, 0, 0]}, {"storage_index": [0]}, 7]
+    stores.write_image(tmp_path / "a.zarr", attributes=attributes)
+    group = tmp_path / "a.zarr" / "zarr.json"
+    said = json.loads(group.read_text())
+    said["attributes"]["ome_writers"] = {"version": "0.3", "frame_metadata": [*frames[1:], *wrong]}
+    group.write_text(json.dumps(said))
+    keys = [(t, 0, c, z) for t in range(2) for c in range(2) for z in range(2)]
+    for isolate in (False, True):
+        found = plane_times(tmp_path / "a.zarr", keys, isolate=isolate)
+        assert found == [None, *(frame["delta_t"] for frame in frames[1:])]
+
+
+def test_ndtiff_says_it_in_the_document_of_each_plane(tmp_path: Path) -> None:
+    tiff_dialects.ndtiff(tmp_path)
+    folder = tmp_path / "run_1"
+    index, at, number = bytearray((folder / "NDTiff.index").read_bytes()), 0, 0
+    while at < len(index):  # documents at the end of the files, as the index says
+        for _ in range(2):
+            (n,) = struct.unpack_from("<I", index, at)
+            text, at = bytes(index[at + 4 : at + 4 + n]), at + 4 + n
+        file = folder / text.decode()
+        document = json.dumps({"ElapsedTime-ms": 500 * number}).encode()
+        if number:  # nothing is said of the first
+            struct.pack_into("<ii", index, at + 20, file.stat().st_size, len(document))
+        with file.open("ab") as end:
+            end.write(document)
+        at, number = at + 32, number + 1
+    (folder / "NDTiff.index").write_bytes(index)
+    order = [(t, p, c, z) for z in range(3) for c in range(2) for p in range(2) for t in range(2)]
+    for isolate in (False, True):
+        assert plane_times(folder, order, isolate=isolate) == [None, *(0.5 * n for n in range(1, 24))]
+
+
+def test_nwb_has_time_stamps_or_a_rate(tmp_path: Path) -> None:
+    data = np.ones((4, 9, 8), "u2")  # frame, x, y
+    stamps = [0.5, 1.5, 4.0, 4.5]
+    write_nwb(tmp_path / "a.nwb", S={"data": data, "timestamps": stamps})
+    write_nwb(tmp_path / "b.nwb", S={"data": data, "rate": 4.0})
+    write_nwb(tmp_path / "c.nwb", S={"data": data})
+    keys = [(t, 0, 0, 0) for t in range(5)]
+    for isolate in (False, True):
+        assert plane_times(tmp_path / "a.nwb", keys, isolate=isolate) == [*stamps, None]
+        assert plane_times(tmp_path / "b.nwb", keys[:4], isolate=isolate) == [0.0, 0.25, 0.5, 0.75]
+    assert plane_times(tmp_path / "c.nwb", keys) == [None] * 5
+    with nl.open_dataset(tmp_path / "a.nwb") as dataset:
+        assert dataset.measure()["acquired_s"].values.ravel().tolist() == stamps
+
+
+def test_imaris_has_a_clock_time_for_each_time_point(tmp_path: Path) -> None:
+    path = write_imaris(tmp_path / "a.ims", np.ones((3, 2, 2, 16, 16), "u2"))
+    keys = [(t, 0, c, 1) for t in range(3) for c in range(2)]
+    assert plane_times(path, keys) == [0.0, 0.0, 90.0, 90.0, 180.0, 180.0]
+    with h5py.File(path, "a") as file:
+        file["DataSetInfo/TimeInfo"].attrs["TimePoint2"] = np.array([b"?"], "S1")
+    assert plane_times(path, keys) == [0.0, 0.0, None, None, 180.0, 180.0]
 
 
 def test_where_nothing_is_recorded_the_time_step_tells_else_nothing(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def ndtiff_images(
             is_colour=samples > 1,
             channels=tuple(Channel(name if isinstance(name, str) else "", "") for name in channels),
             steps=dict(steps),
+            documents={n: (at.metadata_at, at.metadata_length) for n, at in numbers.items()},
             is_incomplete=len(runs) < sizes["t"] * sizes["c"] * sizes["z"],
         )
         images.append(checked(image, name))

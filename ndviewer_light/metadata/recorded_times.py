@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
 SECONDS_PER_UNIT = {
@@ -60,6 +60,25 @@ def plane_times(pixels: Element) -> RecordedTimes:
             continue
         if math.isfinite(seconds):
             found[index] = seconds
+    return RecordedTimes(found) if found else NOT_SAID
+
+
+def frame_times(said: object, roles: Sequence[str]) -> RecordedTimes:
+    """``delta_t`` (s) of what ome-writers says of the frames of an image, by their ``storage_index``.
+
+    `roles` are those of the axes of its array, in order.
+    """
+    found = {}
+    for frame in said if isinstance(said, list) else ():
+        if not isinstance(frame, dict):
+            continue
+        index, seconds = frame.get("storage_index"), frame.get("delta_t")
+        if not isinstance(index, list) or not all(type(each) is int for each in index):
+            continue
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+            continue
+        at = dict(zip(roles, index, strict=False))
+        found[at.get("t", 0), at.get("c", 0), at.get("z", 0)] = float(seconds)
     return RecordedTimes(found) if found else NOT_SAID
 
 

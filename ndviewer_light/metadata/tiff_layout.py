@@ -20,7 +20,7 @@ from .guessed_axes import AXES
 from .recorded_times import NOT_SAID, RecordedTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..model import Channel
     from ..storage.decoding.ifd_chain import PageFacts
@@ -80,6 +80,8 @@ class TiffImage:
     well: str = ""
     field_of_view: int = 0
     times: RecordedTimes = NOT_SAID
+    documents: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """Where in its file an index puts the JSON about a page: offset and length, by the number of the page."""
     is_incomplete: bool = False
     """Fewer pages are there than the metadata declare."""
 

@@ -53,6 +53,10 @@ class Composite(ABC):
     def address(self, key: PlaneKey, level: int) -> PlaneAddress | None:
         """Where a plane within the sizes is; None if the file has no place for it."""
 
+    def frame_times(self, file: HDF5File) -> np.ndarray | None:
+        """When time points were acquired, as in `Snapshot.frame_times`; within `HDF5File.reading`."""
+        return None
+
 
 class CompositeSnapshot(Snapshot):
     """A file whose image is made of many datasets."""
@@ -78,6 +82,10 @@ class CompositeSnapshot(Snapshot):
         if not 0 <= p < len(self.info.positions):
             raise IndexError(f"no position {p} in {self.file.name}")
         return self._image.levels(p)
+
+    def frame_times(self) -> np.ndarray | None:
+        """See `Snapshot.frame_times`."""
+        return self._image.frame_times(self.file)
 
     def tile_shape(self, p: int, level: int) -> tuple[int, int] | None:
         """See `Source.tile_shape`: by the chunks of the first dataset."""

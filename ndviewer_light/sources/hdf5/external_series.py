@@ -38,6 +38,7 @@ class ExternalSeriesSnapshot(Snapshot):
         """Within `HDF5File.reading`. Raises a `DatasetError` if one of the files cannot be opened."""
         super().__init__(file)
         self.inner = series.path
+        self._series = series
         self.evidence = f"NWB {series.type} with external files"
         self._lock = threading.Lock()  # guards `_closed`
         self._closed = False
@@ -87,6 +88,10 @@ class ExternalSeriesSnapshot(Snapshot):
         )
         before = request.before
         self.info = before.info if before is not None and before.info == info else info
+
+    def frame_times(self) -> np.ndarray | None:
+        """See `Snapshot.frame_times`."""
+        return nwb.frame_times(self.file, self._series.path, self.info.n_t)
 
     @property
     def identity(self) -> str | None:

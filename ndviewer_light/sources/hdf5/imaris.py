@@ -59,6 +59,7 @@ class ImarisImage(Composite):
             raise MetadataError(f"{file.name} is an Imaris file without a time point or channel")
         if n_t > MAX_T or n_c > MAX_CHANNELS:
             raise LimitExceededError(f"{file.name} declares {n_t} time points and {n_c} channels: too many")
+        self._n_t = n_t
         self._levels = tuple(_levels(file))
         data = file.node(f"{first}/TimePoint 0/Channel 0/Data")
         if not isinstance(data, h5py.Dataset):
@@ -85,6 +86,17 @@ class ImarisImage(Composite):
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Composite.levels`."""
         return self._levels
+
+    def frame_times(self, file: HDF5File) -> np.ndarray | None:
+        """See `Composite.frame_times`: by the clock times of all time points."""
+        info = _group(file, f"{_INFO}/TimeInfo")
+        if info is None:
+            return None
+        clocks = [_clock(_text(file, info, f"TimePoint{t + 1}")) for t in range(self._n_t)]
+        first = clocks[0]
+        if first is None:
+            return None
+        return np.array([math.nan if at is None else (at - first).total_seconds() for at in clocks])
 
     def address(self, key: PlaneKey, level: int) -> PlaneAddress:
         """See `Composite.address`."""

@@ -40,6 +40,8 @@ PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")
 
 _MAX_NAME = 200
 _MAX_FILES = 10_000
+_MOST_FRAMES = 2_000_000
+"""Of more frames, times are not read."""
 
 
 class Series(NamedTuple):
@@ -193,6 +195,26 @@ def time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[flo
     if step > 0 and abs(second - first - step) <= 0.01 * step:
         return step, None
     return step, f"{where}: frames are not evenly spaced in time; using the mean time step"
+
+
+def frame_times(file: HDF5File, path: str, n: int) -> np.ndarray | None:
+    """When the `n` frames of the series at a path were taken, in s since the session began; None: unknown."""
+    import h5py
+
+    node = file.node(path)
+    if not isinstance(node, h5py.Group) or not 0 < n <= _MOST_FRAMES:
+        return None
+    times = _inside(file, node, "timestamps")
+    if isinstance(times, h5py.Dataset) and times.shape == (n,) and times.dtype.kind in "iuf":
+        return np.asarray(times[()], float)
+    start = _inside(file, node, "starting_time")
+    if not isinstance(start, h5py.Dataset) or start.size != 1 or start.dtype.kind not in "iuf":
+        return None
+    rate = file.attribute(start, "rate")
+    if not isinstance(rate, np.ndarray) or rate.size != 1:
+        return None
+    first, per_s = float(np.asarray(start[()]).reshape(-1)[0]), float(rate.reshape(-1)[0])
+    return first + np.arange(n) / per_s if per_s > 0 else None
 
 
 def grid_steps(

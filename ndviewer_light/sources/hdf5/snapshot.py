@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +20,7 @@ from ...storage.cancellation import CancelScope
 from ...storage.disk_cache import cache_of
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ..missing import LOOKS, LOOKS_REMOTE, StoredPlanes, Surroundings, judge, not_stored
+from . import nwb
 from .array import opened
 from .choices import described, others_warning
 from .chunk_index import saved as hdf5_saved
@@ -70,6 +72,7 @@ class Snapshot(ABC):
         self.file = file
         self._stored = StoredPlanes()
         self._held = HeldPlanes()
+        self._times: tuple[np.ndarray | None] | None = None  # once they were looked up
 
     @property
     def identity(self) -> str | None:
@@ -107,6 +110,25 @@ class Snapshot(ABC):
     @abstractmethod
     def fill(self) -> np.generic:
         """The value of what is not stored."""
+
+    def frame_times(self) -> np.ndarray | None:
+        """When time points were acquired, in s since the run began, NaN where unknown; None if none is known.
+
+        Within `HDF5File.reading`.
+        """
+        return None
+
+    def acquired_s(self, key: PlaneKey) -> float | None:
+        """When a plane was acquired, as the file says; raises `DatasetError` if that cannot be read."""
+        known = self._times
+        if known is None:
+            with self.file.reading("when it was acquired"):
+                known = self._times = (self.frame_times(),)
+        (times,) = known
+        if times is None or not self.info.contains(key) or key.t >= len(times):
+            return None
+        seconds = float(times[key.t])
+        return seconds if math.isfinite(seconds) else None
 
     @property
     def claim(self) -> bool | None:
@@ -157,6 +179,7 @@ class DatasetSnapshot(Snapshot):
         self._thread: threading.Thread | None = None
         self._data_file = chosen.file
         self.inner = chosen.path
+        self._series = chosen.series
         self._image = described(chosen)
         self.evidence = f"{self.inner}, {self._image.evidence}"
         self.info = self._described(request, known, chosen)
@@ -195,6 +218,11 @@ class DatasetSnapshot(Snapshot):
     def _is_worth_indexing(self, index: ChunkIndex) -> bool:
         """Lookups in a local file's B-tree cost next to nothing, so it needs no index."""
         return index.grid.n_chunks > 1 and (self.file.is_remote or not index.can_look_up)
+
+    def frame_times(self) -> np.ndarray | None:
+        """See `Snapshot.frame_times`: of an image series of NWB."""
+        series = self._series
+        return None if series is None else nwb.frame_times(self.file, series.path, self.info.n_t)
 
     # ---- planes ----------------------------------------------------------------------------
 

@@ -196,6 +196,14 @@ class HDF5Source(Source):
         except (DatasetError, IndexError):
             return None
 
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: by the time stamps of NWB, and the clock times of Imaris."""
+        try:
+            with self._using() as shot:
+                return [shot.acquired_s(PlaneKey(*key)) for key in keys]
+        except DatasetError:  # reading planes says why
+            return [None] * len(keys)
+
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`: a file that its writer has not closed says that it is not complete."""
         return self._many.of(keys, self.info, lambda _p: Claims(self._shot.claim, self._activity.is_on))

@@ -17,6 +17,7 @@ from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import damage_is_named, one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError
 from ...storage.file_versions import NOTHING, version_of
+from ...storage.limits import MAX_METADATA_BYTES
 from ...storage.local_files import LinkGuard
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
@@ -194,13 +195,15 @@ class TiffSetSource(Source):
         return self._state.info.image(p)
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
-        """See `Source.acquired_s`: by OME-XML, or what Micro-Manager wrote with each page."""
+        """See `Source.acquired_s`: by OME-XML, or what Micro-Manager wrote with each page, also of NDTiff."""
         return [self._time_of(PlaneKey(*key)) for key in keys]
 
     def _time_of(self, key: PlaneKey) -> float | None:
         state = self._state
         try:
             image, index, _ = self._located(state, key, 0)
+            if image.documents:
+                return self._time_in_document(state, image, image.number(index))
             if image.kind != MICROMANAGER or not image.is_upright:
                 return image.times.of(index["t"], index["c"], index["z"])
             file, at = image.place(image.number(index), 0)
@@ -208,6 +211,13 @@ class TiffSetSource(Source):
                 return elapsed_s(pages.tags(at.page).valueof(MICROMANAGER_TAG, default=None))
         except (DatasetError, IndexError):  # reading the plane says why
             return None
+
+    def _time_in_document(self, state: _State, image: TiffImage, number: int) -> float | None:
+        (at, n), (name, _) = image.documents[number], image.place(number)
+        with self._files.bytes_of(state.found.path_of(name)) as file:
+            if not 0 < n <= MAX_METADATA_BYTES or at < 0 or at + n > file.size:
+                return None
+            return elapsed_s(file.read(at, n).rstrip(b"\0 ").decode("utf-8", "replace"))
 
     def look_at_all(self) -> DatasetInfo:
         """Look at the first 512 positions; on a server, at none."""

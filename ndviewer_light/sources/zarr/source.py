@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError, DatasetNotFoundError, DatasetReplacedError, PlaneNotStoredError
 from ...metadata.guessed_axes import AXES
+from ...metadata.recorded_times import NOT_SAID, RecordedTimes
 from ...model import DatasetInfo, PlaneKey, announced_info, channel_in
 from ...storage.tiling import tile_of_chunks
 from ...storage.trees.open_tree import open_tree
@@ -25,6 +26,7 @@ from .alike_images import AlikeImages
 from .chunk_grid import has_shards, level_that_fits, plane_chunk
 from .description import described
 from .first_image import first_image, opened_info
+from .frame_times import FrameTimes
 from .growing import is_expected_to_grow
 from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
@@ -89,6 +91,7 @@ class ZarrSource(Source):
         self._not_before = float("-inf")  # when a look may list stores again
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
         self._many = MissingPlanesOfMany(self.are_stored)
+        self._frame_times = FrameTimes(tree)
 
     # ---- opening ---------------------------------------------------------------------------
 
@@ -378,21 +381,29 @@ class ZarrSource(Source):
             return None
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
-        """See `Source.acquired_s`: by the OME-XML that bioformats2raw writes for all images."""
+        """See `Source.acquired_s`: by the OME-XML of bioformats2raw, or what ome-writers says of frames."""
         return [self._time_of(PlaneKey(*key)) for key in keys]
 
     def _time_of(self, key: PlaneKey) -> float | None:
-        places = self._known.places
-        said = places[key.p].said if 0 <= key.p < len(places) else None
-        if said is None:
-            return None
-        with contextlib.suppress(DatasetError):  # reading the plane says why
+        try:
+            place = self._planes.place(key)
+            times = self._times_at(place) if place.said is None else place.said.times
+            if times is NOT_SAID:
+                return None
             self.image(key.p)
+        except (DatasetError, IndexError):  # reading the plane says why
+            return None
         info = self.info
         if not info.contains(key):
             return None
         c = channel_in(info.image(key.p).channels, info.channels, key.c)
-        return None if c is None else said.times.of(key.t, c, key.z)
+        return None if c is None else times.of(key.t, c, key.z)
+
+    def _times_at(self, place: layouts.ImageLocation) -> RecordedTimes:
+        axes = self._image_at(place.store).meta.axes
+        if axes is None or place.p_index is not None:
+            return NOT_SAID
+        return self._frame_times.of(place.store, [axis.role for axis in axes])
 
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`."""
