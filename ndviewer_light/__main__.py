@@ -90,6 +90,12 @@ def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
         help="draw pictures with OpenGL, or on the CPU (default: with OpenGL where there is any)",
     )
     parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a dask cluster (tcp://host:8786) makes the small pictures of the overview, of finished data "
+        "that its workers reach under the same path",
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="print progress messages to the terminal"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -150,12 +156,13 @@ def run(
     watch: bool = False,
     latency_log: str | None = None,
     canvas: str | None = None,
+    scheduler: str | None = None,
 ) -> int:
     """Show a window per path, or the launcher, and run until the last one is closed.
 
     With `watch`, there need not be anything at the paths yet. `options` are the access options of the
-    datasets, `latency_log` and `canvas` are what those options say. Returns the exit status: 1 where there is
-    no display, 128 + the signal after Ctrl-C or a request to end.
+    datasets, `latency_log`, `canvas` and `scheduler` are what those options say. Returns the exit status: 1
+    where there is no display, 128 + the signal after Ctrl-C or a request to end.
     """
     from .gui.windows.display_server import why_no_display
 
@@ -180,7 +187,7 @@ def run(
         from .gui.windows.application import application, end_on_signals
 
         app = application()
-        windows = _shown(paths, options, watch=watch, log=log)  # noqa: F841  kept as long as they are open
+        windows = _shown(paths, options, watch=watch, log=log, scheduler=scheduler)  # noqa: F841  kept as long as they are open
     try:
         with end_on_signals(app) as received:
             status = int(app.exec())
@@ -206,15 +213,21 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _shown(
-    paths: Sequence[str], options: Mapping[str, str] | None, *, watch: bool, log: LatencyLog | None
+    paths: Sequence[str],
+    options: Mapping[str, str] | None,
+    *,
+    watch: bool,
+    log: LatencyLog | None,
+    scheduler: str | None,
 ) -> list[LightweightMainWindow | LauncherWindow]:
     from .gui.windows.window import LauncherWindow, LightweightMainWindow
 
     windows: list[LightweightMainWindow | LauncherWindow] = [
-        LightweightMainWindow(path, options, watch=watch, latency_log=log) for path in paths
+        LightweightMainWindow(path, options, watch=watch, latency_log=log, scheduler=scheduler)
+        for path in paths
     ]
     if not windows:
-        windows.append(LauncherWindow(options, latency_log=log))
+        windows.append(LauncherWindow(options, latency_log=log, scheduler=scheduler))
     for window in windows:
         window.show()
     return windows
@@ -252,7 +265,14 @@ def _main(arguments: Sequence[str]) -> int:
         return change_shortcut(options.install_shortcut)
     if watch and not options.path:
         parser.error("watch: expected a path")
-    return run(options.path, storage, watch=watch, latency_log=options.latency_log, canvas=options.canvas)
+    return run(
+        options.path,
+        storage,
+        watch=watch,
+        latency_log=options.latency_log,
+        canvas=options.canvas,
+        scheduler=options.scheduler,
+    )
 
 
 if __name__ == "__main__":

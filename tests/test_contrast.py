@@ -11,6 +11,7 @@ from qtpy.QtCore import QPoint, Qt
 from screen import choose_limits, screen_pixels, settle
 
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.label_planes import PictureArea
 from ndviewer_light.errors import MetadataError
 from ndviewer_light.gui.canvas.canvas_view import View
 from ndviewer_light.gui.canvas.view_frames import Frame
@@ -26,7 +27,6 @@ from ndviewer_light.rendering.contrast import (
     contrast_of,
     detector_top,
 )
-from ndviewer_light.rendering.label_picture import PictureArea
 from ndviewer_light.rendering.saturation_picture import marks, saturated_pixels
 
 RAMP = np.arange(1000, 2000, dtype="u2").reshape(20, 50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,16 @@ from stores import needs_zarr_3
 
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.engine.label_planes import LabelPlace, label_key, label_name, label_place, path_of_label
+from ndviewer_light.engine.label_planes import (
+    LabelPlace,
+    PictureArea,
+    label_key,
+    label_name,
+    label_place,
+    path_of_label,
+    sampled,
+    whole_numbers,
+)
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.live.acquisition import announce_6d
@@ -24,17 +34,11 @@ from ndviewer_light.metadata.labels import label_facts
 from ndviewer_light.model import Channel, ImageInfo, PlaneKey, Position
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering import label_surfaces
-from ndviewer_light.rendering.label_picture import (
-    LabelStyle,
-    PictureArea,
-    coloured,
-    laid_over,
-    sampled,
-    whole_numbers,
-)
+from ndviewer_light.rendering.label_picture import LabelStyle, coloured, laid_over
 from ndviewer_light.rendering.label_surfaces import LabelBlock, surface_of
 from ndviewer_light.rendering.labels_over import LabelsOver
 from ndviewer_light.rendering.view_picture import ShownPlace
+from ndviewer_light.sources.source import LabelPart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -298,3 +302,58 @@ def test_other_labels_than_there_are_are_named(tmp_path: Path) -> None:
         over = LabelsOver(dataset, "nuclei", LabelStyle())
         with pytest.raises(DatasetNotFoundError, match=r"no labels 'nuclei'.*there are cells, coarse"):
             over.laid_over(np.zeros((24, 32, 3), np.uint8), ShownPlace(0, 0, 0))
+
+
+@needs_zarr_3
+@pytest.mark.parametrize("is_isolated", [False, True])
+def test_parts_of_labels_are_read_beside_their_image(
+    tmp_path: Path, is_isolated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ndviewer_light.engine.label_parts._PIXELS_AT_ONCE", 50)  # in bands of rows
+    write_labelled(tmp_path / "x.zarr")
+    whole = LabelPart(0, 0, 0, (0, 0, 32, 24), 24, 32)
+    part = whole._replace(area=(14, 2, 30, 22), rows=20, columns=16)
+    beside = whole._replace(area=(-8, -8, 8, 8), rows=16, columns=16)
+    projected = whole._replace(z="max", rows=12, columns=16)
+    with open_dataset(tmp_path / "x.zarr", isolate=is_isolated) as dataset:
+        seen, cut, moved, small = dataset.label_parts("cells", [whole, part, beside, projected])
+        assert np.array_equal(seen.values, CELLS)
+        assert np.array_equal(cut.values, CELLS[2:22, 14:30])
+        assert np.array_equal(moved.values[8:, 8:], CELLS[:8, :8]) and not moved.values[:8].any()
+        assert np.array_equal(small.values, CELLS[1::2, 1::2])
+        assert (seen.facts.colours, seen.facts.text_of(2)) == ({1: COLOUR}, "class nucleus")
+        assert cut.facts.colours == {}  # label 1 is not in it
+        (coarse,) = dataset.label_parts("coarse", [whole])
+        assert np.array_equal(coarse.values, np.repeat(np.repeat(CELLS[::2, ::2], 2, 0), 2, 1))
+        (none, elsewhere) = dataset.label_parts("nuclei", [whole, whole._replace(p=7)])
+        assert none.values is None and "nuclei" in str(none.error)
+        assert elsewhere.values is None
+        labels = tmp_path / "x.zarr" / "labels" / "cells"
+        shutil.rmtree(labels)
+        (known,) = dataset.label_parts("cells", [whole], anew=True)
+        assert known.values is None and known.error is not None
+
+
+@needs_zarr_3
+def test_labels_are_rendered_over_all_fields(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plate, out = tmp_path / "p.ome.zarr", tmp_path / "out.png"
+    stores.write_plate(plate, {"A/1": 1, "A/2": 1}, sizes={"t": 1, "c": 1, "z": 1, "y": 24, "x": 32})
+    for field in ("A/1/0", "A/2/0"):
+        write_labelled(plate / field)
+    shutil.rmtree(plate / "A/2/0/labels")
+    stores.make_old(plate)
+    common = [str(plate), "--overview", "-o", str(out), "--contrast", "0:250", "--size", "400"]
+    assert main(common) == 0
+    plain = np.asarray(Image.open(out)).astype(int)
+    assert main([*common, "--labels", "cells", "--label-opacity", "1"]) == 0
+    over = np.asarray(Image.open(out)).astype(int)
+    rows, columns = np.nonzero((over != plain).any(axis=-1))
+    n = (over == COLOUR[:3]).all(axis=-1).sum()
+    middle = over.shape[1] // 2
+    assert columns.max() < middle  # the other well has none
+    pixel = (rows.max() - rows.min() + 1) / 16  # labels span 16 rows
+    assert n == pytest.approx(64 * pixel**2, rel=0.1)
+    film = tmp_path / "out.gif"
+    assert main([*common[:2], "-o", str(film), *common[4:], "--labels", "cells", "--label-opacity", "1"]) == 0
+    assert main([*common, "--labels", "nuclei"]) == 1
+    assert "there are no labels 'nuclei'" in capsys.readouterr().err

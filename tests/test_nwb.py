@@ -279,7 +279,7 @@ def test_masks_lie_over_their_series(with_pictures: Path, tmp_path: Path) -> Non
     with open_dataset(with_pictures) as dataset:
         (path,) = dataset.labels(0)
         with open_dataset(path) as masks:
-            labels, facts = masks_as_labels(masks, 0)
+            labels, facts = masks_as_labels(masks.info, masks.path, masks.iter_planes, 0)
     np.testing.assert_array_equal(labels, expected)
     assert facts.text_of(2) == "name ROI 9"
     plain, over = (str(tmp_path / name) for name in ("plain.png", "over.png"))

@@ -13,9 +13,11 @@ from screen import choose_limits, settle
 from test_overview_view import VALUES, assert_all_shown, complete, expected, shown, where, write_plate
 
 from ndviewer_light.gui.film_saving import FilmPlan
+from ndviewer_light.gui.numbers.number_values import color_table
 from ndviewer_light.gui.saved_views.view_link import view_in
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.film_frames import Inscription
+from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 
 pytestmark = pytest.mark.gl
 
@@ -95,3 +97,32 @@ def test_a_film_of_the_overview_shows_its_part_at_every_time_point(qtbot, viewer
             values = [VALUES[0][(c + t) % 2] + 1 for c in range(2)]
             middle = frame[frame.shape[0] // 2, frame.shape[1] // 2]
             assert abs(middle - expected(viewer, values)).max() <= 12, t
+
+
+def test_a_film_of_the_overview_has_the_colours_of_numbers_on_one_scale(qtbot, viewer, tmp_path):
+    path, out = write_plate(tmp_path / "p.ome.zarr", n_t=2), tmp_path / "film.gif"
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 200)
+    overview = shown(qtbot, viewer)
+    QTest.keyClick(overview.canvas, Qt.Key.Key_Q)
+    numbers = viewer._screen.tools.numbers
+    numbers.panel.measure_asked.emit("run")
+    qtbot.waitUntil(lambda: numbers.job is not None and numbers.job.finished.is_set(), timeout=TIMEOUT)
+    overview.canvas.look_at_field(0)
+    complete(qtbot, overview)
+    films = viewer._screen.tools.films
+    with qtbot.waitSignal(films.ended, timeout=TIMEOUT):
+        films.save_to(str(out), FilmPlan("t", 5, Inscription()))
+    alpha = TINT_ALPHA / 255
+    with Image.open(out) as film:
+        for t, share in enumerate((1.0, 0.0)):  # the mean of channel 0 is 101, then 1: the ends of the scale
+            film.seek(t)
+            frame = np.asarray(film.convert("RGB")).astype(int)
+            below = expected(viewer, [VALUES[0][(c + t) % 2] + 1 for c in range(2)])
+            wanted = np.array(color_table()[round(share * 255)]) * alpha + below * (1 - alpha)
+            assert abs(frame[frame.shape[0] // 2, frame.shape[1] // 2] - wanted).max() <= 12, t
+            height, width = frame.shape[:2]
+            legend = frame[height * 3 // 4 :, : width // 2].reshape(-1, 3)
+            assert any(abs(legend - color_table()[-1]).max(axis=1) <= 12), t

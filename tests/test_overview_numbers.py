@@ -13,8 +13,8 @@ from test_overview_view import complete, expected, opened, pixel, shown, where
 
 from ndviewer_light.gui.numbers.number_values import color_table
 from ndviewer_light.gui.scene.field_pictures import FieldPicture
-from ndviewer_light.gui.scene.scene_painting import _TINT_ALPHA
 from ndviewer_light.model import PlaneState
+from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 
 pytestmark = pytest.mark.gl
 
@@ -49,7 +49,7 @@ def mosaic(qtbot, viewer, tmp_path):
 
 def tinted(viewer, value, share):
     """A field of one value under the colour of a number."""
-    alpha = _TINT_ALPHA / 255
+    alpha = TINT_ALPHA / 255
     return np.array(color_table()[round(share * 255)]) * alpha + expected(viewer, (value,)) * (1 - alpha)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..rendering.contrast import Limits
     from ..rendering.film_frames import Inscription
     from ..rendering.labels_over import LabelsOver
+    from ..rendering.scene_overlays import SceneOver
     from ..rendering.view_picture import ShownPlace, ViewPictures, ViewPixels
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -176,6 +177,16 @@ def _labels(dataset: Dataset, options: argparse.Namespace) -> LabelsOver | None:
     )
 
 
+def _over(options: argparse.Namespace) -> SceneOver:
+    from ..rendering.label_picture import LabelsChosen, LabelStyle
+    from ..rendering.scene_overlays import SceneOver
+
+    if not options.labels:
+        return SceneOver()
+    style = LabelStyle(options.label_style == "outline", options.label_opacity)
+    return SceneOver(LabelsChosen(options.labels, style))
+
+
 def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: LabelsOver | None) -> int:
     from ..rendering.view_picture import ViewPictures
 
@@ -219,6 +230,7 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
         z=z,
         size=options.size or 2048,
         mode=mode,
+        over=_over(options),
         scheduler=options.scheduler,
     )
     if options.scale_bar:
@@ -247,7 +259,7 @@ def _film_overview(
     times = range(_counted(options.t or 0, info.n_t, "time point"), info.n_t)
     looks = {c: LayerLook(colormap_of(info.channels[c])) for c in channels}
     known = limits_over(dataset, channels, limits, mode, times, z)
-    film = SceneFilm(looks, known, z, options.size or 1024)
+    film = SceneFilm(looks, known, z, options.size or 1024, over=_over(options))
     missing: list[str] = []
     write_movie(
         options.output, scene_frames(dataset, film, times, _inscription(options), missing), options.fps

@@ -129,4 +129,8 @@ def _made_by_worker(
             dataset = _open[reopen] = reopen()
             while len(_open) > _MOST_OPEN:
                 _open.popitem(last=False)[1].close()
-    return [(made.pixels, made.error, made.z) for made in make_thumbnails(dataset.source, keys, edge)]
+    found = make_thumbnails(dataset.source, keys, edge)
+    if any(isinstance(made.error, IndexError) for made in found):  # it has grown since it was opened
+        dataset.refresh()
+        found = make_thumbnails(dataset.source, keys, edge)
+    return [(made.pixels, made.error, made.z) for made in found]

@@ -14,6 +14,7 @@ from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .current_info import is_another
 from .dataset_numbers import DatasetNumbers
 from .known_numbers import KnownNumbers, database_of
+from .label_parts import LabelParts
 from .leases import StoredKey, SupersededRead
 from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..model import DatasetInfo
     from ..sources import Source
+    from ..sources.source import LabelPart, SeenLabels
     from .changes import ChangeListener, DatasetChange
     from .projections import ProjectedStack
     from .stack_beside import StackGrid, StackSeen
@@ -107,6 +109,7 @@ class Dataset(DatasetNumbers):
         self._thumbnails = ThumbnailSource(
             source, self._outcomes, path, self.storage_options, None if live else reopen
         )
+        self._label_parts = LabelParts(source, self.storage_options)
         self._requests, beside = (
             ViewRequests(
                 self._current, cache, viewed, self._follower, self._notified, self._parts, outcomes, other
@@ -264,10 +267,25 @@ class Dataset(DatasetNumbers):
         finally:
             source.close()
 
-    def thumbnail_loader(self, on_news: Callable[[], None], scheduler: str | None = None) -> ThumbnailLoader:
-        """Reads small pictures in the background for a view; whoever asks for it closes it."""
-        source = self._thumbnails if scheduler is None else self._thumbnails.on_cluster(scheduler)
-        return ThumbnailLoader(source, on_news, self.path)
+    def thumbnail_loader(self, on_news: Callable[[], None], scheduler: Any = None) -> ThumbnailLoader:
+        """Reads small pictures in the background for a view; whoever asks for it closes it.
+
+        `scheduler` as in `thumbnails`; where its cluster cannot make them, and while the dataset is being
+        written, they are made without it.
+        """
+        source = self._thumbnails.for_view()
+        if scheduler is not None:
+            source = source.beside_cluster(scheduler, lambda: self.is_being_written)
+        return ThumbnailLoader(source, on_news, self.path, source.close if source.has_cluster else None)
+
+    def label_parts(self, name: str, parts: Sequence[LabelPart], *, anew: bool = False) -> list[SeenLabels]:
+        """Read the labels called `name` in parts of the planes of positions, as many as are wanted at once.
+
+        `anew`: label images may have been written since. Blocks; raises `DatasetError` if nothing can be
+        read at all, of single parts the answer has the error.
+        """
+        seen = self._source.label_parts(name, parts, anew=anew)
+        return self._label_parts.read(name, parts, anew=anew) if seen is None else seen
 
     def planes(
         self,
@@ -456,6 +474,7 @@ class Dataset(DatasetNumbers):
         self._scout.close()
         self._time_line.close()
         self._positions.close()
+        self._label_parts.close()
         self._source.close()
         self._cache.close()
         deadline = time.monotonic() + _END_SECONDS

@@ -13,15 +13,25 @@ from ..errors import LimitExceededError
 from ..model import LabelFacts, PlaneKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from ..model import ImageInfo, Position
+    from ..model import DatasetInfo, ImageInfo, Position
+    from ..sources import Source
     from .dataset import Dataset
     from .stack_resolution import StackResolution
 
 
 MOST_MASKS = 4096
 _MASKS = "/image_mask"  # of NWB, in the group that is called like the regions
+
+
+class PictureArea(NamedTuple):
+    """A rectangle of an image in its pixels, from the corner of the first; it may lie outside of it."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 class LabelPlace(NamedTuple):
@@ -33,7 +43,7 @@ class LabelPlace(NamedTuple):
     step_x: float = 1.0
 
 
-def label_position(dataset: Dataset, p: int, labels: Dataset) -> int | None:
+def label_position(dataset: Dataset | Source, p: int, labels: Dataset | Source) -> int | None:
     """The position of labels that belongs to position `p` of a dataset; None if none does.
 
     A store of several fields has labels of as many; where these have none, they are of the first field.
@@ -139,22 +149,24 @@ def label_name(path: str) -> str:
     return path.replace("::", "/").rstrip("/").removesuffix(_MASKS).rpartition("/")[2]
 
 
-def is_of_masks(labels: Dataset) -> bool:
+def is_of_masks(labels: Dataset | Source) -> bool:
     """Whether it has a mask for each region, as a position, instead of one image of labels."""
     return len(labels.info.positions) > 1 and "zarr" not in labels.info.format
 
 
-def masks_as_labels(masks: Dataset, z: int) -> tuple[np.ndarray, LabelFacts]:
+def masks_as_labels(
+    masks: DatasetInfo, where: str, read: Callable[[Sequence[PlaneKey]], Iterable[np.ndarray]], z: int
+) -> tuple[np.ndarray, LabelFacts]:
     """Masks as one image: 1 where the first is not 0, and so on; where they overlap, the last. Blocks.
 
-    Raises `LimitExceededError` for more than `MOST_MASKS`, otherwise like `Dataset.plane`.
+    `read` gives their planes. Raises `LimitExceededError` for more than `MOST_MASKS`, otherwise like `read`.
     """
-    positions, image = masks.info.positions, masks.image(0)
+    positions, image = masks.positions, masks.image(0)
     if len(positions) > MOST_MASKS:
-        raise LimitExceededError(f"{masks.path} has {len(positions)} masks; at most {MOST_MASKS} are drawn")
+        raise LimitExceededError(f"{where} has {len(positions)} masks; at most {MOST_MASKS} are drawn")
     labels = np.zeros((image.height, image.width), np.uint16)
     keys = [PlaneKey(p=p, z=min(z, image.n_z - 1)) for p in range(len(positions))]
-    for n, mask in enumerate(masks.iter_planes(keys), 1):
+    for n, mask in enumerate(read(keys), 1):
         labels[mask > 0] = n
     names = {n: {"name": position.title} for n, position in enumerate(positions, 1)}
     return labels, LabelFacts(properties=names)
@@ -163,6 +175,34 @@ def masks_as_labels(masks: Dataset, z: int) -> tuple[np.ndarray, LabelFacts]:
 def path_of_label(name: str, paths: Sequence[str]) -> str | None:
     """The label image of that name, or at that path as it is opened; None if there is none."""
     return next((path for path in paths if name in (label_name(path), path)), None)
+
+
+def whole_numbers(pixels: np.ndarray) -> np.ndarray:
+    """Labels as whole numbers: of numbers with decimals what is before the point, of NaN 0."""
+    if pixels.dtype.kind in "iu":
+        return pixels
+    if pixels.dtype.kind == "b":
+        return pixels.view(np.uint8)
+    finite: np.ndarray = np.nan_to_num(pixels.real, nan=0.0, posinf=0.0, neginf=0.0).astype(np.int64)
+    return finite
+
+
+def sampled(labels: np.ndarray, place: LabelPlace, area: PictureArea, rows: int, columns: int) -> np.ndarray:
+    """The labels (Y, X) at `rows` × `columns` pixels that cover `area`; 0 outside of them."""
+    height, width = labels.shape
+    y = indices_along(area.top, area.bottom, rows, place.top, place.step_y)
+    x = indices_along(area.left, area.right, columns, place.left, place.step_x)
+    has_y, has_x = (y >= 0) & (y < height), (x >= 0) & (x < width)
+    found = np.zeros((rows, columns), labels.dtype)
+    found[np.ix_(has_y, has_x)] = labels[np.ix_(y[has_y], x[has_x])]
+    return found
+
+
+def indices_along(start: float, end: float, n: int, first: float, step: float) -> np.ndarray:
+    """Which pixels, the first at `first`, each `step` long, lie in the middles of `n` parts of a range."""
+    at = start + (np.arange(n) + 0.5) * ((end - start) / n)
+    indices: np.ndarray = np.floor((at - first) / step).astype(np.int64)
+    return indices
 
 
 def _step(image_um: float | None, label_um: float | None, image_size: int, label_size: int) -> float:

@@ -25,6 +25,8 @@ WELL_GAP = 0.08
 
 _FARTHEST_PX = 2**30
 _VIEWPORTS_KEPT = 4
+_MOST_NEAR = 32
+"""Of an image with more neighbours, they are looked up each time: all may lie at one place."""
 
 
 class PlacedImage(NamedTuple):
@@ -100,6 +102,8 @@ class FieldScene:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    _near: dict[int, list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
     def __len__(self) -> int:
         return len(self.edges)
 
@@ -158,6 +162,16 @@ class FieldScene:
         own = self.edges
         hits = (own[:, 0] < right) & (own[:, 2] > left) & (own[:, 1] < bottom) & (own[:, 3] > top)
         return np.flatnonzero(hits)
+
+    def near(self, p: int) -> list[int]:
+        """The positions of the images that one touches, and its own, in order; looked up once."""
+        found = self._near.get(p)
+        if found is None:
+            left, top, right, bottom = self.edges[p].tolist()
+            found = self.within((left, top, right, bottom)).tolist()
+            if len(found) <= _MOST_NEAR:
+                self._near[p] = found
+        return found
 
     def boxes(self, viewport: Viewport) -> list[tuple[int, int, int, int]]:
         """The left, top, right and bottom of each image in whole pixels; neighbours that touch share an edge.
@@ -294,6 +308,11 @@ def _plate(
     notes: dict[str, list[str]] = {}
     spans = np.zeros((len(wells), 2))
     for number, fields in enumerate(wells):
+        if len(fields) == 1:  # as of most large plates: in the middle, wherever the stage was
+            height, width = sizes[fields[0]]
+            edges[fields[0]] = -width / 2, -height / 2, width / 2, height / 2
+            spans[number] = width, height
+            continue
         stage = [(info.positions[p].x_um, info.positions[p].y_um) for p in fields]
         own = [sizes[p] for p in fields]
         placed = place_fields(stage if is_in_um else [(None, None)] * len(fields), own, row=False)
@@ -303,18 +322,16 @@ def _plate(
         for note in placed.notes:
             notes.setdefault(note, []).append(names[number])
     pitch = float(spans.max()) * (1 + WELL_GAP) if len(spans) else 1.0
+    half = pitch / (1 + WELL_GAP) * (1 + GAP / 2) / 2
+    middles = np.zeros_like(edges)
     found = []
     for (row, column), number in places.items():
-        middle = np.array([column + 0.5, row + 0.5]) * pitch
-        edges[wells[number]] += np.tile(middle, 2)
-        half = pitch / (1 + WELL_GAP) * (1 + GAP / 2) / 2
+        x, y = (column + 0.5) * pitch, (row + 0.5) * pitch
+        middles[wells[number]] = x, y, x, y
         found.append(
-            PlacedWell(
-                names[number],
-                _around(np.concatenate([middle - half, middle + half])[None]),
-                tuple(wells[number]),
-            )
+            PlacedWell(names[number], (x - half, y - half, x + half, y + half), tuple(wells[number]))
         )
+    edges += middles
     return FieldScene(
         edges,
         tuple(found),

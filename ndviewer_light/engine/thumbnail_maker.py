@@ -46,7 +46,7 @@ def make_thumbnails(
     What cannot be read has an error instead. Raises `ReadDroppedError` when the `CancelScope` of this
     thread is dropped.
     """
-    made = made_together(source, keys, edge, cache, partial(_in_threads, source.reads_at_once))
+    made = made_together(source, keys, edge, cache, partial(run_in_threads, source.reads_at_once))
     left = [key for key in dict.fromkeys(keys) if key not in made]
     if left:
         made |= zip(left, _made_one_by_one(source, left, edge, cache), strict=True)
@@ -65,7 +65,7 @@ def _made_one_by_one(
             return plan
         return plan.make() if plan.kept_step == 1 else _kept(source, plan, cache)
 
-    return _in_threads(source.reads_at_once, [partial(make, key) for key in keys], is_work)
+    return run_in_threads(source.reads_at_once, [partial(make, key) for key in keys], is_work)
 
 
 class _Plan(NamedTuple):
@@ -244,7 +244,9 @@ def _name_of(source: Source, plan: _Plan, cache: ThumbnailCache | None) -> str:
     return cache.name_of(plan.key, plan.level, plan.edge, version)
 
 
-def _in_threads(n_threads: int, tasks: Sequence[Callable[[], _Made]], is_work: bool) -> list[_Made]:
+def run_in_threads(
+    n_threads: int, tasks: Sequence[Callable[[], _Made]], is_work: bool = False
+) -> list[_Made]:
     """The results of all tasks, in order; they belong to the `CancelScope` of this thread.
 
     `is_work`: each averages large planes, which is for dask.

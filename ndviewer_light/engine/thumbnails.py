@@ -48,6 +48,10 @@ class ThumbnailSource:
         self._outcomes = outcomes
         self._reopen = reopen
         self._cluster: ClusterThumbnails | None = None
+        self._is_for_here: Callable[[], bool] | None = None
+        self._is_for_view = False
+        self.trouble = ""
+        """Why its cluster does not make pictures; "" if it does."""
         disk = cache_of(options) if path else None
         self._cache = None if disk is None else ThumbnailCache(disk, path)
 
@@ -60,6 +64,25 @@ class ThumbnailSource:
             raise DatasetError("this dataset cannot be opened by the workers of a cluster: it has no path")
         other = copy.copy(self)
         other._cluster = ClusterThumbnails(scheduler, self._reopen)
+        return other
+
+    def for_view(self) -> ThumbnailSource:
+        """The same for somebody who looks: see `Source.thumbnails`."""
+        other = copy.copy(self)
+        other._is_for_view = True
+        return other
+
+    def beside_cluster(self, scheduler: Any, is_for_here: Callable[[], bool]) -> ThumbnailSource:
+        """`on_cluster` for a view, which goes on without it: `trouble` says why. Closed by whoever asks.
+
+        `is_for_here`: while it says so, pictures are made here, as the workers do not know what was written.
+        """
+        try:
+            other = self.on_cluster(scheduler)
+        except DatasetError as error:
+            other = copy.copy(self)
+            other.trouble = str(error)
+        other._is_for_here = is_for_here
         return other
 
     def read(self, keys: Sequence[StackKey], edge: int) -> list[Plane]:
@@ -81,9 +104,17 @@ class ThumbnailSource:
         return [self._as_plane(key, each) for key, each in zip(keys, made, strict=True)]
 
     def _make(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail]:
-        if self._cluster is not None:
-            return self._cluster.make(keys, edge)
-        made = self._source.thumbnails(keys, edge)
+        cluster, is_for_here = self._cluster, self._is_for_here
+        if cluster is not None and is_for_here is None:
+            return cluster.make(keys, edge)
+        if cluster is not None and is_for_here is not None and not self.trouble and not is_for_here():
+            try:
+                return cluster.make(keys, edge)
+            except ReadDroppedError:
+                raise
+            except DatasetError as error:
+                self.trouble = str(error)
+        made = self._source.thumbnails(keys, edge, for_view=self._is_for_view)
         return make_thumbnails(self._source, keys, edge, self._cache) if made is None else made
 
     def _as_plane(self, key: StackKey, made: MadeThumbnail) -> Plane:
@@ -103,8 +134,13 @@ class ThumbnailSource:
         if self._cluster is not None:
             self._cluster.connect()
 
+    @property
+    def has_cluster(self) -> bool:
+        """Whether there is a cluster to leave."""
+        return self._cluster is not None
+
     def close(self) -> None:
-        """Leave the cluster, if there is one."""
+        """Leave the cluster, if there is one; blocks for up to 2 s then."""
         if self._cluster is not None:
             self._cluster.close()
 
@@ -144,8 +180,16 @@ class ThumbnailLoader:
     whenever something has arrived.
     """
 
-    def __init__(self, source: ThumbnailSource, on_news: Callable[[], None], path: str = "") -> None:
+    def __init__(
+        self,
+        source: ThumbnailSource,
+        on_news: Callable[[], None],
+        path: str = "",
+        leave: Callable[[], None] | None = None,
+    ) -> None:
+        """`leave` is called in a thread at the end: it may block."""
         self._source = source
+        self._leave = leave
         self._on_news = on_news
         self._n_threads = 4 if is_url(path) else 2
         self._batch_seconds = _BATCH_SECONDS_REMOTE if is_url(path) else _BATCH_SECONDS
@@ -159,6 +203,11 @@ class ThumbnailLoader:
         self._threads: list[threading.Thread] = []
         self._numbers = 0
         self._closed = False
+
+    @property
+    def trouble(self) -> str:
+        """Why a cluster does not make the pictures that it was to make; "" otherwise."""
+        return self._source.trouble
 
     @property
     def n_left(self) -> int:
@@ -209,12 +258,20 @@ class ThumbnailLoader:
     def close(self) -> None:
         """Read nothing more. Never blocks."""
         with self._wake:
+            if self._closed:
+                return
             self._closed = True
             self._queue.clear()
             scopes = [scope for _, scope in self._reading.values()]
             self._wake.notify_all()
+            leaving = None
+            if self._leave is not None:
+                leaving = threading.Thread(target=self._leave, name="ndviewer-leave-cluster")
+                self._threads.append(leaving)
         for scope in scopes:
             scope.drop()
+        if leaving is not None:
+            leaving.start()
 
     def join(self, deadline: float) -> None:
         """Wait for reads to end, at most until `deadline` (`time.monotonic`)."""

@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..errors import NDViewerError
+from ..rendering.scene_overlays import SceneOver
 from .slots import safe_slot
 from .words import reason_of
 
@@ -140,6 +141,8 @@ class Films(QObject):
         self._say = say
         self.overview_area: Callable[[], VisibleArea | None] = lambda: None
         """What is seen of the overview; None while the main view is shown."""
+        self.overview_over: Callable[[Sequence[int]], SceneOver] = lambda times: SceneOver()
+        """What lies over the fields of the overview, for a film of these time points."""
         self._cancelled: threading.Event | None = None
         self.dialog: FilmDialog | None = None
         self.file_dialog: QFileDialog | None = None
@@ -199,8 +202,10 @@ class Films(QObject):
             made = partial(frames, dataset, pictures, places, plan.inscription)
         else:
             edges = area.x[0], area.y[0], area.x[1], area.y[1]
-            film = SceneFilm(looks, limits, places[0].z, longest, edges)
-            made = partial(scene_frames, dataset, film, [place.t for place in places], plan.inscription)
+            times = [place.t for place in places]
+            over = self.overview_over(times)
+            film = SceneFilm(looks, limits, places[0].z, longest, edges, over)
+            made = partial(scene_frames, dataset, film, times, plan.inscription)
         cancelled = self._cancelled = threading.Event()
         self._say(f"Saving {os.path.basename(path)}…", path)
         self._background.run("ndviewer-film", lambda: self._write(path, plan, made, len(places), cancelled))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from ..rendering.scene_overlays import SceneOver
 from .canvas.saturation import SaturationMarks
 from .channel_settings.choice_files import ChoiceFiles
 from .film_saving import Films
@@ -17,7 +18,7 @@ from .split.split_view import SplitView
 from .written_menu import WrittenMenu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .background import Background
     from .poll import Poll
@@ -47,6 +48,7 @@ class StageTools:
         self.scene = SceneView(stage, background, poll, lambda p: move_along(p=p))
         self.written = WrittenMenu(stage, self.scene.canvas)
         self.labels = LabelControls(stage, background, poll)
+        self.labels.show_over(self.scene)
         self.snapshots = Snapshots(stage, background, say)
         self.films = Films(stage, background, poll, say)
         self.films.overview_area = lambda: self.scene.area
@@ -56,7 +58,13 @@ class StageTools:
         self.saturation = SaturationMarks(stage, background, poll)
         self.numbers = NumbersView(stage, background, poll, lambda t, p: move_along(t=t, p=p))
         self.numbers.show_over(self.scene)
+        self.films.overview_over = self._over_fields
         self.choice_files = ChoiceFiles(stage.channels, background, say)
+
+    def _over_fields(self, times: Sequence[int]) -> SceneOver:
+        """What lies over the fields of the overview, for a film of these time points."""
+        tints = self.numbers.tints_over(times) if self.scene.canvas.legend is not None else None
+        return SceneOver(self.labels.chosen, tints)
 
     @property
     def progress(self) -> str:

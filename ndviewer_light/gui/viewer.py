@@ -192,6 +192,16 @@ class LightweightViewer(QWidget):
         """
         self._screen.views.enabled = bool(remember)
 
+    def use_cluster(self, scheduler: object) -> None:
+        """Let a cluster of dask make the small pictures of the overview, of finished datasets opened by path.
+
+        `scheduler`: an address ("tcp://host:8786"), or a `dask.distributed.Client`, which stays yours; None
+        for none. Its workers open the dataset at the same path. Holds for what is opened from now on. Where
+        the cluster cannot make them, the status line says why, and they are made here.
+        """
+        if self.stage is not None:
+            self._screen.tools.scene.scheduler = scheduler
+
     def refresh(self) -> None:
         """Reread the dataset from disk in the background. Does nothing without one."""
         self._screen.refresh()

@@ -100,6 +100,7 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
     of = {
         "read": "",
         "thumbnails": "small pictures from ",
+        "label parts": "the labels of ",
         "measure": "",
         "versions": "the age of ",
         "stamps": "the age of ",

@@ -19,7 +19,7 @@ from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
 from ..sources.missing import Found
 from ..sources.replacement import has_other_planes
-from ..sources.source import MeasuredPlane
+from ..sources.source import MeasuredPlane, SeenLabels
 from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 from . import protocol
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..live.registered_files import RegisteredFiles
     from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, Region, StackKey
     from ..sources import StorageOptions
-    from ..sources.source import MadeThumbnail
+    from ..sources.source import LabelPart, MadeThumbnail
     from .reader_process import ReaderProcess
 
 T = TypeVar("T")
@@ -275,7 +275,9 @@ class IsolatedSource(Source):
             "missing", keys[0], 0, lambda _, reply: [Found(each) for each in reply["found"]], planes=which
         )
 
-    def thumbnails(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail]:
+    def thumbnails(
+        self, keys: Sequence[StackKey], edge: int, *, for_view: bool = False
+    ) -> list[MadeThumbnail]:
         """See `make_thumbnails`, which is called in the reader process: one request for all of them."""
         if not keys:
             return []
@@ -284,7 +286,24 @@ class IsolatedSource(Source):
             return unpacked(process.copy_out(reply), reply["parts"], len(keys))
 
         which = [self._with_file(PlaneKey(*key)) for key in keys]  # type: ignore[arg-type]  # z may be a word
-        return self._ask("thumbnails", PlaneKey(*keys[0][:3]), 0, take, planes=which, edge=edge)
+        return self._ask(
+            "thumbnails", PlaneKey(*keys[0][:3]), 0, take, planes=which, edge=edge, for_view=for_view
+        )
+
+    def label_parts(self, name: str, parts: Sequence[LabelPart], *, anew: bool = False) -> list[SeenLabels]:
+        """See `engine.label_parts`, whose `LabelParts` read in the reader process: one request for all."""
+        if not parts:
+            return []
+
+        def take(process: ReaderProcess, reply: protocol.Message) -> list[SeenLabels]:
+            pixels = unpacked(process.copy_out(reply), reply["parts"], len(parts))
+            facts = map(protocol.label_facts_from_json, reply["facts"])
+            return [
+                SeenLabels(each.pixels, said, each.error) for each, said in zip(pixels, facts, strict=True)
+            ]
+
+        key = PlaneKey(parts[0].t, parts[0].p)
+        return self._ask("label parts", key, 0, take, name=name, parts=parts, anew=anew)
 
     @property
     def leaves_out_empty(self) -> bool:

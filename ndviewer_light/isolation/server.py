@@ -15,13 +15,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..engine.kept_averages import ThumbnailCache
+from ..engine.kept_averages import LaterPuts, ThumbnailCache
+from ..engine.label_parts import LabelParts
 from ..engine.thumbnail_maker import make_thumbnails
 from ..engine.transpose import copy_into
 from ..errors import OutOfMemoryError, PlaneNotStoredError
 from ..live.announced_source import AnnouncedSource
 from ..model import PlaneKey, Region, StackKey, find_channel
 from ..sources.disk_cached import open_disk_cached
+from ..sources.source import LabelPart, MadeThumbnail
 from ..storage.cancellation import CancelScope
 from ..storage.disk_cache import cache_of
 from . import protocol
@@ -53,6 +55,8 @@ class _Server:
         self._source: Source | None = None
         self._info_sent: DatasetInfo | None = None
         self._thumbnails: ThumbnailCache | None = None
+        self._thumbnails_later: ThumbnailCache | None = None
+        self._labels: LabelParts | None = None
 
     def serve(self) -> None:
         """Serve until the pipe ends."""
@@ -100,9 +104,12 @@ class _Server:
                 self._work_with(request["threads"])
                 self._source = open_disk_cached(what, request["options"])
                 cache = cache_of(request["options"])
-                self._thumbnails = None if cache is None else ThumbnailCache(cache, what)
+                if cache is not None:
+                    self._thumbnails = ThumbnailCache(cache, what)
+                    self._thumbnails_later = ThumbnailCache(LaterPuts(cache), what)
             else:
                 self._source = AnnouncedSource(what)
+            self._labels = LabelParts(self._source, request["options"])
             if request["follow"]:
                 self._source.follow()
             return {}
@@ -113,6 +120,8 @@ class _Server:
             return self._read(self._source, request)
         if request["op"] == "thumbnails":
             return self._make_thumbnails(self._source, request)
+        if request["op"] == "label parts":
+            return self._read_labels(request)
         if request["op"] == "versions":
             keys = [_plane_key(plane, self._source) for plane in request["planes"]]
             ask = self._source.versions_in_view if request["in_view"] else self._source.versions
@@ -170,9 +179,18 @@ class _Server:
 
     def _make_thumbnails(self, source: Source, request: protocol.Message) -> dict[str, Any]:
         keys = [StackKey(*key) for key in self._planes(source, request)]
-        made = make_thumbnails(source, keys, request["edge"], self._thumbnails)
+        kept = self._thumbnails_later if request.get("for_view") else self._thumbnails
+        made = make_thumbnails(source, keys, request["edge"], kept)
         pixels, parts = packed(made)
         return {**self._in_slot(pixels), "parts": parts}
+
+    def _read_labels(self, request: protocol.Message) -> dict[str, Any]:
+        assert self._labels is not None
+        wanted = [LabelPart(p, t, z, tuple(area), *size) for p, t, z, area, *size in request["parts"]]
+        seen = self._labels.read(request["name"], wanted, anew=request["anew"])
+        pixels, parts = packed([MadeThumbnail(each.values, each.error) for each in seen])
+        facts = [protocol.label_facts_to_json(each.facts) for each in seen]
+        return {**self._in_slot(pixels), "parts": parts, "facts": facts}
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
         key, level, part = _plane_key(request, source), request["level"], request.get("region")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import cmap
 
+    from ..engine.label_planes import PictureArea
     from .contrast import Limits
-    from .label_picture import PictureArea
 
 _TABLE = 1024
 """Colours in the table of a colour map, as vispy makes it."""

@@ -14,13 +14,12 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..engine.label_planes import LabelPlace
     from ..model import Rgba
 
 _COLOURS = 4096
 """Labels whose values differ by less have different colours."""
-_OUTLINE = 2
-"""Of each label, in pixels of the picture."""
+OUTLINE = 2
+"""How wide that of each label is, in pixels of the picture."""
 _GOLDEN = 0.6180339887498949
 
 
@@ -31,34 +30,11 @@ class LabelStyle(NamedTuple):
     opacity: float = 0.5
 
 
-class PictureArea(NamedTuple):
-    """A rectangle of an image in its pixels, from the corner of the first; it may lie outside of it."""
+class LabelsChosen(NamedTuple):
+    """Which labels are drawn ("": none), and how."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-def whole_numbers(pixels: np.ndarray) -> np.ndarray:
-    """Labels as whole numbers: of numbers with decimals what is before the point, of NaN 0."""
-    if pixels.dtype.kind in "iu":
-        return pixels
-    if pixels.dtype.kind == "b":
-        return pixels.view(np.uint8)
-    finite: np.ndarray = np.nan_to_num(pixels.real, nan=0.0, posinf=0.0, neginf=0.0).astype(np.int64)
-    return finite
-
-
-def sampled(labels: np.ndarray, place: LabelPlace, area: PictureArea, rows: int, columns: int) -> np.ndarray:
-    """The labels (Y, X) at `rows` × `columns` pixels that cover `area`; 0 outside of them."""
-    height, width = labels.shape
-    y = _indices(area.top, area.bottom, rows, place.top, place.step_y)
-    x = _indices(area.left, area.right, columns, place.left, place.step_x)
-    has_y, has_x = (y >= 0) & (y < height), (x >= 0) & (x < width)
-    found = np.zeros((rows, columns), labels.dtype)
-    found[np.ix_(has_y, has_x)] = labels[np.ix_(y[has_y], x[has_x])]
-    return found
+    name: str = ""
+    style: LabelStyle = LabelStyle()
 
 
 def coloured(labels: np.ndarray, colours: Mapping[int, Rgba], style: LabelStyle) -> np.ndarray:
@@ -91,18 +67,12 @@ def laid_over(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return rounded
 
 
-def _indices(start: float, end: float, n: int, first: float, step: float) -> np.ndarray:
-    at = start + (np.arange(n) + 0.5) * ((end - start) / n)
-    indices: np.ndarray = np.floor((at - first) / step).astype(np.int64)
-    return indices
-
-
 def _edges(labels: np.ndarray) -> np.ndarray:
-    """Pixels less than `_OUTLINE` pixels above, below, left or right of one of another value."""
+    """Pixels less than `OUTLINE` pixels above, below, left or right of one of another value."""
     edges = np.zeros(labels.shape, bool)
     for axis in (0, 1):
         along, on = np.moveaxis(labels, axis, 0), np.moveaxis(edges, axis, 0)
-        for step in range(1, _OUTLINE + 1):
+        for step in range(1, OUTLINE + 1):
             differ = along[step:] != along[:-step]
             on[step:] |= differ
             on[:-step] |= differ

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engine.label_planes import (
+    PictureArea,
     is_of_masks,
     label_key,
     label_name,
@@ -15,10 +16,12 @@ from ..engine.label_planes import (
     label_position,
     masks_as_labels,
     path_of_label,
+    sampled,
+    whole_numbers,
 )
 from ..errors import DatasetNotFoundError, PlaneNotStoredError
 from ..opening import open_dataset
-from .label_picture import PictureArea, coloured, laid_over, sampled, whole_numbers
+from .label_picture import coloured, laid_over
 
 if TYPE_CHECKING:
     from ..engine.dataset import Dataset
@@ -58,7 +61,7 @@ class LabelsOver:
             return picture
         height, width = picture.shape[:2]
         if is_of_masks(labels):
-            values, facts = masks_as_labels(labels, key.z)
+            values, facts = masks_as_labels(labels.info, labels.path, labels.iter_planes, key.z)
             where = label_place(image, position, own, of_labels, (1.0, 1.0))
             return self._drawn(picture, values, where, facts, image)
         level = self._level(labels, p, height, width)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .label_picture import PictureArea
+from ..engine.label_planes import PictureArea
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

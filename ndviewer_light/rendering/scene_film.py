@@ -8,6 +8,7 @@ from ..model import StackKey
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
 from .film_frames import time_text
+from .scene_overlays import NOTHING_OVER
 from .scene_picture import limits_of, render_scene
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..model import Plane
     from .contrast import ContrastMode, Limits
     from .film_frames import Inscription
+    from .scene_overlays import SceneOver
     from .view_picture import LayerLook
 
 _TIMES_LOOKED_AT = 4  # time points, for the contrast of all
@@ -28,7 +30,8 @@ _EDGE = 64
 class SceneFilm(NamedTuple):
     """What a film of all fields shows: channels with their looks and limits, a plane or projection.
 
-    `area`: left, top, right and bottom in µm, None for all; `size`: the longest edge in pixels.
+    `area`: left, top, right and bottom in µm, None for all; `size`: the longest edge in pixels; `over`: what
+    lies over fields.
     """
 
     looks: Mapping[int, LayerLook]
@@ -36,6 +39,7 @@ class SceneFilm(NamedTuple):
     z: int | str
     size: int
     area: tuple[float, float, float, float] | None = None
+    over: SceneOver = NOTHING_OVER
 
 
 def limits_over(
@@ -86,6 +90,7 @@ def scene_frames(
             size=film.size,
             area=film.area,
             gamma=lambda c: film.looks[c].gamma,
+            over=film.over,
         )
         missing.extend(found.missing)
         if inscription.timestamp:

@@ -15,6 +15,7 @@ from ..errors import DatasetError
 from ..model import PlaneState, StackKey
 from .added_up import Layer, composite
 from .contrast import ContrastMode, SeenContrast, contrast_of
+from .scene_overlays import NOTHING_OVER, add_legend, labels_of_fields, lay_labels, tint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..engine.scene import FieldScene
     from ..model import Plane
     from .contrast import Limits
+    from .scene_overlays import SceneOver
 
 GROUND = (16, 17, 20)
 WELL = (38, 41, 48)
@@ -123,6 +125,7 @@ def render_scene(
     labels: bool = True,
     area: tuple[float, float, float, float] | None = None,
     gamma: Callable[[int], float] = lambda c: 1.0,
+    over: SceneOver = NOTHING_OVER,
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScenePicture:
@@ -130,7 +133,8 @@ def render_scene(
 
     `z` is a plane, or a projection as text ("max", "mean:2-11"). `area`: left, top, right and bottom in µm of
     the part that is drawn, None for all.
-    `looks(c)`: colour map and fixed limits of a channel, None where `mode` decides. Raises `DatasetError`.
+    `looks(c)`: colour map and fixed limits of a channel, None where `mode` decides. Raises `DatasetError`,
+    also if no field has the labels that are to lie `over` them.
     """
     from PIL import Image, ImageDraw
 
@@ -157,6 +161,9 @@ def render_scene(
         {c: plane.pixels for c, plane in planes[p].items() if plane.pixels is not None}
         for p in range(len(scene))
     ]
+    boxes = {p: box for p, box in enumerate(scene.boxes(viewport)) if p in shown}
+    masks = labels_of_fields(dataset, over.labels, (t, z), boxes, picture) if over.labels is not None else {}
+    tints = over.tints.colors(t) if over.tints is not None else ()
     missing = []
     for p, (colored, box) in enumerate(
         zip(colored_fields(of_field, drawn_as), scene.boxes(viewport), strict=True)
@@ -171,6 +178,12 @@ def render_scene(
         else:
             state = draw_state(draw, box, planes[p].values())
             missing.append(f"{info.positions[p].title}: {state}")
+        if p < len(tints):
+            tint(picture, box, tints[p])
+        if p in masks:
+            lay_labels(picture, *masks[p])
+    if over.tints is not None:
+        add_legend(picture, over.tints)
     if labels and area is None:
         _write_labels(draw, scene, viewport, margin)
     scale = um_per_px if scene.is_in_um else None

@@ -37,6 +37,8 @@ AT_ONCE = 4
 AT_ONCE_REMOTE = 64
 """The same from servers: nearly all of the time is spent waiting for answers."""
 
+_NO_FACTS = LabelFacts()
+
 
 class MadeThumbnail(NamedTuple):
     """A small picture of a plane: its pixels (Y, X), or why there are none.
@@ -60,6 +62,32 @@ class SmallPlane(NamedTuple):
     nbytes: int
     files: tuple[str, ...]
     at: Any
+
+
+class LabelPart(NamedTuple):
+    """A part of the labels of position `p`: `area` (left, top, right, bottom) in pixels of its image.
+
+    `z` is a plane of the image, or a projection of its stack as in `StackKey`. What is wanted are the labels
+    at `rows` × `columns` places that cover the area.
+    """
+
+    p: int
+    t: int
+    z: int | str
+    area: tuple[float, float, float, float]
+    rows: int
+    columns: int
+
+
+class SeenLabels(NamedTuple):
+    """The labels of a part: whole numbers (Y, X), 0 where there are none, and what is said of those seen.
+
+    `values` are None where nothing can be read; `error` says why.
+    """
+
+    values: np.ndarray | None
+    facts: LabelFacts = _NO_FACTS
+    error: Exception | None = None
 
 
 class MeasuredPlane(NamedTuple):
@@ -184,8 +212,19 @@ class Source(ABC):
             raise IndexError(f"{region} is not within a plane of {pixels.shape}")
         return pixels[region.slices]
 
-    def thumbnails(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail] | None:
-        """Small pictures, of a source that makes them elsewhere; None: see `engine.thumbnail_maker`."""
+    def thumbnails(
+        self, keys: Sequence[StackKey], edge: int, *, for_view: bool = False
+    ) -> list[MadeThumbnail] | None:
+        """Small pictures, of a source that makes them elsewhere; None: see `engine.thumbnail_maker`.
+
+        `for_view`: somebody is looking; what is to be kept of them on disk is written once nobody waits.
+        """
+        return None
+
+    def label_parts(
+        self, name: str, parts: Sequence[LabelPart], *, anew: bool = False
+    ) -> list[SeenLabels] | None:
+        """Parts of label images, of a source that reads them elsewhere; None: see `engine.label_parts`."""
         return None
 
     def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:

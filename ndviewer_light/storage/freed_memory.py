@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,25 @@ def hand_back() -> None:
     trim = _trim()
     if trim is not None:
         trim(0)
+
+
+class Turnover:
+    """Counts what is made while as much is freed, and hands that back after so many bytes. Any thread."""
+
+    def __init__(self, nbytes: int = 64 * 1024**2) -> None:
+        self._nbytes = nbytes
+        self._lock = threading.Lock()  # guards the following
+        self._made = 0
+
+    def add(self, nbytes: int) -> None:
+        """So much was made; not for the GUI thread, as it may hand back."""
+        with self._lock:
+            self._made += nbytes
+            is_due = self._made >= self._nbytes
+            if is_due:
+                self._made = 0
+        if is_due:
+            hand_back()
 
 
 @functools.cache

@@ -13,8 +13,8 @@ from qtpy.QtCore import QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QImage, QPainter
 from qtpy.QtWidgets import QWidget
 
+from ...engine.label_planes import PictureArea
 from ...rendering.added_up import Layer, seen_composite
-from ...rendering.label_picture import PictureArea
 from ..slots import safe_slot
 from ..widget_jobs import WidgetJobs
 from .flat_camera import FlatCamera

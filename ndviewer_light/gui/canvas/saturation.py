@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtCore import QObject
 
-from ...rendering.label_picture import PictureArea
+from ...engine.label_planes import PictureArea
 from ...rendering.saturation_picture import marks, saturated_pixels
 from ..labels.label_layer import LabelLayer
 from ..slots import safe_slot

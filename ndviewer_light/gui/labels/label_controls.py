@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
-from ...rendering.label_picture import PictureArea
+from ...engine.label_planes import PictureArea
+from ...rendering.label_picture import LabelsChosen
 from ..slots import safe_slot
 from .label_layer import LabelLayer
 from .label_panel import LabelPanel
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
     from ..background import Background
     from ..canvas.display import Canvas
     from ..poll import Poll
+    from ..scene.scene_view import SceneView
     from ..stage import Stage
     from .label_reader import LabelsShown
 
+_ALL_OF_IT = PictureArea(0.0, 0.0, 1.0, 1.0)
+_ALSO_LOOKED_AT = 16
+"""For the overview, the names of labels come from so many positions at most, if that in view has none."""
 _AGAIN_SECONDS = 5.0
 """How often a run is asked for labels as long as it has none."""
 
@@ -46,11 +51,23 @@ class LabelControls(QObject):
         self.layer = LabelLayer(stage.picture)
         stage.splitter.add_below_channels(self.panel)
         stage.also_under_mouse = self.text_at
+        self._scene: SceneView | None = None
 
     def watch(self, canvas: Canvas) -> None:
         """Draw over this canvas from now on."""
         self.layer.stackUnder(self._stage.overlay)
         canvas.painted.connect(self._on_painted)
+
+    def show_over(self, scene: SceneView) -> None:
+        """Draw the labels that are chosen over the fields of the overview as well."""
+        self._scene = scene
+        scene.labels_chosen = lambda: LabelsChosen(self.panel.chosen, self.panel.style_chosen)
+        scene.say_of_labels = self.panel.say
+
+    @property
+    def _is_covered(self) -> bool:
+        """Whether the overview is shown, which draws labels itself."""
+        return self._scene is not None and self._scene.is_shown
 
     def step(self) -> bool:
         """Ask for what is in view, unless it is there; whether something is being read."""
@@ -72,6 +89,11 @@ class LabelControls(QObject):
     def end(self) -> None:
         """Close the labels."""
         self._reader.end()
+
+    @property
+    def chosen(self) -> LabelsChosen | None:
+        """Which labels are to be drawn, and how; None for none."""
+        return LabelsChosen(self.panel.chosen, self.panel.style_chosen) if self.panel.chosen else None
 
     @property
     def shown(self) -> LabelsShown | None:
@@ -119,6 +141,8 @@ class LabelControls(QObject):
         return PictureArea(area.x[0] / x, area.y[0] / y, area.x[1] / x, area.y[1] / y)
 
     def _wanted(self) -> LabelsWanted | None:
+        if self._is_covered:
+            return self._wanted_of_names()
         area, canvas = self._area(), self._stage.canvas
         self.layer.show_area(area)
         frame = canvas.frame if canvas is not None else None
@@ -135,14 +159,29 @@ class LabelControls(QObject):
         size = self.layer.size()
         return LabelsWanted(*which, area, max(size.height(), 1), max(size.width(), 1))
 
+    def _wanted_of_names(self) -> LabelsWanted | None:
+        """For the overview: which labels there are."""
+        dataset, view = self._dataset, self._stage.view
+        n = len(dataset.info.positions) if dataset is not None else 0
+        if dataset is None or view.p >= n:
+            return None
+        if self._scene is not None and self._scene.is_filling:
+            return None  # pictures come first
+        others = tuple(range(0, n, -(-n // _ALSO_LOOKED_AT)))
+        style = self.panel.style_chosen
+        return LabelsWanted(dataset, view.p, view.t, view.z, "", style, _ALL_OF_IT, 1, 1, others=others)
+
     def _has_nothing_to_do(self) -> bool:
         """Whether nothing is drawn, and it is known which labels there are; a few microseconds."""
         dataset, canvas, asked = self._dataset, self._stage.canvas, self._asked
         frame = canvas.frame if canvas is not None else None
-        if dataset is None or frame is None:
+        if dataset is None or (frame is None and not self._is_covered):
             return True
         if self._may_come(dataset):
             return False
+        if self._is_covered:
+            return asked is not None and bool(asked.others) and asked.p == self._stage.view.p
+        assert frame is not None
         return not self.panel.chosen and asked is not None and not asked.name and asked.p == frame.view.p
 
     def _may_come(self, dataset: Dataset) -> bool:
@@ -182,7 +221,8 @@ class LabelControls(QObject):
         if shown.has_any or not shown.is_expected:  # else what was shown of this plane stays
             self._shown = shown
             self._draw(shown if wants_them else None)
-        self.panel.say(shown.problem if wants_them else "")
+        if not self._is_covered:
+            self.panel.say(shown.problem if wants_them else "")
         self._ask()  # what has become wanted meanwhile
         self._stage.say_under_mouse()
 
@@ -192,6 +232,7 @@ class LabelControls(QObject):
             self._draw(None)
             self.panel.say("")
         self._ask()
+        self._poll.wake()  # for the overview
 
     @safe_slot
     def _on_painted(self) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from qtpy.QtWidgets import QWidget
 
-    from ...rendering.label_picture import PictureArea
+    from ...engine.label_planes import PictureArea
 
 
 class LabelLayer(PictureLayer):

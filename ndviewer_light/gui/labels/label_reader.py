@@ -11,6 +11,7 @@ import numpy as np
 
 from ...engine.label_planes import (
     LabelPlace,
+    PictureArea,
     is_of_masks,
     label_key,
     label_name,
@@ -19,11 +20,13 @@ from ...engine.label_planes import (
     label_stack_place,
     masks_as_labels,
     path_of_label,
+    sampled,
+    whole_numbers,
 )
 from ...errors import DatasetError
 from ...isolation.client import IsolatedSource
 from ...model import LabelFacts, PlaneKey, PlaneState
-from ...rendering.label_picture import coloured, sampled, whole_numbers
+from ...rendering.label_picture import coloured
 from ..ends import Owner
 from ..words import explain
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...engine.overview import DrawnLevel
     from ...model import ImageInfo
-    from ...rendering.label_picture import LabelStyle, PictureArea
+    from ...rendering.label_picture import LabelStyle
     from ...rendering.label_surfaces import LabelSurface
     from ..background import Background
 
@@ -60,12 +63,16 @@ class LabelsWanted(NamedTuple):
     columns: int
     part: range | None = None
     """Of a volume the planes of level 0 in view; it is seen from anywhere, whatever the area."""
+    others: tuple[int, ...] = ()
+    """Positions of which the names are given, if `p` has no labels."""
 
     @property
     def plane(self) -> tuple[object, ...]:
         """What decides which labels there are, wherever one looks."""
         which = id(self.dataset), self.p
-        return (*which, self.t, self.z if self.part is None else self.part, self.name) if self.name else which
+        if not self.name:
+            return *which, bool(self.others)
+        return *which, self.t, self.z if self.part is None else self.part, self.name
 
 
 class LabelsShown(NamedTuple):
@@ -177,11 +184,12 @@ class LabelReader(Owner):
         return tuple(map(label_name, self._paths[1]))
 
     def _answer(self, wanted: LabelsWanted) -> LabelsShown:
-        where = id(wanted.dataset), wanted.p
+        where = id(wanted.dataset), wanted.p, bool(wanted.others)
         if self._paths[0] != where or (
             wanted.dataset.live and not self._paths[1]
         ):  # they may be written later
-            self._paths = where, wanted.dataset.labels(wanted.p)
+            found = (wanted.dataset.labels(p) for p in (wanted.p, *wanted.others))
+            self._paths = where, next(filter(None, found), ())
         path = path_of_label(wanted.name, self._paths[1]) if wanted.name else None
         if path is None:
             return LabelsShown(wanted, self._names())
@@ -262,7 +270,7 @@ class LabelReader(Owner):
         """Have the masks of a plane as one image in `_masks`; read once."""
         which = path, z, dataset.info
         if self._masks[0] != which:
-            self._masks = which, *masks_as_labels(dataset, z)
+            self._masks = which, *masks_as_labels(dataset.info, dataset.path, dataset.iter_planes, z)
         return self._masks[2]
 
     def _opened(self, path: str, options: dict[str, str]) -> tuple[Dataset, LabelFacts]:

@@ -16,6 +16,7 @@ from qtpy.QtGui import QColor
 
 from ...errors import DatasetError
 from ...model import PlaneState, channel_in
+from ...rendering.scene_overlays import FieldTints
 from ..look.plots import begin_import
 from ..scene.scene_painting import ValueLegend
 from ..slots import safe_slot
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MOST_FOR_SCALE = 20_000
+"""Numbers that decide the scale of a film: of more, those of some time points."""
 _LEAST_SECONDS = 0.5
 """Between two drawings of numbers that keep arriving."""
 
@@ -260,6 +263,33 @@ class NumbersView(QObject):
         colors = tuple(QColor(*each) for each in color_table()[::15])
         canvas.show_values(
             _colors(shares_of(self.values, span)), ValueLegend(title, ends[0], ends[1], colors)
+        )
+
+    def tints_over(self, times: Sequence[int]) -> FieldTints | None:
+        """The colours of fields at each of these time points, for a film: on one scale, of what is known now.
+
+        None where no numbers are shown. They are looked up when they are asked for, in any thread.
+        """
+        dataset, c, name = self._dataset, self.panel.c, self.panel.name
+        if dataset is None or c is None or self.panel.isHidden():
+            return None
+        info, z = dataset.info, self._stage.view.z
+
+        def values(t: int) -> list[float]:
+            return values_of_positions(dataset.numbers, info, name, t, c, z)
+
+        some = times[:: max(1, len(times) * len(info.positions) // _MOST_FOR_SCALE)]
+        span = span_of([value for t in some for value in values(t)])
+        low, high = ("", "") if span is None else (text_of(span[0], name), text_of(span[1], name))
+        table = color_table()
+        return FieldTints(
+            lambda t: [
+                None if share is None else table[round(share * 255)] for share in shares_of(values(t), span)
+            ],
+            f"{self.panel.title}, {info.channels[c].name}",
+            low,
+            high,
+            table,
         )
 
     def _plot(self, dataset: Dataset, info: DatasetInfo) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ...engine.area_averages import shrunk, step_for
 from ...model import PlaneState
 from ...rendering.contrast import contrast_of
 from ...rendering.scene_picture import colored_fields, sampled, worst_of
+from ...storage.freed_memory import Turnover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
 
-PICTURES_BYTES = 256 * 1024**2
-"""Of small planes in memory; those that were made longest ago go first."""
+PICTURES_BYTES = 128 * 1024**2
+"""Of small planes in memory; those that arrived longest ago are made smaller first, then they go."""
+_KEPT_EDGE = 64
+"""To so many pixels and up to twice that along the longest edge."""
 
 _AT_ONCE = 96
 _SHOWN_STATES = (PlaneState.PRESENT, PlaneState.FILLED)
@@ -80,6 +84,7 @@ class FieldPictures:
         self._contrasts: deque[tuple[int, Contrast]] = deque()
         self._thread: threading.Thread | None = None
         self._loader: ThumbnailLoader | None = None
+        self._turnover = Turnover()
         self._closed = False
 
     def read_from(self, loader: ThumbnailLoader) -> None:
@@ -90,6 +95,11 @@ class FieldPictures:
     def is_busy(self) -> bool:
         """Whether pictures are being made."""
         return self._thread is not None
+
+    @property
+    def n_known(self) -> int:
+        """Of how many fields there are small planes. No lock."""
+        return len(self._planes)
 
     @property
     def nbytes(self) -> int:
@@ -237,6 +247,7 @@ class FieldPictures:
             for c, planes in new.items()
         ]
         pictures = self._made(batch, fields, looks, place)
+        self._turnover.add(sum(each.pixels.nbytes for each in pictures if each.pixels is not None))
         with self._lock:
             self._contrasts.extend(contrasts)
             if place == self._place:
@@ -256,8 +267,13 @@ class FieldPictures:
         self._dirty[p] = None
         while self._nbytes > PICTURES_BYTES and len(self._planes) > 1:
             other, dropped = self._planes.popitem(last=False)
-            self._missing.difference_update((other, c) for c in dropped)
             self._nbytes -= sum(_nbytes(each) for each, _ in dropped.values())
+            smaller = {c: _made_smaller(*each) for c, each in dropped.items()}
+            if any(smaller[c][0] is not each for c, (each, _) in dropped.items()):
+                self._planes[other] = smaller
+                self._nbytes += sum(_nbytes(each) for each, _ in smaller.values())
+            else:
+                self._missing.difference_update((other, c) for c in dropped)
 
     def _made(
         self,
@@ -283,6 +299,14 @@ class FieldPictures:
             elif worst is not None:
                 made.append(FieldPicture(p, place, None, worst.state, worst.reason))
         return made
+
+
+def _made_smaller(plane: Plane, edge: int) -> tuple[Plane, int]:
+    """A plane as it is kept when others need its room, and for which edge it is good then."""
+    if plane.pixels is None or max(plane.pixels.shape) < 2 * _KEPT_EDGE:
+        return plane, edge
+    step = step_for(max(plane.pixels.shape), _KEPT_EDGE)
+    return plane._replace(pixels=shrunk(plane.pixels, step)), min(edge, _KEPT_EDGE)
 
 
 def _nbytes(plane: Plane) -> int:

@@ -145,6 +145,15 @@ class SceneCanvas(QWidget):
         self.images.set_details(p, tiles)
         self._drawing.draw_again([p])
 
+    def show_labels(self, p: int, tiles: Sequence[DetailTile]) -> None:
+        """Draw labels over a field, instead of those of before; see `FieldImages.set_labels`."""
+        self.images.set_labels(p, tiles)
+        self._drawing.draw_again([p])
+
+    def drop_labels(self, keep: Iterable[int] = ()) -> None:
+        """Draw no labels over fields, but those of the fields to `keep`."""
+        self._drawing.draw_again(self.images.drop_labels(keep))
+
     def show_values(self, values: Sequence[QColor | None] | None, legend: ValueLegend | None = None) -> None:
         """Colour fields by a number, None where it is not known; or show pictures alone again."""
         if legend != self._legend:

@@ -13,6 +13,7 @@ from ...errors import DatasetError, ReadDroppedError
 from ...model import Region
 from ...rendering.scene_picture import ChannelLook, colored_fields
 from ...storage.cancellation import CancelScope
+from ...storage.freed_memory import Turnover
 from .field_pictures import bgrx
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class DetailReader:
         self._nbytes = 0
         self._found: dict[int, list[DetailTile]] = {}
         self._levels: dict[tuple[int, int], tuple[Level, ...]] = {}
+        self._turnover = Turnover()
 
     @property
     def is_busy(self) -> bool:
@@ -224,6 +226,7 @@ class DetailReader:
         (picture,) = colored_fields([pixels], wanted.looks)
         levels = self._levels_of(dataset, p)
         tile = DetailTile(*_share(region, levels[level], levels[0]), bgrx(picture))
+        self._turnover.add(tile.pixels.nbytes)
         with self._wake:
             self._tiles[key] = tile
             self._nbytes += tile.pixels.nbytes

@@ -12,8 +12,18 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtGui import QImage, QPainter
 
 from ...engine.scene import FieldScene, Viewport, visible_first
+from ...model import PlaneState
 from ..slots import safe_slot
-from .scene_painting import GROUND, draw_faded, draw_field, draw_marks, draw_value, draw_wells, field_rect
+from .scene_painting import (
+    GROUND,
+    draw_faded,
+    draw_field,
+    draw_label_parts,
+    draw_marks,
+    draw_value,
+    draw_wells,
+    field_rect,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -197,7 +207,8 @@ class SceneDrawing(QObject):
     def _draw(self, painter: QPainter, scene: FieldScene, viewport: Viewport, p: int) -> None:
         if p >= len(scene):
             return
-        image, marks, details = self._images.image(p), self._images.marks(p), self._images.details(p)
+        image = self._images.as_drawn(scene, viewport, p)
+        marks, details, labels = self._images.marks(p), self._images.details(p), self._images.labels(p)
         if image is None or not (self._blends and scene.has_overlaps):
             draw_field(painter, scene, viewport, p, image, marks, details)
         elif details:
@@ -206,6 +217,8 @@ class SceneDrawing(QObject):
             draw_field(painter, scene, viewport, p, self._images.blended(scene, p, image), marks)
         if self._values is not None and self._shows_values and p < len(self._values):
             draw_value(painter, scene, viewport, p, self._values[p])
+        if labels:
+            draw_label_parts(painter, scene, viewport, p, labels)
 
     def _draw_marks(self, painter: QPainter, scene: FieldScene, viewport: Viewport, p: int) -> None:
         marks = self._images.marks(p)
@@ -218,9 +231,7 @@ class SceneDrawing(QObject):
         self._awaited.discard(p)
         if p >= len(scene):
             return
-        left, top, right, bottom = scene.edges[p].tolist()
-        near = scene.within((left, top, right, bottom)).tolist()
-        over = near
+        near = over = scene.near(p)
         if not self._blends:  # those that are drawn later anyway need not be drawn now
             self._draw(painter, scene, viewport, p)
             over = [each for each in near if each > p and each not in self._awaited]
@@ -228,7 +239,9 @@ class SceneDrawing(QObject):
         for each in over:
             self._draw(painter, scene, viewport, each)
         for each in near:
-            self._draw_marks(painter, scene, viewport, each)
+            marks = self._images.marks(each)
+            if marks is not None and marks.state is not PlaneState.PRESENT:
+                self._draw_marks(painter, scene, viewport, each)
         painter.setClipping(False)
 
 

@@ -10,6 +10,7 @@ from qtpy.QtGui import QBrush, QColor, QFont, QImage, QLinearGradient, QPainter,
 from ...model import PlaneState
 from ...rendering import scene_picture as colors
 from ...rendering.scale_bar import BarLook, scale_bar
+from ...rendering.scene_overlays import TINT_ALPHA, UNKNOWN_TINT
 from ..canvas.written import paint_scale_bar
 
 if TYPE_CHECKING:
@@ -24,15 +25,13 @@ _PENDING, _LINE = QColor(*colors.PENDING), QColor(*colors.PENDING_LINE)
 _ABSENT = QColor(*colors.ABSENT)
 _UNREADABLE, _CROSS = QColor(*colors.UNREADABLE), QColor(*colors.CROSS)
 _NOT_WHOLE_MARK = QColor(255, 190, 92)
-_DIM = QColor(16, 17, 20, 150)
+_DIM = QColor(*UNKNOWN_TINT)
 _BAND = QColor(16, 17, 20, 170)
 _INK, _PLATE = QColor(245, 246, 248), QColor(0, 0, 0, 165)
 _LABEL = QColor(150, 155, 165)
 _RING = QColor(255, 255, 255, 200)
 _NOT_WHOLE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.FILLED)
 """States of fields that have a picture: a channel is missing, or all are the fill value."""
-_TINT_ALPHA = 205
-"""Of numbers over fields: their colours are read off, what lies below is recognised."""
 _LEGEND_PX = 110
 _LEAST_HATCHED_PX = 7
 _LEAST_NAMED_PX = 64
@@ -81,15 +80,33 @@ def draw_field(
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_smaller)
     painter.drawImage(rect, image)
     for tile, finer in details:
-        part = QRectF(
-            rect.left() + tile.left * rect.width(),
-            rect.top() + tile.top * rect.height(),
-            tile.width * rect.width(),
-            tile.height * rect.height(),
-        )
-        painter.drawImage(part, finer)
+        painter.drawImage(_part_of(rect, tile), finer)
     if marks is not None and marks.is_old:
         painter.fillRect(rect, _DIM)
+
+
+def draw_label_parts(
+    painter: QPainter,
+    scene: FieldScene,
+    viewport: Viewport,
+    p: int,
+    parts: Iterable[tuple[DetailTile, QImage]],
+) -> None:
+    """Draw labels over a field: pictures with opacities of parts of it."""
+    rect = field_rect(scene, viewport, p)
+    for tile, image in parts:
+        part = _part_of(rect, tile)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, part.width() < image.width())
+        painter.drawImage(part, image)
+
+
+def _part_of(rect: QRectF, tile: DetailTile) -> QRectF:
+    return QRectF(
+        rect.left() + tile.left * rect.width(),
+        rect.top() + tile.top * rect.height(),
+        tile.width * rect.width(),
+        tile.height * rect.height(),
+    )
 
 
 def draw_marks(
@@ -259,7 +276,7 @@ def draw_value(
     painter: QPainter, scene: FieldScene, viewport: Viewport, p: int, color: QColor | None
 ) -> None:
     """Colour a field by a number; None: not known, so that its picture stays, dimmed."""
-    tint = QColor(_DIM) if color is None else QColor(color.red(), color.green(), color.blue(), _TINT_ALPHA)
+    tint = QColor(_DIM) if color is None else QColor(color.red(), color.green(), color.blue(), TINT_ALPHA)
     painter.fillRect(field_rect(scene, viewport, p), tint)
 
 

@@ -13,9 +13,11 @@ from ...engine.projections import StackProjection
 from ...engine.scene import visible_first
 from ...engine.thumbnails import WantedThumbnail
 from ...model import PlaneState, StackKey
+from ...rendering.label_picture import LabelsChosen
 from ...rendering.scene_picture import edge_for
 from .field_pictures import FieldPictures
 from .scene_details import DetailReader, DetailWanted
+from .scene_labels import SceneLabels, SceneLabelsWanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +45,11 @@ _FRONT_SECONDS = 0.25
 _STACK_SECONDS = 0.5
 """So often at most are projections read again of which planes were written: whole stacks each time."""
 _RETRY_SECONDS = 2.0
+_STATES_SECONDS = 3.0
+"""So long what is stored is not looked up, if pictures take so long that tell it as well."""
+_LABELS_SECONDS = 5.0
+"""So often labels of a run that goes on are read again, and for such a share of the time at most."""
+_LABELS_SHARE = 0.1
 _AFTER_THE_END = (0.5, 3.0, 8.0, 15.0)
 """When after a run all that is missing is looked for once more."""
 _AROUND = 0.2
@@ -51,25 +58,37 @@ _NOT_THERE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.UNREADABLE, Plan
 
 
 class SceneReading:
-    """Reads the fields of `dataset` for `canvas`; `wake` is called in threads when something has arrived."""
+    """Reads the fields of `dataset` for `canvas`; `wake` is called in threads when something has arrived.
 
-    def __init__(self, dataset: Dataset, canvas: SceneCanvas, wake: Callable[[], None]) -> None:
+    `scheduler` as in `Dataset.thumbnail_loader`.
+    """
+
+    def __init__(
+        self, dataset: Dataset, canvas: SceneCanvas, wake: Callable[[], None], scheduler: object = None
+    ) -> None:
         self.dataset = dataset
         self._canvas = canvas
         self.info: DatasetInfo | None = None
         self.place: tuple[int, int | str] = (0, 0)
         """The time point, and the plane or the projection ("max", "mean:2-11") of stacks."""
         self.pictures = FieldPictures(self._longest_edge)
-        self._loader = dataset.thumbnail_loader(self.pictures.kick)
+        self._loader = dataset.thumbnail_loader(self.pictures.kick, scheduler)
         self.pictures.read_from(self._loader)
         self._details = DetailReader(wake)
+        self.labels = SceneLabels(wake)
+        self._labels_chosen = LabelsChosen()
+        self._labels_asked: object = None
+        self._labels_version = 0
+        self._labels_due = 0.0
         self._written: deque[np.ndarray] = deque()  # appended in any thread
         dataset.tell_written(self._written.append)
         self._looks: dict[int, ChannelLook] = {}
         self._version = 0
         self._is_asked = False
+        self._is_filling = True
         self._ask_due = 0.0
         self.states: PositionStates | None = None
+        self._states_due = time.monotonic() + _STATES_SECONDS  # pictures come first
         self._stacks_written: set[StackKey] = set()
         self._stacks_due = 0.0
         self._front_due = 0.0
@@ -78,9 +97,19 @@ class SceneReading:
         self._details_asked: object = None
 
     @property
+    def trouble(self) -> str:
+        """Why a cluster does not make the small pictures; "" if it does, or none is to."""
+        return self._loader.trouble
+
+    @property
     def n_left(self) -> int:
         """How many small pictures are still to be read."""
         return self._loader.n_left
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether pictures of a place just shown are being read for the first time."""
+        return self._is_filling
 
     @property
     def is_busy(self) -> bool:
@@ -91,6 +120,7 @@ class SceneReading:
             or self._loader.has_arrived
             or self.pictures.is_busy
             or self._details.is_busy
+            or self.labels.is_busy
             or bool(self._stacks_written)
         )
 
@@ -100,15 +130,19 @@ class SceneReading:
         self._loader.close()
         self.pictures.close()
         self._details.close()
+        self.labels.close()
 
     def rest(self) -> None:
         """Nobody looks: read nothing until `ask_again`."""
         self._loader.want(())
         self._details.ask(None)
         self._details_asked = None
+        self.labels.ask(None)
+        self._labels_asked = None
 
     def read_anew(self) -> None:
         """Read everything again; what is shown stays until then."""
+        self._labels_version += 1
         self.show_place(self.place)
 
     def look_for_missing(self) -> None:
@@ -125,9 +159,11 @@ class SceneReading:
         self.place = place
         self.pictures.show_place(place)
         self._stacks_written.clear()
+        self._labels_asked = None
         self.states = None
         self._version += 1
         self._is_asked = False
+        self._is_filling = True
 
     def set_looks(self, looks: Mapping[int, ChannelLook]) -> None:
         """Draw these channels like this."""
@@ -140,16 +176,30 @@ class SceneReading:
         else:
             self._ask_details()
 
+    def choose_labels(self, chosen: LabelsChosen, now: float) -> None:
+        """Draw these labels over fields; of a run that goes on, those that are written meanwhile too."""
+        if chosen.name and now >= self._labels_due and self._is_written():
+            self._labels_version += 1
+        if now >= self._labels_due:
+            self._labels_due = now + max(_LABELS_SECONDS, self.labels.seconds / _LABELS_SHARE)
+        self._labels_chosen = chosen
+        self._ask_labels()
+
     def step(self, now: float) -> tuple[list[FieldPicture], list[tuple[int, Contrast]]]:
         """Ask for what is missing; returns what has arrived."""
+        if self._is_filling and self._is_asked:
+            self._is_filling = bool(self._loader.n_left or self._loader.has_arrived)
         self._take_written(now)
-        self._take_states(now)
+        if not self._is_filling or now >= self._states_due:
+            self._take_states(now)
         pictures, contrasts = self.pictures.take(_PICTURES_PER_STEP)
         if not self._is_asked and now >= self._ask_due:
             self._ask(now)
         self._follow_front(now)
         for p, tiles in self._details.take().items():
             self._canvas.show_details(p, tiles)
+        for p, tiles in self.labels.take().items():
+            self._canvas.show_labels(p, tiles)
         return [each for each in pictures if each.place == self.place], contrasts
 
     # ---- what is in view -------------------------------------------------------------------
@@ -174,10 +224,18 @@ class SceneReading:
         self._is_asked, self._ask_due = True, now + _ASK_SECONDS
         self._loader.want(self._wanted(scene, viewport, info))
         if self._canvas.images.coarse:
-            again = self._canvas.images.coarse.intersection(self._in_view())
-            self._canvas.images.coarse -= again
-            self.pictures.make_again(again)
+            self._make_again(scene, viewport)
         self._ask_details()
+        self._ask_labels()
+
+    def _make_again(self, scene: FieldScene, viewport: Viewport) -> None:
+        """Have the pictures made again that were made coarser, and are drawn larger than they are now."""
+        coarse = self._canvas.images.coarse
+        sides = (scene.edges[:, 2:] - scene.edges[:, :2]).max(axis=1) / viewport.um_per_px
+        again = [p for p in self._in_view() if p in coarse and sides[p] > coarse[p]]
+        for p in again:
+            del coarse[p]
+        self.pictures.make_again(again)
 
     def _wanted(self, scene: FieldScene, viewport: Viewport, info: DatasetInfo) -> list[WantedThumbnail]:
         """The planes in view, and a little around it, that are not there as large as they are drawn."""
@@ -224,6 +282,25 @@ class SceneReading:
         fields = tuple(scene.image(p) for p in close if self._may_be_there(p))
         wanted = DetailWanted(self.dataset, t, z, fields, viewport, dict(self._looks), self._version)
         self._details.ask(wanted)
+
+    def _ask_labels(self) -> None:
+        """Read the labels of fields in view, if any are to be drawn."""
+        viewport, info, chosen = self._canvas.viewport, self.info, self._labels_chosen
+        asked = viewport, *self.place, chosen, self._labels_version, id(self._canvas.scene)
+        if asked == self._labels_asked:
+            return
+        self._labels_asked = asked
+        scene = self._canvas.scene
+        if not chosen.name or viewport is None or scene is None or info is None:
+            self.labels.ask(None)
+            self._canvas.drop_labels()
+            return
+        in_view = self._in_view()
+        self._canvas.drop_labels(in_view)
+        fields = tuple((scene.image(p), info.image(p).height, info.image(p).width) for p in in_view)
+        t, z = self.place
+        wanted = SceneLabelsWanted(self.dataset, t, z, fields, viewport, chosen, self._labels_version)
+        self.labels.ask(wanted)
 
     def _is_full(self, p: int) -> bool:
         """Whether the small planes of a field have all of its pixels."""

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from ...engine.plate_grid import plate_layout
 from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
+from ...rendering.label_picture import LabelsChosen
 from ..canvas.zoom import VisibleArea
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
@@ -23,7 +24,7 @@ from .scene_reading import SceneReading
 from .scene_words import said_of_field, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ...engine.dataset import Dataset
     from ...model import DatasetInfo
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _WORTH_SAYING = 50
 _LOOKS_SECONDS = 0.1
 """How often colours follow the controls, and the contrast of a run while its planes arrive."""
+_SECONDS_PER_PICTURE = 0.001
+"""While the first pictures arrive, their contrast follows less often: all are made again each time."""
 
 
 class SceneView(QObject):
@@ -60,6 +63,12 @@ class SceneView(QObject):
         self.canvas.moved.connect(self._on_moved)
         self.canvas.activated.connect(self._on_activated)
         self.canvas.hovered.connect(self._on_hovered)
+        self.labels_chosen: Callable[[], LabelsChosen] = LabelsChosen
+        """Which labels are to be drawn over fields."""
+        self.say_of_labels: Callable[[str], None] = lambda problem: None
+        """Takes why none are drawn, "" if some are."""
+        self.scheduler: object = None
+        """The cluster of dask that makes small pictures of finished datasets: an address, or a client."""
         self.more_words: Callable[[int], str] = lambda p: ""
         """What else is said of a field under the mouse."""
         self.dims_old = True
@@ -70,9 +79,10 @@ class SceneView(QObject):
         self._came_from_here = False
         self._wanted_area: VisibleArea | None = None
         self._looks: dict[int, ChannelLook] = {}
-        self._looks_due = 0.0
+        self._looks_due = self._limits_due = 0.0
         self._is_building = False
         self._is_looking = False
+        self._said_trouble = ""
 
     # ---- shown or not ----------------------------------------------------------------------
 
@@ -87,6 +97,12 @@ class SceneView(QObject):
         if not self.is_shown or self._reading is None:
             return False
         return self._is_looking or self._is_building or self._reading.is_busy or not self.canvas.is_complete
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether the first pictures of the fields in view are not there yet."""
+        reading = self._reading
+        return reading is None or self.canvas.scene is None or reading.is_filling
 
     @property
     def reading(self) -> SceneReading | None:
@@ -186,12 +202,13 @@ class SceneView(QObject):
         self._looks = {}
         self._wanted_area = None
         self._is_building = self._is_looking = False
+        self._said_trouble = ""
         if reading is not None:
             reading.close()
 
     def _begin(self, dataset: Dataset) -> None:
         self._release()
-        self._reading = SceneReading(dataset, self.canvas, self._wake_later)
+        self._reading = SceneReading(dataset, self.canvas, self._wake_later, self.scheduler)
         self._reading.show_place(self._place())
         if not dataset.live and not _is_one_field_per_well(dataset.info):
             reading, self._is_looking = self._reading, True
@@ -237,11 +254,18 @@ class SceneView(QObject):
         self.canvas.mark_current(view.p)
         now = time.monotonic()
         self._follow_looks(reading, now)
+        reading.choose_labels(self.labels_chosen(), now)
+        was_filling = reading.is_filling
         pictures, contrasts = reading.step(now)
+        if was_filling and not reading.is_filling:
+            self._looks_due = 0.0
         for c, contrast in contrasts:
             self._stage.channels.contrasts.of(c).add_others(contrast)
+        if reading.trouble != self._said_trouble and self.canvas.scene is not None:
+            self._say_notes(reading, self.canvas.scene)
         if pictures:
             self.canvas.show_pictures(pictures)
+        self.say_of_labels(reading.labels.problem if self.labels_chosen().name else "")
         return self.is_busy
 
     def _place(self) -> tuple[int, int | str]:
@@ -271,8 +295,9 @@ class SceneView(QObject):
             self._background.run("ndviewer-scene-places", lambda: self._build(reading, info))
 
     def _build(self, reading: SceneReading, info: DatasetInfo) -> None:
-        """In a thread: place ten thousand fields."""
+        """In a thread: place ten thousand fields, and see where they overlap."""
         scene = scene_of(info)
+        _ = scene.bounds, scene.has_overlaps  # known from here on
         self._poll.post(lambda: self._on_built(reading, info, scene))
 
     def _on_built(self, reading: SceneReading, info: DatasetInfo, scene: FieldScene) -> None:
@@ -285,9 +310,16 @@ class SceneView(QObject):
         if before is None or not _is_same(before, scene):
             sizes = [image.pixel_size_um or 1.0 for image in info.groups]
             self.canvas.show_scene(scene, min(sizes) if scene.is_in_um else 1.0)
-            self.noted.emit("; ".join(scene.notes))
+            self._say_notes(reading, scene)
             self._look_at_wanted()
         reading.ask_again()
+
+    def _say_notes(self, reading: SceneReading, scene: FieldScene) -> None:
+        """What had to be guessed of places, and why a cluster does not help."""
+        trouble = reading.trouble
+        self._said_trouble = trouble
+        of_cluster = (f"small pictures are made here: {trouble}",) if trouble else ()
+        self.noted.emit("; ".join((*scene.notes, *of_cluster)))
 
     def _follow_looks(self, reading: SceneReading, now: float) -> None:
         """Draw channels as the main view does: visible, colours, contrast, gamma."""
@@ -295,9 +327,22 @@ class SceneView(QObject):
             return
         self._looks_due = now + _LOOKS_SECONDS
         looks = self._current_looks()
-        if looks and looks != self._looks:
-            self._looks = looks
-            reading.set_looks(looks)
+        if not looks or looks == self._looks:
+            return
+        if reading.is_filling and now < self._limits_due and self._follow_planes(looks):
+            return
+        self._looks = looks
+        self._limits_due = now + reading.pictures.n_known * _SECONDS_PER_PICTURE
+        reading.set_looks(looks)
+
+    def _follow_planes(self, looks: Mapping[int, ChannelLook]) -> bool:
+        """Whether nothing has changed but limits that follow the planes that arrive."""
+        before, contrasts = self._looks, self._stage.channels.contrasts
+        return looks.keys() == before.keys() and all(
+            look == before[c]
+            or (contrasts.mode(c).is_automatic and look._replace(limits=before[c].limits) == before[c])
+            for c, look in looks.items()
+        )
 
     def _current_looks(self) -> dict[int, ChannelLook]:
         reading = self._reading
@@ -344,8 +389,14 @@ class SceneView(QObject):
             if c in self._looks
         }
         said = said_of_field(info, p, image, place, self.canvas.marks_of(p), values)
-        more = self.more_words(p)
-        self.said.emit(f"{said}   {more}" if more else said)
+        more = [each for each in (self._label_text(reading, p, share), self.more_words(p)) if each]
+        self.said.emit("   ".join([said, *more]))
+
+    def _label_text(self, reading: SceneReading, p: int, share: tuple[float, float]) -> str:
+        """What is said of the label under the mouse: "cells 17 (class nucleus)"."""
+        name = self.labels_chosen().name
+        value, facts = reading.labels.value_at(p, *share) if name else (0, "")
+        return f"{name} {value}{f' ({facts})' if facts else ''}" if value else ""
 
 
 def _goes_on(before: DatasetInfo, after: DatasetInfo) -> bool:

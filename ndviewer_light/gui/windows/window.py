@@ -110,8 +110,9 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         *,
         watch: bool = False,
         latency_log: LatencyLog | None = None,
+        scheduler: str | None = None,
     ) -> None:
-        """`watch`: there need not be a dataset at the path yet."""
+        """`watch`: there need not be a dataset at the path yet. `scheduler`: see `use_cluster`."""
         super().__init__()
         self._storage_options = dict(storage_options or {})
         self._options_of = place_in(dataset_path)
@@ -122,6 +123,8 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self.viewer.remember_views()
         self.viewer.latencies.log = latency_log
         self._latency_log = latency_log
+        self._scheduler = scheduler
+        self.viewer.use_cluster(scheduler)
         self._others: list[LightweightMainWindow] = []  # opened from here
         self.bar = TopBar(self.viewer.actions_by_name)
         self._chooser = DatasetChooser(self)
@@ -171,7 +174,9 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
     def open_paths(self, paths: Sequence[str]) -> None:
         """Show the first of these datasets here, the others in windows of their own."""
         for path in paths[1:]:
-            window = LightweightMainWindow(path, self._storage_options, latency_log=self._latency_log)
+            window = LightweightMainWindow(
+                path, self._storage_options, latency_log=self._latency_log, scheduler=self._scheduler
+            )
             self._others.append(_shown_beside(window, self, len(self._others) + 1))
             window.closed.connect(self._forget)
         self.open_path(paths[0])
@@ -275,9 +280,14 @@ class LauncherWindow(_DropTarget, QMainWindow):
     """Drop or choose datasets; each opens in its own window, the launcher stays."""
 
     def __init__(
-        self, storage_options: Mapping[str, str] | None = None, *, latency_log: LatencyLog | None = None
+        self,
+        storage_options: Mapping[str, str] | None = None,
+        *,
+        latency_log: LatencyLog | None = None,
+        scheduler: str | None = None,
     ) -> None:
         super().__init__()
+        self._scheduler = scheduler
         self._latency_log = latency_log
         self._storage_options = dict(storage_options or {})
         self.setPalette(dark_palette())
@@ -311,7 +321,9 @@ class LauncherWindow(_DropTarget, QMainWindow):
     def open_path(self, path: str, format_name: str = "") -> None:
         """Open the dataset at `path` in a new window; its format is recognised if none is named."""
         options = {**self._storage_options, **format_option(format_name)}
-        window = LightweightMainWindow(path, options, latency_log=self._latency_log)
+        window = LightweightMainWindow(
+            path, options, latency_log=self._latency_log, scheduler=self._scheduler
+        )
         window.closed.connect(self._forget)
         last = self.viewer_window
         self.viewer_windows.append(_shown_beside(window, last, 1 if last is not None else 0))
