@@ -18,14 +18,17 @@ from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import (
     LabelPlace,
+    LabelStackPlace,
     PictureArea,
     label_key,
     label_name,
     label_place,
+    label_stack_place,
     path_of_label,
     sampled,
     whole_numbers,
 )
+from ndviewer_light.engine.stack_resolution import StackResolution
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.live.acquisition import announce_6d
@@ -177,6 +180,22 @@ def test_the_surface_of_labels_is_where_they_end() -> None:
     assert set(surface.colours[:, 3]) == {np.float32(128 / 255)}
     assert surface.colours[:, 0].max() == pytest.approx(200 / 255)
     assert surface_of(LabelBlock(labels * 0, (0, 0, 0), (1, 1, 1)), {}, 1) is None
+
+
+def test_where_a_stack_of_labels_lies_in_a_volume() -> None:
+    def placed(labels: ImageInfo, part: range, *, step: int = 1) -> LabelStackPlace:
+        at = StackResolution(0, labels.level, 1, step)
+        return label_stack_place(IMAGE, AT, labels, AT, at, part)
+
+    assert placed(IMAGE, range(4)) == (range(4), (0, 0, 0), (1, 1, 1))
+    assert placed(IMAGE, range(1, 3)) == (range(1, 3), (0, 0, 0), (1, 1, 1))  # the part begins at the origin
+    # planes twice as thick: the part begins in the middle of the first
+    thick = replace(IMAGE, n_z=2, z_step_um=4.0)
+    assert placed(thick, range(1, 4)) == (range(0, 2), (-1, 0, 0), (2, 1, 1))
+    assert placed(thick, range(2, 4)) == (range(1, 2), (0, 0, 0), (2, 1, 1))
+    assert placed(replace(IMAGE, n_z=1), range(1, 4)) == (range(1), (0, 0, 0), (3, 1, 1))  # through all of it
+    # every second row and column, which is drawn around itself
+    assert placed(IMAGE, range(4), step=2) == (range(4), (0, -0.5, -0.5), (1, 2, 2))
 
 
 def test_many_labels_are_drawn_in_larger_steps(monkeypatch: pytest.MonkeyPatch) -> None:
