@@ -25,7 +25,7 @@ from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneState
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,7 +81,13 @@ def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_s
     assert not large & libraries
 
 
-def test_the_events_of_the_host_come_between_the_slices(qtbot, monkeypatch) -> None:
+@pytest.fixture
+def first_in_process(monkeypatch) -> None:
+    """No canvas has been built ahead here."""
+    monkeypatch.setattr(warm_up, "_has_built", False)
+
+
+def test_the_events_of_the_host_come_between_the_slices(qtbot, monkeypatch, first_in_process) -> None:
     rounds, seen = [0], []
     step = warm_up.WarmUp.step
 
@@ -103,7 +109,27 @@ def test_the_events_of_the_host_come_between_the_slices(qtbot, monkeypatch) -> N
     assert sys.excepthook is hook
 
 
-def test_a_canvas_that_cannot_be_warmed_up_is_built_all_the_same(qtbot, monkeypatch, tmp_path) -> None:
+def test_a_canvas_is_built_ahead_once_in_a_process(qtbot, monkeypatch, first_in_process) -> None:
+    built: list[scene.SceneCanvas] = []
+
+    class Noted(scene.SceneCanvas):
+        def __init__(self, *arguments: object, **more: object) -> None:
+            built.append(self)
+            super().__init__(*arguments, **more)
+
+    monkeypatch.setattr(scene, "SceneCanvas", Noted)
+    for is_first in (True, False):
+        viewer = LightweightViewer()
+        qtbot.addWidget(viewer)
+        qtbot.waitUntil(lambda viewer=viewer: viewer.stage.canvas is not None, timeout=30_000)
+        assert bool(built) is is_first
+        assert [each.isHidden() for each in prepared(viewer)] == [True]
+        built.clear()
+
+
+def test_a_canvas_that_cannot_be_warmed_up_is_built_all_the_same(
+    qtbot, monkeypatch, tmp_path, first_in_process
+) -> None:
     def fail(*arguments: object, **more: object) -> None:
         raise RuntimeError("no canvas")
 
@@ -151,7 +177,9 @@ def test_where_opengl_does_not_work_the_window_is_left_alone(qtbot, monkeypatch)
 
 
 @pytest.mark.parametrize("how", ["closed", "deleted"])
-def test_a_widget_that_ends_while_its_canvas_is_prepared_leaves_nothing(qtbot, monkeypatch, how: str) -> None:
+def test_a_widget_that_ends_while_its_canvas_is_prepared_leaves_nothing(
+    qtbot, monkeypatch, first_in_process, how: str
+) -> None:
     begun: list[warm_up.WarmUp] = []
     step = warm_up.WarmUp.step
 

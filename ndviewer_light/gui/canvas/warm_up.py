@@ -2,12 +2,13 @@
 
 A host's event loop must not stand still when its first run starts. Imports, the first canvas and the first
 image take several hundred milliseconds, later ones a tenth of that. So everything is imported in a thread
-(`import_all`), and one canvas is built that nobody sees, a part at a time (`WarmUp`).
+(`import_all`), and one canvas is built that nobody sees, a part at a time (`WarmUp`): once in a process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import logging
@@ -36,8 +37,9 @@ _SMALL_HEAP = 1_500_000
 """Blocks of memory; a full pass of the collector over a heap of half a million takes 60 ms."""
 
 
+@functools.cache
 def import_all() -> None:
-    """Import whatever a canvas needs. Any thread; raises `ImportError` if there can be none."""
+    """Import whatever a canvas needs, once. Any thread; raises `ImportError` if there can be none."""
     import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
 
     from ...engine import dataset  # noqa: F401  for the first run
@@ -66,8 +68,12 @@ def _prepare_vispy() -> None:
         config["dpi"] = round(get_dpi(raise_error=False))
 
 
+_has_built = False
+"""Whether a canvas was built ahead in this process: for other viewers only their windows are prepared."""
+
+
 class WarmUp(Owner):
-    """Builds a canvas that is never shown, a slice with each `step`. GUI thread.
+    """Builds a canvas that is never shown, unless one was built before, a slice with each `step`. GUI thread.
 
     Never raises: a canvas that cannot be built is reported when it is needed.
     """
@@ -131,6 +137,10 @@ def _prepare_window(viewer: QObject | None) -> Generator[None, None, None]:
 
 
 def _built(parts: list[QWidget], viewer: Callable[[], QObject | None]) -> Generator[None, None, None]:
+    global _has_built
+    if _has_built:
+        yield from _prepare_window(viewer())
+        return
     import numpy as np
     from cmap import Colormap
     from ndv.models import ArrayViewerModel
@@ -158,3 +168,4 @@ def _built(parts: list[QWidget], viewer: Callable[[], QObject | None]) -> Genera
     yield
     scene.close()
     canvas.close()
+    _has_built = True
