@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,9 +39,24 @@ def small_run(folder: Path, layout: str = "per_fov", **more: object) -> Run:
     return Run(folder, **{**settings, **more})  # type: ignore[arg-type]
 
 
-def write(run: Run, *options: str) -> subprocess.CompletedProcess[str]:
-    """Write `run` in a process of its own, as a host does: this one never loads tensorstore."""
-    return subprocess.run(writer_command(run, *options), check=True, capture_output=True, text=True)
+_WRITTEN: dict[tuple[str, ...], tempfile.TemporaryDirectory[str]] = {}  # by command, until Python ends
+
+
+def write(run: Run, *options: str) -> None:
+    """Write `run` in a process of its own, as a host does: this one never loads tensorstore.
+
+    One that was written before to another folder is copied, with the times of its files.
+    """
+    kept = dataclasses.replace(run, folder=Path("run"))
+    which = tuple(writer_command(kept, *options))
+    if which not in _WRITTEN:
+        folder = tempfile.TemporaryDirectory(prefix="written-")
+        kept = dataclasses.replace(run, folder=Path(folder.name, "run"))
+        subprocess.run(writer_command(kept, *options), check=True, capture_output=True)
+        _WRITTEN[which] = folder
+    if run.folder.exists() and any(run.folder.iterdir()):
+        raise FileExistsError(run.folder)
+    shutil.copytree(Path(_WRITTEN[which].name, "run"), run.folder, dirs_exist_ok=True)
 
 
 def writer_command(run: Run, *options: str) -> list[str]:
