@@ -7,20 +7,18 @@ and answers when the plane is on disk. Tests decide how far the camera and the d
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import pickle
+import multiprocessing
 import queue
-import subprocess
-import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulate_acquisition import Run, WrittenPlane, notify_plane
+from simulate_acquisition import Run, WrittenPlane, notify_plane, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
     from pytestqt.qtbot import QtBot
 
@@ -30,24 +28,28 @@ PATIENCE_S = 60.0
 
 # ---- saving: a process of its own ---------------------------------------------------------------------
 
-_SAVE_JOBS = f"""
-import json, pickle, sys
-sys.path.insert(0, {str(REPO)!r})
-import simulate_acquisition
+# forked from one that has loaded what writes: each would take half a second to load it
+_FORKED = "forkserver" in multiprocessing.get_all_start_methods()
+_PROCESSES: Any = multiprocessing.get_context("forkserver" if _FORKED else "spawn")
+_PROCESSES.set_forkserver_preload(["tensorstore", "tifffile"])
 
-def next_job():
-    if not sys.stdin.buffer.readline():
-        raise SystemExit(0)  # killed: nothing is marked complete
 
-def saved(plane):
-    print(json.dumps(plane._asdict()), flush=True)
+def _save_jobs(run: Run, jobs: Connection, answers: Connection, temporary: str) -> None:
+    tempfile.tempdir = temporary
+
+    def next_job() -> None:
+        try:
+            jobs.recv()
+        except EOFError:
+            raise SystemExit(0) from None  # killed: nothing is marked complete
+
+    def saved(plane: WrittenPlane) -> None:
+        answers.send(plane)
+        next_job()
+
     next_job()
-
-run = pickle.load(sys.stdin.buffer)
-next_job()
-simulate_acquisition.write_run(run, report=saved)
-print(json.dumps(None), flush=True)
-"""
+    write_run(run, report=saved)
+    answers.send(None)
 
 
 class JobRunner:
@@ -61,51 +63,47 @@ class JobRunner:
         """Set when every store says that the acquisition is complete."""
         self.error: Exception | None = None
         self._killed = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SAVE_JOBS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ if temporary is None else {**os.environ, "TMPDIR": str(temporary)},
-        )
-        self._to().write(pickle.dumps(run))
-        self._answers = threading.Thread(target=self._listen, name="save-answers")
-        self._answers.start()
-
-    def _to(self) -> Any:
-        assert self._process.stdin is not None
-        return self._process.stdin
+        its_jobs, self._jobs = _PROCESSES.Pipe(duplex=False)
+        self._answers, its_answers = _PROCESSES.Pipe(duplex=False)
+        arguments = run, its_jobs, its_answers, str(temporary or tempfile.gettempdir())
+        self._process = _PROCESSES.Process(target=_save_jobs, args=arguments, daemon=True)
+        self._process.start()
+        its_jobs.close()
+        its_answers.close()
+        self._listener = threading.Thread(target=self._listen, name="save-answers")
+        self._listener.start()
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            answer = json.loads(line)
-            if answer is None:
-                self.sealed.set()
-            else:
-                self.n_saved += 1
-                self.results.put(WrittenPlane(**answer))
-        if self._process.wait() != 0 and not self._killed:
-            self.error = RuntimeError(f"saving ended with {self._process.returncode}")
+        with contextlib.suppress(EOFError, ConnectionError):  # it has ended
+            while True:
+                plane = self._answers.recv()
+                if plane is None:
+                    self.sealed.set()
+                else:
+                    self.n_saved += 1
+                    self.results.put(plane)
+        self._process.join()
+        if self._process.exitcode != 0 and not self._killed:
+            self.error = RuntimeError(f"saving ended with {self._process.exitcode}")
         self.results.put(None)
 
     def save(self) -> None:
         """Save the next plane; after the last one: mark the stores complete."""
         with contextlib.suppress(BrokenPipeError):  # it was killed
-            self._to().write(b"\n")
-            self._to().flush()
+            self._jobs.send(None)
 
     def kill(self) -> None:
         """As Squid does when jobs take longer than ten seconds; what is not saved never will be."""
         self._killed = True
         self._process.kill()
-        self._answers.join()
+        self._listener.join()
 
     def close(self) -> None:
         """Let go of the process; nothing may be saved after this."""
         self.kill()
-        with contextlib.suppress(BrokenPipeError):
-            self._to().close()
-        self._process.stdout.close()  # type: ignore[union-attr]
+        self._jobs.close()
+        self._answers.close()
+        self._process.close()
 
 
 # ---- acquiring: a thread of its own ---------------------------------------------------------------------
