@@ -196,6 +196,33 @@ def test_ctrl_c_ends_the_program_and_its_reader(tmp_path, number, what):
         assert not psutil.pid_exists(reader) or psutil.Process(reader).status() == psutil.STATUS_ZOMBIE
 
 
+_ENDED_WHILE_PAINTING = """
+import os, signal, sys
+from qtpy.QtWidgets import QWidget
+from ndviewer_light.gui.windows.application import application, end_on_signals
+
+class Painted(QWidget):
+    def paintEvent(self, event):
+        os.kill(os.getpid(), signal.SIGINT)
+        print("visible" if self.isVisible() else "closed", flush=True)
+
+app, widget = application(), Painted()
+widget.show()
+with end_on_signals(app) as received:
+    app.exec()
+print(*received, "visible" if widget.isVisible() else "closed")
+"""
+
+
+@pytest.mark.gl
+@pytest.mark.skipif(os.name == "nt", reason="no signals of this kind")
+def test_no_window_is_closed_while_it_is_painted():
+    command = [sys.executable, "-c", _ENDED_WHILE_PAINTING]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["visible", f"{signal.SIGINT:d} closed"]
+    assert "QBackingStore" not in done.stderr
+
+
 @pytest.mark.gl
 @pytest.mark.skipif(os.name == "nt", reason="names there are text")
 @pytest.mark.parametrize("exists", [True, False])

@@ -48,17 +48,17 @@ def end_on_signals(app: QApplication) -> Iterator[list[int]]:
         end.setblocking(False)
     notifier = QSocketNotifier(ours.fileno(), QSocketNotifier.Type.Read, app)  # type: ignore[call-overload]
 
-    def wake() -> None:
+    def end_program() -> None:
         with contextlib.suppress(BlockingIOError):
-            ours.recv(4096)  # by now Python has called the handler below
+            received.extend(number for number in ours.recv(4096) if number in ends)
+        if received:
+            app.closeAllWindows()
+            app.quit()
 
-    def end_program(number: int, _frame: object) -> None:
-        received.append(number)
-        app.closeAllWindows()
-        app.quit()
-
-    notifier.activated.connect(lambda *_: wake())
-    before = {number: signal.signal(number, end_program) for number in (signal.SIGINT, signal.SIGTERM)}
+    notifier.activated.connect(lambda *_: end_program())
+    ends = (signal.SIGINT, signal.SIGTERM)
+    # Python calls handlers wherever it is, in the middle of painting too: no window can be closed there
+    before = {number: signal.signal(number, lambda *_: None) for number in ends}
     wake_up = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     try:
         yield received
