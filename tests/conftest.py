@@ -71,31 +71,59 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         "--share",
         default="1/1",
         metavar="K/N",
-        help="run the Kth of N shares of the cases of each test; a test of one case is in every share",
+        help="run the Kth of N shares of all tests, each for a Qt binding. Tests marked each_binding are in "
+        "every share, with some of their cases; those marked pyqt5 all under PyQt5",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cases of other shares."""
+    """Leave out what is in other shares."""
     share, shares = map(int, config.getoption("--share", "1/1").split("/"))
-    tests: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    if shares == 1:
+        return
+    decks: dict[str, list[pytest.Item]] = {}  # each is dealt out to the shares
     left_out: set[pytest.Item] = set()
-    for cases in tests.values():
+    for item in items:
+        test, _, case = item.nodeid.partition("[")
+        if not item.get_closest_marker("pyqt5"):
+            decks.setdefault(test if case else test.partition("::")[0], []).append(item)
+        elif os.environ["QT_API"] != "pyqt5":
+            left_out.add(item)
+    for name, deck in decks.items():
+        if "::" not in name or len(deck) < shares:
+            deck = [item for item in deck if not item.get_closest_marker("each_binding")]
         # not in their order: with two values in turn, one share would get all of one
-        cases.sort(key=lambda case: zlib.crc32(case.nodeid.encode()))
-        if len(cases) >= shares:
-            left_out |= set(cases) - set(cases[share - 1 :: shares])
+        deck.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+        first = zlib.crc32(name.encode())  # not always the same share: there are many decks of one
+        left_out |= {item for i, item in enumerate(deck, first) if i % shares != share - 1}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if is_worker and os.environ.get("QT_QPA_PLATFORM") == "xcb" and shutil.which("Xvfb"):
+        _display_of_its_own(config)
     config.addinivalue_line("markers", "gl: needs a working OpenGL context")
+    config.addinivalue_line("markers", "each_binding: what it tests may differ between PyQt6 and PyQt5")
+    config.addinivalue_line("markers", "pyqt5: with a stand-in for Squid, which uses PyQt5")
     if os.environ.get("NDVIEWER_REQUIRE_GL") == "1" and not gl_works():
         raise pytest.UsageError("NDVIEWER_REQUIRE_GL=1, but there is no working OpenGL context here")
+
+
+def _display_of_its_own(config: pytest.Config) -> None:
+    """Another display for each worker: windows of the others would take the focus, and lie over its own."""
+    # it ends with this process, however that does
+    script = "Xvfb -displayfd 1 -nolisten tcp -screen 0 1920x1200x24 & exec >&-; read -r _; kill $!"
+    pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+    server = subprocess.Popen(["sh", "-c", script], stdin=pipe, stdout=pipe, stderr=quiet, text=True)
+    assert server.stdin is not None and server.stdout is not None
+    config.add_cleanup(server.wait)
+    config.add_cleanup(server.stdin.close)
+    with server.stdout:  # ends when there is a display, or the server has ended
+        os.environ["DISPLAY"] = f":{server.stdout.readline().strip()}"
+    os.environ.pop("XAUTHORITY", None)
 
 
 def pytest_collection_finish() -> None:
@@ -111,6 +139,15 @@ def _leave_out_of_collections() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gl") and not gl_works():
         pytest.skip("no working OpenGL context")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """What was logged may name files whose names are no text; workers could not pass it on."""
+    report = (yield).get_result()
+    report.sections = [
+        (name, said.encode(errors="backslashreplace").decode()) for name, said in report.sections
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -172,12 +209,25 @@ def _reader_children() -> list[int]:
     import psutil
 
     found = []
-    for child in psutil.Process().children():
+    for pid in _children():
         try:
-            if "isolation.server" in " ".join(child.cmdline()):
-                found.append(child.pid)
+            if "isolation.server" in " ".join(psutil.Process(pid).cmdline()):
+                found.append(pid)
         except psutil.Error:  # it ended while we looked
             continue
+    return found
+
+
+def _children() -> list[int]:
+    import psutil
+
+    tasks = Path("/proc/self/task")
+    if not (tasks / str(threading.get_native_id()) / "children").exists():
+        return [child.pid for child in psutil.Process().children()]  # looks at every process there is
+    found = []
+    for task in tasks.iterdir():
+        with contextlib.suppress(OSError):  # this thread has ended
+            found += map(int, (task / "children").read_text().split())
     return found
 
 

@@ -17,7 +17,7 @@ from ndviewer_light.model import PlaneState
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 
 def viewers_in(canvas: Any) -> list[Any]:

@@ -303,6 +303,7 @@ def test_choices_are_exported_and_imported_and_kept_only_if_wanted(qtbot, viewer
     assert stage.strips.contrast_mode(1) is ContrastMode.RUN
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_gamma_and_limits_are_dragged_on_the_histogram(qtbot, viewer):
     stage = show(qtbot, viewer, {(0, 0): RAMP})

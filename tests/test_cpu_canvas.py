@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LEFT = Qt.MouseButton.LeftButton
 REPO = Path(__file__).parents[1]
+pytestmark = pytest.mark.each_binding
 
 
 # ---- the arithmetic ----------------------------------------------------------------------------

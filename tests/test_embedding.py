@@ -14,7 +14,7 @@ from runs import small_run, writer_command
 
 from ndviewer_light.gui.viewer import LightweightViewer
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 REPO = Path(__file__).parents[1]
 PAGE = (REPO / "docs" / "embedding.md").read_text()

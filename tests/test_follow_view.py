@@ -159,6 +159,7 @@ def test_a_pinned_axis_never_moves_in_a_run_of_a_thousand_frames(qtbot, window):
 # ---- pins and keys -------------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_touching_a_slider_pins_that_axis_and_the_key_follows_again_after_a_click_into_the_picture(
     qtbot, window
 ):
@@ -206,6 +207,7 @@ def test_the_key_belongs_to_the_viewer_and_not_to_text_fields_around_or_in_it(qt
     viewer.setParent(None)
 
 
+@pytest.mark.each_binding
 def test_a_light_switches_its_axis_and_the_button_all(qtbot, window):
     viewer = window.viewer
     dataset = show(qtbot, viewer)

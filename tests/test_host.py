@@ -16,7 +16,7 @@ from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
 from simulate_acquisition import announce_run
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 
 def test_every_method_may_be_called_on_an_empty_and_on_a_closed_viewer(qtbot, tmp_path):

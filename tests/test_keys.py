@@ -22,6 +22,7 @@ from ndviewer_light.model import Position
 
 PAGE = (Path(__file__).parents[1] / "docs" / "index.md").read_text()
 LEFT = Qt.MouseButton.LeftButton
+pytestmark = pytest.mark.each_binding
 
 
 def in_docs(heading: str) -> list[tuple[str, str]]:

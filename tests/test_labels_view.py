@@ -84,6 +84,7 @@ def drawn(qtbot, viewer, **wanted):
     return labels.shown
 
 
+@pytest.mark.each_binding
 def test_labels_lie_over_their_picture(qtbot, labelled):
     viewer, panel = labelled, labelled._screen.tools.labels.panel
     plain = on_screen(viewer)
@@ -126,6 +127,7 @@ def test_outlines_stay_on_their_labels_while_the_picture_moves(qtbot, labelled):
     assert picture.mean() < 0.1  # of the same width on screen
 
 
+@pytest.mark.each_binding
 def test_the_label_under_the_mouse_is_told(qtbot, labelled):
     viewer, labels = labelled, labelled._screen.tools.labels
     assert labels.text_at(5, 20) == ""

@@ -17,7 +17,7 @@ from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneState
 from simulate_acquisition import announce_run
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -204,6 +204,7 @@ def wait_for(qtbot, panel, wanted) -> None:
     qtbot.waitUntil(is_shown, timeout=20_000)
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_a_line_is_drawn_plotted_moved_exported_and_removed(qtbot, viewer, tmp_path):
     source = a_source()
@@ -273,6 +274,7 @@ def export(qtbot, measuring, folder) -> str:
     return str(folder / "values.csv")
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_a_rectangle_and_a_point_are_plotted_over_time_and_z_as_a_run_goes_on(qtbot, viewer):
     source = a_source()
@@ -364,6 +366,7 @@ def test_a_distance_is_said_on_the_picture_and_drawing_can_be_given_up(qtbot):
     window.close()
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_saturated_pixels_are_marked_where_they_are(qtbot, viewer):
     source = a_source()

@@ -120,6 +120,7 @@ def place(viewer: LightweightViewer) -> tuple[int, int, int]:
     return view.t, view.p, view.z
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_the_key_leads_from_one_missing_plane_to_the_next(qtbot: QtBot, viewer: LightweightViewer) -> None:
     show(qtbot, viewer, GAPS)

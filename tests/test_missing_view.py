@@ -88,6 +88,7 @@ def test_one_blank_slice_of_a_finished_stack_hides_no_volume(qtbot, viewer, tmp_
     assert not viewer.stage.strips.state_text(0)
 
 
+@pytest.mark.each_binding
 def test_of_an_unfinished_stack_what_is_there_is_drawn_and_the_rest_is_said(qtbot, viewer, tmp_path):
     write(tmp_path / "a.zarr", blank=((0, 6), (0, 7), (1, 7)), complete=False)
     load(qtbot, viewer, tmp_path / "a.zarr")

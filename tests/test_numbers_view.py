@@ -120,6 +120,7 @@ def is_like(color: QColor, rgb: tuple[int, int, int]) -> bool:
     return max(abs(a - b) for a, b in zip(color.getRgb()[:3], rgb, strict=True)) <= 3
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_the_maps_are_coloured_by_what_is_known_and_measured(
     qtbot: QtBot, panelled: LightweightViewer

@@ -166,6 +166,7 @@ def said(viewer) -> str:
 # ---- what is shown -------------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_sections_are_to_scale_beside_the_picture(qtbot, shown):
     assert_sections(shown)
     view, canvas = shown._screen.tools.orthogonal, shown.stage.canvas
@@ -223,6 +224,7 @@ def test_a_line_can_be_dragged_and_anything_else_moves_the_picture(qtbot, shown)
     assert view.place == (0, 12, 8)
 
 
+@pytest.mark.each_binding
 def test_clicks_drags_and_arrow_keys_in_a_section_move_z_too(qtbot, shown, source):
     view = shown._screen.tools.orthogonal
     source.reads.clear()
@@ -280,6 +282,7 @@ def test_planes_beside_the_one_in_view_count_for_the_contrast_of_the_run(qtbot, 
     assert viewer.stage.canvas.limits(0) == (low, high)
 
 
+@pytest.mark.each_binding
 def test_the_wheel_over_a_section_zooms_and_the_mouse_says_what_is_there(qtbot, shown):
     view, canvas = shown._screen.tools.orthogonal, shown.stage.canvas
     scale = canvas.projection().scale
@@ -299,6 +302,7 @@ def test_the_wheel_over_a_section_zooms_and_the_mouse_says_what_is_there(qtbot, 
 # ---- what is not there ---------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_missing_and_unreadable_planes_are_hatched_and_counted(qtbot, viewer, source, caplog):
     for c in range(2):
         del source.stored[PlaneKey(c=c, z=2)]

@@ -63,6 +63,7 @@ def assert_colours(qtbot, viewer, overview, shares):
         )
 
 
+@pytest.mark.each_binding
 def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, mosaic):
     overview, canvas, numbers = mosaic, mosaic.canvas, viewer._screen.tools.numbers
     assert canvas.legend is None

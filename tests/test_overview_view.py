@@ -114,6 +114,7 @@ def plate(qtbot, viewer, tmp_path):
 # ---- of what is finished -------------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, viewer, plate):
     overview = shown(qtbot, viewer)
     canvas = overview.canvas
@@ -137,6 +138,7 @@ def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, vi
     assert not canvas.isVisible() and viewer.stage.canvas.isVisible()
 
 
+@pytest.mark.each_binding
 def test_a_double_click_or_enter_opens_a_field_and_escape_returns_to_the_same_place(qtbot, viewer, plate):
     overview = shown(qtbot, viewer)
     canvas = overview.canvas
@@ -182,6 +184,7 @@ def test_zoomed_in_single_pixels_are_those_of_the_data(qtbot, viewer, tmp_path):
             assert abs(pixel(canvas, 1, *at) - wanted).max() <= 1.5, (dy, dx)
 
 
+@pytest.mark.each_binding
 def test_what_is_missing_or_unreadable_is_marked_and_never_black(qtbot, viewer, tmp_path):
     path = write_plate(tmp_path / "p.ome.zarr")
     for chunk in stores.chunk_files(fields_of(path)[1]):

@@ -43,6 +43,7 @@ from ndviewer_light.rendering.scale_bar import scale_bar
 
 LEFT = Qt.MouseButton.LeftButton
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.each_binding
 DAPI = Channel("DAPI 405", "#4D6BFF", window=(100.0, 2500.0))
 GFP = Channel("GFP 488", "#1FFF00")
 CY5 = Channel("Cy5 638", "#FF0033")

@@ -45,6 +45,7 @@ def click(qtbot, place_map, index):
     qtbot.mouseClick(place_map, LEFT, pos=place_map.rect_of(index).center().toPoint())
 
 
+@pytest.mark.each_binding
 def test_a_plate_is_walked_by_mouse_and_keys_and_the_slider_stays_in_the_well(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run", "hcs", regions=("B2", "B4", "D2"), fovs=(2, 1, 3))
     write(run)

@@ -14,6 +14,8 @@ from ndviewer_light.gui.background import Background
 from ndviewer_light.gui.poll import _IDLE_STEPS, IDLE_INTERVAL_MS, LONGEST_INTERVAL_MS, POLL_INTERVAL_MS, Poll
 from simulate_acquisition import announce_run, notify_plane
 
+pytestmark = pytest.mark.each_binding
+
 
 class NoThreads:
     """While it is on, no thread of ours can be started, as where a system has no room for more."""

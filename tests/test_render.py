@@ -68,6 +68,7 @@ def test_channels_add_up_and_what_is_no_number_is_drawn_as_nothing():
     assert composite([Layer(ramp, (0, 100), red, gamma=2.0)], 1, 4)[0, 1, 0] == 64
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_a_picture_is_what_the_canvas_shows(qtbot, viewer, capsys, written, tmp_path):
     load(qtbot, viewer, written)

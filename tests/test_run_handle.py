@@ -26,6 +26,7 @@ def started(viewer, run):
     )
 
 
+@pytest.mark.each_binding
 def test_a_run_notified_by_index_and_name_from_a_thread_is_shown(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run")
 

@@ -230,6 +230,7 @@ def test_an_opening_says_since_when_and_is_cancelled_to_an_empty_page(qtbot, vie
     assert viewer.dataset_path == ""
 
 
+@pytest.mark.each_binding
 def test_escape_cancels_an_opening_for_the_dataset_as_it_was(qtbot, viewer, server, written):
     run = written
     load(qtbot, viewer, run.folder)

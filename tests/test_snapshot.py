@@ -18,7 +18,7 @@ from screen import choose_limits, expected_colors, settle
 from ndviewer_light.gui.film_saving import FilmPlan
 from ndviewer_light.rendering.film_frames import Inscription
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from gl_host import MOVES
 from runs import small_run, write
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.pyqt5]
 
 
 @pytest.fixture(scope="module")

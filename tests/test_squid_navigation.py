@@ -7,7 +7,7 @@ from runs import load, small_run
 from squid_host import squid_on_screen, wait_for_states, wait_until_shown
 from squid_runs import over, saved
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.pyqt5]
 
 LAYOUTS = ("per_fov", "hcs", "6d", "images", "stacks", "ome_tiff")
 

@@ -11,7 +11,7 @@ from squid_runs import ended, over, saved
 
 from simulate_acquisition import announce_run
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.pyqt5]
 
 PLANES_PER_FOV = 4  # 2 channels, 2 z
 

@@ -14,7 +14,7 @@ from squid_runs import over, saved
 
 from simulate_acquisition import plane_pixels
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.pyqt5]
 
 FORMS = ("images", "stacks", "ome_tiff")
 PLANES_PER_FOV = 4  # 2 channels, 2 z

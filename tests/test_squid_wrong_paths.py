@@ -9,7 +9,7 @@ from runs import small_run
 from squid_host import go_to, sizes, squid_on_screen, wait_for_states, wait_until_shown
 from squid_runs import over, saved
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.pyqt5]
 
 ALL_PLANES = 2 * 3 * 4
 ZARR = ("per_fov", "hcs", "6d")

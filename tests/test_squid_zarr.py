@@ -10,7 +10,7 @@ from runs import LAYOUTS, small_run
 from squid_host import go_to, sizes, squid_on_screen, states, wait_for_states, wait_until_shown
 from squid_runs import ended, over, saved
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.pyqt5]
 
 PLANES_PER_FOV = 4  # 2 channels, 2 z
 ALL_PLANES = 2 * 3 * PLANES_PER_FOV

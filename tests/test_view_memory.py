@@ -285,6 +285,7 @@ def test_what_makes_no_sense_in_a_link_is_left_out():
     assert view.t == 1
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_a_link_that_is_copied_and_pasted_shows_the_same_view(qtbot, viewer, tmp_path):
     path = tmp_path / "a run.zarr"

@@ -15,7 +15,7 @@ from screen import assert_shows, choose_limits, framebuffer, settle
 
 from simulate_acquisition import plane_pixels
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -69,6 +69,7 @@ def click_canvas(viewer, key):
 # ---- projections -------------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_projections_are_chosen_in_the_row_of_z_and_are_those_of_numpy(qtbot, shown, tmp_path, capsys):
     sliders, strips = shown.stage.sliders, shown.stage.strips
     control = sliders.projection_control
@@ -174,6 +175,7 @@ def test_a_link_to_a_view_says_how_the_stack_is_projected(qtbot, shown):
 # ---- volumes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chosen(qtbot, viewer, tmp_path):
     path = tmp_path / "stack.zarr"
     write_stack(path)
@@ -330,6 +332,7 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
 # ---- windows side by side ----------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_linked_windows_go_where_one_of_them_goes(qtbot, tmp_path):
     windows = []
     for name in ("a", "b"):

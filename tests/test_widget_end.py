@@ -22,7 +22,7 @@ from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LauncherWindow
 from simulate_acquisition import announce_run, notify_plane
 
-pytestmark = pytest.mark.gl
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 sip = importlib.import_module(f"{API_NAME}.sip")
 

@@ -62,6 +62,7 @@ def asked(qtbot, window):
     return dialog
 
 
+@pytest.mark.each_binding
 def test_a_file_is_looked_for_in_a_dialog_that_waits_for_nobody(qtbot, launcher, tmp_path):
     qtbot.mouseClick(launcher.drop_label, Qt.MouseButton.LeftButton)
     dialog = launcher._chooser.dialog
@@ -91,6 +92,7 @@ def test_an_address_is_typed_in_and_nothing_opens_nothing(qtbot, launcher):
     window.close()
 
 
+@pytest.mark.each_binding
 def test_a_path_is_completed_and_opened_as_the_format_that_is_chosen(qtbot, tmp_path):
     folder = tmp_path / "runs"
     folder.mkdir()
@@ -154,6 +156,7 @@ def windows() -> list[LightweightMainWindow]:
     return [each for each in QApplication.topLevelWidgets() if isinstance(each, LightweightMainWindow)]
 
 
+@pytest.mark.each_binding
 def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path):
     folders = [tmp_path / place / "run" for place in "ab"]
     for n, folder in enumerate(folders, 1):

@@ -79,6 +79,7 @@ def test_what_nobody_expected_has_its_traceback_among_the_details():
 # ---- the page -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_details_are_shown_and_copied_on_request(qtbot):
     page = MessagePage()
     qtbot.addWidget(page)

@@ -119,6 +119,7 @@ def bar_of(window, color: str):
     ]
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot, window, tmp_path):
     viewer, stage = window.viewer, window.viewer.stage
