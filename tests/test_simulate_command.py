@@ -207,7 +207,7 @@ SHOWN = [
 def test_without_a_display_the_run_is_shown_on_a_virtual_one_and_photographed(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, options: list[str]
 ) -> None:
-    arguments = [*options, "--fovs", "1", "2", "--n-t", "2", "--rate", "0"]
+    arguments = [*options, "--fovs", "1", "2", "--n-t", "2", "--size", "512", "--rate", "0"]
     result = view_without_display(tmp_path_factory.mktemp("runtime"), str(tmp_path / "run"), *arguments)
     picture = tmp_path / "run.png"
     assert (result.returncode, result.stderr) == (0, "")

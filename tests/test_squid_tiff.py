@@ -93,9 +93,13 @@ def begin(squid, run):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "image_format"), [("uint16", "tiff"), ("uint8", "tif"), ("uint8", "bmp"), ("uint8", "png")]
+    ("dtype", "image_format", "share"),
+    [
+        *(("uint16", "tiff", share) for share in (0.0, 0.001, 0.5, 0.95)),
+        ("uint8", "tif", 0.5),
+        *(("uint8", image_format, share) for image_format in ("bmp", "png") for share in (0.5, 0.95)),
+    ],
 )
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.95])
 def test_a_file_that_is_half_written_when_first_read_is_shown_as_soon_as_it_is_whole(
     qtbot, squid, tmp_path, dtype, image_format, share
 ):
@@ -180,8 +184,7 @@ def test_an_all_zero_page_is_black_once_the_file_is_complete(qtbot, squid, tmp_p
 # ---- names, colours, gaps ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize(("form", "padding"), [("images", 0), ("images", 3), ("stacks", 3), ("ome_tiff", 0)])
 def test_regions_with_underscores_and_padded_numbers_are_found(qtbot, squid, tmp_path, form, padding):
     regions = ("region_1", "my_region_2_0")
     run = small_run(tmp_path / "run", form, regions=regions, padding=padding)
@@ -296,7 +299,7 @@ def test_a_run_that_saves_nothing_is_waited_for_and_then_said_to_be_empty(qtbot,
 def test_a_tiff_run_after_a_zarr_run_after_a_6d_run_shows_its_own_planes_everywhere(
     qtbot, squid, tmp_path, form
 ):
-    for number, layout in enumerate(("6d", "hcs", form, "per_fov", form)):
+    for number, layout in enumerate(("6d", "per_fov", form, "hcs")):
         run = small_run(tmp_path / str(number), layout, seed=number, n_z=1 + number % 2)
         acquisition = squid.start(run)
         assert squid.viewer.is_zarr_push_mode_active() == run.is_zarr

@@ -14,12 +14,13 @@ pytestmark = [pytest.mark.gl, pytest.mark.pyqt5]
 ALL_PLANES = 2 * 3 * 4
 ZARR = ("per_fov", "hcs", "6d")
 WRITTEN = (*ZARR, "images", "stacks", "ome_tiff")
-# files are announced in the same way whatever the form of TIFF
+# files are announced in the same way whatever the form of TIFF, and found in the same way whatever the stores
+_PAIRS = [(announced, written) for announced in ZARR for written in ZARR if announced != written]
+_PAIRS += [*zip(ZARR, ("images", "stacks", "ome_tiff"), strict=True), ("per_fov", "ome_tiff")]
+_PAIRS += [("images", written) for written in WRITTEN if written != "images"]
 PAIRS = [
     pytest.param(announced, written, id=f"{announced} announced, {written} written")
-    for announced in (*ZARR, "images")
-    for written in WRITTEN
-    if announced != written
+    for announced, written in _PAIRS
 ]
 
 
