@@ -110,10 +110,6 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     transforms = listed(multiscale.get("coordinateTransformations")) if system is None else []
     warnings += _unknown_version(attributes, multiscale, where)
     steps = [_level_steps(axes or (), entry, transforms, where, warnings) for entry in datasets]
-    order = _by_scale(steps)
-    if order != list(range(len(steps))):
-        warnings.append(f"{where} does not list its levels from the largest on: sorted by their scales")
-        datasets, steps = [datasets[i] for i in order], [steps[i] for i in order]
     squid = lookup(attributes, "_squid", "_squid_metadata")
     return ImageMeta(
         axes=axes,
@@ -240,17 +236,6 @@ def _level_steps(
     ]
     is_placed = any(origin is not None for origin in own.origin)
     return _LevelSteps(tuple(steps), _in_um(found.origin, axes), is_placed)
-
-
-def _by_scale(steps: Sequence[_LevelSteps]) -> list[int]:
-    """The levels from the finest on, as the specification wants them; as listed where scales do not say."""
-    sizes = [
-        math.prod(step.scale) if step.scale and None not in step.scale else None  # type: ignore[arg-type]
-        for step in steps
-    ]
-    if None in sizes:
-        return list(range(len(steps)))
-    return sorted(range(len(steps)), key=lambda i: sizes[i] or 0.0)
 
 
 def _in_um(values: Sequence[float | None], axes: Sequence[Axis]) -> tuple[float | None, ...]:
