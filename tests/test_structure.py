@@ -221,6 +221,37 @@ def test_files_that_the_docs_name_exist() -> None:
     assert not gone
 
 
+# ---- private names ---------------------------------------------------------------------------------
+
+_PUBLIC_WITH_UNDERSCORE = {"_replace", "_asdict", "_make", "_fields", "_getframe"}
+"""Of named tuples, and of `sys`."""
+
+
+def taken_privately(name: str) -> set[str]:
+    """The private names that a module takes of what is neither `self` nor of its own classes."""
+    tree = parsed(name)
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            holder, attribute = node.value, node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr", "setattr"):
+            holder, attribute = node.args[0], str(getattr(node.args[1], "value", ""))
+        else:
+            continue
+        is_private = attribute.startswith("_") and not attribute.startswith("__")
+        if is_private and ast.unparse(holder) not in ("self", "cls") and attribute not in own:
+            found.add(attribute)
+    return found - _PUBLIC_WITH_UNDERSCORE
+
+
+def test_private_names_of_ndv_and_vispy_are_taken_in_one_module() -> None:
+    found = {name: taken_privately(name) for name in modules() if name.startswith("gui.")}
+    assert {name: taken for name, taken in found.items() if taken} == {
+        "gui.canvas.ndv_private": {"_canvas", "_cancel_futures", "_elements", "_view", "_objects"}
+    }
+
+
 # ---- rooms -----------------------------------------------------------------------------------------
 
 

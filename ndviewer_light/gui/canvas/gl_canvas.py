@@ -19,6 +19,7 @@ from . import volume_visuals
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .display import Canvas
 from .drawn_channels import DrawnChannels
+from .ndv_private import cancel_requests, canvas_of
 from .ndv_viewer import (
     PicturePlace,
     ViewerInUse,
@@ -88,7 +89,7 @@ class GlCanvas(Canvas):
     @property
     def camera(self) -> Camera | None:
         """Of the ndv viewer."""
-        return self._viewer._canvas if self._viewer is not None else None
+        return canvas_of(self._viewer) if self._viewer is not None else None
 
     @property
     def surface(self) -> QWidget | None:
@@ -148,7 +149,7 @@ class GlCanvas(Canvas):
         """Draw volumes so, one of `volume_visuals.METHODS`."""
         self._method = method
         if self._viewer is not None and self.frame is not None and self.frame.view.is_volume:
-            volume_visuals.set_method(self._viewer._canvas, method)
+            volume_visuals.set_method(canvas_of(self._viewer), method)
 
     def show_surface(self, surface: LabelSurface | None) -> None:
         """Draw the surfaces of labels over the volume, from now on; None: nothing."""
@@ -157,7 +158,7 @@ class GlCanvas(Canvas):
             if self.frame is not None and self.frame.view.is_volume:
                 self._show_mesh(surface)
                 if self._viewer is not None:
-                    self._viewer._canvas.refresh()
+                    canvas_of(self._viewer).refresh()
 
     def _show_mesh(self, surface: LabelSurface | None) -> None:
         if self._viewer is None or (self._mesh is None and surface is None):
@@ -165,7 +166,7 @@ class GlCanvas(Canvas):
         if self._mesh is None:
             from .label_mesh import LabelMesh  # here, as few volumes have labels
 
-            self._mesh = LabelMesh(self._viewer._canvas)
+            self._mesh = LabelMesh(canvas_of(self._viewer))
         size = self._sight.voxel_size()
         self._mesh.show(surface, (size["x"], size["y"], size["z"]))
 
@@ -179,7 +180,7 @@ class GlCanvas(Canvas):
             return
         size, image = self._sight.voxel_size(), frame.image
         self._show_mesh(self._surface)
-        volume_visuals.set_method(self._viewer._canvas, self._method)
+        volume_visuals.set_method(canvas_of(self._viewer), self._method)
         n_z = len(frame.view.planes_of(image.n_z))
         self._box.show((0.0, 0.0, 0.0), (image.width * size["x"], image.height * size["y"], n_z * size["z"]))
 
@@ -265,15 +266,15 @@ class GlCanvas(Canvas):
         assert wrapper is not None
         viewer = new_viewer(wrapper, self._display, self._viewer_model)
         if self._is_overtaken(build):  # the event loop runs while it is built
-            viewer._cancel_futures()
+            cancel_requests(viewer)
             dispose_of(viewer)
             return False
         self._viewer = viewer
-        leave_buffers_to_qt(self._viewer._canvas)
-        self._picture_place = PicturePlace(self._viewer._canvas)
-        self._box = volume_visuals.VolumeBox(self._viewer._canvas)
-        self._in_use.viewer, self._in_use.wrapper = self._viewer, wrapper
-        self._viewer_model = self._viewer._viewer_model
+        leave_buffers_to_qt(canvas_of(self._viewer))
+        self._picture_place = PicturePlace(canvas_of(self._viewer))
+        self._box = volume_visuals.VolumeBox(canvas_of(self._viewer))
+        self._in_use.viewer, self._in_use.wrapper = viewer, wrapper
+        self._in_use.model = self._viewer_model
         self._viewer_model.show_controls = False  # ndv's Qt view ignores it if set at creation
         self._viewer_model.show_data_info = False
         self._viewer_model.events.show_progress_spinner.connect(self._on_spinner)
@@ -301,7 +302,7 @@ class GlCanvas(Canvas):
         self._box = self._mesh = None
         # a context that was lost took all of it along, and other objects have these names in the one after it
         if viewer is not None and self._gl is not None and self._context is self._gl.context():
-            delete_gl_objects(viewer._canvas)
+            delete_gl_objects(canvas_of(viewer))
         context, self._gl, self._context = self._context, None, None
         if context is not None:
             with contextlib.suppress(RuntimeError, TypeError):  # it may already be deleted

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 from vispy import scene
 from vispy.visuals.transforms import STTransform
 
+from .ndv_private import world_of
+
 if TYPE_CHECKING:
+    from ndv.views.bases import ArrayCanvas
+
     from ...rendering.label_surfaces import LabelSurface
 
 _AFTER_VOLUMES = 10  # vispy draws what has a higher order later
@@ -16,7 +20,7 @@ _AFTER_VOLUMES = 10  # vispy draws what has a higher order later
 class LabelMesh:
     """The surfaces of labels in the world of one ndv canvas, or nothing."""
 
-    def __init__(self, canvas: Any) -> None:
+    def __init__(self, canvas: ArrayCanvas) -> None:
         self._canvas = canvas
         self._mesh: Any = None
         self._surface: LabelSurface | None = None
@@ -33,7 +37,7 @@ class LabelMesh:
                 self._mesh.visible = False
             return
         if self._mesh is None:
-            self._mesh = scene.visuals.Mesh(parent=self._canvas._view.scene)
+            self._mesh = scene.visuals.Mesh(parent=world_of(self._canvas))
             self._mesh.set_gl_state("translucent", depth_test=True, cull_face="back")
             self._mesh.order, self._mesh.interactive = _AFTER_VOLUMES, False
             self._surface = None

@@ -10,6 +10,7 @@ from ndv.models import ArrayDisplayModel, ArrayViewerModel, ChannelMode, ClimsMa
 from vispy.visuals.transforms import STTransform
 
 from ..ends import Owner
+from .ndv_private import cancel_requests, canvas_of, gl_objects_of, vispy_canvas_of, visuals_of
 from .volume_visuals import place_of
 
 try:
@@ -19,6 +20,8 @@ except ImportError:  # part of QtWidgets in Qt 5
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ndv.views.bases import ArrayCanvas
 
     from ...model import Channel
     from .drawn_channels import DrawnLook
@@ -54,23 +57,23 @@ def new_viewer(wrapper: DatasetWrapper, display: ArrayDisplayModel, options: Any
 def dispose_of(viewer: ndv.ArrayViewer) -> None:
     """Close an ndv viewer, whose widget is deleted by the event loop."""
     viewer.close()
-    viewer._canvas.close()
+    canvas_of(viewer).close()
     viewer.widget().setParent(None)
     viewer.widget().deleteLater()
 
 
-def delete_gl_objects(canvas: Any) -> None:
+def delete_gl_objects(canvas: ArrayCanvas) -> None:
     """Delete the textures, buffers and programs of a canvas.
 
     vispy leaves them to the end of the GL context. Where contexts are shared, as in our own application, they
     outlive it: megabytes of graphics memory for each dataset that was shown.
     """
-    scene = getattr(canvas, "_canvas", None)
+    scene = vispy_canvas_of(canvas)
     widget = getattr(scene, "native", None)
     if scene is None or not isinstance(widget, QOpenGLWidget) or not widget.isValid():
         return
     widget.makeCurrent()
-    objects = scene.context.shared.parser._objects
+    objects = gl_objects_of(scene)
     for each in list(objects.values()):
         if hasattr(each, "delete"):  # vispy notes those just deleted as a constant
             each.delete()
@@ -82,6 +85,7 @@ class ViewerInUse(Owner):
     """The ndv viewer that renders frames; separate from the canvas, which Qt may delete at any time."""
 
     viewer: ndv.ArrayViewer | None = None
+    model: ArrayViewerModel | None = None
     wrapper: DatasetWrapper | None = None
     ended = False
     """Whether Qt has deleted the canvas."""
@@ -93,29 +97,29 @@ class ViewerInUse(Owner):
         if viewer is None or wrapper is None:
             return None
         wrapper.wanted = False
-        # ndv keeps a reference, and would draw into a deleted view
-        wrapper.data_changed.disconnect(viewer._request_data, missing_ok=True)
-        wrapper.dims_changed.disconnect(viewer._on_dims_changed, missing_ok=True)
-        viewer._cancel_futures()
+        # ndv keeps a reference, and would draw into a deleted view; nobody else listens
+        wrapper.data_changed.disconnect()
+        wrapper.dims_changed.disconnect()
+        cancel_requests(viewer)
         return viewer
 
     def end(self) -> None:
         """Release ndv while Qt deletes the canvas, so that it cannot reach a deleted widget."""
         super().end()
         self.ended = True
-        if self.viewer is not None:
-            self.viewer._viewer_model.events.disconnect()
-            self.viewer._viewer_model.events.show_progress_spinner.disconnect()
+        if self.viewer is not None and self.model is not None:
+            self.model.events.disconnect()
+            self.model.events.show_progress_spinner.disconnect()
             self.release()
 
 
-def leave_buffers_to_qt(canvas: Any) -> None:
+def leave_buffers_to_qt(canvas: ArrayCanvas) -> None:
     """Keep vispy from swapping buffers after each draw; Qt composes the widget's frame buffer itself.
 
     The swap reaches no screen, but waits for drawing to finish (40 ms in software) and blocks every other
     Python thread, including the host's writer.
     """
-    scene = getattr(canvas, "_canvas", None)
+    scene = vispy_canvas_of(canvas)
     if hasattr(scene, "swap_buffers"):
         scene.events.draw.disconnect((scene, "swap_buffers"))
 
@@ -123,7 +127,7 @@ def leave_buffers_to_qt(canvas: Any) -> None:
 class PicturePlace:
     """Where on the canvas ndv draws its pictures: ndv knows scales of axes, but no place. GUI thread only."""
 
-    def __init__(self, canvas: Any) -> None:
+    def __init__(self, canvas: ArrayCanvas) -> None:
         self._canvas = canvas
         self._corner = (0.0, 0.0, 0.0)
         set_scales = canvas.set_scales
@@ -132,7 +136,7 @@ class PicturePlace:
             set_scales(scales)  # with new transformations, from the origin on
             self._place()
 
-        canvas.set_scales = set_scales_and_place
+        canvas.set_scales = set_scales_and_place  # type: ignore[method-assign]
 
     def move_to(self, corner: tuple[float, float, float]) -> None:
         """Have pictures and volumes begin at this place, along z, y and x in µm."""
@@ -141,8 +145,7 @@ class PicturePlace:
             self._place()
 
     def _place(self) -> None:
-        for element in self._canvas._elements.values():
-            visual = getattr(element, "_visual", None)
+        for visual in visuals_of(self._canvas):
             transform = getattr(visual, "transform", None)
             if isinstance(transform, STTransform):
                 transform.translate = place_of(visual, self._corner)

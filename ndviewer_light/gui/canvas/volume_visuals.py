@@ -5,10 +5,15 @@ The only module that touches vispy's volumes. GUI thread only.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from vispy import scene
+
+from .ndv_private import visuals_of, world_of
+
+if TYPE_CHECKING:
+    from ndv.views.bases import ArrayCanvas
 
 METHODS = ("mip", "attenuated_mip", "iso")
 """Brightest value along the ray; the same, darker behind what is bright; a surface where values are high."""
@@ -17,20 +22,20 @@ _BOX_COLOR = (0.55, 0.58, 0.65, 0.9)
 _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count("1") == 1]
 
 
-def set_method(canvas: Any, method: str) -> None:
+def set_method(canvas: ArrayCanvas, method: str) -> None:
     """Draw all volumes of an ndv canvas so, one of `METHODS`; a surface lies in the middle of the limits."""
     is_changed = False  # drawing a volume again takes long without a graphics card
     for visual in _volumes(canvas):
         if visual.method != method:
             visual.method, visual.attenuation, is_changed = method, _ATTENUATION, True
-        threshold = sum(visual._texture.clim_normalized) / 2  # as the shader sees values
+        threshold = sum(visual.shared_program["clim"]) / 2  # as the shader sees values
         if method == "iso" and visual.threshold != threshold:
             visual.threshold, is_changed = threshold, True
     if is_changed:
         canvas.refresh()
 
 
-def method_of(canvas: Any) -> str | None:
+def method_of(canvas: ArrayCanvas) -> str | None:
     """How the volumes are drawn; None if there is none."""
     return next((str(visual.method) for visual in _volumes(canvas)), None)
 
@@ -50,7 +55,7 @@ def place_of(visual: Any, corner: tuple[float, float, float]) -> tuple[float, fl
 class VolumeBox:
     """The edges of the box that a volume fills, in the world of one ndv canvas."""
 
-    def __init__(self, canvas: Any) -> None:
+    def __init__(self, canvas: ArrayCanvas) -> None:
         self._canvas = canvas
         self._lines: Any = None
         self._ends: tuple[object, object] | None = None
@@ -69,7 +74,7 @@ class VolumeBox:
         self._corners = np.array([[ends[i >> axis & 1, axis] for axis in range(3)] for i in range(8)])
         points = self._corners[np.array(_EDGES).ravel()]
         if self._lines is None:
-            parent = self._canvas._view.scene
+            parent = world_of(self._canvas)
             self._lines = scene.visuals.Line(points, _BOX_COLOR, connect="segments", parent=parent)
             self._lines.interactive = False
         else:
@@ -82,5 +87,5 @@ class VolumeBox:
             self._lines.visible = False
 
 
-def _volumes(canvas: Any) -> list[Any]:
-    return [visual for visual in canvas._elements if isinstance(visual, scene.visuals.Volume)]
+def _volumes(canvas: ArrayCanvas) -> list[Any]:
+    return [visual for visual in visuals_of(canvas) if isinstance(visual, scene.visuals.Volume)]
