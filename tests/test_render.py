@@ -166,6 +166,29 @@ def test_a_size_is_the_longest_edge_and_the_scale_bar_goes_with_it(capsys, writt
     assert picture_in(tmp_path / "a.png").shape == (12, 20, 3)
 
 
+@pytest.mark.parametrize("more", [(), ("--overview",)], ids=["a field", "the overview"])
+def test_the_scale_bar_is_of_the_size_and_colour_that_are_wanted(capsys, written, tmp_path, more):
+    def picture(*options: str, limits: str = "0:90000") -> np.ndarray:
+        out = tmp_path / "a.png"
+        how = "--size", "400", "--contrast", limits
+        rendered(capsys, written, *more, *how, *options, "-o", out)
+        return picture_in(out)
+
+    plain, usual = picture(), picture("--scale-bar")
+    assert (picture("--scale-bar-size", "none") == plain).all()
+    assert (picture("--scale-bar-size", "small") == usual).all()
+
+    def length(*options: str) -> int:
+        """Of the bar: the lowest of what is drawn over the picture."""
+        drawn = (picture(*options) != plain).any(axis=-1).sum(axis=1)
+        return int(drawn[np.flatnonzero(drawn)[-1]])
+
+    white = "--scale-bar-color", "white"
+    assert 0 < length("--scale-bar-size", "small", *white) < length("--scale-bar-size", "large", *white)
+    black, bright = picture("--scale-bar-color", "black", limits="0:1"), picture(limits="0:1")
+    assert (black <= bright).all() and (black < bright).any()
+
+
 def test_of_planes_that_are_too_large_a_level_is_written_and_said(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("ndviewer_light.rendering.view_picture.MOST_PIXELS", 500)
     path = tmp_path / "i.zarr"

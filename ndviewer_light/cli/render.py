@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import NDViewerError
 from ..opening import open_dataset
 from ..rendering.contrast import ContrastMode
+from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, DEFAULT_BAR, BarLook
 from ..storage.local_files import FOLLOW_LINKS
 from ..storage.printable import printable
 from .planes import ALL_THERE, INCOMPLETE
@@ -130,6 +131,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--scale-bar", action="store_true", help="draw a scale bar")
     parser.add_argument(
+        "--scale-bar-size",
+        choices=tuple(BAR_SIZES),
+        help=f"draw one of this size (default: {DEFAULT_BAR.size}); none: none after all",
+    )
+    parser.add_argument(
+        "--scale-bar-color",
+        choices=tuple(BAR_COLORS),
+        help="draw one in this colour; auto is white on a dark plate (default: auto)",
+    )
+    parser.add_argument(
         "--timestamp", action="store_true", help="write the time, or the number of the time point"
     )
     parser.add_argument("--label", action="store_true", help="write the position")
@@ -233,8 +244,9 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
         over=_over(options),
         scheduler=options.scheduler,
     )
-    if options.scale_bar:
-        add_scale_bar(found.picture, found.um_per_px)
+    inscription = _inscription(options)
+    if inscription.scale_bar:
+        add_scale_bar(found.picture, found.um_per_px, inscription.bar)
     found.picture.save(options.output)
     for note in found.notes:
         complain("render", note)
@@ -366,7 +378,9 @@ def _two_limits(option: str, how: str) -> tuple[float, float]:
 def _inscription(options: argparse.Namespace) -> Inscription:
     from ..rendering.film_frames import Inscription
 
-    return Inscription(options.label, options.timestamp, options.scale_bar)
+    color, size = options.scale_bar_color, options.scale_bar_size
+    bar = BarLook(color or DEFAULT_BAR.color, size or DEFAULT_BAR.size)
+    return Inscription(options.label, options.timestamp, options.scale_bar or bool(color or size), bar)
 
 
 def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: ShownPlace) -> list[str]:
