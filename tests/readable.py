@@ -15,6 +15,8 @@ from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QComboBox,
+    QGraphicsTextItem,
+    QGraphicsView,
     QLabel,
     QLineEdit,
     QMenu,
@@ -159,12 +161,38 @@ def faint_texts(window: QWidget) -> list[str]:
         place = _text_place(widget, window)
         if _text_of(widget).strip() and place.width() > 5 and place.height() > 5:
             _judge(found, _named(widget), picture.contrast_in(place), least)
+        for text, place, color in _texts_of_plot(widget, window):
+            _judge(found, f"{text} of {_named(widget)}", picture.contrast_in(place, color), least)
     if isinstance(window, QMenu):
         for action in window.actions():
             if not action.isSeparator():
                 least = LEAST_CONTRAST if action.isEnabled() else LEAST_OF_DISABLED
                 _judge(found, action.text(), picture.contrast_in(window.actionGeometry(action)), least)
     return found
+
+
+def _texts_of_plot(widget: QWidget, window: QWidget) -> Iterator[tuple[str, QRect, QColor]]:
+    """Titles, and the numbers along the axes, of a plot of pyqtgraph; where they are in the window."""
+    if not isinstance(widget, QGraphicsView):
+        return
+    corner = widget.viewport().mapTo(window, QPoint(0, 0))
+    for item in widget.items():
+        place = widget.mapFromScene(item.sceneBoundingRect()).boundingRect().translated(corner)
+        place &= _visible_part(widget, window)
+        if not item.isVisible() or place.width() < 6 or place.height() < 6:
+            continue
+        if isinstance(item, QGraphicsTextItem) and item.toPlainText().strip():
+            yield repr(item.toPlainText().strip()), place, _color_of(item)
+        elif hasattr(item, "textPen"):
+            yield f"the numbers {item.orientation}", place, item.textPen().color()
+
+
+def _color_of(item: QGraphicsTextItem) -> QColor:
+    """In which colour a title is written: that of its first letter."""
+    cursor = item.textCursor()
+    cursor.setPosition(1)
+    brush = cursor.charFormat().foreground()
+    return brush.color() if brush.style() != Qt.BrushStyle.NoBrush else item.defaultTextColor()
 
 
 def _judge(found: list[str], what: str, ratio: float, least: float) -> None:

@@ -13,6 +13,7 @@ from screen import drag, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.shapes import Spot
+from ndviewer_light.gui.look.plots import new_plot
 from ndviewer_light.gui.measures.drawn_shapes import ShapeKind
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
@@ -53,6 +54,22 @@ def test_what_is_faint_or_out_of_reach_is_found(qtbot) -> None:
     assert unreachable_controls(page) == ["QPushButton '' in QWidget: no keyboard, tooltip, name"]
     label.setStyleSheet("color: #767676; background: #ffffff")
     assert not faint_texts(page)
+
+
+def test_a_plot_whose_texts_are_faint_is_found(qtbot) -> None:
+    page = QWidget()
+    qtbot.addWidget(page)
+    page.resize(300, 200)
+    plot, _ = new_plot(page, "a plot")
+    plot.resize(300, 200)
+    plot.setLabel("bottom", "Time (s)")
+    with qtbot.waitExposed(page):
+        page.show()
+    assert not faint_texts(page)
+    plot.getAxis("left").setTextPen("#555555")
+    plot.setLabel("bottom", "Time (s)", color="#444444")
+    found = faint_texts(page)
+    assert [each.rsplit(" of ", 1)[0] for each in sorted(found)] == ["'Time (s)'", "the numbers left"]
 
 
 class Walk:
@@ -112,6 +129,7 @@ def walk_through(qtbot, walk: Walk, window: QWidget, viewer: LightweightViewer) 
     walk.look_at_menus("save")
     stage.sliders.toggle_projection()
     screen.tools.numbers.toggle()
+    qtbot.waitUntil(lambda: screen.tools.numbers.panel.plot.plot is not None, timeout=TIMEOUT)
     walk.look("numbers and a projection", window)
     screen.tools.numbers.toggle()
     stage.sliders.toggle_projection()
@@ -126,6 +144,7 @@ def walk_through(qtbot, walk: Walk, window: QWidget, viewer: LightweightViewer) 
     a, b = (QPointF(*project(*spot)).toPoint() for spot in (Spot(12, 12), Spot(20, 20)))
     drag(stage.canvas._gl, a, (a + b) / 2, b)
     qtbot.waitUntil(lambda: screen.tools.measuring.panel.isVisible(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: screen.tools.measuring.panel.plot is not None, timeout=TIMEOUT)
     screen._row.warnings.show_warnings(("Something is odd", "Another oddity"))
     screen.choices.offer(("/a.h5/x", "/a.h5/y"))
     screen.tools.labels.panel.offer(["cells"])
