@@ -31,7 +31,7 @@ from ndviewer_light.gui.look.theme import (
     panel_style,
     plain_tooltip,
 )
-from ndviewer_light.gui.panels.channels import PREFERRED_WIDTH_PX, ChannelStrips
+from ndviewer_light.gui.panels.channels import PREFERRED_WIDTH_PX, ChannelStrips, common_beginning
 from ndviewer_light.gui.panels.narrow_window import NEEDED_PX, NarrowWindow
 from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.panels.window_slider import ValueRange
@@ -409,6 +409,33 @@ def test_a_name_is_shown_to_the_letter(qtbot, strips, name):
     assert label.shown_text()[:3] == " ".join(name.split())[:3]
     assert "<img" not in label.toolTip()
     assert strips.width() == 280
+
+
+@pytest.mark.parametrize(
+    ("names", "common"),
+    [
+        (["Fluorescence 405 nm Ex", "Fluorescence 488 nm Ex"], "Fluorescence "),
+        (["Fluorescence 405 nm Ex", "BF LED matrix full"], ""),
+        (["GFP", "GFP 2"], ""),
+        (["a b", "a b"], "a "),
+        (["x-1", "x-2", "x"], ""),
+        (["DAPI"], ""),
+        (["", " "], ""),
+        ([], ""),
+    ],
+)
+def test_what_all_names_begin_with_is_left_out_where_they_do_not_fit(names, common):
+    assert common_beginning(names) == len(common)
+
+
+def test_in_a_narrow_pane_channels_can_be_told_apart(qtbot):
+    panel = shown(qtbot, ChannelStrips(), NEEDED_PX)
+    panel.set_channels([Channel(f"Fluorescence {nm} nm Ex") for nm in (405, 488)])
+    labels = [panel.strip(c).name for c in range(2)]
+    qtbot.waitUntil(lambda: [each.shown_text()[:4] for each in labels] == ["…405", "…488"])
+    assert labels[0].text() == "Fluorescence 405 nm Ex"
+    panel.resize(500, 300)
+    qtbot.waitUntil(lambda: labels[0].shown_text() == "Fluorescence 405 nm Ex")
 
 
 @pytest.mark.parametrize("state", ["x" * 180, "/a/long/path" * 300, "not acquired"])

@@ -47,9 +47,10 @@ class OneLineLabel(QLabel):
         return QSize(self._room or hint.width(), hint.height())
 
     def shown(self) -> str:
-        """The text as cut."""
+        """The text as cut; nothing where no letter of it fits."""
         text = self.text().replace("\n", " ")
-        return str(self.fontMetrics().elidedText(text, self._mode, self.contentsRect().width()))
+        cut = str(self.fontMetrics().elidedText(text, self._mode, self.contentsRect().width()))
+        return "" if cut == "…" else cut
 
     def minimumSizeHint(self) -> QSize:
         return QSize(10, self.fontMetrics().height())

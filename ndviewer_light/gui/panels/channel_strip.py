@@ -37,7 +37,12 @@ _SOLO_KEYS = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifi
 
 
 class ElidedLabel(QWidget):
-    """One line of plain text, shortened with an ellipsis if it does not fit."""
+    """One line of plain text, shortened with an ellipsis if it does not fit.
+
+    First `common` letters of it are left out, which other labels begin with as well.
+    """
+
+    common = 0
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,8 +56,10 @@ class ElidedLabel(QWidget):
 
     def shown_text(self) -> str:
         """The part that currently fits."""
-        line = " ".join(self._text.split())
-        return str(self.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, self.width()))
+        metrics, text = self.fontMetrics(), self._text
+        if self.common and metrics.horizontalAdvance(" ".join(text.split())) > self.width():
+            text = f"…{text[self.common :]}"
+        return str(metrics.elidedText(" ".join(text.split()), Qt.TextElideMode.ElideRight, self.width()))
 
     def set_text(self, text: str) -> None:
         """Show `text`; the tooltip has all of it."""

@@ -128,6 +128,9 @@ class ChannelStrips(Panel):
             strip.hide()
             strip.deleteLater()
         self._strips = [self._make_strip(i, channel) for i, channel in enumerate(channels)]
+        common = common_beginning([channel.name for channel in channels])
+        for strip in self._strips:
+            strip.name.common = common
         self._shown = list(range(len(self._strips)))
         self._say_mode_of_all()
 
@@ -292,3 +295,19 @@ class ChannelStrips(Panel):
         if self._volume.isChecked() != self._is_3d:
             self._is_3d = self._volume.isChecked()
             self.mode_changed.emit(self._is_3d)
+
+
+def common_beginning(names: Sequence[str]) -> int:
+    """How many letters all names begin with that tell nothing: whole words, and never all of a name.
+
+    >>> common_beginning(["Fluorescence 405 nm Ex", "Fluorescence 488 nm Ex"])
+    13
+    """
+    if len(names) < 2:
+        return 0
+    first, last = min(names), max(names)  # these differ most
+    n = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    n = min(n, *(len(name.rstrip()) - 1 for name in names))
+    while n > 0 and first[n - 1].isalnum():
+        n -= 1
+    return max(n, 0)
