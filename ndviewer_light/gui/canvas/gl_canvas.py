@@ -64,6 +64,7 @@ class GlCanvas(Canvas):
         self._viewer: ndv.ArrayViewer | None = None
         self._in_use = ViewerInUse()
         self._in_use.end_with(self)
+        self._movies: list[QMovie] = []  # of the viewer: looked for once, as that takes 1.5 ms
         self._gl: QOpenGLWidget | None = None
         self._context: Any = None
         self._picture_place: PicturePlace | None = None
@@ -220,7 +221,7 @@ class GlCanvas(Canvas):
     @safe_slot
     def _on_spinner(self, spinning: bool) -> None:
         if self._viewer is not None:
-            for movie in self._viewer.widget().findChildren(QMovie):
+            for movie in self._movies:
                 movie.setPaused(not spinning)  # hidden, it would redraw fifty times a second
         # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
         if not spinning:
@@ -279,6 +280,7 @@ class GlCanvas(Canvas):
         self._viewer_model.show_data_info = False
         self._viewer_model.events.show_progress_spinner.connect(self._on_spinner)
         widget = self._viewer.widget()
+        self._movies = widget.findChildren(QMovie)
         layout = self.layout()
         assert layout is not None
         layout.addWidget(widget)
@@ -299,7 +301,7 @@ class GlCanvas(Canvas):
         self._rebuild.stop()
         self._check.stop()
         viewer, self._viewer = self._viewer, None
-        self._box = self._mesh = None
+        self._box, self._mesh, self._movies = None, None, []
         # a context that was lost took all of it along, and other objects have these names in the one after it
         if viewer is not None and self._gl is not None and self._context is self._gl.context():
             delete_gl_objects(canvas_of(viewer))
