@@ -11,6 +11,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QImage, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
+from runs import load, small_run, write
 from screen import choose_limits, drag, expected_colors, settle
 
 from ndviewer_light.engine.dataset import Dataset
@@ -19,6 +20,7 @@ from ndviewer_light.gui.orthogonal.cross_readout import place_lines
 from ndviewer_light.gui.orthogonal.section_sight import SectionSight, thickness_px, z_from_um
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import Channel, PlaneKey, Position
 
 pytestmark = pytest.mark.gl
@@ -461,3 +463,92 @@ def test_places_are_said_in_um_where_sizes_are_known():
     assert sight.to_screen(8, 1) == (8.0, 12.0)
     assert sight.to_place(8.0, 12.0) == (8.0, 1.0)
     assert place_lines((1, 2, 3), None) == ["x 3 px", "y 2 px", "z 2"]
+
+
+# ---- as large as wanted, as it was left, and on the button ---------------------------------------
+
+
+def test_borders_are_dragged_and_a_double_click_gives_back_what_fits(qtbot, shown):
+    view, room = shown._screen.tools.orthogonal, shown.stage.splitter.picture_room
+    before = view.yz.width(), view.xz.height()
+    column = room.handle(1)
+    start = column.rect().center()
+    drag(column, start, start - QPoint(30, 0), start - QPoint(30, 0))
+    assert view.yz.width() >= before[0] + 30 and view.xz.height() == before[1]
+    row = view.yz.parentWidget().handle(1)  # beside the YZ section: the XZ section goes with it
+    start = row.rect().center()
+    drag(row, start, start - QPoint(0, 20), start - QPoint(0, 20))
+    assert view.xz.height() == view.corner.height() >= before[1] + 20
+    wider = view.yz.width()
+    assert view.corner.width() == wider
+    qtbot.waitUntil(lambda: view.yz.height() == shown.stage.picture.height(), timeout=20_000)
+    wait_for(qtbot, shown)
+    assert_sections(shown)
+    shown.resize(1100, 740)  # what was chosen stays
+    qtbot.waitUntil(lambda: room.width() > 600, timeout=20_000)
+    assert view.yz.width() == wider
+    view.toggle()
+    view.toggle()
+    assert view.yz.width() == wider
+    QTest.mouseDClick(column, LEFT)
+    assert view.yz.width() < wider
+
+
+def test_links_and_windows_that_remember_show_the_sections_again(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", n_z=4)
+    write(run)
+    viewer.remember_views()
+    viewer.resize(1000, 700)
+    load(qtbot, viewer, f"ndviewer:{run.folder}?z=2&sections=30,17")
+    view = viewer._screen.tools.orthogonal
+    assert view.shown_at == (30, 17)
+    qtbot.waitUntil(lambda: view.is_on and view.place == (1, 30, 17), timeout=20_000)
+    wait_for(qtbot, viewer)
+    viewer._screen.copy_link()
+    link = QApplication.clipboard().text()
+    assert "&sections=30,17" in link
+    documents, key = viewer._screen.views._documents, str(run.folder)
+    viewer.close()
+    qtbot.waitUntil(lambda: (documents.get(key) or {}).get("sections") == [30, 17], timeout=20_000)
+    again = LightweightViewer()
+    qtbot.addWidget(again)
+    again.resize(1000, 700)
+    again.show()
+    again.remember_views()
+    load(qtbot, again, run.folder)
+    qtbot.waitUntil(lambda: again._screen.tools.orthogonal.place[1:] == (30, 17), timeout=20_000)
+    assert again._screen.tools.orthogonal.is_on
+    load(qtbot, again, f"ndviewer:{run.folder}?z=2")  # of somebody who had none
+    settle(qtbot, again)
+    assert not again._screen.tools.orthogonal.is_on
+    load(qtbot, again, f"ndviewer:{run.folder}?volume=mip&sections=30,17")  # beside a volume there are none
+    settle(qtbot, again)
+    qtbot.waitUntil(lambda: again._screen.tools.orthogonal.shown_at is None, timeout=20_000)
+    again.close()
+
+
+def test_the_button_looks_pressed_while_the_sections_are_shown(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    viewer = window.viewer
+    button = window.bar.showing["orthogonal"]
+    QTest.mouseClick(button, LEFT)  # there is nothing to show sections of
+    assert not button.isChecked()
+    show(qtbot, viewer, source_of())
+    turn_on(qtbot, viewer)
+    qtbot.waitUntil(button.isChecked, timeout=20_000)
+    QTest.mouseClick(button, LEFT)
+    assert not button.isChecked() and not viewer._screen.tools.orthogonal.is_on
+    QTest.mouseClick(button, LEFT)
+    assert button.isChecked() and viewer._screen.tools.orthogonal.is_on
+    viewer.stage.strips._volume.click()
+    qtbot.waitUntil(lambda: not button.isChecked(), timeout=20_000)
+    viewer.stage.strips._flat.click()
+    for name in ("split", "overview", "numbers"):
+        each = window.bar.showing[name]
+        QTest.mouseClick(each, LEFT)
+        assert each.isChecked(), name
+        QTest.mouseClick(each, LEFT)
+        assert not each.isChecked(), name
+    window.close()

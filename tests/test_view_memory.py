@@ -149,7 +149,7 @@ def test_another_dataset_at_the_same_path_begins_anew_and_a_shorter_one_stays_wi
 
 def test_a_view_is_read_back_as_it_was_written() -> None:
     assert view_of(json.loads(json.dumps(SAVED.as_json()))) == SAVED
-    other = SAVED._replace(area=None, volume=VolumeLook(True, "attenuated_mip", 3))
+    other = SAVED._replace(area=None, volume=VolumeLook(True, "attenuated_mip", 3), sections=(7, 0))
     assert view_of(json.loads(json.dumps(other.as_json()))) == other
 
 
@@ -172,6 +172,9 @@ def test_a_view_is_read_back_as_it_was_written() -> None:
         {"volume": "mip:1"},
         {"volume": "paint"},
         {"volume": 3},
+        {"sections": [1]},
+        {"sections": [1, -1]},
+        {"sections": 3},
         {"subject": "x" * 5000},
     ],
 )
@@ -237,7 +240,7 @@ ODD = {("β \x1b&=#%;:,|", 0): ChannelChoice(False), ("DAPI", 1): ChannelChoice(
 )
 def test_a_link_says_what_it_was_made_of(path):
     odd = LINKED._replace(channels=ODD, area=None, position="", volume=VolumeLook(True, "iso", 2, 11))
-    for view in (LINKED, odd):
+    for view in (LINKED, odd, LINKED._replace(sections=(0, 511))):
         link = link_to(path, view)
         assert link.isascii() and link.isprintable() and " " not in link
         assert view_in(f"  {link}\n") == (path, view)
@@ -268,6 +271,7 @@ def test_a_link_has_no_secrets():
         ("ndviewer:/x?area=0,inf,0,1", "damaged"),
         ("ndviewer:/x?area=0,1", "damaged"),
         ("ndviewer:/x?volume=iso:2", "damaged"),
+        ("ndviewer:/x?sections=3", "damaged"),
         ("ndviewer:/x?c0=a&limits0=1:2:3", "damaged"),
         ("ndviewer:/x?c0=a&gamma0=x", "damaged"),
         ("ndviewer:/x?c0=a&contrast0=__class__", "damaged"),

@@ -242,6 +242,54 @@ def test_a_small_window_is_possible_and_no_name_widens_it(qtbot):
     window.close()
 
 
+def test_panels_come_back_once_a_narrow_window_is_wide_again_unless_the_user_has_hidden_them(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.resize(1200, 700)
+    window.show()
+    show(qtbot, window, (Position("A1", 0), Position("B2", 0)))
+    side, splitter = window.viewer._screen.side, window.viewer.stage.splitter
+    qtbot.waitUntil(lambda: side.panels.isVisible(), timeout=20_000)
+    splitter.setSizes([200, 700, 290])
+    before = splitter.sizes()
+
+    def resize(width: int) -> None:
+        window.resize(width, 700)
+        qtbot.waitUntil(lambda: side.panels.isHidden() == (width < 760), timeout=20_000)
+
+    qtbot.waitUntil(lambda: side._width == before[0], timeout=20_000)
+    resize(620)
+    resize(1200)
+    qtbot.waitUntil(lambda: splitter.sizes()[0] == before[0], timeout=20_000)
+    assert splitter.sizes() == before
+    splitter.setSizes([0, 900, 290])  # the user drags them away
+    qtbot.waitUntil(lambda: not window.bar.showing["panels"].isChecked(), timeout=20_000)
+    resize(620)
+    resize(1200)
+    assert splitter.sizes()[0] == 0
+    qtbot.mouseClick(window.bar.showing["panels"], Qt.MouseButton.LeftButton)
+    assert splitter.sizes()[0] > 150 and window.bar.showing["panels"].isChecked()
+    qtbot.mouseClick(window.bar.showing["panels"], Qt.MouseButton.LeftButton)
+    assert side.panels.isHidden() and not window.bar.showing["panels"].isChecked()
+    window.resize(620, 700)
+    window.resize(1200, 700)
+    qtbot.wait(300)
+    assert side.panels.isHidden()
+    window.close()
+
+
+def test_panels_of_a_window_that_was_narrow_from_the_first_come_once_it_is_wide(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.resize(620, 600)
+    window.show()
+    show(qtbot, window, (Position("A1", 0), Position("B2", 0)))
+    window.resize(1200, 700)
+    qtbot.waitUntil(lambda: window.viewer.stage.splitter.sizes()[0] > 150, timeout=20_000)
+    qtbot.waitUntil(window.bar.showing["panels"].isChecked, timeout=20_000)
+    window.close()
+
+
 def test_what_was_opened_lately_holds_no_secrets_and_has_an_end():
     note_opened("https://host/a.zarr?X-Amz-Signature=secret")
     note_opened("https://user:password@host/a.zarr")

@@ -32,6 +32,7 @@ from .saved_views.view_link import is_view_link, view_in
 from .saved_views.view_memory import ViewMemory
 from .screen_pages import ScreenPages
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
+from .shown_parts import ShownParts
 from .side_panels import SidePanels
 from .slots import safe_slot
 from .stage import Stage
@@ -113,6 +114,7 @@ class Screen(QWidget):
         self.tools.scene.said.connect(self._on_hover_text)
         self.tools.scene.noted.connect(self._on_noted)
         self.links = LinkedViews(self.stage, self.tools.scene, self._say)
+        self.views.sections = self.links.sections = self.tools.orthogonal
         if self._with_panels:
             show_numbers = self.tools.numbers.show_on_maps
             self.side = SidePanels(
@@ -124,6 +126,15 @@ class Screen(QWidget):
         self.message = self.pages.message
         self.message.retry.connect(self._on_retry)
         self.message.allowed.connect(self._on_allowed)
+        tools = self.tools
+        shown = {
+            "split": lambda: tools.split.is_on,
+            "orthogonal": lambda: tools.orthogonal.is_on,
+            "overview": lambda: tools.scene.is_shown,
+            "numbers": lambda: tools.numbers.is_shown,
+            "panels": lambda: self.side is not None and self.side.is_shown,
+        }
+        self.parts = ShownParts(shown, self)
         self.message.cancelled.connect(self._on_cancelled)
         self.message.open_requested.connect(self._on_open_requested)
         self.choices = DatasetChoices()
@@ -425,6 +436,7 @@ class Screen(QWidget):
     def _show_replacement(self, session: Session) -> None:
         """The dataset at that path was replaced: nothing shown so far applies to it."""
         self._wanted.forget()
+        self.parts.step()
         self._dataset_status.is_restored = False
         self.stage.show_dataset(session.dataset)
         self.tools.labels.start_over()

@@ -44,6 +44,7 @@ class SidePanels(QObject):
         self._made = made
         self.wanted = True
         """Whether the user wants to see them."""
+        self._width: int | None = None  # when they were last shown
         self.widths: list[int] | None = None
         """How wide panels, picture and channels are when the panels are first shown; None: as they like."""
 
@@ -67,6 +68,11 @@ class SidePanels(QObject):
         return places
 
     @property
+    def is_shown(self) -> bool:
+        """Whether they are, in a window that is wide enough and has anything to show in them."""
+        return not self._is_unmade and not self.panels.isHidden() and self._stage.splitter.sizes()[0] > 0
+
+    @property
     def shown_widths(self) -> list[int] | None:
         """How wide panels, picture and channels are; None while no panels are shown."""
         return None if self._is_unmade or self.panels.isHidden() else list(self._stage.splitter.sizes())
@@ -77,8 +83,27 @@ class SidePanels(QObject):
 
     def toggle(self) -> None:
         """Show them, or not."""
-        self.wanted = not self.wanted
+        if not self._is_unmade and not self.panels.isHidden() and not self.is_shown:
+            self.panels.hide()  # the user has dragged them away
+            self._width = None
+        else:
+            self.wanted = not self.wanted
         self.step()
+
+    def _show(self, is_shown: bool) -> None:
+        """Show or hide them; when they come back, they are as wide as they were."""
+        splitter = self._stage.splitter
+        if not is_shown:
+            self.panels.hide()
+            return
+        self.panels.show()
+        widths, self.widths = self.widths, None
+        width = self.panels.sizeHint().width() if self._width is None else self._width
+        now, picture, channels = splitter.sizes()
+        if not widths and now == 0 and width:  # what is hidden while widths are set counts as closed
+            widths = [width, max(picture - width, 1), channels]
+        if widths:
+            splitter.setSizes(widths)
 
     def step(self) -> None:
         """Where there is only one position, there is nowhere to go, and nothing to show."""
@@ -88,8 +113,7 @@ class SidePanels(QObject):
         if not is_shown and self._is_unmade:
             return
         if is_shown == self.panels.isHidden():
-            self.panels.setVisible(is_shown)
-            if is_shown and self.widths:
-                self._stage.splitter.setSizes(self.widths)
-                self.widths = None
+            self._show(is_shown)
+        elif is_shown:  # looked at before a window that becomes narrow squeezes them
+            self._width = self._stage.splitter.sizes()[0]
         self.places.step()

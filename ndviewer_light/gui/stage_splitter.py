@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGridLayout, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from .panels.narrow_window import NarrowWindow
+from .panels.picture_room import PictureRoom
 
 if TYPE_CHECKING:
     from .panels.channels import ChannelStrips
@@ -23,14 +24,8 @@ class StageSplitter(QSplitter):
         self._column = QVBoxLayout(left)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
-        self.picture_room = QWidget()
+        self.picture_room = PictureRoom(picture)
         """The picture with what is put around it."""
-        self._around = QGridLayout(self.picture_room)
-        self._around.setContentsMargins(0, 0, 0, 0)
-        self._around.setSpacing(2)
-        self._around.addWidget(picture, 0, 0)
-        self._around.setRowStretch(0, 1)
-        self._around.setColumnStretch(0, 1)
         self._column.addWidget(self.picture_room, 1)
         self._column.addWidget(sliders)
         self.addWidget(left)
@@ -48,12 +43,6 @@ class StageSplitter(QSplitter):
     def add_below(self, panel: QWidget) -> None:
         """Put a panel between the picture and the sliders."""
         self._column.insertWidget(1, panel)
-
-    def put_around_picture(self, beside: QWidget, below: QWidget, corner: QWidget) -> None:
-        """Put widgets right of the picture, below it, and between these two; hidden at first."""
-        for widget, row, column in ((beside, 0, 1), (below, 1, 0), (corner, 1, 1)):
-            widget.hide()
-            self._around.addWidget(widget, row, column)
 
     def add_left(self, panels: QWidget) -> None:
         """Put panels left of the picture."""

@@ -109,6 +109,11 @@ class NumbersView(QObject):
 
     # ---- open and close --------------------------------------------------------------------
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether its panel is."""
+        return not self.panel.isHidden()
+
     def toggle(self) -> None:
         """Show the numbers, or no longer; nothing without a dataset."""
         if not self.panel.isHidden():

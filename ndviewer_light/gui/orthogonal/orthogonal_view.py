@@ -60,7 +60,9 @@ class OrthogonalView(QObject):
         self.hand.moved.connect(self._on_moved)
         self.xz, self.yz = SectionPane("XZ", is_upright=False), SectionPane("YZ", is_upright=True)
         self.corner = CrossReadout()
-        stage.splitter.put_around_picture(self.yz, self.xz, self.corner)
+        stage.splitter.picture_room.put_around(self.yz, self.xz, self.corner)
+        stage.splitter.picture_room.dragged.connect(self._on_dragged)
+        stage.splitter.picture_room.double_clicked.connect(self._on_double_clicked)
         self.xz.picked.connect(lambda x, z: self._on_picked(x=x, z=z))
         self.yz.picked.connect(lambda y, z: self._on_picked(y=y, z=z))
         self.xz.stepped.connect(lambda x, z: self._on_stepped(x=x, z=z))
@@ -84,6 +86,8 @@ class OrthogonalView(QObject):
         self._seen: StackSeen | None = None
         self._made_of: tuple[object, ...] = ()
         self._z_from = (0.0, 0.0)
+        self._is_sized_by_hand = False
+        self._due: tuple[Dataset, tuple[int, int]] | None = None
         stage.splitter.picture_room.installEventFilter(self)
         stage.canvas_set.connect(self._on_canvas_set)
         for signal in (
@@ -107,22 +111,47 @@ class OrthogonalView(QObject):
         if why:
             self._say(why, "")
             return
+        self._show()
+
+    def show_at(self, place: tuple[int, int] | None) -> None:
+        """Show sections through this row and column once there is a picture; None: none."""
+        dataset = self._stage.dataset
+        self._due = None if place is None or dataset is None else (dataset, place)
+        if place is None:
+            self.leave()
+        self._poll.wake()
+
+    @property
+    def shown_at(self) -> tuple[int, int] | None:
+        """The row and column of the cross-hair; None while no sections are shown, or are about to be."""
+        if self._due is not None and self._due[0] is self._stage.dataset:
+            return self._due[1]
+        return self.place[1:] if self.is_on else None
+
+    def _show(self, place: tuple[int, int] | None = None) -> None:
         self.is_on = True
         self._dataset = self._stage.dataset
-        self._place = None
+        self._place = place
+        self._stage.splitter.picture_room.show_around(True)
         self._fit_panes()
-        for widget in (self.xz, self.yz, self.corner):
-            widget.show()
         self._update()
         self._poll.wake()
+
+    def _show_what_is_due(self) -> None:
+        """Show what a link or an earlier session had, now that there is a picture."""
+        due, stage = self._due, self._stage
+        if due is None or stage.image is None or not stage.has_picture:
+            return
+        self._due = None
+        if due[0] is stage.dataset and not self._why_not():
+            self._show(due[1])
 
     def leave(self) -> None:
         """Show the picture alone."""
         if not self.is_on:
             return
         self.is_on = False
-        for widget in (self.xz, self.yz, self.corner):
-            widget.hide()
+        self._stage.splitter.picture_room.show_around(False)
         self.layer.show_at(None)
         self.hand.let_go()
         self._forget()
@@ -148,13 +177,15 @@ class OrthogonalView(QObject):
         """Read what has come in view or changed; whether more is expected soon."""
         if self._in_view is not None and self._reading is None and self._in_view is not self._wanted_dataset:
             self._leave_stack()
+        self._show_what_is_due()
         if not self.is_on:
-            return self._reading is not None
+            return self._reading is not None or self._due is not None
         if self._in_view is not None:
             self._is_due |= self._in_view.stack_has_changed() or self._in_view.info is not self._info
             self._info = self._in_view.info
         if self._stage.dataset is not self._dataset:
             self._dataset, self._place, self._room = self._stage.dataset, None, 1
+            self._is_sized_by_hand = False
             self._forget()
         why = self._why_not()
         if why:
@@ -340,9 +371,9 @@ class OrthogonalView(QObject):
         self.corner.say(place, stack_lines(seen), stack_details(seen, names, seen.worst))
 
     def _fit_panes(self) -> None:
-        """Make the panes as thick as the stack is, if there is room."""
+        """Make the panes as thick as the stack is, if there is room; not where the user has chosen."""
         image, room = self._stage.image, self._stage.splitter.picture_room.size()
-        if image is None:
+        if image is None or self._is_sized_by_hand:
             return
         self._fitted_to = image
         um_x = image.pixel_size_x_um or image.pixel_size_um or 1.0
@@ -351,12 +382,18 @@ class OrthogonalView(QObject):
         thick = thickness_px(
             image.n_z * um_z, image.height * um_y, image.width * um_x, (room.height(), room.width())
         )
-        for widget in (self.xz, self.corner):
-            widget.setFixedHeight(thick)
-        for widget in (self.yz, self.corner):
-            widget.setFixedWidth(thick)
+        self._stage.splitter.picture_room.set_thickness(thick, thick)
 
     # ---- slots -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _on_dragged(self) -> None:
+        self._is_sized_by_hand = True
+
+    @safe_slot
+    def _on_double_clicked(self) -> None:
+        self._is_sized_by_hand = False
+        self._fit_panes()
 
     @safe_slot(default=False)
     def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:

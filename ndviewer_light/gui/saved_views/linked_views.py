@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ...model import DatasetInfo
     from ..following.view_follower import ViewFollower
+    from ..orthogonal.orthogonal_view import OrthogonalView
     from ..scene.scene_view import SceneView
     from ..sessions import Session
     from ..stage import Stage
@@ -33,6 +34,8 @@ class LinkedViews:
         self._stage = stage
         self._scene = scene
         self._say = say
+        self.sections: OrthogonalView | None = None
+        """What shows sections beside the picture."""
         self._expected: tuple[str, SavedView] | None = None
         self.lacking = ""
         """What the link that was shown names and the dataset lacks, as a sentence; else empty."""
@@ -68,7 +71,8 @@ class LinkedViews:
             self._say("There is no view to link to", "")
             return
         place = absolute(path)
-        link = link_to(place, view._replace(overview=self._scene.area))
+        sections = self.sections.shown_at if self.sections is not None else None
+        link = link_to(place, view._replace(overview=self._scene.area, sections=sections))
         QApplication.clipboard().setText(link)
         left_out = "" if presentable(place) == place else ", without the login or signature of its address"
         self._say(f"A link to this view is in the clipboard{left_out}", link)

@@ -26,6 +26,7 @@ class SavedView(NamedTuple):
 
     `position` is the label of the position; `area` what is seen of the picture, None if it fits the window.
     `overview`: what is seen of the overview, None if that is not shown; only links have it.
+    `sections`: the row and column through which sections along z are shown; None: there are none.
     `subject` tells datasets apart that lie at the same path one after the other, see `subject_of`.
     """
 
@@ -40,6 +41,7 @@ class SavedView(NamedTuple):
     projection: StackProjection | None = None
     volume: VolumeLook = VolumeLook()
     overview: VisibleArea | None = None
+    sections: tuple[int, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `view_of` reads."""
@@ -54,6 +56,7 @@ class SavedView(NamedTuple):
             "followed": sorted(self.followed),
             "pinned": sorted(self.pinned),
             "channels": [choice_as_json(*each) for each in self.channels.items()],
+            "sections": None if self.sections is None else [*self.sections],
             "area": [*self.area.x, *self.area.y] if self.area is not None else None,
         }
 
@@ -75,6 +78,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             area=None if area is None else _area(*area),
             projection=_projection(document.get("projection")),
             volume=_volume(document.get("volume")),
+            sections=_sections(document.get("sections")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -104,6 +108,13 @@ def _projection(value: object) -> StackProjection | None:
 
 def _volume(value: object) -> VolumeLook:
     return VolumeLook() if value is None else VolumeLook.of_text(_text(value))
+
+
+def _sections(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    row, column = value
+    return _index(row), _index(column)
 
 
 def _index(value: object) -> int:

@@ -3,7 +3,8 @@
 Time points and planes count from 1, as everywhere in the window. Of each channel: its name ``c0=DAPI``,
 ``on0=yes``, ``limits0=100:3000`` (of values of ``dtype0``), ``color0=#00FF00`` or a lookup table, ``gamma0``,
 and so on for ``c1``. ``area`` is what is seen: left, right, top and bottom in µm; ``overview`` the same of
-the overview, if that is shown; ``volume`` how a stack is drawn as one, and which planes of it (``iso:2-11``).
+the overview, if that is shown; ``volume`` how a stack is drawn as one, and which planes of it (``iso:2-11``);
+``sections`` the row and column of the pixel, from 0, through which sections along z are shown.
 A link may come from anybody: it names a dataset and says how it is shown, nothing in it is run, all of it is
 checked and bounded.
 """
@@ -52,6 +53,8 @@ def link_to(path: str, view: SavedView) -> str:
         said.append(("project", str(view.projection)))
     if view.volume.is_shown:
         said.append(("volume", str(view.volume)))
+    if view.sections is not None:
+        said.append(("sections", ",".join(map(str, view.sections))))
     for key, area in (("area", view.area), ("overview", view.overview)):
         if area is not None:
             said.append((key, ",".join(f"{edge:.9g}" for edge in (*area.x, *area.y))))
@@ -103,6 +106,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
             projection=StackProjection.of_text(said["project"]) if "project" in said else None,
             volume=VolumeLook.of_text(said["volume"]) if "volume" in said else VolumeLook(),
             overview=_area(said["overview"]) if "overview" in said else None,
+            sections=_pixel(said["sections"]) if "sections" in said else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError("This link is damaged: it does not say how the dataset is to be shown.") from error
@@ -138,6 +142,11 @@ def _counted(text: str) -> int:
     if number < 1:
         raise ValueError("counts from 1")
     return number - 1
+
+
+def _pixel(text: str) -> tuple[int, int]:
+    row, column = map(_index, text.split(","))
+    return row, column
 
 
 def _index(text: str) -> int:

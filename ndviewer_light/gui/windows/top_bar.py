@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QResizeEvent
 
+    from ..shown_parts import ShownParts
 
 _GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "numbers")
 """Actions whose buttons there is no room for in a narrow window."""
@@ -25,8 +26,15 @@ _GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "numbers")
 class TopBar(Panel):
     """Buttons, and the name of the dataset with its path on hover. GUI thread only."""
 
-    def __init__(self, actions: Mapping[str, Callable[[], object]], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, actions: Mapping[str, Callable[[], object]], shown: ShownParts, parent: QWidget | None = None
+    ) -> None:
+        """`shown`: the parts of the window whose buttons look pressed."""
         super().__init__(parent)
+        self._shown = shown
+        self.showing: dict[str, QPushButton] = {}
+        """The buttons that show and hide a part, by their action."""
+        shown.changed.connect(self._say_shown)
         self.open = self._button("Open…", "Open a folder, a file or an address (Ctrl O)")
         self.measure = self._button("Measure…", f"Draw lines, rectangles and points ({keys_of('measures')})")
         self.written = self._button(
@@ -65,8 +73,24 @@ class TopBar(Panel):
             ("Panels", "Show the panels on the left, or not", "panels"),
             ("Keys", "What keys and mouse do", "keys"),
         ):
-            row.addWidget(self._acting(text, tip, action, actions))
+            button = self._acting(text, tip, action, actions)
+            row.addWidget(button)
+            if action != "keys":
+                self.showing[action] = button
+                button.setCheckable(True)
+                button.clicked.connect(self._on_clicked)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    @safe_slot
+    def _on_clicked(self) -> None:
+        """What was clicked may have been refused: it looks pressed if its part is shown."""
+        self._shown.step()
+        self._say_shown()
+
+    @safe_slot
+    def _say_shown(self) -> None:
+        for action, button in self.showing.items():
+            button.setChecked(action in self._shown.names)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(self._width_of(self._least_buttons()), super().minimumSizeHint().height())

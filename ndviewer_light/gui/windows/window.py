@@ -126,7 +126,7 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
         self._scheduler = scheduler
         self.viewer.use_cluster(scheduler)
         self._others: list[LightweightMainWindow] = []  # opened from here
-        self.bar = TopBar(self.viewer.actions_by_name)
+        self.bar = TopBar(self.viewer.actions_by_name, self.viewer.contents.parts)
         self._chooser = DatasetChooser(self)
         self._chooser.chosen.connect(self.open_path)
         self.bar.open.clicked.connect(self._chooser.ask)
