@@ -405,3 +405,38 @@ def test_a_window_without_opengl_shows_its_picture(qapp_cls, tmp_path, monkeypat
     assert int(said.split()[1]) > 20
     assert "3-D needs OpenGL" in said
     assert "drawn without OpenGL: no OpenGL context" in done.stderr
+_EMPTY = """
+import sys
+sys.path[:0] = [{repo!r}, {tests!r}]
+from gl_host import Loop
+from qtpy.QtWidgets import QMessageBox
+from ndviewer_light.gui.windows.application import application
+from ndviewer_light.gui.windows.window import LightweightMainWindow
+from ndviewer_light.gui import canvas_start
+app, loop = application(), Loop()
+canvas_start.why_no_opengl = lambda: ""  # a context can be created, it seems
+window = LightweightMainWindow({folder!r})
+window.show()
+loop.waitUntil(lambda: window.findChild(QMessageBox) is not None)
+box = window.findChild(QMessageBox)
+loop.wait(300)
+seen = app.primaryScreen().grabWindow(box.winId()).toImage()
+levels = [seen.pixelColor(x, y).lightness() for x in range(seen.width()) for y in range(0, seen.height(), 3)]
+print("seen", max(levels) - min(levels), box.text().replace(chr(10), " "))
+window.close()
+"""
+
+
+@pytest.mark.skipif(QT6, reason="a window of Qt 6 shows its picture after all")
+def test_a_window_of_qt_5_that_stays_empty_is_told_of_beside_it(qapp_cls, tmp_path, monkeypatch):
+    run = small_run(tmp_path / "run")
+    write(run)
+    monkeypatch.setenv("QT_XCB_GL_INTEGRATION", "none")
+    monkeypatch.delenv("NDVIEWER_CANVAS", raising=False)
+    program = _EMPTY.format(repo=str(REPO), tests=str(REPO / "tests"), folder=str(run.folder))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    said = next((line for line in done.stdout.splitlines() if line.startswith("seen")), "")
+    assert said, done.stderr[-3000:]
+    assert int(said.split()[1]) > 60  # there are letters in it
+    assert "no OpenGL context could be created" in said and "ndviewer-light --canvas cpu" in said
+

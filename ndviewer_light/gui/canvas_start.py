@@ -10,7 +10,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from qtpy import QT6
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QMessageBox, QWidget
 
 from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, why_no_opengl
 from .qt_modules import import_of_qt
@@ -137,19 +138,33 @@ class CanvasStart:
                 for prepared in self._owner.findChildren(QWidget, WINDOW_PREPARED):
                     prepared.setParent(None)
                     prepared.deleteLater()
-                _show_anew(self._owner.window())
+                _show_anew(self._owner.window(), why)
 
 
-def _show_anew(window: QWidget | None) -> None:
+def _show_anew(window: QWidget | None, why: str) -> None:
     """Qt goes on to paint a window with OpenGL that has had a widget of OpenGL, and so nothing at all.
 
-    Qt 6 until its native window is made anew, Qt 5 as long as the window lives.
+    Qt 6 until its native window is made anew. Qt 5 as long as the window lives: there it is said beside it.
     """
-    if QT6 and window is not None and window.isVisible():
+    if not QT6:
+        _say_how_to_go_on(window, why)
+    elif window is not None and window.isVisible():
         geometry = window.geometry()
         window.setParent(window.parentWidget(), window.windowFlags())  # makes its native window anew
         window.setGeometry(geometry)
         window.show()
+
+
+def _say_how_to_go_on(window: QWidget | None, why: str) -> None:
+    """In a window of its own, since the other one stays empty."""
+    what = f"This window can show nothing any more: {why}."
+    how = "Start again with ndviewer-light --canvas cpu, or with NDVIEWER_CANVAS=cpu in the environment."
+    logger.error("%s %s", what, how)
+    icon, button = QMessageBox.Icon.Warning, QMessageBox.StandardButton.Ok
+    box = QMessageBox(icon, "No OpenGL", f"{what}\n\n{how}", button, window)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setWindowModality(Qt.WindowModality.NonModal)
+    box.show()
 
 
 _OF_QT = ("QtOpenGL", "QtOpenGLWidgets", "QtTest")
