@@ -21,6 +21,7 @@ from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import PictureArea
 from ndviewer_light.gui.canvas.flat_camera import FlatCamera
 from ndviewer_light.gui.canvas.zoom import VisibleArea
+from ndviewer_light.gui.canvas_start import SO_WANTED, CanvasStart
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneKey
@@ -324,6 +325,29 @@ def test_3d_says_that_it_needs_opengl(qtbot, cpu_viewer, tmp_path):
     frame = settle(qtbot, cpu_viewer)
     assert not frame.view.is_volume and not cpu_viewer.stage.strips.is_3d()
     assert_shows(cpu_viewer, stacks[2])
+    said = row.line.said("message")
+    assert said.startswith("A plane is shown instead of the volume: 3-D needs OpenGL, and here")
+    load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3")
+    settle(qtbot, cpu_viewer)
+    assert row.line.said("message").startswith("Loaded: ")
+
+
+def test_a_volume_wanted_before_it_is_known_what_draws_is_not_missed_in_silence(qtbot, monkeypatch, tmp_path):
+    run = small_run(tmp_path / "run", n_z=4)
+    write(run)
+    monkeypatch.setenv("NDVIEWER_CANVAS", "cpu")
+    brought = []
+    monkeypatch.setattr(CanvasStart, "begin", lambda start: brought.append(start))
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    viewer.show()
+    load(qtbot, viewer, f"ndviewer:{run.folder}?volume=mip&p=Z9:0")
+    monkeypatch.undo()
+    brought[0].draw_on_cpu(SO_WANTED)
+    settle(qtbot, viewer)
+    lacking, why = viewer._screen.status.said("message").split(". ")
+    assert lacking.endswith("position Z9:0") and why.startswith("A plane is shown instead of the volume")
+    viewer.close()
 
 
 def test_without_ndv_the_picture_is_drawn_and_it_is_said_how_to_get_it(qtbot, monkeypatch, tmp_path):
@@ -387,24 +411,6 @@ print("seen", max(levels), viewer._screen._row.drawing.toolTip())
 window.close()
 """
 
-
-@pytest.mark.parametrize("is_blind", [False, True], ids=["told by the trial", "noticed when drawing"])
-def test_a_window_without_opengl_shows_its_picture(qapp_cls, tmp_path, monkeypatch, is_blind):
-    if is_blind and not QT6:
-        pytest.skip("a window of Qt 5 that had a widget of OpenGL goes on to need it")
-    run = small_run(tmp_path / "run")
-    write(run)
-    monkeypatch.setenv("QT_XCB_GL_INTEGRATION", "none")
-    monkeypatch.delenv("NDVIEWER_CANVAS", raising=False)
-    program = _PROGRAM.format(
-        repo=str(REPO), tests=str(REPO / "tests"), folder=str(run.folder), blind=is_blind
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    said = next((line for line in done.stdout.splitlines() if line.startswith("seen")), "")
-    assert said, done.stderr[-3000:]
-    assert int(said.split()[1]) > 20
-    assert "3-D needs OpenGL" in said
-    assert "drawn without OpenGL: no OpenGL context" in done.stderr
 _EMPTY = """
 import sys
 sys.path[:0] = [{repo!r}, {tests!r}]
@@ -440,3 +446,21 @@ def test_a_window_of_qt_5_that_stays_empty_is_told_of_beside_it(qapp_cls, tmp_pa
     assert int(said.split()[1]) > 60  # there are letters in it
     assert "no OpenGL context could be created" in said and "ndviewer-light --canvas cpu" in said
 
+
+@pytest.mark.parametrize("is_blind", [False, True], ids=["told by the trial", "noticed when drawing"])
+def test_a_window_without_opengl_shows_its_picture(qapp_cls, tmp_path, monkeypatch, is_blind):
+    if is_blind and not QT6:
+        pytest.skip("a window of Qt 5 that had a widget of OpenGL goes on to need it")
+    run = small_run(tmp_path / "run")
+    write(run)
+    monkeypatch.setenv("QT_XCB_GL_INTEGRATION", "none")
+    monkeypatch.delenv("NDVIEWER_CANVAS", raising=False)
+    program = _PROGRAM.format(
+        repo=str(REPO), tests=str(REPO / "tests"), folder=str(run.folder), blind=is_blind
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    said = next((line for line in done.stdout.splitlines() if line.startswith("seen")), "")
+    assert said, done.stderr[-3000:]
+    assert int(said.split()[1]) > 20
+    assert "3-D needs OpenGL" in said
+    assert "drawn without OpenGL: no OpenGL context" in done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from label_images import CELLS, COLOUR, write_labelled, write_labels
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtTest import QTest
 from runs import load
 from screen import framebuffer, settle
@@ -208,3 +208,30 @@ def test_there_is_no_panel_where_there_are_no_labels(qtbot, labelled, tmp_path):
     qtbot.waitUntil(lambda: labels.shown is not None, timeout=20_000)
     assert not labels.panel.isVisibleTo(labelled)
     assert not labels.layer.isVisibleTo(labelled)
+
+
+def test_labels_lie_over_the_panes_of_channels_as_well(qtbot, labelled):
+    viewer, panel = labelled, labelled._screen.tools.labels.panel
+    viewer._screen.tools.labels.toggle()
+    panel.opacity.setValue(100)
+    drawn(qtbot, viewer, name="cells")
+    viewer.setFocus()
+    QTest.keyClick(viewer, Qt.Key.Key_C)
+    panes = viewer._screen.tools.split.panes
+    (pane,) = panes.panes
+
+    def is_drawn() -> bool:
+        image = pane.grab().toImage()
+        found = np.zeros((*CELLS.shape, 3), int)
+        for y, x in np.ndindex(CELLS.shape):
+            at = QPointF(*panes.projection().to_screen(y + 0.5, x + 0.5)) * pane.devicePixelRatioF()
+            found[y, x] = image.pixelColor(at.toPoint()).getRgb()[:3]
+        is_first = (found == COLOUR[:3]).all(axis=-1)
+        return bool((is_first == (CELLS == 1)).all())
+
+    qtbot.waitUntil(is_drawn, timeout=20_000)
+    panes.zoom(1.2)
+    panes.reset_view()
+    qtbot.waitUntil(is_drawn, timeout=20_000)
+    QTest.mouseClick(panel.on, Qt.MouseButton.LeftButton)
+    assert not is_drawn()

@@ -13,10 +13,12 @@ from screen import drag, settle
 from test_keys import turn_wheel
 
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.shapes import Spot
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.split.pane_grid import columns_for
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.rendering.saturation_picture import MARK_RGB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +118,7 @@ def level(t: int, row: int, column: int) -> int:
 
 def test_each_channel_has_a_pane_and_all_have_one_together(qtbot, viewer, source):
     panes = show_split(qtbot, viewer)
-    assert [pane.overlay.position() for pane in panes] == ["c0", "c1", "c2", "All"]
+    assert [pane.overlay.name() for pane in panes] == ["c0", "c1", "c2", "All"]
     value = level(0, 30, 40)
     assert [color_at(pane, 30, 40) for pane in panes] == [
         (value, 0, 0),
@@ -132,9 +134,9 @@ def test_each_channel_has_a_pane_and_all_have_one_together(qtbot, viewer, source
     wait(qtbot, panes)
     assert color_at(panes[0], 30, 40) == (value, 0, 0)
     viewer.stage.strips.strip(2).on.click()  # one that is off has no pane
-    qtbot.waitUntil(lambda: [pane.overlay.position() for pane in panes] == ["c0", "c1", "All"])
+    qtbot.waitUntil(lambda: [pane.overlay.name() for pane in panes] == ["c0", "c1", "All"])
     viewer.stage.strips.strip(1).on.click()
-    qtbot.waitUntil(lambda: [pane.overlay.position() for pane in panes] == ["c0"])
+    qtbot.waitUntil(lambda: [pane.overlay.name() for pane in panes] == ["c0"])
     press(qtbot, Qt.Key.Key_Escape)
     assert not split(viewer).is_shown
     assert not viewer.stage.canvas.isHidden()
@@ -204,7 +206,100 @@ def test_the_overview_covers_them_and_gives_them_back(qtbot, viewer, source):
     press(qtbot, Qt.Key.Key_W)
     press(qtbot, Qt.Key.Key_C)
     assert split(viewer).is_shown and not scene.is_shown
-    press(qtbot, Qt.Key.Key_I)  # lines are drawn on the picture
+    press(qtbot, Qt.Key.Key_V)  # sections are beside the picture
     assert "show the channels together (C)" in viewer.status_label.text()
     press(qtbot, Qt.Key.Key_C)
     assert not viewer.stage.picture.is_covered and not viewer.stage.canvas.isHidden()
+
+
+def test_what_is_written_over_the_picture_is_written_over_each_pane(qtbot, viewer, source):
+    shift = Qt.KeyboardModifier.ShiftModifier
+    panes = show_split(qtbot, viewer)
+    position = viewer.stage.overlay.position()
+    assert position
+    press(qtbot, Qt.Key.Key_T, shift)
+    for pane, name in zip(panes, ("c0", "c1", "c2", "All"), strict=True):
+        assert pane.overlay.accessibleDescription() == f"{name} · {position} · t 1"
+    bars = [pane.overlay.scale_bar() for pane in panes]
+    assert len(set(bars)) == 1 and bars[0] is not None
+    press(qtbot, Qt.Key.Key_Right)
+    settle(qtbot, viewer)
+    assert panes[0].overlay.time() == "t 2"
+    press(qtbot, Qt.Key.Key_B, shift)
+    assert all(pane.overlay.scale_bar()[0] > bars[0][0] for pane in panes)
+    press(qtbot, Qt.Key.Key_B, shift)
+    press(qtbot, Qt.Key.Key_P, shift)
+    assert all(pane.overlay.scale_bar() is None for pane in panes)
+    with_names = [pane.grab().toImage() for pane in panes]
+    press(qtbot, Qt.Key.Key_T, shift)
+    assert [pane.overlay.name() for pane in panes] == ["c0", "c1", "c2", "All"]  # these stay
+    assert all(pane.grab().toImage() != image for pane, image in zip(panes, with_names, strict=True))
+    press(qtbot, Qt.Key.Key_P, shift)
+
+
+def has_color(pane: ChannelPane, row: float, column: float, color: tuple[int, int, int]) -> bool:
+    """Whether a pixel of the screen within two of a place on the plane is, but for smoothing, of a colour."""
+    at = QPointF(*split_projection(pane).to_screen(row, column)).toPoint()
+    image = pane.grab().toImage()
+    near = [QPoint(at.x() + x, at.y() + y) for x in range(-2, 3) for y in range(-2, 3)]
+    seen = [image.pixelColor(point * pane.devicePixelRatioF()).getRgb()[:3] for point in near]
+    return any(np.abs(np.subtract(each, color)).max() < 40 for each in seen)
+
+
+def split_projection(pane: ChannelPane) -> Any:
+    return pane.parentWidget().projection()
+
+
+def test_shapes_are_drawn_over_each_pane_where_they_are(qtbot, viewer, source):
+    yellow = (255, 214, 64)
+    project = viewer.stage.canvas.projection().to_screen
+    press(qtbot, Qt.Key.Key_D)
+    a, b = (QPointF(*project(*spot)).toPoint() for spot in (Spot(10, 20), Spot(50, 60)))
+    drag(viewer.stage.canvas.surface, a, (a + b) / 2, b)
+    (shape,) = viewer._screen.tools.measuring.shapes
+    panes = show_split(qtbot, viewer)
+    for pane in panes:
+        assert has_color(pane, *shape.a, yellow) and has_color(pane, *shape.b, yellow)
+    before = shape.a
+    split(viewer).panes.zoom(1.2)
+    wait(qtbot, panes)
+    assert all(has_color(pane, *before, yellow) for pane in panes)
+    press(qtbot, Qt.Key.Key_Delete)
+    assert not any(has_color(pane, *before, yellow) for pane in panes)
+    press(qtbot, Qt.Key.Key_R)
+    press(qtbot, Qt.Key.Key_D)  # in one pane, for all
+    assert panes[1].cursor().shape() == Qt.CursorShape.CrossCursor
+    project = split(viewer).panes.projection().to_screen
+    a, b = (QPointF(*project(*spot)).toPoint() for spot in (Spot(30, 20), Spot(30, 60)))
+    area = panes[1].area
+    drag(panes[1], a, (a + b) / 2, b)
+    assert panes[1].area == area  # the picture was not moved
+    assert panes[1].cursor().shape() != Qt.CursorShape.CrossCursor
+    (shape,) = viewer._screen.tools.measuring.shapes
+    assert shape.line.length_um(0.5, 0.5) == pytest.approx(20, abs=0.6)
+    assert all(has_color(pane, *shape.b, yellow) for pane in panes)
+    press(qtbot, Qt.Key.Key_Delete)
+    press(qtbot, Qt.Key.Key_C)
+    assert viewer._screen.tools.measuring.layer.isHidden()
+
+
+def test_saturated_pixels_are_marked_in_the_panes_of_their_channels(qtbot, viewer, source):
+    bright = plane(1, 1)
+    bright[20:30, 30:50] = 4095  # of a 12-bit sensor
+    source.stored[PlaneKey(1, 0, 1, 0)] = bright
+    panes = show_split(qtbot, viewer)
+    press(qtbot, Qt.Key.Key_Right)
+    settle(qtbot, viewer)
+    press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+
+    def marked(row: int, column: int) -> list[bool]:
+        return [color_at(pane, row, column) == MARK_RGB for pane in panes]
+
+    qtbot.waitUntil(lambda: marked(25, 40) == [False, True, False, True], timeout=20_000)
+    assert not any(marked(25, 55)) and not any(marked(33, 40))
+    notes = ["saturated: none", "saturated: 4.2 %", "saturated: none", "saturated: c1 4.2 %"]
+    qtbot.waitUntil(lambda: [pane.overlay.note() for pane in panes] == notes, timeout=20_000)
+    press(qtbot, Qt.Key.Key_C)  # and on the picture, also when that comes back
+    qtbot.waitUntil(viewer._screen.tools.saturation.layer.isVisible, timeout=20_000)
+    press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+    assert viewer._screen.tools.saturation.text_of(1) == ""

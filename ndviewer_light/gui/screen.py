@@ -184,7 +184,7 @@ class Screen(QWidget):
         canvas.failed.connect(self._on_canvas_failed)
         canvas.frame_shown.connect(self._on_frame_shown)
         self.stage.set_canvas(canvas)
-        self.tools.labels.watch(canvas)
+        self._say_lacking()
 
     @safe_slot
     def _on_canvas_failed(self, why: str) -> None:
@@ -369,9 +369,15 @@ class Screen(QWidget):
         self.choices.offer(session.dataset.info.choices)
         self.pages.show_stage()
         self._say_loaded(session)
-        if is_new and self.links.lacking:
-            self._say(self.links.lacking, presentable(session.path))
+        if is_new:
+            self._say_lacking()
         return is_new
+
+    def _say_lacking(self) -> None:
+        """Say what was to be shown, by a link or as it was left, and cannot be."""
+        said = [each for each in (self.links.lacking, self.stage.why_no_volume) if each]
+        if said:
+            self._say(". ".join(said), "\n".join(said))
 
     def _show_empty_run(self) -> None:
         self._leave_stage()
@@ -430,13 +436,13 @@ class Screen(QWidget):
                 self._dataset_status.say_warnings(session)
                 self._wanted.take_info(session.dataset.info)
         is_awaited |= self.tools.step_saving()
+        self.parts.step()
         self._background.start_waiting()  # last, as it raises if no thread can be started
         return is_awaited
 
     def _show_replacement(self, session: Session) -> None:
         """The dataset at that path was replaced: nothing shown so far applies to it."""
         self._wanted.forget()
-        self.parts.step()
         self._dataset_status.is_restored = False
         self.stage.show_dataset(session.dataset)
         self.tools.labels.start_over()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..engine.projections import StackProjection
     from ..model import DatasetInfo, ImageInfo
     from .canvas.display import Canvas
+    from .canvas.picture_layer import ShowsPlane
     from .canvas.view_frames import Frame
 
 logger = logging.getLogger(__name__)
@@ -41,15 +42,20 @@ _VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded as a whole, so no
 class Stage(QWidget):
     """Shows one dataset at a time.
 
-    `hover_text` describes the pixel under the mouse, `canvas_set` is emitted once there is a canvas.
+    `hover_text` describes the pixel under the mouse, `canvas_set` is emitted once there is a canvas,
+    `plane_moved` when the plane in view is painted anew, or lies elsewhere on screen.
     """
 
     hover_text = Signal(str)
     canvas_set = Signal()
+    plane_moved = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._volume_due = 0.0
+        self._lacks_volume = False  # one was asked for, and a plane is shown instead
+        self.panes: ShowsPlane | None = None
+        """What shows the plane instead of the canvas while it is on screen."""
         self._waits = ViewWaits()
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
@@ -84,6 +90,12 @@ class Stage(QWidget):
         return self.picture.canvas
 
     @property
+    def plane_shown_by(self) -> ShowsPlane | None:
+        """What shows the plane in view: the canvas, or the panes of single channels that cover it."""
+        panes = self.panes
+        return panes if panes is not None and panes.projection() is not None else self.canvas
+
+    @property
     def image(self) -> ImageInfo | None:
         """What the position in view contains; None while that is not known."""
         return self._position.image
@@ -104,11 +116,13 @@ class Stage(QWidget):
         canvas.set_volume_method(self.sliders.projection_control.method)
         self.picture.set_canvas(canvas)
         if canvas.why_flat and self.strips.is_3d():
+            self._lacks_volume = True
             self.strips.set_3d(False)
             self.sliders.show_volume(False)
         self._say_whether_3d()
         canvas.frame_arrived.connect(self._on_frame_arrived)
         canvas.hovered.connect(self._on_hovered)
+        canvas.painted.connect(self.plane_moved)
         self.canvas_set.emit()
         if self.dataset is not None:
             self._build_soon()
@@ -117,6 +131,7 @@ class Stage(QWidget):
         """Show `dataset` from its first plane on; the previous one is released."""
         dataset.measure_what_is_read()
         self.picture.restore_area(None)
+        self._lacks_volume = False
         self._on_hovered(None)
         self._waits.clear()
         self.sliders.stop_playing()
@@ -233,6 +248,13 @@ class Stage(QWidget):
         control = self.sliders.projection_control
         return VolumeLook(self.strips.is_3d(), control.method, *control.part)
 
+    @property
+    def why_no_volume(self) -> str:
+        """Why the volume that was asked for is not shown, as a sentence; "" if none was."""
+        if not self._lacks_volume or self.canvas is None:
+            return ""
+        return f"A plane is shown instead of the volume: {self.canvas.why_flat}"
+
     def show_volume_as(self, look: VolumeLook) -> None:
         """Draw volumes so, and show the stack as one; where there is no volume to show, planes of it."""
         self.sliders.projection_control.show_volume_so(look.method, (look.first, look.last))
@@ -240,6 +262,7 @@ class Stage(QWidget):
             self.canvas.set_volume_method(look.method)
         may_be = self._position.info is not None and self._position.info.n_z > 1
         if self.canvas is not None and self.canvas.why_flat:
+            self._lacks_volume = look.is_shown and may_be
             may_be = False
         is_volume = look.is_shown and may_be
         if is_volume != self.strips.is_3d():

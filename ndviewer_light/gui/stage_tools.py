@@ -59,6 +59,9 @@ class StageTools:
         self.numbers = NumbersView(stage, background, poll, lambda t, p: move_along(t=t, p=p))
         self.numbers.show_over(self.scene)
         self.films.overview_over = self._over_fields
+        over = self.labels.layer, self.saturation.layer, self.measuring.layer
+        self.split.draw_over(over, self.saturation.text_of)
+        self.split.panes.tools.append(self.measuring.hand)
         self.choice_files = ChoiceFiles(stage.channels, background, say)
 
     def _over_fields(self, times: Sequence[int]) -> SceneOver:

@@ -45,13 +45,16 @@ TILE_COLORS = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "err
 class CanvasOverlay(QWidget):
     """Covers its parent, follows its size, and is transparent to mouse events.
 
-    GUI thread only. All text is shown literally. `written_changed`: something else is to be written on it.
+    GUI thread only. All text is shown literally. `written_changed`: something else is to be written on it;
+    `changed`: something else is said.
     """
 
     written_changed = Signal()
+    changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._name = ""
         self._position = ""
         self._latency = ""
         self._note = ""
@@ -84,14 +87,25 @@ class CanvasOverlay(QWidget):
         self.show()
         self.raise_()
 
+    def name(self) -> str:
+        """What the picture is one of, above the position; "" if there is only one."""
+        return self._name
+
+    def set_name(self, name: str) -> None:
+        """Say first what it is one of, whatever is wanted beside that: "GFP"."""
+        if name != self._name:
+            self._name = name
+            self._changed()
+
     def position(self) -> str:
         """The text at the top left."""
         return self._position
 
     def set_position(self, text: str) -> None:
         """Set the position text: "B11:1 · t 1 · z 3"."""
-        self._position = text
-        self._changed()
+        if text != self._position:
+            self._position = text
+            self._changed()
 
     def latency(self) -> str:
         """The text below the position, "" if off."""
@@ -139,6 +153,10 @@ class CanvasOverlay(QWidget):
             self._written = written
             self._changed()
             self.written_changed.emit()
+
+    def time(self) -> str:
+        """The time of what is shown, whether it is written or not."""
+        return self._time
 
     def set_time(self, text: str) -> None:
         """Set the time of what is shown, which is written where that is wanted: "00:10:00"."""
@@ -195,9 +213,10 @@ class CanvasOverlay(QWidget):
     def _changed(self) -> None:
         said = self.shown_text() if self._kind != "none" else ""
         time = self._time if self._written.time else ""
-        parts = (self._position, time, said, self._wait, self._note, self._latency)
+        parts = (self._name, self._position, time, said, self._wait, self._note, self._latency)
         self.setAccessibleDescription(" · ".join(part for part in parts if part))
         self.update()
+        self.changed.emit()
 
     @safe_slot(default=False)
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -231,7 +250,8 @@ class CanvasOverlay(QWidget):
     def _top_lines(self) -> list[str]:
         position = self._position if self._written.position else ""
         time = self._time if self._written.time else ""
-        return [" ".join(text.split()) for text in (position, time, self._note, self._latency) if text]
+        said = self._name, position, time, self._note, self._latency
+        return [" ".join(text.split()) for text in said if text]
 
     def _draw_badge(self, painter: QPainter) -> None:
         dot = _AMBER if self._kind == "partial" else None

@@ -20,7 +20,6 @@ from .label_reader import LabelReader, LabelsWanted, facts_of
 if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ..background import Background
-    from ..canvas.display import Canvas
     from ..poll import Poll
     from ..scene.scene_view import SceneView
     from ..stage import Stage
@@ -34,7 +33,7 @@ _AGAIN_SECONDS = 5.0
 
 
 class LabelControls(QObject):
-    """`step` whenever the dataset is polled, `watch` once there is a canvas."""
+    """`step` whenever the dataset is polled."""
 
     def __init__(self, stage: Stage, background: Background, poll: Poll) -> None:
         super().__init__(stage)
@@ -52,11 +51,8 @@ class LabelControls(QObject):
         stage.splitter.add_below_channels(self.panel)
         stage.also_under_mouse = self.text_at
         self._scene: SceneView | None = None
-
-    def watch(self, canvas: Canvas) -> None:
-        """Draw over this canvas from now on."""
-        self.layer.stackUnder(self._stage.overlay)
-        canvas.painted.connect(self._on_painted)
+        stage.canvas_set.connect(self._on_canvas_set)
+        stage.plane_moved.connect(self._on_moved)
 
     def show_over(self, scene: SceneView) -> None:
         """Draw the labels that are chosen over the fields of the overview as well."""
@@ -130,9 +126,9 @@ class LabelControls(QObject):
 
     def _area(self) -> PictureArea | None:
         """What is seen of the picture, in pixels of the image."""
-        canvas = self._stage.canvas
+        canvas, shown = self._stage.canvas, self._stage.plane_shown_by
         frame = canvas.frame if canvas is not None else None
-        area = canvas.visible_area() if canvas is not None else None
+        area = shown.visible_area() if shown is not None else None
         if area is None or frame is None or frame.image is None:
             return None
         y, x = facts_of(frame.image)
@@ -143,7 +139,7 @@ class LabelControls(QObject):
     def _wanted(self) -> LabelsWanted | None:
         if self._is_covered:
             return self._wanted_of_names()
-        area, canvas = self._area(), self._stage.canvas
+        area, canvas, shown = self._area(), self._stage.canvas, self._stage.plane_shown_by
         self.layer.show_area(area)
         frame = canvas.frame if canvas is not None else None
         if frame is None or self._dataset is None:
@@ -156,7 +152,7 @@ class LabelControls(QObject):
             return LabelsWanted(*which, PictureArea(0, 0, 0, 0), 0, 0, at.planes_of(frame.image.n_z))
         if area is None:
             return None
-        size = self.layer.size()
+        size = shown.surface.size() if shown is not None and shown.surface is not None else self.layer.size()
         return LabelsWanted(*which, area, max(size.height(), 1), max(size.width(), 1))
 
     def _wanted_of_names(self) -> LabelsWanted | None:
@@ -235,6 +231,10 @@ class LabelControls(QObject):
         self._poll.wake()  # for the overview
 
     @safe_slot
-    def _on_painted(self) -> None:
+    def _on_canvas_set(self) -> None:
+        self.layer.stackUnder(self._stage.overlay)
+
+    @safe_slot
+    def _on_moved(self) -> None:
         if self._dataset is not None and self._dataset is self._stage.dataset:
             self._ask()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QRectF
-from qtpy.QtGui import QImage, QPainter
-
-from ..canvas.picture_layer import PictureLayer
-from ..slots import safe_slot
+from ..canvas.picture_layer import AreaImage, PictureLayer
 
 if TYPE_CHECKING:
     import numpy as np
+    from qtpy.QtGui import QPainter
     from qtpy.QtWidgets import QWidget
 
     from ...engine.label_planes import PictureArea
@@ -25,36 +22,26 @@ class LabelLayer(PictureLayer):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._image: QImage | None = None
-        self._bytes = b""  # which the image refers to
-        self._of: PictureArea | None = None
+        self._image: AreaImage | None = None
         self._area: PictureArea | None = None
+
+    @property
+    def area(self) -> PictureArea | None:
+        """What of the picture fills the window."""
+        return self._area
 
     def show_picture(self, pixels: np.ndarray | None, area: PictureArea | None) -> None:
         """Show labels (Y, X, 4) that cover `area` of the picture, in its pixels; None: nothing."""
-        self._image, self._of = None, area
-        if pixels is not None:
-            height, width = pixels.shape[:2]
-            self._bytes = pixels.tobytes()
-            self._image = QImage(self._bytes, width, height, 4 * width, QImage.Format.Format_RGBA8888)
-        self.setVisible(pixels is not None)
-        self.update()
+        self._image = AreaImage(pixels, area) if pixels is not None and area is not None else None
+        self.setVisible(self._image is not None)
+        self.refresh()
 
     def show_area(self, area: PictureArea | None) -> None:
         """A part of the picture fills the window now; None in a volume."""
         if area != self._area:
             self._area = area
-            self.update()
+            self.refresh()
 
-    @safe_slot
-    def paintEvent(self, _event: Any) -> None:
-        image, of, area = self._image, self._of, self._area
-        if image is None or of is None or area is None:
-            return
-        x = self.width() / (area.right - area.left)
-        y = self.height() / (area.bottom - area.top)
-        left, top = (of.left - area.left) * x, (of.top - area.top) * y
-        target = QRectF(left, top, (of.right - of.left) * x, (of.bottom - of.top) * y)
-        painter = QPainter(self)
-        painter.drawImage(target, image)
-        painter.end()
+    def paint(self, painter: QPainter, width: int, height: int) -> None:
+        if self._image is not None and self._area is not None:
+            self._image.paint(painter, self._area, width, height)

@@ -100,7 +100,7 @@ class Measuring(QObject):
         self._say = say
         self.shapes = DrawnShapes()
         self.layer = ShapeLayer(stage.picture, self.shapes)
-        self.hand = ShapeHand(self.shapes, self)
+        self.hand = ShapeHand(self.shapes, lambda: stage.plane_shown_by, self)
         self.panel = MeasurePanel()
         stage.splitter.add_below(self.panel)
         self._along: SeriesAxis = "t"
@@ -119,6 +119,7 @@ class Measuring(QObject):
         self.panel.export_clicked.connect(self._on_export)
         self.panel.close_clicked.connect(self._on_close)
         stage.canvas_set.connect(self._on_canvas_set)
+        stage.plane_moved.connect(self._on_moved)
         if stage.canvas is not None:
             self._on_canvas_set()
 
@@ -128,7 +129,7 @@ class Measuring(QObject):
         """Let the next drag in the picture draw a shape; nothing in a volume."""
         if self._stage.dataset is None:
             return
-        if self._stage.canvas is None or self._stage.canvas.projection() is None:
+        if not self._is_flat():
             how = self._stage.picture.way_back or "choose 2D"
             self._say(f"Shapes are drawn on a single plane: {how} first", "")
             return
@@ -162,7 +163,7 @@ class Measuring(QObject):
             self._menu.deleteLater()
         place = below if below is not None else self._stage.picture
         menu = self._menu = menu_of(place.parentWidget() or place)
-        is_flat = self._stage.canvas is not None and self._stage.canvas.projection() is not None
+        is_flat = self._is_flat()
         for kind, action in MEASURE_ACTIONS.items():
             each = menu.addAction(f"{kind.value}\t{keys_of(action)}")
             each.setEnabled(is_flat)
@@ -177,6 +178,11 @@ class Measuring(QObject):
             each.setEnabled(bool(is_on))
             each.triggered.connect(safe_slot(act))
         menu.popup(place.mapToGlobal(QPoint(0, place.height()) if below is not None else QPoint(12, 44)))
+
+    def _is_flat(self) -> bool:
+        """Whether a single plane is in view, on which shapes can be drawn."""
+        shown = self._stage.plane_shown_by
+        return shown is not None and shown.projection() is not None
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -352,10 +358,10 @@ class Measuring(QObject):
         self.panel.show()
 
     def _show_layer(self) -> None:
-        canvas = self._stage.canvas
+        canvas, shown = self._stage.canvas, self._stage.plane_shown_by
         frame: Frame | None = canvas.frame if canvas is not None else None
         self.layer.show_in(
-            canvas.projection() if canvas is not None else None, frame.image if frame is not None else None
+            shown.projection() if shown is not None else None, frame.image if frame is not None else None
         )
 
     def _export(self, path: str, text: str) -> None:
@@ -376,8 +382,7 @@ class Measuring(QObject):
     def _on_canvas_set(self) -> None:
         canvas = self._stage.canvas
         assert canvas is not None
-        self.hand.set_canvas(canvas)
-        canvas.painted.connect(self._on_moved)
+        canvas.tools.insert(0, self.hand)
         self.layer.raise_()
 
     @safe_slot
@@ -394,7 +399,7 @@ class Measuring(QObject):
     def _on_changed(self) -> None:
         """A shape was drawn, moved, selected or removed."""
         self._show_layer()
-        self.layer.update()
+        self.layer.refresh()
         self._poll.wake()
         if not len(self.shapes):
             self._end_job()
@@ -412,7 +417,7 @@ class Measuring(QObject):
         self._end_job()
         self._done = None
         self.panel.clear()
-        self.layer.update()
+        self.layer.refresh()
 
     @safe_slot
     def _on_export(self) -> None:

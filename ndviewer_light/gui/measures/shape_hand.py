@@ -10,9 +10,12 @@ from ...engine.shapes import Spot
 from .drawn_shapes import ShapeKind, Taken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtpy.QtWidgets import QWidget
 
-    from ..canvas.display import Canvas
+    from ..canvas.picture_layer import ShowsPlane
+    from ..canvas.zoom import Projection
     from .drawn_shapes import DrawnShape, DrawnShapes
 
 _MOUSE_EVENTS = (
@@ -28,27 +31,25 @@ _LEAST_DRAG_PX = 3.0
 class ShapeHand(QObject):
     """Takes mouse events of the picture while a shape is drawn or moved; others are left to the picture.
 
-    `changed` while a shape is drawn or moved, `drawn` once a new one is there.
+    It is a tool of the canvas, and of the panes that may be shown instead; `shown_by()` is the one of them
+    in which the plane is now. `changed` while a shape is drawn or moved, `drawn` once a new one is there.
     """
 
     changed = Signal()
     drawn = Signal()
 
-    def __init__(self, shapes: DrawnShapes, parent: QObject) -> None:
+    def __init__(
+        self, shapes: DrawnShapes, shown_by: Callable[[], ShowsPlane | None], parent: QObject
+    ) -> None:
         super().__init__(parent)
         self._shapes = shapes
-        self._canvas: Canvas | None = None
+        self._shown_by = shown_by
         self._kind: ShapeKind | None = None
         self._new: int | None = None  # being drawn
         self._taken: Taken | None = None
         self._pressed = QPointF()
         self._last: Spot = Spot(0, 0)
-        self._has_cursor = False
-
-    def set_canvas(self, canvas: Canvas) -> None:
-        """Take the events of this canvas from now on."""
-        self._canvas = canvas
-        canvas.tools.insert(0, self)
+        self._with_cursor: ShowsPlane | None = None
 
     @property
     def kind(self) -> ShapeKind | None:
@@ -67,7 +68,7 @@ class ShapeHand(QObject):
     def take(self, event: Any, widget: QWidget) -> bool:
         """Whether the event was for us."""
         kind = event.type()
-        if kind not in _MOUSE_EVENTS or self._canvas is None or self._canvas.projection() is None:
+        if kind not in _MOUSE_EVENTS or self._projection() is None:
             return False
         if kind in (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick):
             is_plain = event.button() == Qt.MouseButton.LeftButton
@@ -141,25 +142,28 @@ class ShapeHand(QObject):
         self.drawn.emit()
         return True
 
+    def _projection(self) -> Projection | None:
+        shown = self._shown_by()
+        return shown.projection() if shown is not None else None
+
     def _spot(self, at: QPointF) -> Spot:
-        projection = self._canvas.projection() if self._canvas is not None else None
+        projection = self._projection()
         assert projection is not None
         return Spot(*projection.to_place(at.x(), at.y()))
 
     def _at(self, at: QPointF) -> Taken | None:
-        projection = self._canvas.projection() if self._canvas is not None else None
+        projection = self._projection()
         if projection is None or not len(self._shapes):
             return None
         return self._shapes.at(at.x(), at.y(), lambda spot: projection.to_screen(*spot))
 
     def _show_cursor(self, shape: Qt.CursorShape | None) -> None:
-        if self._canvas is None or (shape is None and not self._has_cursor):
-            return
-        self._has_cursor = shape is not None
-        if shape is None:
-            self._canvas.unsetCursor()
-        else:
-            self._canvas.setCursor(shape)
+        before, shown = self._with_cursor, self._shown_by() if shape is not None else None
+        if before is not None and before is not shown:
+            before.unsetCursor()
+        self._with_cursor = shown
+        if shown is not None and shape is not None:
+            shown.setCursor(shape)
 
 
 def _position(event: Any) -> QPointF:

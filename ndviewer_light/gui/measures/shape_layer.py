@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen
 
 from ..canvas.picture_layer import PictureLayer
 from ..look.theme import INK, PLATE
-from ..slots import safe_slot
 from .drawn_shapes import ShapeKind
 from .shape_texts import size_text
 
@@ -44,29 +43,26 @@ class ShapeLayer(PictureLayer):
             self.setVisible(is_shown)
         if (projection, image) != (self._projection, self._image):
             self._projection, self._image = projection, image
-            self.update()
+            self.refresh()
 
     def point_of(self, spot: Spot) -> QPointF | None:
         """Where a place on the plane is on screen."""
         return None if self._projection is None else QPointF(*self._projection.to_screen(*spot))
 
-    @safe_slot
-    def paintEvent(self, _event: Any) -> None:
-        painter = QPainter(self)
+    def paint(self, painter: QPainter, width: int, height: int) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for shape in self._shapes:
-            self._draw(painter, shape)
-        painter.end()
+            self._draw(painter, shape, width, height)
 
-    def _draw(self, painter: QPainter, shape: DrawnShape) -> None:
+    def _draw(self, painter: QPainter, shape: DrawnShape, width: int, height: int) -> None:
         points = [self.point_of(spot) for spot in shape.handles]
         if any(point is None for point in points):
             return
         ends = [point for point in points if point is not None]
         is_selected = shape == self._shapes.selected
         ink = _SELECTED if is_selected else INK
-        for color, width in ((_HALO, 4.0), (ink, 1.6)):
-            pen = QPen(color, width)
+        for color, thickness in ((_HALO, 4.0), (ink, 1.6)):
+            pen = QPen(color, thickness)
             if shape.kind is ShapeKind.DISTANCE and color is ink:
                 pen.setStyle(Qt.PenStyle.DashLine)
             painter.setPen(pen)
@@ -77,7 +73,10 @@ class ShapeLayer(PictureLayer):
             painter.setBrush(_SELECTED)
             for point in ends:
                 painter.drawEllipse(point, _HANDLE_PX, _HANDLE_PX)
-        self._label(painter, shape, ends)
+        text = size_text(shape, self._image)
+        if text:
+            low = max(ends, key=lambda point: point.y())
+            _label(painter, text, low, width, height)
 
     def _outline(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
         if shape.kind.is_line:
@@ -89,18 +88,15 @@ class ShapeLayer(PictureLayer):
             painter.drawLine(at - QPointF(_CROSS_PX, 0), at + QPointF(_CROSS_PX, 0))
             painter.drawLine(at - QPointF(0, _CROSS_PX), at + QPointF(0, _CROSS_PX))
 
-    def _label(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
-        """What is to be said of it, beside its lowest end, within the picture."""
-        text = size_text(shape, self._image)
-        if not text:
-            return
-        metrics = painter.fontMetrics()
-        low = max(ends, key=lambda point: point.y())
-        plate = QRectF(low.x() + 9, low.y() + 7, metrics.horizontalAdvance(text) + 13, metrics.height() + 4)
-        plate.moveLeft(min(max(plate.left(), 2.0), max(self.width() - plate.width() - 2, 2.0)))
-        plate.moveTop(min(max(plate.top(), 2.0), max(self.height() - plate.height() - 2, 2.0)))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(PLATE)
-        painter.drawRoundedRect(plate, 4, 4)
-        painter.setPen(INK)
-        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+
+def _label(painter: QPainter, text: str, low: QPointF, width: int, height: int) -> None:
+    """What is to be said of a shape, beside its lowest end, within the picture."""
+    metrics = painter.fontMetrics()
+    plate = QRectF(low.x() + 9, low.y() + 7, metrics.horizontalAdvance(text) + 13, metrics.height() + 4)
+    plate.moveLeft(min(max(plate.left(), 2.0), max(width - plate.width() - 2, 2.0)))
+    plate.moveTop(min(max(plate.top(), 2.0), max(height - plate.height() - 2, 2.0)))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(PLATE)
+    painter.drawRoundedRect(plate, 4, 4)
+    painter.setPen(INK)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QLineF, QPointF
 from qtpy.QtGui import QColor, QPainter, QPen
 
 from ..canvas.picture_layer import PictureLayer
-from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -50,11 +49,8 @@ class CrossLayer(PictureLayer):
         if at != self.at:
             self.at = at
             self.setVisible(at is not None)
-            self.update()
+            self.refresh()
 
-    @safe_slot
-    def paintEvent(self, _event: Any) -> None:
+    def paint(self, painter: QPainter, width: int, height: int) -> None:
         if self.at is not None:
-            painter = QPainter(self)
-            draw_cross(painter, self.at, self.width(), self.height())
-            painter.end()
+            draw_cross(painter, self.at, width, height)

@@ -13,7 +13,10 @@ from ..look.theme import INK, PLATE
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..background import Background
+    from ..canvas.picture_layer import PictureLayer
     from ..poll import Poll
 
 _CURSOR_PX = 9.0
@@ -21,16 +24,20 @@ _CURSOR_GAP_PX = 3.0
 
 
 class ChannelPane(PaintedPane):
-    """A pane with an `overlay`, and a cross at the place the mouse is at in any pane. GUI thread only."""
+    """A pane with what lies over the picture, and a cross where the mouse is in any pane. GUI thread only."""
 
-    def __init__(self, background: Background, poll: Poll) -> None:
+    def __init__(self, background: Background, poll: Poll, layers: Sequence[PictureLayer]) -> None:
         super().__init__(background, poll)
+        self._layers_over = layers
+        self.channel: int | None = None
+        """What it shows; None: all channels together."""
         self.overlay = CanvasOverlay(self)
         self._cursor: tuple[float, float] | None = None
 
-    def set_name(self, name: str) -> None:
+    def set_channel(self, channel: int | None, name: str) -> None:
         """Say what it shows."""
-        self.overlay.set_position(name)
+        self.channel = channel
+        self.overlay.set_name(name)
         self.setAccessibleName(name)
 
     def show_cursor(self, place: tuple[float, float] | None) -> None:
@@ -42,13 +49,20 @@ class ChannelPane(PaintedPane):
     @safe_slot
     def paintEvent(self, event: Any) -> None:
         super().paintEvent(event)
-        if self._cursor is None:
-            return
-        area, scale = self.area, (self.area.x[1] - self.area.x[0]) / max(self.width(), 1)
-        at = QPointF((self._cursor[0] - area.x[0]) / scale, (self._cursor[1] - area.y[0]) / scale)
         painter = QPainter(self)
+        for layer in self._layers_over:
+            if not layer.isHidden():
+                painter.save()
+                layer.paint_channel(painter, self.width(), self.height(), self.channel)
+                painter.restore()
+        if self._cursor is not None:
+            self._paint_cursor(painter, self._cursor)
+        painter.end()
+
+    def _paint_cursor(self, painter: QPainter, place: tuple[float, float]) -> None:
+        area, scale = self.area, (self.area.x[1] - self.area.x[0]) / max(self.width(), 1)
+        at = QPointF((place[0] - area.x[0]) / scale, (place[1] - area.y[0]) / scale)
         for color, width in ((PLATE, 4.0), (INK, 1.5)):
             painter.setPen(QPen(color, width))
             for step in (QPointF(1, 0), QPointF(-1, 0), QPointF(0, 1), QPointF(0, -1)):
                 painter.drawLine(at + step * _CURSOR_GAP_PX, at + step * _CURSOR_PX)
-        painter.end()

@@ -22,15 +22,18 @@ from .channel_pane import ChannelPane
 from .pane_grid import columns_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from qtpy.QtGui import QResizeEvent
 
     from ..background import Background
     from ..canvas.drawn_channels import DrawnLook
+    from ..canvas.hand import MouseTool
+    from ..canvas.overlay import CanvasOverlay
+    from ..canvas.picture_layer import PictureLayer
     from ..canvas.sight import Span
     from ..canvas.view_frames import Frame, ViewFrames
-    from ..canvas.zoom import VisibleArea
+    from ..canvas.zoom import Projection, VisibleArea
     from ..poll import Poll
 
 logger = logging.getLogger(__name__)
@@ -43,11 +46,12 @@ class ChannelPanes(QWidget):
     """Shows the channels of frames one by one, and at last all of them together. GUI thread only.
 
     A camera for all panes. `hovered` with the row and column under the mouse; None outside. `gray_clicked`
-    if the user wants them in gray, or in their colours.
+    if the user wants them in gray, or in their colours; `moved` when they show another part of the picture.
     """
 
     hovered = Signal(object)
     gray_clicked = Signal()
+    moved = Signal()
 
     def __init__(self, background: Background, poll: Poll, parent: QWidget) -> None:
         super().__init__(parent)
@@ -57,6 +61,9 @@ class ChannelPanes(QWidget):
         self._extent: object = None
         self._in_gray = False
         self._columns = 0
+        self._layers_over: list[PictureLayer] = []
+        self.tools: list[MouseTool] = []
+        """What takes mouse events before they move the picture: the first that does."""
         self.panes: list[ChannelPane] = []
         """Of each channel, and at last of all of them where there are several."""
         self.was_moved = False
@@ -76,6 +83,27 @@ class ChannelPanes(QWidget):
         self._say_gray()
 
     # ---- what is shown ---------------------------------------------------------------------
+
+    def draw_over(self, layers: Sequence[PictureLayer]) -> None:
+        """Draw what these draw over the picture over each pane, the last on top."""
+        self._layers_over.extend(layers)
+        for layer in layers:
+            layer.changed.connect(self._paint_layers)
+
+    @safe_slot
+    def _paint_layers(self) -> None:
+        for pane in self.panes:
+            pane.update()
+
+    def say_as(self, overlay: CanvasOverlay, note_of: Callable[[int], str]) -> None:
+        """Write over each pane what is written over the picture; `note_of` a channel is said in its pane."""
+        for pane in self.panes:
+            own, c = pane.overlay, pane.channel
+            own.set_written(overlay.written)
+            own.set_position(overlay.position())
+            own.set_time(overlay.time())
+            own.set_note(overlay.note() if c is None else note_of(c))
+            own.set_wait(overlay.wait() if pane is self.panes[-1] else "")
 
     def begin(self, frames: ViewFrames, area: VisibleArea | None) -> None:
         """Show the frames of a dataset, at first this part of them; None: all of it."""
@@ -107,12 +135,13 @@ class ChannelPanes(QWidget):
             own = [layers[c]] if c in layers else []
             if self._in_gray:
                 own = [layer._replace(colormap=gray) for layer in own]
-            pane.set_name(names[c])
+            pane.set_channel(c, names[c])
             pane.overlay.set_state(*state_of_view(frame._replace(planes={c: frame.planes[c]}), names))
             pane.show_layers(PlacedLayers.of_frame(own, frame, size))
         if len(channels) != 1:
             merged = self.panes[-1]
-            merged.set_name("All" if channels else "No channel is on")
+            merged.set_channel(None, "All" if channels else "No channel is on")
+            merged.overlay.set_state(*state_of_view(frame, names))
             merged.show_layers(PlacedLayers.of_frame(list(layers.values()), frame, size))
         self._fit_new_pictures()
         self._arrange()
@@ -132,7 +161,7 @@ class ChannelPanes(QWidget):
             pane.deleteLater()
             self._columns = 0
         while len(self.panes) < n:
-            pane = ChannelPane(self._background, self._poll)
+            pane = ChannelPane(self._background, self._poll, self._layers_over)
             if self.panes:
                 area = self.panes[0].area
                 pane.camera.set_range(area.x, area.y, margin=0)
@@ -214,6 +243,10 @@ class ChannelPanes(QWidget):
         """What of the picture is in each pane (µm)."""
         return self._sight.visible_area()
 
+    def projection(self) -> Projection | None:
+        """How the plane lies in each pane; None while they are hidden, and without a picture."""
+        return None if self.isHidden() else self._sight.projection()
+
     def volume_scale(self) -> None:
         """There are no volumes here."""
         return
@@ -262,7 +295,7 @@ class ChannelPanes(QWidget):
         elif kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
             event.ignore()
             return True
-        elif self._hand.take(event, watched):
+        elif any(tool.take(event, watched) for tool in self.tools) or self._hand.take(event, watched):
             return True
         elif kind == QEvent.Type.MouseMove:
             at = event.position() if hasattr(event, "position") else event.pos()
@@ -285,8 +318,9 @@ class ChannelPanes(QWidget):
         """Scale bar and buttons, as they are at the place and zoom of now."""
         scale = self._sight.um_per_screen_pixel() if self._frames is not None else None
         for pane in self.panes:
-            pane.overlay.set_um_per_px(scale if pane is self.panes[-1] else None)
+            pane.overlay.set_um_per_px(scale)
         self.fit_button.show_if(self._frames is not None and not self.is_fitting)
+        self.moved.emit()
 
     def _say_gray(self) -> None:
         key = keys_of("split_gray")

@@ -11,9 +11,10 @@ from ..slots import safe_slot
 from .channel_panes import ChannelPanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..background import Background
+    from ..canvas.picture_layer import PictureLayer
     from ..poll import Poll
     from ..stage import Stage
 
@@ -31,12 +32,21 @@ class SplitView(QObject):
         self._stage = stage
         self._say = say
         self._in_gray = False
+        self._note_of: Callable[[int], str] = lambda c: ""
         self.panes = ChannelPanes(background, poll, stage.picture)
         self.panes.hide()
         self.panes.hovered.connect(self._on_hovered)
         self.panes.gray_clicked.connect(self.toggle_gray)
+        self.panes.moved.connect(stage.plane_moved)
+        stage.panes = self.panes
+        stage.overlay.changed.connect(self._say_over)
         stage.canvas_set.connect(self._on_canvas_set)
         stage.strips.mode_changed.connect(self._on_mode_changed)
+
+    def draw_over(self, layers: Sequence[PictureLayer], note_of: Callable[[int], str]) -> None:
+        """Draw over each pane what these draw over the picture; `note_of` a channel is said in its pane."""
+        self.panes.draw_over(layers)
+        self._note_of = note_of
 
     @property
     def is_shown(self) -> bool:
@@ -106,6 +116,12 @@ class SplitView(QObject):
             self.panes.begin(canvas.frames, None)
         if canvas.frame is not None:
             self.panes.show_frame(canvas.frame, canvas.looks, [each.name for each in dataset.info.channels])
+            self._say_over()
+
+    @safe_slot
+    def _say_over(self) -> None:
+        if self.is_on:
+            self.panes.say_as(self._stage.overlay, self._note_of)
 
     @safe_slot
     def _on_mode_changed(self, is_3d: bool) -> None:
