@@ -36,6 +36,7 @@ class FitButton(QToolButton):
     def __init__(self, picture: QWidget) -> None:
         super().__init__(picture)
         self._picture = picture
+        self._left = BUTTON_MARGIN_PX
         self.setText("Fit")
         self.setToolTip(f"Fit the picture to the window ({keys_of('fit')}, or a double click)")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys go on to the picture
@@ -49,6 +50,11 @@ class FitButton(QToolButton):
             self.setVisible(needed)
             self._settle()
 
+    def leave_room(self, width: int) -> None:
+        """Leave so much room to its left, px, for what is always there."""
+        self._left = BUTTON_MARGIN_PX + width
+        self._settle()
+
     @safe_slot(default=False)
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if watched is self._picture and event is not None and event.type() == QEvent.Type.Resize:
@@ -57,5 +63,5 @@ class FitButton(QToolButton):
 
     def _settle(self) -> None:
         self.adjustSize()
-        self.move(QPoint(BUTTON_MARGIN_PX, self._picture.height() - self.height() - BUTTON_MARGIN_PX))
+        self.move(QPoint(self._left, self._picture.height() - self.height() - BUTTON_MARGIN_PX))
         self.raise_()

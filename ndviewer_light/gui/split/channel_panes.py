@@ -74,6 +74,9 @@ class ChannelPanes(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(_SPACING_PX)
         self.setAccessibleName("Channels side by side")
+        self.setAutoFillBackground(
+            True
+        )  # between the panes, nothing of what is drawn over the picture is seen
         self.fit_button = FitButton(self)
         self.fit_button.clicked.connect(self._on_fit_clicked)
         self.gray_button = QToolButton(self)
@@ -331,8 +334,8 @@ class ChannelPanes(QWidget):
 
     def _place_button(self) -> None:
         self.gray_button.adjustSize()
-        left = BUTTON_MARGIN_PX + self.fit_button.sizeHint().width() + _BETWEEN_PX
-        self.gray_button.move(left, self.height() - self.gray_button.height() - BUTTON_MARGIN_PX)
+        self.gray_button.move(BUTTON_MARGIN_PX, self.height() - self.gray_button.height() - BUTTON_MARGIN_PX)
+        self.fit_button.leave_room(self.gray_button.width() + _BETWEEN_PX)
         self.gray_button.raise_()
 
     @safe_slot
