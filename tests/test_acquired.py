@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import h5py
 import nd2_writer
 import numpy as np
+import program_tiff_dialects
 import pytest
 import stores
-import tiff_dialects
 import tifffile
 from hdf5_dialects import write_imaris
 from hdf5_files import write_nwb
@@ -87,7 +87,7 @@ def test_nd2_has_a_list_of_the_times_of_its_frames(tmp_path: Path) -> None:
 
 
 def test_micromanager_says_it_of_every_page_and_every_file(tmp_path: Path) -> None:
-    tiff_dialects.micromanager_index(tmp_path)
+    program_tiff_dialects.micromanager_index(tmp_path)
     (path,) = tmp_path.glob("*.tif*")
     assert set(plane_times(path, [(t, 0, c, 2) for t in range(2) for c in range(2)])) == {1.5005}
     folder = tmp_path / "images"
@@ -146,6 +146,7 @@ def test_squids_ome_tiffs_have_the_time_since_the_start(tmp_path: Path) -> None:
         assert [channel.name for channel in dataset.info.channels] == list(CHANNELS)
 
 
+@stores.needs_zarr_3
 def test_bioformats2raw_keeps_the_ome_xml_of_all_images(tmp_path: Path) -> None:
     image = ome_image("a", 1.5, "DAPI", "GFP")
     said = "".join(f'<Plane TheT="0" TheC="{c}" TheZ="0" DeltaT="{30 * c}" DeltaTUnit="s"/>' for c in (0, 1))
@@ -177,7 +178,7 @@ def test_ome_writers_says_it_of_each_frame(tmp_path: Path) -> None:
 
 
 def test_ndtiff_says_it_in_the_document_of_each_plane(tmp_path: Path) -> None:
-    tiff_dialects.ndtiff(tmp_path)
+    program_tiff_dialects.ndtiff(tmp_path)
     folder = tmp_path / "run_1"
     index, at, number = bytearray((folder / "NDTiff.index").read_bytes()), 0, 0
     while at < len(index):  # documents at the end of the files, as the index says

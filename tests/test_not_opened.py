@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+import ome_tiff_dialects
+import program_tiff_dialects
 import pytest
-import tiff_dialects
 import tifffile
 import zarr
 from hdf5_dialects import write_bigdataviewer
@@ -149,7 +150,7 @@ def tagged(tag: int, value: int, **options: Any) -> Callable[[Path], None]:
 
 
 def packed_ndtiff(path: Path) -> Path:
-    tiff_dialects.ndtiff(path)
+    program_tiff_dialects.ndtiff(path)
     index = path / "run_1" / "NDTiff.index"
     data = bytearray(index.read_bytes())
     for match in re.finditer(rb"\.tif", bytes(data)):  # the last two of the numbers after the name
@@ -159,7 +160,7 @@ def packed_ndtiff(path: Path) -> Path:
 
 
 def part_of_a_set(path: Path) -> Path:
-    written = tiff_dialects.one_image_in_three_files(path)
+    written = ome_tiff_dialects.one_image_in_three_files(path)
     written.paths[1].unlink()
     return written.paths[0]
 

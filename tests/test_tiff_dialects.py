@@ -12,7 +12,8 @@ import PIL.Image
 import pytest
 import tiff_dialects
 import tifffile
-from tiff_dialects import DIALECTS, Expected, Written, image, plane, write_pages
+from tiff_cases import Expected, Written, image, plane, write_pages
+from tiff_dialects import DIALECTS
 
 from ndviewer_light.errors import (
     LimitExceededError,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import image_stores
 import numpy as np
+import ome_tiff_dialects
 import pytest
-import tiff_dialects
 from image_stores import Made, halved, pixels
 from PIL import Image
 from qtpy.QtCore import Qt
@@ -261,7 +261,7 @@ def test_a_warning_found_at_opening_stays_and_a_click_lists_all(qtbot, viewer, t
 
 
 def test_a_file_of_a_set_is_shown_at_its_own_position(qtbot, viewer, tmp_path):
-    written = tiff_dialects.DIALECTS["mm_positions_same_xml"](tmp_path)
+    written = ome_tiff_dialects.mm_positions_same_xml(tmp_path)
     load(qtbot, viewer, written.paths[2])
     settle(qtbot, viewer)
     assert viewer.stage.view.p == 2
