@@ -6,7 +6,7 @@ from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, Any
 
 from ..bytes import SeekableFile
-from .ifd_chain import PIECE
+from .tags_ahead import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,14 +8,12 @@ Source of the layout: TIFF 6.0, BigTIFF.
 
 from __future__ import annotations
 
-import math
 import struct
-import time
 from array import array
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptDataError, LimitExceededError
+from .tags_ahead import TagsAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,18 +34,6 @@ _BEGINNINGS = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", T
 TIFF_STARTS = tuple(_BEGINNINGS)
 """How TIFF files begin, classic and big."""
 _USUAL_BYTES = 512  # of a page's tags
-_MOST_AHEAD = 64
-_STRIDES = 6
-"""How many pages tell how far apart the following ones will be."""
-_WIDEST = 128 * 1024
-PIECE = 4096
-"""Enough for the tags of a page and their values; the rest of longer ones is read when it is needed."""
-_BLOCK_BYTES = 4 * 1024**2
-"""What is read at once where nothing tells where the next pages begin."""
-_FROM_MEMORY_SECONDS = 0.002
-_LEAST_IN_BLOCK = 8
-"""How many pages it has to contain: each of them would be a round trip."""
-
 _BITS_PER_SAMPLE = 258
 _FACTS = {254: 6, 256: 1, 257: 0, 258: 3, 262: 4, 277: 2, 284: 5, 338: 7}
 """Tags, and which field of `PageFacts` each is."""
@@ -90,14 +76,7 @@ class IfdChain:
         each are worth having.
         """
         self._read = read
-        self._fetch = fetch
-        self._last, self._stride, self._ahead, self._fetched = 0, 0, 2, 0
-        self._strides: deque[int] = deque(maxlen=_STRIDES)
-        self._guessed = 0  # as far as pages were fetched whose place was only about known
-        self._block = 0, b""  # where it begins, and its bytes
-        self._in_block: list[int] = []  # the pages in it
-        self._block_began = self._alone_seconds = 0.0  # when it was read; how long a page alone took last
-        self._by_blocks = True
+        self._tags = TagsAhead(read, size, fetch)
         self._kinds: dict[PageFacts, int] = {}
         self._kind_of = array("L")  # of each page, its kind
         self.offsets = array("Q")
@@ -129,7 +108,7 @@ class IfdChain:
         """
         while self._next and (index is None or len(self._seen) <= index):
             self._walk(self._next)
-        self._end_block()
+        self._tags.end_block()
 
     def continue_from(self, before: IfdChain) -> bool:
         """Take over the pages that a chain of the same file had visited to its end before the file has grown.
@@ -190,87 +169,12 @@ class IfdChain:
             raise LimitExceededError(f"{self._name} has more than {MAX_PAGES:,} pages")
         self._seen.add(at)
         self._next = 0
-        if self._fetch is not None:
-            self._fetch_ahead(at)
+        self._tags.expect_after(at)
         self._next = self._visit(at, is_page=True)
-
-    def _fetch_ahead(self, at: int) -> None:
-        """Have the pages fetched that follow if they are as far apart as the last ones were, or about so."""
-        stride, self._last = at - self._last, at
-        self._strides.append(stride)
-        if stride != self._stride or stride <= 0:
-            self._stride, self._ahead, self._fetched = stride, 2, at
-            self._guess_ahead(at)
-            return
-        if at < self._fetched or self._fetch is None:
-            return
-        self._ahead = min(2 * self._ahead, _MOST_AHEAD)
-        following = range(at + stride, min(at + stride * (self._ahead + 1), self._size), stride)
-        self._fetched = following[-1] if following else self._size
-        self._fetch([at, *following], PIECE)
-
-    def _guess_ahead(self, at: int) -> None:
-        """Have what is around the next pages fetched, of compressed ones, whose lengths differ a little.
-
-        The error of a guess grows with the root of the number of pages; what would be fetched in vain is less
-        than what is between them.
-        """
-        strides = self._strides
-        if self._fetch is None or at < self._guessed or len(strides) < _STRIDES or min(strides) <= 0:
-            return
-        mean, spread = sum(strides) / len(strides), max(strides) - min(strides)
-        widest = min(_WIDEST, int(mean) // 2) - PIECE
-        n = min(int((widest / (2 * spread)) ** 2) if widest > 0 else 0, _MOST_AHEAD)
-        if n < 2:
-            self._begin_block(at, mean)
-            return
-        error = math.ceil(spread * math.sqrt(n))
-        starts = [int(at + k * mean) - error for k in range(1, n + 1)]
-        self._guessed = int(at + (n - 0.5) * mean)
-        self._fetch([start for start in starts if at < start < self._size], 2 * error + PIECE)
-
-    def _begin_block(self, at: int, mean: float) -> None:
-        """Read all that follows, where pages differ too much in length to guess where they begin.
-
-        As long as that takes less time than one page after the other.
-        """
-        if self._holds(at, PIECE):
-            self._in_block.append(at)
-            return
-        self._end_block()
-        if self._by_blocks and mean * _LEAST_IN_BLOCK <= _BLOCK_BYTES:
-            self._block_began = time.monotonic()
-            self._block = at, self._read(at, min(_BLOCK_BYTES, self._size - at))
-            self._in_block = [at]
-
-    def _end_block(self) -> None:
-        """Leave the block, after the tags of its pages have been fetched for whoever reads them next."""
-        if self._in_block and self._fetch is not None:
-            self._fetch(self._in_block, PIECE)
-            took = time.monotonic() - self._block_began
-            self._by_blocks = took < len(self._in_block) * self._alone_seconds
-        self._block, self._in_block = (0, b""), []
-
-    def _holds(self, at: int, length: int) -> bool:
-        """Whether the block that was read contains these bytes."""
-        start, data = self._block
-        return start <= at and at + length <= start + len(data)
-
-    def _tags(self, at: int, length: int) -> bytes:
-        """Bytes of the tags of a page, from the block that was read if it contains them."""
-        if self._holds(at, length):
-            start, data = self._block
-            return data[at - start : at - start + length]
-        began = time.monotonic()
-        found = self._read(at, length)
-        took = time.monotonic() - began
-        if took > _FROM_MEMORY_SECONDS:
-            self._alone_seconds = took
-        return found
 
     def _visit(self, at: int, *, is_page: bool = False) -> int:
         """Check the tags of a page; returns where the next one is, 0 if there is none."""
-        data = self._tags(at, _USUAL_BYTES) if 0 < at < self._size else b""
+        data = self._tags.read(at, _USUAL_BYTES) if 0 < at < self._size else b""
         if len(data) < self._count.size:
             self.cut_off_at = at if is_page else 0
             return 0
@@ -279,7 +183,7 @@ class IfdChain:
             return 0
         start, end = self._count.size, self._count.size + n * self._tag.size
         if len(data) < end + self._offset.size:
-            data = self._tags(at, end + self._offset.size)
+            data = self._tags.read(at, end + self._offset.size)
         if len(data) < end + self._offset.size:
             self.cut_off_at = at if is_page else 0
             return 0
