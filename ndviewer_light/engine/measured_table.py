@@ -62,7 +62,7 @@ class MeasuredTable:
         self._counts = {name: np.zeros(n, np.int64) for name in ("pixels", "finite", "n_high")}
         self._is_unsigned = np.zeros(n, bool)
         self._acquired = np.full(n, np.nan)
-        self._written = np.full(n, np.datetime64("NaT"), "datetime64[ns]")
+        self._written = np.full(n, np.datetime64("NaT", "ns"), "datetime64[ns]")
         self._state = np.full(n, "", f"<U{max(map(len, STATES.values()))}")
         self._reason = np.full(n, "", object)
 
@@ -206,5 +206,5 @@ def _nothing(dtype: np.dtype) -> Any:
     if dtype.kind == "f":
         return np.nan
     if dtype.kind == "M":
-        return np.datetime64("NaT")
+        return np.datetime64("NaT", "ns")
     return 0 if dtype.kind == "i" else ""
