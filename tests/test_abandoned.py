@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tests.range_server import RangeServer
 
 K, OTHER = PlaneKey(), PlaneKey(t=1)
-PASSED = [PlaneKey(0, 0, c, 0) for c in range(1, 5)]  # the first was read when it was opened
-WANTED = [PlaneKey(1, 0, c, 0) for c in range(1, 5)]
+PASSED = [PlaneKey(1, 0, c, 0) for c in range(1, 5)]  # the first of each channel may be read at opening
+WANTED = [PlaneKey(2, 0, c, 0) for c in range(1, 5)]
 
 
 class Slow:
@@ -168,16 +168,16 @@ def test_what_somebody_waits_for_in_read_is_not_abandoned(cache, slow):
 
 
 def write_zarr(folder: Path) -> tuple[str, str]:
-    stores.write_image(folder / "image", sizes={"t": 2, "c": 5, "z": 1})
-    return "image", "image/0/c/0/"
+    stores.write_image(folder / "image", sizes={"t": 3, "c": 5, "z": 1})
+    return "image", "image/0/c/1/"
 
 
 def write_images(folder: Path) -> tuple[str, str]:
     import PIL.Image
 
-    for key in (PlaneKey(), PlaneKey(t=1), *PASSED, *WANTED):
+    for key in (PlaneKey(t, 0, c, 0) for t in range(3) for c in range(5)):
         PIL.Image.fromarray(stores.plane(*key)).save(folder / f"img_t{key.t}_c{key.c}.png")
-    return "img_t{t:0..1}_c{c:0..4}.png", "img_t0"
+    return "img_t{t:0..2}_c{c:0..4}.png", "img_t1"
 
 
 @pytest.mark.parametrize("write", [write_zarr, write_images], ids=["zarr", "images"])

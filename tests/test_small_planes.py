@@ -68,6 +68,7 @@ def test_what_is_read_together_is_what_is_read_alone(tmp_path: Path, how: dict[s
         assert np.array_equal(pixels, expected)
 
 
+@stores.needs_zarr_3
 @pytest.mark.parametrize("version", [2, 3])
 def test_images_of_other_sizes_channels_and_levels_are_read_at_the_level_that_fits(
     tmp_path: Path, version: int
