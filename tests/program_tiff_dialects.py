@@ -222,11 +222,15 @@ def scn(folder: Path) -> Written:
     """SCN (Leica): XML says which page is which channel and level of which image."""
     pixels, macro = image(n_c=2, shape=(128, 160), dtype="u1"), plane(p=1, shape=(60, 80), dtype="u1")
     planes = [macro, *pixels[0, :, 0], *pixels[0, :, 0, ::2, ::2]]
-    places = [(r, c, 1 + 2 * r + c) for r in range(2) for c in range(2)]
-    dimensions = "".join(f'<dimension c="{c}" r="{r}" z="0" ifd="{ifd}"/>' for r, c, ifd in places)
+
+    def dimension(r: int, c: int, ifd: int) -> str:
+        height, width = planes[ifd].shape
+        return f'<dimension sizeX="{width}" sizeY="{height}" r="{r}" z="0" c="{c}" ifd="{ifd}"/>'
+
+    dimensions = "".join(dimension(r, c, 1 + 2 * r + c) for r in range(2) for c in range(2))
     said = (
         '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection>'
-        '<image name="macro"><pixels><dimension c="0" r="0" z="0" ifd="0"/></pixels></image>'
+        f'<image name="macro"><pixels>{dimension(0, 0, 0)}</pixels></image>'
         f'<image name="scan"><pixels>{dimensions}</pixels></image></collection></scn>'
     )
     path = folder / "a.scn"
