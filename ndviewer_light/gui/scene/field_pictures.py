@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...engine.area_averages import shrunk, step_for
+from ...engine.owned_pixels import owned
 from ...model import PlaneState
 from ...rendering.contrast import contrast_of
 from ...rendering.scene_picture import colored_fields, sampled, worst_of
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ...engine.thumbnails import ThumbnailLoader
-    from ...model import Plane
+    from ...model import Plane, StackKey
     from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
 
@@ -28,6 +29,8 @@ _KEPT_EDGE = 64
 """To so many pixels and up to twice that along the longest edge."""
 
 _AT_ONCE = 96
+_PIXELS_TOGETHER = 2**18
+"""Of the pictures that are made together: what they are made of takes a few megabytes for a moment."""
 _SHOWN_STATES = (PlaneState.PRESENT, PlaneState.FILLED)
 _NOTHING: Mapping[int, tuple[Plane, int]] = {}
 
@@ -227,7 +230,7 @@ class FieldPictures:
 
     def _step(self) -> bool:
         """Take what has arrived and make some pictures; whether there is more to do."""
-        arrived = self._loader.take() if self._loader is not None else {}
+        arrived = self._arrived()
         new: dict[int, list[np.ndarray]] = {}
         with self._lock:
             if self._closed:
@@ -239,7 +242,7 @@ class FieldPictures:
                 self._put(key.p, key.c, plane, edge)
                 if plane.state is not PlaneState.FILLED and plane.pixels is not None:
                     new.setdefault(key.c, []).append(plane.pixels)
-            batch = [self._dirty.popitem(last=False)[0] for _ in range(min(_AT_ONCE, len(self._dirty)))]
+            batch = self._next_batch()
             looks = self._looks
             fields = [dict(self._planes.get(p, {})) for p in batch]
         contrasts = [
@@ -253,6 +256,27 @@ class FieldPictures:
             if place == self._place:
                 self._pictures.extend(pictures)
             return bool(self._dirty or arrived)
+
+    def _arrived(self) -> dict[StackKey, tuple[Plane, int]]:
+        """What has arrived; each plane owns its memory, as those read together are parts of one array."""
+        arrived = self._loader.take() if self._loader is not None else {}
+        return {
+            key: (plane if plane.pixels is None else plane._replace(pixels=owned(plane.pixels)), edge)
+            for key, (plane, edge) in arrived.items()
+        }
+
+    def _next_batch(self) -> list[int]:
+        """Positions whose pictures are made together; with the lock held."""
+        batch: list[int] = []
+        n_pixels = 0
+        while self._dirty and len(batch) < _AT_ONCE and n_pixels < _PIXELS_TOGETHER:
+            p, _ = self._dirty.popitem(last=False)
+            batch.append(p)
+            of_field = self._planes.get(p, {}).values()
+            n_pixels += max(
+                (plane.pixels.size for plane, _ in of_field if plane.pixels is not None), default=0
+            )
+        return batch
 
     def _put(self, p: int, c: int, plane: Plane, edge: int) -> None:
         """Keep a plane; with the lock held."""
