@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import ndv
@@ -187,3 +188,18 @@ def test_only_channels_that_have_changed_are_uploaded(
     settle(qtbot, viewer)
     assert sorted(uploads) == [0, *range(len(run.channels))]
     assert_shows(viewer, planes_of(run, 1, 0, 0))
+
+
+def test_nothing_is_freed_while_the_canvas_is_painted(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
+    """What the collector frees may be a window that was closed, and then another context is current."""
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    enabled: list[bool] = []
+    scene = viewer.stage.canvas.viewer._canvas._canvas
+    scene.events.draw.connect(lambda _: enabled.append(gc.isenabled()))
+    scene.update()
+    qtbot.waitUntil(lambda: bool(enabled))
+    assert enabled == [False] * len(enabled)
+    assert gc.isenabled()

@@ -1,8 +1,9 @@
-"""Pauses Python's garbage collector while a thread waits under a lock that it may need.
+"""Pauses Python's garbage collector while what it might free must stay.
 
-Used where h5py reads through Python threads, as the libraries for network shares do. Under
-h5py's lock we wait for such a thread, and if the collector ran there and freed an h5py object, that
-thread would wait for the lock. A call of ``gc.collect`` is not held up: it waits in its own thread.
+Used while OpenGL draws: a window that was closed makes another context current, or none, when it is freed.
+And where h5py reads through Python threads, as the libraries for network shares do. Under h5py's lock we wait
+for such a thread, and if the collector ran there and freed an h5py object, that thread would wait for the
+lock. A call of ``gc.collect`` is not held up: it waits in its own thread.
 """
 
 from __future__ import annotations

@@ -340,7 +340,7 @@ class Canvas(QWidget):
         kind, surface = event.type(), self.surface
         if surface is not None and watched is surface:
             if kind == QEvent.Type.Paint:
-                return self._is_paint_taken()
+                return self._paint(event)
             if kind == QEvent.Type.Leave:
                 self.hovered.emit(None)
             elif self._is_taken(event, surface):
@@ -355,8 +355,8 @@ class Canvas(QWidget):
             return True
         return False
 
-    def _is_paint_taken(self) -> bool:
-        """Whether the surface is not to be painted now."""
+    def _paint(self, event: QEvent) -> bool:
+        """The surface is to be painted; whether that has been done."""
         self.painted.emit()
         return False
 

@@ -14,6 +14,7 @@ from ndv.models import ClimsManual
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QMovie
 
+from ...storage import collector
 from ..slots import safe_slot
 from . import volume_visuals
 from .canvas_view import MAX_CHANNELS_SHOWN, View
@@ -362,8 +363,12 @@ class GlCanvas(Canvas):
         if self._gl is not None and self._gl.isVisible() and not self._gl.isValid():
             self.failed.emit("no OpenGL context could be created for the picture")
 
-    def _is_paint_taken(self) -> bool:
+    def _paint(self, event: QEvent) -> bool:
         if self._rebuild.isActive():
             return True  # the context is lost: vispy's resources no longer exist
         self._watch_context()
-        return super()._is_paint_taken()
+        super()._paint(event)
+        assert self._gl is not None
+        with collector.paused():  # of a window that was closed it may free what makes another context current
+            self._gl.event(event)
+        return True

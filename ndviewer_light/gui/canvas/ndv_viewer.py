@@ -9,6 +9,7 @@ import ndv
 from ndv.models import ArrayDisplayModel, ArrayViewerModel, ChannelMode, ClimsManual, LUTModel
 from vispy.visuals.transforms import STTransform
 
+from ...storage import collector
 from ..ends import Owner
 from .ndv_private import cancel_requests, canvas_of, gl_objects_of, vispy_canvas_of, visuals_of
 from .volume_visuals import place_of
@@ -72,13 +73,14 @@ def delete_gl_objects(canvas: ArrayCanvas) -> None:
     widget = getattr(scene, "native", None)
     if scene is None or not isinstance(widget, QOpenGLWidget) or not widget.isValid():
         return
-    widget.makeCurrent()
-    objects = gl_objects_of(scene)
-    for each in list(objects.values()):
-        if hasattr(each, "delete"):  # vispy notes those just deleted as a constant
-            each.delete()
-    objects.clear()
-    widget.doneCurrent()
+    with collector.paused():  # of a window that was closed it may free what makes another context current
+        widget.makeCurrent()
+        objects = gl_objects_of(scene)
+        for each in list(objects.values()):
+            if hasattr(each, "delete"):  # vispy notes those just deleted as a constant
+                each.delete()
+        objects.clear()
+        widget.doneCurrent()
 
 
 class ViewerInUse(Owner):

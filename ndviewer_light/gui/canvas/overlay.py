@@ -220,8 +220,10 @@ class CanvasOverlay(QWidget):
 
     @safe_slot(default=False)
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if watched is self._covered and event is not None and event.type() == QEvent.Type.Resize:
-            self.setGeometry(self._covered.rect())
+        covered = getattr(self, "_covered", None)  # taken by the collector while it deletes a window
+        is_resized = event is not None and event.type() == QEvent.Type.Resize
+        if covered is not None and watched is covered and is_resized:
+            self.setGeometry(covered.rect())
         return False
 
     @safe_slot
