@@ -742,6 +742,7 @@ def test_what_is_in_memory_is_shown_if_its_disk_does_not_answer_and_finished_dat
     for key, value in ((first, 1), (second, 2)):
         assert shown(dataset, key) == value
     dataset._follower.look_if_due = lambda beyond, now: None
+    wait_until(no_look_is_under_way)
     asked, answer = [], threading.Event()
 
     def versions(keys: list[PlaneKey], level: int = 0) -> list[str | None]:
