@@ -40,6 +40,17 @@ def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Fr
     return viewer.stage.canvas.frame
 
 
+def activate(qtbot: QtBot, widget: QWidget) -> None:
+    """Give the window of a widget the focus. Without a window manager the X server may not at first."""
+    window = widget.window()
+
+    def is_active() -> bool:
+        window.activateWindow()
+        return window.isActiveWindow()
+
+    qtbot.waitUntil(is_active, timeout=20_000)
+
+
 def drag(
     widget: QWidget, *points: QPoint, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
 ) -> None:

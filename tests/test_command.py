@@ -206,11 +206,14 @@ class Painted(QWidget):
         os.kill(os.getpid(), signal.SIGINT)
         print("visible" if self.isVisible() else "closed", flush=True)
 
+    def hideEvent(self, event):
+        print("hidden", flush=True)
+
 app, widget = application(), Painted()
 widget.show()
 with end_on_signals(app) as received:
     app.exec()
-print(*received, "visible" if widget.isVisible() else "closed")
+print(*received)
 """
 
 
@@ -219,8 +222,30 @@ print(*received, "visible" if widget.isVisible() else "closed")
 def test_no_window_is_closed_while_it_is_painted():
     command = [sys.executable, "-c", _ENDED_WHILE_PAINTING]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.splitlines() == ["visible", f"{signal.SIGINT:d} closed"]
+    assert done.stdout.splitlines() == ["visible", "hidden", f"{signal.SIGINT:d}"]
     assert "QBackingStore" not in done.stderr
+
+
+_WINDOWS_AT_THE_END = """
+from qtpy.QtCore import QTimer
+from ndviewer_light import LightweightMainWindow
+from ndviewer_light.gui.windows.application import application
+
+app, window = application(), LightweightMainWindow()
+window.destroyed.connect(lambda: print("deleted", flush=True))
+window.show()
+QTimer.singleShot(0, app.quit)
+app.exec()
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.gl
+def test_windows_are_deleted_before_the_application():
+    command = [sys.executable, "-c", _WINDOWS_AT_THE_END]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["deleted", "ended"]
+    assert not done.stderr
 
 
 @pytest.mark.gl

@@ -15,7 +15,7 @@ from qtpy import QT6
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QApplication
 from runs import CHANNELS, follow, load, planes_of, small_run, write
-from screen import assert_shows, choose_limits, drag, framebuffer, settle
+from screen import activate, assert_shows, choose_limits, drag, framebuffer, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import PictureArea
@@ -208,7 +208,7 @@ def test_the_picture_is_moved_enlarged_and_fitted_by_hand_and_by_keys(qtbot, cpu
     picture = canvas.surface
     fit, seen = scale(cpu_viewer), framebuffer(cpu_viewer)
     assert canvas.is_fitting
-    cpu_viewer.activateWindow()
+    activate(qtbot, cpu_viewer)
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture)
     at = QPointF(picture.width() / 2 + 40, picture.height() / 2 - 30)
@@ -247,7 +247,7 @@ def test_the_pixel_under_the_mouse_is_told_and_shapes_are_measured(qtbot, cpu_vi
         x, y = stage.canvas.projection().to_screen(40.5, 100.5)
         qtbot.mouseMove(picture, QPointF(x, y).toPoint())
     assert all(str(plane[40, 100]) in said.args[0] for plane in planes)
-    cpu_viewer.activateWindow()
+    activate(qtbot, cpu_viewer)
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture)
     qtbot.keyClick(picture, Qt.Key.Key_D)

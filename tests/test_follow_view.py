@@ -10,7 +10,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLineEdit, QVBoxLayout, QWidget
 from runs import follow, load, planes_of, small_run, write
-from screen import assert_shows, settle
+from screen import activate, assert_shows, settle
 
 from ndviewer_light.engine import look_schedule
 from ndviewer_light.engine.dataset import Dataset
@@ -47,11 +47,6 @@ def show(qtbot, viewer, dataset=None, live=True, **sizes):
     settle(qtbot, viewer)
     activate(qtbot, viewer.window())  # the canvas made Qt create the window again
     return dataset
-
-
-def activate(qtbot, widget):
-    widget.activateWindow()
-    qtbot.waitUntil(widget.isActiveWindow, timeout=20_000)
 
 
 def announce(dataset, t, p, z=0, channels=(0, 1)):

@@ -11,7 +11,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel
-from screen import settle
+from screen import activate, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.keyboard.key_sheet import KeySheet
@@ -56,7 +56,7 @@ def show(qtbot, viewer) -> MemorySource:
 def shown(qtbot, viewer):
     source = show(qtbot, viewer)
     picture = viewer.stage.canvas._gl
-    viewer.activateWindow()
+    activate(qtbot, viewer)
     qtbot.mouseClick(picture, LEFT)  # from here on the focus is in the picture
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
     return viewer, picture, source

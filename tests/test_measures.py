@@ -16,7 +16,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPointF, QRect, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QComboBox, QMenu
-from screen import choose_in_menu, settle
+from screen import activate, choose_in_menu, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.projections import StackProjection
@@ -170,7 +170,7 @@ def show(qtbot, viewer, source: MemorySource, *, live: bool = False) -> Dataset:
     qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
     settle(qtbot, viewer)
     picture = viewer.stage.canvas._gl
-    viewer.window().activateWindow()
+    activate(qtbot, viewer)
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
     return dataset

@@ -9,7 +9,7 @@ from qtpy.QtCore import QPointF, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from runs import load
-from screen import choose_limits, settle
+from screen import activate, choose_limits, settle
 from test_overview_view import VALUES, assert_all_shown, complete, expected, shown, where, write_plate
 
 from ndviewer_light.gui.film_saving import FilmPlan
@@ -36,7 +36,7 @@ def test_a_link_opens_the_overview_at_the_same_place(qtbot, viewer, tmp_path):
     complete(qtbot, overview)
     before = canvas.viewport
     modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
-    viewer.activateWindow()
+    activate(qtbot, viewer)
     canvas.setFocus()
     qtbot.waitUntil(lambda: QApplication.focusWidget() is canvas, timeout=TIMEOUT)
     QTest.keyClick(canvas, Qt.Key.Key_C, modifiers)

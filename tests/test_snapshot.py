@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QApplication
 from runs import load
-from screen import choose_limits, expected_colors, settle
+from screen import activate, choose_limits, expected_colors, settle
 
 from ndviewer_light.gui.film_saving import FilmPlan
 from ndviewer_light.rendering.film_frames import Inscription
@@ -34,7 +34,7 @@ def shown(qtbot, viewer, tmp_path):
     load(qtbot, viewer, path)
     viewer.stage.go_to(t=1)
     settle(qtbot, viewer)
-    viewer.activateWindow()
+    activate(qtbot, viewer)
     picture = viewer.stage.canvas._gl
     qtbot.mouseClick(picture, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture)

@@ -9,7 +9,7 @@ import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QApplication
-from screen import drag, settle
+from screen import activate, drag, settle
 from test_keys import turn_wheel
 
 from ndviewer_light.engine.dataset import Dataset
@@ -75,7 +75,7 @@ def source(qtbot, viewer) -> MemorySource:
     for c in range(3):
         viewer.stage.channels.contrasts.set_limits(c, 1000.0 * (c + 1), 1000.0 * (c + 1) + 700)
         viewer.stage.canvas.apply_contrast(c)
-    viewer.activateWindow()
+    activate(qtbot, viewer)
     qtbot.mouseClick(viewer.stage.canvas.surface, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is viewer.stage.canvas.surface, timeout=20_000)
     return source

@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from runs import load
-from screen import choose_in_menu, choose_limits, settle
+from screen import activate, choose_in_menu, choose_limits, settle
 
 from ndviewer_light.gui.canvas.canvas_view import VolumeLook
 from ndviewer_light.gui.canvas.zoom import VisibleArea
@@ -305,7 +305,7 @@ def test_a_link_that_is_copied_and_pasted_shows_the_same_view(qtbot, viewer, tmp
     stage.canvas.show_area(VisibleArea((8.0, 16.0), (12.0, 20.0)))
     settle(qtbot, viewer)
     left = {**state(viewer), "contrast": [ContrastMode.MANUAL] * 2}  # limits as they were seen
-    viewer.activateWindow()
+    activate(qtbot, viewer)
     picture = stage.canvas._gl
     picture.setFocus()
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
@@ -367,7 +367,7 @@ def test_a_channel_looked_at_alone_does_not_switch_the_others_off_for_the_next_d
     load(qtbot, viewer, tmp_path / "a")
     settle(qtbot, viewer)
     stage = viewer.stage
-    viewer.activateWindow()
+    activate(qtbot, viewer)
     QTest.mouseClick(stage.canvas._gl, Qt.MouseButton.LeftButton)
     QTest.keyClick(stage.canvas._gl, Qt.Key.Key_2)
     qtbot.waitUntil(lambda: state(viewer)["on"] == [False, True], timeout=20_000)

@@ -10,7 +10,7 @@ from PIL import Image
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
-from screen import settle
+from screen import activate, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.sessions import Session
@@ -53,8 +53,7 @@ def launcher(qtbot):
 
 def asked(qtbot, window):
     """The dialog that Ctrl+O opens."""
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
+    activate(qtbot, window)
     (window.focusWidget() or window.centralWidget()).setFocus()
     qtbot.keyClick(window.focusWidget(), Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
     dialog = window._chooser.dialog

@@ -32,7 +32,17 @@ def application() -> QApplication:
     app.setApplicationName("ndviewer-light")
     apply_dark_theme(app)
     sys.excepthook = _log_exception
+    app.aboutToQuit.connect(lambda: _delete_windows(app))
     return app
+
+
+def _delete_windows(app: QApplication) -> None:
+    """Have Qt delete all windows as the last thing that the event loop does.
+
+    Python would delete them in whatever order, after the application as well: with OpenGL, that crashes.
+    """
+    for window in app.topLevelWidgets():
+        window.deleteLater()
 
 
 @contextlib.contextmanager
