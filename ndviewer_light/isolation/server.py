@@ -20,7 +20,6 @@ from ..engine.label_parts import LabelParts
 from ..engine.thumbnail_maker import make_thumbnails
 from ..engine.transpose import copy_into
 from ..errors import OutOfMemoryError, PlaneNotStoredError
-from ..live.announced_source import AnnouncedSource
 from ..model import PlaneKey, Region, StackKey, find_channel
 from ..sources.disk_cached import open_disk_cached
 from ..sources.source import LabelPart, MadeThumbnail
@@ -34,6 +33,7 @@ from .shared_memory import MappedSlot
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..live.announced_source import AnnouncedSource
     from ..model import DatasetInfo
     from ..sources import Source
 
@@ -53,6 +53,7 @@ class _Server:
         self._reply_lock = threading.Lock()
         self._n_threads = 0
         self._source: Source | None = None
+        self._announced: AnnouncedSource | None = None  # the same, of an announced run
         self._info_sent: DatasetInfo | None = None
         self._thumbnails: ThumbnailCache | None = None
         self._thumbnails_later: ThumbnailCache | None = None
@@ -108,14 +109,16 @@ class _Server:
                     self._thumbnails = ThumbnailCache(cache, what)
                     self._thumbnails_later = ThumbnailCache(LaterPuts(cache), what)
             else:
-                self._source = AnnouncedSource(what)
+                from ..live.announced_source import AnnouncedSource  # 30 ms, of which a dataset has no use
+
+                self._source = self._announced = AnnouncedSource(what)
             self._labels = LabelParts(self._source, request["options"])
             if request["follow"]:
                 self._source.follow()
             return {}
         assert self._source is not None, "the first request is always 'open'"
-        if request.get("folder") is not None and isinstance(self._source, AnnouncedSource):
-            self._source.tell(_key(request), request["folder"], *request["file"])
+        if request.get("folder") is not None and self._announced is not None:
+            self._announced.tell(_key(request), request["folder"], *request["file"])
         if request["op"] == "read":
             return self._read(self._source, request)
         if request["op"] == "thumbnails":
@@ -171,10 +174,10 @@ class _Server:
     def _planes(self, source: Source, request: protocol.Message) -> list[PlaneKey]:
         """The planes of a request, with the files that a host named for them."""
         planes = request["planes"]
-        if request.get("folder") is not None and isinstance(source, AnnouncedSource):
+        if request.get("folder") is not None and self._announced is not None:
             for plane in planes:
                 if "file" in plane:
-                    source.tell(_key(plane), request["folder"], *plane["file"])
+                    self._announced.tell(_key(plane), request["folder"], *plane["file"])
         return [_plane_key(plane, source) for plane in planes]
 
     def _make_thumbnails(self, source: Source, request: protocol.Message) -> dict[str, Any]:
