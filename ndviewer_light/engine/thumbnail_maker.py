@@ -7,6 +7,7 @@ opened the source. Area averages are tasks of dask, which runs them in threads, 
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import partial
 from importlib import import_module
@@ -264,7 +265,7 @@ def run_in_threads(
         import dask.threaded
 
         graph = {("thumbnail", i): (run, task) for i, task in enumerate(tasks)}
-        found = dask.threaded.get(graph, list(graph), num_workers=n_threads)
+        found = dask.threaded.get(graph, list(graph), num_workers=min(n_threads, _WORKERS))
         return list(found)
     if n_threads <= _FEW_THREADS:  # of local files, opening takes longer than reading: threads would queue
         return [run(task) for task in tasks]
@@ -289,4 +290,7 @@ def _has_dask() -> bool:
 _importing: threading.Thread | None = None
 _import_lock = threading.Lock()
 _FEW_THREADS = 8
+_WORKERS = max(1, (os.cpu_count() or 2) // 2)
+"""Of dask: a view has two requests under way. With eight each, which wait for the interpreter, a field took
+up to twice the time. Slow files do not matter: those of one task are read at once."""
 _Made = TypeVar("_Made")
