@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +138,12 @@ def _placed_group(size: int, levels: int, um: float, at: tuple[float, float]) ->
 def o1(folder: Path) -> Iterator[Figure]:
     """384 wells × 1 field, 3 levels: path → complete overview; beside it the same pixels by tensorstore."""
     plate = write_fields(folder / "p.ome.zarr", 384)
-    yield at_most(
-        "O1", "384 wells: path → complete overview", _median_shown(plate), "ms", 800, peers=_bare(plate)
-    )
+    ours = _median_shown(plate)
+    yield at_most("O1", "384 wells: path → complete overview", ours, "ms", 800, peers=_bare(plate))
+    if place := os.environ.get("NAPARI_PACKAGES", ""):
+        theirs = _by_napari(plate, place)
+        what = "… napari-ome-zarr, without a picture ÷ ours"
+        yield at_least("O1", what, ours, "ms", 10, theirs / ours, peers={"napari-ome-zarr": theirs})
 
 
 def o2(folder: Path) -> Iterator[Figure]:
@@ -200,6 +206,30 @@ def o7(folder: Path) -> Iterator[Figure]:
     found = run_child("tests.benchmarks.scenes", "live", str(folder))
     yield at_most("O7", "live, 20 planes/s: written → in the overview (p95)", found["p95"], "ms", 500)
     yield at_most("O7", "… fields missing at the end", found["missing"], "", 0)
+
+
+_NAPARI = """
+import statistics, sys, time
+sys.path.append(sys.argv[1])  # after our packages
+from napari_ome_zarr import napari_get_reader
+times = []
+for _ in range(3):
+    start = time.perf_counter()
+    levels = napari_get_reader(sys.argv[2])(sys.argv[2])[0][0]
+    fitting = [level for level in levels if level.shape[-1] >= 1200 and level.shape[-2] >= 850]
+    min(fitting, key=lambda level: level.shape[-1])[..., :, :].compute()
+    times.append((time.perf_counter() - start) * 1e3)
+print(statistics.median(times))
+"""
+
+
+def _by_napari(plate: Path, place: str) -> float:
+    """Ms in which napari-ome-zarr reads the level of a plate that fits the window, in its own process.
+
+    Importing it is not counted. `place`: the folder of ``pip install --target FOLDER napari-ome-zarr``.
+    """
+    command = [sys.executable, "-c", _NAPARI, place, str(plate)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _median_shown(plate: Path) -> float:
