@@ -229,7 +229,8 @@ def _by_napari(plate: Path, place: str) -> float:
     Importing it is not counted. `place`: the folder of ``pip install --target FOLDER napari-ome-zarr``.
     """
     command = [sys.executable, "-c", _NAPARI, place, str(plate)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return float(said.split()[-1])  # it prints metadata, too
 
 
 def _median_shown(plate: Path) -> float:
