@@ -27,7 +27,7 @@ def run_child(
     """Call ``module.function(*arguments)`` in a fresh interpreter and return what it returned.
 
     `env` is added to the environment.
-    Raises `RuntimeError` with what it said on standard error if it fails.
+    Raises `RuntimeError` with what it said on standard error if it fails, or takes longer than `timeout_s`.
     """
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "tests.benchmarks.children", str(writing), module, function, *arguments]
@@ -42,6 +42,8 @@ def run_child(
             timeout=timeout_s,
             check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"{function} took longer than {timeout_s:.0f} s") from error
     finally:
         os.close(writing)
     with open(reading) as answer:
