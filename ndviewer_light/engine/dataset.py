@@ -232,7 +232,7 @@ class Dataset(DatasetNumbers):
                     raise
                 if missing == "leave out":
                     continue
-                pixels = filled(error, self.info.dtype)
+                pixels = filled(error, self.info.image(each.plane.p).dtype)
             if progress is not None:
                 progress(done, len(wanted))
             yield pixels

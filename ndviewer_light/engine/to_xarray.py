@@ -164,8 +164,10 @@ class LazyPlanes:
         if self._generation is None:  # reopened here
             self._generation = info.generation
         image = info.image(p)
-        if info.generation != self._generation or image.dtype != self.dtype:
+        if info.generation != self._generation:
             raise self._replaced(dataset)
+        if image.dtype != self.dtype:
+            raise self._differs(dataset, p, f"it has pixels of {image.dtype}, not {self.dtype}")
         if image is not info.image(self._positions[0]):
             own, first = (_told_apart_by(each) for each in (image, self.image))
             if own != first:

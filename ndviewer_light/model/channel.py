@@ -107,14 +107,17 @@ class ChannelPart(NamedTuple):
 RGB_COLORS = ("#FF0000", "#00FF00", "#0000FF")
 
 
-def channel_parts(names: Sequence[str], in_color: Collection[int] = ()) -> tuple[ChannelPart, ...]:
+def channel_parts(
+    names: Sequence[str], in_color: Collection[int] = (), *, by_name: bool = True
+) -> tuple[ChannelPart, ...]:
     """Split channels of colour images into red, green and blue, which add up to the picture.
 
-    These are those with the indices `in_color`, and those Squid treats as colour: "RGB" in the name.
+    These are those with the indices `in_color`, and `by_name` those that Squid takes to be in colour: "RGB"
+    in the name.
     """
     parts: list[ChannelPart] = []
     for i, name in enumerate(names):
-        if "RGB" in name or i in in_color:
+        if i in in_color or (by_name and "RGB" in name):
             parts += [ChannelPart(f"{name} ({letter})", i, sample) for sample, letter in enumerate("RGB")]
         else:
             parts.append(ChannelPart(name, i))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ..tiff_files import UnderstoodTiff
 
 _KEPT_BYTES = 128 * 1024**2
+_MOST_COUNTED = 10_000
 
 Page = tuple[str, int, int, "Region | None"]  # path or URL, plane, level, region
 
@@ -57,6 +59,8 @@ class Sample:
     channels: tuple[str, ...] = ()
     described: tuple[Channel, ...] = ()
     n_images: int = 1
+    is_inverted: bool = False
+    """Whether it is grey, and its low values are the bright ones."""
     beside: tuple[Channel, ...] = ()
     """The channels that a file beside it names."""
 
@@ -68,6 +72,8 @@ class ImageFiles:
         """`links` checks local files before they are opened."""
         self._files = TiffFiles(options, links)
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
+        self.n_planes: dict[str, int] = {}
+        """How many planes are in the files that were read and have several; of some of very many."""
 
     @property
     def links(self) -> LinkGuard | None:
@@ -94,6 +100,9 @@ class ImageFiles:
                 return pixels if region is None else pixels[region.slices]
             tiff = self._files.understood(path, file)
             image = _image_of(tiff)
+            n = math.prod(size for _, size in image.plane_axes)
+            if n > 1 and len(self.n_planes) < _MOST_COUNTED:
+                self.n_planes[path] = n
             index = image.index(plane)
             if image.is_upright:
                 return read_upright(image, index, level, region, tiff.only)
@@ -162,6 +171,7 @@ class ImageFiles:
                 tuple(channel.name for channel in facts.channels),
                 facts.channels,
                 len(tiff.reading().images),
+                bool(facts.channels) and all(channel.inverted for channel in facts.channels),
             )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The pages inside files whose names tell the rest: which axes they have, and which channels are shown."""
+"""The pages inside files whose names tell the rest: which axes they have."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import UnsupportedError
-from ...model import ChannelPart, PlaneKey, channel_parts
 
 if TYPE_CHECKING:
+    from ...model import PlaneKey
     from .catalogue import FileCatalogue
     from .file_reader import Sample
 
@@ -54,19 +54,3 @@ def page_axes_of(sample: Sample, catalogue: FileCatalogue) -> PageAxes:
         free.remove(role)
         roles.append(role)
     return PageAxes(tuple(roles), sample.sizes)
-
-
-def parts_shown(catalogue: FileCatalogue, sample: Sample, axes: PageAxes) -> tuple[ChannelPart, ...]:
-    """The channels as displayed: those of colour images as three."""
-    names = catalogue.channel_names()
-    said = [channel.name for channel in sample.beside]
-    if all(said) and len(said) == len(names) > 1 and names == [f"Ch{c}" for c in range(len(names))]:
-        names = said  # files have the numbers of channels
-    if "c" in axes.roles:
-        n = axes.size("c")
-        names = list(sample.channels) if len(sample.channels) == n else [f"Ch{i}" for i in range(n)]
-    if sample.picture.samples < 3:
-        return tuple(ChannelPart(name or "Ch0", i) for i, name in enumerate(names))
-    if names == [""]:
-        return tuple(ChannelPart(name, 0, i) for i, name in enumerate(("red", "green", "blue")))
-    return channel_parts(names, range(len(names)))

@@ -7,9 +7,9 @@ written by Squid belong to another format, which knows more about them.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, UnsupportedError
-from ...model import DatasetInfo, PlaneKey, channels_shown
+from ...model import DatasetInfo, PlaneKey, channel_in
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError
@@ -29,10 +29,12 @@ from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .beside import TimesBeside
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
+from .first_files import MAX_SAMPLES, FirstFiles
 from .growth import FolderGrowth
 from .listing import PATTERN, listed
-from .page_axes import PageAxes, page_axes_of, parts_shown
+from .page_axes import PageAxes, page_axes_of
 from .patterns import is_pattern
+from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
     from .listing import Listing
 
 
-_MAX_SAMPLES = 16
-"""How many files that are damaged or missing are passed over, at open, in search of one that is not."""
+_MAX_WARNINGS = 8
+"""Of files that are unlike others, so many are named."""
 
 
 class ImagesSource(Source):
@@ -67,13 +69,15 @@ class ImagesSource(Source):
         self._catalogue = FileCatalogue()
         self._catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
-        self._firsts: dict[int, PlaneKey] = {}  # the first plane of each position that has a file of its own
+        self._firsts = FirstFiles(self._catalogue, files, listing.root)
         self._times = TimesBeside(files.links)
         self._closed = False
         sample = self._sample = self._first_sample()
-        self._dtype = self._common_dtype(sample)
         self._inner = page_axes_of(sample, self._catalogue)
-        self._parts = parts_shown(self._catalogue, sample, self._inner)
+        self._kinds = self._firsts.kinds(sample)  # of each channel in the names
+        # as displayed; of positions with others there are more, like the channels in `info`
+        self._parts = parts_shown(self._catalogue, sample, self._inner, self._kinds)
+        self._n_shared = len(self._parts)  # of those that are not of single positions
         self._info = self._described(sample)
 
     @classmethod
@@ -115,8 +119,9 @@ class ImagesSource(Source):
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """The pixels (Y, X) of one plane; for colour images, of one of the three colours.
 
-        Raises `PlaneNotStoredError` if there is no file for it, `UnsupportedError` if it differs in size
-        from the others, or has more bits.
+        In the dtype of its position, which becomes another one if a file does not fit it. Raises
+        `PlaneNotStoredError` if there is no file for it, `UnsupportedError` if it differs in size
+        from the others.
         """
         return self._read(PlaneKey(*key), level, None)
 
@@ -137,10 +142,11 @@ class ImagesSource(Source):
         return self._info.image(p)
 
     def look_at_all(self) -> DatasetInfo:
-        """Look at the first 512 positions; at none on a server, where each is a request."""
+        """PixelKind at the first 512 positions; at none on a server, where each is a request."""
         most = 0 if is_url(self._listing.root) else MAX_FILES_LOOKED_AT
-        for p in range(min(len(self._info.positions), most)):
-            self._inner_at(p)
+        n = min(len(self._info.positions), most)
+        for p in range(n):
+            self._inner_at(p, every_channel=n * len(self._kinds) <= most)
         return self._info
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
@@ -153,24 +159,50 @@ class ImagesSource(Source):
             return None
 
     def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        if len(self._kinds) > 1 and not is_url(self._listing.root):  # each channel has to be known
+            self._inner_at(key.p)
         part = self._checked(key, level)
         path, page = self._place(key)
         try:
             pixels = self._files.read(path, page, level, region, keep=part.sample is not None)
         except OutsidePlaneError as error:
             raise IndexError(str(error)) from None
-        common = self._info.groups[0]
+        common, kind = self._info.groups[0], PixelKind.of_pixels(pixels)
         is_alike = pixels.shape[:2] == (common.height, common.width) and not self._inner.roles
-        if is_alike and region is None and level == 0:
+        if is_alike and kind == self._kind_of(part) and region is None and level == 0:
             self._inners.setdefault(key.p, self._inner)  # as far as one of its files tells
         self._inner_at(key.p)
+        self._checked(key, level)
         if region is None:
             self._check_size(key, pixels.shape[:2], path, level)
-        dtype = self._info.dtype
-        assert dtype is not None, "a file was opened"
-        if not np.can_cast(pixels.dtype, dtype, "safe"):
-            raise UnsupportedError(f"{presentable(path)} has {pixels.dtype} pixels, the others have {dtype}")
-        return one_sample(pixels, part.sample).astype(dtype, copy=False)
+        n, expected = self._files.n_planes.get(path, 1), math.prod(self._inner_at(key.p).sizes)
+        if n > expected and self._listing.pattern:
+            self._warn(
+                f"{presentable(path)} has {n} planes, others of its series {expected}: so many are shown"
+            )
+        if kind.in_colour and part.sample is None:
+            self._warn(f"{presentable(path)} is in colour, others of its series are not: it is shown in grey")
+        return one_sample(pixels, part.sample).astype(self._dtype_for(key.p, kind.dtype), copy=False)
+
+    def _kind_of(self, part: ChannelPart) -> PixelKind:
+        return self._kinds[part.of if part.of < len(self._kinds) else 0]  # files of all channels have one
+
+    def _dtype_for(self, p: int, dtype: np.dtype) -> np.dtype:
+        """The dtype of a position; it becomes one that holds `dtype` as well."""
+        known = self._info.image(p).dtype
+        assert known is not None, "a file was opened"
+        if np.can_cast(dtype, known, "safe"):
+            return known
+        with self._lock:
+            image = self._info.image(p)
+            holding = np.result_type(dtype, known if image.dtype is None else image.dtype)
+            self._info = self._info.with_image(p, replace(image, dtype=holding))
+        return holding
+
+    def _warn(self, warning: str) -> None:
+        with self._lock:
+            if warning not in self._info.warnings and len(self._info.warnings) < _MAX_WARNINGS:
+                self._info = replace(self._info, warnings=(*self._info.warnings, warning))
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane from its own file; None if there is none."""
@@ -185,7 +217,7 @@ class ImagesSource(Source):
     def exists(self, key: PlaneKey) -> bool:
         """Whether there is a file for this plane; none is opened."""
         key = PlaneKey(*key)
-        return self._info.contains(key) and self._name(key) is not None
+        return self._info.contains(key) and self._has_channel(key) and self._name(key) is not None
 
     @property
     def leaves_out_empty(self) -> bool:
@@ -218,11 +250,18 @@ class ImagesSource(Source):
         """Take files that were added; pages inside files keep the axes that they have."""
         if not grown.catalogue.roles.isdisjoint(self._inner.roles):
             return
-        parts = parts_shown(grown.catalogue, self._sample, self._inner)
+        n = len(grown.catalogue.channels)
         with self._lock:
-            self._listing, self._catalogue, self._firsts = grown.listing, grown.catalogue, {}
-            if len(parts) > len(self._parts):
-                self._parts = parts
+            self._listing, self._catalogue = grown.listing, grown.catalogue
+            self._firsts = FirstFiles(grown.catalogue, self._files, grown.listing.root)
+        new = self._firsts.kinds(self._sample, range(len(self._kinds), n))
+        parts = parts_shown(grown.catalogue, self._sample, self._inner, (*self._kinds, *new))
+        with self._lock:
+            self._kinds = (*self._kinds, *new)
+            if len(self._parts) > self._n_shared:  # some are of single positions
+                self._parts = (*self._parts, *(part for part in parts if part not in self._parts))
+            elif len(parts) > self._n_shared:  # perhaps by other names
+                self._parts, self._n_shared = parts, len(parts)
             info = self._grown()
             if info != self._info:  # a new object would mean that more is known
                 self._info = info
@@ -290,7 +329,7 @@ class ImagesSource(Source):
     @property
     def is_colour(self) -> bool:
         """Whether the images are in colour, shown as three channels red, green and blue."""
-        return self._parts[0].sample is not None
+        return all(part.sample is not None for part in self._parts)
 
     @property
     def files(self) -> ImageFiles:
@@ -323,7 +362,16 @@ class ImagesSource(Source):
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self._info.sizes}")
         if self._closed:
             raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
+        if not self._has_channel(key):
+            title, name = self._info.positions[key.p].title, self._info.channels[key.c].name
+            raise PlaneNotStoredError(f"position {title} has no channel {name}")
         return self._parts[key.c]
+
+    def _has_channel(self, key: PlaneKey) -> bool:
+        """Whether the position of a plane has its channel: one in colour has others than one in grey."""
+        info = self._info
+        own = info.image(key.p).channels
+        return own is info.channels or channel_in(own, info.channels, key.c) is not None
 
     # ---- sizes -------------------------------------------------------------------------------
 
@@ -337,33 +385,47 @@ class ImagesSource(Source):
             f"{image.width} × {image.height}: open it separately, or move it out of the folder"
         )
 
-    def _inner_at(self, p: int) -> PageAxes:
-        """The pages of the files of a position, which has been looked at then: its first file was opened."""
+    def _inner_at(self, p: int, *, every_channel: bool = True) -> PageAxes:
+        """The pages of the files of a position, which has been looked at then: its first file was opened.
+
+        On this computer, the first file of each channel, unless `every_channel` is False.
+        """
         known = self._inners.get(p)
         if known is not None or not self._listing.pattern:
             return known or self._inner
-        firsts = self._firsts
-        if not firsts:
-            firsts = {key.p: key for key in sorted(self._catalogue.files.copy(), reverse=True)}
-            self._firsts = firsts
-        try:
-            sample = self._files.sample(self._listing.root + self._catalogue.files[firsts[p]])
-        except (DatasetError, KeyError):  # reading that plane reports the error
+        found = self._firsts.at(p)
+        if found is None:  # reading that plane reports the error
             return self._inner
+        first, sample = found
         inner = self._inner
         with contextlib.suppress(UnsupportedError):
             own = page_axes_of(sample, self._catalogue)
             inner = own if set(own.roles) <= set(inner.roles) else inner
+        kinds = list(self._kinds)
+        kinds[first.c : first.c + 1] = [PixelKind.of_picture(sample.picture)]
+        if every_channel and not is_url(self._listing.root):
+            kinds = self._firsts.kinds_at(p, kinds)
         with self._lock:
             self._inners[p] = inner
-            self._info = self._info.with_image(p, self._image_of(sample, inner))
+            image = self._image_of(sample, inner, kinds)
+            self._info = self._info.with_image(p, image)
         return inner
 
-    def _image_of(self, sample: Sample, inner: PageAxes) -> ImageInfo:
-        """What a position contains whose first file is `sample`; names tell of its times and z, if of any."""
+    def _image_of(self, sample: Sample, inner: PageAxes, kinds: Sequence[PixelKind]) -> ImageInfo:
+        """What a position contains whose first file is `sample`; names tell of its times and z, if of any.
+
+        Its channels become some of `_parts`. The lock is held.
+        """
         common = self._info.groups[0]
+        channels = common.channels
+        if [kind.in_colour for kind in kinds] != [kind.in_colour for kind in self._kinds]:
+            parts = parts_shown(self._catalogue, self._sample, self._inner, kinds)
+            channels = channels_of(parts, kinds, known=self._info.channels)
+            self._parts = (*self._parts, *(part for part in parts if part not in self._parts))
         return replace(
             common,
+            channels=channels,
+            dtype=common_dtype(kinds),
             n_t=inner.size("t") if "t" in self._inner.roles else common.n_t,
             n_z=inner.size("z") if "z" in self._inner.roles else common.n_z,
             height=sample.picture.height,
@@ -379,7 +441,7 @@ class ImagesSource(Source):
     def _first_sample(self) -> Sample:
         """The sample of the first readable file; raises the error of the very first if none is."""
         errors: list[DatasetError] = []
-        for _, name in self._listing.files[:_MAX_SAMPLES]:
+        for _, name in self._listing.files[:MAX_SAMPLES]:
             try:
                 return self._files.sample(self._listing.root + name)
             except DatasetError as error:
@@ -388,27 +450,8 @@ class ImagesSource(Source):
             raise DatasetNotFoundError(str(errors[0])) from errors[0]
         raise errors[0]
 
-    def _common_dtype(self, sample: Sample) -> np.dtype:
-        """A dtype that holds all channels: looks at the first file of each, on a server at once."""
-        firsts = {key.c: key for key in sorted(self._catalogue.files, reverse=True)}
-        if not 1 < len(firsts) <= _MAX_SAMPLES:
-            return sample.picture.dtype
-        paths = [self._listing.root + self._catalogue.files[key] for key in firsts.values()]
-        if is_url(self._listing.root):
-            with ThreadPoolExecutor(len(paths), "ndviewer-samples") as pool:
-                dtypes = list(pool.map(self._dtype_of, paths))
-        else:
-            dtypes = list(map(self._dtype_of, paths))
-        return np.result_type(sample.picture.dtype, *(dtype for dtype in dtypes if dtype is not None))
-
-    def _dtype_of(self, path: str) -> np.dtype | None:
-        with contextlib.suppress(DatasetError):  # reading that plane reports the error
-            return self._files.sample(path).picture.dtype
-        return None
-
     def _described(self, sample: Sample) -> DatasetInfo:
         found, inner, picture = self._catalogue, self._inner, sample.picture
-        window = (0.0, 255.0) if self._dtype == np.uint8 else None
         warnings = list(self._listing.warnings)
         if found.doubles:
             warnings.append(
@@ -423,12 +466,12 @@ class ImagesSource(Source):
         return DatasetInfo(
             format=self.format,
             positions=found.positions,
-            channels=channels_shown(self._parts, window, described),
+            channels=channels_of(self._parts, self._kinds, described, is_inverted=sample.is_inverted),
             n_t=max(len(found.times), inner.size("t")),
             n_z=max(len(found.z), inner.size("z")),
             height=picture.height,
             width=picture.width,
-            dtype=self._dtype,
+            dtype=common_dtype(self._kinds),
             pixel_size_y_um=sample.steps.get("y"),
             pixel_size_x_um=sample.steps.get("x"),
             z_step_um=sample.steps.get("z"),
@@ -448,13 +491,15 @@ class ImagesSource(Source):
     def _grown(self) -> DatasetInfo:
         """The info with added files."""
         found = self._catalogue
-        channels = self._info.channels
-        if len(self._parts) > len(channels):
-            window = (0.0, 255.0) if self._info.dtype == np.uint8 else None
-            channels = channels_shown(self._parts, window, ())
+        before = self._info.channels
+        channels = before
+        if len(self._parts) > len(before):
+            channels = channels_of(self._parts, self._kinds, known=before)
+        more = channels[len(before) :]
         info = replace(self._info, positions=found.positions, channels=channels, times=found.numbers)
         for group in info.groups:
             n_t, n_z = max(len(found.times), group.n_t), max(len(found.z), group.n_z)
-            grown = replace(group, channels=channels, n_t=n_t, n_z=n_z, times=found.numbers)
+            own = channels if group.channels in (before, channels) else (*group.channels, *more)
+            grown = replace(group, channels=own, n_t=n_t, n_z=n_z, times=found.numbers)
             info = info.with_group(group, grown)
         return info

@@ -65,7 +65,7 @@ def positions_made_unique(positions: list[Position]) -> tuple[Position, ...]:
 def parts_of(image: TiffImage, channels: Sequence[Channel]) -> tuple[ChannelPart, ...]:
     """The channels of an image as displayed: those in colour as three."""
     names = [channel.name for channel in channels]
-    return channel_parts(names, range(len(names)) if image.is_colour else ())
+    return channel_parts(names, range(len(names)) if image.is_colour else (), by_name=False)
 
 
 def image_info(image: TiffImage, facts: ImageFacts) -> ImageInfo:

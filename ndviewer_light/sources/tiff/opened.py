@@ -326,7 +326,7 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
         places = replace(places, positions=(position,))
     form.places = replace(places, channels=tuple(map(sanitised, names)))
     in_color = set(range(len(names))) if facts.picture.samples >= 3 else set()
-    parts = channel_parts(names, in_color)
+    parts = channel_parts(names, in_color, by_name=False)
     info = DatasetInfo(form.format, form.places.positions, (), 1, 1, 1, 1, None, name=name)
     info = learned(info, parts, facts, acquisition_parameters(experiment, links))
     return form, Known(parts, info)

@@ -1,0 +1,82 @@
+"""The first file of each channel, which is opened to see what the others are."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError
+from ...storage.bytes import is_url
+from .pixel_kinds import PixelKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...model import PlaneKey
+    from .catalogue import FileCatalogue
+    from .file_reader import ImageFiles, Sample
+
+MAX_SAMPLES = 16
+"""So many files are opened at most, in search of one that is not damaged, or to see what channels are."""
+
+
+class FirstFiles:
+    """The first file of each channel, of the dataset and of each position. Any thread; blocks on disk."""
+
+    def __init__(self, catalogue: FileCatalogue, files: ImageFiles, root: str) -> None:
+        """`root` is what all names begin with."""
+        self._catalogue = catalogue
+        self._files = files
+        self._root = root
+        self._of_positions: dict[int, dict[int, PlaneKey]] = {}  # by position and channel; made when needed
+
+    def at(self, p: int) -> tuple[PlaneKey, Sample] | None:
+        """The first file of a position, and what it reveals; None if there is none that can be read."""
+        try:
+            first = min(self._at(p).values())
+            return first, self._files.sample(self._root + self._catalogue.files[first])
+        except (DatasetError, KeyError, ValueError):
+            return None
+
+    def kinds_at(self, p: int, assumed: Sequence[PixelKind]) -> list[PixelKind]:
+        """What each channel of a position looks like; as `assumed` where no file tells, or there are many."""
+        kinds = list(assumed)
+        if 1 < len(kinds) <= MAX_SAMPLES:
+            for c, key in self._at(p).items():
+                kinds[c : c + 1] = [self._kind(key) or kinds[c]] if c < len(kinds) else []
+        return kinds
+
+    def kinds(self, sample: Sample, of: Sequence[int] | None = None) -> tuple[PixelKind, ...]:
+        """What each channel of the names looks like, or some; as `sample` where no file tells, or of many.
+
+        Files on a server are looked at together.
+        """
+        firsts = {key.c: key for key in sorted(self._catalogue.files.copy(), reverse=True)}
+        wanted = [firsts.get(c) for c in (range(len(self._catalogue.channels)) if of is None else of)]
+        like = PixelKind.of_picture(sample.picture)
+        if len(firsts) == 1 or not 0 < len(wanted) <= MAX_SAMPLES:
+            return (like,) * len(wanted)
+        if is_url(self._root):
+            with ThreadPoolExecutor(len(wanted), "ndviewer-samples") as pool:
+                found = list(pool.map(self._kind, wanted))
+        else:
+            found = list(map(self._kind, wanted))
+        return tuple(kind or like for kind in found)
+
+    def _kind(self, key: PlaneKey | None) -> PixelKind | None:
+        """What the pixels of a file are; None if that is not known: reading it says why."""
+        if key is not None:
+            with contextlib.suppress(DatasetError):
+                return PixelKind.of_picture(
+                    self._files.sample(self._root + self._catalogue.files[key]).picture
+                )
+        return None
+
+    def _at(self, p: int) -> dict[int, PlaneKey]:
+        if not self._of_positions:
+            found: dict[int, dict[int, PlaneKey]] = {}
+            for key in sorted(self._catalogue.files.copy(), reverse=True):
+                found.setdefault(key.p, {})[key.c] = key
+            self._of_positions = found
+        return self._of_positions.get(p, {})
