@@ -590,6 +590,46 @@ CASES = (
         names_of("SPM00/TM{t:05d}/SPC00_TM{t:05d}_ANG000_CM{m}_CHN{c:02d}_PH0", t=THREE, m=TWO, c=TWO),
         {"t": 3, "p": 2, "c": 2},
     ),
+    Case(
+        "UltraMicroscope, tiles",
+        names_of(
+            "16-22-16_brain[{r:02d} x {x:02d}]_C{c:02d}_xyz-Table Z{z:04d}", r=TWO, x=TWO, c=TWO, z=THREE
+        ),
+        {"p": 4, "c": 2, "z": 3},
+        positions=("00:0", "00:1", "01:0"),
+    ),
+    Case(
+        "TeraStitcher",
+        names_of("{y:06d}/{y:06d}_{x:06d}/{y:06d}_{x:06d}_{z:06d}", y=(0, 9000), x=(0, 9000), z=(0, 20, 40)),
+        {"p": 4, "z": 3},
+        positions=("000000:0", "000000:9000"),
+    ),
+    Case(
+        "SmartSPIM",
+        names_of(
+            "Ex_{c}/{x}/{x}_{y}/{z:06d}",
+            c=("488_Em_525", "561_Em_600"),
+            x=(431690, 463690),
+            y=(431690, 463690),
+            z=(0, 20, 40),
+        ),
+        {"p": 4, "c": 2, "z": 3},
+        channels=("488", "561"),
+        positions=("431690:431690", "431690:463690"),
+    ),
+    Case(
+        "CODEX (Akoya), cycles as times",
+        names_of(
+            "cyc{t:03d}_reg{r:03d}/{r}_{p:05d}_Z{z:03d}_CH{c}",
+            t=FIRST_THREE,
+            r=FIRST_TWO,
+            p=FIRST_TWO,
+            z=FIRST_TWO,
+            c=(1, 2, 3, 4),
+        ),
+        {"t": 3, "p": 4, "z": 2, "c": 4},
+        positions=("001:1", "001:2", "002:1"),
+    ),
     # ---- programs and collections
     Case("ImageJ, channels", names_of("C{c}-img", c=FIRST_THREE), {"c": 3}),
     Case(
@@ -764,6 +804,87 @@ CASES = (
         (*names_of("t{t}_DAPI_z{z}", t=THREE, z=range(4)), *names_of("t{t}_BF_z0", t=THREE)),
         {"t": 3, "c": 2, "z": 4},
         channels=("DAPI", "BF"),
+    ),
+    Case(
+        "a date and a time of day",
+        tuple(f"IMG_202301{day}_12{minute:02d}00" for day in (15, 16) for minute in (0, 10, 20)),
+        {"t": 6},
+        times=tuple(f"202301{day}_12{minute:02d}00" for day in (15, 16) for minute in (0, 10, 20)),
+    ),
+    Case(
+        "a date and a time of day for each well",
+        tuple(
+            f"{well}_2023-01-15T12-{10 * i:02d}-30_{c}"
+            for i, well in enumerate(WELLS)
+            for c in ("DAPI", "GFP")
+        ),
+        {"p": 3, "c": 2},
+        channels=("DAPI", "GFP"),
+        positions=("B02:0", "B03:0"),
+    ),
+    Case(
+        "channels with numbers behind them",
+        names_of("{c}{t:04d}", c=("phase", "rfp"), t=range(1, 6)),
+        {"t": 5, "c": 2},
+        channels=("phase", "rfp"),
+        is_doubtful=True,
+    ),
+    Case(
+        "doses in uM are no lengths",
+        names_of("{d}uM_rep{r}_{c}", d=(0, 1, 10), r=FIRST_TWO, c=("DAPI", "GFP")),
+        {"p": 6, "c": 2},
+        channels=("DAPI", "GFP"),
+        positions=("0uM rep1:0", "0uM rep2:0", "1uM rep1:0"),
+    ),
+    Case(
+        "minutes",
+        names_of("pos{p}_{t}min_{c}", p=FIRST_TWO, t=(0, 5, 10), c=("GFP", "BF")),
+        {"p": 2, "t": 3, "c": 2},
+        times=("0", "5", "10"),
+    ),
+    Case(
+        "hours and minutes",
+        names_of("{h}h{m:02d}_GFP", h=TWO, m=(0, 30)),
+        {"t": 4},
+        times=("0h00", "0h30", "1h00", "1h30"),
+    ),
+    Case(
+        "unknown words alone",
+        names_of("tissue_{c}_image", c=("hires", "lowres", "mask")),
+        {"c": 3},
+        is_doubtful=True,
+    ),
+    Case(
+        "CODEX, processed tiles",
+        names_of(
+            "reg{r:03d}_X{x:02d}_Y{y:02d}_t{t:03d}_z{z:03d}_c{c:03d}",
+            r=FIRST_TWO,
+            x=FIRST_TWO,
+            y=FIRST_TWO,
+            t=FIRST_TWO,
+            z=FIRST_TWO,
+            c=FIRST_TWO,
+        ),
+        {"t": 2, "p": 8, "c": 2, "z": 2},
+    ),
+    Case(
+        "hours after fertilisation",
+        names_of("fish{p}_{t}hpf_{c}", p=FIRST_TWO, t=(24, 48, 72), c=("GFP", "BF")),
+        {"p": 2, "t": 3, "c": 2},
+        positions=("fish1:0", "fish2:0"),
+        times=("24", "48", "72"),
+    ),
+    Case(
+        "antigens",
+        names_of("core_{w}_{c}", w=("A1", "A2", "B1"), c=("CD3", "CD8")),
+        {"p": 3, "c": 2},
+        channels=("CD3", "CD8"),
+        positions=("A1:0", "A2:0"),
+    ),
+    Case(
+        "words of other languages",
+        names_of("Probe_Zeit{t:03d}_Kanal{c}_Ebene{z:02d}", t=THREE, c=FIRST_TWO, z=THREE),
+        {"t": 3, "c": 2, "z": 3},
     ),
     Case(
         "wells with different numbers of times",

@@ -57,6 +57,17 @@ CONVENTIONS = (
     ),
     Convention("IncuCyte", ("{well:well}_{fov:d}_{t:time}", "{well:well}_{t:time}")),
     Convention(
+        "CODEX (Akoya)",
+        ("cyc{t:3d}_reg{region:3d}/{:d}_{fov:5d}_Z{z:3d}_CH{c:d}", "cyc{t:3d}/{:d}_{fov:5d}_Z{z:3d}_CH{c:d}"),
+    ),
+    Convention(
+        "TeraStitcher, SmartSPIM",
+        (
+            "{region:6d}/{region}_{fov:6d}/{region}_{fov}_{z:6d}",
+            "{region:6d}/{region}_{fov:6d}/{z:6d}",
+        ),
+    ),
+    Convention(
         "Keyence BZ-X",
         (
             "T{t:4d}_XY{region:2d}_{fov:5d}<_Z{z:d}>_CH{c:d}",

@@ -7,19 +7,21 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .name_words import MARKERS, is_channel_word, is_place_word
-from .patterns import SIGNED, TIME, UUID, WELL, escaped
+from .name_words import CONCENTRATIONS, MARKERS, UNITS, is_channel_word, is_place_word
+from .patterns import DATE_TIME, ELAPSED, SIGNED, TIME, UUID, WELL, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SIGNED_ATOM = r"(?<=[A-Za-z_ /])[+-][0-9]+(?:\.[0-9]+)?(?![0-9])|(?<![0-9.])[0-9]+\.[0-9]+(?![0-9.])"
-_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{TIME})(?![a-z0-9]))"
+_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{ELAPSED})(?![a-z0-9]))"
+_DATED_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{TIME})(?![a-z0-9]))"
 _CUTS = (
     rf"{_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
     rf"{_ATOM}|(?P<cut>/|_+)",
     rf"{_ATOM}|(?P<cut>/|[_\-.()\[\]=,;]+)",
     rf"{_ATOM}|(?P<sign>{_SIGNED_ATOM})|(?P<cut>/|[_\-. ()\[\]=,;]+)",
+    rf"{_DATED_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
 )
 SPLITTERS = tuple(re.compile(each, re.IGNORECASE) for each in _CUTS)
 _ANY_CUT = re.compile(r"[/_\-. ()\[\]=,;]")
@@ -31,7 +33,8 @@ WELL_NAME = re.compile(WELL, re.IGNORECASE)
 _TIME = re.compile(TIME, re.IGNORECASE)
 _UUID = re.compile(UUID, re.IGNORECASE)
 _NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")
-_WITH_UNIT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)(um|µm|micron|hrs?|h|min|sec|s|days?)", re.IGNORECASE)
+_DATE_TIME = re.compile(DATE_TIME, re.IGNORECASE)
+_WITH_UNIT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)([A-Za-zµμ]{1,7})")
 _MAX_WAVELENGTHS, _LEAST_NM_APART = 8, 20
 
 
@@ -51,8 +54,9 @@ class Column(NamedTuple):
 class Part(NamedTuple):
     """A column, or part of one, in a pattern: fixed text, or a field.
 
-    `kind` is "" for fixed text, else "number", "signed", "time", "well", "word", "uuid", or "given" for what
-    a convention defines. `role` is "" if the name does not reveal it.
+    `kind` is "" for fixed text, else "number", "signed", "time", "well", "word", "words" (one of the values,
+    with a number behind it), "uuid", or "given" for what a convention defines. `role` is "" if the name does
+    not reveal it.
     """
 
     text: str
@@ -71,6 +75,8 @@ class Part(NamedTuple):
             return ""
         if not self.role:
             return self.dropped().text
+        if self.kind == "words":
+            return f"{self.text}{{{self.role}:{'|'.join(dict.fromkeys(map(str, self.values)))}}}"
         kind = {"number": ":d", "signed": ":f", "time": ":time"}.get(self.kind, "")
         return f"{self.text}{{{self.role}{kind}}}"
 
@@ -163,11 +169,17 @@ def parts_of(columns: Sequence[Column]) -> list[Part]:
 
 
 def _with_tiles(parts: list[Part]) -> list[Part]:
-    """Rows and columns of tiles, ``r0_c1``, ``row0_col1``, where the second could be a channel."""
+    """Rows and columns of tiles: ``r0_c1``, ``row0_col1``, where the second could be a channel, ``0 x 1``."""
     found = list(parts)
     numbers = [i for i, part in enumerate(parts) if part.kind == "number"]
     for i, j in pairwise(numbers):
-        if (parts[i].text.lower(), parts[j].text.lower()) in (("r", "c"), ("row", "col"), ("row", "column")):
+        between = "".join(part.text for part in parts[i + 1 : j]) + parts[j].text
+        is_by = between.strip().lower() in ("x", "×") and " " in between  # "[00 x 01]"
+        if is_by or (parts[i].text.lower(), parts[j].text.lower()) in (
+            ("r", "c"),
+            ("row", "col"),
+            ("row", "column"),
+        ):
             found[i], found[j] = parts[i]._replace(role="fov"), parts[j]._replace(role="fov")
     return found
 
@@ -186,7 +198,8 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
     ):  # unique per file is not an axis; shared by several files it identifies an image
         return [Part("", "uuid", values=values) if len(set(values)) < len(values) else Part("*")]
     if all(map(_TIME.fullmatch, values)):
-        return [Part("", "time", "t", values)]
+        # when a file was written need not be what tells it apart
+        return [Part("", "time", "" if all(map(_DATE_TIME.fullmatch, values)) else "t", values)]
     if all(map(_SEVERAL.fullmatch, values)) and (several := _several(values)):
         return several
     if all(map(WELL_NAME.fullmatch, values)) and _are_wells(values):
@@ -197,13 +210,13 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
     if all(marked):
         return _marked([(m[1], m[2]) for m in marked if m], word)
     with_unit = [_WITH_UNIT.fullmatch(value) for value in values]
-    if all(with_unit) and len({m[2].lower() for m in with_unit if m}) == 1:
+    if all(with_unit) and len({m[2] for m in with_unit if m}) == 1:
         unit = with_unit[0][2] if with_unit[0] else ""
-        numbers = tuple(float(m[1]) for m in with_unit if m)
-        return [
-            Part("", "signed", "z" if unit[-1].lower() in "mn" and unit[0] in "uµm" else "t", numbers),
-            Part(unit),
-        ]
+        if unit in CONCENTRATIONS:
+            return [Part("", "word", "region", values, hint="place")]
+        if unit.lower() in UNITS:
+            numbers = tuple(float(m[1]) for m in with_unit if m)
+            return [Part("", "signed", UNITS[unit.lower()], numbers), Part(unit)]
     waves = [_NAMED_WAVE.fullmatch(value) for value in values]
     if all(waves):  # "w1DAPI": the name already contains the number
         return [Part("??", "word", "c", tuple(m[1] for m in waves if m), hint="channel")]
@@ -257,6 +270,10 @@ def _marked(pairs: list[tuple[str, str]], word: str) -> list[Part]:
     """Numbers after a marker, or after a word."""
     marker = pairs[0][0]
     if any(each.lower() != marker.lower() for each, _ in pairs):
+        if _are_channels_counted(pairs):  # "phase0001", "gfp0001"
+            words, texts = zip(*pairs, strict=True)
+            channels = Part("", "words", "c", words, hint="channel")
+            return [channels, Part("", "number", "", tuple(map(int, texts)))]
         values = tuple(each + number for each, number in pairs)
         return [Part("", "word", _role_of_words(values, word), values, hint=_hint(values))]
     role = MARKERS.get((marker or word).lower(), "")
@@ -268,6 +285,17 @@ def _marked(pairs: list[tuple[str, str]], word: str) -> list[Part]:
     plain = all(number.isdecimal() for _, number in pairs)
     numbers = tuple(int(number) if plain else float(number) for _, number in pairs)
     return [Part(escaped(marker), "number" if plain else "signed", role, numbers)]
+
+
+def _are_channels_counted(pairs: list[tuple[str, str]]) -> bool:
+    """Whether words are channels that have the same numbers, several each."""
+    numbers: dict[str, set[str]] = {}
+    for word, number in pairs:
+        numbers.setdefault(word, set()).add(number)
+    is_counted = (
+        all(number.isdecimal() for _, number in pairs) and len(set(map(frozenset, numbers.values()))) == 1
+    )
+    return is_counted and len(numbers[pairs[0][0]]) > 1 and all(map(is_channel_word, numbers))
 
 
 def _are_wavelengths(texts: Sequence[str]) -> bool:

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import re
 
+UNITS = {
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns"), "z"),
+    **dict.fromkeys(("s", "sec", "secs", "min", "mins", "h", "hr", "hrs", "hours", "day", "days"), "t"),
+    **dict.fromkeys(("hpf", "dpf", "hpi", "dpi"), "t"),
+}
+"""Units behind a number, and what the number counts; times after fertilisation or infection."""
+CONCENTRATIONS = frozenset(("pM", "nM", "uM", "UM", "µM", "μM", "mM", "M", "ng", "ug", "µg", "mg"))
+"""Units of doses, in which upper and lower case differ: "uM" is no length."""
+
 LONG_TIMES = ("day", "cycle", "hpf", "hour")
 """Words for what goes before a time point, where names have both: the second frame of the third day."""
 
 MARKERS = {
     **dict.fromkeys(("t", "tp", "time", "timepoint", "timepoints", "frame", "fr", "sk", "tl", "tm"), "t"),
-    **dict.fromkeys(("cycle", "day", "hour", "hpf", "loop"), "t"),
+    **dict.fromkeys(("cycle", "cyc", "round", "day", "hour", "hpf", "loop", "zeit", "temps"), "t"),
     **dict.fromkeys(("c", "ch", "chan", "chn", "channel", "w", "wv", "wave", "wavelength", "filter"), "c"),
+    **dict.fromkeys(("kanal", "canal"), "c"),
     **dict.fromkeys(("z", "zpos", "slice", "zslice", "zstack", "zstep", "zplane", "plane", "depth"), "z"),
-    **dict.fromkeys(("section", "focus"), "z"),
+    **dict.fromkeys(("section", "sec", "focus", "ebene", "schicht"), "z"),
     **dict.fromkeys(("f", "fov", "fld", "field", "s", "site", "series", "scene", "xy", "p", "pos"), "fov"),
     **dict.fromkeys(("position", "point", "m", "tile", "view", "roi"), "fov"),
     **dict.fromkeys(("angle", "ang", "rot", "sh", "cm", "cam", "camera", "illum", "stagepos"), "fov"),
     **dict.fromkeys(("x", "y"), "fov"),
-    **dict.fromkeys(("well", "region", "chamber", "dish", "slide", "fish", "embryo", "mouse"), "region"),
+    **dict.fromkeys(
+        ("well", "region", "reg", "chamber", "dish", "slide", "fish", "embryo", "mouse"), "region"
+    ),
     **dict.fromkeys(
         ("animal", "plant", "donor", "patient", "organoid", "worm", "larva", "replicate", "rep"), "region"
     ),
@@ -37,6 +49,7 @@ _CHANNEL_WORDS = _words(
     "bf brightfield bright darkfield df phase contrast dic pc ph trans transmitted tl pmt led epi "
     "fluorescence red green blue yellow orange cyan magenta purple white far farred nir uv violet grey gray"
 )
+_ANTIGEN = re.compile(r"cd[0-9]{1,3}[a-z]?", re.IGNORECASE)
 _WAVELENGTH = re.compile(r"[a-z]*[ _-]?[3-9][0-9]{2}(?:nm|ex|em)?", re.IGNORECASE)
 _PLACE_WORDS = _words(
     "control ctrl ctl treated untreated treatment mock vehicle dmso drug wt wildtype ko knockout het mutant "
@@ -48,7 +61,7 @@ _CUT = re.compile(r"[^A-Za-z0-9]+")
 
 def is_channel_word(text: str) -> bool:
     """Whether a text contains a dye, a colour, a wavelength or a contrast."""
-    if _WAVELENGTH.fullmatch(text) or text.lower() in _CHANNEL_WORDS:
+    if _WAVELENGTH.fullmatch(text) or _ANTIGEN.fullmatch(text) or text.lower() in _CHANNEL_WORDS:
         return True
     words = [word for word in _CUT.split(text.lower()) if word]
     return any(

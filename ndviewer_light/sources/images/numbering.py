@@ -79,7 +79,7 @@ def _says_something(text: str) -> bool:
 
 # ---- unmarked columns --------------------------------------------------------------------------
 
-_RANK = {"given": 9, "time": 8, "well": 7, "word": 4, "signed": 3, "number": 3, "uuid": 0}
+_RANK = {"given": 9, "time": 8, "well": 7, "word": 4, "words": 4, "signed": 3, "number": 3, "uuid": 0}
 
 
 def assigned(parts: list[Part]) -> Iterator[Draft]:
@@ -272,7 +272,7 @@ def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]
             return None, (), {}
         roles[i] = free[0]
         taken.add(free[0])
-        if not part.hint and not many and n_axes > 1 and part.kind == "word":
+        if not part.hint and not many and part.kind == "word":
             doubts.append("words")
             others.append((i, "c" if free[0] != "c" else "region"))
     numbers = [i for i in chosen if i not in words]
@@ -304,8 +304,10 @@ def _roles_of_numbers(
     used = set(taken)
     for i in numbers:
         in_folder = parts[i].depth < last
-        if in_folder and "t" in used:
-            usual: tuple[str, ...] = ("fov",) if "fov" not in used else ("region", "z")
+        if parts[i].kind == "time":
+            usual: tuple[str, ...] = ("t",)
+        elif in_folder and "t" in used:
+            usual = ("fov",) if "fov" not in used else ("region", "z")
         elif has_place and all(parts[j].depth == parts[i].depth for j in places):
             usual = {1: ("fov", "t", "z"), 2: ("fov", "z", "t")}.get(len(numbers), ("t", "fov", "z"))
         elif len(numbers) > 2 or has_place:

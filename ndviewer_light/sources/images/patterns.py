@@ -6,7 +6,7 @@ can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
 ================  ==========================================================================
 ``{z:d}``         a number, zero-padded or not; ``{z:3d}`` one of at least three digits
 ``{z:f}``         a number that may have a sign and decimals: ``-1``, ``0.5``
-``{t:time}``      a time: ``00d06h00m``, ``12h30m``, ``2024y01m15d_06h00m``
+``{t:time}``      a time: ``00d06h00m``, ``12h30m``, ``2024y01m15d_06h00m``, ``20240115_060000``
 ``{well:well}``   a well: ``A1``, ``b07``, ``A - 01``
 ``{c}``           any text without a slash
 ``{z:0..95}``     a number of this range; ``{z:00..95}`` always has two digits
@@ -56,10 +56,15 @@ ROLES = {
 """What a field of a pattern may be called, and what it is then."""
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-TIME = (
+ELAPSED = (
     r"(?:[0-9]{4}y[0-9]{1,2}m[0-9]{1,2}d_?)?(?:[0-9]{1,4}d_?)?[0-9]{1,4}h_?[0-9]{1,2}m(?:_?[0-9]{1,2}s)?"
-    r"|[0-9]{1,4}d[0-9]{1,2}h"
+    r"|[0-9]{1,4}d[0-9]{1,2}h|[0-9]{1,3}h[0-5][0-9]|[0-9]{1,3}m_?[0-5]?[0-9]s"
 )
+DATE_TIME = (
+    r"(?:19|20)[0-9]{2}[01][0-9][0-3][0-9][_T-][0-2][0-9][0-5][0-9][0-5][0-9]"
+    r"|(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9][T_ -]+[0-2][0-9][-.:h][0-5][0-9](?:[-.:m][0-5][0-9]s?)?"
+)
+TIME = f"{DATE_TIME}|{ELAPSED}"
 SIGNED = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?"
 WELL = r"(?:a[a-f]|[a-p])(?: ?- ?)?(?:[1-4][0-9]|0?[1-9])"
 """Case-insensitive regular expressions for single items in a name."""
