@@ -177,3 +177,23 @@ def _append(path: str, mode: str) -> None:
 
 if __name__ == "__main__":
     _append(*sys.argv[2:])
+
+
+def with_masks_in_depth(path: Path) -> np.ndarray:
+    """A series of stacks with two regions, one of weights below 1; returns the labels (z, y, x)."""
+    plane = {"indicator": "GCaMP6f", "excitation_lambda": 920.0, "emission_lambda": 525.0}
+    plane |= {"grid_spacing": [1e-6, 2e-6, 5e-6], "unit": "meters"}
+    write_nwb(path, S={"data": volume((2, 24, 16, 6)), "rate": 1.0, "plane": plane})
+    masks = np.zeros((2, 24, 16, 6), np.float32)
+    masks[0, 2:8, 3:9, 1:3] = 0.4
+    masks[1, 10:20, 2:12, 2:5] = 1
+    with h5py.File(path, "a") as file:
+        table = file.create_group("processing/ophys/ImageSegmentation/PlaneSegmentation")
+        table.attrs["neurodata_type"] = "PlaneSegmentation"
+        table["imaging_plane"] = h5py.SoftLink("/general/optophysiology/ImagingPlane")
+        table.create_dataset("id", data=[7, 9])
+        table.create_dataset("image_mask", data=masks)
+    labels = np.zeros((6, 16, 24), np.uint16)
+    for n, mask in enumerate(masks, 1):
+        labels[mask.transpose(2, 1, 0) > 0] = n
+    return labels

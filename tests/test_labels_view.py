@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hdf5_files import with_masks_in_depth
 from label_images import CELLS, COLOUR, write_labelled, write_labels
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtTest import QTest
@@ -183,6 +184,24 @@ def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
     settle(qtbot, viewer)
     drawn(qtbot, viewer, name="cells")
     qtbot.waitUntil(lambda: mesh() is None, timeout=20_000)
+
+
+def test_masks_of_regions_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
+    with_masks_in_depth(tmp_path / "a.nwb")
+    viewer.resize(620, 400)  # without a graphics card, volumes take long
+    load(qtbot, viewer, tmp_path / "a.nwb")
+    settle(qtbot, viewer)
+    panel, stage = viewer._screen.tools.labels.panel, viewer.stage
+    qtbot.waitUntil(lambda: panel.isVisibleTo(viewer), timeout=20_000)
+    panel.choose("PlaneSegmentation", LabelStyle(opacity=1), on=True)
+    drawn(qtbot, viewer, name="PlaneSegmentation")
+    QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
+    settle(qtbot, viewer)
+    qtbot.waitUntil(lambda: stage.canvas._mesh is not None, timeout=20_000)
+    made = stage.canvas._mesh.visual
+    corners = made.transform.map(made.mesh_data.get_vertices())[:, :3]  # x, y, z in µm: pixels of 1 × 2 × 5
+    assert corners.min(axis=0).tolist() == [2, 4, 5]
+    assert corners.max(axis=0).tolist() == [20, 24, 25]
 
 
 def test_labels_that_a_run_has_in_its_store_are_drawn(qtbot, viewer, tmp_path, monkeypatch):

@@ -9,16 +9,17 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-from hdf5_files import GZIP, add_series, volume, write_nwb
+from hdf5_files import GZIP, add_series, volume, with_masks_in_depth, write_nwb
 from PIL import Image
 
 from ndviewer_light.cli.render import main as render
-from ndviewer_light.engine.label_planes import masks_as_labels
-from ndviewer_light.errors import UnsupportedError
+from ndviewer_light.engine.label_planes import mask_stack_as_labels, masks_as_labels
+from ndviewer_light.errors import LimitExceededError, UnsupportedError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.hdf5.source import HDF5Source, list_datasets
+from ndviewer_light.sources.source import LabelPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,7 +280,7 @@ def test_masks_lie_over_their_series(with_pictures: Path, tmp_path: Path) -> Non
     with open_dataset(with_pictures) as dataset:
         (path,) = dataset.labels(0)
         with open_dataset(path) as masks:
-            labels, facts = masks_as_labels(masks.info, masks.path, masks.iter_planes, 0)
+            labels, facts = masks_as_labels(masks.info, masks.path, masks.iter_planes, [0])
     np.testing.assert_array_equal(labels, expected)
     assert facts.text_of(2) == "name ROI 9"
     plain, over = (str(tmp_path / name) for name in ("plain.png", "over.png"))
@@ -287,6 +288,31 @@ def test_masks_lie_over_their_series(with_pictures: Path, tmp_path: Path) -> Non
     assert render([str(with_pictures), "-o", plain]) == render([str(with_pictures), "-o", over, *said]) == 0
     differ = (np.asarray(Image.open(plain)) != np.asarray(Image.open(over))).any(axis=-1)
     np.testing.assert_array_equal(differ, expected != 0)
+
+
+def test_masks_with_depth_are_labels_of_a_stack(tmp_path: Path) -> None:
+    """Of each plane, of some planes in steps, and over a projection the largest of all."""
+    expected = with_masks_in_depth(tmp_path / "a.nwb")
+    with open_dataset(tmp_path / "a.nwb") as dataset:
+        (path,) = dataset.labels(0)
+        with open_dataset(path) as masks:
+            what = masks.info, masks.path, masks.iter_planes
+            np.testing.assert_array_equal(mask_stack_as_labels(*what, range(6))[0], expected)
+            np.testing.assert_array_equal(
+                mask_stack_as_labels(*what, [1, 4], 2)[0], expected[[1, 4], ::2, ::2]
+            )
+            with pytest.raises(LimitExceededError, match="2 masks of 40000 planes"):
+                mask_stack_as_labels(*what, range(40_000))
+        part = LabelPart(0, 0, "max:0-2", (0, 0, 24, 16), 16, 24)
+        (seen,) = dataset.label_parts("PlaneSegmentation", [part])
+        np.testing.assert_array_equal(seen.values, expected[:3].max(axis=0))
+    plain, over = (str(tmp_path / name) for name in ("plain.png", "over.png"))
+    said = ["--labels", "PlaneSegmentation", "--label-opacity", "1"]
+    for z, planes in (("max", expected), ("max:3-5", expected[3:]), ("1", expected[1:2])):
+        common = [str(tmp_path / "a.nwb"), "--z", z, "-o"]
+        assert render([*common, plain]) == render([*common, over, *said]) == 0
+        differ = (np.asarray(Image.open(plain)) != np.asarray(Image.open(over))).any(axis=-1)
+        np.testing.assert_array_equal(differ, planes.max(axis=0) != 0)
 
 
 def test_series_come_first_and_pictures_are_offered(with_pictures: Path, opened: Open) -> None:

@@ -111,9 +111,8 @@ class LabelParts:
         position, of_labels = self._source.info.positions[part.p], labels.info.positions[p]
         facts = opened.facts
         if is_of_masks(labels):
-            masks, facts = masks_as_labels(
-                labels.info, path, lambda keys: map(labels.read_plane, keys), key.z
-            )
+            zs = _planes_of(part, own.n_z, key.z)
+            masks, facts = masks_as_labels(labels.info, path, lambda keys: map(labels.read_plane, keys), zs)
             place = label_place(image, position, own, of_labels, (1.0, 1.0))
             seen = sampled(masks, place, PictureArea(*part.area), part.rows, part.columns)
         else:
@@ -122,11 +121,7 @@ class LabelParts:
             at = labels.level_at(p, level)
             corner, spans = at.corner(), (at.scale.y, at.scale.x)
             place = label_place(image, position, own, of_labels, spans, (corner.y, corner.x))
-            if isinstance(part.z, int):
-                planes = [at.z_at(key.z)]
-            else:
-                n_z, projection = max(own.n_z, 1), StackProjection.of_text(part.z)
-                planes = list(dict.fromkeys(map(at.z_at, projection.planes_of(n_z))))
+            planes = list(dict.fromkeys(map(at.z_at, _planes_of(part, own.n_z, key.z))))
             seen = np.zeros((part.rows, part.columns), np.uint8)
             for z in planes:
                 with contextlib.suppress(PlaneNotStoredError):  # a plane without labels need not be stored
@@ -189,6 +184,11 @@ class LabelParts:
             closing = [self._open.pop(each) for each in list(self._open) if each not in self._users]
         for each in closing:
             each.source.close()
+
+
+def _planes_of(part: LabelPart, n_z: int, z: int) -> Sequence[int]:
+    """The planes of labels, of `n_z`, that are seen: those of a projected stack, else `z`."""
+    return (z,) if isinstance(part.z, int) else StackProjection.of_text(part.z).planes_of(max(n_z, 1))
 
 
 def _fitting(image: ImageInfo, part: LabelPart) -> tuple[int, int]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 MOST_MASKS = 4096
+_MOST_MASK_PLANES = 65_536
 _MASKS = "/image_mask"  # of NWB, in the group that is called like the regions
 
 
@@ -151,23 +152,45 @@ def label_name(path: str) -> str:
 
 def is_of_masks(labels: Dataset | Source) -> bool:
     """Whether it has a mask for each region, as a position, instead of one image of labels."""
-    return len(labels.info.positions) > 1 and "zarr" not in labels.info.format
+    info = labels.info
+    return info.format == "nwb" or (len(info.positions) > 1 and "zarr" not in info.format)
 
 
 def masks_as_labels(
-    masks: DatasetInfo, where: str, read: Callable[[Sequence[PlaneKey]], Iterable[np.ndarray]], z: int
+    masks: DatasetInfo,
+    where: str,
+    read: Callable[[Sequence[PlaneKey]], Iterable[np.ndarray]],
+    zs: Sequence[int],
 ) -> tuple[np.ndarray, LabelFacts]:
     """Masks as one image: 1 where the first is not 0, and so on; where they overlap, the last. Blocks.
 
-    `read` gives their planes. Raises `LimitExceededError` for more than `MOST_MASKS`, otherwise like `read`.
+    Of several planes the largest label of each pixel. `read` gives their planes. Raises `LimitExceededError`
+    for more than `MOST_MASKS`, otherwise like `read`.
     """
+    stack, facts = mask_stack_as_labels(masks, where, read, zs)
+    return stack.max(axis=0), facts
+
+
+def mask_stack_as_labels(
+    masks: DatasetInfo,
+    where: str,
+    read: Callable[[Sequence[PlaneKey]], Iterable[np.ndarray]],
+    zs: Sequence[int],
+    step: int = 1,
+) -> tuple[np.ndarray, LabelFacts]:
+    """The same of some planes of stacks (Z, Y, X), every `step`-th pixel; beyond them, their last plane."""
     positions, image = masks.positions, masks.image(0)
-    if len(positions) > MOST_MASKS:
-        raise LimitExceededError(f"{where} has {len(positions)} masks; at most {MOST_MASKS} are drawn")
-    labels = np.zeros((image.height, image.width), np.uint16)
-    keys = [PlaneKey(p=p, z=min(z, image.n_z - 1)) for p in range(len(positions))]
-    for n, mask in enumerate(read(keys), 1):
-        labels[mask > 0] = n
+    if len(positions) > MOST_MASKS or len(positions) * len(zs) > _MOST_MASK_PLANES:
+        of_planes = f" of {len(zs)} planes" if len(zs) > 1 else ""
+        raise LimitExceededError(
+            f"{where} has {len(positions)} masks{of_planes}; at most {MOST_MASKS} are drawn, and "
+            f"{_MOST_MASK_PLANES} planes of them"
+        )
+    labels = np.zeros((len(zs), -(-image.height // step), -(-image.width // step)), np.uint16)
+    keys = [PlaneKey(p=p, z=min(z, image.n_z - 1)) for p in range(len(positions)) for z in zs]
+    for i, mask in enumerate(read(keys)):
+        n, at = divmod(i, len(zs))
+        labels[at][mask[::step, ::step] > 0] = n + 1
     names = {n: {"name": position.title} for n, position in enumerate(positions, 1)}
     return labels, LabelFacts(properties=names)
 

@@ -19,11 +19,14 @@ from ..engine.label_planes import (
     sampled,
     whole_numbers,
 )
+from ..engine.projections import StackProjection
 from ..errors import DatasetNotFoundError, PlaneNotStoredError
 from ..opening import open_dataset
 from .label_picture import coloured, laid_over
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..engine.dataset import Dataset
     from ..engine.label_planes import LabelPlace
     from ..model import ImageInfo, LabelFacts
@@ -60,15 +63,17 @@ class LabelsOver:
         if key is None:
             return picture
         height, width = picture.shape[:2]
+        seen: Sequence[int] = (key.z,)
+        if isinstance(place.z, str):
+            seen = StackProjection.of_text(place.z).planes_of(max(own.n_z, 1))
         if is_of_masks(labels):
-            values, facts = masks_as_labels(labels.info, labels.path, labels.iter_planes, key.z)
+            values, facts = masks_as_labels(labels.info, labels.path, labels.iter_planes, seen)
             where = label_place(image, position, own, of_labels, (1.0, 1.0))
             return self._drawn(picture, values, where, facts, image)
         level = self._level(labels, p, height, width)
         facts_of_level = labels.level_at(p, level)
-        zs = range(facts_of_level.sizes.z) if isinstance(place.z, str) else None
         pixels = []
-        for at in zs or (labels.z_at(p, key.z, level),):
+        for at in dict.fromkeys(labels.z_at(p, z, level) for z in seen):
             with contextlib.suppress(PlaneNotStoredError):  # a plane without labels need not be stored
                 pixels.append(whole_numbers(labels.plane(key.t, p, 0, at, level=level)))
         if not pixels:

@@ -18,6 +18,7 @@ from ...engine.label_planes import (
     label_place,
     label_position,
     label_stack_place,
+    mask_stack_as_labels,
     masks_as_labels,
     path_of_label,
     sampled,
@@ -31,7 +32,7 @@ from ..ends import Owner
 from ..words import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from ...engine.dataset import Dataset
     from ...engine.overview import DrawnLevel
@@ -106,6 +107,10 @@ class LabelsShown(NamedTuple):
         x = int((column + 0.5 - self.place.left) // self.place.step_x)
         height, width = self.labels.shape
         return int(self.labels[y, x]) if 0 <= y < height and 0 <= x < width else None
+
+
+class _OvertakenError(Exception):
+    """Nobody waits for the labels that are being read."""
 
 
 class LabelReader(Owner):
@@ -226,20 +231,25 @@ class LabelReader(Owner):
         from ...rendering.label_surfaces import LabelBlock, surface_of
 
         shown = LabelsShown(wanted, self._names())
-        if is_of_masks(dataset):
-            return shown._replace(problem="masks of regions are drawn over planes only")
         assert wanted.part is not None
         image, own = wanted.dataset.image(wanted.p), dataset.image(first.p)
         itemsize = own.dtype.itemsize if own.dtype is not None else 1
         at = stack_resolution(dataset.levels(first.p), itemsize, _STACK_BYTES, _STACK_EDGE)
         places = wanted.dataset.info.positions[wanted.p], own, dataset.info.positions[first.p]
         where = label_stack_place(image, *places, at, wanted.part)
+        if is_of_masks(dataset):
+            found = self._combined_stack(dataset, where.zs, at.step, wanted)
+            if found is None:
+                return shown._replace(is_expected=True)
+            block = LabelBlock(found[0], where.corner, where.step)
+            surface = surface_of(block, found[1].colours, wanted.style.opacity)
+            return shown._replace(facts=found[1], surface=surface)
         keys = [first._replace(z=z) for z in where.zs]
         sizes, step = at.level.sizes, at.step
         labels: np.ndarray | None = None
         n_expected = 0
         for i, key in enumerate(keys):
-            if self._ended or self._newest is None or self._newest.plane != wanted.plane:
+            if self._is_overtaken(wanted):
                 return shown._replace(is_expected=True)
             (plane,) = dataset.planes([key], at.number, None, keys)
             n_expected += plane.state is PlaneState.PENDING
@@ -257,6 +267,25 @@ class LabelReader(Owner):
         block = LabelBlock(labels, where.corner, where.step)
         return shown._replace(facts=facts, surface=surface_of(block, facts.colours, wanted.style.opacity))
 
+    def _is_overtaken(self, wanted: LabelsWanted) -> bool:
+        return self._ended or self._newest is None or self._newest.plane != wanted.plane
+
+    def _combined_stack(
+        self, dataset: Dataset, zs: Sequence[int], step: int, wanted: LabelsWanted
+    ) -> tuple[np.ndarray, LabelFacts] | None:
+        """The masks of a volume as one; None once something else is wanted."""
+
+        def planes(keys: Sequence[PlaneKey]) -> Iterator[np.ndarray]:
+            for pixels in dataset.iter_planes(keys):
+                if self._is_overtaken(wanted):
+                    raise _OvertakenError
+                yield pixels
+
+        try:
+            return mask_stack_as_labels(dataset.info, dataset.path, planes, zs, step)
+        except _OvertakenError:
+            return None
+
     def _position_in(self, dataset: Dataset, path: str, wanted: LabelsWanted) -> int | None:
         """The position of the labels that belongs to the image; None if none does. Looked up once."""
         if is_of_masks(dataset):
@@ -270,7 +299,7 @@ class LabelReader(Owner):
         """Have the masks of a plane as one image in `_masks`; read once."""
         which = path, z, dataset.info
         if self._masks[0] != which:
-            self._masks = which, *masks_as_labels(dataset.info, dataset.path, dataset.iter_planes, z)
+            self._masks = which, *masks_as_labels(dataset.info, dataset.path, dataset.iter_planes, [z])
         return self._masks[2]
 
     def _opened(self, path: str, options: dict[str, str]) -> tuple[Dataset, LabelFacts]:
