@@ -219,6 +219,15 @@ def ome_inches(folder: Path) -> Written:
 
 
 @dialect
+def ome_of_some_pages(folder: Path) -> Written:
+    """OME-TIFF: pages that the XML leaves out are not shown, and counted in a warning."""
+    pixels = image(n_z=5)
+    xml = ome([("A", {"SizeZ": 3}, data(IFD=1, PlaneCount=3))])
+    path = write_pages(folder / "a.ome.tif", pages(pixels), xml)
+    return Written([path], Expected([pixels[:, :, 1:4]], said="2 of its 5 pages are in none of the images"))
+
+
+@dialect
 def ome_of_other_size(folder: Path) -> Written:
     """OME-TIFF: sizes that the pages refute are not believed, with a warning."""
     pixels = image(n_z=3)

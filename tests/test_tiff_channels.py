@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from ndviewer_light import open_dataset
 
@@ -122,3 +123,31 @@ def test_a_folder_of_images_has_the_colours_of_its_files(tmp_path: Path) -> None
     info = info_of(tmp_path)
     assert info.sizes["t"] == 2
     assert [channel.color for channel in info.channels] == ["#FF0000", "#0000FF", "#FF00FF"]
+
+
+@pytest.mark.parametrize("kind", ["alone", "folder", "stack"])
+def test_where_zero_is_white_low_values_are_the_bright_ones(tmp_path: Path, kind: str) -> None:
+    """The values are those in the file, as tifffile reads them; the picture is as its program shows it."""
+    pixels = np.arange(600, dtype=np.uint8).reshape(20, 30)
+    planes = [pixels, pixels + 1] if kind != "alone" else [pixels]
+    if kind == "folder":
+        for t, plane in enumerate(planes):
+            tifffile.imwrite(tmp_path / f"img_t{t}.tif", plane, photometric="miniswhite")
+    else:
+        tifffile.imwrite(tmp_path / "x.tif", np.stack(planes), photometric="miniswhite")
+    with open_dataset(tmp_path if kind == "folder" else tmp_path / "x.tif") as dataset:
+        (channel,) = dataset.info.channels
+        assert channel.inverted
+        axis = "z" if kind == "stack" else "t"
+        for i, plane in enumerate(planes):
+            np.testing.assert_array_equal(dataset.plane(**{axis: i}), plane)
+    with Image.open(min(tmp_path.glob("*.tif"))) as picture:
+        np.testing.assert_array_equal(np.asarray(picture.convert("L")), 255 - pixels)  # as others show it
+
+
+def test_a_mask_of_tifffile_is_bright_where_it_is_true(tmp_path: Path) -> None:
+    mask = np.arange(600).reshape(20, 30) > 300
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    with open_dataset(tmp_path / "mask.tif") as dataset:
+        assert not dataset.info.channels[0].inverted
+        np.testing.assert_array_equal(dataset.plane(), mask)

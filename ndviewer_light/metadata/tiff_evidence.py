@@ -186,7 +186,21 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
             image = with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page))
             is_only = len(document.images) == len(facts) == 1 and not image.levels
             found.append(as_far_as_written(image, pixels, tiff.images_unclosed()) if is_only else image)
+    if found and len(found) == len(document.images) and not refused:
+        n = _n_unlisted(found, facts)
+        if n:
+            refused.append(f"{n} of its {len(facts)} pages are in none of the images that OME-XML declares")
     return document, found
+
+
+def _n_unlisted(images: Sequence[TiffImage], facts: Sequence[PageFacts]) -> int:
+    """How many pages like those of the images are in none of them, levels apart."""
+    if any(image.levels for image in images):
+        return 0
+    runs = [run for image in images for run in image.runs]
+    listed = {page for run in runs for page in range(run.page, run.page + (1 if run.contiguous else run.n))}
+    kinds = {page_kind(facts[run.page]) for run in runs if run.page < len(facts)}
+    return sum(page not in listed and page_kind(each) in kinds for page, each in enumerate(facts))
 
 
 def _n_sub_levels(tiff: TiffDocuments, page: int) -> int:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Open = Callable[[str], AbstractContextManager[TiffPages]]
 
 
+_PHOTOMETRIC, _SOFTWARE, _WHITE_IS_ZERO = 262, 305, 0
+
+
 class ImageFacts(NamedTuple):
     """What the first file of an image says beyond its layout: pixels of a plane, levels, channels, steps.
 
@@ -46,6 +49,9 @@ def facts_of(image: TiffImage, opened: Open) -> ImageFacts:
     with opened(first.file) as pages:
         tags = pages.tags(first.page)
         said = pages.imagej() if image.kind.startswith("ImageJ") else {}
+        is_white_zero = picture.samples == 1 and tags.valueof(_PHOTOMETRIC, default=1) == _WHITE_IS_ZERO
+        if picture.dtype == np.bool_ and str(tags.valueof(_SOFTWARE, default="")).startswith("tifffile"):
+            is_white_zero = False  # it says so of every mask
     steps: Mapping[str, float | None] = image.steps
     if not steps and said:
         steps = imagej.steps(said, resolution_of(tags, "y"), resolution_of(tags, "x"))
@@ -55,7 +61,10 @@ def facts_of(image: TiffImage, opened: Open) -> ImageFacts:
     if not channels and said:
         n_planes = image.n_pages * (image.samples[1] if image.samples[0] == "c" else 1)
         channels = imagej.channels(said, image.size("c"), n_planes, picture.dtype)
-    return ImageFacts(picture, 1 + len(image.levels), named_channels(channels, image), steps)
+    named = named_channels(channels, image)
+    if is_white_zero:  # as its program shows it: the values stay what is stored
+        named = tuple(channel if channel.lut else replace(channel, inverted=True) for channel in named)
+    return ImageFacts(picture, 1 + len(image.levels), named, steps)
 
 
 def named_channels(channels: tuple[Channel, ...], image: TiffImage) -> tuple[Channel, ...]:
