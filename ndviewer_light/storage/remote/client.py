@@ -232,6 +232,26 @@ class RemoteFile:
 
         If the server says that it is `known` still, without sending it again: "unchanged".
         """
+        return await self._get_whole(known, self._path.endswith((".html", ".htm")))
+
+    async def get_page(self) -> Answer:
+        """The same for a page that is meant to be one; raises `Failure`."""
+        return await self._get_whole(None, may_be_page=True)
+
+    async def list_folder(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of files and of folders in this folder of a bucket; raises `Failure`."""
+        obstore = _obstore()
+        self._note()
+        prefix = self._path.strip("/")
+        try:
+            found = await obstore.list_with_delimiter_async(self._store(), prefix or None)
+        except _client_errors() as error:
+            raise failure_of(error) from None
+        paths = [str(each["path"]) for each in found["objects"]], map(str, found["common_prefixes"])
+        files, folders = (tuple(path.rstrip("/").rpartition("/")[2] for path in each) for each in paths)
+        return files, folders
+
+    async def _get_whole(self, known: Version | None, may_be_page: bool) -> Answer:
         obstore = _obstore()
         self._note()
         options: Any = _unless(known)
@@ -239,7 +259,7 @@ class RemoteFile:
             result = await obstore.get_async(self._store(), self._path, options=options or None)
             version = _version_of(result.meta)
             kind = _content_type(result.attributes)
-            if kind.startswith("text/html") and not self._path.endswith((".html", ".htm")):
+            if kind.startswith("text/html") and not may_be_page:
                 raise Failure("web page")
             if version.size > MAX_WHOLE_BYTES:
                 raise Failure("no ranges", f"{version.size / 1e6:.0f} MB")

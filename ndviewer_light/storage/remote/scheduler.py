@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...errors import DatasetError, ReadDroppedError
 from ..cancellation import current_scope
@@ -27,12 +27,12 @@ from .retries import Tries, seconds_for
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from .client import Answer
-
     Range = tuple[int, int]
 
 
 log = logging.getLogger(__name__)
+
+_Got = TypeVar("_Got")
 
 IN_FLIGHT = 64  # default number of simultaneous requests
 GATHER_SECONDS = 0.002
@@ -72,9 +72,9 @@ class RequestScheduler:
                 job.scope.remove(job)
         return job.result()
 
-    def run(self, get: Callable[[], Awaitable[Answer]], name: str) -> Answer:
+    def run(self, get: Callable[[], Awaitable[_Got]], name: str) -> _Got:
         """One request outside any file, with the usual retries; blocks. Raises `Failure`, `DatasetError`."""
-        single, scope = _Single(name), current_scope()
+        single, scope = _Single[_Got](name), current_scope()
         sender = self._started(lambda sender: single.start(sender, get))
         single.give_up = lambda: self._tell(sender, single.cancel)
         try:
@@ -144,13 +144,20 @@ class RequestScheduler:
             sender = self._sender
             sender.calls += 1
             sender.called = time.monotonic()
-            sender.loop.call_soon_threadsafe(call, sender)
+            sender.told.append(call)
+            if len(sender.told) == 1:  # else it has been woken: each time is a system call
+                sender.loop.call_soon_threadsafe(sender.take)
         return sender
 
     def _tell(self, sender: _Sender, call: Callable[[], None]) -> None:
         with self._lock:
             if sender is self._sender:  # otherwise it has ended, with all its work
                 sender.loop.call_soon_threadsafe(call)
+
+    def _taken(self, sender: _Sender) -> list[Callable[[_Sender], None]]:
+        with self._lock:
+            told, sender.told = sender.told, []
+            return told
 
     def _finished(self, sender: _Sender) -> None:
         with self._lock:
@@ -164,20 +171,20 @@ class RequestScheduler:
             return is_idle
 
 
-class _Single:
+class _Single(Generic[_Got]):
     """A request outside any file as a `Cancellable`; a thread waits for it to be `done`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.done = threading.Event()
         self.give_up: Callable[[], None] = lambda: None  # set while somebody works on it
-        self._task: asyncio.Task[Answer] | None = None
+        self._task: asyncio.Task[_Got] | None = None
         self._is_dropped = False
 
     def not_wanted(self) -> ReadDroppedError:
         return ReadDroppedError(f"{self.name}: no longer needed")
 
-    def start(self, sender: _Sender, get: Callable[[], Awaitable[Answer]]) -> None:
+    def start(self, sender: _Sender, get: Callable[[], Awaitable[_Got]]) -> None:
         """For the sending thread, like `cancel`."""
         self._task = sender.loop.create_task(_tried(get, 0))
         self._task.add_done_callback(lambda _: sender.finished(self.done))
@@ -186,7 +193,7 @@ class _Single:
         if self._task is not None and not self._task.done():
             self._is_dropped = self._task.cancel()
 
-    def result(self) -> Answer:
+    def result(self) -> _Got:
         assert self._task is not None
         if not self._task.cancelled():
             return self._task.result()
@@ -201,8 +208,9 @@ class _Sender:
     def __init__(self, scheduler: RequestScheduler) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._work, name="ndviewer-fetch", daemon=True)
-        self.calls = 0  # not finished yet; this and the next are guarded by the scheduler's lock
+        self.calls = 0  # not finished yet; this and the next two are guarded by the scheduler's lock
         self.called = 0.0
+        self.told: list[Callable[[_Sender], None]] = []  # and not taken yet
         self.cut_short = 0  # requests in flight when it ended
         self._scheduler = scheduler
         self._has_ended = False
@@ -225,6 +233,11 @@ class _Sender:
             self._has_ended = True
             self.loop.run_until_complete(self._end())
             self.loop.close()
+
+    def take(self) -> None:
+        """Do what threads have told it to, in order; many that ask at once wake it once."""
+        for call in self._scheduler._taken(self):
+            call(self)
 
     def _end_if_idle(self) -> None:
         if self._scheduler._ends_if_idle(self):
@@ -348,7 +361,7 @@ def _error_of(file: File, task: asyncio.Task[None]) -> DatasetError | None:
     return file.error(Failure("other", type(error).__name__))
 
 
-async def _tried(get: Callable[[], Awaitable[Answer]], length: int) -> Answer:
+async def _tried(get: Callable[[], Awaitable[_Got]], length: int) -> _Got:
     """The result of `get`, with retries; raises the last `Failure`."""
     tries = Tries()
     while True:
@@ -360,7 +373,7 @@ async def _tried(get: Callable[[], Awaitable[Answer]], length: int) -> Answer:
         await asyncio.sleep(pause)
 
 
-async def _within(answer: Awaitable[Answer], seconds: float) -> Answer:
+async def _within(answer: Awaitable[_Got], seconds: float) -> _Got:
     try:
         return await asyncio.wait_for(answer, seconds)
     except asyncio.TimeoutError:
